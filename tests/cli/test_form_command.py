@@ -311,7 +311,7 @@ def test_a_form_that_needs_javascript_has_no_usable_button_without_it(
     button = Reader(text).found["button"]
     for attribute in ("hidden", "disabled"):
         assert (attribute in button) is (spam in NEEDY)
-    assert ("<noscript><p>This form can only be sent with JavaScript.</p></noscript>" in text) is (
+    assert ("<noscript><p>Please enable JavaScript to send this form.</p></noscript>" in text) is (
         spam in NEEDY
     )
     assert ("data-needs-script]" in text) is (spam in NEEDY and "captcha" in spam), (

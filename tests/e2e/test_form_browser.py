@@ -344,7 +344,9 @@ def test_a_site_that_is_not_listed_is_refused_and_nothing_kept(site: Site, opene
     page = opened(f"{site.url}/shut.html")
     press(page)
     assert (
-        page.get_by_role("alert").inner_text().endswith("This form cannot be sent from this site.")
+        page.get_by_role("alert")
+        .inner_text()
+        .endswith("This form cannot be sent from this website.")
     )
     assert site.bridge.count() == before
 
@@ -385,16 +387,13 @@ def test_files_of_a_browser_are_kept_or_asked_for_again(
     page.locator("[name=card]").set_input_files(str(tmp_path / "evil.svg"))
     press(page)
     said = page.locator("#cards-card-error").inner_text()
-    assert (
-        said
-        == "evil.svg: Diese Art von Datei wird nicht angenommen. Angenommen werden: Bilder, Text."
-    )
+    assert said == "evil.svg: Dieser Dateityp ist nicht erlaubt. Erlaubt sind: Bilder, Text."
     assert page.locator("[name=name]").input_value() == "Ann"
     page.locator("[name=card]").set_input_files(str(tmp_path / "big.png"))
     press(page)
     assert (
         page.locator("#cards-card-error").inner_text()
-        == "big.png ist zu groß: Bitte höchstens 100 KiB."
+        == "big.png ist zu groß. Erlaubt sind höchstens 100 KiB."
     )
     page.locator("[name=card]").set_input_files(str(tmp_path / "Zoës Karte (1).png"))
     press(page)
@@ -424,7 +423,7 @@ def test_fetch_reads_the_answer_from_another_origin(site: Site, opened: Open) ->
     }"""
     status, answer = page.evaluate(ask, [f"{site.hooks}/hooks/contact", {}])
     assert (status, answer["ok"]) == (422, False)
-    assert answer["fields"]["name"] == "At least 2 characters, please."
+    assert answer["fields"]["name"] == "Please enter at least 2 characters."
     status, answer = page.evaluate(
         ask,
         [
@@ -469,11 +468,11 @@ def test_the_printed_form_with_fetch_stays_on_its_page(site: Site, opened: Open)
     page.locator("form").evaluate("form => form.noValidate = true")
     page.get_by_label("Seats").fill("99")
     page.locator("button").click()
-    page.get_by_role("status").filter(has_text="This must be 20 or less.").wait_for()
-    assert "Seats: This must be 20 or less." in page.get_by_role("status").inner_text()
+    page.get_by_role("status").filter(has_text="Please enter 20 or less.").wait_for()
+    assert "Seats: Please enter 20 or less." in page.get_by_role("status").inner_text()
     assert (
         page.get_by_label("Seats").evaluate("one => one.validationMessage")
-        == "This must be 20 or less."
+        == "Please enter 20 or less."
     )
     assert page.locator("[aria-invalid]").evaluate_all("all => all.map(one => one.name)") == [
         "seats"
@@ -502,7 +501,9 @@ def test_a_fault_of_several_boxes_is_mended_by_one_of_them(site: Site, opened: O
     page.get_by_label("red").check()
     page.get_by_label("blue").check()
     page.locator("button").click()
-    page.get_by_role("status").filter(has_text="Colours: Please choose at most 2.").wait_for()
+    page.get_by_role("status").filter(
+        has_text="Colours: Please select at most 2 options."
+    ).wait_for()
     page.get_by_label("blue").uncheck()
     page.locator("button").click()
     page.get_by_role("status").filter(has_text="We have your message.").wait_for()
@@ -535,9 +536,9 @@ def test_the_component_says_what_is_wrong_with_which_field(site: Site, opened: O
     page.locator("form").evaluate("form => form.noValidate = true")
     page.get_by_label("Seats").fill("99")
     page.locator("button").click()
-    page.get_by_role("status").filter(has_text="Some answers are not right yet.").wait_for()
+    page.get_by_role("status").filter(has_text="Some answers need your attention.").wait_for()
     assert page.get_by_role("status").get_by_role("listitem").all_inner_texts() == [
-        "Seats: This must be 20 or less."
+        "Seats: Please enter 20 or less."
     ]
     assert page.locator("[aria-invalid]").evaluate_all("all => all.map(one => one.name)") == [
         "seats"
@@ -724,7 +725,7 @@ def is_taken_once_mended(site: Site, page: Page) -> None:
     press(page)
     assert (
         page.get_by_role("alert").get_by_role("listitem").inner_text()
-        == "Tags: Please choose at most one."
+        == "Tags: Please select at most one option."
     )
     page.get_by_label("red").uncheck()
     press(page)
@@ -816,7 +817,7 @@ def test_a_form_that_needs_javascript_cannot_be_sent_without_it(site: Site, open
         write(page, "Without JavaScript.")
         page.get_by_label("Name").press("Enter")
         assert (
-            page.locator("noscript p").inner_text() == "This form can only be sent with JavaScript."
+            page.locator("noscript p").inner_text() == "Please enable JavaScript to send this form."
         )
         assert page.url == url
     assert site.bridge.count() == before

@@ -210,7 +210,7 @@ def test_a_flood_of_a_public_source_is_refused_and_signed_ones_go_on(
         page = send(web, source, 9999, "text/html")
         assert (
             page.status == 507
-            and b"takes no more today" in page.body
+            and b"cannot accept more submissions today" in page.body
             and b'value="9999"' in page.body
         ), "with what was typed"
     assert web.event().status == 202
@@ -269,7 +269,7 @@ def test_the_rest_of_a_disk_is_for_signed_sources(tmp_path: Path, small: SmallDi
         answer = send(bridge, "contact", 3, size=10)
         assert answer.json["error"] == "disk_full" and int(answer.headers["retry-after"]) > 0
         assert (
-            b"cannot be taken at the moment"
+            b"cannot accept submissions at the moment"
             in send(bridge, "contact", 3, "text/html", size=10).body
         )
         assert send(bridge, "open", 3, size=10).status == 507

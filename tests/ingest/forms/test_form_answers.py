@@ -158,7 +158,7 @@ def test_without_a_schema_the_fields_that_came_are_sent_again() -> None:
     ]
     status, page = page_of("plain", urlencode(sent).encode(), STORE)
     assert status == 503
-    assert "Your message could not be kept just now. Please send it again." in page
+    assert "Your message could not be saved. Please try again." in page
     assert Elements(page).values == [
         ("_subject", "Hi"),
         ("name", "Ann <b>"),
@@ -219,7 +219,7 @@ def test_what_a_script_typed_is_shown_as_a_form_has_it() -> None:
         ("tags", "b"),
         ("_gotcha", ""),
     ]
-    assert '<p class="error" id="typed-n-error">This is not right.</p>' in page
+    assert '<p class="error" id="typed-n-error">Please check this answer.</p>' in page
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 413])
@@ -245,15 +245,15 @@ def test_a_file_is_asked_for_again_and_never_filled_in() -> None:
     assert re.search(r'type="file"[^>]* accept="[^"]*\.pdf,', page), (
         "the dialog of a browser shows what is allowed"
     )
-    assert 'enctype="multipart/form-data"' in page and "Please choose your files again." in page
-    assert "secret-name.pdf is too large: at most 2 MiB, please." in page
+    assert 'enctype="multipart/form-data"' in page and "Please select your files again." in page
+    assert "secret-name.pdf is too large. The maximum size is 2 MiB." in page
     assert Elements(page).values == [("name", "Ann"), ("cv", ""), ("_gotcha", "")]
     _, page = page_of("files", body, no_room(), MULTIPART)
-    assert 'type="file"' in page and "Please choose your files again." not in page, (
+    assert 'type="file"' in page and "Please select your files again." not in page, (
         "that would be refused again"
     )
     _, page = page_of("plain", body, Refused(415, "files_not_supported", "x"), MULTIPART)
-    assert 'type="file"' not in page and "This form takes no files." in page
+    assert 'type="file"' not in page and "This form does not accept files." in page
 
 
 def test_files_are_asked_for_again_only_where_one_was_chosen() -> None:
@@ -262,7 +262,7 @@ def test_files_are_asked_for_again_only_where_one_was_chosen() -> None:
         _, page = page_of(
             "upload", multipart(part("name", b""), part("cv", content, name)), fault, MULTIPART
         )
-        assert 'type="file"' in page and ("Please choose your files again." in page) is is_asked
+        assert 'type="file"' in page and ("Please select your files again." in page) is is_asked
 
 
 @pytest.mark.parametrize(
@@ -270,26 +270,26 @@ def test_files_are_asked_for_again_only_where_one_was_chosen() -> None:
     [
         (
             "en",
-            "cv.exe: This type of file is not accepted. Accepted: images, PDF, documents, .csv.",
+            "cv.exe: this file type is not allowed. Allowed: images, PDF, documents, .csv.",
         ),
         (
             "de",
             (
-                "cv.exe: Diese Art von Datei wird nicht angenommen. Angenommen werden: Bilder, PDF,"
+                "cv.exe: Dieser Dateityp ist nicht erlaubt. Erlaubt sind: Bilder, PDF,"
                 " Dokumente, .csv."
             ),
         ),
         (
             "fr",
             (
-                "cv.exe : ce type de fichier n’est pas accepté. Acceptés : images, PDF, documents,"
+                "cv.exe : ce type de fichier n’est pas autorisé. Types autorisés : images, PDF, documents,"
                 " .csv."
             ),
         ),
         (
             "es",
             (
-                "cv.exe: este tipo de archivo no se acepta. Se aceptan: imágenes, PDF, documentos,"
+                "cv.exe: este tipo de archivo no está permitido. Tipos permitidos: imágenes, PDF, documentos,"
                 " .csv."
             ),
         ),
@@ -352,8 +352,8 @@ def test_a_fault_of_a_field_that_is_not_asked_for_is_in_the_summary() -> None:
     _, page = page_of("typed", b"n=x", Refused(422, "invalid", "x", fields=faults))
     items = re.findall(r"<li>(.*?)</li>", page)
     assert items == [
-        '<a href="#typed-n">N</a>: A number, please, such as 3.5.',
-        "The form: This is not right.",
+        '<a href="#typed-n">N</a>: Please enter a number, for example 3.5.',
+        "Form: Please check this answer.",
         "&lt;x&gt;: This form has no such field: &lt;b&gt;.",
     ]
 
@@ -414,7 +414,7 @@ def test_what_has_too_many_values_to_be_shown_is_not() -> None:
         _, page = page_of(
             "typed", orjson.dumps({"name": ["zz"] * count}), fault, "application/json"
         )
-        assert (page.count('value="zz"'), "too long to be shown" in page) == (
+        assert (page.count('value="zz"'), "too long to show" in page) == (
             (count, False) if is_shown else (0, True)
         )
 

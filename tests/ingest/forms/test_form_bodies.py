@@ -345,7 +345,7 @@ def test_a_field_that_is_too_long_is_413_by_name() -> None:
     form = Form(fields=FieldRules(max_length=10))
     for raw in (b"a=" + b"x" * 11, b"b=1&a=2&a=" + b"x" * 11):
         error = refused(URLENCODED, raw, form)
-        assert (error.status, words(error)) == (413, {"a": "At most 10 characters, please."})
+        assert (error.status, words(error)) == (413, {"a": "Please enter at most 10 characters."})
     assert refused("application/json", b'{"a": {"b": ["12345678901"]}}', form).status == 413
     assert fields(URLENCODED, b"a=%C3%AB" + b"x" * 9, form)
 
@@ -400,15 +400,15 @@ def test_a_form_takes_no_files_unless_it_says_so() -> None:
             "a.svg",
             b"<svg onload=alert(1)>",
             415,
-            "This type of file is not accepted. Accepted: .png, PDF, .txt.",
+            "this file type is not allowed. Allowed: .png, PDF, .txt.",
         ),
-        ("a.png", b"<svg onload=alert(1)>", 415, "Accepted: "),
-        ("a.txt", b"<script>alert(1)</script>", 415, "Accepted: "),
-        ("a.html", b"hello", 415, "Accepted: "),
-        ("cv.pdf.exe", PDF, 415, "Accepted: "),
-        ("cv.pdf", b"MZ\x90\0", 415, "Accepted: "),
-        ("cv.pdf", b"\0\1\2", 415, "Accepted: "),
-        ("a.gif", b"GIF89a", 415, "Accepted: "),
+        ("a.png", b"<svg onload=alert(1)>", 415, "Allowed: "),
+        ("a.txt", b"<script>alert(1)</script>", 415, "Allowed: "),
+        ("a.html", b"hello", 415, "Allowed: "),
+        ("cv.pdf.exe", PDF, 415, "Allowed: "),
+        ("cv.pdf", b"MZ\x90\0", 415, "Allowed: "),
+        ("cv.pdf", b"\0\1\2", 415, "Allowed: "),
+        ("a.gif", b"GIF89a", 415, "Allowed: "),
     ],
 )
 def test_a_file_that_is_not_allowed_is_said_by_field(
@@ -456,7 +456,7 @@ def test_what_the_table_does_not_know_is_allowed_by_extension_unless_a_browser_w
 def test_too_many_files_and_several_faults_at_once() -> None:
     many = multipart(*[part("cv", PDF, f"{number}.pdf") for number in range(4)])
     assert refused(MULTIPART, many, FILES).status == 413
-    assert words(refused(MULTIPART, many, FILES)) == {"cv": "At most 3 files, please."}
+    assert words(refused(MULTIPART, many, FILES)) == {"cv": "Please select at most 3 files."}
     error = refused(
         MULTIPART,
         multipart(part("a", PNG + b"x" * 1000, "a.png"), part("b", b"GIF89a", "b.gif")),
@@ -470,7 +470,11 @@ def test_too_many_files_and_several_faults_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("value", "says"),
-    [("cv.pdf", "A file is wanted"), ("", "Please fill this in."), (None, "Please fill this in.")],
+    [
+        ("cv.pdf", "Please select a file"),
+        ("", "Please fill out this field."),
+        (None, "Please fill out this field."),
+    ],
 )
 def test_a_form_without_the_enctype_for_files_is_told_so_where_one_is_required(
     value: str | None, says: str

@@ -157,7 +157,7 @@ def test_each_field_has_its_own_error() -> None:
 
 
 def test_a_missing_field_is_named() -> None:
-    assert errors({"agree": "on"}) == {"name": "Please fill this in."}
+    assert errors({"agree": "on"}) == {"name": "Please fill out this field."}
 
 
 def test_a_field_that_is_not_foreseen_is_an_error_of_the_form() -> None:

@@ -154,7 +154,7 @@ def test_a_gigabyte_is_cut_off_as_soon_as_it_is_too_much(web: Bridge, chunked: b
     before = memory(web)
     answer, sent = stream(web, 1024 * MIB, chunked=chunked)
     assert (answer.status, answer.json["error"]) == (413, "too_large")
-    assert answer.json["message"] == "What was sent is too large."
+    assert answer.json["message"] == "The submission is too large."
     assert sent < LARGEST + LINGER_BYTES + 8 * MIB, (
         "what is read on until the answer arrives, and the buffers of sockets"
     )

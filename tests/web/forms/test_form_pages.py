@@ -308,9 +308,9 @@ def test_what_is_wrong_comes_back_with_what_was_typed(web: Bridge) -> None:
     assert '<input type="hidden" name="utm" value="campaign">' in page
     assert "trapped" not in page
     for told in (
-        "At least 2 characters, please.",
-        "An e-mail address, please, such as name@example.com.",
-        "This must be 18 or more.",
+        "Please enter at least 2 characters.",
+        "Please enter an email address, for example name@example.com.",
+        "Please enter 18 or more.",
     ):
         assert page.count(told) == 2  # in the summary, and beside the field
     assert 'role="alert" tabindex="-1" autofocus' in page
@@ -386,7 +386,7 @@ def test_a_submission_too_large_to_be_shown_is_not(web: Bridge) -> None:
     answer = send(web, "contact", {"name": "A", "message": "x" * 220_000})
     assert answer.status == 422
     assert len(answer.body) < 20_000
-    assert "too long to be shown here" in answer.body.decode()
+    assert "too long to show here" in answer.body.decode()
 
 
 def test_a_page_of_ones_own_gets_the_fields_as_text(web: Bridge) -> None:
@@ -454,7 +454,7 @@ def test_a_token_that_was_used_is_said_in_the_persons_language(web: Bridge) -> N
     )
     assert again.status == 409
     page = again.body.decode()
-    assert "Dieses Formular wurde schon einmal gesendet." in page
+    assert "Dieses Formular wurde bereits gesendet." in page
     assert 'value="Bob"' in page
     assert token not in page
 
@@ -554,14 +554,14 @@ def test_what_is_wrong_is_said_by_field_with_a_code(web: Bridge) -> None:
         "ok": False,
         "success": False,
         "error": "invalid",
-        "message": "Algunas respuestas aún no son correctas.",
+        "message": "Revise algunas de sus respuestas.",
         "fields": {
-            "email": "Rellene este campo, por favor.",
-            "name": "Al menos 2 caracteres, por favor.",
+            "email": "Rellene este campo.",
+            "name": "Escriba al menos 2 caracteres.",
         },
         "errors": [
-            {"field": "email", "code": "required", "message": "Rellene este campo, por favor."},
-            {"field": "name", "code": "too_short", "message": "Al menos 2 caracteres, por favor."},
+            {"field": "email", "code": "required", "message": "Rellene este campo."},
+            {"field": "name", "code": "too_short", "message": "Escriba al menos 2 caracteres."},
         ],
     }
 
@@ -571,7 +571,7 @@ def test_what_is_wrong_is_said_by_field_with_a_code(web: Bridge) -> None:
 
 @pytest.mark.parametrize(
     ("accept", "sentence"),
-    [("de", "Bitte ausf"), ("fr-CA", "Veuillez"), ("es", "Rellene"), ("it", "Please fill")],
+    [("de", "Bitte füllen Sie"), ("fr-CA", "Veuillez"), ("es", "Rellene"), ("it", "Please fill")],
 )
 def test_a_page_speaks_the_browsers_language(web: Bridge, accept: str, sentence: str) -> None:
     answer = send(web, "contact", {"name": "Ann"}, AS_PAGE | {"Accept-Language": accept})

@@ -328,7 +328,7 @@ def test_a_schema_with_a_file_opens_the_form_for_files(ends: Ends) -> None:
     assert (
         ends.post("cards", b"age=7&card=me.png", URLENCODED)
         .json["fields"]["card"]
-        .startswith("A file is wanted")
+        .startswith("Please select a file")
     )
 
 

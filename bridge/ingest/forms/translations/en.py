@@ -2,40 +2,40 @@
 
 TEXTS = {
     # what is wrong with a field
-    "required": "Please fill this in.",
+    "required": "Please fill out this field.",
     "required_box": "Please tick this box.",
-    "required_choice": "Please choose.",
-    "too_short": "At least {limit} characters, please.",
-    "too_short_1": "At least one character, please.",
-    "too_long": "At most {limit} characters, please.",
-    "too_long_1": "At most one character, please.",
-    "too_small": "This must be {limit} or more.",
-    "too_large": "This must be {limit} or less.",
-    "not_above": "This must be more than {limit}.",
-    "not_below": "This must be less than {limit}.",
-    "not_multiple": "This must be a multiple of {limit}.",
-    "no_integer": "A whole number, please, such as 3.",
-    "no_number": "A number, please, such as 3.5.",
-    "no_boolean": "Yes or no, please.",
-    "no_list": "Several answers are expected here.",
-    "no_text": "A text, please.",
-    "no_email": "An e-mail address, please, such as name@example.com.",
-    "no_url": "A web address, please, such as https://example.com.",
-    "no_date": "A date, please, such as 2026-01-31.",
-    "no_time": "A time of day, please, such as 14:30:00Z.",
-    "no_date_time": "A date with a time, please, such as 2026-01-31T14:30:00Z.",
-    "no_option": "Please choose one of the answers that are offered.",
-    "wrong_form": "This does not have the form that is asked for.",
-    "too_few": "Please choose at least {limit}.",
-    "too_few_1": "Please choose at least one.",
-    "too_many": "Please choose at most {limit}.",
-    "too_many_1": "Please choose at most one.",
+    "required_choice": "Please select an option.",
+    "too_short": "Please enter at least {limit} characters.",
+    "too_short_1": "Please enter at least one character.",
+    "too_long": "Please enter at most {limit} characters.",
+    "too_long_1": "Please enter at most one character.",
+    "too_small": "Please enter {limit} or more.",
+    "too_large": "Please enter {limit} or less.",
+    "not_above": "Please enter more than {limit}.",
+    "not_below": "Please enter less than {limit}.",
+    "not_multiple": "Please enter a multiple of {limit}.",
+    "no_integer": "Please enter a whole number, for example 3.",
+    "no_number": "Please enter a number, for example 3.5.",
+    "no_boolean": "Please enter yes or no.",
+    "no_list": "Please give a list of answers.",
+    "no_text": "Please enter text.",
+    "no_email": "Please enter an email address, for example name@example.com.",
+    "no_url": "Please enter a web address, for example https://example.com.",
+    "no_date": "Please enter a date, for example 2026-01-31.",
+    "no_time": "Please enter a time, for example 14:30:00Z.",
+    "no_date_time": "Please enter a date and time, for example 2026-01-31T14:30:00Z.",
+    "no_option": "Please select one of the options.",
+    "wrong_form": "Please match the requested format.",
+    "too_few": "Please select at least {limit} options.",
+    "too_few_1": "Please select at least one option.",
+    "too_many": "Please select at most {limit} options.",
+    "too_many_1": "Please select at most one option.",
     "repeated": "Please give each answer only once.",
     "unknown_fields": "This form has no such field: {names}.",
-    "too_many_files": "At most {limit} files, please.",
-    "too_many_files_1": "At most one file, please.",
-    "file_too_large": "{names} is too large: at most {limit}, please.",
-    "file_type": "{names}: This type of file is not accepted. Accepted: {limit}.",
+    "too_many_files": "Please select at most {limit} files.",
+    "too_many_files_1": "Please select at most one file.",
+    "file_too_large": "{names} is too large. The maximum size is {limit}.",
+    "file_type": "{names}: this file type is not allowed. Allowed: {limit}.",
     "files_image": "images",
     "files_pdf": "PDF",
     "files_document": "documents",
@@ -44,54 +44,56 @@ TEXTS = {
     "files_video": "video",
     "files_archive": "archives",
     "file_wanted": (
-        'A file is wanted here, and only text came: the form needs enctype="multipart/form-data".'
+        "Please select a file. Only text was received: the form needs"
+        ' enctype="multipart/form-data".'
     ),
-    "name_too_long": "The name of this field has more than {limit} characters.",
-    "nests_too_deep": "The name of this field nests deeper than {limit} levels.",
+    "name_too_long": "The name of this field is longer than {limit} characters.",
+    "nests_too_deep": "The name of this field is nested deeper than {limit} levels.",
     "nests_unclear": (
-        "[] may stand only at the end of the name of a field; in the middle a number says which one"
-        " is meant, as in a[0][b]."
+        "[] is only allowed at the end of a field name; use a number inside it, as in a[0][b]."
     ),
-    "sent_both_ways": "This field was sent both as one value and as one with members.",
-    "not_in_charset": "This is not in the charset {limit}.",
-    "wrong": "This is not right.",
+    "sent_both_ways": "This field was sent both as a single value and as an object.",
+    "not_in_charset": "This text is not valid in the charset {limit}.",
+    "wrong": "Please check this answer.",
     # why a form is not taken
-    "refused_invalid": "Some answers are not right yet.",
-    "refused_unreadable": "What was sent cannot be read as a form.",
-    "refused_bad_request": "What was sent cannot be read as a form.",
-    "refused_unknown_type": "What was sent is not of a type in which forms are sent.",
-    "refused_unknown_charset": "What was sent is in a charset that is not known here.",
-    "refused_encoded": "What was sent is compressed, and forms are not.",
+    "refused_invalid": "Some answers need your attention.",
+    "refused_unreadable": "The submission could not be read as a form.",
+    "refused_bad_request": "The submission could not be read as a form.",
+    "refused_unknown_type": "The submission has a content type that forms do not use.",
+    "refused_unknown_charset": "The submission uses an unknown charset.",
+    "refused_encoded": "The submission is compressed. Please send the form uncompressed.",
     "refused_cut_short": (
-        "The connection broke off before everything had arrived. Please send it again."
+        "The connection was lost before everything arrived. Please send the form again."
     ),
-    "refused_too_large": "What was sent is too large.",
-    "refused_too_many_fields": "What was sent has too many fields; at most {most} are taken.",
-    "refused_too_many": (
-        "Too much was sent from here in a short time. Please try again a little later."
-    ),
-    "refused_busy": "Very much is being sent at this moment. Please try again a little later.",
-    "refused_store_failed": "Your message could not be kept just now. Please send it again.",
+    "refused_too_large": "The submission is too large.",
+    "refused_too_many_fields": "The submission has too many fields. At most {most} are allowed.",
+    "refused_too_many": "Too many submissions in a short time. Please try again later.",
+    "refused_busy": "The server is busy. Please try again in a moment.",
+    "refused_store_failed": "Your message could not be saved. Please try again.",
     "refused_used_before": (
-        "This form has been sent before. Please look through it, and send it again."
+        "This form has already been sent. Please check your answers and send it again."
     ),
     "refused_expired": (
-        "This form was open for a long time. Please look through it, and send it again."
+        "This form was open for too long. Please check your answers and send it again."
     ),
-    "refused_origin_not_allowed": "This form cannot be sent from this site.",
-    "refused_files_not_supported": "This form takes no files.",
+    "refused_origin_not_allowed": "This form cannot be sent from this website.",
+    "refused_files_not_supported": "This form does not accept files.",
     "refused_files_full": (
-        "This form has no room for more files now. Please send it without files, or try again"
-        " later."
+        "This form cannot accept more files at the moment. Please send it without files or try"
+        " again later."
     ),
-    "refused_daily_bytes_full": "This form takes no more today. Please send it again tomorrow.",
-    "refused_disk_full": "This form cannot be taken at the moment. Please send it again later.",
-    "refused_empty": "Nothing was filled in.",
-    "refused_file_type": "This type of file is not accepted.",
+    "refused_daily_bytes_full": (
+        "This form cannot accept more submissions today. Please try again tomorrow."
+    ),
+    "refused_disk_full": (
+        "This form cannot accept submissions at the moment. Please try again later."
+    ),
+    "refused_empty": "The form is empty. Please fill it out.",
+    "refused_file_type": "This file type is not allowed.",
     "refused_method_not_allowed": (
-        "Nothing is shown at this address: it is where a form is sent to."
+        "There is no page at this address. It only receives submitted forms."
     ),
-    "refused_internal_error": "Something went wrong here. Please send it again.",
+    "refused_internal_error": "Something went wrong. Please try again.",
     "refused_no_form": "There is no form at this address.",
     # pages
     "sent_title": "Thank you",
@@ -99,24 +101,23 @@ TEXTS = {
     "failed_title": "Not sent",
     "problems_title": "Please check your answers",
     "problem_in_title": "Not sent yet: {title}",
-    "whole_form": "The form",
+    "whole_form": "Form",
     "optional": "optional",
     "submit": "Send",
     "sending": "Sending…",
-    "choose": "Please choose",
-    "nothing_chosen": "None",
+    "choose": "Please select",
+    "nothing_chosen": "No answer",
     "honeypot": "Please leave this field empty",
-    "needs_script": "This form can only be sent with JavaScript.",
-    "files_again": "Please choose your files again.",
+    "needs_script": "Please enable JavaScript to send this form.",
+    "files_again": "Please select your files again.",
     "too_much_to_show": (
-        "What you wrote is too long to be shown here. With the back button of your browser you find"
-        " it again."
+        "Your text is too long to show here. Use the back button of your browser to return to it."
     ),
-    "not_reached": "Nothing was sent: the connection failed. Please try again.",
+    "not_reached": "Your message was not sent because the connection failed. Please try again.",
     "open_form": "Open the form",
     "to_form": "Back to the form",
     "back_to": "Back to {site}",
     "example_name": "Name",
-    "example_email": "E-mail",
+    "example_email": "Email",
     "example_message": "Message",
 }

@@ -4,38 +4,38 @@ TEXTS = {
     # what is wrong with a field
     "required": "Veuillez remplir ce champ.",
     "required_box": "Veuillez cocher cette case.",
-    "required_choice": "Veuillez choisir.",
-    "too_short": "Au moins {limit} caractères, s’il vous plaît.",
-    "too_short_1": "Au moins un caractère, s’il vous plaît.",
-    "too_long": "Au plus {limit} caractères, s’il vous plaît.",
-    "too_long_1": "Au plus un caractère, s’il vous plaît.",
-    "too_small": "La valeur doit être au moins {limit}.",
-    "too_large": "La valeur doit être au plus {limit}.",
-    "not_above": "La valeur doit être supérieure à {limit}.",
-    "not_below": "La valeur doit être inférieure à {limit}.",
-    "not_multiple": "La valeur doit être un multiple de {limit}.",
-    "no_integer": "Un nombre entier, s’il vous plaît, par exemple 3.",
-    "no_number": "Un nombre, s’il vous plaît, par exemple 3.5.",
-    "no_boolean": "Oui ou non, s’il vous plaît.",
-    "no_list": "Plusieurs réponses sont attendues ici.",
-    "no_text": "Un texte, s’il vous plaît.",
-    "no_email": "Une adresse e-mail, s’il vous plaît, par exemple nom@example.com.",
-    "no_url": "Une adresse web, s’il vous plaît, par exemple https://example.com.",
-    "no_date": "Une date, s’il vous plaît, par exemple 2026-01-31.",
-    "no_time": "Une heure, s’il vous plaît, par exemple 14:30:00Z.",
-    "no_date_time": "Une date avec l’heure, s’il vous plaît, par exemple 2026-01-31T14:30:00Z.",
-    "no_option": "Veuillez choisir une des réponses proposées.",
-    "wrong_form": "Ceci n’a pas la forme demandée.",
-    "too_few": "Veuillez en choisir au moins {limit}.",
-    "too_few_1": "Veuillez en choisir au moins une.",
-    "too_many": "Veuillez en choisir au plus {limit}.",
-    "too_many_1": "Veuillez en choisir au plus une.",
-    "repeated": "Veuillez donner chaque réponse une seule fois.",
-    "unknown_fields": "Ce formulaire n’a pas ce champ : {names}.",
-    "too_many_files": "Au plus {limit} fichiers, s’il vous plaît.",
-    "too_many_files_1": "Au plus un fichier, s’il vous plaît.",
-    "file_too_large": "{names} est trop volumineux : au plus {limit}, s’il vous plaît.",
-    "file_type": "{names} : ce type de fichier n’est pas accepté. Acceptés : {limit}.",
+    "required_choice": "Veuillez sélectionner une option.",
+    "too_short": "Veuillez saisir au moins {limit} caractères.",
+    "too_short_1": "Veuillez saisir au moins un caractère.",
+    "too_long": "Veuillez saisir au maximum {limit} caractères.",
+    "too_long_1": "Veuillez saisir au maximum un caractère.",
+    "too_small": "Veuillez saisir une valeur supérieure ou égale à {limit}.",
+    "too_large": "Veuillez saisir une valeur inférieure ou égale à {limit}.",
+    "not_above": "Veuillez saisir une valeur supérieure à {limit}.",
+    "not_below": "Veuillez saisir une valeur inférieure à {limit}.",
+    "not_multiple": "Veuillez saisir un multiple de {limit}.",
+    "no_integer": "Veuillez saisir un nombre entier, par exemple 3.",
+    "no_number": "Veuillez saisir un nombre, par exemple 3.5.",
+    "no_boolean": "Veuillez répondre par oui ou non.",
+    "no_list": "Une liste de réponses est attendue ici.",
+    "no_text": "Veuillez saisir un texte.",
+    "no_email": "Veuillez saisir une adresse e-mail, par exemple nom@example.com.",
+    "no_url": "Veuillez saisir une adresse web, par exemple https://example.com.",
+    "no_date": "Veuillez saisir une date, par exemple 2026-01-31.",
+    "no_time": "Veuillez saisir une heure, par exemple 14:30:00Z.",
+    "no_date_time": "Veuillez saisir une date et une heure, par exemple 2026-01-31T14:30:00Z.",
+    "no_option": "Veuillez choisir l’une des options proposées.",
+    "wrong_form": "Veuillez respecter le format demandé.",
+    "too_few": "Veuillez sélectionner au moins {limit} options.",
+    "too_few_1": "Veuillez sélectionner au moins une option.",
+    "too_many": "Veuillez sélectionner au maximum {limit} options.",
+    "too_many_1": "Veuillez sélectionner au maximum une option.",
+    "repeated": "Veuillez ne donner chaque réponse qu’une seule fois.",
+    "unknown_fields": "Ce formulaire ne contient pas ce champ : {names}.",
+    "too_many_files": "Veuillez sélectionner au maximum {limit} fichiers.",
+    "too_many_files_1": "Veuillez sélectionner un seul fichier.",
+    "file_too_large": "{names} est trop volumineux. La taille maximale est de {limit}.",
+    "file_type": "{names} : ce type de fichier n’est pas autorisé. Types autorisés : {limit}.",
     "files_image": "images",
     "files_pdf": "PDF",
     "files_document": "documents",
@@ -44,81 +44,83 @@ TEXTS = {
     "files_video": "vidéo",
     "files_archive": "archives",
     "file_wanted": (
-        "Un fichier est attendu ici, et seul du texte est arrivé : il manque au formulaire"
+        "Veuillez sélectionner un fichier. Seul du texte a été reçu : il manque au formulaire"
         ' enctype="multipart/form-data".'
     ),
-    "name_too_long": "Le nom de ce champ a plus de {limit} caractères.",
-    "nests_too_deep": "Le nom de ce champ a plus de {limit} niveaux.",
+    "name_too_long": "Le nom de ce champ dépasse {limit} caractères.",
+    "nests_too_deep": "Le nom de ce champ dépasse {limit} niveaux d’imbrication.",
     "nests_unclear": (
-        "[] ne peut se trouver qu’à la fin du nom d’un champ ; au milieu, un nombre dit lequel est"
-        " visé, comme dans a[0][b]."
+        "[] n’est autorisé qu’à la fin d’un nom de champ ; ailleurs, utilisez un nombre, comme"
+        " dans a[0][b]."
     ),
-    "sent_both_ways": "Ce champ est arrivé à la fois comme une valeur et avec des membres.",
-    "not_in_charset": "Ceci n’est pas dans le jeu de caractères {limit}.",
-    "wrong": "Ceci n’est pas correct.",
+    "sent_both_ways": "Ce champ a été envoyé à la fois comme une valeur simple et comme un objet.",
+    "not_in_charset": "Ce texte n’est pas valide dans le jeu de caractères {limit}.",
+    "wrong": "Veuillez vérifier cette réponse.",
     # why a form is not taken
-    "refused_invalid": "Certaines réponses ne sont pas encore correctes.",
-    "refused_unreadable": "Ce qui a été envoyé ne peut pas être lu comme un formulaire.",
-    "refused_bad_request": "Ce qui a été envoyé ne peut pas être lu comme un formulaire.",
-    "refused_unknown_type": (
-        "Ce qui a été envoyé n’est pas d’un type dans lequel on envoie un formulaire."
+    "refused_invalid": "Certaines réponses sont à corriger.",
+    "refused_unreadable": "L’envoi n’a pas pu être lu comme un formulaire.",
+    "refused_bad_request": "L’envoi n’a pas pu être lu comme un formulaire.",
+    "refused_unknown_type": "L’envoi a un type de contenu que les formulaires n’utilisent pas.",
+    "refused_unknown_charset": "L’envoi utilise un jeu de caractères inconnu.",
+    "refused_encoded": "L’envoi est compressé. Veuillez envoyer le formulaire sans compression.",
+    "refused_cut_short": (
+        "La connexion a été interrompue avant la fin de l’envoi. Veuillez renvoyer le formulaire."
     ),
-    "refused_unknown_charset": "Ce qui a été envoyé est dans un jeu de caractères inconnu ici.",
-    "refused_encoded": "Ce qui a été envoyé est compressé, et un formulaire ne l’est pas.",
-    "refused_cut_short": "La connexion a été coupée avant que tout soit arrivé. Veuillez renvoyer.",
-    "refused_too_large": "Ce qui a été envoyé est trop volumineux.",
+    "refused_too_large": "L’envoi est trop volumineux.",
     "refused_too_many_fields": (
-        "Ce qui a été envoyé a trop de champs ; {most} au plus sont acceptés."
+        "Le formulaire contient trop de champs. {most} au maximum sont autorisés."
     ),
-    "refused_too_many": (
-        "Trop d’envois sont venus d’ici en peu de temps. Veuillez réessayer un peu plus tard."
+    "refused_too_many": "Trop d’envois en peu de temps. Veuillez réessayer plus tard.",
+    "refused_busy": "Le serveur est très sollicité. Veuillez réessayer dans un instant.",
+    "refused_store_failed": "Votre message n’a pas pu être enregistré. Veuillez réessayer.",
+    "refused_used_before": (
+        "Ce formulaire a déjà été envoyé. Veuillez vérifier vos réponses et le renvoyer."
     ),
-    "refused_busy": "Beaucoup d’envois arrivent en ce moment. Veuillez réessayer un peu plus tard.",
-    "refused_store_failed": "Votre message n’a pas pu être conservé. Veuillez le renvoyer.",
-    "refused_used_before": "Ce formulaire a déjà été envoyé. Veuillez le vérifier et le renvoyer.",
     "refused_expired": (
-        "Ce formulaire est resté ouvert longtemps. Veuillez le relire et le renvoyer."
+        "Ce formulaire est resté ouvert trop longtemps. Veuillez vérifier vos réponses et le"
+        " renvoyer."
     ),
     "refused_origin_not_allowed": "Ce formulaire ne peut pas être envoyé depuis ce site.",
-    "refused_files_not_supported": "Ce formulaire n’accepte pas de fichiers.",
+    "refused_files_not_supported": "Ce formulaire n’accepte pas les fichiers.",
     "refused_files_full": (
-        "Ce formulaire n’a plus de place pour des fichiers. Veuillez l’envoyer sans fichier, ou"
-        " réessayer plus tard."
+        "Ce formulaire ne peut plus accepter de fichiers pour le moment. Veuillez l’envoyer"
+        " sans fichier ou réessayer plus tard."
     ),
     "refused_daily_bytes_full": (
-        "Ce formulaire n’accepte plus rien aujourd’hui. Veuillez l’envoyer de nouveau demain."
+        "Ce formulaire n’accepte plus d’envois aujourd’hui. Veuillez réessayer demain."
     ),
     "refused_disk_full": (
-        "Ce formulaire ne peut rien accepter pour le moment. Veuillez l’envoyer de nouveau plus"
-        " tard."
+        "Ce formulaire ne peut pas accepter d’envois pour le moment. Veuillez réessayer plus tard."
     ),
-    "refused_empty": "Rien n’a été rempli.",
-    "refused_file_type": "Ce type de fichier n’est pas accepté.",
+    "refused_empty": "Le formulaire est vide. Veuillez le remplir.",
+    "refused_file_type": "Ce type de fichier n’est pas autorisé.",
     "refused_method_not_allowed": (
-        "Il n’y a rien à voir à cette adresse : c’est là qu’un formulaire est envoyé."
+        "Il n’y a pas de page à cette adresse. Elle reçoit uniquement les formulaires envoyés."
     ),
-    "refused_internal_error": "Une erreur est survenue ici. Veuillez renvoyer.",
-    "refused_no_form": "Il n’y a pas de formulaire à cette adresse.",
+    "refused_internal_error": "Une erreur est survenue. Veuillez réessayer.",
+    "refused_no_form": "Il n’y a aucun formulaire à cette adresse.",
     # pages
     "sent_title": "Merci",
     "sent_text": "Votre message a bien été reçu.",
-    "failed_title": "Non envoyé",
+    "failed_title": "Échec de l’envoi",
     "problems_title": "Veuillez vérifier vos réponses",
     "problem_in_title": "Pas encore envoyé : {title}",
-    "whole_form": "Le formulaire",
+    "whole_form": "Formulaire",
     "optional": "facultatif",
     "submit": "Envoyer",
     "sending": "Envoi en cours…",
-    "choose": "Veuillez choisir",
+    "choose": "Veuillez sélectionner",
     "nothing_chosen": "Aucune réponse",
     "honeypot": "Veuillez laisser ce champ vide",
-    "needs_script": "Ce formulaire ne peut être envoyé qu’avec JavaScript.",
-    "files_again": "Veuillez choisir à nouveau vos fichiers.",
+    "needs_script": "Veuillez activer JavaScript pour envoyer ce formulaire.",
+    "files_again": "Veuillez sélectionner à nouveau vos fichiers.",
     "too_much_to_show": (
-        "Votre texte est trop long pour être affiché ici. Le bouton « précédent » du navigateur"
-        " vous le rendra."
+        "Votre texte est trop long pour être affiché ici. Utilisez le bouton « Précédent » de"
+        " votre navigateur pour le retrouver."
     ),
-    "not_reached": "Rien n’a été envoyé : la connexion a échoué. Veuillez réessayer.",
+    "not_reached": (
+        "Votre message n’a pas été envoyé, car la connexion a échoué. Veuillez réessayer."
+    ),
     "open_form": "Ouvrir le formulaire",
     "to_form": "Retour au formulaire",
     "back_to": "Retour à {site}",
