@@ -1,7 +1,7 @@
-"""Why a request failed verification: what would have made it pass, tried out on the kept copy when
-somebody looks. Pure.
+"""Diagnosis of a request that failed verification. Pure.
 
-Never on receipt: a flood of bad requests must not buy work, and the sender is told nothing.
+It runs on the stored copy when an operator asks for it, and never on receipt: a flood of bad
+requests must not cause work, and the sender learns nothing.
 """
 
 from __future__ import annotations
@@ -15,43 +15,44 @@ from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.providers.signatures.locations import signs_url
 from bridge.routing.model import Config
 
-#: What was known when it came, where that is all that can be said.
+#: The reason recorded on receipt -> the sentence, if the checks cannot find more.
 REASONS = {
     "not_pinned": (
-        "It is not from whom, or not for whom, the source's `pins` say; or it names a key on a host"
-        " that is not the sender's."
+        "Its origin or recipient does not match the source's `pins`, or it names a key on a host"
+        " that does not belong to the sender."
     ),
-    "no_secret": "The source had no secret that was live when it came.",
+    "no_secret": "The source had no valid secret when the request arrived.",
     "no_key": (
-        "The sender's keys could not be fetched when it came, nor now: is its host reached from"
-        " here?"
+        "The sender's public keys could not be fetched, then or now: check that this machine can"
+        " reach the sender's host."
     ),
 }
 UNREADABLE = (
-    "The proof cannot be looked for: the body is not the JSON that should hold it, or the form or"
-    " query has too many fields."
+    "The signature cannot be read: the body is not the expected JSON, or the form or query has too"
+    " many fields."
 )
 NOT_KEPT = (
-    "What it showed as proof does not fit the secret here, and is not kept: once the two agree, let"
-    " the sender send it again."
+    "Its credential does not match the secret here, and is not stored. Set the same secret on both"
+    " sides, then send the request again from the sender."
 )
 
 
 def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
-    """Return what is found, the most telling first; never a secret, a signature or a part of the
-    body. Empty: nothing was found.
+    """Return the findings, the most specific first; an empty list if nothing is found.
+
+    They never contain a secret, a signature or a part of the body.
     """
     source = config.sources.get(reject.source)
     if source is None:
         return [readmission_obstacle(reject, config) or ""]
     if reject.event_ids:
-        return ["It was readmitted, and is an event now."]
+        return ["It was readmitted and is now an event."]
     request = rebuild_request(reject)
     now = reject.received_at
     if verifies(reject, config, keys):
         return [
-            "It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets"
-            " it in."
+            "It verifies now, with the current routes.yaml: `flowbridge rejects readmit` accepts"
+            " it."
         ]
     found: list[str] = []
     for look in CHECKS:
@@ -69,14 +70,14 @@ def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
         found.append(NOT_KEPT)
     elif not found and signs_url(source.scheme):
         found.append(
-            f"Its sender signs the URL too, which is taken here for {show_url(request.url)}:"
+            f"Its sender also signs the URL. Here the URL is {show_url(request.url)}:"
             f" {PUBLIC_URL_STEP}"
         )
     return list(dict.fromkeys(found))
 
 
 def verifies(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> bool:
-    """Return whether the reject would pass under the present configuration, as of when it came."""
+    """Return whether the reject verifies with the current configuration, at its time of receipt."""
     if readmission_obstacle(reject, config):
         return False
     source = config.sources[reject.source]

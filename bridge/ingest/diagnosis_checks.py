@@ -1,4 +1,8 @@
-"""The checks that look for the cause of a failed verification. Pure."""
+"""Checks for the cause of a failed verification. Pure.
+
+Each check gets the request, its source, the configuration and the time of receipt, and returns
+sentences. It raises `BadSignature` if the request cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -27,21 +31,21 @@ from bridge.routing.model import Config, Source
 
 MAX_HEADER_CHARS = 60  # characters of a header's name
 MAX_VALUE_CHARS = 200  # characters of what is pinned
-PUBLIC_URL_STEP = "let FLOWBRIDGE_PUBLIC_URL be what the sender calls, without the path."
+PUBLIC_URL_STEP = "set FLOWBRIDGE_PUBLIC_URL to the URL that the sender calls, without the path."
 
 
 def _check_enrolment(_request: Request, source: Source, _config: Config, _now: float) -> list[str]:
-    """Whether the sender has not told its secret yet."""
+    """Find a source whose provider has not delivered its secret yet."""
     if source.provider.learn is None or source.secrets:
         return []
     return [
-        f"The source knows no secret yet: `flowbridge learn {source.name}` waits for"
-        f" {source.provider.title} to tell it."
+        f"The source has no secret yet: `flowbridge learn {source.name}` waits for"
+        f" {source.provider.title} to send it."
     ]
 
 
 def _check_time(request: Request, source: Source, _config: Config, now: float) -> list[str]:
-    """Whether all is right but the time."""
+    """Find a timestamp outside the tolerance."""
     for scheme in find_envelopes(source.scheme):
         if scheme.timestamp is None or (sent := signed_at(scheme, request)) is None:
             continue
@@ -50,27 +54,27 @@ def _check_time(request: Request, source: Source, _config: Config, now: float) -
             continue
         signed = fits(source.scheme, request, source.secrets, sent)
         when = (
-            f"{abs(age):.0f} seconds {'before' if age > 0 else 'after'} it came, and"
+            f"{abs(age):.0f} seconds {'before' if age > 0 else 'after'} it arrived, and"
             f" {scheme.timestamp.tolerance:g} are allowed"
         )
         if signed and age > 0:
             return [
-                f"The signature is right, but was made {when}: an old request sent again, or a"
-                " clock that is wrong."
+                f"The signature is right, but was made {when}: an old request was sent again, or a"
+                " clock is wrong."
             ]
         if signed:
             return [
-                f"The signature is right, but was made {when}: this machine's clock is slow, or the"
-                " sender's is fast."
+                f"The signature is right, but was made {when}: this machine's clock is behind, or"
+                " the sender's is ahead."
             ]
-        return [f"It says that it was signed {when}."]
+        return [f"Its timestamp says that it was signed {when}."]
     return []
 
 
 def _check_secret_format(
     _request: Request, source: Source, _config: Config, now: float
 ) -> list[str]:
-    """Whether a live secret looks like another value, such as an API key."""
+    """Find a valid secret that looks like another value, such as an API key."""
     live = [one.value for one in source.secrets if one.not_after is None or one.not_after > now]
     doubts = [
         doubt for value in live if (doubt := source.provider.doubt_of_secret(value)) is not None
@@ -79,7 +83,7 @@ def _check_secret_format(
 
 
 def _check_secret(request: Request, source: Source, config: Config, now: float) -> list[str]:
-    """Whether another secret fits."""
+    """Find another secret that verifies the request."""
     ended = [
         Secret(one.value)
         for one in source.secrets
@@ -87,8 +91,8 @@ def _check_secret(request: Request, source: Source, config: Config, now: float) 
     ]
     if ended and fits(source.scheme, request, ended, now):
         return [
-            "It is signed with a secret of this source whose not_after had passed: the sender still"
-            " uses the old one."
+            "It is signed with an expired secret of this source (`not_after`): the sender still"
+            " uses the old secret."
         ]
     for other in config.sources.values():
         if other.name == source.name or not other.secrets:
@@ -96,38 +100,38 @@ def _check_secret(request: Request, source: Source, config: Config, now: float) 
         always = [Secret(one.value) for one in other.secrets]
         if fits(source.scheme, request, always, now):
             return [
-                f"It is signed with the secret of the source {other.name!r}: the two are swapped,"
-                " or the sender has the wrong URL."
+                f"It is signed with the secret of the source {other.name!r}: the secrets are"
+                " swapped, or the sender uses the wrong URL."
             ]
         if other.provider.name != source.provider.name and fits(other.scheme, request, always, now):
             return [
-                f"It is what the source {other.name!r} ({other.provider.title}) takes: the sender"
-                " has the wrong URL."
+                f"It verifies for the source {other.name!r} ({other.provider.title}): the sender"
+                " uses the wrong URL."
             ]
     return []
 
 
 def _check_body(request: Request, source: Source, _config: Config, now: float) -> list[str]:
-    """Whether the signature is that of a body that somebody rewrote on the way."""
+    """Find a change of the body in transit."""
     for what, body in proxy_changes.original_bodies(request.body):
         if body != request.body and fits(
             source.scheme, replace(request, body=body), source.secrets, now
         ):
             return [
-                f"The signature is right for the body {what}: something on the way (a proxy, a"
-                " function) rewrote it."
+                f"The signature is right for the body {what}: a proxy or a function in between"
+                " rewrote it."
             ]
     return []
 
 
 def _check_url(request: Request, source: Source, _config: Config, now: float) -> list[str]:
-    """Whether it is signed for the URL by another name."""
+    """Find another URL that the signature is for."""
     for url in proxy_changes.original_urls(request) if signs_url(source.scheme) else ():
         if url != request.url and fits(
             source.scheme, replace(request, url=url), source.secrets, now
         ):
             return [
-                f"The signature is right for the URL {show_url(url)}, which is taken here for"
+                f"The signature is right for the URL {show_url(url)}, but here the URL is"
                 f" {show_url(request.url)}: {PUBLIC_URL_STEP}"
             ]
     return []
@@ -140,7 +144,7 @@ def show_url(url: str) -> str:
 def _check_renamed_headers(
     request: Request, source: Source, _config: Config, now: float
 ) -> list[str]:
-    """Whether all is right once its headers have their names again."""
+    """Find a header that a proxy renamed."""
     wanted = [
         name
         for one in find_envelopes(source.scheme)
@@ -159,7 +163,7 @@ def _check_renamed_headers(
 
 
 def _check_variants(request: Request, source: Source, _config: Config, now: float) -> list[str]:
-    """Whether it is signed in another way than the source expects."""
+    """Find another encoding, key format or algorithm that verifies the request."""
     for scheme in leaves(source.scheme):
         if not isinstance(scheme, Hmac):
             continue
@@ -190,21 +194,21 @@ def _variants(scheme: Hmac) -> Iterator[tuple[str, dict[str, Any]]]:
                 {"algorithm": algorithm},
             )
     if scheme.prefix:
-        yield f"it lacks the {scheme.prefix!r} before it", {"prefix": ""}
+        yield f"the prefix {scheme.prefix!r} is missing", {"prefix": ""}
 
 
 _KEYS = {
-    "utf8": "the secret is used as it is written",
-    "base64": "the secret is decoded from base64 first",
-    "whsec": "whsec_ is left away and the rest decoded from base64 first",
-    "hex": "the secret is decoded from hexadecimal first",
+    "utf8": "the secret is used as text",
+    "base64": "the secret is decoded from base64",
+    "whsec": "the secret is decoded from base64 after `whsec_`",
+    "hex": "the secret is decoded from hexadecimal",
 }
 
 
 def _check_missing_proof(
     request: Request, source: Source, _config: Config, _now: float
 ) -> list[str]:
-    """Whether there is no proof where it is looked for, and what is there in its place."""
+    """Find a missing signature or token, and headers that look like one."""
     wanted = [compile_locator(text) for text in proofs(source.scheme)]
     if not wanted or any(_is_there(request, locator) for locator in wanted):
         return []
@@ -218,21 +222,21 @@ def _check_missing_proof(
             f" {near[0][1]}: a proxy renamed it."
         ]
     beside = (
-        f"; there is {', '.join(repr(name[:MAX_HEADER_CHARS]) for name in there[:5])}"
+        f"; found instead: {', '.join(repr(name[:MAX_HEADER_CHARS]) for name in there[:5])}"
         if there
-        else ", and nothing like a signature at all"
+        else ", and no header looks like a signature"
     )
     advice = (
         ""
         if there or not source.scheme.needs_secret
-        else ": no secret is set at the sender, or a proxy removed it"
+        else ": the sender has no secret, or a proxy removed the header"
     )
     what = (
         "token or password"
         if all(isinstance(one, Token | Basic) for one in leaves(source.scheme))
         else "signature"
     )
-    return [f"The {what} is missing: it is looked for in {_named(wanted)}{beside}{advice}."]
+    return [f"The {what} is missing: expected in {_named(wanted)}{beside}{advice}."]
 
 
 def _is_there(request: Request, locator: Locator) -> bool:
@@ -250,21 +254,17 @@ def _named(wanted: Sequence[Locator]) -> str:
 
 
 def _check_pins(request: Request, source: Source, _config: Config, _now: float) -> list[str]:
-    """Whether it is for another than the source pins, where the request shows that."""
+    """Find a value that differs from the source's pins."""
     pinned = dict(getattr(source.scheme, "pinned", ()))
     for pin in pins_of(source.scheme):
         said = View(request).find(compile_locator(pin.at)) if ":" in pin.at else None
         if said and pin.name in pinned and said not in pinned[pin.name]:
-            return [
-                f"It is for another {pin.name} than the source pins: {said[:MAX_VALUE_CHARS]!r}."
-            ]
+            return [f"Its {pin.name} is not pinned by the source: {said[:MAX_VALUE_CHARS]!r}."]
     return []
 
 
 def _check_sender(request: Request, source: Source, _config: Config, _now: float) -> list[str]:
-    """Whether it looks like another provider's request: it has a header that only their rows
-    name.
-    """
+    """Find a header that only another provider's requests have."""
     own = set(signature_headers(source.scheme))
     for row in PROVIDERS.values():
         if row.scheme is None or row.name == source.provider.name:

@@ -118,7 +118,7 @@ def readmission_obstacle(reject: Reject, config: Config) -> str | None:
     if reject.source not in config.sources:
         return f"routes.yaml has no source {reject.source!r} any more"
     if reject.cut:
-        return f"only the first {len(reject.body)} of its {reject.size} bytes are kept"
+        return f"only the first {len(reject.body)} of its {reject.size} bytes are stored"
     if _is_masked(reject, config.sources[reject.source]):
         return "its credential is not kept, only that there was one"
     return None

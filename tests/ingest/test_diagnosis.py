@@ -133,9 +133,14 @@ CASES: dict[str, tuple[str, dict[str, str], bytes, str]] = {
         "github",
         {},
         BODY,
-        "The signature is missing: it is looked for in header:x-hub-signature-256, and nothing",
+        "The signature is missing: expected in header:x-hub-signature-256, and no header",
     ),
-    "sha1 only": ("github", {"x-hub-signature": "sha1=00"}, BODY, "there is 'x-hub-signature'."),
+    "sha1 only": (
+        "github",
+        {"x-hub-signature": "sha1=00"},
+        BODY,
+        "found instead: 'x-hub-signature'.",
+    ),
     "renamed": (
         "github",
         {"hub-signature-256": "sha256=00"},
@@ -146,7 +151,7 @@ CASES: dict[str, tuple[str, dict[str, str], bytes, str]] = {
         "github",
         signed(OLD),
         BODY,
-        "a secret of this source whose not_after had passed",
+        "an expired secret of this source",
     ),
     "swapped": ("github", signed(OTHER), BODY, "signed with the secret of the source 'fork'"),
     "line end added": (
@@ -184,37 +189,37 @@ CASES: dict[str, tuple[str, dict[str, str], bytes, str]] = {
         "github",
         {"x-hub-signature-256": digest(NEW).hex()},
         BODY,
-        "lacks the 'sha256=' before it",
+        "the prefix 'sha256=' is missing",
     ),
     "hex key": (
         "crm",
         {"x-sig": digest(bytes.fromhex(HEX)).hex()},
         BODY,
-        "decoded from hexadecimal first (expected: ",
+        "decoded from hexadecimal (expected: ",
     ),
     "stale": (
         "stripe",
         stripe(NOW - 900),
         BODY,
-        "The signature is right, but was made 900 seconds before it came, and 300 are allowed",
+        "The signature is right, but was made 900 seconds before it arrived, and 300 are allowed",
     ),
     "fast": (
         "stripe",
         stripe(NOW + 901),
         BODY,
-        "901 seconds after it came, and 300 are allowed: this machine's clock is slow",
+        "901 seconds after it arrived, and 300 are allowed: this machine's clock is behind",
     ),
     "stale and wrong": (
         "stripe",
         stripe(NOW - 900, "x"),
         BODY,
-        "It says that it was signed 900 seconds before",
+        "Its timestamp says that it was signed 900 seconds before",
     ),
     "wrong sender": (
         "stripe",
         signed(NEW),
         BODY,
-        "It is what the source 'github' (GitHub) takes: the sender has the wrong URL",
+        "It verifies for the source 'github' (GitHub): the sender uses the wrong URL",
     ),
     "looks like": (
         "github",
@@ -232,7 +237,7 @@ CASES: dict[str, tuple[str, dict[str, str], bytes, str]] = {
             ),
         },
         BODY,
-        "the secret is used as it is written (expected: ",
+        "the secret is used as text (expected: ",
     ),
 }
 
@@ -269,7 +274,7 @@ def test_an_api_key_in_place_of_the_secret_is_named_and_not_shown(config: Config
 def test_what_verifies_now_is_said(config: Config) -> None:
     reject = replace(github(config, {}), headers=signed(NEW))
     assert diagnose(reject, config) == [
-        "It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets it in."
+        "It verifies now, with the current routes.yaml: `flowbridge rejects readmit` accepts it."
     ]
 
 
@@ -282,7 +287,7 @@ def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(
         MAX_REJECT_BODY_BYTES + 1,
         True,
     )
-    assert "Only the first 65536 of its 65537 bytes are kept" in diagnose(big, config)[-1]
+    assert "Only the first 65536 of its 65537 bytes are stored" in diagnose(big, config)[-1]
     token = github(config, {"authorization": "Bearer wrong-secret"}, source="token")
     assert token.headers["authorization"] == "***" and "credential is not kept" in (
         readmission_obstacle(token, config) or ""
@@ -378,8 +383,8 @@ def _kept(arrival: Any) -> Any:
 def test_a_token_that_is_missing_is_said(config: Config, source: str, place: str) -> None:
     found = diagnose(github(config, {}, source=source), config)
     assert (
-        f"The token or password is missing: it is looked for in {place}, and nothing like a"
-        " signature at all" in found[0]
+        f"The token or password is missing: expected in {place}, and no header looks like a"
+        " signature" in found[0]
     )
 
 
@@ -399,20 +404,20 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:garden"
     [
         (
             {"TopicArn": "arn:aws:sns:eu-central-1:9:weeds"},
-            "another topic_arn than the source pins: 'arn:aws:sns:eu-central-1:9:weeds'",
+            "Its topic_arn is not pinned by the source: 'arn:aws:sns:eu-central-1:9:weeds'",
         ),
         (
             {"SigningCertURL": "https://evil.example/x.pem"},
-            "or it names a key on a host that is not the sender's",
+            "or it names a key on a host that does not belong to the sender",
         ),
         (
             {"Signature": None},
             (
-                "The signature is missing: it is looked for in body:Signature, and nothing like a"
-                " signature at all."
+                "The signature is missing: expected in body:Signature, and no header looks like a"
+                " signature."
             ),
         ),
-        ({}, "The sender's keys could not be fetched when it came, nor now"),
+        ({}, "The sender's public keys could not be fetched, then or now"),
     ],
 )
 def test_what_is_wrong_with_a_message_that_everyone_could_have_signed_is_said(

@@ -137,7 +137,7 @@ def test_the_url_that_the_sender_called_is_found(
     here = replace(request, url=request.url.replace(called, HERE))
     said = why(config, name, here, "mismatch")
     assert said.startswith(
-        f"The signature is right for the URL '{called}/hooks/{name}', which is taken here for"
+        f"The signature is right for the URL '{called}/hooks/{name}', but here the URL is"
         f" '{HERE}/hooks/{name}': "
     )
     assert "FLOWBRIDGE_PUBLIC_URL" in said and "a=1" not in said
@@ -147,7 +147,7 @@ def test_where_no_url_fits_the_one_that_is_taken_is_shown(config: Config) -> Non
     request = replace(
         signed(config, "square", "https://elsewhere.example"), url=f"{HERE}/hooks/square"
     )
-    assert f"is taken here for '{HERE}/hooks/square'" in why(config, "square", request, "mismatch")
+    assert f"is '{HERE}/hooks/square'" in why(config, "square", request, "mismatch")
     nobodys = signed(config, "github")
     assert (
         why(
@@ -168,7 +168,7 @@ def test_a_source_that_knows_no_secret_says_so(config: Config) -> None:
     said = why(config, "notion", request, "no_secret")
     assert (
         said
-        == "The source knows no secret yet: `flowbridge learn notion` waits for Notion to tell it."
+        == "The source has no secret yet: `flowbridge learn notion` waits for Notion to send it."
     )
     knowing = replace(
         config,
@@ -181,14 +181,14 @@ def test_a_source_that_knows_no_secret_says_so(config: Config) -> None:
         diagnose(turned_away(config, "notion", request), knowing)
     )
     ended = config.sources["ended"].scheme.sign(replace(request, headers={}), "another-one", NOW)
-    assert "had no secret that was live" in " ".join(
+    assert "had no valid secret" in " ".join(
         diagnose(turned_away(config, "ended", ended, "no_secret"), config)
     )
 
 
 def test_what_was_readmitted_is_not_offered_again(config: Config) -> None:
     reject = replace(turned_away(config, "github", signed(config, "github")), event_ids=("evt_1",))
-    assert diagnose(reject, config) == ["It was readmitted, and is an event now."]
+    assert diagnose(reject, config) == ["It was readmitted and is now an event."]
 
 
 @pytest.mark.parametrize(
