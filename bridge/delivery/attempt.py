@@ -1,6 +1,4 @@
-"""Make one attempt, or look at runs: build the call, send it, read the answer. Pure: `send` is an
-argument.
-"""
+"""Make one attempt, or poll runs: build the call, send it, read the answer. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +18,10 @@ __all__ = ["Send", "deliver", "look", "newest"]
 def deliver(
     delivery: Delivery, platform: Platform, send: Send, now: float, hands: Hands | None = None
 ) -> Outcome:
-    """Start the delivery's flow and return what came of it. A call without an answer is `unknown`
-    unless it certainly never left.
+    """Start the delivery's flow and return the outcome.
 
-    `hands` has the files that the inputs refer to, null where they refer to none.
+    A call without an answer is `unknown` unless it certainly was not sent. `hands`: the files that
+    the inputs refer to, None if there are none.
     """
     if delivery.unsealable is not None:
         return Outcome(kind=Kind.REJECTED, detail=delivery.unsealable, ours=True)
@@ -62,7 +60,7 @@ def _wrong_flow_outcome(delivery: Delivery, outcome: Outcome) -> Outcome:
 
 
 def look(run_id: str, platform: Platform, send: Send) -> RunReport:
-    """Ask how a run stands; a platform that cannot tell now gives a report without a state."""
+    """Poll a run; if the platform does not answer, the report has no state."""
     kind = PLATFORMS[platform.type]
     if kind.build_run is None or kind.read_run is None:
         return RunReport(state=None, detail=NO_RUNS)
@@ -75,7 +73,7 @@ def look(run_id: str, platform: Platform, send: Send) -> RunReport:
 
 
 def newest(saved_item_id: str, platform: Platform, send: Send) -> Listing[ListedRun]:
-    """Ask for a flow's newest runs; a platform that cannot tell now gives none."""
+    """List a flow's newest runs; if the platform does not answer, `items` is None."""
     runs = PLATFORMS[platform.type].runs
     if runs is None:
         return Listing(items=None, detail=NO_RUNS)

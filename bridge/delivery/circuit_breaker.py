@@ -1,5 +1,4 @@
-"""What a platform's answers say about how much it can be asked: the circuit breaker, and how many
-runs fit beside others'. Pure.
+"""Circuit breaker of a platform, and its allowance of concurrent runs. Pure.
 
 **Circuit.** After some failures in a row (no connection, no answer, 5xx) the circuit is open:
 nothing is sent. When its time is over, one start goes as a probe; it closes the circuit or opens it
@@ -64,9 +63,7 @@ def learn(
     jitter: float,
     timings: Timings = TIMINGS,
 ) -> Circuit | None:
-    """Return what is known after an attempt, null where all is well. `used`: the slots that are
-    taken once it is settled.
-    """
+    """Return the circuit after an attempt, None if it is closed. `used`: the slots taken then."""
     if outcome.ours:
         return circuit
     if outcome.kind in FAILED_KINDS:
@@ -87,7 +84,7 @@ def learn(
 
 
 def settled(circuit: Circuit | None, cap: int) -> Circuit | None:
-    """Return null where the circuit says no more than that all is well."""
+    """Return None if the circuit is closed and has no allowance below the cap."""
     if circuit is None or circuit.failures or circuit.open_until is not None:
         return circuit
     return None if circuit.allowance is None or circuit.allowance >= cap else circuit

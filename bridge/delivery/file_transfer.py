@@ -1,5 +1,4 @@
-"""Hand a form's files over to the platform on which the delivery's flow is. Pure: who has the bytes
-is an argument.
+"""Transfer of a form's files to the platform of the delivery's flow. Pure.
 
 The frozen inputs hold what is known of a file (a `FormFile`, as an object), not its bytes. When the
 call is built, each such object is replaced by what the platform calls the file by, and so is each
@@ -26,8 +25,7 @@ from bridge.routing.model import Platform
 MIN_START_SECONDS: Final = 1.0  # seconds that must be left for the start
 _UPLOADED: Final = re.compile(r"^evt_[0-9a-z]{26}-[0-9]+-(?=.)")
 NO_PUBLIC_URL: Final = (
-    "nobody knows the URL of this flowbridge, which a link to a file begins with: set"
-    " FLOWBRIDGE_PUBLIC_URL"
+    "links to files need the public URL of this flowbridge: set FLOWBRIDGE_PUBLIC_URL"
 )
 _FILE_KEYS: Final = frozenset(field.name for field in fields(FormFile))
 

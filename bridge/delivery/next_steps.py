@@ -1,4 +1,4 @@
-"""What a person does next about a delivery, as one table for all commands that name it. Pure."""
+"""Next steps for a delivery: one table for all commands. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.delivery.obstacles import Obstacle, next_call
 
 
 class Need(StrEnum):
-    """What a delivery needs of a person."""
+    """The action that a delivery needs from an operator."""
 
     PARKED = "parked"  #: planning refused it: it is never sent
     #: its run failed or it is dead, and an input looks misspelt in routes.yaml

@@ -1,6 +1,4 @@
-"""What keeps a start without an answer from being settled: the platform's list of runs is not asked
-for, or is refused. Pure.
-"""
+"""Obstacles to settling a start without an answer: no list of runs from the platform. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """What keeps the platform's list of runs from being read.
+    """An obstacle to reading the platform's list of runs.
 
     `fix`: what a person does about it, null where it passes by itself. `until`: no call is made
     before. `needs_decision`: flowbridge cannot settle the delivery while it lasts, and it does not

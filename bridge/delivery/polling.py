@@ -1,5 +1,4 @@
-"""When a run is looked at: by how long the runs of its flow usually take, and by whether somebody
-waits for it to end. Pure.
+"""Polling intervals of a run, from the usual duration of its flow's runs. Pure.
 
 A run whose flow is not known yet is looked at after `first` seconds, and then each time after half
 as long as it has gone on, or, where nobody waits for it, after as long. What its runs take is
@@ -55,7 +54,7 @@ class Usual:
 
 
 def learn(usual: Usual | None, seconds: float) -> Usual:
-    """Return what is known after a run that took so long."""
+    """Return the usual duration after a run that took `seconds`."""
     if usual is None:
         return Usual(seconds)
     spread = usual.spread + (abs(seconds - usual.mean) - usual.spread) / 4

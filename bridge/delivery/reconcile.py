@@ -1,4 +1,4 @@
-"""What a platform's list of runs says about a start without an answer: is its run among them? Pure.
+"""Records for finding the run of a start without an answer in a platform's list of runs. Pure.
 
 The window of an attempt reaches from its intent to its deadline, with some skew. A run of the flow
 that was created in it and is linked to no delivery is a candidate. The list covers the window where

@@ -1,4 +1,4 @@
-"""What a look for the run of a start without an answer decides. Pure.
+"""Decision about a start without an answer, from the platform's list of runs. Pure.
 
 `reconcile` has the records, and the rules in short.
 """

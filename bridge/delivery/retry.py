@@ -1,4 +1,4 @@
-"""What follows from an attempt's outcome: the delivery's next status, and when. Pure."""
+"""Retry policy: the delivery's next status after an attempt or a run. Pure."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ UNPACED: Final = Pace()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """What a delivery waits for: a word for it, a sentence, and where they are known until when,
-    and behind which delivery.
+    """The reason why a delivery waits: its kind and a sentence.
 
-    `obstacle`: what keeps the run of one whose outcome is unknown from being looked for.
+    `until`, `behind`: the time and the delivery that it waits for, if known. `obstacle`: what
+    prevents the search for the run of an unknown delivery.
     """
 
     kind: str
@@ -30,7 +30,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What a delivery waits among, as the store and routes.yaml have it.
+    """The facts that a wait reason depends on, from the store and routes.yaml.
 
     `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which
     value of the platform is not set.

@@ -1,4 +1,4 @@
-"""Why a delivery does not go yet: the first thing in its way, as a worker would find it. Pure."""
+"""Why a delivery is not sent yet: the first reason that a worker would find. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Read a verified request's body: JSON, form fields or text, within limits. Pure.
+"""Parser for request bodies: JSON, form fields or text, within limits. Pure.
 
-A body that cannot be read is not an error here: the event is kept all the same, with the `problem`
-that this found.
+An unreadable body is not an error here: the event is stored with the `problem`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 
-media_of = lru_cache(maxsize=256)(parse_options_header)  # senders say the same every time
+media_of = lru_cache(maxsize=256)(parse_options_header)  # a sender always sends the same value
 
 
 def decode(
@@ -35,7 +34,7 @@ def decode(
     wrapped_in: str | None = None,
     max_values: int | None = None,
 ) -> Body:
-    """Return what `raw` says under `content_type` (the whole header value).
+    """Parse a body by its content type (the whole header value).
 
     `wrapped_in`: the form field that holds the JSON where a provider posts it inside a form
     (GitHub's and Slack's `payload`). A body without a content type, or with one we do not know, is
@@ -53,8 +52,7 @@ def decode(
 
 
 def decode_token(raw: bytes, claim: str, texts: tuple[str, ...] = (), *, max_depth: int) -> Body:
-    """Return what the token that `raw` is holds under `claim` (Wix): JSON. It must have been
-    verified.
+    """Parse the JSON under a claim of a verified token (Wix).
 
     `texts`: names in that object under which the sender puts JSON as a text; they are read too,
     where they hold an object.
@@ -145,7 +143,7 @@ def _multipart(raw: bytes, boundary: str) -> Body:
 
 
 def _describe_file(raw: bytes, part: Part, field: str, name: str) -> FormFile:
-    """What there is to know of a file that stays in the body."""
+    """Describe a file that stays in the body."""
     content = memoryview(raw)[part.begin : part.end]
     kind = file_types.tell(content, name)
     return FormFile(
@@ -158,9 +156,7 @@ def _describe_file(raw: bytes, part: Part, field: str, name: str) -> FormFile:
 
 
 def _form_body(pairs: list[tuple[str, str]]) -> Body:
-    """Make an object of form fields; a field that came more than once is a list, in the order it
-    came.
-    """
+    """Return form fields as an object; repeated fields become a list, in their order."""
     fields: dict[str, JSON] = {}
     for name, value in pairs:
         if name not in fields:

@@ -1,4 +1,4 @@
-"""The stages of a verified body on its way to the store, a type for each. Pure.
+"""Types for the stages of a verified body: raw, masked, stored. Pure.
 
 `RawBody` → `mask_body` → `MaskedBody` → `redaction.redact_body` → `StoredBody`. An event is built
 of a `StoredBody` only, so the type checker refuses to store, plan or log what was not masked and

@@ -1,6 +1,4 @@
-"""A person as what is kept knows one: a value that stands in fields, such as an e-mail address.
-Pure.
-"""
+"""Search for a data subject in stored events and rejects, such as by email address. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +20,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is sought: the `text` that a field is to hold, whatever its case and the blanks around
-    it.
+    """A search for the `text` of a field, ignoring case and surrounding blanks.
 
     `at`: only in fields whose path ends so; positions in lists are passed over. `anywhere`: as a
     part of any text, in headers too. `marks` stand in its place where it was redacted.
@@ -51,9 +48,7 @@ class Subject:
         return cls(folded(text), at, anywhere, frozenset(map(folded, marks)))
 
     def in_event(self, event: Event, body: Body) -> bool:
-        """Tell whether an event holds it. Of a body that cannot be read any part of the text will
-        do: nobody knows its fields.
-        """
+        """Return whether an event matches. An unreadable body matches by any part of its text."""
         if (
             self.in_value(body.value)
             or self.in_query(event.query_string)
@@ -79,7 +74,7 @@ class Subject:
         )
 
     def in_reject(self, reject: Reject, body: Body) -> bool:
-        """Tell whether a reject holds it; its body may have been cut."""
+        """Return whether a reject matches; its body may be truncated."""
         if (
             self.in_value(body.value)
             or self.in_query(reject.query_string)
@@ -94,9 +89,7 @@ class Subject:
         )
 
     def in_value(self, value: JSON) -> bool:
-        """Tell whether a field of a payload holds it; with `anywhere`, whether a text or a name in
-        it does.
-        """
+        """Return whether a field of a payload matches; with `anywhere`, also names and parts."""
         for path, leaf in iter_leaves(value):
             if self.anywhere and (
                 self.text in leaf or any(self.text in folded(name) for name in path)
@@ -109,7 +102,7 @@ class Subject:
         return False
 
     def in_query(self, query_string: str) -> bool:
-        """Tell whether a parameter of a URL holds it."""
+        """Return whether a query parameter matches."""
         if self.anywhere and self.text in folded(unquote_plus(query_string)):
             return True
         return any(
@@ -118,24 +111,22 @@ class Subject:
         )
 
     def in_raw(self, raw: bytes) -> bool:
-        """Tell whether it is a part of these bytes, as text or as a form writes it."""
+        """Return whether the bytes contain the text, plain or URL-encoded."""
         text = raw.decode("utf-8", "replace")
         return self.text in folded(text) or self.text in folded(unquote_plus(text))
 
     def in_texts(self, texts: list[str | None]) -> bool:
-        """Tell whether it is a part of one of these."""
+        """Return whether one of the texts contains it."""
         return any(text is not None and self.text in folded(text) for text in texts)
 
 
 def folded(text: str) -> str:
-    """Return a text as it is compared: no case, one way to write a letter, no blanks around it."""
+    """Normalize a text for comparison: Unicode NFC, case-folded, stripped."""
     return normalize("NFC", text).casefold().strip()
 
 
 def iter_leaves(value: JSON) -> Iterator[tuple[Path, str]]:
-    """Yield texts and numbers of a payload with the names that lead to each, folded; a text that is
-    JSON is read, too.
-    """
+    """Yield the texts and numbers of a payload with their paths; JSON inside a text is parsed."""
     waiting: list[tuple[Path, JSON, int]] = [((), value, 0)]
     while waiting:
         path, one, within = waiting.pop()

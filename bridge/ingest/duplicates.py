@@ -1,6 +1,4 @@
-"""What two requests of a source have in common where they are the same event: the sender's id, or
-what is signed of them. Pure.
-"""
+"""Duplicate detection: the provider's id of an event, or a digest of its signed content. Pure."""
 
 from __future__ import annotations
 
@@ -21,15 +19,13 @@ MAX_NAME_CHARS = 200  # characters of a type and of a provider's id
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What tells an event without an id: the digest of its `body`, and what returns that of what is
-    `signed`, null where nothing is.
-    """
+    """Digests of an event without an id: of its `body`, and of its `signed` content (or None)."""
 
     body: str
     signed: Callable[[], str | None]
 
 
-#: What makes two requests of a source the same event, by its `dedup`.
+#: `dedup` of a source -> the function that returns the id of an event.
 DEDUP_KEYS: Mapping[str, Callable[[Source, Request, Body, Digests], str | None]] = {
     "id": (
         lambda source, request, body, digests: (
@@ -64,9 +60,7 @@ def signed_digest(
 
 
 def _without_id(source: Source, digests: Digests) -> str | None:
-    """Return what tells an event without an id: what is signed of it, or its body where nothing is
-    signed and the row says so.
-    """
+    """Identify an event by its signed content, or by its body if the provider allows that."""
     has_ids = bool(source.event_id)
     by_body = source.provider.dedup_body
     digest = digests.signed() if has_ids or by_body else None
@@ -78,14 +72,12 @@ def _label_digest(digest: str) -> str:
 
 
 def _fit_id(text: str | None) -> str | None:
-    """The same for an id, which must stay unique: one that does not fit is known by its digest."""
+    """Replace an id that is too long or not printable by its digest."""
     if text is None or (len(text) <= MAX_NAME_CHARS and text.isprintable()):
         return text
     return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def identify(source: Source, request: Request, body: Body, digests: Digests) -> str | None:
-    """Return the provider's id of an event, as short as the store wants it; null for one that is
-    never a duplicate.
-    """
+    """Return the provider's id of an event; None for an event that is never a duplicate."""
     return _fit_id(DEDUP_KEYS[source.dedup](source, request, body, digests))

@@ -1,5 +1,4 @@
-"""What `receive` has others do: store events and files, fetch keys, check submissions, make ids.
-Pure.
+"""Side effects of `receive`: store events and files, fetch keys, check submissions. Pure.
 
 `receive` decides; an implementation of `Effects` acts. A receiver, a dry run and a readmitted
 reject each have one.
@@ -28,7 +27,7 @@ NOTHING_FETCHED: Final = "nothing is fetched for a dry request, or when a reject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Hold a verified request whose events are ready to be stored.
+    """A verified request whose events are ready to be stored.
 
     `marks`: what the store remembers of a checked submission, so that it counts once and in its
     rate. `body`: what was sent. `fault`: the error that stopped planning.
@@ -43,7 +42,7 @@ class Prepared:
 
 
 class Effects(Protocol):
-    """Do what `receive` asks for.
+    """The side effects that `receive` needs.
 
     Only `keys`, `confirm`, `check_submission`, `store_file` and `store` may wait for a network, a
     disk or a database; the others return at once. Before the first of those nothing lasting has
@@ -62,7 +61,7 @@ class Effects(Protocol):
         """
 
     def note_submission(self, sent: Sent) -> None:
-        """Take note of what a form was sent, once it is read and before it is checked."""
+        """Record a parsed submission before it is checked."""
 
     def check_submission(
         self, request: Request, body: Body, source: Source, form: Form, now: float, size: int
@@ -77,7 +76,7 @@ class Effects(Protocol):
         """Store a form's file and return its SHA-256 once it is on disk."""
 
     def mark_verified(self) -> None:
-        """Take note that the request is verified and its events are about to be planned."""
+        """Record that the request is verified, before its events are planned."""
 
     def new_id(self, now: float) -> str:
         """Return the id of a new event."""
@@ -91,7 +90,7 @@ class Effects(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineEffects:
-    """Store events by a function, and do nothing else: a reject is readmitted so."""
+    """Effects that only store events, for a readmitted reject."""
 
     keep: StoreEvents
     make_id: Callable[[], str]

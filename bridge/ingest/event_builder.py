@@ -1,6 +1,4 @@
-"""Build the events of a verified request, with the deliveries that the routes plan for them.
-Pure.
-"""
+"""Build the events of a verified request, with their planned deliveries. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ PLANNING_FAILED = "planning failed by a fault of flowbridge's own"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """Hold a verified request: `parts` has one for each of its events.
+    """A verified request; `parts` has one item for each of its events.
 
     `body`: what the whole request says. `content`: returns what is signed of an event, None where
     nothing is. `digest`: of what was sent, where that is not what the parts hold. `submission`:
@@ -65,7 +63,7 @@ def build_arrivals(
 
 
 def _storable(raw: RawBody, verified: Verified) -> StoredBody:
-    """Return a request as it is stored: masked, redacted, and with a digest that tells nothing."""
+    """Mask and redact a request, and key its digest if bodies are encrypted."""
     source = verified.source
     masked = mask_body(raw, source)
     digest = verified.digest or hashlib.sha256(raw.request.body).hexdigest()
@@ -121,9 +119,7 @@ def _build_event(
 
 
 def _number(text: str | None) -> int | None:
-    """Return a small whole number that a sender wrote, None for anything else: Slack's first try is
-    1, HubSpot's 0, most say nothing.
-    """
+    """Parse the number of the sender's retry: 1 first at Slack, 0 at HubSpot; most send none."""
     return (
         int(text)
         if text and len(text) <= RETRY_DIGITS and text.isascii() and text.isdigit()
@@ -132,9 +128,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _fit_type(text: str | None) -> str | None:
-    """A type comes from the sender and goes into columns, logs and terminals: one short printable
-    line.
-    """
+    """Make an event type one short printable line: it is untrusted and shown on terminals."""
     return text and "".join(
         char if char.isprintable() else "\ufffd" for char in text[:MAX_NAME_CHARS]
     )
@@ -143,8 +137,9 @@ def _fit_type(text: str | None) -> str | None:
 def _plan(
     event: Event, body: Body, config: Config, now: float
 ) -> tuple[list[Delivery], Exception | None]:
-    """Plan, and survive it: a sender such as GitHub never tries again, so an event is kept even
-    where we have a bug.
+    """Plan deliveries, and return any error instead of raising it.
+
+    Senders such as GitHub never retry, so the event must be stored even if planning has a bug.
     """
     if body.problem is not None or event.spam is not None:
         return [], None

@@ -1,4 +1,4 @@
-"""What the store makes of what was received, and who keeps it. Pure."""
+"""Protocols between ingest and the store. Pure."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ DISK_RETRY_SECONDS: Final = (
 
 
 class Kept(Protocol):
-    """What the store made of a request."""
+    """An event after it was stored."""
 
     @property
     def event_id(self) -> str:
-        """The event's id: the known one's where this is a duplicate."""
+        """The event's id; of a duplicate, the id of the original."""
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
-        """The deliveries that are new."""
+        """The new deliveries."""
 
     @property
     def duplicate(self) -> bool:
-        """Whether it only repeats a known event."""
+        """Whether it repeats a stored event."""
 
 
 Arrivals = Sequence[tuple[Event, Sequence[Delivery]]]
@@ -39,7 +39,7 @@ StoreEvents = Callable[[Arrivals, Replan], Sequence[Kept]]
 
 
 def no_room() -> Refused:
-    """Return what is answered where a source has no room for the files that came."""
+    """Return the refusal of files that exceed the source's storage limit."""
     return Refused(
         507,
         "files_full",
@@ -48,12 +48,12 @@ def no_room() -> Refused:
 
 
 def signed_reserve(total: int) -> int:
-    """Return how many bytes of a disk of `total` bytes are for signed sources only."""
+    """Return how many bytes of a disk are reserved for signed sources."""
     return min(SIGNED_RESERVE_BYTES, total // SIGNED_SHARE)
 
 
 def no_daily_room(now: float) -> Refused:
-    """Return the answer to a request that is more than its source stores in a day."""
+    """Return the refusal of a request over the source's daily storage limit."""
     wait = {"Retry-After": str(int(DAY - now % DAY) + 1)}
     return Refused(
         507,
@@ -64,9 +64,7 @@ def no_daily_room(now: float) -> Refused:
 
 
 def no_disk_room() -> Refused:
-    """Return the answer to a request without a signature where the disk has room for signed ones
-    only.
-    """
+    """Return the refusal of an unsigned request when the free disk space is reserved."""
     wait = {"Retry-After": str(DISK_RETRY_SECONDS)}
     return Refused(
         507,

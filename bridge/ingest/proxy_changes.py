@@ -1,6 +1,4 @@
-"""What happens to a request on its way: bodies are written anew, headers renamed, URLs called by
-another name. Pure.
-"""
+"""Changes that proxies make to a request: rewritten bodies, renamed headers, other URLs. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ _WRITERS: dict[str, dict[str, Any]] = {
 
 
 def original_bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the ways in which bodies are changed, each with what it may have been before."""
+    """Yield the possible original bodies, each with a description of the change."""
     yield "without the line end it came with", body.rstrip(b"\r\n")
     yield "with a line end after it", body + b"\n"
     yield "with CR LF after it", body + b"\r\n"
@@ -75,16 +73,14 @@ def original_headers(
 
 
 def original_names(name: str) -> list[str]:
-    """Return the names that a header may have had before a proxy renamed it."""
+    """Return the names a header may have had before a proxy renamed it."""
     parts = name.replace("_", "-").split("-")[-MAX_NAME_PARTS:]
     names = ["-".join(parts[at:]) for at in range(len(parts))]
     return [*names, *(f"x-{one}" for one in names)]
 
 
 def is_similar_header(name: str, other: str) -> bool:
-    """Return whether a header's name is `other` with something before it, or without its `x-`, or
-    with other marks.
-    """
+    """Return whether a header's name is `other` with a prefix, without `x-`, or respelled."""
     bare = name.replace("_", "-")
     return bare != other and (bare.endswith(f"-{other}") or _letters(bare) == _letters(other))
 
@@ -94,9 +90,7 @@ def _letters(name: str) -> str:
 
 
 def original_urls(request: Request) -> Iterator[str]:
-    """Yield the URLs that the sender may have called, other than the one that is taken for it
-    here.
-    """
+    """Yield the URLs that the sender may have called."""
     try:
         called = urlsplit(request.url)
     except ValueError:

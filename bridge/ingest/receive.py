@@ -1,5 +1,4 @@
-"""Receive one request: verify, read, identify, plan, store, answer. Pure: what acts is in
-`effects`.
+"""Receive one request: verify, read, identify, plan, store, answer. Pure: see `effects`.
 
 This is the first half of the product, top to bottom. `prepare` turns a request into events that are
 not stored yet, or into a ready answer; `Effects.store` returns once they are on disk; `answer` says
@@ -32,10 +31,9 @@ from bridge.routing.planner import plan
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What is answered, and what the log lines say: the events with what was kept of each (none for
-    a handshake).
+    """The result of a request: the reply, and the stored events (none for a handshake).
 
-    `body` is what was sent, null for a handshake.
+    `body`: the parsed body, None for a handshake.
     """
 
     reply: Reply
@@ -173,9 +171,7 @@ def _answer(
 def _confirm(
     confirmation: Confirmation, request: Request, source: Source, effects: Effects
 ) -> str | None:
-    """Confirm the subscription that a verified request asks for, or return why it is not
-    confirmed.
-    """
+    """Confirm the subscription that a verified request asks for, or return why not."""
     pins = getattr(source.scheme, "pinned", ())
     if source.secrets:
         return "nothing is fetched for a source that has the sender's certificate as its secret"
@@ -190,10 +186,10 @@ def _confirm(
 
 
 def replan(event: Event, config: Config, now: float, nonce: str) -> list[Delivery]:
-    """Plan a stored event through the present routes.
+    """Plan a stored event with the current routes.
 
-    Nothing comes of one whose source is gone, whose body cannot be read, which only asks for a
-    subscription to be confirmed, or which is held to be spam.
+    Return no deliveries if its source was removed, its body is unreadable, it asks to confirm a
+    subscription, or it is marked as spam.
     """
     source = config.source(event.source)
     if source is None or event.spam is not None or asks_to_confirm(source, event):
@@ -209,9 +205,7 @@ def replan(event: Event, config: Config, now: float, nonce: str) -> list[Deliver
 
 
 def asks_to_confirm(source: Source, event: Event) -> bool:
-    """Return whether the event is there only because the subscription that it is about could not be
-    confirmed.
-    """
+    """Return whether the event is a request to confirm a subscription."""
     confirmation = source.provider.confirmation
     request = Request(method="POST", path="", headers=event.headers, body=event.body)
     return confirmation is not None and confirmation.is_asked(request)
@@ -228,7 +222,7 @@ def _acknowledge(kept: Kept) -> Reply:
 
 
 def _acknowledge_all(kept: Sequence[Kept]) -> Reply:
-    """A batch: the first event stands for it, beside the list of all."""
+    """Return the reply to a batch: the first event's id and the list of all."""
     deliveries = sum(len(one.deliveries) for one in kept)
     said = {
         "event_id": kept[0].event_id,

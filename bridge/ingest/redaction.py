@@ -1,8 +1,6 @@
-"""What of a source is not kept: values at `redact` give way to their receipts before anything is
-planned or stored. Pure.
+"""Redaction: values at `redact` are replaced by fingerprints before planning and storing. Pure.
 
-A receipt is the same for the same value of a source, so ids, duplicates and ordering keys work with
-it as with the value.
+Equal values of a source have equal fingerprints, so ids, duplicates and ordering keys still work.
 """
 
 from __future__ import annotations
@@ -29,9 +27,7 @@ JSON_TYPE = "application/json"
 
 
 def compile_redaction(texts: tuple[str, ...]) -> Redaction:
-    """Return what `redact` says: paths as in `match`, with [] for each of a list. ValueError says
-    what is allowed.
-    """
+    """Compile the paths of `redact`: as in `match`, with [] for each item. Raises `ValueError`."""
     found: dict[str, list[Path]] = {root: [] for root in ROOTS}
     for text in texts:
         root, _, rest = text.partition(".")
@@ -52,14 +48,12 @@ def compile_redaction(texts: tuple[str, ...]) -> Redaction:
 
 
 def mark(secret_key: str, source: str, value: str) -> str:
-    """Return what stands in the place of a value."""
+    """Return the text that replaces a value."""
     return f"[redacted {receipt(secret_key, source, value)}]"
 
 
 def keyed(source: Source, secret_key: str, *, seals: bool = False) -> Source:
-    """Return the source with the key of its receipts, where it needs one, and of digests where
-    bodies are sealed.
-    """
+    """Return the source with its fingerprint key, and its digest key if bodies are encrypted."""
     source = replace(source, digest_key=secret_key) if seals else source
     return (
         source

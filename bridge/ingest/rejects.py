@@ -1,6 +1,4 @@
-"""Requests that failed verification: the bounded copy that is kept of one, and letting it in after
-all. Pure.
-"""
+"""Rejects: the bounded copy of a request that failed verification, and readmission. Pure."""
 
 from __future__ import annotations
 
@@ -101,7 +99,7 @@ def _foreign_credentials(request: Request, source: Source, others: Iterable[Sour
 
 
 def rebuild_request(reject: Reject) -> Request:
-    """Return the request again, as far as it is kept."""
+    """Return the request as far as it is stored."""
     return Request(
         method=reject.method,
         path=reject.path,
@@ -114,7 +112,7 @@ def rebuild_request(reject: Reject) -> Request:
 
 
 def readmission_obstacle(reject: Reject, config: Config) -> str | None:
-    """Return why a reject can never be verified again, or None."""
+    """Return why a reject cannot be verified again, or None."""
     if reject.source not in config.sources:
         return f"routes.yaml has no source {reject.source!r} any more"
     if reject.cut:
@@ -146,8 +144,7 @@ def readmit(
     new_id: Callable[[], str],
     keys: Keys = NO_KEYS,
 ) -> Received:
-    """Verify a reject under the present configuration as of when it was received, and only then
-    make it events.
+    """Verify a reject with the current configuration at its time of receipt, and store its events.
 
     Raises `BadSignature` where it still fails, with the present reason, and what `receive` raises.
     """

@@ -1,4 +1,4 @@
-"""By when a source that usually speaks has spoken again, by the times at which it did. Pure."""
+"""When the next event of a source is expected, from the times of earlier events. Pure."""
 
 from __future__ import annotations
 

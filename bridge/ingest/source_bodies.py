@@ -1,4 +1,4 @@
-"""Read a body as its source says, and split a batch into its events. Pure."""
+"""Parse a body by its source's configuration, and split a batch into events. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_BATCH_EVENTS = 1000  # events in one request
 
 @dataclass(frozen=True, slots=True)
 class RawBody:
-    """Hold a request as it was sent, and what its body says. It holds credentials: never store it.
+    """A request as it was sent, and its parsed body. It has credentials: never store it.
 
     See `bridge.ingest.body_stages`.
     """

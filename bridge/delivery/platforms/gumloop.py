@@ -1,5 +1,4 @@
-"""Gumloop: starts a saved flow, asks how its run is, ends it, and lists flows, inputs and runs.
-Pure.
+"""Gumloop API: start, poll and kill runs; list flows, inputs and runs; upload files. Pure.
 
 https://docs.gumloop.com/api-reference/running-an-automation/start-automation
 """

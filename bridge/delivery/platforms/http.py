@@ -1,6 +1,4 @@
-"""Any URL that takes JSON: the inputs are the body, a 2xx is a start, and there are no runs to
-follow. Pure.
-"""
+"""Platform `http`: any URL that takes JSON; a 2xx is a start, and there are no runs. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The embedded local platform: the same API over loopback HTTP, and a start that can be repeated.
-Pure.
-"""
+"""Platform `local`: Gumloop's API over loopback HTTP, with idempotent starts. Pure."""
 
 from __future__ import annotations
 

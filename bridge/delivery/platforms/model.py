@@ -1,6 +1,4 @@
-"""What a platform tells beside starts and runs: its flows, their inputs, the newest runs, whether a
-run will be ended. Pure.
-"""
+"""Records of a platform's flows, inputs, run lists and kills. Pure."""
 
 from __future__ import annotations
 

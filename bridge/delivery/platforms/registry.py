@@ -1,4 +1,4 @@
-"""Where flows live: one row per type of platform. Pure.
+"""Registry of platforms: one row per type. Pure.
 
 A platform is two pure functions per call: one builds the request, one reads the answer. Adding one
 is a file and a row.

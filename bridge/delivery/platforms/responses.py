@@ -1,4 +1,4 @@
-"""Reads what every HTTP API says alike: statuses, error bodies, Retry-After, times. Pure."""
+"""Readers for HTTP API responses: statuses, error bodies, Retry-After, times. Pure."""
 
 from __future__ import annotations
 
