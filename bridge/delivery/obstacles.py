@@ -82,7 +82,7 @@ def next_call(look_at: float, obstacle: Obstacle | None) -> float | None:
 
 def _of_platform(name: str, setting: Setting) -> Obstacle | None:
     if setting.is_configured and not setting.has_platform:
-        problem = f"the platform {name!r} is not in routes.yaml any more"
+        problem = f"routes.yaml no longer has the platform {name!r}"
         return Obstacle(
             kind="platform",
             problem=problem,

@@ -37,7 +37,9 @@ def why_waiting(one: Delivery, around: Around, now: float) -> Wait | None:
 
 def _ordering_wait(around: Around) -> Wait:
     if around.head is None:
-        return Wait(kind="line", detail="its turn comes at once: nothing holds its line any more")
+        return Wait(
+            kind="line", detail="it is sent next: no earlier delivery of its key is waiting"
+        )
     others = (
         f", after {_count(around.before)} other{'' if around.before == 1 else 's'}"
         if around.before
@@ -115,7 +117,7 @@ def _config_wait(one: Delivery, around: Around) -> Wait | None:
         return None
     if around.cap is None:
         return Wait(
-            kind="platform", detail=f"the platform {one.platform!r} is not in routes.yaml any more"
+            kind="platform", detail=f"routes.yaml no longer has the platform {one.platform!r}"
         )
     if around.missing is not None:
         return Wait(

@@ -114,11 +114,11 @@ def rebuild_request(reject: Reject) -> Request:
 def readmission_obstacle(reject: Reject, config: Config) -> str | None:
     """Return why a reject cannot be verified again, or None."""
     if reject.source not in config.sources:
-        return f"routes.yaml has no source {reject.source!r} any more"
+        return f"routes.yaml no longer has the source {reject.source!r}"
     if reject.cut:
         return f"only the first {len(reject.body)} of its {reject.size} bytes are stored"
     if _is_masked(reject, config.sources[reject.source]):
-        return "its credential is not kept, only that there was one"
+        return "its credential is not stored, only masked"
     return None
 
 

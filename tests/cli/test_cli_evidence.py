@@ -291,7 +291,7 @@ def test_a_list_that_the_platform_does_not_have_needs_a_decision(asked: Database
 def test_a_platform_that_is_gone_needs_a_decision(asked: Database, folder: Path) -> None:
     (folder / "routes.yaml").write_text("version: 1\n")
     id_ = settling(asked)
-    assert "the platform 'gumloop' is not in routes.yaml any more:\n" in run("show", id_).stdout
+    assert "routes.yaml no longer has the platform 'gumloop':\n" in run("show", id_).stdout
     assert json.loads(run("status", "--json").stdout)["unknown"] == {"total": 1, "for_a_person": 1}
 
 

@@ -289,11 +289,11 @@ def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(
     )
     assert "Only the first 65536 of its 65537 bytes are stored" in diagnose(big, config)[-1]
     token = github(config, {"authorization": "Bearer wrong-secret"}, source="token")
-    assert token.headers["authorization"] == "***" and "credential is not kept" in (
+    assert token.headers["authorization"] == "***" and "credential is not stored" in (
         readmission_obstacle(token, config) or ""
     )
     gone = replace(big, source="gone")
-    assert diagnose(gone, config) == ["routes.yaml has no source 'gone' any more"]
+    assert diagnose(gone, config) == ["routes.yaml no longer has the source 'gone'"]
     for reject in (big, token, gone):
         with pytest.raises(BadSignature):
             readmit(reject, config, keep=lambda *_: [], new_id=lambda: "")
@@ -345,7 +345,7 @@ def test_what_was_shown_in_place_of_the_secret_is_not_kept_and_that_is_said(
     assert reject.size == len(body)
     if name not in ("form", "other body"):
         assert reject.cut or (
-            "its credential is not kept" in (readmission_obstacle(reject, config) or "")
+            "its credential is not stored" in (readmission_obstacle(reject, config) or "")
             and NOT_KEPT in diagnose(reject, config)
         )
     with pytest.raises(BadSignature):

@@ -46,7 +46,7 @@ DUE_LATER = {"due_at": NOW + 30}
 @pytest.mark.parametrize(
     ("changes", "around", "kind", "until", "says"),
     [
-        ({}, Around(), "platform", None, "the platform 'local' is not in routes.yaml any more"),
+        ({}, Around(), "platform", None, "routes.yaml no longer has the platform 'local'"),
         ({}, replace(FREE, is_paused=True), "paused", None, "the route 'triage' is paused"),
         (
             {},
@@ -173,7 +173,13 @@ DUE_LATER = {"due_at": NOW + 30}
             None,
             "behind dlv_head, after 3 others: that one",
         ),
-        ({"status": Status.BLOCKED}, FREE, "line", None, "nothing holds its line any more"),
+        (
+            {"status": Status.BLOCKED},
+            FREE,
+            "line",
+            None,
+            "no earlier delivery of its key is waiting",
+        ),
         (
             {"status": Status.UNKNOWN},
             replace(FREE, look_at=NOW + 60),

@@ -1,4 +1,4 @@
-"""What a form source does with a submission, beyond what every source does. Pure."""
+"""Form submissions: parsing, validation, files and control fields. Pure."""
 
 from bridge.ingest.forms.attachments import KeepFile, body_of, digest, keep, sent_again, take
 from bridge.ingest.forms.coercion import file_fields, type_fields

@@ -1,8 +1,7 @@
-"""A submission taken apart: its files are kept beside the event, its body without their bytes in
-it. Pure: who keeps bytes is an argument.
+"""Files of a submission: they are stored beside the event, and its body without their bytes. Pure.
 
-What stands in the place of a file says how large it was and its digest, so that the body can be
-read again with the same result: the nth file in it is the nth of the event's files.
+In the body a file is replaced by its size and digest, so that parsing it again gives the same
+result: the nth file in the body is the nth of the event's files.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ from bridge.ingest.forms.control_fields import parted
 from bridge.ingest.forms.parser import Sent, Upload, read
 from bridge.routing.form import Form
 
-KeepFile = Callable[[memoryview], str]  # keeps bytes on disk and returns their SHA-256
+KeepFile = Callable[[memoryview], str]  # stores bytes on disk and returns their SHA-256
 
 
 def digest(content: memoryview) -> str:
-    """Return the SHA-256 of a file, and keep nothing of it."""
+    """Return the SHA-256 of a file, without storing it."""
     return hashlib.sha256(content).hexdigest()
 
 
 def take(form: Form, sent: Sent) -> tuple[bytes, Body]:
-    """Return the body without the bytes of the files, and what the submission says."""
+    """Return the body without the bytes of the files, and the parsed submission."""
     files = tuple(_known(sent, upload) for upload in sent.uploads)
     return _without(sent, files), _said(form, sent, files)
 
 
 def keep(sent: Sent, keep_file: KeepFile) -> None:
-    """Keep the files. Raises what `keep_file` raises."""
+    """Store the files. Raises what `keep_file` raises."""
     for upload in sent.uploads:
         keep_file(sent.content(upload))
 
@@ -69,7 +68,7 @@ def _without(sent: Sent, files: Sequence[FormFile]) -> bytes:
 def body_of(
     form: Form, content_type: str, raw: bytes, files: Sequence[FormFile], *, max_depth: int
 ) -> Body:
-    """Return what a body says that was kept without the bytes of `files`."""
+    """Parse a stored body, which is without the bytes of `files`."""
     try:
         sent = read(form, content_type, raw, max_depth=max_depth)
     except Refused as refused:
@@ -85,12 +84,12 @@ def _said(form: Form, sent: Sent, files: Sequence[FormFile]) -> Body:
 
 
 def sent_again(form: Form, sent: Sent) -> tuple[dict[str, JSON], tuple[str, ...]]:
-    """Return the fields of what is sent back to be mended, and those in which there were files."""
+    """Return the fields of a form that is returned for correction, and the names of file fields."""
     return _said(form, sent, ()).value, tuple(upload.field for upload in sent.uploads)
 
 
 def _placed(value: Any, files: Sequence[FormFile]) -> JSON:
-    """Return fields in which a file is what is known of it; one that is not kept is left out."""
+    """Replace each file in the fields by its record; leave out files that are not stored."""
     if isinstance(value, Upload):
         return asdict(files[value.number]) if value.number < len(files) else None
     if isinstance(value, list):

@@ -1,8 +1,7 @@
-"""The encodings that a form may be sent in: those that browsers know, by every name that is in use
-for them. Pure.
+"""Charsets of forms: the encodings that browsers know, by all their labels. Pure.
 
-https://encoding.spec.whatwg.org/#names-and-labels. Python knows codecs that unpack or execute; none
-but these is ever asked for.
+https://encoding.spec.whatwg.org/#names-and-labels. Python also has codecs that decompress or
+execute; only these are ever used.
 """
 
 from __future__ import annotations
@@ -55,5 +54,5 @@ CODECS: Final[Mapping[str, str]] = {
 
 
 def find_codec(label: str) -> str | None:
-    """Return the codec of a label, null for one that is not known; an empty label is UTF-8."""
+    """Return the codec of a label, None if it is unknown; an empty label is UTF-8."""
     return CODECS.get(label.strip().strip("\"'").lower()) if label.strip() else UTF_8

@@ -1,8 +1,7 @@
-"""The fields of a form that say what is to be done with it, under the names that the known form
-services gave them. Pure.
+"""Control fields of a form, with the names that the known form services use. Pure.
 
-They are no answers of a person: `form` is without them, `body` has them (`body._subject`). A field
-that the source's schema names is an ordinary one, unless it proves something.
+They are not answers: `form` is without them, `body` has them (`body._subject`). A field in the
+source's schema is an ordinary field, unless its role is `proof`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The controls of a form, made from its JSON Schema: what a browser asks for each field. Pure.
+"""HTML controls of a form, made from its JSON Schema. Pure.
 
-What a browser can check itself it is told (https://html.spec.whatwg.org/multipage/input.html); the
-schema is checked again by us.
+Browsers get the constraints that HTML has (https://html.spec.whatwg.org/multipage/input.html); the
+server validates the schema again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""A thank-you page of the operator's own: a Jinja template that can be given what a stranger wrote.
-Pure.
+"""Custom thank-you page: a sandboxed Jinja template, safe for untrusted values. Pure.
 
 https://jinja.palletsprojects.com/en/stable/sandbox/ : no attribute that begins with an underscore,
 no method that changes a value; and nothing that would let a value through as HTML.

@@ -1,6 +1,4 @@
-"""What is wrong with each field of a submission: a JSON Schema's failures as sentences that people
-have in their language. Pure.
-"""
+"""Error messages for each field of a submission, from the failures of a JSON Schema. Pure."""
 
 from __future__ import annotations
 

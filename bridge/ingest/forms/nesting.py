@@ -1,6 +1,4 @@
-"""Pairs of a form made into fields: what came twice is a list, `a[]` always is one, and `a[b]` is a
-member where the form nests. Pure.
-"""
+"""Fields from the name-value pairs of a form: lists, `a[]`, and nested `a[b]`. Pure."""
 
 from __future__ import annotations
 

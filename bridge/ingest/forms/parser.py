@@ -1,6 +1,6 @@
-"""What a form was sent with, of every way in which browsers and scripts send one. Pure.
+"""Parser for submitted forms, in every encoding that browsers and scripts use. Pure.
 
-One that cannot be read is refused with what is wrong, so that whoever made the form can mend it.
+An unreadable form is refused with the reason, so that its author can fix it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ Pairs = Iterator[tuple[str, str | Upload]]
 
 
 def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
-    """Return what was sent.
+    """Parse a submission.
 
     `Refused` where it cannot be read (400), is of a type or in a charset that is not known (415),
     or too much (413).

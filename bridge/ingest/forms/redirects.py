@@ -1,4 +1,4 @@
-"""Where a browser may be sent after a form: to pages of allowed sites, and nowhere else. Pure.
+"""Redirects after a form: only to pages of allowed sites. Pure.
 
 What a browser would read otherwise than we do (https://url.spec.whatwg.org/#url-parsing) is
 refused, never repaired; what is returned begins with an origin as the configuration has it.

@@ -1,4 +1,4 @@
-"""What is wrong with a submission, said field by field. Pure."""
+"""Validation of a submission, with a message for each field. Pure."""
 
 from __future__ import annotations
 

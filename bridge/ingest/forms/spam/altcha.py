@@ -1,6 +1,6 @@
-"""ALTCHA: a proof of work that the sender's browser makes, with nobody else asked. Pure.
+"""ALTCHA: a proof of work by the sender's browser, without a third party. Pure.
 
-A challenge is the digest of a salt and a number; whoever finds the number has worked. This is the
+A challenge is the digest of a salt and a number; finding the number takes work. This is the
 first form of the protocol, which every version of the official widget solves
 (https://altcha.org/docs/v2/proof-of-work/). The salt holds the form and the end, in one form only
 and with an end of its own, so that nothing of it can be taken for a digit of the number, or the

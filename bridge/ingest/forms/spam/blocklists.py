@@ -1,4 +1,4 @@
-"""Words, mailboxes, domains and networks that no submission may hold or come from. Pure.
+"""Blocklists of words, mailboxes, domains and networks for submissions. Pure.
 
 All of it is looked up word by word: a list may be long, and a text too, without one multiplying the
 other.

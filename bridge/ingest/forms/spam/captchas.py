@@ -1,4 +1,4 @@
-"""Captchas of others: which there are, what their service is asked, and what its answer says. Pure.
+"""Captcha services: their widgets, verification requests and responses. Pure.
 
 What the service does not say plainly is not taken for a yes, nor for a no: then it could not be
 checked.

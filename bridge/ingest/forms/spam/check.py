@@ -1,6 +1,4 @@
-"""What a form's submission passes before it is an event: judged, its sender's address as far as it
-is kept, and kept once. Pure.
-"""
+"""Check of a submission before it becomes an event: spam, duplicates, rates, room. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a submission is remembered for a while, so that it counts once and in its rate. Pure.
+"""Marks of a submission for deduplication and rate limits. Pure.
 
 All of it is remembered by keyed hashes alone.
 """

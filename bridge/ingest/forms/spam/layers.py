@@ -1,5 +1,4 @@
-"""Hold a form's submission to be spam, or not: layers, each by the form's configuration, the first
-that speaks decides. Pure.
+"""Spam layers: each checks a submission, and the first that gives a reason decides. Pure.
 
 A new layer is a row of `LAYERS`: a function of the submission, and of what the edges give with it,
 that returns a reason or null.
@@ -183,7 +182,7 @@ LAYERS: tuple[SpamLayer, ...] = (
 
 
 def find_spam_reason(one: SpamSubmission) -> str | None:
-    """Return why a submission is held to be spam, as `layer: reason`; null where it is not."""
+    """Return why a submission is spam, as `layer: reason`, or None."""
     for layer in LAYERS:
         if reason := layer.reason(one):
             return f"{layer.name}: {reason}"

@@ -1,5 +1,4 @@
-"""Tokens that say when a form was given out, and for which source: signed, good for a while and for
-one submission. Pure.
+"""Signed form tokens: when a form was issued and for which source, for one submission. Pure.
 
 A token is `source.milliseconds.nonce.signature`, with `.ours` before the signature where it was
 given out with a page of ours; what it says is no secret.

@@ -1,1 +1,1 @@
-"""The texts that a person who fills in a form reads, by language."""
+"""Texts shown to visitors who fill in a form, by language."""

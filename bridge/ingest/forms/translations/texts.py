@@ -1,7 +1,6 @@
-"""What a person who fills in a form gets to read, in each language that we have: a file each, with
-the same keys. Pure.
+"""Texts of forms in each language: one module per language, with the same keys. Pure.
 
-A key that ends in `_1` is the sentence for one of what `{limit}` counts.
+A key that ends in `_1` is the singular, for a `{limit}` of 1.
 """
 
 from __future__ import annotations
