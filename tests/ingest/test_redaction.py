@@ -246,7 +246,7 @@ def test_a_reject_keeps_nothing_of_a_body_that_nobody_has_proven(config: Config)
     assert not any(secret in repr(reject) for secret in (SSN, CARD, "ann@", "abc"))
     assert (
         readmission_obstacle(reject, config)
-        == f"only the first 0 of its {len(BODY)} bytes are kept"
+        == f"only the first 0 of its {len(BODY)} bytes are stored"
     )
 
 
