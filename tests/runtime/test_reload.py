@@ -417,7 +417,7 @@ def test_work_apart_tells_what_it_came_to() -> None:
     assert apart(os.getppid, 60) == here
     with pytest.raises(BridgeError, match=r"^wrong: 1$"):
         apart(lambda: _raise(StoreError("wrong: 1")), 60)
-    with pytest.raises(BridgeError, match="without a word"):
+    with pytest.raises(BridgeError, match="without a result"):
         apart(lambda: _raise(ZeroDivisionError()), 60)
     with pytest.raises(BridgeError, match=r"timed out after 0.05 s"):
         apart(lambda: time.sleep(3600), 0.05)
