@@ -1,6 +1,4 @@
-"""An alert as a frozen record: a health condition, since when it holds, and when it was notified.
-Pure.
-"""
+"""An alert as a frozen record: a health condition and its notifications. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A condition that is there or was lately.
+    """A health condition that holds or did lately.
 
-    `raised_at` null: not told yet, or its end was. `told`: how often it was, all in all; `told_at`:
-    when it, or its end, last was.
+    `raised_at` is null before the first notification, and after that of its resolution. `told`: the
+    number of notifications; `told_at`: the time of the latest.
     """
 
     key: str
@@ -28,7 +26,7 @@ class Alert:
 
     @property
     def state(self) -> str:
-        """`pending`: not told yet, `raised`, or `resolved`."""
+        """`pending` (not notified yet), `raised` or `resolved`."""
         return (
             "resolved"
             if self.resolved_at is not None
@@ -39,5 +37,5 @@ class Alert:
 
     @property
     def is_told_over(self) -> bool:
-        """It is over, and nothing is to be told of that any more."""
+        """Whether it is resolved, and the resolution was notified."""
         return self.resolved_at is not None and self.raised_at is None

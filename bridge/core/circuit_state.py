@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circuit:
-    """What is known of a platform that does not take all it is asked. Where all is well there is
-    none.
+    """Circuit breaker and concurrency limit of a platform with recent failures; others have no
+    record.
 
-    `failures`: in a row; 0 in a circuit that a 401 opened. `open_until`: it is open, or half open
-    once that is past; `open_for`: how long it was opened. `probe_until`: a probe is under way.
-    `allowance`: so many runs are known to fit (null: all), one more from `raise_at` on.
-    `not_before`: the platform asked not to be called until then.
+    `failures`: consecutive failures; 0 in a circuit that a 401 opened. `open_until`: the circuit is
+    open until then, and half open afterwards; `open_for`: how long it was opened. `probe_until`: a
+    probe is under way. `allowance`: how many runs are known to fit (null: no limit), one more from
+    `raise_at` on. `not_before`: the platform asked not to be called until then.
     """
 
     platform: str
@@ -35,5 +35,5 @@ class Circuit:
 
     @property
     def is_unauthorized(self) -> bool:
-        """True where the platform refused our credentials, and no start has been accepted since."""
+        """True where the platform refused our credentials and has accepted no start since."""
         return self.open_until is not None and not self.failures

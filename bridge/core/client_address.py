@@ -1,5 +1,6 @@
-"""What is kept of the address that a form was sent from: all of it, its network, a hash that lasts
-a day, or nothing. Pure.
+"""Anonymize client addresses of form submissions: in full, as a network, as a daily hash, or none.
+
+Pure.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from bridge.core.masking import MASK
 
 DAY = 86400
-KEPT_BITS = {4: 24, 6: 48}  # of an address that is truncated
-# of one that is counted: whoever has one address of IPv6 has the 2**64 beside it
-SENDER_BITS = {4: 32, 6: 64}
-#: Headers in which proxies say who called them, lower-case.
-TELLING = frozenset(
+TRUNCATED_BITS = {4: 24, 6: 48}  # of a truncated address
+# of the network that is counted: one client has all 2**64 addresses of an IPv6 network
+COUNTED_BITS = {4: 32, 6: 64}
+#: Headers in which proxies pass on the address of the client, lower-case.
+CLIENT_ADDRESS_HEADERS = frozenset(
     {
         "x-forwarded-for",
         "x-original-forwarded-for",
@@ -60,15 +61,15 @@ TELLING = frozenset(
 _PARAMETER = re.compile(r'(?i)\b(for|by)=("[^"]*+"|[^;,\s]*+)')
 _PORT = re.compile(r"\[([^\]]*)\](?::\d{1,5})?|(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}")
 
-Show = Callable[[str], str | None]
+AddressMask = Callable[[str], str | None]
 
 
 def shown(address: str, how: str, key: bytes, source: str, now: float) -> str | None:
-    """Return what is kept of an address; null where nothing is, or where it is none.
+    """Return an address as the form's `addresses` setting stores it; None for none or no address.
 
-    hashed: an HMAC by the secret key that differs for every form and every day (UTC), so that
-    without the key nobody can try all addresses, and with it those of two days cannot be told to be
-    the same but by trying.
+    `hashed` is an HMAC with the secret key that differs for each form and each day (UTC). Without
+    the key, addresses cannot be tried; with it, trying every address is the only way to link two
+    days.
     """
     parsed = _parse(address)
     if parsed is None or how == "none":
@@ -76,7 +77,7 @@ def shown(address: str, how: str, key: bytes, source: str, now: float) -> str | 
     if how == "full":
         return str(parsed)
     if how == "truncated":
-        return _network(parsed, KEPT_BITS)
+        return _network(parsed, TRUNCATED_BITS)
     return (
         "hmac:"
         + hmac.digest(
@@ -86,29 +87,30 @@ def shown(address: str, how: str, key: bytes, source: str, now: float) -> str | 
 
 
 def sender(address: str | None) -> str:
-    """Return what stands for whoever calls from an address, to be counted: it is never kept but as
-    a keyed hash.
+    """Return the network by which submissions of a sender are counted; empty if unknown.
+
+    Callers store it only as a keyed hash.
     """
     parsed = _parse(address or "")
-    return _network(parsed, SENDER_BITS) if parsed is not None else ""
+    return _network(parsed, COUNTED_BITS) if parsed is not None else ""
 
 
-def masked(headers: Mapping[str, str], address: str | None, show: Show) -> dict[str, str]:
-    """Return headers in which every address of a sender is as `show` has it, and what tells nothing
-    then is left out.
+def masked(headers: Mapping[str, str], address: str | None, show: AddressMask) -> dict[str, str]:
+    """Return the headers with each client address replaced by what `show` returns for it.
 
-    They are those that proxies write, and any other in which the very address stands.
+    This covers the headers that proxies write and any other header that contains the address. A
+    header that is empty afterwards is dropped.
     """
     kept: dict[str, str] = {}
     for name, value in headers.items():
-        if name in TELLING:
+        if name in CLIENT_ADDRESS_HEADERS:
             told = ", ".join(filter(None, (_one(part, show) for part in value.split(","))))
         elif name == "forwarded":
             told = _PARAMETER.sub(
                 lambda found: f'{found[1]}="{_one(found[2].strip(chr(34)), show) or "unknown"}"',
                 value,
             )
-        elif address and address in value and name != "host":  # that is where it was sent to
+        elif address and address in value and name != "host":  # `Host` is our own address
             told = value.replace(address, show(address) or MASK)
         else:
             told = value
@@ -117,10 +119,8 @@ def masked(headers: Mapping[str, str], address: str | None, show: Show) -> dict[
     return kept
 
 
-def _one(text: str, show: Show) -> str | None:
-    """Return an address that stands in a header as it is shown; what is none may be one that is
-    only written otherwise.
-    """
+def _one(text: str, show: AddressMask) -> str | None:
+    """Return one address of a header as `show` has it; a mask for text that is no valid address."""
     bare = text.strip().strip('"')
     found = _PORT.fullmatch(bare)
     bare = (found[1] or found[2]) if found else bare

@@ -1,6 +1,6 @@
-"""What can go wrong by the sender's or the operator's doing. Pure.
+"""Exceptions for errors of senders, operators and the configuration. Pure.
 
-What a *platform* does is never an exception: it is an `Outcome` (see `model`).
+Failures of a *platform* are never exceptions: they are an `Outcome` (see `model`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 
 class BridgeError(Exception):
-    """Anything flowbridge refuses, with a text fit to be shown."""
+    """Base of all errors whose text may be shown to users."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong with routes.yaml: where it stands and what would be right."""
+    """One problem in routes.yaml: its position, and how to fix it."""
 
     file: str
     line: int
@@ -24,14 +24,14 @@ class Problem:
     path: str
     message: str
     level: str = "error"  # error | warning
-    shown: str = ""  # the path as people read it, where that is another: `routes[triage].flow`
+    shown: str = ""  # the path for people, if it differs: `routes[triage].flow`
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.shown or self.path}: {self.message}"
 
 
 class ConfigError(BridgeError):
-    """routes.yaml (or a file it names) cannot be used; carries every problem found, not the
+    """routes.yaml, or a file it names, is invalid. `problems` has every problem, not only the
     first.
     """
 
@@ -41,10 +41,10 @@ class ConfigError(BridgeError):
 
 
 class CompileError(BridgeError):
-    """A part of routes.yaml (an expression, a template, a match, a schema) that cannot be compiled.
+    """A part of routes.yaml (expression, template, match or schema) cannot be compiled.
 
-    `problems` are (path, message): where inside that part, as keys and list indexes, and what is
-    wrong.
+    `problems` are (path, message): the keys and list indexes inside that part, and the problem
+    there.
     """
 
     def __init__(self, problems: str | list[tuple[tuple[str | int, ...], str]]) -> None:
@@ -53,15 +53,16 @@ class CompileError(BridgeError):
 
 
 class SettingsError(BridgeError):
-    """The environment asks for something that cannot be done."""
+    """The environment variables ask for something impossible."""
 
 
 class BadSignature(BridgeError):
     """The request is not proven to come from the source's provider.
 
-    `reason` is one word for our own log (`missing`, `malformed`, `mismatch`, `stale`, `future`,
-    `no_secret`; `not_pinned`: not whom or what the source pins; `no_key`: the sender's key could
-    not be fetched); the sender is told none of it, and it never holds a signature or a secret.
+    `reason` is one word for our own log: `missing`, `malformed`, `mismatch`, `stale`, `future`,
+    `no_secret`, `not_pinned` (a value differs from the source's pins) or `no_key` (the sender's key
+    could not be fetched). The response never contains it, and it never holds a signature or a
+    secret.
     """
 
     def __init__(self, reason: str) -> None:
@@ -71,11 +72,10 @@ class BadSignature(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """What is wrong with a field of a form, to be said in the sender's language: `key` names the
-    sentence in `forms.texts`.
+    """An error of one form field, to be shown in the submitter's language.
 
-    `limit` and `names` are what stands in it: what the schema asks for, and names of fields, which
-    may be the sender's own.
+    `key` names the sentence in `forms.texts`; `limit` and `names` are its values: the limit of the
+    schema, and names of fields, which may be the submitter's own.
     """
 
     key: str
@@ -84,11 +84,9 @@ class FieldFault:
 
 
 class Refused(BridgeError):
-    """A request that is answered with an HTTP error of its own: `status`, a `code` word, and a
-    sentence.
+    """A request that gets an HTTP error response: `status`, a `code` for programs, and a message.
 
-    `fields` says of a form what is wrong with each field, by its name; what belongs to none is
-    under `""`.
+    `fields` has the errors of a form by field name; errors of no field are under `""`.
     """
 
     def __init__(
@@ -109,29 +107,29 @@ class Refused(BridgeError):
 
 
 class ExpressionError(BridgeError):
-    """An expression of routes.yaml could not be evaluated on this event; the text names the
-    expression and the value's type.
+    """An expression of routes.yaml cannot be evaluated on this event.
+
+    The text names the expression and the type of the value.
     """
 
 
 class StoreError(BridgeError):
-    """The store could not keep what it was given: nothing of it was kept, and the sender must be
-    told so.
-    """
+    """The store could not write; nothing was stored, and the sender must get an error."""
 
 
 class KeyMissing(StoreError):
-    """A value is sealed with a key that is not here; the text has the key's id and the setting,
-    never a key.
+    """A value is encrypted with a key that is not configured.
+
+    The text names the key's id and the setting, never a key.
     """
 
 
 class Unsealable(StoreError):
-    """A sealed value was changed, or stands where it was not sealed for."""
+    """An encrypted value was changed, or moved to another row or column."""
 
 
 class Full(BridgeError):
-    """A run is not kept: as many as the local platform's cap are not over yet."""
+    """A run was not accepted: the local platform's cap of unfinished runs is reached."""
 
 
 class NotFound(BridgeError):
@@ -139,11 +137,11 @@ class NotFound(BridgeError):
 
 
 class InvalidRequest(BridgeError):
-    """A request that names what routes.yaml does not have, or that contradicts itself.
+    """A request names something that routes.yaml does not have, or contradicts itself.
 
     The CLI reports it as wrong usage.
     """
 
 
 class IllegalTransition(BridgeError):
-    """A delivery cannot go from the status it has to the one that was asked for."""
+    """A delivery cannot move from its status to the requested one."""

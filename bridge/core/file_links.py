@@ -1,7 +1,7 @@
-"""Links by which a form's file can be downloaded: who has one, has the file, until it expires.
+"""Signed links to the files of forms. Anyone with a link can download the file until it expires.
 
-The token says which file of which event, and until when; it is signed with a key made of the secret
-key, so nobody else can make one.
+The token holds the event, the number of the file and the expiry, signed with a key that is derived
+from the secret key.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from hashlib import sha256
 from itsdangerous import BadData, URLSafeSerializer
 
 PREFIX = "/files/"
-LONGEST = 500  # characters of a token
+MAX_TOKEN_CHARACTERS = 500  # characters of a token
 
 
 def link(public_url: str, secret_key: str, event_id: str, number: int, until: float) -> str:
-    """Return the URL of the event's file with that number."""
+    """Return the signed URL of an event's file."""
     return f"{public_url}{PREFIX}{_serializer(secret_key).dumps([event_id, number, int(until)])}"
 
 
 def file_of(token: str, secret_key: str, now: float) -> tuple[str, int] | None:
-    """Return (event id, number) of a token that is good now, None for any other."""
-    if not secret_key or len(token) > LONGEST:
+    """Return (event id, number) of a valid token, None for any other."""
+    if not secret_key or len(token) > MAX_TOKEN_CHARACTERS:
         return None
     try:
         event_id, number, until = _serializer(secret_key).loads(token)

@@ -1,8 +1,8 @@
-"""What a file is, told by its bytes. Pure.
+"""File types and their detection from bytes. Pure.
 
-A row a type. Nothing is unpacked or parsed: a type is known by how the bytes begin, and a few by
-what stands in them. Where several types look alike (a CSV and a note, a .doc and an .xls) the
-name's extension decides among those, never beyond.
+One row per type. No file is unpacked or parsed: a type is detected by the first bytes, and a few by
+bytes anywhere. Where several types look alike (a CSV and a note, a .doc and an .xls) the extension
+of the name decides among those only.
 
 Signatures: https://mimesniff.spec.whatwg.org/ and https://www.iana.org/assignments/media-types/
 """
@@ -14,45 +14,44 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-#: What browsers take for bytes that are no text.
+#: Bytes by which browsers detect binary content.
 #: https://mimesniff.spec.whatwg.org/#binary-data-byte
-_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+_BINARY_BYTE = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n\x0c]*<[a-zA-Z!?/]")
 _SVG = re.compile(rb"<(?:[a-z]{1,20}:)?svg[\s>/]", re.IGNORECASE)
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*<\?xml\s")
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|script|iframe|style)[\s>/]", re.IGNORECASE)
-Marks = tuple[tuple[tuple[int, bytes], ...], ...]
-BEGINNING: Final = 4096  # bytes in which markup shows what it is
+ByteMarks = tuple[tuple[tuple[int, bytes], ...], ...]
+SNIFFED_BYTES: Final = 4096  # bytes in which markup is detected
 
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """One type of file. `begins`: (place, bytes) that are there, one of these alternatives;
-    `holds`: what else stands in it, one of these.
+    """One type of file.
 
-    `group` is what people choose several by; those of none are chosen by their own name only.
-    `shown`: a download may be given this media type, since no browser runs anything that is in such
-    a file.
+    `begins`: alternatives of (offset, bytes) that all must match; `holds`: bytes of which one must
+    occur anywhere. `group` selects several types in routes.yaml; types without one are selected by
+    name. `shown`: a download may have this media type, since browsers run nothing in such a file.
     """
 
     name: str
     group: str
     media: str
     extensions: tuple[str, ...]
-    begins: Marks = ()
+    begins: ByteMarks = ()
     holds: tuple[bytes, ...] = ()
     shown: bool = True
 
 
-def _at(*texts: bytes, place: int = 0) -> Marks:
+def _at(*texts: bytes, place: int = 0) -> ByteMarks:
     return tuple(((place, text),) for text in texts)
 
 
-def _riff(kind: bytes) -> Marks:
+def _riff(kind: bytes) -> ByteMarks:
     return (((0, b"RIFF"), (8, kind)),)
 
 
-def _ftyp(*brands: bytes) -> Marks:
+def _ftyp(*brands: bytes) -> ByteMarks:
     return tuple(((4, b"ftyp"), (8, brand)) for brand in brands)
 
 
@@ -62,8 +61,8 @@ _OOXML = "application/vnd.openxmlformats-officedocument."
 _ODF = "application/vnd.oasis.opendocument."
 
 
-def _odf(kind: str) -> Marks:
-    """The media type is the first thing in the archive: OpenDocument 1.2, part 3, section 3.3."""
+def _odf(kind: str) -> ByteMarks:
+    """The media type is the first entry of the archive: OpenDocument 1.2, part 3, section 3.3."""
     return (((0, b"PK\x03\x04"), (30, f"mimetype{_ODF}{kind}".encode())),)
 
 
@@ -73,7 +72,7 @@ SVG: Final = FileType("svg", "", "image/svg+xml", ("svg",), shown=False)
 XML: Final = FileType("xml", "", "application/xml", ("xml",), shown=False)
 TEXT: Final = FileType("txt", "text", "text/plain", ("txt", "text", "log", "md"))
 
-#: Text by what its name says it is.
+#: Types of text, by extension.
 TEXTS: Final = (
     TEXT,
     FileType("csv", "text", "text/csv", ("csv",)),
@@ -82,9 +81,9 @@ TEXTS: Final = (
     FileType("ics", "text", "text/calendar", ("ics",)),
     FileType("vcf", "text", "text/vcard", ("vcf",)),
 )
-#: The first row whose signature is there tells; of alike ones the first, unless the extension is
-#: another's.
-BINARIES: Final = (
+#: The first row whose signature matches decides; of rows with the same signature the first, unless
+#: the extension is another's.
+BINARY_TYPES: Final = (
     FileType("png", "image", "image/png", ("png",), _at(b"\x89PNG\r\n\x1a\n")),
     FileType("jpeg", "image", "image/jpeg", ("jpg", "jpeg", "jfif"), _at(b"\xff\xd8\xff")),
     FileType("gif", "image", "image/gif", ("gif",), _at(b"GIF87a", b"GIF89a")),
@@ -177,33 +176,33 @@ BINARIES: Final = (
     ),
 )
 TYPES: Final[Mapping[str, FileType]] = {
-    row.name: row for row in (*BINARIES, *TEXTS, SVG, HTML, XML)
+    row.name: row for row in (*BINARY_TYPES, *TEXTS, SVG, HTML, XML)
 }
 GROUPS: Final = tuple(dict.fromkeys(row.group for row in TYPES.values() if row.group))
-#: Media types that a download may have: of files in which no browser runs anything.
+#: Media types that a download may have: browsers run nothing in such files.
 SHOWN: Final = frozenset(row.media for row in TYPES.values() if row.shown)
 
 
 def extension(name: str) -> str:
-    """Return what stands behind the last dot of a file's name, lower-case; empty without one."""
+    """Return the lower-case extension of a file's name; empty without one."""
     stem, dot, last = name.rpartition(".")
     return last.lower() if dot and stem else ""
 
 
 def tell(content: bytes | memoryview, name: str = "") -> FileType:
-    """Return what a file is; `OTHER` where nothing tells."""
-    beginning = bytes(content[:BEGINNING])
+    """Return the type of a file; `OTHER` if unknown."""
+    beginning = bytes(content[:SNIFFED_BYTES])
     last = extension(name)
-    alike = [row for row in BINARIES if _fits(row, beginning, content)]
+    alike = [row for row in BINARY_TYPES if _fits(row, beginning, content)]
     if alike:
         return next(
             (row for row in alike if last in row.extensions and row.begins == alike[0].begins),
             alike[0],
         )
-    # UTF-16, which browsers read as text whatever is in it
+    # UTF-16, which browsers always read as text
     if beginning[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return TEXT if not _MARKUP.match(beginning.replace(b"\x00", b"")[2:]) else HTML
-    if _NO_TEXT.search(content):
+    if _BINARY_BYTE.search(content):
         return OTHER
     if _MARKUP.match(beginning):
         is_xml = _XML.match(beginning) and not _HTML.search(beginning)

@@ -1,6 +1,7 @@
-"""What stands for a value that is not kept. Pure.
+"""Keyed fingerprints that replace values which are not stored. Pure.
 
-Who has the value and the secret key can recognize it; without the key it cannot be guessed.
+With the value and the secret key a fingerprint can be recognized; without the key the value cannot
+be guessed.
 """
 
 from __future__ import annotations
@@ -10,21 +11,25 @@ from hashlib import sha256
 
 from bridge.core.errors import SettingsError
 
-LETTERS = 32  # of 64: 128 bits
+FINGERPRINT_DIGITS = 32  # of 64 hexadecimal digits: 128 bits
 KEYED = "hmac:"
 NOTHING = sha256(b"").hexdigest()
 
 
 def receipt(secret_key: str, source: str, value: str) -> str:
-    """Return the receipt of a value, another for each source; `source` is empty for one of none."""
+    """Return the fingerprint of a value, different for each source (empty for no source)."""
     return (
-        KEYED + keyed_digest(secret_key, source, value.encode("utf-8", "surrogatepass"))[:LETTERS]
+        KEYED
+        + keyed_digest(secret_key, source, value.encode("utf-8", "surrogatepass"))[
+            :FINGERPRINT_DIGITS
+        ]
     )
 
 
 def unguessable(secret_key: str, source: str, digest: str) -> str:
-    """Return what stands for a SHA-256 where nobody is to test guesses against it. That of nothing
-    stays: it is seen anyway.
+    """Return a keyed hash of a SHA-256 digest, so that guesses cannot be tested against it.
+
+    The digest of empty content is unchanged: its size shows it anyway.
     """
     return (
         digest if digest == NOTHING else KEYED + keyed_digest(secret_key, source, digest.encode())
@@ -32,10 +37,10 @@ def unguessable(secret_key: str, source: str, digest: str) -> str:
 
 
 def keyed_digest(secret_key: str, source: str, raw: bytes) -> str:
-    """Return a digest of bytes that nobody without the key can compare with a guess."""
+    """Return an HMAC of bytes, which cannot be compared with a guess without the key."""
     if not secret_key:
         raise SettingsError(
-            "a receipt needs FLOWBRIDGE_SECRET_KEY: without a key the value could be guessed"
+            "a fingerprint needs FLOWBRIDGE_SECRET_KEY: without a key the value could be guessed"
         )
     key = hmac.digest(secret_key.encode(), b"receipt\0" + source.encode(), sha256)
     return hmac.new(key, raw, sha256).hexdigest()

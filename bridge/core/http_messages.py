@@ -1,6 +1,4 @@
-"""HTTP requests and answers as frozen records: what a sender sent, and what a platform is sent and
-answers. Pure.
-"""
+"""Frozen records of inbound requests, outgoing calls and their answers. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One inbound HTTP request as it came: nothing in it has been checked.
+    """One inbound HTTP request, unverified.
 
-    `headers` have lower-case names; a header sent twice is one value joined by a comma, as WSGI has
-    it. `url` is the URL the sender called as far as we know it: the configured public URL with path
-    and query.
+    `headers` have lower-case names; as in WSGI, a repeated header is one value joined by a comma.
+    `url` is the URL that the sender called: the configured public URL with path and query.
     """
 
     method: str
@@ -33,8 +30,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """An outgoing HTTP request, built by a platform, not yet sent. `most`: bytes of its answer that
-    are read, null for the usual.
+    """An outgoing HTTP request that a platform has built, not yet sent.
+
+    `most`: the limit in bytes of the answer, null for the default.
     """
 
     method: str
@@ -46,8 +44,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back. `headers` have lower-case names; `body` is cut at the sender's limit (then
-    `truncated`).
+    """The answer to a call.
+
+    `headers` have lower-case names. `body` is cut at the call's limit (then `truncated`).
     """
 
     status: int
@@ -58,9 +57,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A call without an answer. `sent` is False only where it is certain that the request never
-    left.
-    """
+    """A call without an answer. `sent` is False only if the request certainly never left."""
 
     reason: str
     sent: bool

@@ -1,7 +1,7 @@
-"""How deep and how large JSON is, told from its bytes before anything reads it. Pure.
+"""Measure the depth and size of JSON from its bytes, before it is parsed. Pure.
 
-Read, a small body can take forty times its size in memory: `[{"":0},{"":0},…`. So what nobody has
-proven yet is measured first.
+A small body can take forty times its size in memory once parsed: `[{"":0},{"":0},…`. So unverified
+JSON is measured first.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-# of JSON that is read before it is proven from whom it comes: some ten megabytes
+# of JSON that is parsed before its signature is verified: some ten megabytes
 MAX_VALUES = 50_000
-# bytes of a request that tests a URL or tells a secret, before anything is proven
+# bytes of an unverified request that tests a URL or delivers a secret
 MAX_TEST = 16 * 1024
 
-# Possessive, and content with a string that never ends: whatever the bytes, each is looked at once.
+# Possessive, and a string may lack its end: every byte is read once, whatever the bytes are.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
 _TO_NEXT_MARK = re.compile(rb'(?:"(?:[^"\\]++|\\.?)*+"?+|[^"\[{,]++)*+[\[{,]?+', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def depth_over(raw: bytes, limit: int) -> bool:
-    """Tell whether the JSON text `raw` nests deeper than `limit`.
+    """Return whether the JSON text `raw` nests deeper than `limit`.
 
-    Nearly every body has fewer brackets in all than the limit has levels, and is let through by
-    counting them.
+    Nearly every body has fewer brackets in all than `limit`, and passes by a count of them.
     """
     if raw.count(b"{") + raw.count(b"[") <= limit:
         return False
@@ -37,10 +36,10 @@ def depth_over(raw: bytes, limit: int) -> bool:
 
 
 def values_over(raw: bytes, limit: int = MAX_VALUES) -> bool:
-    """Tell whether the JSON text `raw` may hold more than `limit` values.
+    """Return whether the JSON text `raw` may hold more than `limit` values.
 
-    Each but the first of all stands behind a comma or a bracket; those inside of texts are told
-    apart only where it matters.
+    Each value but the first follows a comma or a bracket. Commas and brackets inside of strings are
+    excluded only if the plain count is over the limit.
     """
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") <= limit:
         return False

@@ -1,8 +1,8 @@
 r"""Match regular expressions in linear time: Python's syntax, without backtracking. Pure.
 
 Python's own engine takes exponential time on patterns like `^(a+)+$` and cannot be interrupted, so
-an event could stop a worker. Here every character of the text is looked at once. What cannot be run
-so (back-references, look-around) is refused.
+an event could stop a worker. This engine reads every character of the text once. It refuses
+constructs that need backtracking (back-references, look-around).
 
 google-re2 cannot replace this engine, because it differs in the documented syntax. In it `\d`,
 `\w`, `\s` and `\b` know ASCII only, `$` does not match before a line end that ends the text,
@@ -17,19 +17,24 @@ import re
 from typing import Any
 
 from bridge.core.errors import CompileError
-from bridge.core.regex_syntax import Assertion, Characters, Group, Node, Repeat, parse_pattern
+from bridge.core.regex_syntax import (
+    Assertion,
+    Characters,
+    Node,
+    PatternGroup,
+    Repeat,
+    parse_pattern,
+)
 
 MAX_STATES = 2000  # of its automaton, counted repeats written out
-MAX_CACHE = 2000  # remembered sets of states
+MAX_CACHED_STEPS = 2000  # remembered sets of states
 
 #: (None, the name of a condition on the place, or the number of a character class), next state.
 Edge = tuple[Any, int]
 
 
 class Pattern:
-    """A compiled pattern. `search` says whether it is found anywhere in a text, as `re.search`
-    would.
-    """
+    """A compiled pattern."""
 
     __slots__ = (
         "_classes",
@@ -45,7 +50,7 @@ class Pattern:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        builder = _Builder(text)
+        builder = _AutomatonBuilder(text)
         self._start = builder.start
         self._edges = builder.edges
         self._classes = builder.classes
@@ -59,7 +64,7 @@ class Pattern:
         self._steps: dict[tuple[frozenset[int], Any], tuple[frozenset[int], bool]] = {}
 
     def search(self, text: str) -> bool:
-        """Return whether the pattern is found in `text`."""
+        """Return whether the pattern matches anywhere in `text`, as `re.search` does."""
         states: frozenset[int] = frozenset()
         for position in range(len(text) + 1):
             place = self._place(text, position) if self._needs_place else None
@@ -68,7 +73,7 @@ class Pattern:
             step = self._steps.get(key)
             if step is None:
                 step = self._step(states, place, char)
-                if len(self._steps) >= MAX_CACHE:
+                if len(self._steps) >= MAX_CACHED_STEPS:
                     self._steps.clear()
                 self._steps[key] = step
             states, found = step
@@ -79,8 +84,9 @@ class Pattern:
     def _step(
         self, states: frozenset[int], place: Any, char: str | None
     ) -> tuple[frozenset[int], bool]:
-        """Return the states after `char`, and whether the pattern has ended before it. A match may
-        begin at every place.
+        """Return the states after `char`, and whether a match has ended before it.
+
+        A match may begin at every position.
         """
         closed: set[int] = set()
         stack = [*states, self._start]
@@ -101,7 +107,7 @@ class Pattern:
         memory = self._memory[number]
         fits = memory.get(char)
         if fits is None:
-            if len(memory) >= MAX_CACHE:
+            if len(memory) >= MAX_CACHED_STEPS:
                 memory.clear()
             fits = memory[char] = self._classes[number].fullmatch(char) is not None
         return fits
@@ -114,7 +120,7 @@ class Pattern:
         is_ascii_boundary = self._needs_ascii_words and _is_ascii_word(before) != _is_ascii_word(
             after
         )
-        return _Place.of(
+        return _Position.of(
             not before,
             not after,
             last,
@@ -136,15 +142,16 @@ def _is_ascii_word(char: str) -> bool:
     return char.isascii() and _is_word(char)
 
 
-class _Place(dict[str, bool]):
-    """What is true of a place between two characters; one object for each combination, so that it
-    can be a key.
+class _Position(dict[str, bool]):
+    """Conditions that hold at a position between two characters.
+
+    There is one object for each combination, so that it can be a dict key.
     """
 
-    _known: dict[tuple[bool, ...], _Place] = {}  # noqa: RUF012 - shared on purpose
+    _known: dict[tuple[bool, ...], _Position] = {}  # noqa: RUF012 - shared on purpose
 
     @classmethod
-    def of(cls, *facts: bool) -> _Place:
+    def of(cls, *facts: bool) -> _Position:
         place = cls._known.get(facts)
         if place is None:
             start, end, last, after_newline, before_newline, boundary, ascii_boundary = facts
@@ -168,10 +175,8 @@ class _Place(dict[str, bool]):
         return self is other
 
 
-class _Builder:
-    """Builds the automaton of a parsed pattern backwards: each part is given the state that follows
-    it.
-    """
+class _AutomatonBuilder:
+    """Builder of a pattern's automaton, from the end: each part gets the state that follows it."""
 
     def __init__(self, text: str) -> None:
         self.edges: list[list[Edge]] = [[]]
@@ -191,7 +196,7 @@ class _Builder:
                 return self._state((self._class(node), after))
             case Assertion(name):
                 return self._state((name, after))
-            case Group(branches):
+            case PatternGroup(branches):
                 starts = [self._sequence(branch, after) for branch in branches]
                 return (
                     starts[0]
@@ -226,9 +231,7 @@ class _Builder:
         return after
 
     def _class(self, characters: Characters) -> int:
-        """Return the number of the character class; Python's engine says which single characters
-        belong to it.
-        """
+        """Return the number of a character class. Python's engine decides which characters fit."""
         if characters not in self._numbers:
             self._numbers[characters] = len(self.classes)
             self.classes.append(re.compile(characters.source, characters.flags))

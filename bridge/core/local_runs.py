@@ -1,4 +1,4 @@
-"""The records of the embedded local platform: its flows, their runs and their files. Pure."""
+"""Records of the local platform: flows, runs and files. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge.core.model import JSON
 
 
 class LocalState(StrEnum):
-    """Where a run of the embedded platform stands, in the words of the flow API."""
+    """States of a local run, as in the flow API."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -22,9 +22,7 @@ class LocalState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """How a run of the embedded local platform ended: DONE, FAILED or TERMINATED. `outputs` is an
-    object, never null.
-    """
+    """Result of a local run: DONE, FAILED or TERMINATED. `outputs` is an object, never null."""
 
     state: LocalState
     outputs: Mapping[str, JSON] = field(default_factory=dict)
@@ -33,11 +31,10 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One Input node: a parameter of the function. `type` is the annotation as text, empty where
-    there is none.
+    """One Input node: a parameter of the flow's function.
 
-    `kind`: `text` takes any JSON value, `file` the name of an uploaded file, `body` the whole body
-    of the start as one string.
+    `type` is the annotation as text, empty without one. `kind`: `text` takes any JSON value, `file`
+    the name of an uploaded file, `body` the whole body of the start as one string.
     """
 
     name: str
@@ -49,12 +46,13 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFlow:
-    """What is known of a flow of the embedded platform without its code. Times in seconds, memory
-    in bytes; null: the default.
+    """Description of a local flow, without its code.
+
+    Times are in seconds, memory is in bytes; null is the default.
     """
 
     id: str
-    workbook: str  # where it comes from: `ready-made`, or the file's name
+    workbook: str  # its origin: `ready-made`, or the file's name
     description: str = ""
     inputs: tuple[Input, ...] = ()
     takes_any: bool = False
@@ -64,15 +62,13 @@ class LocalFlow:
     created_at: float = 0.0
 
 
-#: What the names of uploaded files begin with that are files of an event: its id.
+#: Prefix of the names of uploaded files that belong to an event: names begin with its id.
 OF_EVENT = "evt_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFile:
-    """A file that was uploaded (`run_id` is empty) or kept by a run. Its bytes are the blob of that
-    digest.
-    """
+    """A file that was uploaded (empty `run_id`) or saved by a run. `sha256` names its blob."""
 
     user_id: str
     name: str
@@ -84,11 +80,10 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalRun:
-    """One run of the embedded local platform, as its store keeps it. `inputs` is the JSON text it
-    was started with.
+    """One stored run of the local platform. `inputs` is the JSON text it was started with.
 
-    `body` is the whole body of the start as text, kept only for flows with an input of that kind.
-    `unsealable`: why what was in it cannot be read any more; then it is not begun.
+    `body` is the whole body of the start as text, stored only for flows with an input of that kind.
+    `unsealable`: why its content cannot be decrypted; such a run is not started.
     """
 
     id: str

@@ -1,5 +1,5 @@
-"""Where a value stands in a request: `header:X-Event`, `query:token`, `form:name`,
-`body:data.object.id`. Pure.
+"""Locators of values in a request: `header:X-Event`, `query:token`, `form:name`, `body:data.id`.
+Pure.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import orjson
 from bridge.core.http_messages import Request
 from bridge.core.model import JSON
 
-KINDS = ("header", "query", "form", "body")
+LOCATOR_KINDS = ("header", "query", "form", "body")
 URLENCODED = "application/x-www-form-urlencoded"
 FORMS = (URLENCODED, "multipart/form-data")
-MAX_FIELDS = 1000
+MAX_QUERY_FIELDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """A compiled locator: call it with a request and its decoded body to get the text that stands
-    there, or None.
+    """A compiled locator. A call with a request and its decoded body returns the text there, or
+    None.
 
-    Numbers and booleans become text as JSON writes them; an object, a list and null are None.
-    `path` is set for `body` only.
+    Numbers and booleans become text as in JSON; an object, a list and null are None. `path` is set
+    for `body` only.
     """
 
     kind: str
@@ -49,33 +49,30 @@ class Locator:
 
 @lru_cache(maxsize=1024)
 def compile_locator(text: str) -> Locator:
-    """Return the locator that `text` describes; ValueError says what is allowed."""
+    """Compile a locator. The ValueError for an invalid one says what is allowed."""
     kind, colon, name = text.partition(":")
     name = name.strip()
-    if not colon or kind not in KINDS or not name:
+    if not colon or kind not in LOCATOR_KINDS or not name:
         raise ValueError(
-            f"{text!r} is no locator: use header:NAME, query:NAME, form:NAME or body:dotted.path"
+            f"{text!r} is not a locator: use header:NAME, query:NAME, form:NAME or body:dotted.path"
         )
     if kind == "header":
         if not name.isascii() or any(char in " \t\r\n:," for char in name):
-            raise ValueError(f"{text!r}: {name!r} is no header name")
+            raise ValueError(f"{text!r}: {name!r} is not a header name")
         return Locator(kind, name.lower())
     if kind != "body":
         return Locator(kind, name)
     path = tuple(name.split("."))
     if "" in path:
         raise ValueError(
-            f"{text!r}: the path has an empty step; write names and list positions joined by single"
-            " dots"
+            f"{text!r}: the path has an empty step; join names and list indexes by single dots"
         )
     return Locator(kind, name, path)
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Several locators whose texts make one, joined by `by`. All must be there, except those that
-    end in `?`.
-    """
+    """Several locators whose texts are joined by `by`. All are required but those ending in `?`."""
 
     texts: tuple[str, ...]
     by: str = ":"
@@ -90,14 +87,15 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyBeside:
-    """The first key of the body that is none of `names`, for senders that say what it is by where
-    they put it (Telegram, X).
+class FirstOtherKey:
+    """The first key of the body that is not one of `names`.
+
+    For senders whose event type is the key that holds the data (Telegram, X).
     """
 
     names: tuple[str, ...]
 
-    def __call__(self, request: Request, body: JSON) -> str | None:  # noqa: ARG002 - as its siblings
+    def __call__(self, request: Request, body: JSON) -> str | None:  # noqa: ARG002 - the signature of a locator
         return (
             next((key for key in body if key not in self.names), None)
             if isinstance(body, dict)
@@ -105,16 +103,14 @@ class KeyBeside:
         )
 
     def __str__(self) -> str:
-        return f"the first key of the body beside {', '.join(self.names)}"
+        return f"the first key of the body other than {', '.join(self.names)}"
 
 
-Place = str | Joined | KeyBeside
+Place = str | Joined | FirstOtherKey
 
 
 def locate(places: Sequence[Place], request: Request, body: JSON) -> str | None:
-    """Return what the first of the alternatives `places` that finds a non-empty text finds, or
-    None.
-    """
+    """Return the first non-empty text that one of the locators finds, or None."""
     for place in places:
         if found := (compile_locator(place) if isinstance(place, str) else place)(request, body):
             return found
@@ -122,7 +118,7 @@ def locate(places: Sequence[Place], request: Request, body: JSON) -> str | None:
 
 
 def dig(value: JSON, path: Sequence[str]) -> JSON:
-    """Return what stands at `path` (object keys and list positions) inside `value`, or None."""
+    """Return the value at `path` (object keys and list indexes) inside `value`, or None."""
     for step in path:
         if isinstance(value, dict):
             value = value.get(step)
@@ -135,7 +131,7 @@ def dig(value: JSON, path: Sequence[str]) -> JSON:
 
 
 def as_text(value: JSON) -> str | None:
-    """Return a string as it is, a number or boolean as JSON writes it, anything else as None."""
+    """Return a string unchanged, a number or boolean as in JSON, anything else as None."""
     if isinstance(value, str):
         return value
     if isinstance(value, (bool, int, float)):
@@ -144,13 +140,11 @@ def as_text(value: JSON) -> str | None:
 
 
 def query_value(query_string: str, name: str) -> str | None:
-    """Return the first value of `name` in a query string, or None; a query that cannot be read has
-    no values.
-    """
+    """Return the first value of `name` in a query string; None if missing or unreadable."""
     if name not in query_string and "%" not in query_string and "+" not in query_string:
         return None
     try:
-        pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
         return None
     return next((value for key, value in pairs if key == name), None)

@@ -1,7 +1,7 @@
-"""Static credentials of a request, replaced by a mask before anything of it is kept. Pure.
+"""Mask static credentials in a request before any of it is stored. Pure.
 
-Each stands at a locator (`header:authorization`, `query:token`, `body:passcode`). In a body only
-the bytes of the value change.
+A locator says where each is (`header:authorization`, `query:token`, `body:passcode`). In a body
+only the bytes of the value change.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
-    """What of a source is not kept: paths of the body (a position stands for each of a list),
-    headers (lower-case) and parameters.
+    """Values of a source that are not stored: body paths, lower-case headers, and parameters.
 
-    `secret_key` is that of the receipts: see `bridge.ingest.redaction.keyed`.
+    A number in a path matches every item of a list. `secret_key` is the key of the fingerprints:
+    see `bridge.ingest.redaction.keyed`.
     """
 
     body: tuple[tuple[str, ...], ...] = ()
@@ -47,12 +47,11 @@ def hidden(
     wrapped_in: str | None = None,
     verified: bool = True,
 ) -> Request:
-    """Return `request` with a mask for what stands at the locators; the same object where there is
-    nothing.
+    """Return `request` with the values at the locators masked; the same object if there are none.
 
-    `wrapped_in`: the form field that may hold the JSON. A list position in a locator stands for
-    each of the list. Of a body that is not `verified`, what cannot be read is hidden too: nobody
-    knows what stands there.
+    `wrapped_in`: the form field that may hold the JSON. A number in a locator matches every item of
+    a list. In a body that is not `verified`, everything that cannot be parsed is masked too, since
+    a credential may be in it.
     """
     changes: dict[str, Any] = {}
     if names := [
@@ -63,7 +62,7 @@ def hidden(
         changes["headers"] = {**request.headers, **dict.fromkeys(names, MASK)}
     if (
         request.query_string
-        and (query := _hidden_query(request.query_string, locators)) != request.query_string
+        and (query := _mask_query(request.query_string, locators)) != request.query_string
     ):
         changes["query_string"] = query
         changes["url"] = request.url and f"{request.url.partition('?')[0]}?{query}"
@@ -71,20 +70,21 @@ def hidden(
     if (
         paths
         and request.body
-        and (body := _hidden_body(request, paths, wrapped_in, verified=verified)) != request.body
+        and (body := _mask_body(request, paths, wrapped_in, verified=verified)) != request.body
     ):
         changes["body"] = body
     return replace(request, **changes) if changes else request
 
 
 def in_body(locator: str) -> bool:
-    """Return whether a locator is of a place in the body."""
+    """Return whether a locator points into the body."""
     return locator.startswith(_IN_BODY)
 
 
-def within(locators: Collection[str], at: str) -> list[str]:
-    """Return locators of the same values as seen from an element of the list at the dotted path
-    `at` of the body.
+def locators_within_items(locators: Collection[str], at: str) -> list[str]:
+    """Return the locators that point into items of a list, relative to the item.
+
+    `at` is the dotted path of the list in the body.
     """
     list_at = f"body:{at}." if at else "body:"
     inner = [
@@ -100,7 +100,7 @@ def _path(locator: str) -> Path:
     return compiled.path or (compiled.name,)
 
 
-def _hidden_query(query_string: str, locators: Collection[str]) -> str:
+def _mask_query(query_string: str, locators: Collection[str]) -> str:
     return "&".join(
         f"{name}={MASK}" if f"query:{unquote_plus(name)}" in locators else pair
         for pair in query_string.split("&")
@@ -108,29 +108,30 @@ def _hidden_query(query_string: str, locators: Collection[str]) -> str:
     )
 
 
-def _hidden_body(
+def _mask_body(
     request: Request, paths: Sequence[Path], wrapped_in: str | None, *, verified: bool
 ) -> bytes:
-    """A scheme reads JSON under any content type, so a form is only what is no JSON. What only
-    begins as JSON does is read as both.
+    """Mask values in a body.
+
+    Signature schemes read JSON under any content type, so only a body that is not JSON is a form. A
+    body that only begins as JSON is read as both.
     """
     is_json = request.body.lstrip()[:1] in (b"{", b"[")
     if request.content_type != URLENCODED or (is_json and _is_whole(request.body)):
-        return _hidden_json(request.body, paths, verified=verified)
+        return _mask_json(request.body, paths, verified=verified)
     shown = b"&".join(
-        _hidden_field(pair, paths, wrapped_in, verified=verified)
-        for pair in request.body.split(b"&")
+        _mask_field(pair, paths, wrapped_in, verified=verified) for pair in request.body.split(b"&")
     )
-    return _hidden_json(shown, paths, verified=verified) if is_json else shown
+    return _mask_json(shown, paths, verified=verified) if is_json else shown
 
 
 def _is_whole(raw: bytes) -> bool:
-    walk = _Walk(raw)
+    walk = _JsonTokenizer(raw)
     deque(walk.spans(()), maxlen=0)
     return walk.is_whole
 
 
-def _hidden_field(
+def _mask_field(
     pair: bytes, paths: Sequence[Path], wrapped_in: str | None, *, verified: bool
 ) -> bytes:
     name, _, value = pair.partition(b"=")
@@ -140,7 +141,7 @@ def _hidden_field(
     if decoded != wrapped_in:
         return pair
     text = unquote_to_bytes(value.replace(b"+", b" "))
-    shown = _hidden_json(text, paths, verified=verified)
+    shown = _mask_json(text, paths, verified=verified)
     return pair if shown == text else name + b"=" + quote_from_bytes(shown, safe="").encode()
 
 
@@ -148,10 +149,10 @@ def _hidden_field(
 
 
 def rewritten(raw: bytes, paths: Sequence[Path], mark: Callable[[bytes], bytes]) -> bytes | None:
-    """Return JSON with another value in the place of each at the paths, which `mark` makes of its
-    bytes; None where it is no JSON.
+    """Return JSON with each value at the paths replaced by `mark` of its bytes; None if it is not
+    JSON.
     """
-    walk = _Walk(raw)
+    walk = _JsonTokenizer(raw)
     pieces = []
     at = 0
     for begin, end in walk.spans(paths):
@@ -164,10 +165,10 @@ def rewritten(raw: bytes, paths: Sequence[Path], mark: Callable[[bytes], bytes])
     )
 
 
-def _hidden_json(raw: bytes, paths: Sequence[Path], *, verified: bool) -> bytes:
+def _mask_json(raw: bytes, paths: Sequence[Path], *, verified: bool) -> bytes:
     if not verified and raw.lstrip()[:1] not in (b"{", b"["):
         return _MASK
-    walk = _Walk(raw)
+    walk = _JsonTokenizer(raw)
     pieces = []
     at = 0
     for begin, end in walk.spans(paths):
@@ -184,7 +185,7 @@ _TOKEN = re.compile(
     rb"|(?P<open>[\[{])|(?P<close>[]}])|(?P<colon>:)|(?P<comma>,))"
 )
 _BLANK = re.compile(rb"[ \t\r\n]*+")
-#: What is allowed -> which tokens that may be.
+#: Parser state -> kinds of tokens that are allowed.
 _ALLOWED = {
     "value": ("string", "word", "open"),
     "first": ("string", "word", "open", "close"),
@@ -197,10 +198,8 @@ _ALLOWED = {
 
 
 @dataclass(slots=True)
-class _Open:
-    """An object or list that has not ended: the paths that lead on into it, and where it begins if
-    it is hidden whole.
-    """
+class _OpenContainer:
+    """An open object or list: the paths into it, and where it begins if all of it is masked."""
 
     is_object: bool
     paths: Sequence[Path]
@@ -208,20 +207,18 @@ class _Open:
 
 
 @dataclass(slots=True)
-class _Walk:
-    """Reads JSON without recursion, token by token, as far as it is JSON: up to `read`."""
+class _JsonTokenizer:
+    """JSON tokenizer without recursion, which reads as far as the text is JSON: up to `read`."""
 
     raw: bytes
     read: int = 0
     is_whole: bool = False
     expected: str = "value"
-    around: list[_Open] = field(default_factory=list)
+    around: list[_OpenContainer] = field(default_factory=list)
 
     def spans(self, paths: Sequence[Path]) -> Iterator[tuple[int, int]]:
-        """Yield where values at `paths` begin and end, in order, all of them where a key comes
-        twice.
-        """
-        ahead = paths  # those that lead into the value that comes next
+        """Yield the start and end of each value at `paths`, in order, also of repeated keys."""
+        ahead = paths  # that lead into the next value
         while (found := _TOKEN.match(self.raw, self.read)) and (
             kind := found.lastgroup
         ) in _ALLOWED[self.expected]:
@@ -258,8 +255,9 @@ class _Walk:
         )
 
     def _open(self, begin: int, ahead: Sequence[Path]) -> Sequence[Path]:
-        """Enter an object or list, and return the paths that lead into what comes next: none inside
-        of what is hidden whole.
+        """Enter an object or list, and return the paths that lead into the next value.
+
+        Inside of a container that is masked whole there are none.
         """
         is_object = self.raw[begin] == ord("{")
         is_hidden = () in ahead
@@ -267,7 +265,7 @@ class _Walk:
             ahead = ()
         elif not is_object:
             ahead = [path[1:] for path in ahead if path[0].isdigit()]
-        self.around.append(_Open(is_object, ahead, begin if is_hidden else None))
+        self.around.append(_OpenContainer(is_object, ahead, begin if is_hidden else None))
         self.expected = "first key" if is_object else "first"
         return ahead
 

@@ -1,6 +1,6 @@
-"""The words of the product as frozen records, and the legal transitions of a delivery. Pure.
+"""Frozen records of events, deliveries, attempts and runs, and the legal status transitions. Pure.
 
-Times are float seconds since the epoch (UTC) and are named `*_at`; spans are seconds.
+Times are float seconds since the epoch (UTC) and are named `*_at`; durations are seconds.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ JSON = Any  # what orjson.loads can return
 
 
 class Status(StrEnum):
-    """Where a delivery stands."""
+    """Statuses of a delivery."""
 
     QUEUED = "queued"  #: waits for its time and a slot
     SENDING = "sending"  #: leased by a worker
-    #: the platform accepted it (and gave a run id); says nothing of how the run ended
+    #: accepted by the platform (with a run id); the run may still fail
     DELIVERED = "delivered"
-    UNKNOWN = "unknown"  #: an attempt left and no answer came: a run may exist
+    UNKNOWN = "unknown"  #: a call was sent and no answer came: a run may exist
     DEAD = "dead"  #: given up, with a reason
     BLOCKED = "blocked"  #: waits for an earlier delivery of its ordering key
-    CANCELLED = "cancelled"  #: taken out of the queue, by a person or merged into a later one
+    CANCELLED = "cancelled"  #: removed from the queue by a person, or merged into a later one
     SHADOW = "shadow"  #: planned by a shadow route; never sent
 
 
@@ -32,9 +32,9 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.SENDING: frozenset({Status.DELIVERED, Status.UNKNOWN, Status.QUEUED, Status.DEAD}),
     Status.UNKNOWN: frozenset({Status.DELIVERED, Status.QUEUED, Status.DEAD}),
     Status.DELIVERED: frozenset({Status.QUEUED, Status.DEAD}),
-    # dead: it was parked, and its turn has come
+    # dead: it was parked, and it is first in its queue now
     Status.BLOCKED: frozenset({Status.QUEUED, Status.CANCELLED, Status.DEAD}),
-    # a person's retry; cancelled: it held its key
+    # queued, blocked: a person's retry; cancelled: it held its key
     Status.DEAD: frozenset({Status.QUEUED, Status.BLOCKED, Status.CANCELLED}),
     Status.CANCELLED: frozenset({Status.QUEUED, Status.BLOCKED}),  # a person's retry
     Status.SHADOW: frozenset(),
@@ -42,30 +42,29 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 
 
 class DeadKind(StrEnum):
-    """What has to be fixed about a dead delivery. The values are those of the database; people and
-    programs read `word`.
+    """Categories of dead deliveries, by what a person has to fix.
+
+    The values are those of the database; people and programs read `word`.
     """
 
-    OURS = "ours"  #: an expression, a schema, the configuration: fix routes.yaml, then replay
-    #: the platform refused it, or its run failed: retry once it would be accepted
+    OURS = "ours"  #: an expression, schema or setting failed: fix routes.yaml, then replay
+    #: the platform refused it, or its run failed: retry once the platform accepts it
     PLATFORM = "platform"
     PERSON = "person"  #: a person gave it up
 
     @property
     def word(self) -> str:
-        """The word for it in listings, filters and JSON: config, platform or manual."""
+        """The name in listings, filters and JSON: config, platform or manual."""
         return {"ours": "config", "person": "manual"}.get(self.value, self.value)
 
     @classmethod
     def of_word(cls, word: str) -> DeadKind:
-        """Return the kind of a word; the values of the database are accepted too. `ValueError` for
-        any other.
-        """
+        """Return the kind for a word or a database value. Raise ValueError for any other."""
         return cls({"config": "ours", "manual": "person"}.get(word, word))
 
 
 class RunState(StrEnum):
-    """Where a run stands, whatever its platform calls it."""
+    """States of a run, the same for every platform."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -79,11 +78,10 @@ RUN_ENDED = frozenset({RunState.DONE, RunState.FAILED, RunState.TERMINATED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormFile:
-    """A file of a form: the field it came in, its name and type, and the bytes, which are the blob
-    of that digest.
+    """A file of a form submission: its field, name, media type and size. Its bytes are a blob.
 
-    `name` is the last part of what the sender called it; `type` is told by the bytes, never by the
-    sender.
+    `name` is the last part of the sender's file name. `type` is detected from the bytes; the
+    sender's own media type is ignored. `sha256` is the digest of the blob.
     """
 
     field: str
@@ -95,11 +93,11 @@ class FormFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What a body says. `form` is the same object as `value` for form posts, else null; `problem`
-    says why it cannot be read.
+    """The parsed body of a request.
 
-    `files`: what came with it, in order. Those of a form source are kept; those of other senders
-    are in their body, which stays as it is.
+    For form posts `form` is the same object as `value`, else null. `problem` says why the body
+    cannot be read. `files` are in the order of the body. Files of form sources are stored as blobs;
+    files of other senders stay in the stored body.
     """
 
     value: JSON = None
@@ -110,8 +108,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One verified inbound request, verbatim but for static credentials, which are masked.
-    `body_sha256` is that of what was sent.
+    """One verified inbound request, unchanged but for masked static credentials.
+
+    `body_sha256` is the digest of the body as it was sent.
     """
 
     id: str
@@ -128,18 +127,16 @@ class Event:
     problem: str | None = None
     same_body_as: str | None = None
     duplicates: int = 0
-    sender_retry: int | None = None  # which of the sender's own tries it was, where it says so
-    files: tuple[FormFile, ...] = ()  # what a form was sent with; `body` is without their bytes
-    # why it is held to be spam: nothing is planned of it until a person says that it is not
+    sender_retry: int | None = None  # the number of the sender's own retry, if it sends one
+    files: tuple[FormFile, ...] = ()  # files of a form; `body` is without their bytes
+    # why it is marked as spam: it starts nothing until a person releases it
     spam: str | None = None
-    client: str | None = None  # a form's: who sent it, as far as its `addresses` has that kept
+    client: str | None = None  # the address of a form's sender, as its `addresses` stores it
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and how far apart a delivery is tried: at most `attempts` calls, waits from `first`
-    up to `max` seconds.
-    """
+    """Retry policy: at most `attempts` calls, with waits from `first` up to `max` seconds."""
 
     attempts: int = 12
     first: float = 5.0
@@ -148,11 +145,12 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A delivery's place in line: of those of its route with the same `key`, one goes at a time, in
-    the order they came.
+    """Ordering of a delivery: deliveries of a route with the same `key` go one at a time, oldest
+    first.
 
-    The next goes once its run has ended, or already once it is `delivered` (`until`). A dead one
-    lets the next pass, or with `blocks` holds the key until a person retries or cancels it.
+    The next goes once the run of the one before has ended, or once that one is `delivered`
+    (`until`). A dead delivery lets the next pass; with `blocks` it holds the key until a person
+    retries or cancels it.
     """
 
     key: str
@@ -162,8 +160,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debounce:
-    """A delivery that waits for later ones: one of its route with the same `key` takes its place,
-    but none waits beyond `until`.
+    """Debouncing: a later delivery of the route with the same `key` replaces this one.
+
+    No delivery waits beyond `until`.
     """
 
     key: str
@@ -172,12 +171,12 @@ class Debounce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """A bounded copy of a request that failed verification: it starts nothing unless it is verified
-    again.
+    """A bounded copy of a request that failed verification. It starts nothing unless it is
+    readmitted.
 
-    `reason` is BadSignature's word. `cut`: the body was too large, and only its beginning is here.
-    Static credentials are masked.
-    `readmitted_at`: when it was let in after all, as the events `event_ids`.
+    `reason` is the reason of `BadSignature`. With `cut` the body was too large, and only its
+    beginning is stored. Static credentials are masked. `readmitted_at`: when a person readmitted
+    it, as the events `event_ids`.
     """
 
     id: str
@@ -200,14 +199,13 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One event bound for one flow by one route. All that planning decided is frozen here.
+    """One event to be sent to one flow through one route, with every decision of the planner.
 
-    `inputs` is the object of input values, or, where `whole_body` is true, the whole payload for a
-    Webhook Input node. `reruns`: how many of its runs failed and were followed by another.
-    `holds_key`: those behind it in line wait for it. `evidence`: what the platform's list of runs
-    said, while its outcome was unknown; `look_at`: when that list is read next, null where a person
-    settles it.
-    `unsealable`: why what was in it cannot be read any more; then it is not sent.
+    `inputs` is the object of input values or, with `whole_body`, the whole payload for a Webhook
+    Input node. `reruns`: how many of its runs failed and were followed by another. `holds_key`:
+    later deliveries of its ordering key wait for it. `evidence`: what the platform's list of runs
+    said while the outcome was unknown. `look_at`: when that list is read next; null where a person
+    decides. `unsealable`: why its content cannot be decrypted; such a delivery is not sent.
     """
 
     id: str
@@ -252,12 +250,12 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One HTTP call made for a delivery. Written before the call (`outcome` null), completed after
+    """One HTTP call for a delivery, written before the call (null `outcome`) and completed after
     it.
 
-    `run_state`, `run_finished_at`, `outputs`, `log`: how its run ended, where another followed it.
-    `late_at`: when its answer came and told of a run, and the delivery had gone on without it; null
-    once a person has acted on the delivery.
+    `run_state`, `run_finished_at`, `outputs` and `log` describe its run, where another run
+    followed. `late_at`: when a late answer named a run after the delivery had gone on without it;
+    null once a person has acted on the delivery.
     """
 
     delivery_id: str
@@ -276,27 +274,27 @@ class Attempt:
 
 
 class Kind(StrEnum):
-    """What an attempt came to."""
+    """Outcomes of an attempt."""
 
     STARTED = "started"
-    REFUSED = "refused"  #: it certainly did not start, and trying again may help
+    REFUSED = "refused"  #: it certainly did not start, and a retry may help
     #: it certainly did not start because the platform is full; spends no attempt
     THROTTLED = "throttled"
     #: it certainly did not start because the platform refused our credentials; spends no attempt
     UNAUTHORIZED = "unauthorized"
-    REJECTED = "rejected"  #: it certainly did not start, and trying again cannot help
+    REJECTED = "rejected"  #: it certainly did not start, and a retry cannot help
     UNKNOWN = "unknown"  #: it may have started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A platform's answer to a start, read. `run_id` and `run_url` only where it started and the
-    platform has runs.
+    """A platform's parsed answer to a start.
 
-    `ours`: it says nothing of the platform, since it was us who did not see the call to its end.
-    `made`: whether there was a call at all; else it spends no attempt. `saved_item_id`: the flow
-    that the platform names as started, null where it names none. `held`: only a person can tell
-    what became of the start: the bridge neither repeats it nor looks for its run.
+    `run_id` and `run_url` are set only where the flow started and the platform has runs. `ours`:
+    the bridge itself ended the call, so the outcome says nothing about the platform. `made`:
+    whether a call was made; else no attempt is spent. `saved_item_id`: the flow that the platform
+    names as started, if it names one. `held`: only a person can find out whether a run started, so
+    the bridge neither repeats the start nor searches for its run.
     """
 
     kind: Kind
@@ -313,9 +311,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """A platform's answer to "how is this run?". `state` is null where it did not tell (then
-    `detail` says why).
-    """
+    """A platform's parsed answer to a poll of a run. `state` is null where `detail` says why."""
 
     state: RunState | None
     raw_state: str | None = None

@@ -1,8 +1,7 @@
-"""multipart/form-data taken apart where it lies: each part is a place in the body, and nothing of
-it is copied. Pure.
+"""Parse multipart/form-data in place: each part is a range of the body, nothing is copied. Pure.
 
-Spec: RFC 7578, RFC 2046 section 5.1. Lines may end in LF alone, what stands before the first and
-after the last part is ignored, and names are unescaped as browsers escape them:
+Spec: RFC 7578, RFC 2046 section 5.1. Lines may end in LF alone, text before the first and after the
+last part is ignored, and names are unescaped as browsers escape them:
 https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
 """
 
@@ -39,26 +38,25 @@ _ESCAPED = re.compile("|".join(_ESCAPES))
 
 NAME_BYTES: Final = 150  # of a file's name, in UTF-8
 NAMELESS: Final = "file"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what of ASCII is invisible
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # the invisible characters of ASCII
 _INVISIBLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
 _ENDS = re.compile(r"\A[\s.]++|(?<![\s.])[\s.]++\Z")
-_UNWANTED = re.compile(r'[<>:"|?*]')  # in no name that Windows takes
+_UNWANTED = re.compile(r'[<>:"|?*]')  # not allowed in names on Windows
 
 
 class Malformed(ValueError):
-    """This is no multipart body; the text says what is wrong, and quotes nothing."""
+    """The body is not valid multipart; the text says why, and quotes nothing."""
 
 
-# of the field, empty without one, and of the file, null where it is no file
+# of the field (empty without one) and of the file (null if the part is no file)
 Names = tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: its headers by lower-case name, still as bytes, and where in the body its content
-    stands.
+    """One part: its headers (lower-case names, raw bytes) and the range of its content in the body.
 
-    `names` are those of the field and of the file, read as UTF-8. `type`: the media type that the
+    `names` are the names of the field and the file, read as UTF-8. `type`: the media type that the
     sender gives it, with its parameters; empty without one.
     """
 
@@ -69,8 +67,9 @@ class Part:
     type: tuple[str, dict[str, str]]
 
     def named(self, encoding: str) -> Names:
-        """Return `names` read in another charset. UnicodeDecodeError where they are not in it,
-        `Malformed` as `parts` raises it.
+        """Return `names` read in another charset.
+
+        Raise UnicodeDecodeError if they are not in it, and `Malformed` as `parts` does.
         """
         raw = self.headers.get("content-disposition", b"")
         text = raw.decode(encoding)
@@ -85,8 +84,9 @@ def _names(text: str) -> Names:
 
 
 def _parameters(text: str) -> dict[str, str]:
-    """Return the parameters of a header by lower-case name; of one that comes twice the first
-    counts. What is no parameter is skipped.
+    """Return the parameters of a header by lower-case name.
+
+    The first of a repeated parameter counts; invalid ones are skipped.
     """
     given: dict[str, str] = {}
     place = text.find(";")
@@ -109,8 +109,9 @@ def _type(header: bytes) -> tuple[str, dict[str, str]]:
 
 
 def _value(found: re.Match[str]) -> str:
-    """Return the value of a parameter: browsers escape by %22, others by backslashes, some say the
-    charset (RFC 5987).
+    """Return the value of a parameter.
+
+    Browsers escape with %22, others with backslashes, and some name the charset (RFC 5987).
     """
     if found["key"].endswith("*"):
         charset, _, quoted = found["plain"].partition("'")
@@ -127,9 +128,9 @@ def _value(found: re.Match[str]) -> str:
 
 
 def parts(raw: bytes, boundary: str) -> Iterator[Part]:
-    """Yield the parts one by one; `Malformed` where they do not end as they should."""
+    """Yield the parts one by one. Raise `Malformed` if they do not end correctly."""
     if not _BOUNDARY.fullmatch(boundary):
-        raise Malformed("the Content-Type has no boundary that can be used")
+        raise Malformed("the Content-Type has no valid boundary")
     mark = b"--" + boundary.encode("ascii")
     place = 0 if raw.startswith(mark) else _next(raw, mark, 0)[1]
     while True:
@@ -137,7 +138,7 @@ def parts(raw: bytes, boundary: str) -> Iterator[Part]:
         if raw.startswith(b"--", place):
             return
         if not (line := _LINE_END.match(raw, place)):
-            raise Malformed("a part does not begin where it should")
+            raise Malformed("a delimiter is not followed by the end of its line")
         headers, begin = _head(raw, line.end())
         end, place = _next(raw, mark, begin)
         names = _names(headers.get("content-disposition", b"").decode("utf-8", "replace"))
@@ -145,9 +146,7 @@ def parts(raw: bytes, boundary: str) -> Iterator[Part]:
 
 
 def _next(raw: bytes, mark: bytes, place: int) -> tuple[int, int]:
-    """Return where the content ends that stands before the next delimiter, and where that one's
-    mark is.
-    """
+    """Return where the content before the next delimiter ends, and where the delimiter is."""
     found = raw.find(b"\n" + mark, max(place - 1, 0))  # one before: a part may be empty
     while found >= 0:
         after = found + 1 + len(mark)
@@ -155,18 +154,16 @@ def _next(raw: bytes, mark: bytes, place: int) -> tuple[int, int]:
             end = found - 1 if found > place and raw[found - 1] == 0x0D else found
             return max(end, place), found + 1
         found = raw.find(b"\n" + mark, after)
-    raise Malformed(
-        "the last part does not end: the body was cut short, or its boundary is another"
-    )
+    raise Malformed("the last part has no end: the body was cut off, or its boundary differs")
 
 
 def _head(raw: bytes, place: int) -> tuple[dict[str, bytes], int]:
-    """Return the headers that stand at `place`, and where the content begins."""
+    """Return the headers at `place`, and where the content begins."""
     if no_headers := _NO_HEAD.match(raw, place):
         return {}, no_headers.end()
     blank = _HEAD_END.search(raw, place, place + HEAD_BYTES)
     if blank is None:
-        raise Malformed("the headers of a part do not end, or are too long")
+        raise Malformed("the headers of a part have no end, or are too long")
     headers: dict[str, bytes] = {}
     lines = raw[place : blank.start()].split(b"\n", MAX_HEADERS)
     if len(lines) > MAX_HEADERS:
@@ -178,10 +175,9 @@ def _head(raw: bytes, place: int) -> tuple[dict[str, bytes], int]:
 
 
 def file_name(sent: str) -> str:
-    """Return what a file is called, of what its sender calls it: one name, never a path, that can
-    be shown and kept under anywhere.
+    """Return a safe file name from the sender's: one name, never a path, valid on every system.
 
-    Control and invisible characters are gone, also those that turn the direction of writing around;
+    Control and invisible characters are removed, also those that reverse the direction of text, and
     so are dots and blanks at the ends. A long name is cut before its extension.
     """
     last = re.split(r"[/\\]", sent[-4 * NAME_BYTES :])[-1]

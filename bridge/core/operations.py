@@ -1,6 +1,6 @@
-"""What a person did to what is kept: an act, and what became of each item it had chosen. Pure.
+"""Operations of a person on stored events or deliveries, and their steps. Pure.
 
-An act that replays has events as its items, any other has deliveries.
+A replay has events as its steps, any other operation has deliveries.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bridge.core.model import JSON
 
 
 class Became(StrEnum):
-    """What an act came to for one of its items."""
+    """Outcomes of one step of an operation."""
 
     DONE = "done"
     REFUSED = "refused"  #: nothing was done; its problem says why
@@ -21,12 +21,11 @@ class Became(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One command of a person, on all that it chose before it began.
+    """One command of a person, applied to everything it selected before it began.
 
-    `asked` is what the command was told: `filters`, and how. `chosen` is null for one that was
-    ended while it wrote down what it had
-    chosen: it did nothing. `worked_at` is the time of the latest commit. `resumed`: who went on
-    with it, and when, as (actor, time).
+    `asked` is the command's options, such as `filters`. `chosen` is the number of selected items;
+    null if the operation ended while it recorded its selection, so that it did nothing. `worked_at`
+    is the time of the latest commit. `resumed`: (actor, time) of each resumption.
     """
 
     seq: int
@@ -44,16 +43,16 @@ class Act:
 
     @property
     def left(self) -> int:
-        """How many items nothing has become of yet."""
+        """The number of items that are not processed yet."""
         return (self.chosen or 0) - self.done - self.refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One item of an act: null `outcome` where its turn has not come.
+    """One step of an operation; null `outcome` before it is processed.
 
-    `was` and `became` are the statuses of a delivery that was moved; `made` the deliveries that a
-    replay has planned.
+    `was` and `became` are the statuses of a delivery that was changed; `made` the deliveries that a
+    replay planned.
     """
 
     act: int

@@ -1,8 +1,8 @@
-"""Counts in words. Pure."""
+"""Counts with their nouns. Pure."""
 
 from __future__ import annotations
 
 
 def number(count: int, one: str, many: str = "") -> str:
-    """Return how many there are, in words: 1 row, 2 rows. `many`: where it is not made by an s."""
+    """Return a count with its noun: 1 row, 2 rows. `many`: the plural if it is irregular."""
     return f"{count} {one if count == 1 else many or f'{one}s'}"

@@ -1,6 +1,6 @@
-"""How much of a route may start: `rate`, spread evenly, and `max_runs_per_day`. Pure.
+"""Rate limits of a route: `rate`, spread evenly, and `max_runs_per_day`. Pure.
 
-A rate of 30/min is a start every two seconds, with at most a tenth of a second made up for:
+A rate of 30/min is one start every two seconds, with at most a tenth of a second of catch-up:
 https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import floor
 from typing import Final
 
-CATCH_UP: Final = 0.1  # seconds
+CATCH_UP_SECONDS: Final = 0.1  # seconds
 HOUR: Final = 3600.0
 DAY: Final = 86400.0  # a day begins at 00:00 UTC
 
@@ -25,9 +25,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much of a route goes at a time: runs in flight, starts in a time, starts in a day (UTC).
-    Null: no limit.
-    """
+    """Limits of a route: concurrent runs, starts per time, starts per day (UTC). Null: no limit."""
 
     max_concurrent_runs: int | None = None
     rate: Rate | None = None
@@ -39,8 +37,9 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """What has started of a route lately: the next start is due at `next_at`, and `starts` were
-    made on `day` (days since 1970).
+    """Recent starts of a route: the next is due at `next_at`; `starts` were made on `day`.
+
+    `day` is in days since 1970.
     """
 
     next_at: float = 0.0
@@ -49,17 +48,17 @@ class Pace:
 
 
 def day_of(now: float) -> int:
-    """Return the day of a time."""
+    """Return the day of a time, in days since 1970."""
     return int(now // DAY)
 
 
 def hour_of(now: float) -> int:
-    """Return the hour of a time, counted since 1970."""
+    """Return the hour of a time, in hours since 1970."""
     return int(now // HOUR)
 
 
 def room(limits: Limits, pace: Pace, now: float) -> int | None:
-    """Return how many may start now; null where nothing limits them."""
+    """Return how many starts are allowed now; None without a limit."""
     rooms = []
     if limits.rate is not None:
         begin = _begin(pace, now)
@@ -73,7 +72,7 @@ def room(limits: Limits, pace: Pace, now: float) -> int | None:
 
 
 def spend(limits: Limits, pace: Pace, starts: int, now: float) -> Pace:
-    """Return the pace after so many have started."""
+    """Return the state after `starts` starts."""
     day = day_of(now)
     every = limits.rate.per / limits.rate.count if limits.rate is not None else 0.0
     return Pace(
@@ -84,7 +83,5 @@ def spend(limits: Limits, pace: Pace, starts: int, now: float) -> Pace:
 
 
 def _begin(pace: Pace, now: float) -> float:
-    """When the next start was due: what is a little late is made up for, what was not used is
-    not.
-    """
-    return now if now - pace.next_at > CATCH_UP else pace.next_at
+    """Return when the next start was due: a short delay is made up for, unused starts are not."""
+    return now if now - pace.next_at > CATCH_UP_SECONDS else pace.next_at

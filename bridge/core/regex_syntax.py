@@ -1,10 +1,9 @@
-"""Read regular expressions: Python's syntax as a tree of characters, assertions, choices and
-repeats. Pure.
+"""Parse Python regular expressions into a tree of characters, assertions, choices and repeats.
+Pure.
 
-`re.compile` decides what is a regular expression, and which single characters a class or an escape
-stands for. This module only finds where each part of a valid pattern begins and ends, so it needs
-none of the standard library's private modules. It refuses every construct that cannot run in linear
-time.
+`re.compile` decides whether a pattern is valid, and which characters a class or an escape matches.
+This module only finds where each part of a valid pattern begins and ends, so it needs no private
+module of the standard library. It refuses every construct that cannot run in linear time.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from bridge.core.errors import CompileError
 MAX_PATTERN_CHARACTERS: Final = 1000
 MAX_NESTED_GROUPS: Final = 100
 
-#: The flags that decide which characters a class or an escape stands for.
+#: The flags that decide which characters a class or an escape matches.
 CHARACTER_FLAGS: Final = re.IGNORECASE | re.DOTALL | re.ASCII
 #: The characters of inline flags, such as those of `(?i)`.
-FLAGS: Final[Mapping[str, re.RegexFlag]] = {
+INLINE_FLAGS: Final[Mapping[str, re.RegexFlag]] = {
     "a": re.ASCII,
     "i": re.IGNORECASE,
     "m": re.MULTILINE,
@@ -34,9 +33,7 @@ FLAGS: Final[Mapping[str, re.RegexFlag]] = {
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """One character: the source of a literal, an escape, `.` or a class, and the flags that it is
-    compiled with.
-    """
+    """One character: the source of a literal, escape, `.` or class, and its flags."""
 
     source: str
     flags: int
@@ -44,14 +41,14 @@ class Characters:
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """A condition on a place between two characters."""
+    """A condition on the position between two characters."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A repeated part; `most` is None where there is no upper bound."""
+    """A repeated part; `most` is None without an upper bound."""
 
     item: Node
     least: int
@@ -59,19 +56,19 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """A choice of sequences, one at least."""
+class PatternGroup:
+    """A choice of at least one sequence."""
 
     branches: tuple[tuple[Node, ...], ...]
 
 
-Node = Characters | Assertion | Repeat | Group
+Node = Characters | Assertion | Repeat | PatternGroup
 
 ESCAPE = (
     r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^}]*\}|0[0-7]{0,2}|[1-3][0-7]{2}|.)"
 )
-#: The parts of a valid pattern. The order matters: the first that fits is the part.
-TOKEN: Final = re.compile(
+#: The parts of a valid pattern. The order matters: the first alternative that matches is the part.
+PATTERN_TOKEN: Final = re.compile(
     rf"""
     (?P<comment>\(\?\#[^)]*\))
     | (?P<flags>\(\?(?P<added>[aimsuxL]*)(?:-(?P<removed>[imsx]+))?(?P<end>[:)]))
@@ -87,12 +84,13 @@ TOKEN: Final = re.compile(
 )
 IGNORED_IN_VERBOSE: Final = re.compile(r"(?:[ \t\n\r\v\f]|\#[^\n]*)+")
 BACK_REFERENCE: Final = re.compile(r"\\[1-9](?![0-7]{2})|\\[4-9]|\(\?(?:P=|\()")
-BOUNDS: Final = {"*": (0, None), "+": (1, None), "?": (0, 1)}
+REPEAT_BOUNDS: Final = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 
 
-def parse_pattern(text: str) -> Group:
-    """Return the tree of a pattern. Raise CompileError where it is not one, is too long, or cannot
-    run in linear time.
+def parse_pattern(text: str) -> PatternGroup:
+    """Return the tree of a pattern.
+
+    Raise CompileError if it is invalid or too long, or cannot run in linear time.
     """
     if len(text) > MAX_PATTERN_CHARACTERS:
         raise CompileError(
@@ -101,16 +99,14 @@ def parse_pattern(text: str) -> Group:
     try:
         flags = re.compile(text).flags
     except (re.error, RecursionError, OverflowError, ValueError) as error:
-        reason = getattr(error, "msg", "it nests too deep")
+        reason = getattr(error, "msg", "too many nested groups")
         raise CompileError(f"not a regular expression: {reason}") from None
     return _Parser(text, flags).parse()
 
 
 @dataclass(slots=True)
-class _Open:
-    """A group that has not ended: the flags in it, its finished branches and the items of the
-    present one.
-    """
+class _OpenGroup:
+    """A group that is not closed: its flags, finished branches and the current branch's items."""
 
     flags: int
     branches: list[tuple[Node, ...]] = field(default_factory=list)
@@ -122,13 +118,13 @@ class _Open:
 
 
 class _Parser:
-    """Reads a pattern that `re.compile` has accepted, without recursion."""
+    """Parser of a pattern that `re.compile` has accepted, without recursion."""
 
     def __init__(self, text: str, flags: int) -> None:
         self._text = text
-        self._open = [_Open(flags)]
+        self._open = [_OpenGroup(flags)]
 
-    def parse(self) -> Group:
+    def parse(self) -> PatternGroup:
         position = 0
         while position < len(self._text):
             if self._open[-1].flags & re.VERBOSE and (
@@ -136,26 +132,24 @@ class _Parser:
             ):
                 position = blank.end()
                 continue
-            token = TOKEN.match(self._text, position)
+            token = PATTERN_TOKEN.match(self._text, position)
             if BACK_REFERENCE.match(self._text, position):
-                raise _unbounded("a back-reference")
-            if token is None:  # a group with a `?` that is none of those above
-                raise _unbounded("look-around or a possessive repeat")
+                raise _refused_construct("a back-reference")
+            if token is None:  # a group with another `?` construct
+                raise _refused_construct("look-around or a possessive repeat")
             position = token.end()
-            READ[token.lastgroup or ""](self, token)
+            TOKEN_READERS[token.lastgroup or ""](self, token)
         return self._close()
 
     def read_nothing(self, _token: re.Match[str]) -> None:
         """Skip a comment."""
 
     def read_flags(self, token: re.Match[str]) -> None:
-        """Open a group with flags of its own. Flags for the whole pattern are known from
-        `re.compile`.
-        """
+        """Open a group with its own flags. `re.compile` has the flags for the whole pattern."""
         if token["end"] == ")":
             return
-        added = sum(FLAGS[letter] for letter in token["added"])
-        removed = sum(FLAGS[letter] for letter in token["removed"] or "")
+        added = sum(INLINE_FLAGS[letter] for letter in token["added"])
+        removed = sum(INLINE_FLAGS[letter] for letter in token["removed"] or "")
         flags = self._open[-1].flags
         if added & (re.ASCII | re.UNICODE):
             flags &= ~(re.ASCII | re.UNICODE)
@@ -174,7 +168,7 @@ class _Parser:
 
     def read_repeat(self, token: re.Match[str]) -> None:
         if token["suffix"] == "+":
-            raise _unbounded("look-around or a possessive repeat")
+            raise _refused_construct("look-around or a possessive repeat")
         items = self._open[-1].items
         items.append(Repeat(items.pop(), *_bounds(token)))
 
@@ -194,17 +188,17 @@ class _Parser:
 
     def _begin(self, flags: int) -> None:
         if len(self._open) > MAX_NESTED_GROUPS:
-            raise CompileError(f"a pattern whose groups nest deeper than {MAX_NESTED_GROUPS}")
-        self._open.append(_Open(flags))
+            raise CompileError(f"a pattern with more than {MAX_NESTED_GROUPS} nested groups")
+        self._open.append(_OpenGroup(flags))
 
-    def _close(self) -> Group:
+    def _close(self) -> PatternGroup:
         current = self._open[-1]
         current.end_branch()
-        return Group(tuple(current.branches))
+        return PatternGroup(tuple(current.branches))
 
 
 #: Token -> the method of the parser that reads it.
-READ: Final[Mapping[str, Callable[[_Parser, re.Match[str]], None]]] = {
+TOKEN_READERS: Final[Mapping[str, Callable[[_Parser, re.Match[str]], None]]] = {
     "comment": _Parser.read_nothing,
     "flags": _Parser.read_flags,
     "group": _Parser.read_group,
@@ -232,14 +226,12 @@ ASSERTIONS: Final[Mapping[tuple[str, bool], str]] = {
 
 def _bounds(token: re.Match[str]) -> tuple[int, int | None]:
     if token["least"] is None:
-        return BOUNDS[token["repeat"][0]]
+        return REPEAT_BOUNDS[token["repeat"][0]]
     least = int(token["least"] or 0)
     if token["comma"] is None:
         return least, least
     return least, int(token["most"]) if token["most"] else None
 
 
-def _unbounded(construct: str) -> CompileError:
-    return CompileError(
-        f"{construct} in a pattern cannot be run in bounded time; write the pattern without"
-    )
+def _refused_construct(construct: str) -> CompileError:
+    return CompileError(f"{construct} cannot run in bounded time; write the pattern without it")

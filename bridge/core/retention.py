@@ -1,4 +1,4 @@
-"""How long what came in is kept, before it goes by itself. Pure."""
+"""Retention periods of stored events, bodies, rejects and local runs. Pure."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from bridge.core.model import Event
 
 DAY: Final = 86400.0  # seconds
 FOR_EVER: Final = math.inf
-DEDUP_FOR: Final = 400 * DAY  # seconds that provider ids are stored, where the source does not say
-#: An event that a sender repeats within days is known as a duplicate by its row, and a local start
-#: that is repeated by that of its run.
+DEDUP_FOR: Final = 400 * DAY  # seconds for which provider ids are stored by default
+#: The rows of events and runs detect duplicates: events and local starts that are repeated within
+#: days.
 LEAST: Final = {"events": 4 * DAY, "bodies": 3600.0, "rejects": 3600.0, "runs": 4 * DAY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """Seconds that a source's events, their bodies, its rejects, and the local platform's runs of
-    its events are kept.
+    """Seconds for which a source's events, their bodies, its rejects and its local runs are stored.
 
-    A body goes alone where it goes before its event: what is known of the event stays, but it
-    cannot be replayed any more.
+    If a body is deleted before its event, the event's metadata stays, but it cannot be replayed.
     """
 
     events: float = 90 * DAY
@@ -36,5 +34,5 @@ DEFAULT: Final = Retention()
 
 
 def is_emptied(event: Event) -> bool:
-    """Tell whether what was in an event was let go: then it cannot be planned any more."""
+    """Return whether the content of an event was deleted, so that it cannot be planned again."""
     return not event.body and not event.files and event.body_sha256 != NOTHING

@@ -1,4 +1,4 @@
-"""How a bridge is, at one moment. Pure."""
+"""Records of the status of a bridge at one moment. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from bridge.core.model import Status
 from bridge.core.rate_limits import Rate
 
 DAY: Final = 86400.0
-LATELY: Final = 3600.0  # seconds in which rejects are compared with those before
+LATELY: Final = 3600.0  # seconds of rejects that are compared with earlier rejects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process that runs: where, what it does, since when, and the hash of its configuration, null
-    where only its heartbeat is known.
+    """A running process: host, role, start, and the hash of its configuration.
+
+    The hash is null if only its heartbeat is known.
     """
 
     pid: int
@@ -30,17 +31,16 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceNow:
-    """A source: its last event, and how many events and rejects it had today (UTC).
+    """Status of a source: its last event, and its events and rejects of today (UTC).
 
-    `heard`: events in the time of `expect`, as far as that counts; `expected_since`: when it was
-    first seen. `speaks_by`: when it has usually spoken again, null where that is not known or was
-    not looked up; `silent_since`: since when an alert calls it silent by that.
-    `rejected_lately`: rejects within `LATELY`;
-    `rejected_usually`: as many as it has in such a time. `files`: bytes of files that a form has;
-    `files_keep`: so many at most, null where it takes none. `stored_today`: bytes of bodies that it
-    stored today (UTC); `daily_bytes`: so many at most, null without a limit.
-    `is_public`: anyone may send to it. `refused`: submissions that the form refused in 24 h, by the
-    code of the answer. `spam`: submissions of 24 h that it holds as spam.
+    `heard`: events within the time of `expect`, as far as that counts; `expected_since`: when the
+    source was first seen. `speaks_by`: when its next event is due by its baseline, null if unknown
+    or not looked up; `silent_since`: since when an alert reports it as silent by that baseline.
+    `rejected_lately`: rejects within the last hour; `rejected_usually`: their usual number in an
+    hour. `files`: bytes of a form's stored files; `files_keep`: their limit, null if it takes none.
+    `stored_today`: bytes of bodies stored today (UTC); `daily_bytes`: their limit, null without
+    one. `is_public`: requests need no secret. `refused`: submissions that the form refused in 24 h,
+    by the code of the response. `spam`: submissions of 24 h that are marked as spam.
     """
 
     name: str
@@ -60,16 +60,17 @@ class SourceNow:
     stored_today: int = 0
     daily_bytes: int | None = None
     is_public: bool = False
-    missing: str | None = None  # which secret is not set
-    secret_doubt: str | None = None  # why a secret is most likely not that of a webhook
+    missing: str | None = None  # the secret that is not set
+    secret_doubt: str | None = None  # why a secret is probably not a webhook secret
     refused: Mapping[str, int] = field(default_factory=dict)
     spam: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """What waits of a route for a platform. `oldest_*`: the one that was planned first; `due_at`:
-    when the first is, or was, due.
+    """Waiting deliveries of a route for a platform.
+
+    `oldest_*` describe the delivery that was planned first; `due_at`: when the first is or was due.
     """
 
     route: str
@@ -83,8 +84,9 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformNow:
-    """A platform: calls under way and runs in flight, which hold its slots, and its circuit. `cap`
-    null: it is not configured.
+    """Status of a platform: calls and runs in flight, which hold its slots, and its circuit.
+
+    `cap` is null if the platform is not configured.
     """
 
     name: str
@@ -92,20 +94,21 @@ class PlatformNow:
     calls: int = 0
     runs: int = 0
     circuit: Circuit | None = None
-    missing: str | None = None  # which value is not set
-    credentials: str = "credentials"  # what is to be corrected where it refuses them
+    missing: str | None = None  # the value that is not set
+    credentials: str = "credentials"  # what to correct if it refuses them
 
     @property
     def fits(self) -> int | None:
-        """So many runs fit beside those of others, as it said; null where it did not say so, or all
-        slots fit.
+        """How many runs fit beside those of others; null if unknown, or if all slots fit.
+
+        The number follows from the platform's own answers.
         """
         known = self.circuit.allowance if self.circuit is not None else None
         return known if known is not None and (self.cap is None or known < self.cap) else None
 
     @property
     def full_until(self) -> float | None:
-        """When one more than fits is tried; null where nothing says that it is full."""
+        """When one more run is tried; null if the platform is not known to be full."""
         return (
             max(self.circuit.raise_at, self.circuit.not_before)
             if self.circuit is not None and self.fits is not None
@@ -115,8 +118,9 @@ class PlatformNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateStart:
-    """A run that an answer told of when its delivery, of that `status` now, had gone on without it:
-    nobody follows it.
+    """A run that a late answer named, after its delivery had gone on without it.
+
+    The bridge does not track such a run. `status` is the present status of the delivery.
     """
 
     delivery_id: str
@@ -127,11 +131,10 @@ class LateStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stuck:
-    """Deliveries of a platform whose outcome is unknown, and what keeps flowbridge from looking for
-    their runs.
+    """Unknown deliveries of a platform whose runs flowbridge cannot search for, and the reason.
 
-    `fix`: what a person does about it, null where it passes by itself. `needs_decision`: flowbridge
-    cannot settle them. `since`: the first of the looks that failed in a row, null where none did.
+    `fix`: what a person has to do, null if nothing. `needs_decision`: flowbridge cannot resolve
+    them. `since`: the first of the consecutive failed searches, null if none failed.
     """
 
     platform: str
@@ -145,11 +148,10 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunsEnded:
-    """The runs of a route that ended within a day. `in_a_row`: those that failed and that no run
-    followed that was done.
+    """Runs of a route that ended within a day.
 
-    `event_id`: that of the last one that failed, null where none did. `is_live`: the route is in
-    routes.yaml, and live.
+    `in_a_row`: failed runs since the last one that was done. `event_id`: the event of the last
+    failed run, null if none failed. `is_live`: the route is in routes.yaml, and live.
     """
 
     ended: int
@@ -161,11 +163,10 @@ class RunsEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """What is overdue. `leases`: calls that no worker holds or took over; `looks`: runs that were
-    to be looked at.
+    """Overdue work. `leases`: calls without a live worker; `looks`: runs that are due for a poll.
 
-    `ahead`: times that lie further in the future than they ever may; the next heartbeat of a worker
-    pulls them back.
+    `ahead`: times further in the future than they ever may be; the next heartbeat of a worker moves
+    them back.
     """
 
     leases: int = 0
@@ -175,9 +176,7 @@ class Overdue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockStep:
-    """The last step of the store's clock: when it was (by the clock after it), and how many seconds
-    it went forward.
-    """
+    """The last step of the store's clock: its time (by the clock after it), and seconds forward."""
 
     at: float
     seconds: float
@@ -185,8 +184,9 @@ class ClockStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigNow:
-    """The configuration that is used, and what is wrong with the files. `since` null: nothing runs
-    that would say so.
+    """The active configuration, and the errors in its files.
+
+    `since` is null if no process runs.
     """
 
     hash: str | None
@@ -198,10 +198,10 @@ class ConfigNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """The certificate that the public URL showed this machine at `looked_at`; `begins_at` and
-    `ends_at` null: it never saw one.
+    """The certificate of the public URL, as this machine saw it at `looked_at`.
 
-    `refused`: why who checks it does not trust it. `unreached`: why none was seen the last time.
+    `begins_at` and `ends_at` are null if it never saw one. `refused`: why clients do not trust it.
+    `unreached`: why the last check saw none.
     """
 
     url: str
@@ -213,17 +213,16 @@ class Certificate:
 
     @property
     def host(self) -> str:
-        """The host, with its port where the URL says one."""
+        """The host, with the port if the URL has one."""
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backups:
-    """Backups in `folder`, made by themselves `every` so many seconds; null: they are not.
-    `newest_at` is null where there is none.
+    """Backups in `folder`. `every`: seconds between automatic backups, null if there are none.
 
-    `tried_since`: since when tries to make one have come to nothing; `error`: why the last of them
-    that ended did.
+    `newest_at` is null without a backup. `tried_since`: since when every backup has failed;
+    `error`: the error of the last one that ended.
     """
 
     folder: str
@@ -233,9 +232,7 @@ class Backups:
     error: str | None = None
 
     def are_missed(self, at: float) -> bool:
-        """Return whether the last try failed, or there is none as young as twice the time between
-        two.
-        """
+        """Return whether the last backup failed, or is older than two intervals."""
         since = self.newest_at if self.newest_at is not None else self.tried_since
         return self.every is not None and (
             self.error is not None or (since is not None and at - since > 2 * self.every)
@@ -244,14 +241,13 @@ class Backups:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """All of it. Counts go as far as `counted_to`; `today_cut`: there were more events today than
-    were counted.
+    """Status of the whole bridge.
 
-    `dead_today` died within a day, but for those that a person gave up, and were not replayed
-    since; `dead_kinds` says by kind how many.
-    `held`: unknown ones that wait for a person; `stuck`: unknown ones whose run is not found out
-    for now, some of which are held.
-    `database_ahead`: seconds.
+    Counts go up to `counted_to`; `today_cut`: there were more events today than were counted.
+    `dead_today`: deliveries that died within a day, were not given up by a person and not replayed;
+    `dead_kinds` counts them by kind. `held`: unknown deliveries that wait for a person; `stuck`:
+    unknown deliveries that cannot be resolved for now, some of which are held. `database_ahead`:
+    seconds.
     """
 
     at: float
@@ -269,7 +265,7 @@ class Overview:
     dead_today: int
     unknown: int
     held: int
-    hold_since: float | None  # starts are held back
+    hold_since: float | None  # since when starts are paused
     hold_reason: str | None
     counted_to: int
     data: str
@@ -280,16 +276,16 @@ class Overview:
     dead_kinds: Mapping[str | None, int] = field(default_factory=dict)
     stuck: Sequence[Stuck] = ()
     runs_ended: Mapping[str, RunsEnded] = field(default_factory=dict)  # by route, within a day
-    # seconds, by the host of a platform, where that was seen
+    # seconds, by the host of a platform
     clocks_ahead: Mapping[str, float] = field(default_factory=dict)
     clock_step: ClockStep | None = None
     overdue: Overdue = Overdue()
     late_starts: Sequence[LateStart] = ()  # within a day, until a person acts on the delivery
-    # null: the public URL is not https, or was not looked at yet
+    # null: the public URL is not https, or was not checked yet
     certificate: Certificate | None = None
-    backups: Backups | None = None  # null: the store has its own
-    flows_error: str | None = None  # why flows.py of this machine cannot be loaded
+    backups: Backups | None = None  # null: the store makes its own backups
+    flows_error: str | None = None  # why this machine's flows.py cannot be loaded
     flows_error_since: float | None = None
-    # by route, the local flow that it names and that there is not
+    # by route, the missing local flow that it names
     flows_absent: Mapping[str, str] = field(default_factory=dict)
-    tells: bool = True  # a route takes alerts
+    tells: bool = True  # a route subscribes to alerts

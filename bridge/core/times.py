@@ -1,5 +1,6 @@
-"""Times of others as seconds since 1970: read only where every part of flowbridge can write them,
-and written without raising. Pure.
+"""Parse and format times of other systems, within the years that every part can write. Pure.
+
+No function raises for a time out of range.
 """
 
 from __future__ import annotations
@@ -13,14 +14,12 @@ LATEST: Final = 253_402_300_799.0
 
 
 def within_years(at: float) -> float | None:
-    """Return a time, or None where it lies outside the years 1970 to 9999."""
+    """Return a time, or None outside the years 1970 to 9999."""
     return at if EARLIEST <= at <= LATEST else None
 
 
 def parse_iso(text: str) -> float | None:
-    """Return an ISO 8601 time (one without a zone is UTC), or None where it is none or lies outside
-    the years 1970 to 9999.
-    """
+    """Return an ISO 8601 time (UTC without a zone); None if invalid or outside 1970 to 9999."""
     try:
         at = datetime.fromisoformat(text)
         return within_years((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
@@ -29,9 +28,7 @@ def parse_iso(text: str) -> float | None:
 
 
 def in_utc(at: float) -> datetime | None:
-    """Return a time as a date and time of day in UTC, or None where no calendar has it: NaN,
-    infinity, a year before 1 or after 9999.
-    """
+    """Return a time as a datetime in UTC; None for NaN, infinity and years outside 1 to 9999."""
     try:
         return datetime.fromtimestamp(at, UTC)
     except (ValueError, OverflowError, OSError):
@@ -39,6 +36,6 @@ def in_utc(at: float) -> datetime | None:
 
 
 def write_time(at: float, form: str) -> str:
-    """Return a time in UTC as `form` (of `strftime`) has it, or a dash where no calendar has it."""
+    """Format a time in UTC with a `strftime` format; a dash if it is out of range."""
     found = in_utc(at)
     return "-" if found is None else found.strftime(form)

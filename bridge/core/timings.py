@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 class Timings:
     """Durations in seconds. A name ending in `_per_second` is a rate."""
 
-    # The worker: what it holds, how often it looks, how it ends.
+    # The worker: leases, polls and its end.
     lease_seconds: float = 10.0  # of deliveries and local runs; the heartbeat extends it
     heartbeat_seconds: float = 3.0
     idle_poll_seconds: float = 0.2  # between two polls of the queue without a wake-up
-    #: The same where nothing is due soon, and wake-ups of other machines arrive.
+    #: The same if nothing is due soon, and wake-ups of other machines arrive.
     quiet_poll_seconds: float = 1.0
     pool_growth_seconds: float = 0.005  # between two checks whether calls wait for a thread
-    drain_seconds: float = 7.0  # for calls under way after SIGTERM
-    #: For calls under way after another process has taken over.
+    drain_seconds: float = 7.0  # for calls in flight after SIGTERM
+    #: For calls in flight after another process has taken over.
     handover_drain_seconds: float = 120.0
     worker_missing_seconds: float = 15.0  # after its last heartbeat a worker counts as gone
     host_clock_fresh_seconds: float = 3600.0  # for which the clock of another host is remembered
-    #: For which an uploaded file is taken to exist on the platform.
+    #: For which an uploaded file is assumed to exist on the platform.
     uploaded_file_fresh_seconds: float = 3600.0
     #: Without leases after the broker has failed: the first time, the second, and so on.
     broker_backoff_seconds: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -37,9 +37,9 @@ class Timings:
     orphan_blob_seconds: float = 86400.0  # after which a blob without an owner is deleted
 
     # Calls whose outcome is unknown, and platforms that fail.
-    reconcile_first_seconds: float = 5.0  # until the run of a start is looked for again; it grows
+    reconcile_first_seconds: float = 5.0  # until the next search for the run of a start; it grows
     reconcile_max_seconds: float = 600.0
-    #: Until the second look, where the first found no candidate.
+    #: Until the second search, if the first found no candidate.
     reconcile_confirm_seconds: float = 30.0
     circuit_open_first_seconds: float = 10.0
     circuit_open_max_seconds: float = 300.0
@@ -47,9 +47,9 @@ class Timings:
 
     # The store.
     store_close_seconds: float = 10.0  # for which closing waits for commits under way
-    lock_watch_seconds: float = 1.0  # between two checks who holds SQLite's lock
+    lock_watch_seconds: float = 1.0  # between two checks of the holder of SQLite's lock
     #: After which PostgreSQL ends the session of a leader that hangs; longer than between two
-    #: chores.
+    #: maintenance jobs.
     leader_idle_seconds: float = 30.0
     #: After which PostgreSQL ends a transaction that does nothing; not more than a lease.
     idle_transaction_seconds: float = 10.0
@@ -77,15 +77,17 @@ class Timings:
     probe_start_seconds: float = 0.1  # between two probes of the watchdog until the bridge is ready
     probe_interval_seconds: float = 10.0  # the same once the bridge is ready
     worker_stuck_seconds: float = 60.0  # after which the watchdog takes a silent worker as stuck
-    config_poll_seconds: float = 1.0  # between two looks at the configuration's files
+    config_poll_seconds: float = 1.0  # between two checks of the configuration's files
     config_quiet_seconds: float = 0.5  # for which the files stay unchanged before they are used
     config_retry_seconds: float = 5.0
-    #: Between two looks of each process for another configuration.
+    #: Between two checks of each process for a new configuration.
     config_follow_seconds: float = 0.2
 
     # Monitoring.
     alert_check_seconds: float = 30.0
-    alert_resolve_seconds: float = 300.0  # for which a condition is absent before its alert ends
+    alert_resolve_seconds: float = (
+        300.0  # for which a condition is absent before its alert is resolved
+    )
     #: By condition: how long it lasts before it is notified, instead of what `CONDITIONS` says.
     alert_hold_seconds: Mapping[str, float] = field(default_factory=dict)
     certificate_check_seconds: float = 6 * 3600.0
@@ -98,7 +100,7 @@ class Timings:
     connection_idle_seconds: float = 4.0  # after which an idle HTTP connection is not used again
     preview_seconds: float = 20.0  # for the picture of one file
     run_poll_max_seconds: float = 2.0  # between two polls of a run that a command waits for
-    erase_poll_seconds: float = 1.0  # between two looks at blobs that arrived during `erase`
+    erase_poll_seconds: float = 1.0  # between two checks for blobs that arrived during `erase`
 
 
 #: The durations of a running bridge.

@@ -1,7 +1,7 @@
-"""Find the name that a misspelt name stands for. Pure.
+"""Find the correct name for a misspelt one. Pure.
 
 Stricter than a search for similar names: names that senders use side by side (`state` and `status`,
-`line1` and `line2`, `subscribe` and `unsubscribe`) are no typos of each other.
+`line1` and `line2`, `subscribe` and `unsubscribe`) are not typos of each other.
 """
 
 from __future__ import annotations
@@ -10,19 +10,16 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-ONE_SLIP: Final = 4  # letters of a word in which one slip is a typo
-TWO_SLIPS: Final = 9  # letters of a word in which two slips are a typo
-MOST_SLIPS: Final = 2  # in all words of a name
-# characters by which names may differ in length, `_` among them; senders choose how long the others
-# are
-LONGER: Final = 6
+ONE_SLIP_LETTERS: Final = 4  # letters of a word in which one slip is a typo
+TWO_SLIPS_LETTERS: Final = 9  # letters of a word in which two slips are a typo
+MAX_SLIPS: Final = 2  # in all words of a name
+# characters by which names may differ in length, `_` included; senders choose the length of theirs
+MAX_LENGTH_DIFFERENCE: Final = 6
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+")
 
 
 def find_typo(name: str, names: Iterable[str]) -> str | None:
-    """Return which of `names` a misspelt `name` stands for, the nearest first; None where it is one
-    of them, or like none.
-    """
+    """Return the nearest of `names` to `name`; None if it is one of them, or unlike all."""
     known = list(names)
     near = (
         []
@@ -33,10 +30,8 @@ def find_typo(name: str, names: Iterable[str]) -> str | None:
 
 
 def _distance(name: str, other: str) -> int | None:
-    """Return by how many slips a name is off; None where it is another name. Digits are never a
-    slip.
-    """
-    if abs(len(name) - len(other)) > LONGER:
+    """Return the number of slips between two names; None if they differ. Digits must be equal."""
+    if abs(len(name) - len(other)) > MAX_LENGTH_DIFFERENCE:
         return None
     if name[:1].casefold() != other[:1].casefold() or re.findall(r"\d+", name) != re.findall(
         r"\d+", other
@@ -44,20 +39,21 @@ def _distance(name: str, other: str) -> int | None:
         return None
     words = _words(name)
     others = _words(other)
-    most = MOST_SLIPS
+    most = MAX_SLIPS
     # `pullrequest` is `pull_request`, `project` not `project_id`
     if len(words) != len(others) or "".join(words) == "".join(others):
         words = ["".join(words)]
         others = ["".join(others)]
         most = 1
-    distances = [_off(*pair) for pair in zip(words, others, strict=True)]
+    distances = [_word_distance(*pair) for pair in zip(words, others, strict=True)]
     slips = [slip for slip in distances if slip is not None]
     return sum(slips) if len(slips) == len(distances) and sum(slips) <= most else None
 
 
-def _off(written: str, meant: str) -> int | None:
-    """Return by how many slips a word is off; None where it is another word, as one that begins or
-    ends otherwise.
+def _word_distance(written: str, meant: str) -> int | None:
+    """Return the number of slips between two words; None if they are different words.
+
+    Words that begin or end otherwise are different words.
     """
     if written == meant:
         return 0
@@ -67,7 +63,9 @@ def _off(written: str, meant: str) -> int | None:
     if written[0] != meant[0] or (len(written) == len(meant) and written[:-1] == meant[:-1]):
         return None
     slips = _slips(written, meant)
-    return slips if slips <= (longest >= ONE_SLIP) + (longest >= TWO_SLIPS) else None
+    return (
+        slips if slips <= (longest >= ONE_SLIP_LETTERS) + (longest >= TWO_SLIPS_LETTERS) else None
+    )
 
 
 def _words(name: str) -> list[str]:
@@ -75,9 +73,7 @@ def _words(name: str) -> list[str]:
 
 
 def _forms(word: str) -> tuple[str, ...]:
-    """Return the plurals of a noun, and the past of a verb as it is often misspelt (`payed` for
-    `paid`).
-    """
+    """Return the plurals of a noun, and a common misspelling of a past tense (`payed`, `paid`)."""
     return (
         f"{word}s",
         f"{word}es",
@@ -87,9 +83,7 @@ def _forms(word: str) -> tuple[str, ...]:
 
 
 def _slips(written: str, meant: str) -> int:
-    """Return how many letters were left out, added, changed or exchanged with their neighbour
-    (optimal string alignment distance).
-    """
+    """Return the optimal string alignment distance: letters omitted, added, changed or swapped."""
     before = list[int]()
     row = list(range(len(meant) + 1))
     for i, mine in enumerate(written, 1):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.http_messages import Request
 from bridge.core.locators import Place
-from bridge.core.masking import within
+from bridge.core.masking import locators_within_items
 from bridge.core.model import JSON
 from bridge.providers.confirmation import Confirmation
 from bridge.providers.signatures.scheme import Scheme
@@ -266,4 +266,4 @@ def masked(provider: Provider, scheme: Scheme, batch: Batch | None) -> frozenset
     credentials = frozenset(provider.credentials).union(
         *(one.credentials for one in (provider.scheme, scheme) if one)
     )
-    return credentials.union(within(credentials, batch.at)) if batch else credentials
+    return credentials.union(locators_within_items(credentials, batch.at)) if batch else credentials

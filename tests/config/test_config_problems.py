@@ -480,7 +480,7 @@ CASES: list[tuple[str, list[str]]] = [
             ),
             "2:81: sources.g.dedup: found `ids`; did you mean `id`? allowed: id, body, none",
             "2:96: sources.g.max_body: `5 MXB` is not a size; allowed: bytes",
-            "2:115: sources.g.event_type: 'hdr:x' is no locator",
+            "2:115: sources.g.event_type: 'hdr:x' is not a locator",
         ],
     ),
     (

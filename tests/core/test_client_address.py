@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import NOW
 
-from bridge.core.client_address import TELLING, masked, sender, shown
+from bridge.core.client_address import CLIENT_ADDRESS_HEADERS, masked, sender, shown
 
 KEY = b"k" * 32
 DAY = 86400.0
@@ -111,7 +111,7 @@ def test_headers_hold_nothing_of_it(how: str) -> None:
 
 
 @given(
-    st.sampled_from(sorted(TELLING)),
+    st.sampled_from(sorted(CLIENT_ADDRESS_HEADERS)),
     st.text(max_size=60) | st.lists(st.ip_addresses().map(str), max_size=4).map(", ".join),
 )
 def test_whatever_a_proxys_header_holds_no_address_is_left_in_it(name: str, value: str) -> None:

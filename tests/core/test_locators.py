@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signing import post
 
-from bridge.core.locators import Joined, KeyBeside, compile_locator, dig, locate
+from bridge.core.locators import FirstOtherKey, Joined, compile_locator, dig, locate
 
 BODY = {
     "id": 7,
@@ -125,8 +125,8 @@ def test_digging_never_fails(value: Any, path: list[str]) -> None:
         (Joined(("body:text", "body:nothing")), None),
         (Joined(("body:text", "body:nothing?", "body:id")), "é:7"),
         (Joined(("body:nothing?",)), None),
-        (KeyBeside(("id", "live")), "rate"),
-        (KeyBeside(tuple(BODY)), None),
+        (FirstOtherKey(("id", "live")), "rate"),
+        (FirstOtherKey(tuple(BODY)), None),
     ],
 )
 def test_places_that_are_more_than_a_locator(place: Any, found: str | None) -> None:
@@ -136,4 +136,4 @@ def test_places_that_are_more_than_a_locator(place: Any, found: str | None) -> N
 
 @pytest.mark.parametrize("body", [None, [], "text", 5, {}])
 def test_no_key_stands_beside_where_there_is_no_object(body: Any) -> None:
-    assert locate([KeyBeside(("id",))], post(), body) is None
+    assert locate([FirstOtherKey(("id",))], post(), body) is None

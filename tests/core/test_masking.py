@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from records import NOW, make_event
 
 from bridge.core.http_messages import Request
-from bridge.core.masking import MASK, hidden, within
+from bridge.core.masking import MASK, hidden, locators_within_items
 from bridge.core.model import Body
 from bridge.routing.planner import context
 
@@ -141,10 +141,10 @@ def test_each_element_of_a_list_is_masked() -> None:
         b'{"value":[{"clientState":"***","a":1},{"clientState":"***"},"x",[]],"clientState":"kept"}'
     )
     assert shown(sent, "body:value.0.clientState") == masked
-    assert within(
+    assert locators_within_items(
         ["body:value.0.clientState", "body:other.0.x", "body:value.name", "header:x"], "value"
     ) == ["body:clientState"]
-    assert within(["body:0.a.b", "body:passcode"], "") == ["body:a.b"]
+    assert locators_within_items(["body:0.a.b", "body:passcode"], "") == ["body:a.b"]
 
 
 @pytest.mark.parametrize(

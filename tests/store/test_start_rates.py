@@ -11,7 +11,7 @@ from ledger_steps import STARTED, add, claim, get, record
 from records import NOW
 
 from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
-from bridge.core.rate_limits import CATCH_UP, DAY, Limits, Pace, Rate, day_of, room, spend
+from bridge.core.rate_limits import CATCH_UP_SECONDS, DAY, Limits, Pace, Rate, day_of, room, spend
 from bridge.store.db.database import Database
 from bridge.store.queue import leases, run_tracking, transitions
 
@@ -52,7 +52,7 @@ def test_no_time_holds_more_starts_than_its_share_and_a_tenth_of_a_second(
     for first in range(len(starts)):
         for last in range(first, len(starts)):
             span = starts[last] - starts[first]
-            assert last - first + 1 <= (span + CATCH_UP) * count / per + 1.001
+            assert last - first + 1 <= (span + CATCH_UP_SECONDS) * count / per + 1.001
 
 
 def test_a_day_ends_at_midnight() -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined, KeyBeside
+from bridge.core.locators import FirstOtherKey, Joined
 from bridge.providers.catalog._shared import COPIED, COPIED_UNTOLD, SHOWN, TAKEN
 from bridge.providers.handshakes.general import (
     alive,
@@ -215,7 +215,7 @@ ROWS = (
         name="telegram",
         title="Telegram bots",
         scheme=Token(at="header:X-Telegram-Bot-Api-Secret-Token"),
-        event_type=(KeyBeside(("update_id",)),),
+        event_type=(FirstOtherKey(("update_id",)),),
         event_id=("body:update_id",),
         secret_hint=(
             "1 to 256 characters of A-Z a-z 0-9 _ -; flowbridge makes one, Telegram is told it"

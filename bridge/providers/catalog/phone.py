@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined, KeyBeside
+from bridge.core.locators import FirstOtherKey, Joined
 from bridge.providers.catalog._shared import TAKEN
 from bridge.providers.model import FORM, Provider, Reply, Sample
 from bridge.providers.signatures.alternatives import HeaderSets
@@ -131,7 +131,7 @@ ROWS = (
             timestamp=Timestamp(f"header:{SINCH}-timestamp"),
             requires=((f"header:{SINCH}-algorithm", "HmacSHA256"),),
         ),
-        event_type=(KeyBeside(SINCH_BESIDE),),
+        event_type=(FirstOtherKey(SINCH_BESIDE),),
         event_id=(f"header:{SINCH}-nonce",),
         ack=TAKEN,
         secret_hint=(

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined, KeyBeside
+from bridge.core.locators import FirstOtherKey, Joined
 from bridge.providers.catalog._shared import COPIED, COPIED_BODY, TAKEN
 from bridge.providers.handshakes.general import (
     CRC_TOKEN,
@@ -59,7 +59,7 @@ ROWS = (
         ),
         event_type=(
             "body:data.event_type",
-            KeyBeside(("for_user_id", "user_has_blocked", "apps", "users")),
+            FirstOtherKey(("for_user_id", "user_has_blocked", "apps", "users")),
         ),
         dedup_body=True,
         handshakes=(Handshake(x_crc, signed=False, methods=("GET",)),),

@@ -12,7 +12,7 @@ import orjson
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.json_limits import values_over
-from bridge.core.locators import MAX_FIELDS, URLENCODED, Locator, as_text, dig
+from bridge.core.locators import MAX_QUERY_FIELDS, URLENCODED, Locator, as_text, dig
 from bridge.core.model import JSON
 
 UNREAD = object()
@@ -101,7 +101,7 @@ def sent(text: str) -> bytes:
 def _pairs(text: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
-            text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FIELDS
+            text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_QUERY_FIELDS
         )
     except ValueError:
         raise BadSignature("malformed") from None
