@@ -1,4 +1,4 @@
-"""The embedded local platform: flows are Python functions.
+"""The public API of the local platform: flows are Python functions.
 
 In flows.py::
 
@@ -6,11 +6,11 @@ In flows.py::
 
     @flow
     def greet(name: str, greeting: str = "Hello") -> dict:
-        "Greets someone."
+        "Greet a person."
         log("greeting", name)
         return {"text": f"{greeting}, {name}!"}
 
-The parameters are the Input nodes, the returned mapping holds the outputs.
+The parameters are the Input nodes; the returned mapping holds the outputs.
 """
 
 from bridge.core.local_runs import Input

@@ -1,6 +1,4 @@
-"""Runs one flow: inputs in, a result out. What a flow may ask about its run, wherever that is
-executed.
-"""
+"""Run one flow, and give its code access to the run: log, files and data folder."""
 
 from __future__ import annotations
 
@@ -18,68 +16,66 @@ import orjson
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import JSON
 from bridge.flows.function import FlowError, FlowFunction
-from bridge.flows.process.log_buffer import Tail
-from bridge.flows.types import check_name
+from bridge.flows.process.log_buffer import LogBuffer
+from bridge.flows.types import check_file_name
 from bridge.system.logs import get_logger
 
-MAX_OUTPUTS: Final = 1024 * 1024  # bytes of JSON
+MAX_OUTPUT_BYTES: Final = 1024 * 1024  # bytes of JSON
 
 logger = get_logger()
 
 
 class RunLog:
-    """The log of a run that is executed in this process, by any of its threads."""
+    """The log of a run in this process, safe for any thread."""
 
     def __init__(self) -> None:
-        self._tail = Tail()
+        self._tail = LogBuffer()
         self._lock = threading.Lock()
 
     def print(self, text: str) -> None:
-        """Add text as it is printed."""
+        """Add printed text."""
         with self._lock:
             self._tail.feed(text.encode("utf-8", "backslashreplace"))
 
     def add(self, line: str) -> None:
-        """Add a line, whatever was printed before it without an end."""
+        """Add a line, after the end of any line that is still open."""
         with self._lock:
             self._tail.add(line)
 
     def lines(self) -> tuple[str, ...]:
-        """Return what is kept, oldest first."""
+        """Return the stored lines, oldest first."""
         with self._lock:
             return self._tail.lines()
 
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The run that the calling code belongs to. `data_dir` is the folder a flow may keep things
-    in.
-    """
+    """The current run. `data_dir` is the folder in which a flow may store files."""
 
     flow: str
     data_dir: Path
     run_id: str = ""
-    log: RunLog | None = None  #: None in a process of its own: its output is the log
-    keep: Callable[[str, bytes], None] | None = None  #: takes a file of the run
+    log: RunLog | None = None  #: None in a run's own process, whose output is the log
+    keep: Callable[[str, bytes], None] | None = None  #: saves a file of the run
 
 
 _current: ContextVar[Current | None] = ContextVar("bridge_current_run", default=None)
 _install = threading.Lock()
-_alone: list[Current] = []  # in a process of its own: the run that all threads belong to
+_process_run: list[Current] = []  # in a run's own process: the run of all threads
 
 
-def enter(run: Current) -> None:
-    """Make this process, with all threads that it will have, that run's own."""
-    _alone[:] = [run]
+def set_current(run: Current) -> None:
+    """Make a run the current run of this process and all its threads."""
+    _process_run[:] = [run]
 
 
-def _known() -> Current | None:
-    return _current.get() or (_alone[0] if _alone else None)
+def _find_current() -> Current | None:
+    return _current.get() or (_process_run[0] if _process_run else None)
 
 
 def current() -> Current:
-    """Return the run that is being executed here; FlowError outside one."""
-    run = _known()
+    """Return the current run. Raise FlowError outside of a run."""
+    run = _find_current()
     if run is None:
         raise FlowError("this works only inside a run of the local platform")
     return run
@@ -88,7 +84,7 @@ def current() -> Current:
 def log(*values: object) -> None:
     """Write a line to the run's log; outside a run, to stderr."""
     text = " ".join(map(str, values))
-    run = _known()
+    run = _find_current()
     if run is not None and run.log is not None:
         run.log.print(text + "\n")
     else:
@@ -96,24 +92,20 @@ def log(*values: object) -> None:
 
 
 def save_file(name: str, data: bytes | str) -> str:
-    """Keep a file of this run, to be downloaded by its name, and return the name. Text is kept as
-    UTF-8.
-    """
+    """Save a file of this run for download and return its name. Text is saved as UTF-8."""
     run = current()
     if run.keep is None:
-        raise FlowError("a file can be kept only by a run of the local platform")
+        raise FlowError("only a run of the local platform can save a file")
     if not isinstance(data, bytes | bytearray | memoryview | str):
         raise FlowError(
-            f"file {name!r}: {type(data).__name__} was given; bytes or a text is wanted"
+            f"file {name!r}: the content is {type(data).__name__}; pass bytes or a text"
         )
-    run.keep(check_name(name), data.encode() if isinstance(data, str) else bytes(data))
+    run.keep(check_file_name(name), data.encode() if isinstance(data, str) else bytes(data))
     return name
 
 
 class _Output(io.TextIOBase):
-    """Stands for sys.stdout: text printed inside a run goes to its log, all other text where it
-    always went.
-    """
+    """Replacement of sys.stdout: text printed in a run goes to its log, other text to stdout."""
 
     def __init__(self, real: Any) -> None:
         self.real = real
@@ -136,7 +128,7 @@ class _Output(io.TextIOBase):
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
 
-    # TextIOBase defines these, so __getattr__ would never be asked.
+    # TextIOBase defines these, so that __getattr__ is never called for them.
     def fileno(self) -> int:
         number: int = self.real.fileno()
         return number
@@ -145,22 +137,21 @@ class _Output(io.TextIOBase):
         return bool(self.real.isatty())
 
     @property
-    def encoding(self) -> Any:  # type: ignore[override]  # the text is written elsewhere
+    def encoding(self) -> Any:  # type: ignore[override]  # that of the real output
         return self.real.encoding
 
 
 def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) -> RunResult:
-    """Run a flow to its end in this process and return how it ended. Nothing a flow does is raised,
-    except KeyboardInterrupt.
+    """Run a flow in this process and return its result. Only KeyboardInterrupt is raised.
 
-    Inputs the flow has no parameter for are left out, as the public platform does; a missing one
-    fails the run.
+    Inputs without a parameter are ignored, as on the public platform; a missing input fails the
+    run.
     """
     with _install:
         if not isinstance(sys.stdout, _Output):
             sys.stdout = _Output(sys.stdout)
     written = RunLog()
-    token = _current.set(Current(flow.name, data_dir, log=written, keep=_keeper(data_dir)))
+    token = _current.set(Current(flow.name, data_dir, log=written, keep=_file_saver(data_dir)))
     failure: BaseException | None = None
     result = RunResult(state=LocalState.FAILED)
     try:
@@ -177,7 +168,7 @@ def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) 
     return result
 
 
-def _keeper(data_dir: Path) -> Callable[[str, bytes], None]:
+def _file_saver(data_dir: Path) -> Callable[[str, bytes], None]:
     def keep(_name: str, data: bytes) -> None:
         from bridge.store.blobs import Blobs
 
@@ -187,8 +178,9 @@ def _keeper(data_dir: Path) -> Callable[[str, bytes], None]:
 
 
 def call(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Call the flow's function and return its outputs. What it raises is raised; FlowError for
-    inputs or outputs that cannot be.
+    """Call the flow's function and return its outputs, and raise its exceptions.
+
+    Raise FlowError for invalid inputs or outputs.
     """
     return _outputs(flow.function(**_arguments(flow, inputs)))
 
@@ -199,37 +191,33 @@ def _arguments(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON
     if missing:
         wanted = ", ".join(one.name for one in flow.inputs if one.required)
         raise FlowError(
-            f"flow {flow.name}: required inputs are missing: {', '.join(missing)} (it requires:"
-            f" {wanted})"
+            f"flow {flow.name}: missing required inputs: {', '.join(missing)} (required: {wanted})"
         )
     return {name: value for name, value in inputs.items() if flow.takes_any or name in names}
 
 
 def _outputs(value: Any) -> dict[str, JSON]:
-    """Return the outputs as what their JSON says, so that they are the same now and when read
-    back.
-    """
+    """Return the outputs after a round trip through JSON, so that they equal the stored ones."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         raise FlowError(
-            f"the flow returned {type(value).__name__}; a flow returns a mapping of outputs, or"
-            " nothing"
+            f"the flow returned {type(value).__name__}; return a mapping of outputs, or nothing"
         )
     try:
         text = orjson.dumps(dict(value))
     except TypeError as error:
         raise FlowError(f"the outputs are not JSON: {error}") from error
-    if len(text) > MAX_OUTPUTS:
+    if len(text) > MAX_OUTPUT_BYTES:
         raise FlowError(
-            f"the outputs are {len(text)} bytes of JSON; at most {MAX_OUTPUTS} are kept"
+            f"the outputs are {len(text)} bytes of JSON; the limit is {MAX_OUTPUT_BYTES}"
         )
     outputs: dict[str, JSON] = orjson.loads(text)
     return outputs
 
 
 def last_line(error: BaseException) -> str:
-    """Return the error as the last line of a traceback has it; our own say enough by themselves."""
+    """Return an error as the last line of a traceback; a FlowError without its type."""
     try:
         text = str(error).strip()
     except Exception:

@@ -1,4 +1,4 @@
-"""A flow of the local platform: a decorated function and what its signature says of its inputs."""
+"""The `flow` decorator, and the inputs that a function's signature declares."""
 
 from __future__ import annotations
 
@@ -14,31 +14,29 @@ from bridge.core.errors import BridgeError
 from bridge.core.local_runs import Input, LocalFlow
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-TIME_LIMIT: Final = 3600.0  # seconds, of a flow that says nothing
-MEMORY: Final = 512 * 1000**2  # bytes, the same
-_KINDS: Final = {
-    inspect.Parameter.POSITIONAL_ONLY: "positional-only parameters cannot be given by name",
-    inspect.Parameter.VAR_POSITIONAL: "*args cannot be given by name",
+TIME_LIMIT: Final = 3600.0  # default in seconds
+MEMORY: Final = 512 * 1000**2  # default in bytes
+_REFUSED_PARAMETERS: Final = {
+    inspect.Parameter.POSITIONAL_ONLY: "positional-only parameters cannot be passed by name",
+    inspect.Parameter.VAR_POSITIONAL: "*args cannot be passed by name",
 }
 
 
 class FlowError(BridgeError):
-    """flows.py, or a flow in it, cannot be used; the text says where."""
+    """flows.py, or a flow in it, is invalid. The text says where."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlowFunction:
-    """One flow. Calling it calls the function, so that flows can be tested as the functions they
-    are.
-    """
+    """One flow. A call runs the function itself, so that flows are tested like functions."""
 
     name: str
     function: Callable[..., Any]
     inputs: tuple[Input, ...]
     description: str = ""
-    #: it has **inputs: inputs without a parameter of their own are given to it, too
+    #: it has **inputs, which get all inputs without a parameter
     takes_any: bool = False
-    idempotent: bool = False  #: a run that was interrupted may be run again
+    idempotent: bool = False  #: an interrupted run may run again
     time_limit: float | None = None  #: seconds; None: TIME_LIMIT
     memory: int | None = None  #: bytes; None: MEMORY
 
@@ -46,8 +44,9 @@ class FlowFunction:
         return self.function(*args, **inputs)
 
     def described(self, workbook: str) -> LocalFlow:
-        """Return what is to be known of the flow without its code. A default that is no JSON is
-        shown as Python writes it.
+        """Return the description of the flow.
+
+        A default that is not JSON is shown as Python source.
         """
         return LocalFlow(
             id=self.name,
@@ -80,11 +79,11 @@ def flow(
     time_limit: float | None = None,
     memory: int | str | None = None,
 ) -> Any:
-    """Make a function a flow: `@flow`, or `@flow(name="send-invoice", idempotent=True,
-    time_limit=30, memory="256MB")`.
+    """Turn a function into a flow.
 
-    `idempotent`: a run that was interrupted is run again instead of failing. A run over
-    `time_limit` (seconds; an hour) or `memory` (bytes, or a text; 512 MB) fails.
+    Use `@flow`, or `@flow(name="send-invoice", idempotent=True, time_limit=30, memory="256MB")`.
+    An interrupted run of an `idempotent` flow runs again instead of failing. A run over
+    `time_limit` (seconds; default an hour) or `memory` (bytes, or a text; default 512 MB) fails.
     """
 
     def decorate(decorated: Callable[..., Any]) -> FlowFunction:
@@ -118,8 +117,8 @@ def _describe(function: Callable[..., Any], name: str | None) -> FlowFunction:
     inputs = []
     takes_any = False
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in _KINDS:
-            raise FlowError(f"flow {name!r}: {parameter}: {_KINDS[parameter.kind]}")
+        if parameter.kind in _REFUSED_PARAMETERS:
+            raise FlowError(f"flow {name!r}: {parameter}: {_REFUSED_PARAMETERS[parameter.kind]}")
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             takes_any = True
         else:
@@ -144,8 +143,9 @@ def _input(parameter: inspect.Parameter, names: dict[str, Any]) -> Input:
 
 
 def _kind(annotation: Any, names: dict[str, Any]) -> str:
-    """Return what the input takes: see `Input`. An annotation in quotes, or under `from __future__
-    import annotations`, is looked up.
+    """Return the `kind` of the input: see `Input`.
+
+    An annotation that is a string, also by `from __future__ import annotations`, is evaluated.
     """
     from bridge.flows.types import File, WebhookInput
 
@@ -159,7 +159,7 @@ def _kind(annotation: Any, names: dict[str, Any]) -> str:
 
 
 def _parts(annotation: Any) -> list[Any]:
-    """The types that an annotation is made of, such as of `list[File] | None`."""
+    """Return the types inside an annotation such as `list[File] | None`."""
     return [annotation, *(part for each in get_args(annotation) for part in _parts(each))]
 
 
@@ -179,8 +179,8 @@ def _time_limit(name: str, seconds: object) -> float | None:
         or not 0 < seconds <= 366 * 86400
     ):
         raise FlowError(
-            f"flow {name!r}: time_limit: {seconds!r} was given; a number of seconds is wanted, more"
-            " than 0, at most 366 days"
+            f"flow {name!r}: time_limit: {seconds!r} is not valid; allowed: seconds above 0, up to"
+            " 366 days"
         )
     return float(seconds)
 
@@ -188,7 +188,7 @@ def _time_limit(name: str, seconds: object) -> float | None:
 def _memory(name: str, amount: int | str | None) -> int | None:
     if amount is None:
         return None
-    # not at the top: flows.py would wait for all of it wherever it is imported
+    # not at the top: every import of bridge.flows would load all of it
     from bridge.config.schema import units
 
     try:

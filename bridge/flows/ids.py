@@ -1,6 +1,4 @@
-"""Ids in the shape the public platform gives its own: 22 characters of base 57, as shortuuid writes
-a UUID.
-"""
+"""Ids in the format of the public platform: 22 characters of base 57, like those of shortuuid."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ def new_run_id() -> str:
 
 
 def workbook_id(name: str) -> str:
-    """Return the id of the workbook of that name, always the same."""
+    """Return the id of a workbook, which depends on its name alone."""
     return _written(
         int.from_bytes(
             hashlib.sha256(b"workbook " + name.encode("utf-8", "surrogatepass")).digest()[:16],

@@ -1,4 +1,4 @@
-"""Loads the flows of a flows.py."""
+"""Loader of the flows in a flows.py."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from bridge.flows.function import FlowError, FlowFunction
 
 
 def load_flows(path: Path | str) -> dict[str, FlowFunction]:
-    """Return the flows that the file defines or imports, by name. FlowError says which line is
-    wrong.
+    """Return the flows that the file defines or imports, by name. FlowError names the invalid line.
 
-    The file is run as a module under a name nothing else can have, so that it hides no module and
-    none hides it; it leaves no __pycache__ beside itself.
+    The file runs as a module with a unique name, so that it and other modules do not hide each
+    other. It leaves no __pycache__ in its folder.
     """
     path = Path(path)
     try:
@@ -48,9 +47,7 @@ def _flows(module: ModuleType, path: Path) -> dict[str, FlowFunction]:
         if not isinstance(value, FlowFunction):
             continue
         if flows.setdefault(value.name, value) is not value:
-            raise FlowError(
-                f"{path}: two flows are called {value.name!r}; each needs a name of its own"
-            )
+            raise FlowError(f"{path}: two flows are named {value.name!r}; each needs a unique name")
     return flows
 
 
@@ -62,7 +59,7 @@ def _restore(name: str, previous: ModuleType | None) -> None:
 
 
 def _line(error: BaseException, filename: str) -> int:
-    """Return the last line of the file itself that was being run."""
+    """Return the last line of the file itself in the traceback."""
     lines = [
         frame.lineno or 1
         for frame in traceback.extract_tb(error.__traceback__)

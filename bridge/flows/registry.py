@@ -9,33 +9,32 @@ from pathlib import Path
 from bridge.core.local_runs import LocalFlow
 from bridge.flows.function import FlowFunction
 from bridge.flows.loader import load_flows
-from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.catalog import READY_FLOWS
 
 READY_MADE = "ready-made"
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Flows by name, and where each comes from: see `LocalFlow.workbook`."""
+    """Flows by name, with their origin: see `LocalFlow.workbook`."""
 
     flows: Mapping[str, FlowFunction]
-    workbook: str = READY_MADE  # of those that are not ready-made
+    workbook: str = READY_MADE  # of flows that are not ready-made
 
     def described(self) -> list[LocalFlow]:
-        """Return what is to be known of all of them."""
+        """Return the descriptions of all flows."""
         return [
-            one.described(READY_MADE if READY.get(name) is one else self.workbook)
+            one.described(READY_MADE if READY_FLOWS.get(name) is one else self.workbook)
             for name, one in sorted(self.flows.items())
         ]
 
 
 def load_library(path: str | None) -> Library:
-    """Run flows.py, if there is one, and return its flows with the ready-made ones, which give way
-    to one of the same name.
+    """Run flows.py, if there is one, and return its flows and the ready-made ones.
 
-    FlowError says which line is wrong. Only for processes that may be lost: the file can do
-    anything.
+    A flow in flows.py replaces a ready-made one with the same name. FlowError names the invalid
+    line. Call this in processes that may die only: the file can do anything.
     """
     if path is None:
-        return Library(READY)
-    return Library(READY | load_flows(path), Path(path).name)
+        return Library(READY_FLOWS)
+    return Library(READY_FLOWS | load_flows(path), Path(path).name)

@@ -1,4 +1,4 @@
-"""What flows.py names its special inputs by: an uploaded file, and the whole body of the start."""
+"""Types of special inputs in flows.py: an uploaded file, and the whole body of the start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.flows.function import FlowError
 
-LONGEST: Final = 255  # bytes of a file's name
+MAX_NAME_BYTES: Final = 255  # bytes of a file's name
 
 
 class WebhookInput(str):
@@ -19,30 +19,30 @@ class WebhookInput(str):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An uploaded file. `path` is for reading only: the same bytes may be the file of others."""
+    """An uploaded file. Only read `path`: other files with the same bytes share it."""
 
     name: str
     path: Path
     size: int
 
     def read_bytes(self) -> bytes:
-        """Return its bytes."""
+        """Return the content as bytes."""
         return self.path.read_bytes()
 
     def read_text(self, encoding: str = "utf-8") -> str:
-        """Return its text."""
+        """Return the content as text."""
         return self.path.read_text(encoding)
 
 
-def check_name(name: object) -> str:
-    """Return a name that a file may be kept under; FlowError for any other."""
+def check_file_name(name: object) -> str:
+    """Return a valid name for a saved file. Raise FlowError for any other."""
     if (
         not isinstance(name, str)
         or not name
         or name in (".", "..")
         or any(one in "/\\" or one < " " for one in name)
     ):
-        raise FlowError(f"a file's name is wanted, without a folder: {str(name)[:100]!r} was given")
-    if len(name.encode("utf-8", "replace")) > LONGEST:
-        raise FlowError(f"a file's name has at most {LONGEST} bytes: {name[:100]!r}… has more")
+        raise FlowError(f"{str(name)[:100]!r} is not a file name; use a name without a folder")
+    if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
+        raise FlowError(f"the file name {name[:100]!r}… is longer than {MAX_NAME_BYTES} bytes")
     return name

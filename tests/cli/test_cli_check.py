@@ -12,7 +12,7 @@ from command_line import lines, run
 
 from bridge.cli.main import group
 from bridge.flows.ready import mail, slack, smtp
-from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.services.config_checks.flow_inputs import REQUIRED_SETTINGS, SENDER_CHOICES
 
 HEAD = (
@@ -25,9 +25,9 @@ FORM = HEAD.replace(", flows: flows.py", "")
 @pytest.fixture(autouse=True)
 def _set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What ready-made flows need is set."""
-    monkeypatch.setenv(smtp.URL, "smtp://127.0.0.1:25")
-    monkeypatch.setenv(mail.FROM, "hooks@example.com")
-    monkeypatch.setenv(slack.WEBHOOK, "https://hooks.slack.com/services/T/B/x")
+    monkeypatch.setenv(smtp.URL_SETTING, "smtp://127.0.0.1:25")
+    monkeypatch.setenv(mail.FROM_SETTING, "hooks@example.com")
+    monkeypatch.setenv(slack.WEBHOOK_SETTING, "https://hooks.slack.com/services/T/B/x")
 
 
 def problems(text: str, flows: str = "") -> list[dict[str, object]]:
@@ -279,7 +279,7 @@ def test_a_form_whose_sender_chooses_too_much_is_a_warning(
 
 def test_what_is_said_of_forms_is_true_of_the_flows() -> None:
     for flow, names in SENDER_CHOICES.items():
-        assert set(names) <= {one.name for one in READY[flow].inputs}
+        assert set(names) <= {one.name for one in READY_FLOWS[flow].inputs}
 
 
 SAFE = {
@@ -338,8 +338,8 @@ def test_what_a_ready_made_flow_needs_and_is_not_set_is_a_warning(
 ) -> None:
     text = FORM + f"routes:\n- {{name: one, on: contact, flow: local/{flow}, inputs: {inputs}}}\n"
     assert messages(text) == []
-    monkeypatch.delenv(smtp.URL)
-    monkeypatch.delenv(slack.WEBHOOK)
+    monkeypatch.delenv(smtp.URL_SETTING)
+    monkeypatch.delenv(slack.WEBHOOK_SETTING)
     found = problems(text)
     assert [one["path"] for one in found] == ["routes.0.flow"] * bool(said) and said in "".join(
         str(one["message"]) for one in found
@@ -350,11 +350,14 @@ def test_what_is_said_to_be_needed_is_what_the_flows_look_for() -> None:
     assert {
         name: [setting for setting, _ in needed] for name, needed in REQUIRED_SETTINGS.items()
     } == {
-        "send_email": [smtp.URL, mail.FROM],
-        "slack_message": [slack.WEBHOOK],
+        "send_email": [smtp.URL_SETTING, mail.FROM_SETTING],
+        "slack_message": [slack.WEBHOOK_SETTING],
     }
     for name, needed in REQUIRED_SETTINGS.items():
-        assert {instead for _, instead in needed} <= {"", *(one.name for one in READY[name].inputs)}
+        assert {instead for _, instead in needed} <= {
+            "",
+            *(one.name for one in READY_FLOWS[name].inputs),
+        }
 
 
 @pytest.mark.parametrize(
@@ -370,8 +373,8 @@ def test_mail_without_a_sender_is_a_warning(
     folder: Path, monkeypatch: pytest.MonkeyPatch, url: str, more: str, is_missed: bool
 ) -> None:
     """Of an alert too: it goes the way of any other mail."""
-    monkeypatch.setenv(smtp.URL, url)
-    monkeypatch.delenv(mail.FROM)
+    monkeypatch.setenv(smtp.URL_SETTING, url)
+    monkeypatch.delenv(mail.FROM_SETTING)
     (folder / ".env").write_text("")
     inputs = f"{{to: a@example.com, subject: Hi{more}}}"
     text = (
@@ -463,7 +466,12 @@ def test_a_new_project_names_the_ready_made_flows_and_what_they_are_set_up_with(
         assert "flowbridge flows list" in text and "docs/" not in text
     assert re.findall(r"(?m)^(\w+)=", env) == ["GITHUB_WEBHOOK_SECRET", "FLOWBRIDGE_SECRET_KEY"]
     told = set(re.findall(r"(?m)^# (FLOWBRIDGE_\w+)=", env))
-    assert told >= {mail.FROM, mail.ALLOWED_TO, smtp.URL, slack.WEBHOOK}
+    assert told >= {
+        mail.FROM_SETTING,
+        mail.ALLOWED_TO_SETTING,
+        smtp.URL_SETTING,
+        slack.WEBHOOK_SETTING,
+    }
     (folder / ".env").write_text(env.replace("# FLOWBRIDGE_", "FLOWBRIDGE_"))
     assert run("check").exit_code == 0
 

@@ -280,7 +280,7 @@ def test_files_come_and_go_by_name(served: Served) -> None:
     assert (copy.sha256, blobs.read(note.sha256).decode()) == (file.sha256, "ü")
     for inputs, words in (
         ({"document": "b.txt"}, "document: there is no uploaded file 'b.txt'"),
-        ({}, "required inputs are missing"),
+        ({}, "missing required inputs"),
     ):
         assert words in served.run_flow("copies", **inputs)["log"][-1]
     died = served.run_flow("saves_and_dies")
@@ -346,7 +346,7 @@ def test_a_gigabyte_of_output_costs_the_run_alone(served: Served) -> None:
     run = served.wait(run_id, 600)
     assert others == ["DONE"] * 5
     assert (run["state"], len(run["log"]), run["log"][-1]) == ("DONE", 1000, "the end")
-    assert run["log"][0] == f"({1000 * 10_000 + 1 - 999} earlier lines are not kept)"
+    assert run["log"][0] == f"({1000 * 10_000 + 1 - 999} earlier lines were dropped)"
     assert set(run["log"][1:-1]) == {"x" * 99}
     assert peak_memory(served.worker) - before < 20
 
@@ -529,10 +529,10 @@ spec = Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=60.0, me
 (result, says), (waits, go), keeper = os.pipe(), os.pipe(), os.getpid()
 pid = os.fork()
 if pid == 0:
-    child.run(touch, spec, child.Ends(os.open(os.devnull, os.O_WRONLY), says, waits, (result, go)), keeper, 2**15)
+    child.run(touch, spec, child.RunPipes(os.open(os.devnull, os.O_WRONLY), says, waits, (result, go)), keeper, 2**15)
 os.close(waits)
 if sys.argv[2] == "go":
-    os.write(go, child.GO)
+    os.write(go, child.START_SIGNAL)
 os.close(go)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """

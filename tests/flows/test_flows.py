@@ -15,7 +15,7 @@ from bridge.core.local_runs import LocalState
 from bridge.flows import File, FlowError, WebhookInput, current, flow, log, run_flow, save_file
 from bridge.flows.ids import ALPHABET, new_run_id
 from bridge.flows.loader import load_flows
-from bridge.flows.process.log_buffer import LOG_LENGTH, LOG_LINES, Tail
+from bridge.flows.process.log_buffer import MAX_LINE_CHARACTERS, MAX_LOG_LINES, LogBuffer
 
 
 def run(function: Any, tmp_path: Path, **inputs: Any) -> Any:
@@ -84,7 +84,7 @@ def test_a_missing_input_fails_the_run_and_is_named(tmp_path: Path) -> None:
     result = run(flow(name="f")(lambda a, b, c=1: None), tmp_path, b=1)
     assert (result.state, result.log) == (
         LocalState.FAILED,
-        ("flow f: required inputs are missing: a (it requires: a, b)",),
+        ("flow f: missing required inputs: a (required: a, b)",),
     )
 
 
@@ -95,7 +95,7 @@ def test_a_missing_input_fails_the_run_and_is_named(tmp_path: Path) -> None:
         ("x", "returned str"),
         ({"a": object()}, "not JSON"),
         ({1: 2}, "not JSON"),
-        ({"a": "x" * 2**20}, "at most 1048576"),
+        ({"a": "x" * 2**20}, "the limit is 1048576"),
     ],
 )
 def test_outputs_are_a_json_object_of_at_most_a_mebibyte(
@@ -129,13 +129,13 @@ def test_the_log_is_bounded_and_keeps_its_end(tmp_path: Path) -> None:
 
     lines = run(chatty, tmp_path).log
     assert (
-        len(lines) == LOG_LINES
+        len(lines) == MAX_LOG_LINES
         and lines[-1] == "ValueError: the end"
-        and max(map(len, lines)) == LOG_LENGTH
+        and max(map(len, lines)) == MAX_LINE_CHARACTERS
     )
-    assert lines[0] == "(4002 earlier lines are not kept)"
+    assert lines[0] == "(4002 earlier lines were dropped)"
     assert run(flow(name="f")(lambda: print("x" * 10**6, end="")), tmp_path).log == (
-        "x" * (LOG_LENGTH - 1) + "…",
+        "x" * (MAX_LINE_CHARACTERS - 1) + "…",
     )
 
 
@@ -265,24 +265,25 @@ def test_the_tail_is_the_same_however_the_output_is_cut(size: int) -> None:
     )
     if size == 1:
         written = written[-3000:]
-    tail = Tail()
+    tail = LogBuffer()
     for at in range(0, len(written), size):
         tail.feed(written[at : at + size])
     whole = written.split(b"\n")
     kept = whole[-999:]
     expected = [line.decode("utf-8", "backslashreplace").rstrip("\r") for line in kept]
     expected = [
-        line if len(line) <= LOG_LENGTH else line[: LOG_LENGTH - 1] + "…" for line in expected
+        line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 1] + "…"
+        for line in expected
     ]
     dropped = len(whole) - len(kept)
     assert (
         list(tail.lines())
-        == ([f"({dropped} earlier lines are not kept)"] if dropped else []) + expected
+        == ([f"({dropped} earlier lines were dropped)"] if dropped else []) + expected
     )
 
 
 def test_the_tail_of_one_endless_line_is_its_beginning() -> None:
-    tail = Tail()
+    tail = LogBuffer()
     for _ in range(1000):
         tail.feed(b"ab" * 50_000)
     assert tail.lines() == ("ab" * 999 + "a…",)

@@ -20,7 +20,7 @@ from servers import Misbehaving, respond
 from serving import Bridge, until
 
 from bridge.config.loader import check
-from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.ingest.source_bodies import read_body
 from bridge.providers.samples.loader import sample
 from bridge.routing.model import Config, Route
@@ -77,9 +77,11 @@ def planned(config: Config, route: Route) -> dict[str, Any]:
 
 
 def test_every_flow_has_a_route_that_uses_inputs_it_has(inputs: dict[str, dict[str, Any]]) -> None:
-    assert set(inputs) == set(READY)
+    assert set(inputs) == set(READY_FLOWS)
     for name, given in inputs.items():
-        assert READY[name].takes_any or set(given) <= {one.name for one in READY[name].inputs}, name
+        assert READY_FLOWS[name].takes_any or set(given) <= {
+            one.name for one in READY_FLOWS[name].inputs
+        }, name
 
 
 def test_every_input_is_listed() -> None:
@@ -93,9 +95,13 @@ def test_every_input_is_listed() -> None:
             for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
             for word in re.findall(r"`(\w+)`", row)
         }
-        missing = {one.name for one in READY[name].inputs} - listed if name in READY else set()
+        missing = (
+            {one.name for one in READY_FLOWS[name].inputs} - listed
+            if name in READY_FLOWS
+            else set()
+        )
         assert not missing, f"{name}: {missing}"
-    assert set(READY) - {"echo", "fail", "sleep"} <= set(sections)
+    assert set(READY_FLOWS) - {"echo", "fail", "sleep"} <= set(sections)
 
 
 def test_files_are_written(inputs: dict[str, dict[str, Any]], tmp_path: Path) -> None:

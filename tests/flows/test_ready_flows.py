@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from ready import QUICK, done, failed, run
 
 from bridge.core.local_runs import LocalState
-from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.flows.ready.csv_file import MAX_COLUMNS
 from bridge.flows.ready.csv_format import BOM
 
 
 def test_echo_fail_and_sleep(tmp_path: Path) -> None:
-    assert run(READY["echo"], tmp_path, a=1, b=None).outputs == {"a": 1, "b": None}
-    assert run(READY["fail"], tmp_path, message="boom", other=1).log == ("boom",)
-    assert run(READY["fail"], tmp_path).state is LocalState.FAILED
-    assert run(READY["sleep"], tmp_path, seconds="0.01").outputs == {"seconds": 0.01}
+    assert run(READY_FLOWS["echo"], tmp_path, a=1, b=None).outputs == {"a": 1, "b": None}
+    assert run(READY_FLOWS["fail"], tmp_path, message="boom", other=1).log == ("boom",)
+    assert run(READY_FLOWS["fail"], tmp_path).state is LocalState.FAILED
+    assert run(READY_FLOWS["sleep"], tmp_path, seconds="0.01").outputs == {"seconds": 0.01}
     for wrong in (-1, 3601, "nan", "soon", None, [1]):
-        result = run(READY["sleep"], tmp_path, seconds=wrong)
+        result = run(READY_FLOWS["sleep"], tmp_path, seconds=wrong)
         assert result.state is LocalState.FAILED and result.log[-1].startswith("seconds: ")
 
 
@@ -37,7 +37,11 @@ def test_append_jsonl_adds_one_line_with_its_time(tmp_path: Path) -> None:
     for number in range(2):
         assert (
             run(
-                READY["append_jsonl"], tmp_path, file="orders/new.jsonl", id=number, note="ü\n"
+                READY_FLOWS["append_jsonl"],
+                tmp_path,
+                file="orders/new.jsonl",
+                id=number,
+                note="ü\n",
             ).state
             is LocalState.DONE
         )
@@ -52,7 +56,7 @@ def test_append_jsonl_mixes_no_lines_however_many_write(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         states = list(
             pool.map(
-                lambda n: run(READY["append_jsonl"], tmp_path, n=n, text="x" * 20_000).state,
+                lambda n: run(READY_FLOWS["append_jsonl"], tmp_path, n=n, text="x" * 20_000).state,
                 range(40),
             )
         )
@@ -65,7 +69,7 @@ def test_append_jsonl_mixes_no_lines_however_many_write(tmp_path: Path) -> None:
 def test_a_line_torn_by_a_crash_swallows_none(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files/events.jsonl").write_bytes(b'{"torn": ')
-    run(READY["append_jsonl"], tmp_path, n=1)
+    run(READY_FLOWS["append_jsonl"], tmp_path, n=1)
     assert json.loads((tmp_path / "files/events.jsonl").read_text().splitlines()[1])["n"] == 1
 
 
@@ -88,7 +92,7 @@ def test_a_line_torn_by_a_crash_swallows_none(tmp_path: Path) -> None:
     ],
 )
 def test_append_jsonl_stays_in_its_folder(tmp_path: Path, file: Any) -> None:
-    result = run(READY["append_jsonl"], tmp_path / "data", file=file, n=1)
+    result = run(READY_FLOWS["append_jsonl"], tmp_path / "data", file=file, n=1)
     assert result.state is LocalState.FAILED and result.log[-1].startswith("file: ")
     assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
 
@@ -100,7 +104,8 @@ def test_append_jsonl_follows_no_symbolic_link(tmp_path: Path) -> None:
     (tmp_path / "data/files/direct.jsonl").symlink_to(tmp_path / "outside/x.jsonl")
     for file in ("link/x.jsonl", "direct.jsonl"):
         assert (
-            run(READY["append_jsonl"], tmp_path / "data", file=file, n=1).state is LocalState.FAILED
+            run(READY_FLOWS["append_jsonl"], tmp_path / "data", file=file, n=1).state
+            is LocalState.FAILED
         )
     assert list((tmp_path / "outside").iterdir()) == []
 
@@ -161,7 +166,7 @@ def test_append_csv_writes_no_mark_where_none_is_wanted(tmp_path: Path, bom: Any
     assert (tmp_path / "files/events.csv").read_bytes().startswith(b"received_at,n\r\n")
     assert (
         failed("append_csv", tmp_path, bom="maybe")
-        == "bom: 'maybe' was given; true or false is wanted"
+        == "bom: 'maybe' is not allowed; use true or false"
     )
 
 
@@ -267,11 +272,11 @@ def test_append_csv_is_read_back_whatever_is_written(
     folder = tmp_path_factory.mktemp("csv")
     kept = []
     for record in records:
-        result = run(READY["append_csv"], folder, received_at=PAST, **record)
+        result = run(READY_FLOWS["append_csv"], folder, received_at=PAST, **record)
         if result.state is LocalState.DONE:
             kept.append(record)
         else:  # two names that are one when written
-            assert "two inputs would be the column" in result.log[-1]
+            assert "two inputs have the column" in result.log[-1]
     if not kept:
         return
     header, *found = rows(folder / "files/events.csv")
@@ -368,7 +373,7 @@ def test_append_csv_has_bounded_columns(tmp_path: Path) -> None:
     assert "at most 500" in failed("append_csv", tmp_path, one_more=1)
     assert done("append_csv", tmp_path, c7="still")["new_columns"] == []
     assert "at most 200" in failed("append_csv", tmp_path, **{"x" * 201: 1})
-    assert "two inputs would be the column 'a\\nb'" in failed(
+    assert "two inputs have the column 'a\\nb'" in failed(
         "append_csv", tmp_path, **{"a\rb": 1, "a\nb": 2}
     )
 
@@ -378,7 +383,9 @@ def test_append_csv_mixes_no_rows_however_many_write_and_widen(tmp_path: Path) -
         states = list(
             pool.map(
                 lambda n: (
-                    run(READY["append_csv"], tmp_path, n=n, **{f"c{n % 10}": "x\n" * 5000}).state
+                    run(
+                        READY_FLOWS["append_csv"], tmp_path, n=n, **{f"c{n % 10}": "x\n" * 5000}
+                    ).state
                 ),
                 range(40),
             )
@@ -436,7 +443,7 @@ def test_append_csv_writes_to_ordinary_files_only(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "files/pipe.csv")
     (tmp_path / "outside.csv").write_bytes(b"a\r\n")
     (tmp_path / "files/link.csv").symlink_to(tmp_path / "outside.csv")
-    assert "no ordinary file" in failed("append_csv", tmp_path, file="pipe.csv", n=1)
+    assert "not a regular file" in failed("append_csv", tmp_path, file="pipe.csv", n=1)
     assert failed("append_csv", tmp_path, file="link.csv", n=1).startswith("file: ")
     assert (tmp_path / "outside.csv").read_bytes() == b"a\r\n"
 
@@ -451,7 +458,7 @@ def test_append_csv_makes_columns_of_the_fields_of_a_form(tmp_path: Path) -> Non
         ["received_at", "id", "file", "bom", "'=cmd"],
         [PAST, "5", "../x", "maybe", "'=1"],
     ]
-    assert "two inputs would be the column 'id'" in failed(
+    assert "two inputs have the column 'id'" in failed(
         "append_csv", tmp_path, id=5, fields={"id": 6}
     )
     assert done("append_csv", tmp_path, fields="a text")["new_columns"] == ["fields"]
@@ -467,7 +474,7 @@ def test_append_csv_makes_columns_of_the_fields_of_a_form(tmp_path: Path) -> Non
 
 
 def test_each_says_what_it_does_and_takes() -> None:
-    assert list(READY) == [
+    assert list(READY_FLOWS) == [
         "echo",
         "fail",
         "sleep",
@@ -477,7 +484,7 @@ def test_each_says_what_it_does_and_takes() -> None:
         "http_request",
         "slack_message",
     ]
-    for name, one in READY.items():
+    for name, one in READY_FLOWS.items():
         first = one.description.splitlines()[0]
         assert first.endswith(".") and len(first) <= 140, name
         assert all(each.type for each in one.inputs), name

@@ -28,7 +28,7 @@ from servers import (
 )
 
 from bridge.core.local_runs import LocalState
-from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.flows.ready.http_client import MAX_ANSWER, is_public
 
 
@@ -181,7 +181,7 @@ def test_redirects_are_told_and_not_followed(tmp_path: Path, web: Misbehaving) -
         url = web.script("/x", redirect("http://169.254.169.254/latest/\x1b[2J", status))
         said = failed("http_request", tmp_path, url=url)
         assert said.startswith(
-            f"HTTP {status}: moved to http://169.254.169.254/latest/ [2J; redirects are not"
+            f"HTTP {status}: redirect to http://169.254.169.254/latest/ [2J; redirects are not"
             " followed"
         )
     assert len(web.received) == 5
@@ -194,7 +194,7 @@ def test_an_answer_is_bounded(tmp_path: Path, web: Misbehaving) -> None:
         "http_request", tmp_path, url=web.script("/y", chunked(b"[" + b"1," * MAX_ANSWER))
     )
     assert outputs["truncated"] is True and outputs["body"].startswith("[1,1,")
-    assert "HTTP 200, but the answer broke off" in failed(
+    assert "HTTP 200, but the answer was incomplete" in failed(
         "http_request", tmp_path, url=web.script("/z", cut_off())
     )
 
@@ -205,7 +205,7 @@ def test_time_is_bounded_however_slowly_it_comes(tmp_path: Path, web: Misbehavin
         failed("http_request", tmp_path, url=web.script("/a", slow_headers(120)), timeout=3.5)
         == f"url: {host}: no answer within 3.5 s; the request may have arrived"
     )
-    assert "broke off, or took over 3.5 s" in failed(
+    assert "was incomplete or took over 3.5 s" in failed(
         "http_request", tmp_path, url=web.script("/b", drip_body(every=0.01)), timeout="3.5"
     )
     for timeout in (0, -1, 301, "soon", None, "nan", [1]):
@@ -272,7 +272,7 @@ def test_no_address_within_is_reached(tmp_path: Path, url: str) -> None:
     with Misbehaving() as server:
         said = failed("http_request", tmp_path, url=url.format(port=server.port), timeout=2)
         assert (
-            "belongs to this machine or to a network that is not the internet" in said
+            "is this machine or a private network" in said
             and "FLOWBRIDGE_HTTP_REQUEST_PRIVATE" in said
         )
     assert (server.connections, server.received) == (0, [])
@@ -341,11 +341,13 @@ def test_private_addresses_can_be_allowed(
     env(HTTP_REQUEST_PRIVATE=allowed)
     with Misbehaving() as server:
         assert (
-            run(READY["http_request"], tmp_path, url=server.url).state is LocalState.DONE
+            run(READY_FLOWS["http_request"], tmp_path, url=server.url).state is LocalState.DONE
         ) is good
         by_name = (
             run(
-                READY["http_request"], tmp_path, url=server.url.replace("127.0.0.1", "LOCALHOST")
+                READY_FLOWS["http_request"],
+                tmp_path,
+                url=server.url.replace("127.0.0.1", "LOCALHOST"),
             ).state
             is LocalState.DONE
         )
@@ -392,12 +394,12 @@ def test_what_is_out_on_the_internet(address: str, public: bool) -> None:
         ({"url": "example.com"}, "begins with https:// or http://"),
         ({"url": ""}, "begins with https:// or http://"),
         ({"url": None}, "begins with https:// or http://"),
-        ({"url": {"a": 1}}, "url: a text is wanted"),
+        ({"url": {"a": 1}}, "url: expected a text"),
         ({"url": "http://user:hunter2@example.com/"}, "put them into a header"),
-        ({"url": "http://good.example\\@evil.example/"}, "no blank, backslash or control"),
-        ({"url": "http://example.com/a b"}, "no blank, backslash or control"),
-        ({"url": "http://exam\tple.com/"}, "no blank, backslash or control"),
-        ({"url": "http://example.com/\r\nX: y"}, "no blank, backslash or control"),
+        ({"url": "http://good.example\\@evil.example/"}, "without blanks, backslashes"),
+        ({"url": "http://example.com/a b"}, "without blanks, backslashes"),
+        ({"url": "http://exam\tple.com/"}, "without blanks, backslashes"),
+        ({"url": "http://example.com/\r\nX: y"}, "without blanks, backslashes"),
         ({"url": "http:///path"}, "no host"),
         ({"url": "http://exa$mple.com/"}, "no host"),
         ({"url": "http://[::1/"}, "no URL"),
@@ -416,12 +418,12 @@ def test_what_is_out_on_the_internet(address: str, public: bool) -> None:
         ({"headers": {"content-length": 5}}, "cannot be set"),
         ({"headers": {"Transfer-Encoding": "chunked"}}, "cannot be set"),
         ({"headers": {"X": "ü"}}, "outside ASCII"),
-        ({"headers": {"X": {"a": 1}}}, "headers.X: a text is wanted"),
-        ({"headers": "X: y"}, "headers: a JSON object is wanted"),
-        ({"headers": ["X"]}, "headers: an object is wanted, a list was given"),
-        ({"query": {"q": {"a": 1}}}, "query.q: a text is wanted"),
+        ({"headers": {"X": {"a": 1}}}, "headers.X: expected a text"),
+        ({"headers": "X: y"}, "headers: not a JSON object"),
+        ({"headers": ["X"]}, "headers: expected an object, found a list"),
+        ({"query": {"q": {"a": 1}}}, "query.q: expected a text"),
         ({"json": {}, "body": "x"}, "one of the two"),
-        ({"body": {"a": 1}}, "is sent with `json`"),
+        ({"body": {"a": 1}}, "or a list with `json`"),
         ({"expect": "good"}, "expect: 'good' was given"),
         ({"expect": "600"}, "expect: "),
         ({"expect": []}, ""),
@@ -463,7 +465,7 @@ def test_a_message_is_posted_with_its_text_escaped(tmp_path: Path, slack: Misbeh
 
 def test_a_long_message_is_cut_between_characters(tmp_path: Path, slack: Misbehaving) -> None:
     for before in range(5):
-        result = run(READY["slack_message"], tmp_path, text="x" * before + "&" * 40_000)
+        result = run(READY_FLOWS["slack_message"], tmp_path, text="x" * before + "&" * 40_000)
         assert "cut" in result.log[0]
         text = json.loads(slack.received[-1].body)["text"]
         assert 39_990 < len(text) <= 40_000 and re.fullmatch(r"x*(&amp;)*…", text)
@@ -472,7 +474,7 @@ def test_a_long_message_is_cut_between_characters(tmp_path: Path, slack: Misbeha
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (404, b"no_service", "no_service: the webhook is off or was removed"),
+        (404, b"no_service", "no_service: the webhook is disabled or was removed"),
         (403, b"invalid_token\n", "invalid_token: the webhook URL is wrong"),
         (410, b"channel_is_archived", "the channel is archived"),
         (404, b"channel_not_found", "there is no such channel"),
@@ -486,22 +488,21 @@ def test_what_slack_refuses_is_told_in_words(
 ) -> None:
     slack.script("/services/T0/B0/hunter2", respond(status, body))
     said = failed("slack_message", tmp_path, text="x")
-    assert said.startswith("Slack refused it: ") and words in said and "hunter2" not in said
+    assert (
+        said.startswith("Slack refused the message: ") and words in said and "hunter2" not in said
+    )
 
 
 def test_slack_is_given_the_time_it_asks_for(tmp_path: Path, slack: Misbehaving) -> None:
     busy = respond(429, b"rate_limited", {"Retry-After": "0"})
     slack.script("/services/T0/B0/hunter2", busy, busy, respond(200, b"ok"))
-    result = run(READY["slack_message"], tmp_path, text="x")
+    result = run(READY_FLOWS["slack_message"], tmp_path, text="x")
     assert (result.state, result.log) == (
         LocalState.DONE,
-        ("Slack takes no more for 0 s",) * 2 + ("posted 1 characters",),
+        ("Slack limits the rate: retry in 0 s",) * 2 + ("posted 1 characters",),
     )
     slack.script("/services/T0/B0/hunter2", respond(429, b"rate_limited", {"Retry-After": "61"}))
-    assert (
-        failed("slack_message", tmp_path, text="x")
-        == "Slack takes no more messages for now (HTTP 429)"
-    )
+    assert failed("slack_message", tmp_path, text="x") == "Slack limits the rate (HTTP 429)"
     slack.script("/services/T0/B0/hunter2", busy)
     assert "HTTP 429" in failed("slack_message", tmp_path, text="x")
     assert len(slack.received) == 3 + 1 + 4
@@ -512,11 +513,11 @@ def test_slack_is_given_the_time_it_asks_for(tmp_path: Path, slack: Misbehaving)
     [
         (
             "https://evil.example/services/hunter2",
-            "it leads to https://evil.example; allowed is https:// at hooks.slack.com",
+            "https://evil.example is not allowed; use https:// at hooks.slack.com",
         ),
         (
             "http://hooks.slack.com/services/hunter2",
-            "it leads to http://hooks.slack.com; allowed is https://",
+            "http://hooks.slack.com is not allowed; use https://",
         ),
         (
             "https://hooks.slack.com.evil.example/hunter2",
@@ -543,7 +544,7 @@ def test_another_host_can_be_allowed(
         done("slack_message", tmp_path, text="x", webhook_url=url)
         assert failed(
             "slack_message", tmp_path, text="x", webhook_url=url.replace("localhost", "127.0.0.1")
-        ).startswith("webhook_url: it leads to")
+        ).startswith("webhook_url: ")
     assert len(server.received) == 1
 
 
@@ -565,7 +566,7 @@ def test_what_a_message_needs_is_named(tmp_path: Path, env: Env) -> None:
     assert failed("slack_message", tmp_path, text="x").startswith(
         "no webhook: set FLOWBRIDGE_SLACK_WEBHOOK_URL"
     )
-    assert failed("slack_message", tmp_path, text=" \n") == "text: it is empty"
-    assert failed("slack_message", tmp_path, text={"a": 1}).startswith("text: a text is wanted")
+    assert failed("slack_message", tmp_path, text=" \n") == "text: empty"
+    assert failed("slack_message", tmp_path, text={"a": 1}).startswith("text: expected a text")
     env(SLACK_WEBHOOK_URL="nonsense hunter2")
     assert failed("slack_message", tmp_path, text="x").startswith("FLOWBRIDGE_SLACK_WEBHOOK_URL: ")

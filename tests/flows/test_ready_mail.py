@@ -22,7 +22,7 @@ from ready import QUICK, Env, done, failed, run, server_context
 from bridge.core.local_runs import LocalState
 from bridge.flows import File
 from bridge.flows.ready import smtp
-from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.catalog import READY_FLOWS
 
 MAIL = {"to": "ada@example.com", "subject": "Hello", "text": "A line.\n"}
 
@@ -184,7 +184,7 @@ def test_what_a_reader_would_decode_is_no_header_either(
     # the second wall stands without the first: some Pythons write the line end, some encode it
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bridge.flows.ready.mail._subject", lambda value: value)
-        run(READY["send_email"], tmp_path, **MAIL | {"subject": text})
+        run(READY_FLOWS["send_email"], tmp_path, **MAIL | {"subject": text})
     assert not any("Bcc" in one or one.get_content() != "A line.\r\n" for one in mail.mails)
 
 
@@ -225,7 +225,7 @@ def test_a_mail_that_is_sent_has_our_headers_and_no_others(
         "text": text,
     }
     sink.clear()
-    result = run(READY["send_email"], tmp_path_factory.getbasetemp(), **inputs)
+    result = run(READY_FLOWS["send_email"], tmp_path_factory.getbasetemp(), **inputs)
     if result.state is LocalState.FAILED:
         assert sink == [] and "Error: " not in result.log[-1], result.log
         return
@@ -267,9 +267,9 @@ def sink(mail: MailServer, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("to", None, "to: an address is wanted"),
-        ("to", [], "to: an address is wanted"),
-        ("to", "ada", "'ada' is no mail address"),
+        ("to", None, "to: no address"),
+        ("to", [], "to: no address"),
+        ("to", "ada", "'ada' is not a mail address"),
         ("to", "ada@", "no mail address"),
         ("to", "a b@example.com", "no mail address"),
         ("to", ".a@example.com", "no mail address"),
@@ -288,18 +288,18 @@ def sink(mail: MailServer, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         ),
         ("to", "a@example.com;b@example.com", "several are a list"),
         ("to", "evil@example.com,@example.com", "several are a list"),
-        ("to", {"a": 1}, "a text is wanted, an object was given"),
-        ("to", [["a@example.com"]], "a text is wanted, a list was given"),
-        ("cc", "nobody", "cc: 'nobody' is no mail address"),
-        ("bcc", ["a@example.com", ""], "bcc: '' is no mail address"),
+        ("to", {"a": 1}, "expected a text, found an object"),
+        ("to", [["a@example.com"]], "expected a text, found a list"),
+        ("cc", "nobody", "cc: 'nobody' is not a mail address"),
+        ("bcc", ["a@example.com", ""], "bcc: '' is not a mail address"),
         ("reply_to", "x", "reply_to: "),
         ("from_", "x", "from_: "),
-        ("to", [f"a{n}@example.com" for n in range(51)], "51 addresses were given; at most 50"),
-        ("bcc", [f"a{n}@example.com" for n in range(50)], "51 addresses were given; at most 50"),
-        ("subject", ["x"], "subject: a text is wanted, a list was given"),
-        ("subject", "x" * 999, "999 characters were given; at most 998"),
+        ("to", [f"a{n}@example.com" for n in range(51)], "51 addresses; at most 50"),
+        ("bcc", [f"a{n}@example.com" for n in range(50)], "51 addresses; at most 50"),
+        ("subject", ["x"], "subject: expected a text, found a list"),
+        ("subject", "x" * 999, "999 characters; at most 998"),
         ("text", "", "text, html: both are empty"),
-        ("text", {"a": 1}, "text: a text is wanted"),
+        ("text", {"a": 1}, "text: expected a text"),
         ("html", "x" * (5 * 2**20 + 1), "html: 5242881 characters"),
     ],
 )
@@ -388,7 +388,7 @@ def test_nothing_is_said_to_a_server_that_is_not_encrypted_or_not_known(
         assert "offers no STARTTLS" in failed("send_email", tmp_path, **MAIL)
         assert (server.tried, server.envelopes) == (0, [])
         env(SMTP_URL=f"smtps://{LOGIN}@localhost:{server.port}")
-        assert "no connection: TLS failed: smtps:// is for" in failed(
+        assert "no connection: TLS failed: use smtps:// for" in failed(
             "send_email", tmp_path, **MAIL
         )
         env(SMTP_URL=f"smtp://{LOGIN}@localhost:{server.port}?starttls=no")
@@ -397,7 +397,7 @@ def test_nothing_is_said_to_a_server_that_is_not_encrypted_or_not_known(
         with MailServer(tls, tls=implicit, login=True) as server:
             env(SMTP_URL=f"{'smtps' if implicit else 'smtp'}://{LOGIN}@localhost:{server.port}")
             assert (
-                "the certificate is not to be trusted (an own authority: FLOWBRIDGE_SMTP_CA)"
+                "the certificate is not trusted (for your own CA set FLOWBRIDGE_SMTP_CA)"
                 in failed("send_email", tmp_path, **MAIL)
             )
             with pytest.MonkeyPatch.context() as patch:
@@ -449,9 +449,11 @@ def test_a_server_that_breaks_off_is_told_apart(
     tmp_path: Path, env: Env, monkeypatch: pytest.MonkeyPatch, steps: list[Any], words: str
 ) -> None:
     if "within" in words:
-        monkeypatch.setattr(smtp, "TIMEOUT", 0.2)
+        monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(
-        smtp, "REASONS", tuple((kind, text.replace("30 s", "0.2 s")) for kind, text in smtp.REASONS)
+        smtp,
+        "ERROR_TEXTS",
+        tuple((kind, text.replace("30 s", "0.2 s")) for kind, text in smtp.ERROR_TEXTS),
     )
     with scripted(*steps) as port:
         env(SMTP_URL=f"smtp://127.0.0.1:{port}?starttls=no", SMTP_FROM="hooks@example.com")
@@ -473,7 +475,7 @@ def test_what_a_server_says_before_tls_counts_for_nothing(
     with scripted(b"220 hi\r\n", b"250-x\r\n250 STARTTLS\r\n", switch) as port:
         env(SMTP_URL=f"smtp://{LOGIN}@localhost:{port}", SMTP_CA=str(certificates[0]))
         assert failed("send_email", tmp_path, **MAIL).endswith(
-            "no login: the server does not offer it"
+            "no login: the server does not support it"
         )
 
 
@@ -489,7 +491,7 @@ def test_a_connection_that_cannot_be_made_is_told(tmp_path: Path, env: Env) -> N
     env(SMTP_URL="smtp://no.such.host.invalid")
     assert (
         failed("send_email", tmp_path, **MAIL)
-        == "no.such.host.invalid:587: no connection: the name was not found"
+        == "no.such.host.invalid:587: no connection: the host name was not found"
     )
 
 
@@ -530,14 +532,14 @@ def test_what_a_mail_needs_of_the_settings_is_named(tmp_path: Path, env: Env) ->
     assert failed("send_email", tmp_path, **MAIL).startswith("no sender: set FLOWBRIDGE_SMTP_FROM")
     env(SMTP_FROM="nobody")
     assert failed("send_email", tmp_path, **MAIL).startswith(
-        "FLOWBRIDGE_SMTP_FROM: 'nobody' is no mail address"
+        "FLOWBRIDGE_SMTP_FROM: 'nobody' is not a mail address"
     )
     env(SMTP_FROM="a@example.com", SMTP_CA=str(tmp_path / "none.pem"))
     assert failed("send_email", tmp_path, **MAIL).endswith(
         "none.pem cannot be read: No such file or directory"
     )
     (tmp_path / "none.pem").write_text("nothing")
-    assert failed("send_email", tmp_path, **MAIL).endswith("holds no certificates in PEM form")
+    assert failed("send_email", tmp_path, **MAIL).endswith("has no certificates in PEM format")
 
 
 # -- attachments
@@ -583,12 +585,12 @@ def test_files_are_attached_as_what_they_are_and_nothing_to_run(
 
 
 def test_what_is_no_file_or_too_much_is_refused(tmp_path: Path, mail: MailServer) -> None:
-    assert "attachments: an uploaded file" in failed(
+    assert "attachments: use an uploaded file" in failed(
         "send_email", tmp_path, **MAIL, attachments=["/etc/passwd"]
     )
     big = File("big.bin", tmp_path / "big", 26 * 1024 * 1024)
     assert (
         failed("send_email", tmp_path, **MAIL, attachments=[big])
-        == "attachments: 26.0 MiB were given; at most 25 MiB are allowed"
+        == "attachments: 26.0 MiB; at most 25 MiB are allowed"
     )
     assert mail.mails == []

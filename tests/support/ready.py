@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.flows import run_flow
-from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.catalog import READY_FLOWS
 
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -37,14 +37,14 @@ def run(function: Any, tmp_path: Path, /, **inputs: Any) -> RunResult:
 
 def done(name: str, tmp_path: Path, /, **inputs: Any) -> Any:
     """The outputs of a run that has to go well."""
-    result = run(READY[name], tmp_path, **inputs)
+    result = run(READY_FLOWS[name], tmp_path, **inputs)
     assert result.state is LocalState.DONE, result.log
     return result.outputs
 
 
 def failed(name: str, tmp_path: Path, /, **inputs: Any) -> str:
     """The last line of the log of a run that has to fail, by an error of ours."""
-    result = run(READY[name], tmp_path, **inputs)
+    result = run(READY_FLOWS[name], tmp_path, **inputs)
     assert result.state is LocalState.FAILED, result.outputs
     assert not re.match(r"\w+Error: ", result.log[-1]), f"unforeseen: {result.log[-1]}"
     return result.log[-1]

@@ -14,7 +14,7 @@ import pytest
 from processes import call, environment
 from serving import Bridge, github
 
-from bridge.flows.ready.files import locked
+from bridge.flows.ready.files import lock_file
 
 ROUTES = """
 version: 1
@@ -80,7 +80,7 @@ def test_a_file_that_is_there_keeps_its_mode(folder: Path) -> None:
     (folder / "files").mkdir()
     (folder / "files" / "mine.csv").write_text("a\n")
     (folder / "files" / "mine.csv").chmod(0o640)
-    with locked(folder / "files", "mine.csv", "x.csv") as file:
+    with lock_file(folder / "files", "mine.csv", "x.csv") as file:
         file.append(b"b\n")
         file.replace([b"c\n"])
     assert (folder / "files" / "mine.csv").stat().st_mode & 0o777 == 0o640

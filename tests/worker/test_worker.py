@@ -59,7 +59,7 @@ from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import Retry, Status
 from bridge.core.timings import Timings
 from bridge.flows import flow
-from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.routing.model import Mode, Platform, Route
 from bridge.store.db.database import Database
 from bridge.store.db.notify import Listener
@@ -707,7 +707,7 @@ def leaves() -> None:
 
 
 def test_local_runs_are_executed_whatever_they_do(database: Database, tmp_path: Path) -> None:
-    flows = READY | {"odd_text": odd_text, "leaves": leaves}
+    flows = READY_FLOWS | {"odd_text": odd_text, "leaves": leaves}
     with working(database, configured(LOCAL), flows, data=tmp_path):
         names = {
             name: start_run(database, name, '{"x": 1}')

@@ -44,7 +44,7 @@ from bridge.core.rate_limits import Limits
 from bridge.core.timings import TIMINGS
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
-from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.routing.model import Config, Flow, Mode, Route
 from bridge.store.db.database import Database
 from bridge.store.local import runs
@@ -1024,7 +1024,9 @@ def test_the_threads_of_a_worker_end_with_it(postgresql: Database) -> None:
 
 
 @contextmanager
-def with_flows(database: Database, data: Path, flows: Mapping[str, Any] = READY) -> Iterator[Hand]:
+def with_flows(
+    database: Database, data: Path, flows: Mapping[str, Any] = READY_FLOWS
+) -> Iterator[Hand]:
     hand = Hand(database, configured(LOCAL), flows=flows, data=data)
     try:
         yield hand
@@ -1044,7 +1046,9 @@ def turns_until(hand: Hand, condition: Callable[[], object]) -> None:
 def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:
-    with with_flows(sqlite, tmp_path, flows=READY | {"slow": slow_flow(tmp_path, 600)}) as hand:
+    with with_flows(
+        sqlite, tmp_path, flows=READY_FLOWS | {"slow": slow_flow(tmp_path, 600)}
+    ) as hand:
         ends = start_run(sqlite, "sleep", '{"seconds": 0.5}')
         goes_on = start_run(sqlite, "slow")
         turns_until(
@@ -1095,7 +1099,7 @@ def test_no_run_begins_while_starts_are_held(
 def test_a_worker_without_a_run_under_way_ends_at_once(
     sqlite: Database, tmp_path: Path, clock: Clock
 ) -> None:
-    hand = Hand(sqlite, configured(LOCAL), flows=READY, data=tmp_path)
+    hand = Hand(sqlite, configured(LOCAL), flows=READY_FLOWS, data=tmp_path)
     hand.worker.stop()
     hand.worker.run()
     assert hand.sleeps == []
@@ -1158,7 +1162,7 @@ def test_a_run_whose_end_is_asked_for_ends_and_the_flows_are_written_down(
         with sqlite.read() as connection:
             assert {
                 flow.id for flow in connection.execute(select(schema.local_flow))
-            } == READY.keys()
+            } == READY_FLOWS.keys()
         sqlite.write(lambda connection: runs.kill(connection, one, clock.at))
         turns_until(hand, lambda: run_of(sqlite, one).state == "TERMINATED")
 
@@ -1182,7 +1186,7 @@ def test_a_worker_whose_flow_host_died_ends_with_an_error(
     sqlite: Database, tmp_path: Path, clock: Clock, fake: FakePlatform
 ) -> None:
     """What is under way is finished first, though nobody has said how long that may take."""
-    hand = Hand(sqlite, configured(LOCAL, gumloop(fake)), flows=READY, data=tmp_path)
+    hand = Hand(sqlite, configured(LOCAL, gumloop(fake)), flows=READY_FLOWS, data=tmp_path)
     (one,) = add(sqlite)
     hand.step()
     tasks = hand.tasks

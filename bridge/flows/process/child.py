@@ -1,9 +1,7 @@
-"""What the process of a run does: it leads a process group of its own within its limits, calls the
-flow, and says how that ended.
+"""The process of a run: set up its process group and limits, call the flow, report the result.
 
-It says so on a pipe, one JSON line for each file that it keeps and one for the end. The process is
-lost afterwards, and may be lost
-before: whatever the flow does, its keeper goes on.
+It reports on a pipe, with one JSON line for each saved file and one for the end. The process exits
+afterwards and may die at any time; its supervisor goes on.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ import orjson
 from bridge.config.settings import add_to_environ
 from bridge.core.local_runs import LocalState
 from bridge.core.model import JSON
-from bridge.flows.context import Current, call, enter, last_line
+from bridge.flows.context import Current, call, last_line, set_current
 from bridge.flows.function import FlowError, FlowFunction
 from bridge.flows.process.protocol import Spec
 from bridge.flows.types import File, WebhookInput
@@ -33,19 +31,17 @@ from bridge.store.blobs import Blobs
 from bridge.system.linux_process import die_with_parent, own_group
 from bridge.system.redacted_traceback import told
 
-SPARE: Final = 64 * 1024**2  # bytes beyond the limit, to say that it was reached
-TRACEBACK: Final = 64 * 1024  # characters of one that are kept
-# a run may start processes and threads until its user has so many more than before
-PROCESSES: Final = 1024
-GO: Final = b"g"  # what it waits for
+SPARE_BYTES: Final = 64 * 1024**2  # bytes beyond the limit, to report that it was reached
+MAX_TRACEBACK_CHARACTERS: Final = 64 * 1024  # characters
+# processes and threads that a run may add to those of its user
+MAX_PROCESSES: Final = 1024
+START_SIGNAL: Final = b"g"  # the start signal
 NEVER_RESET: Final = {signal.SIGKILL, signal.SIGSTOP}
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
-    """The open files of a run's process: where its output and its result go, where it is told to
-    begin, and what it must not keep.
-    """
+class RunPipes:
+    """The open files of a run's process: output, result, the start signal, and files to close."""
 
     output: int
     result: int
@@ -53,10 +49,10 @@ class Ends:
     others: Sequence[int]
 
 
-def run(flow: FlowFunction | None, spec: Spec, ends: Ends, keeper: int, processes: int) -> None:
-    """Be the process of a run; does not return."""
+def run(flow: FlowFunction | None, spec: Spec, ends: RunPipes, keeper: int, processes: int) -> None:
+    """Run the flow in this process. Does not return."""
     try:
-        _settle(ends, keeper)
+        _set_up(ends, keeper)
         add_to_environ(spec.environ)
         _limit(spec.memory, processes)
         _end(ends.result, _outcome(flow, spec, ends.result))
@@ -64,16 +60,16 @@ def run(flow: FlowFunction | None, spec: Spec, ends: Ends, keeper: int, processe
         os._exit(70)
 
 
-def _settle(ends: Ends, keeper: int) -> None:
-    """Have nothing of the bridge's: no terminal, no open file, no signal handler."""
+def _set_up(ends: RunPipes, keeper: int) -> None:
+    """Remove everything of the bridge: terminal, open files, signal handlers."""
     own_group()
     die_with_parent()
-    if os.getppid() != keeper:  # it died before we could ask
+    if os.getppid() != keeper:  # it died before die_with_parent
         os._exit(70)
     for one in ends.others:
         os.close(one)
-    # the keeper died before the worker knew of a run: it is begun again
-    if os.read(ends.waits, 1) != GO:
+    # the supervisor died before the worker knew of the run, which is started again
+    if os.read(ends.waits, 1) != START_SIGNAL:
         os._exit(70)
     os.close(ends.waits)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -85,7 +81,7 @@ def _settle(ends: Ends, keeper: int) -> None:
         with suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as Python has it
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as in Python
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open as standard input
     sys.stdout = _written_to(1)
@@ -100,11 +96,12 @@ def _written_to(descriptor: int) -> io.TextIOWrapper:
 
 
 def _limit(memory: int, processes: int) -> None:
-    """Allow `memory` bytes beyond what is shared with the flow host. Out of memory, the kernel is
-    to kill runs before anything else.
+    """Allow `memory` bytes beyond the memory shared with the forkserver.
+
+    If the machine is out of memory, the kernel kills runs first.
     """
     used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
-    _lower(resource.RLIMIT_DATA, used + memory, used + memory + SPARE)
+    _lower(resource.RLIMIT_DATA, used + memory, used + memory + SPARE_BYTES)
     _lower(resource.RLIMIT_CORE, 0, 0)
     _lower(resource.RLIMIT_NPROC, processes, processes)
     with suppress(OSError):
@@ -119,25 +116,25 @@ def _lower(which: int, soft: int, hard: int) -> None:
 
 
 def _outcome(flow: FlowFunction | None, spec: Spec, result: int) -> dict[str, JSON]:
-    """Call the flow and return what is to be said of it. Nothing it raises gets out."""
+    """Call the flow and return its result. Catch every exception."""
 
     def keep(name: str, data: bytes) -> None:
         try:
             sha256 = Blobs(Path(spec.data) / "blobs").keep(data)
         except OSError as error:
-            raise FlowError(f"file {name!r} cannot be kept: {error.strerror}") from error
-        _tell(result, {"file": [name, sha256, len(data)]})
+            raise FlowError(f"file {name!r} cannot be saved: {error.strerror}") from error
+        _report(result, {"file": [name, sha256, len(data)]})
 
     try:
         if flow is None:
-            raise FlowError(f"there is no flow {spec.flow!r} any more")
-        enter(Current(flow.name, Path(spec.data), spec.run_id, keep=keep))
+            raise FlowError(f"flow {spec.flow!r} no longer exists")
+        set_current(Current(flow.name, Path(spec.data), spec.run_id, keep=keep))
         return {"state": LocalState.DONE, "outputs": call(flow, _inputs(flow, spec))}
     except MemoryError as error:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
-        traceback.clear_frames(error.__traceback__)  # they hold what there was no room for
-        return _failed(f"MemoryError: over its memory limit of {amount(spec.memory)}", error)
+        traceback.clear_frames(error.__traceback__)  # they hold the data that was too large
+        return _failed(f"MemoryError: over its memory limit of {format_bytes(spec.memory)}", error)
     except FlowError as error:
         return _failed(last_line(error), None)
     except BaseException as error:
@@ -145,9 +142,7 @@ def _outcome(flow: FlowFunction | None, spec: Spec, result: int) -> dict[str, JS
 
 
 def _inputs(flow: FlowFunction, spec: Spec) -> dict[str, JSON]:
-    """Return the inputs as the function takes them: uploaded files, and the whole body, where it
-    asks for them.
-    """
+    """Return the inputs as the function takes them, with uploaded files and the whole body."""
     inputs = orjson.loads(spec.inputs)
     inputs = dict(inputs) if isinstance(inputs, dict) else {}
     for one in flow.inputs:
@@ -160,29 +155,27 @@ def _inputs(flow: FlowFunction, spec: Spec) -> dict[str, JSON]:
 
 
 def _failed(reason: str, error: BaseException | None) -> dict[str, JSON]:
-    text = None if error is None else told(error)[-TRACEBACK:]
+    text = None if error is None else told(error)[-MAX_TRACEBACK_CHARACTERS:]
     return {"state": LocalState.FAILED, "reason": reason, "traceback": text}
 
 
-def amount(memory: int) -> str:
-    """Return a number of bytes as people write it."""
+def format_bytes(memory: int) -> str:
+    """Return a number of bytes for people, such as 512 MB."""
     unit, name = (1000**2, "MB") if memory % 1000**2 == 0 else (1024**2, "MiB")
     return f"{memory / unit:.4g} {name}"
 
 
-def _tell(result: int, said: dict[str, JSON]) -> None:
+def _report(result: int, said: dict[str, JSON]) -> None:
     line = orjson.dumps(said, default=str) + b"\n"
     while line:
         line = line[os.write(result, line) :]
 
 
 def _end(result: int, outcome: dict[str, JSON]) -> None:
-    """Say how it ended, and end at once: what threads the flow has left behind are not waited
-    for.
-    """
+    """Report the result and exit at once, without waiting for threads of the flow."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
     with suppress(OSError):
-        _tell(result, outcome)
+        _report(result, outcome)
     os._exit(0)

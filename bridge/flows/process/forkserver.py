@@ -1,10 +1,10 @@
-"""The flow host: the processes that flows come from, so that nothing of theirs is ever in the
-worker.
+"""The forkserver of flows: their code never runs in the worker.
 
-The worker forks the host before it has threads or a store. The host has no flow's code either: for
-flows.py as it is now it forks a *generation*, which loads the file and then forks a keeper for each
-run, which forks the run's process. A changed file is another generation; runs of the one before go
-on. The worker talks to each generation directly; the host only makes and ends them.
+The worker forks the forkserver before it has threads or a store. The forkserver loads no flow
+either: for each version of flows.py it forks a *generation*, which loads the file and then forks a
+supervisor for each run, which forks the run's process. A changed file gets a new generation, while
+runs of the previous one go on. The worker talks to each generation directly; the forkserver only
+starts and ends them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ import orjson
 from bridge.config.settings import take_environ
 from bridge.core.errors import BridgeError
 from bridge.flows.process import protocol
-from bridge.flows.process.child import PROCESSES
+from bridge.flows.process.child import MAX_PROCESSES
 from bridge.flows.process.protocol import Spec
-from bridge.flows.process.run_supervisor import keep_run
+from bridge.flows.process.run_supervisor import supervise_run
 from bridge.flows.registry import Library
 from bridge.store.tables.rows import to_json
 from bridge.system.linux_process import adopt_orphans, die_with_parent
@@ -37,24 +37,25 @@ from bridge.system.logs import get_logger, leave_libraries
 
 log = get_logger()
 
-SPARE_PROCESSES: Final = 64  # of those that our user may have, kept from runs
-NICE: Final = 10  # how much lower than the bridge's the priority of flows is
-# what a generation says of itself, once
+SPARE_PROCESSES: Final = 64  # of our user's limit, reserved for the bridge
+FLOW_NICENESS: Final = 10  # added to the niceness of the bridge
+# reports of a generation, sent once
 LOADED = b"loaded"
 BROKEN = b"broken"
-# what the host answers to LOAD; with FORKED come the generation's socket and its report
+# answers to LOAD; FORKED carries the generation's socket and its report
 FORKED = b"forked"
 FAILED = b"failed"
-# what the host is asked; the path of flows.py follows on LOAD, nothing where there is none
+# requests to the forkserver; the path of flows.py follows LOAD, if there is one
 LOAD = b"load "
 STOP = b"stop"
-LONGEST: Final = 8192  # bytes of what it is asked
+MAX_REQUEST_BYTES: Final = 8192  # bytes of a request
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The flow host as the worker has it. `report` is given why flows.py cannot be loaded, or None
-    once it is loaded.
+    """The worker's side of the forkserver.
+
+    `report` is called with the error of flows.py, or with None once it is loaded.
     """
 
     pid: int
@@ -63,21 +64,22 @@ class Host:
 
 
 def start_host(load: Callable[[str | None], Library], environ: Mapping[str, str]) -> Host:
-    """Fork the flow host. `load` is called in each generation, with the path of flows.py; `environ`
-    is the environment that flows get.
+    """Fork the forkserver. Each generation calls `load` with the path of flows.py.
+
+    `environ` is the environment of flows.
     """
     ours, its = protocol.pair(socket.SOCK_SEQPACKET)
     parent = os.getpid()
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
-        _for_good(lambda: _Root(its, load, environ).serve(parent))
+        _run_and_exit(lambda: _ForkserverProcess(its, load, environ).serve(parent))
     its.close()
     return Host(pid, ours)
 
 
-def _for_good(work: Callable[[], None]) -> NoReturn:
-    """Do the work of a forked process, and end it without the parent's exit handlers."""
+def _run_and_exit(work: Callable[[], None]) -> NoReturn:
+    """Run `work` in a forked process, and exit without the parent's exit handlers."""
     try:
         work()
     except BaseException as error:
@@ -86,18 +88,16 @@ def _for_good(work: Callable[[], None]) -> NoReturn:
     os._exit(0)
 
 
-def _keep_only(*wanted: int) -> None:
-    """Close every open file but these and the standard ones: above all the sockets that the bridge
-    listens on.
-    """
+def _close_other_files(*wanted: int) -> None:
+    """Close all open files but these and the standard ones, above all the listening sockets."""
     for one in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - a list of open files, not of paths
         if one > 2 and one not in wanted:
             with suppress(OSError):
                 os.close(one)
 
 
-class _Root:
-    """The host's own process."""
+class _ForkserverProcess:
+    """The process of the forkserver."""
 
     def __init__(
         self,
@@ -113,20 +113,20 @@ class _Root:
         self._bell = -1
 
     def serve(self, parent: int) -> None:
-        """Make generations as the worker asks for them, until it is gone."""
+        """Fork generations on request, until the worker is gone."""
         die_with_parent()
         if os.getppid() != parent:
             return
-        _keep_only(self._worker.fileno())
+        _close_other_files(self._worker.fileno())
         adopt_orphans()
-        os.nice(NICE)
-        # niceness alone lets a loop finish its slice before who acknowledges
+        os.nice(FLOW_NICENESS)
+        # with niceness alone a busy flow finishes its time slice before a receiver may answer
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
-        os.dup2(2, 1)  # stdout holds a command's answer only
+        os.dup2(2, 1)  # stdout is for the output of commands
         os.close(nothing)
-        # whoever sends them to all means the worker, and we end with it
+        # signals to the process group are for the worker, and we end with it
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         self._hear_of_ends()
@@ -151,7 +151,7 @@ class _Root:
                 self._newest = 0 if ended == self._newest else self._newest
 
     def _answer(self) -> bool:
-        asked = self._worker.recv(LONGEST)
+        asked = self._worker.recv(MAX_REQUEST_BYTES)
         if asked.startswith(LOAD):
             self._fork(os.fsdecode(asked.removeprefix(LOAD)) or None)
         elif asked == STOP and self._newest:
@@ -159,8 +159,9 @@ class _Root:
         return bool(asked)
 
     def _fork(self, path: str | None) -> None:
-        """Make a generation. The one before keeps its socket, and ends when the worker has closed
-        the other end.
+        """Fork a generation.
+
+        The previous one keeps its socket, and ends when the worker closes the other end.
         """
         to_worker, own = protocol.pair(socket.SOCK_SEQPACKET)
         report = protocol.in_memory("flows")
@@ -176,8 +177,8 @@ class _Root:
                 one.close()
             os.close(self._rings)
             os.close(self._bell)
-            _for_good(
-                lambda: _Generation(own, report, self._environ).serve(
+            _run_and_exit(
+                lambda: _GenerationProcess(own, report, self._environ).serve(
                     lambda: self._load(path), root
                 )
             )
@@ -191,8 +192,8 @@ class _Root:
         os.close(report)
 
 
-class _Generation:
-    """The process that has loaded flows.py as it was at one time."""
+class _GenerationProcess:
+    """A process that has loaded one version of flows.py."""
 
     def __init__(self, worker: socket.socket, report: int, environ: Mapping[str, str]) -> None:
         self._worker = worker
@@ -200,7 +201,7 @@ class _Generation:
         self._environ = environ
 
     def serve(self, load: Callable[[], Library], root: int) -> None:
-        """Load the flows, say so, and fork a keeper for each run that is handed over."""
+        """Load the flows, report them, and fork a supervisor for each run."""
         die_with_parent()
         if os.getppid() != root:
             return
@@ -216,11 +217,11 @@ class _Generation:
             return
         os.pwrite(self._report, text.encode(), 0)
         os.close(self._report)
-        processes = _processes()
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are nobody's to wait for
+        processes = _process_limit()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
         gc.collect()
         gc.freeze()
-        # the file has changed again, and another generation is on its way
+        # broken if the file has changed again, so that a newer generation follows
         with suppress(BrokenPipeError):
             self._worker.send(LOADED)
         while self._take_one(library, processes):
@@ -233,24 +234,27 @@ class _Generation:
         try:
             if os.fork() == 0:
                 self._worker.close()
-                _for_good(lambda: _keep(library, descriptors[0], descriptors[1], processes))
+                _run_and_exit(
+                    lambda: _supervise(library, descriptors[0], descriptors[1], processes)
+                )
         except OSError as error:
-            log.error("no_process", error=str(error))  # the worker sees its end closed
+            log.error("no_process", error=str(error))  # the worker sees the closed socket
         for one in descriptors:
             os.close(one)
         return True
 
 
-def _keep(library: Library, run: int, written: int, processes: int) -> None:
+def _supervise(library: Library, run: int, written: int, processes: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     spec = Spec(**orjson.loads(protocol.content(written)))
     os.close(written)
-    keep_run(library.flows.get(spec.flow), spec, socket.socket(fileno=run), processes)
+    supervise_run(library.flows.get(spec.flow), spec, socket.socket(fileno=run), processes)
 
 
-def _processes() -> int:
-    """Return up to how many processes and threads of our user a run may start more: some of what is
-    allowed is the bridge's own.
+def _process_limit() -> int:
+    """Return the limit of processes and threads of our user for a run.
+
+    Some of the limit of the system is reserved for the bridge itself.
     """
     now = 0
     for one in Path("/proc").iterdir():
@@ -262,7 +266,7 @@ def _processes() -> int:
                     else 0
                 )
     allowed, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    most = now + PROCESSES
+    most = now + MAX_PROCESSES
     return (
         most
         if allowed == resource.RLIM_INFINITY

@@ -1,5 +1,6 @@
-"""The end of what a run writes, in bounded memory, however much it is: how it ended matters more
-than how it began.
+"""The last lines of a run's output, in bounded memory.
+
+The end of the output is stored, since it says more about a failure than the beginning.
 """
 
 from __future__ import annotations
@@ -7,57 +8,58 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-LOG_LINES: Final = 1000
-LOG_LENGTH: Final = 2000  # characters
-# bytes that hold more characters than are kept of a line, whatever they are
-_ROOM: Final = 4 * (LOG_LENGTH + 2)
+MAX_LOG_LINES: Final = 1000
+MAX_LINE_CHARACTERS: Final = 2000  # characters
+# bytes that always hold more characters than are stored of a line
+_MAX_LINE_BYTES: Final = 4 * (MAX_LINE_CHARACTERS + 2)
 
 
-class Tail:
-    """The last LOG_LINES lines, each at most LOG_LENGTH characters. Of a flood only what is kept is
-    looked at closely.
+class LogBuffer:
+    """The last LOG_LINES lines, each of at most LOG_LENGTH characters.
+
+    Of a flood of output only the stored part is processed.
     """
 
     def __init__(self) -> None:
-        # one is kept for the note that some are gone
-        self._lines: deque[bytes] = deque(maxlen=LOG_LINES - 1)
-        self._open = b""  # the line whose end has not come yet, as far as it is kept
+        # one line is reserved for the note about missing lines
+        self._lines: deque[bytes] = deque(maxlen=MAX_LOG_LINES - 1)
+        self._open = b""  # the stored part of the line without an end
         self._ended = 0  # lines
 
     def feed(self, data: bytes) -> None:
-        """Add what was written; a line is a line once its end has come."""
+        """Add output; a line is complete at its line end."""
         ends = data.count(b"\n")
         if not ends:
-            self._open += data[: _ROOM - len(self._open)]
+            self._open += data[: _MAX_LINE_BYTES - len(self._open)]
             return
         first, _, rest = data.partition(b"\n")
-        self._lines.append(self._open + first[: _ROOM - len(self._open)])
+        self._lines.append(self._open + first[: _MAX_LINE_BYTES - len(self._open)])
         self._ended += ends
-        *lines, last = rest.rsplit(b"\n", LOG_LINES)
-        if ends - 1 > LOG_LINES:
-            del lines[0]  # all that is older, in one piece
-        self._lines.extend(line[:_ROOM] for line in lines)
-        self._open = last[:_ROOM]
+        *lines, last = rest.rsplit(b"\n", MAX_LOG_LINES)
+        if ends - 1 > MAX_LOG_LINES:
+            del lines[0]  # all older lines, in one piece
+        self._lines.extend(line[:_MAX_LINE_BYTES] for line in lines)
+        self._open = last[:_MAX_LINE_BYTES]
 
     def add(self, line: str) -> None:
-        """Add a line, whatever was written before it without an end."""
+        """Add a line, after the end of any line that is still open."""
         if self._open:
             self.feed(b"\n")
         self.feed(line.encode("utf-8", "backslashreplace") + b"\n")
 
     @property
     def size(self) -> int:
-        """A number that has changed when anything was added to the lines."""
-        return self._ended * _ROOM + len(self._open)
+        """A number that changes when output is added."""
+        return self._ended * _MAX_LINE_BYTES + len(self._open)
 
     def lines(self) -> tuple[str, ...]:
-        """Return what is kept, oldest first; the first says how many are not, if any."""
-        kept = [*self._lines, *([self._open] if self._open else [])][-(LOG_LINES - 1) :]
+        """Return the stored lines, oldest first; the first says how many were dropped, if any."""
+        kept = [*self._lines, *([self._open] if self._open else [])][-(MAX_LOG_LINES - 1) :]
         dropped = self._ended + bool(self._open) - len(kept)
         lines = tuple(map(_cut, kept))
-        return (f"({dropped} earlier lines are not kept)", *lines) if dropped else lines
+        return (f"({dropped} earlier lines were dropped)", *lines) if dropped else lines
 
 
 def _cut(line: bytes) -> str:
     text = line.decode("utf-8", "backslashreplace").rstrip("\r")
-    return text if len(text) <= LOG_LENGTH else text[: LOG_LENGTH - 1] + "…"
+    return text if len(text) <= MAX_LINE_CHARACTERS else text[: MAX_LINE_CHARACTERS - 1] + "…"

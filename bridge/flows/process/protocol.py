@@ -1,4 +1,4 @@
-"""What the worker, the flow host and the processes of runs say to each other, and how."""
+"""The protocol between the worker, the forkserver and the processes of runs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from bridge.core.local_runs import LocalState
 from bridge.core.model import JSON
 from bridge.core.timings import TIMINGS
 
-MOST: Final = 64 * 1024**2  # bytes of one frame
-#: The kinds of frames that a run's keeper sends.
+MAX_FRAME_BYTES: Final = 64 * 1024**2  # bytes of one frame
+#: Kinds of frames from a run's supervisor to the worker.
 BEGUN = b"b"
 LOG = b"l"
 ENDED = b"e"
-KILL: Final = b"k"  # what it is sent
+KILL: Final = b"k"  # from the worker to the supervisor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """A run as it is handed over. `inputs` is JSON text; `files` are (name, path, size) of those
-    that an input names.
+    """A run to start. `inputs` is JSON text; `files` are (name, path, size) of each input's files.
 
     `environ` is added to the environment of its process. `stop_seconds`: between SIGTERM and
     SIGKILL.
@@ -45,8 +44,9 @@ class Spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a run ended. `files` are (name, sha256, size) of those it kept; `traceback` is for our
-    own log.
+    """The end of a run. `files` are (name, sha256, size) of the files that it saved.
+
+    `traceback` is for our own log.
     """
 
     state: LocalState
@@ -57,7 +57,7 @@ class Ended:
 
 
 def ended_of(text: bytes) -> Ended:
-    """Read what a keeper has sent as ENDED."""
+    """Parse the content of an ENDED frame."""
     found = orjson.loads(text)
     return Ended(
         **found
@@ -69,7 +69,7 @@ def ended_of(text: bytes) -> Ended:
 
 
 def in_memory(name: str, content: bytes = b"", flags: int = 0) -> int:
-    """Return a file of that content that has no name on any disk."""
+    """Return the descriptor of an anonymous file in memory with this content."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC | flags)
     written = 0
     while written < len(content):
@@ -78,23 +78,24 @@ def in_memory(name: str, content: bytes = b"", flags: int = 0) -> int:
 
 
 def content(descriptor: int) -> bytes:
-    """Return all that is in such a file, wherever it was last written."""
+    """Return all bytes of an open file, whatever its position."""
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
 def pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
-    """Return two connected sockets of this machine."""
+    """Return two connected Unix sockets."""
     return socket.socketpair(socket.AF_UNIX, kind)
 
 
 def give(sock: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -> None:
-    """Send a message of a few bytes with open files."""
+    """Send a short message with open files."""
     socket.send_fds(sock, [message], list(descriptors))
 
 
 def take(sock: socket.socket) -> tuple[bytes, list[int]]:
-    """Receive what `give` sent; empty where the other end is gone. The files are ours now, and not
-    for programs we start.
+    """Receive what `give` sent; empty if the other end is closed.
+
+    Programs that we start do not inherit the received files.
     """
     message, descriptors, _, _ = socket.recv_fds(sock, 4096, 4)
     for one in descriptors:
@@ -102,25 +103,23 @@ def take(sock: socket.socket) -> tuple[bytes, list[int]]:
     return message, list(descriptors)
 
 
-def frame(kind: bytes, text: bytes = b"") -> bytes:
-    """Return a message as a stream carries it."""
+def encode_frame(kind: bytes, text: bytes = b"") -> bytes:
+    """Return a frame: its length, kind and content."""
     return len(text).to_bytes(4, "big") + kind + text
 
 
 class Frames:
-    """Puts together what comes in pieces."""
+    """Decoder of frames in a byte stream."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Add what was received; give each frame that is whole. ValueError for one that is too
-        large.
-        """
+        """Add bytes and yield each complete frame. Raise ValueError if one is too large."""
         self._buffer += data
         while len(self._buffer) >= 5:
             end = 5 + int.from_bytes(self._buffer[:4], "big")
-            if end > MOST:
+            if end > MAX_FRAME_BYTES:
                 raise ValueError(f"a frame of {end} bytes")
             if len(self._buffer) < end:
                 return

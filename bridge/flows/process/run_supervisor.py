@@ -1,9 +1,9 @@
-"""The keeper of a run: the parent of its process. Reads what it writes into bounded memory, holds
-it to its time limit, ends it when told to, and sees to it that nothing of it is left. It is a
-process of its own, so that a flood of output or a storm of processes costs the run itself and
-nobody else.
+"""The supervisor of a run: the parent of the run's process.
 
-It talks to the worker on one stream: see `wire`. When the worker is gone, so is the run.
+It reads the output into bounded memory, enforces the time limit, ends the run on request and kills
+every process that the run leaves behind. It is a process of its own, so that a flood of output or
+of processes costs only that run. It talks to the worker on one stream: see `protocol`. If the
+worker dies, the run is killed.
 """
 
 from __future__ import annotations
@@ -21,25 +21,34 @@ import orjson
 from bridge.core.local_runs import LocalState
 from bridge.flows.function import FlowFunction
 from bridge.flows.process import child as child_process
-from bridge.flows.process.log_buffer import Tail
-from bridge.flows.process.protocol import BEGUN, ENDED, KILL, LOG, MOST, Ended, Spec, frame
+from bridge.flows.process.log_buffer import LogBuffer
+from bridge.flows.process.protocol import (
+    BEGUN,
+    ENDED,
+    KILL,
+    LOG,
+    MAX_FRAME_BYTES,
+    Ended,
+    Spec,
+    encode_frame,
+)
 from bridge.system.linux_process import adopt_orphans, children, deaf, own_group
 from bridge.system.logs import get_logger
 
 log = get_logger()
 
-CHASE: Final = 10.0  # seconds that are spent on ending what a run has left behind
-LOOK: Final = 1.0  # seconds between the times that the log is sent while it grows
-LIVE: Final = 64 * 1024  # characters of the log that are sent while the run goes on
-PIECE: Final = 256 * 1024  # bytes read at once
-RESULT: Final = MOST // 4  # bytes that a run may say of itself
+KILL_SECONDS: Final = 10.0  # seconds for killing the processes that a run leaves behind
+LOG_UPDATE_SECONDS: Final = 1.0  # seconds between two updates of a growing log
+MAX_UPDATE_CHARACTERS: Final = 64 * 1024  # characters of the log in an update
+READ_BYTES: Final = 256 * 1024  # bytes read at once
+MAX_RESULT_BYTES: Final = MAX_FRAME_BYTES // 4  # bytes of a run's report
 
 
-class Keeper:
-    """Keeps one run from its fork to its end.
+class RunSupervisor:
+    """Supervisor of one run, from its fork to its end.
 
-    `pid` is its process, `output` and `result` the pipes it writes to, `go` the one on which it
-    waits.
+    `pid` is the run's process, `output` and `result` are the pipes it writes to, and it waits on
+    `go`.
     """
 
     def __init__(
@@ -51,25 +60,23 @@ class Keeper:
         self._output = output
         self._result = result
         self._go = go
-        self._tail = Tail()
+        self._tail = LogBuffer()
         self._said = bytearray()  # on the pipe for results
-        # it is being ended, and why: a LocalState.TERMINATED, or a sentence
+        # why the run is being ended: LocalState.TERMINATED, or a sentence
         self._why: str | None = None
         self._deadline = time.monotonic() + spec.time_limit
         self._kill_at = float("inf")
         self._sent = 0
-        self._look_at = time.monotonic() + LOOK / 4
+        self._look_at = time.monotonic() + LOG_UPDATE_SECONDS / 4
 
     def keep(self) -> None:
-        """Let the process go once the worker was told that it does, watch until it has ended, and
-        tell the worker how.
-        """
+        """Report the start, release the process, wait for its end and report that."""
         self._send(BEGUN, b"")
         with suppress(BrokenPipeError):  # it is dead already
-            os.write(self._go, child_process.GO)
+            os.write(self._go, child_process.START_SIGNAL)
         os.close(self._go)
         self._watch()
-        # its group, whose number is taken until the process is waited for
+        # its group, whose number stays in use until waitpid
         self._signal(signal.SIGKILL)
         status = os.waitpid(self._pid, 0)[1]
         self._leave_nothing()
@@ -102,10 +109,10 @@ class Keeper:
         )
 
     def _read(self, descriptor: int) -> bool:
-        data = os.read(descriptor, PIECE)
+        data = os.read(descriptor, READ_BYTES)
         if descriptor == self._output:
             self._tail.feed(data)
-        elif len(self._said) < RESULT:
+        elif len(self._said) < MAX_RESULT_BYTES:
             self._said += data
         return bool(data)
 
@@ -128,30 +135,31 @@ class Keeper:
             self._signal(signal.SIGKILL)
         if now >= self._look_at and self._tail.size != self._sent:
             self._sent = self._tail.size
-            self._look_at = now + LOOK
+            self._look_at = now + LOG_UPDATE_SECONDS
             self._send(LOG, orjson.dumps(_newest(self._tail.lines())))
 
     def _terminate(self, why: str) -> None:
         if self._why is None:
             self._why, self._kill_at = why, time.monotonic() + self._spec.stop_seconds
             self._signal(signal.SIGTERM)
-            self._signal(signal.SIGCONT)  # what is stopped hears nothing
+            self._signal(signal.SIGCONT)  # a stopped process gets no other signal
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, number)
 
     def _give_up(self) -> NoReturn:
-        """Nobody is left to tell: the run ends, and so do we."""
+        """Kill the run and exit, since the worker is gone."""
         self._signal(signal.SIGKILL)
         self._leave_nothing()
         os._exit(0)
 
     def _leave_nothing(self) -> None:
-        """Kill whoever is left. They are our children by now: those that left the group, and their
-        children after them.
+        """Kill the remaining processes of the run.
+
+        Processes that left the group, and their descendants, are our children by now.
         """
-        until = time.monotonic() + CHASE
+        until = time.monotonic() + KILL_SECONDS
         while time.monotonic() < until:
             for child in children():
                 with suppress(ProcessLookupError, PermissionError):
@@ -165,7 +173,7 @@ class Keeper:
         log.error("left_behind", run_id=self._spec.run_id, flow=self._spec.flow)
 
     def _drain(self) -> None:
-        """Read what is left in the pipes; nobody writes any more."""
+        """Read the rest of the pipes, which have no writer any more."""
         for descriptor in (self._output, self._result):
             os.set_blocking(descriptor, False)
             with suppress(BlockingIOError):
@@ -174,11 +182,11 @@ class Keeper:
 
     def _send(self, kind: bytes, text: bytes) -> None:
         try:
-            self._worker.sendall(frame(kind, text))
+            self._worker.sendall(encode_frame(kind, text))
         except OSError:
             self._give_up()
 
-    # -- how it ended
+    # -- the end
 
     def _ended(self, status: int) -> Ended:
         files, said = _read_result(bytes(self._said))
@@ -215,16 +223,14 @@ class Keeper:
 
 
 def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any]]:
-    """Return the files that were kept, and what was said at the end: empty where it did not come to
-    that.
-    """
+    """Return the saved files and the reported result; the result is empty without a report."""
     files = []
     said = {}
     for line in text.splitlines():
         try:
             found = orjson.loads(line)
         except orjson.JSONDecodeError:
-            continue  # cut off, or written by the flow itself
+            continue  # truncated, or written by the flow itself
         if isinstance(found, dict) and "file" in found:
             files.append(tuple(found["file"]))
         elif isinstance(found, dict) and "state" in found:
@@ -237,7 +243,7 @@ def _died(status: int) -> str:
         number = os.WTERMSIG(status)
         known = next((one.name for one in signal.Signals if one == number), f"signal {number}")
         hint = (
-            " (not sent by flowbridge; the kernel sends it where memory runs out)"
+            " (not sent by flowbridge; the kernel sends it when memory runs out)"
             if number == signal.SIGKILL
             else ""
         )
@@ -246,8 +252,8 @@ def _died(status: int) -> str:
 
 
 def _newest(lines: tuple[str, ...]) -> list[str]:
-    """Return the last of the lines, as many as are worth sending while the run goes on."""
-    room = LIVE
+    """Return the last lines that are worth sending during the run."""
+    room = MAX_UPDATE_CHARACTERS
     at = len(lines)
     while at and room > 0:
         at -= 1
@@ -255,9 +261,12 @@ def _newest(lines: tuple[str, ...]) -> list[str]:
     return list(lines[at:])
 
 
-def keep_run(flow: FlowFunction | None, spec: Spec, worker: socket.socket, processes: int) -> None:
-    """Be the keeper of a run, and its process: fork, and watch. What fails before there is a run is
-    OSError.
+def supervise_run(
+    flow: FlowFunction | None, spec: Spec, worker: socket.socket, processes: int
+) -> None:
+    """Supervise a run in this process: fork its process and wait for its end.
+
+    An error before the run exists raises OSError.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -267,18 +276,18 @@ def keep_run(flow: FlowFunction | None, spec: Spec, worker: socket.socket, proce
     result, says = os.pipe2(os.O_CLOEXEC)
     waits, go = os.pipe2(os.O_CLOEXEC)
     keeper = os.getpid()
-    with deaf():  # it hears what comes before it has made itself ready when it has
+    with deaf():  # signals that arrive before its setup are delivered after it
         pid = os.fork()
         if pid == 0:
             child_process.run(
                 flow,
                 spec,
-                child_process.Ends(writes, says, waits, (output, result, go, worker.fileno())),
+                child_process.RunPipes(writes, says, waits, (output, result, go, worker.fileno())),
                 keeper,
                 processes,
             )
-    with suppress(OSError):  # it does so too: whoever is first
+    with suppress(OSError):  # both processes do this, since either may be first
         os.setpgid(pid, pid)
     for one in (writes, says, waits):
         os.close(one)
-    Keeper(spec, worker, pid, output, result, go).keep()
+    RunSupervisor(spec, worker, pid, output, result, go).keep()

@@ -1,7 +1,7 @@
-"""Mail addresses, as a route gives them. Pure.
+"""Mail addresses of a route's inputs. Pure.
 
-One text is one address: were a list read out of a text, whoever chooses a part of the text (a name
-in a form) could add recipients.
+One text is one address: if a text could hold a list, a sender who controls part of it (a name in a
+form) could add recipients.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ _SPECIAL: Final = re.compile(r'[<>@,;:"()\[\]\\=?]+')
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One mail address, all of it ASCII but the name, which is there for people only and has no
-    character with a meaning in a header.
+    """One mail address, in ASCII except for the display name.
+
+    The name is for people only, and has no character with a meaning in a header.
     """
 
     display_name: str
@@ -38,13 +39,14 @@ class Address:
 
     @property
     def spec(self) -> str:
-        """The address alone, in the spelling by which two are compared: domains know no case."""
+        """The normalized address, for comparison: domains are case-insensitive."""
         return f"{self.user}@{self.domain.lower()}"
 
 
 def parse_address(name: str, value: JSON) -> Address:
-    """Return the address in `ada@example.com` or `Ada Lovelace <ada@example.com>`. `name` is the
-    input's, for the error.
+    """Parse `ada@example.com` or `Ada Lovelace <ada@example.com>`.
+
+    `name` is the input's name, for the error.
     """
     text = one_line(name, value).strip()
     named = _NAMED.fullmatch(text)
@@ -62,31 +64,27 @@ def parse_address(name: str, value: JSON) -> Address:
         or len(domain) > 253
     ):
         more = (
-            "; several are a list: [ada@example.com, bob@example.com]"
+            "; write several as a list: [ada@example.com, bob@example.com]"
             if bare.count("@") > 1
             else ""
         )
         raise FlowError(
-            f"{name}: {shown(text)} is no mail address such as ada@example.com or Ada"
+            f"{name}: {shown(text)} is not a mail address; use ada@example.com or Ada"
             f" <ada@example.com>{more}"
         )
     return Address(display_name_of(display), user, domain)
 
 
 def parse_addresses(name: str, value: JSON) -> list[Address]:
-    """Return the addresses of a text (one) or a list (any number); none for null or an empty
-    text.
-    """
+    """Parse one address, or a list of them; none for null or an empty text."""
     listed = value if isinstance(value, list) else [] if value is None or value == "" else [value]
     if len(listed) > MAX_RECIPIENTS:
-        raise FlowError(
-            f"{name}: {len(listed)} addresses were given; at most {MAX_RECIPIENTS} are allowed"
-        )
+        raise FlowError(f"{name}: {len(listed)} addresses; at most {MAX_RECIPIENTS} are allowed")
     return [parse_address(name, one) for one in listed]
 
 
 def display_name_of(text: str) -> str:
-    """Return the name without what has a meaning in a header."""
+    """Return the name without characters that have a meaning in a header."""
     plain = "".join(
         " " if unicodedata.category(char).startswith("C") else char
         for char in _SPECIAL.sub(" ", text)
@@ -95,8 +93,9 @@ def display_name_of(text: str) -> str:
 
 
 def check_allowed(addresses: list[Address], allowed: list[str], setting: str) -> None:
-    """Refuse an address that `allowed` (addresses, and domains as `@example.com`; none: any) does
-    not name.
+    """Raise FlowError for an address that is not in `allowed`.
+
+    `allowed` holds addresses, and domains as `@example.com`; empty allows any.
     """
     if not allowed:
         return

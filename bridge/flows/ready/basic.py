@@ -1,4 +1,4 @@
-"""Flows to try things with."""
+"""Flows for tests: echo, fail and sleep."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bridge.core.model import JSON
 from bridge.flows.function import FlowError, flow
 from bridge.flows.ready.inputs import number
 
-SLEEP_MAX: Final = 3600.0  # seconds
+MAX_SLEEP_SECONDS: Final = 3600.0  # seconds
 
 
 @flow(idempotent=True)
@@ -27,6 +27,6 @@ def fail(message: str = "failed, as asked") -> None:
 @flow(idempotent=True)
 def sleep(seconds: float = 1.0) -> dict[str, JSON]:
     """Waits for `seconds` (at most 3600) and returns how long it waited."""
-    wait = number("seconds", seconds, SLEEP_MAX)
+    wait = number("seconds", seconds, MAX_SLEEP_SECONDS)
     time.sleep(wait)
     return {"seconds": wait}

@@ -1,6 +1,6 @@
-"""Ready-made flows of the local platform: `saved_item_id` is the name.
+"""Catalog of the ready-made flows: `saved_item_id` is the name.
 
-What a flow needs to reach the world (requests, smtplib, ssl) it imports when it runs: listing the
+A flow imports its network libraries (requests, smtplib, ssl) when it runs, so that listing the
 flows costs no memory.
 """
 
@@ -16,7 +16,7 @@ from bridge.flows.ready.jsonl import append_jsonl
 from bridge.flows.ready.mail import send_email
 from bridge.flows.ready.slack import slack_message
 
-READY: Final[dict[str, FlowFunction]] = {
+READY_FLOWS: Final[dict[str, FlowFunction]] = {
     one.name: one
     for one in (
         echo,

@@ -1,4 +1,4 @@
-"""append_csv."""
+"""The flow append_csv."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from bridge.flows.context import current, log
 from bridge.flows.function import FlowError, flow
 from bridge.flows.ready.csv_format import (
     BOM,
-    END,
-    HEADER_MAX,
+    MAX_HEADER_BYTES,
+    RECORD_END,
     cell,
-    delimiter_of,
-    header,
-    is_open,
-    padded,
+    find_delimiter,
+    is_quote_open,
+    pad_records,
+    read_header,
     record,
 )
-from bridge.flows.ready.files import Locked, locked
-from bridge.flows.ready.inputs import shown, yes_no
+from bridge.flows.ready.files import LockedFile, lock_file
+from bridge.flows.ready.inputs import boolean, shown
 
-MAX_COLUMNS: Final = 500  # a sender who may choose the names cannot make more
-NAME_LENGTH: Final = 200  # characters
+MAX_COLUMNS: Final = 500  # limits senders who can choose the names
+MAX_NAME_CHARACTERS: Final = 200  # characters
 
 
 @flow
@@ -55,8 +55,8 @@ def append_csv(
             ),
         ]
     )
-    with_bom = yes_no("bom", bom)
-    with locked(current().data_dir / "files", file, "orders/new.csv") as opened:
+    with_bom = boolean("bom", bom)
+    with lock_file(current().data_dir / "files", file, "orders/new.csv") as opened:
         added, size = _add(opened, cells, with_bom)
     if added:
         log(f"new columns in {file}: {', '.join(map(shown, added))}")
@@ -68,30 +68,28 @@ def _cells(inputs: Iterable[tuple[str, JSON]]) -> dict[str, str]:
     cells: dict[str, str] = {}
     for name, value in inputs:
         column = cell(name)
-        if len(column) > NAME_LENGTH:
+        if len(column) > MAX_NAME_CHARACTERS:
             raise FlowError(
-                f"the column {shown(column)} has a name of {len(column)} characters; at most"
-                f" {NAME_LENGTH} are allowed"
+                f"the name of column {shown(column)} has {len(column)} characters; at most"
+                f" {MAX_NAME_CHARACTERS} are allowed"
             )
         if column in cells:
-            raise FlowError(
-                f"two inputs would be the column {shown(column)}; each needs a name of its own"
-            )
+            raise FlowError(f"two inputs have the column {shown(column)}; each needs a unique name")
         cells[column] = cell(value)
     return cells
 
 
-def _add(opened: Locked, cells: dict[str, str], bom: bool) -> tuple[list[str], int]:
-    """Add the row and return the columns that had to be made, and the file's size."""
+def _add(opened: LockedFile, cells: dict[str, str], bom: bool) -> tuple[list[str], int]:
+    """Add the row. Return the new columns and the file's size."""
     if not opened.size or (opened.size == len(BOM) and opened.ends_with(BOM)):
         _bounded(len(cells))
         return list(cells), opened.replace(
             [BOM if bom or opened.size else b"", record(cells), record(cells.values())]
         )
     with opened.reading() as lines:
-        delimiter = delimiter_of(lines.readline(HEADER_MAX))
+        delimiter = find_delimiter(lines.readline(MAX_HEADER_BYTES))
         lines.seek(0)
-        names, raw = header(lines, delimiter)
+        names, raw = read_header(lines, delimiter)
     added = [name for name in cells if name not in names]
     row = _row(names + added, cells, delimiter)
     if not added:
@@ -101,9 +99,7 @@ def _add(opened: Locked, cells: dict[str, str], bom: bool) -> tuple[list[str], i
 
 
 def _row(names: list[str], cells: dict[str, str], delimiter: str) -> bytes:
-    """Return the record in the order of the columns; of two columns of one name, the first has the
-    value.
-    """
+    """Return the record in column order; of two columns with one name, the first has the value."""
     waiting = dict(cells)
     return record((waiting.pop(name, "") for name in names), delimiter)
 
@@ -116,25 +112,31 @@ def _bounded(columns: int) -> None:
         )
 
 
-def _missing_end(opened: Locked, delimiter: str) -> bytes:
-    """Return what ends the last record where a crash or an editor left it without its end."""
-    if opened.ends_with(END.encode()):
+def _missing_end(opened: LockedFile, delimiter: str) -> bytes:
+    """Return the missing end of the last record, after a crash or an editor left it open."""
+    if opened.ends_with(RECORD_END.encode()):
         return b""
     inside = False
     with opened.reading() as lines:
         for line in lines:
-            inside = is_open(line, inside, delimiter)
-    return b'"' + END.encode() if inside else b"" if opened.ends_with(b"\n") else END.encode()
+            inside = is_quote_open(line, inside, delimiter)
+    return (
+        b'"' + RECORD_END.encode()
+        if inside
+        else b""
+        if opened.ends_with(b"\n")
+        else RECORD_END.encode()
+    )
 
 
 def _widened(
-    opened: Locked, raw: bytes, added: list[str], delimiter: str, row: bytes
+    opened: LockedFile, raw: bytes, added: list[str], delimiter: str, row: bytes
 ) -> Iterator[bytes]:
-    """Yield the whole file with the new columns: what is there keeps its bytes."""
+    """Yield the whole file with the new columns; existing bytes are unchanged."""
     with opened.reading() as lines:
         lines.seek(len(raw))
-        end = lines.readline() or END.encode()
-        named = record(added, delimiter).removesuffix(END.encode())
+        end = lines.readline() or RECORD_END.encode()
+        named = record(added, delimiter).removesuffix(RECORD_END.encode())
         yield raw + (delimiter.encode() if raw.removeprefix(BOM) else b"") + named + end
-        yield from padded(lines, delimiter.encode() * len(added), delimiter)
+        yield from pad_records(lines, delimiter.encode() * len(added), delimiter)
     yield row

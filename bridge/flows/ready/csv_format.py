@@ -1,4 +1,4 @@
-"""Cells and records of a CSV file: what a value is written as, and where a record ends. Pure."""
+"""CSV cells and records: how values are written, and where records end. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import dump
 from bridge.flows.function import FlowError
 
-# of a record, as RFC 4180 has it; a line end inside a cell is \n, so that the two differ
-END: Final = "\r\n"
+# end of a record by RFC 4180; a line end inside a cell is \n, so that the two differ
+RECORD_END: Final = "\r\n"
 BOM: Final = b"\xef\xbb\xbf"
-HEADER_MAX: Final = 1024 * 1024  # bytes
+MAX_HEADER_BYTES: Final = 1024 * 1024  # bytes
 
-# a spreadsheet may run what begins so
+# a spreadsheet may run text with these beginnings as a formula
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NUMBER: Final = re.compile(r"-[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _QUOTED: Final = re.compile(r'[",;\t\r\n]|^ | $')
@@ -25,10 +25,9 @@ _WITHOUT_QUOTED: Final = re.compile(rb'"(?:[^"]|"")*+(?:"|$)')
 
 
 def cell(value: JSON) -> str:
-    """Return what stands in the cell: a text as it is, a list or an object as JSON, null as
-    nothing.
+    """Return the text of a cell: a text unchanged, a list or an object as JSON, null as empty.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it, unless it is a
+    A text that a spreadsheet could run as a formula gets an apostrophe in front, unless it is a
     plain negative number.
     """
     if value is None:
@@ -37,7 +36,7 @@ def cell(value: JSON) -> str:
         try:
             return dump(value).decode()
         except RecursionError:
-            raise FlowError("an input is nested too deeply to be written") from None
+            raise FlowError("an input is nested too deeply") from None
     text = value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     risky = text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA)
@@ -50,28 +49,29 @@ def record(cells: Iterable[str], delimiter: str = ",") -> bytes:
         f'"{text.replace(chr(34), chr(34) * 2)}"' if _QUOTED.search(text) else text
         for text in cells
     ]
-    return ((delimiter.join(row) if row != [""] else '""') + END).encode()
+    return ((delimiter.join(row) if row != [""] else '""') + RECORD_END).encode()
 
 
-def delimiter_of(line: bytes) -> str:
-    """Return what separates the cells of a header row: a comma, or the semicolon that spreadsheets
-    of many countries write.
+def find_delimiter(line: bytes) -> str:
+    """Return the delimiter of a header row.
+
+    It is a comma, or the semicolon that spreadsheets of many countries write.
     """
     bare = _WITHOUT_QUOTED.sub(b"", line)
     return ";" if b";" in bare and b"," not in bare else ","
 
 
-def header(lines: Iterable[bytes], delimiter: str) -> tuple[list[str], bytes]:
-    """Return the names in the first record and the record without its line end."""
+def read_header(lines: Iterable[bytes], delimiter: str) -> tuple[list[str], bytes]:
+    """Return the names in the first record, and the record without its line end."""
     raw = b""
     inside = False
     for line in lines:
         raw += line
-        inside = is_open(line, inside, delimiter)
-        if len(raw) > HEADER_MAX:
+        inside = is_quote_open(line, inside, delimiter)
+        if len(raw) > MAX_HEADER_BYTES:
             raise FlowError(
-                f"the file's first row, which names the columns, is over {HEADER_MAX} bytes: is it"
-                " a CSV file?"
+                f"the file's first row, which names the columns, is over {MAX_HEADER_BYTES} bytes: is"
+                " it a CSV file?"
             )
         if not inside:
             break
@@ -91,33 +91,33 @@ def header(lines: Iterable[bytes], delimiter: str) -> tuple[list[str], bytes]:
         return next(csv.reader([text], delimiter=delimiter), []), raw
     except csv.Error as error:
         raise FlowError(
-            f"the file's first row, which names the columns, is no row of a CSV file: {error}"
+            f"the file's first row, which names the columns, is not valid CSV: {error}"
         ) from None
 
 
-def padded(lines: Iterable[bytes], empty: bytes, delimiter: str) -> Iterator[bytes]:
-    """Yield the lines with `empty` (delimiters) at the end of each record, and every other byte as
-    it was; the last one gets its end.
+def pad_records(lines: Iterable[bytes], empty: bytes, delimiter: str) -> Iterator[bytes]:
+    """Yield the lines with `empty` (delimiters) added to each record, otherwise unchanged.
+
+    The last record gets its missing end.
     """
     inside = False
     line = b""
     for line in lines:
-        inside = is_open(line, inside, delimiter)
+        inside = is_quote_open(line, inside, delimiter)
         content = line.rstrip(b"\r\n")
         yield (
             line
             if inside or not content
-            else content + empty + (line[len(content) :] or END.encode())
+            else content + empty + (line[len(content) :] or RECORD_END.encode())
         )
-    if inside:  # torn by a crash inside quotes
-        yield b'"' + empty + END.encode()
+    if inside:  # cut off by a crash inside quotes
+        yield b'"' + empty + RECORD_END.encode()
 
 
-def is_open(line: bytes, inside: bool, delimiter: str) -> bool:
-    """Tell whether a quoted cell goes on after this line; `inside`: whether one was open before it.
+def is_quote_open(line: bytes, inside: bool, delimiter: str) -> bool:
+    """Return whether a quoted cell continues after this line; `inside`: one was open before it.
 
-    A quote opens a cell only where the cell begins: one in the middle of a cell is a character as
-    any other.
+    A quote opens a cell only at the cell's beginning; elsewhere it is an ordinary character.
     """
     if b'"' not in line:
         return inside

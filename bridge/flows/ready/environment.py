@@ -1,4 +1,4 @@
-"""The environment of a run, as the ready-made flows see it: no other module of them looks at it."""
+"""Access to the environment variables of a run, for all ready-made flows."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from pathlib import Path
 from bridge.flows.function import FlowError
 
 
-def variable(name: str) -> str:
-    """Return the variable without blanks around it; empty where it is not set."""
+def read_variable(name: str) -> str:
+    """Return a variable without surrounding blanks; empty if it is not set."""
     return os.environ.get(name, "").strip()
 
 
-def words(name: str) -> list[str]:
-    """Return what the variable lists, joined by commas."""
-    return [word.strip() for word in variable(name).split(",") if word.strip()]
+def read_list(name: str) -> list[str]:
+    """Return the comma-separated values of a variable."""
+    return [word.strip() for word in read_variable(name).split(",") if word.strip()]
 
 
-def readable_file(name: str) -> str | None:
-    """Return the path that the variable holds, or None; FlowError where no file is to be read
-    there.
-    """
-    path = variable(name)
+def read_file_path(name: str) -> str | None:
+    """Return the path in a variable, or None. Raise FlowError if the file cannot be read."""
+    path = read_variable(name)
     try:
         if path:
             Path(path).open("rb").close()

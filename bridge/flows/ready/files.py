@@ -1,5 +1,6 @@
-"""Files in the folder `files` of the data folder: no name leads out of it, one writer at a time, on
-disk when it returns.
+"""Files in the folder `files` of the data folder, locked and written durably.
+
+No name leads out of the folder, and each file has one writer at a time.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ _FILE: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBL
 
 
 @dataclass(frozen=True, slots=True)
-class Locked:
-    """A file that nobody else writes to at the moment. `size` is what it had when it was opened."""
+class LockedFile:
+    """A file that is locked for writing. `size` is its size at opening."""
 
     folder: int  #: the descriptor of the folder it is in
     name: str
@@ -30,22 +31,20 @@ class Locked:
     size: int
 
     def reading(self) -> BinaryIO:
-        """Return the file, open for reading from its beginning; the caller closes it."""
+        """Return the file opened for reading from its beginning; the caller closes it."""
         file = os.fdopen(os.dup(self.descriptor), "rb")
         file.seek(0)
         return file
 
     def ends_with(self, end: bytes) -> bool:
-        """Tell whether the file's last bytes are `end`."""
+        """Return whether the file's last bytes are `end`."""
         return (
             self.size >= len(end)
             and os.pread(self.descriptor, len(end), self.size - len(end)) == end
         )
 
     def append(self, data: bytes) -> int:
-        """Write whole or not at all (what a full disk cut short is taken back), and return the
-        file's new size.
-        """
+        """Append all of the data, or nothing if the disk is full, and return the new size."""
         try:
             _write(self.descriptor, data)
             os.fsync(self.descriptor)
@@ -55,8 +54,8 @@ class Locked:
         return self.size + len(data)
 
     def replace(self, pieces: Iterable[bytes]) -> int:
-        """Put a file with this content in its place, at once or not at all, and return its size."""
-        # one a crash left is written over
+        """Replace the file atomically and return its size."""
+        # overwrites one that a crash left
         draft = f".flowbridge-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.new"
         try:
             descriptor = os.open(
@@ -67,7 +66,7 @@ class Locked:
             )
             try:
                 size = sum(_write(descriptor, piece) for piece in pieces)
-                _like(descriptor, os.fstat(self.descriptor))
+                _copy_owner_and_mode(descriptor, os.fstat(self.descriptor))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -81,19 +80,18 @@ class Locked:
 
 
 @contextmanager
-def locked(folder: Path, name: Any, example: str) -> Iterator[Locked]:
-    """Open `folder/name`, made if it is not there, and lock it. No part of `name` may lead out of
-    `folder`.
+def lock_file(folder: Path, name: Any, example: str) -> Iterator[LockedFile]:
+    """Open and lock `folder/name`, and create it if missing. `name` cannot lead out of `folder`.
 
-    Each folder on the way is opened relative to the one before and never through a symbolic link,
-    so none can be put in between.
+    Each folder of the path is opened relative to its parent and never through a symbolic link, so
+    none can be swapped in between.
     """
     if not isinstance(name, str) or "\0" in name or "\\" in name:
-        raise FlowError(f"file: a path inside the folder `files` is wanted, such as {example}")
+        raise FlowError(f"file: use a path inside the folder `files`, such as {example}")
     path = PurePosixPath(name)
     if path.is_absolute() or not path.parts or ".." in path.parts or name.endswith("/"):
         raise FlowError(
-            f"file: {name!r} was given; a path inside the folder `files` is wanted, such as"
+            f"file: {name!r} is not allowed; use a path inside the folder `files`, such as"
             f" {example}"
         )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -102,20 +100,21 @@ def locked(folder: Path, name: Any, example: str) -> Iterator[Locked]:
     except (OSError, UnicodeError) as error:
         raise FlowError(
             f"file: {name!r} cannot be opened:"
-            f" {getattr(error, 'strerror', None) or 'no file can have that name'}"
+            f" {getattr(error, 'strerror', None) or 'invalid file name'}"
         ) from error
     try:
-        yield Locked(at, path.parts[-1], descriptor, os.fstat(descriptor).st_size)
+        yield LockedFile(at, path.parts[-1], descriptor, os.fstat(descriptor).st_size)
     finally:
-        # not left to the closing: a descriptor made for reading holds the lock, too
+        # explicitly: a duplicate descriptor for reading holds the lock, too
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
         os.close(at)
 
 
 def _open(folder: Path, parts: tuple[str, ...]) -> tuple[int, int]:
-    """Return the folder's descriptor and the file's, which is locked; one that was replaced
-    meanwhile is opened again.
+    """Return the descriptors of the folder and of the locked file.
+
+    A file that was replaced in the meantime is opened again.
     """
     at = _folder(folder, parts[:-1])
     try:
@@ -123,10 +122,10 @@ def _open(folder: Path, parts: tuple[str, ...]) -> tuple[int, int]:
             descriptor = os.open(parts[-1], _FILE, 0o600, dir_fd=at)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise OSError(0, "it is no ordinary file")
+                    raise OSError(0, "not a regular file")
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if _is(descriptor, at, parts[-1]):
-                    os.fsync(at)  # so that a file that is new is there after a power cut
+                if _is_same_file(descriptor, at, parts[-1]):
+                    os.fsync(at)  # so that a new file survives a power cut
                     return at, descriptor
             except BaseException:
                 os.close(descriptor)
@@ -155,8 +154,8 @@ def _folder(folder: Path, parts: tuple[str, ...]) -> int:
     return at
 
 
-def _is(descriptor: int, folder: int, name: str) -> bool:
-    """Tell whether `name` is still the file that was opened."""
+def _is_same_file(descriptor: int, folder: int, name: str) -> bool:
+    """Return whether `name` is still the opened file."""
     try:
         return os.path.samestat(
             os.fstat(descriptor), os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -165,7 +164,7 @@ def _is(descriptor: int, folder: int, name: str) -> bool:
         return False
 
 
-def _like(descriptor: int, old: os.stat_result) -> None:
+def _copy_owner_and_mode(descriptor: int, old: os.stat_result) -> None:
     with suppress(PermissionError):
         os.fchown(descriptor, old.st_uid, old.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))

@@ -1,4 +1,4 @@
-"""http_request."""
+"""The flow http_request."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import USER_AGENT, dump, error_text, load, printable
 from bridge.flows.context import log
 from bridge.flows.function import FlowError, flow
-from bridge.flows.ready.http_client import Reach, exchange, parse_url
+from bridge.flows.ready.http_client import AddressPolicy, make_call, parse_url
 from bridge.flows.ready.inputs import mapping, number, one_line, shown, text
 
-TIMEOUT_MAX: Final = 300.0  # seconds
-BODY_MAX: Final = 5 * 1024 * 1024  # characters
+MAX_TIMEOUT_SECONDS: Final = 300.0  # seconds
+MAX_BODY_CHARACTERS: Final = 5 * 1024 * 1024  # characters
 
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # a token of RFC 9110
-#: Headers that follow from the URL and the body: another value would make two readers see two
-#: requests.
-_OURS: Final = frozenset(
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # a token of RFC 9110
+#: Headers that follow from the URL and the body. Other values would allow request smuggling.
+_RESERVED_HEADERS: Final = frozenset(
     {
         "host",
         "content-length",
@@ -64,8 +63,8 @@ def http_request(
     verb = one_line("method", method, 20).upper() or ("POST" if content_type else "GET")
     if not verb.isascii() or not verb.isalpha() or verb in ("CONNECT", "TRACE"):
         raise FlowError(
-            f"method: {shown(method)} was given; allowed are GET, POST, PUT, PATCH, DELETE, HEAD,"
-            " OPTIONS and the like"
+            f"method: {shown(method)} is not allowed; use GET, POST, PUT, PATCH, DELETE, HEAD,"
+            " OPTIONS or the like"
         )
     wanted = _expected(expect)
     call = Call(
@@ -75,7 +74,9 @@ def http_request(
         body=content,
     )
     host = parts.hostname or ""
-    answer = exchange("url", call, Reach(host), number("timeout", timeout, TIMEOUT_MAX, 0.1))
+    answer = make_call(
+        "url", call, AddressPolicy(host), number("timeout", timeout, MAX_TIMEOUT_SECONDS, 0.1)
+    )
     log(
         f"{verb} {host}: HTTP {answer.status}, {len(answer.body)}"
         f" bytes{', cut' if answer.truncated else ''}"
@@ -102,33 +103,33 @@ def _with_query(parts: SplitResult, query: Mapping[str, JSON]) -> SplitResult:
 
 
 def _plain(name: str, value: JSON) -> str:
-    """Return a text, a number, or true or false as the text that JSON has for it."""
-    return str(value).lower() if isinstance(value, bool) else text(name, value, BODY_MAX)
+    """Return a text, a number or a boolean as text in the form of JSON."""
+    return str(value).lower() if isinstance(value, bool) else text(name, value, MAX_BODY_CHARACTERS)
 
 
 def _content(json: JSON, body: JSON) -> tuple[bytes, str]:
-    """Return what is sent and its type; both empty for nothing."""
+    """Return the content to send and its type; both empty for none."""
     if json is not None and body not in (None, ""):
-        raise FlowError("json, body: one of the two can be sent, not both")
+        raise FlowError("json, body: only one of the two is allowed")
     if json is not None:
         return dump(json), "application/json"
     if isinstance(body, dict | list):
-        raise FlowError("body: a text is wanted; an object or a list is sent with `json`")
-    found = text("body", body, BODY_MAX)
+        raise FlowError("body: use a text; send an object or a list with `json`")
+    found = text("body", body, MAX_BODY_CHARACTERS)
     return found.encode(), "text/plain; charset=utf-8" if found else ""
 
 
 def _headers(given: Mapping[str, JSON], content_type: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in given.items():
-        if not _NAME.fullmatch(name) or name.lower() in _OURS:
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
             raise FlowError(
-                f"headers: {shown(name)} cannot be set: it is no header's name, or follows from the"
-                " call itself"
+                f"headers: {shown(name)} cannot be set: it is not a valid name, or the call sets it"
+                " itself"
             )
         found = one_line(f"headers.{name}", value, 8190)
         if not found.isascii():
-            raise FlowError(f"headers.{name}: characters outside ASCII cannot be sent in a header")
+            raise FlowError(f"headers.{name}: a header can contain ASCII only")
         headers[name] = found.strip()
     named = {name.lower() for name in headers}
     ours = {"User-Agent": USER_AGENT, "Accept": "*/*"} | (
@@ -143,24 +144,24 @@ def _expected(expect: JSON) -> frozenset[str]:
     wrong = next((word for word in sorted(found) if not _STATUS.fullmatch(word)), None)
     if wrong is not None:
         raise FlowError(
-            f"expect: {shown(wrong)} was given; allowed are 2xx, 3xx … or a status such as 404,"
+            f"expect: {shown(wrong)} is not allowed; use 2xx, 3xx … or statuses such as 404,"
             " joined by commas, or any"
         )
     return found
 
 
 def _unexpected(answer: Answer) -> str:
-    """Return what came instead, in the server's own words."""
+    """Return the server's answer as the text of an error."""
     if answer.status // 100 == 3 and (location := answer.headers.get("location")):
         return (
-            f"HTTP {answer.status}: moved to {printable(location)}; redirects are not followed: use"
-            " that URL if it is the right one"
+            f"HTTP {answer.status}: redirect to {printable(location)}; redirects are not followed:"
+            " use that URL if it is the right one"
         )
     return error_text(answer)
 
 
 def _value(answer: Answer) -> JSON:
-    """Return the body as the JSON it is said to be, or as text."""
+    """Return the body as JSON if its type says so, else as text."""
     content_type = answer.headers.get("content-type", "").lower()
     said = content_type.partition(";")[0].strip()
     if not answer.truncated and (said.endswith(("/json", "+json"))):
@@ -177,7 +178,7 @@ def _value(answer: Answer) -> JSON:
 
 
 def _can_be_kept(value: JSON) -> bool:
-    """Tell whether the value can be written again: what is read may be nested deeper than that."""
+    """Return whether the value can be serialized: parsed JSON may be nested too deeply for it."""
     import orjson
 
     try:

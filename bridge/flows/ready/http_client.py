@@ -1,4 +1,4 @@
-"""HTTP out of a flow: one call, no redirect followed, and only to addresses it may reach."""
+"""HTTP client of flows: one call, without redirects, to allowed addresses only."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.flows.function import FlowError
-from bridge.flows.ready.environment import readable_file, words
+from bridge.flows.ready.environment import read_file_path, read_list
 
-PRIVATE: Final = "FLOWBRIDGE_HTTP_REQUEST_PRIVATE"
-CA: Final = "FLOWBRIDGE_HTTP_REQUEST_CA"
+PRIVATE_SETTING: Final = "FLOWBRIDGE_HTTP_REQUEST_PRIVATE"
+CA_SETTING: Final = "FLOWBRIDGE_HTTP_REQUEST_CA"
 MAX_ANSWER: Final = 256 * 1024  # bytes
-URL_LENGTH: Final = 8190
+MAX_URL_CHARACTERS: Final = 8190
 
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]+\]")
-_KEPT: Final = "/%:@!$&'()*+,;=~-._"  # of what stands in a path or query already
-#: Addresses that ipaddress calls global although nobody's site is there: Azure's own services,
-#: NAT64 and SRv6 within a network.
-_INNER: Final = tuple(
+_UNQUOTED: Final = "/%:@!$&'()*+,;=~-._"  # characters of a path or query that stay as they are
+#: Addresses that ipaddress calls global, but that are internal: Azure's own services, NAT64 and
+#: SRv6 within a network.
+_INTERNAL_NETWORKS: Final = tuple(
     map(ipaddress.ip_network, ("168.63.129.16/32", "64:ff9b:1::/48", "5f00::/16", "2001::/32"))
 )
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
@@ -29,16 +29,15 @@ _COMPATIBLE: Final = ipaddress.ip_network("::/96")
 
 
 def parse_url(name: str, url: str) -> SplitResult:
-    """Return an http or https URL in parts, ASCII only and without a fragment; FlowError says what
-    is wrong with it, never quoting it.
+    """Parse an http or https URL into ASCII parts without a fragment. Errors never quote the URL.
 
-    Its host is what will be called: a name or an address of plain characters, without a user name,
-    which some readers take for the host.
+    The host is the one that is called: a name or address in plain characters, without a user name,
+    which some parsers take for the host.
     """
-    if len(url) > URL_LENGTH or re.search(r"[\x00-\x20\x7f-\xa0\\]", url):
+    if len(url) > MAX_URL_CHARACTERS or re.search(r"[\x00-\x20\x7f-\xa0\\]", url):
         raise FlowError(
-            f"{name}: a URL has at most {URL_LENGTH} characters, and no blank, backslash or control"
-            " character: write %20 …"
+            f"{name}: a URL has at most {MAX_URL_CHARACTERS} characters, without blanks, backslashes"
+            " and control characters; write them as %20 …"
         )
     try:
         parts = urlsplit(url)
@@ -46,33 +45,34 @@ def parse_url(name: str, url: str) -> SplitResult:
         port = parts.port
         host = f"[{host}]" if ":" in host else host.encode("idna").decode() if host else ""
     except (ValueError, UnicodeError):
-        raise FlowError(f"{name}: it is no URL that can be called") from None
+        raise FlowError(f"{name}: not a valid URL") from None
     if parts.scheme not in ("http", "https"):
-        raise FlowError(f"{name}: a URL that begins with https:// or http:// is wanted")
+        raise FlowError(f"{name}: the URL must begin with https:// or http://")
     if "@" in parts.netloc:
         raise FlowError(
-            f"{name}: a user name or password cannot stand in the URL; put them into a header"
+            f"{name}: the URL must not contain a user name or password; put them into a header"
         )
     if not _HOST.fullmatch(host):
-        raise FlowError(f"{name}: the URL has no host that can be called")
+        raise FlowError(f"{name}: the URL has no valid host")
     netloc = host if port is None else f"{host}:{port}"
     return SplitResult(
         parts.scheme,
         netloc,
-        quote(parts.path or "/", safe=_KEPT),
-        quote(parts.query, safe=_KEPT + "?"),
+        quote(parts.path or "/", safe=_UNQUOTED),
+        quote(parts.query, safe=_UNQUOTED + "?"),
         "",
     )
 
 
 @dataclass(slots=True)
-class Reach:
-    """Says of each address whether a call to `host` may connect to it; `refused` is the last that
-    it may not.
+class AddressPolicy:
+    """Check whether a call to `host` may connect to an address.
+
+    `refused` is the last refused address.
     """
 
     host: str
-    private: bool = False  #: any address will do
+    private: bool = False  #: any address is allowed
     refused: str = field(default="", init=False)
 
     def __call__(self, address: str) -> bool:
@@ -82,10 +82,11 @@ class Reach:
         return allowed
 
     def _is_listed(self, address: str) -> bool:
-        """Tell whether the operator lists it: `1` is everything, all else a host name, an address
-        or a network.
+        """Return whether the operator's list allows the address.
+
+        `1` allows everything; other words are host names, addresses and networks.
         """
-        listed = [word.lower().strip("[]") for word in words(PRIVATE)]
+        listed = [word.lower().strip("[]") for word in read_list(PRIVATE_SETTING)]
         if "1" in listed or self.host.rstrip(".") in listed:
             return True
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -93,9 +94,7 @@ class Reach:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address is out on the internet; one that carries an IPv4 address is what that
-    is.
-    """
+    """Return whether an address is public; an IPv6 address that embeds IPv4 counts as that one."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         carried = ip.ipv4_mapped or ip.sixtofour
@@ -105,7 +104,11 @@ def is_public(address: str) -> bool:
             return is_public(str(carried))
         if ip.is_site_local:
             return False
-    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _INNER)
+    return (
+        ip.is_global
+        and not ip.is_multicast
+        and not any(ip in network for network in _INTERNAL_NETWORKS)
+    )
 
 
 def _network(word: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
@@ -115,15 +118,17 @@ def _network(word: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return None
 
 
-def exchange(name: str, call: Call, reach: Reach, timeout: float) -> Answer:
-    """Make the call and return its answer; FlowError, which names the host only, where there is
-    none or it is not whole.
+def make_call(name: str, call: Call, reach: AddressPolicy, timeout: float) -> Answer:
+    """Make the call and return its answer.
 
-    An answer over MAX_ANSWER is returned cut, and says so.
+    Raise FlowError, which names the host only, for no answer or an incomplete one. An answer over
+    MAX_ANSWER is truncated and marked.
     """
     from bridge.system.http_client import Sender
 
-    sender = Sender(max_answer=MAX_ANSWER, connections=1, ca_file=readable_file(CA), peers=reach)
+    sender = Sender(
+        max_answer=MAX_ANSWER, connections=1, ca_file=read_file_path(CA_SETTING), peers=reach
+    )
     try:
         answer = sender.send(call, timeout)
     finally:
@@ -131,17 +136,17 @@ def exchange(name: str, call: Call, reach: Reach, timeout: float) -> Answer:
     if isinstance(answer, Answer):
         if answer.truncated and len(answer.body) < MAX_ANSWER:
             raise FlowError(
-                f"{name}: {reach.host}: HTTP {answer.status}, but the answer broke off, or took"
+                f"{name}: {reach.host}: HTTP {answer.status}, but the answer was incomplete or took"
                 f" over {timeout:g} s"
             )
         return answer
     raise FlowError(f"{name}: {_why(answer, reach)}")
 
 
-def _why(lost: Lost, reach: Reach) -> str:
+def _why(lost: Lost, reach: AddressPolicy) -> str:
     if reach.refused and not lost.sent:
         return (
-            f"{reach.host} is at {reach.refused}, which belongs to this machine or to a network"
-            f" that is not the internet; to allow it, list the host in {PRIVATE}"
+            f"{reach.host} has the address {reach.refused}, which is this machine or a private"
+            f" network; to allow it, list the host in {PRIVATE_SETTING}"
         )
     return lost.reason + ("; the request may have arrived" if lost.sent else "")

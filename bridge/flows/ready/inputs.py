@@ -1,6 +1,4 @@
-"""Reads inputs: they come from a route as any JSON, and from the command line or a query as text.
-Pure.
-"""
+"""Conversion of inputs: any JSON from a route, text from the command line or a query. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import load
 from bridge.flows.function import FlowError
 
-YES_NO: Final = {
+BOOLEAN_WORDS: Final = {
     "true": True,
     "yes": True,
     "1": True,
@@ -22,50 +20,53 @@ YES_NO: Final = {
     "0": False,
     "": False,
 }
-BREAKING: Final = ("Cc", "Zl", "Zp")  # categories of what could begin a line of its own
-LINE_LENGTH: Final = 998  # characters: what RFC 5322 allows a line
+LINE_BREAK_CATEGORIES: Final = (
+    "Cc",
+    "Zl",
+    "Zp",
+)  # Unicode categories of characters that could begin a line
+MAX_LINE_CHARACTERS: Final = 998  # characters of a line by RFC 5322
 
 
 def number(name: str, value: JSON, most: float, least: float = 0) -> float:
-    """Return the number that `value` is or spells."""
+    """Return `value`, or the text in it, as a number."""
     try:
-        found = float(value)  # type: ignore[arg-type, unused-ignore]  # what is no number raises, and is caught
+        found = float(value)  # type: ignore[arg-type, unused-ignore]  # other types raise, and are caught
     except (TypeError, ValueError):
-        raise FlowError(f"{name}: a number is wanted") from None
+        raise FlowError(f"{name}: not a number") from None
     if not least <= found <= most or math.isnan(found):
-        raise FlowError(f"{name}: {found:g} was given; allowed are {least:g} to {most:g}")
+        raise FlowError(f"{name}: {found:g} is not allowed; use {least:g} to {most:g}")
     return found
 
 
-def yes_no(name: str, value: JSON) -> bool:
-    """Return the truth value that `value` is or spells; null is no."""
-    said = YES_NO.get("" if value is None else str(value).strip().lower())
+def boolean(name: str, value: JSON) -> bool:
+    """Return `value`, or the text in it, as a boolean; null is false."""
+    said = BOOLEAN_WORDS.get("" if value is None else str(value).strip().lower())
     if said is None:
-        raise FlowError(f"{name}: {shown(value)} was given; true or false is wanted")
+        raise FlowError(f"{name}: {shown(value)} is not allowed; use true or false")
     return said
 
 
 def text(name: str, value: JSON, most: int) -> str:
-    """Return a text, or a number as one; null is empty. What no UTF-8 can say (lone surrogates)
-    becomes a question mark.
+    """Return a text, or a number as text; null is empty.
+
+    Characters that UTF-8 cannot encode (lone surrogates) become question marks.
     """
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise FlowError(f"{name}: a text is wanted, {kind(value)} was given")
+        raise FlowError(f"{name}: expected a text, found {kind(value)}")
     found = str(value).encode("utf-8", "replace").decode()
     if len(found) > most:
-        raise FlowError(f"{name}: {len(found)} characters were given; at most {most} are allowed")
+        raise FlowError(f"{name}: {len(found)} characters; at most {most} are allowed")
     return found
 
 
-def one_line(name: str, value: JSON, most: int = LINE_LENGTH) -> str:
-    """Return a text of one line: a line end or another control character in it is refused, as it
-    could begin a line of its own.
-    """
+def one_line(name: str, value: JSON, most: int = MAX_LINE_CHARACTERS) -> str:
+    """Return a text of one line. Refuse line ends and other control characters."""
     found = text(name, value, most)
     for position, char in enumerate(found):
-        if unicodedata.category(char) in BREAKING:
+        if unicodedata.category(char) in LINE_BREAK_CATEGORIES:
             raise FlowError(
                 f"{name}: a line end or control character (U+{ord(char):04X}, at character"
                 f" {position + 1}) is not allowed here"
@@ -73,27 +74,26 @@ def one_line(name: str, value: JSON, most: int = LINE_LENGTH) -> str:
     return found
 
 
-def folded(name: str, value: JSON, most: int = LINE_LENGTH) -> str:
-    """Return a text as one line: each line end or other control character in it is a blank."""
+def fold_lines(name: str, value: JSON, most: int = MAX_LINE_CHARACTERS) -> str:
+    """Return a text as one line, with blanks instead of line ends and control characters."""
     return "".join(
-        " " if unicodedata.category(char) in BREAKING else char for char in text(name, value, most)
+        " " if unicodedata.category(char) in LINE_BREAK_CATEGORIES else char
+        for char in text(name, value, most)
     )
 
 
 def mapping(name: str, value: JSON) -> Mapping[str, JSON]:
-    """Return an object, or the one that the JSON text `value` is; null and an empty text are an
-    empty one.
-    """
+    """Return an object, or the JSON object in a text; null and an empty text give an empty one."""
     found = (
         load(value.encode("utf-8", "replace"))
         if isinstance(value, str) and value.strip()
         else value
     )
     if found is None and isinstance(value, str):
-        raise FlowError(f"{name}: a JSON object is wanted")
+        raise FlowError(f"{name}: not a JSON object")
     found = found or {}
     if not isinstance(found, dict):
-        raise FlowError(f"{name}: an object is wanted, {kind(found)} was given")
+        raise FlowError(f"{name}: expected an object, found {kind(found)}")
     return found
 
 
@@ -110,6 +110,6 @@ def kind(value: JSON) -> str:
 
 
 def shown(value: JSON) -> str:
-    """Return `value` as an error may quote it."""
+    """Return `value` for an error message, shortened."""
     found = repr(value)
     return found if len(found) <= 80 else found[:79] + "…"

@@ -1,4 +1,4 @@
-"""send_email."""
+"""The flow send_email."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bridge.flows.ready.addresses import (
     parse_address,
     parse_addresses,
 )
-from bridge.flows.ready.environment import variable, words
-from bridge.flows.ready.inputs import folded
+from bridge.flows.ready.environment import read_list, read_variable
+from bridge.flows.ready.inputs import fold_lines
 from bridge.flows.ready.inputs import text as text_of
 from bridge.flows.types import File
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
 MIB: Final = 1024 * 1024
-FROM: Final = "FLOWBRIDGE_SMTP_FROM"
-ALLOWED_TO: Final = "FLOWBRIDGE_SMTP_ALLOWED_TO"
-# bytes of all files; as Base64 they are a third more, and few servers take as much
-ATTACHED_MAX: Final = 25 * MIB
-TEXT_MAX: Final = 5 * MIB  # characters
+FROM_SETTING: Final = "FLOWBRIDGE_SMTP_FROM"
+ALLOWED_TO_SETTING: Final = "FLOWBRIDGE_SMTP_ALLOWED_TO"
+# bytes of all files; Base64 adds a third, and few servers accept as much
+MAX_ATTACHED_BYTES: Final = 25 * MIB
+MAX_TEXT_CHARACTERS: Final = 5 * MIB  # characters
 
 
 @flow(time_limit=900)
@@ -63,17 +63,20 @@ def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
     }
     recipients = list(dict.fromkeys(one.spec for group in groups.values() for one in group))
     if not groups["To"]:
-        raise FlowError("to: an address is wanted")
+        raise FlowError("to: no address")
     if len(recipients) > MAX_RECIPIENTS:
         raise FlowError(
-            f"to, cc, bcc: {len(recipients)} addresses were given; at most {MAX_RECIPIENTS} are"
-            " allowed"
+            f"to, cc, bcc: {len(recipients)} addresses; at most {MAX_RECIPIENTS} are allowed"
         )
     check_allowed(
-        [one for group in groups.values() for one in group], words(ALLOWED_TO), ALLOWED_TO
+        [one for group in groups.values() for one in group],
+        read_list(ALLOWED_TO_SETTING),
+        ALLOWED_TO_SETTING,
     )
     replies = parse_addresses("reply_to", reply_to)
-    message = _message(text_of("text", text, TEXT_MAX), text_of("html", html, TEXT_MAX))
+    message = _message(
+        text_of("text", text, MAX_TEXT_CHARACTERS), text_of("html", html, MAX_TEXT_CHARACTERS)
+    )
     _attach(message, _files(attachments))
     _address(
         message, {"From": [sender], "To": groups["To"], "Cc": groups["Cc"], "Reply-To": replies}
@@ -86,34 +89,33 @@ def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
 
 
 def _sender(given: JSON, user: str) -> Address:
-    """Return the sender: the input's, the setting's, or the account's where its user name is an
-    address.
-    """
+    """Return the sender: the input, the setting, or the account's user name if it is an address."""
     if given not in (None, ""):
         return parse_address("from_", given)
-    found = variable(FROM) or (user if "@" in user else "")
+    found = read_variable(FROM_SETTING) or (user if "@" in user else "")
     if not found:
-        raise FlowError(f"no sender: set {FROM}, such as Hooks <hooks@example.com>")
-    return parse_address(FROM, found)
+        raise FlowError(f"no sender: set {FROM_SETTING}, such as Hooks <hooks@example.com>")
+    return parse_address(FROM_SETTING, found)
 
 
 def _subject(value: JSON) -> str:
-    """Return the subject on its one line, whatever somebody has typed into a part of it.
+    """Return the subject as one line, whatever a sender put into it.
 
-    What looks like an encoded word is taken apart: a reader would decode it, line ends and all.
+    Text like an encoded word is broken up: a mail program would decode it, line ends included.
     """
-    return folded("subject", value).strip().replace("=?", "= ?")
+    return fold_lines("subject", value).strip().replace("=?", "= ?")
 
 
 def _message(text: str, html: str) -> EmailMessage:
-    """Return a message with its content: lines of ASCII that every server takes, so that nothing in
-    them is a command.
+    """Return a message with its content as lines of ASCII, which every server accepts.
+
+    So no line of it can act as a command.
     """
     from email.message import EmailMessage
     from email.policy import SMTP
 
     if not text and not html:
-        raise FlowError("text, html: both are empty; one of them is wanted")
+        raise FlowError("text, html: both are empty; set one of them")
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     if text:
         message.set_content(text.replace("\0", ""))
@@ -125,25 +127,21 @@ def _message(text: str, html: str) -> EmailMessage:
 
 
 def _files(given: object) -> list[File]:
-    """Return the files to attach; FlowError where they are none, or too large."""
+    """Return the files to attach. Raise FlowError for other values, and for too many bytes."""
     listed = given if isinstance(given, list) else [] if given in (None, "") else [given]
     files = [one for one in listed if isinstance(one, File)]
     if len(files) < len(listed):
+        raise FlowError("attachments: use an uploaded file or a list of them, such as ${files}")
+    if (size := sum(file.size for file in files)) > MAX_ATTACHED_BYTES:
         raise FlowError(
-            "attachments: an uploaded file, or a list of them, is wanted, such as ${files}"
-        )
-    if (size := sum(file.size for file in files)) > ATTACHED_MAX:
-        raise FlowError(
-            f"attachments: {size / MIB:.1f} MiB were given; at most {ATTACHED_MAX // MIB} MiB are"
+            f"attachments: {size / MIB:.1f} MiB; at most {MAX_ATTACHED_BYTES // MIB} MiB are"
             " allowed"
         )
     return files
 
 
 def _attach(message: EmailMessage, files: list[File]) -> None:
-    """Attach files as what their bytes say they are, but as nothing that a reader's program would
-    run.
-    """
+    """Attach files with the detected type, or as binary where a mail program could run them."""
     from bridge.core.file_types import OTHER, SHOWN, tell
     from bridge.core.multipart import file_name
     from bridge.delivery.file_transfer import sent_name
@@ -170,13 +168,11 @@ def _complete(message: EmailMessage, sender: Address) -> None:
 
     message["Date"] = formatdate(time.time())
     message["Message-ID"] = make_msgid(domain=sender.domain)
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: so that no absence notice answers it
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
 
 
 def _written(message: EmailMessage) -> bytes:
-    """Return the message as it is sent, once its headers are seen to be the ones that were set,
-    each of its own lines.
-    """
+    """Return the message as bytes, after a check that no header or line was injected."""
     raw = message.as_bytes()
     head = raw.partition(b"\r\n\r\n")[0]
     names = [

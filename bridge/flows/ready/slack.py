@@ -1,4 +1,4 @@
-"""slack_message."""
+"""The flow slack_message."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import USER_AGENT, dump, error_text, printable, retry_after
 from bridge.flows.context import log
 from bridge.flows.function import FlowError, flow
-from bridge.flows.ready.environment import variable, words
-from bridge.flows.ready.http_client import Reach, exchange, parse_url
+from bridge.flows.ready.environment import read_list, read_variable
+from bridge.flows.ready.http_client import AddressPolicy, make_call, parse_url
 from bridge.flows.ready.inputs import one_line
 from bridge.flows.ready.inputs import text as text_of
 
-WEBHOOK: Final = "FLOWBRIDGE_SLACK_WEBHOOK_URL"
-HOSTS: Final = "FLOWBRIDGE_SLACK_HOSTS"
-SLACK: Final = "hooks.slack.com"
-LENGTH: Final = 40_000  # characters: what Slack shows of a message
-# while Slack says that it is too much at once; it takes about one message a second
-TRIES: Final = 4
-PATIENCE: Final = 60.0  # seconds that one wait may take
-TIMEOUT: Final = 30.0
+WEBHOOK_SETTING: Final = "FLOWBRIDGE_SLACK_WEBHOOK_URL"
+HOSTS_SETTING: Final = "FLOWBRIDGE_SLACK_HOSTS"
+SLACK_HOST: Final = "hooks.slack.com"
+MAX_TEXT_CHARACTERS: Final = 40_000  # characters that Slack shows of a message
+# while Slack limits the rate; it accepts about one message a second
+MAX_TRIES: Final = 4
+MAX_WAIT_SECONDS: Final = 60.0  # seconds of one wait, at most
+TIMEOUT_SECONDS: Final = 30.0
 
-#: What Slack answers, as plain text -> what to do.
-MEANINGS: Final = {
-    "no_service": "the webhook is off or was removed: make a new one in Slack's app settings",
-    "no_service_id": "the webhook URL is not complete",
+#: Slack's plain-text answer -> its meaning.
+SLACK_ERRORS: Final = {
+    "no_service": "the webhook is disabled or was removed: create one in Slack's app settings",
+    "no_service_id": "the webhook URL is incomplete",
     "no_team": "the webhook URL belongs to no workspace: copy it again",
     "team_disabled": "the workspace is disabled",
     "invalid_token": "the webhook URL is wrong or was revoked: copy it again",
-    "no_active_hooks": "the webhook is off: switch it on in Slack's app settings",
-    "channel_not_found": "there is no such channel, or the webhook may not see it",
+    "no_active_hooks": "the webhook is disabled: enable it in Slack's app settings",
+    "channel_not_found": "the channel does not exist, or the webhook cannot access it",
     "channel_is_archived": "the channel is archived",
-    "user_not_found": "there is no such user",
-    "posting_to_general_channel_denied": "only some may write to that channel",
-    "action_prohibited": "an administrator forbids it",
+    "user_not_found": "the user does not exist",
+    "posting_to_general_channel_denied": "posting to that channel is restricted",
+    "action_prohibited": "an administrator has disabled it",
     "no_text": "the message has no text",
-    "invalid_payload": "Slack cannot read the message",
+    "invalid_payload": "Slack cannot parse the message",
 }
 
 
@@ -55,7 +55,7 @@ def slack_message(text: str, channel: str = "", webhook_url: str = "") -> dict[s
     """
     message = {"text": _escaped(text_of("text", text, 10**6))}
     if not message["text"].strip():
-        raise FlowError("text: it is empty")
+        raise FlowError("text: empty")
     if name := one_line("channel", channel, 100).strip():
         message["channel"] = name
     url, reach = _webhook(one_line("webhook_url", webhook_url, 2000).strip())
@@ -69,61 +69,58 @@ def slack_message(text: str, channel: str = "", webhook_url: str = "") -> dict[s
 
 
 def _escaped(text: str) -> str:
-    """Return the text with the three characters escaped that begin Slack's mentions and links, cut
-    at what it shows.
-    """
+    """Escape the characters that begin Slack's mentions and links, and cut at the shown length."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    if len(escaped) <= LENGTH:
+    if len(escaped) <= MAX_TEXT_CHARACTERS:
         return escaped
-    log(f"the text is {len(escaped)} characters long; Slack shows {LENGTH}: cut")
-    return re.sub(r"&[a-z]*$", "", escaped[: LENGTH - 1]) + "…"
+    log(f"the text of {len(escaped)} characters was cut: Slack shows {MAX_TEXT_CHARACTERS}")
+    return re.sub(r"&[a-z]*$", "", escaped[: MAX_TEXT_CHARACTERS - 1]) + "…"
 
 
-def _webhook(given: str) -> tuple[SplitResult, Reach]:
-    """Return the URL and what it may reach: the operator's own is trusted, an input leads to Slack
-    only. No error quotes either.
+def _webhook(given: str) -> tuple[SplitResult, AddressPolicy]:
+    """Return the URL and its allowed addresses. Errors quote neither.
+
+    The operator's own URL is trusted; a URL from an input may lead to Slack only.
     """
     if not given:
-        if not (own := variable(WEBHOOK)):
+        if not (own := read_variable(WEBHOOK_SETTING)):
             raise FlowError(
-                f"no webhook: set {WEBHOOK}, which Slack shows under Incoming Webhooks, or give"
-                " `webhook_url`"
+                f"no webhook: set {WEBHOOK_SETTING} to the URL that Slack shows under Incoming"
+                " Webhooks, or pass `webhook_url`"
             )
-        parts = parse_url(WEBHOOK, own)
-        return parts, Reach(parts.hostname or "", private=True)
+        parts = parse_url(WEBHOOK_SETTING, own)
+        return parts, AddressPolicy(parts.hostname or "", private=True)
     parts = parse_url("webhook_url", given)
     host = parts.hostname or ""
-    allowed = [SLACK, *map(str.lower, words(HOSTS))]
+    allowed = [SLACK_HOST, *map(str.lower, read_list(HOSTS_SETTING))]
     if parts.scheme != "https" or host not in allowed:
         raise FlowError(
-            f"webhook_url: it leads to {parts.scheme}://{host}; allowed is https:// at"
-            f" {', '.join(allowed)} (more: {HOSTS})"
+            f"webhook_url: {parts.scheme}://{host} is not allowed; use https:// at"
+            f" {', '.join(allowed)} (allow more in {HOSTS_SETTING})"
         )
-    return parts, Reach(host, private=host != SLACK)
+    return parts, AddressPolicy(host, private=host != SLACK_HOST)
 
 
-def _post(call: Call, reach: Reach) -> Answer:
-    """Post it, and again after a while where Slack says that it is too much at once, which keeps
-    nothing.
-    """
-    answer = exchange("slack", call, reach, TIMEOUT)
-    for _ in range(TRIES - 1):
+def _post(call: Call, reach: AddressPolicy) -> Answer:
+    """Post the message, and retry when Slack limits the rate, since it then stores nothing."""
+    answer = make_call("slack", call, reach, TIMEOUT_SECONDS)
+    for _ in range(MAX_TRIES - 1):
         if answer.status != 429:
             break
         wait = retry_after(answer, time.time())
         wait = 1.0 if wait is None else wait
-        if wait > PATIENCE:
+        if wait > MAX_WAIT_SECONDS:
             break
-        log(f"Slack takes no more for {wait:g} s")
+        log(f"Slack limits the rate: retry in {wait:g} s")
         time.sleep(wait)
-        answer = exchange("slack", call, reach, TIMEOUT)
+        answer = make_call("slack", call, reach, TIMEOUT_SECONDS)
     return answer
 
 
 def _refusal(answer: Answer) -> str:
     said = printable(answer.body[:100].decode("utf-8", "replace").strip())
-    if said in MEANINGS:
-        return f"Slack refused it: {said}: {MEANINGS[said]}"
+    if said in SLACK_ERRORS:
+        return f"Slack refused the message: {said}: {SLACK_ERRORS[said]}"
     if answer.status == 429:
-        return "Slack takes no more messages for now (HTTP 429)"
-    return f"Slack refused it: {error_text(answer)}"
+        return "Slack limits the rate (HTTP 429)"
+    return f"Slack refused the message: {error_text(answer)}"

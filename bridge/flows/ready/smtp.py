@@ -1,5 +1,6 @@
-"""SMTP: one message to one server, which is encrypted and known by its certificate unless the
-operator says otherwise.
+"""SMTP client of flows: one message to one server.
+
+The connection is encrypted and the certificate verified, unless the operator configures otherwise.
 """
 
 from __future__ import annotations
@@ -17,22 +18,23 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from bridge.config.addresses import is_loopback
 from bridge.delivery.platforms.responses import printable
 from bridge.flows.function import FlowError
-from bridge.flows.ready.environment import readable_file, variable
+from bridge.flows.ready.environment import read_file_path, read_variable
 
-URL: Final = "FLOWBRIDGE_SMTP_URL"
-CA: Final = "FLOWBRIDGE_SMTP_CA"
-TIMEOUT: Final = 30.0  # seconds for each answer of the server
-PORTS: Final = {"smtp": 587, "smtps": 465}
-WANTED: Final = (
-    f"{URL}: smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465 is wanted; in USER and"
-    " PASSWORD write / ? # % : @ [ ] as %2F %3F %23 %25 %3A %40 %5B %5D"
+URL_SETTING: Final = "FLOWBRIDGE_SMTP_URL"
+CA_SETTING: Final = "FLOWBRIDGE_SMTP_CA"
+TIMEOUT_SECONDS: Final = 30.0  # seconds for each answer
+DEFAULT_PORTS: Final = {"smtp": 587, "smtps": 465}
+URL_FORMAT: Final = (
+    f"{URL_SETTING}: use smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465; in"
+    " USER and PASSWORD write / ? # % : @ [ ] as %2F %3F %23 %25 %3A %40 %5B %5D"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """Where mail is handed in. `tls`: from the first byte; `starttls`: it must be switched on
-    before anything is said.
+class MailServer:
+    """The mail server.
+
+    `tls`: TLS from the first byte; `starttls`: STARTTLS is required before anything else.
     """
 
     host: str
@@ -43,45 +45,43 @@ class Server:
     password: str = field(default="", repr=False)
 
 
-def find_server() -> Server:
-    """Return the server that the environment names; FlowError, which never quotes it, where it
-    cannot be used.
-    """
-    text = variable(URL)
+def find_server() -> MailServer:
+    """Return the server of the environment. Errors never quote the URL."""
+    text = read_variable(URL_SETTING)
     if not text:
         raise FlowError(
-            f"no mail server: set {URL}, such as smtp://USER:PASSWORD@smtp.example.com:587"
+            f"no mail server: set {URL_SETTING}, such as smtp://USER:PASSWORD@smtp.example.com:587"
         )
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise FlowError(WANTED) from None
+        raise FlowError(URL_FORMAT) from None
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if (
-        parts.scheme not in PORTS
+        parts.scheme not in DEFAULT_PORTS
         or not parts.hostname
         or parts.path not in ("", "/")
         or parts.fragment
         or set(options) - {"starttls"}
     ):
-        raise FlowError(WANTED)
+        raise FlowError(URL_FORMAT)
     user = unquote(parts.username or "")
     password = unquote(parts.password or "")
     if bool(user) != bool(password) or not (user + password).isascii():
-        raise FlowError(f"{WANTED}. Both are given or none, and both are ASCII")
+        raise FlowError(f"{URL_FORMAT}. Set both or neither, in ASCII")
     starttls = options.get("starttls", "yes")
     if starttls not in ("yes", "no") or (parts.scheme == "smtps" and options):
-        raise FlowError(f"{URL}: ?starttls= is yes or no, and only for smtp://")
+        raise FlowError(f"{URL_SETTING}: ?starttls= must be yes or no, and is for smtp:// only")
     if starttls == "no" and user and not is_loopback(parts.hostname):
         raise FlowError(
-            f"{URL}: with ?starttls=no the password would travel in clear; that is allowed on this"
-            " machine only"
+            f"{URL_SETTING}: ?starttls=no would send the password unencrypted, which is allowed"
+            " on this machine only"
         )
     tls = parts.scheme == "smtps"
-    return Server(
+    return MailServer(
         parts.hostname,
-        port or PORTS[parts.scheme],
+        port or DEFAULT_PORTS[parts.scheme],
         tls,
         not tls and starttls == "yes",
         user,
@@ -89,24 +89,22 @@ def find_server() -> Server:
     )
 
 
-def deliver(server: Server, sender: str, recipients: Sequence[str], message: bytes) -> None:
-    """Hand the message in for all recipients, or for none: FlowError says what the server
-    refused.
-    """
+def deliver(server: MailServer, sender: str, recipients: Sequence[str], message: bytes) -> None:
+    """Send the message to all recipients or to none. FlowError has the server's reason."""
     context = _context() if server.tls or server.starttls else None
-    with _told(server, "no connection"):
+    with _flow_errors(server, "no connection"):
         client = _connect(server, context)
     try:
-        with _told(server, "TLS failed"):
+        with _flow_errors(server, "TLS failed"):
             client.ehlo_or_helo_if_needed()
             if server.starttls:
                 _start_tls(client, server, context)
-        with _told(server, "no login"):
+        with _flow_errors(server, "no login"):
             if server.user:
                 client.login(server.user, server.password)
-        with _told(server, "not sent"):
+        with _flow_errors(server, "not sent"):
             _address(client, sender, recipients, len(message))
-        with _told(server, "not sent, or it is not known whether it was"):
+        with _flow_errors(server, "not sent, or the outcome is unknown"):
             code, said = client.data(message)
             if code != 250:
                 raise smtplib.SMTPDataError(code, said)
@@ -119,43 +117,39 @@ def deliver(server: Server, sender: str, recipients: Sequence[str], message: byt
 def _context() -> ssl.SSLContext:
     import certifi
 
-    own = readable_file(CA)
+    own = read_file_path(CA_SETTING)
     try:
         return ssl.create_default_context(cafile=own or certifi.where())
     except ssl.SSLError:
-        raise FlowError(f"{CA}: {own} holds no certificates in PEM form") from None
+        raise FlowError(f"{CA_SETTING}: {own} has no certificates in PEM format") from None
 
 
-def _connect(server: Server, context: ssl.SSLContext | None) -> smtplib.SMTP:
+def _connect(server: MailServer, context: ssl.SSLContext | None) -> smtplib.SMTP:
     if server.tls:
         return smtplib.SMTP_SSL(
-            server.host, server.port, _own_name(), timeout=TIMEOUT, context=context
+            server.host, server.port, _own_name(), timeout=TIMEOUT_SECONDS, context=context
         )
-    return smtplib.SMTP(server.host, server.port, _own_name(), timeout=TIMEOUT)
+    return smtplib.SMTP(server.host, server.port, _own_name(), timeout=TIMEOUT_SECONDS)
 
 
 def _own_name() -> str:
-    """Return what to greet the server with: this machine's name where it can be one on the
-    internet.
-    """
+    """Return our name for the greeting: the host name if it is fully qualified."""
     name = socket.gethostname()
     return name if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", name) else "[127.0.0.1]"
 
 
-def _start_tls(client: smtplib.SMTP, server: Server, context: ssl.SSLContext | None) -> None:
+def _start_tls(client: smtplib.SMTP, server: MailServer, context: ssl.SSLContext | None) -> None:
     if not client.has_extn("starttls"):
         raise FlowError(
-            f"{server.host}:{server.port}: the server offers no STARTTLS, so that others could read"
-            f" along; where that is right, end {URL} with ?starttls=no"
+            f"{server.host}:{server.port}: the server offers no STARTTLS, so the connection would"
+            f" be unencrypted; to allow that, end {URL_SETTING} with ?starttls=no"
         )
     client.starttls(context=context)
     client.ehlo()
 
 
 def _address(client: smtplib.SMTP, sender: str, recipients: Sequence[str], size: int) -> None:
-    """Name the sender and the recipients; where one of them is refused, nothing is sent to
-    anyone.
-    """
+    """Send the sender and the recipients; if the server refuses one, nothing is sent."""
     code, said = client.mail(sender, [f"SIZE={size}"] if client.has_extn("size") else [])
     if code != 250:
         raise smtplib.SMTPSenderRefused(code, said, sender)
@@ -165,10 +159,8 @@ def _address(client: smtplib.SMTP, sender: str, recipients: Sequence[str], size:
 
 
 @contextmanager
-def _told(server: Server, doing: str) -> Iterator[None]:
-    """Turn what smtplib and the network raise into a FlowError that tells the server, the step and
-    the reason, and no password.
-    """
+def _flow_errors(server: MailServer, doing: str) -> Iterator[None]:
+    """Convert exceptions of smtplib and the network into FlowError, without the password."""
     try:
         yield
     except (smtplib.SMTPException, OSError, ValueError) as error:
@@ -179,29 +171,29 @@ def _told(server: Server, doing: str) -> Iterator[None]:
 
 
 #: First match wins.
-REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+ERROR_TEXTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (smtplib.SMTPServerDisconnected, "the server closed the connection"),
-    (smtplib.SMTPNotSupportedError, "the server does not offer it"),
+    (smtplib.SMTPNotSupportedError, "the server does not support it"),
     (
         ssl.SSLCertVerificationError,
-        f"the certificate is not to be trusted (an own authority: {CA})",
+        f"the certificate is not trusted (for your own CA set {CA_SETTING})",
     ),
     (
         ssl.SSLError,
         (
-            "TLS failed: smtps:// is for ports that speak TLS at once (465), smtp:// for the others"
+            "TLS failed: use smtps:// for ports that expect TLS at once (465), smtp:// for others"
             " (587)"
         ),
     ),
-    (socket.gaierror, "the name was not found"),
+    (socket.gaierror, "the host name was not found"),
     (ConnectionRefusedError, "the connection was refused"),
-    (TimeoutError, f"no answer within {TIMEOUT:g} s"),
+    (TimeoutError, f"no answer within {TIMEOUT_SECONDS:g} s"),
     (ConnectionError, "the connection was reset"),
 )
 
 
 def _reason(error: BaseException) -> str:
-    # smtplib says of it that the connection was closed
+    # smtplib reports a timeout as a closed connection
     if isinstance(error.__context__, TimeoutError):
         error = error.__context__
     if isinstance(error, smtplib.SMTPRecipientsRefused):
@@ -218,8 +210,8 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return _said(error.smtp_code, error.smtp_error)
     return next(
-        (text for kind, text in REASONS if isinstance(error, kind)),
-        "the server's answer makes no sense",
+        (text for kind, text in ERROR_TEXTS if isinstance(error, kind)),
+        "the server's answer is invalid",
     )
 
 
