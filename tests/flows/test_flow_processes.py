@@ -571,7 +571,7 @@ ours.send(KILL)
 if os.fork() == 0:
     ours.close()
     spec = Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=1e6, stop_seconds=1e6, memory=2**28)
-    run_supervisor.keep_run(touch, spec, theirs, 2**15)
+    run_supervisor.supervise_run(touch, spec, theirs, 2**15)
     os._exit(0)
 theirs.close()
 frames, said = Frames(), {}

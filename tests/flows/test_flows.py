@@ -215,7 +215,7 @@ def test_flows_are_loaded_from_a_path_without_a_trace(tmp_path: Path) -> None:
                 "from bridge.flows import flow\nf = flow(name='a')(lambda: 1)\ng ="
                 " flow(name='a')(lambda: 1)\n"
             ),
-            "two flows are called 'a'",
+            "two flows are named 'a'",
         ),
         ("\0", "flows.py:1: "),
     ],
@@ -334,4 +334,4 @@ def special(image: File, payload: WebhookInput) -> None: ...
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "a\0", "a\n", "ü" * 128, 7])
 def test_a_file_is_kept_under_a_plain_name_only(tmp_path: Path, name: Any) -> None:
     result = run(flow(name="f")(lambda: save_file(name, b"x")), tmp_path)
-    assert result.state is LocalState.FAILED and "file's name" in result.log[-1]
+    assert result.state is LocalState.FAILED and "file name" in result.log[-1]

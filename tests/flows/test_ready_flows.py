@@ -354,7 +354,7 @@ def test_a_row_torn_by_a_crash_or_an_editor_swallows_none(
         (b"gr\xfc\xdfe,a\r\n", "is not UTF-8"),
         (b'a,"b\r\nno end', "without its end"),
         (b"a" * 2**21, "is it a CSV file"),
-        (b"a\rb\r\n", "no row of a CSV"),
+        (b"a\rb\r\n", "is not valid CSV"),
     ],
 )
 def test_append_csv_leaves_alone_what_is_no_csv_of_its_kind(

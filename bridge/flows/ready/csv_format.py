@@ -70,8 +70,8 @@ def read_header(lines: Iterable[bytes], delimiter: str) -> tuple[list[str], byte
         inside = is_quote_open(line, inside, delimiter)
         if len(raw) > MAX_HEADER_BYTES:
             raise FlowError(
-                f"the file's first row, which names the columns, is over {MAX_HEADER_BYTES} bytes: is"
-                " it a CSV file?"
+                f"the file's first row, which names the columns, is over {MAX_HEADER_BYTES} bytes:"
+                " is it a CSV file?"
             )
         if not inside:
             break

@@ -36,8 +36,8 @@ def parse_url(name: str, url: str) -> SplitResult:
     """
     if len(url) > MAX_URL_CHARACTERS or re.search(r"[\x00-\x20\x7f-\xa0\\]", url):
         raise FlowError(
-            f"{name}: a URL has at most {MAX_URL_CHARACTERS} characters, without blanks, backslashes"
-            " and control characters; write them as %20 …"
+            f"{name}: a URL has at most {MAX_URL_CHARACTERS} characters, without blanks,"
+            " backslashes and control characters; write them as %20 …"
         )
     try:
         parts = urlsplit(url)

@@ -14,17 +14,17 @@ from bridge.providers.signatures.timestamps import Timestamp
 
 # for senders that take 200 for a yes, and hardly anything else
 TAKEN = Reply(content_type="text/plain")
-COPIED = "No time is signed: a copy of a request can be sent again, and is told by its id."
+COPIED = "No time is signed: a request can be replayed; duplicates are detected by id."
 COPIED_BODY = (
-    "No time and no id is signed: a copy of a request can be sent again, and is told by its body."
+    "Neither time nor id is signed: a request can be replayed; duplicates are detected by body."
 )
-COPIED_UNTOLD = "No time and no id is signed: a copy of a request is a new event."
+COPIED_UNTOLD = "Neither time nor id is signed: a replayed request is a new event."
 SHOWN = (
-    "A token is shown, nothing is signed: it does not prove that the body is the sender's. Use"
+    "A token is sent, nothing is signed: it does not prove that the body is the sender's. Use"
     " HTTPS."
 )
 IN_URL = (
-    "The token stands in the URL, which proxies and logs may keep; it does not prove that the body"
+    "The token is in the URL, which proxies and logs may store; it does not prove that the body"
     " is the sender's. Use HTTPS."
 )
 THREE_PARTS = "The id, the time and the body, joined by dots."

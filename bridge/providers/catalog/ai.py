@@ -22,12 +22,12 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the OpenAI platform's settings open your project → Webhooks → Create, paste the"
-            " URL, and choose the events. The signing secret (whsec_…) is shown once: put it where"
-            " routes.yaml names it."
+            " URL, and choose the events. The signing secret (whsec_…) is shown once: put it into"
+            " .env."
         ),
         docs="https://platform.openai.com/docs/guides/webhooks",
         evidence="docs",
-        retries="Retried with growing waits for up to 72 hours.",
+        retries="Retried with increasing delays for up to 72 hours.",
         answer_within="a few seconds",
         signs=THREE_PARTS,
         api_key_starts=("sk-",),
@@ -50,12 +50,12 @@ ROWS = (
         setup=(
             "Create a webhook with `client.webhooks.create(name=…, uri=URL,"
             " subscribed_events=[…])`, and put its new_signing_secret, which is returned once,"
-            " where routes.yaml names it. Webhooks given with a single request are signed otherwise"
+            " into .env. Webhooks of a single request are signed in another way"
             " and are refused."
         ),
         docs="https://ai.google.dev/gemini-api/docs/webhooks",
         evidence="docs",
-        retries="Retried with growing waits.",
+        retries="Retried with increasing delays.",
         answer_within="a few seconds",
         signs=THREE_PARTS,
         limits=(
@@ -73,15 +73,14 @@ ROWS = (
         secret_hint="whsec_… and base64, from Replicate's API",
         generates_secret=False,
         setup=(
-            "Give the URL as `webhook` when a prediction or training is created, and say in"
-            " webhook_events_filter when to call. Fetch the signing secret from"
-            " /v1/webhooks/default/secret and put it where routes.yaml names it."
+            "Pass the URL as `webhook` when you create a prediction or training, and set"
+            " webhook_events_filter. Fetch the signing secret from /v1/webhooks/default/secret"
+            " and put it into .env."
         ),
         docs="https://replicate.com/docs/topics/webhooks/verify-webhook",
         evidence="docs",
         retries=(
-            "The last call of a prediction is retried with growing waits, the ones before it are"
-            " not."
+            "The last call of a prediction is retried with increasing delays, earlier ones are not."
         ),
         signs=THREE_PARTS,
         api_key_starts=("r8_",),
@@ -99,16 +98,16 @@ ROWS = (
         event_type=("body:type",),
         event_id=(Joined(("body:type", "body:data.conversation_id", "body:event_timestamp")),),
         ack=TAKEN,
-        secret_hint="wsec_…, shown once when the webhook is made",
+        secret_hint="wsec_…, shown once at creation",
         generates_secret=False,
         setup=(
             "In ElevenLabs open Developers → Webhooks → Create webhook, paste the URL, and choose"
-            " HMAC. The secret is shown once: put it where routes.yaml names it, and choose the"
-            " webhook in the agent's or workspace's settings."
+            " HMAC. The secret is shown once: put it into .env, and choose the webhook in the"
+            " agent's or workspace's settings."
         ),
         docs="https://elevenlabs.io/docs/overview/administration/webhooks",
         evidence="docs",
-        retries="A webhook that fails ten times in a row, and for a week, is switched off.",
+        retries="A webhook that fails ten times in a row, and for a week, is disabled.",
         signs="The time and the body, joined by a dot.",
         samples=(Sample("post_call_transcription", "post_call_transcription.json"),),
     ),

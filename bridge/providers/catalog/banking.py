@@ -23,11 +23,13 @@ ROWS = (
         event_type=(Joined(("body:resource_type", "body:action"), by="."),),
         event_id=("body:id",),
         batch=Batch("events"),
-        secret_hint="the webhook endpoint's secret, from GoCardless, or any text that it is told",
+        secret_hint=(
+            "the webhook endpoint's secret, from GoCardless, or any text that you enter there"
+        ),
         generates_secret=True,
         setup=(
-            "In the GoCardless dashboard open Developers → Create → Webhook endpoint, enter the URL"
-            " and the secret. Each account, and the sandbox, has endpoints of its own."
+            "In the GoCardless dashboard open Developers → Create → Webhook endpoint, enter the"
+            " URL and the secret. Each account, and the sandbox, has its own endpoints."
         ),
         docs=(
             "https://developer.gocardless.com/getting-started/api/staying-up-to-date-with-webhooks/"
@@ -36,7 +38,7 @@ ROWS = (
         signs="The body.",
         answer_within="10 s",
         limits=COPIED,
-        retries="GoCardless tries up to 8 times with growing waits, the whole batch each time.",
+        retries="GoCardless tries up to 8 times with increasing delays, the whole batch each time.",
         samples=(
             Sample(
                 "payments.confirmed",
@@ -70,7 +72,7 @@ ROWS = (
         generates_secret=True,
         setup=(
             "Create a webhook subscription with Qonto's API (POST /v2/webhook_subscriptions, one"
-            " for each type of event) with the URL as callback_url, and keep the secret."
+            " for each type of event) with the URL as callback_url, and copy the secret."
             " Subscriptions of the onboarding API work too."
         ),
         docs="https://docs.qonto.com/api-reference/business-api/webhooks/overview",
@@ -78,10 +80,10 @@ ROWS = (
         signs="Business API: the time and the body, joined by a dot. Onboarding API: the body.",
         answer_within="1 s",
         limits=(
-            "The onboarding API signs no time: a copy of its requests can be sent again, and is"
-            " told by its id."
+            "The onboarding API signs no time: its requests can be replayed; duplicates are"
+            " detected by id."
         ),
-        retries="Qonto tries again; its documentation has the schedule.",
+        retries="Retried; the schedule is in Qonto's documentation.",
         samples=(Sample("transactions.created", "transactions.created.json"),),
     ),
     Provider(
@@ -108,8 +110,8 @@ ROWS = (
         docs="https://developer.revolut.com/docs/guides/merchant/monitor-and-observe/webhooks/verify-the-payload-signature",
         evidence="docs",
         signs="The version v1, the time and the body, joined by dots.",
-        limits="A Merchant event has no id: the order and the kind of event tell it.",
-        retries="Revolut tries three more times, 10 minutes apart.",
+        limits="A Merchant event has no id: the order and the type of event identify it.",
+        retries="Revolut retries three times, 10 minutes apart.",
         samples=(Sample("ORDER_COMPLETED", "ORDER_COMPLETED.json"),),
     ),
     Provider(
@@ -133,9 +135,9 @@ ROWS = (
         ),
         docs="https://www.airwallex.com/docs/developer-tools/webhooks/listen-for-webhook-events",
         evidence="docs",
-        signs="The time and the body, one after the other.",
+        signs="The time and the body, concatenated.",
         answer_within="not documented, with a 200",
-        retries="Airwallex tries again for three days with growing waits.",
+        retries="Airwallex retries for three days with increasing delays.",
         samples=(Sample("payment_intent.succeeded", "payment_intent.succeeded.json"),),
     ),
     Provider(
@@ -144,11 +146,11 @@ ROWS = (
         scheme=Hmac(at="header:X-Request-Signature-SHA-256"),
         event_type=("body:topic", "header:X-Dwolla-Topic"),
         event_id=("body:id",),
-        secret_hint="any text; flowbridge makes one, Dwolla is told it",
+        secret_hint="any text; flowbridge generates one, enter it at Dwolla",
         generates_secret=True,
         setup=(
-            "Create a webhook subscription with Dwolla's API (POST /webhook-subscriptions) with the"
-            " URL and the secret. The event holds links: let the flow fetch the resource."
+            "Create a webhook subscription with Dwolla's API (POST /webhook-subscriptions) with"
+            " the URL and the secret. The event contains links: fetch the resource in the flow."
         ),
         docs="https://developers.dwolla.com/docs/balance/webhooks/process-validate",
         evidence="docs",
@@ -156,7 +158,7 @@ ROWS = (
         answer_within="10 s",
         limits=COPIED,
         retries=(
-            "Dwolla tries after 15 min, 45 min, 2, 3, 6, 12, 24 and 24 h, and pauses the"
+            "Dwolla retries after 15 min, 45 min, 2, 3, 6, 12, 24 and 24 h, and pauses the"
             " subscription after 400 failures in a row."
         ),
         samples=(
@@ -192,8 +194,7 @@ ROWS = (
         ),
         event_type=(Joined(("body:webhook_type", "body:webhook_code"), by="."),),
         secret_hint=(
-            "client_id:secret, as Plaid's dashboard has them, to fetch keys with; or a pinned key"
-            " (JWK)"
+            "client_id:secret from Plaid's dashboard, to fetch keys; or a pinned key (JWK)"
         ),
         generates_secret=False,
         setup=(
@@ -208,13 +209,12 @@ ROWS = (
         ack=TAKEN,
         answer_within="10 s, with a 200",
         limits=(
-            "There is no id, and two events may look alike: nothing is taken for a duplicate. The"
-            " token does not say whose account is meant: let the flow look whether it knows the"
-            " item_id."
+            "There is no id, and two events may look alike: no event is treated as a duplicate."
+            " The token does not name the account: check the item_id in the flow."
         ),
         retries=(
-            "Plaid tries after 30 seconds, and then after four times as long each time, for up to"
-            " 24 hours."
+            "Plaid retries after 30 seconds, and then with delays four times as long each time,"
+            " for up to 24 hours."
         ),
         samples=(Sample("TRANSACTIONS.SYNC_UPDATES_AVAILABLE", "SYNC_UPDATES_AVAILABLE.json"),),
     ),
@@ -236,7 +236,7 @@ ROWS = (
         evidence="sdk",
         signs="The body.",
         limits=COPIED,
-        retries="Coinbase tries for up to three days, waiting an hour at most.",
+        retries="Coinbase retries for up to three days, waiting an hour at most.",
         samples=(Sample("charge:confirmed", "charge-confirmed.json"),),
     ),
     Provider(
@@ -255,8 +255,8 @@ ROWS = (
         evidence="docs",
         signs=THREE_PARTS,
         retries=(
-            "Lithic tries again with growing waits, and switches the endpoint off after five days"
-            " of failures."
+            "Lithic retries with increasing delays, and disables the endpoint after five days of"
+            " failures."
         ),
         samples=(Sample("card.created", "card.created.json", {"webhook-id": "msg_{id}"}),),
     ),
@@ -269,14 +269,14 @@ ROWS = (
         secret_hint="base64, the secret of GET /v1/webhooks/secrets, from Brex",
         generates_secret=False,
         setup=(
-            "Create a webhook with Brex's API (POST /v1/webhooks) with the URL and its event types,"
-            " and fetch the secrets with GET /v1/webhooks/secrets; while Brex changes its secret"
-            " there are two: put both where routes.yaml names them."
+            "Create a webhook with Brex's API (POST /v1/webhooks) with the URL and its event"
+            " types, and fetch the secrets with GET /v1/webhooks/secrets; while Brex changes its"
+            " secret there are two: put both into .env."
         ),
         docs="https://developer.brex.com/docs/webhooks/",
         evidence="unconfirmed",
         signs=THREE_PARTS,
-        retries="Not documented in what was read.",
+        retries="Not documented.",
         samples=(
             Sample("TRANSFER_PROCESSED", "TRANSFER_PROCESSED.json", {"webhook-id": "msg_{id}"}),
         ),

@@ -35,19 +35,19 @@ ROWS = (
         ack=TAKEN,
         # its test of the URL wants 401 and nothing else where the signature is wrong
         bare_refusal=True,
-        secret_hint="the webhook key, base64 that is used as it stands, from Xero",
+        secret_hint="the webhook key, base64 that is used undecoded, from Xero",
         generates_secret=False,
         setup=(
             "In the Xero developer portal open your app → Webhooks, choose the events, enter the"
-            " URL and copy the webhook key. Start flowbridge and press Send intent to receive: Xero"
-            " sends good and bad signatures, and wants 200 and 401."
+            " URL and copy the webhook key. Start flowbridge and press Send intent to receive:"
+            " Xero sends good and bad signatures, and expects 200 and 401."
         ),
         docs="https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/",
         evidence="docs",
         signs="The body.",
         answer_within="5 s, with no body",
-        limits="An event says only what changed where: let the flow fetch the record. " + COPIED,
-        retries="Xero tries for 24 hours, more and more rarely, and then switches the webhook off.",
+        limits="An event only names what changed: fetch the record in the flow. " + COPIED,
+        retries="Xero retries for 24 hours, less and less often, and then disables the webhook.",
         samples=(
             Sample("INVOICE.UPDATE", "INVOICE.UPDATE.json"),
             Sample("intent_to_receive", "intent_to_receive.json"),
@@ -74,12 +74,12 @@ ROWS = (
         signs="The body.",
         answer_within="3 s, with a 200",
         limits=(
-            "Notifications in the older form (eventNotifications) have neither type nor id: the"
-            " same body is the same event."
+            "Notifications in the older form (eventNotifications) have neither type nor id: an"
+            " identical body is a duplicate."
         ),
         retries=(
-            "Intuit tries after 10, 20 and 30 s, 5 and 20 min, 2, 4 and 6 h, then every 6 h, and"
-            " holds back later events meanwhile."
+            "Intuit retries after 10, 20 and 30 s, 5 and 20 min, 2, 4 and 6 h, then every 6 h;"
+            " later events wait until then."
         ),
         samples=(Sample("qbo.invoice.created.v1", "qbo.invoice.created.v1.json"),),
     ),
@@ -89,19 +89,19 @@ ROWS = (
         scheme=Basic(),
         event_type=("body:event_type",),
         event_id=("body:id",),
-        secret_hint="user:password, both of your choice; flowbridge makes the password",
+        secret_hint="user:password of your choice; flowbridge generates the password",
         generates_secret=True,
         setup=(
             "In Chargebee open Settings → Configure Chargebee → Webhooks, add one with the URL,"
-            " tick Protect webhook URL with basic authentication, and enter user and password: the"
-            " secret is the two joined by a colon."
+            " tick Protect webhook URL with basic authentication, and enter user and password:"
+            " the secret is user:password."
         ),
         docs="https://www.chargebee.com/docs/2.0/webhook_settings.html",
         evidence="docs",
-        signs="Nothing: user and password are shown.",
+        signs="Nothing: requests carry user and password.",
         limits=(
-            "A password does not prove that the body is Chargebee's: let the flow fetch what"
-            " matters."
+            "A password does not prove that the body is Chargebee's: fetch what matters in the"
+            " flow."
         ),
         retries="Chargebee tries 7 times: after 2, 6 and 30 minutes, 1 and 5 hours, 1 and 2 days.",
         samples=(
@@ -132,12 +132,12 @@ ROWS = (
         evidence="vector",
         signs="The time and the body, joined by a dot.",
         limits=(
-            "An event says only what changed: let the flow fetch it. There is no id of its own: two"
-            " changes of one kind to one thing in one second count once."
+            "An event only names what changed: fetch it in the flow. There is no event id: two"
+            " changes of one type to one record in one second count once."
         ),
         retries=(
-            "Recurly tries 10 more times: at first after 10 s, 1 and 5 minutes, then more and more"
-            " rarely, over about three days."
+            "Recurly retries 10 times: first after 10 s, 1 and 5 minutes, then less often, over"
+            " about three days."
         ),
         samples=(Sample("account.created", "account.created.json"),),
     ),
@@ -154,7 +154,7 @@ ROWS = (
         ),
         event_type=("body:type",),
         event_id=("header:webhook-id",),
-        secret_hint="any text of your choice, as it is entered at Polar; flowbridge makes one",
+        secret_hint="any text; flowbridge generates one, enter it at Polar",
         generates_secret=True,
         setup=(
             "In Polar open your organization's Settings → Webhooks, add an endpoint with the URL,"
@@ -165,8 +165,8 @@ ROWS = (
         signs=THREE_PARTS,
         answer_within="10 s",
         retries=(
-            "Polar tries up to 10 times with growing waits, and switches the endpoint off after 10"
-            " failures in a row."
+            "Polar tries up to 10 times with increasing delays, and disables the endpoint after"
+            " 10 failures in a row."
         ),
         samples=(Sample("order.paid", "order.paid.json", {"webhook-id": "{id}"}),),
     ),
@@ -190,7 +190,7 @@ ROWS = (
         docs="https://docs.withorb.com/integrations-and-exports/webhooks",
         evidence="vector",
         signs="The version v1, the time and the body, joined by colons.",
-        retries="Orb tries again with growing waits; its documentation has the schedule.",
+        retries="Retried with increasing delays; the schedule is in Orb's documentation.",
         samples=(Sample("invoice.payment_succeeded", "invoice.payment_succeeded.json"),),
     ),
     Provider(
@@ -216,8 +216,7 @@ ROWS = (
         signs="The body.",
         answer_within="30 s, with a 200",
         limits=(
-            "An event has no id of its own: its kind and the id of what it is about tell it. No"
-            " time is signed."
+            "An event has no id: its type and the id of its object identify it. No time is signed."
         ),
         retries=(
             "In live mode Paystack tries 4 times 3 minutes apart, then every hour for 72 hours; in"
@@ -231,7 +230,7 @@ ROWS = (
         scheme=Hmac(at="header:Cko-Signature"),
         event_type=("body:type",),
         event_id=("body:id",),
-        secret_hint="the signature key of the webhook's workflow action; flowbridge makes one",
+        secret_hint="the signature key of the webhook's workflow action; flowbridge generates one",
         generates_secret=True,
         setup=(
             "In the Checkout.com Dashboard open Developers → Workflows (or use the Workflows API),"
@@ -241,7 +240,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits=COPIED,
-        retries="Checkout.com tries again with growing waits; its documentation has the schedule.",
+        retries="Retried with increasing delays; the schedule is in Checkout.com's documentation.",
         samples=(Sample("payment_captured", "payment_captured.json"),),
     ),
     Provider(
@@ -262,8 +261,8 @@ ROWS = (
         signs="The body.",
         limits=COPIED,
         retries=(
-            "Authorize.Net tries up to 10 times with growing waits, and then switches the webhook"
-            " off."
+            "Authorize.Net tries up to 10 times with increasing delays, and then disables the"
+            " webhook."
         ),
         samples=(
             Sample(

@@ -21,7 +21,7 @@ ROWS = (
         event_type=("body:type",),
         event_id=("body:id",),
         test_types=("ping",),
-        secret_hint="any long random text; flowbridge makes one, CircleCI is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at CircleCI",
         generates_secret=True,
         setup=(
             "In the project open Project Settings → Webhooks → Add Webhook, paste the URL, and"
@@ -30,7 +30,7 @@ ROWS = (
         ),
         docs="https://circleci.com/docs/guides/integration/outbound-webhooks/",
         evidence="vector",
-        retries="Retried where the answer is late or no 2xx.",
+        retries="Retried unless there is a 2xx in time.",
         answer_within="10 s",
         signs="The body.",
         limits=COPIED,
@@ -58,13 +58,13 @@ ROWS = (
         setup=(
             "In the organization open Settings → Notification Services → Webhook, paste the URL,"
             " and choose “Send an HMAC signature in the X-Buildkite-Signature header”. Copy the"
-            " token and put it where routes.yaml names it."
+            " token and put it into .env."
         ),
         docs="https://buildkite.com/docs/apis/webhooks/pipelines",
         evidence="docs",
         retries="Not documented.",
         signs="The time and the body, joined by a dot.",
-        limits="There is no id: one that comes twice within five minutes is two events.",
+        limits="There is no id: an event repeated within five minutes is a new event.",
         samples=(
             Sample(
                 "build.finished", "build.finished.json", {"x-buildkite-event": "build.finished"}
@@ -81,12 +81,12 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the team's Settings → Webhooks choose the events and projects, paste the URL, and"
-            " create the webhook. Vercel shows its secret once: put it where routes.yaml names it."
-            " Webhooks of an integration are signed with the integration's Client Secret."
+            " create the webhook. Vercel shows its secret once: put it into .env. Webhooks of an"
+            " integration are signed with the integration's Client Secret."
         ),
         docs="https://vercel.com/docs/webhooks/webhooks-api",
         evidence="docs",
-        retries="Retried with growing waits for up to 24 hours.",
+        retries="Retried with increasing delays for up to 24 hours.",
         answer_within="30 s",
         signs="The body.",
         limits=COPIED,
@@ -104,7 +104,8 @@ ROWS = (
         event_type=("header:X-Netlify-Event", "body:state"),
         dedup_body=True,
         secret_hint=(
-            "any long random text; flowbridge makes one, Netlify is told it as JWS secret token"
+            "any long random text; flowbridge generates one, enter it at Netlify as JWS"
+            " secret token"
         ),
         generates_secret=True,
         setup=(
@@ -114,9 +115,9 @@ ROWS = (
         ),
         docs="https://docs.netlify.com/deploy/deploy-notifications/",
         evidence="docs",
-        retries="Not documented; a notification that keeps failing is switched off.",
+        retries="Not documented; a notification that keeps failing is disabled.",
         signs="The body, by its SHA-256 in a token.",
-        limits="No time and no id is signed: a copy of a request is told by its body.",
+        limits="Neither time nor id is signed: duplicates are detected by body.",
         samples=(
             Sample("deploy_created", "deploy_created.json", {"x-netlify-event": "deploy_created"}),
         ),
@@ -127,12 +128,12 @@ ROWS = (
         scheme=Hmac(at="header:Heroku-Webhook-Hmac-SHA256", encoding="base64"),
         event_type=(Joined(("body:resource", "body:action"), by="."),),
         event_id=("body:id",),
-        secret_hint="any long random text; flowbridge makes one, Heroku is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Heroku",
         generates_secret=True,
         setup=(
             "Run `heroku webhooks:add --include api:release --level notify --secret SECRET --url"
-            " URL -a APP`, with the entities you want behind --include. With --level sync Heroku"
-            " tries again where the answer is no 2xx; with notify it does not."
+            " URL -a APP`, with the entities you want after --include. With --level sync Heroku"
+            " retries unless the answer is 2xx; with notify it does not."
         ),
         docs="https://devcenter.heroku.com/articles/app-webhooks",
         evidence="docs",
@@ -156,13 +157,12 @@ ROWS = (
         secret_hint=WHSEC,
         generates_secret=False,
         setup=(
-            "In the Render Dashboard open Integrations → Webhooks → Create Webhook, paste the URL,"
-            " and choose the events. Copy the Signing Secret (whsec_…) and put it where routes.yaml"
-            " names it."
+            "In the Render Dashboard open Integrations → Webhooks → Create Webhook, paste the"
+            " URL, and choose the events. Copy the Signing Secret (whsec_…) and put it into .env."
         ),
         docs="https://render.com/docs/webhooks",
         evidence="docs",
-        retries="Retried with growing waits where the answer is no 2xx.",
+        retries="Retried with increasing delays unless the answer is 2xx.",
         signs=THREE_PARTS,
         samples=(Sample("deploy_ended", "deploy_ended.json", {"webhook-id": "evt-{id}"}),),
     ),
@@ -180,7 +180,9 @@ ROWS = (
                 )
             ),
         ),
-        secret_hint="any long random text; flowbridge makes one, Terraform is told it as Token",
+        secret_hint=(
+            "any long random text; flowbridge generates one, enter it at Terraform as Token"
+        ),
         generates_secret=True,
         setup=(
             "In the workspace open Settings → Notifications → Create a notification, choose"
@@ -207,18 +209,17 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In Hookdeck create a destination of type HTTP with the URL, and leave its"
-            " authentication at Hookdeck Signature. Copy the Signing Secret from Settings → Project"
-            " → Secrets; while it is rotated both signatures are sent, and either is enough."
+            " authentication at Hookdeck Signature. Copy the Signing Secret from Settings →"
+            " Project → Secrets; during rotation both signatures are sent, and either is enough."
         ),
         docs="https://hookdeck.com/docs/authentication",
         evidence="docs",
         retries=(
-            "As the connection's retry rule says; each attempt is counted in"
-            " X-Hookdeck-Attempt-Count."
+            "By the connection's retry rule; each attempt is counted in X-Hookdeck-Attempt-Count."
         ),
         signs="The body.",
         limits=COPIED
-        + " The type is read from body:type; where the original sender puts it elsewhere, say"
+        + " The type is read from body:type; if the original sender puts it elsewhere, set"
         " event_type: in routes.yaml.",
         custom_payload=True,
         samples=(

@@ -53,13 +53,13 @@ ROWS = (
         event_type=("body:Type",),
         event_id=("body:MessageId",),
         confirmation=SNS_CONFIRMATION,
-        secret_hint="none; Amazon's certificate is fetched, or one is put here to fetch nothing",
+        secret_hint="none; Amazon's certificate is fetched, unless you set one here",
         generates_secret=False,
         setup=(
-            "Say under pins: in routes.yaml the topic's ARN as topic_arn, and start flowbridge. In"
-            " the SNS console create a subscription with the protocol HTTPS and the URL as"
-            " endpoint, raw message delivery off. It is confirmed at once; where it is not,"
-            " `flowbridge events` shows the SubscriptionConfirmation with the reason."
+            "Set the topic's ARN as topic_arn under pins: in routes.yaml, and start flowbridge."
+            " In the SNS console create a subscription with the protocol HTTPS and the URL as"
+            " endpoint, raw message delivery off. It is confirmed at once; if not, `flowbridge"
+            " events` shows the SubscriptionConfirmation with the reason."
         ),
         docs="https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
         evidence="docs",
@@ -70,9 +70,9 @@ ROWS = (
             " the URL too."
         ),
         limits=(
-            "Everyone can get Amazon's signature for a topic of their own: only topics that are"
-            " pinned get in. What SNS adds beside the signed fields is not proven. Raw message"
-            " delivery is unsigned and refused."
+            "Anyone can get Amazon's signature for their own topic: only pinned topics are"
+            " accepted. Other fields than the signed ones are not proven. Raw message delivery is"
+            " unsigned and refused."
         ),
         samples=(
             Sample(
@@ -108,22 +108,22 @@ ROWS = (
         event_id=("body:message.messageId",),
         retry=("body:deliveryAttempt",),
         max_body=15 * 1024 * 1024,
-        secret_hint="none; Google's keys are fetched, or one is put here to fetch nothing",
+        secret_hint="none; Google's keys are fetched, unless you set one here",
         generates_secret=False,
         setup=(
             "Create a push subscription: `gcloud pubsub subscriptions create NAME --topic TOPIC"
             " --push-endpoint URL --push-auth-service-account ACCOUNT --push-auth-token-audience"
-            " URL`. Say the audience and the account's email under pins: in routes.yaml."
+            " URL`. Set the audience and the account's email under pins: in routes.yaml."
         ),
         docs="https://docs.cloud.google.com/pubsub/docs/authenticate-push-subscriptions",
         evidence="docs",
         retries=(
-            "Retried until the message is acknowledged or older than the subscription keeps it."
+            "Retried until the message is acknowledged or older than the subscription's retention."
         ),
-        answer_within="10 s, unless the subscription says otherwise",
-        signs="Nothing of the body: the token says who calls whom, and until when.",
+        answer_within="10 s, unless the subscription sets another",
+        signs="Nothing of the body: the token names the caller, the audience and the expiry.",
         limits=(
-            "The token does not prove that the body is Google's: use HTTPS. The message stands in"
+            "The token does not prove that the body is Google's: use HTTPS. The message is"
             " base64: `${unb64(body.message.data)}`."
         ),
         custom_payload=True,
@@ -136,19 +136,18 @@ ROWS = (
         event_type=("header:ce-type", "body:type"),
         event_id=(Joined(("header:ce-source", "header:ce-id")), Joined(("body:source", "body:id"))),
         handshakes=(Handshake(cloudevents_options, signed=False, methods=("OPTIONS",)),),
-        secret_hint="any long random text; flowbridge makes one, the sender is told it",
+        secret_hint="any long random text; flowbridge generates one, give it to the sender",
         generates_secret=True,
         setup=(
-            "Give the sender the URL and let it send the header “Authorization: Bearer SECRET”, or"
-            " add ?access_token=SECRET to the URL. Its OPTIONS request, which asks whether it may"
-            " send, is answered with yes."
+            "Give the sender the URL, and configure the header “Authorization: Bearer SECRET”, or"
+            " add ?access_token=SECRET to the URL. flowbridge accepts its OPTIONS request for"
+            " permission."
         ),
         docs="https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md",
         evidence="docs",
-        retries="As the sender does; 410 ends it, 429 slows it down.",
-        signs="Nothing: the token is shown.",
-        limits=SHOWN
-        + " Both the binary and the structured form are read, the batched one is one event.",
+        retries="Depends on the sender; 410 ends it, 429 slows it down.",
+        signs="Nothing: requests carry the token.",
+        limits=SHOWN + " Both binary and structured mode are read; a batch is one event.",
         custom_payload=True,
         samples=(
             Sample("com.example.order.created", "order.created.json", {}, CLOUDEVENT),
@@ -173,7 +172,7 @@ ROWS = (
         event_id=("body:id",),
         batch=Batch(),
         handshakes=(Handshake(event_grid_validation),),
-        secret_hint="any long random text; flowbridge makes one, and it becomes a part of the URL",
+        secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
             "Start flowbridge, then in the Azure portal open your topic → Event Subscription,"
@@ -183,9 +182,9 @@ ROWS = (
         ),
         docs="https://learn.microsoft.com/en-us/azure/event-grid/end-point-validation-event-grid-events-schema",
         evidence="docs",
-        retries="Retried with growing waits for up to 24 hours.",
+        retries="Retried with increasing delays for up to 24 hours.",
         answer_within="30 s",
-        signs="Nothing: the token in the URL is all.",
+        signs="Nothing: the URL carries the token.",
         limits=IN_URL,
         samples=(
             Sample(
@@ -208,22 +207,24 @@ ROWS = (
         event_id=("body:id",),
         batch=Batch("value"),
         handshakes=(Handshake(graph_validation, signed=False),),
-        secret_hint="at most 128 characters; flowbridge makes one, Graph is told it as clientState",
+        secret_hint=(
+            "at most 128 characters; flowbridge generates one, enter it at Graph as clientState"
+        ),
         generates_secret=True,
         setup=(
-            "Start flowbridge, then POST /v1.0/subscriptions with changeType, notificationUrl (the"
-            " URL), resource, expirationDateTime, and the secret as clientState: Graph tests the"
-            " URL at once. Subscriptions end after hours or days and must be renewed."
+            "Start flowbridge, then POST /v1.0/subscriptions with changeType, notificationUrl"
+            " (the URL), resource, expirationDateTime, and the secret as clientState: Graph tests"
+            " the URL at once. Subscriptions expire after hours or days and must be renewed."
         ),
         docs="https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks",
         evidence="docs",
-        retries="Retried for up to 4 hours where there is no 2xx in time.",
+        retries="Retried for up to 4 hours unless there is a 2xx in time.",
         answer_within="3 s (the test: 10 s)",
-        signs="Nothing: the clientState is shown, in the body.",
+        signs="Nothing: the body carries the clientState.",
         limits=(
             SHOWN.replace("token", "clientState")
-            + " In the body that is kept it is masked. Notifications with encrypted resource data "
-            "are kept as they come; few have an id, so what comes twice is mostly two events."
+            + " It is masked in the stored body. Notifications with encrypted resource data are"
+            " stored encrypted; few have an id, so a repeated one is mostly a new event."
         ),
         samples=(Sample("created", "created.json"),),
     ),

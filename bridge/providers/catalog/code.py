@@ -24,7 +24,7 @@ ROWS = (
         test_types=("ping",),
         body="form_payload:payload",
         max_body=25 * MIB,
-        secret_hint="any long random text; flowbridge makes one, GitHub is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at GitHub",
         generates_secret=True,
         setup=(
             "In the repository (or organization) open Settings → Webhooks → Add webhook. Paste the"
@@ -34,7 +34,7 @@ ROWS = (
         ),
         docs="https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
         evidence="vector",
-        retries="GitHub never redelivers by itself; a person can press Redeliver, for three days.",
+        retries="Never retried automatically; for three days a person can press Redeliver.",
         answer_within="10 s (Enterprise Server: 30 s)",
         signs="The body.",
         limits=COPIED,
@@ -60,21 +60,21 @@ ROWS = (
         event_id=("header:webhook-id", "header:Idempotency-Key"),
         max_body=25 * MIB,
         secret_hint=(
-            "any long random text as Secret token, which flowbridge makes; or a signing token,"
+            "any long random text as Secret token (flowbridge generates one); or a signing token,"
             " whsec_… and 32 bytes in base64"
         ),
         generates_secret=True,
         setup=(
             "In the project (or group) open Settings → Webhooks → Add new webhook, paste the URL,"
-            " and enter the secret as Secret token. Where your GitLab offers a signing token, use"
-            " that instead: it begins with whsec_, goes into .env likewise, and then the body is"
-            " signed. Choose the triggers, save, and press Test."
+            " and enter the secret as Secret token. If your GitLab offers a signing token, use"
+            " that instead, because it signs the body: it begins with whsec_ and goes into .env,"
+            " too. Choose the triggers, save, and press Test."
         ),
         docs="https://docs.gitlab.com/user/project/integrations/webhooks/",
         evidence="docs",
         retries=(
-            "A webhook that fails several times in a row is switched off for a while, then for"
-            " good; a person can send it again."
+            "A webhook that fails several times in a row is disabled for a while, then for good;"
+            " a person can resend a request."
         ),
         answer_within="10 s",
         signs=(
@@ -114,16 +114,16 @@ ROWS = (
         event_type=("header:X-Event-Key",),
         event_id=("header:X-Request-UUID",),
         retry=("header:X-Attempt-Number",),
-        secret_hint="any long random text; flowbridge makes one, Bitbucket is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Bitbucket",
         generates_secret=True,
         setup=(
             "In the repository open Repository settings → Webhooks → Add webhook, paste the URL,"
-            " and enter the secret. Choose the triggers and save; without a secret Bitbucket signs"
-            " nothing, and nothing gets in."
+            " and enter the secret. Choose the triggers and save; without a secret Bitbucket"
+            " signs nothing, and requests are refused."
         ),
         docs="https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/",
         evidence="vector",
-        retries="A failed delivery is tried again a few times, counted in X-Attempt-Number.",
+        retries="Retried a few times, counted in X-Attempt-Number.",
         signs="The body.",
         limits="Bitbucket sends no payload above 256 KB. " + COPIED,
         samples=(
@@ -146,12 +146,12 @@ ROWS = (
         event_type=("header:X-Event-Key",),
         event_id=("header:X-Request-Id",),
         test_types=("diagnostics:ping",),
-        secret_hint="any long random text; flowbridge makes one, Bitbucket is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Bitbucket",
         generates_secret=True,
         setup=(
             "In the repository (or project) open Settings → Webhooks → Create webhook, paste the"
-            " URL, enter the secret, and choose the events. Test connection sends an event of type"
-            " diagnostics:ping, which may come unsigned and is then refused."
+            " URL, enter the secret, and choose the events. Test connection sends an event of"
+            " type diagnostics:ping, which may be unsigned and is then refused."
         ),
         docs="https://confluence.atlassian.com/bitbucketserver/manage-webhooks-938025878.html",
         evidence="docs",
@@ -174,7 +174,7 @@ ROWS = (
         event_type=("header:X-Gitea-Event",),
         event_id=("header:X-Gitea-Delivery",),
         max_body=25 * MIB,
-        secret_hint="any long random text; flowbridge makes one, Gitea is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Gitea",
         generates_secret=True,
         setup=(
             "In the repository open Settings → Webhooks → Add Webhook → Gitea (or Forgejo), paste"
@@ -183,12 +183,12 @@ ROWS = (
         ),
         docs="https://docs.gitea.com/usage/repository/webhooks",
         evidence="sdk",
-        retries="Gitea tries once; a delivery can be sent again from the webhook's page.",
-        answer_within="5 s, unless the server says otherwise (DELIVER_TIMEOUT)",
+        retries="Gitea tries once; a delivery can be resent from the webhook's page.",
+        answer_within="5 s, unless the server sets another (DELIVER_TIMEOUT)",
         signs="The body.",
         limits=(
-            "The content type must be application/json: as a form only a part of the body is"
-            " signed, and it is refused. "
+            "The content type must be application/json: of a form only a part is signed, and it"
+            " is refused. "
         )
         + COPIED,
         samples=(
@@ -212,16 +212,17 @@ ROWS = (
         event_id=(
             Joined(("body:repository.repo_name", "body:push_data.tag", "body:push_data.pushed_at")),
         ),
-        secret_hint="any long random text; flowbridge makes one, and it becomes a part of the URL",
+        secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
             "In the repository on Docker Hub open Webhooks, name the webhook, and paste the URL"
-            " with ?token=SECRET added to it. Docker Hub signs nothing: who knows the URL can send."
+            " with ?token=SECRET added to it. Docker Hub signs nothing: anyone with the URL can"
+            " send."
         ),
         docs="https://docs.docker.com/docker-hub/repos/manage/webhooks/",
         evidence="docs",
         retries="Not documented; the history is on the webhook's page.",
-        signs="Nothing: the token in the URL is all.",
+        signs="Nothing: the URL carries the token.",
         limits=IN_URL,
         samples=(Sample("push", "push.json", {"user-agent": "Docker Hub"}),),
     ),
@@ -231,19 +232,20 @@ ROWS = (
         scheme=Token(at="header:X-Webhook-Secret"),
         event_type=(Joined(("body:event.scope", "body:event.action"), by="."),),
         secret_hint=(
-            "any long random text of printable ASCII; flowbridge makes one, Hugging Face is told it"
+            "any long random text of printable ASCII; flowbridge generates one, enter it at"
+            " Hugging Face"
         ),
         generates_secret=True,
         setup=(
             "In your settings on Hugging Face open Webhooks → Add a new webhook, choose the"
-            " repositories or users to watch, paste the URL, and enter the secret. It is sent along"
-            " in the header X-Webhook-Secret."
+            " repositories or users to watch, paste the URL, and enter the secret. Requests carry"
+            " it in the header X-Webhook-Secret."
         ),
         docs="https://huggingface.co/docs/hub/webhooks",
         evidence="docs",
-        retries="Not documented; a delivery can be sent again from the webhook's activity page.",
-        signs="Nothing is signed; the secret itself is sent.",
-        limits=SHOWN + " There is no id, so one that comes twice is two events.",
+        retries="Not documented; a delivery can be resent from the webhook's activity page.",
+        signs="Nothing: requests carry the secret.",
+        limits=SHOWN + " There is no id: a repeated request is a new event.",
         api_key_starts=("hf_",),
         samples=(Sample("repo.content.update", "repo.content.update.json"),),
     ),
@@ -252,17 +254,17 @@ ROWS = (
         title="npm hooks (of registries that still have them)",
         scheme=Hmac(at="header:x-npm-signature", prefix="sha256="),
         event_type=("body:event",),
-        secret_hint="any long random text; flowbridge makes one, the registry is told it",
+        secret_hint="any long random text; flowbridge generates one, give it to the registry",
         generates_secret=True,
         setup=(
             "Register with `npm hook add PACKAGE URL SECRET` of npm 10 or older, with --registry,"
-            " or through the hooks API of a registry of your own."
+            " or through the hooks API of your own registry."
         ),
         docs="https://github.com/npm/registry/blob/main/docs/hooks/endpoints.md",
         evidence="docs",
         retries="Not documented.",
         signs="The body.",
-        limits="npm's own registry gave its hooks up in 2024, and npm 11 has no `npm hook`. "
+        limits="npm's own registry removed its hooks in 2024, and npm 11 has no `npm hook`. "
         + COPIED_UNTOLD,
         api_key_starts=("npm_",),
         samples=(Sample("package:publish", "publish.json"),),

@@ -17,7 +17,7 @@ from bridge.providers.signatures.setup_secret import Aside
 from bridge.providers.signatures.timestamps import Timestamp
 
 HEADERS_OPEN = (
-    "Only the body is signed, not the headers with type and id: the same body under another id is"
+    "Only the body is signed, not the headers with type and id: the same body with another id is"
     " marked."
 )
 
@@ -78,7 +78,7 @@ ROWS = (
             Joined(("header:X-WC-Webhook-Delivery-ID", "header:X-WC-Webhook-Topic?", "body:id?")),
         ),
         handshakes=(Handshake(woocommerce_ping, signed=False),),
-        secret_hint="any text; flowbridge makes one, WooCommerce is told it",
+        secret_hint="any text; flowbridge generates one, enter it at WooCommerce",
         generates_secret=True,
         setup=(
             "In WordPress open WooCommerce → Settings → Advanced → Webhooks, add one with the URL"
@@ -91,8 +91,7 @@ ROWS = (
         answer_within="60 s",
         limits=HEADERS_OPEN,
         retries=(
-            "WooCommerce never tries again, and switches the webhook off after more than 5 failures"
-            " in a row."
+            "Never retried; WooCommerce disables the webhook after more than 5 failures in a row."
         ),
         samples=(
             Sample(
@@ -126,17 +125,17 @@ ROWS = (
         secret_hint="the client secret of the app that made the webhook, from BigCommerce",
         generates_secret=False,
         setup=(
-            "Create the webhook with BigCommerce's API (POST /stores/HASH/v3/hooks) with the URL as"
-            " destination and a scope such as store/order/created. For webhooks whose app's secret"
-            " you do not have, set a header of your own there and use the provider token."
+            "Create the webhook with BigCommerce's API (POST /stores/HASH/v3/hooks) with the URL"
+            " as destination and a scope such as store/order/created. Without the app's secret,"
+            " set your own header there and use the provider token."
         ),
         docs="https://docs.bigcommerce.com/developer/docs/integrations/webhooks/https",
         evidence="docs",
         signs=THREE_PARTS,
-        limits="An event says only what changed: let the flow fetch it.",
+        limits="An event only names what changed: fetch it in the flow.",
         retries=(
-            "BigCommerce tries after 1, 3, 5, 10, 15 and 30 minutes and 1, 2, 6, 14 and 24 hours,"
-            " and then switches the webhook off; a host that fails often waits 3 minutes more."
+            "BigCommerce retries after 1, 3, 5, 10, 15 and 30 minutes and 1, 2, 6, 14 and 24"
+            " hours, and then disables the webhook; a host that fails often waits 3 more minutes."
         ),
         samples=(
             Sample("store/order/created", "store-order-created.json", {"webhook-id": "{id}"}),
@@ -174,23 +173,22 @@ ROWS = (
         ),
         generates_secret=False,
         setup=(
-            "Choose a verification token of 32 to 80 letters, digits, _ and -, and put token:TOKEN"
-            " among the secrets; start flowbridge, and enter the URL and the token under Alerts &"
-            " Notifications of your keyset: eBay tests it at once. Put the keyset's App ID and Cert"
-            " ID among the secrets too, joined by a colon: with them eBay's public keys are fetched"
-            " (getPublicKey). For the sandbox put the key itself there instead."
+            "Choose a verification token of 32 to 80 letters, digits, _ and -, and put"
+            " token:TOKEN among the secrets; start flowbridge, and enter the URL and the token"
+            " under Alerts & Notifications of your keyset: eBay tests it at once. Put the"
+            " keyset's App ID and Cert ID among the secrets too, joined by a colon: with them"
+            " eBay's public keys are fetched (getPublicKey). For the sandbox set the key itself"
+            " instead."
         ),
         docs="https://developer.ebay.com/marketplace-account-deletion",
         evidence="vector",
         signs="The body.",
         limits=(
-            "eBay signs for every application alike: let the flow look whether the notification is"
-            " about one of your users. Where a public key is put among the secrets nothing is"
-            " fetched: put the new one beside it when eBay changes it. " + COPIED
+            "eBay's signature is the same for every application: check in the flow that the"
+            " notification is about one of your users. With a public key among the secrets"
+            " nothing is fetched: add the new one when eBay changes it. " + COPIED
         ),
-        retries=(
-            "eBay tries again, and may switch off a keyset whose notifications are not answered."
-        ),
+        retries=("eBay retries, and may disable a keyset whose notifications are not answered."),
         samples=(Sample("MARKETPLACE_ACCOUNT_DELETION", "MARKETPLACE_ACCOUNT_DELETION.json"),),
     ),
     Provider(
@@ -211,7 +209,7 @@ ROWS = (
         evidence="docs",
         signs="The SHA-256 of the body, in hexadecimal digits.",
         limits=COPIED,
-        retries="Tebex tries again; its documentation has no schedule.",
+        retries="Retried; Tebex's documentation has no schedule.",
         samples=(
             Sample("payment.completed", "payment.completed.json"),
             Sample("validation.webhook", "validation.webhook.json"),
@@ -231,17 +229,17 @@ ROWS = (
         secret_hint="the API client secret, from Recharge",
         generates_secret=False,
         setup=(
-            "Create the webhook with Recharge's API (POST /webhooks) with the URL as address and a"
-            " topic. The secret is the API client secret, on the page of the API token. One source"
-            " for each topic tells them apart."
+            "Create the webhook with Recharge's API (POST /webhooks) with the URL as address and"
+            " a topic. The secret is the API client secret, on the page of the API token. Use one"
+            " source for each topic to tell them apart."
         ),
         docs="https://docs.getrecharge.com/docs/webhooks-overview",
         evidence="docs",
         signs="The time and the body, joined by a dot.",
         answer_within="5 s, with a 200",
         limits=(
-            "There is neither type nor id: the same body is the same event. A request may be a day"
-            " old; Recharge allows two."
+            "There is neither type nor id: an identical body is a duplicate. A request may be a"
+            " day old; Recharge allows two."
         ),
         retries="Recharge tries 20 times in 48 hours, and then deletes the webhook.",
         samples=(Sample("charge/paid", "charge-paid.json"),),
@@ -263,7 +261,7 @@ ROWS = (
         signs="The body.",
         answer_within="5 s",
         limits=(
-            "There is no id: the same body is the same event. The header with the type is not"
+            "There is no id: an identical body is a duplicate. The header with the type is not"
             " signed."
         ),
         retries=(
@@ -283,13 +281,13 @@ ROWS = (
         generates_secret=False,
         setup=(
             "Create the webhook with ShipBob's API (POST /2026-01/webhook) with the URL and its"
-            " topics, and keep the secret (whsec_…)."
+            " topics, and copy the secret (whsec_…)."
         ),
         docs="https://developer.shipbob.com/2026-01/webhooks",
         evidence="docs",
         signs=THREE_PARTS,
         limits="The header with the type is not signed.",
-        retries="Not documented in what was read.",
+        retries="Not documented.",
         samples=(
             Sample(
                 "order.shipped",

@@ -39,8 +39,8 @@ ROWS = (
         evidence="docs",
         signs="The time and the body, joined by a colon.",
         answer_within="30 s, with a 200",
-        limits="There is no id for an event: the same body is the same event.",
-        retries="Webflow tries up to three more times, 10 minutes apart.",
+        limits="There is no id for an event: an identical body is a duplicate.",
+        retries="Webflow retries up to three times, 10 minutes apart.",
         custom_payload=True,
         samples=(Sample("form_submission", "form_submission.json"),),
     ),
@@ -56,20 +56,20 @@ ROWS = (
         generates_secret=False,
         setup=(
             "At Wix open Custom Apps, your app → Webhooks, press Get Public Key, and create a"
-            " webhook for an event with the URL as callback URL. What Wix writes as text inside the"
-            " event (data and identity) is read: body.data.entityId is the entity."
+            " webhook for an event with the URL as callback URL. JSON texts inside the event"
+            " (data and identity) are parsed: body.data.entityId is the entity."
         ),
         docs="https://dev.wix.com/docs/rest/articles/get-started/webhook-structure",
         evidence="docs",
-        signs="The whole body, which is a token with an end of life.",
+        signs="The whole body, which is a token with an expiry.",
         answer_within="1.25 s, with a 200",
         limits=(
             "Older webhooks of Wix have no id: an event in the same words counts once. Until its"
-            " token ends a copy of a request can be sent again, and is told by its id."
+            " token ends a request can be replayed; duplicates are detected by id."
         ),
         retries=(
-            "Wix tries up to 12 more times, after 1 and 10 minutes, 1, 2, 2, 2, 4, 4, 4, 8, 8 and"
-            " 12 hours."
+            "Wix retries up to 12 times, after 1 and 10 minutes, 1, 2, 2, 2, 4, 4, 4, 8, 8 and 12"
+            " hours."
         ),
         samples=(
             Sample("wix.contacts.v4.contact_created", "contact_created.json", {}, "text/plain"),
@@ -85,24 +85,23 @@ ROWS = (
         ),
         event_type=("header:X-Contentful-Topic",),
         event_id=("header:X-Contentful-Idempotency-Key",),
-        secret_hint="64 characters, the space's signing secret; Contentful makes it, or is told it",
+        secret_hint=(
+            "64 characters, the space's signing secret; Contentful generates it, or you enter one"
+        ),
         generates_secret=False,
         setup=(
-            "In Contentful open Settings → Webhooks, switch request verification on under Settings"
-            " there and copy the secret, and add a webhook with the URL and its triggers."
+            "In Contentful open Settings → Webhooks, enable request verification under Settings"
+            " there and copy the secret, then add a webhook with the URL and its triggers."
         ),
         docs="https://www.contentful.com/developers/docs/webhooks/request-verification/",
         evidence="sdk",
         signs="The method, the path with its query, the headers that are listed, and the body.",
         answer_within="30 s",
         limits=(
-            "A request may be 30 seconds old: keep this machine's clock set. The id may stand in a"
+            "A request may be 30 seconds old: keep this machine's clock set. The id may be in a"
             " header that is not signed."
         ),
-        retries=(
-            "Contentful tries twice more, 30 seconds apart, unless a policy of your own says"
-            " otherwise."
-        ),
+        retries=("Contentful retries twice, 30 seconds apart, unless you set your own policy."),
         samples=(
             Sample(
                 "ContentManagement.Entry.publish",
@@ -129,7 +128,7 @@ ROWS = (
             "header:sanity-operation",
         ),
         event_id=("header:idempotency-key",),
-        secret_hint="any long random text; flowbridge makes one, Sanity is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Sanity",
         generates_secret=True,
         setup=(
             "At sanity.io/manage open the project → API → Webhooks, create one with the URL, a"
@@ -141,9 +140,9 @@ ROWS = (
         answer_within="30 s",
         limits=(
             "Sanity's own library sets no limit for the age of a request, so none is set. The id"
-            " stands in a header that is not signed."
+            " is in a header that is not signed."
         ),
-        retries="Sanity tries twice more, 30 seconds apart, after a 429 or 5xx.",
+        retries="Sanity retries twice, 30 seconds apart, after a 429 or 5xx.",
         custom_payload=True,
         samples=(
             Sample(
@@ -164,23 +163,23 @@ ROWS = (
         scheme=Hmac(at="header:X-Signature", algorithm="sha1"),
         event_type=("body:event", "body:type"),
         event_id=("body:messageId",),
-        secret_hint="any long random text; flowbridge makes one, Segment is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Segment",
         generates_secret=True,
         setup=(
             "In Segment open Connections → Catalog → Webhooks, add the destination with the URL,"
-            " and enter the secret as shared secret: without one Segment does not sign, and is"
-            " refused."
+            " and enter the secret as shared secret: without one Segment does not sign, and"
+            " requests are refused."
         ),
         docs="https://segment.com/docs/connections/destinations/catalog/webhooks/",
         evidence="docs",
         signs="The body.",
         answer_within="5 s",
         limits=(
-            "With batching on, Segment signs only the first event of a batch, and is refused: leave"
-            " it off. "
+            "With batching on, Segment signs only the first event of a batch, and requests are"
+            " refused: leave it off. "
         )
         + COPIED,
-        retries="Segment tries for 4 hours.",
+        retries="Segment retries for 4 hours.",
         custom_payload=True,
         samples=(Sample("Order Completed", "order_completed.json"),),
     ),
@@ -200,14 +199,13 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In RevenueCat open the project → Integrations → Webhooks, add one with the URL, and"
-            " switch its signature on. Where it cannot be switched on, use the provider"
-            " revenuecat_static."
+            " enable its signature. If that is not possible, use the provider revenuecat_static."
         ),
         docs="https://www.revenuecat.com/docs/integrations/webhooks",
         evidence="docs",
         signs="The time and the body, joined by a dot.",
         answer_within="60 s, with a 200",
-        retries="RevenueCat tries after 5, 10, 20, 40 and 80 minutes.",
+        retries="RevenueCat retries after 5, 10, 20, 40 and 80 minutes.",
         samples=(Sample("INITIAL_PURCHASE", "INITIAL_PURCHASE.json"),),
     ),
     Provider(
@@ -217,7 +215,7 @@ ROWS = (
         event_type=("body:event.type",),
         event_id=("body:event.id",),
         ack=TAKEN,
-        secret_hint="any long random text; flowbridge makes one, RevenueCat is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at RevenueCat",
         generates_secret=True,
         setup=(
             "In RevenueCat open the project → Integrations → Webhooks, add one with the URL, and"
@@ -225,12 +223,12 @@ ROWS = (
         ),
         docs="https://www.revenuecat.com/docs/integrations/webhooks",
         evidence="docs",
-        signs="Nothing: the token is shown.",
+        signs="Nothing: requests carry the token.",
         answer_within="60 s, with a 200",
         limits=(
-            "A token does not prove that the body is RevenueCat's: let the flow fetch the customer."
+            "A token does not prove that the body is RevenueCat's: fetch the customer in the flow."
         ),
-        retries="RevenueCat tries after 5, 10, 20, 40 and 80 minutes.",
+        retries="RevenueCat retries after 5, 10, 20, 40 and 80 minutes.",
         samples=(Sample("RENEWAL", "RENEWAL.json"),),
     ),
     Provider(
@@ -249,17 +247,17 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the Cloudinary Console open Settings → Webhook Notifications and add the URL for"
-            " the notifications you want. The secret is the API secret, under Settings → API Keys;"
-            " the account must sign with SHA-1, as it does unless changed."
+            " the notifications you want. The secret is the API secret, under Settings → API"
+            " Keys; the account must sign with SHA-1, the default."
         ),
         docs="https://cloudinary.com/documentation/notification_signatures",
         evidence="docs",
-        signs="The body, the time and the secret: a digest without a key.",
+        signs="The body, the time and the secret, by a plain digest.",
         limits=(
-            "There is no id: the same body is the same event. A request may be two hours old, as"
-            " Cloudinary's own libraries have it."
+            "There is no id: an identical body is a duplicate. A request may be two hours old, as"
+            " in Cloudinary's own libraries."
         ),
-        retries="Cloudinary tries again; its documentation has the schedule.",
+        retries="Retried; the schedule is in Cloudinary's documentation.",
         samples=(Sample("upload", "upload.json"),),
     ),
     Provider(
@@ -282,7 +280,7 @@ ROWS = (
         docs="https://www.mux.com/docs/core/verify-webhook-signatures",
         evidence="docs",
         signs="The time and the body, joined by a dot.",
-        retries="Mux tries for 24 hours with growing waits where the answer is no 2xx.",
+        retries="Mux retries for 24 hours with increasing delays unless the answer is 2xx.",
         samples=(Sample("video.asset.ready", "video.asset.ready.json"),),
     ),
     Provider(
@@ -301,7 +299,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits=COPIED,
-        retries="Dub tries again with growing waits, and disables a webhook that keeps failing.",
+        retries="Dub retries with increasing delays, and disables a webhook that keeps failing.",
         samples=(Sample("lead.created", "lead.created.json"),),
     ),
     Provider(
@@ -322,7 +320,7 @@ ROWS = (
         ),
         handshakes=(Handshake(strava_challenge, signed=False, methods=("GET",)),),
         ack=TAKEN,
-        secret_hint="any long random text; flowbridge makes one, it goes into the URL",
+        secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
             "Start flowbridge and create the subscription with Strava's API (POST"
@@ -334,8 +332,8 @@ ROWS = (
         signs="Nothing.",
         answer_within="2 s, with a 200",
         limits=(
-            "Strava signs nothing: whoever learns the URL with its token can send. It holds ids"
-            " only: let the flow fetch the rest."
+            "Strava signs nothing: anyone with the URL and its token can send. It holds ids only:"
+            " fetch the rest in the flow."
         ),
         retries="Strava tries up to three times in all.",
         samples=(Sample("activity.create", "activity.create.json"),),

@@ -44,22 +44,21 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In HubSpot open your app's settings (for a private app Settings → Integrations →"
-            " Private Apps) → Webhooks, enter the URL as target and subscribe to events. The secret"
-            " is on the page Auth. The URL is part of what is signed: set FLOWBRIDGE_PUBLIC_URL."
+            " Private Apps) → Webhooks, enter the URL as target and subscribe to events. The"
+            " secret is on the page Auth. The URL is signed: set FLOWBRIDGE_PUBLIC_URL."
         ),
         docs="https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation",
         evidence="vector",
         signs="The method, the URL, the body and the time.",
         answer_within="5 s (a workflow's webhook: 30 s)",
         limits=(
-            "Only the signature of version 3 counts, which HubSpot puts beside the older ones; a"
-            " request with those alone (custom workflow actions are documented so) is refused. For"
-            " such a workflow let “Send a webhook” show an API key in a header, and use the"
-            " provider token."
+            "Only the signature of version 3 counts; a request with older ones alone (documented"
+            " for custom workflow actions) is refused. For such a workflow let “Send a webhook”"
+            " send an API key in a header, and use the provider token."
         ),
         retries=(
-            "HubSpot tries up to 10 times in 24 hours, and says how often in attemptNumber; a"
-            " workflow's webhook for up to three days, except after a 4xx."
+            "HubSpot tries up to 10 times in 24 hours, counted in attemptNumber; a workflow's"
+            " webhook for up to three days, except after a 4xx."
         ),
         samples=(
             Sample(
@@ -73,7 +72,7 @@ ROWS = (
         scheme=Token(at="query:token"),
         dedup_body=True,  # each notification in it has an id of its own
         ack=Reply(200, "text/xml", SOAP_ACK),
-        secret_hint="any long random text; flowbridge makes one, it goes into the URL",
+        secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
             "In Setup open Workflow Actions → Outbound Messages (or add one to a flow), create one"
@@ -84,13 +83,13 @@ ROWS = (
         evidence="docs",
         signs="Nothing.",
         limits=(
-            "Salesforce signs nothing: whoever learns the URL with its token can send. The body is"
-            " XML text, without type or id here: compare OrganizationId in the flow."
+            "Salesforce signs nothing: anyone with the URL and its token can send. The body is"
+            " XML, without type or id: compare OrganizationId in the flow."
         ),
         answer_within="60 s",
         retries=(
-            "Salesforce tries for 24 hours, waiting longer each time and 2 hours at most, until it"
-            " is told <Ack>true</Ack>."
+            "Salesforce retries for 24 hours, with increasing delays of 2 hours at most, until"
+            " the answer is <Ack>true</Ack>."
         ),
         custom_payload=True,
         samples=(Sample("notifications", "notifications.json", {"soapaction": '""'}, XML),),
@@ -112,20 +111,20 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In Zendesk's Admin Center open Apps and integrations → Webhooks, create one with the"
-            " URL (for events, or for a trigger to use), and press Reveal secret on its page. A"
-            " trigger's payload is yours: put a type into it."
+            " URL (for events, or for a trigger to use), and press Reveal secret on its page. You"
+            " write a trigger's payload: put a type into it."
         ),
         docs="https://developer.zendesk.com/documentation/webhooks/verifying/",
         evidence="docs",
-        signs="The time and the body, one after the other.",
+        signs="The time and the body, concatenated.",
         answer_within="12 s",
         limits=(
-            "Zendesk gives no limit for the age of a request, so none is set. Its id stands in a"
+            "Zendesk gives no limit for the age of a request, so none is set. Its id is in a"
             " header that is not signed."
         ),
         retries=(
-            "Zendesk tries up to 5 times after a timeout, up to 3 after a 409, and pauses while too"
-            " much fails."
+            "Zendesk tries up to 5 times after a timeout, up to 3 after a 409, and pauses if too"
+            " many fail."
         ),
         samples=(
             Sample(
@@ -143,22 +142,22 @@ ROWS = (
         title="Freshdesk",
         scheme=Basic(),
         event_type=("body:type",),
-        secret_hint="user:password, both of your choice; flowbridge makes the password",
+        secret_hint="user:password of your choice; flowbridge generates the password",
         generates_secret=True,
         setup=(
-            "In Freshdesk open Admin → Workflows → Automations, add the action Trigger webhook with"
-            " method POST, the URL, encoding JSON and “Requires authentication”, and enter user and"
-            " password: the secret is the two joined by a colon. Put a type into the advanced"
+            "In Freshdesk open Admin → Workflows → Automations, add the action Trigger webhook"
+            " with method POST, the URL, encoding JSON and “Requires authentication”, and enter"
+            " user and password: the secret is user:password. Put a type into the advanced"
             " content."
         ),
         docs="https://support.freshdesk.com/support/solutions/articles/132589-using-webhooks-in-automation-rules",
         evidence="unconfirmed",
-        signs="Nothing: user and password are shown.",
+        signs="Nothing: requests carry user and password.",
         limits=(
-            "A password does not prove that the body is Freshdesk's. There is no id: nothing is"
-            " taken for a duplicate."
+            "A password does not prove that the body is Freshdesk's. There is no id: no event is"
+            " treated as a duplicate."
         ),
-        retries="Not documented in what was read.",
+        retries="Not documented.",
         samples=(Sample("ticket.updated", "ticket.updated.json"),),
     ),
     Provider(
@@ -181,23 +180,22 @@ ROWS = (
             ),
         ),
         retry=("body:meta.attempt",),
-        secret_hint="user:password, both of your choice; flowbridge makes the password",
+        secret_hint="user:password of your choice; flowbridge generates the password",
         generates_secret=True,
         setup=(
-            "In Pipedrive open Tools and apps → Webhooks, create one with the URL, an action and an"
-            " object, and enter HTTP auth user and password: the secret is the two joined by a"
-            " colon."
+            "In Pipedrive open Tools and apps → Webhooks, create one with the URL, an action and"
+            " an object, and enter HTTP auth user and password: the secret is user:password."
         ),
         docs="https://pipedrive.readme.io/docs/guide-for-webhooks-v2",
         evidence="docs",
-        signs="Nothing: user and password are shown.",
+        signs="Nothing: requests carry user and password.",
         limits=(
-            "A password does not prove that the body is Pipedrive's: let the flow fetch what"
-            " matters."
+            "A password does not prove that the body is Pipedrive's: fetch what matters in the"
+            " flow."
         ),
         answer_within="10 s",
         retries=(
-            "Pipedrive tries after 3, 30 and 150 seconds, and deletes a webhook that fails for"
+            "Pipedrive retries after 3, 30 and 150 seconds, and deletes a webhook that fails for"
             " three days."
         ),
         fixed_objects=frozenset({"meta"}),
@@ -227,8 +225,8 @@ ROWS = (
         signs="The time and the body, joined by a colon.",
         answer_within="10 s",
         retries=(
-            "Front tries up to 3 times after a 408, 429, 500 or a timeout, and then switches the"
-            " webhook off."
+            "Front tries up to 3 times after a 408, 429, 500 or a timeout, and then disables the"
+            " webhook."
         ),
         samples=(Sample("inbound", "inbound.json"),),
     ),
@@ -238,7 +236,7 @@ ROWS = (
         scheme=Hmac(at="header:X-HelpScout-Signature", algorithm="sha1", encoding="base64"),
         event_type=("header:X-HelpScout-Event",),
         secret_hint=(
-            "any text of at most 40 characters; flowbridge makes one, Help Scout is told it"
+            "any text of at most 40 characters; flowbridge generates one, enter it at Help Scout"
         ),
         generates_secret=True,
         setup=(
@@ -249,10 +247,10 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits=(
-            "There is no id, and two events of one conversation may look alike: nothing is taken"
-            " for a duplicate. No time is signed."
+            "There is no id, and two events of one conversation may look alike: no event is"
+            " treated as a duplicate. No time is signed."
         ),
-        retries="Help Scout tries again with growing waits; its documentation has the schedule.",
+        retries="Retried with increasing delays; the schedule is in Help Scout's documentation.",
         samples=(
             Sample("convo.created", "convo.created.json", {"x-helpscout-event": "convo.created"}),
         ),
@@ -262,7 +260,7 @@ ROWS = (
         title="Mautic",
         scheme=Hmac(at="header:Webhook-Signature", encoding="base64"),
         dedup_body=True,  # each holds its time
-        secret_hint="any text; flowbridge makes one, Mautic is told it",
+        secret_hint="any text; flowbridge generates one, enter it at Mautic",
         generates_secret=True,
         setup=(
             "In Mautic open Settings → Webhooks, create one with the URL, the secret and its"
@@ -272,10 +270,10 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits=(
-            "A body may hold events of several kinds under their names, and has neither type nor"
-            " id: the same body is the same event."
+            "A body may hold events of several types by name, and has neither type nor id: an"
+            " identical body is a duplicate."
         ),
-        retries="Mautic tries again from its queue, and switches a webhook off that keeps failing.",
+        retries="Mautic retries from its queue, and disables a webhook that keeps failing.",
         samples=(Sample("mautic.lead_post_save_new", "mautic.lead_post_save_new.json"),),
     ),
 )

@@ -28,11 +28,11 @@ ROWS = (
         signs="The body.",
         answer_within="10 s",
         limits=(
-            "A call says only whose files changed, and has neither type nor id: each is an event."
-            " Let the flow ask what changed."
+            "A call only names the changed accounts, without type or id: each is an event. Ask"
+            " Dropbox what changed in the flow."
         ),
         retries=(
-            "Dropbox tries again with growing waits, and switches off a URL that fails too often."
+            "Dropbox retries with increasing delays, and disablees a URL that fails too often."
         ),
         samples=(Sample("list_folder", "list_folder.json", {"user-agent": "DropboxWebhooks/1.0"}),),
     ),
@@ -60,7 +60,7 @@ ROWS = (
         ),
         docs="https://developer.box.com/guides/webhooks/v2/signatures-v2/",
         evidence="vector",
-        signs="The body and the time, one after the other.",
+        signs="The body and the time, concatenated.",
         answer_within="30 s",
         retries="Box tries up to 12 times in 2 hours.",
         samples=(
@@ -100,8 +100,7 @@ ROWS = (
         signs="The body.",
         limits=COPIED,
         retries=(
-            "DocuSign tries after 5 minutes and then after twice as long each time, for up to 15"
-            " days."
+            "DocuSign retries after 5 minutes and then with doubled delays, for up to 15 days."
         ),
         samples=(Sample("envelope-completed", "envelope-completed.json"),),
     ),
@@ -121,14 +120,14 @@ ROWS = (
         setup=(
             "In PandaDoc open Settings → API → Configuration (Developer Dashboard), create a"
             " webhook with the URL and its events, and copy its shared key. PandaDoc adds"
-            " ?signature=… to the URL by itself."
+            " ?signature=… to the URL."
         ),
         docs="https://developers.pandadoc.com/docs/webhook-verification",
         evidence="docs",
         signs="The body.",
         answer_within="20 s, with a 200",
         limits=COPIED,
-        retries="PandaDoc tries again; its documentation has the schedule.",
+        retries="Retried; the schedule is in PandaDoc's documentation.",
         samples=(Sample("document_state_changed", "document_state_changed.json"),),
     ),
 )

@@ -15,7 +15,7 @@ from bridge.providers.signatures.shared_token import Token
 from bridge.providers.signatures.timestamps import Timestamp
 
 URL_TOKEN = Token(at="query:token")
-OPEN = "The sender signs nothing: whoever learns the URL with its token can send."
+OPEN = "The sender signs nothing: anyone with the URL and its token can send."
 
 ROWS = (
     Provider(
@@ -25,19 +25,19 @@ ROWS = (
         event_type=("body:event_type",),
         event_id=("body:event_id",),
         fields=form_fields.typeform,
-        secret_hint="any long random text; flowbridge makes one, Typeform is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Typeform",
         generates_secret=True,
         setup=(
             "In Typeform open the form → Connect → Webhooks, add one with the URL, then edit it,"
-            " enter the secret and switch it on. Send test request shows up as an event."
+            " enter the secret and enable it. Send test request sends an event."
         ),
         docs="https://www.typeform.com/developers/webhooks/secure-your-webhooks/",
         evidence="docs",
         signs="The body.",
         limits=COPIED,
         retries=(
-            "Typeform tries every 2 to 3 minutes for 10 hours after a 408, 423, 429 or 503, else"
-            " about 5 times; a 404 or 410 switches the webhook off."
+            "Typeform retries every 2 to 3 minutes for 10 hours after a 408, 423, 429 or 503,"
+            " else about 5 times; a 404 or 410 disables the webhook."
         ),
         api_key_starts=("tfp_",),
         samples=(
@@ -51,18 +51,19 @@ ROWS = (
         event_type=("body:eventType",),
         event_id=("body:eventId",),
         fields=form_fields.tally,
-        secret_hint="any long random text; flowbridge makes one, Tally is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Tally",
         generates_secret=True,
         setup=(
             "In Tally open the form → Integrations → Webhooks, connect one with the URL, and add"
-            " the secret as signing secret: without one Tally does not sign, and is refused."
+            " the secret as signing secret: without one Tally does not sign, and requests are"
+            " refused."
         ),
         docs="https://tally.so/help/webhooks",
         evidence="docs",
         signs="The body.",
         answer_within="10 s",
         limits=COPIED,
-        retries="Tally tries after 5 minutes, 30 minutes, 1 hour, 6 hours and 1 day.",
+        retries="Tally retries after 5 minutes, 30 minutes, 1 hour, 6 hours and 1 day.",
         samples=(Sample("FORM_RESPONSE", "FORM_RESPONSE.json"),),
     ),
     Provider(
@@ -71,7 +72,7 @@ ROWS = (
         scheme=URL_TOKEN,
         event_id=("form:submissionID",),
         fields=form_fields.jotform,
-        secret_hint="any long random text; flowbridge makes one, it goes into the URL",
+        secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
             "In Jotform open the form → Settings → Integrations → Webhooks and add the URL with"
@@ -80,8 +81,8 @@ ROWS = (
         docs="https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/",
         evidence="docs",
         signs="Nothing.",
-        limits=OPEN + " A submission that is edited keeps its id, and counts as the same event.",
-        retries="Not documented in what was read.",
+        limits=OPEN + " An edited submission keeps its id, and counts as a duplicate.",
+        retries="Not documented.",
         samples=(Sample("submission", "submission.json", {}, MULTIPART),),
     ),
     Provider(
@@ -93,16 +94,16 @@ ROWS = (
             "body:submissionId",
         ),
         fields=form_fields.IN_QUESTIONS,
-        secret_hint="any long random text; flowbridge makes one, it goes into the URL",
+        secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
             "In Fillout open the form → Integrate → Webhook and enter the URL with ?token=SECRET."
         ),
         docs="https://www.fillout.com/help/webhook",
         evidence="unconfirmed",
-        signs="Nothing that is documented.",
+        signs="Nothing, as far as documented.",
         limits=OPEN,
-        retries="Not documented in what was read.",
+        retries="Not documented.",
         samples=(Sample("submission", "submission.json"),),
     ),
     Provider(
@@ -112,10 +113,10 @@ ROWS = (
         event_type=("body:event",),
         event_id=("body:responseId",),
         fields=form_fields.IN_ANSWERS,
-        secret_hint="any long random text; flowbridge makes one, it goes into the script",
+        secret_hint="any long random text; flowbridge generates one, it goes into the script",
         generates_secret=True,
         setup=(
-            "In the form open ⋮ → Apps Script, paste the script of our guide to Google Forms, put"
+            "In the form open ⋮ → Apps Script, paste the script of the guide to Google Forms, put"
             " the secret into its script properties, and add a trigger “on form submit” for its"
             " function. It posts JSON with event, responseId and answers, and signs it in"
             " X-Signature: sha256= and the hexadecimal digits of the HMAC."
@@ -123,9 +124,9 @@ ROWS = (
         docs="https://developers.google.com/apps-script/reference/utilities/utilities",
         evidence="docs",
         signs="The body.",
-        limits="What is sent is up to the script; Google Forms has no webhooks of its own.",
+        limits="The script decides what is sent; Google Forms has no webhooks of its own.",
         retries=(
-            "The script sends up to four times within some seconds, then shows up as failed under"
+            "The script sends up to four times within some seconds, then fails, as shown under"
             " Executions."
         ),
         custom_payload=True,
@@ -143,18 +144,18 @@ ROWS = (
         scheme=Hmac(at="header:X-FS-Signature", prefix="sha256="),
         event_id=(Joined(("body:FormID", "body:UniqueID")),),
         fields=form_fields.formstack,
-        secret_hint="any long random text; flowbridge makes one, Formstack is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Formstack",
         generates_secret=True,
         setup=(
             "In Formstack open the form → Settings → Emails & Actions → WebHook, enter the URL,"
-            " choose JSON, and enter the secret as HMAC key; leave the header's name empty. Without"
-            " a key Formstack does not sign, and is refused."
+            " choose JSON, and enter the secret as HMAC key; leave the header's name empty."
+            " Without a key Formstack does not sign, and requests are refused."
         ),
         docs="https://help.formstack.com/hc/en-us/articles/4402808103315-WebHook",
         evidence="vector",
         signs="The body.",
         limits=COPIED,
-        retries="Not documented in what was read.",
+        retries="Not documented.",
         custom_payload=True,
         samples=(Sample("submission", "submission.json"),),
     ),
@@ -171,14 +172,14 @@ ROWS = (
         generates_secret=False,
         setup=(
             "Start flowbridge and create the webhook with SurveyMonkey's API (POST /v3/webhooks)"
-            " with the URL as subscription_url: it is tested at once. The secret is the app's"
-            " client id and secret, joined by an ampersand."
+            " with the URL as subscription_url: it is tested at once. The secret is ID&SECRET of"
+            " the app."
         ),
         docs="https://api.surveymonkey.com/v3/docs#webhooks",
         evidence="docs",
         signs="The body.",
-        limits="An event says only what happened: let the flow fetch the response. " + COPIED,
-        retries="Not documented in what was read.",
+        limits="An event only names what happened: fetch the response in the flow. " + COPIED,
+        retries="Not documented.",
         samples=(
             Sample(
                 "response_completed",
@@ -195,18 +196,18 @@ ROWS = (
         event_type=("body:triggerEvent",),
         event_id=(Joined(("body:triggerEvent", "body:payload.uid", "body:createdAt")),),
         fields=form_fields.cal_com,
-        secret_hint="any long random text; flowbridge makes one, Cal.com is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Cal.com",
         generates_secret=True,
         setup=(
             "In Cal.com open Settings → Developer → Webhooks, create one with the URL, the secret"
-            " and its triggers. A payload template of your own should keep triggerEvent, createdAt"
-            " and payload.uid."
+            " and its triggers. Your own payload template should keep triggerEvent, createdAt and"
+            " payload.uid."
         ),
         docs="https://cal.com/docs/developing/guides/automation/webhooks",
         evidence="docs",
         signs="The body.",
         limits=COPIED,
-        retries="Not documented in what was read.",
+        retries="Not documented.",
         samples=(Sample("BOOKING_CREATED", "BOOKING_CREATED.json"),),
     ),
     Provider(
@@ -221,18 +222,19 @@ ROWS = (
         event_type=("body:event",),
         event_id=(Joined(("body:event", "body:payload.uri", "body:created_at?")),),
         fields=form_fields.calendly,
-        secret_hint="any long random text; flowbridge makes one, Calendly is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Calendly",
         generates_secret=True,
         setup=(
             "Create the subscription with Calendly's API (POST /webhook_subscriptions) with the"
             " URL, its events and the secret as signing_key; without a signing_key Calendly does"
-            " not sign, and is refused."
+            " not sign, and requests are refused."
         ),
         docs="https://developer.calendly.com/api-docs/ZG9jOjM2MzE2MDM4-webhook-signatures",
         evidence="docs",
         signs="The time and the body, joined by a dot.",
         retries=(
-            "Calendly tries for 24 hours with growing waits, and then disables the subscription."
+            "Calendly retries for 24 hours with increasing delays, and then disables the"
+            " subscription."
         ),
         samples=(Sample("invitee.created", "invitee.created.json"),),
     ),
@@ -251,12 +253,12 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits=(
-            "There is no id, and two changes of one appointment look alike: nothing is taken for a"
-            " duplicate. Let the flow fetch it."
+            "There is no id, and two changes of one appointment are identical: no event is"
+            " treated as a duplicate. Fetch it in the flow."
         ),
         retries=(
-            "Acuity tries for 24 hours after a 5xx, with growing waits, and disables the webhook"
-            " after 5 days of failures."
+            "Acuity retries for 24 hours after a 5xx, with increasing delays, and disables the"
+            " webhook after 5 days of failures."
         ),
         samples=(Sample("scheduled", "scheduled.json", {}, FORM),),
     ),

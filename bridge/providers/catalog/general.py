@@ -19,14 +19,13 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the sender's webhook settings add an endpoint with the URL and choose its events."
-            " Copy the signing secret that it shows (whsec_…, or whpk_… where it signs with a key"
-            " pair) and put it where routes.yaml names it."
+            " Copy its signing secret (whsec_…, or whpk_… for a key pair) to .env."
         ),
         docs="https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
         evidence="vector",
         retries=(
-            "The specification suggests 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h; an"
-            " answer 410 switches the endpoint off."
+            "The specification suggests 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h;"
+            " an answer 410 disables the endpoint."
         ),
         signs="The id, the time and the body, joined by dots.",
         answer_within="15 to 30 s, the specification advises",
@@ -42,15 +41,15 @@ ROWS = (
         secret_hint="whsec_… and base64, from the sender's portal",
         generates_secret=False,
         setup=(
-            "In the sender's Svix portal (App Portal → Endpoints) press Add Endpoint, paste the URL"
-            " and choose its events. Open the endpoint, copy its Signing Secret (whsec_…) and put"
-            " it where routes.yaml names it."
+            "In the sender's Svix portal (App Portal → Endpoints) press Add Endpoint, paste the"
+            " URL and choose its events. Open the endpoint, copy its Signing Secret (whsec_…) and"
+            " put it into .env."
         ),
         docs="https://docs.svix.com/receiving/verifying-payloads/how-manual",
         evidence="vector",
         retries=(
-            "The suggested waits are 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h; an"
-            " answer 410 switches the endpoint off."
+            "The suggested delays are 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h; an"
+            " answer 410 disables the endpoint."
         ),
         signs="The id, the time and the body, joined by dots.",
         answer_within="15 s",
@@ -67,17 +66,17 @@ ROWS = (
         name="form",
         title="HTML form",
         scheme=Unsigned(),
-        secret_hint="none: forms are public by nature",
+        secret_hint="none: forms are public",
         generates_secret=False,
         setup=(
             "`flowbridge form NAME` prints the form to paste, made from the source's schema;"
-            " /forms/NAME serves it. By hand: write the URL as the form's action, with method post"
-            " and a name on every field; flowbridge keeps what is sent. allowed_origins, rate and"
-            " schema in routes.yaml keep strangers and nonsense out."
+            " /forms/NAME serves it. By hand: set the form's action to the URL, its method to"
+            " post, and a name on every field. allowed_origins, rate and schema in routes.yaml"
+            " limit what is accepted."
         ),
         docs="https://developer.mozilla.org/en-US/docs/Learn_web_development/Extensions/Forms/Sending_and_retrieving_form_data",
         evidence="docs",
-        retries="A browser sends once; the person sees the answer.",
+        retries="A browser sends once, and shows the answer.",
         answer_within="as long as the browser waits",
         signs="Nothing: anyone may send.",
         custom_payload=True,
@@ -87,37 +86,37 @@ ROWS = (
         name="hmac",
         title="Any sender that signs with an HMAC",
         scheme=None,
-        secret_hint="any long random text; flowbridge makes one, the sender is told it",
+        secret_hint="any long random text; flowbridge generates one, give it to the sender",
         generates_secret=True,
         setup=(
-            "Give the sender the URL and the secret. In routes.yaml say under verify: where the"
-            " signature stands, how it is written and what is signed, and with event_type: and"
-            " event_id: where those two stand."
+            "Give the sender the URL and the secret. In routes.yaml set under verify: the place"
+            " and format of the signature and what it signs, and the places of event_type: and"
+            " event_id:."
         ),
         docs="https://www.rfc-editor.org/rfc/rfc2104",
         evidence="vector",
-        retries="Whatever the sender does.",
-        answer_within="whatever the sender waits",
-        signs="What verify: says under signed, the body if it says nothing.",
+        retries="Depends on the sender.",
+        answer_within="depends on the sender",
+        signs="What verify: sets as signed, by default the body.",
         custom_payload=True,
         samples=(Sample("order.created", "order.created.json"),),
     ),
     Provider(
         name="token",
-        title="Any sender that shows a token",
+        title="Any sender that sends a token",
         scheme=Token(at="header:Authorization", prefix="Bearer "),
-        secret_hint="any long random text; flowbridge makes one, the sender is told it",
+        secret_hint="any long random text; flowbridge generates one, give it to the sender",
         generates_secret=True,
         setup=(
-            "Let the sender add the header “Authorization: Bearer SECRET” to its calls of the URL,"
-            " or say under verify: in routes.yaml which header or query parameter carries the"
-            " token. Use HTTPS."
+            "Configure the sender to add the header “Authorization: Bearer SECRET”, or set under"
+            " verify: in routes.yaml which header or query parameter carries the token. Use"
+            " HTTPS."
         ),
         docs="https://www.rfc-editor.org/rfc/rfc6750",
         evidence="docs",
-        retries="Whatever the sender does.",
-        answer_within="whatever the sender waits",
-        signs="Nothing: the token is shown, not used to sign.",
+        retries="Depends on the sender.",
+        answer_within="depends on the sender",
+        signs="Nothing: requests carry the token.",
         limits="A token does not prove that the body is the sender's, nor that the request is new.",
         custom_payload=True,
         samples=(Sample("order.created", "order.created.json"),),
@@ -126,7 +125,7 @@ ROWS = (
         name="basic",
         title="Any sender that logs in with user and password",
         scheme=Basic(),
-        secret_hint="user:password, both of your choice; flowbridge makes the password",
+        secret_hint="user:password of your choice; flowbridge generates the password",
         generates_secret=True,
         setup=(
             "Enter user and password in the sender's webhook settings, or write them into the URL:"
@@ -135,9 +134,9 @@ ROWS = (
         ),
         docs="https://www.rfc-editor.org/rfc/rfc7617",
         evidence="docs",
-        retries="Whatever the sender does.",
-        answer_within="whatever the sender waits",
-        signs="Nothing: user and password are shown, not used to sign.",
+        retries="Depends on the sender.",
+        answer_within="depends on the sender",
+        signs="Nothing: requests carry user and password.",
         limits=(
             "A password does not prove that the body is the sender's, nor that the request is new."
         ),

@@ -33,7 +33,8 @@ ROWS = (
         event_id=("body:log_id",),
         batch=Batch(),
         secret_hint=(
-            "any long random text; flowbridge makes one, Auth0 is told it as Authorization Token"
+            "any long random text; flowbridge generates one, enter it at Auth0 as"
+            " Authorization Token"
         ),
         generates_secret=True,
         setup=(
@@ -44,7 +45,7 @@ ROWS = (
         docs="https://auth0.com/docs/customize/log-streams/custom-log-streams",
         evidence="docs",
         retries="A failed batch is retried a few times; a stream that keeps failing is paused.",
-        signs="Nothing: the token is shown.",
+        signs="Nothing: requests carry the token.",
         limits=SHOWN,
         samples=(Sample("s", "login.json"),),
     ),
@@ -63,13 +64,12 @@ ROWS = (
         secret_hint="the endpoint's signing secret, from WorkOS",
         generates_secret=False,
         setup=(
-            "In the WorkOS Dashboard open Webhooks → Create Webhook, paste the URL, and choose the"
-            " events. Copy the signing secret to where routes.yaml names it; Send test event tries"
-            " it out."
+            "In the WorkOS Dashboard open Webhooks → Create Webhook, paste the URL, and choose"
+            " the events. Copy the signing secret to .env; Send test event tests it."
         ),
         docs="https://workos.com/docs/events/data-syncing/webhooks",
         evidence="sdk",
-        retries="Retried with growing waits for up to three days.",
+        retries="Retried with increasing delays for up to three days.",
         signs="The time and the body, joined by a dot.",
         samples=(Sample("dsync.user.created", "dsync.user.created.json"),),
     ),
@@ -83,7 +83,8 @@ ROWS = (
         handshakes=(Handshake(okta_verification, signed=False, methods=("GET",)),),
         ack=TAKEN,
         secret_hint=(
-            "any long random text; flowbridge makes one, Okta is told it as Authentication secret"
+            "any long random text; flowbridge generates one, enter it at Okta as"
+            " Authentication secret"
         ),
         generates_secret=True,
         setup=(
@@ -94,9 +95,9 @@ ROWS = (
         ),
         docs="https://developer.okta.com/docs/concepts/event-hooks/",
         evidence="docs",
-        retries="Retried once where there is no answer in time or none that can be used.",
+        retries="Retried once, unless there is a valid answer in time.",
         answer_within="3 s",
-        signs="Nothing is signed; the secret itself is sent.",
+        signs="Nothing: requests carry the secret.",
         limits=SHOWN,
         samples=(Sample("user.lifecycle.create", "user.lifecycle.create.json"),),
     ),
@@ -110,7 +111,7 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the Clerk Dashboard open Configure → Webhooks → Add Endpoint, paste the URL, and"
-            " choose the events. Copy the Signing Secret (whsec_…) to where routes.yaml names it."
+            " choose the events. Copy the Signing Secret (whsec_…) to .env."
         ),
         docs="https://clerk.com/docs/guides/development/webhooks/overview",
         evidence="docs",
@@ -130,7 +131,7 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the Stytch Dashboard open Webhooks → Add endpoint, paste the URL, and choose the"
-            " events. Copy the signing secret (whsec_…) to where routes.yaml names it."
+            " events. Copy the signing secret (whsec_…) to .env."
         ),
         docs="https://stytch.com/docs/guides/webhooks",
         evidence="docs",
@@ -150,17 +151,17 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the Supabase Dashboard open Authentication → Hooks → Add hook, choose one such as"
-            " Send Email, choose HTTPS, and paste the URL. Generate the secret there, and put it,"
-            " whole, where routes.yaml names it."
+            " Send Email, choose HTTPS, and paste the URL. Generate the secret there, and copy"
+            " all of it to .env."
         ),
         docs="https://supabase.com/docs/guides/auth/auth-hooks",
         evidence="docs",
-        retries="Retried up to three times where the answer is 429 or 503 with Retry-After.",
+        retries="Retried up to three times after a 429 or 503 with Retry-After.",
         answer_within="5 s",
         signs=THREE_PARTS,
         limits=(
-            "Signing in waits for the answer, which is always an empty object: use hooks that"
-            " decide nothing, such as Send Email."
+            "Sign-in waits for the answer, which is always an empty object: use hooks that make"
+            " no decision, such as Send Email."
         ),
         samples=(Sample("signup", "send_email.json", {"webhook-id": "{id}"}),),
     ),
@@ -170,7 +171,7 @@ ROWS = (
         scheme=Token(at="header:Authorization", prefix="Bearer "),
         event_type=(Joined(("body:table", "body:type"), by="."),),
         secret_hint=(
-            "any long random text; flowbridge makes one, and it goes into a header of the webhook"
+            "any long random text; flowbridge generates one, it goes into a header of the webhook"
         ),
         generates_secret=True,
         setup=(
@@ -181,9 +182,9 @@ ROWS = (
         docs="https://supabase.com/docs/guides/database/webhooks",
         evidence="docs",
         retries="Sent once, by pg_net; the answers are in the table net._http_response.",
-        answer_within="as long as the hook's own timeout says",
-        signs="Nothing: the token is shown.",
-        limits=SHOWN + " There is no id, so what comes twice is two events.",
+        answer_within="the hook's own timeout",
+        signs="Nothing: requests carry the token.",
+        limits=SHOWN + " There is no id: a repeated request is a new event.",
         custom_payload=True,
         samples=(Sample("orders.INSERT", "insert.json"),),
     ),

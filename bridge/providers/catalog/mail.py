@@ -42,17 +42,17 @@ ROWS = (
         secret_hint="base64, the Verification Key (a public key), from SendGrid",
         generates_secret=False,
         setup=(
-            "In SendGrid open Settings → Mail Settings → Event Webhooks → Create new webhook, paste"
-            " the URL as Post URL, choose the events, and under Security features enable Signed"
-            " Event Webhook. Copy the Verification Key to where routes.yaml names it."
+            "In SendGrid open Settings → Mail Settings → Event Webhooks → Create new webhook,"
+            " paste the URL as Post URL, choose the events, and under Security features enable"
+            " Signed Event Webhook. Copy the Verification Key to .env."
         ),
         docs="https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features",
         evidence="vector",
-        retries="Retried with growing waits for up to 24 hours.",
+        retries="Retried with increasing delays for up to 24 hours.",
         signs="The time and the body, its line end included.",
         limits=(
-            "The time is signed, but a late retry may be a day old, so it has no limit; a copy is"
-            " told by its events' ids."
+            "The time is signed, but a late retry may be a day old, so its age has no limit;"
+            " duplicates are detected by the events' ids."
         ),
         api_key_starts=("SG.",),
         samples=(Sample("delivered", "delivered.json"),),
@@ -71,23 +71,22 @@ ROWS = (
         secret_hint="the account's HTTP webhook signing key, from Mailgun",
         generates_secret=False,
         setup=(
-            "In Mailgun copy HTTP webhook signing key from Account → API security to where"
-            " routes.yaml names it. Under Send → Sending → Webhooks choose the domain and the"
-            " event, and paste the URL."
+            "In Mailgun copy HTTP webhook signing key from Account → API security to .env. Under"
+            " Send → Sending → Webhooks choose the domain and the event, and paste the URL."
         ),
         docs=(
             "https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks"
         ),
         evidence="docs",
         retries=(
-            "Retried after 10, 10, 15 and 30 minutes, then after 1, 2 and 4 hours, unless the"
+            "Retried after 10, 10, 15 and 30 minutes, then after 1, 2 and 4 hours, until the"
             " answer is 200; 406 ends it."
         ),
         signs="The time and a token in the body, but not the event.",
         limits=(
-            "The event itself is not signed: who has seen one request could send another event with"
-            " its signature, but only once the token was never used, as each is taken once. Use"
-            " HTTPS. Forms of old webhooks are refused."
+            "The event itself is not signed: someone who intercepts a request before it arrives"
+            " could change the event, but each token is accepted once. Use HTTPS. Forms of old"
+            " webhooks are refused."
         ),
         fixed_objects=frozenset({"eventdata"}),
         samples=(Sample("delivered", "delivered.json"),),
@@ -104,12 +103,12 @@ ROWS = (
             Joined(("body:MessageStream", "body:MessageID")),
         ),
         ack=TAKEN,
-        secret_hint="user:password, both of your choice; flowbridge makes the password",
+        secret_hint="user:password of your choice; flowbridge generates the password",
         generates_secret=True,
         setup=(
-            "In Postmark open your server → the message stream → Webhooks → Add webhook. Paste the"
-            " URL, enter user and password under Basic auth credentials, and choose the events. The"
-            " secret is the two joined by a colon."
+            "In Postmark open your server → the message stream → Webhooks → Add webhook. Paste"
+            " the URL, enter user and password under Basic auth credentials, and choose the"
+            " events. The secret is user:password."
         ),
         docs="https://postmarkapp.com/developer/webhooks/webhooks-overview",
         evidence="docs",
@@ -117,7 +116,7 @@ ROWS = (
             "Bounces and inbound mail are retried ten times over some hours, other events after 1,"
             " 5 and 15 minutes; 403 ends it."
         ),
-        signs="Nothing: user and password are shown.",
+        signs="Nothing: requests carry user and password.",
         limits=SHOWN.replace("A token is", "User and password are"),
         samples=(Sample("Delivery", "delivery.json"), Sample("Bounce", "bounce.json")),
     ),
@@ -130,8 +129,8 @@ ROWS = (
         secret_hint=WHSEC,
         generates_secret=False,
         setup=(
-            "In Resend open Webhooks → Add Webhook, paste the URL, and choose the events. Open the"
-            " webhook and copy its Signing Secret (whsec_…) to where routes.yaml names it."
+            "In Resend open Webhooks → Add Webhook, paste the URL, and choose the events. Open"
+            " the webhook and copy its Signing Secret (whsec_…) to .env."
         ),
         docs="https://resend.com/docs/dashboard/webhooks/verify-webhooks-requests",
         evidence="docs",
@@ -173,16 +172,15 @@ ROWS = (
         secret_hint="the webhook's key, from Mandrill",
         generates_secret=False,
         setup=(
-            "Set FLOWBRIDGE_PUBLIC_URL and start flowbridge: the URL is signed, and Mandrill tests"
-            " it. In Mandrill open Settings → Webhooks → Add a Webhook, choose the events, and"
-            " paste the URL. Copy the Key of the webhook to where routes.yaml names it."
+            "Set FLOWBRIDGE_PUBLIC_URL and start flowbridge: Mandrill signs the URL and tests it."
+            " In Mandrill open Settings → Webhooks → Add a Webhook, choose the events, and paste"
+            " the URL. Copy the Key of the webhook to .env."
         ),
         docs="https://mandrill.zendesk.com/hc/en-us/articles/205583257-How-to-Authenticate-Webhook-Requests",
         evidence="docs",
-        retries="Retried with growing waits.",
-        signs="The URL as it was pasted, and the form's fields, with SHA-1.",
-        limits="FLOWBRIDGE_PUBLIC_URL must be the start of the URL that was pasted, to the letter. "
-        + COPIED,
+        retries="Retried with increasing delays.",
+        signs="The URL as pasted, and the form's fields, with SHA-1.",
+        limits="FLOWBRIDGE_PUBLIC_URL must match the start of the pasted URL exactly. " + COPIED,
         samples=(Sample("send", "send.json", {"user-agent": "Mandrill-Webhook/1.0"}, FORM),),
     ),
     Provider(
@@ -193,20 +191,20 @@ ROWS = (
         dedup_body=True,
         handshakes=(Handshake(alive, signed=False, methods=("GET", "HEAD")),),
         ack=TAKEN,
-        secret_hint="any long random text; flowbridge makes one, and it becomes a part of the URL",
+        secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
-            "Start flowbridge, which Mailchimp tests. In Mailchimp open Audience → Settings →"
+            "Start flowbridge: Mailchimp tests the URL. In Mailchimp open Audience → Settings →"
             " Webhooks → Create New Webhook, paste the URL with ?token=SECRET added to it, and"
-            " choose the events. Mailchimp signs nothing: who knows the URL can send."
+            " choose the events. Mailchimp signs nothing: anyone with the URL can send."
         ),
         docs="https://mailchimp.com/developer/marketing/guides/sync-audience-data-webhooks/",
         evidence="docs",
-        retries="Retried with growing waits for a while.",
+        retries="Retried with increasing delays for a while.",
         answer_within="10 s",
-        signs="Nothing: the token in the URL is all.",
+        signs="Nothing: the URL carries the token.",
         limits=IN_URL
-        + " Events have no id and are told by what is in them, the time fired_at included.",
+        + " Events have no id; duplicates are detected by content, including the time fired_at.",
         samples=(Sample("subscribe", "subscribe.json", {"user-agent": "MailChimp"}, FORM),),
     ),
     Provider(
@@ -219,12 +217,12 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In MailerSend open Email → Domains → Manage → Webhooks → Add webhook, paste the URL,"
-            " and choose the events. Copy the signing secret to where routes.yaml names it. The URL"
-            " is tried out when it is saved."
+            " and choose the events. Copy the signing secret to .env. MailerSend tests the URL"
+            " when you save."
         ),
         docs="https://developers.mailersend.com/api/v1/webhooks.html",
         evidence="docs",
-        retries="Retried a few times with growing waits.",
+        retries="Retried a few times with increasing delays.",
         answer_within="a few seconds",
         signs="The body.",
         limits=COPIED,
@@ -238,16 +236,16 @@ ROWS = (
         secret_hint="the webhook's secret, from MailerLite",
         generates_secret=False,
         setup=(
-            "In MailerLite open Integrations → Webhooks (or call POST /api/webhooks), give the URL"
-            " and choose the events. Copy the secret to where routes.yaml names it."
+            "In MailerLite open Integrations → Webhooks (or call POST /api/webhooks), give the"
+            " URL and choose the events. Copy the secret to .env."
         ),
         docs="https://developers.mailerlite.com/docs/webhooks.html",
         evidence="docs",
         retries="Not documented in detail.",
         signs="The body.",
         limits=(
-            "How a batch (batchable) names its events is not confirmed, so one request is one"
-            " event: leave it off. No id is taken, and no time is signed."
+            "The format of a batch (batchable) is not confirmed, so one request is one event:"
+            " leave it off. No id is used, and no time is signed."
         ),
         samples=(Sample("subscriber.created", "subscriber.created.json"),),
     ),
@@ -266,11 +264,11 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In Customer.io open Integrations → Reporting Webhooks → Add Reporting Webhook, paste"
-            " the URL, and choose the events. Copy the signing key to where routes.yaml names it."
+            " the URL, and choose the events. Copy the signing key to .env."
         ),
         docs="https://docs.customer.io/journeys/webhooks/",
         evidence="docs",
-        retries="Retried with growing waits for up to a week.",
+        retries="Retried with increasing delays for up to a week.",
         answer_within="4 s",
         signs="The version v0, the time and the body, joined by colons.",
         samples=(Sample("email.delivered", "email.delivered.json"),),
@@ -283,19 +281,19 @@ ROWS = (
         event_id=("body:id",),
         handshakes=(Handshake(query_challenge, signed=False, methods=("GET",)),),
         ack=TAKEN,
-        secret_hint="the webhook's secret, shown once when its URL was tested",
+        secret_hint="the webhook's secret, shown once after the test of its URL",
         generates_secret=False,
         setup=(
             "Start flowbridge, then in the Nylas Dashboard open Notifications → Create webhook,"
-            " paste the URL, and choose the triggers: Nylas tests the URL at once. Copy the webhook"
-            " secret to where routes.yaml names it. Leave compressed delivery off."
+            " paste the URL, and choose the triggers: Nylas tests the URL at once. Copy the"
+            " webhook secret to .env. Leave compressed delivery off."
         ),
         docs="https://developer.nylas.com/docs/v3/notifications/",
         evidence="docs",
-        retries="Retried twice; a URL that keeps failing is marked and at last switched off.",
+        retries="Retried twice; a URL that keeps failing is marked and finally disabled.",
         answer_within="10 s",
         signs="The body.",
-        limits="Compressed notifications are not unpacked. " + COPIED,
+        limits="Compressed notifications are not supported. " + COPIED,
         samples=(Sample("message.created", "message.created.json"),),
     ),
     Provider(
@@ -308,7 +306,7 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In Loops open Settings → Webhooks, paste the URL as Endpoint URL, and choose the"
-            " events. Copy the Signing secret (whsec_…) to where routes.yaml names it."
+            " events. Copy the Signing secret (whsec_…) to .env."
         ),
         docs="https://loops.so/docs/webhooks",
         evidence="docs",

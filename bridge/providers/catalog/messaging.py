@@ -52,10 +52,10 @@ ROWS = (
         generates_secret=False,
         setup=(
             "At api.slack.com/apps open your app and copy Signing Secret from Basic Information →"
-            " App Credentials. Start flowbridge, then under Event Subscriptions switch events on"
-            " and paste the URL as Request URL: Slack tests it at once. Subscribe to bot events"
-            " such as message.channels, save, and reinstall the app; interactivity and slash"
-            " commands have URL fields of their own."
+            " App Credentials. Start flowbridge, then under Event Subscriptions enable events and"
+            " paste the URL as Request URL: Slack tests it at once. Subscribe to bot events such"
+            " as message.channels, save, and reinstall the app; interactivity and slash commands"
+            " have their own URL fields."
         ),
         docs="https://docs.slack.dev/authentication/verifying-requests-from-slack",
         evidence="vector",
@@ -66,8 +66,8 @@ ROWS = (
         answer_within="3 s",
         signs="The version v0, the time and the body, joined by colons.",
         limits=(
-            "The deprecated verification token, which stands in each body, is kept masked and"
-            " proves nothing here."
+            "The deprecated verification token, which is in each body, is masked in the stored"
+            " body and proves nothing here."
         ),
         api_key_starts=("xoxb-", "xoxp-", "xoxe-", "xoxe.", "xapp-"),
         samples=(
@@ -88,17 +88,17 @@ ROWS = (
         generates_secret=False,
         setup=(
             "At discord.com/developers open your application and copy its Public Key from General"
-            " Information to where routes.yaml names it. Start flowbridge, paste the URL as"
-            " Interactions Endpoint URL and save: Discord sends good and bad requests at once."
+            " Information to .env. Start flowbridge, paste the URL as Interactions Endpoint URL"
+            " and save: Discord sends good and bad requests at once."
         ),
         docs="https://docs.discord.com/developers/interactions/overview",
         evidence="sdk",
-        retries="Not retried: the person sees that the application did not respond.",
+        retries="Not retried: the user sees that the application did not respond.",
         answer_within="3 s",
         signs="The time and the body.",
         limits=(
-            "Every command is answered as deferred; the flow answers with the interaction's token,"
-            " within 15 minutes. Autocompletion, which wants choices at once, is not possible."
+            "Every command gets a deferred answer; the flow answers with the interaction's token"
+            " within 15 minutes. Autocompletion, which needs choices at once, is not possible."
         ),
         samples=(Sample("water", "water.json"), Sample("1", "ping.json")),
     ),
@@ -113,20 +113,21 @@ ROWS = (
         secret_hint=PUBLIC_KEY,
         generates_secret=False,
         setup=(
-            "At discord.com/developers open your application and copy its Public Key to where"
-            " routes.yaml names it. Start flowbridge, paste the URL under Webhooks as Endpoint,"
-            " switch Events on, and choose them: Discord tests the URL at once."
+            "At discord.com/developers open your application and copy its Public Key to .env."
+            " Start flowbridge, paste the URL under Webhooks as Endpoint, enable Events, and"
+            " choose them: Discord tests the URL at once."
         ),
         docs="https://docs.discord.com/developers/events/webhook-events",
         evidence="sdk",
         retries=(
-            "Retried with growing waits for up to 10 minutes; an endpoint that fails often is"
-            " switched off."
+            "Retried with increasing delays for up to 10 minutes; an endpoint that fails often is"
+            " disabled."
         ),
         answer_within="3 s",
         signs="The time and the body.",
         limits=(
-            "Events have no id and are told by what is in them, the time of what happened included."
+            "Events have no id; duplicates are detected by content, including the time of"
+            " what happened."
         ),
         samples=(Sample("APPLICATION_AUTHORIZED", "application_authorized.json"),),
     ),
@@ -141,9 +142,9 @@ ROWS = (
         secret_hint="base64, the security token that Teams shows once",
         generates_secret=False,
         setup=(
-            "In Teams open Manage team → Apps → Create an outgoing webhook, name it, and paste the"
-            " URL as Callback URL. Teams shows the security token once: put it where routes.yaml"
-            " names it. Then mention the webhook by its name."
+            "In Teams open Manage team → Apps → Create an outgoing webhook, name it, and paste"
+            " the URL as Callback URL. Teams shows the security token once: put it into .env."
+            " Then mention the webhook by name."
         ),
         docs="https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook",
         evidence="docs",
@@ -170,19 +171,19 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the Zoom App Marketplace open your app → Features → Access → Event Subscription,"
-            " and copy the Secret Token to where routes.yaml names it. Start flowbridge, paste the"
-            " URL as Event notification endpoint URL, press Validate, and choose the events."
+            " and copy the Secret Token to .env. Start flowbridge, paste the URL as Event"
+            " notification endpoint URL, press Validate, and choose the events."
         ),
         docs="https://developers.zoom.us/docs/api/webhooks/",
         evidence="docs",
         retries=(
-            "Retried three times, after 5, 20 and 60 minutes, where the answer is a 5xx or late."
+            "Retried three times, after 5, 20 and 60 minutes, if the answer is a 5xx or late."
         ),
         answer_within="3 s",
         signs="The version v0, the time and the body, joined by colons.",
         limits=(
-            "Events have no id and are told by what is in them, event_ts included. Zoom tests the"
-            " URL again every 72 hours."
+            "Events have no id; duplicates are detected by content, including event_ts. Zoom"
+            " tests the URL again every 72 hours."
         ),
         samples=(
             Sample("meeting.ended", "meeting.ended.json"),
@@ -196,8 +197,7 @@ ROWS = (
         event_type=(Joined(("body:resource", "body:event"), by="."),),
         ack=TAKEN,
         secret_hint=(
-            "any long random text; flowbridge makes one, Webex is told it when the webhook is"
-            " created"
+            "any long random text; flowbridge generates one, give it to Webex with the webhook"
         ),
         generates_secret=True,
         setup=(
@@ -206,7 +206,7 @@ ROWS = (
         ),
         docs="https://developer.webex.com/docs/api/guides/webhooks",
         evidence="docs",
-        retries="A webhook whose URL fails for long is switched off.",
+        retries="A webhook whose URL keeps failing is disabled.",
         signs="The body.",
         limits=COPIED_UNTOLD,
         samples=(Sample("messages.created", "messages.created.json"),),
@@ -218,18 +218,18 @@ ROWS = (
         event_type=(FirstOtherKey(("update_id",)),),
         event_id=("body:update_id",),
         secret_hint=(
-            "1 to 256 characters of A-Z a-z 0-9 _ -; flowbridge makes one, Telegram is told it"
+            "1 to 256 characters of A-Z a-z 0-9 _ -; flowbridge generates one, enter it at Telegram"
         ),
         generates_secret=True,
         setup=(
-            "Call https://api.telegram.org/botTOKEN/setWebhook with url (the URL) and secret_token"
-            " (the secret), and in allowed_updates the kinds of updates you want. getWebhookInfo"
-            " shows what went wrong last."
+            "Call https://api.telegram.org/botTOKEN/setWebhook with url (the URL), secret_token"
+            " (the secret) and allowed_updates (the updates you want). getWebhookInfo shows the"
+            " last error."
         ),
         docs="https://core.telegram.org/bots/api#setwebhook",
         evidence="docs",
-        retries="Retried for a while where the answer is no 2xx.",
-        signs="Nothing: the secret token is shown.",
+        retries="Retried for a while unless the answer is 2xx.",
+        signs="Nothing: requests carry the secret token.",
         limits=SHOWN,
         samples=(Sample("message", "message.json"),),
     ),
@@ -246,14 +246,13 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the LINE Developers Console open your channel and copy Channel secret from Basic"
-            " settings to where routes.yaml names it. Under Messaging API paste the URL as Webhook"
-            " URL, press Verify, and switch Use webhook on."
+            " settings to .env. Under Messaging API paste the URL as Webhook URL, press Verify,"
+            " and enable Use webhook."
         ),
         docs="https://developers.line.biz/en/docs/messaging-api/receiving-messages/",
         evidence="vector",
         retries=(
-            "Only where Webhook redelivery is switched on; such events have"
-            " deliveryContext.isRedelivery."
+            "Only if Webhook redelivery is enabled; such events have deliveryContext.isRedelivery."
         ),
         answer_within="a few seconds",
         signs="The body.",
@@ -272,9 +271,8 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In Intercom's Developer Hub open your app, and copy Client secret from Basic"
-            " information to where routes.yaml names it. Start flowbridge, paste the URL under"
-            " Configure → Webhooks, which Intercom tests with a HEAD request, and choose the"
-            " topics."
+            " information to .env. Start flowbridge, paste the URL under Configure → Webhooks,"
+            " which Intercom tests with a HEAD request, and choose the topics."
         ),
         docs="https://developers.intercom.com/docs/webhooks/setting-up-webhooks",
         evidence="docs",

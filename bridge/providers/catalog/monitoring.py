@@ -28,9 +28,9 @@ ROWS = (
         secret_hint="the integration's Client Secret, from Sentry",
         generates_secret=False,
         setup=(
-            "In Sentry open Settings → Developer Settings → Custom Integrations, create an internal"
-            " integration, and paste the URL as Webhook URL. Choose the resources under Webhooks,"
-            " save, and copy the Client Secret to where routes.yaml names it."
+            "In Sentry open Settings → Developer Settings → Custom Integrations, create an"
+            " internal integration, and paste the URL as Webhook URL. Choose the resources under"
+            " Webhooks, save, and copy the Client Secret to .env."
         ),
         docs="https://docs.sentry.io/organization/integrations/integration-platform/webhooks/",
         evidence="docs",
@@ -39,7 +39,7 @@ ROWS = (
             " webhooks."
         ),
         answer_within="1 s",
-        signs="The body; the time in Sentry-Hook-Timestamp is not a part of it.",
+        signs="The body, without the time in Sentry-Hook-Timestamp.",
         limits=COPIED,
         api_key_starts=("sntrys_", "sntryu_"),
         samples=(
@@ -61,18 +61,16 @@ ROWS = (
         event_type=("body:event.event_type",),
         event_id=("body:event.id",),
         test_types=("pagey.ping",),
-        secret_hint="the subscription's secret, shown once when it is made",
+        secret_hint="the subscription's secret, shown once at creation",
         generates_secret=False,
         setup=(
             "In PagerDuty open Integrations → Generic Webhooks (v3) → New Webhook, paste the URL,"
-            " choose the scope and the events. The secret is shown once: put it where routes.yaml"
-            " names it. Send Test Event sends pagey.ping."
+            " choose the scope and the events. The secret is shown once: put it into .env. Send"
+            " Test Event sends pagey.ping."
         ),
         docs="https://developer.pagerduty.com/docs/verifying-webhook-signatures",
         evidence="sdk",
-        retries=(
-            "Retried with growing waits where there is no answer or a 5xx; other errors end it."
-        ),
+        retries=("Retried with increasing delays after a 5xx or no answer; other errors end it."),
         signs="The body.",
         limits=COPIED,
         samples=(
@@ -105,7 +103,7 @@ ROWS = (
             )
         ),
         event_type=("body:status",),
-        secret_hint="any long random text; flowbridge makes one, Grafana is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Grafana",
         generates_secret=True,
         setup=(
             "In Grafana (12 or later) open Alerting → Contact points, add one of type Webhook with"
@@ -116,17 +114,13 @@ ROWS = (
         docs="https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/",
         evidence="docs",
         retries=(
-            "Grafana sends a notification again until it is taken; what was sent once it repeats at"
-            " the policy's repeat interval."
+            "Retried until it is accepted; an accepted notification is repeated at the policy's"
+            " repeat interval."
         ),
         signs=(
-            "The time and the body, joined by a colon; the body alone where no timestamp header is"
-            " named."
+            "The time and the body, joined by a colon; the body alone without a timestamp header."
         ),
-        limits=(
-            "There is no id, as a repeated alert is a new notification: what comes twice is two"
-            " events."
-        ),
+        limits=("There is no id: a repeated alert is a new notification and a new event."),
         samples=(Sample("firing", "firing.json"),),
     ),
     Provider(
@@ -134,18 +128,20 @@ ROWS = (
         title="Prometheus Alertmanager",
         scheme=Token(at="header:Authorization", prefix="Bearer "),
         event_type=("body:status",),
-        secret_hint="any long random text; flowbridge makes one, and it goes into alertmanager.yml",
+        secret_hint="any long random text; flowbridge generates one, it goes into alertmanager.yml",
         generates_secret=True,
         setup=(
             "In alertmanager.yml give a receiver `webhook_configs: [{url: URL, http_config:"
             " {authorization: {credentials: SECRET}}}]` and route alerts to it. credentials_file"
-            " keeps the secret in a file of its own."
+            " reads the secret from a file."
         ),
         docs="https://prometheus.io/docs/alerting/latest/configuration/#webhook_config",
         evidence="docs",
-        retries="Retried while the answer is a 5xx; what was sent is repeated at repeat_interval.",
-        signs="Nothing: the token is shown.",
-        limits=SHOWN + " There is no id, as a repeated alert is a new notification.",
+        retries=(
+            "Retried while the answer is a 5xx; an accepted alert is repeated at repeat_interval."
+        ),
+        signs="Nothing: requests carry the token.",
+        limits=SHOWN + " There is no id: a repeated alert is a new notification.",
         samples=(Sample("firing", "firing.json", {"user-agent": "Alertmanager/0.28.1"}),),
     ),
     Provider(
@@ -153,18 +149,19 @@ ROWS = (
         title="Datadog",
         scheme=Token(at="header:Authorization", prefix="Bearer "),
         event_type=("body:event_type",),
-        secret_hint="any long random text; flowbridge makes one, and it goes into a custom header",
+        secret_hint="any long random text; flowbridge generates one, it goes into a custom header",
         generates_secret=True,
         setup=(
-            "In Datadog open Integrations → Webhooks → New, paste the URL, and under Custom Headers"
-            ' write {"Authorization": "Bearer SECRET"}. Name @webhook-NAME in the monitors that'
-            " shall call it; leave the payload as it is, or keep event_type in it."
+            "In Datadog open Integrations → Webhooks → New, paste the URL, and under Custom"
+            ' Headers write {"Authorization": "Bearer SECRET"}. Mention @webhook-NAME in the'
+            " monitors that should call it. Leave the payload unchanged, or keep event_type in"
+            " it."
         ),
         docs="https://docs.datadoghq.com/integrations/webhooks/",
         evidence="docs",
-        retries="Not documented in detail; failed calls are tried again a few times.",
-        signs="Nothing: the token is shown.",
-        limits=SHOWN + " No id is taken, as a monitor's event may be sent again on purpose.",
+        retries="Not documented in detail; failed calls are retried a few times.",
+        signs="Nothing: requests carry the token.",
+        limits=SHOWN + " No id is used: a monitor may send an event again on purpose.",
         samples=(Sample("query_alert_monitor", "query_alert_monitor.json"),),
     ),
     Provider(
@@ -179,19 +176,20 @@ ROWS = (
         event_type=("body:type",),
         dedup_body=True,
         batch=Batch(),
-        secret_hint="tskey-webhook-…, shown once when the webhook is made",
+        secret_hint="tskey-webhook-…, shown once at creation",
         generates_secret=False,
         setup=(
             "In the admin console open Settings → Webhooks → Add endpoint, paste the URL, and"
-            " choose the events. Copy the secret, which is shown once, to where routes.yaml names"
-            " it; Test endpoint sends an event of type test."
+            " choose the events. Copy the secret, shown once, to .env; Test endpoint sends an"
+            " event of type test."
         ),
         docs="https://tailscale.com/kb/1213/webhooks",
         evidence="docs",
-        retries="Retried while the answer is no 2xx; later events wait meanwhile.",
+        retries="Retried until the answer is 2xx; later events wait.",
         signs="The time and the body, joined by a dot.",
         limits=(
-            "Events have no id and are told by what is in them, the time of what happened included."
+            "Events have no id; duplicates are detected by content, including the time of"
+            " what happened."
         ),
         api_key_starts=("tskey-api-", "tskey-auth-", "tskey-client-"),
         samples=(Sample("nodeCreated", "nodeCreated.json"),),
@@ -207,17 +205,17 @@ ROWS = (
         ),
         event_type=(Joined(("body:type", "body:action"), by="."),),
         event_id=("body:id",),
-        secret_hint="the automation's secret, shown when it is made",
+        secret_hint="the automation's secret, shown at creation",
         generates_secret=False,
         setup=(
-            "In Langfuse open Prompts → Automations → Create Automation, choose Webhook, paste the"
-            " URL, and choose the actions. Copy the secret to where routes.yaml names it."
+            "In Langfuse open Prompts → Automations → Create Automation, choose Webhook, paste"
+            " the URL, and choose the actions. Copy the secret to .env."
         ),
         docs="https://langfuse.com/docs/prompt-management/features/webhooks-slack-integrations",
         evidence="docs",
         retries=(
-            "Retried with growing waits; after some failures in a row the automation is switched"
-            " off."
+            "Retried with increasing delays; after some failures in a row the automation is"
+            " disabled."
         ),
         signs="The time and the body, joined by a dot.",
         samples=(Sample("prompt-version.created", "prompt-version.created.json"),),

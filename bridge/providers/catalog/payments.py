@@ -45,15 +45,15 @@ ROWS = (
         secret_hint="whsec_…, the endpoint's signing secret, from Stripe",
         generates_secret=False,
         setup=(
-            "In the Stripe Dashboard open Developers → Webhooks, add an endpoint (destination) with"
-            " the URL and choose the events, such as invoice.paid. Then reveal the endpoint's"
-            " signing secret (whsec_…) and put it where routes.yaml names it. Each endpoint, and"
-            " `stripe listen`, has a secret of its own."
+            "In the Stripe Dashboard open Developers → Webhooks, add an endpoint (destination)"
+            " with the URL and choose the events, such as invoice.paid. Then reveal the"
+            " endpoint's signing secret (whsec_…) and put it into .env. Each endpoint, and"
+            " `stripe listen`, has its own secret."
         ),
         docs="https://docs.stripe.com/webhooks/signature",
         evidence="sdk",
         signs="The time and the body, joined by a dot.",
-        retries="In live mode Stripe tries for up to three days, with growing waits.",
+        retries="In live mode Stripe retries for up to three days, with increasing delays.",
         secret_starts=("whsec_",),
         api_key_starts=("sk_test_", "sk_live_", "rk_test_", "rk_live_", "pk_test_", "pk_live_"),
         event_types=EventTypes(docs="https://docs.stripe.com/api/events/types"),
@@ -77,16 +77,16 @@ ROWS = (
         secret_hint="pdl_ntfset_…, the notification destination's secret key, from Paddle",
         generates_secret=False,
         setup=(
-            "In Paddle open Developer Tools → Notifications, add a destination of type webhook with"
-            " the URL and choose its events. Then open the destination, copy its secret key"
-            " (pdl_ntfset_…) and put it where routes.yaml names it."
+            "In Paddle open Developer Tools → Notifications, add a destination of type webhook"
+            " with the URL and choose its events. Then open the destination, copy its secret key"
+            " (pdl_ntfset_…) and put it into .env."
         ),
         docs="https://developer.paddle.com/webhooks/signature-verification",
         evidence="vector",
         signs="The time and the body, joined by a colon.",
         answer_within="5 s, with a 200",
         limits=(
-            "A request may be 5 seconds old, as Paddle's own libraries have it: keep this machine's"
+            "A request may be 5 seconds old, as in Paddle's own libraries: keep this machine's"
             " clock set."
         ),
         retries=(
@@ -105,20 +105,19 @@ ROWS = (
         event_type=("body:meta.event_name", "header:X-Event-Name"),
         dedup_body=True,  # a retry sends the same bytes; two events differ at least in updated_at
         ack=TAKEN,
-        secret_hint="6 to 40 characters of your choice; flowbridge makes some",
+        secret_hint="6 to 40 characters of your choice; flowbridge generates them",
         generates_secret=True,
         setup=(
-            "In Lemon Squeezy open Settings → Webhooks, add a webhook with the URL as callback and"
-            " the secret as signing secret, and choose its events. Test mode and live mode have"
-            " webhooks of their own."
+            "In Lemon Squeezy open Settings → Webhooks, add a webhook with the URL as callback"
+            " and the secret as signing secret, and choose its events. Test mode and live mode"
+            " have separate webhooks."
         ),
         docs="https://docs.lemonsqueezy.com/help/webhooks/signing-requests",
         evidence="sdk",
         signs="The body.",
-        limits="There is no id: the same body counts as the same event.",
+        limits="There is no id: an identical body is a duplicate.",
         retries=(
-            "Anything but a 200 is tried again up to three times, after about 5, 25 and 125"
-            " seconds."
+            "Retried up to three times unless the answer is 200, after about 5, 25 and 125 seconds."
         ),
         fixed_objects=frozenset({"meta"}),
         samples=(Sample("order_created", "order_created.json", {"x-event-name": "order_created"}),),
@@ -136,15 +135,15 @@ ROWS = (
         secret_hint="the subscription's Signature Key, from Square",
         generates_secret=False,
         setup=(
-            "In the Square Developer Console open your application → Webhooks → Subscriptions, add"
-            " one with the URL and choose its events. Copy its Signature Key. The URL is part of"
-            " what is signed: set FLOWBRIDGE_PUBLIC_URL to what Square calls."
+            "In the Square Developer Console open your application → Webhooks → Subscriptions,"
+            " add one with the URL and choose its events. Copy its Signature Key. The URL is"
+            " signed: set FLOWBRIDGE_PUBLIC_URL to the one that Square calls."
         ),
         docs="https://developer.squareup.com/docs/webhooks/step3validate",
         evidence="vector",
         signs="The URL and the body.",
         limits=COPIED,
-        retries="Square tries for up to 24 hours, and says how often in square-retry-number.",
+        retries="Square retries for up to 24 hours, counted in square-retry-number.",
         samples=(
             Sample("payment.updated", "payment.updated.json", {"square-environment": "Production"}),
         ),
@@ -171,13 +170,13 @@ ROWS = (
         event_type=("body:event_type",),
         event_id=("body:id",),
         secret_hint=(
-            "none: the certificate is fetched from PayPal; or a certificate or public key that is"
-            " pinned (PEM)"
+            "none: the certificate is fetched from PayPal; or a pinned certificate or public key"
+            " (PEM)"
         ),
         generates_secret=False,
         setup=(
-            "At developer.paypal.com open Apps & Credentials, your app → Webhooks, and add the URL"
-            " with its events. Write the webhook's id, which is shown there, under pins: webhook_id"
+            "At developer.paypal.com open Apps & Credentials, your app → Webhooks, and add the"
+            " URL with its events. Set the webhook's id, shown there, as webhook_id under pins:"
             " in routes.yaml."
         ),
         docs="https://developer.paypal.com/api/rest/webhooks/rest/",
@@ -187,8 +186,8 @@ ROWS = (
             " the body."
         ),
         limits=(
-            "A CRC-32 is no hash: whoever has one signed request can make another body of the same"
-            " sum. Let the flow fetch the payment."
+            "CRC-32 is not a cryptographic hash: anyone with one signed request can make another"
+            " body with the same checksum. Fetch the payment in the flow."
         ),
         retries="PayPal tries up to 25 times in three days.",
         samples=(
@@ -234,8 +233,8 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In Adyen's Customer Area open Developers → Webhooks, add a Standard webhook with the"
-            " URL and method JSON, and generate an HMAC key under Security. Put the key where"
-            " routes.yaml names it; it takes a few minutes to be used."
+            " URL and method JSON, and generate an HMAC key under Security. Put the key into"
+            " .env; it takes a few minutes to be used."
         ),
         docs="https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures/",
         evidence="vector",
@@ -244,11 +243,11 @@ ROWS = (
             " joined by colons."
         ),
         limits=(
-            "The other fields of an item, such as reason, and its time are not signed: ask Adyen"
-            " where they matter."
+            "The other fields of an item, such as reason, and its time are not signed: if they"
+            " matter, ask Adyen."
         ),
         retries=(
-            "Adyen tries three times within half a minute and then keeps the message in a retry"
+            "Adyen tries three times within half a minute and then moves the message to a retry"
             " queue."
         ),
         samples=(
@@ -277,14 +276,14 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In Adyen's Customer Area open Developers → Webhooks → Platforms, add a webhook with"
-            " the URL and generate an HMAC key for it. Put the key where routes.yaml names it."
+            " the URL and generate an HMAC key for it. Put the key into .env."
         ),
         docs="https://docs.adyen.com/platforms/verify-hmac-signatures/",
         evidence="sdk",
         signs="The body.",
         limits=COPIED,
         retries=(
-            "Adyen tries three times within half a minute and then keeps the message in a retry"
+            "Adyen tries three times within half a minute and then moves the message to a retry"
             " queue."
         ),
         samples=(
@@ -317,10 +316,10 @@ ROWS = (
         signs="The field bt_payload.",
         answer_within="30 s",
         limits=(
-            "The notification is base64 of XML in the field bt_payload, and has no type here. No"
-            " time is signed."
+            "The notification is base64 of XML in the field bt_payload, without a type. No time"
+            " is signed."
         ),
-        retries="Braintree tries every hour, for 24 hours in production and 3 in the sandbox.",
+        retries="Braintree retries every hour, for 24 hours in production and 3 in the sandbox.",
         samples=(
             Sample(
                 "subscription_charged_successfully",
@@ -336,18 +335,18 @@ ROWS = (
         scheme=Hmac(at="header:X-Razorpay-Signature"),
         event_type=("body:event",),
         event_id=("header:x-razorpay-event-id",),
-        secret_hint="any text; flowbridge makes one, Razorpay is told it",
+        secret_hint="any text; flowbridge generates one, enter it at Razorpay",
         generates_secret=True,
         setup=(
-            "In the Razorpay Dashboard open Account & Settings → Webhooks, add one with the URL and"
-            " the secret, and choose its events. The secret is not the API key's."
+            "In the Razorpay Dashboard open Account & Settings → Webhooks, add one with the URL"
+            " and the secret, and choose its events. The secret is not that of the API key."
         ),
         docs="https://razorpay.com/docs/webhooks/validate-test/",
         evidence="sdk",
         signs="The body.",
-        limits="Neither time nor id is signed: the same body under another id is marked.",
+        limits="Neither time nor id is signed: the same body with another id is marked.",
         retries=(
-            "Razorpay tries for 24 hours with growing waits, and then switches the webhook off."
+            "Razorpay retries for 24 hours with increasing delays, and then disables the webhook."
         ),
         samples=(
             Sample("payment.captured", "payment.captured.json", {"x-razorpay-event-id": "{id}"}),
@@ -372,7 +371,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits=COPIED,
-        retries="Mollie tries again for about a day; its documentation has the schedule.",
+        retries="Retried for about a day; the schedule is in Mollie's documentation.",
         samples=(
             Sample(
                 "payment-link.paid",
@@ -386,21 +385,21 @@ ROWS = (
         title="Mollie (webhookUrl of a payment)",
         scheme=Token(at="query:token"),
         ack=TAKEN,
-        secret_hint="any long random text; flowbridge makes one, it goes into the URL",
+        secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
-            "Give Mollie the URL with ?token=SECRET as webhookUrl when you create a payment, order"
-            " or subscription. The call holds only an id: let the flow fetch the payment from"
-            " Mollie's API, and believe only that."
+            "Give Mollie the URL with ?token=SECRET as webhookUrl when you create a payment,"
+            " order or subscription. The call has only an id: fetch the payment from Mollie's API"
+            " in the flow, and trust only that."
         ),
         docs="https://docs.mollie.com/reference/webhooks",
         evidence="docs",
         signs="Nothing.",
         limits=(
-            "Mollie signs nothing here: whoever learns the URL can call it. The same id comes again"
-            " at each change."
+            "Mollie signs nothing here: anyone with the URL can call it. Each change sends the"
+            " same id."
         ),
-        retries="Mollie tries again for about a day; its documentation has the schedule.",
+        retries="Retried for about a day; the schedule is in Mollie's documentation.",
         samples=(
             Sample("payment", "payment.json", {"user-agent": "Mollie HTTP client/1.0"}, FORM),
         ),

@@ -65,25 +65,26 @@ ROWS = (
         ),
         generates_secret=False,
         setup=(
-            "Set FLOWBRIDGE_PUBLIC_URL: the URL is signed. Copy Auth Token from the Twilio Console"
-            " to where routes.yaml names it. Under Phone Numbers → Manage → Active numbers choose a"
-            " number, and paste the URL for calls or messages, with HTTP POST."
+            "Set FLOWBRIDGE_PUBLIC_URL: the URL is signed. Copy Auth Token from the Twilio"
+            " Console to .env. Under Phone Numbers → Manage → Active numbers choose a number, and"
+            " paste the URL for calls or messages, with HTTP POST."
         ),
         docs="https://www.twilio.com/docs/usage/webhooks/webhooks-security",
         evidence="vector",
-        retries="Not retried unless the URL asks for it (#rc=…); a fallback URL may be set.",
+        retries="Not retried, unless the URL requests it (#rc=…); you can set a fallback URL.",
         answer_within="15 s",
         signs=(
             "The URL and the form's fields, with SHA-1; for other bodies the URL, which carries"
             " their SHA-256."
         ),
         limits=(
-            "The answer is always an empty TwiML document: a call is taken and ended, a message is"
-            " not replied to. FLOWBRIDGE_PUBLIC_URL must be the start of the URL that was pasted."
-            " No time is signed: a copied message is told by its id, and what has none, such as a"
-            " call, by all that is signed: two requests of a call with equal fields are one event."
-            " The signature does not say where a field's name ends: who has seen a request could"
-            " move letters from a name to its value, and have that in once more."
+            "The answer is always an empty TwiML document: a call is answered and ended, a"
+            " message gets no reply. FLOWBRIDGE_PUBLIC_URL must match the start of the pasted"
+            " URL. No time is signed: duplicates are detected by a message's id, without an id"
+            " (calls) by all signed fields, so two requests of a call with equal fields are one"
+            " event. The signature does not separate a field's name from its value: with one"
+            " request, an attacker could move letters between the two, and have that accepted"
+            " once more."
         ),
         samples=(
             Sample("received", "message.json", {"user-agent": "TwilioProxy/1.1"}, FORM),
@@ -107,8 +108,8 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the Telnyx portal copy Public Key from Account Settings → Keys & Credentials to"
-            " where routes.yaml names it. Paste the URL as webhook URL of a messaging profile or a"
-            " voice application, with API version 2."
+            " .env. Paste the URL as webhook URL of a messaging profile or a voice application,"
+            " with API version 2."
         ),
         docs=(
             "https://developers.telnyx.com/development/api-fundamentals/webhooks/receiving-webhooks"
@@ -135,7 +136,7 @@ ROWS = (
         event_id=(f"header:{SINCH}-nonce",),
         ack=TAKEN,
         secret_hint=(
-            "any long random text; flowbridge makes one, Sinch is told it when the webhook is made"
+            "any long random text; flowbridge generates one, give it to Sinch with the webhook"
         ),
         generates_secret=True,
         setup=(
@@ -145,7 +146,7 @@ ROWS = (
         ),
         docs="https://developers.sinch.com/docs/conversation/callbacks",
         evidence="docs",
-        retries="Retried with growing waits.",
+        retries="Retried with increasing delays.",
         signs="The body, a nonce and the time, joined by dots.",
         limits=(
             "The type is the key that holds the event, such as message or message_delivery_report."
@@ -168,12 +169,12 @@ ROWS = (
         secret_hint="the webhook's signing key, from Knock",
         generates_secret=False,
         setup=(
-            "In the Knock dashboard open Developers → Webhooks → Create webhook, paste the URL, and"
-            " choose the events. Copy the signing key to where routes.yaml names it."
+            "In the Knock dashboard open Developers → Webhooks → Create webhook, paste the URL,"
+            " and choose the events. Copy the signing key to .env."
         ),
         docs="https://docs.knock.app/developer-tools/outbound-webhooks/overview",
         evidence="docs",
-        retries="Retried a few times with growing waits.",
+        retries="Retried a few times with increasing delays.",
         signs="The time in milliseconds and the body, joined by a dot.",
         samples=(
             Sample(
@@ -198,7 +199,7 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In Courier open Settings → General and press + Outbound Webhook, paste the URL, and"
-            " choose the events. Copy the signing secret to where routes.yaml names it."
+            " choose the events. Copy the signing secret to .env."
         ),
         docs="https://www.courier.com/docs/platform/workspace/outbound-webhooks",
         evidence="docs",

@@ -34,14 +34,14 @@ ROWS = (
         generates_secret=False,
         setup=(
             "At developers.facebook.com open your app, and copy App Secret from App settings →"
-            " Basic to where routes.yaml names it. Start flowbridge, and under Webhooks paste the"
-            " URL as Callback URL; the Verify token is the SHA-256 of the App Secret in hexadecimal"
-            " (`printf %s SECRET | sha256sum`). Then subscribe to the fields."
+            " Basic to .env. Start flowbridge, and under Webhooks paste the URL as Callback URL;"
+            " the Verify token is the SHA-256 of the App Secret in hexadecimal (`printf %s SECRET"
+            " | sha256sum`). Then subscribe to the fields."
         ),
         docs="https://developers.facebook.com/docs/graph-api/webhooks/getting-started",
         evidence="docs",
         retries="Retried at once, then less often, for up to 36 hours (WhatsApp: up to 7 days).",
-        signs="The body, as it was sent.",
+        signs="The body, as sent.",
         limits=COPIED_BODY,
         samples=(
             Sample("whatsapp_business_account.messages", "whatsapp_message.json"),
@@ -67,14 +67,14 @@ ROWS = (
         secret_hint="the app's API Key Secret (consumer secret), from X",
         generates_secret=False,
         setup=(
-            "In the X developer portal copy the app's API Key Secret to where routes.yaml names it,"
-            " and start flowbridge. Register the URL with POST /2/webhooks: X tests it at once and"
-            " every hour, and flowbridge answers. Then subscribe to events."
+            "In the X developer portal copy the app's API Key Secret to .env, and start"
+            " flowbridge. Register the URL with POST /2/webhooks: X tests it at once and every"
+            " hour, and flowbridge answers. Then subscribe to events."
         ),
         docs="https://docs.x.com/x-api/webhooks/quickstart",
         evidence="docs",
         retries=(
-            "Not documented; a URL that fails its hourly test gets nothing until it passes again."
+            "Not documented; a URL that fails its hourly test gets no requests until it passes."
         ),
         answer_within="10 s (the test: 3 s)",
         signs="The body.",
@@ -94,8 +94,8 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the LinkedIn developer portal copy your application's Client Secret from Auth to"
-            " where routes.yaml names it. Start flowbridge, and register the URL under Webhooks, or"
-            " for leads through the API: LinkedIn tests it at once and every two hours."
+            " .env. Start flowbridge, and register the URL under Webhooks, or for leads through"
+            " the API: LinkedIn tests it at once and every two hours."
         ),
         docs="https://learn.microsoft.com/en-us/linkedin/shared/api-guide/webhook-validation",
         evidence="docs",
@@ -121,7 +121,8 @@ ROWS = (
         retry=(f"header:{TWITCH}-Retry",),
         handshakes=(Handshake(twitch_challenge),),
         secret_hint=(
-            "10 to 100 ASCII characters; flowbridge makes one, Twitch is told it when subscribing"
+            "10 to 100 ASCII characters; flowbridge generates one, give it to Twitch with the"
+            " subscription"
         ),
         generates_secret=True,
         setup=(
@@ -132,7 +133,7 @@ ROWS = (
         docs="https://dev.twitch.tv/docs/eventsub/handling-webhook-events/",
         evidence="docs",
         retries=(
-            "Retried a few times; a subscription that keeps failing is revoked, which comes as"
+            "Retried a few times; a subscription that keeps failing is revoked, with the event"
             " revocation.TYPE."
         ),
         answer_within="a few seconds",

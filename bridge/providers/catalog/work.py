@@ -33,20 +33,20 @@ ROWS = (
         secret_hint="lin_wh_…, the webhook's signing secret, from Linear",
         generates_secret=False,
         setup=(
-            "In Linear open Settings → Administration → API → Webhooks, create one with the URL and"
-            " choose what it tells of. Open it and copy its signing secret."
+            "In Linear open Settings → Administration → API → Webhooks, create one with the URL"
+            " and choose its events. Open it and copy its signing secret."
         ),
         docs="https://linear.app/developers/webhooks",
         evidence="sdk",
-        signs="The body, and with it the time.",
+        signs="The body, which includes the time.",
         answer_within="5 s, with a 200",
         limits=(
-            "The delivery id stands in a header that is not signed: the same body under another id"
-            " is marked."
+            "The delivery id is in a header that is not signed: the same body with another id is"
+            " marked."
         ),
         retries=(
-            "Linear tries three more times, after 1 minute, 1 hour and 6 hours, and may then switch"
-            " the webhook off."
+            "Linear retries three times, after 1 minute, 1 hour and 6 hours, and may then disable"
+            " the webhook."
         ),
         api_key_starts=("lin_api_", "lin_oauth_"),
         samples=(
@@ -71,23 +71,23 @@ ROWS = (
         learn=Learn(
             notion_token,
             "In the integration's settings at Notion open Webhooks and create a subscription with"
-            " the URL; then press Verify there and paste the token that was learned.",
+            " the URL; then press Verify there and paste the received token.",
             shown=True,
         ),
         secret_hint="secret_…, the verification token that Notion sends once",
         generates_secret=False,
         setup=(
-            "Let the source learn, and meanwhile create a webhook subscription with the URL in the"
-            " integration's settings at Notion, and choose its events. Notion sends a token, which"
-            " becomes the secret; paste it at Notion to verify the subscription."
+            "Run `flowbridge learn SOURCE`, and meanwhile create a webhook subscription with the"
+            " URL in the integration's settings at Notion, and choose its events. Notion sends a"
+            " token, which becomes the secret; paste it at Notion to verify the subscription."
         ),
         docs="https://developers.notion.com/reference/webhooks",
         evidence="docs",
         signs="The body.",
-        limits="An event says only what changed: let the flow fetch the page. " + COPIED,
+        limits="An event only names what changed: fetch the page in the flow. " + COPIED,
         retries=(
-            "Notion tries up to 8 more times with growing waits, the last about 24 hours after the"
-            " event."
+            "Notion retries up to 8 times with increasing delays, the last about 24 hours after"
+            " the event."
         ),
         samples=(Sample("page.content_updated", "page.content_updated.json"),),
     ),
@@ -108,21 +108,18 @@ ROWS = (
         secret_hint="32 or 64 hexadecimal digits, the X-Hook-Secret that Asana sends once",
         generates_secret=False,
         setup=(
-            "Let the source learn, and meanwhile create the webhook with Asana's API (POST"
-            " /webhooks with resource and target, the URL). Each webhook has a secret of its own,"
-            " so give each a source."
+            "Run `flowbridge learn SOURCE`, and meanwhile create the webhook with Asana's API"
+            " (POST /webhooks with resource and target, the URL). Each webhook has its own"
+            " secret, so it needs its own source."
         ),
         docs="https://developers.asana.com/docs/webhooks-guide",
         evidence="docs",
         signs="The body.",
         answer_within="10 s",
-        limits=(
-            "Events have no id: the same event in the same words counts once. Let the flow fetch"
-            " what changed."
-        ),
+        limits=("Events have no id: identical events count once. Fetch what changed in the flow."),
         retries=(
-            "Asana tries for 24 hours with growing waits, and then deletes the webhook; so it does"
-            " after 24 hours without an answer."
+            "Asana retries for 24 hours with increasing delays, and then deletes the webhook,"
+            " also after 24 hours without an answer."
         ),
         samples=(Sample("task.changed", "task.changed.json"),),
     ),
@@ -139,17 +136,17 @@ ROWS = (
         secret_hint="the OAuth1 secret of the Power-Up, from Trello",
         generates_secret=False,
         setup=(
-            "At trello.com/power-ups/admin open your Power-Up → API key and copy the OAuth1 secret."
-            " Start flowbridge and create the webhook with Trello's API (POST"
+            "At trello.com/power-ups/admin open your Power-Up → API key and copy the OAuth1"
+            " secret. Start flowbridge and create the webhook with Trello's API (POST"
             " /1/tokens/TOKEN/webhooks) with the URL as callbackURL: Trello tests it at once. The"
-            " URL is part of what is signed: set FLOWBRIDGE_PUBLIC_URL."
+            " URL is signed: set FLOWBRIDGE_PUBLIC_URL."
         ),
         docs="https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",
         evidence="docs",
         signs="The body and the URL.",
         limits=COPIED,
         retries=(
-            "Trello tries three more times, after 30, 60 and 120 seconds, and gives the webhook up"
+            "Trello retries three times, after 30, 60 and 120 seconds, and removes the webhook"
             " after about 30 days of failures."
         ),
         samples=(Sample("createCard", "createCard.json"),),
@@ -161,7 +158,7 @@ ROWS = (
         event_type=("body:webhookEvent",),
         event_id=("header:X-Atlassian-Webhook-Identifier",),
         retry=("header:X-Atlassian-Webhook-Retry",),
-        secret_hint="any long random text; flowbridge makes one, Jira is told it",
+        secret_hint="any long random text; flowbridge generates one, enter it at Jira",
         generates_secret=True,
         setup=(
             "As an administrator open Settings → System → WebHooks, create one with the URL, the"
@@ -171,12 +168,12 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits=(
-            "The id stands in a header that is not signed: the same body under another id is"
-            " marked. No time is signed."
+            "The id is in a header that is not signed: the same body with another id is marked."
+            " No time is signed."
         ),
         retries=(
-            "Jira tries up to five more times, 5 to 15 minutes apart, after a 408, 409, 425, 429,"
-            " 5xx or no answer, and says how often in X-Atlassian-Webhook-Retry."
+            "Jira retries up to five times, 5 to 15 minutes apart, after a 408, 409, 425, 429,"
+            " 5xx or no answer, counted in X-Atlassian-Webhook-Retry."
         ),
         fixed_objects=frozenset({"fields"}),
         samples=(
@@ -212,12 +209,12 @@ ROWS = (
         ),
         docs="https://developer.monday.com/apps/docs/integration-authorization",
         evidence="docs",
-        signs="A token with an end of life, but not the body.",
+        signs="A token with an expiry, but not the body.",
         limits=(
             "The body is not signed. Webhooks made with a personal token, or on the board, may"
-            " carry no token and are refused."
+            " have no token and are refused."
         ),
-        retries="monday.com tries once a minute for 30 minutes.",
+        retries="monday.com retries once a minute for 30 minutes.",
         samples=(Sample("create_pulse", "create_pulse.json"),),
     ),
     Provider(
@@ -239,8 +236,8 @@ ROWS = (
         signs="The body.",
         answer_within="7 s",
         limits=(
-            "Events without history, such as taskDeleted, have no id: the same body is the same"
-            " event. No time is signed."
+            "Events without history, such as taskDeleted, have no id: an identical body is a"
+            " duplicate. No time is signed."
         ),
         retries="ClickUp tries an event 5 times, and suspends the webhook after 100 failed events.",
         samples=(Sample("taskStatusUpdated", "taskStatusUpdated.json"),),
@@ -261,12 +258,12 @@ ROWS = (
         signs="The body.",
         answer_within="25 s, with no body",
         limits=(
-            "A call says only that something changed, and has neither type nor id: let the flow"
-            " fetch the payloads. A webhook ends after 7 days unless its payloads are fetched."
+            "A call only says that something changed, without type or id: fetch the payloads"
+            " in the flow. A webhook expires after 7 days unless its payloads are fetched."
         ),
         retries=(
-            "Airtable tries up to 13 times in about a day, and then sends no more calls until"
-            " told to."
+            "Airtable tries up to 13 times in about a day, and then stops until you enable"
+            " notifications again."
         ),
         custom_payload=True,
         samples=(Sample("ping", "ping.json"),),
@@ -279,7 +276,7 @@ ROWS = (
         event_id=(Joined(("body:webhook_id", "body:event_type", "body:timestamp")),),
         ack=TAKEN,
         secret_hint=(
-            "any random text of at most 100 characters; flowbridge makes one, Figma is told it"
+            "any random text of at most 100 characters; flowbridge generates one, enter it at Figma"
         ),
         generates_secret=True,
         setup=(
@@ -288,14 +285,14 @@ ROWS = (
         ),
         docs="https://developers.figma.com/docs/rest-api/webhooks-security/",
         evidence="docs",
-        signs="Nothing: the passcode stands in the body.",
+        signs="Nothing: the body carries the passcode.",
         answer_within="not documented, with a 200",
         limits=(
-            "A passcode does not prove that the rest of the body is Figma's. In the body that is"
-            " kept it is masked."
+            "A passcode does not prove that the rest of the body is Figma's. It is masked in the"
+            " stored body."
         ),
         retries=(
-            "Figma tries three more times, after 5 minutes, 30 minutes and 3 hours, and never"
+            "Figma retries three times, after 5 minutes, 30 minutes and 3 hours, and never"
             " switches a webhook off."
         ),
         api_key_starts=("figd_",),
@@ -307,7 +304,7 @@ ROWS = (
         scheme=Hmac(at="header:X-TAIGA-WEBHOOK-SIGNATURE", algorithm="sha1"),
         event_type=(Joined(("body:type", "body:action"), by="."),),
         event_id=(Joined(("body:type", "body:action", "body:data.id", "body:date")),),
-        secret_hint="any text; flowbridge makes one, Taiga is told it",
+        secret_hint="any text; flowbridge generates one, enter it at Taiga",
         generates_secret=True,
         setup=(
             "In the project open Settings → Integrations → Webhooks, add one with a name, the URL"
@@ -317,7 +314,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits=COPIED,
-        retries="Taiga does not try again by itself; a person can resend a request.",
+        retries="Never retried automatically; a person can resend a request.",
         samples=(Sample("userstory.create", "userstory.create.json"),),
     ),
 )
