@@ -1,6 +1,4 @@
-"""Subscriptions that are confirmed by fetching a URL, which a verified request names (Amazon SNS).
-Pure: the fetching is the edge's.
-"""
+"""Confirmation of subscriptions by fetching a URL in a verified request (Amazon SNS). Pure."""
 
 from __future__ import annotations
 
@@ -20,13 +18,12 @@ MAX_URL = 2048  # characters
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """How a sender has a subscription confirmed. A request asks for it where `kind`, a locator and
-    its text, says so.
+    """How a sender confirms a subscription. `kind`: the locator and text of such a request.
 
-    `of` is what is subscribed to, which the source must pin. The URL stands at `at`: what precedes
-    its query must match all of the pattern `url`, the hosts of the sender over https; its query is
-    `query` and no more: names with a locator of what the request says elsewhere, or a constant.
-    `answer` stands in an answer that did confirm. All of it is read as the signature was.
+    `of` locates the topic, which the source must pin. `at` locates the URL: the part before its
+    query must match the whole pattern `url`, the sender's hosts over https; its query is exactly
+    `query`: names with a locator in the request, or a constant. `answer` occurs in a successful
+    response. All values are read as the signature was.
     """
 
     kind: tuple[str, str]
@@ -43,13 +40,11 @@ class Confirmation:
         object.__setattr__(self, "pattern", re.compile(self.url, re.ASCII))
 
     def is_asked(self, request: Request) -> bool:
-        """Return whether the request asks for a subscription to be confirmed."""
+        """Return whether the request asks to confirm a subscription."""
         return _find(View(request), self.kind[0]) == self.kind[1]
 
     def ask(self, request: Request, pinned: Collection[str]) -> Ask | None:
-        """Return what to fetch; None where it is for anything but `pinned`, or the URL is not just
-        as it must be.
-        """
+        """Return the URL to fetch; None unless it is for a `pinned` topic and as expected."""
         view = View(request)
         of = _find(view, self.of)
         url = _find(view, self.at)
@@ -79,5 +74,5 @@ class Confirmation:
 def _find(view: View, text: str) -> str | None:
     try:
         return view.find(compile_locator(text))
-    except BadSignature:  # it cannot be read so
+    except BadSignature:  # the body is unreadable
         return None

@@ -1,9 +1,8 @@
-"""What people filled in, from the bodies of form services: one flat object {label: value}, whoever
-sent it. Pure.
+"""Answers in the bodies of form services, as one flat object {label: value}. Pure.
 
-A value is a text, a number, true or false, or a list of these. What a service has as parts (a
-name's first and last) is a label for each part. Two questions with one label are told apart by a
-number. What is not as documented is left out, never an error: the whole body is there beside it.
+A value is a text, a number, a boolean, or a list of these. Parts of an answer (first and last name)
+get a label each. Questions with the same label get a number. Undocumented content is omitted, never
+an error: the whole body is available beside it.
 """
 
 from __future__ import annotations
@@ -27,9 +26,7 @@ _JOTFORM_DIGITS = re.compile(r"\d{0,4}")
 
 
 def flat(pairs: Iterable[tuple[Any, JSON]]) -> dict[str, JSON]:
-    """Return labels and values as one object. An empty answer is left out, as in a form that leaves
-    out what is not filled in.
-    """
+    """Return labels and values as one object, without empty answers."""
     fields: dict[str, JSON] = {}
     for label, value in _parts(pairs):
         if len(fields) >= MOST:
@@ -66,9 +63,7 @@ def _plain(value: JSON) -> bool:
 
 
 def _text(value: JSON) -> JSON:
-    """What stands for an object in a list: where its file is, what it is called, or itself as
-    JSON.
-    """
+    """Return a text for an object in a list: its URL, its name, or its JSON."""
     if isinstance(value, dict):
         for key in ("url", "label", "text", "name"):
             if isinstance(value.get(key), str):
@@ -90,12 +85,12 @@ def _objects(value: JSON) -> list[dict[str, JSON]]:
 
 
 def listed(body: JSON, *, at: str, label: str, value: str) -> dict[str, JSON]:
-    """Return the answers of a list of objects, each with its label and its value."""
+    """Return the answers in a list of objects with a label and a value each."""
     return flat((each.get(label), each.get(value)) for each in _objects(_at(body, at)))
 
 
 def mapped(body: JSON, *, at: str) -> dict[str, JSON]:
-    """Return the answers of an object that has labels as its names."""
+    """Return the answers in an object whose names are the labels."""
     found = _at(body, at)
     return flat(found.items()) if isinstance(found, dict) else {}
 
@@ -158,7 +153,7 @@ def tally(body: JSON) -> dict[str, JSON]:
                     else chosen
                 )
             if field.get("type") == "CHECKBOXES" and isinstance(value, bool):
-                continue  # each box once more, by itself
+                continue  # repeats one box of the list
             yield label, value
 
     return flat(pairs())
@@ -179,7 +174,7 @@ def jotform(body: JSON) -> dict[str, JSON]:
 
 
 def _joined(value: JSON) -> JSON:
-    """A date, a time or a telephone number comes in parts that are digits: they are one text."""
+    """Join a date, a time or a telephone number, which arrives in parts of digits."""
     if (
         isinstance(value, dict)
         and value

@@ -1,4 +1,4 @@
-"""What a row of the provider table says. Pure."""
+"""Records of the provider catalog. Pure."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ CUSTOM_OBJECTS = frozenset(
         "vars",
     }
 )
-EVIDENCE = ("vector", "sdk", "docs", "unconfirmed")  # what shows that a row is right, best first
+EVIDENCE = ("vector", "sdk", "docs", "unconfirmed")  # of a row's correctness, best first
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered instead of the usual 202."""
+    """The response to a sender instead of the default 202."""
 
     status: int = 200
     content_type: str = "application/json"
@@ -72,8 +72,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a handshake is answered from. `body` is the decoded body (None without one); `secrets`
-    are those live now, newest first.
+    """The input of a handshake. `body` is the decoded body, or None; `secrets` are active, newest
+    first.
     """
 
     request: Request
@@ -83,10 +83,10 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """How a sender tests a URL. `answer` returns None for what is no test; `signed`: it is answered
-    only after verification.
+    """A sender's test of the URL. `answer` returns None if the request is not a test.
 
-    `methods`: those that are tests; any but POST is never an event.
+    `signed`: it is answered only after verification. `methods`: the methods of tests; requests
+    other than POST are never events.
     """
 
     answer: Callable[[Probe], Reply | None]
@@ -96,9 +96,7 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a request teaches: the `secret` that all later ones are signed with, and what is
-    answered to it.
-    """
+    """A secret that a request delivers, and the response to that request."""
 
     secret: str = field(repr=False)
     reply: Reply
@@ -106,12 +104,12 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Learn:
-    """How a sender tells its secret: once, in a request that nothing proves.
+    """Secret enrolment: the sender delivers its secret once, in an unverified request.
 
-    `read` returns None for a request that teaches nothing. It is asked only while someone lets the
-    source learn, and what it returns is taken once; at any other time such a request is refused
-    like every unsigned one. `ask`: what a person does to make the sender send it. `shown`: the
-    sender wants the secret typed in, so the person must see it.
+    `read` returns None for a request without a secret. It is called only while a person runs the
+    enrolment, and its result is used once; at any other time such a request is refused like every
+    unsigned one. `ask`: what a person does to make the sender send it. `shown`: the person must
+    enter the secret at the sender, and so must see it.
     """
 
     read: Callable[[Probe], Lesson | None]
@@ -121,12 +119,11 @@ class Learn:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One request that holds many events: `at` is the dotted path of their list in the body, empty
-    where the body is the list.
+    """A request with many events. `at` is the dotted path of their list, empty if the body is the
+    list.
 
-    Each element becomes an event whose body it is; the row's `event_type` and `event_id` are looked
-    up in it. With `keep`, what stands at these paths beside the list is put into each element under
-    the same name where it has none.
+    Each element becomes the body of an event, and `event_type` and `event_id` are read from it.
+    `keep`: values beside the list at these paths are copied into each element that lacks them.
     """
 
     at: str = ""
@@ -135,11 +132,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTypes:
-    """The list `event_types/<provider>.txt` of the types that a sender documents at `docs`. It may
-    send others that are newer.
+    """The documented event types of a sender: `event_types/<provider>.txt`, from the page `docs`.
 
-    `detail`: the dotted path of the value that documents and libraries append to the type after a
-    dot, as in `issues.opened`, and that is no part of the type here.
+    The sender may send newer ones. `detail`: the dotted path of a value that documents and
+    libraries append to the type after a dot, as in `issues.opened`, and that is not part of the
+    type here.
     """
 
     docs: str
@@ -148,10 +145,9 @@ class EventTypes:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A realistic event: `payload` names a JSON file in `samples/<provider>/`, sent as
-    `content_type`.
+    """A realistic event. `payload` names a file in `samples/<provider>/`, sent as `content_type`.
 
-    `{id}`, `{now}` and `{now_iso}` in headers and payload stand for what is fresh in each copy.
+    `{id}`, `{now}` and `{now_iso}` in headers and payload are replaced in each copy.
     """
 
     type: str
@@ -162,31 +158,24 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One sender. `event_type` and `event_id` are places in order of preference, `credentials` what
-    is masked when stored.
+    """One sender. `event_type` and `event_id` are locators in order of preference.
 
-    `scheme` is null where only a source's `verify:` can tell. `body`: `json`, or
-    `form_payload:FIELD`: a form may carry the JSON in that field, or `jwt:CLAIM,NAME…`: a token is
-    the whole body and its claim holds the JSON, some of it as text under these names. `ack`
-    replaces the 202; `bare_refusal`: a 401 has no body. `generates_secret`: we make the secret and
-    the sender is told it, not the reverse.
-    `dedup_body`: where it gives no id, the same body is the same event (never where an empty ping
-    may come twice).
-    `fields`: what people filled in, of the body, as {label: value}, where it is a service for
-    forms.
-    `test_types`: the types of events by which a sender only tries the URL, so that no route has to
-    take them.
-    `retry`: where the sender says which of its tries it is, as it counts them. `answer_within`: how
-    long it waits for the answer, in words.
+    `credentials` are masked in stored requests. `scheme` is null if only a source's `verify:` can
+    say. `body`: `json`; `form_payload:FIELD`: a form may carry the JSON in that field;
+    `jwt:CLAIM,NAME…`: a token is the whole body and its claim holds the JSON, some of it as text
+    under these names. `ack` replaces the 202; `bare_refusal`: a 401 has no body.
+    `generates_secret`: we generate the secret, not the sender. `dedup_body`: without an id, an
+    identical body is a duplicate (never set where an empty ping may repeat). `fields`: for form
+    services, the answers in the body as {label: value}. `test_types`: types of events by which a
+    sender only tests the URL, so that no route has to match them. `retry`: the locators of the
+    sender's retry number. `answer_within`: how long the sender waits for the response, in words.
     `signs`: what the signature covers, in words. `limits`: what a person should know before relying
-    on it, empty if nothing.
-    `secret_starts`: a secret starts with one of these; empty where that is not known.
-    `api_key_starts`: the sender's API keys start with one of these; they are not the webhook's
-    secret. `event_types`: those that the sender documents; null where there is no list.
-    `custom_payload`: each customer's payload has a shape of its own, so that a sample says nothing
-    of other names. `fixed_objects`: those of `CUSTOM_OBJECTS` whose keys the sender itself chooses.
-    `learn`: where the sender makes the secret and tells it by a request. `confirmation`: where it
-    wants a URL to be fetched.
+    on it, or empty. `secret_starts`: prefixes of secrets; empty if unknown. `api_key_starts`:
+    prefixes of the sender's API keys, which are not webhook secrets. `event_types`: the documented
+    types, or null. `custom_payload`: each customer defines the payload, so that a sample does not
+    show its names. `fixed_objects`: those of `CUSTOM_OBJECTS` whose keys the sender itself defines.
+    `learn`: the sender generates the secret and delivers it in a request. `confirmation`: the
+    sender requires us to fetch a URL.
     """
 
     name: str
@@ -225,21 +214,15 @@ class Provider:
 
     @property
     def custom_objects(self) -> frozenset[str]:
-        """The names of objects, without case, `_` and `-`, whose keys the sender's customers
-        choose.
-        """
+        """Objects (without case, `_` and `-`) whose keys the sender's customers define."""
         return CUSTOM_OBJECTS - self.fixed_objects
 
     def doubt_of_secret(self, value: str) -> str | None:
-        """Return why a value is most likely not the secret of a webhook, None where nothing speaks
-        against it. The value is not shown.
-        """
+        """Return why a value is probably not a webhook secret, or None. The value is not shown."""
         key = next((start for start in self.api_key_starts if value.startswith(start)), None)
         if key is not None:
-            doubt = (
-                f"a value that starts with `{key}` is an API key of {self.title}, not the secret of"
-                " a webhook"
-            )
+            doubt = f"a value that starts with `{key}` is an API key of {self.title}, not a webhook"
+                " secret"
         elif self.secret_starts and not value.startswith(self.secret_starts):
             doubt = (
                 f"a secret of {self.title} starts with `{'` or `'.join(self.secret_starts)}`, and"
@@ -257,11 +240,9 @@ class Provider:
 
 
 def masked(provider: Provider, scheme: Scheme, batch: Batch | None) -> frozenset[str]:
-    """Return the locators (header names lower-case) of the static credentials of a source's
-    requests, and of an element of its batch.
+    """Return the locators of static credentials in a source's requests and batch items.
 
-    Those of the provider's own scheme are among them also where the source takes another, or is
-    insecure.
+    Those of the provider's own scheme are included if the source uses another scheme, or none.
     """
     credentials = frozenset(provider.credentials).union(
         *(one.credentials for one in (provider.scheme, scheme) if one)

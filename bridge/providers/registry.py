@@ -1,8 +1,8 @@
-"""Who sends: one row per provider. Pure.
+"""All providers, by name. Pure.
 
-Adding a provider is a row in one of the modules here, a sample payload under `samples/` and its
+To add a provider, add a row to one of these modules, a sample payload under `samples/` and test
 vectors under `tests/`. The sources of each row are the page in `docs` and, where `evidence` is
-`vector`, published values that `tests/vectors*.py` hold.
+`vector`, published values in `tests/vectors*.py`.
 """
 
 from types import ModuleType
@@ -92,9 +92,7 @@ MODULES = (
 
 
 def kind_of(module: ModuleType) -> str:
-    """Return what the rows of a module have in common, as its first line says: `Billing and
-    subscriptions`.
-    """
+    """Return the title of a module's rows, from its docstring: `Billing and subscriptions`."""
     kind = " ".join((module.__doc__ or "").split()).partition(": ")[2].partition(". Pure")[0]
     return kind[:1].upper() + kind[1:]
 

@@ -413,9 +413,7 @@ def test_nothing_is_said_to_a_server_that_is_not_encrypted_or_not_known(
                     "FLOWBRIDGE_SMTP_URL",
                     f"{'smtps' if implicit else 'smtp'}://{LOGIN}@other.example:{server.port}",
                 )
-                assert "the certificate is not to be trusted" in failed(
-                    "send_email", tmp_path, **MAIL
-                )
+                assert "the certificate is not trusted" in failed("send_email", tmp_path, **MAIL)
             assert (server.tried, server.envelopes) == (0, [])
 
 

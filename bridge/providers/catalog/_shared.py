@@ -1,6 +1,4 @@
-"""Standard Webhooks, which many senders use under header names of their own, and what rows say in
-the same words. Pure.
-"""
+"""Standard Webhooks under the header names of several senders, and shared texts of rows. Pure."""
 
 from __future__ import annotations
 
@@ -33,8 +31,9 @@ SVIX_RETRIES = "Retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h more."
 
 
 def standard(start: str) -> Scheme:
-    """Standard Webhooks, whose header names begin with `start`. The secret says which of the two
-    kinds of entry counts.
+    """Return the scheme of Standard Webhooks with header names that begin with `start`.
+
+    The secret decides which of the two kinds of signature counts.
     """
     public = Ed25519(
         at=f"header:{start}signature",
@@ -47,7 +46,7 @@ def standard(start: str) -> Scheme:
 
 
 def shared(start: str) -> Hmac:
-    """Standard Webhooks by a shared secret alone (`whsec_…`)."""
+    """Return the scheme of Standard Webhooks with a shared secret alone (`whsec_…`)."""
     return Hmac(
         at=f"header:{start}signature",
         parse=_entries("v1"),
@@ -71,9 +70,7 @@ def _time(start: str) -> Timestamp:
 
 
 def svix() -> Scheme:
-    """Standard Webhooks as Svix sends it: under two sets of names, the first of which counts where
-    any of it is there.
-    """
+    """Return the scheme of Svix: two sets of header names; the first one present counts."""
     return HeaderSets(sets=(("svix-", standard("svix-")), ("webhook-", standard("webhook-"))))
 
 

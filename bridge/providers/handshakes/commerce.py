@@ -1,4 +1,4 @@
-"""How payment services, shops and bookkeeping test a URL before they use it. Pure."""
+"""URL tests of payment services, shops and bookkeeping. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ BRAINTREE = re.compile(r"[a-f0-9]{20,32}")
 
 
 def word(value: JSON) -> str | None:
-    """Return a short text of letters, digits, `_` and `-`, which may be written back to whoever
-    sent it; None for anything else.
-    """
+    """Return a short text of letters, digits, `_` and `-` that is safe to echo; None for others."""
     return value if isinstance(value, str) and WORD.fullmatch(value) else None
 
 

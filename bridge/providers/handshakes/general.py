@@ -1,8 +1,8 @@
-"""How senders test a URL before they use it. Pure.
+"""URL tests of senders. Pure.
 
-What is echoed is short, printable text of the form that the sender documents, under a type that no
-browser renders. Where the test asks for a digest under the secret, only what is never taken for an
-event is signed, or only after the request itself was verified.
+Only short, printable text of the documented form is echoed, under a type that no browser renders.
+If a test asks for a digest with the secret, we sign only text that can never be an event, or only
+after the request itself was verified.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ ORIGIN = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
 def text(value: object, status: int = 200) -> Reply | None:
-    """Return an answer of that text alone; None for what is no text, is long, or does not print."""
+    """Return a text response; None if the value is not a text, too long, or not printable."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ECHO or not value.isprintable():
         return None
     return Reply(status, "text/plain; charset=utf-8", value.encode(), NOSNIFF)
 
 
 def document(value: JSON) -> Reply:
-    """Return an answer of JSON."""
+    """Return a JSON response."""
     return Reply(body=orjson.dumps(value), headers=NOSNIFF)
 
 
 def alive(probe: Probe) -> Reply | None:  # noqa: ARG001 - whatever is asked
-    """The URL is there, which is all that a HEAD or a GET asks."""
+    """Answer a HEAD or GET that only asks whether the URL exists."""
     return Reply(content_type="text/plain; charset=utf-8", headers=NOSNIFF)
 
 
 def nothing_in(key: str) -> Callable[[Probe], Reply | None]:
-    """A batch without events under `key` (`""`: the body is the list): the sender tries out the
+    """Answer an empty batch under `key` (`""`: the body is the list), by which senders test the
     URL.
     """
 
@@ -88,8 +88,9 @@ def zoom_validation(probe: Probe) -> Reply | None:
 
 
 def verify_token(secret: str) -> str:
-    """Return what is entered as Verify Token beside `secret`: it travels in a URL, so it must not
-    give the secret away.
+    """Return the Verify Token for a secret.
+
+    It travels in a URL, so it must not reveal the secret.
     """
     return sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -1,6 +1,4 @@
-"""How work tools, file stores and form services test a URL, or tell a secret, before they use it.
-Pure.
-"""
+"""URL tests and secret deliveries of work tools, file stores and form services. Pure."""
 
 from __future__ import annotations
 

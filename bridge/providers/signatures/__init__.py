@@ -1,5 +1,5 @@
 """Signature schemes as data over one engine. Pure.
 
-Raw bytes only, constant-time comparison only, and without a usable secret nothing gets in. A scheme
-is chosen by the source's configuration, never by what was sent.
+Schemes use raw bytes and constant-time comparison only, and refuse everything without a usable
+secret. The source's configuration chooses the scheme, never the request.
 """

@@ -1,4 +1,4 @@
-"""Choosing between schemes, never so that a sender could choose a weaker one. Pure."""
+"""Choice between schemes, which a sender cannot turn to a weaker one. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bridge.providers.signatures.scheme import Proof, Scheme, Secret, live
 
 @dataclass(frozen=True, kw_only=True)
 class AnyOf:
-    """Several schemes, each for the secrets that start with its text; the first that fits. What was
-    sent decides nothing.
+    """Several schemes, chosen by the prefix of the secret; the first match counts, never the
+    request.
 
     Standard Webhooks: `whpk_…` is a public key and checks `v1a` entries only, `whsec_…` a shared
     one and checks `v1` only.
@@ -32,8 +32,9 @@ class AnyOf:
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
     ) -> Proof | None:
-        """Return what is proven of `request`, signed with a secret live at `now`; raise
-        BadSignature, and nothing else, if it is not.
+        """Verify `request` with a secret that is active at `now` and return the proof.
+
+        Raise BadSignature, and nothing else, if it is invalid.
         """
         groups: dict[int, list[Secret]] = {}
         for value in live(secrets, now):
@@ -50,13 +51,13 @@ class AnyOf:
         raise refusal
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` signed by the scheme of `secret`; ValueError where there is none."""
+        """Return `request` signed by the scheme of `secret`. Raise ValueError without one."""
         if (index := self._index(secret)) is None:
             raise ValueError(self._starts())
         return self.by_secret[index][1].sign(request, secret, now)
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
         index = self._index(secret)
         return self._starts() if index is None else self.by_secret[index][1].secret_problem(secret)
 
@@ -72,11 +73,11 @@ class AnyOf:
 
 @dataclass(frozen=True, kw_only=True)
 class HeaderSets:
-    """The same scheme under several sets of header names, told by their common start, never mixed.
+    """The same scheme under several sets of header names, with different prefixes, never mixed.
 
-    The first set of which any header is present is the one that is checked: so where the headers of
-    an earlier set are there, they are signed, and a row may take the event's id from the sets in
-    the same order. `usual`: the place of the set to sign as.
+    The first set of which any header is present is checked. So the headers of an earlier set are
+    signed if present, and a row may read the event's id from the sets in the same order. `usual`:
+    the index of the set to sign with.
     """
 
     sets: tuple[tuple[str, Scheme], ...]
@@ -92,8 +93,9 @@ class HeaderSets:
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
     ) -> Proof | None:
-        """Return what is proven of `request`, signed with a secret live at `now`; raise
-        BadSignature, and nothing else, if it is not.
+        """Verify `request` with a secret that is active at `now` and return the proof.
+
+        Raise BadSignature, and nothing else, if it is invalid.
         """
         for start, scheme in self.sets:
             if any(name.startswith(start) for name in request.headers):
@@ -106,5 +108,5 @@ class HeaderSets:
         return self.sets[self.usual][1].sign(request, secret, now)
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
         return self.sets[0][1].secret_problem(secret)

@@ -1,6 +1,4 @@
-"""Certificates that a request names by URL, and which of them are believed (SNS, PayPal). Pure:
-`Keys` does the fetching.
-"""
+"""Certificates that requests name by URL, and their validation (SNS, PayPal). Pure."""
 
 from __future__ import annotations
 
@@ -28,11 +26,11 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """An RSA certificate whose URL stands at `at` and must match all of the pattern `url`: the
-    hosts of the sender, https, no more.
+    """An RSA certificate whose URL is at `at` and must match the whole pattern `url`.
 
-    `names`: host names of which it must be one's, with a chain to an authority that is trusted.
-    Without them the host it came from is the proof, and its dates are.
+    The pattern allows the sender's hosts over https only. `names`: host names, of which the
+    certificate must have one, with a chain to a trusted authority. Without them its host is the
+    proof, and its validity dates are checked.
     """
 
     at: str
@@ -48,9 +46,7 @@ class Certificate:
         object.__setattr__(self, "pattern", re.compile(self.url, re.ASCII))
 
     def ask(self, view: View) -> Ask:
-        """Return what to fetch for a request; BadSignature unless it names a certificate on a host
-        of the sender's.
-        """
+        """Return the document to fetch. Raise BadSignature unless it is on a host of the sender."""
         url = view.find(self.locator)
         if not url:
             raise BadSignature("missing")
@@ -59,9 +55,7 @@ class Certificate:
         return Ask(url, self.url)
 
     def find(self, view: View, now: float, keys: Keys) -> bytes | None:
-        """Return the public key of the certificate in DER form, or None where it cannot be had or
-        is not to be believed at `now`.
-        """
+        """Return the public key in DER form; None if unavailable or invalid at `now`."""
         document = keys.fetch(self.ask(view))
         if not document or not 0 <= now < NEVER.timestamp():
             return None
@@ -71,9 +65,7 @@ class Certificate:
 
 
 def is_current(text: str, now: float) -> bool:
-    """Return whether `text` is a certificate in force at `now`, or no certificate: a bare key has
-    no dates.
-    """
+    """Return whether `text` is a certificate valid at `now`, or a bare key, which has no dates."""
     if not text.strip().startswith("-----BEGIN CERTIFICATE"):
         return True
     try:
@@ -87,10 +79,10 @@ def is_current(text: str, now: float) -> bool:
 def _believed(
     document: bytes, names: Sequence[str], roots: bytes, step: int
 ) -> tuple[bytes, float, float] | None:
-    """Return the key of the first certificate of `document`, and from when until when it is in
-    force; None if it is not to be believed.
+    """Return the key and the validity of the first certificate of `document`; None if it is
+    invalid.
 
-    With `names`, the others lead from it to one of `roots`.
+    With `names`, the other certificates lead from it to one of `roots`.
     """
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -125,8 +117,8 @@ def _leads_to(leaf: Any, others: Sequence[Any], name: str, roots: bytes, moment:
 
 @lru_cache(maxsize=4)
 def _store(roots: bytes) -> Any:
-    """Return what `cryptography` keeps trusted certificates in, or None without any; one that it
-    cannot read is left out.
+    """Return the store of trusted certificates, or None if it is empty; unreadable ones are
+    skipped.
     """
     from cryptography import x509
     from cryptography.x509.verification import Store

@@ -1,6 +1,4 @@
-"""ECDSA signatures on the curve P-256: the secret is the sender's public key, or a login to fetch
-it with (SendGrid, eBay). Pure.
-"""
+"""ECDSA signatures on the curve P-256 (SendGrid, eBay). Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +16,11 @@ from bridge.providers.signatures.signed_scheme import Envelope
 
 @dataclass(frozen=True, kw_only=True)
 class Ecdsa(Envelope):
-    """An ECDSA signature on P-256 in DER form. The secret is the public key: PEM, a JWK, or base64
-    of its DER form.
+    """An ECDSA signature on P-256 in DER form. The secret is the public key.
 
-    `digest`: sha256, or sha1 (eBay). `service`: where the key is that the signature's label `kid`
-    names; the secret may then be a login instead, and a key among the secrets needs no fetching.
-    `sign` takes the private key instead, in the same forms.
+    It is PEM, a JWK, or base64 of its DER form. `digest`: sha256, or sha1 (eBay). `service`: where
+    to fetch the key that the signature's label `kid` names; the secret may then be a login instead,
+    and a key among the secrets is not fetched. `sign` takes the private key, in the same forms.
     """
 
     encoding: str = "base64"
@@ -36,15 +33,15 @@ class Ecdsa(Envelope):
         Envelope.__post_init__(self)
 
     def key_of(self, secret: str) -> bytes:
-        """Return the public key in DER form; ValueError if `secret` is none."""
+        """Return the public key in DER form. Raise ValueError for an invalid `secret`."""
         return key_material.public_key(secret, "ec")
 
     def signing_key(self, secret: str) -> bytes:
-        """Return the private key in DER form; ValueError if `secret` is none."""
+        """Return the private key in DER form. Raise ValueError for an invalid `secret`."""
         return key_material.private_key(secret, "ec")
 
     def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
-        """Return the keys among the secrets; none is enough where one of them is a login."""
+        """Return the keys among the secrets; there may be none if one secret is a login."""
         try:
             return Envelope.held(self, secrets, now)
         except BadSignature:
@@ -64,18 +61,18 @@ class Ecdsa(Envelope):
         return [found]
 
     def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under the public key."""
+        """Return whether one of `signatures` matches `message` under the key."""
         return any(
             key_material.verifies(f"ecdsa_{self.digest}", view.key, message, signature)
             for signature in signatures
         )
 
     def seal(self, view: View, message: bytes) -> bytes:
-        """Return the signature of `message` under the private key."""
+        """Return the signature of `message` under the key."""
         return key_material.seal(f"ecdsa_{self.digest}", view.key, message)
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
         problem = Envelope.secret_problem(self, secret)
         if problem is None or not self.service or not secret.strip():
             return problem

@@ -1,6 +1,4 @@
-"""Ed25519 signatures: the secret is the sender's public key (Discord, Standard Webhooks v1a).
-Pure.
-"""
+"""Ed25519 signatures (Discord, Standard Webhooks v1a). Pure."""
 
 from __future__ import annotations
 
@@ -22,17 +20,17 @@ class Ed25519(Envelope):
     """
 
     def key_of(self, secret: str) -> bytes:
-        """Return the 32 bytes of the public key; ValueError if `secret` is none."""
+        """Return the 32 bytes of the public key. Raise ValueError for an invalid `secret`."""
         if secret.startswith("whsk_"):
             raise ValueError("the secret is a private key; the sender's public key belongs here")
         return _decode(secret.removeprefix("whpk_"), (32,))
 
     def signing_key(self, secret: str) -> bytes:
-        """Return the 32 bytes of the private key's seed; ValueError if `secret` is none."""
+        """Return the 32 bytes of the private seed. Raise ValueError for an invalid `secret`."""
         return _decode(secret.removeprefix("whsk_"), (32, 64))[:32]
 
     def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under the public key."""
+        """Return whether one of `signatures` matches `message` under the key."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -45,7 +43,7 @@ class Ed25519(Envelope):
         return False
 
     def seal(self, view: View, message: bytes) -> bytes:
-        """Return the signature of `message` under the private key."""
+        """Return the signature of `message` under the key."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         return Ed25519PrivateKey.from_private_bytes(view.key).sign(message)

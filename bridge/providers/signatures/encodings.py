@@ -1,4 +1,4 @@
-"""Text to bytes and back: how signatures and keys are written. Pure."""
+"""Text encodings of signatures and keys. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from bridge.providers.signatures.scheme import utf8
 
 
 def unhex(text: str) -> bytes:
-    """Return the bytes of hexadecimal `text`, either case. ValueError if it is not (blanks are
-    refused).
-    """
+    """Decode hexadecimal `text` in either case. Raise ValueError if invalid (also for blanks)."""
     return binascii.unhexlify(text)
 
 
 def unbase64(text: str) -> bytes:
-    """Return the bytes of base64 `text` in its one canonical form. ValueError if it is not."""
+    """Decode base64 `text` in its canonical form. Raise ValueError if invalid."""
     given = text.encode("ascii")
     raw = binascii.a2b_base64(given, strict_mode=True)
     if not compare_digest(binascii.b2a_base64(raw, newline=False), given):
@@ -28,7 +26,7 @@ def unbase64(text: str) -> bytes:
 
 
 def unbase64url(text: str) -> bytes:
-    """Return the bytes of URL-safe base64 `text`, padded or not. ValueError if it is not."""
+    """Decode URL-safe base64 `text`, padded or not. Raise ValueError if invalid."""
     if "+" in text or "/" in text:
         raise ValueError("not the URL-safe alphabet")
     return unbase64(_padded(text.replace("-", "+").replace("_", "/")))

@@ -1,4 +1,4 @@
-"""How signatures are written in the value that carries them. Pure."""
+"""Formats of values that carry signatures. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Plain:
     """The value is the signature."""
 
     def read(self, text: str) -> Offered:
-        """Return the one signature."""
+        """Return the signature."""
         return [text], {}
 
     def write(self, signature: str, labels: Mapping[str, str]) -> str:  # noqa: ARG002 - as its siblings
@@ -28,12 +28,11 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A list of labelled values: `t=1,v1=ab,v1=cd` (Stripe), `ts=1;h1=ab` (Paddle), `v1,ab v1,cd`
-    (Standard Webhooks).
+    """A list of labelled values: `t=1,v1=ab` (Stripe), `ts=1;h1=ab` (Paddle), `v1,ab v1,cd` (Svix).
 
-    Entries with `label` are signatures, `*` takes every entry (Braintree labels them with its
+    Entries with `label` are signatures; `*` takes every entry (Braintree labels them with its
     public key). Entries with other labels, such as those of a weaker scheme, are never signatures.
-    Blanks around an entry do not count.
+    Blanks around an entry are ignored.
     """
 
     label: str
@@ -41,8 +40,9 @@ class Pairs:
     assign: str = "="
 
     def read(self, text: str) -> Offered:
-        """Return the signatures and the first value of every other label; a label given twice with
-        two values is malformed.
+        """Return the signatures, and the first value of every other label.
+
+        A label with two different values is malformed.
         """
         signatures: list[str] = []
         labels: dict[str, str] = {}
@@ -64,8 +64,9 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Positional:
-    """A list told apart by position: `1700000000,ab,cd` (Recurly). Labels are the positions before
-    `first`: `0`, `1`…
+    """A list with meaning by position: `1700000000,ab,cd` (Recurly).
+
+    Labels are the positions before `first`: `0`, `1`…
     """
 
     separator: str = ","
@@ -85,8 +86,9 @@ class Positional:
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """Base64 of a JSON object, in which the signature stands under `label` (eBay). Every one of
-    `fixed` must be in it as it is here.
+    """Base64 of a JSON object with the signature under `label` (eBay).
+
+    Each member of `fixed` must have exactly its value.
     """
 
     label: str = "signature"

@@ -1,4 +1,4 @@
-"""HMACs, and digests over a secret: the scheme of nearly every sender, as data. Pure."""
+"""HMACs, and digests over a secret: the scheme of most senders. Pure."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Hmac(Envelope):
         object.__setattr__(self, "compiled_algorithm", kind(ALGORITHMS[self.algorithm]))
 
     def key_of(self, secret: str) -> bytes:
-        """Return the key that `secret` stands for; ValueError if it is none."""
+        """Return the key of `secret`. Raise ValueError for an invalid one."""
         try:
             key = KEY[self.key](secret)
         except ValueError:
@@ -73,9 +73,7 @@ class Hmac(Envelope):
         return key
 
     def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under the key. The message is
-        hashed once.
-        """
+        """Return whether one of `signatures` matches `message`, which is hashed once."""
         if len(signatures) == 1:
             return self.compiled_algorithm.verify_signature(view.key, message, signatures[0])
         expected = self.compiled_algorithm.get_signature(view.key, message)

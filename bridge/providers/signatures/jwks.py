@@ -1,6 +1,4 @@
-"""Where senders publish the keys of their tokens and signatures, and how those are read. Pure:
-`Keys` does the fetching.
-"""
+"""Published keys of senders, and how to read them. Pure: `Keys` fetches."""
 
 from __future__ import annotations
 
@@ -26,11 +24,11 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """A JWK Set at a fixed `url`, in which a key is known by its `kid`. Spec: RFC 7517.
+    """A JWK Set at a fixed `url`, with keys by `kid`. Spec: RFC 7517.
 
-    `{NAME}` in `url` stands for a pinned value. With `login` there is no set but a service that is
-    asked for one key: the secret is `a:b`, sent as JSON under these two names, beside the `kid`
-    under `kid_name`; the answer has the JWK under `at` (Plaid).
+    `{NAME}` in `url` is replaced by a pinned value. With `login` the URL is a service that returns
+    one key: the secret is `a:b`, sent as JSON under these two names, with the `kid` under
+    `kid_name`; the answer has the JWK under `at` (Plaid).
     """
 
     url: str
@@ -41,7 +39,7 @@ class KeySet:
     def find(
         self, kid: str, kind: str, logins: Sequence[str], pinned: Mapping[str, str], keys: Keys
     ) -> bytes | None:
-        """Return the key `kid` in DER form, fetched if it must be; None where there is none."""
+        """Return the key `kid` in DER form, fetched if necessary; None if there is none."""
         if not kid:
             return None
         for ask in self._asks(kid, logins, pinned):
@@ -57,12 +55,12 @@ class KeySet:
         return None
 
     def login_of(self, secret: str) -> tuple[str, str] | None:
-        """Return the two parts of a secret that serves to ask for keys, or None."""
+        """Return the two parts of a secret that is a login for keys, or None."""
         return login_of(secret) if self.login else None
 
     @property
     def hint(self) -> str:
-        """What else a secret may be."""
+        """Describe the other forms of a secret."""
         return f", or {':'.join(self.login)} to fetch it with" if self.login else ""
 
     def _asks(self, kid: str, logins: Sequence[str], pinned: Mapping[str, str]) -> list[Ask]:
@@ -84,11 +82,12 @@ class KeySet:
 
 @dataclass(frozen=True, slots=True)
 class KeyService:
-    """A service that shows one key to an application that is logged in (eBay). Spec: RFC 6749,
-    section 4.4.
+    """A service that returns one key to a logged-in application (eBay). Spec: RFC 6749, section
+    4.4.
 
-    The secret is `a:b`: at `login` they are given for a token of `scope`, and that is shown at
-    `url`, in which `{kid}` stands for the id of the key. The answer has the key under `at`, as PEM.
+    The secret is `a:b`: at `login` it is exchanged for a token of `scope`, and with that the key is
+    fetched from `url`, in which `{kid}` is the id of the key. The answer has the key under `at`, as
+    PEM.
     """
 
     url: str
@@ -97,7 +96,7 @@ class KeyService:
     at: str = "key"
 
     def find(self, kid: str, kind: str, logins: Sequence[str], keys: Keys) -> bytes | None:
-        """Return the key `kid` in DER form, fetched if it must be; None where there is none."""
+        """Return the key `kid` in DER form, fetched if necessary; None if there is none."""
         if not KID.fullmatch(kid):
             return None
         for parts in filter(None, map(login_of, logins)):
@@ -128,13 +127,13 @@ class KeyService:
 
 
 def login_of(secret: str) -> tuple[str, str] | None:
-    """Return the two parts of `a:b`, a secret that is no key and serves to ask for one, or None."""
+    """Return the two parts of `a:b`, a secret that is a login for keys, or None."""
     name, _, word = secret.strip().partition(":")
     return (name, word) if name and word and secret.isprintable() and "{" not in secret else None
 
 
 def _text(document: bytes | None, at: str) -> str:
-    """Return the text at this name of a JSON document, empty where there is none."""
+    """Return a text member of a JSON document; empty if missing."""
     try:
         found = orjson.loads(document or b"")[at]
     except (ValueError, KeyError, TypeError):
@@ -144,9 +143,7 @@ def _text(document: bytes | None, at: str) -> str:
 
 @lru_cache(maxsize=64)
 def _read(document: bytes, at: str) -> Mapping[tuple[str, str], bytes]:
-    """Return the keys of a document by (kid, kind); those that cannot be used are left out. `at`:
-    where its one JWK stands.
-    """
+    """Return the usable keys of a document by (kid, kind). `at`: where its one JWK is."""
     try:
         content: JSON = orjson.loads(document)
     except ValueError:

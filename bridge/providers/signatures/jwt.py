@@ -1,5 +1,4 @@
-"""JSON Web Tokens: a signed statement beside the request, or instead of a signature (monday,
-Netlify, Plaid, Pub/Sub). Pure.
+"""JSON Web Tokens, beside the body or as the body (monday, Netlify, Plaid, Pub/Sub, Wix). Pure.
 
 Spec: RFC 7519, RFC 7515. The row names the one algorithm. joserfc reads and verifies tokens, and
 refuses one that names another. It is imported with the first source that uses tokens: most need
@@ -46,7 +45,7 @@ SHARED = ("HS256", "HS512")  # algorithms whose key is shared
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A token as it was read; nothing in it is proven until its signature is."""
+    """A parsed token, unverified."""
 
     kid: str
     claims: Mapping[str, JSON]
@@ -55,19 +54,17 @@ class _Token:
 
 @dataclass(frozen=True, kw_only=True)
 class Jwt:
-    """A JWT at `at`, in a header after `prefix` whose case does not count. `algorithm`: HS256,
-    HS512, ES256 or RS256, and no other.
+    """A JWT at `at`, in a header after the case-insensitive `prefix`, with one `algorithm`.
 
-    `wraps`: the token is the whole body instead, and this claim holds the event, as JSON or as its
-    text (Wix).
+    The algorithm is HS256, HS512, ES256 or RS256. `wraps`: the token is the whole body instead, and
+    this claim holds the event, as JSON or as its text (Wix).
 
-    The secret is the shared key, or for ES256 and RS256 the sender's public key; without one, keys
-    are those of `keys`.
-    `body_hash`: the claim that holds the body's SHA-256 (hexadecimal); without it the body is not
-    proven. `issuer`: accepted `iss`.
-    `claims`: what others must be. `expires`: `exp` must be there; it counts where it is. `max_age`:
-    seconds since `iat`, which must then be there. `leeway`: seconds that clocks may differ. `pins`:
-    claims a source pins (`at` names the claim).
+    The secret is the shared key, or for ES256 and RS256 the sender's public key; without one,
+    `keys` has the keys. `body_hash`: the claim with the body's SHA-256 (hexadecimal); without it
+    the body is not proven. `issuer`: accepted `iss`. `claims`: required values of others.
+    `expires`: `exp` is required; if present it is always checked. `max_age`: seconds since `iat`,
+    which is then required. `leeway`: seconds that clocks may differ. `pins`: claims a source pins
+    (`at` names the claim).
     """
 
     at: str = "header:Authorization"
@@ -88,7 +85,7 @@ class Jwt:
 
     @property
     def needs_secret(self) -> bool:
-        """Whether the key is in routes.yaml: True unless the sender publishes it to everyone."""
+        """Whether the key is in routes.yaml: True unless the sender publishes it."""
         return self.keys is None or bool(self.keys.login)
 
     def __post_init__(self) -> None:
@@ -109,11 +106,10 @@ class Jwt:
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
     ) -> Proof | None:
-        """Return what is proven of `request`, whose token holds at `now`; raise BadSignature, and
-        nothing else, if it does not.
+        """Verify the token of `request` at `now` and return the proof.
 
-        Everything that needs no key comes first: a key is fetched only for a token that could be a
-        good one.
+        Raise BadSignature, and nothing else, if it is invalid. Checks without a key come first, so
+        that a key is fetched only for a plausible token.
         """
         held, logins = self._held(secrets, now)
         token = self._token(request)
@@ -129,7 +125,7 @@ class Jwt:
         return WHOLE_BODY if self.body_hash else None
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` with a token as the sender would make it; ValueError for an unusable
+        """Return `request` with a token as the sender makes it. Raise ValueError for an unusable
         secret.
         """
         moment = int(now)
@@ -159,7 +155,7 @@ class Jwt:
         return place(request, self.compiled, prefix + made)
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
         if not secret.strip():
             return "the secret is empty"
         try:
@@ -194,8 +190,8 @@ class Jwt:
         )
 
     def _held(self, secrets: Sequence[Secret], now: float) -> tuple[list[bytes], list[str]]:
-        """Return the keys that the secrets hold, and those secrets that only serve to fetch keys.
-        BadSignature without either.
+        """Return the keys among the secrets, and the secrets that are logins for keys, or raise
+        BadSignature.
         """
         if not secrets and not self.needs_secret:
             return [], []
@@ -279,9 +275,7 @@ class Jwt:
 
 
 def unwrapped(body: bytes, claim: str) -> bytes | None:
-    """Return the JSON that a token which is the whole body holds under `claim`, or None where it is
-    no such token. Verify it first.
-    """
+    """Return the JSON under `claim` of a token that is the whole body, or None. Verify it first."""
     try:
         value = orjson.loads(_parse(body).payload)[claim]
         return value.encode() if isinstance(value, str) else orjson.dumps(value)
@@ -291,9 +285,7 @@ def unwrapped(body: bytes, claim: str) -> bytes | None:
 
 @lru_cache
 def _registry(algorithm: str) -> JWSRegistry:
-    """Return what joserfc allows of tokens: this algorithm alone, whatever else a header says, and
-    bounded parts.
-    """
+    """Return joserfc's settings: this algorithm alone, whatever a header says; bounded parts."""
     from joserfc.jws import JWSRegistry
 
     registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
@@ -306,9 +298,7 @@ def _registry(algorithm: str) -> JWSRegistry:
 
 @lru_cache(maxsize=256)
 def _key(algorithm: str, key: bytes) -> Key:
-    """Return a key as joserfc has it: of a shared secret, or of a public or private key in DER
-    form. ValueError if it is none.
-    """
+    """Return a joserfc key for a shared secret or a DER key. Raise ValueError if invalid."""
     from joserfc.errors import SecurityWarning
     from joserfc.jwk import ECKey, OctKey, RSAKey
 
@@ -320,7 +310,7 @@ def _key(algorithm: str, key: bytes) -> Key:
 
 
 def _parse(text: bytes) -> CompactSignature:
-    """Return the token in `text`; BadSignature unless it is one. Nothing of it is proven."""
+    """Parse an unverified token. Raise BadSignature if it is invalid."""
     from joserfc.errors import JoseError
     from joserfc.jws import extract_compact
 
@@ -336,9 +326,7 @@ def _parse(text: bytes) -> CompactSignature:
 
 
 def _read(text: bytes, algorithm: str) -> _Token:
-    """Return the token's parts; BadSignature unless it is one of this `algorithm` that asks for
-    nothing unusual.
-    """
+    """Return the token's parts. Raise BadSignature for another algorithm or unusual headers."""
     if not text:
         raise BadSignature("missing")
     found = _parse(text)
@@ -351,9 +339,7 @@ def _read(text: bytes, algorithm: str) -> _Token:
 
 
 def _claims(raw: bytes) -> dict[str, JSON]:
-    """Return the claims, which nothing proves yet; BadSignature for what is no object, or would
-    fill the memory.
-    """
+    """Return the unverified claims. Raise BadSignature if they are not an object, or too large."""
     try:
         found = None if values_over(raw) else orjson.loads(raw)
     except ValueError:

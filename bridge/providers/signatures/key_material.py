@@ -1,8 +1,7 @@
-"""Public and private keys as text, and the signatures made with them. Pure.
+"""Public and private keys as text, and signatures with them. Pure.
 
-Keys go around as DER bytes, as secrets do everywhere in the engine; what `cryptography` makes of
-them is remembered. Its modules are imported when the first signature of a kind is checked: most
-sources need none of them.
+Keys are passed as DER bytes, like all secrets in the engine; parsed keys are cached. The modules of
+`cryptography` are imported for the first signature of a kind: most sources need none of them.
 """
 
 from __future__ import annotations
@@ -34,17 +33,13 @@ ALGORITHMS: Mapping[str, tuple[str, str]] = {
 
 @lru_cache(maxsize=256)
 def public_key(text: str, kind: str) -> bytes:
-    """Return the DER form of the public key that `text` holds (PEM, certificate, JWK, base64);
-    ValueError if it is none of `kind`.
-    """
+    """Return the DER form of a public key (PEM, certificate, JWK, base64), or raise ValueError."""
     return _checked(_public(as_written(text)), kind)
 
 
 @lru_cache(maxsize=16)
 def private_key(text: str, kind: str) -> bytes:
-    """Return the DER form of the private key that `text` holds; ValueError if it is none of
-    `kind`.
-    """
+    """Return the DER form of a private key of `kind`, or raise ValueError."""
     from cryptography.hazmat.primitives import serialization as forms
 
     key = _private(as_written(text))
@@ -57,7 +52,7 @@ def private_key(text: str, kind: str) -> bytes:
 
 
 def verifies(algorithm: str, key: bytes, message: bytes, signature: bytes) -> bool:
-    """Return whether `signature` is that of `message` under the public `key`."""
+    """Return whether `signature` matches `message` under the public `key`."""
     from cryptography.exceptions import InvalidSignature
 
     try:
@@ -73,9 +68,7 @@ def seal(algorithm: str, key: bytes, message: bytes) -> bytes:
 
 
 def jwk_key(document: JSON) -> Any:
-    """Return the public key of a JWK; ValueError if it is none that is known here. Spec: RFC 7517,
-    RFC 7518.
-    """
+    """Return the public key of a JWK, or raise ValueError. Spec: RFC 7517, RFC 7518."""
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     if not isinstance(document, dict):
@@ -90,7 +83,7 @@ def jwk_key(document: JSON) -> Any:
 
 
 def kid_of(text: str) -> str:
-    """Return the `kid` of a key that is written as a JWK, or one that stands for none."""
+    """Return the `kid` of a key in JWK form, or a substitute for it."""
     try:
         kid = orjson.loads(text).get("kid")
     except (ValueError, AttributeError):
@@ -99,16 +92,12 @@ def kid_of(text: str) -> str:
 
 
 def public_der(key: Any, kind: str) -> bytes:
-    """Return the DER form of a public key of `cryptography`; ValueError if it is not of `kind`, or
-    too weak.
-    """
+    """Return the DER form of a public key. Raise ValueError for another kind or a weak key."""
     return _checked(key, kind)
 
 
 def as_written(text: str) -> str:
-    """Return the text of a key with the line breaks that PEM has; ValueError if it is too long for
-    one.
-    """
+    """Return the text of a key with PEM's line breaks. Raise ValueError if it is too long."""
     if len(text) > MAX_KEY:
         raise ValueError(f"the secret is longer than {MAX_KEY} characters")
     # PEM that had to fit into one line of an environment file

@@ -1,6 +1,4 @@
-"""Keys that are not in routes.yaml: what a scheme asks for, and who gets it. Pure: fetching is the
-edge's (`bridge.web.key_fetcher`).
-"""
+"""Requests for keys that are not in routes.yaml. Pure: `bridge.web.key_fetcher` fetches them."""
 
 from __future__ import annotations
 
@@ -12,12 +10,11 @@ MAX_URL = 300  # characters of a URL that a request names
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A document of the sender's, which holds keys. Who asks has checked that `url` is on a host of
-    the sender's; it is https, or nothing.
+    """A document with keys on a host of the sender. The caller has checked that `url`; it is https.
 
-    A `body` is sent by POST, as JSON if `headers` do not say otherwise. `headers`: what is shown
-    beside; whoever may see the document sees the same one. `group`: asks of one group are fetched
-    rarely together, however many there are. `what`: for the log.
+    A `body` is sent by POST, as JSON unless `headers` say otherwise. `headers`: credentials for the
+    document, which is the same for all that may read it. `group`: requests of one group share a
+    rate limit. `what`: for the log.
     """
 
     url: str
@@ -32,26 +29,26 @@ class Ask:
 
 
 class Keys(Protocol):
-    """Who gets documents. It may answer from memory, must be quick to give up, and never raises."""
+    """A fetcher of documents. It may cache, gives up quickly, and never raises."""
 
     def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
-        """Return the document, or None where it cannot be had now. `again`: what is remembered
-        lacks the key that is needed.
+        """Return the document, or None if unavailable. `again`: the cached one lacks the needed
+        key.
         """
 
     def roots(self) -> bytes:
-        """Return the certificates (PEM) of the authorities that are trusted to name hosts."""
+        """Return the certificates (PEM) of the trusted authorities."""
 
 
 class NoKeys:
-    """Fetches nothing: keys that are pinned in routes.yaml are all there is."""
+    """A fetcher that fetches nothing, for keys in routes.yaml alone."""
 
     def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:  # noqa: ARG002 - the shape of Keys
         """Return None."""
         return None
 
     def roots(self) -> bytes:
-        """Return nobody."""
+        """Return no certificates."""
         return b""
 
 

@@ -1,4 +1,4 @@
-"""Where in a request a scheme looks for its proof. Pure."""
+"""Locators of the proof of a scheme in a request. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge.providers.signatures.signed_template import Signed
 
 
 def leaves(scheme: Scheme) -> Iterator[Scheme]:
-    """Yield the schemes that a choice is made of; itself where it is no choice."""
+    """Yield the schemes of a choice; the scheme itself if it is not a choice."""
     parts = [one for _, one in scheme.by_secret] if isinstance(scheme, AnyOf) else []
     parts += [one for _, one in scheme.sets] if isinstance(scheme, HeaderSets) else []
     for part in parts:
@@ -26,8 +26,9 @@ def leaves(scheme: Scheme) -> Iterator[Scheme]:
 
 
 def proofs(scheme: Scheme) -> tuple[str, ...]:
-    """Return the locators of signatures, tokens and passwords; none where each element of a list
-    has its own, or the body is the token.
+    """Return the locators of signatures, tokens and passwords.
+
+    There are none if each element of a list has its own, or if the body is the token.
     """
     found: list[str] = []
     for one in leaves(scheme):
@@ -41,9 +42,7 @@ def proofs(scheme: Scheme) -> tuple[str, ...]:
 
 
 def covers_content(scheme: Scheme) -> bool:
-    """Return whether a scheme that is no choice covers anything of what a request says; a token and
-    a password do not.
-    """
+    """Return whether a scheme covers any content of a request; tokens and passwords do not."""
     return (
         bool(scheme.body_hash or scheme.wraps)
         if isinstance(scheme, Jwt)
@@ -52,9 +51,7 @@ def covers_content(scheme: Scheme) -> bool:
 
 
 def covers(scheme: Scheme, locator: Locator) -> bool:
-    """Return whether what stands at `locator` is signed, in every way to sign that a scheme
-    knows.
-    """
+    """Return whether the value at `locator` is signed in every variant of the scheme."""
     if isinstance(scheme, Items):
         return covers(scheme.scheme, locator)
     # where a header of a set is there, that set is the one that is checked
@@ -110,7 +107,7 @@ COVERED: Mapping[str, Callable[[Signed, str, bool], bool]] = {
 
 
 def signs_url(scheme: Scheme) -> bool:
-    """Return whether the URL is a part of what is signed."""
+    """Return whether the URL is signed."""
     envelopes = (one for one in leaves(scheme) if isinstance(one, Envelope))
     return any(
         part.startswith("url")

@@ -1,6 +1,4 @@
-"""Which schemes use a pair of keys, so that what verifies is public, and which a shared secret.
-Pure.
-"""
+"""Kinds of schemes: key pairs, whose verification key is public, or shared secrets. Pure."""
 
 from __future__ import annotations
 
@@ -18,16 +16,12 @@ PAIRED: Final = {"ES256": "ec", "RS256": "rsa"}  # algorithms of tokens whose ke
 
 
 def is_pair(scheme: Scheme, secret: str = "") -> bool:
-    """Return whether what verifies does not sign: with such a `secret`, or the usual kind, the
-    sender's private key is needed to sign.
-    """
+    """Return whether the secret cannot sign, so that signing needs the sender's private key."""
     return pair_kind(chosen(scheme, secret)[1]) is not None
 
 
 def chosen(scheme: Scheme, secret: str = "") -> tuple[str, Scheme]:
-    """Return the text that tells the kind of `secret`, and the scheme that is used with it; the
-    usual one without a secret.
-    """
+    """Return the prefix and the scheme of `secret`; the usual scheme without a secret."""
     start = ""
     while True:
         if isinstance(scheme, HeaderSets):
@@ -42,9 +36,7 @@ def chosen(scheme: Scheme, secret: str = "") -> tuple[str, Scheme]:
 
 
 def pair_kind(scheme: Scheme) -> str | None:
-    """Return the kind of key pair that a scheme uses: ed25519, ec or rsa; None where both sides
-    share a secret.
-    """
+    """Return the kind of key pair of a scheme: ed25519, ec or rsa; None for a shared secret."""
     if isinstance(scheme, Jwt):
         return PAIRED.get(scheme.algorithm)
     return next(

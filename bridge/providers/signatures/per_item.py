@@ -1,4 +1,4 @@
-"""A list in the body of which each element is signed by itself (Adyen). Pure."""
+"""A list in the body with a signature for each element (Adyen). Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ MAX_ITEMS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Items:
-    """Each element of the list at the dotted path `at` fits `scheme`, whose places are looked up in
-    the element.
+    """A list at the dotted path `at` of which each element must match `scheme`.
 
-    One element that does not is enough to refuse the request: nothing beside the list is signed, so
-    nothing else is believed.
+    The locators of `scheme` apply to the element. One invalid element refuses the request: nothing
+    beside the list is signed.
     """
 
     at: str
@@ -36,8 +35,9 @@ class Items:
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
     ) -> Proof | None:
-        """Return what is proven where every element is signed with a secret live at `now`; raise
-        BadSignature, and nothing else, if not.
+        """Verify `request` with a secret that is active at `now` and return the proof.
+
+        Raise BadSignature, and nothing else, if it is invalid.
         """
         live(secrets, now)
         proofs = [self.scheme.verify(one, secrets, now, keys) for one in self._elements(request)]
@@ -60,11 +60,11 @@ class Items:
         return replace(request, body=orjson.dumps(document))
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
         return self.scheme.secret_problem(secret)
 
     def _elements(self, request: Request) -> Iterator[Request]:
-        """Yield a request for each element, whose body it is."""
+        """Yield a request for each element, with the element as its body."""
         for item in self._items(request):
             try:
                 yield replace(request, body=orjson.dumps(item))

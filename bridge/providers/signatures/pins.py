@@ -1,8 +1,7 @@
-"""What a source says of its sender under `pins:` in routes.yaml: things that a good signature alone
-does not tell. Pure.
+"""Values of `pins:` in routes.yaml, which a valid signature alone does not prove. Pure.
 
-Everyone can get Amazon's or Google's signature on messages of their own: which topic, audience or
-account is meant must be pinned.
+Anyone can get Amazon's or Google's signature on their own messages: the topic, audience or account
+must be pinned.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ Pinned = tuple[tuple[str, tuple[str, ...]], ...]  # names and values, as a schem
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One thing that can be pinned: its `name` in routes.yaml, and `what` it is, for people.
+    """One value that a source can pin: its `name` in routes.yaml, and a description `what`.
 
-    `at`: where a request says it (a locator; in a token the name of a claim), empty where it is
-    only a part of what is signed or of a URL, and has one value. `choices`: the values there are,
-    the first if none is given; else it is free text.
+    `at`: its place in the request (a locator; in a token the name of a claim), empty if it is only
+    part of the signed text or of a URL, and has one value. `choices`: the allowed values, of which
+    the first is the default; without them it is free text.
     """
 
     name: str
@@ -35,15 +34,13 @@ class Pin:
 
 
 def pins_of(scheme: Scheme | None) -> tuple[Pin, ...]:
-    """Return what a source of `scheme` may pin."""
+    """Return the pins of a scheme."""
     pins: tuple[Pin, ...] = getattr(scheme, "pins", ())
     return pins
 
 
 def pinned(scheme: Scheme, given: Mapping[str, str | Sequence[str]]) -> Scheme:
-    """Return `scheme` with the values of a source's `pins:`. ValueError says what is unknown,
-    missing or not allowed.
-    """
+    """Return `scheme` with the values of a source's `pins:`. Raise ValueError for invalid ones."""
     pins = {pin.name: pin for pin in pins_of(scheme)}
     if not pins and not given:
         return scheme
@@ -76,9 +73,7 @@ def _checked(pin: Pin, values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def allowed(pins: Sequence[Pin], values: Pinned) -> dict[str, tuple[str, ...]]:
-    """Return the values of every pin; BadSignature where one is missing that is required: what is
-    not pinned would be anyone's.
-    """
+    """Return the values of every pin. Raise BadSignature if a required one is missing."""
     found = dict(values)
     for pin in pins:
         if not found.get(pin.name):

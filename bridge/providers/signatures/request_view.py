@@ -1,6 +1,4 @@
-"""A request as the schemes read it: parsed no further than they ask, each part at most once.
-Pure.
-"""
+"""A request as the schemes read it, parsed lazily and each part at most once. Pure."""
 
 from __future__ import annotations
 
@@ -19,11 +17,10 @@ UNREAD = object()
 
 
 class View:
-    """One request while it is verified or signed: the `key` tried, the `labels` and `timestamp`
-    found, lazily parsed parts.
+    """One request during verification or signing, with its `key`, `labels`, `timestamp` and parsed
+    parts.
 
-    Form and query text is kept as latin-1, one character a byte, so that the exact bytes that were
-    sent can be signed.
+    Form and query text is latin-1, one character a byte, so that the exact bytes can be signed.
     """
 
     __slots__ = ("_form", "_json", "_query", "key", "labels", "pins", "request", "timestamp")
@@ -39,9 +36,7 @@ class View:
         self._query: list[tuple[str, str]] | None = None
 
     def json(self) -> JSON:
-        """Return the body read as JSON, which is not proven yet: BadSignature for what is none, or
-        would fill the memory.
-        """
+        """Return the unverified body as JSON. Raise BadSignature if it is invalid or too large."""
         if self._json is UNREAD:
             if values_over(self.request.body):
                 raise BadSignature("malformed")
@@ -52,9 +47,7 @@ class View:
         return self._json
 
     def form(self) -> list[tuple[str, str]]:
-        """Return the fields of an urlencoded body in order; none where the body is of another
-        type.
-        """
+        """Return the fields of a urlencoded body in order; none for another type of body."""
         if self._form is None:
             is_form = self.request.content_type == URLENCODED
             self._form = _pairs(self.request.body.decode("latin-1")) if is_form else []
@@ -67,9 +60,7 @@ class View:
         return self._query
 
     def find(self, locator: Locator) -> str | None:
-        """Return the text at `locator`, or None; BadSignature for a field of a form or query that
-        came with two values.
-        """
+        """Return the text at `locator`, or None. Raise BadSignature for a field with two values."""
         if locator.kind == "header":
             return self.request.headers.get(locator.name)
         if locator.kind == "body":
@@ -83,7 +74,7 @@ class View:
         return next(iter(found), None)
 
     def find_bytes(self, locator: Locator) -> bytes | None:
-        """Return the bytes that were sent at `locator`, or None."""
+        """Return the raw bytes at `locator`, or None."""
         text = self.find(locator)
         if text is None:
             return None
@@ -91,7 +82,7 @@ class View:
 
 
 def sent(text: str) -> bytes:
-    """Return the bytes of a header, form or query text: WSGI gives one character a byte."""
+    """Return the raw bytes of a header, form or query text, which has one character a byte."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

@@ -1,5 +1,5 @@
-"""RSA signatures: the key is a pinned one, or that of a certificate which the request names (SNS,
-PayPal). Pure.
+"""RSA signatures with a pinned key, or with a certificate that the request names (SNS, PayPal).
+Pure.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Rsa(Envelope):
 
     @property
     def needs_secret(self) -> bool:
-        """False where the certificate is fetched, unless one is pinned."""
+        """False if the certificate is fetched, unless one is pinned."""
         return self.certificate is None
 
     def __post_init__(self) -> None:
@@ -49,15 +49,15 @@ class Rsa(Envelope):
         Envelope.__post_init__(self)
 
     def key_of(self, secret: str) -> bytes:
-        """Return the public key in DER form; ValueError if `secret` is none."""
+        """Return the public key in DER form. Raise ValueError for an invalid `secret`."""
         return key_material.public_key(secret, "rsa")
 
     def signing_key(self, secret: str) -> bytes:
-        """Return the private key in DER form; ValueError if `secret` is none."""
+        """Return the private key in DER form. Raise ValueError for an invalid `secret`."""
         return key_material.private_key(secret, "rsa")
 
     def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
-        """Return the keys that are pinned; a certificate only while it is in force."""
+        """Return the pinned keys, without expired certificates."""
         if not secrets and self.certificate:
             return []
         return Envelope.held(
@@ -73,7 +73,7 @@ class Rsa(Envelope):
         return [found]
 
     def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under the public key."""
+        """Return whether one of `signatures` matches `message` under the key."""
         algorithm = self._algorithm(view)
         return any(
             key_material.verifies(algorithm, view.key, message, signature)
@@ -81,12 +81,13 @@ class Rsa(Envelope):
         )
 
     def seal(self, view: View, message: bytes) -> bytes:
-        """Return the signature of `message` under the private key."""
+        """Return the signature of `message` under the key."""
         return key_material.seal(self._algorithm(view), view.key, message)
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` signed as the sender would, by the newest version if it says none;
-        ValueError for an unusable secret.
+        """Return `request` signed as the sender would, by the newest version unless it names one.
+
+        Raise ValueError for an unusable secret.
         """
         if (
             self.version_at

@@ -1,4 +1,4 @@
-"""What every signature scheme is: two functions over a request, secrets and a time. Pure."""
+"""The interface of signature schemes: functions of a request, secrets and a time. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_SIGNATURE = 4096  # characters of a signature header, checked before it is p
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """One secret of a source. Not used from `not_after` (seconds since the epoch) on."""
+    """One secret of a source. It is not used from `not_after` (seconds since the epoch) on."""
 
     value: str = field(repr=False)
     not_after: float | None = None
@@ -33,11 +33,11 @@ def body_of(request: Request) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a signature covers of a verified request: the same bytes for each of the sender's tries.
+    """The content that a signature covers: the same bytes for each retry of the sender.
 
-    `content` returns them for the request, `element` for an element of its batch. The time of the
-    signature is not among them, since it changes with each try. Where the whole body is signed,
-    they are the body.
+    `content` returns them for the request, `element` for an element of its batch. The signature's
+    time is excluded, since it changes with each retry. If the whole body is signed, they are the
+    body.
     """
 
     content: Content = body_of
@@ -48,45 +48,38 @@ WHOLE_BODY = Proof()
 
 
 class Scheme(Protocol):
-    """How requests of a provider prove where they come from.
+    """A way in which a provider's requests prove their origin.
 
     A kind that reads pins has `pins` and `pinned` too: see `bridge.providers.signatures.pins`.
     """
 
     @property
     def needs_secret(self) -> bool:
-        """True where nothing can be verified without a secret; False where none is used, or the
-        keys are fetched.
-        """
+        """True if verification needs a secret; False without secrets, or if keys are fetched."""
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """Locators of the static credentials that a request carries; they are masked before it is
-        stored.
-        """
+        """Locators of static credentials in a request, which are masked before it is stored."""
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
     ) -> Proof | None:
-        """Return what is proven of `request`, signed with a secret live at `now`; raise
-        BadSignature, and nothing else, if it is not.
+        """Verify `request` with a secret that is active at `now` and return the proof.
 
-        Null where a proof covers nothing that the request holds: a token, a password. Where the
-        scheme's keys are the sender's to publish, they are taken from `keys`, unless a secret holds
-        one.
+        Raise BadSignature, and nothing else, if it is invalid. The proof is null if it covers no
+        content: a token, a password. Keys that the sender publishes come from `keys`, unless a
+        secret holds one.
         """
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` signed as the sender would; ValueError if `secret` is no usable one."""
+        """Return `request` signed as the sender would. Raise ValueError for an unusable secret."""
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
 
 
 def live(secrets: Sequence[Secret], now: float) -> list[str]:
-    """Return the secrets that may be used at `now`; BadSignature where there is none: no secret, no
-    entry.
-    """
+    """Return the secrets that are active at `now`. Raise BadSignature if there are none."""
     values = [
         s.value for s in secrets if (s.not_after is None or s.not_after > now) and s.value.strip()
     ]
@@ -96,7 +89,8 @@ def live(secrets: Sequence[Secret], now: float) -> list[str]:
 
 
 def utf8(text: str) -> bytes:
-    """Return `text` as UTF-8, with bytes that the environment could not decode as they were;
-    ValueError for other surrogates.
+    """Return `text` as UTF-8, with undecodable bytes of the environment unchanged.
+
+    Raise ValueError for other surrogates.
     """
     return text.encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""A secret that stands beside those that prove requests (eBay's verification token). Pure."""
+"""A secret beside those that verify requests (eBay's verification token). Pure."""
 
 # ruff: noqa: ARG002 - the arguments are the Scheme protocol's
 
@@ -15,9 +15,7 @@ from bridge.providers.signatures.scheme import Secret
 
 @dataclass(frozen=True, kw_only=True)
 class Aside:
-    """What answers a test of the URL, and proves nothing: with such a secret alone nobody gets
-    in.
-    """
+    """A secret that answers a test of the URL and verifies no request."""
 
     credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
@@ -30,9 +28,9 @@ class Aside:
         raise BadSignature("no_secret")
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Raise ValueError: there is nothing to sign with."""
+        """Raise ValueError, since it cannot sign."""
         raise ValueError("the secret answers a test of the URL; it signs nothing")
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
         return None if secret.strip() else "the secret is empty"

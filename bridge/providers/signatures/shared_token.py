@@ -1,4 +1,4 @@
-"""Schemes that prove who calls, but not what was sent: a token, a password, nothing. Pure."""
+"""Schemes that prove the caller, but not the content: a token, a password, nothing. Pure."""
 
 # ruff: noqa: ARG002 - the arguments are the Scheme protocol's
 
@@ -21,9 +21,7 @@ from bridge.providers.signatures.signer import place
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """The secret itself at `at` (one of several places), in a header after `prefix`, whose case
-    does not count (`Bearer `).
-    """
+    """The secret itself at one of the places `at`, after a case-insensitive `prefix` (`Bearer `)."""
 
     at: str | tuple[str, ...] = "header:Authorization"
     prefix: str = ""
@@ -42,8 +40,8 @@ class Token:
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
     ) -> None:
-        """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and
-        nothing else, if not.
+        """Check that `request` carries an active secret. Raise BadSignature, and nothing else, if
+        not.
         """
         usable = _usable(self, live(secrets, now))
         view = View(request)
@@ -59,7 +57,7 @@ class Token:
         return place(request, self.compiled[0], prefix + secret)
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
         return _problem(secret)
 
     def _token(self, view: View, locator: Locator) -> bytes | None:
@@ -82,8 +80,8 @@ class Basic:
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
     ) -> None:
-        """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and
-        nothing else, if not.
+        """Check that `request` carries an active secret. Raise BadSignature, and nothing else, if
+        not.
         """
         pairs = [utf8(secret).partition(b":") for secret in _usable(self, live(secrets, now))]
         given = request.headers.get("authorization", "")
@@ -112,7 +110,7 @@ class Basic:
         )
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
         user, _, password = secret.partition(":")
         return _problem(secret) or (
             None if user and password else "the secret must be user:password, neither empty"
@@ -121,9 +119,7 @@ class Basic:
 
 @dataclass(frozen=True, kw_only=True)
 class Unsigned:
-    """No proof at all: for forms, which are public by nature, and for a source that says `insecure:
-    true`.
-    """
+    """No proof at all: for public forms, and for a source with `insecure: true`."""
 
     needs_secret = False
     credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
@@ -131,10 +127,10 @@ class Unsigned:
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
     ) -> None:
-        """Return: anyone may call."""
+        """Accept any request."""
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` as it is."""
+        """Return `request` unchanged."""
         return request
 
     def secret_problem(self, secret: str) -> str | None:

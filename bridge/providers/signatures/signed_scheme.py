@@ -1,6 +1,4 @@
-"""What all signing schemes share: where the signature is, what is signed, when. The kinds differ in
-key and check only. Pure.
-"""
+"""Common part of signing schemes: the places of signature and time, and the signed text. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ from bridge.providers.signatures.timestamps import Timestamp
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An envelope's texts, compiled once."""
+    """The compiled texts of an envelope."""
 
     at: tuple[Locator, ...]
     signed: tuple[Signed, ...]
@@ -50,18 +48,15 @@ class Compiled:
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope(ABC):
-    """The part of a scheme that is data. A kind (`Hmac`, `Ed25519`) adds `key_of`, `check`, `seal`
-    (and `signing_key`).
+    """The data of a signing scheme. A kind (`Hmac`, `Ed25519`) adds `key_of`, `check`, `seal`.
 
-    `at`: locators of the signature; `header:X-Signature-*` means numbered headers. `prefix`: text
-    that must stand before it.
-    `signed`: one template, or several of which one must fit. `requires`: (locator, text) pairs that
-    the request must carry.
-    `body_sha256`: where the hash of a body that is no form stands, for senders that sign only the
-    URL that carries it.
-    `given_away`: a pattern of what a test of the URL has signed for anyone (X, Braintree): such a
-    message proves nothing.
-    `pins`: what a source pins, `pinned`: to which values; `{pin:NAME}` in `signed` is one of them.
+    A kind may add `signing_key`. `at`: locators of the signature; `header:X-Signature-*` means
+    numbered headers. `prefix`: required text before it. `signed`: a template, or several of which
+    one must match. `requires`: (locator, text) pairs that the request must carry. `body_sha256`:
+    the place of the hash of a body that is not a form, for senders that sign only the URL with it.
+    `given_away`: a pattern of messages that a test of the URL has signed for anyone (X, Braintree),
+    so that they prove nothing. `pins`: what a source pins, `pinned`: the values; `{pin:NAME}` in
+    `signed` is one of them.
     """
 
     at: str | tuple[str, ...]
@@ -81,25 +76,23 @@ class Envelope(ABC):
 
     @property
     def needs_secret(self) -> bool:
-        """Whether nothing can be verified without a secret: True, unless a kind can fetch its
-        keys.
-        """
+        """Whether verification needs a secret: True, unless a kind can fetch its keys."""
         return True
 
     @abstractmethod
     def key_of(self, secret: str) -> bytes:
-        """Return the key that `secret` stands for; ValueError if it is none."""
+        """Return the key of `secret`. Raise ValueError for an invalid one."""
 
     @abstractmethod
     def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under the key of `view`."""
+        """Return whether one of `signatures` matches `message` under the key of `view`."""
 
     @abstractmethod
     def seal(self, view: View, message: bytes) -> bytes:
-        """Return the signature of `message` under the key of `view`, a signing key."""
+        """Return the signature of `message` under the signing key of `view`."""
 
     def signing_key(self, secret: str) -> bytes:
-        """Return the key to sign with; the same as `key_of` where the scheme is symmetric."""
+        """Return the key to sign with, which is `key_of` for a symmetric scheme."""
         return self.key_of(secret)
 
     def __post_init__(self) -> None:
@@ -136,8 +129,9 @@ class Envelope(ABC):
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
     ) -> Proof | None:
-        """Return what is proven of `request`, signed with a secret live at `now`; raise
-        BadSignature, and nothing else, if it is not.
+        """Verify `request` with a secret that is active at `now` and return the proof.
+
+        Raise BadSignature, and nothing else, if it is invalid.
         """
         held = self.held(secrets, now)
         view = View(request)
@@ -157,9 +151,7 @@ class Envelope(ABC):
         raise BadSignature("mismatch")
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` signed as the sender would, at `now`; ValueError for an unusable
-        secret.
-        """
+        """Return `request` signed as the sender would. Raise ValueError for an unusable secret."""
         request, labels = self._prepare(request, now)
         view = View(request)
         view.key = self.signing_key(secret)
@@ -172,7 +164,7 @@ class Envelope(ABC):
         )
 
     def secret_problem(self, secret: str) -> str | None:
-        """Return what makes `secret` unusable, without quoting it, or None."""
+        """Return why `secret` is unusable, without quoting it, or None."""
         if not secret.strip():
             return "the secret is empty"
         try:
@@ -182,7 +174,7 @@ class Envelope(ABC):
         return None
 
     def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
-        """Return the keys that the secrets hold, at least one."""
+        """Return the keys among the secrets, at least one."""
         held = []
         for secret in live(secrets, now):
             try:
@@ -194,15 +186,11 @@ class Envelope(ABC):
         return held
 
     def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - for those that fetch
-        """Return the keys for the request of `view`, where the secrets hold none and everything
-        cheaper has been checked.
-        """
+        """Return the keys to fetch for `view`, after all cheaper checks."""
         return []
 
     def _open(self, view: View, now: float) -> list[bytes]:
-        """Return the offered signatures, decoded, after everything that is cheaper than hashing has
-        been checked.
-        """
+        """Return the decoded signatures, after every check that is cheaper than hashing."""
         texts = self._values(view)
         offered: list[str] = []
         for text in texts:
@@ -225,9 +213,7 @@ class Envelope(ABC):
         return signatures
 
     def _values(self, view: View) -> list[str]:
-        """Return the values that carry signatures, without the prefix. A value without it, or
-        over-long, is not considered.
-        """
+        """Return the values with signatures, without prefix. Skip invalid and over-long ones."""
         found = [text for locator in self.compiled.at for text in _texts(view, locator) if text]
         if not found:
             raise BadSignature("missing")
@@ -241,7 +227,7 @@ class Envelope(ABC):
         return values
 
     def _time(self, view: View) -> str:
-        """Return the text of the request's time; BadSignature if it is missing."""
+        """Return the text of the request's time. Raise BadSignature if it is missing."""
         locator = self.compiled.time_at
         text = view.find(locator) if locator else view.labels.get(self.compiled.time_label)
         if not text:
@@ -259,16 +245,14 @@ class Envelope(ABC):
             raise BadSignature("malformed")  # nothing of this body would be signed
 
     def _is_hashed(self, view: View) -> bool:
-        """Tell whether the request has to carry the hash of its body. One that is there counts,
-        whatever the type of the body.
-        """
+        """Return whether the request must carry the hash of its body. A hash is always checked."""
         at = self.compiled.hash_at
         return at is not None and (
             view.request.content_type != URLENCODED or view.find(at) is not None
         )
 
     def _proof(self, view: View, signed: Signed) -> Proof:
-        """Return what the template that fits covers."""
+        """Return the content that the matching template covers."""
         if signed.covers_body or self._is_hashed(view):
             return WHOLE_BODY
         labels = (
@@ -289,8 +273,8 @@ class Envelope(ABC):
                 raise BadSignature("not_pinned")
 
     def _prepare(self, request: Request, now: float) -> tuple[Request, dict[str, str]]:
-        """Return `request` with all that is signed beside the body, and the labels that the
-        signature value will carry.
+        """Return `request` with everything that is signed beside the body, and the signature's
+        labels.
         """
         labels = {}
         if self.timestamp:
@@ -319,9 +303,7 @@ class Envelope(ABC):
         return replace(request, headers={**request.headers, **missing}), labels
 
     def _refuse_unsigned_time(self) -> None:
-        """A time that anyone can change protects from nothing: it must be part of every
-        template.
-        """
+        """Raise ValueError unless every template signs the time, since others could change it."""
         where = self.compiled.time_at
         if not self.timestamp or not self.timestamp.enforced or (where and where.kind == "body"):
             return
@@ -348,9 +330,7 @@ def _content(
     time_at: Locator | None,
     request: Request,
 ) -> bytes:
-    """Return what the template makes of the request, with nothing in the place of the key and of
-    the time.
-    """
+    """Return the template's text for the request, without the key and the time."""
     view = View(request if time_at is None else without(request, time_at))
     view.labels = labels
     view.pins = pins
@@ -362,9 +342,7 @@ def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _texts(view: View, locator: Locator) -> list[str | None]:
-    """Return what stands at `locator`; for `header:name-*` every header so numbered, lowest number
-    first.
-    """
+    """Return the texts at `locator`; for `header:name-*` all numbered headers in order."""
     if locator.kind != "header" or not locator.name.endswith("*"):
         return [view.find(locator)]
     stem = locator.name[:-1]

@@ -1,6 +1,4 @@
-"""Templates of what is signed, such as `v0:{timestamp}:{body}`: compiled once, built per request.
-Pure.
-"""
+"""Templates of signed text, such as `v0:{timestamp}:{body}`: compiled once. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ Part = Callable[[View], bytes]
 
 
 def _url_other_port(view: View) -> bytes:
-    """The URL with its scheme's default port written out if it is not, and left out if it is
-    (Twilio signs either).
-    """
+    """Return the URL with its default port added or removed (Twilio signs either)."""
     url = view.request.url
     try:
         scheme, rest = url.split("://", 1)
@@ -40,29 +36,26 @@ def _url(url: str) -> bytes:
 
 
 def _url_unescaped(view: View) -> bytes:
-    """The URL, in which HubSpot writes the escapes of some marks as the marks themselves, and
-    leaves all others.
-    """
+    """Return the URL with the escapes of some characters decoded (HubSpot)."""
     return _url(HUBSPOT.sub(lambda escape: unquote(escape[0]), view.request.url))
 
 
 def _form_sorted(view: View) -> bytes:
-    """Each name of the form with each of its values, both sorted, run together (Twilio)."""
+    """Return each name of the form with each value, both sorted and concatenated (Twilio)."""
     return _run_together(view, ())
 
 
 def _form_of(names: list[str]) -> Part:
-    """The same of a form that has these fields and no others (Mandrill)."""
+    """Return the same for a form with exactly these fields (Mandrill)."""
     return lambda view: _run_together(view, names)
 
 
 def _run_together(view: View, names: Sequence[str]) -> bytes:
-    """Return the form as it is signed; BadSignature for one that can be read in another way than it
-    was signed.
+    """Return the form as it is signed. Raise BadSignature if the text is ambiguous.
 
-    Nothing in what is signed says where a name ends, or how often a pair comes. So no pair comes
-    twice, each has its `=`, and a name has no character that values begin with. A boundary can then
-    only be moved within letters and digits.
+    The signed text does not show where a name ends, or how often a pair occurs. So no pair may
+    repeat, each has its `=`, and a name has no character that values begin with. A boundary can
+    then only be moved within letters and digits.
     """
     pairs = view.form()
     body = view.request.body
@@ -80,9 +73,7 @@ def _run_together(view: View, names: Sequence[str]) -> bytes:
 
 
 def _canonical_uri(view: View) -> bytes:
-    """Path and query as Contentful signs them: JavaScript's encodeURI of the path and of the
-    already escaped query.
-    """
+    """Return path and query in Contentful's form: encodeURI of the path and the escaped query."""
     path = view.request.path
     query = view.request.query_string.partition("?")[0]
     escaped = quote(query, safe=JS_COMPONENT, errors="replace")
@@ -124,11 +115,11 @@ TOKEN = re.compile(r"(\{\{|\}\}|\{[^{}]*\})")
 
 
 class Signed:
-    """A compiled template. `parts` names what stands in its braces; `needs_key` where the secret is
-    one of them.
+    """A compiled template. `parts` are the names in its braces; `needs_key`: the secret is one of
+    them.
 
-    `covers_body`: the whole body is signed; `form_only`: of the body only the fields of a form are,
-    all of them.
+    `covers_body`: the whole body is signed; `form_only`: only the fields of a form are, all of
+    them.
     """
 
     __slots__ = (
@@ -159,7 +150,7 @@ class Signed:
         self.lists = {listing: tuple(must) for listing, *must in listings}
 
     def build(self, view: View) -> bytes:
-        """Return the bytes to sign; BadSignature if the request lacks one of the parts."""
+        """Return the bytes to sign. Raise BadSignature if the request lacks a part."""
         pieces = self._pieces
         if len(pieces) == 1:
             return pieces[0](view)
@@ -171,7 +162,7 @@ def _is_part(piece: str) -> bool:
 
 
 def _compile(piece: str, text: str) -> Part:
-    """Return the function that gives the bytes of one literal or `{part}`."""
+    """Return the function that returns the bytes of a literal or a `{part}`."""
     if not _is_part(piece):
         literal = piece if piece not in ("{{", "}}") else piece[0]
         if literal == piece and ("{" in piece or "}" in piece):
@@ -206,7 +197,7 @@ def _located(text: str, optional: bool) -> Part:
 
 
 def _pin(names: list[str]) -> Part:
-    """The value that the source pins."""
+    """Return the value that the source pins."""
 
     def part(view: View) -> bytes:
         values = view.pins.get(names[0])
@@ -218,8 +209,9 @@ def _pin(names: list[str]) -> Part:
 
 
 def _headers(names: list[str]) -> Part:
-    """The headers that another one lists, as `name:value;…` by name (Contentful). That one and
-    those after it must be in the list.
+    """Return the headers that another one lists, as `name:value;…` by name (Contentful).
+
+    That one and those named after it must be in the list.
     """
     listing, *must = map(str.lower, names)
 
@@ -242,11 +234,10 @@ def _headers(names: list[str]) -> Part:
 
 
 def _lines(paths: list[str]) -> Part:
-    """`Name\\nvalue\\n` for each of these fields of the body that is there (SNS); a `?` marks those
-    that may be absent.
+    r"""Return `Name\nvalue\n` for each of these fields in the body (SNS); `?` marks optional ones.
 
-    Only the first may have more than one line: else what is one field in the message that was
-    signed could be read as several here.
+    Only the first may have more than one line, else one field of the signed message could be read
+    as several.
     """
     located = [
         (

@@ -1,4 +1,4 @@
-"""The reverse of locating: put a text into a request, as a signing sender does. Pure."""
+"""Place values in a request, as a signing sender does. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def place(request: Request, locator: Locator, text: str) -> Request:
 
 
 def without(request: Request, locator: Locator) -> Request:
-    """Return `request` with nothing at `locator` in its headers or its query."""
+    """Return `request` without the header or query parameter at `locator`."""
     if locator.kind == "header" and locator.name in request.headers:
         return replace(request, headers={**request.headers, locator.name: ""})
     if locator.kind != "query":

@@ -1,4 +1,4 @@
-"""When a request says it was signed, and how far from now that may be. Pure."""
+"""Times of signatures, and their accepted age. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bridge.core.errors import BadSignature
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
-    """Where a request's time stands (a locator, or `label:t` inside the signature value) and what
-    is accepted.
+    """The place of a request's time (a locator, or `label:t` in the signature value) and its
+    limits.
 
-    `tolerance` is seconds to either side of now. `enforced=False`: it is signed, but the sender
-    gives it no limit.
+    `tolerance` is in seconds, in both directions. `enforced=False`: the time is signed, but the
+    sender sets no limit.
     """
 
     at: str
@@ -36,10 +36,10 @@ class Timestamp:
             )
 
     def check(self, text: str, now: float) -> None:
-        """Return only if `text` is a time near enough to `now`; raise BadSignature if not.
+        """Raise BadSignature unless `text` is a time near `now`.
 
-        What is no time is refused also where the time has no limit: of `{timestamp}{body}` a part
-        of the body could stand in it.
+        Text that is not a time is refused even without a limit: in `{timestamp}{body}` it could
+        hold part of the body.
         """
         if len(text) > 64:
             raise BadSignature("malformed")
@@ -55,7 +55,7 @@ class Timestamp:
             raise BadSignature("future")
 
     def write(self, now: float) -> str:
-        """Return `now` as the sender writes it."""
+        """Return `now` in the sender's format."""
         return WRITE[self.unit](now)
 
 
