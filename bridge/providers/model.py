@@ -221,8 +221,10 @@ class Provider:
         """Return why a value is probably not a webhook secret, or None. The value is not shown."""
         key = next((start for start in self.api_key_starts if value.startswith(start)), None)
         if key is not None:
-            doubt = f"a value that starts with `{key}` is an API key of {self.title}, not a webhook"
+            doubt = (
+                f"a value that starts with `{key}` is an API key of {self.title}, not a webhook"
                 " secret"
+            )
         elif self.secret_starts and not value.startswith(self.secret_starts):
             doubt = (
                 f"a secret of {self.title} starts with `{'` or `'.join(self.secret_starts)}`, and"

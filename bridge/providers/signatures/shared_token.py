@@ -21,7 +21,7 @@ from bridge.providers.signatures.signer import place
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """The secret itself at one of the places `at`, after a case-insensitive `prefix` (`Bearer `)."""
+    """The secret itself at one of the places `at`, after the case-insensitive `prefix`."""
 
     at: str | tuple[str, ...] = "header:Authorization"
     prefix: str = ""
