@@ -734,7 +734,7 @@ def test_a_run_of_a_flow_that_is_gone_has_failed(tmp_path: Path) -> None:
         (tmp_path / "flows.py").write_text("")
         served.arguments = ("serve",)
         served.start()
-        assert served.wait(run_id)["log"] == ["there is no flow 'gone' any more"]
+        assert served.wait(run_id)["log"] == ["flow 'gone' no longer exists"]
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ DOORS = {
     "pydantic": {"config"},
     "jmespath": {"routing"},
     "jsonschema": {"routing.schemas"},
-    "joserfc": {"providers.signatures.jwt"},
+    "joserfc": {"providers.signatures.json_token"},
     "jsonschema_rs": set(),  # jsonschema decides, whatever else is installed
 }
 #: The environment of a run is its own: what the settings make of it, without flowbridge's secrets.

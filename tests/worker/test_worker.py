@@ -728,7 +728,7 @@ def test_local_runs_are_executed_whatever_they_do(database: Database, tmp_path: 
         "gone": "FAILED",
     }
     assert run_of(database, names["echo"]).outputs == {"x": 1}
-    assert "there is no flow 'gone' any more" in run_of(database, names["gone"]).log[0]
+    assert "flow 'gone' no longer exists" in run_of(database, names["gone"]).log[0]
 
 
 def peak(spans: list[tuple[float, float]]) -> int:

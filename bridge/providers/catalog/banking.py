@@ -146,7 +146,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Request-Signature-SHA-256"),
         event_type=("body:topic", "header:X-Dwolla-Topic"),
         event_id=("body:id",),
-        secret_hint="any text; flowbridge generates one, enter it at Dwolla",
+        secret_hint="any text; flowbridge generates one, pass it to Dwolla",
         generates_secret=True,
         setup=(
             "Create a webhook subscription with Dwolla's API (POST /webhook-subscriptions) with"

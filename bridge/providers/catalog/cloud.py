@@ -208,7 +208,7 @@ ROWS = (
         batch=Batch("value"),
         handshakes=(Handshake(graph_validation, signed=False),),
         secret_hint=(
-            "at most 128 characters; flowbridge generates one, enter it at Graph as clientState"
+            "at most 128 characters; flowbridge generates one, pass it to Graph as clientState"
         ),
         generates_secret=True,
         setup=(

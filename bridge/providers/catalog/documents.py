@@ -32,7 +32,7 @@ ROWS = (
             " Dropbox what changed in the flow."
         ),
         retries=(
-            "Dropbox retries with increasing delays, and disablees a URL that fails too often."
+            "Dropbox retries with increasing delays, and disables a URL that fails too often."
         ),
         samples=(Sample("list_folder", "list_folder.json", {"user-agent": "DropboxWebhooks/1.0"}),),
     ),

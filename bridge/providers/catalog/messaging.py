@@ -218,7 +218,7 @@ ROWS = (
         event_type=(FirstOtherKey(("update_id",)),),
         event_id=("body:update_id",),
         secret_hint=(
-            "1 to 256 characters of A-Z a-z 0-9 _ -; flowbridge generates one, enter it at Telegram"
+            "1 to 256 characters of A-Z a-z 0-9 _ -; flowbridge generates one, pass it to Telegram"
         ),
         generates_secret=True,
         setup=(

@@ -1,55 +1,40 @@
 """JSON Web Tokens, beside the body or as the body (monday, Netlify, Plaid, Pub/Sub, Wix). Pure.
 
-Spec: RFC 7519, RFC 7515. The row names the one algorithm. joserfc reads and verifies tokens, and
-refuses one that names another. It is imported with the first source that uses tokens: most need
-none.
+Spec: RFC 7519, RFC 7515. The row names the one algorithm.
 """
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
-from typing import TYPE_CHECKING
 
 import orjson
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import values_over
 from bridge.core.locators import Locator, compile_locator
 from bridge.core.model import JSON
 from bridge.providers.signatures import key_material
+from bridge.providers.signatures.json_token import (
+    KIND,
+    MAX_TOKEN,
+    SHARED,
+    JsonToken,
+    is_signed_by,
+    joserfc_key,
+    parse_compact,
+    read_token,
+    sign_compact,
+    time_claim,
+)
 from bridge.providers.signatures.jwks import KeySet
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.providers.signatures.pins import Pin, Pinned, allowed
 from bridge.providers.signatures.request_view import View, sent
 from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Secret, live, utf8
 from bridge.providers.signatures.signer import place
-
-if TYPE_CHECKING:
-    from joserfc.jwk import Key
-    from joserfc.jws import CompactSignature, JWSRegistry
-
-MAX_TOKEN = 8192  # characters
-MAX_KID = 200  # characters
-MAX_SIGNATURE = 2048  # characters; those of an RSA key of 8192 bits are 1366
-MAX_TIME = 1e11  # seconds since the epoch; what is later is no time
-KIND = {"ES256": "ec", "RS256": "rsa"}  # algorithms whose keys are pairs
-SHARED = ("HS256", "HS512")  # algorithms whose key is shared
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """A parsed token, unverified."""
-
-    kid: str
-    claims: Mapping[str, JSON]
-    signed: CompactSignature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +158,7 @@ class Jwt:
         except ValueError:
             raise ValueError("the secret must be any text") from None
         try:
-            _key(self.algorithm, key)
+            joserfc_key(self.algorithm, key)
         except ValueError:
             raise ValueError(
                 "the secret is a public key; the text that the sender shares belongs here"
@@ -181,13 +166,9 @@ class Jwt:
         return key
 
     def _seal(self, secret: str, head: dict[str, str], payload: bytes) -> str:
-        from joserfc.jws import serialize_compact
-
         kind = KIND.get(self.algorithm)
         key = key_material.private_key(secret, kind) if kind else self._key_of(secret)
-        return serialize_compact(
-            head, payload, _key(self.algorithm, key), registry=_registry(self.algorithm)
-        )
+        return sign_compact(head, payload, self.algorithm, key)
 
     def _held(self, secrets: Sequence[Secret], now: float) -> tuple[list[bytes], list[str]]:
         """Return the keys among the secrets, and the secrets that are logins for keys, or raise
@@ -207,19 +188,19 @@ class Jwt:
             raise BadSignature("no_secret")
         return held, logins
 
-    def _token(self, request: Request) -> _Token:
+    def _token(self, request: Request) -> JsonToken:
         if self.wraps:
-            return _read(request.body, self.algorithm)
+            return read_token(request.body, self.algorithm)
         given = View(request).find_bytes(self.compiled)
         if not given:
             raise BadSignature("missing")
         prefix = self.prefix.encode() if self.compiled.kind == "header" else b""
         if len(given) > MAX_TOKEN or given[: len(prefix)].lower() != prefix.lower():
             raise BadSignature("malformed")
-        return _read(given[len(prefix) :], self.algorithm)
+        return read_token(given[len(prefix) :], self.algorithm)
 
     def _check_times(self, claims: Mapping[str, JSON], now: float) -> None:
-        ends, begins, made = (_time(claims, name) for name in ("exp", "nbf", "iat"))
+        ends, begins, made = (time_claim(claims, name) for name in ("exp", "nbf", "iat"))
         if (self.expires and ends is None) or (self.max_age is not None and made is None):
             raise BadSignature("malformed")
         # Written so that a comparison with what is no number refuses.
@@ -248,7 +229,7 @@ class Jwt:
             ):
                 raise BadSignature("not_pinned")
 
-    def _fetched(self, token: _Token, logins: Sequence[str], keys: Keys) -> list[bytes]:
+    def _fetched(self, token: JsonToken, logins: Sequence[str], keys: Keys) -> list[bytes]:
         values = {
             name: values[0] for name, values in allowed(self.pins, self.pinned).items() if values
         }
@@ -261,101 +242,17 @@ class Jwt:
             raise BadSignature("no_key")
         return [found]
 
-    def _fits(self, key: bytes, token: _Token) -> bool:
-        from joserfc.errors import JoseError
-        from joserfc.jws import validate_compact
-
-        try:
-            return validate_compact(
-                token.signed, _key(self.algorithm, key), registry=_registry(self.algorithm)
-            )
-        except (JoseError, ValueError, TypeError):
-            # a header of a wrong type, or a key of another kind: not proven
-            return False
+    def _fits(self, key: bytes, token: JsonToken) -> bool:
+        return is_signed_by(token, self.algorithm, key)
 
 
 def unwrapped(body: bytes, claim: str) -> bytes | None:
     """Return the JSON under `claim` of a token that is the whole body, or None. Verify it first."""
     try:
-        value = orjson.loads(_parse(body).payload)[claim]
+        value = orjson.loads(parse_compact(body).payload)[claim]
         return value.encode() if isinstance(value, str) else orjson.dumps(value)
     except (BadSignature, ValueError, KeyError, TypeError):
         return None
-
-
-@lru_cache
-def _registry(algorithm: str) -> JWSRegistry:
-    """Return joserfc's settings: this algorithm alone, whatever a header says; bounded parts."""
-    from joserfc.jws import JWSRegistry
-
-    registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
-    registry.max_header_length = MAX_TOKEN
-    registry.max_signature_length = MAX_SIGNATURE
-    # the limit of bodies bounds a token that is one
-    registry.max_payload_length = sys.maxsize - 2 * MAX_TOKEN
-    return registry
-
-
-@lru_cache(maxsize=256)
-def _key(algorithm: str, key: bytes) -> Key:
-    """Return a joserfc key for a shared secret or a DER key. Raise ValueError if invalid."""
-    from joserfc.errors import SecurityWarning
-    from joserfc.jwk import ECKey, OctKey, RSAKey
-
-    if algorithm in KIND:
-        return (ECKey if KIND[algorithm] == "ec" else RSAKey).import_key(key)
-    with warnings.catch_warnings():  # of short secrets: the sender decides how long its secret is
-        warnings.simplefilter("ignore", SecurityWarning)
-        return OctKey.import_key(key)
-
-
-def _parse(text: bytes) -> CompactSignature:
-    """Parse an unverified token. Raise BadSignature if it is invalid."""
-    from joserfc.errors import JoseError
-    from joserfc.jws import extract_compact
-
-    try:
-        # for its bounds: no algorithm is used yet
-        found = extract_compact(text, registry=_registry(SHARED[0]))
-    except (JoseError, ValueError, TypeError, RecursionError):
-        # JSON of a header that is no object, or nests too deep
-        raise BadSignature("malformed") from None
-    if not isinstance(found.protected, dict):
-        raise BadSignature("malformed")
-    return found
-
-
-def _read(text: bytes, algorithm: str) -> _Token:
-    """Return the token's parts. Raise BadSignature for another algorithm or unusual headers."""
-    if not text:
-        raise BadSignature("missing")
-    found = _parse(text)
-    if found.protected.get("alg") != algorithm or "crit" in found.protected:
-        raise BadSignature("malformed")
-    kid = found.protected.get("kid", "")
-    if not isinstance(kid, str) or len(kid) > MAX_KID or not kid.isprintable():
-        raise BadSignature("malformed")
-    return _Token(kid, _claims(found.payload), found)
-
-
-def _claims(raw: bytes) -> dict[str, JSON]:
-    """Return the unverified claims. Raise BadSignature if they are not an object, or too large."""
-    try:
-        found = None if values_over(raw) else orjson.loads(raw)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise BadSignature("malformed")
-    return found
-
-
-def _time(claims: Mapping[str, JSON], name: str) -> float | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if type(value) not in (int, float) or not abs(value) < MAX_TIME:
-        raise BadSignature("malformed")
-    return float(value)
 
 
 def _same_hash(said: JSON, body: bytes) -> None:
