@@ -24,6 +24,7 @@ from bridge.monitoring.serializers import event_json, iso
 from bridge.monitoring.status import overview
 from bridge.services.notification_results import Result, wait_for_results
 from bridge.services.store_access import open_store
+from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ COLUMNS = (
     Column("notified", whole=True),
     Column("alert", spare=True),
 )
+
 #: By `Result.is_notified`: the word for it, and its colour.
 NOTIFIED: Final = {
     True: ("notified", "green"),
@@ -189,12 +191,11 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
     flowbridge alerts test
     flowbridge alerts test --no-wait
     """
-    from bridge.config.loader import load
     from bridge.store.db.notify import ring
     from bridge.worker.maintenance.alerts import keep
 
     settings = settings_of(config)
-    routes = load(settings.config, settings.environ, strict_secrets=False)
+    routes = load_present(settings)
     now = time.time()
     with open_store(settings) as database:
         if database is None:

@@ -32,6 +32,7 @@ from bridge.providers.signatures.shared_token import Unsigned
 from bridge.services.file_modes import exposed_files
 from bridge.services.samples.forgeries import KINDS, Signer, forge
 from bridge.services.samples.replay import REPLAY, expected
+from bridge.services.usable_config import load_present
 from bridge.web import dry_run
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ COLUMNS = (
     Column("result", style=output.styled, whole=True),
     Column("found", spare=True),
 )
+
 # the checks of a good request, and how those of forgeries begin
 GOOD = "good"
 FORGED = "forged "
@@ -90,11 +92,10 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     flowbridge doctor -v
     flowbridge doctor --to https://hooks.example.com
     """
-    from bridge.config.loader import load
     from bridge.system.http_client import Sender
 
     settings = settings_of(config, secrets=True)
-    read = load(settings.config, settings.environ, strict_secrets=False)
+    read = load_present(settings)
     sources = knowing(config, read.sources)
     target = (
         url_of(to) if to else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"

@@ -26,6 +26,7 @@ from bridge.core.model import Delivery, Event, Status
 from bridge.services.delivery_states import describe_outcome, describe_status, needs_person
 from bridge.services.planned_configs import PlannedConfigs
 from bridge.services.store_access import open_store
+from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -204,12 +205,8 @@ def _any_source(settings: Settings) -> str:
     """Return the name of a source that a sample can go to; "form" where routes.yaml has none, or
     cannot be used.
     """
-    from bridge.config.loader import load
-
     with suppress(ConfigError):
-        return next(
-            iter(load(settings.config, settings.environ, strict_secrets=False).sources), "form"
-        )
+        return next(iter(load_present(settings).sources), "form")
     return "form"
 
 

@@ -9,6 +9,7 @@ import click
 from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
+from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.routing.model import Config, Source
@@ -60,11 +61,10 @@ def form(
     flowbridge form contact --as react > ContactForm.jsx
     """
     from bridge.config.addresses import bracket
-    from bridge.config.loader import load
     from bridge.web.forms import embed
 
     settings = settings_of(config)
-    source = _source(load(settings.config, settings.environ, strict_secrets=False), name)
+    source = _source(load_present(settings), name)
     host, port = settings.bind
     base = (url or settings.public_url or f"http://{bracket(host)}:{port}").rstrip("/")
     page = source.form.page if source.form else None

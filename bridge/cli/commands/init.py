@@ -16,6 +16,7 @@ import click
 
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, ConfigError
+from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -164,7 +165,6 @@ def add(
     """
     from bridge.cli.options import settings_of
     from bridge.cli.project import env_file
-    from bridge.config.loader import load
 
     row = _provider(provider)
     pinned = _pins(row, pins)
@@ -172,7 +172,7 @@ def add(
     if not settings.config.exists():
         raise click.UsageError(f"there is no {settings.config}; `flowbridge init` writes one")
     text = settings.config.read_bytes().decode("utf-8")
-    known = load(settings.config, settings.environ, strict_secrets=False)
+    known = load_present(settings)
     name = _free(name or row.name, known)
     new = _New(name, row, flow, _secrets(settings, row, env_file.variable(name)), pinned)
     changed = _change(text, known, new)

@@ -13,6 +13,7 @@ from bridge.cli.options import Span, settings_of
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
+from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.providers.model import Learn
@@ -46,12 +47,8 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
     flowbridge learn asana
     flowbridge learn notion --for 30m
     """
-    from bridge.config.loader import load
-
     settings = settings_of(config, secrets=True)
-    known, lesson = _source(
-        load(settings.config, settings.environ, strict_secrets=False).sources, source
-    )
+    known, lesson = _source(load_present(settings).sources, source)
     with open_store(settings) as database:
         if database is None:
             raise NotFound(

@@ -16,6 +16,7 @@ from bridge.cli.ui.output import Column
 from bridge.cli.usable_config import good_config
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
+from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.core.model import Reject
@@ -203,15 +204,10 @@ def _routes(config: str | None, *, to_look: bool = False) -> Config:
     """Return the present routes.yaml as the receivers have it; `to_look`: the last good one where
     it cannot be used.
     """
-    from bridge.config.loader import load
     from bridge.ingest.redaction import keyed
 
     settings = settings_of(config)
-    routes = (
-        good_config(settings)
-        if to_look
-        else load(settings.config, settings.environ, strict_secrets=False)
-    )
+    routes = good_config(settings) if to_look else load_present(settings)
     seals = bool(settings.encryption_keys)
     if seals or any(source.redact for source in routes.sources.values()):
         key = settings_of(config, secrets=True).secret_key

@@ -30,6 +30,7 @@ from bridge.providers.signatures.shared_token import Unsigned
 from bridge.services.samples.forgeries import KINDS, Signer, forge
 from bridge.services.samples.replay import REPLAY, expected
 from bridge.services.samples.secrets import Made, new_pins, new_secret, signing_text
+from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -334,12 +335,11 @@ def _no_source(config: str | None, name: str) -> str:
 def _sources(config: str | None) -> Mapping[str, Source]:
     """The sources of routes.yaml, none where there is no such file."""
     from bridge.cli.options import settings_of
-    from bridge.config.loader import load
 
     settings = settings_of(config)
     if not settings.config.exists() and config is None and not os.environ.get("FLOWBRIDGE_CONFIG"):
         return {}
-    return knowing(config, load(settings.config, settings.environ, strict_secrets=False).sources)
+    return knowing(config, load_present(settings).sources)
 
 
 def make(
