@@ -283,6 +283,6 @@ def test_text_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (
         "1000 events were sent and acknowledged, 23 of them did start twice (http-url/of-one-piece)"
     )
-    lines = ("x" * 16 + output.wrapped(text, 16)).splitlines()
+    lines = ("x" * 16 + output.wrap_text(text, 16)).splitlines()
     assert max(map(len, lines)) <= 40 and all(line.startswith(" " * 16) for line in lines[1:])
     assert " ".join(line[16:] for line in lines) == text

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
 
 SCHEMA = ".flowbridge/routes.schema.json"
+WIDTH = 78  # columns
 
 #: The inputs of a new route, out of what the provider sends. What an event does not have is left
 #: out of the inputs.
@@ -370,8 +371,7 @@ def _instruct(settings: Settings, new: _New) -> None:
             f" {', '.join(new.pins.get(pin.name, ())) or f'not given; it may be {pin.what}'}"
         )
     output.answer("")
-    for line in _wrapped(row.setup):
-        output.answer(f"  {line}")
+    output.answer(f"  {output.wrap_text(row.setup, 2, WIDTH)}")
     output.answer(f"  {row.docs}\n")
     _say_next(new, url)
 
@@ -391,9 +391,3 @@ def _say_next(new: _New, url: str) -> None:
         )
     elif new.provider.learn is None:
         output.answer(f"Try it: flowbridge sample {new.name} --to {url}")
-
-
-def _wrapped(text: str) -> list[str]:
-    from textwrap import wrap
-
-    return wrap(text, 76, break_on_hyphens=False, break_long_words=False)

@@ -130,7 +130,7 @@ def provider_json(row: Provider) -> dict[str, JSON]:
 def _print(row: Provider) -> None:
     click.secho(f"{row.title} ({row.name})", bold=True)
     click.echo()
-    click.echo(output.wrapped(row.setup))
+    click.echo(output.wrap_text(row.setup))
     click.echo()
     ids = ", else ".join(_place(one) for one in row.event_id)
     pins = pins_of(row.scheme)
@@ -158,7 +158,7 @@ def _print(row: Provider) -> None:
     }
     for name, value in facts.items():
         if value:
-            click.echo(click.style(name.ljust(NAME), dim=True) + output.wrapped(value, NAME))
+            click.echo(click.style(name.ljust(NAME), dim=True) + output.wrap_text(value, NAME))
     click.echo()
     output.answer(
         " ".join(

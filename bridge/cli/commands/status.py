@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Sequence
 
 import click
@@ -78,18 +77,14 @@ def _verdict(now: Overview, found: Sequence[Trouble]) -> None:
             fg="red",
         )
     for one in found:
-        click.echo(click.style("! ", fg="red") + _wrapped(one.what))
-        click.echo(click.style(f"  -> {_wrapped(one.do)}", dim=True))
+        click.echo(click.style("! ", fg="red") + _wrap(one.what, 2))
+        click.echo(click.style(f"  -> {_wrap(one.do, 5)}", dim=True))
     for text in notes(now):
-        click.echo(_wrapped(f"note: {text}"))
+        click.echo(f"note: {_wrap(text, 6)}")
 
 
-def _wrapped(text: str) -> str:
-    """Return a text in lines that fit, after two columns; a command or a path is not broken."""
-    lines = textwrap.wrap(
-        output.clean(text), WIDTH - 4, break_long_words=False, break_on_hyphens=False
-    )
-    return "\n  ".join(lines)
+def _wrap(text: str, indent: int) -> str:
+    return output.wrap_text(output.clean(text), indent, WIDTH)
 
 
 def _facts(now: Overview, file: str) -> None:
@@ -153,10 +148,9 @@ def _unknown(now: Overview) -> None:
             ("needs a decision", "need a decision") if one.needs_decision else ("waits", "wait")
         )
         does = one_does if one.count == 1 else many_do
-        for text in textwrap.wrap(
-            f"{_count(one.count, now)} {does}: {output.clean(one.problem)}", WIDTH - output.NAME
-        ):
-            output.line("", text, "yellow")
+        text = f"{_count(one.count, now)} {does}: {output.clean(one.problem)}"
+        for line in output.wrap_text(text, width=WIDTH - output.NAME).split("\n"):
+            output.line("", line, "yellow")
 
 
 def _backup(one: Backups) -> str:

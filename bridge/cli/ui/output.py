@@ -34,7 +34,7 @@ NAME = 14  # columns of a name that a value stands beside
 ARROW = " → "  # between a route and the flow it starts
 LEAST = 10  # columns that a shortened one keeps
 UNSERVED_PAGE = "/console/runs?"  # the page of a run of the embedded platform
-WRAPPED = 100  # columns in which running text is broken into lines, at most
+MAX_TEXT_COLUMNS = 100  # in which running text is wrapped
 #: How an id begins -> how many of its last characters tell it from others. Of a delivery's the last
 #: eight are the same for all of a route.
 ENDINGS = {"evt_": 8, "rej_": 8, "act_": 8, "dlv_": 14}
@@ -381,15 +381,19 @@ def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[in
     return widths
 
 
-def wrapped(text: str, indent: int = 0) -> str:
-    """Return a text in lines as wide as the terminal, at most a hundred, behind `indent` others;
-    names with hyphens and URLs stay whole.
+def wrap_text(text: str, indent: int = 0, width: int | None = None) -> str:
+    """Wrap a text for a place `indent` columns from the left; names with hyphens and URLs stay
+    whole.
+
+    Lines end before column `width` (default: that of the terminal, at most 100); all but the first
+    are indented.
     """
     margin = " " * indent
-    wide = min(WRAPPED, get_terminal_size().columns) if on_terminal() else WRAPPED
+    if width is None:
+        width = min(MAX_TEXT_COLUMNS, columns()) if on_terminal() else MAX_TEXT_COLUMNS
     filled = textwrap.fill(
         text,
-        wide,
+        width,
         initial_indent=margin,
         subsequent_indent=margin,
         break_on_hyphens=False,

@@ -4,7 +4,6 @@ step.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 from typing import Final
 
@@ -27,7 +26,7 @@ def print_refusals(sources: Iterable[SourceNow]) -> None:
         click.echo(output.clean(f"form {source.name} refused {total} in 24 h:"))
         for code, count in source.refused.items():
             click.echo(f"  {count} {click.style(output.clean(code), fg='yellow')}")
-            click.echo(click.style(_wrapped(step_of(code)), dim=True))
+            _print_step(step_of(code))
 
 
 def print_spam(sources: Iterable[SourceNow]) -> None:
@@ -38,15 +37,8 @@ def print_spam(sources: Iterable[SourceNow]) -> None:
             click.echo()
             click.echo(output.clean(f"form {source.name} holds {held} of 24 h as spam"))
             step = f"see why, and release what is not spam: flowbridge spam --source {source.name}"
-            click.echo(click.style(_wrapped(output.clean(step)), dim=True))
+            _print_step(output.clean(step))
 
 
-def _wrapped(step: str) -> str:
-    return textwrap.fill(
-        step,
-        WIDTH,
-        initial_indent="  -> ",
-        subsequent_indent="     ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _print_step(step: str) -> None:
+    click.secho(f"  -> {output.wrap_text(step, 5, WIDTH)}", dim=True)

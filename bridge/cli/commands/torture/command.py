@@ -234,7 +234,7 @@ def _print(made: dict[str, Any], folder: Path | None, *, as_json: bool) -> None:
         output.json_line(made)
         return
     for title, text in rows(made):
-        output.answer(f"{title:<14}  {output.wrapped(text, 16)}".rstrip())
+        output.answer(f"{title:<14}  {output.wrap_text(text, 16)}".rstrip())
     for finding in made["findings"]:
         click.echo(
             click.style("wrong: ", fg="red")
@@ -242,5 +242,5 @@ def _print(made: dict[str, Any], folder: Path | None, *, as_json: bool) -> None:
         )
     if (others := sum(made["wrong"].values()) - len(made["findings"])) > 0:
         output.answer(f"and {others} more")
-    verdict = output.wrapped(f"{made['verdict']}: {VERDICTS[made['verdict']]}")
+    verdict = output.wrap_text(f"{made['verdict']}: {VERDICTS[made['verdict']]}")
     click.secho(verdict, fg="green" if made["verdict"] == "kept" else "red")
