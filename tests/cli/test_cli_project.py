@@ -17,8 +17,8 @@ from folders import ROOT
 from ruamel.yaml import YAML
 
 from bridge.cli.commands.init import template
-from bridge.cli.project import routes_file
 from bridge.core.errors import BridgeError
+from bridge.services.project import routes_file
 
 
 def mode(path: Path) -> int:

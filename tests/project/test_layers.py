@@ -95,7 +95,7 @@ DOORS = {
     "opentelemetry": {"monitoring.tracing"},
     "prometheus_client": {"monitoring"},
     "http.server": {"monitoring"},  # where a worker is alone on its machine
-    "ruamel.yaml": {"config", "cli"},
+    "ruamel.yaml": {"config", "services.project"},
     "pydantic": {"config"},
     "jmespath": {"routing"},
     "jsonschema": {"routing.schemas"},

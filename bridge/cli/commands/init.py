@@ -86,8 +86,8 @@ def init(folder: Path, quiet: bool) -> None:
     \b
     flowbridge init my-hooks && cd my-hooks && flowbridge serve
     """
-    from bridge.cli.project.env_file import write
     from bridge.config.schema.json_schema import schema_text
+    from bridge.services.project.env_file import write
 
     names = ("GITHUB_WEBHOOK_SECRET", "FLOWBRIDGE_SECRET_KEY")
     project = {
@@ -165,7 +165,7 @@ def add(
     flowbridge add aws_sns --pin topic_arn=arn:aws:sns:eu-central-1:123456789012:garden
     """
     from bridge.cli.options import settings_of
-    from bridge.cli.project import env_file
+    from bridge.services.project import env_file
 
     row = _provider(provider)
     pinned = _pins(row, pins)
@@ -254,7 +254,7 @@ def _change(text: str, known: Config, new: _New) -> str:
     """Return the text of routes.yaml with the source, the route, and a local platform where the
     route needs one.
     """
-    from bridge.cli.project import routes_file
+    from bridge.services.project import routes_file
 
     # the example that init wrote, if it is still there
     text = re.sub(rf"(?m)^  # {re.escape(new.name)}:\n(?:  #   .*\n)+", "", text)
@@ -310,11 +310,11 @@ def _try(settings: Settings, new: _New, text: str) -> None:
     """Load the changed text from a file beside routes.yaml; raise what is wrong with it, by the
     name of routes.yaml, or with flows.py.
     """
-    from bridge.cli.project.env_file import write
     from bridge.config.loader import check
     from bridge.flows import FlowError
     from bridge.services.config_checks.flow_inputs import missing_flows
     from bridge.services.local_flows import known_flows
+    from bridge.services.project.env_file import write
 
     draft = settings.config.with_name(f".{settings.config.stem}.{secrets.token_hex(4)}.yaml")
     try:

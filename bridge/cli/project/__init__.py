@@ -1,1 +1,0 @@
-"""The files of a project: routes.yaml, .env."""

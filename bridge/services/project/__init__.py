@@ -1,0 +1,1 @@
+"""The files of a project, changed in place: routes.yaml and .env."""
