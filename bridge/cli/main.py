@@ -23,7 +23,7 @@ SECTIONS = {
     "Begin": {
         "demo": ("bridge.cli.commands.demo.command", "See everything work, with nothing prepared."),
         "init": ("bridge.cli.commands.init", "Write routes.yaml, .env and flows.py."),
-        "add": ("bridge.cli.commands.init", "Add a source and a route to routes.yaml."),
+        "add": ("bridge.cli.commands.add", "Add a source and a route to routes.yaml."),
         "providers": (
             "bridge.cli.commands.providers",
             "List the senders that are known, and how to set each up.",

@@ -1,0 +1,262 @@
+"""A new source for routes.yaml: its entry, its route, its pins and its secrets."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.errors import BridgeError, ConfigError, InvalidRequest
+from bridge.services.project import env_file, routes_file
+from bridge.services.usable_config import load_present
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.providers.model import Provider
+    from bridge.routing.model import Config
+
+#: The inputs of a new route, out of what the provider sends. What an event does not have is left
+#: out of the inputs.
+INPUTS: dict[str, dict[str, str]] = {
+    "github": {
+        "event": "${event.type}",
+        "action": "${body.action}",
+        "repository": "${body.repository.full_name}",
+        "sender": "${body.sender.login}",
+    },
+    "stripe": {
+        "event": "${event.type}",
+        "object": "${body.data.object.object}",
+        "object_id": "${body.data.object.id}",
+    },
+    "slack": {
+        "event": "${event.type}",
+        "channel": "${body.event.channel}",
+        "user": "${body.event.user}",
+        "text": "${body.event.text}",
+    },
+    "standard_webhooks": {"event": "${event.type}", "data": "${body.data}"},
+    "svix": {"event": "${event.type}", "data": "${body.data}"},
+}
+ANY_INPUTS = {"event": "${event.type}", "payload": "${body}"}
+#: What the sources of those providers need that stand for any sender.
+LOCATED = {"event_type": "body:type", "event_id": "body:id"}
+KEYS: dict[str, dict[str, Any]] = {
+    "hmac": {
+        "verify": {"header": "X-Signature", "algorithm": "sha256", "encoding": "hex"},
+        **LOCATED,
+    },
+    "token": LOCATED,
+    "basic": LOCATED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewSource:
+    """A source to add to routes.yaml.
+
+    `secrets`: by variable of `.env`, empty where the sender makes the secret. `pins`: the values of
+    each pin.
+    """
+
+    name: str
+    provider: Provider
+    flow: str | None
+    secrets: Mapping[str, str]
+    pins: Mapping[str, list[str]]
+
+    @property
+    def missing(self) -> list[str]:
+        """The variables whose secrets still have to be put into .env."""
+        return [name for name, text in self.secrets.items() if not text]
+
+
+def plan_source(
+    settings: Settings, provider: str, name: str | None, flow: str | None, pins: Sequence[str]
+) -> tuple[NewSource, str]:
+    """Return a new source, and the text of routes.yaml with it. Nothing is written.
+
+    Raises `InvalidRequest` where the provider, the name or a pin cannot be used, or where there is
+    no routes.yaml; `ConfigError` where routes.yaml cannot be used as it is.
+    """
+    row = _find_provider(provider)
+    values = _read_pins(row, pins)
+    if not settings.config.exists():
+        raise InvalidRequest(f"there is no {settings.config}; `flowbridge init` writes one")
+    text = settings.config.read_bytes().decode("utf-8")
+    known = load_present(settings)
+    free = _check_name(name or row.name, known)
+    made = _make_secrets(settings, row, env_file.variable(free))
+    new = NewSource(free, row, flow, made, values)
+    return new, _add_to_routes(text, known, new)
+
+
+def write_source(settings: Settings, new: NewSource, changed: str) -> None:
+    """Write the secrets of a new source to .env, and then the changed text of routes.yaml.
+
+    Raises `BridgeError` where a file cannot be written.
+    """
+    environ = settings.environ
+    put = {
+        name: text
+        for name, text in new.secrets.items()
+        if (not environ.get(name) if text else name not in environ)
+    }
+    try:
+        if put:
+            env_file.put(settings.config.parent / ".env", put)
+        env_file.write(settings.config, changed, 0o644)
+    except OSError as error:
+        raise BridgeError(f"{error.filename} cannot be written: {error.strerror}") from error
+
+
+def _find_provider(name: str) -> Provider:
+    from bridge.providers.registry import PROVIDERS
+    from bridge.routing.expressions.roots import near
+
+    if name not in PROVIDERS:
+        raise InvalidRequest(
+            f"there is no provider {name!r}; {near(name, PROVIDERS)}`flowbridge providers`"
+            " lists all"
+        )
+    return PROVIDERS[name]
+
+
+def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values of --pin by name.
+
+    Raises `InvalidRequest` where one is missing that the provider's signature needs.
+    """
+    from bridge.providers.signatures.pins import pinned, pins_of
+    from bridge.providers.signatures.shared_token import Unsigned
+    from bridge.routing.expressions.roots import near
+
+    values: dict[str, list[str]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not value.strip():
+            raise InvalidRequest(f"--pin {text!r} is not NAME=VALUE")
+        values.setdefault(name.strip(), []).append(value.strip())
+    known = [pin.name for pin in pins_of(row.scheme)]
+    if unknown := [name for name in values if name not in known]:
+        raise InvalidRequest(
+            f"--pin: {unknown[0]!r} cannot be pinned; {near(unknown[0], known)}allowed:"
+            f" {', '.join(known) or 'nothing'}"
+        )
+    missing = [pin for pin in pins_of(row.scheme) if pin.required and pin.name not in values]
+    if missing:
+        needed = "".join(f"\n  --pin {pin.name}=VALUE   {pin.what}" for pin in missing)
+        raise InvalidRequest(
+            f"{row.title} signs for everyone, so a source of {row.name} must say whose messages are"
+            f" meant:{needed}"
+        )
+    try:
+        pinned(row.scheme or Unsigned(), values)
+    except ValueError as error:
+        raise InvalidRequest(f"--pin: {error}") from error
+    return values
+
+
+def _check_name(name: str, known: Config) -> str:
+    if name in known.sources:
+        free = next(
+            f"{name}-{number}"
+            for number in range(2, 10_000)
+            if f"{name}-{number}" not in known.sources
+        )
+        raise InvalidRequest(f"routes.yaml has a source {name!r} already; {free!r} is free")
+    return name
+
+
+def _add_to_routes(text: str, known: Config, new: NewSource) -> str:
+    """Return the text of routes.yaml with the source and its route.
+
+    A local platform is added where the route needs one.
+    """
+    # the example that init wrote, if it is still there
+    text = re.sub(rf"(?m)^  # {re.escape(new.name)}:\n(?:  #   .*\n)+", "", text)
+    local = next(
+        (platform.name for platform in known.platforms.values() if platform.type == "local"), None
+    )
+    if "version:" not in text:
+        text = "version: 1\n" + text
+    if new.flow is None and local is None:
+        text = routes_file.add(text, "platforms", "local", {"type": "local"})
+    source: dict[str, Any] = {"provider": new.provider.name}
+    names = ["${env:" + variable + "}" for variable in new.secrets]
+    if names:
+        source |= {"secret": names[0]} if len(names) == 1 else {"secrets": names}
+    if new.pins:
+        source["pins"] = {
+            name: values[0] if len(values) == 1 else values for name, values in new.pins.items()
+        }
+    text = routes_file.add(text, "sources", new.name, source | KEYS.get(new.provider.name, {}))
+    taken = {route.name for route in known.routes}
+    free = (new.name.lower() + (f"-{number}" if number > 1 else "") for number in count(1))
+    route: dict[str, Any] = {
+        "name": next(name for name in free if name not in taken),
+        "on": new.name,
+    }
+    if new.provider.name != "form":
+        route["inputs"] = INPUTS.get(new.provider.name, ANY_INPUTS) | {"event_id": "${event.id}"}
+    return routes_file.add(
+        text, "routes", None, route | {"flow": new.flow or f"{local or 'local'}/echo"}
+    )
+
+
+def _make_secrets(settings: Settings, row: Provider, variable: str) -> dict[str, str]:
+    """Return the secrets by variable: the present value, a new one, or empty where the sender makes
+    it. There is none where the sender publishes keys or delivers its secret in a request.
+    """
+    from bridge.providers.signatures.hmac_scheme import Hmac
+    from bridge.providers.signatures.pairs import chosen
+    from bridge.services.samples.secrets import ASIDE, new_secret
+
+    scheme = row.scheme or Hmac(at="header:X-Signature")
+    if row.learn or not scheme.needs_secret:
+        return {}
+    made = {variable: new_secret(scheme).verifies if row.generates_secret else ""}
+    if chosen(scheme, ASIDE)[0] == ASIDE:
+        made = {
+            variable.replace("_WEBHOOK_SECRET", "_WEBHOOK_TOKEN"): ASIDE + secrets.token_hex(20)
+        } | made
+    return {name: settings.environ.get(name, "") or text for name, text in made.items()}
+
+
+def check_addition(settings: Settings, new: NewSource, text: str) -> None:
+    """Load the changed text of routes.yaml from a temporary file beside it.
+
+    Raises `ConfigError`, with places in routes.yaml, where it would not load, and `BridgeError`
+    where flows.py does not.
+    """
+    from bridge.config.loader import check
+    from bridge.flows import FlowError
+    from bridge.services.config_checks.flow_inputs import missing_flows
+    from bridge.services.local_flows import known_flows
+
+    draft = settings.config.with_name(f".{settings.config.stem}.{secrets.token_hex(4)}.yaml")
+    try:
+        env_file.write(draft, text, 0o600)
+        environ = dict(settings.environ) | {
+            name: text for name, text in new.secrets.items() if text
+        }
+        config, problems = check(draft, environ, strict_secrets=False)
+        if config is not None:
+            problems = missing_flows(config, known_flows(config, settings.flow_environ))
+    except FlowError as error:
+        raise BridgeError(
+            f"nothing was written, since the route cannot be tried out: {error}"
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    wrong = [one for one in problems if one.level == "error"]
+    if wrong:
+        raise ConfigError(
+            [
+                replace(one, file=str(settings.config)) if one.file == str(draft) else one
+                for one in wrong
+            ]
+        )
