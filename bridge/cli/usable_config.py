@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.cli.ui import output
 from bridge.core.errors import ConfigError
+from bridge.services.store_access import open_store
 from bridge.services.usable_config import find_usable
 
 if TYPE_CHECKING:
@@ -33,6 +34,33 @@ def present_sources(settings: Settings) -> Mapping[str, Source]:
     with suppress(ConfigError):
         return good_config(settings).sources
     return {}
+
+
+def with_learned_secrets(config: str | None, sources: Mapping[str, Source]) -> dict[str, Source]:
+    """Return the sources, those that learned their secret (Asana, Notion) with it.
+
+    A secret that cannot be decrypted here is left out.
+    """
+    learning = [name for name, one in sources.items() if one.provider.learn is not None]
+    if not learning:
+        return dict(sources)
+    from bridge.cli.options import settings_of
+    from bridge.store.encryption import of_secrets
+    from bridge.web.learned_secrets import Learning
+
+    with open_store(settings_of(config)) as database:
+        if database is None:
+            return dict(sources)
+        settings = settings_of(config, secrets=True)
+        knows = Learning(
+            database,
+            lambda: of_secrets(settings.encryption_keys, settings.secret_key),
+            teaches=False,
+        )
+        return {
+            **sources,
+            **{name: knows.knowing(sources[name], knows.known(sources[name])) for name in learning},
+        }
 
 
 def say_unusable(error: ConfigError | None) -> None:

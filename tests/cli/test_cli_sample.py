@@ -32,9 +32,6 @@ from senders import PINS, chosen, covers_body, sender, tolerances
 from servers import Misbehaving, redirect, respond
 from serving import Bridge
 
-from bridge.cli.commands.sample import curl, make
-from bridge.cli.samples.edits import edit
-from bridge.cli.ui import output
 from bridge.config.loader import load
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Answer as Sent
@@ -46,8 +43,11 @@ from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.pins import pins_of
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Source
+from bridge.services.bridge_calls import explain_lost
+from bridge.services.samples.edits import edit_sample
 from bridge.services.samples.forgeries import KINDS, Signer, forge
 from bridge.services.samples.replay import expected, provider_ids, verdict
+from bridge.services.samples.requests import curl_command, make_sample
 from bridge.services.samples.secrets import new_secret
 
 NOW = 1_764_000_000.0
@@ -68,7 +68,7 @@ def test_what_is_made_is_accepted(name: str) -> None:
     one = signer(name)
     assert one.scheme.secret_problem(one.verified_by[0].value) is None
     for type_ in (None, *sample_types(name)):
-        request = make(one, type_, f"http://127.0.0.1:8080/hooks/{name}", None, NOW)
+        request = make_sample(one, type_, f"http://127.0.0.1:8080/hooks/{name}", None, NOW)
         one.scheme.verify(request, one.verified_by, NOW)
 
 
@@ -76,7 +76,7 @@ def test_what_is_made_is_accepted(name: str) -> None:
 @pytest.mark.parametrize("name", SIGNED)
 def test_every_forgery_is_refused(name: str, kind: str) -> None:
     one = signer(name)
-    plain = make(
+    plain = make_sample(
         replace(one, scheme=PROVIDERS["form"].scheme),
         None,
         f"http://127.0.0.1:8080/hooks/{name}",
@@ -237,7 +237,7 @@ def test_the_rows_say_what_a_replay_is_known_by(name: str) -> None:
     """Where a sample has an id, the same one is found again; else the row says that it has none."""
     one = signer(name)
     row = PROVIDERS[name]
-    request = make(one, None, f"http://127.0.0.1:8080/hooks/{name}", None, NOW)
+    request = make_sample(one, None, f"http://127.0.0.1:8080/hooks/{name}", None, NOW)
     ids = provider_ids(one, request)
     assert ids == provider_ids(one, request) and ids
     assert None not in ids or not row.dedup_body
@@ -259,7 +259,7 @@ def test_curl_says_the_same_bytes() -> None:
         body=body.encode(),
         url="http://h/x?a=b&c",
     )
-    words = shlex.split(curl(request).replace("\\\n", ""))
+    words = shlex.split(curl_command(request).replace("\\\n", ""))
     assert words == [
         "curl",
         "-sS",
@@ -484,7 +484,7 @@ def test_wrong_usage(folder: Path) -> None:
         and "the connection was refused (is `flowbridge serve` running?)" in refused.stderr
     )
     assert (
-        output.unanswered("host: the certificate is not to be trusted")
+        explain_lost("host: the certificate is not to be trusted")
         == "host: the certificate is not to be trusted"
     )
 
@@ -518,13 +518,13 @@ def test_where_the_url_leads_is_said(folder: Path, options: tuple[str, ...]) -> 
 
 def signed_request(name: str, *sets: str) -> Request:
     """Make a sample by the command's own parts, with these values set."""
-    return make(
+    return make_sample(
         signer(name),
         None,
         f"http://127.0.0.1:8080/hooks/{name}",
         None,
         NOW,
-        lambda made: edit(made, sets, None),
+        lambda made: edit_sample(made, sets, None, print),
     )
 
 

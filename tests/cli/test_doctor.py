@@ -16,7 +16,7 @@ from processes import call
 from servers import Misbehaving
 from serving import Bridge, github, until
 
-from bridge.cli.commands.doctor import _certificate, _clock
+from bridge.services.bridge_checks.reachability import check_certificate, check_clock
 from bridge.web import dry_run
 
 ROUTES = """
@@ -225,7 +225,7 @@ def test_a_certificate_that_ends_soon_or_is_not_to_be_trusted_is_pointed_out(
 ) -> None:
     if trusted:
         monkeypatch.setattr(certifi, "where", lambda: ca_file)
-    found = _certificate(f"https://{host}:{tls_server.port}")
+    found = check_certificate(f"https://{host}:{tls_server.port}")
     assert (found.of, found.result) == (host, result) and said in found.found
 
 
@@ -239,7 +239,7 @@ def test_a_certificate_that_ends_soon_or_is_not_to_be_trusted_is_pointed_out(
     ],
 )
 def test_clocks_that_differ_are_found(date: str, result: str) -> None:
-    assert _clock(date, 1_600_000_000).result == result
+    assert check_clock(date, 1_600_000_000).result == result
 
 
 def test_a_public_url_that_is_not_reached_leads_past_it(

@@ -35,11 +35,11 @@ from serving import (
     until,
 )
 
-from bridge.cli.commands.sample import make
 from bridge.config.loader import load
 from bridge.core.http_messages import Request
 from bridge.core.timings import TIMINGS
 from bridge.services.samples.forgeries import Signer
+from bridge.services.samples.requests import make_sample
 from bridge.web.app import NOT_FOUND
 from bridge.web.listeners import PRIVATE_PATHS
 
@@ -360,14 +360,14 @@ def test_signatures_over_url_and_body_still_verify(source: str, query: str, fron
     known = config.sources[source]
     signer = Signer(known.name, known.provider, known.scheme, known.secrets[0].value)
     url = f"https://{HOST}/hooks/{source}" + (f"?{query}" if query else "")
-    request = make(signer, None, url, None, time.time())
+    request = make_sample(signer, None, url, None, time.time())
     answer = front.send(request)
     assert answer.status in (200, 202), answer
     event_id = max(_event_ids(front.bridge, source))
     event = front.bridge.found(event_id).event
     # hubspot's is a list, of which each event has its part
     assert event.query_string == query and event.body in request.body
-    moved = make(signer, None, f"{url}{'&' if query else '?'}more=1", None, time.time())
+    moved = make_sample(signer, None, f"{url}{'&' if query else '?'}more=1", None, time.time())
     refused = front.post(f"/hooks/{source}?another=1", moved.body, dict(moved.headers))
     assert refused.status in (401, 403)
 

@@ -10,10 +10,9 @@ import click
 
 from bridge.cli.numbers import Bounded
 from bridge.cli.options import AS_JSON, Moment, existing, settings_of
-from bridge.cli.samples.sources import knowing
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
-from bridge.cli.usable_config import good_config
+from bridge.cli.usable_config import good_config, with_learned_secrets
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
@@ -217,4 +216,4 @@ def _routes(config: str | None, *, to_look: bool = False) -> Config:
                 name: keyed(source, key, seals=seals) for name, source in routes.sources.items()
             },
         )
-    return replace(routes, sources=knowing(config, routes.sources))
+    return replace(routes, sources=with_learned_secrets(config, routes.sources))

@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
-from bridge.cli.samples.answers import send, send_twice
-from bridge.cli.samples.edits import edit, read_body
-from bridge.cli.samples.forms import needs_challenge, solve_challenge
-from bridge.cli.samples.sources import aimed, called_as, knowing, live_secrets
+from bridge.cli.options import settings_of, url_of, wrong_usage
 from bridge.cli.ui import output
+from bridge.cli.ui.sample_result import send_and_explain, send_twice
+from bridge.cli.usable_config import with_learned_secrets
 from bridge.core.errors import BadSignature
-from bridge.core.http_messages import Request
-from bridge.core.locators import compile_locator
-from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.pairs import is_pair
-from bridge.providers.signatures.pins import Pin, pinned
-from bridge.providers.signatures.shared_token import Unsigned
-from bridge.services.samples.forgeries import KINDS, Signer, forge
+from bridge.services.samples.edits import edit_sample
+from bridge.services.samples.forgeries import KINDS, Signer
+from bridge.services.samples.form_challenge import needs_challenge, solve_challenge
 from bridge.services.samples.replay import REPLAY, expected
-from bridge.services.samples.secrets import Made, new_pins, new_secret, signing_text
+from bridge.services.samples.requests import curl_command, make_sample
+from bridge.services.samples.signers import ChosenSigner, choose_signer
+from bridge.services.samples.signing import redirect_request, signed_url
 from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.core.http_messages import Request
+    from bridge.routing.form import Form
     from bridge.routing.model import Source
 
 
-RUNNING = ""  # what --to holds where it is given without a URL
+RUNNING = ""  # the value of --to without a URL
+MAX_BODY_BYTES = 64 * 1024 * 1024  # of a file that is sent
 
 
 @click.command()
@@ -119,33 +116,37 @@ def sample(
     flowbridge sample github --to http://127.0.0.1:8080 --tamper body
     flowbridge sample discord --secret @private.pem
     """
-    from bridge.cli.options import settings_of
-
     if made_up and secret is not None:
         raise click.UsageError("either --secret or --made-up, not both")
-    signer = _signer(config, provider, _given(secret), made_up=made_up)
     settings = settings_of(config)
+    with wrong_usage():
+        chosen = choose_signer(
+            _sources(config), settings.config, provider, _given(secret), made_up=made_up
+        )
+    _say_generated(chosen)
+    signer = chosen.signer
     if to is None:
         url = f"{settings.public_url or _here(settings)}/hooks/{signer.source}"
     else:
         url = _target(_here(settings) if to == RUNNING else to, signer.source)
     now = time.time()
     is_replay = tamper == REPLAY
-    called = called_as(settings, url)
-    body = read_body(changes["body_file"]) if changes["body_file"] is not None else None
-    request = make(
-        signer,
-        type_,
-        called,
-        None if is_replay else tamper,
-        now,
-        lambda made: edit(made, changes["sets"], body),
-    )
+    signed = signed_url(settings, url)
+    body = _read_body(changes["body_file"]) if changes["body_file"] is not None else None
+    with wrong_usage():
+        request = make_sample(
+            signer,
+            type_,
+            signed,
+            None if is_replay else tamper,
+            now,
+            lambda made: edit_sample(made, changes["sets"], body, output.say),
+        )
     if tamper is None or is_replay:
         _say_misfit(signer, request, now)
     if is_replay:
         output.say(_expected(signer, request))
-    request = aimed(request, called, url)
+    request = redirect_request(request, signed, url)
     form = signer.of.form if signer.of is not None else None
     if to is None:
         if form is not None and needs_challenge(form):
@@ -153,15 +154,46 @@ def sample(
                 "This form marks what comes without its token or proof of work as spam; --to sends"
                 " both."
             )
-        click.echo("\n\n".join([curl(request)] * (2 if is_replay else 1)))
+        with wrong_usage():
+            command = curl_command(request)
+        click.echo("\n\n".join([command] * (2 if is_replay else 1)))
         return
     if form is not None and signer.of is not None and needs_challenge(form):
-        request = solve_challenge(request, signer.of, form)
+        request = _solve_challenge(request, signer.of, form)
     sys.exit(
         send_twice(request, signer)
         if is_replay
-        else send(request, signer, settings, is_forged=tamper is not None)
+        else send_and_explain(request, signer, settings, is_forged=tamper is not None)
     )
+
+
+def _solve_challenge(request: Request, source: Source, form: Form) -> Request:
+    """Solve the challenge of a form, and wait as long as a person takes to fill it in."""
+    solved = solve_challenge(request, source, form)
+    output.say(
+        f"The form asks for {' and '.join(solved.fields) or 'nothing'}: fetched and solved. Waiting"
+        f" {solved.min_fill_seconds:g} s, as a person would."
+    )
+    time.sleep(solved.min_fill_seconds)
+    return solved.request
+
+
+def _read_body(name: str) -> bytes:
+    """Return the body that `--body` names: a file, or standard input for `-`."""
+    try:
+        raw = sys.stdin.buffer.read(MAX_BODY_BYTES + 1) if name == "-" else _read(Path(name))
+    except OSError as error:
+        raise click.UsageError(
+            f"--body {name}: the file cannot be read: {error.strerror}"
+        ) from None
+    if len(raw) > MAX_BODY_BYTES:
+        raise click.UsageError(f"--body {name}: it is larger than {MAX_BODY_BYTES} bytes")
+    return raw
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_BODY_BYTES + 1)
 
 
 def _given(secret: str | None) -> str | None:
@@ -186,118 +218,21 @@ def _here(settings: Settings) -> str:
 
 
 def _target(to: str, source: str) -> str:
-    from bridge.cli.options import url_of
-
     url = url_of(to)
     parts = urlsplit(url)
     return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}/hooks/{source}"
 
 
-def _signer(config: str | None, name: str, secret: str | None, *, made_up: bool) -> Signer:
-    """Find who is meant: a source of that name, else the first source of that provider, else the
-    provider by itself.
+def _say_generated(chosen: ChosenSigner) -> None:
+    """Print that a secret was generated, what a source needs to accept it, and how to use it
+    again.
     """
-    from bridge.providers.registry import PROVIDERS
-    from bridge.routing.expressions.roots import near
-
-    sources = _sources(config)
-    source = sources.get(name) or next(
-        (one for one in sources.values() if one.provider.name == name), None
-    )
-    if source is not None:
-        return _of_source(source, secret, made_up=made_up)
-    if name not in PROVIDERS:
-        known = [*sources, *(provider for provider in PROVIDERS if provider not in sources)]
-        there = f"; sources: {', '.join(sources)}" if sources else ""
-        raise click.UsageError(
-            f"there is no source or provider {name!r}; {near(name, known)}`flowbridge providers`"
-            f" lists all{there}"
-        )
-    row = PROVIDERS[name]
-    scheme = row.scheme or Hmac(at="header:X-Signature")
-    pins = new_pins(scheme, lambda pin: _said(name, pin))
-    scheme = pinned(scheme, pins)
-    if isinstance(scheme, Unsigned):
-        return Signer(name, row, scheme, "")
-    if secret is None:
-        made = new_secret(scheme)
-        what = "a pair of keys" if is_pair(scheme) else "a secret"
-        output.say(
-            f"{_no_source(config, name)}: signed with {what} made up for this once"
-            " (--secret takes another)"
-        )
-        if is_pair(scheme) or made_up:
-            _say_made(made, pins)
-        return Signer(name, row, scheme, made.signs)
-    return Signer(name, row, scheme, signing_text(scheme, secret))
-
-
-def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
-    """Return who signs for a source of routes.yaml; wrong usage where that takes a secret that is
-    not there.
-    """
-    name = source.name
-    title = source.provider.title
-    scheme = source.scheme
-    if isinstance(scheme, Unsigned):
-        return Signer(name, source.provider, scheme, "", of=source)
-    own = next(iter(live_secrets(source)), "")
-    if made_up or not (secret or own or scheme.needs_secret):
-        made = new_secret(scheme, own)
-        keys = (
-            "its secret is this"
-            if own or scheme.needs_secret
-            else f"it has this secret in place of the keys that {title} publishes"
-        )
-        output.say(
-            f"Signed with what was made up for this once: the source {name} refuses it, unless"
-            f" {keys}."
-        )
-        _say_made(made, {})
-        return Signer(name, source.provider, scheme, made.signs, of=source)
-    if secret:
-        verified_by = source.secrets if is_pair(scheme, own) else ()
-        return Signer(
-            name, source.provider, scheme, signing_text(scheme, secret), verified_by, of=source
-        )
-    if not own:
-        raise click.UsageError(_why_none(source))
-    if is_pair(scheme, own):
-        raise click.UsageError(
-            f"{title} signs with a private key that is its own; what the source {name!r} has only"
-            " verifies. Say --secret PRIVATE (the key, or @FILE), or --made-up for a pair of keys"
-            " to try it with"
-        )
-    return Signer(name, source.provider, scheme, own, of=source)
-
-
-def _why_none(source: Source) -> str:
-    """Return why a source has no secret to sign with, and how to give it one."""
-    if source.provider.learn:
-        until = f"until {source.provider.title} tells it (flowbridge learn {source.name})"
-        return f"the source {source.name!r} knows no secret {until}; say --secret"
-    if any(one.value for one in source.secrets):
-        return f"no secret of the source {source.name!r} is live (not_after); say --secret"
-    if source.missing is None:
-        return f"the source {source.name!r} has no secret; say --secret"
-    return (
-        f"the secret of the source {source.name!r} cannot be read: {source.missing}. Set it in"
-        " .env, or say --secret"
-    )
-
-
-def _said(provider: str, pin: Pin) -> str | None:
-    """Return what the sample of a provider says of a pin."""
-    from bridge.providers.samples.loader import sample as unsigned
-    from bridge.providers.signatures.request_view import View
-
-    if ":" not in pin.at:  # only a part of what is signed, or a claim of a token
-        return None
-    return View(unsigned(provider, now=time.time(), new_id="sample")).find(compile_locator(pin.at))
-
-
-def _say_made(made: Made, pins: Mapping[str, str]) -> None:
-    """Tell people what a source must say for what was made up, and how to sign with it again."""
+    if chosen.note:
+        output.say(chosen.note)
+    made = chosen.generated
+    pins = chosen.pins
+    if made is None:
+        return
     output.say("To try it, a source in routes.yaml says:")
     output.say(f"  secret: {made.verifies}")
     if pins:
@@ -322,55 +257,12 @@ def _say_misfit(signer: Signer, request: Request, now: float) -> None:
         )
 
 
-def _no_source(config: str | None, name: str) -> str:
-    """Return that no source is for a provider: there is no routes.yaml here, or none in it."""
-    from bridge.cli.options import settings_of
-
-    file = settings_of(config).config
-    if not file.exists():
-        return f"there is no {file.name} in {file.absolute().parent}"
-    return f"routes.yaml has no source for {name}"
-
-
 def _sources(config: str | None) -> Mapping[str, Source]:
     """The sources of routes.yaml, none where there is no such file."""
-    from bridge.cli.options import settings_of
-
     settings = settings_of(config)
     if not settings.config.exists() and config is None and not os.environ.get("FLOWBRIDGE_CONFIG"):
         return {}
-    return knowing(config, load_present(settings).sources)
-
-
-def make(
-    signer: Signer,
-    type_: str | None,
-    url: str,
-    tamper: str | None,
-    now: float,
-    change: Callable[[Request], Request] = lambda made: made,
-) -> Request:
-    """Return a sample of the signer's provider, changed by `change` and then signed; tampered with
-    if `tamper` names how.
-    """
-    from bridge.providers.samples.loader import sample as unsigned
-
-    parts = urlsplit(url)
-    try:
-        request = unsigned(
-            signer.provider.name,
-            type_,
-            now=now,
-            new_id=secrets.token_hex(8),
-            path=parts.path,
-            url=url,
-        )
-        request = change(replace(request, query_string=parts.query))
-        if tamper is not None:
-            return forge(signer, request, tamper, now)
-        return signer.scheme.sign(request, signer.secret, now)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    return with_learned_secrets(config, load_present(settings).sources)
 
 
 def _expected(signer: Signer, request: Request) -> str:
@@ -378,16 +270,3 @@ def _expected(signer: Signer, request: Request) -> str:
         return expected(signer, request)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-
-
-def curl(request: Request) -> str:
-    """Return a command for a shell that sends the request byte by byte."""
-    lines = [f"curl -sS -i {shlex.quote(request.url)}"]
-    lines += [f"  -H {shlex.quote(f'{name}: {value}')}" for name, value in request.headers.items()]
-    try:
-        lines.append(f"  --data-binary {shlex.quote(request.body.decode())}")
-    except UnicodeDecodeError:
-        raise click.UsageError(
-            "this body is no text, so no shell command holds it; send it with --to"
-        ) from None
-    return " \\\n".join(lines)

@@ -96,15 +96,6 @@ def rows_of(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number(count, 'row')} of {name}" for name, count in counts.items() if count)
 
 
-def unanswered(reason: str) -> str:
-    """Return why a call had no answer, with what to look at where nobody listens there."""
-    return (
-        f"{reason} (is `flowbridge serve` running?)"
-        if reason.endswith("the connection was refused")
-        else reason
-    )
-
-
 def line(name: str, value: object, colour: str | None = None) -> None:
     """Print a name and beside it a value, of the answer; nothing where there is no value."""
     if value is not None and value != "":

@@ -300,16 +300,16 @@ def _send(settings: Settings, story: Story) -> None:
 
 def sample_request(settings: Settings, source: str, type_: str, *, forged: bool = False) -> Request:
     """Return a signed sample for a source of the demo."""
-    from bridge.cli.commands.sample import make
     from bridge.config.loader import load
     from bridge.services.samples.forgeries import Signer
+    from bridge.services.samples.requests import make_sample
 
     known = load(settings.config, settings.environ).sources[source]
     signer = Signer(
         known.name, known.provider, known.scheme, known.secrets[0].value if known.secrets else ""
     )
     host, port = settings.bind
-    return make(
+    return make_sample(
         signer,
         type_,
         f"http://{host}:{port}/hooks/{source}",

@@ -1,20 +1,20 @@
-"""Send a sample, and say what the bridge's answer means: why it was refused, or what became of the
-event, and the next step.
+"""Explanations of a bridge's answers to samples: the reason of a refusal, the outcome of an event,
+and the next step.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import click
 import orjson
 
-from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, NotFound
-from bridge.core.http_messages import Answer, Call, Lost, Request
+from bridge.core.http_messages import Answer, Call, Request
 from bridge.core.model import Status
+from bridge.services.bridge_calls import call_bridge
 from bridge.services.samples.replay import REFUSED, verdict
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.services.samples.forgeries import Signer
     from bridge.store.queries.event_lookup import EventHistory
 
-SECONDS: Final = 30.0  # that the bridge may take to answer
+ANSWER_SECONDS: Final = 30.0  # until a sample counts as not answered
 #: By the error code of an answer, or else by its status: what it means, and what to do.
 #: In braces: source, provider, path, status, and what the source lacks.
 MEANINGS: Final = {
@@ -72,47 +72,68 @@ MEANINGS: Final = {
 OTHER: Final = ("the bridge answered {status}", "read the log of the bridge")
 
 
-def send(request: Request, signer: Signer, settings: Settings, *, is_forged: bool) -> int:
-    """Send the request, say what its answer means, and return the exit code."""
-    answer = _answered(request, 401 if is_forged else 200)
-    code = _judge(answer, request, signer, is_forged=is_forged)
-    if answer.status // 100 == 2:
-        _say_outcome(answer, settings)
-    return code
+@dataclass(frozen=True, slots=True)
+class SampleResult:
+    """The judgement of an answer: whether it is the expected one, and sentences that explain it."""
+
+    is_expected: bool
+    sentences: tuple[str, ...] = ()
 
 
-def send_twice(request: Request, signer: Signer) -> int:
-    """Send the request two times, say whether the second is the same event, and return the exit
-    code.
+def send_sample(request: Request) -> tuple[Answer, float]:
+    """Send a sample, and return the answer and the milliseconds until it came.
+
+    Raises `BridgeError` where no answer came.
     """
-    first = _answered(request, 200)
-    second = _answered(request, 200)
-    fine, said = verdict(first, second)
-    if first.status // 100 != 2:
-        _explain_refusal(first, request, signer)
-    output.say(said)
-    return 0 if fine else 1
+    from bridge.system.http_client import Sender
+
+    sender = Sender()
+    started = time.monotonic()
+    try:
+        answer = call_bridge(
+            sender,
+            Call(
+                method=request.method, url=request.url, headers=request.headers, body=request.body
+            ),
+            ANSWER_SECONDS,
+            "not sent: ",
+        )
+    finally:
+        sender.close()
+    return answer, (time.monotonic() - started) * 1000
 
 
-def _judge(answer: Answer, request: Request, signer: Signer, *, is_forged: bool) -> int:
+def judge_answer(
+    answer: Answer, request: Request, signer: Signer, settings: Settings, *, is_forged: bool
+) -> SampleResult:
+    """Return whether a sample was accepted, or a forgery refused, with reasons and next steps."""
     status = answer.status
     is_taken = status // 100 == 2
+    outcome = _explain_outcome(answer, settings) if is_taken else ()
     if is_taken != is_forged and (is_taken or status in REFUSED):
-        return 0
+        return SampleResult(True, outcome)
     if status // 100 == 3:  # as a proxy sends http:// on to https://
-        where = output.clean(answer.headers.get("location", "another"))
-        output.say(f"The URL leads to {where}, and senders do not follow: give them that one.")
-    elif not is_forged:
-        _explain_refusal(answer, request, signer)
-    elif is_taken:
-        output.say("The forgery was accepted.")
-    else:
-        output.say(f"Answered {status}: that it was refused for its signature is not said.")
-    return 1
+        where = answer.headers.get("location", "another")
+        return SampleResult(
+            False, (f"The URL leads to {where}, and senders do not follow: give them that one.",)
+        )
+    if not is_forged:
+        return SampleResult(False, _explain_refusal(answer, request, signer))
+    if is_taken:
+        return SampleResult(False, ("The forgery was accepted.", *outcome))
+    return SampleResult(
+        False, (f"Answered {status}: that it was refused for its signature is not said.",)
+    )
 
 
-def _explain_refusal(answer: Answer, request: Request, signer: Signer) -> None:
-    """Say why an event was not accepted, and the next step."""
+def judge_replay(first: Answer, second: Answer, request: Request, signer: Signer) -> SampleResult:
+    """Return whether the second copy of a sample was recognized as the same event, or refused."""
+    is_expected, text = verdict(first, second)
+    refusal = () if first.status // 100 == 2 else _explain_refusal(first, request, signer)
+    return SampleResult(is_expected, (*refusal, text))
+
+
+def _explain_refusal(answer: Answer, request: Request, signer: Signer) -> tuple[str, str]:
     found, step = (
         MEANINGS.get(str(_json(answer).get("error"))) or MEANINGS.get(str(answer.status)) or OTHER
     )
@@ -124,46 +145,50 @@ def _explain_refusal(answer: Answer, request: Request, signer: Signer) -> None:
         "status": answer.status,
         "lack": f": {missing}" if missing else "",
     }
-    output.say(output.clean(f"The event was not accepted: {found.format_map(named)}."))
-    output.say(output.clean(f"Next: {step.format_map(named)}"))
+    return (
+        f"The event was not accepted: {found.format_map(named)}.",
+        f"Next: {step.format_map(named)}",
+    )
 
 
-def _say_outcome(answer: Answer, settings: Settings) -> None:
-    """Say that an accepted event starts nothing, or not all that its routes should: the answer, or
-    the store of this project, says so.
+def _explain_outcome(answer: Answer, settings: Settings) -> tuple[str, ...]:
+    """Return why an accepted event starts nothing, or not all that its routes should.
+
+    The answer or the store of this project says so; nothing where neither does.
     """
     said = _json(answer)
     event_id = said.get("event_id")
     if not isinstance(event_id, str) or said.get("duplicate"):
-        return
+        return ()
     found = _stored(event_id, settings)
     if found is not None and found.event.spam:
-        output.say(
-            f"It was marked as spam ({found.event.spam}), so it starts nothing.\nIf it is none:"
-            f" flowbridge spam release {event_id}"
+        return (
+            f"It was marked as spam ({found.event.spam}), so it starts nothing.",
+            f"If it is none: flowbridge spam release {event_id}",
         )
-    elif found is not None and found.event.problem:
-        output.say(
-            f"It starts nothing, as its body cannot be used ({found.event.problem}).\nSee it:"
-            f" flowbridge show {event_id}"
+    if found is not None and found.event.problem:
+        return (
+            f"It starts nothing, as its body cannot be used ({found.event.problem}).",
+            f"See it: flowbridge show {event_id}",
         )
-    elif said.get("deliveries") == 0 or (found is not None and not found.deliveries):
-        output.say(
-            "No route matched this event, so it starts nothing.\nSee which clause failed:"
-            f" flowbridge show {event_id}"
+    if said.get("deliveries") == 0 or (found is not None and not found.deliveries):
+        return (
+            "No route matched this event, so it starts nothing.",
+            f"See which clause failed: flowbridge show {event_id}",
         )
-    elif found is not None and (dead := sum(one.status is Status.DEAD for one in found.deliveries)):
+    if found is not None and (dead := sum(one.status is Status.DEAD for one in found.deliveries)):
         which = (
             f"{dead} of {len(found.deliveries)} deliveries"
             if len(found.deliveries) > 1
             else "its delivery"
         )
-        output.say(f"Dead: {which}.\nSee why: flowbridge show {event_id}")
+        return (f"Dead: {which}.", f"See why: flowbridge show {event_id}")
+    return ()
 
 
 def _stored(event_id: str, settings: Settings) -> EventHistory | None:
-    """Return the event with its deliveries as the store of this project has it, null where that has
-    no such event.
+    """Return the event with its deliveries from the store of this project; None where it has no
+    such event.
     """
     from bridge.services.store_access import open_store
     from bridge.store.queries import event_lookup
@@ -181,27 +206,3 @@ def _json(answer: Answer) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def _answered(request: Request, wanted: int) -> Answer:
-    """Send the request, and print what is answered: green for the kind of status that is
-    `wanted`.
-    """
-    from bridge.system.http_client import Sender
-
-    sender = Sender()
-    started = time.monotonic()
-    answer = sender.send(
-        Call(method=request.method, url=request.url, headers=request.headers, body=request.body),
-        SECONDS,
-    )
-    took = (time.monotonic() - started) * 1000
-    sender.close()
-    if isinstance(answer, Lost):
-        raise BridgeError(f"not sent: {output.unanswered(answer.reason)}")
-    is_fine = (answer.status // 100 == 2) == (wanted // 100 == 2)
-    status = click.style(str(answer.status), fg="green" if is_fine else "red")
-    click.echo(
-        f"{status}  {output.clean(answer.body.decode('utf-8', 'replace').strip())}  ({took:.0f} ms)"
-    )
-    return answer

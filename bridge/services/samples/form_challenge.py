@@ -1,27 +1,39 @@
-"""Send a sample to a form as a browser does: with the form's token and its solved proof of work."""
+"""The token and the proof of work of a form, fetched and solved as a browser does."""
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from bridge.cli.ui import output
 from bridge.core.errors import BridgeError
-from bridge.core.http_messages import Call, Lost, Request
+from bridge.core.http_messages import Call, Request
 from bridge.ingest.forms.spam.altcha import FIELD, MOST_WORK
+from bridge.services.bridge_calls import call_bridge
 
 if TYPE_CHECKING:
     from bridge.routing.form import Form
     from bridge.routing.model import Source
 
 TOKEN_FIELD: Final = "_token"  # noqa: S105 - the name of a field
-SECONDS: Final = 30.0  # that the form's server may take to answer
+ANSWER_SECONDS: Final = 30.0  # until a call to the form's server fails
+
+
+@dataclass(frozen=True, slots=True)
+class SolvedChallenge:
+    """A request with the solved challenge of its form.
+
+    `fields`: the names of the fields that were added. `min_fill_seconds`: how long to wait before
+    it is sent, since the form marks faster submissions as spam.
+    """
+
+    request: Request
+    fields: tuple[str, ...]
+    min_fill_seconds: float
 
 
 def needs_challenge(form: Form) -> bool:
@@ -29,12 +41,10 @@ def needs_challenge(form: Form) -> bool:
     return "required" in (form.spam.token, form.spam.altcha) or form.spam.captcha is not None
 
 
-def solve_challenge(request: Request, source: Source, form: Form) -> Request:
-    """Return the request with the token and the proof of work that the form gives out at
-    `/forms/NAME/challenge`.
+def solve_challenge(request: Request, source: Source, form: Form) -> SolvedChallenge:
+    """Fetch the challenge of a form from `/forms/NAME/challenge`, and solve it.
 
-    Waits as long as the form asks a person to take. Raises `BridgeError` where the challenge cannot
-    be fetched.
+    Raises `BridgeError` where it cannot be fetched or solved.
     """
     parts = urlsplit(request.url)
     given = _fetch(f"{parts.scheme}://{parts.netloc}/forms/{source.name}/challenge")
@@ -43,25 +53,19 @@ def solve_challenge(request: Request, source: Source, form: Form) -> Request:
         fields[TOKEN_FIELD] = str(given["token"])
     if "challenge" in given:
         fields[FIELD] = _solve(given)
-    wait = form.spam.min_fill
-    output.say(
-        f"The form asks for {' and '.join(fields) or 'nothing'}: fetched and solved. Waiting"
-        f" {wait:g} s, as a person would."
-    )
-    time.sleep(wait)
-    return replace(request, body=_with_fields(request, fields))
+    answered = replace(request, body=_with_fields(request, fields))
+    return SolvedChallenge(answered, tuple(fields), form.spam.min_fill)
 
 
 def _fetch(url: str) -> dict[str, Any]:
     from bridge.system.http_client import Sender
 
     sender = Sender()
-    answer = sender.send(
-        Call(method="GET", url=url, headers={"accept": "application/json"}, body=b""), SECONDS
-    )
-    sender.close()
-    if isinstance(answer, Lost):
-        raise BridgeError(f"not sent: {url}: {output.unanswered(answer.reason)}")
+    try:
+        call = Call(method="GET", url=url, headers={"accept": "application/json"}, body=b"")
+        answer = call_bridge(sender, call, ANSWER_SECONDS, f"not sent: {url}: ")
+    finally:
+        sender.close()
     try:
         given = orjson.loads(answer.body) if answer.status == 200 else None
     except orjson.JSONDecodeError:

@@ -1,0 +1,236 @@
+"""An examination of a running bridge: signed samples and forgeries of them, as dry requests."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bridge.core.errors import BridgeError
+from bridge.core.http_messages import Answer, Call, Request
+from bridge.providers.signatures.locations import signs_url
+from bridge.providers.signatures.pairs import is_pair
+from bridge.providers.signatures.shared_token import Unsigned
+from bridge.services.bridge_checks.findings import FORGED, GOOD, Finding
+from bridge.services.bridge_checks.reachability import ask_bridge, check_reachability
+from bridge.services.samples.forgeries import KINDS, Signer, forge
+from bridge.services.samples.replay import REPLAY, expected
+from bridge.services.samples.signing import live_secrets, redirect_request, signed_url
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.routing.model import Source
+    from bridge.system.http_client import Sender
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DryRuns:
+    """The protocol of dry requests: the header, its token by secret key and source, and the value
+    of the header in the answer.
+
+    `changes`: yields the differences between a sent request and the report of the bridge.
+    """
+
+    header: str
+    done: str
+    token: Callable[[str, str], str]
+    changes: Callable[..., Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """An examination of the bridge at `target` with the sources of `settings`."""
+
+    sender: Sender
+    target: str
+    settings: Settings
+    dry_runs: DryRuns
+
+    def run(self, sources: list[Source]) -> Iterator[Finding]:
+        """Yield all findings.
+
+        Raises `BridgeError` where the bridge cannot be reached, or does not accept dry requests
+        signed with this secret key.
+        """
+        yield from check_reachability(self.sender, self.target, self.settings)
+        for source in sources:
+            if source.missing is not None:
+                what = (
+                    f"not tried: {source.missing}. Set it in .env; until then requests that need it"
+                    " are answered 503"
+                )
+                yield Finding("secret", source.name, "error", what)
+                continue
+            if isinstance(source.scheme, Unsigned):
+                what = (
+                    "a form is public by nature"
+                    if source.provider.name == "form"
+                    else "insecure: anyone may send to it"
+                )
+                yield Finding(
+                    "verified",
+                    source.name,
+                    "ok" if source.provider.name == "form" else "warning",
+                    what,
+                )
+                continue
+            if not source.secrets:
+                what = "not learned yet" if source.provider.learn else "published by the sender"
+                yield Finding(
+                    "verified",
+                    source.name,
+                    "-",
+                    f"what it is signed with is {what}, so nothing can be signed here to try it",
+                )
+                continue
+            yield from self._try_source(source)
+        signed = (one for one in sources if one.secrets and one.missing is None)
+        if (largest := max(signed, key=lambda one: one.max_body, default=None)) is not None:
+            yield self._check_size(largest)
+
+    def _try_source(self, source: Source) -> Iterator[Finding]:
+        """Send forgeries and then a good sample to one source.
+
+        A forgery comes first: its answer shows whether the bridge accepts dry requests, before a
+        good request could leave an event behind.
+        """
+        from bridge.providers.samples.loader import sample
+
+        live = live_secrets(source)
+        if not live:
+            yield Finding(
+                "verified",
+                source.name,
+                "error",
+                "no secret of it is live (not_after), so everything is refused",
+            )
+            return
+        secret = next((one for one in live if not is_pair(source.scheme, one)), None)
+        if secret is None:
+            yield Finding(
+                "verified",
+                source.name,
+                "-",
+                "only the sender has the private key, so nothing can be signed here to try it",
+            )
+            return
+        signer = Signer(source.name, source.provider, source.scheme, secret, of=source)
+        url = f"{self.target}/hooks/{source.name}"
+        now = time.time()
+        signed = signed_url(self.settings, url)
+        request = sample(
+            source.provider.name,
+            None,
+            now=now,
+            new_id=secrets.token_hex(8),
+            path=f"/hooks/{source.name}",
+            url=signed,
+        )
+        try:
+            good = source.scheme.sign(request, signer.secret, now)
+        except ValueError as error:
+            yield Finding(GOOD, source.name, "warning", f"no sample can be signed here: {error}")
+            return
+        for kind in ("header", *(kind for kind in KINDS if kind != "header")):
+            try:
+                forgery = forge(signer, request, kind, now)
+            except ValueError as reason:
+                yield Finding(f"{FORGED}{kind}", source.name, "-", str(reason))
+                continue
+            answer = self._send(redirect_request(forgery, signed, url), source)
+            fine = answer.status == 401
+            found = "stays out (401)" if fine else f"answered {answer.status}, not 401"
+            yield Finding(f"{FORGED}{kind}", source.name, "ok" if fine else "error", found)
+        answer = self._send(redirect_request(good, signed, url), source)
+        fine = answer.status // 100 == 2
+        found = (
+            f"gets in ({answer.status})"
+            if fine
+            else f"answered {answer.status}: {self._explain(source, good, answer)}"
+        )
+        yield Finding(GOOD, source.name, "ok" if fine else "error", found)
+        yield self._replayed(signer, good)
+
+    def _explain(self, source: Source, good: Request, answer: Answer) -> str:
+        """Return why a correctly signed request was refused, by the bridge's report of it."""
+        try:
+            came = orjson.loads(answer.body).get("arrived")
+        except (orjson.JSONDecodeError, AttributeError):
+            came = None
+        if came is None:
+            return "it does not say why"
+        found = "; ".join(self.dry_runs.changes(good, came, signs_url=signs_url(source.scheme)))
+        return (
+            f"on the way {found}"
+            if found
+            else (
+                "it came as it was sent, so the running bridge has another secret or another"
+                " routes.yaml"
+            )
+        )
+
+    def _replayed(self, signer: Signer, good: Request) -> Finding:
+        """Return the command that tries a replay, or that a copy would not be recognized.
+
+        A copy is recognized by the stored first one, and a dry request is not stored.
+        """
+        try:
+            expected(signer, good)
+        except ValueError as reason:
+            return Finding(REPLAY, signer.source, "-", str(reason))
+        how = f"flowbridge sample {signer.source} --to {self.target} --tamper replay"
+        return Finding(
+            REPLAY,
+            signer.source,
+            "-",
+            f"not tried, as dry requests are not stored; to try it: {how}",
+        )
+
+    def _send(self, request: Request, source: Source) -> Answer:
+        """Send a dry request; `BridgeError` where it is not answered as one."""
+        token = self.dry_runs.token(self.settings.secret_key, source.name)
+        header = self.dry_runs.header.lower()
+        headers = {**request.headers, header: token}
+        answer = ask_bridge(
+            self.sender, Call(method="POST", url=request.url, headers=headers, body=request.body)
+        )
+        if answer.headers.get(header) != self.dry_runs.done and answer.status != 413:
+            raise BridgeError(
+                f"{request.url} answers {answer.status} and does not take the request as dry: it"
+                " has another FLOWBRIDGE_SECRET_KEY (or <data>/secret_key), another routes.yaml or"
+                " an older flowbridge, or a proxy answers in its place. Nothing more was sent."
+            )
+        return answer
+
+    def _check_size(self, source: Source) -> Finding:
+        """Send the largest allowed body: a proxy may refuse it first."""
+        path = f"/hooks/{source.name}"
+        request = Request(
+            method="POST",
+            path=path,
+            headers={"content-type": "text/plain"},
+            body=b"x" * source.max_body,
+            url=self.target + path,
+        )
+        mib = f"{source.max_body / MIB:.0f} MiB"
+        try:
+            answer = self._send(request, source)
+        except BridgeError as error:
+            return Finding(
+                "largest body",
+                source.name,
+                "error",
+                f"{mib} (max_body) do not get through: {error}",
+            )
+        if answer.status == 413:
+            found = (
+                f"a proxy refuses {mib} (max_body): raise its limit (client_max_body_size in nginx)"
+            )
+            return Finding("largest body", source.name, "error", found)
+        return Finding("largest body", source.name, "ok", f"{mib} (max_body) get through")

@@ -1,0 +1,57 @@
+"""The findings of the checks of a running bridge, and their summary by source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Final
+
+from bridge.core.model import JSON
+from bridge.services.samples.replay import REPLAY
+
+#: The check of a good request, and the prefix of the checks of forgeries.
+GOOD: Final = "good"
+FORGED: Final = "forged "
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: its name, the source or address it is `of`, the result and the details.
+
+    `result`: `ok`, `warning`, `error`, or `-` where the check could not be made.
+    """
+
+    check: str
+    of: str
+    result: str
+    found: str
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the finding in the shape of `doctor --json`."""
+        return asdict(self)
+
+
+def sum_up(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the findings, with one for all signed requests to a source; failures stay beside it."""
+    for of, some in groupby(findings, key=lambda one: one.of if _is_trial(one) else None):
+        trials = list(some)
+        if of is None:
+            yield from trials
+            continue
+        yield from (one for one in trials if one.result not in ("ok", "-"))
+        forged = [one for one in trials if one.check.startswith(FORGED) and one.result != "-"]
+        refused = sum(one.result == "ok" for one in forged)
+        good = sum(one.check == GOOD and one.result == "ok" for one in trials)
+        fine = refused == len(forged) and good
+        got = "a good request gets in" if good else "no good request got in"
+        yield Finding(
+            "requests",
+            of,
+            "ok" if fine else "error",
+            f"forgeries {refused} of {len(forged)} refused, {got}",
+        )
+
+
+def _is_trial(one: Finding) -> bool:
+    return one.check in (GOOD, REPLAY) or one.check.startswith(FORGED)

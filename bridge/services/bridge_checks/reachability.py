@@ -1,0 +1,109 @@
+"""Checks of the way to a running bridge: its address, its certificate and its clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from bridge.core.errors import BridgeError
+from bridge.core.http_messages import Answer, Call
+from bridge.core.status import DAY
+from bridge.monitoring import certificate
+from bridge.monitoring.conditions import SOON
+from bridge.services.bridge_calls import call_bridge
+from bridge.services.bridge_checks.findings import Finding
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.system.http_client import Sender
+
+MAX_CLOCK_SECONDS: Final = 5.0  # that two clocks may differ
+ANSWER_SECONDS: Final = 15.0  # until a call counts as not answered
+
+
+def check_reachability(sender: Sender, target: str, settings: Settings) -> Iterator[Finding]:
+    """Yield the findings of the address, its certificate and its clock.
+
+    Raises `BridgeError` where no bridge answers there.
+    """
+    before = time.time()
+    try:
+        answer = ask_bridge(
+            sender, Call(method="GET", url=f"{target}/healthz", headers={}, body=b"")
+        )
+    except BridgeError as error:
+        if target != (settings.public_url or "").rstrip("/"):
+            raise
+        bound = f"http://{settings.bind[0]}:{settings.bind[1]}"
+        raise BridgeError(
+            f"{error}. Next: check FLOWBRIDGE_PUBLIC_URL, its DNS name and the proxy; without"
+            f" them: flowbridge doctor --to {bound}"
+        ) from None
+    if answer.status != 200:
+        raise BridgeError(
+            f"{target}/healthz answers {answer.status}: is that a flowbridge, and does the proxy"
+            " pass /healthz on?"
+        )
+    yield Finding(
+        "reached", target, "ok", f"/healthz answers 200 in {(time.time() - before) * 1000:.0f} ms"
+    )
+    if not settings.public_url:
+        yield Finding(
+            "public URL",
+            "-",
+            "warning",
+            "FLOWBRIDGE_PUBLIC_URL is not set: senders that sign the URL cannot be verified",
+        )
+    elif urlsplit(settings.public_url).scheme != "https":
+        yield Finding(
+            "public URL",
+            settings.public_url,
+            "warning",
+            "it is not https: tokens and payloads travel in clear",
+        )
+    if urlsplit(target).scheme == "https":
+        yield check_certificate(target)
+    if "date" in answer.headers:
+        yield check_clock(answer.headers["date"], before)
+
+
+def check_certificate(target: str) -> Finding:
+    """Return how long the certificate lasts."""
+    host = urlsplit(target).hostname or ""
+    seen = certificate.look(target)
+    if seen.refused is not None:
+        return Finding("certificate", host, "error", f"senders do not trust it: {seen.refused}")
+    if seen.ends_at is None:
+        return Finding("certificate", host, "error", f"it was not seen: {seen.unreached}")
+    left = seen.ends_at - time.time()
+    return Finding(
+        "certificate",
+        host,
+        "ok" if left > SOON else "warning",
+        f"valid for {left / DAY:.0f} more days",
+    )
+
+
+def check_clock(date: str, now: float) -> Finding:
+    """Compare the Date of an answer with the time at which it was asked for."""
+    try:
+        apart = abs(parsedate_to_datetime(date).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return Finding("clock", "-", "warning", "the answer's Date cannot be read")
+    if apart <= MAX_CLOCK_SECONDS:
+        return Finding("clock", "-", "ok", "this machine's clock and the server's agree")
+    return Finding(
+        "clock",
+        "-",
+        "error",
+        f"this machine's clock and the server's are {apart:.0f} seconds apart: signed times will"
+        " not fit",
+    )
+
+
+def ask_bridge(sender: Sender, call: Call) -> Answer:
+    """Make a call and return its answer; `BridgeError` with its URL where none came."""
+    return call_bridge(sender, call, ANSWER_SECONDS, f"{call.url}: ")

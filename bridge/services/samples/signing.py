@@ -1,0 +1,50 @@
+"""The secrets that sign samples for a source, and the URLs they are signed for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bridge.providers.signatures.pairs import chosen
+from bridge.services.samples.secrets import ASIDE
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.core.http_messages import Request
+    from bridge.routing.model import Source
+
+
+def live_secrets(source: Source, now: float | None = None) -> list[str]:
+    """Return the secrets of a source that verify now.
+
+    Left out are those that have ended, empty ones, and those that only answer a test of the URL.
+    """
+    now = time.time() if now is None else now
+    lasting = [
+        one.value
+        for one in source.secrets
+        if one.value and (one.not_after is None or one.not_after > now)
+    ]
+    return [value for value in lasting if chosen(source.scheme, value)[0] != ASIDE]
+
+
+def signed_url(settings: Settings, url: str) -> str:
+    """Return the URL that a sender calls, which some sign.
+
+    It is `url`, with FLOWBRIDGE_PUBLIC_URL in place of an address that only this machine reaches.
+    """
+    from bridge.config.settings import is_loopback
+
+    parts = urlsplit(url)
+    if not settings.public_url or not is_loopback(parts.hostname or ""):
+        return url
+    return settings.public_url + parts._replace(scheme="", netloc="").geturl()
+
+
+def redirect_request(request: Request, signed: str, url: str) -> Request:
+    """Return a request that was signed for the URL `signed` as one to `url`; a query that signing
+    added stays.
+    """
+    return replace(request, url=url + request.url.removeprefix(signed))
