@@ -22,9 +22,9 @@ from fake_platform import FakePlatform
 from processes import call, environment, eventually, running
 from serving import Bridge, until
 
-from bridge.cli.ui.run_progress import added
 from bridge.core.timings import Timings
 from bridge.monitoring.presence import addresses
+from bridge.services.run_waiting import new_log_lines
 
 ROUTES = """
 version: 1
@@ -392,7 +392,7 @@ def test_a_start_without_an_answer_says_that_a_run_may_exist(platform: FakePlatf
 def test_what_is_new_of_a_log_whose_first_lines_may_go(
     before: list[str], now: list[str], found: tuple[list[str], bool]
 ) -> None:
-    assert added(before, now) == found
+    assert new_log_lines(before, now) == found
 
 
 def test_the_help_teaches(platform: FakePlatform) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridge.cli.actions.run import Asked, asking
-from bridge.cli.options import existing, settings_of
+from bridge.cli.options import existing, settings_of, wrong_usage
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
 from bridge.cli.usable_config import present_sources
+from bridge.services import erasure
 from bridge.services.store_access import open_store_to_change
-from bridge.services.usable_config import body_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -23,18 +22,11 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.model import Delivery
     from bridge.core.operations import Act
-    from bridge.ingest.data_subjects import Subject
     from bridge.routing.model import Source
     from bridge.store.db.database import Database
     from bridge.store.operations.erase import Erasing
 
-SHORTEST = 3  # letters that may be sought as a part of a text
-LONGEST = 1000
-SHOWN = 20  # runs, and files, that are named
-MOMENT = 600.0  # seconds: a blob is no younger where what it belongs to is kept
-# seconds: the same, where what it belonged to was kept and is erased, so that only another with the
-# same bytes could come
-JUST_NOW = 60.0
+MAX_LISTED = 20  # runs, and files
 
 
 @click.command()
@@ -80,26 +72,22 @@ def erase(
     """
     from bridge.cli.commands.actions import go
     from bridge.core.fingerprints import receipt
-    from bridge.ingest.data_subjects import Subject
-    from bridge.ingest.redaction import mark
     from bridge.store.inbound import blob_owners
 
     letters = _letters(subject)
-    _must_be_a_subject(Subject.of(letters, field, anywhere=anywhere), field, anywhere=anywhere)
+    with wrong_usage():
+        erasure.check_subject(letters, field, anywhere=anywhere)
     asked = Asked.of(options | {"limit": 0})
     settings = settings_of(config, secrets=True)
     chosen = {"source": source, "field": field, "anywhere": anywhere or None}
     sources = present_sources(settings)
-    marks = [
-        mark(settings.secret_key, name, letters.strip())
-        for name, one in sources.items()
-        if one.redact is not None
-    ]
-    wanted = Subject.of(letters, field, anywhere=anywhere, marks=marks)
+    wanted = erasure.read_subject(sources, settings, letters, field, anywhere=anywhere)
     with open_store_to_change(settings) as database:
         existing(settings, database, source=source)
         were = blob_owners.owned(database)
-        ids = _found(database, sources, wanted, source)
+        search = erasure.search_records(database, sources, wanted, source)
+        with bar("search", search.total()) as advance:
+            ids = search.found(advance)
         _tell_started(database, ids, as_json=asked.as_json and asked.dry_run)
         told = {
             "names": [receipt(settings.secret_key, "", wanted.text)],
@@ -119,16 +107,6 @@ def erase(
                 {name: value for name, value in told.items() if value},
                 doing,
             )
-
-
-def _must_be_a_subject(wanted: Subject, field: str | None, *, anywhere: bool) -> None:
-    least = SHORTEST if anywhere else 1
-    if not least <= len(wanted.text) <= LONGEST:
-        raise click.UsageError(
-            f"a subject has {least} to {LONGEST} letters, not {len(wanted.text)}"
-        )
-    if field and anywhere:
-        raise click.UsageError("--field and --anywhere do not go together")
 
 
 @contextmanager
@@ -160,52 +138,28 @@ def _settling(
 
 
 def _letters(subject: str) -> str:
-    text = sys.stdin.read(LONGEST + 1) if subject == "-" else subject
+    text = sys.stdin.read(erasure.MAX_LENGTH + 1) if subject == "-" else subject
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise click.UsageError("the subject is no text in UTF-8")
     return text
 
 
-def _found(
-    database: Database, sources: Mapping[str, Source], subject: Subject, source: str | None
-) -> list[str]:
-    from bridge.store.operations.search import Search
-
-    search = Search(database, subject, body_reader(sources), source)
-    with bar("search", search.total()) as advance:
-        return search.found(advance)
-
-
 def _tell_started(database: Database, ids: Sequence[str], *, as_json: bool) -> None:
-    from bridge.monitoring.serializers import iso
-    from bridge.store.operations import erase as erase_operation
-
-    went = erase_operation.started(database, [one for one in ids if one.startswith("evt_")])
+    listed = erasure.started_deliveries(database, ids)
     if as_json:
-        for one in went:
-            output.json_line(
-                {
-                    "event_id": one.event_id,
-                    "delivery_id": one.id,
-                    "platform": one.platform,
-                    "flow": one.flow,
-                    "run_id": one.run_id,
-                    "run_url": one.run_url,
-                    "delivered_at": iso(one.delivered_at),
-                }
-            )
+        for one in listed:
+            output.json_line(erasure.started_delivery_json(one))
         return
-    listed = list(went)
     if listed:
         went_on = output.number(len(listed), "delivery", "deliveries")
         output.say(
             f"{went_on} went to flows; what these did with the data is theirs, and is not erased"
             " here:"
         )
-    for one in listed[:SHOWN]:
+    for one in listed[:MAX_LISTED]:
         output.say(f"  {_run(one)}")
-    if len(listed) > SHOWN:
-        output.say(f"  and {len(listed) - SHOWN} more: --dry-run --json lists all")
+    if len(listed) > MAX_LISTED:
+        output.say(f"  and {len(listed) - MAX_LISTED} more: --dry-run --json lists all")
 
 
 def _run(one: Delivery) -> str:
@@ -272,42 +226,38 @@ def _tell_files(settings: Settings, letters: str) -> None:
     """Name the files that flows have written and that hold it: only the flow knows what a line of
     them is, so a person mends them.
     """
-    from bridge.store.operations import erase as erase_operation
-
-    folder = settings.data / "files"
-    found, unread = erase_operation.files_with(folder, letters)
-    said = {
-        "its letters stand yet in files that flows have written; take it out of them:": found,
-        "not searched, because it is too large or cannot be read, of the files of flows:": unread,
-    }
-    for what, names in said.items():
+    files = erasure.find_flow_files(settings, letters)
+    lists = (
+        (
+            "its letters stand yet in files that flows have written; take it out of them:",
+            files.found,
+        ),
+        (
+            "not searched, because it is too large or cannot be read, of the files of flows:",
+            files.unread,
+        ),
+    )
+    for what, names in lists:
         if names:
-            output.say("\n  ".join([what, *(str(folder / name) for name in names[:SHOWN])]))
-        if len(names) > SHOWN:
-            output.say(f"  and {len(names) - SHOWN} more")
+            paths = (str(files.folder / name) for name in names[:MAX_LISTED])
+            output.say("\n  ".join([what, *paths]))
+        if len(names) > MAX_LISTED:
+            output.say(f"  and {len(names) - MAX_LISTED} more")
 
 
 def _settle_blobs(database: Database, settings: Settings, were: Set[str]) -> None:
     """Delete the blobs that nobody owns any more; those that came just now are waited for, until it
     is sure that nobody else keeps them.
     """
-    from bridge.store.blobs import Blobs
-    from bridge.store.inbound import blob_owners
 
-    blobs = Blobs.of(settings)
-    if not blobs.folder.exists():
-        return
-    interval = settings.timings.erase_poll_seconds
-    lost = {one for one in were - blob_owners.owned(database) if blobs.path(one).exists()}
-    until = time.time() + JUST_NOW + interval
-    left = blobs.discard(lost, time.time() - JUST_NOW)
-    if left:
-        came = f"{output.number(len(left), 'file')} came in the last {JUST_NOW:.0f} seconds"
-        output.say(f"{came}: gone in a moment, once nobody can be sending the same")
-    while left and time.time() < until:
-        time.sleep(interval)
-        left = blobs.discard(left - blob_owners.owned(database), time.time() - JUST_NOW)
-    gone = sum(not blobs.path(one).exists() for one in lost)
-    more, _ = blobs.sweep(lambda: blob_owners.owned(database), time.time() - MOMENT)
-    later = f"; {len(left)} by a worker, within a day or so" if left else ""
-    output.say(f"{output.number(gone + more, 'file')} went from the disk{later}")
+    def say_wait(count: int) -> None:
+        seconds = erasure.ERASED_BLOB_SECONDS
+        output.say(
+            f"{output.number(count, 'file')} came in the last {seconds:.0f} seconds: gone in a"
+            " moment, once nobody can be sending the same"
+        )
+
+    blobs = erasure.delete_ownerless_blobs(database, settings, were, say_wait)
+    if blobs is not None:
+        later = f"; {blobs.later} by a worker, within a day or so" if blobs.later else ""
+        output.say(f"{output.number(blobs.deleted, 'file')} went from the disk{later}")

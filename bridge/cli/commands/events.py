@@ -22,9 +22,9 @@ from bridge.cli.options import (
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.core.errors import ConfigError, NotFound
-from bridge.core.model import Delivery, Event, Status
-from bridge.services.delivery_states import describe_outcome, describe_status, needs_person
-from bridge.services.planned_configs import PlannedConfigs
+from bridge.core.model import Delivery, Event
+from bridge.services.delivery_rows import RUN_PREFIX, DeliveryRow, delivery_rows
+from bridge.services.delivery_states import describe_outcome
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.queries.event_lookup import EventHistory
 
-RUN = "run "  # how the reason of a delivery begins that is none: its run
 NO_FILES = "a reject has no files: flowbridge stores none of a request that failed verification"
 EVENT_COLUMNS = (
     Column("received", whole=True),
@@ -50,7 +49,7 @@ DELIVERY_COLUMNS = (
     Column("route", cut=output.cut_route),
     Column("status", style=output.styled, whole=True),
     Column("flow", spare=True, optional=True),
-    Column("reason", spare=True, short=lambda text: "-" if text.startswith(RUN) else text),
+    Column("reason", spare=True, short=lambda text: "-" if text.startswith(RUN_PREFIX) else text),
 )
 
 
@@ -135,8 +134,13 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
                 output.json_line(delivery_json(delivery))
             return
         wrong: list[str] = []
-        rows = _delivery_rows(found, PlannedConfigs(database), wrong) if database else iter(())
-        count = output.print_table(DELIVERY_COLUMNS, rows)
+        with_flows = output.on_terminal()
+        rows = (
+            delivery_rows(database, found, output.moment, with_flows=with_flows)
+            if database
+            else iter(())
+        )
+        count = output.print_table(DELIVERY_COLUMNS, _delivery_cells(rows, wrong))
         if wrong and output.on_terminal():
             output.say(f"why, and what to do next: flowbridge show {output.short_id(wrong[0])}")
         _after(
@@ -148,38 +152,20 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
         )
 
 
-def _delivery_rows(
-    found: Iterator[Delivery], planned: PlannedConfigs, wrong: list[str]
-) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each, and put the ids of those that want a person into `wrong`.
+def _delivery_cells(rows: Iterator[DeliveryRow], wrong: list[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each row, and append the ids of those that need a person to `wrong`.
 
-    On a terminal, where a flow may have no room, it stands with the route if that has several.
+    On a terminal the flow may not fit: it is shown with the route if that has several flows.
     """
-    for one in found:
-        wrong += [one.id] if needs_person(one) else []
-        at, id_, route, status, flow, told = _delivery_row(one)
-        joined = output.on_terminal() and planned.has_several_flows(one)
-        yield (
-            (at, id_, f"{route}{output.ARROW}{flow}", status, "-", told)
-            if joined
-            else (at, id_, route, status, flow, told)
-        )
-
-
-def _delivery_row(delivery: Delivery) -> tuple[str, str, str, str, str, str]:
-    told = delivery.reason or (f"{RUN}{delivery.run_id}" if delivery.run_id else "")
-    if not told and delivery.status is Status.BLOCKED and delivery.order is not None:
-        told = f"in line: order key {delivery.order.key}"
-    if not told and delivery.status is Status.QUEUED and delivery.debounce is not None:
-        told = f"waits for later ones until {output.moment(delivery.due_at)}"
-    return (
-        output.moment(delivery.created_at),
-        delivery.id,
-        delivery.route,
-        describe_status(delivery),
-        delivery.flow,
-        told,
-    )
+    for row in rows:
+        one = row.delivery
+        wrong += [one.id] if row.needs_person else []
+        created = output.moment(one.created_at)
+        if row.has_several_flows:
+            route = f"{one.route}{output.ARROW}{one.flow}"
+            yield created, one.id, route, row.status, "-", row.note
+        else:
+            yield created, one.id, one.route, row.status, one.flow, row.note
 
 
 def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered: bool) -> None:

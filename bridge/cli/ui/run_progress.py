@@ -6,57 +6,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.cli.options import command_timings
 from bridge.cli.ui import output
-from bridge.core.errors import BridgeError
 from bridge.core.model import RUN_ENDED, RunReport
-from bridge.services.platform_queries import kind_of, look_at, none_of
+from bridge.services.run_waiting import new_log_lines, wait_for_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bridge.routing.model import Platform
 
-PATIENCE = 10  # looks in a row that may fail before the wait is given up
 INTERRUPTED = 130  # exit code after Ctrl-C, as a shell has it
-
-
-def wait_for(platform: Platform, run_id: str, watcher: Watcher) -> RunReport:
-    """Return how a run ended, telling the watcher of each look; `BridgeError` where that cannot be
-    found out.
-    """
-    polling = kind_of(platform).polling
-    if polling is None:
-        raise none_of(platform, "runs to wait for")
-    most = command_timings().run_poll_max_seconds  # someone is watching
-    looks = 0
-    failed = 0
-    while True:
-        report = look_at(platform, run_id)
-        watcher.see(report)
-        if report.state in RUN_ENDED:
-            return report
-        failed = failed + 1 if report.state is None else 0
-        if report.gone or failed >= PATIENCE:
-            raise BridgeError(f"run {platform.name}/{run_id}: {report.detail}")
-        time.sleep(min(polling.delay(looks), most))
-        looks += 1
-
-
-def added(before: Sequence[str], now: Sequence[str]) -> tuple[Sequence[str], bool]:
-    """Return the lines that a log has more than before, and whether lines between were missed: it
-    may have let its first ones go.
-    """
-    for start in range(len(before)):
-        kept = before[start:]
-        if tuple(now[: len(kept)]) == tuple(kept):
-            return now[len(kept) :], False
-    return now, bool(before)
 
 
 Write = Callable[[str, str], None]  # a line and its style
@@ -76,7 +41,7 @@ class Watcher:
         if report.state is None:
             self._tell(report.detail, "yellow")
             return
-        lines, missed = added(self.last.log, report.log)
+        lines, missed = new_log_lines(self.last.log, report.log)
         if report.state not in RUN_ENDED:
             self._tell(word(report))
         for line in [*(["…"] if missed else []), *lines]:
@@ -142,7 +107,8 @@ def follow(platform: Platform, run_id: str, parting: str, *, quiet: bool) -> tup
     watcher = Watcher(lambda *_: None)
     try:
         with nullcontext(watcher) if quiet else watching() as watcher:
-            return wait_for(platform, run_id, watcher), False
+            most = command_timings().run_poll_max_seconds  # someone is watching
+            return wait_for_run(platform, run_id, watcher.see, most), False
     except KeyboardInterrupt:
         output.say(parting)
         return watcher.last, True

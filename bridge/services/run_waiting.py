@@ -1,0 +1,55 @@
+"""Wait for a run of a platform to end, and compare its logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.errors import BridgeError
+from bridge.core.model import RUN_ENDED, RunReport
+from bridge.services.platform_queries import kind_of, look_at, none_of
+
+if TYPE_CHECKING:
+    from bridge.routing.model import Platform
+
+MAX_FAILED_POLLS: Final = 10  # in a row, before the wait is given up
+
+
+def wait_for_run(
+    platform: Platform,
+    run_id: str,
+    see: Callable[[RunReport], object],
+    max_poll_seconds: float,
+) -> RunReport:
+    """Poll a run until it has ended, and return its last report. `see` gets every report.
+
+    Raises `BridgeError` where the platform has no runs, has lost this one, or does not answer.
+    """
+    polling = kind_of(platform).polling
+    if polling is None:
+        raise none_of(platform, "runs to wait for")
+    polls = 0
+    failed = 0
+    while True:
+        report = look_at(platform, run_id)
+        see(report)
+        if report.state in RUN_ENDED:
+            return report
+        failed = failed + 1 if report.state is None else 0
+        if report.gone or failed >= MAX_FAILED_POLLS:
+            raise BridgeError(f"run {platform.name}/{run_id}: {report.detail}")
+        time.sleep(min(polling.delay(polls), max_poll_seconds))
+        polls += 1
+
+
+def new_log_lines(before: Sequence[str], now: Sequence[str]) -> tuple[Sequence[str], bool]:
+    """Return the lines that a log has more than before, and whether lines between were missed.
+
+    A platform may drop the first lines of a long log.
+    """
+    for start in range(len(before)):
+        rest = before[start:]
+        if tuple(now[: len(rest)]) == tuple(rest):
+            return now[len(rest) :], False
+    return now, bool(before)
