@@ -29,7 +29,7 @@ SECTIONS = {
             "List the senders that are known, and how to set each up.",
         ),
         "check": ("bridge.cli.commands.check", "Check routes.yaml, flows.py and the database."),
-        "schema": ("bridge.cli.commands.check", "Print the schema of routes.yaml for editors."),
+        "schema": ("bridge.cli.commands.schema", "Print the schema of routes.yaml for editors."),
         "form": ("bridge.cli.commands.form", "Print the HTML of a form, to paste into a page."),
         "sample": ("bridge.cli.commands.sample", "Make a signed, realistic event."),
         "doctor": (
@@ -62,7 +62,7 @@ SECTIONS = {
         ),
         "events": ("bridge.cli.commands.events", "List events."),
         "deliveries": ("bridge.cli.commands.events", "List deliveries."),
-        "show": ("bridge.cli.commands.events", "Show one event with all that became of it."),
+        "show": ("bridge.cli.commands.show", "Show one event with all that became of it."),
         "rejects": (
             "bridge.cli.commands.rejects",
             "List what failed verification, with the reason; let it in.",
@@ -80,11 +80,14 @@ SECTIONS = {
         "flows": ("bridge.cli.commands.flows", "The flows of a platform: list, run, kill."),
     },
     "Act": {
-        "replay": ("bridge.cli.commands.actions", "Plan stored events again: new deliveries."),
-        "retry": ("bridge.cli.commands.actions", "Put deliveries back into the queue."),
-        "cancel": ("bridge.cli.commands.actions", "Take waiting deliveries out of the queue."),
+        "replay": ("bridge.cli.commands.replay", "Plan stored events again: new deliveries."),
+        "retry": ("bridge.cli.commands.delivery_actions", "Put deliveries back into the queue."),
+        "cancel": (
+            "bridge.cli.commands.delivery_actions",
+            "Take waiting deliveries out of the queue.",
+        ),
         "resolve": (
-            "bridge.cli.commands.actions",
+            "bridge.cli.commands.delivery_actions",
             "Say what became of deliveries whose outcome is unknown.",
         ),
         "operations": (
@@ -174,7 +177,7 @@ class Group(click.Group):
 
 def _no_routes(ctx: click.Context) -> str | None:
     """Return what to do where the routes.yaml that the command reads does not exist."""
-    from bridge.cli.options import explain_no_routes
+    from bridge.cli.command_settings import explain_no_routes
 
     file = Path(ctx.params.get("config") or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     return None if file.exists() else explain_no_routes(file)

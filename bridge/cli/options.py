@@ -4,104 +4,27 @@ of.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
 from bridge.cli.numbers import Bounded
-from bridge.core.errors import InvalidRequest, SettingsError
+from bridge.cli.option_types import DeadKindWord, Excerpt, Moment
+from bridge.core.errors import InvalidRequest
 from bridge.core.model import RunState, Status
-from bridge.core.timings import TIMINGS, Timings
 from bridge.services.filter_values import (
     DEAD_KINDS,
-    parse_dead_kind,
-    parse_excerpt,
-    parse_moment,
-    parse_raw_excerpt,
-    parse_span,
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bridge.config.settings import Settings
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A length of time: `90s`, `15m`, `1h`."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_span(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A text that is sought, or, where `raw`, the bytes that the shell gave, be they text or
-    not.
-    """
-
-    name = "text"
-
-    def __init__(self, *, raw: bool = False) -> None:
-        self._raw = raw
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, bytes):
-            return value
-        try:
-            return parse_raw_excerpt(value) if self._raw else parse_excerpt(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class DeadKindWord(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """What has to be fixed about a dead delivery: a word of `DEAD_KINDS`, or an earlier word for
-    the same.
-    """
-
-    name = "kind"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return parse_dead_kind(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A time: so long ago (`90s`, `15m`, `1h`, `2d`, `1w`), a date, or ISO 8601; without a zone it
-    is UTC.
-    """
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_moment(value, time.time())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class Filter(click.Option):
@@ -266,52 +189,6 @@ def searching(
         )
 
 
-def command_timings() -> Timings:
-    """Return the durations that `main` was called with."""
-    context = click.get_current_context(silent=True)
-    timings: Timings = TIMINGS if context is None else context.meta.get(Timings.__name__, TIMINGS)
-    return timings
-
-
-def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
-    """Return the settings that every command uses; with `secrets` those that call the embedded
-    platform.
-
-    The addresses are those of the bridge that runs on the data folder, if one does: it may have
-    been started with other ones.
-    """
-    from bridge.config.settings import load_settings
-    from bridge.monitoring.presence import addresses
-
-    settings = load_settings(os.environ, config=config, secrets=False, timings=command_timings())
-    if secrets:
-        is_sqlite = settings.database_url.startswith("sqlite")
-        if is_sqlite and not settings.data.exists():  # this run would create it in a wrong folder
-            need_routes(settings)
-        settings = load_settings(os.environ, config=config, secrets=True, timings=command_timings())
-    found = addresses(settings.data)
-    return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
-
-
-def misnamed(settings: Settings, routes: str) -> list[str]:
-    """Return what is to be said of variables that are called as settings are, and are none;
-    `routes` is the text that may ask for them.
-    """
-    from bridge.config.settings import NAMES, PREFIX, strange
-    from bridge.routing.expressions.roots import near
-
-    known = [name.removeprefix(PREFIX) for name in sorted(NAMES)]
-    found = []
-    for name in strange(settings.environ):
-        if f"${{env:{name}}}" not in routes:
-            hint = near(name.removeprefix(PREFIX), known).strip().replace("`", f"`{PREFIX}", 1)
-            found.append(
-                f"{name} is no setting of flowbridge"
-                + (f"; {hint}" if hint else ", and routes.yaml does not ask for it")
-            )
-    return found
-
-
 def url_of(to: str) -> str:
     """Return the URL that --to says, http:// where it says no scheme; wrong usage where it is
     none.
@@ -330,17 +207,3 @@ def url_of(to: str) -> str:
     if not fits:
         raise click.UsageError(f"--to {to!r} is no URL such as http://127.0.0.1:8080")
     return url
-
-
-def need_routes(settings: Settings) -> None:
-    """Refuse to start where there is no routes.yaml, and say how to make one."""
-    if not settings.config.exists():
-        raise SettingsError(explain_no_routes(settings.config))
-
-
-def explain_no_routes(file: Path) -> str:
-    """Return that there is no routes.yaml, and how to come to one."""
-    return (
-        f"there is no {file.name} in {file.absolute().parent}: `flowbridge init` writes one in an"
-        " empty folder; else change to your project's folder, or pass --config FILE"
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.cli.options import settings_of, wrong_usage
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import wrong_usage
 from bridge.services import platform_queries
 
 if TYPE_CHECKING:

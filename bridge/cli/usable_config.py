@@ -44,7 +44,7 @@ def with_learned_secrets(config: str | None, sources: Mapping[str, Source]) -> d
     learning = [name for name, one in sources.items() if one.provider.learn is not None]
     if not learning:
         return dict(sources)
-    from bridge.cli.options import settings_of
+    from bridge.cli.command_settings import settings_of
     from bridge.store.encryption import of_secrets
     from bridge.web.learned_secrets import Learning
 

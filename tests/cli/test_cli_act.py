@@ -79,7 +79,7 @@ def test_a_person_is_asked(
     terminal = SimpleNamespace(
         stdin=SimpleNamespace(isatty=lambda: True), stderr=sys.stderr, exit=sys.exit
     )
-    monkeypatch.setattr("bridge.cli.actions.run.sys", terminal)
+    monkeypatch.setattr("bridge.cli.actions.confirmation.sys", terminal)
     result = run("cancel", "--route", "triage", input=said)
     assert result.exit_code == 0
     assert statuses(store) == [after] * 3

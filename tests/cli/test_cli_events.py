@@ -14,7 +14,7 @@ from records import NOW, make_delivery, make_event, put
 from sqlalchemy import insert
 
 from bridge.cli.main import COMMANDS, SECTIONS
-from bridge.cli.options import Moment
+from bridge.cli.option_types import Moment
 from bridge.cli.ui import output
 from bridge.config.loader import load
 from bridge.core.model import (

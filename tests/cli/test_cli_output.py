@@ -13,8 +13,8 @@ import pytest
 
 from bridge.cli.commands.events import DELIVERY_COLUMNS, EVENT_COLUMNS
 from bridge.cli.commands.flows import FLOWS
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\x7f\r\n\t\u202egnp.exe\u2066\u200b\u2028\ud800\x00é ✓"
 HARMFUL = re.compile(
@@ -88,11 +88,11 @@ COLUMNS = (
     ],
 )
 def test_what_is_too_wide_is_shortened_or_goes_below_its_row(room: int, widths: list[int]) -> None:
-    assert output.fit(COLUMNS, [8, 30, 20, 20, 50], room) == widths
+    assert tables.fit(COLUMNS, [8, 30, 20, 20, 50], room) == widths
 
 
 def test_what_must_be_whole_is_whole_however_narrow_it_gets() -> None:
-    assert output.fit(COLUMNS, [8, 30, 20, 20, 50], 20) == [8, 30, 10, 0, 0]
+    assert tables.fit(COLUMNS, [8, 30, 20, 20, 50], 20) == [8, 30, 10, 0, 0]
 
 
 def test_plain_text_is_aligned_and_comes_in_chunks(
@@ -100,13 +100,13 @@ def test_plain_text_is_aligned_and_comes_in_chunks(
 ) -> None:
     monkeypatch.setattr(output, "CHUNK", 2)
     assert (
-        output.print_table(
+        tables.print_table(
             (Column("id"), Column("what")), iter([("1", None), ("22222", "b\x1b"), ("3", "c")])
         )
         == 3
     )
     assert capsys.readouterr().out == "ID     WHAT\n1      -\n22222  b\\x1b\n3      c\n"
-    assert output.print_table((Column("id"),), []) == 0
+    assert tables.print_table((Column("id"),), []) == 0
     assert capsys.readouterr().out == ""
 
 
@@ -157,7 +157,7 @@ def test_a_terminal_gets_a_table_that_fits(
         ),
     ):
         monkeypatch.setenv("COLUMNS", width)
-        output.print_table(columns, rows)
+        tables.print_table(columns, rows)
         lines = [
             line.rstrip()
             for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
@@ -180,7 +180,7 @@ def lines_at(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", str(width))
-    output.print_table(columns, rows)
+    tables.print_table(columns, rows)
     return [
         line.rstrip()
         for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
@@ -243,8 +243,8 @@ def test_a_route_is_cut_before_the_flow_that_tells_its_deliveries_apart(
         and "  paid " in shown[3]
     )
     assert (
-        output.cut_route(routes[0], 20) == "…asHQBidkNeXvAZo6Dby"
-        and output.cut_route("x" * 30, 20) == "x" * 30
+        tables.cut_route(routes[0], 20) == "…asHQBidkNeXvAZo6Dby"
+        and tables.cut_route("x" * 30, 20) == "x" * 30
     )
 
 

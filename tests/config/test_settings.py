@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from command_line import run
 
-from bridge.cli.options import misnamed
 from bridge.config.addresses import is_loopback
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
+from bridge.services.config_checks.misnamed_variables import misnamed
 
 
 @pytest.fixture(autouse=True)

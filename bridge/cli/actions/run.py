@@ -8,22 +8,21 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.rate_option import RATE
-from bridge.cli.options import AS_JSON
+from bridge.cli.actions.confirmation import VERBS, agreed, things
+from bridge.cli.actions.request import Asked
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import StoreError
-from bridge.core.model import JSON
-from bridge.services.operations import describe_request, do_items, outcome_json
+from bridge.services.operations import do_items, outcome_json
 
 if TYPE_CHECKING:
+    from bridge.config.settings import Settings
     from bridge.core.operations import Act
+    from bridge.services.operations import ReplaySelection
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import Result
     from bridge.store.operations.log import Doing
@@ -39,110 +38,9 @@ DONE = {
     "spam mark": "marked as spam",
     "erase": "erased",
 }
-# of those that are not called as their command
-VERBS = {"spam release": "release", "spam mark": "mark as spam"}
-THINGS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
-    "erase": ("record", "records")
-}
-NOTHING_MORE: Mapping[str, JSON] = MappingProxyType({})
-
-YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-DRY_RUN = click.option("--dry-run", is_flag=True, help="Say how many there are, and do nothing.")
-
-
-def asking(command: F) -> F:
-    """Add the options of every command that acts."""
-    for option in (AS_JSON, DRY_RUN, YES, RATE):
-        command = option(command)
-    return command
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What every act is asked: how, and for which of what is kept."""
-
-    yes: bool
-    dry_run: bool
-    as_json: bool
-    limit: int
-    rate: str | None
-    chosen: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Asked:
-        """Take a command's options apart."""
-        own = {name: options[name] for name in ("yes", "dry_run", "as_json", "limit", "rate")}
-        return cls(
-            **own, chosen={name: value for name, value in options.items() if name not in own}
-        )
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether anything is asked for."""
-        return any(value is not None for value in self.chosen.values())
-
-    def kept(self, names: Sequence[str], **how: Any) -> dict[str, Any]:
-        """Return what of this is kept with the act: the filters, or the names that were given, and
-        how.
-        """
-        return describe_request(self.chosen, names, limit=self.limit, rate=self.rate, **how)
-
-
-def need_some(names: Sequence[str], asked: Asked) -> None:
-    """Refuse an act on everything, and one on ids and filters at once; --route goes with both."""
-    if not names and not asked.is_filtered:
-        example = "" if "status" not in asked.chosen else "--status dead or "
-        raise click.UsageError(f"name some, or choose them by a filter such as {example}--since 1h")
-    if names and any(
-        value is not None for option, value in asked.chosen.items() if option != "route"
-    ):
-        raise click.UsageError("ids and filters do not go together")
 
 
 # -- the question
-
-
-def things(command: str, count: int) -> str:
-    """Return how many items of a command there are, in words."""
-    one, many = THINGS.get(command, ("delivery", "deliveries"))
-    return output.number(count, one, many)
-
-
-def agreed(text: str, count: int, asked: Asked, more: Mapping[str, JSON] = NOTHING_MORE) -> bool:
-    """Say how many there are, and ask; False where nothing is to be done."""
-    return confirmed(
-        text,
-        count,
-        dry_run=asked.dry_run,
-        yes=asked.yes or not count,
-        as_json=asked.as_json,
-        more=more,
-    )
-
-
-def confirmed(
-    text: str,
-    count: int,
-    *,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-    more: Mapping[str, JSON] = NOTHING_MORE,
-) -> bool:
-    """Ask whether to go on, unless that was said already; False where nothing is to be done.
-    `more`: of the JSON of a dry run.
-    """
-    if dry_run:
-        output.json_line({"count": count, **more}) if as_json else output.answer(text)
-        return False
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{text}: nobody can be asked here, so say --yes (or --dry-run)")
-    if not click.confirm(f"{text}. Go on?", err=True):
-        output.say("Nothing was done.")
-        return False
-    return True
 
 
 # -- the act, and the answer
@@ -292,3 +190,37 @@ def _progress(one: Act | None) -> Iterator[Callable[[int], None]]:
             one.command, total=one.chosen, completed=(one.chosen or 0) - one.left
         )
         yield lambda count: progress.advance(task, count)
+
+
+def go(  # noqa: PLR0913 - one place for the end of every command that acts
+    database: Database,
+    settings: Settings,
+    name: str,
+    ids: Sequence[str],
+    problems: Mapping[str, str],
+    asked: Asked,
+    kept_asked: Mapping[str, Any],
+    doing: Any,
+    *,
+    replayed: ReplaySelection | None = None,
+) -> None:
+    """Ask, keep what was chosen, and do it. `doing` makes of the act what is done to its items.
+
+    `replayed`: of a replay, what is left out and what will be refused.
+    """
+    from bridge.services.operations import begin_operation, find_actor
+
+    verb = VERBS.get(name, name)
+    if not ids and not problems and not asked.dry_run:
+        output.say(f"No {things(name, 0).partition(' ')[2]} like that to {verb}.")
+        return
+    count = len(ids) if replayed is None else replayed.count
+    more = {} if replayed is None else replayed.as_json()
+    if not agreed(f"{things(name, count)} to {verb}", count, asked, more):
+        return
+    one = (
+        begin_operation(database, name, ids, actor=find_actor(settings), asked=kept_asked)
+        if ids
+        else None
+    )
+    carry_out(database, name, one, doing(database, one) if one else None, asked, problems)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.options import settings_of, wrong_usage
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import wrong_usage
 from bridge.cli.ui import output
 from bridge.core.errors import ConfigError
 

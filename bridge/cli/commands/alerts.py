@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from bridge.cli.command_settings import settings_of
 from bridge.cli.numbers import Bounded
-from bridge.cli.options import AS_JSON, settings_of
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.options import AS_JSON
+from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED
+from bridge.cli.ui.tables import Column
 from bridge.config.settings import Settings
 from bridge.core.alert import Alert
 from bridge.core.errors import BridgeError
@@ -89,7 +90,7 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     elif not known:
         click.echo("No alert is raised.")
     else:
-        output.print_table(
+        tables.print_table(
             COLUMNS, [_row(one, over.get(one.key), notifies=notifies) for one in known]
         )
     if known and not notifies:
@@ -247,9 +248,9 @@ def _wait(database: Database, event_id: str, routes: Config, seconds: float) -> 
 
 
 def _print_results(results: Sequence[Result]) -> None:
-    width = max(len(word) for word, _ in NOTIFIED.values()) + output.GAP
+    width = max(len(word) for word, _ in NOTIFIED.values()) + tables.GAP
     for one in results:
         word, colour = NOTIFIED[one.is_notified]
         detail = f": {output.clean(one.detail)}" if one.detail else ""
-        what = output.clean(f"{one.delivery.route}{output.ARROW}{one.delivery.flow}")
+        what = output.clean(f"{one.delivery.route}{tables.ARROW}{one.delivery.flow}")
         click.echo(f"{click.style(word.ljust(width), fg=colour)}{what}{detail}")

@@ -7,9 +7,10 @@ from itertools import chain
 
 import click
 
-from bridge.cli.options import AS_JSON, settings_of, url_of
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON, url_of
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import with_learned_secrets
 from bridge.services.bridge_checks.examination import DryRuns, Examination
 from bridge.services.bridge_checks.findings import Finding, sum_up
@@ -78,7 +79,7 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
         sender.close()
     if not as_json:
         shown = findings if verbose else list(sum_up(findings))
-        output.print_table(COLUMNS, ((one.check, one.of, one.result, one.found) for one in shown))
+        tables.print_table(COLUMNS, ((one.check, one.of, one.result, one.found) for one in shown))
     bad = sum(one.result == "error" for one in findings)
     output.say(
         f"{len(findings)} checks at {target}: "

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.run import Asked, asking
-from bridge.cli.options import existing, settings_of, wrong_usage
+from bridge.cli.actions.request import Asked, asking
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import existing, wrong_usage
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
 from bridge.cli.usable_config import present_sources
@@ -70,7 +71,7 @@ def erase(
     flowbridge erase ann@example.com --source contact --field email
     flowbridge erase - --anywhere --yes < subject.txt
     """
-    from bridge.cli.commands.actions import go
+    from bridge.cli.actions.run import go
     from bridge.core.fingerprints import receipt
     from bridge.store.inbound import blob_owners
 

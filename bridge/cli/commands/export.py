@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching, settings_of
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching
 from bridge.cli.ui import output
 from bridge.cli.usable_config import present_sources
 from bridge.services.store_access import open_store

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from bridge.cli.options import AS_JSON, existing, settings_of
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON, existing
 from bridge.cli.ui import output
 from bridge.services.store_access import open_store
 

@@ -12,9 +12,9 @@ import orjson
 
 from bridge.cli.options import AS_JSON
 from bridge.cli.platforms import config_of, find_flow, find_platform, find_run
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED, follow, word
+from bridge.cli.ui.tables import Column
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, RUN_ENDED, Kind, Outcome, RunReport, RunState
 from bridge.monitoring.serializers import iso
@@ -87,7 +87,7 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
                 "created_at": iso(flow.created_at),
             }
             output.json_line({"platform": one.name, "saved_item_id": flow.id} | told)
-    elif not output.print_table(FLOWS, (_flow_row(one, flow) for one, flow in listed)):
+    elif not tables.print_table(FLOWS, (_flow_row(one, flow) for one, flow in listed)):
         output.say(
             "" if problems else "No flows. Save one on the platform, or write one into flows.py."
         )
@@ -122,7 +122,7 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
                 "description": node.description or None,
             }
             output.json_line({"platform": platform.name, "saved_item_id": saved_item_id} | told)
-    elif not output.print_table(
+    elif not tables.print_table(
         INPUTS, ((node.name, node.type, _first_line(node.description)) for node in nodes)
     ):
         output.say("It names no inputs.")
@@ -274,7 +274,7 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
                 | told
                 | times
             )
-    elif not output.print_table(RUNS, (_run_row(one, time.time()) for one in found)):
+    elif not tables.print_table(RUNS, (_run_row(one, time.time()) for one in found)):
         output.say(platforms.no_such_flow(platform, saved_item_id) or "No run of it yet.")
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.options import AS_JSON, settings_of
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
 from bridge.services.usable_config import load_present

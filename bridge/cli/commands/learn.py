@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.options import Span, settings_of
+from bridge.cli.command_settings import settings_of
+from bridge.cli.option_types import Span
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store

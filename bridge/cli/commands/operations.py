@@ -10,12 +10,15 @@ from typing import Any
 import click
 
 from bridge.cli.actions import run
+from bridge.cli.actions.confirmation import VERBS, agreed, things
 from bridge.cli.actions.rate_option import RATE
-from bridge.cli.actions.run import DRY_RUN, YES, Asked, things
+from bridge.cli.actions.request import DRY_RUN, YES, Asked
+from bridge.cli.command_settings import settings_of
 from bridge.cli.numbers import Bounded
-from bridge.cli.options import AS_JSON, Moment, settings_of, wrong_usage
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.option_types import Moment
+from bridge.cli.options import AS_JSON, wrong_usage
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import present_sources
 from bridge.core.operations import Act, Became, Item
 from bridge.monitoring.serializers import act_json, iso, item_json
@@ -23,13 +26,13 @@ from bridge.services.store_access import open_store, open_store_to_change
 
 COLUMNS = (
     Column("began", whole=True),
-    output.ID,
+    tables.ID,
     Column("who"),
     Column("done", style=output.styled, whole=True),
     Column("command", spare=True),
 )
 ITEMS = (
-    output.ID,
+    tables.ID,
     Column("outcome", style=output.styled, whole=True),
     Column("what became of it", spare=True),
 )
@@ -91,7 +94,7 @@ def operations(
         if as_json:
             for one in found:
                 output.json_line(act_json(one))
-        elif not output.print_table(COLUMNS, map(_row, found)):
+        elif not tables.print_table(COLUMNS, map(_row, found)):
             output.say(
                 "No operations"
                 + (
@@ -179,7 +182,7 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
                 output.json_line(item_json(item))
             return
         _print_act(one)
-        count = output.print_table(ITEMS, map(_item_row, found))
+        count = tables.print_table(ITEMS, map(_item_row, found))
         total = {
             None: one.chosen or 0,
             OPEN: one.left,
@@ -254,8 +257,8 @@ def resume(
         sources = present_sources(settings) if one.command == "erase" else {}
         with wrong_usage():
             making = doing_of(settings, one, sources)
-        verb = run.VERBS.get(one.command, one.command)
-        if not run.agreed(
+        verb = VERBS.get(one.command, one.command)
+        if not agreed(
             f"{things(one.command, one.left)} of {one.chosen} left to {verb}", one.left, asked
         ):
             return

@@ -139,7 +139,7 @@ def _settings(row: Mapping[str, Any], port: int, data: Path | None) -> Iterator[
     """Give the settings of a platform on loopback, whose routes.yaml has but this row; removed
     afterwards.
     """
-    from bridge.cli.options import command_timings
+    from bridge.cli.command_settings import command_timings
     from bridge.config.settings import load_settings
 
     with _folder(data) as folder:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.options import AS_JSON
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
 from bridge.core.locators import Joined
 from bridge.core.model import JSON
 from bridge.providers.model import UNKNOWN
@@ -69,7 +69,7 @@ def providers(name: str | None, as_json: bool) -> None:
         return
     for number, (kind, found) in enumerate(groups.items()):
         click.secho(("\n" if number else "") + kind, bold=True)
-        output.print_table(
+        tables.print_table(
             COLUMNS, ((row.name, row.title, row.evidence, row.signs) for row in found)
         )
     output.say(

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.command_settings import settings_of
 from bridge.cli.numbers import Bounded
-from bridge.cli.options import AS_JSON, Moment, existing, settings_of
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.option_types import Moment
+from bridge.cli.options import AS_JSON, existing
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import good_config, with_learned_secrets
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("received", whole=True),
-    output.ID,
+    tables.ID,
     Column("source"),
     Column("reason", style=output.styled),
     Column("why", spare=True),
@@ -76,7 +78,7 @@ def rejects(
             for one in found:
                 output.json_line(one.as_json())
             return
-        if not output.print_table(COLUMNS, map(_row, found)):
+        if not tables.print_table(COLUMNS, map(_row, found)):
             output.say(
                 f"No rejects {'like that ' if source or since is not None else ''}are stored."
             )

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from bridge.cli.options import settings_of, url_of, wrong_usage
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import url_of, wrong_usage
 from bridge.cli.ui import output
 from bridge.cli.ui.sample_result import send_and_explain, send_twice
 from bridge.cli.usable_config import with_learned_secrets

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from bridge.cli.command_settings import command_timings, need_routes
 from bridge.cli.numbers import Bounded
-from bridge.cli.options import command_timings, misnamed, need_routes
 from bridge.config.addresses import bracket
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
 from bridge.monitoring.tracing import exporter
 from bridge.runtime.startup import Loaded, made_ready, read_routes, warn_of_missing
+from bridge.services.config_checks.misnamed_variables import misnamed
 from bridge.system.logs import configure, get_logger
 
 if TYPE_CHECKING:

@@ -9,21 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.run import Asked, asking, need_some
-from bridge.cli.options import (
-    AS_JSON,
-    SINCE,
-    SOURCE,
-    UNTIL,
-    Excerpt,
-    adding,
-    existing,
-    filters,
-    newest,
-    settings_of,
-)
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.actions.request import Asked, asking, need_some
+from bridge.cli.command_settings import settings_of
+from bridge.cli.option_types import Excerpt
+from bridge.cli.options import AS_JSON, SINCE, SOURCE, UNTIL, adding, existing, filters, newest
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
 from bridge.services.store_access import open_store, open_store_to_change
 
 if TYPE_CHECKING:
@@ -32,7 +23,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 COLUMNS = (
     Column("received", whole=True),
-    output.ID,
+    tables.ID,
     Column("source"),
     Column("from"),
     Column("why", spare=True),
@@ -81,7 +72,7 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
         if as_json:
             for event, deliveries in found:
                 output.json_line(event_json(event, deliveries))
-        elif not output.print_table(COLUMNS, (_row(event) for event, _ in found)):
+        elif not tables.print_table(COLUMNS, (_row(event) for event, _ in found)):
             output.say(
                 "No spam"
                 + (" like that." if any(value is not None for value in chosen.values()) else ".")
@@ -114,7 +105,7 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     flowbridge spam release evt_01jd2x
     flowbridge spam release --source contact --reason 'could not be checked' --since 2h --dry-run
     """
-    from bridge.cli.commands.actions import go
+    from bridge.cli.actions.run import go
     from bridge.services.operation_kinds import replaying
     from bridge.services.selection import select_named_events
     from bridge.store.queries import events as event_queries
@@ -154,7 +145,7 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
     \b
     flowbridge spam mark evt_01jd2x
     """
-    from bridge.cli.commands.actions import go
+    from bridge.cli.actions.run import go
     from bridge.services.operation_kinds import marking
     from bridge.services.selection import select_named_events
 

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 import click
 
-from bridge.cli.options import AS_JSON, settings_of
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON
+from bridge.cli.ui import output, tables
 from bridge.cli.ui.refusals_view import print_refusals, print_spam
+from bridge.cli.ui.status_tables import HASH_CHARS, format_count, status_tables
 from bridge.config.settings import BACKUPS
-from bridge.core.status import Backups, Certificate, Overdue, Overview, PlatformNow
+from bridge.core.status import Backups, Certificate, Overdue, Overview
 from bridge.monitoring.conditions import Trouble, notes
 from bridge.services.status_report import StatusReport, read_status
 from bridge.services.store_access import open_store
 
 WIDTH = 80  # columns
-HASH = 8  # characters of a hash that are shown
 UNITS = ("kB", "MB", "GB", "TB")
 
 
@@ -54,16 +54,10 @@ def _print(report: StatusReport, file: str) -> None:
     _verdict(now, report.found)
     click.echo()
     _facts(now, file)
-    for columns, rows in (
-        (PROCESSES, _processes(now)),
-        (SOURCES, _sources(now)),
-        (PLATFORMS, _platforms(now)),
-        (QUEUE, _queue(now)),
-        (RUNS, _runs(now)),
-    ):
+    for columns, rows in status_tables(now):
         if rows:
             click.echo()
-            output.print_table(columns, rows)
+            tables.print_table(columns, rows)
     print_refusals(now.sources)
     print_spam(now.sources)
 
@@ -90,7 +84,7 @@ def _wrap(text: str, indent: int) -> str:
 def _facts(now: Overview, file: str) -> None:
     config = now.config
     output.line("routes", file)
-    used = f"{config.hash[:HASH]}, " if config.hash else ""
+    used = f"{config.hash[:HASH_CHARS]}, " if config.hash else ""
     output.line(
         "config",
         used
@@ -100,7 +94,7 @@ def _facts(now: Overview, file: str) -> None:
         output.line("wrong", f"since {output.utc(config.error_since)}", "red")
     output.line(
         "dead",
-        f"{_count(now.dead, now)} ({_count(now.dead_today, now)} in 24 h)",
+        f"{format_count(now.dead, now)} ({format_count(now.dead_today, now)} in 24 h)",
         "red" if now.dead_today else None,
     )
     _unknown(now)
@@ -139,7 +133,7 @@ def _unknown(now: Overview) -> None:
     need no decision.
     """
     text = (
-        f"{_count(now.unknown, now)} ({_count(now.held, now)}"
+        f"{format_count(now.unknown, now)} ({format_count(now.held, now)}"
         f" {'needs' if now.held == 1 else 'need'} a decision)"
     )
     output.line("unknown", text, "yellow" if now.held or now.stuck else None)
@@ -148,7 +142,7 @@ def _unknown(now: Overview) -> None:
             ("needs a decision", "need a decision") if one.needs_decision else ("waits", "wait")
         )
         does = one_does if one.count == 1 else many_do
-        text = f"{_count(one.count, now)} {does}: {output.clean(one.problem)}"
+        text = f"{format_count(one.count, now)} {does}: {output.clean(one.problem)}"
         for line in output.wrap_text(text, width=WIDTH - output.NAME).split("\n"):
             output.line("", line, "yellow")
 
@@ -166,139 +160,6 @@ def _certificate(one: Certificate) -> str:
     return f"of {one.host}, {ends}" + (
         f"; {one.unreached} at {output.utc(one.looked_at)}" if one.unreached else ""
     )
-
-
-# a process's role -> the word for it in the table
-ROLES = {"reload": "config", "web": "receiver", "work": "worker"}
-PROCESSES = (
-    Column("process", whole=True),
-    Column("pid", whole=True),
-    Column("up", whole=True),
-    Column("config", whole=True),
-    Column("host", spare=True),
-)
-SOURCES = (
-    Column("source"),
-    Column("last event", whole=True),
-    Column("today", whole=True),
-    Column("rejected today", whole=True),
-)
-PLATFORMS = (
-    Column("platform"),
-    Column("slots", whole=True),
-    Column("calls", whole=True),
-    Column("runs", whole=True),
-    Column("circuit", whole=True, style=lambda text: None if text == "closed" else "red"),
-    Column("capacity", whole=True, style=lambda text: None if text == "all" else "yellow"),
-)
-QUEUE = (
-    Column("route"),
-    Column("queued", whole=True),
-    Column("oldest", whole=True),
-    Column("blocked", whole=True),
-    Column("state", whole=True, style=lambda text: None if text == "live" else "yellow"),
-)
-RUNS = (
-    Column("route"),
-    Column("runs in 24 h", whole=True),
-    Column("failed", whole=True, style=lambda text: None if text == "0" else "red"),
-)
-
-
-def _processes(now: Overview) -> list[tuple[object, ...]]:
-    return [
-        (
-            ROLES.get(one.role, one.role),
-            one.pid,
-            _age(now.at - one.since),
-            (one.config_hash or "-")[:HASH],
-            one.host,
-        )
-        for one in now.processes
-    ]
-
-
-def _sources(now: Overview) -> list[tuple[object, ...]]:
-    more = "+" if now.today_cut else ""
-    return [
-        (
-            one.name if one.is_configured else f"{one.name} (gone)",
-            "none kept" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
-            f"{one.today}{more}",
-            one.rejected_today,
-        )
-        for one in now.sources
-    ]
-
-
-def _platforms(now: Overview) -> list[tuple[object, ...]]:
-    return [
-        (
-            one.name,
-            f"{one.calls + one.runs} of {'?' if one.cap is None else one.cap}",
-            one.calls,
-            one.runs,
-            one.circuit.state(now.at).replace("_", " ") if one.circuit else "closed",
-            _fits(one, now.at),
-        )
-        for one in now.platforms
-    ]
-
-
-def _fits(one: PlatformNow, at: float) -> str:
-    """Return how many runs fit beside those of others, as the platform said, and until when no more
-    is tried.
-    """
-    if one.fits is None or one.full_until is None:
-        return "all"
-    return (
-        f"{one.fits} until {output.utc(one.full_until)}"
-        if one.full_until > at
-        else f"{one.fits} or more"
-    )
-
-
-def _queue(now: Overview) -> list[tuple[object, ...]]:
-    rows = [
-        (
-            one.route,
-            _count(one.queued, now),
-            _age(now.at - one.oldest_at),
-            now.blocked.get(one.route, 0),
-            one.state,
-        )
-        for one in now.queue
-    ]
-    queued = {one.route for one in now.queue}
-    return [
-        *rows,
-        *(
-            (route, 0, "-", count, "in line")
-            for route, count in sorted(now.blocked.items())
-            if route not in queued
-        ),
-    ]
-
-
-def _runs(now: Overview) -> list[tuple[object, ...]]:
-    return [(route, one.ended, one.failed) for route, one in sorted(now.runs_ended.items())]
-
-
-def _count(number: int, now: Overview) -> str:
-    return f"{number}+" if number >= now.counted_to else str(number)
-
-
-def _age(seconds: float) -> str:
-    """Return how long ago, in its two largest units."""
-    seconds = max(seconds, 0.0)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
-    hours = int(seconds // 3600)
-    days = int(seconds // 86400)
-    if hours < 2:
-        return f"{minutes} min"
-    return f"{hours} h {minutes % 60} min" if days < 2 else f"{days} d {hours % 24} h"
 
 
 def _size(count: int) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters, settings_of
-from bridge.cli.ui import output
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters
+from bridge.cli.ui import output, tables
 from bridge.core.errors import StoreError
 from bridge.core.model import Delivery, Event, Reject
 from bridge.monitoring.serializers import delivery_json, event_json
@@ -160,9 +161,9 @@ def _print_line(at: float, what: str, standing: str, detail: str) -> None:
     if output.on_terminal():
         room = get_terminal_size().columns
         clock = clock[:8]
-        wide = min(max(room - len(clock) - STANDING - EVENT_ID - 3 * output.GAP, 16), wide)
+        wide = min(max(room - len(clock) - STANDING - EVENT_ID - 3 * tables.GAP, 16), wide)
         what = _cut(what, wide)
-        detail = _cut(detail, max(room - len(clock) - wide - STANDING - 3 * output.GAP, EVENT_ID))
+        detail = _cut(detail, max(room - len(clock) - wide - STANDING - 3 * tables.GAP, EVENT_ID))
     coloured = click.style(
         standing.ljust(STANDING), fg=output.styled(standing.replace("·", " ")) or "yellow"
     )

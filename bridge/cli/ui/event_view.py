@@ -10,6 +10,7 @@ import click
 import orjson
 
 from bridge.cli.ui import output
+from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, print_block, shorten
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
 from bridge.core.retention import is_emptied
 from bridge.monitoring.serializers import iso
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from bridge.providers.model import Provider
     from bridge.services.event_details import EventDetails
 
-LONGEST = 4000  # characters of a body or of outputs that are shown
-BLOCK_LINES = 3  # of inputs, outputs, a log and a body each, where the rest is folded
 ATTEMPTS = 2  # the last ones, where earlier ones are folded
-WHOLE = "--all shows all"
 
 
 def print_event(details: EventDetails, *, with_body: bool = False, is_folded: bool = False) -> None:
@@ -65,16 +63,18 @@ def _print_whole_delivery(
     _print_operations(details, delivery.id)
     attempts = details.attempts_of(delivery)
     folded = max(len(attempts) - ATTEMPTS, 0) if is_folded else 0
-    output.line("attempts", f"{output.number(folded, 'earlier one')}: {WHOLE}" if folded else None)
+    output.line(
+        "attempts", f"{output.number(folded, 'earlier one')}: {SHOW_ALL_HINT}" if folded else None
+    )
     for attempt in attempts[folded:]:
         _print_attempt(attempt, is_folded=is_folded)
     for name, value in (
         describe_evidence(delivery.evidence) if delivery.evidence is not None else ()
     ):
         output.line(name, None if is_folded and name == WINDOW else value)
-    _block("inputs", delivery.inputs, is_folded=is_folded)
-    _block("outputs", delivery.outputs, is_folded=is_folded)
-    _block("log", "\n".join(delivery.log) or None, is_folded=is_folded, keeps_end=True)
+    print_block("inputs", delivery.inputs, is_folded=is_folded)
+    print_block("outputs", delivery.outputs, is_folded=is_folded)
+    print_block("log", "\n".join(delivery.log) or None, is_folded=is_folded, keeps_end=True)
 
 
 def _print_unmatched(details: EventDetails) -> None:
@@ -231,8 +231,8 @@ def _print_attempt(attempt: Attempt, *, is_folded: bool) -> None:
         f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}{late}",
         colour,
     )
-    _block("  its outputs", attempt.outputs, is_folded=is_folded)
-    _block("  its log", "\n".join(attempt.log) or None, is_folded=is_folded, keeps_end=True)
+    print_block("  its outputs", attempt.outputs, is_folded=is_folded)
+    print_block("  its log", "\n".join(attempt.log) or None, is_folded=is_folded, keeps_end=True)
 
 
 def _took(since: float | None, until: float | None) -> str:
@@ -244,60 +244,10 @@ def _took(since: float | None, until: float | None) -> str:
     )
 
 
-def _block(name: str, value: JSON, *, is_folded: bool = False, keeps_end: bool = False) -> None:
-    """Print a value over as many lines as it takes, indented below its name; of a folded one the
-    first lines, or the last.
-    """
-    if value is None or value == {}:
-        return
-    text = value if isinstance(value, str) else output.indented(value)
-    if is_folded and not isinstance(value, str):
-        short = orjson.dumps(value).decode()
-        text = short if len(short) <= output.columns() - output.NAME else text
-    lines = output.clean_lines(_shortened(text)).split("\n")
-    if len(lines) == 1:
-        output.line(name, _cut(lines[0], output.columns() - output.NAME) if is_folded else lines[0])
-        return
-    click.secho(name + _folded(len(lines), is_folded=is_folded), dim=True)
-    click.echo(
-        "\n".join(f"  {line}" for line in _fold(lines, is_folded=is_folded, keeps_end=keeps_end))
-    )
-
-
-def _folded(count: int, *, is_folded: bool) -> str:
-    """Return what is said of a block of so many lines beside its name."""
-    return (
-        f"  ({BLOCK_LINES} of {count} lines: {WHOLE})" if is_folded and count > BLOCK_LINES else ""
-    )
-
-
-def _fold(lines: Sequence[str], *, is_folded: bool, keeps_end: bool = False) -> list[str]:
-    """Return the lines of a block that are shown; of a folded one each is cut to the width of the
-    terminal.
-    """
-    if not is_folded:
-        return list(lines)
-    some = lines[-BLOCK_LINES:] if keeps_end else lines[:BLOCK_LINES]
-    return [_cut(line, output.columns() - 2) for line in some]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= LONGEST:
-        return text
-    return (
-        f"{text[:LONGEST]}\n… ({output.number(len(text) - LONGEST, 'character')} more: --body shows"
-        " all)"
-    )
-
-
 def _print_request(event: Event | Reject, *, whole: bool = False, is_folded: bool = False) -> None:
     click.secho("request", bold=True, nl=not is_folded)
     if is_folded:
-        click.secho(f"  ({output.number(len(event.headers), 'header')}: {WHOLE})", dim=True)
+        click.secho(f"  ({output.number(len(event.headers), 'header')}: {SHOW_ALL_HINT})", dim=True)
     for name, value in event.headers.items() if not is_folded else ():
         click.echo(f"  {output.clean(name)}: {output.clean(value)}")
     if event.query_string:
@@ -322,11 +272,10 @@ def _print_request(event: Event | Reject, *, whole: bool = False, is_folded: boo
         parsed = orjson.loads(text)
         text = orjson.dumps(parsed, option=orjson.OPT_INDENT_2).decode()
     if is_folded:
-        _block("body", parsed if isinstance(parsed, dict | list) else text, is_folded=True)
+        print_block("body", parsed if isinstance(parsed, dict | list) else text, is_folded=True)
         return
     click.echo(
         "\n".join(
-            f"  {line}"
-            for line in output.clean_lines(text if whole else _shortened(text)).split("\n")
+            f"  {line}" for line in output.clean_lines(text if whole else shorten(text)).split("\n")
         )
     )

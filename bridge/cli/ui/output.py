@@ -10,10 +10,8 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import chain, islice
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
@@ -25,22 +23,14 @@ from bridge.core.model import JSON, Delivery
 from bridge.core.times import LATEST, in_utc, write_time
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
-CHUNK = 200  # rows whose widths are looked at before the first is printed
-WIDEST = 60  # characters to which the cells of a column are filled up in plain text
-GAP = 2  # columns between those of a table
 NAME = 14  # columns of a name that a value stands beside
-ARROW = " → "  # between a route and the flow it starts
-LEAST = 10  # columns that a shortened one keeps
 UNSERVED_PAGE = "/console/runs?"  # the page of a run of the embedded platform
 MAX_TEXT_COLUMNS = 100  # in which running text is wrapped
 #: How an id begins -> how many of its last characters tell it from others. Of a delivery's the last
 #: eight are the same for all of a route.
 ENDINGS = {"evt_": 8, "rej_": 8, "act_": 8, "dlv_": 14}
-# columns in which a text is broken into lines beside the others; with less room it goes below its
-# row
-ROOMY = 24
 STYLES = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
     **dict.fromkeys(("queued", "sending", "running"), "cyan"),
@@ -149,37 +139,6 @@ def styled(text: str) -> str | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a list. `style` gives the colour of a cell.
-
-    On a terminal a `whole` column is never cut, and a `spare` one has all of its text in what room
-    the others leave, or below. Where not everything fits, `short` gives what a cell shows instead,
-    and an `optional` column that has no room, or no text, is left out. `cut` cuts a cell to a
-    width, where that is not done at its end.
-    """
-
-    title: str
-    style: Callable[[str], str | None] = lambda _: None
-    whole: bool = False
-    spare: bool = False
-    short: Callable[[str], str] | None = None
-    optional: bool = False
-    cut: Callable[[str, int], str] | None = None
-
-
-def cut_route(text: str, width: int) -> str:
-    """Cut `ROUTE → FLOW` so that the flow, which tells the deliveries of one route apart, is there
-    whole as far as it can be.
-    """
-    route, arrow, flow = text.partition(ARROW)
-    if not arrow:
-        return text
-    some = route[: max(width - len(arrow) - len(flow) - 1, 1)]
-    forms = text, f"{some}…{arrow}{flow}", f"{arrow.lstrip()}{flow}", flow
-    return next((each for each in forms if len(each) <= width), f"…{flow[1 - width :]}")
-
-
 def short_id(text: str) -> str:
     """Return an id by its two ends, as commands accept it: `evt_…k2m9abcd`."""
     kind = text[:4]
@@ -193,183 +152,6 @@ def short_id(text: str) -> str:
 def ending(id_: str) -> str:
     """Return the last characters of an id, by which commands find it."""
     return id_[-ENDINGS[id_[:4]] :] if id_[:4] in ENDINGS else id_
-
-
-ID = Column("id", whole=True, short=short_id)
-
-
-def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> int:
-    """Print rows as they come and return how many: a table on a terminal, aligned text with two
-    spaces between elsewhere.
-    """
-    cells = (tuple(clean(value) or "-" for value in row) for row in rows)
-    count = 0
-    widths: list[int] = []
-    for chunk in _chunks(cells):
-        if on_terminal():
-            screen = console()
-            screen.print(grid(columns, chunk, screen.width, header=count == 0), crop=False)
-        else:
-            widths = widths or _widths(columns, chunk)
-            lines = (
-                [tuple(column.title.upper() for column in columns)] if count == 0 else []
-            ) + chunk
-            click.echo("\n".join(_plain(line, widths) for line in lines))
-        count += len(chunk)
-    return count
-
-
-def _chunks(cells: Iterator[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
-    for first in cells:
-        yield list(chain((first,), islice(cells, CHUNK - 1)))
-
-
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
-    return [
-        min(WIDEST, max(len(column.title), *(len(row[place]) for row in rows)))
-        for place, column in enumerate(columns)
-    ]
-
-
-def _plain(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-
-
-def grid(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *, header: bool = True
-) -> RenderableType:
-    """Return rows as a table for a terminal that is `room` columns wide."""
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    used = [
-        place
-        for place, column in enumerate(columns)
-        if not column.optional or any(row[place] != "-" for row in rows)
-    ]
-    columns = [columns[place] for place in used]
-    rows = [[row[place] for place in used] for row in rows]
-    longest = _longest(columns, rows)
-    widths = fit(columns, longest, room)
-    if any(
-        width < length
-        for column, width, length in zip(columns, widths, longest, strict=True)
-        if not (column.spare and width)
-    ) or (sum(widths) + GAP * (len(widths) - 1) > room):
-        rows = [
-            [
-                column.short(cell) if column.short else cell
-                for column, cell in zip(columns, row, strict=True)
-            ]
-            for row in rows
-        ]
-        widths = fit(columns, _longest(columns, rows), room)
-    beside = [place for place, width in enumerate(widths) if width]
-    below = [
-        place
-        for place, width in enumerate(widths)
-        if not width and not columns[place].optional and any(row[place] != "-" for row in rows)
-    ]
-
-    def cell(row: Sequence[str], place: int) -> str:
-        cut = columns[place].cut
-        return row[place] if cut is None else cut(row[place], widths[place])
-
-    def table(some: Sequence[Sequence[str]], *, header: bool) -> Table:
-        made = Table(
-            box=None,
-            show_header=header,
-            header_style="bold",
-            pad_edge=False,
-            padding=(0, GAP, 0, 0),
-        )
-        for place in beside:
-            spare = columns[place].spare
-            made.add_column(
-                columns[place].title,
-                width=widths[place],
-                no_wrap=not spare,
-                overflow="fold" if spare else "ellipsis",
-            )
-        for row in some:
-            made.add_row(
-                *(
-                    Text(cell(row, place), style=columns[place].style(row[place]) or "")
-                    for place in beside
-                )
-            )
-        return made
-
-    def indented(told: Sequence[Text]) -> list[RenderableType]:
-        return [Padding(Text("  ").join(told), (0, 0, 0, GAP))] if told else []
-
-    if not below:
-        return table(rows, header=header)
-    titles = [columns[place].title for place in below]
-    fits = (
-        sum(widths[place] + GAP for place in beside)
-        + sum(map(len, titles))
-        + GAP * (len(titles) - 1)
-        <= room
-    )
-    top = table([], header=True)
-    for title in titles if fits else ():
-        top.add_column(title, width=len(title), no_wrap=True)
-    parts = (
-        [top, *indented([Text(title, "bold") for title in titles if not fits])] if header else []
-    )
-    for row in rows:
-        parts.append(table([row], header=False))
-        parts += indented(
-            [
-                Text(row[place], columns[place].style(row[place]) or "")
-                for place in below
-                if row[place] != "-"
-            ]
-        )
-    return Group(*parts)
-
-
-def _longest(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
-    from rich.cells import cell_len
-
-    return [
-        max(cell_len(column.title), *(cell_len(row[place]) for row in rows))
-        for place, column in enumerate(columns)
-    ]
-
-
-def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
-    """Return how wide each column becomes, 0 for one that goes below its row: of the spare ones,
-    the longest first.
-
-    Of those that may be cut, the widest is cut first.
-    """
-    widths = [0 if column.spare else width for column, width in zip(columns, longest, strict=True)]
-    left = room - sum(width + GAP for width in widths if width) + GAP
-    cut = [place for place, column in enumerate(columns) if not column.whole and not column.spare]
-    while (
-        left < 0
-        and cut
-        and widths[widest := max(cut, key=lambda place: (widths[place], place))] > LEAST
-    ):
-        widths[widest] -= 1
-        left += 1
-    wanted = {
-        place: min(ROOMY, longest[place]) + GAP
-        for place, column in enumerate(columns)
-        if column.spare
-    }
-    while wanted and sum(wanted.values()) > left:
-        del wanted[max(wanted, key=lambda place: longest[place])]
-    while wanted:
-        place = max(wanted)
-        del wanted[place]
-        widths[place] = min(longest[place], left - sum(wanted.values()) - GAP)
-        left -= widths[place] + GAP
-    return widths
 
 
 def wrap_text(text: str, indent: int = 0, width: int | None = None) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.cli.options import command_timings
+from bridge.cli.command_settings import command_timings
 from bridge.cli.ui import output
 from bridge.core.model import RUN_ENDED, RunReport
 from bridge.services.run_waiting import new_log_lines, wait_for_run

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.run import Asked
+from bridge.cli.actions.request import Asked
 from bridge.cli.options import existing, filters, searching
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound

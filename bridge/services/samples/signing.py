@@ -35,7 +35,7 @@ def signed_url(settings: Settings, url: str) -> str:
 
     It is `url`, with FLOWBRIDGE_PUBLIC_URL in place of an address that only this machine reaches.
     """
-    from bridge.config.settings import is_loopback
+    from bridge.config.addresses import is_loopback
 
     parts = urlsplit(url)
     if not settings.public_url or not is_loopback(parts.hostname or ""):

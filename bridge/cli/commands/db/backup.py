@@ -10,8 +10,10 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.run import YES, confirmed
-from bridge.cli.options import AS_JSON, settings_of
+from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.actions.request import YES
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
 from bridge.core.errors import StoreError

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from bridge.cli.command_settings import settings_of
 from bridge.cli.commands.db.backup import backup, restore
 from bridge.cli.commands.db.copy import copy
 from bridge.cli.commands.db.hold import hold, release
 from bridge.cli.commands.db.prune import prune
 from bridge.cli.commands.db.rekey import rekey
 from bridge.cli.commands.db.vacuum import vacuum
-from bridge.cli.options import AS_JSON, settings_of
+from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.core.errors import StoreError
 from bridge.services.store_access import find_database

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.run import confirmed
-from bridge.cli.options import AS_JSON, settings_of
+from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
 

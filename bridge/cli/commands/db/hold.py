@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.run import DRY_RUN, YES, confirmed
-from bridge.cli.options import AS_JSON, Moment, settings_of
+from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.actions.request import DRY_RUN, YES
+from bridge.cli.command_settings import settings_of
+from bridge.cli.option_types import Moment
+from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.monitoring.serializers import iso
 from bridge.services.operations import find_actor

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.run import DRY_RUN, YES, confirmed
-from bridge.cli.options import AS_JSON, existing, settings_of
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.actions.request import DRY_RUN, YES
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON, existing
+from bridge.cli.ui import output, tables
 from bridge.cli.ui.progress import bar
+from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import good_config
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
@@ -86,7 +88,7 @@ def _print_count(found: list[dict[str, Any]], *, as_json: bool) -> None:
         (one["kind"], one["source"], one["rows"], f"{one['bytes'] / 1024 / 1024:.1f}")
         for one in found
     )
-    if not output.print_table(columns, rows):
+    if not tables.print_table(columns, rows):
         output.say("Nothing is older than `retention` allows.")
 
 

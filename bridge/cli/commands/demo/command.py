@@ -179,8 +179,8 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
     """Write the folder's files; return settings that come from them alone, and the sockets that are
     listened on.
     """
+    from bridge.cli.command_settings import command_timings
     from bridge.cli.commands.init import template
-    from bridge.cli.options import command_timings
     from bridge.config.settings import load_settings
     from bridge.runtime.services import as_bound, listen
 

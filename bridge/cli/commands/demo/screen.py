@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 import orjson
 
-from bridge.cli.ui import output
-from bridge.cli.ui.output import Column
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
 from bridge.services.delivery_states import describe_status
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Table:
     def show(self, stories: Sequence[Story]) -> None:
         """Draw it."""
         rows = [_row(story, one) for story in stories for one in story.deliveries or (None,)]
-        self._live.update(output.grid(COLUMNS, rows, self._live.console.width), refresh=True)
+        self._live.update(tables.grid(COLUMNS, rows, self._live.console.width), refresh=True)
 
     def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
         """Leave the table as it is and sum up below."""

@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions import run
-from bridge.cli.actions.run import Asked, asking, need_some, things
-from bridge.cli.options import (
-    FilteredCommand,
-    existing,
-    filtered,
-    filters,
-    searching,
-    settings_of,
-    wrong_usage,
-)
+from bridge.cli.actions.confirmation import things
+from bridge.cli.actions.request import Asked, asking, need_some
+from bridge.cli.actions.run import go
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import Status
@@ -27,94 +21,11 @@ from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.services.operations import ReplaySelection
     from bridge.services.selection import Selection
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import Move
 
 SETTLED = ("delivered", "queued", "dead")
-NOW = "now"
-THEN = "then"
-
-
-@click.command(cls=FilteredCommand)
-@click.argument("events", metavar="[EVENT]...", nargs=-1)
-@click.option(
-    "--through",
-    metavar="ROUTE",
-    help="Plan through this route only (default: that of --route, else every route).",
-)
-@click.option(
-    "--with-routes",
-    "when",
-    type=click.Choice([NOW, THEN]),
-    default=NOW,
-    show_default=True,
-    help=(
-        "The routes.yaml to plan with: as it is now, or as it was then, when the event was first"
-        " planned."
-    ),
-)
-@filtered(statuses=("none",), limit=0)
-@asking
-@click.pass_obj
-def replay(
-    config: str | None, /, events: tuple[str, ...], through: str | None, when: str, **options: Any
-) -> None:
-    """Plan stored events again: new deliveries, whatever became of the earlier ones. Credentials
-    are those of now in any case.
-
-    Many are planned as fast as they can be, and those of a route stand in front of what comes in
-    later: --rate paces them. `flowbridge operations resume` continues one that was
-    interrupted. What is held to be spam is not replayed: flowbridge spam release.
-
-    Filters choose the events that a route matches now. It says first how many, and how many others
-    are left out, and why; a dry run says the same.
-
-    \b
-    flowbridge replay evt_01jd2x
-    flowbridge replay --status none --since 1d     what no route matched, after a change
-    flowbridge replay --dead-kind config --since 1h   what could not be planned
-    flowbridge replay --source github --since 2d --through new-route --rate 50/s
-    """
-    from bridge.cli.actions.replay_count import select_events
-    from bridge.services.operation_kinds import replaying
-    from bridge.services.selection import select_named_events
-    from bridge.store.queries import events as event_queries
-
-    asked = Asked.of(options)
-    need_some(events, asked)
-    settings = settings_of(config)
-    how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
-    with wrong_usage():
-        routes = replaying(settings, how)
-    with open_store_to_change(settings) as database:
-        chosen = select_named_events(database, events)
-        ids = chosen.ids
-        if not events:
-            existing(settings, database, **asked.chosen)
-            wanted = filters(**asked.chosen, spam=False)
-            searching(database, wanted, of_deliveries=False)
-            ids = event_queries.event_ids(database, wanted, asked.limit)
-        found = select_events(database, routes(database, None), ids, is_named=bool(events))
-        ids = list(found.ids)
-        if again := event_queries.going(database, ids, how["through"]):
-            output.say(
-                f"{again} of them {'has' if again == 1 else 'have'} deliveries that went already or"
-                " are about to go: those flows are started again, unless --through names another"
-                " route"
-            )
-        go(
-            database,
-            settings,
-            "replay",
-            ids,
-            chosen.problems,
-            asked,
-            asked.kept(events, **how),
-            routes,
-            replayed=found,
-        )
 
 
 @click.command(cls=FilteredCommand)
@@ -342,37 +253,3 @@ def _chosen(database: Database, name: str, move: Move, asked: Asked) -> Selectio
             " --dead-kind config` with the same filters"
         )
     return chosen
-
-
-def go(  # noqa: PLR0913 - one place for the end of every command that acts
-    database: Database,
-    settings: Settings,
-    name: str,
-    ids: Sequence[str],
-    problems: Mapping[str, str],
-    asked: Asked,
-    kept_asked: Mapping[str, Any],
-    doing: Any,
-    *,
-    replayed: ReplaySelection | None = None,
-) -> None:
-    """Ask, keep what was chosen, and do it. `doing` makes of the act what is done to its items.
-
-    `replayed`: of a replay, what is left out and what will be refused.
-    """
-    from bridge.services.operations import begin_operation, find_actor
-
-    verb = run.VERBS.get(name, name)
-    if not ids and not problems and not asked.dry_run:
-        output.say(f"No {things(name, 0).partition(' ')[2]} like that to {verb}.")
-        return
-    count = len(ids) if replayed is None else replayed.count
-    more = {} if replayed is None else replayed.as_json()
-    if not run.agreed(f"{things(name, count)} to {verb}", count, asked, more):
-        return
-    one = (
-        begin_operation(database, name, ids, actor=find_actor(settings), asked=kept_asked)
-        if ids
-        else None
-    )
-    run.carry_out(database, name, one, doing(database, one) if one else None, asked, problems)

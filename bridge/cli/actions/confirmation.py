@@ -1,0 +1,68 @@
+"""The question before an operation, and the count it names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.actions.request import Asked
+from bridge.cli.ui import output
+from bridge.core.model import JSON
+
+if TYPE_CHECKING:
+    pass
+
+
+# of those that are not called as their command
+VERBS = {"spam release": "release", "spam mark": "mark as spam"}
+THINGS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
+    "erase": ("record", "records")
+}
+NOTHING_MORE: Mapping[str, JSON] = MappingProxyType({})
+
+
+def things(command: str, count: int) -> str:
+    """Return how many items of a command there are, in words."""
+    one, many = THINGS.get(command, ("delivery", "deliveries"))
+    return output.number(count, one, many)
+
+
+def agreed(text: str, count: int, asked: Asked, more: Mapping[str, JSON] = NOTHING_MORE) -> bool:
+    """Say how many there are, and ask; False where nothing is to be done."""
+    return confirmed(
+        text,
+        count,
+        dry_run=asked.dry_run,
+        yes=asked.yes or not count,
+        as_json=asked.as_json,
+        more=more,
+    )
+
+
+def confirmed(
+    text: str,
+    count: int,
+    *,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    more: Mapping[str, JSON] = NOTHING_MORE,
+) -> bool:
+    """Ask whether to go on, unless that was said already; False where nothing is to be done.
+    `more`: of the JSON of a dry run.
+    """
+    if dry_run:
+        output.json_line({"count": count, **more}) if as_json else output.answer(text)
+        return False
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{text}: nobody can be asked here, so say --yes (or --dry-run)")
+    if not click.confirm(f"{text}. Go on?", err=True):
+        output.say("Nothing was done.")
+        return False
+    return True

@@ -1,0 +1,43 @@
+"""schema: the JSON Schema of routes.yaml, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.ui import output
+from bridge.core.errors import BridgeError
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.command()
+@click.option(
+    "--write",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Write it to a file.",
+)
+def schema(path: Path | None) -> None:
+    """Print the JSON Schema of routes.yaml, with which editors complete and check it.
+
+    The first line of routes.yaml names the file: # yaml-language-server: $schema=PATH
+
+    \b
+    flowbridge schema --write .flowbridge/routes.schema.json
+    """
+    from bridge.config.schema.json_schema import schema_text
+
+    if path is None:
+        click.echo(schema_text(), nl=False)
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(schema_text(), encoding="utf-8")
+    except OSError as error:
+        raise BridgeError(f"{path} cannot be written: {error.strerror}") from error
+    output.say(f"wrote {path}")

@@ -1,0 +1,156 @@
+"""The tables of status: processes, sources, platforms, the queue and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.cli.ui import output
+from bridge.cli.ui.tables import Column
+from bridge.core.status import Overview, PlatformNow
+
+HASH_CHARS = 8  # characters of a hash that are shown
+# a process's role -> the word for it in the table
+ROLES = {"reload": "config", "web": "receiver", "work": "worker"}
+PROCESSES = (
+    Column("process", whole=True),
+    Column("pid", whole=True),
+    Column("up", whole=True),
+    Column("config", whole=True),
+    Column("host", spare=True),
+)
+SOURCES = (
+    Column("source"),
+    Column("last event", whole=True),
+    Column("today", whole=True),
+    Column("rejected today", whole=True),
+)
+PLATFORMS = (
+    Column("platform"),
+    Column("slots", whole=True),
+    Column("calls", whole=True),
+    Column("runs", whole=True),
+    Column("circuit", whole=True, style=lambda text: None if text == "closed" else "red"),
+    Column("capacity", whole=True, style=lambda text: None if text == "all" else "yellow"),
+)
+QUEUE = (
+    Column("route"),
+    Column("queued", whole=True),
+    Column("oldest", whole=True),
+    Column("blocked", whole=True),
+    Column("state", whole=True, style=lambda text: None if text == "live" else "yellow"),
+)
+RUNS = (
+    Column("route"),
+    Column("runs in 24 h", whole=True),
+    Column("failed", whole=True, style=lambda text: None if text == "0" else "red"),
+)
+
+
+def status_tables(
+    now: Overview,
+) -> tuple[tuple[Sequence[Column], list[tuple[object, ...]]], ...]:
+    """Return the tables of an overview: the columns and the rows of each."""
+    return (
+        (PROCESSES, _process_rows(now)),
+        (SOURCES, _source_rows(now)),
+        (PLATFORMS, _platform_rows(now)),
+        (QUEUE, _queue_rows(now)),
+        (RUNS, _run_rows(now)),
+    )
+
+
+def _process_rows(now: Overview) -> list[tuple[object, ...]]:
+    return [
+        (
+            ROLES.get(one.role, one.role),
+            one.pid,
+            _age(now.at - one.since),
+            (one.config_hash or "-")[:HASH_CHARS],
+            one.host,
+        )
+        for one in now.processes
+    ]
+
+
+def _source_rows(now: Overview) -> list[tuple[object, ...]]:
+    more = "+" if now.today_cut else ""
+    return [
+        (
+            one.name if one.is_configured else f"{one.name} (gone)",
+            "none kept" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
+            f"{one.today}{more}",
+            one.rejected_today,
+        )
+        for one in now.sources
+    ]
+
+
+def _platform_rows(now: Overview) -> list[tuple[object, ...]]:
+    return [
+        (
+            one.name,
+            f"{one.calls + one.runs} of {'?' if one.cap is None else one.cap}",
+            one.calls,
+            one.runs,
+            one.circuit.state(now.at).replace("_", " ") if one.circuit else "closed",
+            _fits(one, now.at),
+        )
+        for one in now.platforms
+    ]
+
+
+def _fits(one: PlatformNow, at: float) -> str:
+    """Return how many runs fit beside those of others, as the platform said, and until when no more
+    is tried.
+    """
+    if one.fits is None or one.full_until is None:
+        return "all"
+    return (
+        f"{one.fits} until {output.utc(one.full_until)}"
+        if one.full_until > at
+        else f"{one.fits} or more"
+    )
+
+
+def _queue_rows(now: Overview) -> list[tuple[object, ...]]:
+    rows = [
+        (
+            one.route,
+            format_count(one.queued, now),
+            _age(now.at - one.oldest_at),
+            now.blocked.get(one.route, 0),
+            one.state,
+        )
+        for one in now.queue
+    ]
+    queued = {one.route for one in now.queue}
+    return [
+        *rows,
+        *(
+            (route, 0, "-", count, "in line")
+            for route, count in sorted(now.blocked.items())
+            if route not in queued
+        ),
+    ]
+
+
+def _run_rows(now: Overview) -> list[tuple[object, ...]]:
+    return [(route, one.ended, one.failed) for route, one in sorted(now.runs_ended.items())]
+
+
+def format_count(number: int, now: Overview) -> str:
+    """Return a count, with a `+` where counting stopped at a limit."""
+    return f"{number}+" if number >= now.counted_to else str(number)
+
+
+def _age(seconds: float) -> str:
+    """Return how long ago, in its two largest units."""
+    seconds = max(seconds, 0.0)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    hours = int(seconds // 3600)
+    days = int(seconds // 86400)
+    if hours < 2:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if days < 2 else f"{days} d {hours % 24} h"

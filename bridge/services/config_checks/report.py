@@ -1,0 +1,253 @@
+"""The report of a check: routes.yaml with its secrets, flows, settings and database."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.errors import BridgeError, Problem, SettingsError
+from bridge.core.times import write_time
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.routing.model import Config
+    from bridge.services.config_checks.written_routes import WrittenRoutes
+
+
+#: The effect of a missing value, by the section that it is missing in.
+MISSING = {
+    "sources": "source {} answers 503 until its secret is set in .env; no restart is needed",
+    "platforms": (
+        "deliveries to platform {} wait until its value is set in .env; no restart is needed"
+    ),
+}
+
+
+@dataclass(slots=True)
+class ProjectReport:
+    """The result of a check.
+
+    `problems` have a place in a file, `wrong` are other errors, and `notes` need no action.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    config: Config | None = None
+    refused: bool = False  # the settings or routes.yaml cannot be used
+    incomplete: bool = False  # routes.yaml can be used, and a secret or another value is missing
+
+    @property
+    def code(self) -> int:
+        """The exit code: 2 where a process would not start or a value is missing, 1 where something
+        else is wrong.
+        """
+        return (
+            2
+            if self.refused or self.incomplete
+            else int(bool(self.wrong) or any(one.level == "error" for one in self.problems))
+        )
+
+    def as_json(self, name: str) -> dict[str, Any]:
+        """Return the report on the file called `name`, in the shape of `check --json`."""
+        keys = ("level", "file", "line", "column", "path", "message")
+        problems: list[dict[str, Any]] = [
+            {key: getattr(one, key) for key in keys} for one in self.problems
+        ]
+        problems += [
+            dict.fromkeys(keys) | {"level": "error", "message": text} for text in self.wrong
+        ]
+        counts = (
+            count_entries(self.config)
+            if self.config
+            else dict.fromkeys(("sources", "routes", "flows", "platforms"))
+        )
+        config_hash = self.config.hash if self.config else None
+        head = {"config": name, "valid": self.code == 0, "config_hash": config_hash}
+        return head | counts | {"problems": problems, "notes": self.notes}
+
+
+def check_project(
+    settings: Settings, report: ProjectReport, ready: Callable[[Config, Settings], object]
+) -> None:
+    """Check routes.yaml and everything that it needs, and add the findings to `report`.
+
+    `ready` raises `SettingsError` where the settings lack a value that a platform needs.
+    """
+    from bridge.config.loader import check as check_config
+    from bridge.services.config_checks.misnamed_variables import misnamed
+    from bridge.services.config_checks.misspelt_paths import warn_of_misspelt
+    from bridge.services.config_checks.unbraced_paths import warn_of_unbraced
+    from bridge.services.config_checks.written_routes import read_routes
+    from bridge.services.file_modes import exposed_files
+
+    report.config, report.problems = check_config(settings.config, settings.environ)
+    if report.config is None:  # where only values are missing, the rest is looked at all the same
+        report.config, _ = check_config(settings.config, settings.environ, strict_secrets=False)
+        report.incomplete = report.config is not None
+    if not settings.config.exists():
+        report.notes.append(f"there is no {settings.config}: `flowbridge init` writes one")
+    canonical = report.config.canonical if report.config else ""
+    report.notes += [*misnamed(settings, canonical), *exposed_files(settings, canonical)]
+    if report.config is None:
+        report.refused = True
+    else:
+        report.notes += [
+            MISSING[name.partition(".")[0]].format(name.partition(".")[2])
+            for name in report.config.missing
+        ]
+        _check_platforms(report.config, settings, report, ready)
+        _check_keys(report.config, report)
+        _check_secrets(report.config, report)
+        written = read_routes(report.config)
+        _check_flows(report.config, settings, written, report)
+        warn_of_misspelt(report.config, written)
+        warn_of_unbraced(written)
+        report.problems += written.report.problems
+        report.problems.sort(key=lambda one: (one.file != str(settings.config), one))
+        _check_alerts(report.config, report)
+    _check_database(settings, report)
+
+
+def _check_platforms(
+    config: Config,
+    settings: Settings,
+    report: ProjectReport,
+    ready: Callable[[Config, Settings], object],
+) -> None:
+    try:
+        ready(config, settings)
+    except SettingsError as error:
+        report.refused = True
+        report.wrong.append(str(error))
+
+
+def _check_keys(config: Config, report: ProjectReport) -> None:
+    """Note which keys have a user of their own, since routes.yaml does not name that user."""
+    from bridge.config.build.keys import own_user
+
+    for platform in config.platforms.values():
+        report.notes += [
+            f"platforms.{platform.name}.keys: the key {key.name} has `flows`, so its user is"
+            f" {key.user_id}, which its callers say"
+            for key in platform.keys
+            if key.flows is not None and key.user_id == own_user(key.name)
+        ]
+
+
+def _check_secrets(config: Config, report: ProjectReport) -> None:
+    """Say which secrets have ended: a process starts all the same, and refuses what is signed with
+    them.
+    """
+    now = time.time()
+    for source in config.sources.values():
+        ended = [
+            one.not_after
+            for one in source.secrets
+            if one.not_after is not None and one.not_after <= now
+        ]
+        if ended and len(ended) == len(source.secrets):
+            report.wrong.append(
+                f"sources.{source.name}: none of its secrets is live (not_after), so every request"
+                " is refused"
+            )
+        elif ended:
+            report.notes.append(
+                f"sources.{source.name}: {_ended(ended)}; what is signed with it is refused"
+            )
+
+
+def _ended(moments: list[float]) -> str:
+    days = ", ".join(write_time(moment, "%Y-%m-%d") for moment in sorted(moments))
+    return (
+        f"a secret ended on {days}"
+        if len(moments) == 1
+        else f"{len(moments)} secrets ended on {days}"
+    )
+
+
+def _check_flows(
+    config: Config, settings: Settings, written: WrittenRoutes, report: ProjectReport
+) -> None:
+    """Load flows.py, and see that the routes to the embedded platform fit the flows that it has."""
+    from bridge.flows import FlowError
+    from bridge.services.config_checks.flow_inputs import warn_of_misfits
+    from bridge.services.local_flows import known_flows
+
+    try:
+        flows = known_flows(config, settings.flow_environ)
+    except FlowError as error:
+        report.wrong.append(str(error))
+        return
+    warn_of_misfits(config, flows, settings.flow_environ, written)
+
+
+def _check_alerts(config: Config, report: ProjectReport) -> None:
+    """Say where nobody is told what goes wrong: an alert is kept then, and seen by who asks."""
+    from bridge.monitoring.alerts import is_told
+
+    if not is_told(config):
+        report.notes.append(
+            "no route takes alerts, so nobody is told what goes wrong: write one with `on:"
+            " flowbridge alert.*` (`flowbridge alerts --help` has one), or watch `flowbridge"
+            " status`"
+        )
+
+
+def _check_database(settings: Settings, report: ProjectReport) -> None:
+    from bridge.store.db.database import Database
+    from bridge.store.migrations import upgrade
+    from bridge.store.tables.schema import HEAD
+
+    try:
+        database = Database.of(settings)
+        if database.is_sqlite and not database.path.exists():
+            folder = next(parent for parent in database.path.absolute().parents if parent.exists())
+            if os.access(folder, os.W_OK | os.X_OK):
+                report.notes.append(
+                    f"the database {database.path} does not exist yet; it is made at the first"
+                    " start"
+                )
+            else:
+                report.wrong.append(
+                    f"the database {database.path} cannot be made: {folder} cannot be written"
+                )
+            return
+        revision = upgrade.revision(database)
+        database.close()
+    except BridgeError as error:
+        if isinstance(error, SettingsError):
+            raise
+        report.wrong.append(f"the database cannot be opened: {error}")
+        return
+    known = {
+        file.name[:4] for file in (Path(upgrade.__file__).parent / "versions").glob("[0-9]*.py")
+    }
+    if revision is None or (revision != HEAD and revision in known):
+        report.notes.append(
+            "the database's schema will be brought up to date at the next start, or now: flowbridge"
+            " db upgrade"
+        )
+    elif revision != HEAD:
+        report.wrong.append(
+            f"the database has schema {revision}, newer than this flowbridge's {HEAD}: upgrade"
+            " flowbridge"
+        )
+
+
+def count_entries(config: Config) -> dict[str, int]:
+    """Return how many sources, routes, flows and platforms routes.yaml has."""
+    flows = {
+        (flow.platform, flow.saved_item_id)
+        for flow in (*config.flows.values(), *(route.flow for route in config.routes))
+    }
+    return {
+        "sources": len(config.sources),
+        "routes": len(config.route_names),
+        "flows": len(flows),
+        "platforms": len(config.platforms),
+    }
