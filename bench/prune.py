@@ -21,7 +21,7 @@ from typing import Any
 import latency
 import rig
 
-from bridge.cli.commands.db.prune import SHARE
+from bridge.cli.commands.db.prune import PAUSE_FACTOR
 from bridge.config.settings import load_settings
 from bridge.core.retention import DAY
 from bridge.routing.model import Config
@@ -78,7 +78,7 @@ def prune(path: Path, pace: str, began: Any, gone: Any) -> None:
     def once(work: Any) -> Any:
         at = time.monotonic()
         counts = database.write(work)
-        time.sleep(SHARE * (time.monotonic() - at))
+        time.sleep(PAUSE_FACTOR * (time.monotonic() - at))
         return counts
 
     began.set()

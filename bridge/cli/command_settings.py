@@ -38,13 +38,13 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
     if secrets:
         is_sqlite = settings.database_url.startswith("sqlite")
         if is_sqlite and not settings.data.exists():  # this run would create it in a wrong folder
-            need_routes(settings)
+            require_routes(settings)
         settings = load_settings(os.environ, config=config, secrets=True, timings=command_timings())
     found = addresses(settings.data)
     return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
 
 
-def need_routes(settings: Settings) -> None:
+def require_routes(settings: Settings) -> None:
     """Refuse to start where there is no routes.yaml, and say how to make one."""
     if not settings.config.exists():
         raise SettingsError(explain_no_routes(settings.config))

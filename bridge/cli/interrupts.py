@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-AGAIN_SECONDS: Final = 0.01  # after which the finalizer should be over
+RERAISE_SECONDS: Final = 0.01  # after which the finalizer should be over
 
 
-def keep_interrupts() -> None:
+def reraise_interrupts() -> None:
     """Have this process raise a dropped KeyboardInterrupt again soon, until it is not dropped."""
     before = sys.unraisablehook
 
@@ -27,7 +27,7 @@ def keep_interrupts() -> None:
         if dropped.exc_type is not KeyboardInterrupt:
             before(dropped)
             return
-        again = threading.Timer(AGAIN_SECONDS, _thread.interrupt_main)
+        again = threading.Timer(RERAISE_SECONDS, _thread.interrupt_main)
         again.daemon = True
         with suppress(RuntimeError):  # the interpreter ends already
             again.start()

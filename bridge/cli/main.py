@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from bridge import __version__
-from bridge.cli.interrupts import keep_interrupts
+from bridge.cli.interrupts import reraise_interrupts
 from bridge.core.errors import BridgeError, ConfigError, SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
@@ -114,7 +114,7 @@ COMMANDS = {
 }
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A group whose commands are found by name, and whose errors are sentences with an exit
     code.
     """
@@ -226,7 +226,8 @@ def _note_other_routes(used: str) -> None:
 
 
 @click.group(
-    cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
     "--config",
@@ -255,5 +256,5 @@ def group(ctx: click.Context, config: str | None) -> None:
 def main(arguments: Sequence[str] | None = None, timings: Timings = TIMINGS) -> None:
     """Run the command line. `timings`: the durations of its processes."""
     os.umask(UMASK)
-    keep_interrupts()
+    reraise_interrupts()
     group.main(args=arguments, prog_name="flowbridge", obj=timings)

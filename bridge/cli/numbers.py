@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 
-class Bounded(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class BoundedNumber(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A number between two bounds, both of which are allowed; a whole one unless `decimal`."""
 
     name = "number"

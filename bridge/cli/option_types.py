@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     pass
 
 
-class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class DurationParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A length of time: `90s`, `15m`, `1h`."""
 
     name = "time"
@@ -35,7 +35,7 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
             self.fail(str(error), param, ctx)
 
 
-class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class ExcerptParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A text that is sought, or, where `raw`, the bytes that the shell gave, be they text or
     not.
     """
@@ -54,7 +54,7 @@ class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
             self.fail(str(error), param, ctx)
 
 
-class DeadKindWord(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class DeadKindParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """What has to be fixed about a dead delivery: a word of `DEAD_KINDS`, or an earlier word for
     the same.
     """
@@ -68,7 +68,7 @@ class DeadKindWord(click.ParamType):  # type: ignore[type-arg]  # generic in new
             self.fail(str(error), param, ctx)
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class TimeParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A time: so long ago (`90s`, `15m`, `1h`, `2d`, `1w`), a date, or ISO 8601; without a zone it
     is UTC.
     """

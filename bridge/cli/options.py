@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from bridge.cli.numbers import Bounded
-from bridge.cli.option_types import DeadKindWord, Excerpt, Moment
+from bridge.cli.numbers import BoundedNumber
+from bridge.cli.option_types import DeadKindParam, ExcerptParam, TimeParam
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import RunState, Status
 from bridge.services.filter_values import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Filter(click.Option):
+class FilterOption(click.Option):
     """An option that says which events or deliveries a command is about; help lists these under a
     heading of their own.
     """
@@ -40,8 +40,8 @@ class FilteredCommand(click.Command):
         """Write the options under two headings."""
         params = self.get_params(ctx)
         parts: dict[str, list[click.Parameter]] = {
-            "Options": [one for one in params if not isinstance(one, Filter)],
-            "Filters": [one for one in params if isinstance(one, Filter)],
+            "Options": [one for one in params if not isinstance(one, FilterOption)],
+            "Filters": [one for one in params if isinstance(one, FilterOption)],
         }
         for heading, some in parts.items():
             records = [record for one in some if (record := one.get_help_record(ctx)) is not None]
@@ -51,18 +51,20 @@ class FilteredCommand(click.Command):
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-SOURCE = click.option("--source", cls=Filter, metavar="NAME", help="Only of this source.")
+SOURCE = click.option("--source", cls=FilterOption, metavar="NAME", help="Only of this source.")
 SINCE = click.option(
     "--since",
-    cls=Filter,
-    type=Moment(),
+    cls=FilterOption,
+    type=TimeParam(),
     metavar="TIME",
     help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.",
 )
-UNTIL = click.option("--until", cls=Filter, type=Moment(), metavar="TIME", help="Only before then.")
+UNTIL = click.option(
+    "--until", cls=FilterOption, type=TimeParam(), metavar="TIME", help="Only before then."
+)
 
 
-def adding(*options: Callable[[F], F]) -> Callable[[F], F]:
+def add_options(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Return what adds these options to a command, in this order."""
 
     def add(command: F) -> F:
@@ -73,15 +75,20 @@ def adding(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
-def newest(limit: int) -> Callable[[F], F]:
+def limit_option(limit: int) -> Callable[[F], F]:
     """Return the option that says how many; all are asked for where `limit`, its default, is 0."""
     shown = f"{'The' if limit else 'Only the'} newest N; 0 is all."
     return click.option(
-        "--limit", type=Bounded(0), default=limit, show_default=limit > 0, metavar="N", help=shown
+        "--limit",
+        type=BoundedNumber(0),
+        default=limit,
+        show_default=limit > 0,
+        metavar="N",
+        help=shown,
     )
 
 
-def filtered(
+def filter_options(
     *, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True
 ) -> Callable[[F], F]:
     """Add the filter options to a command; it takes them as one keyword argument for each."""
@@ -91,18 +98,18 @@ def filtered(
     options = [
         SOURCE,
         click.option(
-            "--route", cls=Filter, metavar="NAME", help="Only with a delivery by this route."
+            "--route", cls=FilterOption, metavar="NAME", help="Only with a delivery by this route."
         ),
         click.option(
             "--status",
-            cls=Filter,
+            cls=FilterOption,
             type=choice,
             metavar="STATUS",
             help=f"Only with a delivery that is {words}.",
         ),
         click.option(
             "--run",
-            cls=Filter,
+            cls=FilterOption,
             type=click.Choice([state.value for state in RunState]),
             metavar="STATE",
             help=f"Only with a delivery whose run is {' | '.join(RunState)}.",
@@ -110,21 +117,21 @@ def filtered(
         click.option(
             "--type",
             "type_",
-            cls=Filter,
+            cls=FilterOption,
             metavar="TYPE",
             help="Only of this type; * stands for anything, as in 'invoice.*'.",
         ),
         click.option(
             "--reason",
-            cls=Filter,
-            type=Excerpt(),
+            cls=FilterOption,
+            type=ExcerptParam(),
             metavar="TEXT",
             help="Only with this in the reason or problem, in any case.",
         ),
         click.option(
             "--dead-kind",
-            cls=Filter,
-            type=DeadKindWord(),
+            cls=FilterOption,
+            type=DeadKindParam(),
             metavar="KIND",
             help=f"Only with a delivery that is dead for a reason of this kind: {kinds}.",
         ),
@@ -138,12 +145,14 @@ def filtered(
             " filters leave: add --since."
         )
         options.append(
-            click.option("--body", cls=Filter, type=Excerpt(raw=True), metavar="TEXT", help=read)
+            click.option(
+                "--body", cls=FilterOption, type=ExcerptParam(raw=True), metavar="TEXT", help=read
+            )
         )
-    return adding(*options, newest(limit))
+    return add_options(*options, limit_option(limit))
 
 
-def filters(*, type_: str | None, **chosen: Any) -> Filters:
+def make_filters(*, type_: str | None, **chosen: Any) -> Filters:
     """Return the options as the store takes them."""
     from bridge.store.queries.filters import Filters
 
@@ -160,7 +169,7 @@ def wrong_usage() -> Iterator[None]:
 
 
 @wrong_usage()
-def existing(
+def require_existing(
     settings: Settings,
     database: Database | None,
     *,
@@ -176,7 +185,7 @@ def existing(
     check_names(settings, database, source=source, route=route)
 
 
-def searching(
+def say_search_size(
     database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None
 ) -> None:
     """Say how many bodies are about to be read, where that takes a while."""
@@ -189,7 +198,7 @@ def searching(
         )
 
 
-def url_of(to: str) -> str:
+def parse_url(to: str) -> str:
     """Return the URL that --to says, http:// where it says no scheme; wrong usage where it is
     none.
     """

@@ -16,7 +16,7 @@ find_platform = wrong_usage()(platform_queries.find_platform)
 find_run = wrong_usage()(platform_queries.find_run)
 
 
-def config_of(config: str | None) -> Config:
+def load_config(config: str | None) -> Config:
     """Return routes.yaml, its embedded platform ready to be called."""
     from bridge.runtime.startup import load_all
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config, Source
 
 
-def good_config(settings: Settings) -> Config:
+def load_usable(settings: Settings) -> Config:
     """Return the configuration of the files; where these cannot be used, say so and return the last
     good one.
     """
@@ -27,12 +27,12 @@ def good_config(settings: Settings) -> Config:
     return found.config
 
 
-def present_sources(settings: Settings) -> Mapping[str, Source]:
+def load_sources(settings: Settings) -> Mapping[str, Source]:
     """Return the sources, none where no configuration can be used: stored events can be exported
     and erased all the same.
     """
     with suppress(ConfigError):
-        return good_config(settings).sources
+        return load_usable(settings).sources
     return {}
 
 

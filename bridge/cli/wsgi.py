@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from bridge.cli.commands.serve import loaded_and_told
+from bridge.cli.commands.serve import load_and_warn
 from bridge.cli.main import UMASK
 from bridge.config.settings import load_settings
 from bridge.monitoring.tracing import exporter
@@ -37,7 +37,7 @@ def create() -> Callable[..., Any]:
     settings = load_settings(os.environ)
     configure(settings.log, settings.log_addresses)
     exporter.prepare(settings.environ)
-    loaded = loaded_and_told(settings)
+    loaded = load_and_warn(settings)
     prepare_in_child(settings, loaded)
     following = Following(settings, loaded)
     start(settings, following.board, loaded)

@@ -17,7 +17,7 @@ RUN_PREFIX: Final = "run "  # of a note that only names the run
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryRow:
+class ListedDelivery:
     """A delivery in a list: its status and a note, in words.
 
     `has_several_flows`: its route started several flows when it was planned, so only the flow tells
@@ -32,13 +32,13 @@ class DeliveryRow:
     needs_person: bool
 
 
-def delivery_rows(
+def list_deliveries(
     database: Database,
     deliveries: Iterable[Delivery],
     format_time: Callable[[float], str],
     *,
     with_flows: bool,
-) -> Iterator[DeliveryRow]:
+) -> Iterator[ListedDelivery]:
     """Yield a row for each delivery.
 
     `format_time` writes the times in notes. `with_flows`: find `has_several_flows`, which reads the
@@ -46,7 +46,7 @@ def delivery_rows(
     """
     planned = PlannedConfigs(database)
     for one in deliveries:
-        yield DeliveryRow(
+        yield ListedDelivery(
             one,
             describe_status(one),
             describe_delivery(one, format_time),

@@ -14,7 +14,7 @@ from records import NOW, make_delivery, make_event, put
 from sqlalchemy import insert
 
 from bridge.cli.main import COMMANDS, SECTIONS
-from bridge.cli.option_types import Moment
+from bridge.cli.option_types import TimeParam
 from bridge.cli.ui import output
 from bridge.config.loader import load
 from bridge.core.model import (
@@ -1006,7 +1006,7 @@ def test_a_time_that_is_none_is_wrong_usage(folder: Path, text: str) -> None:
 
 def test_times_are_spans_dates_and_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.cli.options.time.time", lambda: NOW)
-    convert = lambda text: Moment().convert(text, None, None)  # noqa: E731
+    convert = lambda text: TimeParam().convert(text, None, None)  # noqa: E731
     assert [NOW - convert(text) for text in ("90s", "15m", "1h", "1.5h", "2d", "1w")] == [
         90,
         900,

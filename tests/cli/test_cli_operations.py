@@ -291,7 +291,7 @@ def test_an_act_says_what_was_asked_and_what_became_of_its_items(
     assert "the first 4 of 30; --limit 0 shows all" in text.stderr
     assert run("operations", "show", one.id, "--only", "refused").stdout.count("  refused  ") == 3
     assert lines(run("operations", "show", one.id, "--only", "open", "--json"))[1:] == []
-    assert operations.command_line(one) == typed
+    assert operations.format_command(one) == typed
 
 
 def test_no_acts_is_no_error(folder: Path) -> None:

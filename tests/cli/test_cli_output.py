@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridge.cli.commands.events import DELIVERY_COLUMNS, EVENT_COLUMNS
-from bridge.cli.commands.flows import FLOWS
+from bridge.cli.commands.flows import FLOW_COLUMNS
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 
@@ -56,7 +56,7 @@ def test_one_is_one() -> None:
 
 def test_a_status_has_the_colour_of_its_worst_word() -> None:
     assert [
-        output.styled(text)
+        output.find_colour(text)
         for text in ("delivered, done", "delivered, failed", "delivered, running", "queued", "?")
     ] == [
         "green",
@@ -88,11 +88,11 @@ COLUMNS = (
     ],
 )
 def test_what_is_too_wide_is_shortened_or_goes_below_its_row(room: int, widths: list[int]) -> None:
-    assert tables.fit(COLUMNS, [8, 30, 20, 20, 50], room) == widths
+    assert tables.fit_columns(COLUMNS, [8, 30, 20, 20, 50], room) == widths
 
 
 def test_what_must_be_whole_is_whole_however_narrow_it_gets() -> None:
-    assert tables.fit(COLUMNS, [8, 30, 20, 20, 50], 20) == [8, 30, 10, 0, 0]
+    assert tables.fit_columns(COLUMNS, [8, 30, 20, 20, 50], 20) == [8, 30, 10, 0, 0]
 
 
 def test_plain_text_is_aligned_and_comes_in_chunks(
@@ -117,7 +117,7 @@ def test_a_terminal_gets_a_table_that_fits(
     monkeypatch.setenv("TERM", "xterm-256color")
     columns = (
         Column("id", whole=True),
-        Column("status", style=output.styled),
+        Column("status", style=output.find_colour),
         Column("reason", spare=True),
     )
     rows = [
@@ -255,7 +255,7 @@ def test_a_column_that_says_nothing_is_left_out(
         80,
         capsys,
         monkeypatch,
-        FLOWS,
+        FLOW_COLUMNS,
         [("local", "echo", "", "Return the inputs."), ("local", "triage", "", "")],
     )
     assert shown == [

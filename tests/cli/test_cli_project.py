@@ -173,8 +173,8 @@ def comments(text: str) -> list[str]:
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
 def test_what_is_added_is_all_that_changes(text: str) -> None:
-    once = routes_file.add(text, "sources", "github", ENTRY)
-    after = routes_file.add(once, "routes", None, ROUTE)
+    once = routes_file.add_entry(text, "sources", "github", ENTRY)
+    after = routes_file.add_entry(once, "routes", None, ROUTE)
     before = parsed(text)
     sources = before.get("sources") or {}
     routes = before.get("routes") or []
@@ -202,8 +202,8 @@ BLOCK = (
 @pytest.mark.parametrize("name", BLOCK)
 def test_in_block_style_lines_are_put_in_and_no_other_is_touched(name: str) -> None:
     text = WRITTEN[name]
-    after = routes_file.add(
-        routes_file.add(text, "sources", "github", ENTRY), "routes", None, ROUTE
+    after = routes_file.add_entry(
+        routes_file.add_entry(text, "sources", "github", ENTRY), "routes", None, ROUTE
     )
     kept = iter(after.splitlines(keepends=True))
     end = "\r\n" if "\r\n" in text else "\n"
@@ -217,8 +217,8 @@ def test_in_block_style_lines_are_put_in_and_no_other_is_touched(name: str) -> N
 
 
 def test_an_entry_takes_the_indentation_of_its_neighbours() -> None:
-    after = routes_file.add(
-        routes_file.add(WRITTEN["block"], "sources", "github", ENTRY), "routes", None, ROUTE
+    after = routes_file.add_entry(
+        routes_file.add_entry(WRITTEN["block"], "sources", "github", ENTRY), "routes", None, ROUTE
     )
     assert (
         "        # of b\n    github:\n      provider: github\n      secret: ${env:X}\n    # of"
@@ -228,7 +228,7 @@ def test_an_entry_takes_the_indentation_of_its_neighbours() -> None:
         '\n- name: new\n  on: github\n  inputs:\n    a: ${body.a}\n    b: "#${body.b}"\n  flow:'
         " local/echo\n# end\n" in after
     )
-    spaced = routes_file.add(WRITTEN["spaced"], "routes", None, ROUTE)
+    spaced = routes_file.add_entry(WRITTEN["spaced"], "routes", None, ROUTE)
     assert "    on: b\n\n  - name: new\n" in spaced and "  flow: local/echo\n\nsources:" in spaced
 
 
@@ -237,7 +237,7 @@ def test_quotes_survive_the_round_trip() -> None:
         "sources: {a: {provider: 'form'}}\nflows: {\"x\": {platform: local, saved_item_id:"
         " 'echo'}}\n"
     )
-    after = routes_file.add(text, "sources", "github", ENTRY)
+    after = routes_file.add_entry(text, "sources", "github", ENTRY)
     assert (
         "provider: 'form'" in after and "\"x\": {platform: local, saved_item_id: 'echo'}" in after
     )
@@ -251,13 +251,13 @@ def test_an_entry_may_hold_lists_and_what_only_looks_like_a_number(text: str) ->
         "secrets": ["${env:A}", "${env:B}"],
         "pins": {"topic": ["a:b:1", "12"], "id": "0123", "odd": 'a"b\\c'},
     }
-    assert parsed(routes_file.add(text, "sources", "ebay", entry))["sources"]["ebay"] == entry
+    assert parsed(routes_file.add_entry(text, "sources", "ebay", entry))["sources"]["ebay"] == entry
 
 
 @pytest.mark.parametrize("text", ["sources: [1]\n", "sources: text\n", "- a\n", "a: [\n"])
 def test_a_file_of_another_kind_is_refused(text: str) -> None:
     with pytest.raises(BridgeError):
-        routes_file.add(text, "sources", "github", ENTRY)
+        routes_file.add_entry(text, "sources", "github", ENTRY)
 
 
 # -- check

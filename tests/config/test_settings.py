@@ -16,7 +16,7 @@ from command_line import run
 from bridge.config.addresses import is_loopback
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
-from bridge.services.config_checks.misnamed_variables import misnamed
+from bridge.services.config_checks.misnamed_variables import find_misnamed_variables
 
 
 @pytest.fixture(autouse=True)
@@ -318,7 +318,9 @@ def test_a_variable_that_is_called_as_a_setting_and_is_none_is_said(folder: Path
         "FLOWBRIDGE_ODD": "y",
         "FLOWBRIDGE_LOG": "",
     }
-    said = misnamed(load_settings(environ, secrets=False), '{"secret":"${env:FLOWBRIDGE_MINE}"}')
+    said = find_misnamed_variables(
+        load_settings(environ, secrets=False), '{"secret":"${env:FLOWBRIDGE_MINE}"}'
+    )
     assert said == [
         "FLOWBRIDGE_ODD is no setting of flowbridge, and routes.yaml does not ask for it",
         "FLOWBRIDGE_PUBLIC_UR is no setting of flowbridge; did you mean `FLOWBRIDGE_PUBLIC_URL`?",

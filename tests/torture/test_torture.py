@@ -438,7 +438,7 @@ def test_a_rented_schema_is_used_by_its_url_alone(empty_postgres: str) -> None:
 
 
 def test_only_and_the_plan_have_the_same_kinds() -> None:
-    assert tuple(KINDS) == command.ONLY and set(ACTS) | {"weather"} == set(KINDS)
+    assert tuple(KINDS) == command.FAULT_KINDS and set(ACTS) | {"weather"} == set(KINDS)
     assert tuple(ENGINES) == command.ENGINES and Plan().engine in ENGINES
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.request import Asked
+from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.core.model import JSON
 
@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 
 # of those that are not called as their command
 VERBS = {"spam release": "release", "spam mark": "mark as spam"}
-THINGS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
+ITEM_WORDS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
     "erase": ("record", "records")
 }
-NOTHING_MORE: Mapping[str, JSON] = MappingProxyType({})
+NO_FIELDS: Mapping[str, JSON] = MappingProxyType({})
 
 
-def things(command: str, count: int) -> str:
+def count_items(command: str, count: int) -> str:
     """Return how many items of a command there are, in words."""
-    one, many = THINGS.get(command, ("delivery", "deliveries"))
+    one, many = ITEM_WORDS.get(command, ("delivery", "deliveries"))
     return output.number(count, one, many)
 
 
-def agreed(text: str, count: int, asked: Asked, more: Mapping[str, JSON] = NOTHING_MORE) -> bool:
+def confirm_operation(
+    text: str, count: int, asked: OperationRequest, more: Mapping[str, JSON] = NO_FIELDS
+) -> bool:
     """Say how many there are, and ask; False where nothing is to be done."""
-    return confirmed(
+    return confirm(
         text,
         count,
         dry_run=asked.dry_run,
@@ -43,14 +45,14 @@ def agreed(text: str, count: int, asked: Asked, more: Mapping[str, JSON] = NOTHI
     )
 
 
-def confirmed(
+def confirm(
     text: str,
     count: int,
     *,
     dry_run: bool,
     yes: bool,
     as_json: bool,
-    more: Mapping[str, JSON] = NOTHING_MORE,
+    more: Mapping[str, JSON] = NO_FIELDS,
 ) -> bool:
     """Ask whether to go on, unless that was said already; False where nothing is to be done.
     `more`: of the JSON of a dry run.

@@ -9,7 +9,7 @@ import click
 from bridge.services.pacing import rate_of
 
 
-class Pace(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class RateParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A rate as routes.yaml has it, kept as its text: `50/s`, `600/min`."""
 
     name = "rate"
@@ -24,7 +24,7 @@ class Pace(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
 
 RATE = click.option(
     "--rate",
-    type=Pace(),
+    type=RateParam(),
     metavar="RATE",
     help="At most so many in a time, such as 50/s or 600/min. Default: at once.",
 )

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from bridge.cli.actions.run import MANY
+from bridge.cli.actions.run import PROGRESS_ITEMS
 from bridge.cli.ui import output
-from bridge.cli.ui.progress import bar
+from bridge.cli.ui.progress import progress_bar
 from bridge.services.operations import ReplaySelection, select_replay
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def select_events(
     """Choose the events of a replay, with a bar where they are many, and say which are not replayed
     and why.
     """
-    if len(ids) > MANY:
-        with bar("plan", len(ids)) as advance:
+    if len(ids) > PROGRESS_ITEMS:
+        with progress_bar("plan", len(ids)) as advance:
             found = select_replay(database, replaying, ids, is_named=is_named, advance=advance)
     else:
         found = select_replay(database, replaying, ids, is_named=is_named)

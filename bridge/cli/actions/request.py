@@ -22,7 +22,7 @@ YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Say how many there are, and do nothing.")
 
 
-def asking(command: F) -> F:
+def operation_options(command: F) -> F:
     """Add the options of every command that acts."""
     for option in (AS_JSON, DRY_RUN, YES, RATE):
         command = option(command)
@@ -30,7 +30,7 @@ def asking(command: F) -> F:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OperationRequest:
     """What every act is asked: how, and for which of what is kept."""
 
     yes: bool
@@ -41,7 +41,7 @@ class Asked:
     chosen: Mapping[str, Any]
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Asked:
+    def of(cls, options: Mapping[str, Any]) -> OperationRequest:
         """Take a command's options apart."""
         own = {name: options[name] for name in ("yes", "dry_run", "as_json", "limit", "rate")}
         return cls(
@@ -60,7 +60,7 @@ class Asked:
         return describe_request(self.chosen, names, limit=self.limit, rate=self.rate, **how)
 
 
-def need_some(names: Sequence[str], asked: Asked) -> None:
+def require_items(names: Sequence[str], asked: OperationRequest) -> None:
     """Refuse an act on everything, and one on ids and filters at once; --route goes with both."""
     if not names and not asked.is_filtered:
         example = "" if "status" not in asked.chosen else "--status dead or "

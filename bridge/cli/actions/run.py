@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.confirmation import VERBS, agreed, things
-from bridge.cli.actions.request import Asked
+from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_items
+from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import StoreError
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from bridge.store.operations.log import Doing
 
 F = TypeVar("F", bound=Callable[..., Any])
-MANY = 20  # items from which on a bar shows how far it is
-DONE = {
+PROGRESS_ITEMS = 20  # items from which on a bar shows how far it is
+DONE_WORDS = {
     "replay": "replayed",
     "retry": "retried",
     "cancel": "cancelled",
@@ -46,12 +46,12 @@ DONE = {
 # -- the act, and the answer
 
 
-def carry_out(
+def do_operation(
     database: Database,
     command: str,
     one: Act | None,
     doing: Doing[Any] | None,
-    asked: Asked,
+    asked: OperationRequest,
     problems: Mapping[str, str],
 ) -> None:
     """Do what is left of an act, print a line for each item, and exit with 1 if any was not done.
@@ -60,8 +60,8 @@ def carry_out(
     """
     from bridge.store.operations.actions import Result
 
-    told = _Told(command, one.id if one else None, asked, one.left if one else 0)
-    if one is not None and one.left > MANY:
+    told = _OutcomePrinter(command, one.id if one else None, asked, one.left if one else 0)
+    if one is not None and one.left > PROGRESS_ITEMS:
         output.say(
             f"{one.id}: Ctrl-C stops it, and `flowbridge operations resume {one.id}` goes on"
             " with the rest"
@@ -79,15 +79,17 @@ def carry_out(
     told.end([Result(id=name, problem=problem) for name, problem in problems.items()])
 
 
-class _Told:
+class _OutcomePrinter:
     """What was told of an act so far."""
 
-    def __init__(self, command: str, act_id: str | None, asked: Asked, total: int) -> None:
+    def __init__(
+        self, command: str, act_id: str | None, asked: OperationRequest, total: int
+    ) -> None:
         self._command = command
         self._act_id = act_id
         self._as_json = asked.as_json
         # a bar and the exceptions are enough for a person
-        self._quiet = total > MANY and not asked.as_json and output.on_terminal()
+        self._quiet = total > PROGRESS_ITEMS and not asked.as_json and output.on_terminal()
         self._held: list[Result] = []
         self._done = 0
         self._bad = 0
@@ -109,7 +111,7 @@ class _Told:
         with suppress(StoreError):  # it may be the store that is gone
             one = log.find(database, self._act_id or "")
             through = (
-                f" {one.chosen - one.left} of {things(one.command, one.chosen)} are through;"
+                f" {one.chosen - one.left} of {count_items(one.command, one.chosen)} are through;"
                 if one.chosen
                 else ""
             )
@@ -125,7 +127,9 @@ class _Told:
         for result in held:
             self._bad += 1
             self._print(result)
-        text = f"{self._done} {DONE[self._command]}" + (f", {self._bad} not" if self._bad else "")
+        text = f"{self._done} {DONE_WORDS[self._command]}" + (
+            f", {self._bad} not" if self._bad else ""
+        )
         output.say(text + (f" ({self._act_id})" if self._act_id else ""))
         if self._bad:
             sys.exit(1)
@@ -138,7 +142,7 @@ class _Told:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _line(self, result: Result) -> None:
-        done = DONE[self._command]
+        done = DONE_WORDS[self._command]
         if self._as_json:
             output.json_line(outcome_json(self._act_id, result))
         elif result.problem is not None:
@@ -158,7 +162,7 @@ def _progress(one: Act | None) -> Iterator[Callable[[int], None]]:
     """Show a bar on stderr where a person sees it and there is enough to do: how many, how fast,
     and how long it still takes.
     """
-    if one is None or one.left <= MANY or not sys.stderr.isatty():
+    if one is None or one.left <= PROGRESS_ITEMS or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.progress import (
@@ -192,13 +196,13 @@ def _progress(one: Act | None) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.advance(task, count)
 
 
-def go(  # noqa: PLR0913 - one place for the end of every command that acts
+def start_operation(  # noqa: PLR0913 - one place for the end of every command that acts
     database: Database,
     settings: Settings,
     name: str,
     ids: Sequence[str],
     problems: Mapping[str, str],
-    asked: Asked,
+    asked: OperationRequest,
     kept_asked: Mapping[str, Any],
     doing: Any,
     *,
@@ -212,15 +216,15 @@ def go(  # noqa: PLR0913 - one place for the end of every command that acts
 
     verb = VERBS.get(name, name)
     if not ids and not problems and not asked.dry_run:
-        output.say(f"No {things(name, 0).partition(' ')[2]} like that to {verb}.")
+        output.say(f"No {count_items(name, 0).partition(' ')[2]} like that to {verb}.")
         return
     count = len(ids) if replayed is None else replayed.count
     more = {} if replayed is None else replayed.as_json()
-    if not agreed(f"{things(name, count)} to {verb}", count, asked, more):
+    if not confirm_operation(f"{count_items(name, count)} to {verb}", count, asked, more):
         return
     one = (
         begin_operation(database, name, ids, actor=find_actor(settings), asked=kept_asked)
         if ids
         else None
     )
-    carry_out(database, name, one, doing(database, one) if one else None, asked, problems)
+    do_operation(database, name, one, doing(database, one) if one else None, asked, problems)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bridge.cli.command_settings import settings_of
-from bridge.cli.numbers import Bounded
+from bridge.cli.numbers import BoundedNumber
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED
@@ -172,7 +172,7 @@ def _shape(one: Alert, *, notifies: bool, over: bool) -> dict[str, Any]:
 @click.option("--no-wait", is_flag=True, help="Do not wait for the result.")
 @click.option(
     "--timeout",
-    type=Bounded(0, 3600),
+    type=BoundedNumber(0, 3600),
     default=30,
     show_default=True,
     metavar="SECONDS",
@@ -248,7 +248,7 @@ def _wait(database: Database, event_id: str, routes: Config, seconds: float) -> 
 
 
 def _print_results(results: Sequence[Result]) -> None:
-    width = max(len(word) for word, _ in NOTIFIED.values()) + tables.GAP
+    width = max(len(word) for word, _ in NOTIFIED.values()) + tables.COLUMN_GAP
     for one in results:
         word, colour = NOTIFIED[one.is_notified]
         detail = f": {output.clean(one.detail)}" if one.detail else ""

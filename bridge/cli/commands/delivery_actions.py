@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.confirmation import things
-from bridge.cli.actions.request import Asked, asking, need_some
-from bridge.cli.actions.run import go
+from bridge.cli.actions.confirmation import count_items
+from bridge.cli.actions.request import OperationRequest, operation_options, require_items
+from bridge.cli.actions.run import start_operation
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching
+from bridge.cli.options import (
+    FilteredCommand,
+    filter_options,
+    make_filters,
+    require_existing,
+    say_search_size,
+)
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import Status
@@ -25,13 +31,13 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import Move
 
-SETTLED = ("delivered", "queued", "dead")
+RESOLUTIONS = ("delivered", "queued", "dead")
 
 
 @click.command(cls=FilteredCommand)
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
-@filtered(limit=0)
-@asking
+@filter_options(limit=0)
+@operation_options
 @click.pass_obj
 def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -> None:
     """Send deliveries again that are dead, cancelled, or whose run failed: the same deliveries with
@@ -52,8 +58,8 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
 
 @click.command(cls=FilteredCommand)
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
-@filtered(limit=0)
-@asking
+@filter_options(limit=0)
+@operation_options
 @click.pass_obj
 def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -> None:
     """Take deliveries out of the queue that were not sent yet. A retry puts them back.
@@ -79,7 +85,7 @@ def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -
 @click.option(
     "--as",
     "to",
-    type=click.Choice(SETTLED),
+    type=click.Choice(RESOLUTIONS),
     help="What it is; queued sends it again. Without it, what is known is shown.",
 )
 @click.option(
@@ -95,8 +101,8 @@ def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -
         " run."
     ),
 )
-@filtered(limit=0)
-@asking
+@filter_options(limit=0)
+@operation_options
 @click.pass_obj
 def resolve(
     config: str | None,
@@ -127,7 +133,7 @@ def resolve(
     if to is None:
         from bridge.cli.ui.unknown_view import show_unknown
 
-        show_unknown(settings_of(config), deliveries, Asked.of(options))
+        show_unknown(settings_of(config), deliveries, OperationRequest.of(options))
         return
     if run_id is not None and not force:
         _look_up(config, deliveries[0], run_id)
@@ -145,7 +151,7 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
     """Ask the platform of a delivery for the run. `NotFound` where it has none; what it does not
     tell is said, and taken.
     """
-    from bridge.cli.platforms import config_of
+    from bridge.cli.platforms import load_config
     from bridge.services import platform_queries
     from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
@@ -161,7 +167,7 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
         )
     try:
         report = platform_queries.look_at(
-            platform_queries.find_platform(config_of(config), platform), run_id
+            platform_queries.find_platform(load_config(config), platform), run_id
         )
     except BridgeError as error:
         output.say(f"the run was not looked up: {error}")
@@ -186,19 +192,19 @@ def _act(
     from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
 
-    asked = Asked.of(options)
+    asked = OperationRequest.of(options)
     move = actions.move_of(name, force=bool(how.get("force")))
-    need_some(names, asked)
+    require_items(names, asked)
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
         if names:
             chosen = select_named_deliveries(database, names, move)
         else:
-            existing(settings, database, **asked.chosen)
+            require_existing(settings, database, **asked.chosen)
             chosen = _chosen(database, name, move, asked)
         if name == "retry" and chosen.ids:
             _say_older_inputs(database, settings, chosen.ids)
-        go(
+        start_operation(
             database,
             settings,
             name,
@@ -229,12 +235,12 @@ def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]
     output.say(f"To make them anew from routes.yaml as it is now: flowbridge replay {one}{through}")
 
 
-def _chosen(database: Database, name: str, move: Move, asked: Asked) -> Selection:
+def _chosen(database: Database, name: str, move: Move, asked: OperationRequest) -> Selection:
     """Return what the filters choose, and say which of these the command is not for."""
     from bridge.services.selection import allowed_states, select_deliveries
 
-    wanted = filters(**asked.chosen)
-    searching(database, wanted, of_deliveries=True, also=allowed_states(move, wanted))
+    wanted = make_filters(**asked.chosen)
+    say_search_size(database, wanted, of_deliveries=True, also=allowed_states(move, wanted))
     chosen = select_deliveries(database, name, move, wanted, asked.limit)
     if chosen.settling:
         what = "is" if chosen.settling == 1 else "are"
@@ -243,12 +249,12 @@ def _chosen(database: Database, name: str, move: Move, asked: Asked) -> Selectio
             " the way"
         )
         output.say(
-            f"{things(name, chosen.settling)} like that {what} left out: {why} (--force: resolve at"
+            f"{count_items(name, chosen.settling)} like that {what} left out: {why} (--force: resolve at"
             " once)"
         )
     if chosen.parked:
         output.say(
-            f"{things(name, chosen.parked)} like that {'was' if chosen.parked == 1 else 'were'}"
+            f"{count_items(name, chosen.parked)} like that {'was' if chosen.parked == 1 else 'were'}"
             " parked by planning, and never sent: mend routes.yaml, then `flowbridge replay"
             " --dead-kind config` with the same filters"
         )

@@ -8,12 +8,12 @@ from itertools import chain
 import click
 
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import AS_JSON, url_of
+from bridge.cli.options import AS_JSON, parse_url
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import with_learned_secrets
 from bridge.services.bridge_checks.examination import DryRuns, Examination
-from bridge.services.bridge_checks.findings import Finding, sum_up
+from bridge.services.bridge_checks.findings import CheckFinding, sum_up
 from bridge.services.file_modes import exposed_files
 from bridge.services.usable_config import load_present
 from bridge.web import dry_run
@@ -21,7 +21,7 @@ from bridge.web import dry_run
 COLUMNS = (
     Column("check", whole=True),
     Column("of", whole=True),
-    Column("result", style=output.styled, whole=True),
+    Column("result", style=output.find_colour, whole=True),
     Column("found", spare=True),
 )
 
@@ -60,14 +60,16 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     read = load_present(settings)
     sources = with_learned_secrets(config, read.sources)
     target = (
-        url_of(to) if to else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
+        parse_url(to)
+        if to
+        else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
     ).rstrip("/")
     sender = Sender()
     dry_runs = DryRuns(dry_run.HEADER, dry_run.DONE, dry_run.token, dry_run.changes)
     examination = Examination(sender, target, settings, dry_runs)
-    findings: list[Finding] = []
+    findings: list[CheckFinding] = []
     exposed = (
-        Finding("file modes", "-", "warning", text)
+        CheckFinding("file modes", "-", "warning", text)
         for text in exposed_files(settings, read.canonical)
     )
     try:

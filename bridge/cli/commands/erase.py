@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.request import Asked, asking
+from bridge.cli.actions.request import OperationRequest, operation_options
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import existing, wrong_usage
+from bridge.cli.options import require_existing, wrong_usage
 from bridge.cli.ui import output
-from bridge.cli.ui.progress import bar
-from bridge.cli.usable_config import present_sources
+from bridge.cli.ui.progress import progress_bar
+from bridge.cli.usable_config import load_sources
 from bridge.services import erasure
 from bridge.services.store_access import open_store_to_change
 
@@ -43,7 +43,7 @@ MAX_LISTED = 20  # runs, and files
     is_flag=True,
     help="As a part of any text, in headers and logs too, not only as the whole of a field.",
 )
-@asking
+@operation_options
 @click.pass_obj
 def erase(
     config: str | None,
@@ -71,34 +71,34 @@ def erase(
     flowbridge erase ann@example.com --source contact --field email
     flowbridge erase - --anywhere --yes < subject.txt
     """
-    from bridge.cli.actions.run import go
+    from bridge.cli.actions.run import start_operation
     from bridge.core.fingerprints import receipt
     from bridge.store.inbound import blob_owners
 
     letters = _letters(subject)
     with wrong_usage():
         erasure.check_subject(letters, field, anywhere=anywhere)
-    asked = Asked.of(options | {"limit": 0})
+    asked = OperationRequest.of(options | {"limit": 0})
     settings = settings_of(config, secrets=True)
     chosen = {"source": source, "field": field, "anywhere": anywhere or None}
-    sources = present_sources(settings)
+    sources = load_sources(settings)
     wanted = erasure.read_subject(sources, settings, letters, field, anywhere=anywhere)
     with open_store_to_change(settings) as database:
-        existing(settings, database, source=source)
+        require_existing(settings, database, source=source)
         were = blob_owners.owned(database)
         search = erasure.search_records(database, sources, wanted, source)
-        with bar("search", search.total()) as advance:
+        with progress_bar("search", search.total()) as advance:
             ids = search.found(advance)
-        _tell_started(database, ids, as_json=asked.as_json and asked.dry_run)
+        _print_started(database, ids, as_json=asked.as_json and asked.dry_run)
         told = {
             "names": [receipt(settings.secret_key, "", wanted.text)],
             "rate": asked.rate,
             "filters": {name: value for name, value in chosen.items() if value is not None},
         }
-        with _settling(
+        with _cleaning_up(
             database, settings, sources, were, wanted.text, begun=not ids and not asked.dry_run
         ) as doing:
-            go(
+            start_operation(
                 database,
                 settings,
                 "erase",
@@ -111,7 +111,7 @@ def erase(
 
 
 @contextmanager
-def _settling(
+def _cleaning_up(
     database: Database,
     settings: Settings,
     sources: Mapping[str, Source],
@@ -135,7 +135,7 @@ def _settling(
         yield doing
     finally:  # it exits by an exception where something could not be done
         if begun:
-            settle(database, settings, were, letters)
+            clean_up(database, settings, were, letters)
 
 
 def _letters(subject: str) -> str:
@@ -145,7 +145,7 @@ def _letters(subject: str) -> str:
     return text
 
 
-def _tell_started(database: Database, ids: Sequence[str], *, as_json: bool) -> None:
+def _print_started(database: Database, ids: Sequence[str], *, as_json: bool) -> None:
     listed = erasure.started_deliveries(database, ids)
     if as_json:
         for one in listed:
@@ -177,7 +177,7 @@ def _run(one: Delivery) -> str:
     )
 
 
-def settle(database: Database, settings: Settings, were: Set[str], letters: str = "") -> None:
+def clean_up(database: Database, settings: Settings, were: Set[str], letters: str = "") -> None:
     """Have what was erased gone from the disk as well, as far as that is ours, and say what is not.
     `were`: the blobs owned before.
     """
@@ -194,19 +194,19 @@ def settle(database: Database, settings: Settings, were: Set[str], letters: str 
             f" {'are' if count > 1 else 'is'} a keyed hash now"
         )
     if database.is_sqlite:
-        _settle_file(database, letters)
+        _clean_database_file(database, letters)
     else:
         output.say(
             "PostgreSQL keeps old rows until VACUUM, and in archives of its log and backups: those"
             " are the server's to clear"
         )
-    _settle_blobs(database, settings, were)
+    _delete_blobs(database, settings, were)
     if letters:
-        _tell_files(settings, letters)
+        _print_flow_files(settings, letters)
     output.say("backups that were made before, and logs of proxies, hold it still")
 
 
-def _settle_file(database: Database, letters: str) -> None:
+def _clean_database_file(database: Database, letters: str) -> None:
     from bridge.store.operations import erase as erase_operation
 
     if not erase_operation.settle_file(database):
@@ -223,7 +223,7 @@ def _settle_file(database: Database, letters: str) -> None:
         )
 
 
-def _tell_files(settings: Settings, letters: str) -> None:
+def _print_flow_files(settings: Settings, letters: str) -> None:
     """Name the files that flows have written and that hold it: only the flow knows what a line of
     them is, so a person mends them.
     """
@@ -246,7 +246,7 @@ def _tell_files(settings: Settings, letters: str) -> None:
             output.say(f"  and {len(names) - MAX_LISTED} more")
 
 
-def _settle_blobs(database: Database, settings: Settings, were: Set[str]) -> None:
+def _delete_blobs(database: Database, settings: Settings, were: Set[str]) -> None:
     """Delete the blobs that nobody owns any more; those that came just now are waited for, until it
     is sure that nobody else keeps them.
     """

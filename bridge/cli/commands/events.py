@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters, searching
+from bridge.cli.options import (
+    AS_JSON,
+    FilteredCommand,
+    filter_options,
+    make_filters,
+    require_existing,
+    say_search_size,
+)
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.errors import ConfigError
 from bridge.core.model import Delivery, Event
-from bridge.services.delivery_rows import RUN_PREFIX, DeliveryRow, delivery_rows
+from bridge.services.delivery_rows import RUN_PREFIX, ListedDelivery, list_deliveries
 from bridge.services.delivery_states import describe_outcome
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
@@ -24,23 +31,23 @@ if TYPE_CHECKING:
 
 EVENT_COLUMNS = (
     Column("received", whole=True),
-    tables.ID,
+    tables.ID_COLUMN,
     Column("source"),
     Column("type"),
-    Column("deliveries", style=output.styled),
+    Column("deliveries", style=output.find_colour),
 )
 DELIVERY_COLUMNS = (
     Column("created", whole=True),
-    tables.ID,
+    tables.ID_COLUMN,
     Column("route", cut=tables.cut_route),
-    Column("status", style=output.styled, whole=True),
+    Column("status", style=output.find_colour, whole=True),
     Column("flow", spare=True, optional=True),
     Column("reason", spare=True, short=lambda text: "-" if text.startswith(RUN_PREFIX) else text),
 )
 
 
 @click.command(cls=FilteredCommand)
-@filtered(statuses=("none",))
+@filter_options(statuses=("none",))
 @click.option(
     "--spam/--not-spam",
     default=None,
@@ -63,10 +70,10 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
 
     settings = settings_of(config)
     with open_store(settings) as database:
-        wanted = filters(**chosen)
-        existing(settings, database, **chosen)
+        wanted = make_filters(**chosen)
+        require_existing(settings, database, **chosen)
         if database:
-            searching(database, wanted, of_deliveries=False)
+            say_search_size(database, wanted, of_deliveries=False)
         found = event_queries.list_events(database, wanted, limit) if database else iter(())
         if as_json:
             for event, deliveries in found:
@@ -90,7 +97,7 @@ def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
 
 
 @click.command(cls=FilteredCommand)
-@filtered()
+@filter_options()
 @AS_JSON
 @click.pass_obj
 def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
@@ -108,10 +115,10 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
 
     settings = settings_of(config)
     with open_store(settings) as database:
-        wanted = filters(**chosen)
-        existing(settings, database, **chosen)
+        wanted = make_filters(**chosen)
+        require_existing(settings, database, **chosen)
         if database:
-            searching(database, wanted, of_deliveries=True)
+            say_search_size(database, wanted, of_deliveries=True)
         found: Iterator[Delivery] = (
             event_queries.list_deliveries(database, wanted, limit) if database else iter(())
         )
@@ -122,7 +129,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
         wrong: list[str] = []
         with_flows = output.on_terminal()
         rows = (
-            delivery_rows(database, found, output.moment, with_flows=with_flows)
+            list_deliveries(database, found, output.moment, with_flows=with_flows)
             if database
             else iter(())
         )
@@ -138,7 +145,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
         )
 
 
-def _delivery_cells(rows: Iterator[DeliveryRow], wrong: list[str]) -> Iterator[tuple[str, ...]]:
+def _delivery_cells(rows: Iterator[ListedDelivery], wrong: list[str]) -> Iterator[tuple[str, ...]]:
     """Yield the cells of each row, and append the ids of those that need a person to `wrong`.
 
     On a terminal the flow may not fit: it is shown with the route if that has several flows.

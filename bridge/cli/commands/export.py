@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching
+from bridge.cli.options import (
+    FilteredCommand,
+    filter_options,
+    make_filters,
+    require_existing,
+    say_search_size,
+)
 from bridge.cli.ui import output
-from bridge.cli.usable_config import present_sources
+from bridge.cli.usable_config import load_sources
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=FilteredCommand)
-@filtered(statuses=("none",), limit=0)
+@filter_options(statuses=("none",), limit=0)
 @click.option(
     "--spam", is_flag=True, help="Only what is held to be spam, which is left out otherwise."
 )
@@ -51,10 +57,10 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
         if database is None:
             output.say("No submissions: nothing was received yet.")
             return
-        existing(settings, database, **chosen)
-        wanted = filters(**chosen)
-        searching(database, wanted, of_deliveries=False)
-        submissions = Submissions(database, present_sources(settings), wanted, limit)
+        require_existing(settings, database, **chosen)
+        wanted = make_filters(**chosen)
+        say_search_size(database, wanted, of_deliveries=False)
+        submissions = Submissions(database, load_sources(settings), wanted, limit)
         count = _write_csv(submissions) if kind == "csv" else _write_lines(submissions)
     left = f"; {submissions.left_out} other events left out" if submissions.left_out else ""
     output.say(f"{count} submission{'s' * (count != 1)} written{left}")

@@ -7,7 +7,7 @@ import sys
 import click
 
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import AS_JSON, existing
+from bridge.cli.options import AS_JSON, require_existing
 from bridge.cli.ui import output
 from bridge.services.store_access import open_store
 
@@ -37,7 +37,7 @@ def fingerprint(config: str | None, /, value: str, source: str, as_json: bool) -
 
     settings = settings_of(config, secrets=True)
     with open_store(settings) as database:
-        existing(settings, database, source=source)
+        require_existing(settings, database, source=source)
     marked = mark(settings.secret_key, source, sys.stdin.read() if value == "-" else value)
     if as_json:
         output.json_line({"source": source, "fingerprint": marked})

@@ -11,9 +11,9 @@ import click
 import orjson
 
 from bridge.cli.options import AS_JSON
-from bridge.cli.platforms import config_of, find_flow, find_platform, find_run
+from bridge.cli.platforms import find_flow, find_platform, find_run, load_config
 from bridge.cli.ui import output, tables
-from bridge.cli.ui.run_progress import INTERRUPTED, follow, word
+from bridge.cli.ui.run_progress import INTERRUPTED, describe_state, follow_run
 from bridge.cli.ui.tables import Column
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, RUN_ENDED, Kind, Outcome, RunReport, RunState
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from bridge.delivery.platforms.model import ListedRun, SavedFlow
     from bridge.routing.model import Platform
 
-FLOWS = (
+FLOW_COLUMNS = (
     Column("platform", whole=True),
     Column("flow", whole=True),
     Column("name", spare=True, optional=True),
     Column("description", optional=True),
 )
-INPUTS = (Column("name", whole=True), Column("type"), Column("description", spare=True))
-RUNS = (
-    Column("state", output.styled, whole=True),
+INPUT_COLUMNS = (Column("name", whole=True), Column("type"), Column("description", spare=True))
+RUN_COLUMNS = (
+    Column("state", output.find_colour, whole=True),
     Column("started", whole=True),
     Column("took", whole=True),
     Column("run id", whole=True),
@@ -66,7 +66,7 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
     flowbridge flows list
     flowbridge flows list gumloop --json
     """
-    found = config_of(config)
+    found = load_config(config)
     asked = (
         [find_platform(found, platform)]
         if platform
@@ -87,7 +87,7 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
                 "created_at": iso(flow.created_at),
             }
             output.json_line({"platform": one.name, "saved_item_id": flow.id} | told)
-    elif not tables.print_table(FLOWS, (_flow_row(one, flow) for one, flow in listed)):
+    elif not tables.print_table(FLOW_COLUMNS, (_flow_row(one, flow) for one, flow in listed)):
         output.say(
             "" if problems else "No flows. Save one on the platform, or write one into flows.py."
         )
@@ -112,7 +112,7 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     flowbridge flows inputs local/append_jsonl
     flowbridge flows inputs triage --json
     """
-    platform, saved_item_id = find_flow(config_of(config), flow)
+    platform, saved_item_id = find_flow(load_config(config), flow)
     nodes = platforms.list_inputs(platform, saved_item_id)
     if as_json:
         for node in nodes:
@@ -123,7 +123,7 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
             }
             output.json_line({"platform": platform.name, "saved_item_id": saved_item_id} | told)
     elif not tables.print_table(
-        INPUTS, ((node.name, node.type, _first_line(node.description)) for node in nodes)
+        INPUT_COLUMNS, ((node.name, node.type, _first_line(node.description)) for node in nodes)
     ):
         output.say("It names no inputs.")
 
@@ -161,7 +161,7 @@ def run(
     flowbridge flows run local/echo --input name=Ada --wait
     flowbridge flows run triage --json-input '{"title": "Broken", "labels": ["bug"]}'
     """
-    platform, saved_item_id = find_flow(config_of(config), flow)
+    platform, saved_item_id = find_flow(load_config(config), flow)
     if wait and not platforms.kind_of(platform).has_runs:
         raise click.UsageError(
             f"--wait: the platform {platform.name!r} ({platform.type}) has no runs to wait for"
@@ -177,7 +177,7 @@ def run(
         parting = (
             f"The run goes on. To end it: flowbridge flows kill {platform.name}/{outcome.run_id}"
         )
-        report, interrupted = follow(platform, outcome.run_id, parting, quiet=as_json)
+        report, interrupted = follow_run(platform, outcome.run_id, parting, quiet=as_json)
     if as_json:
         start = {
             "outcome": outcome.kind,
@@ -256,7 +256,7 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
     flowbridge flows runs local/echo
     flowbridge flows runs triage --json | jq -r 'select(.run_state == "failed") | .run_id'
     """
-    platform, saved_item_id = find_flow(config_of(config), flow)
+    platform, saved_item_id = find_flow(load_config(config), flow)
     found = platforms.list_runs(platform, saved_item_id)
     if as_json:
         for one in found:
@@ -274,7 +274,7 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
                 | told
                 | times
             )
-    elif not tables.print_table(RUNS, (_run_row(one, time.time()) for one in found)):
+    elif not tables.print_table(RUN_COLUMNS, (_run_row(one, time.time()) for one in found)):
         output.say(platforms.no_such_flow(platform, saved_item_id) or "No run of it yet.")
 
 
@@ -283,7 +283,12 @@ def _run_row(run: ListedRun, now: float) -> Sequence[object]:
     ended = report.finished_at or (None if report.state in RUN_ENDED else now)
     took = None if report.created_at is None or ended is None else ended - report.created_at
     so_far = "" if report.finished_at or took is None else "…"
-    return word(report), output.moment(report.created_at), output.span(took) + so_far, run.id
+    return (
+        describe_state(report),
+        output.moment(report.created_at),
+        output.span(took) + so_far,
+        run.id,
+    )
 
 
 @flows.command()
@@ -302,7 +307,7 @@ def kill(config: str | None, /, run_ids: tuple[str, ...], wait: bool, as_json: b
     flowbridge flows kill local/7Hq3bVtDnk2yXcN9wLpRsA
     flowbridge flows kill gumloop/7Hq3bVtDnk2yXcN9wLpRsA --wait
     """
-    found = config_of(config)
+    found = load_config(config)
     chosen = [find_run(found, name) for name in run_ids]
     codes = [_kill(platform, run_id, wait=wait, as_json=as_json) for platform, run_id in chosen]
     sys.exit(max(codes))
@@ -314,7 +319,7 @@ def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
     report = RunReport(state=None)
     interrupted = False
     if killed.accepted and wait:
-        report, interrupted = follow(
+        report, interrupted = follow_run(
             platform, run_id, "The platform was asked to end it.", quiet=as_json
         )
     elif killed.accepted:
@@ -328,7 +333,7 @@ def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
         }
         output.json_line(head | {"run_state": report.state, "raw_state": report.raw_state})
     elif killed.accepted:
-        output.answer(f"{platform.name}/{run_id} {word(report)}")
+        output.answer(f"{platform.name}/{run_id} {describe_state(report)}")
     else:
         output.say(f"Error: {platform.name}/{run_id}: {killed.detail}")
     return INTERRUPTED if interrupted else 0 if killed.accepted else 1

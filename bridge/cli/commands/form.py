@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config, Source
 
 LANGUAGES = ("en", "de", "fr", "es")
-KINDS = ("html", "plain", "fetch", "react")
+FORMATS = ("html", "plain", "fetch", "react")
 
 
 @click.command()
@@ -24,7 +24,7 @@ KINDS = ("html", "plain", "fetch", "react")
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(KINDS),
+    type=click.Choice(FORMATS),
     default="html",
     show_default=True,
     help="Plain HTML (plain: the same), sent by a script, or for React.",

@@ -39,7 +39,7 @@ def init(folder: Path, quiet: bool) -> None:
     flowbridge init my-hooks && cd my-hooks && flowbridge serve
     """
     from bridge.config.schema.json_schema import schema_text
-    from bridge.services.project.env_file import write
+    from bridge.services.project.env_file import replace_file
 
     names = ("GITHUB_WEBHOOK_SECRET", "FLOWBRIDGE_SECRET_KEY")
     project = {
@@ -58,7 +58,7 @@ def init(folder: Path, quiet: bool) -> None:
             is_kept = path.exists() or path.is_symlink()
             if not is_kept:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write(path, text, mode)
+                replace_file(path, text, mode)
             output.answer(f"{'kept ' if is_kept else 'wrote'}  {path}")
     except OSError as error:
         raise BridgeError(f"{error.filename} cannot be written: {error.strerror}") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command_settings import settings_of
-from bridge.cli.option_types import Span
+from bridge.cli.option_types import DurationParam
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Source
     from bridge.store.db.database import Database
 
-LOOK = 0.3  # seconds between looks
+POLL_SECONDS = 0.3  # seconds between looks
 
 
 @click.command()
@@ -29,7 +29,7 @@ LOOK = 0.3  # seconds between looks
 @click.option(
     "--for",
     "seconds",
-    type=Span(),
+    type=DurationParam(),
     default="10m",
     show_default=True,
     metavar="TIME",
@@ -89,7 +89,7 @@ def _wait(database: Database, source: str, seconds: float) -> str | None:
             now = learned_secrets.find(database, source)
             if now.learned_at != before:
                 return now.sealed
-            time.sleep(LOOK)
+            time.sleep(POLL_SECONDS)
         return None
     finally:
         learned_secrets.allow(database, source, None)

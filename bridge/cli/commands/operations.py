@@ -10,35 +10,35 @@ from typing import Any
 import click
 
 from bridge.cli.actions import run
-from bridge.cli.actions.confirmation import VERBS, agreed, things
+from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_items
 from bridge.cli.actions.rate_option import RATE
-from bridge.cli.actions.request import DRY_RUN, YES, Asked
+from bridge.cli.actions.request import DRY_RUN, YES, OperationRequest
 from bridge.cli.command_settings import settings_of
-from bridge.cli.numbers import Bounded
-from bridge.cli.option_types import Moment
+from bridge.cli.numbers import BoundedNumber
+from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON, wrong_usage
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.cli.usable_config import present_sources
+from bridge.cli.usable_config import load_sources
 from bridge.core.operations import Act, Became, Item
 from bridge.monitoring.serializers import act_json, iso, item_json
 from bridge.services.store_access import open_store, open_store_to_change
 
 COLUMNS = (
     Column("began", whole=True),
-    tables.ID,
+    tables.ID_COLUMN,
     Column("who"),
-    Column("done", style=output.styled, whole=True),
+    Column("done", style=output.find_colour, whole=True),
     Column("command", spare=True),
 )
-ITEMS = (
-    tables.ID,
-    Column("outcome", style=output.styled, whole=True),
+ITEM_COLUMNS = (
+    tables.ID_COLUMN,
+    Column("outcome", style=output.find_colour, whole=True),
     Column("what became of it", spare=True),
 )
 OPEN = "open"
-COME_TO = (*(one.value for one in Became), OPEN)
-OPTIONS = {
+OUTCOMES = (*(one.value for one in Became), OPEN)
+OPTION_NAMES = {
     "routes": "--with-routes",
     "to": "--as",
     "run_id": "--run-id",
@@ -51,14 +51,14 @@ OPTIONS = {
 @click.group(invoke_without_command=True)
 @click.option(
     "--since",
-    type=Moment(),
+    type=TimeParam(),
     metavar="TIME",
     help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.",
 )
 @click.option("--unfinished", is_flag=True, help="Only those that have not come to their end.")
 @click.option(
     "--limit",
-    type=Bounded(0),
+    type=BoundedNumber(0),
     default=50,
     show_default=True,
     metavar="N",
@@ -106,10 +106,16 @@ def operations(
 
 
 def _row(one: Act) -> tuple[str, ...]:
-    return output.moment(one.created_at), one.id, one.actor, progress(one), command_line(one)
+    return (
+        output.moment(one.created_at),
+        one.id,
+        one.actor,
+        describe_progress(one),
+        format_command(one),
+    )
 
 
-def progress(one: Act) -> str:
+def describe_progress(one: Act) -> str:
     """Return how far an act came, in few words."""
     if one.chosen is None:
         return "never began"
@@ -121,21 +127,21 @@ def progress(one: Act) -> str:
     return gone + (f", {one.refused} refused" if one.refused else "")
 
 
-def command_line(one: Act) -> str:
+def format_command(one: Act) -> str:
     """Return an act as it would be typed; times are absolute, and of many ids the first stand
     there.
     """
     names = one.asked.get("names", ())
     words = [*one.command.split(), *names, *(["…"] if 0 < len(names) < (one.chosen or 0) else [])]
     told = dict(one.asked.get("filters", {}))
-    told |= {name: value for name, value in one.asked.items() if name in ("through", *OPTIONS)}
+    told |= {name: value for name, value in one.asked.items() if name in ("through", *OPTION_NAMES)}
     if one.command != "resolve":
         told.pop("to", None)
     if told.get("through") == told.get("route"):
         told.pop("through", None)
     for name, value in told.items():
         words += [
-            OPTIONS.get(name, f"--{name.replace('_', '-')}"),
+            OPTION_NAMES.get(name, f"--{name.replace('_', '-')}"),
             *([] if value is True else [_shown(name, value)]),
         ]
     return " ".join(word if word == "…" else shlex.quote(str(word)) for word in words)
@@ -149,12 +155,12 @@ def _shown(name: str, value: Any) -> str:
 @click.argument("id_", metavar="ACT")
 @click.option(
     "--only",
-    type=click.Choice(COME_TO),
+    type=click.Choice(OUTCOMES),
     help="Only those that were done, refused, or are open yet.",
 )
 @click.option(
     "--limit",
-    type=Bounded(0),
+    type=BoundedNumber(0),
     default=50,
     show_default=True,
     metavar="N",
@@ -182,7 +188,7 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
                 output.json_line(item_json(item))
             return
         _print_act(one)
-        count = tables.print_table(ITEMS, map(_item_row, found))
+        count = tables.print_table(ITEM_COLUMNS, map(_item_row, found))
         total = {
             None: one.chosen or 0,
             OPEN: one.left,
@@ -195,10 +201,10 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
 
 def _print_act(one: Act) -> None:
     click.secho(output.clean(one.id), bold=True)
-    output.line("command", command_line(one))
+    output.line("command", format_command(one))
     output.line("who", one.actor)
     output.line("began", iso(one.created_at))
-    output.line("items", progress(one))
+    output.line("items", describe_progress(one))
     if one.chosen is not None and not one.finished_at:
         output.line("last done", iso(one.worked_at))
         output.line("go on", f"flowbridge operations resume {one.id}")
@@ -246,7 +252,7 @@ def resume(
         if not one.left:
             output.say(f"{one.id} has come to its end: nothing is left of it.")
             return
-        asked = Asked(
+        asked = OperationRequest(
             yes=yes,
             dry_run=dry_run,
             as_json=as_json,
@@ -254,20 +260,20 @@ def resume(
             rate=rate or one.asked.get("rate"),
             chosen={},
         )
-        sources = present_sources(settings) if one.command == "erase" else {}
+        sources = load_sources(settings) if one.command == "erase" else {}
         with wrong_usage():
             making = doing_of(settings, one, sources)
         verb = VERBS.get(one.command, one.command)
-        if not agreed(
-            f"{things(one.command, one.left)} of {one.chosen} left to {verb}", one.left, asked
+        if not confirm_operation(
+            f"{count_items(one.command, one.left)} of {one.chosen} left to {verb}", one.left, asked
         ):
             return
         one = resume_operation(database, one, actor=find_actor(settings))
         were = blob_owners.owned(database) if one.command == "erase" else set[str]()
         try:
-            run.carry_out(database, one.command, one, making(database, one), asked, {})
+            run.do_operation(database, one.command, one, making(database, one), asked, {})
         finally:  # it exits by an exception where something could not be done
             if one.command == "erase":
-                from bridge.cli.commands.erase import settle
+                from bridge.cli.commands.erase import clean_up
 
-                settle(database, settings, were)
+                clean_up(database, settings, were)

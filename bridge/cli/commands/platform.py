@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from bridge.cli.numbers import Bounded
+from bridge.cli.numbers import BoundedNumber
 from bridge.cli.ui import output
 from bridge.core.errors import SettingsError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bridge.web.fault_injection import Fault
 
 #: What is taken of flowbridge's own settings: the credentials are generated where they are not set.
-TAKEN = ("FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_LOCAL_USER_ID", "FLOWBRIDGE_LOG")
+USED_SETTINGS = ("FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_LOCAL_USER_ID", "FLOWBRIDGE_LOG")
 
 
 def _read_faults(
@@ -41,7 +41,11 @@ def _read_faults(
 
 @click.command()
 @click.option(
-    "--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one)."
+    "--port",
+    type=BoundedNumber(0, 65535),
+    default=0,
+    metavar="N",
+    help="The port (default: a free one).",
 )
 @click.option(
     "--flows",
@@ -63,7 +67,7 @@ def _read_faults(
 )
 @click.option(
     "--max-concurrent-runs",
-    type=Bounded(1),
+    type=BoundedNumber(1),
     metavar="N",
     help="Runs at once (default: 2 for each core).",
 )
@@ -158,7 +162,7 @@ def _settings(row: Mapping[str, Any], port: int, data: Path | None) -> Iterator[
         environ = {
             key: value
             for key, value in os.environ.items()
-            if not key.startswith("FLOWBRIDGE_") or key in TAKEN
+            if not key.startswith("FLOWBRIDGE_") or key in USED_SETTINGS
         }
         environ["FLOWBRIDGE_DATA"] = str(folder)
         bind = f"127.0.0.1:{port}"

@@ -31,7 +31,7 @@ EVIDENCE = {
     "unconfirmed": "not confirmed: try it before you rely on it",
 }
 CONFIRMED = "confirmed by itself, for what is pinned"
-NAME = 16  # columns of a name
+LABEL_COLUMNS = 16  # columns of a name
 
 
 @click.command()
@@ -158,7 +158,10 @@ def _print(row: Provider) -> None:
     }
     for name, value in facts.items():
         if value:
-            click.echo(click.style(name.ljust(NAME), dim=True) + output.wrap_text(value, NAME))
+            click.echo(
+                click.style(name.ljust(LABEL_COLUMNS), dim=True)
+                + output.wrap_text(value, LABEL_COLUMNS)
+            )
     click.echo()
     output.answer(
         " ".join(

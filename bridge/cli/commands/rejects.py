@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command_settings import settings_of
-from bridge.cli.numbers import Bounded
-from bridge.cli.option_types import Moment
-from bridge.cli.options import AS_JSON, existing
+from bridge.cli.numbers import BoundedNumber
+from bridge.cli.option_types import TimeParam
+from bridge.cli.options import AS_JSON, require_existing
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.cli.usable_config import good_config, with_learned_secrets
+from bridge.cli.usable_config import load_usable, with_learned_secrets
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("received", whole=True),
-    tables.ID,
+    tables.ID_COLUMN,
     Column("source"),
-    Column("reason", style=output.styled),
+    Column("reason", style=output.find_colour),
     Column("why", spare=True),
 )
 
@@ -37,13 +37,13 @@ COLUMNS = (
 @click.option("--source", metavar="NAME", help="Only of this source.")
 @click.option(
     "--since",
-    type=Moment(),
+    type=TimeParam(),
     metavar="TIME",
     help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.",
 )
 @click.option(
     "--limit",
-    type=Bounded(0),
+    type=BoundedNumber(0),
     default=50,
     show_default=True,
     metavar="N",
@@ -68,7 +68,7 @@ def rejects(
     settings = settings_of(ctx.obj)
     review = _review(ctx.obj, to_look=True)
     with open_store(settings) as database:
-        existing(settings, database, source=source)
+        require_existing(settings, database, source=source)
         found = (
             review.list_rejects(database, source=source, since=since, limit=limit)
             if database
@@ -121,7 +121,7 @@ def show_reject(
 @rejects.command()
 @click.argument("ids", metavar="[REJECT]...", nargs=-1)
 @click.option("--source", metavar="NAME", help="Those of this source that verify now.")
-@click.option("--since", type=Moment(), metavar="TIME", help="Only from then on.")
+@click.option("--since", type=TimeParam(), metavar="TIME", help="Only from then on.")
 @click.option("--dry-run", is_flag=True, help="Say how many verify now, and do nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @AS_JSON
@@ -154,7 +154,7 @@ def readmit(
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
-        existing(settings, database, source=source)
+        require_existing(settings, database, source=source)
         chosen = review.select(database, ids, source=source, since=since)
         text = f"{output.number(len(chosen), 'reject')} to readmit"
         if dry_run:
@@ -208,7 +208,7 @@ def _routes(config: str | None, *, to_look: bool = False) -> Config:
     from bridge.ingest.redaction import keyed
 
     settings = settings_of(config)
-    routes = good_config(settings) if to_look else load_present(settings)
+    routes = load_usable(settings) if to_look else load_present(settings)
     seals = bool(settings.encryption_keys)
     if seals or any(source.redact for source in routes.sources.values()):
         key = settings_of(config, secrets=True).secret_key

@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.request import Asked, asking, need_some
-from bridge.cli.actions.run import go
+from bridge.cli.actions.request import OperationRequest, operation_options, require_items
+from bridge.cli.actions.run import start_operation
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching, wrong_usage
+from bridge.cli.options import (
+    FilteredCommand,
+    filter_options,
+    make_filters,
+    require_existing,
+    say_search_size,
+    wrong_usage,
+)
 from bridge.cli.ui import output
 from bridge.services.store_access import open_store_to_change
 
@@ -39,8 +46,8 @@ THEN = "then"
         " planned."
     ),
 )
-@filtered(statuses=("none",), limit=0)
-@asking
+@filter_options(statuses=("none",), limit=0)
+@operation_options
 @click.pass_obj
 def replay(
     config: str | None, /, events: tuple[str, ...], through: str | None, when: str, **options: Any
@@ -66,8 +73,8 @@ def replay(
     from bridge.services.selection import select_named_events
     from bridge.store.queries import events as event_queries
 
-    asked = Asked.of(options)
-    need_some(events, asked)
+    asked = OperationRequest.of(options)
+    require_items(events, asked)
     settings = settings_of(config)
     how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
     with wrong_usage():
@@ -76,9 +83,9 @@ def replay(
         chosen = select_named_events(database, events)
         ids = chosen.ids
         if not events:
-            existing(settings, database, **asked.chosen)
-            wanted = filters(**asked.chosen, spam=False)
-            searching(database, wanted, of_deliveries=False)
+            require_existing(settings, database, **asked.chosen)
+            wanted = make_filters(**asked.chosen, spam=False)
+            say_search_size(database, wanted, of_deliveries=False)
             ids = event_queries.event_ids(database, wanted, asked.limit)
         found = select_events(database, routes(database, None), ids, is_named=bool(events))
         ids = list(found.ids)
@@ -88,7 +95,7 @@ def replay(
                 " are about to go: those flows are started again, unless --through names another"
                 " route"
             )
-        go(
+        start_operation(
             database,
             settings,
             "replay",

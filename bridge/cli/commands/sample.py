@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import url_of, wrong_usage
+from bridge.cli.options import parse_url, wrong_usage
 from bridge.cli.ui import output
 from bridge.cli.ui.sample_result import send_and_explain, send_twice
 from bridge.cli.usable_config import with_learned_secrets
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Source
 
 
-RUNNING = ""  # the value of --to without a URL
+THIS_BRIDGE = ""  # the value of --to without a URL
 MAX_BODY_BYTES = 64 * 1024 * 1024  # of a file that is sent
 
 
@@ -45,7 +45,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024  # of a file that is sent
     "--to",
     metavar="[URL]",
     is_flag=False,
-    flag_value=RUNNING,
+    flag_value=THIS_BRIDGE,
     help=(
         "Send it there; without URL, to the bridge of this project. The path /hooks/SOURCE is added"
         " if there is none."
@@ -129,7 +129,7 @@ def sample(
     if to is None:
         url = f"{settings.public_url or _here(settings)}/hooks/{signer.source}"
     else:
-        url = _target(_here(settings) if to == RUNNING else to, signer.source)
+        url = _target(_here(settings) if to == THIS_BRIDGE else to, signer.source)
     now = time.time()
     is_replay = tamper == REPLAY
     signed = signed_url(settings, url)
@@ -219,7 +219,7 @@ def _here(settings: Settings) -> str:
 
 
 def _target(to: str, source: str) -> str:
-    url = url_of(to)
+    url = parse_url(to)
     parts = urlsplit(url)
     return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}/hooks/{source}"
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bridge.cli.command_settings import command_timings, need_routes
-from bridge.cli.numbers import Bounded
+from bridge.cli.command_settings import command_timings, require_routes
+from bridge.cli.numbers import BoundedNumber
 from bridge.config.addresses import bracket
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
 from bridge.monitoring.tracing import exporter
 from bridge.runtime.startup import Loaded, made_ready, read_routes, warn_of_missing
-from bridge.services.config_checks.misnamed_variables import misnamed
+from bridge.services.config_checks.misnamed_variables import find_misnamed_variables
 from bridge.system.logs import configure, get_logger
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _load(
     without = load_settings(os.environ, config=config, bind=bind, secrets=False)
     configure(without.log, without.log_addresses, brief=not verbose and without.log != "debug")
     exporter.prepare(without.environ)
-    need_routes(without)
+    require_routes(without)
     # before the secret key is generated: a mistyped folder stays as it is
     read = read_routes(without)
     settings = load_settings(os.environ, config=config, bind=bind, timings=command_timings())
@@ -68,21 +68,21 @@ def _load(
                 "FLOWBRIDGE_PRIVATE_BIND is set, but systemd gave no socket called private"
             )
         settings = as_bound(settings, given)
-    return settings, loaded_and_told(settings, read)
+    return settings, load_and_warn(settings, read)
 
 
-def loaded_and_told(settings: Settings, read: Loaded | None = None) -> Loaded:
+def load_and_warn(settings: Settings, read: Loaded | None = None) -> Loaded:
     """Read routes.yaml, unless it was `read`, and warn in the log of values that are missing, and
     of variables that are no settings.
     """
     loaded = made_ready(read or read_routes(settings), settings)
-    for text in misnamed(settings, loaded.config.canonical):
+    for text in find_misnamed_variables(settings, loaded.config.canonical):
         log.warning("strange_setting", found=text)
     warn_of_missing(loaded.config.missing)
     return loaded
 
 
-def _following(settings: Settings, loaded: Loaded) -> Following:
+def _start_following(settings: Settings, loaded: Loaded) -> Following:
     """Return the configuration of the moment, read anew by a process beside this one."""
     from bridge.runtime.reload.follower import Following
     from bridge.runtime.reload.process import start
@@ -105,7 +105,7 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     back to the queue. Sockets that systemd listens on, called public and private, are used instead
     of the addresses in the settings.
     """
-    notify, given = _told()
+    notify, given = _read_systemd()
     settings, loaded = _load(config, bind, given, verbose=verbose)
     from bridge.runtime import services
     from bridge.runtime.watchdog import Watch
@@ -130,7 +130,7 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
         settings.timings,
     )
     children = services.everything(settings, loaded, following, wake, sockets)
-    _keep(children, watch, settings, sockets)
+    _supervise(children, watch, settings, sockets)
 
 
 @click.command()
@@ -139,7 +139,7 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
 @click.pass_obj
 def web(config: str | None, bind: str | None, verbose: bool) -> None:
     """Run receivers only: they take webhooks in and keep them. A worker elsewhere delivers."""
-    notify, given = _told()
+    notify, given = _read_systemd()
     settings, loaded = _load(config, bind, given, verbose=verbose)
     from bridge.runtime import services
     from bridge.runtime.reload.follower import Following
@@ -170,7 +170,7 @@ def work(config: str | None, verbose: bool) -> None:
     """Run a worker only: it starts the flows and follows their runs. Any number may run on
     PostgreSQL.
     """
-    notify, _ = _told()
+    notify, _ = _read_systemd()
     settings, loaded = _load(config, verbose=verbose)
     from bridge.runtime import services
     from bridge.runtime.reload.follower import Following
@@ -197,7 +197,7 @@ def _warn_of_others(settings: Settings) -> None:
             log.warning("store_shared", data=str(settings.data), pid=other["pid"], bind=address)
 
 
-def _told() -> tuple[Notify, list[socket.socket]]:
+def _read_systemd() -> tuple[Notify, list[socket.socket]]:
     """Take what systemd has put into the environment."""
     from bridge.runtime import systemd
 
@@ -226,10 +226,10 @@ def _run(
         return
     from bridge.runtime.services import reader
 
-    _keep([child, reader(settings, loaded, following)], watch, settings, sockets)
+    _supervise([child, reader(settings, loaded, following)], watch, settings, sockets)
 
 
-def _keep(
+def _supervise(
     children: Sequence[Child], watch: Watch, settings: Settings, sockets: Sequence[socket.socket]
 ) -> NoReturn:
     """Keep these processes alive until the end, or until one with the same sockets takes over."""
@@ -245,7 +245,7 @@ def _keep(
 @click.command()
 @click.option(
     "--concurrency",
-    type=Bounded(1, 1000),
+    type=BoundedNumber(1, 1000),
     default=32,
     show_default=True,
     metavar="N",
@@ -270,4 +270,4 @@ def celery(config: str | None, concurrency: int) -> None:
         )
     from bridge.runtime import services
 
-    sys.exit(services.celery_forever(settings, _following(settings, loaded), concurrency))
+    sys.exit(services.celery_forever(settings, _start_following(settings, loaded), concurrency))

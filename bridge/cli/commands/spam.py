@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.request import Asked, asking, need_some
+from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.command_settings import settings_of
-from bridge.cli.option_types import Excerpt
-from bridge.cli.options import AS_JSON, SINCE, SOURCE, UNTIL, adding, existing, filters, newest
+from bridge.cli.option_types import ExcerptParam
+from bridge.cli.options import (
+    AS_JSON,
+    SINCE,
+    SOURCE,
+    UNTIL,
+    add_options,
+    limit_option,
+    make_filters,
+    require_existing,
+)
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.services.store_access import open_store, open_store_to_change
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 COLUMNS = (
     Column("received", whole=True),
-    tables.ID,
+    tables.ID_COLUMN,
     Column("source"),
     Column("from"),
     Column("why", spare=True),
@@ -32,12 +41,12 @@ COLUMNS = (
 
 def _chosen(*, limit: int, reason: str) -> Callable[[F], F]:
     """Add the filters of these commands."""
-    return adding(
+    return add_options(
         SOURCE,
-        click.option("--reason", type=Excerpt(), metavar="TEXT", help=reason),
+        click.option("--reason", type=ExcerptParam(), metavar="TEXT", help=reason),
         SINCE,
         UNTIL,
-        newest(limit),
+        limit_option(limit),
     )
 
 
@@ -63,9 +72,11 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
 
     settings = settings_of(ctx.obj)
     with open_store(settings) as database:
-        existing(settings, database, **chosen)
+        require_existing(settings, database, **chosen)
         found = (
-            event_queries.list_events(database, filters(type_=None, **chosen, spam=True), limit)
+            event_queries.list_events(
+                database, make_filters(type_=None, **chosen, spam=True), limit
+            )
             if database
             else iter(())
         )
@@ -92,7 +103,7 @@ def _row(event: Event) -> tuple[str, ...]:
 @spam.command()
 @click.argument("events", metavar="[EVENT]...", nargs=-1)
 @_chosen(limit=0, reason="Those with this in why they are held to be spam, in any case.")
-@asking
+@operation_options
 @click.pass_obj
 def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> None:
     """Say that events are no spam: they are planned through the present routes.yaml, as if they had
@@ -105,24 +116,24 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     flowbridge spam release evt_01jd2x
     flowbridge spam release --source contact --reason 'could not be checked' --since 2h --dry-run
     """
-    from bridge.cli.actions.run import go
+    from bridge.cli.actions.run import start_operation
     from bridge.services.operation_kinds import replaying
     from bridge.services.selection import select_named_events
     from bridge.store.queries import events as event_queries
 
-    asked = Asked.of(options)
-    need_some(events, asked)
+    asked = OperationRequest.of(options)
+    require_items(events, asked)
     settings = settings_of(config)
     routes = replaying(settings, {}, releases=True)
     with open_store_to_change(settings) as database:
         chosen = select_named_events(database, events)
         ids = chosen.ids
         if not events:
-            existing(settings, database, **asked.chosen)
+            require_existing(settings, database, **asked.chosen)
             ids = event_queries.event_ids(
-                database, filters(type_=None, **asked.chosen, spam=True), asked.limit
+                database, make_filters(type_=None, **asked.chosen, spam=True), asked.limit
             )
-        go(
+        start_operation(
             database,
             settings,
             "spam release",
@@ -136,7 +147,7 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
 
 @spam.command()
 @click.argument("events", metavar="EVENT...", nargs=-1, required=True)
-@asking
+@operation_options
 @click.pass_obj
 def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None:
     """Say that events are spam. What of them waits is taken out of the queue; a flow that was
@@ -145,15 +156,15 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
     \b
     flowbridge spam mark evt_01jd2x
     """
-    from bridge.cli.actions.run import go
+    from bridge.cli.actions.run import start_operation
     from bridge.services.operation_kinds import marking
     from bridge.services.selection import select_named_events
 
-    asked = Asked.of(options | {"limit": 0})
+    asked = OperationRequest.of(options | {"limit": 0})
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
         chosen = select_named_events(database, events)
-        go(
+        start_operation(
             database,
             settings,
             "spam mark",

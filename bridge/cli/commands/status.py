@@ -143,7 +143,7 @@ def _unknown(now: Overview) -> None:
         )
         does = one_does if one.count == 1 else many_do
         text = f"{format_count(one.count, now)} {does}: {output.clean(one.problem)}"
-        for line in output.wrap_text(text, width=WIDTH - output.NAME).split("\n"):
+        for line in output.wrap_text(text, width=WIDTH - output.LABEL_COLUMNS).split("\n"):
             output.line("", line, "yellow")
 
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters
+from bridge.cli.options import (
+    AS_JSON,
+    FilteredCommand,
+    filter_options,
+    make_filters,
+    require_existing,
+)
 from bridge.cli.ui import output, tables
 from bridge.core.errors import StoreError
 from bridge.core.model import Delivery, Event, Reject
@@ -27,14 +33,14 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
-EVERY = 0.3  # seconds between looks
+POLL_SECONDS = 0.3  # seconds between looks
 # characters of `delivered, failed` and of an event's id
-STANDING = 17
-EVENT_ID = 30
+STATE_CHARS = 17
+ID_CHARS = 30
 
 
 @click.command(cls=FilteredCommand)
-@filtered(statuses=(), limit=10, until=False, body=False)
+@filter_options(statuses=(), limit=10, until=False, body=False)
 @AS_JSON
 @click.pass_obj
 def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
@@ -51,16 +57,16 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
     flowbridge tail --source github --limit 0
     flowbridge tail --json | jq -c 'select(.status == "dead")'
     """
-    wanted = filters(**chosen)
+    wanted = make_filters(**chosen)
     settings = settings_of(config)
     with suppress(KeyboardInterrupt):
         has_waited = _wait_for(settings)
         with open_store(settings) as database:
             if database is None:
                 raise StoreError("the database went away")
-            existing(settings, database, **chosen)
+            require_existing(settings, database, **chosen)
             runs = has_waited or is_running(settings, database)
-            follow(
+            follow_changes(
                 database, wanted, before=limit, as_json=as_json, note=_waiting(chosen, runs=runs)
             )
 
@@ -75,7 +81,7 @@ def _wait_for(settings: Settings) -> bool:
         if not told:
             output.say("Nothing was received yet; waiting for `flowbridge serve`… Ctrl-C ends.")
             told = True
-        time.sleep(EVERY)
+        time.sleep(POLL_SECONDS)
 
 
 def is_running(settings: Settings, database: Database) -> bool:
@@ -102,7 +108,9 @@ def _waiting(chosen: Mapping[str, Any], *, runs: bool) -> str:
     return f"{missing}Waiting for events{fitting}; Ctrl-C ends."
 
 
-def follow(database: Database, chosen: Filters, *, before: int, as_json: bool, note: str) -> None:
+def follow_changes(
+    database: Database, chosen: Filters, *, before: int, as_json: bool, note: str
+) -> None:
     """Print the newest `before` events, say the note on stderr, then print every change; does not
     return.
     """
@@ -115,7 +123,7 @@ def follow(database: Database, chosen: Filters, *, before: int, as_json: bool, n
     while True:
         for at, change in follower.look():
             print_change(database, at, change, as_json=as_json)
-        time.sleep(EVERY)
+        time.sleep(POLL_SECONDS)
 
 
 def print_change(database: Database, at: float, change: Event | Delivery, *, as_json: bool) -> None:
@@ -161,11 +169,15 @@ def _print_line(at: float, what: str, standing: str, detail: str) -> None:
     if output.on_terminal():
         room = get_terminal_size().columns
         clock = clock[:8]
-        wide = min(max(room - len(clock) - STANDING - EVENT_ID - 3 * tables.GAP, 16), wide)
+        wide = min(
+            max(room - len(clock) - STATE_CHARS - ID_CHARS - 3 * tables.COLUMN_GAP, 16), wide
+        )
         what = _cut(what, wide)
-        detail = _cut(detail, max(room - len(clock) - wide - STANDING - 3 * tables.GAP, EVENT_ID))
+        detail = _cut(
+            detail, max(room - len(clock) - wide - STATE_CHARS - 3 * tables.COLUMN_GAP, ID_CHARS)
+        )
     coloured = click.style(
-        standing.ljust(STANDING), fg=output.styled(standing.replace("·", " ")) or "yellow"
+        standing.ljust(STATE_CHARS), fg=output.find_colour(standing.replace("·", " ")) or "yellow"
     )
     click.echo(f"{click.style(clock, dim=True)}  {what.ljust(wide)}  {coloured}  {detail}".rstrip())
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.providers.model import Provider
     from bridge.services.event_details import EventDetails
 
-ATTEMPTS = 2  # the last ones, where earlier ones are folded
+SHOWN_ATTEMPTS = 2  # the last ones, where earlier ones are folded
 
 
 def print_event(details: EventDetails, *, with_body: bool = False, is_folded: bool = False) -> None:
@@ -62,7 +62,7 @@ def _print_whole_delivery(
     _print_delivery(details, delivery, is_folded=is_folded)
     _print_operations(details, delivery.id)
     attempts = details.attempts_of(delivery)
-    folded = max(len(attempts) - ATTEMPTS, 0) if is_folded else 0
+    folded = max(len(attempts) - SHOWN_ATTEMPTS, 0) if is_folded else 0
     output.line(
         "attempts", f"{output.number(folded, 'earlier one')}: {SHOW_ALL_HINT}" if folded else None
     )
@@ -175,7 +175,7 @@ def _print_operations(details: EventDetails, id_: str) -> None:
 
 def _print_delivery(details: EventDetails, delivery: Delivery, *, is_folded: bool) -> None:
     output.line("route", f"{delivery.route} → {delivery.flow}")
-    output.line("status", describe_status(delivery), output.styled(describe_status(delivery)))
+    output.line("status", describe_status(delivery), output.find_colour(describe_status(delivery)))
     output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
     for one in details.reasons.missing.get(delivery.id, ()):
         output.line(
@@ -225,7 +225,7 @@ def _print_attempt(attempt: Attempt, *, is_folded: bool) -> None:
     after = _took(attempt.finished_at, attempt.run_finished_at)
     ran = f"; its run {attempt.run_id} {attempt.run_state}{after}" if attempt.run_state else ""
     late = f"; too late, so nobody follows its run {attempt.run_id}" if attempt.late_at else ""
-    colour = "yellow" if late else output.styled(attempt.run_state or outcome)
+    colour = "yellow" if late else output.find_colour(attempt.run_state or outcome)
     output.line(
         f"attempt {attempt.number}",
         f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}{late}",

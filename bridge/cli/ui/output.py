@@ -25,13 +25,13 @@ from bridge.core.times import LATEST, in_utc, write_time
 if TYPE_CHECKING:
     from rich.console import Console
 
-NAME = 14  # columns of a name that a value stands beside
+LABEL_COLUMNS = 14  # columns of a name that a value stands beside
 UNSERVED_PAGE = "/console/runs?"  # the page of a run of the embedded platform
 MAX_TEXT_COLUMNS = 100  # in which running text is wrapped
 #: How an id begins -> how many of its last characters tell it from others. Of a delivery's the last
 #: eight are the same for all of a route.
-ENDINGS = {"evt_": 8, "rej_": 8, "act_": 8, "dlv_": 14}
-STYLES = {
+ID_ENDING_CHARS = {"evt_": 8, "rej_": 8, "act_": 8, "dlv_": 14}
+WORD_COLOURS = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
     **dict.fromkeys(("queued", "sending", "running"), "cyan"),
     **dict.fromkeys(("unknown", "blocked", "throttled", "refused", "warning"), "yellow"),
@@ -91,7 +91,7 @@ def line(name: str, value: object, colour: str | None = None) -> None:
     if value is not None and value != "":
         text = clean(value)
         click.echo(
-            click.style(name.ljust(NAME), dim=True)
+            click.style(name.ljust(LABEL_COLUMNS), dim=True)
             + (click.style(text, fg=colour) if colour else text)
         )
 
@@ -130,9 +130,9 @@ def console(*, err: bool = False) -> Console:
     return Console(stderr=err, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
-def styled(text: str) -> str | None:
+def find_colour(text: str) -> str | None:
     """Return the colour of a status, a run's state or an outcome: that of its worst word."""
-    found = [STYLES[word] for word in re.split(r"[ ,→]+", text) if word in STYLES]
+    found = [WORD_COLOURS[word] for word in re.split(r"[ ,→]+", text) if word in WORD_COLOURS]
     return next(
         (style for style in ("red", "yellow", "cyan", "green", "bright_black") if style in found),
         None,
@@ -143,15 +143,15 @@ def short_id(text: str) -> str:
     """Return an id by its two ends, as commands accept it: `evt_…k2m9abcd`."""
     kind = text[:4]
     return (
-        f"{kind}…{text[-ENDINGS[kind] :]}"
-        if kind in ENDINGS and len(text) > len(kind) + 1 + ENDINGS[kind]
+        f"{kind}…{text[-ID_ENDING_CHARS[kind] :]}"
+        if kind in ID_ENDING_CHARS and len(text) > len(kind) + 1 + ID_ENDING_CHARS[kind]
         else text
     )
 
 
 def ending(id_: str) -> str:
     """Return the last characters of an id, by which commands find it."""
-    return id_[-ENDINGS[id_[:4]] :] if id_[:4] in ENDINGS else id_
+    return id_[-ID_ENDING_CHARS[id_[:4]] :] if id_[:4] in ID_ENDING_CHARS else id_
 
 
 def wrap_text(text: str, indent: int = 0, width: int | None = None) -> str:

@@ -10,7 +10,9 @@ from bridge.cli.ui import output
 
 
 @contextmanager
-def bar(what: str, total: int, *, of_bytes: bool = False) -> Iterator[Callable[[int], None]]:
+def progress_bar(
+    what: str, total: int, *, of_bytes: bool = False
+) -> Iterator[Callable[[int], None]]:
     """Give what is told how much more has been done, of so much."""
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -43,17 +43,19 @@ class Watcher:
             return
         lines, missed = new_log_lines(self.last.log, report.log)
         if report.state not in RUN_ENDED:
-            self._tell(word(report))
+            self._tell(describe_state(report))
         for line in [*(["…"] if missed else []), *lines]:
             self.write(f"              {line}", "")
         if report.state in RUN_ENDED:  # what it logged, it logged before
-            self._tell(word(report))
+            self._tell(describe_state(report))
         self.last = report
 
     def _tell(self, text: str, style: str = "") -> None:
         if text != self._said:
             self._said = text
-            self.write(f"{output.clock(time.time())}  {text}", style or output.styled(text) or "")
+            self.write(
+                f"{output.clock(time.time())}  {text}", style or output.find_colour(text) or ""
+            )
 
     def footer(self) -> RenderableType:
         """Return the line that stands below on a terminal."""
@@ -66,7 +68,7 @@ class Watcher:
         )
 
 
-def word(report: RunReport) -> str:
+def describe_state(report: RunReport) -> str:
     """Return a run's state, and the platform's own word where that says more: `running
     (terminating)`.
     """
@@ -79,7 +81,7 @@ def word(report: RunReport) -> str:
 
 
 @contextmanager
-def watching() -> Iterator[Watcher]:
+def open_watcher() -> Iterator[Watcher]:
     """Give a watcher that writes to stderr: on a terminal with a line below that lives."""
     if not sys.stderr.isatty():
         yield Watcher(lambda text, _: output.say(text))
@@ -100,13 +102,15 @@ def watching() -> Iterator[Watcher]:
         yield watcher
 
 
-def follow(platform: Platform, run_id: str, parting: str, *, quiet: bool) -> tuple[RunReport, bool]:
+def follow_run(
+    platform: Platform, run_id: str, parting: str, *, quiet: bool
+) -> tuple[RunReport, bool]:
     """Wait for a run and return the last that is known of it, and whether Ctrl-C ended the waiting,
     to which `parting` is said.
     """
     watcher = Watcher(lambda *_: None)
     try:
-        with nullcontext(watcher) if quiet else watching() as watcher:
+        with nullcontext(watcher) if quiet else open_watcher() as watcher:
             most = command_timings().run_poll_max_seconds  # someone is watching
             return wait_for_run(platform, run_id, watcher.see, most), False
     except KeyboardInterrupt:

@@ -11,20 +11,20 @@ from bridge.core.status import Overview, PlatformNow
 HASH_CHARS = 8  # characters of a hash that are shown
 # a process's role -> the word for it in the table
 ROLES = {"reload": "config", "web": "receiver", "work": "worker"}
-PROCESSES = (
+PROCESS_COLUMNS = (
     Column("process", whole=True),
     Column("pid", whole=True),
     Column("up", whole=True),
     Column("config", whole=True),
     Column("host", spare=True),
 )
-SOURCES = (
+SOURCE_COLUMNS = (
     Column("source"),
     Column("last event", whole=True),
     Column("today", whole=True),
     Column("rejected today", whole=True),
 )
-PLATFORMS = (
+PLATFORM_COLUMNS = (
     Column("platform"),
     Column("slots", whole=True),
     Column("calls", whole=True),
@@ -32,14 +32,14 @@ PLATFORMS = (
     Column("circuit", whole=True, style=lambda text: None if text == "closed" else "red"),
     Column("capacity", whole=True, style=lambda text: None if text == "all" else "yellow"),
 )
-QUEUE = (
+QUEUE_COLUMNS = (
     Column("route"),
     Column("queued", whole=True),
     Column("oldest", whole=True),
     Column("blocked", whole=True),
     Column("state", whole=True, style=lambda text: None if text == "live" else "yellow"),
 )
-RUNS = (
+RUN_COLUMNS = (
     Column("route"),
     Column("runs in 24 h", whole=True),
     Column("failed", whole=True, style=lambda text: None if text == "0" else "red"),
@@ -51,11 +51,11 @@ def status_tables(
 ) -> tuple[tuple[Sequence[Column], list[tuple[object, ...]]], ...]:
     """Return the tables of an overview: the columns and the rows of each."""
     return (
-        (PROCESSES, _process_rows(now)),
-        (SOURCES, _source_rows(now)),
-        (PLATFORMS, _platform_rows(now)),
-        (QUEUE, _queue_rows(now)),
-        (RUNS, _run_rows(now)),
+        (PROCESS_COLUMNS, _process_rows(now)),
+        (SOURCE_COLUMNS, _source_rows(now)),
+        (PLATFORM_COLUMNS, _platform_rows(now)),
+        (QUEUE_COLUMNS, _queue_rows(now)),
+        (RUN_COLUMNS, _run_rows(now)),
     )
 
 

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-CHUNK = 200  # rows whose widths are looked at before the first is printed
-WIDEST = 60  # characters to which the cells of a column are filled up in plain text
-GAP = 2  # columns between those of a table
+CHUNK_ROWS = 200  # rows whose widths are looked at before the first is printed
+MAX_CELL_CHARS = 60  # characters to which the cells of a column are filled up in plain text
+COLUMN_GAP = 2  # columns between those of a table
 ARROW = " → "  # between a route and the flow it starts
-LEAST = 10  # columns that a shortened one keeps
+MIN_CUT_COLUMNS = 10  # columns that a shortened one keeps
 # columns in which a text is broken into lines beside the others; with less room it goes below its
 # row
-ROOMY = 24
+MIN_WRAP_COLUMNS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def cut_route(text: str, width: int) -> str:
     return next((each for each in forms if len(each) <= width), f"…{flow[1 - width :]}")
 
 
-ID = Column("id", whole=True, short=short_id)
+ID_COLUMN = Column("id", whole=True, short=short_id)
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> int:
@@ -82,12 +82,12 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> 
 
 def _chunks(cells: Iterator[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
     for first in cells:
-        yield list(chain((first,), islice(cells, CHUNK - 1)))
+        yield list(chain((first,), islice(cells, CHUNK_ROWS - 1)))
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
     return [
-        min(WIDEST, max(len(column.title), *(len(row[place]) for row in rows)))
+        min(MAX_CELL_CHARS, max(len(column.title), *(len(row[place]) for row in rows)))
         for place, column in enumerate(columns)
     ]
 
@@ -113,12 +113,12 @@ def grid(
     columns = [columns[place] for place in used]
     rows = [[row[place] for place in used] for row in rows]
     longest = _longest(columns, rows)
-    widths = fit(columns, longest, room)
+    widths = fit_columns(columns, longest, room)
     if any(
         width < length
         for column, width, length in zip(columns, widths, longest, strict=True)
         if not (column.spare and width)
-    ) or (sum(widths) + GAP * (len(widths) - 1) > room):
+    ) or (sum(widths) + COLUMN_GAP * (len(widths) - 1) > room):
         rows = [
             [
                 column.short(cell) if column.short else cell
@@ -126,7 +126,7 @@ def grid(
             ]
             for row in rows
         ]
-        widths = fit(columns, _longest(columns, rows), room)
+        widths = fit_columns(columns, _longest(columns, rows), room)
     beside = [place for place, width in enumerate(widths) if width]
     below = [
         place
@@ -144,7 +144,7 @@ def grid(
             show_header=header,
             header_style="bold",
             pad_edge=False,
-            padding=(0, GAP, 0, 0),
+            padding=(0, COLUMN_GAP, 0, 0),
         )
         for place in beside:
             spare = columns[place].spare
@@ -164,15 +164,15 @@ def grid(
         return made
 
     def indented(told: Sequence[Text]) -> list[RenderableType]:
-        return [Padding(Text("  ").join(told), (0, 0, 0, GAP))] if told else []
+        return [Padding(Text("  ").join(told), (0, 0, 0, COLUMN_GAP))] if told else []
 
     if not below:
         return table(rows, header=header)
     titles = [columns[place].title for place in below]
     fits = (
-        sum(widths[place] + GAP for place in beside)
+        sum(widths[place] + COLUMN_GAP for place in beside)
         + sum(map(len, titles))
-        + GAP * (len(titles) - 1)
+        + COLUMN_GAP * (len(titles) - 1)
         <= room
     )
     top = table([], header=True)
@@ -202,24 +202,24 @@ def _longest(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[i
     ]
 
 
-def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
+def fit_columns(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
     """Return how wide each column becomes, 0 for one that goes below its row: of the spare ones,
     the longest first.
 
     Of those that may be cut, the widest is cut first.
     """
     widths = [0 if column.spare else width for column, width in zip(columns, longest, strict=True)]
-    left = room - sum(width + GAP for width in widths if width) + GAP
+    left = room - sum(width + COLUMN_GAP for width in widths if width) + COLUMN_GAP
     cut = [place for place, column in enumerate(columns) if not column.whole and not column.spare]
     while (
         left < 0
         and cut
-        and widths[widest := max(cut, key=lambda place: (widths[place], place))] > LEAST
+        and widths[widest := max(cut, key=lambda place: (widths[place], place))] > MIN_CUT_COLUMNS
     ):
         widths[widest] -= 1
         left += 1
     wanted = {
-        place: min(ROOMY, longest[place]) + GAP
+        place: min(MIN_WRAP_COLUMNS, longest[place]) + COLUMN_GAP
         for place, column in enumerate(columns)
         if column.spare
     }
@@ -228,6 +228,6 @@ def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[in
     while wanted:
         place = max(wanted)
         del wanted[place]
-        widths[place] = min(longest[place], left - sum(wanted.values()) - GAP)
-        left -= widths[place] + GAP
+        widths[place] = min(longest[place], left - sum(wanted.values()) - COLUMN_GAP)
+        left -= widths[place] + COLUMN_GAP
     return widths

@@ -31,10 +31,12 @@ def print_block(
     text = value if isinstance(value, str) else output.indented(value)
     if is_folded and not isinstance(value, str):
         short = orjson.dumps(value).decode()
-        text = short if len(short) <= output.columns() - output.NAME else text
+        text = short if len(short) <= output.columns() - output.LABEL_COLUMNS else text
     lines = output.clean_lines(shorten(text)).split("\n")
     if len(lines) == 1:
-        output.line(name, _cut(lines[0], output.columns() - output.NAME) if is_folded else lines[0])
+        output.line(
+            name, _cut(lines[0], output.columns() - output.LABEL_COLUMNS) if is_folded else lines[0]
+        )
         return
     click.secho(name + _folded(len(lines), is_folded=is_folded), dim=True)
     click.echo(

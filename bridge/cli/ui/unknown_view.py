@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.request import Asked
-from bridge.cli.options import existing, filters, searching
+from bridge.cli.actions.request import OperationRequest
+from bridge.cli.options import make_filters, require_existing, say_search_size
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
 from bridge.monitoring.serializers import iso
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 
-def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None:
+def show_unknown(settings: Settings, names: Sequence[str], asked: OperationRequest) -> None:
     """Print each unknown delivery that is named or chosen (all, where nothing is asked for), newest
     first, with what is known of it.
     """
@@ -40,7 +40,7 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None
         raise click.UsageError("nothing is done without --as; it is one of delivered, queued, dead")
     chosen = Selection(ids=())
     with open_store(settings) as database:
-        existing(settings, database, **asked.chosen)
+        require_existing(settings, database, **asked.chosen)
         if database is not None:
             chosen = _found(database, names, asked)
             config = load_config_if_usable(settings) if chosen.ids else None
@@ -67,11 +67,11 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None
     sys.exit(1 if chosen.problems else 0)
 
 
-def _found(database: Database, names: Sequence[str], asked: Asked) -> Selection:
+def _found(database: Database, names: Sequence[str], asked: OperationRequest) -> Selection:
     if names:
         return select_named_unknown(database, names)
-    wanted = filters(**asked.chosen)
-    searching(database, wanted, of_deliveries=True, also=unknown_states())
+    wanted = make_filters(**asked.chosen)
+    say_search_size(database, wanted, of_deliveries=True, also=unknown_states())
     return select_unknown(database, wanted, asked.limit)
 
 

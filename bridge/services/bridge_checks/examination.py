@@ -15,7 +15,7 @@ from bridge.core.http_messages import Answer, Call, Request
 from bridge.providers.signatures.locations import signs_url
 from bridge.providers.signatures.pairs import is_pair
 from bridge.providers.signatures.shared_token import Unsigned
-from bridge.services.bridge_checks.findings import FORGED, GOOD, Finding
+from bridge.services.bridge_checks.findings import FORGED, GOOD, CheckFinding
 from bridge.services.bridge_checks.reachability import ask_bridge, check_reachability
 from bridge.services.samples.forgeries import KINDS, Signer, forge
 from bridge.services.samples.replay import REPLAY, expected
@@ -52,7 +52,7 @@ class Examination:
     settings: Settings
     dry_runs: DryRuns
 
-    def run(self, sources: list[Source]) -> Iterator[Finding]:
+    def run(self, sources: list[Source]) -> Iterator[CheckFinding]:
         """Yield all findings.
 
         Raises `BridgeError` where the bridge cannot be reached, or does not accept dry requests
@@ -65,7 +65,7 @@ class Examination:
                     f"not tried: {source.missing}. Set it in .env; until then requests that need it"
                     " are answered 503"
                 )
-                yield Finding("secret", source.name, "error", what)
+                yield CheckFinding("secret", source.name, "error", what)
                 continue
             if isinstance(source.scheme, Unsigned):
                 what = (
@@ -73,7 +73,7 @@ class Examination:
                     if source.provider.name == "form"
                     else "insecure: anyone may send to it"
                 )
-                yield Finding(
+                yield CheckFinding(
                     "verified",
                     source.name,
                     "ok" if source.provider.name == "form" else "warning",
@@ -82,7 +82,7 @@ class Examination:
                 continue
             if not source.secrets:
                 what = "not learned yet" if source.provider.learn else "published by the sender"
-                yield Finding(
+                yield CheckFinding(
                     "verified",
                     source.name,
                     "-",
@@ -94,7 +94,7 @@ class Examination:
         if (largest := max(signed, key=lambda one: one.max_body, default=None)) is not None:
             yield self._check_size(largest)
 
-    def _try_source(self, source: Source) -> Iterator[Finding]:
+    def _try_source(self, source: Source) -> Iterator[CheckFinding]:
         """Send forgeries and then a good sample to one source.
 
         A forgery comes first: its answer shows whether the bridge accepts dry requests, before a
@@ -104,7 +104,7 @@ class Examination:
 
         live = live_secrets(source)
         if not live:
-            yield Finding(
+            yield CheckFinding(
                 "verified",
                 source.name,
                 "error",
@@ -113,7 +113,7 @@ class Examination:
             return
         secret = next((one for one in live if not is_pair(source.scheme, one)), None)
         if secret is None:
-            yield Finding(
+            yield CheckFinding(
                 "verified",
                 source.name,
                 "-",
@@ -135,18 +135,20 @@ class Examination:
         try:
             good = source.scheme.sign(request, signer.secret, now)
         except ValueError as error:
-            yield Finding(GOOD, source.name, "warning", f"no sample can be signed here: {error}")
+            yield CheckFinding(
+                GOOD, source.name, "warning", f"no sample can be signed here: {error}"
+            )
             return
         for kind in ("header", *(kind for kind in KINDS if kind != "header")):
             try:
                 forgery = forge(signer, request, kind, now)
             except ValueError as reason:
-                yield Finding(f"{FORGED}{kind}", source.name, "-", str(reason))
+                yield CheckFinding(f"{FORGED}{kind}", source.name, "-", str(reason))
                 continue
             answer = self._send(redirect_request(forgery, signed, url), source)
             fine = answer.status == 401
             found = "stays out (401)" if fine else f"answered {answer.status}, not 401"
-            yield Finding(f"{FORGED}{kind}", source.name, "ok" if fine else "error", found)
+            yield CheckFinding(f"{FORGED}{kind}", source.name, "ok" if fine else "error", found)
         answer = self._send(redirect_request(good, signed, url), source)
         fine = answer.status // 100 == 2
         found = (
@@ -154,7 +156,7 @@ class Examination:
             if fine
             else f"answered {answer.status}: {self._explain(source, good, answer)}"
         )
-        yield Finding(GOOD, source.name, "ok" if fine else "error", found)
+        yield CheckFinding(GOOD, source.name, "ok" if fine else "error", found)
         yield self._replayed(signer, good)
 
     def _explain(self, source: Source, good: Request, answer: Answer) -> str:
@@ -175,7 +177,7 @@ class Examination:
             )
         )
 
-    def _replayed(self, signer: Signer, good: Request) -> Finding:
+    def _replayed(self, signer: Signer, good: Request) -> CheckFinding:
         """Return the command that tries a replay, or that a copy would not be recognized.
 
         A copy is recognized by the stored first one, and a dry request is not stored.
@@ -183,9 +185,9 @@ class Examination:
         try:
             expected(signer, good)
         except ValueError as reason:
-            return Finding(REPLAY, signer.source, "-", str(reason))
+            return CheckFinding(REPLAY, signer.source, "-", str(reason))
         how = f"flowbridge sample {signer.source} --to {self.target} --tamper replay"
-        return Finding(
+        return CheckFinding(
             REPLAY,
             signer.source,
             "-",
@@ -208,7 +210,7 @@ class Examination:
             )
         return answer
 
-    def _check_size(self, source: Source) -> Finding:
+    def _check_size(self, source: Source) -> CheckFinding:
         """Send the largest allowed body: a proxy may refuse it first."""
         path = f"/hooks/{source.name}"
         request = Request(
@@ -222,7 +224,7 @@ class Examination:
         try:
             answer = self._send(request, source)
         except BridgeError as error:
-            return Finding(
+            return CheckFinding(
                 "largest body",
                 source.name,
                 "error",
@@ -232,5 +234,5 @@ class Examination:
             found = (
                 f"a proxy refuses {mib} (max_body): raise its limit (client_max_body_size in nginx)"
             )
-            return Finding("largest body", source.name, "error", found)
-        return Finding("largest body", source.name, "ok", f"{mib} (max_body) get through")
+            return CheckFinding("largest body", source.name, "error", found)
+        return CheckFinding("largest body", source.name, "ok", f"{mib} (max_body) get through")

@@ -16,7 +16,7 @@ FORGED: Final = "forged "
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One check: its name, the source or address it is `of`, the result and the details.
 
     `result`: `ok`, `warning`, `error`, or `-` where the check could not be made.
@@ -32,7 +32,7 @@ class Finding:
         return asdict(self)
 
 
-def sum_up(findings: Sequence[Finding]) -> Iterator[Finding]:
+def sum_up(findings: Sequence[CheckFinding]) -> Iterator[CheckFinding]:
     """Yield the findings, with one for all signed requests to a source; failures stay beside it."""
     for of, some in groupby(findings, key=lambda one: one.of if _is_trial(one) else None):
         trials = list(some)
@@ -45,7 +45,7 @@ def sum_up(findings: Sequence[Finding]) -> Iterator[Finding]:
         good = sum(one.check == GOOD and one.result == "ok" for one in trials)
         fine = refused == len(forged) and good
         got = "a good request gets in" if good else "no good request got in"
-        yield Finding(
+        yield CheckFinding(
             "requests",
             of,
             "ok" if fine else "error",
@@ -53,5 +53,5 @@ def sum_up(findings: Sequence[Finding]) -> Iterator[Finding]:
         )
 
 
-def _is_trial(one: Finding) -> bool:
+def _is_trial(one: CheckFinding) -> bool:
     return one.check in (GOOD, REPLAY) or one.check.startswith(FORGED)

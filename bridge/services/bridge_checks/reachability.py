@@ -14,7 +14,7 @@ from bridge.core.status import DAY
 from bridge.monitoring import certificate
 from bridge.monitoring.conditions import SOON
 from bridge.services.bridge_calls import call_bridge
-from bridge.services.bridge_checks.findings import Finding
+from bridge.services.bridge_checks.findings import CheckFinding
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -24,7 +24,7 @@ MAX_CLOCK_SECONDS: Final = 5.0  # that two clocks may differ
 ANSWER_SECONDS: Final = 15.0  # until a call counts as not answered
 
 
-def check_reachability(sender: Sender, target: str, settings: Settings) -> Iterator[Finding]:
+def check_reachability(sender: Sender, target: str, settings: Settings) -> Iterator[CheckFinding]:
     """Yield the findings of the address, its certificate and its clock.
 
     Raises `BridgeError` where no bridge answers there.
@@ -47,18 +47,18 @@ def check_reachability(sender: Sender, target: str, settings: Settings) -> Itera
             f"{target}/healthz answers {answer.status}: is that a flowbridge, and does the proxy"
             " pass /healthz on?"
         )
-    yield Finding(
+    yield CheckFinding(
         "reached", target, "ok", f"/healthz answers 200 in {(time.time() - before) * 1000:.0f} ms"
     )
     if not settings.public_url:
-        yield Finding(
+        yield CheckFinding(
             "public URL",
             "-",
             "warning",
             "FLOWBRIDGE_PUBLIC_URL is not set: senders that sign the URL cannot be verified",
         )
     elif urlsplit(settings.public_url).scheme != "https":
-        yield Finding(
+        yield CheckFinding(
             "public URL",
             settings.public_url,
             "warning",
@@ -70,16 +70,18 @@ def check_reachability(sender: Sender, target: str, settings: Settings) -> Itera
         yield check_clock(answer.headers["date"], before)
 
 
-def check_certificate(target: str) -> Finding:
+def check_certificate(target: str) -> CheckFinding:
     """Return how long the certificate lasts."""
     host = urlsplit(target).hostname or ""
     seen = certificate.look(target)
     if seen.refused is not None:
-        return Finding("certificate", host, "error", f"senders do not trust it: {seen.refused}")
+        return CheckFinding(
+            "certificate", host, "error", f"senders do not trust it: {seen.refused}"
+        )
     if seen.ends_at is None:
-        return Finding("certificate", host, "error", f"it was not seen: {seen.unreached}")
+        return CheckFinding("certificate", host, "error", f"it was not seen: {seen.unreached}")
     left = seen.ends_at - time.time()
-    return Finding(
+    return CheckFinding(
         "certificate",
         host,
         "ok" if left > SOON else "warning",
@@ -87,15 +89,15 @@ def check_certificate(target: str) -> Finding:
     )
 
 
-def check_clock(date: str, now: float) -> Finding:
+def check_clock(date: str, now: float) -> CheckFinding:
     """Compare the Date of an answer with the time at which it was asked for."""
     try:
         apart = abs(parsedate_to_datetime(date).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
-        return Finding("clock", "-", "warning", "the answer's Date cannot be read")
+        return CheckFinding("clock", "-", "warning", "the answer's Date cannot be read")
     if apart <= MAX_CLOCK_SECONDS:
-        return Finding("clock", "-", "ok", "this machine's clock and the server's agree")
-    return Finding(
+        return CheckFinding("clock", "-", "ok", "this machine's clock and the server's agree")
+    return CheckFinding(
         "clock",
         "-",
         "error",

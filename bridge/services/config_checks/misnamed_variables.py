@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
 
 
-def misnamed(settings: Settings, routes: str) -> list[str]:
+def find_misnamed_variables(settings: Settings, routes: str) -> list[str]:
     """Return what is to be said of variables that are called as settings are, and are none;
     `routes` is the text that may ask for them.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 #: The effect of a missing value, by the section that it is missing in.
-MISSING = {
+MISSING_EFFECTS = {
     "sources": "source {} answers 503 until its secret is set in .env; no restart is needed",
     "platforms": (
         "deliveries to platform {} wait until its value is set in .env; no restart is needed"
@@ -79,7 +79,7 @@ def check_project(
     `ready` raises `SettingsError` where the settings lack a value that a platform needs.
     """
     from bridge.config.loader import check as check_config
-    from bridge.services.config_checks.misnamed_variables import misnamed
+    from bridge.services.config_checks.misnamed_variables import find_misnamed_variables
     from bridge.services.config_checks.misspelt_paths import warn_of_misspelt
     from bridge.services.config_checks.unbraced_paths import warn_of_unbraced
     from bridge.services.config_checks.written_routes import read_routes
@@ -92,12 +92,15 @@ def check_project(
     if not settings.config.exists():
         report.notes.append(f"there is no {settings.config}: `flowbridge init` writes one")
     canonical = report.config.canonical if report.config else ""
-    report.notes += [*misnamed(settings, canonical), *exposed_files(settings, canonical)]
+    report.notes += [
+        *find_misnamed_variables(settings, canonical),
+        *exposed_files(settings, canonical),
+    ]
     if report.config is None:
         report.refused = True
     else:
         report.notes += [
-            MISSING[name.partition(".")[0]].format(name.partition(".")[2])
+            MISSING_EFFECTS[name.partition(".")[0]].format(name.partition(".")[2])
             for name in report.config.missing
         ]
         _check_platforms(report.config, settings, report, ready)

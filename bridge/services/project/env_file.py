@@ -11,13 +11,13 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 
-def variable(source: str) -> str:
+def secret_variable(source: str) -> str:
     """Return the name of the variable that holds a source's secret: `GITHUB_WEBHOOK_SECRET`."""
     name = re.sub(r"[^A-Z0-9]", "_", source.upper())
     return f"{'_' if name[0].isdigit() else ''}{name}_WEBHOOK_SECRET"
 
 
-def put(path: Path, values: Mapping[str, str]) -> None:
+def set_variables(path: Path, values: Mapping[str, str]) -> None:
     """Set variables: a line that sets one is replaced, others are added at the end. A new file is
     its owner's alone.
     """
@@ -31,10 +31,10 @@ def put(path: Path, values: Mapping[str, str]) -> None:
         )
         if not count:
             text += ("\n" if text and not text.endswith("\n") else "") + line + "\n"
-    write(path, text, 0o600)
+    replace_file(path, text, 0o600)
 
 
-def known(path: Path) -> dict[str, str]:
+def read_variables(path: Path) -> dict[str, str]:
     """Return what the file sets."""
     return (
         {name: value for name, value in dotenv_values(path).items() if value is not None}
@@ -43,7 +43,7 @@ def known(path: Path) -> dict[str, str]:
     )
 
 
-def write(path: Path, text: str, mode: int) -> None:
+def replace_file(path: Path, text: str, mode: int) -> None:
     """Replace a file as a whole, or make it with `mode`; a link stays one, and a file that is there
     keeps its mode.
     """

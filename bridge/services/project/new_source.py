@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: The inputs of a new route, out of what the provider sends. What an event does not have is left
 #: out of the inputs.
-INPUTS: dict[str, dict[str, str]] = {
+ROUTE_INPUTS: dict[str, dict[str, str]] = {
     "github": {
         "event": "${event.type}",
         "action": "${body.action}",
@@ -41,16 +41,16 @@ INPUTS: dict[str, dict[str, str]] = {
     "standard_webhooks": {"event": "${event.type}", "data": "${body.data}"},
     "svix": {"event": "${event.type}", "data": "${body.data}"},
 }
-ANY_INPUTS = {"event": "${event.type}", "payload": "${body}"}
+DEFAULT_INPUTS = {"event": "${event.type}", "payload": "${body}"}
 #: What the sources of those providers need that stand for any sender.
-LOCATED = {"event_type": "body:type", "event_id": "body:id"}
-KEYS: dict[str, dict[str, Any]] = {
+TYPE_AND_ID = {"event_type": "body:type", "event_id": "body:id"}
+SOURCE_KEYS: dict[str, dict[str, Any]] = {
     "hmac": {
         "verify": {"header": "X-Signature", "algorithm": "sha256", "encoding": "hex"},
-        **LOCATED,
+        **TYPE_AND_ID,
     },
-    "token": LOCATED,
-    "basic": LOCATED,
+    "token": TYPE_AND_ID,
+    "basic": TYPE_AND_ID,
 }
 
 
@@ -89,7 +89,7 @@ def plan_source(
     text = settings.config.read_bytes().decode("utf-8")
     known = load_present(settings)
     free = _check_name(name or row.name, known)
-    made = _make_secrets(settings, row, env_file.variable(free))
+    made = _make_secrets(settings, row, env_file.secret_variable(free))
     new = NewSource(free, row, flow, made, values)
     return new, _add_to_routes(text, known, new)
 
@@ -107,8 +107,8 @@ def write_source(settings: Settings, new: NewSource, changed: str) -> None:
     }
     try:
         if put:
-            env_file.put(settings.config.parent / ".env", put)
-        env_file.write(settings.config, changed, 0o644)
+            env_file.set_variables(settings.config.parent / ".env", put)
+        env_file.replace_file(settings.config, changed, 0o644)
     except OSError as error:
         raise BridgeError(f"{error.filename} cannot be written: {error.strerror}") from error
 
@@ -184,7 +184,7 @@ def _add_to_routes(text: str, known: Config, new: NewSource) -> str:
     if "version:" not in text:
         text = "version: 1\n" + text
     if new.flow is None and local is None:
-        text = routes_file.add(text, "platforms", "local", {"type": "local"})
+        text = routes_file.add_entry(text, "platforms", "local", {"type": "local"})
     source: dict[str, Any] = {"provider": new.provider.name}
     names = ["${env:" + variable + "}" for variable in new.secrets]
     if names:
@@ -193,7 +193,9 @@ def _add_to_routes(text: str, known: Config, new: NewSource) -> str:
         source["pins"] = {
             name: values[0] if len(values) == 1 else values for name, values in new.pins.items()
         }
-    text = routes_file.add(text, "sources", new.name, source | KEYS.get(new.provider.name, {}))
+    text = routes_file.add_entry(
+        text, "sources", new.name, source | SOURCE_KEYS.get(new.provider.name, {})
+    )
     taken = {route.name for route in known.routes}
     free = (new.name.lower() + (f"-{number}" if number > 1 else "") for number in count(1))
     route: dict[str, Any] = {
@@ -201,8 +203,10 @@ def _add_to_routes(text: str, known: Config, new: NewSource) -> str:
         "on": new.name,
     }
     if new.provider.name != "form":
-        route["inputs"] = INPUTS.get(new.provider.name, ANY_INPUTS) | {"event_id": "${event.id}"}
-    return routes_file.add(
+        route["inputs"] = ROUTE_INPUTS.get(new.provider.name, DEFAULT_INPUTS) | {
+            "event_id": "${event.id}"
+        }
+    return routes_file.add_entry(
         text, "routes", None, route | {"flow": new.flow or f"{local or 'local'}/echo"}
     )
 
@@ -239,7 +243,7 @@ def check_addition(settings: Settings, new: NewSource, text: str) -> None:
 
     draft = settings.config.with_name(f".{settings.config.stem}.{secrets.token_hex(4)}.yaml")
     try:
-        env_file.write(draft, text, 0o600)
+        env_file.replace_file(draft, text, 0o600)
         environ = dict(settings.environ) | {
             name: text for name, text in new.secrets.items() if text
         }

@@ -24,7 +24,7 @@ from bridge.core.errors import BridgeError
 Entry = Mapping[str, Any]
 
 
-def add(text: str, section: str, name: str | None, entry: Entry) -> str:
+def add_entry(text: str, section: str, name: str | None, entry: Entry) -> str:
     """Return the text of routes.yaml with `entry` at the end of `section`: under `name`, or in a
     list where that is None.
 

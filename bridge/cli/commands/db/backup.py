@@ -10,12 +10,12 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.actions.confirmation import confirm
 from bridge.cli.actions.request import YES
 from bridge.cli.command_settings import settings_of
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
-from bridge.cli.ui.progress import bar
+from bridge.cli.ui.progress import progress_bar
 from bridge.core.errors import StoreError
 from bridge.monitoring.serializers import iso
 from bridge.services.store_access import find_database
@@ -60,7 +60,7 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
         else:
             path = settings.backups if path is None else path
             path = path / name_of(now) if path.is_dir() or path == settings.backups else path
-            with bar(
+            with progress_bar(
                 "backup", 2 * backups.size_of(database, settings.data), of_bytes=True
             ) as advance:
                 manifest = backups.make(database, settings.data, path, now, advance)
@@ -161,7 +161,7 @@ def restore(
             ", and the store that is there is kept aside" if there and replace else ""
         )
         refused = there and not replace  # nobody is asked for what is not done
-        if refused or confirmed(question, 1, dry_run=False, yes=yes, as_json=as_json):
+        if refused or confirm(question, 1, dry_run=False, yes=yes, as_json=as_json):
             restored = restore_backup(source, database, settings.data, time.time(), replace=replace)
             _print_restored(restored, as_json=as_json)
     except StoreError as error:

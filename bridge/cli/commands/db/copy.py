@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.actions.confirmation import confirm
 from bridge.cli.command_settings import settings_of
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
-from bridge.cli.ui.progress import bar
+from bridge.cli.ui.progress import progress_bar
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
@@ -76,7 +76,7 @@ def copy(
         rows = copy_operation.count(source)
         if _go_on(sum(rows.values()), target, dry_run=dry_run, yes=yes, as_json=as_json):
             # half for writing, half for comparing
-            with bar("copy", 2 * sum(rows.values())) as advance:
+            with progress_bar("copy", 2 * sum(rows.values())) as advance:
                 copied = copy_operation.copy(
                     source, target, snapshot=snapshot, mend=mend, advance=advance
                 )
@@ -91,7 +91,7 @@ def _shown(database: Database) -> str:
 
 
 def _go_on(rows: int, target: Database, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
-    return confirmed(
+    return confirm(
         f"{rows} rows to copy to {_shown(target)}", rows, dry_run=dry_run, yes=yes, as_json=as_json
     )
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.actions.confirmation import confirm
 from bridge.cli.actions.request import DRY_RUN, YES
 from bridge.cli.command_settings import settings_of
-from bridge.cli.option_types import Moment
+from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.monitoring.serializers import iso
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--reason", metavar="TEXT", help="Why, for others to read. Default: who holds it.")
 @click.option(
     "--restored",
-    type=Moment(),
+    type=TimeParam(),
     metavar="TIME",
     help=(
         "The database was restored by other means than db restore, to how it was then: settle what"
@@ -94,7 +94,7 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
             output.json_line(_shape(found, waiting))
         else:
             _print(found, waiting)
-        if not dry_run and confirmed(
+        if not dry_run and confirm(
             _question(found, waiting), waiting.before, dry_run=False, yes=yes, as_json=as_json
         ):
             database.write(start_hold.release)

@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.actions.confirmation import confirm
 from bridge.cli.actions.request import DRY_RUN, YES
 from bridge.cli.command_settings import settings_of
-from bridge.cli.options import AS_JSON, existing
+from bridge.cli.options import AS_JSON, require_existing
 from bridge.cli.ui import output, tables
-from bridge.cli.ui.progress import bar
+from bridge.cli.ui.progress import progress_bar
 from bridge.cli.ui.tables import Column
-from bridge.cli.usable_config import good_config
+from bridge.cli.usable_config import load_usable
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.store.operations.prune import Pruning
 
-SHARE = 2.0  # so many times as long as a batch took nothing is done after it
-WHAT = {"events": "whole events", "bodies": "what was in events, which stay", "rejects": "rejects"}
+PAUSE_FACTOR = 2.0  # so many times as long as a batch took nothing is done after it
+KIND_WORDS = {
+    "events": "whole events",
+    "bodies": "what was in events, which stay",
+    "rejects": "rejects",
+}
 
 
 @click.command()
@@ -50,11 +54,11 @@ def prune(
     from bridge.store.operations import prune as prune_operation
 
     settings = settings_of(config)
-    routes = good_config(settings)
+    routes = load_usable(settings)
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
-        existing(settings, database, source=source)
+        require_existing(settings, database, source=source)
         clock = Clock(database)
         clock.set()
         round_ = prune_operation.Pruning(database, routes, clock(), source)
@@ -62,9 +66,7 @@ def prune(
         total = sum(one["rows"] for one in found)
         if dry_run:
             _print_count(found, as_json=as_json)
-        elif confirmed(
-            _question(found), total, dry_run=False, yes=yes or not total, as_json=as_json
-        ):
+        elif confirm(_question(found), total, dry_run=False, yes=yes or not total, as_json=as_json):
             _print(_prune(round_, total), as_json=as_json)
 
 
@@ -73,7 +75,7 @@ def _question(found: list[dict[str, Any]]) -> str:
     for one in found:
         counted[one["kind"]] += one["rows"]
     return "To go: " + (
-        ", ".join(f"{counted[kind]} {WHAT[kind]}" for kind in WHAT if counted[kind])
+        ", ".join(f"{counted[kind]} {KIND_WORDS[kind]}" for kind in KIND_WORDS if counted[kind])
         or "nothing but small things"
     )
 
@@ -100,14 +102,14 @@ def _prune(round_: Pruning, total: int) -> Counter[str]:
     def write(work: Any) -> Any:
         began = time.monotonic()
         counts = round_.database.write(work)
-        time.sleep(SHARE * (time.monotonic() - began))
+        time.sleep(PAUSE_FACTOR * (time.monotonic() - began))
         return counts
 
     try:
-        with bar("prune", total) as advance:
+        with progress_bar("prune", total) as advance:
             for kind, _, counts in prune_operation.prune(round_, write):
                 gone.update(counts)
-                advance(counts.get("event", 0) + counts.get("body", 0) if kind in WHAT else 0)
+                advance(counts.get("event", 0) + counts.get("body", 0) if kind in KIND_WORDS else 0)
     except KeyboardInterrupt:
         output.say("Stopped; the rest goes the next time.")
     return gone

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.actions.confirmation import confirm
 from bridge.cli.actions.request import DRY_RUN, YES
 from bridge.cli.command_settings import settings_of
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
-from bridge.cli.ui.progress import bar
+from bridge.cli.ui.progress import progress_bar
 from bridge.core.errors import NotFound, StoreError
 from bridge.services.store_access import open_store
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.operations.rekey import Rekeying
 
-SHOWN = 5  # values that cannot be opened are named
+MAX_LISTED = 5  # values that cannot be opened are named
 
 
 @click.command()
@@ -69,14 +69,14 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
         total = sum(left.values()) + len(files)
         if dry_run and as_json:
             output.json_line({"rows": left, "files": len(files)})
-        elif confirmed(
+        elif confirm(
             _question(left, len(files), clear=clear),
             total,
             dry_run=dry_run,
             yes=yes or not total,
             as_json=as_json,
         ):
-            with bar("rekey", total) as advance:
+            with progress_bar("rekey", total) as advance:
                 one.run(advance)
                 done = sum(_reseal(blobs, digest, one) for digest in files)
             _settle(database, settings)
@@ -139,7 +139,7 @@ def _print(one: Rekeying, files: int, *, as_json: bool) -> None:
             "Now take FLOWBRIDGE_ENCRYPTION_KEYS out of the environment of every process, before"
             " you start flowbridge."
         )
-    for text in one.broken[:SHOWN]:
+    for text in one.broken[:MAX_LISTED]:
         output.say(f"stays as it was: {text}")
     if one.broken:
         raise StoreError(f"{len(one.broken)} values could not be opened, and stayed as they were")

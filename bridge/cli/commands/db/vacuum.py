@@ -6,12 +6,12 @@ import time
 
 import click
 
-from bridge.cli.actions.confirmation import confirmed
+from bridge.cli.actions.confirmation import confirm
 from bridge.cli.actions.request import YES
 from bridge.cli.command_settings import settings_of
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
-from bridge.cli.ui.progress import bar
+from bridge.cli.ui.progress import progress_bar
 from bridge.core.errors import NotFound, StoreError
 from bridge.services.store_access import open_store
 
@@ -50,7 +50,7 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
             raise StoreError("PostgreSQL does so by itself (autovacuum)")
         before = database_vacuum.pages(database)
         if before.incremental and not anew:
-            with bar("vacuum", before.free) as advance:
+            with progress_bar("vacuum", before.free) as advance:
                 while gone := database.write(database_vacuum.step):
                     advance(gone)
                     time.sleep(0.01)
@@ -59,7 +59,7 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
                 f"{before.count * before.size / MIB:.0f} MiB are written anew, and senders wait"
                 " meanwhile"
             )
-            if confirmed(question, 1, dry_run=False, yes=yes, as_json=as_json):
+            if confirm(question, 1, dry_run=False, yes=yes, as_json=as_json):
                 database_vacuum.rewrite(database)
                 erase.settle_file(database)
         after = database_vacuum.pages(database)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.numbers import Bounded
+from bridge.cli.numbers import BoundedNumber
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call, Lost, Request
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.system.wakeup import Wake
 
-SENT = (("github", "issues"), ("stripe", "invoice.paid"), ("contact", "submission"))
-PATIENCE = 30.0  # seconds until the demo says that something does not work
-LOOK = 0.03  # seconds between looks at the store
+SAMPLES = (("github", "issues"), ("stripe", "invoice.paid"), ("contact", "submission"))
+WAIT_SECONDS = 30.0  # seconds until the demo says that something does not work
+POLL_SECONDS = 0.03  # seconds between looks at the store
 
 
 @dataclass(slots=True)
-class Story:
+class DemoRequest:
     """One request of the demo, from its sending to the end of its runs."""
 
     source: str
@@ -72,7 +72,11 @@ class Story:
 @click.command()
 @click.option("--once", is_flag=True, help="End when the runs have ended, instead of staying up.")
 @click.option(
-    "--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one)."
+    "--port",
+    type=BoundedNumber(0, 65535),
+    default=0,
+    metavar="N",
+    help="The port (default: a free one).",
 )
 @click.option(
     "--json",
@@ -114,7 +118,7 @@ def demo(once: bool, port: int, as_json: bool) -> None:
             for line in instructions(settings):
                 output.say(line) if as_json else output.answer(line)
             up = True
-            say = Sayings(
+            say = ChangePrinters(
                 lambda at, change: print_change(database, at, change, as_json=as_json),
                 (lambda _: None) if as_json else print_refused,
             )
@@ -258,17 +262,17 @@ def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bo
     """Send the events, follow them to the end of their runs, and return whether all ended well."""
     from bridge.monitoring.serializers import event_json
 
-    stories = [Story(source, type_) for source, type_ in SENT]
-    stories += [] if as_json else [Story("github", "issues", forged=True)]
+    stories = [DemoRequest(source, type_) for source, type_ in SAMPLES]
+    stories += [] if as_json else [DemoRequest("github", "issues", forged=True)]
     started = time.monotonic()
     screen.show(stories)
     for story in stories:
         _send(settings, story)
         screen.show(stories)
-    while not all(story.is_over for story in stories) and time.monotonic() < started + PATIENCE:
+    while not all(story.is_over for story in stories) and time.monotonic() < started + WAIT_SECONDS:
         _look(database, stories)
         screen.show(stories)
-        time.sleep(LOOK)
+        time.sleep(POLL_SECONDS)
     well = all(story.is_well for story in stories)
     screen.close(stories, time.monotonic() - started, well=well)
     if as_json:
@@ -282,14 +286,15 @@ def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bo
     return well
 
 
-def _send(settings: Settings, story: Story) -> None:
+def _send(settings: Settings, story: DemoRequest) -> None:
     from bridge.system.http_client import Sender
 
     request = sample_request(settings, story.source, story.type, forged=story.forged)
     sender = Sender()
     started = time.monotonic()
     answer = sender.send(
-        Call(method="POST", url=request.url, headers=request.headers, body=request.body), PATIENCE
+        Call(method="POST", url=request.url, headers=request.headers, body=request.body),
+        WAIT_SECONDS,
     )
     sender.close()
     if isinstance(answer, Lost):
@@ -318,7 +323,7 @@ def sample_request(settings: Settings, source: str, type_: str, *, forged: bool 
     )
 
 
-def _look(database: Database, stories: list[Story]) -> None:
+def _look(database: Database, stories: list[DemoRequest]) -> None:
     import orjson
 
     from bridge.store.inbound import events
@@ -340,16 +345,16 @@ def _look(database: Database, stories: list[Story]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sayings:
+class ChangePrinters:
     """The functions that print a change, and a request that was refused."""
 
     change: Callable[[float, Event | Delivery], None]
     refused: Callable[[Reject], None]
 
 
-def _stay(database: Database, child: int, say: Sayings) -> None:
+def _stay(database: Database, child: int, say: ChangePrinters) -> None:
     """Print what happens until Ctrl-C, or until the processes have ended by themselves."""
-    from bridge.cli.commands.tail import EVERY
+    from bridge.cli.commands.tail import POLL_SECONDS
     from bridge.services.change_feed import Follower
     from bridge.store.inbound import rejects
     from bridge.store.queries.filters import Filters
@@ -365,5 +370,5 @@ def _stay(database: Database, child: int, say: Sayings) -> None:
         ):
             seen.add(one.id)
             say.refused(one)
-        time.sleep(EVERY)
+        time.sleep(POLL_SECONDS)
     raise BridgeError("flowbridge ended by itself; the reason is above")

@@ -21,11 +21,11 @@ from bridge.cli.ui.tables import Column
 from bridge.services.delivery_states import describe_status
 
 if TYPE_CHECKING:
-    from bridge.cli.commands.demo.command import Story
+    from bridge.cli.commands.demo.command import DemoRequest
     from bridge.config.settings import Settings
     from bridge.core.model import Delivery
 
-CONFUSING = (
+OVERRIDING_SETTINGS = (
     "FLOWBRIDGE_DATA",
     "FLOWBRIDGE_DATABASE_URL",
     "FLOWBRIDGE_BIND",
@@ -41,7 +41,7 @@ COLUMNS = (
         whole=True,
     ),
     Column("route", whole=True),
-    Column("run", style=output.styled, whole=True),
+    Column("run", style=output.find_colour, whole=True),
     Column("what came out"),
 )
 
@@ -49,10 +49,10 @@ COLUMNS = (
 class Screen(Protocol):
     """Where the demo tells its story."""
 
-    def show(self, stories: Sequence[Story]) -> None:
+    def show(self, stories: Sequence[DemoRequest]) -> None:
         """Show how far each has come."""
 
-    def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
+    def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
         """Say how it ended."""
 
 
@@ -77,10 +77,10 @@ def open_screen(settings: Settings, *, as_json: bool) -> Iterator[Screen]:
 class Silent:
     """No screen: a program reads."""
 
-    def show(self, stories: Sequence[Story]) -> None:
+    def show(self, stories: Sequence[DemoRequest]) -> None:
         """Show nothing."""
 
-    def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
+    def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
         """Say nothing."""
 
 
@@ -90,7 +90,7 @@ class Lines:
     def __init__(self) -> None:
         self._said: set[str] = set()
 
-    def show(self, stories: Sequence[Story]) -> None:
+    def show(self, stories: Sequence[DemoRequest]) -> None:
         """Print what was not printed yet."""
         for story in stories:
             for line in self._lines(story):
@@ -98,7 +98,7 @@ class Lines:
                     self._said.add(line)
                     output.answer(line)
 
-    def _lines(self, story: Story) -> Iterator[str]:
+    def _lines(self, story: DemoRequest) -> Iterator[str]:
         if story.answer is not None:
             yield f"{_name(story).ljust(24)}  {_received(story)}"
         for one in story.deliveries:
@@ -107,7 +107,7 @@ class Lines:
                 f" {_came_out(one)}".rstrip()
             )
 
-    def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
+    def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
         """Sum up."""
         output.answer(_summary(stories, seconds, well=well))
 
@@ -118,18 +118,18 @@ class Table:
     def __init__(self, live: Any) -> None:
         self._live = live
 
-    def show(self, stories: Sequence[Story]) -> None:
+    def show(self, stories: Sequence[DemoRequest]) -> None:
         """Draw it."""
         rows = [_row(story, one) for story in stories for one in story.deliveries or (None,)]
         self._live.update(tables.grid(COLUMNS, rows, self._live.console.width), refresh=True)
 
-    def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
+    def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
         """Leave the table as it is and sum up below."""
         self._live.stop()
         click.secho("\n" + _summary(stories, seconds, well=well), fg="green" if well else "red")
 
 
-def _row(story: Story, one: Delivery | None) -> tuple[str, ...]:
+def _row(story: DemoRequest, one: Delivery | None) -> tuple[str, ...]:
     if one is not None:
         return (
             _name(story),
@@ -142,11 +142,11 @@ def _row(story: Story, one: Delivery | None) -> tuple[str, ...]:
     return _name(story), _received(story), "-" if story.forged else "…", "-", kept
 
 
-def _name(story: Story) -> str:
+def _name(story: DemoRequest) -> str:
     return f"{story.source} {'(forged)' if story.forged else story.type}"
 
 
-def _received(story: Story) -> str:
+def _received(story: DemoRequest) -> str:
     if story.answer is None:
         return "…"
     if story.forged:
@@ -171,7 +171,7 @@ def _short(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _summary(stories: Sequence[Story], seconds: float, *, well: bool) -> str:
+def _summary(stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> str:
     runs = [one for story in stories for one in story.deliveries]
     done = sum(one.run_state == "done" for one in runs)
     if well:
@@ -195,7 +195,7 @@ def instructions(settings: Settings) -> list[str]:
     url = f"http://{settings.bind[0]}:{settings.bind[1]}"
     is_script = Path(sys.argv[0]).name == "flowbridge" and which("flowbridge") != sys.argv[0]
     command = sys.argv[0] if is_script else "flowbridge"
-    unset = [f"  unset {name}" for name in CONFUSING if name in os.environ]
+    unset = [f"  unset {name}" for name in OVERRIDING_SETTINGS if name in os.environ]
     return [
         "",
         "It stays up until Ctrl-C and shows what comes in. In another terminal, try:",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from bridge.cli.numbers import Bounded
+from bridge.cli.numbers import BoundedNumber
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, SettingsError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.torture.plan import Plan
 
 #: What `--only` takes; bridge.torture.plan has what each is, and a test holds the two together.
-ONLY = (
+FAULT_KINDS = (
     "receiver",
     "web",
     "worker",
@@ -41,13 +41,13 @@ ONLY = (
     "weather",
 )
 ENGINES = ("worker", "celery")
-LATE = 10.0  # seconds after its time at which it is ended, wherever it is
+GRACE_SECONDS = 10.0  # seconds after its time at which it is ended, wherever it is
 
 
 @click.command()
 @click.option(
     "--minutes",
-    type=Bounded(1.5, decimal=True),
+    type=BoundedNumber(1.5, decimal=True),
     default=2.0,
     show_default=True,
     metavar="N",
@@ -55,13 +55,13 @@ LATE = 10.0  # seconds after its time at which it is ended, wherever it is
 )
 @click.option(
     "--kills",
-    type=Bounded(1),
+    type=BoundedNumber(1),
     metavar="N",
     help="Stop after so many signals, once each kind was done, if the time is not up before.",
 )
 @click.option(
     "--rate",
-    type=Bounded(1, 1000, decimal=True),
+    type=BoundedNumber(1, 1000, decimal=True),
     default=20.0,
     show_default=True,
     metavar="N",
@@ -70,9 +70,9 @@ LATE = 10.0  # seconds after its time at which it is ended, wherever it is
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(ONLY),
+    type=click.Choice(FAULT_KINDS),
     metavar="KIND",
-    help=f"Only this, which has to be possible here; repeat it for more: {', '.join(ONLY)}.",
+    help=f"Only this, which has to be possible here; repeat it for more: {', '.join(FAULT_KINDS)}.",
 )
 @click.option(
     "--database-url",
@@ -81,7 +81,7 @@ LATE = 10.0  # seconds after its time at which it is ended, wherever it is
 )
 @click.option(
     "--nodes",
-    type=Bounded(1, 8),
+    type=BoundedNumber(1, 8),
     default=1,
     show_default=True,
     metavar="N",
@@ -95,7 +95,10 @@ LATE = 10.0  # seconds after its time at which it is ended, wherever it is
     help="What makes the calls.",
 )
 @click.option(
-    "--seed", type=Bounded(0), metavar="N", help="Makes the same choices again (default: new ones)."
+    "--seed",
+    type=BoundedNumber(0),
+    metavar="N",
+    help="Makes the same choices again (default: new ones).",
 )
 @click.option(
     "--keep",
@@ -176,12 +179,12 @@ def torture(
 
 
 def _run(plan: Plan, *, keep: bool) -> tuple[dict[str, Any], Path | None]:
-    from bridge.cli.commands.torture.screen import watching
+    from bridge.cli.commands.torture.screen import show_progress
     from bridge.torture import run
 
-    with _ending(plan.seconds + LATE):
+    with _ending(plan.seconds + GRACE_SECONDS):
         try:
-            with watching(plan) as tell:
+            with show_progress(plan) as tell:
                 result = run.torture(plan, os.environ, tell, keep=keep)
         except KeyboardInterrupt:
             output.say("ended before its time; nothing of it is left")
@@ -198,7 +201,7 @@ def _ending(seconds: float) -> Iterator[None]:
 
     def late(_number: int, _frame: object) -> None:
         raise BridgeError(
-            f"it had not come to its end {LATE:g} s after its time; nothing of it is left"
+            f"it had not come to its end {GRACE_SECONDS:g} s after its time; nothing of it is left"
         )
 
     before = {

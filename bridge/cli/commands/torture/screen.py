@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from bridge.torture.arena import Progress
     from bridge.torture.plan import Plan
 
-EVERY = 0.25  # seconds between two looks of the terminal
-SELDOM = 15.0  # and between two lines elsewhere
+REDRAW_SECONDS = 0.25  # seconds between two looks of the terminal
+LINE_SECONDS = 15.0  # and between two lines elsewhere
 
 
 @contextmanager
-def watching(plan: Plan) -> Iterator[Callable[[Progress], None]]:
+def show_progress(plan: Plan) -> Iterator[Callable[[Progress], None]]:
     """Say what will be done, and give what shows the progress."""
     where = (
         f"{plan.nodes} x web and work on a schema of its own in PostgreSQL"
@@ -45,9 +45,9 @@ def watching(plan: Plan) -> Iterator[Callable[[Progress], None]]:
 
         def show(progress: Progress) -> None:
             nonlocal last
-            if time.monotonic() - last > EVERY:
+            if time.monotonic() - last > REDRAW_SECONDS:
                 last = time.monotonic()
-                live.update(words(progress), refresh=True)
+                live.update(describe_progress(progress), refresh=True)
 
         yield show
 
@@ -61,13 +61,13 @@ class _Lines:
 
     def show(self, progress: Progress) -> None:
         """Print a line if it is time."""
-        if progress.phase != self._phase or time.monotonic() - self._at > SELDOM:
+        if progress.phase != self._phase or time.monotonic() - self._at > LINE_SECONDS:
             self._phase = progress.phase
             self._at = time.monotonic()
-            output.say(words(progress))
+            output.say(describe_progress(progress))
 
 
-def words(progress: Progress) -> str:
+def describe_progress(progress: Progress) -> str:
     """Return one line for it."""
     moving = "?" if progress.moving is None else progress.moving
     events = (
