@@ -1,4 +1,4 @@
-"""The settings that a command uses, and the messages where they are wrong."""
+"""The settings of a command, and the error where there is no routes.yaml."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def command_timings() -> Timings:
-    """Return the durations that `main` was called with."""
+    """Return the timings that `main` was called with."""
     context = click.get_current_context(silent=True)
     timings: Timings = TIMINGS if context is None else context.meta.get(Timings.__name__, TIMINGS)
     return timings
 
 
 def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
-    """Return the settings that every command uses; with `secrets` those that call the embedded
-    platform.
+    """Return the settings of a command; with `secrets`, also those that calls to the local platform
+    need.
 
-    The addresses are those of the bridge that runs on the data folder, if one does: it may have
-    been started with other ones.
+    If a bridge runs on the data folder, the addresses are its own: they may differ from the
+    settings.
     """
     from bridge.config.settings import load_settings
     from bridge.monitoring.presence import addresses
@@ -37,7 +37,7 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
     settings = load_settings(os.environ, config=config, secrets=False, timings=command_timings())
     if secrets:
         is_sqlite = settings.database_url.startswith("sqlite")
-        if is_sqlite and not settings.data.exists():  # this run would create it in a wrong folder
+        if is_sqlite and not settings.data.exists():  # most likely the wrong folder
             require_routes(settings)
         settings = load_settings(os.environ, config=config, secrets=True, timings=command_timings())
     found = addresses(settings.data)
@@ -45,14 +45,14 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
 
 
 def require_routes(settings: Settings) -> None:
-    """Refuse to start where there is no routes.yaml, and say how to make one."""
+    """Raise `SettingsError` where there is no routes.yaml."""
     if not settings.config.exists():
         raise SettingsError(explain_no_routes(settings.config))
 
 
 def explain_no_routes(file: Path) -> str:
-    """Return that there is no routes.yaml, and how to come to one."""
+    """Return that there is no routes.yaml, and how to create one."""
     return (
-        f"there is no {file.name} in {file.absolute().parent}: `flowbridge init` writes one in an"
-        " empty folder; else change to your project's folder, or pass --config FILE"
+        f"there is no {file.name} in {file.absolute().parent}: create one in an empty folder with"
+        " `flowbridge init`, change to your project's folder, or pass --config FILE"
     )

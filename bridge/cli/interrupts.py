@@ -1,4 +1,4 @@
-"""Raise a Ctrl-C again that Python has dropped.
+"""Raise a dropped Ctrl-C again.
 
 Python raises KeyboardInterrupt wherever the main thread is. In a finalizer or a callback of the
 garbage collector it goes to `sys.unraisablehook`, which prints a traceback, and the command goes
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-RERAISE_SECONDS: Final = 0.01  # after which the finalizer should be over
+RERAISE_SECONDS: Final = 0.01  # until the finalizer should have ended
 
 
 def reraise_interrupts() -> None:
-    """Have this process raise a dropped KeyboardInterrupt again soon, until it is not dropped."""
+    """Make this process raise a dropped KeyboardInterrupt again, until it takes effect."""
     before = sys.unraisablehook
 
     def report(dropped: UnraisableHookArgs) -> None:

@@ -17,97 +17,109 @@ from bridge.cli.interrupts import reraise_interrupts
 from bridge.core.errors import BridgeError, ConfigError, SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
-#: What help lists, in its order: heading -> command -> (module, the line beside it); all here so
-#: that help imports nothing.
+#: The commands in the order of the help: heading -> command -> (module, summary). The summaries are
+#: here so that the help imports no command.
 SECTIONS = {
     "Begin": {
-        "demo": ("bridge.cli.commands.demo.command", "See everything work, with nothing prepared."),
+        "demo": ("bridge.cli.commands.demo.command", "See everything work, without any setup."),
         "init": ("bridge.cli.commands.init", "Write routes.yaml, .env and flows.py."),
         "add": ("bridge.cli.commands.add", "Add a source and a route to routes.yaml."),
         "providers": (
             "bridge.cli.commands.providers",
-            "List the senders that are known, and how to set each up.",
+            "List the built-in providers, and how to set each up.",
         ),
         "check": ("bridge.cli.commands.check", "Check routes.yaml, flows.py and the database."),
-        "schema": ("bridge.cli.commands.schema", "Print the schema of routes.yaml for editors."),
-        "form": ("bridge.cli.commands.form", "Print the HTML of a form, to paste into a page."),
-        "sample": ("bridge.cli.commands.sample", "Make a signed, realistic event."),
+        "schema": (
+            "bridge.cli.commands.schema",
+            "Print the JSON Schema of routes.yaml for editors.",
+        ),
+        "form": ("bridge.cli.commands.form", "Print the HTML of a form, for your own page."),
+        "sample": (
+            "bridge.cli.commands.sample",
+            "Make a signed, realistic sample event, or send it.",
+        ),
         "doctor": (
             "bridge.cli.commands.doctor",
-            "Prove that the running bridge keeps forgeries out.",
+            "Prove that the running bridge refuses forgeries.",
         ),
     },
     "Run": {
         "serve": ("bridge.cli.commands.serve", "Run everything: receivers and a worker."),
         "web": ("bridge.cli.commands.serve", "Run receivers only."),
         "work": ("bridge.cli.commands.serve", "Run a worker only."),
-        "celery": ("bridge.cli.commands.serve", "Make the calls that workers hand over to Celery."),
+        "celery": ("bridge.cli.commands.serve", "Run a Celery worker that makes the calls."),
         "platform": (
             "bridge.cli.commands.platform",
             "Run the local platform alone, to rehearse failures.",
         ),
         "torture": (
             "bridge.cli.commands.torture.command",
-            "Kill a bridge of its own under load; account for every event.",
+            "Crash-test a bridge under load; account for every event.",
         ),
     },
     "Look": {
         "status": (
             "bridge.cli.commands.status",
-            "One screen: what runs, waits, failed, and wants attention.",
+            "Show processes, queue, failures and problems on one screen.",
         ),
         "alerts": (
             "bridge.cli.commands.alerts",
-            "List what is wrong, or was told; prove the way of alerts.",
+            "List current and past alerts; send a test alert.",
         ),
         "events": ("bridge.cli.commands.events", "List events."),
         "deliveries": ("bridge.cli.commands.events", "List deliveries."),
-        "show": ("bridge.cli.commands.show", "Show one event with all that became of it."),
+        "show": (
+            "bridge.cli.commands.show",
+            "Show one event with its deliveries, attempts and runs.",
+        ),
         "rejects": (
             "bridge.cli.commands.rejects",
-            "List what failed verification, with the reason; let it in.",
+            "List requests that failed verification; readmit them.",
         ),
-        "export": ("bridge.cli.commands.export", "Write submissions to a file, as CSV or JSON."),
+        "export": ("bridge.cli.commands.export", "Export form submissions as CSV or JSON."),
         "spam": (
             "bridge.cli.commands.spam",
-            "List what forms were sent and is held to be spam; let it go.",
+            "List submissions marked as spam; release them.",
         ),
         "fingerprint": (
             "bridge.cli.commands.fingerprint",
-            "Print what replaces a value that is redacted.",
+            "Print the token that replaces a redacted value.",
         ),
-        "tail": ("bridge.cli.commands.tail", "Follow what comes in and what becomes of it."),
-        "flows": ("bridge.cli.commands.flows", "The flows of a platform: list, run, kill."),
+        "tail": ("bridge.cli.commands.tail", "Follow events and their deliveries as they happen."),
+        "flows": ("bridge.cli.commands.flows", "List a platform's flows; start and end runs."),
     },
     "Act": {
-        "replay": ("bridge.cli.commands.replay", "Plan stored events again: new deliveries."),
-        "retry": ("bridge.cli.commands.delivery_actions", "Put deliveries back into the queue."),
+        "replay": ("bridge.cli.commands.replay", "Plan stored events again, as new deliveries."),
+        "retry": (
+            "bridge.cli.commands.delivery_actions",
+            "Send dead or cancelled deliveries again.",
+        ),
         "cancel": (
             "bridge.cli.commands.delivery_actions",
-            "Take waiting deliveries out of the queue.",
+            "Cancel deliveries that are waiting.",
         ),
         "resolve": (
             "bridge.cli.commands.delivery_actions",
-            "Say what became of deliveries whose outcome is unknown.",
+            "Decide deliveries whose outcome is unknown.",
         ),
         "operations": (
             "bridge.cli.commands.operations",
-            "List who did what, and go on with what was interrupted.",
+            "List past operations; resume an interrupted one.",
         ),
         "learn": (
             "bridge.cli.commands.learn",
-            "Let a source take the secret that its sender tells.",
+            "Let a source receive its secret from the sender.",
         ),
-        "erase": ("bridge.cli.commands.erase", "Take a person out of all that is kept."),
-        "db": ("bridge.cli.commands.db.command", "Look after the database."),
+        "erase": ("bridge.cli.commands.erase", "Erase a person's data from the store."),
+        "db": ("bridge.cli.commands.db.command", "Maintain the database: back up, prune, upgrade."),
     },
 }
-#: Commands that read no routes.yaml, or one of their own.
+#: Commands that do not read the project's routes.yaml.
 WITHOUT_ROUTES = frozenset({"demo", "init", "providers", "schema", "torture", "help", "version"})
 #: Earlier names of commands, which still work.
 ALIASES = {"acts": "operations", "receipt": "fingerprint"}
 HIDDEN = {"help": "bridge.cli.commands.usage", "version": "bridge.cli.commands.usage"}
-#: What a process writes is for its own user, whatever the shell says.
+#: Files are for their own user only, whatever the shell's umask is.
 UMASK = 0o077
 COMMANDS = {
     name: module for commands in SECTIONS.values() for name, (module, _) in commands.items()
@@ -115,9 +127,7 @@ COMMANDS = {
 
 
 class CommandGroup(click.Group):
-    """A group whose commands are found by name, and whose errors are sentences with an exit
-    code.
-    """
+    """A group that imports commands by name, and reports errors as sentences with an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the shape of click
         return list(COMMANDS)
@@ -130,7 +140,7 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an unknown one is wrong usage that names the nearest."""
+        """Find the command; a usage error for an unknown one suggests the nearest."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
             from bridge.routing.expressions.roots import near
@@ -151,7 +161,7 @@ class CommandGroup(click.Group):
             if error.option_name == "--config" and error.ctx is not None:
                 program, _, command = error.ctx.command_path.partition(" ")
                 raise click.UsageError(
-                    f"--config stands before the command: {program} --config FILE {command}",
+                    f"--config goes before the command: {program} --config FILE {command}",
                     error.ctx,
                 ) from None
             raise
@@ -170,13 +180,13 @@ class CommandGroup(click.Group):
             _complain(_explain_denied(Path(os.fsdecode(error.filename)).absolute()))
             sys.exit(2)
         except BrokenPipeError:
-            # The reader, such as `head`, has seen enough.
+            # the reader, such as `head`, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
 
 
 def _no_routes(ctx: click.Context) -> str | None:
-    """Return what to do where the routes.yaml that the command reads does not exist."""
+    """Return the next step where the command's routes.yaml does not exist, else None."""
     from bridge.cli.command_settings import explain_no_routes
 
     file = Path(ctx.params.get("config") or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
@@ -184,8 +194,9 @@ def _no_routes(ctx: click.Context) -> str | None:
 
 
 def _explain_denied(path: Path) -> str:
-    """Return that this user may not use a file, and who may: the owner, which is most likely the
-    user of the service.
+    """Return that this user has no access to a file, with the command that does.
+
+    The owner is most likely the user of the service.
     """
     import pwd
 
@@ -208,20 +219,18 @@ def _explain_denied(path: Path) -> str:
 
 
 def _complain(text: str) -> None:
-    """Say what is wrong; it may quote what a sender or a platform wrote."""
+    """Print an error, escaped: it may quote a sender or a platform."""
     from bridge.cli.ui.output import clean_lines
 
     click.echo(clean_lines(text), err=True)
 
 
 def _note_other_routes(used: str) -> None:
-    """Say which routes.yaml is used where FLOWBRIDGE_CONFIG names one and the current folder has
-    another.
-    """
+    """Note which routes.yaml is used where FLOWBRIDGE_CONFIG names another than this folder's."""
     here = Path("routes.yaml")
     named = Path(used)
     if here.is_file() and not (named.exists() and named.samefile(here)):
-        instead = "and not the routes.yaml of this folder (unset FLOWBRIDGE_CONFIG for that)"
+        instead = "not the routes.yaml of this folder (unset FLOWBRIDGE_CONFIG to use that)"
         _complain(f"note: FLOWBRIDGE_CONFIG is set, so {used} is used, {instead}")
 
 
@@ -238,10 +247,10 @@ def _note_other_routes(used: str) -> None:
 @click.version_option(__version__, prog_name="flowbridge")
 @click.pass_context
 def group(ctx: click.Context, config: str | None) -> None:
-    """A webhook-to-flow event bridge: verify webhooks, keep them, and start the flows that
-    routes.yaml names.
+    """A webhook-to-flow event bridge: verify webhooks, store them, and start the flows that
+    routes.yaml maps them to.
 
-    Try it with nothing prepared: flowbridge demo
+    Try it without any setup: flowbridge demo
     """
     ctx.meta[Timings.__name__] = ctx.obj or TIMINGS
     ctx.obj = config

@@ -1,4 +1,4 @@
-"""Numbers of options, between bounds that an error states in words and that help leaves out."""
+"""Numbers as options, within bounds that only errors state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 
 class BoundedNumber(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A number between two bounds, both of which are allowed; a whole one unless `decimal`."""
+    """A number from `least` to `most`, both allowed; an integer unless `decimal`."""
 
     name = "number"
 

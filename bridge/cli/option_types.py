@@ -1,4 +1,4 @@
-"""Types of options: lengths of time, moments, texts to search for, kinds of dead deliveries."""
+"""Types of options: durations, times, texts to search for, kinds of dead deliveries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DurationParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A length of time: `90s`, `15m`, `1h`."""
+    """A duration: `90s`, `15m`, `1h`."""
 
     name = "time"
 
@@ -36,9 +36,7 @@ class DurationParam(click.ParamType):  # type: ignore[type-arg]  # generic in ne
 
 
 class ExcerptParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A text that is sought, or, where `raw`, the bytes that the shell gave, be they text or
-    not.
-    """
+    """A text to search for; where `raw`, the bytes of the argument, which may be no text."""
 
     name = "text"
 
@@ -55,9 +53,7 @@ class ExcerptParam(click.ParamType):  # type: ignore[type-arg]  # generic in new
 
 
 class DeadKindParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """What has to be fixed about a dead delivery: a word of `DEAD_KINDS`, or an earlier word for
-    the same.
-    """
+    """A kind of dead deliveries: a word of `DEAD_KINDS`, or an earlier word for it."""
 
     name = "kind"
 
@@ -69,9 +65,7 @@ class DeadKindParam(click.ParamType):  # type: ignore[type-arg]  # generic in ne
 
 
 class TimeParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A time: so long ago (`90s`, `15m`, `1h`, `2d`, `1w`), a date, or ISO 8601; without a zone it
-    is UTC.
-    """
+    """A time: a duration ago (`90s`, `1h`, `2d`, `1w`), a date, or ISO 8601; UTC by default."""
 
     name = "time"
 

@@ -1,6 +1,4 @@
-"""What the commands that look and act have in common: the filters, and the store they are asked
-of.
-"""
+"""Options that commands share: the filters of events and deliveries, and checks of their values."""
 
 from __future__ import annotations
 
@@ -28,13 +26,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class FilterOption(click.Option):
-    """An option that says which events or deliveries a command is about; help lists these under a
-    heading of their own.
-    """
+    """An option that selects events or deliveries. The help lists filters under a heading."""
 
 
 class FilteredCommand(click.Command):
-    """A command whose help has its own options first, then its filters."""
+    """A command whose help lists its own options first, then its filters."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under two headings."""
@@ -50,22 +46,22 @@ class FilteredCommand(click.Command):
                     formatter.write_dl(records)
 
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-SOURCE = click.option("--source", cls=FilterOption, metavar="NAME", help="Only of this source.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
+SOURCE = click.option("--source", cls=FilterOption, metavar="NAME", help="Only from this source.")
 SINCE = click.option(
     "--since",
     cls=FilterOption,
     type=TimeParam(),
     metavar="TIME",
-    help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.",
+    help="Only since this time: 15m, 1h, 2d (ago), a date, or ISO 8601.",
 )
 UNTIL = click.option(
-    "--until", cls=FilterOption, type=TimeParam(), metavar="TIME", help="Only before then."
+    "--until", cls=FilterOption, type=TimeParam(), metavar="TIME", help="Only before this time."
 )
 
 
 def add_options(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Return what adds these options to a command, in this order."""
+    """Return a decorator that adds these options to a command, in this order."""
 
     def add(command: F) -> F:
         for option in reversed(options):
@@ -76,8 +72,8 @@ def add_options(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def limit_option(limit: int) -> Callable[[F], F]:
-    """Return the option that says how many; all are asked for where `limit`, its default, is 0."""
-    shown = f"{'The' if limit else 'Only the'} newest N; 0 is all."
+    """Return the option `--limit` with this default; 0 is no limit."""
+    shown = f"{'The' if limit else 'Only the'} newest N; 0 for all."
     return click.option(
         "--limit",
         type=BoundedNumber(0),
@@ -91,14 +87,17 @@ def limit_option(limit: int) -> Callable[[F], F]:
 def filter_options(
     *, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True
 ) -> Callable[[F], F]:
-    """Add the filter options to a command; it takes them as one keyword argument for each."""
+    """Add the filter options to a command, which takes each as a keyword argument."""
     choice = click.Choice([*(status.value for status in Status), *statuses])
     words = " | ".join(choice.choices)
     kinds = ", ".join(f"{kind} ({what})" for kind, what in DEAD_KINDS.items())
     options = [
         SOURCE,
         click.option(
-            "--route", cls=FilterOption, metavar="NAME", help="Only with a delivery by this route."
+            "--route",
+            cls=FilterOption,
+            metavar="NAME",
+            help="Only with a delivery through this route.",
         ),
         click.option(
             "--status",
@@ -119,21 +118,21 @@ def filter_options(
             "type_",
             cls=FilterOption,
             metavar="TYPE",
-            help="Only of this type; * stands for anything, as in 'invoice.*'.",
+            help="Only of this type; * matches anything, as in 'invoice.*'.",
         ),
         click.option(
             "--reason",
             cls=FilterOption,
             type=ExcerptParam(),
             metavar="TEXT",
-            help="Only with this in the reason or problem, in any case.",
+            help="Only if the reason or problem contains TEXT (case-insensitive).",
         ),
         click.option(
             "--dead-kind",
             cls=FilterOption,
             type=DeadKindParam(),
             metavar="KIND",
-            help=f"Only with a delivery that is dead for a reason of this kind: {kinds}.",
+            help=f"Only with a delivery that died for this kind of reason: {kinds}.",
         ),
         SINCE,
     ]
@@ -141,8 +140,8 @@ def filter_options(
         options.append(UNTIL)
     if body:
         read = (
-            "Only with this in the raw body, letter by letter. Reads every body that the other"
-            " filters leave: add --since."
+            "Only if the raw body contains TEXT (exact match). Reads every body that the other"
+            " filters select: add --since."
         )
         options.append(
             click.option(
@@ -153,7 +152,7 @@ def filter_options(
 
 
 def make_filters(*, type_: str | None, **chosen: Any) -> Filters:
-    """Return the options as the store takes them."""
+    """Return the filter options as the store takes them."""
     from bridge.store.queries.filters import Filters
 
     return Filters(type=type_, **chosen)
@@ -161,7 +160,7 @@ def make_filters(*, type_: str | None, **chosen: Any) -> Filters:
 
 @contextmanager
 def wrong_usage() -> Iterator[None]:
-    """Report an invalid request of a service as wrong usage of the command."""
+    """Report an `InvalidRequest` as a usage error of the command."""
     try:
         yield
     except InvalidRequest as error:
@@ -177,9 +176,7 @@ def require_existing(
     route: str | None = None,
     **_: Any,
 ) -> None:
-    """Refuse, as wrong usage, a source or a route that routes.yaml does not have and nothing that
-    is kept is of.
-    """
+    """Raise a usage error for a source or route that is neither in routes.yaml nor in the store."""
     from bridge.services.selection import check_names
 
     check_names(settings, database, source=source, route=route)
@@ -188,19 +185,19 @@ def require_existing(
 def say_search_size(
     database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None
 ) -> None:
-    """Say how many bodies are about to be read, where that takes a while."""
+    """Print how many bodies will be searched, where that takes long."""
     from bridge.services.selection import MANY_BODIES, count_bodies
 
     count = count_bodies(database, wanted, of_deliveries=of_deliveries, also=also)
     if count >= MANY_BODIES:
         click.echo(
-            f"Looking through {count:,} bodies; --since and other filters make it fewer.", err=True
+            f"Searching {count:,} bodies; use --since and other filters to search fewer.", err=True
         )
 
 
 def parse_url(to: str) -> str:
-    """Return the URL that --to says, http:// where it says no scheme; wrong usage where it is
-    none.
+    """Return the URL of --to, with http:// where it has no scheme; a usage error where it is
+    invalid.
     """
     url = to if "://" in to else f"http://{to}"
     try:
@@ -214,5 +211,7 @@ def parse_url(to: str) -> str:
     except ValueError:
         fits = False
     if not fits:
-        raise click.UsageError(f"--to {to!r} is no URL such as http://127.0.0.1:8080")
+        raise click.UsageError(
+            f"--to {to!r} is not a valid URL: use one such as http://127.0.0.1:8080"
+        )
     return url

@@ -1,4 +1,4 @@
-"""The platforms of routes.yaml as commands name them: a wrong name is wrong usage."""
+"""Platforms, flows and runs by name; an unknown name is a usage error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ find_run = wrong_usage()(platform_queries.find_run)
 
 
 def load_config(config: str | None) -> Config:
-    """Return routes.yaml, its embedded platform ready to be called."""
+    """Return routes.yaml, with what calls to the local platform need."""
     from bridge.runtime.startup import load_all
 
     return load_all(settings_of(config, secrets=True)).config

@@ -1,6 +1,4 @@
-"""The configuration that a command uses, with a word on stderr where it is not that of the
-files.
-"""
+"""The configuration of a command, with a note on stderr where it is the last good one."""
 
 from __future__ import annotations
 
@@ -19,17 +17,16 @@ if TYPE_CHECKING:
 
 
 def load_usable(settings: Settings) -> Config:
-    """Return the configuration of the files; where these cannot be used, say so and return the last
-    good one.
-    """
+    """Return the configuration of the files, or, with a note, the last good one."""
     found = find_usable(settings)
     say_unusable(found.error)
     return found.config
 
 
 def load_sources(settings: Settings) -> Mapping[str, Source]:
-    """Return the sources, none where no configuration can be used: stored events can be exported
-    and erased all the same.
+    """Return the sources, none where no configuration can be used.
+
+    Stored events can be exported and erased without one.
     """
     with suppress(ConfigError):
         return load_usable(settings).sources
@@ -64,6 +61,8 @@ def with_learned_secrets(config: str | None, sources: Mapping[str, Source]) -> d
 
 
 def say_unusable(error: ConfigError | None) -> None:
-    """Say why the last good configuration is used, where `error` is why."""
+    """Print why the last good configuration is used, if it is."""
     if error is not None:
-        output.say(f"{error}\nThat cannot be used: the last good configuration is.")
+        output.say(
+            f"{error}\nroutes.yaml cannot be used; the last good configuration is used instead."
+        )

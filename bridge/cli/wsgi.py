@@ -1,4 +1,4 @@
-"""The application for a gunicorn that is started by itself: see deploy/gunicorn.conf.py."""
+"""The WSGI application for a gunicorn of your own: see deploy/gunicorn.conf.py."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ _followings: list[Following] = []
 
 
 def create() -> Callable[..., Any]:
-    """Return the receivers' application, made of the environment, its store brought up to date. A
-    worker elsewhere delivers.
+    """Return the receivers' application, configured by the environment, after migrating the store.
 
-    A process beside it reads routes.yaml when it changes; `begin` has a receiver follow.
+    A separate process reads routes.yaml when it changes; `begin` makes a receiver follow it. Each
+    process opens the store for itself, after its fork. A worker elsewhere delivers.
 
-    Raises `ConfigError`, `FlowError` or `SettingsError`. The store is opened by each process for
-    itself, after its fork.
+    Raises `ConfigError`, `FlowError` or `SettingsError`.
     """
     os.umask(UMASK)
     settings = load_settings(os.environ)
@@ -53,13 +52,13 @@ def create() -> Callable[..., Any]:
 
 
 def begin(role: str) -> None:
-    """Have a receiver, which was forked after `create`, follow the changes of routes.yaml."""
+    """Make a receiver that was forked after `create` follow the changes of routes.yaml."""
     _followings[0].start(role)
 
 
 def gunicorn_options() -> dict[str, Any]:
-    """Return the settings of gunicorn for this application, made of the environment and `.env`. The
-    log goes to stderr from now on.
+    """Return the settings of gunicorn for this application, from the environment and `.env`. From
+    now on the log goes to stderr.
 
     Raises `SettingsError`.
     """

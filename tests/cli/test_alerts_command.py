@@ -125,7 +125,7 @@ def test_without_a_worker_it_says_so_and_what_comes_next(
         " work\n"
     )
     assert re.fullmatch(
-        r"The deliveries without a result go on. See them: flowbridge show \w{8}\n", result.stderr
+        r"Deliveries without a result continue. See them: flowbridge show \w{8}\n", result.stderr
     )
 
 
@@ -141,7 +141,7 @@ def test_without_a_worker_it_says_that_before_it_waits(
     waiting, so_far, parting = result.stderr.splitlines()
     assert waiting == "Waiting for the result, at most 30 s…"
     assert so_far == "So far no worker is running: flowbridge serve, or flowbridge work"
-    assert re.fullmatch(r"The test goes on. Result: flowbridge show \w{8}", parting)
+    assert re.fullmatch(r"The test continues. Result: flowbridge show \w{8}", parting)
 
 
 def test_what_a_person_has_to_change_is_not_waited_for(

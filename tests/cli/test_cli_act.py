@@ -53,14 +53,14 @@ def statuses(store: Database) -> list[str]:
 def test_nothing_is_done_without_names_or_filters(waiting: list[Delivery]) -> None:
     for command in (["cancel"], ["retry"], ["replay"], ["resolve", "--as", "dead"]):
         result = run(*command, "--yes")
-        assert result.exit_code == 2 and "choose them by a filter" in result.stderr
+        assert result.exit_code == 2 and "select by a filter" in result.stderr
     assert run("cancel", waiting[0].id, "--status", "queued", "--yes").exit_code == 2
 
 
 def test_where_nobody_can_be_asked_yes_is_wanted(store: Database, waiting: list[Delivery]) -> None:
     result = run("cancel", "--route", "triage")
     assert result.exit_code == 2
-    assert "3 deliveries to cancel: nobody can be asked here, so say --yes" in result.stderr
+    assert "3 deliveries to cancel: not a terminal, so pass --yes" in result.stderr
     assert statuses(store) == ["queued"] * 3
 
 
@@ -142,10 +142,7 @@ def test_the_unknown_are_resolved(store: Database, waiting: list[Delivery], to: 
             404,
             [],
             1,
-            (
-                "platform gumloop has no run 'R1': HTTP 404: no such run (--force takes it all the"
-                " same)"
-            ),
+            ("platform gumloop has no run 'R1': HTTP 404: no such run (--force accepts it anyway)"),
         ),
         (404, ["--force"], 0, ""),
         (500, [], 0, "the run was not looked up: HTTP 500: no such run"),
@@ -202,10 +199,13 @@ def test_a_retry_says_which_inputs_an_older_configuration_made(
     one = run("retry", ids[0], "--yes")
     assert one.exit_code == 0 and one.stdout == f"{ids[0]}  dead → queued\n"
     assert (
-        "1 delivery has inputs that an older configuration made (route triage); retry sends them as"
-        " they are.\n" in one.stderr
+        "1 delivery has inputs from an older configuration (route triage); retry sends them"
+        " unchanged.\n" in one.stderr
     )
-    assert f"as it is now: flowbridge replay {waiting[0].event_id} --through triage\n" in one.stderr
+    assert (
+        f"the present routes.yaml: flowbridge replay {waiting[0].event_id} --through triage\n"
+        in one.stderr
+    )
     many = run("retry", "--status", "dead", "--dry-run")
     assert (many.exit_code, many.stdout) == (0, "2 deliveries to retry\n")
     assert (

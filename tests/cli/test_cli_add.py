@@ -98,7 +98,7 @@ def test_pins_are_written_one_or_several_and_nothing_else_is_a_pin(folder: Path)
     )
     assert run("add", "paypal", "--pin", "webhook_id=12345").exit_code == 0  # not a number
     assert run("add", "plaid", "--pin", "environment=sandbox").exit_code == 0
-    assert "audience: not given; it may be the URL of this source" in run("add", "monday").stdout
+    assert "audience: not set; it can be the URL of this source" in run("add", "monday").stdout
     written = sources(folder)
     assert written["aws_sns"]["pins"] == {"topic_arn": topics} and written["paypal"]["pins"] == {
         "webhook_id": "12345"

@@ -57,8 +57,8 @@ def test_a_limited_key_is_named_with_its_user(folder: Path) -> None:
     )
     (found,) = lines(run("check", "--json"))
     assert [note for note in found["notes"] if "keys" in note] == [
-        "platforms.local.keys: the key few has `flows`, so its user is key-few, which its"
-        " callers say"
+        "platforms.local.keys: the key few has `flows`, so its callers must send"
+        " the user id key-few"
     ]
 
 
@@ -89,7 +89,7 @@ def test_a_flows_file_that_ends_its_process_is_an_error_and_not_the_end_of_check
     assert result.exit_code == 1
     assert f"error: {said}\n" in result.stdout
     assert result.stdout.splitlines()[-1].startswith(
-        "routes.yaml can be used, but 1 thing must be mended"
+        "routes.yaml is valid, but 1 problem needs fixing"
     )
 
 
@@ -425,7 +425,7 @@ def test_a_missing_secret_hides_no_flow_that_is_unknown(folder: Path) -> None:
         ("6", "routes[b].flow:"),
     ]
     assert "environment variable HOOK_SECRET is not set" in result.stdout
-    assert result.stdout.splitlines()[-1] == "routes.yaml can be used, but 2 things must be mended"
+    assert result.stdout.splitlines()[-1] == "routes.yaml is valid, but 2 problems need fixing"
     assert (
         "note: source github answers 503 until its secret is set in .env; no restart is needed\n"
         in result.stderr
@@ -505,6 +505,6 @@ def test_where_the_file_cannot_be_read_more_may_follow(
 ) -> None:
     (folder / "routes.yaml").write_text(text)
     result = run("check")
-    more = "; others may follow once the file can be read" if is_unread else ""
+    more = "; there may be others once the file can be read" if is_unread else ""
     said = result.stdout.splitlines()[-1].removesuffix(", 1 warning")
     assert (result.exit_code, said) == (2, f"routes.yaml cannot be used: 1 error{more}")

@@ -61,7 +61,7 @@ def test_config_after_the_command_is_told_where_it_goes(command: str) -> None:
     refused = run(*command.split(), "--config", "other.yaml")
     assert (
         refused.exit_code == 2
-        and f"--config stands before the command: group --config FILE {command}\n" in refused.stderr
+        and f"--config goes before the command: group --config FILE {command}\n" in refused.stderr
     )
 
 
@@ -350,7 +350,7 @@ def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
         alert.id
     )
     assert (
-        "deliveries    none: no route took it\n"
+        "deliveries    none: no route subscribes to it\n"
         "next          alerts go to routes with `on: flowbridge alert.*`: flowbridge alerts --help\n"
     ) in run("show", alert.id).stdout
 
@@ -466,7 +466,7 @@ def test_a_ping_that_no_route_matched_asks_for_nothing(store: Database, folder: 
     event = replace(make_event("1"), type="ping")
     events.add(store, event, [], lambda *_: [])
     text = run("show").stdout
-    assert "\ndeliveries    none, and none is needed: ping is how GitHub tries the URL\n" in text
+    assert "\ndeliveries    none, as expected: ping is how GitHub tests the URL\n" in text
     assert "next  " not in text and "no route matched" not in text and "bugs:" not in text
 
 
@@ -752,7 +752,7 @@ def test_show_says_whose_it_is_to_mend_and_how(store: Database) -> None:
 @pytest.mark.parametrize(("throttled", "text"), [(1, "1 time"), (2, "2 times")])
 def test_how_often_it_was_throttled_is_in_words(store: Database, throttled: int, text: str) -> None:
     assert (
-        f"throttled     {text}, which spent no attempt\n"
+        f"throttled     {text}, without using up an attempt\n"
         in shown(store, {"throttled": throttled})[1]
     )
 
@@ -807,7 +807,8 @@ def test_a_list_of_deliveries_names_the_command_that_says_what_to_do_next(
     assert run("deliveries").stderr == ""
     monkeypatch.setattr("bridge.cli.ui.output.on_terminal", lambda: True)
     assert (
-        run("deliveries").stderr == f"why, and what to do next: flowbridge show dlv_…{id_[-14:]}\n"
+        run("deliveries").stderr
+        == f"see the reason and the next step: flowbridge show dlv_…{id_[-14:]}\n"
     )
     put(store, id_, run_state="done")
     assert run("deliveries").stderr == ""
@@ -920,7 +921,7 @@ def test_show_tells_how_the_runs_ended_that_others_followed(store: Database) -> 
             )
         )
     text = run("show", id_).stdout
-    assert "earlier runs  1, each of which failed" in text
+    assert "earlier runs  1, each failed" in text
     ran = (
         'started after 1000 ms; its run R1 failed, after 2.50 s\n  its outputs\n  {\n    "left":'
         " 2\n  }\n  its log\n  it broke\n  badly\n"

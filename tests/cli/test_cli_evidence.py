@@ -189,7 +189,7 @@ def test_what_settles_itself_says_when_and_offers_no_command(asked: Database) ->
             ), command
             assert "--as" not in text, command
         assert ("until " in run("show", id_).stdout) is (due == at)
-    assert "flowbridge resolve is for what stays unknown\n" in run("resolve").stdout
+    assert "flowbridge resolve is for deliveries that stay unknown\n" in run("resolve").stdout
     (told_of,) = lines(run("resolve", "--json"))
     assert (told_of["commands"], told_of["look_at"]) == ([], "2025-11-24T16:01:30.000000Z")
     again = settling(asked, SEEN | {"empty_at": NOW + 60})
@@ -338,8 +338,8 @@ def test_what_settles_itself_is_resolved_by_force_only(store: Database) -> None:
     many = run("resolve", "--route", "paid", "--as", "dead", "--yes")
     assert (many.exit_code, many.stdout) == (0, f"{held}  unknown → dead\n")
     assert (
-        "3 deliveries like that are left out: flowbridge looks for the run by itself: flowbridge"
-        " resolve says when" in many.stderr
+        "3 deliveries are left out: flowbridge is searching for the run: flowbridge resolve shows"
+        " when" in many.stderr
     )
     assert (
         run("resolve", ids[0], "--as", "queued", "--yes", "--force").stdout
@@ -403,7 +403,7 @@ def test_some_are_chosen_by_name_or_by_filters(store: Database) -> None:
     assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (
         0,
         "",
-        "No deliveries like that are unknown.\n",
+        "No matching delivery is unknown.\n",
     )
 
 

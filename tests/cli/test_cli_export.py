@@ -81,7 +81,7 @@ def test_nothing_was_received_yet(folder: Path) -> None:
     (folder / "routes.yaml").write_text("version: 1\n")
     done = run("export")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert "nothing was received yet" in done.stderr
+    assert "nothing has been received yet" in done.stderr
 
 
 def test_a_body_that_cannot_be_read_is_left_out(store: Database) -> None:

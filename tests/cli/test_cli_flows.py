@@ -120,11 +120,11 @@ def test_inputs_are_listed_by_name(platform: FakePlatform) -> None:
         "type": "string",
         "description": None,
     }
-    assert "It names no inputs." in run("flows", "inputs", "gumloop/always-fails").stderr
+    assert "The flow declares no inputs." in run("flows", "inputs", "gumloop/always-fails").stderr
 
 
 def test_the_newest_ten_runs_are_listed_with_what_became_of_them(platform: FakePlatform) -> None:
-    assert "No run of it yet." in run("flows", "runs", "repeat").stderr
+    assert "The flow has no runs yet." in run("flows", "runs", "repeat").stderr
     platform.cap = 20
     platform.run_seconds = 0.0
     for number in range(11):
@@ -234,7 +234,7 @@ def test_ctrl_c_ends_the_waiting_and_says_how_to_end_the_run(
             run_id = list(platform.runs)[-1]
             said = process.stderr.read()
             assert (
-                f"The run goes on. To end it: flowbridge flows kill gumloop/{run_id}\n" in said
+                f"The run continues. To end it: flowbridge flows kill gumloop/{run_id}\n" in said
                 and "Traceback" not in said
             )
             assert run_id in process.stdout.read()
@@ -295,7 +295,7 @@ def test_a_terminal_sees_it_live(
     assert process.returncode == 1 and stdout.decode() == f"{only_run(platform)}\n{{}}\n", (
         "the answer alone"
     )
-    assert re.search(r"running  \d+\.\d+ s  \(Ctrl-C ends the waiting, not the run\)", text)
+    assert re.search(r"running  \d+\.\d+ s  \(Ctrl-C stops waiting, not the run\)", text)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     assert (
         re.search(r"\d\d:\d\d:\d\d\.\d{3}  running", plain)

@@ -189,7 +189,7 @@ def test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room(
     assert full.returncode == 1
     assert full.stderr.splitlines()[-1].startswith("Error: OperationalError: ")
     assert full.stderr.splitlines()[-1].endswith(
-        f"`flowbridge operations resume {one.id}` goes on with the rest"
+        f"`flowbridge operations resume {one.id}` continues with the rest"
     )
     assert 0 < one.done < 300 and planned(sqlite).total() == one.done
     assert (
@@ -297,7 +297,10 @@ def test_an_act_says_what_was_asked_and_what_became_of_its_items(
 def test_no_acts_is_no_error(folder: Path) -> None:
     (folder / "routes.yaml").write_text("version: 1\n")
     empty = run("operations")
-    assert (empty.exit_code, empty.stdout) == (0, "") and "nobody has done anything" in empty.stderr
+    assert (empty.exit_code, empty.stdout) == (
+        0,
+        "",
+    ) and "no event or delivery was changed by a command" in empty.stderr
     assert lines(run("operations", "--json")) == []
     assert (
         run("operations", "show", "act_1").exit_code
@@ -397,7 +400,7 @@ def test_how_many_flows_a_replay_would_start_again_is_said_first(
     fill(store, 1, status=Status.DEAD, dead_kind=DeadKind.OURS, reason="the payload does not fit")
     result = run("replay", "--source", "github", "--dry-run")
     assert result.stdout == "3 events to replay\n"
-    assert "2 of them have deliveries that went already or are about to go" in result.stderr
+    assert "2 of these events were already delivered, or are about to be" in result.stderr
     assert run("replay", "--dead-kind", "ours", "--dry-run").stderr == ""
 
 
@@ -407,13 +410,14 @@ def test_a_retry_by_filter_says_what_has_to_be_replayed_instead(store: Database)
     result = run("retry", "--status", "dead", "--yes")
     assert (
         result.exit_code == 0
-        and "2 deliveries like that were parked by planning, and never sent" in result.stderr
+        and "2 deliveries are left out, which routing rejected and which were never sent"
+        in result.stderr
     )
     assert only_act(store).done == 1
     nothing = run("retry", "--dead-kind", "ours", "--yes")
     assert (
         "flowbridge replay --dead-kind config" in nothing.stderr
-        and "No deliveries like that to retry." in nothing.stderr
+        and "No matching deliveries to retry." in nothing.stderr
     )
 
 

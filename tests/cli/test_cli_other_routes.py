@@ -11,7 +11,7 @@ import pytest
 from command_line import run
 
 TEXT = "version: 1\nsources: {contact: {provider: form}}\n"
-NOTE = "and not the routes.yaml of this folder"
+NOTE = "not the routes.yaml of this folder"
 
 
 @pytest.fixture

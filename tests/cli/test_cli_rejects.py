@@ -129,7 +129,7 @@ def test_what_verifies_is_let_in_and_only_once(project: Database, folder: Path) 
         run("rejects", "readmit", "--source", "github", "--dry-run").stdout
         == "1 reject to readmit\n"
     )
-    assert run("rejects", "readmit", "--source", "github").exit_code == 2, "nobody can be asked"
+    assert run("rejects", "readmit", "--source", "github").exit_code == 2, "not a terminal"
     (let_in,) = lines(run("rejects", "readmit", "--source", "github", "--yes", "--json"))
     assert let_in["ok"] and len(let_in["events"]) == 1
     (event,) = lines(run("events", "--json"))
@@ -140,7 +140,7 @@ def test_what_verifies_is_let_in_and_only_once(project: Database, folder: Path) 
     )
     assert len(lines(run("events", "--json"))) == 1
     assert (
-        "No rejects like that verify now."
+        "No matching reject verifies now."
         in run("rejects", "readmit", "--source", "github", "--yes").stderr
     )
 
@@ -151,7 +151,7 @@ def test_wrong_usage_says_what_is_wanted(project: Database) -> None:
         == run("rejects", "readmit", "rej_01", "--source", "x").exit_code
         == 2
     )
-    assert "name some, or choose them by --source or --since" in run("rejects", "readmit").stderr
+    assert "pass ids, or select by --source or --since" in run("rejects", "readmit").stderr
 
 
 def test_a_copy_that_was_cut_is_not_let_in(project: Database, folder: Path) -> None:
@@ -168,7 +168,7 @@ def test_none_are_none(folder: Path) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
     (folder / ".env").write_text("GITHUB_SECRET=a-secret-of-some-length\n")
     assert run("rejects").stderr == "No rejects are stored.\n"
-    assert run("rejects", "--since", "1h").stderr == "No rejects like that are stored.\n"
+    assert run("rejects", "--since", "1h").stderr == "No matching rejects are stored.\n"
 
 
 def test_a_source_without_its_secret_is_said_to_have_no_rejects_stored(
@@ -182,11 +182,11 @@ def test_a_source_without_its_secret_is_said_to_have_no_rejects_stored(
     (folder / ".env").write_text("")
     note = (
         "Requests to source github are answered 503 and not stored, since its secret cannot be"
-        " read: environment variable GITHUB_SECRET is not set.\nNext: set it in .env, which is read"
-        " again by itself.\n"
+        " read: environment variable GITHUB_SECRET is not set.\nNext: set it in .env; no"
+        " restart is needed.\n"
     )
     assert run("rejects").stderr == "No rejects are stored.\n" + note
-    assert run("rejects", "--source", "form").stderr == "No rejects like that are stored.\n"
+    assert run("rejects", "--source", "form").stderr == "No matching rejects are stored.\n"
     rejects.add(project, kept(1))
     listed = run("rejects", "--source", "github")
     assert "rej_01" in listed.stdout and listed.stderr == note
@@ -201,7 +201,7 @@ def test_a_source_that_has_one_of_its_secrets_answers_503_to_what_that_does_not_
     )
     (folder / ".env").write_text("OTHER=a-secret-of-some-length\n")
     assert (
-        "Requests to source github that its other secrets do not verify are answered 503 and not"
+        "Requests to source github that no other secret verifies are answered 503 and not"
         " stored" in run("rejects").stderr
     )
 

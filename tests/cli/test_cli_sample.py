@@ -394,7 +394,7 @@ def test_a_source_that_only_verifies_asks_for_the_private_key(folder: Path, name
     other = run(
         "sample", name, "--secret", new_secret(sender(name).scheme, sender(name).secret).signs
     )
-    assert other.exit_code == 0 and "does not belong to the secret" in other.stderr
+    assert other.exit_code == 0 and "does not match the secret" in other.stderr
     again = run("sample", name, "--made-up")
     assert again.exit_code == 0 and "refuses it, unless" in again.stderr
     assert run("sample", name, "--made-up", "--secret", "x").exit_code == 2
@@ -458,11 +458,11 @@ def test_what_a_source_lacks_is_said(folder: Path) -> None:
     )
     lack = (
         "the secret of the source 'github' cannot be read: environment variable X is not set. Set"
-        " it in .env, or say --secret"
+        " it in .env, or pass --secret"
     )
     assert lack in run("sample", "github").stderr
     assert (
-        "knows no secret until Asana tells it (flowbridge learn asana); say --secret"
+        "has no secret until Asana delivers it (flowbridge learn asana); pass --secret"
         in run("sample", "asana").stderr
     )
     assert run("sample", "asana", "--secret", "0" * 32).stderr == ""
@@ -499,7 +499,7 @@ def test_only_a_refusal_shows_that_a_forgery_stays_out(
         server.script("/hooks/github", respond(status))
         result = run("sample", "github", "--to", server.url, "--tamper", "body")
     assert result.exit_code == code, result.stderr
-    assert ("is not said" in result.stderr) is (status >= 404)
+    assert ("does not show" in result.stderr) is (status >= 404)
 
 
 @pytest.mark.parametrize("options", [(), ("--tamper", "body")])
@@ -569,8 +569,8 @@ def test_fields_of_a_form_and_items_of_a_list_are_set() -> None:
         ("event.type=x", "'event' cannot be set; a path begins with body, form, headers, query"),
         ("headers.x=[1]", "one line of text"),
         ("body.action.x=1", "below a value that is no object"),
-        ("body.issue.labels.x=1", "no position of a list"),
-        ("body.issue.labels.99999=1", "no position of a list"),
+        ("body.issue.labels.x=1", "not a valid list index"),
+        ("body.issue.labels.99999=1", "not a valid list index"),
     ],
 )
 def test_what_cannot_be_set_is_wrong_usage(folder: Path, text: str, message: str) -> None:
@@ -691,7 +691,7 @@ def test_a_sample_passes_the_layers_of_a_form_or_says_that_it_was_spam(tmp_path:
 
 
 def test_a_sample_in_a_folder_without_routes_says_that_there_are_none(folder: Path) -> None:
-    made = f"there is no routes.yaml in {folder}: signed with a secret made up for this once"
+    made = f"there is no routes.yaml in {folder}: signed with a secret generated for this sample"
     assert made in run("sample", "github").stderr
     (folder / "routes.yaml").write_text("version: 1\n")
     assert "routes.yaml has no source for github: signed" in run("sample", "github").stderr

@@ -81,13 +81,13 @@ def test_a_delivery_that_is_dead_at_once_is_named(web: Bridge) -> None:
 
 REFUSED = {
     ("github", "issues", "--secret", "not the secret of this source"): (
-        "the bridge could not verify it. It has another secret for github than this event was"
-        " signed with, or the event was changed on the way.\nNext: where the bridge runs, see what"
-        " was wrong: flowbridge rejects --source github --limit 1\n"
+        "the bridge could not verify it. Its secret for github is not the one that signed"
+        " this event, or the event was changed on the way.\nNext: on the machine of the bridge, see"
+        " the reason: flowbridge rejects --source github --limit 1\n"
     ),
     ("later", "--secret", "a secret that is not set there"): (
-        "the bridge has no secret for later: environment variable NOT_SET is not set.\nNext: where"
-        " the bridge runs, set it in .env, which is read again by itself: flowbridge check names"
+        "the bridge has no secret for later: environment variable NOT_SET is not set.\nNext: on"
+        " the machine of the bridge, set it in .env (no restart is needed): flowbridge check shows"
         " the variable\n"
     ),
     ("gitlab", "--secret", "a source that is not there"): (
@@ -130,8 +130,8 @@ def test_a_replay_of_what_is_refused_says_why(web: Bridge) -> None:
 
 OTHERS = {
     (503, "store_failed"): (
-        "the bridge could not store it.\nNext: where the bridge runs, see what its database or disk"
-        " lacks"
+        "the bridge could not store it.\nNext: on the machine of the bridge, check its database and"
+        " disk"
     ),
     (
         429,
@@ -144,11 +144,11 @@ OTHERS = {
         "method_not_allowed",
     ): "/hooks/github does not take events.\nNext: send it to /hooks/github",
     (421, "misdirected"): (
-        "the private face of the bridge does not know this host name.\nNext: send it to the public"
+        "the private address of the bridge does not accept this host name.\nNext: send it to the public"
         " address"
     ),
     (507, "full"): (
-        "the bridge has no room for more of github.\nNext: where the bridge runs, see what is full:"
+        "the bridge has no room for more of github.\nNext: on the machine of the bridge, see what is full:"
         " flowbridge status"
     ),
     (500, "internal_error"): "the bridge answered 500.\nNext: read the log of the bridge",

@@ -241,7 +241,7 @@ def test_tail_says_what_it_waits_for(serving: tuple[Path, str]) -> None:
         assert process.stderr
         assert (
             process.stderr.readline()
-            == "Waiting for events that fit --source github --type issues; Ctrl-C ends.\n"
+            == "Waiting for events that match --source github --type issues; stop with Ctrl-C.\n"
         )
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0 and process.stderr.read() == ""
@@ -256,9 +256,9 @@ def test_tail_says_that_no_bridge_runs_and_goes_on_until_one_does(tmp_path: Path
         assert json.loads(process.stdout.readline())["source"] == "github"
         assert (
             process.stderr.readline()
-            == "No bridge runs on this store, so nothing comes in: flowbridge serve\n"
+            == "No bridge runs on this store; start one: flowbridge serve\n"
         )
-        assert process.stderr.readline() == "Waiting for events; Ctrl-C ends.\n"
+        assert process.stderr.readline() == "Waiting for events; stop with Ctrl-C.\n"
         with bridge:
             event_id = bridge.event().json["event_id"]
             assert any(json.loads(line)["id"] == event_id for line in process.stdout)

@@ -73,7 +73,7 @@ def test_what_is_held_is_listed_with_the_reason(store: Database, routes: Path) -
     ]
     assert [one["id"] for one in lines(run("spam", "--json", "--source", "contact"))] == [first.id]
     assert lines(run("spam", "--json", "--until", "2020-01-01")) == []
-    assert run("spam", "--source", "flowbridge").stderr == "No spam like that.\n"
+    assert run("spam", "--source", "flowbridge").stderr == "No spam matches.\n"
 
 
 def test_events_show_it_and_leave_it_out_when_asked(store: Database, routes: Path) -> None:
@@ -118,10 +118,10 @@ def test_what_filters_choose_is_counted_first(store: Database, routes: Path) -> 
     assert run(*release, "--dry-run").stdout == "3 events to release\n"
     assert json.loads(run(*release, "--dry-run", "--json").stdout) == {"count": 3}
     unasked = run(*release)
-    assert unasked.exit_code == 2 and "say --yes" in unasked.stderr
+    assert unasked.exit_code == 2 and "pass --yes" in unasked.stderr
     assert [line["ok"] for line in lines(run(*release, "--yes", "--json"))] == [True] * 3
     assert [len(deliveries(store, one)) for one in (*some, other)] == [1, 1, 1, 0]
-    assert "No events like that to release" in run(*release, "--yes").stderr
+    assert "No matching events to release" in run(*release, "--yes").stderr
     assert run("spam", "release", "--yes").exit_code == 2
 
 

@@ -130,7 +130,7 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
             and "unknown       0 (0 need a decision)" in shown.stdout
         )
         assert "backup        off\n" in shown.stdout and "CAPACITY" in shown.stdout
-        assert "1 thing wants attention" in shown.stdout
+        assert "1 problem needs attention" in shown.stdout
 
         for secret in ("another secret", bridge.environ["FLOWBRIDGE_ADMIN_TOKEN"], "GITHUB_SECRET"):
             assert secret not in shown.stdout

@@ -95,7 +95,7 @@ def test_it_stays_up_and_what_it_prints_to_try_works(tmp_path: Path, temp: Path)
     ) as process:
         assert process.stdout
         text = ""
-        while "A project of your own" not in text:
+        while "Your own project" not in text:
             text += process.stdout.readline()
         (exported,) = re.findall(r"export FLOWBRIDGE_CONFIG=(\S+)", text)
         environ = environment(FLOWBRIDGE_CONFIG=shlex.split(exported)[0])
@@ -150,7 +150,7 @@ def children(pid: int) -> list[int]:
 def test_however_it_ends_no_process_is_left(tmp_path: Path, temp: Path, number: int) -> None:
     with running(tmp_path, "demo", environ=environment(TMPDIR=str(temp))) as process:
         assert process.stdout
-        while "A project of your own" not in process.stdout.readline():
+        while "Your own project" not in process.stdout.readline():
             pass
         tree = children(process.pid)
         assert len(tree) >= 4  # the supervisor, the receivers and their parent, a worker

@@ -103,7 +103,8 @@ def test_good_ones_get_in_bad_ones_stay_out_and_nothing_is_kept(bridge: Bridge) 
     )
     table = doctor(bridge)
     assert (
-        "bad requests stay out, good ones get in" in table.stderr and "forged" not in table.stdout
+        "good requests are accepted, forgeries refused" in table.stderr
+        and "forged" not in table.stdout
     )
     rows = {row.split()[1]: row for row in table.stdout.splitlines() if row.startswith("requests")}
     assert set(rows) == {"github", "stripe", "token"}, "one row for each source"
@@ -115,9 +116,9 @@ def test_good_ones_get_in_bad_ones_stay_out_and_nothing_is_kept(bridge: Bridge) 
         ]
         assert (
             " ".join(row.split()[2:])
-            == f"ok forgeries {len(tried)} of {len(tried)} refused, a good request gets in"
+            == f"ok forgeries {len(tried)} of {len(tried)} refused, a good request accepted"
         )
-    assert "gets in (202)" in doctor(bridge, "-v").stdout
+    assert "accepted (202)" in doctor(bridge, "-v").stdout
     assert "rejected" not in {line["event"] for line in bridge.log}, (
         "the log tells of requests that strangers sent"
     )
@@ -125,7 +126,7 @@ def test_good_ones_get_in_bad_ones_stay_out_and_nothing_is_kept(bridge: Bridge) 
 
 def test_without_the_key_nothing_good_is_sent(bridge: Bridge) -> None:
     result = doctor(bridge, FLOWBRIDGE_SECRET_KEY="another-key-of-32-characters-or-more")
-    assert result.returncode == 1 and "does not take the request as dry" in result.stderr
+    assert result.returncode == 1 and "does not accept dry runs" in result.stderr
     assert bridge.count("event") == 0
 
 
@@ -136,7 +137,7 @@ def test_a_source_that_was_given_another_secret_is_found(bridge: Bridge) -> None
         line for line in result.stdout.splitlines() if line.startswith("good") and "github" in line
     )
     assert re.search(
-        r"requests +github +error +forgeries (\d) of \1 refused, no good request got in",
+        r"requests +github +error +forgeries (\d) of \1 refused, no good request accepted",
         result.stdout,
     )
 
@@ -203,7 +204,10 @@ def test_what_is_no_url_is_wrong_usage(folder: Path, to: str) -> None:
     )
     for command in ("doctor", "sample github --secret x"):
         result = run(*command.split(), "--to", to)
-        assert result.exit_code == 2 and "is no URL such as http://127.0.0.1:8080" in result.stderr
+        assert (
+            result.exit_code == 2
+            and "is not a valid URL: use one such as http://127.0.0.1:8080" in result.stderr
+        )
 
 
 @pytest.mark.parametrize(

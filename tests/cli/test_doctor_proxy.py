@@ -178,7 +178,7 @@ def test_where_nothing_was_changed_the_secret_is_another(bridge: Bridge) -> None
         bridge, f"http://127.0.0.1:{bridge.port}", GITHUB_SECRET="not-what-the-running-one-has"
     )
     assert found["good", "github"][1].endswith(
-        "it came as it was sent, so the running bridge has another secret or another routes.yaml"
+        "it arrived unchanged, so the running bridge has another secret or another routes.yaml"
     )
 
 
@@ -219,21 +219,21 @@ def test_secrets_that_ended_are_not_signed_with_and_are_told(bridge: Bridge) -> 
     assert (code, *found["verified", "ended"]) == (
         1,
         "error",
-        "no secret of it is live (not_after), so everything is refused",
+        "all of its secrets have expired (not_after), so every request is refused",
     )
     refused = call_here(bridge.folder, "sample", "ended", environ=bridge.environ)
     assert (
         refused.returncode == 2
-        and "no secret of the source 'ended' is live (not_after)" in refused.stderr
+        and "all secrets of the source 'ended' have expired (not_after)" in refused.stderr
     )
     checked = call_here(bridge.folder, "check", environ=bridge.environ)
     assert checked.returncode == 1
     assert (
-        "sources.rotated: a secret ended on 2020-01-01; what is signed with it is refused"
+        "sources.rotated: a secret expired on 2020-01-01; requests signed with it are refused"
         in checked.stderr
     )
     assert (
-        "sources.ended: none of its secrets is live (not_after), so every request is refused"
+        "sources.ended: all of its secrets have expired (not_after), so every request is refused"
         in checked.stdout + checked.stderr
     )
 

@@ -140,7 +140,9 @@ def test_json(project: Path) -> None:
     assert json.loads(run("plain", "--json").stdout)["hosted"] is None
 
 
-@pytest.mark.parametrize(("name", "said"), [("github", "is no form"), ("contact", "is no source")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("github", "is not a form"), ("contact", "is not a source")]
+)
 def test_what_is_no_form_is_said_with_what_is(project: Path, name: str, said: str) -> None:
     done = run(name)
     assert (done.exit_code, done.stdout) == (1, "")

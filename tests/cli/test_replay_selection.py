@@ -118,7 +118,7 @@ def test_what_is_left_out_is_no_error(store: Database, stored: dict[str, list[st
     assert (
         result.exit_code == 0
         and said(result) == LEFT_OUT[:1]
-        and "No events like that to replay." in result.stderr
+        and "No matching events to replay." in result.stderr
     )
     issues = run(*FILTER, "--type", "issues", "--source", "github", "--yes")
     assert (

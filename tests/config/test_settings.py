@@ -322,8 +322,8 @@ def test_a_variable_that_is_called_as_a_setting_and_is_none_is_said(folder: Path
         load_settings(environ, secrets=False), '{"secret":"${env:FLOWBRIDGE_MINE}"}'
     )
     assert said == [
-        "FLOWBRIDGE_ODD is no setting of flowbridge, and routes.yaml does not ask for it",
-        "FLOWBRIDGE_PUBLIC_UR is no setting of flowbridge; did you mean `FLOWBRIDGE_PUBLIC_URL`?",
+        "FLOWBRIDGE_ODD is not a setting of flowbridge, and routes.yaml does not refer to it",
+        "FLOWBRIDGE_PUBLIC_UR is not a setting of flowbridge; did you mean `FLOWBRIDGE_PUBLIC_URL`?",
     ]
     (folder / "routes.yaml").write_text("version: 1\n")
     (folder / ".env").write_text("FLOWBRIDGE_PUBLIC_UR=https://secret.example.com\n")

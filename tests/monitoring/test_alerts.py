@@ -306,10 +306,10 @@ def test_the_commands(store: Database, folder: Path) -> None:
     listed = run("alerts")
     assert re.search(r"raised +no route ", listed.stdout) and "told" not in listed.stdout
     assert (
-        "note: no notification is sent, since no route in routes.yaml takes alerts.\n"
+        "note: no notification is sent: no route in routes.yaml subscribes to alerts.\n"
         in listed.stderr
     )
-    assert "Write one with `on: flowbridge alert.*`" in listed.stderr
+    assert "Add one with `on: flowbridge alert.*`" in listed.stderr
     assert [said["notified"] for said in lines(run("alerts", "--json"))] == [0, 0]
 
 
@@ -332,17 +332,17 @@ def test_an_alert_whose_trouble_is_over_says_so_and_when_the_all_clear_is_sent(
     store.write(lambda connection: alerts.write(connection, [pending, raised, skewed]))
     text = run("alerts").stdout
     assert re.search(
-        r" over +not yet +not called \(over before it was sent: it leaves this list once a worker"
+        r" over +not yet +not called \(over before it was sent: it is removed once a worker"
         r" runs\)\n",
         text,
     )
     assert re.search(
-        r" over +once +3 died \(over: the all-clear is sent once a worker runs\)\n", text
+        r" over +once +3 died \(over: the resolution is sent once a worker runs\)\n", text
     )
     assert re.search(r" pending +not yet +ahead\n", text)
     store.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, time.time()))
     until = write_time(now + GONE + 30, "%Y-%m-%d %H:%M:%SZ")
-    assert f"3 died (over: the all-clear is sent by {until})\n" in run("alerts").stdout
+    assert f"3 died (over: the resolution is sent by {until})\n" in run("alerts").stdout
     found = {said["key"]: (said["state"], said["over"]) for said in lines(run("alerts", "--json"))}
     assert found == {
         "circuit_open:crm": ("pending", True),

@@ -456,7 +456,7 @@ def test_sockets_of_systemd_are_the_two_faces_by_their_names(names: str, tmp_pat
         (
             {"public": 0},
             {"FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:2"},
-            "systemd gave no socket called private",
+            "systemd passed no socket called private",
         ),
     ],
 )

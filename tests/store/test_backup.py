@@ -595,7 +595,7 @@ def test_a_restored_bridge_receives_and_starts_nothing_until_it_is_released(tmp_
         done = run_cli(bridge, "db", "restore", str(backup_path), "--replace", "--yes")
         assert (
             done.returncode == 0
-            and "1 delivery and 0 runs of the local platform waited" in done.stderr
+            and "1 delivery and 0 runs of the local platform were waiting" in done.stderr
         )
         bridge.start()
         third = bridge.event(b'{"n":3}').json["event_id"]
@@ -632,7 +632,7 @@ def test_the_commands(folder: Path, store: Database) -> None:
     assert run("db", "backup", str(path)).exit_code == 1, "it already exists"
     (inside,) = lines(run("db", "restore", str(path), "--dry-run", "--json"))
     assert inside["rows"]["event"] == 1 and inside["missing"] == []
-    assert "it is whole" in run("db", "restore", str(path), "--dry-run").stdout
+    assert "the backup is complete" in run("db", "restore", str(path), "--dry-run").stdout
     refused = run("db", "restore", str(path), "--yes")
     assert refused.exit_code == 1 and "a store already exists" in refused.stderr
     assert run("db", "restore", str(path)).stderr == refused.stderr, (
@@ -647,7 +647,7 @@ def test_the_commands(folder: Path, store: Database) -> None:
             "before anybody is asked"
         )
     asked = run("db", "restore", str(path), "--replace")
-    assert asked.exit_code == 2 and "say --yes" in asked.stderr
+    assert asked.exit_code == 2 and "pass --yes" in asked.stderr
     store.close()
     (restored,) = lines(run("db", "restore", str(path), "--replace", "--yes", "--json"))
     assert restored["rows"]["event"] == 1 and Path(restored["aside"]).is_dir()

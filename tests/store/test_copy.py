@@ -412,7 +412,7 @@ def test_the_command_copies_after_a_question_and_says_what_comes_next(
     assert "copied and compared: " in done.stdout
     assert "8 rows of event" in done.stdout
     assert f"FLOWBRIDGE_DATABASE_URL={to}" in done.stderr
-    assert "stays sealed" in done.stderr
+    assert "stays encrypted" in done.stderr
     again = run("db", "copy", "--to", to, "--yes")
     assert (again.exit_code, "is not empty" in again.stderr) == (1, True)
 

@@ -324,7 +324,7 @@ def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
     keep(store, b'{"email": "bob@example.com"}', files=(files[2],))
     os.utime(blobs.path(now), (time.time() - 59.5,) * 2)
     done = run("erase", ANN, "--yes", timings=Timings(erase_poll_seconds=0.01))
-    assert done.exit_code == 0 and "2 files went from the disk\n" in done.stderr, done.stderr
+    assert done.exit_code == 0 and "2 files deleted from the disk\n" in done.stderr, done.stderr
     assert [blobs.path(one).exists() for one in (minutes, now, shared)] == [False, False, True]
 
 

@@ -261,7 +261,7 @@ def test_status_names_the_command_where_a_form_holds_spam(store: Database, folde
     assert "as spam" not in run("status").stdout
     _add(store, "contact", time.time() - 60, "token: there is none")
     assert (
-        "form contact holds 1 submission of 24 h as spam\n"
+        "form contact marked 1 submission as spam in 24 h\n"
         "  -> see why, and release what is not spam: flowbridge spam --source contact\n"
     ) in run("status").stdout
     (source,) = json.loads(run("status", "--json").stdout)["sources"]

@@ -490,7 +490,7 @@ def test_clear_to_sealed_leaves_no_letter_in_the_files(folder: Path) -> None:
     assert "values are plaintext" in run("db", "check").stderr
     dry = run("db", "rekey", "--dry-run")
     assert dry.exit_code == 0 and "1 row of event" in dry.stdout and "to be sealed" in dry.stdout
-    assert "nobody can be asked here" in run("db", "rekey").stderr
+    assert "not a terminal" in run("db", "rekey").stderr
     done = run("db", "rekey", "--yes")
     assert done.exit_code == 0 and "1 row of event" in done.stdout, done.stderr
     kept = (folder / "data" / "flowbridge.db").read_bytes() + (
@@ -521,7 +521,7 @@ def test_sealing_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     done = run("db", "rekey", "--clear", "--yes")
     assert (
         done.exit_code == 0
-        and "take FLOWBRIDGE_ENCRYPTION_KEYS out of the environment" in done.stderr
+        and "remove FLOWBRIDGE_ENCRYPTION_KEYS from the environment" in done.stderr
     )
     monkeypatch.delenv("FLOWBRIDGE_ENCRYPTION_KEYS")
     found = json.loads(run("db", "check", "--json").stdout)

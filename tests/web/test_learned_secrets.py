@@ -125,9 +125,7 @@ def test_the_commands_know_what_was_learned(bridge: Bridge) -> None:
         )
     }
     assert found["good", "asana"]["result"] == found["forged body", "asana"]["result"] == "ok"
-    assert found["verified", "notion"]["found"].startswith(
-        "what it is signed with is not learned yet"
-    )
+    assert found["verified", "notion"]["found"].startswith("its key is not learned yet")
 
 
 def test_one_that_is_known_stays_until_another_comes(bridge: Bridge) -> None:
@@ -156,13 +154,13 @@ def test_the_sender_that_wants_it_typed_in_gets_it_shown(bridge: Bridge) -> None
 
 def test_nothing_came_is_said_and_the_window_is_shut(bridge: Bridge) -> None:
     result = call_here(bridge.folder, "learn", "asana", "--for", "1s", environ=bridge.environ)
-    assert result.returncode == 1 and "Nothing came" in result.stderr
+    assert result.returncode == 1 and "No secret was received" in result.stderr
     assert learned_secrets.find(bridge.database, "asana").until is None
 
 
 def test_wrong_sources_are_named(bridge: Bridge) -> None:
     other = call_here(bridge.folder, "learn", "github", environ=bridge.environ)
-    assert other.returncode == 2 and "GitHub does not tell a secret" in other.stderr
+    assert other.returncode == 2 and "GitHub does not deliver a secret" in other.stderr
     near = call_here(bridge.folder, "learn", "asanna", environ=bridge.environ)
     assert near.returncode == 2 and "did you mean `asana`?" in near.stderr
     long = call_here(bridge.folder, "learn", "asana", "--for", "2", environ=bridge.environ)

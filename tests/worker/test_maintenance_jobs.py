@@ -305,12 +305,12 @@ def test_db_prune_counts_first(folder: Path, store: Database) -> None:
     ]
     assert "events" in run("db", "prune", "--dry-run").stdout
     assert count(store) == 4
-    assert run("db", "prune").exit_code == 2, "nobody can be asked"
+    assert run("db", "prune").exit_code == 2, "not a terminal"
     assert lines(run("db", "prune", "--source", "flowbridge", "--yes", "--json")) == [{"rows": {}}]
     (gone,) = lines(run("db", "prune", "--yes", "--json"))
     assert gone["rows"]["event"] == 3 and count(store) == 1
     again = run("db", "prune")  # nothing is to go, so nobody is asked
-    assert again.exit_code == 0 and again.stdout == "gone: nothing\n"
+    assert again.exit_code == 0 and again.stdout == "deleted: nothing\n"
     assert "Nothing is older" in run("db", "prune", "--dry-run").stderr
     (folder / "routes.yaml").write_text("version: 2\n")
     assert run("db", "prune", "--dry-run").exit_code == 2, "no other configuration was ever used"
@@ -407,7 +407,7 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
     event = make_event(None, now=time.time())
     delivery = make_delivery(event, now=time.time())
     events.add(store, event, [delivery], lambda *_: [])
-    assert "Nothing is held back" in run("db", "release").stderr
+    assert "Starts are not on hold" in run("db", "release").stderr
     assert (
         "the CRM is being moved" in run("db", "hold", "--reason", "the CRM is being moved").stdout
     )
@@ -415,7 +415,7 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
     assert shown["deliveries"][0]["waits_for"]["kind"] == "hold"
     (found,) = lines(run("db", "release", "--dry-run", "--json"))
     assert (found["before"], found["after"], found["taken_at"]) == (1, 0, None)
-    assert run("db", "release").exit_code == 2, "nobody can be asked"
+    assert run("db", "release").exit_code == 2, "not a terminal"
     assert run("db", "release", "--yes").exit_code == 0
     with store.read() as connection:
         assert hold.current(connection) is None

@@ -1,4 +1,4 @@
-"""The question before an operation, and the count it names."""
+"""The confirmation of an operation, with the count of its items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     pass
 
 
-# of those that are not called as their command
+# of commands whose name is not the verb
 VERBS = {"spam release": "release", "spam mark": "mark as spam"}
 ITEM_WORDS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
     "erase": ("record", "records")
@@ -26,7 +26,7 @@ NO_FIELDS: Mapping[str, JSON] = MappingProxyType({})
 
 
 def count_items(command: str, count: int) -> str:
-    """Return how many items of a command there are, in words."""
+    """Return a count of a command's items in words: `2 events`."""
     one, many = ITEM_WORDS.get(command, ("delivery", "deliveries"))
     return output.number(count, one, many)
 
@@ -34,7 +34,7 @@ def count_items(command: str, count: int) -> str:
 def confirm_operation(
     text: str, count: int, asked: OperationRequest, more: Mapping[str, JSON] = NO_FIELDS
 ) -> bool:
-    """Say how many there are, and ask; False where nothing is to be done."""
+    """Ask for confirmation as the request wants it; False where nothing is to be done."""
     return confirm(
         text,
         count,
@@ -54,8 +54,9 @@ def confirm(
     as_json: bool,
     more: Mapping[str, JSON] = NO_FIELDS,
 ) -> bool:
-    """Ask whether to go on, unless that was said already; False where nothing is to be done.
-    `more`: of the JSON of a dry run.
+    """Ask for confirmation unless `yes`; False where nothing is to be done.
+
+    A dry run only prints the text, or the count and `more` as JSON.
     """
     if dry_run:
         output.json_line({"count": count, **more}) if as_json else output.answer(text)
@@ -63,8 +64,8 @@ def confirm(
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{text}: nobody can be asked here, so say --yes (or --dry-run)")
-    if not click.confirm(f"{text}. Go on?", err=True):
+        raise click.UsageError(f"{text}: not a terminal, so pass --yes (or --dry-run)")
+    if not click.confirm(f"{text}. Continue?", err=True):
         output.say("Nothing was done.")
         return False
     return True

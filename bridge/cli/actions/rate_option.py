@@ -1,4 +1,4 @@
-"""The option that paces an operation: `--rate 50/s`."""
+"""The option that limits the rate of an operation: `--rate 50/s`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge.services.pacing import rate_of
 
 
 class RateParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A rate as routes.yaml has it, kept as its text: `50/s`, `600/min`."""
+    """A rate in the syntax of routes.yaml, returned as its text: `50/s`, `600/min`."""
 
     name = "rate"
 
@@ -26,5 +26,5 @@ RATE = click.option(
     "--rate",
     type=RateParam(),
     metavar="RATE",
-    help="At most so many in a time, such as 50/s or 600/min. Default: at once.",
+    help="At most this rate, such as 50/s or 600/min. Default: no limit.",
 )

@@ -1,4 +1,4 @@
-"""Say before a replay which of the chosen events it plans again, and which not, and why."""
+"""The events of a replay, with a note of those that are left out or refused."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ REASONS_SHOWN: Final = 5
 def select_events(
     database: Database, replaying: Replaying, ids: Sequence[str], *, is_named: bool
 ) -> ReplaySelection:
-    """Choose the events of a replay, with a bar where they are many, and say which are not replayed
-    and why.
-    """
+    """Select the events of a replay, and print how many are left out or refused, and why."""
     if len(ids) > PROGRESS_ITEMS:
         with progress_bar("plan", len(ids)) as advance:
             found = select_replay(database, replaying, ids, is_named=is_named, advance=advance)

@@ -1,4 +1,4 @@
-"""The options of commands that act, and the request they make."""
+"""The options of operations, and the request that they make."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-DRY_RUN = click.option("--dry-run", is_flag=True, help="Say how many there are, and do nothing.")
+YES = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Only print how many there are.")
 
 
 def operation_options(command: F) -> F:
-    """Add the options of every command that acts."""
+    """Add the options of every operation."""
     for option in (AS_JSON, DRY_RUN, YES, RATE):
         command = option(command)
     return command
@@ -31,7 +31,7 @@ def operation_options(command: F) -> F:
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """What every act is asked: how, and for which of what is kept."""
+    """The options of an operation, and the filters that select its items (`chosen`)."""
 
     yes: bool
     dry_run: bool
@@ -42,7 +42,7 @@ class OperationRequest:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> OperationRequest:
-        """Take a command's options apart."""
+        """Split a command's options into those of the operation and its filters."""
         own = {name: options[name] for name in ("yes", "dry_run", "as_json", "limit", "rate")}
         return cls(
             **own, chosen={name: value for name, value in options.items() if name not in own}
@@ -50,22 +50,20 @@ class OperationRequest:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether anything is asked for."""
+        """Whether a filter is given."""
         return any(value is not None for value in self.chosen.values())
 
     def kept(self, names: Sequence[str], **how: Any) -> dict[str, Any]:
-        """Return what of this is kept with the act: the filters, or the names that were given, and
-        how.
-        """
+        """Return the description of the request that is stored with the operation."""
         return describe_request(self.chosen, names, limit=self.limit, rate=self.rate, **how)
 
 
 def require_items(names: Sequence[str], asked: OperationRequest) -> None:
-    """Refuse an act on everything, and one on ids and filters at once; --route goes with both."""
+    """Raise a usage error without ids and filters, and with both; --route goes with ids too."""
     if not names and not asked.is_filtered:
         example = "" if "status" not in asked.chosen else "--status dead or "
-        raise click.UsageError(f"name some, or choose them by a filter such as {example}--since 1h")
+        raise click.UsageError(f"pass ids, or select by a filter such as {example}--since 1h")
     if names and any(
         value is not None for option, value in asked.chosen.items() if option != "route"
     ):
-        raise click.UsageError("ids and filters do not go together")
+        raise click.UsageError("ids and filters cannot be combined")

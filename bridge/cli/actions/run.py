@@ -1,6 +1,4 @@
-"""What the commands that act have in common: which items, the question, and the act itself with a
-line for each.
-"""
+"""Operations on the terminal: the confirmation, a line for each item, and the summary."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from bridge.store.operations.log import Doing
 
 F = TypeVar("F", bound=Callable[..., Any])
-PROGRESS_ITEMS = 20  # items from which on a bar shows how far it is
+PROGRESS_ITEMS = 20  # above which a progress bar is shown
 DONE_WORDS = {
     "replay": "replayed",
     "retry": "retried",
@@ -54,17 +52,17 @@ def do_operation(
     asked: OperationRequest,
     problems: Mapping[str, str],
 ) -> None:
-    """Do what is left of an act, print a line for each item, and exit with 1 if any was not done.
+    """Do the items that are left, print a line for each, and exit with 1 if one was refused.
 
-    `problems` are of names that stand for no item; where all are such there is no act.
+    `problems`: by name, why it names no item. Without any item there is no operation.
     """
     from bridge.store.operations.actions import Result
 
     told = _OutcomePrinter(command, one.id if one else None, asked, one.left if one else 0)
     if one is not None and one.left > PROGRESS_ITEMS:
         output.say(
-            f"{one.id}: Ctrl-C stops it, and `flowbridge operations resume {one.id}` goes on"
-            " with the rest"
+            f"{one.id}: Ctrl-C stops it; `flowbridge operations resume {one.id}` continues with the"
+            " rest"
         )
     try:
         with _progress(one) as advance:
@@ -80,7 +78,7 @@ def do_operation(
 
 
 class _OutcomePrinter:
-    """What was told of an act so far."""
+    """Prints the outcomes of an operation's items, and counts them."""
 
     def __init__(
         self, command: str, act_id: str | None, asked: OperationRequest, total: int
@@ -88,14 +86,14 @@ class _OutcomePrinter:
         self._command = command
         self._act_id = act_id
         self._as_json = asked.as_json
-        # a bar and the exceptions are enough for a person
+        # on a terminal the bar and the refusals are enough
         self._quiet = total > PROGRESS_ITEMS and not asked.as_json and output.on_terminal()
         self._held: list[Result] = []
         self._done = 0
         self._bad = 0
 
     def tell(self, result: Result) -> None:
-        """Count what came of an item, and print it."""
+        """Count the outcome of an item, and print it."""
         self._done += result.problem is None
         self._bad += result.problem is not None
         if not self._quiet:
@@ -104,24 +102,24 @@ class _OutcomePrinter:
             self._held.append(result)
 
     def stop(self, database: Database, why: str, code: int) -> None:
-        """Say how far it came and how it goes on, and exit."""
+        """Print how many items are done and how to continue, and exit."""
         from bridge.store.operations import log
 
         through = ""
-        with suppress(StoreError):  # it may be the store that is gone
+        with suppress(StoreError):  # the store may be unavailable
             one = log.find(database, self._act_id or "")
             through = (
-                f" {one.chosen - one.left} of {count_items(one.command, one.chosen)} are through;"
+                f" {one.chosen - one.left} of {count_items(one.command, one.chosen)} are done;"
                 if one.chosen
                 else ""
             )
         output.say(
-            f"{why}.{through} `flowbridge operations resume {self._act_id}` goes on with the rest"
+            f"{why}.{through} `flowbridge operations resume {self._act_id}` continues with the rest"
         )
         sys.exit(code)
 
     def end(self, held: Iterable[Result]) -> None:
-        """Print what was held back, and how it went."""
+        """Print the refusals that were held back, and the summary."""
         for result in self._held:
             self._print(result)
         for result in held:
@@ -138,7 +136,7 @@ class _OutcomePrinter:
         try:
             self._line(result)
         except BrokenPipeError:
-            # the reader, such as `head`, has seen enough; what was agreed on is done all the same
+            # the reader, such as `head`, has closed the pipe; the operation goes on
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _line(self, result: Result) -> None:
@@ -159,9 +157,7 @@ class _OutcomePrinter:
 
 @contextmanager
 def _progress(one: Act | None) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr where a person sees it and there is enough to do: how many, how fast,
-    and how long it still takes.
-    """
+    """Show a progress bar with rate and remaining time, on a terminal and for many items."""
     if one is None or one.left <= PROGRESS_ITEMS or not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -196,7 +192,7 @@ def _progress(one: Act | None) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.advance(task, count)
 
 
-def start_operation(  # noqa: PLR0913 - one place for the end of every command that acts
+def start_operation(  # noqa: PLR0913 - the last step of every operation
     database: Database,
     settings: Settings,
     name: str,
@@ -208,15 +204,15 @@ def start_operation(  # noqa: PLR0913 - one place for the end of every command t
     *,
     replayed: ReplaySelection | None = None,
 ) -> None:
-    """Ask, keep what was chosen, and do it. `doing` makes of the act what is done to its items.
+    """Ask for confirmation, store the operation with its items, and do it.
 
-    `replayed`: of a replay, what is left out and what will be refused.
+    `doing` returns the handler of the items. `replayed`: the selection of a replay.
     """
     from bridge.services.operations import begin_operation, find_actor
 
     verb = VERBS.get(name, name)
     if not ids and not problems and not asked.dry_run:
-        output.say(f"No {count_items(name, 0).partition(' ')[2]} like that to {verb}.")
+        output.say(f"No matching {count_items(name, 0).partition(' ')[2]} to {verb}.")
         return
     count = len(ids) if replayed is None else replayed.count
     more = {} if replayed is None else replayed.as_json()

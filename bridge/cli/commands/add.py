@@ -25,24 +25,24 @@ WIDTH = 78  # columns
 @click.option(
     "--flow",
     metavar="FLOW",
-    help="Where its events go: the name of a flow, or PLATFORM/FLOW (default: local/echo).",
+    help="The flow for its events: a name, or PLATFORM/FLOW (default: local/echo).",
 )
 @click.option(
     "--pin",
     "pins",
     metavar="NAME=VALUE",
     multiple=True,
-    help="What its signature alone does not tell; repeat it for more.",
+    help="A value that the signature alone does not prove. Repeatable.",
 )
 @click.pass_obj
 def add(
     config: str | None, /, provider: str, name: str | None, flow: str | None, pins: tuple[str, ...]
 ) -> None:
-    """Add a source and a route to routes.yaml and its secret to .env, and say where to paste the
-    URL.
+    """Add a source and a route to routes.yaml and the secret to .env, and print how to set up the
+    sender.
 
-    NAME is the provider's if not given; the URL is /hooks/NAME. Some providers (Amazon SNS,
-    Pub/Sub, PayPal) sign everyone's messages: --pin says whose are meant.
+    NAME defaults to the provider; the URL is /hooks/NAME. Some providers (Amazon SNS, Pub/Sub,
+    PayPal) sign the messages of all their customers: --pin selects yours.
 
     \b
     flowbridge add github
@@ -75,21 +75,20 @@ def _print_instructions(settings: Settings, new: NewSource) -> None:
     output.answer(f"  URL     {url}/hooks/{new.name}")
     if not settings.public_url:
         output.answer(
-            "          (reached from this machine only; set FLOWBRIDGE_PUBLIC_URL to the address"
-            " that senders reach)"
+            "          (reachable from this machine only; set FLOWBRIDGE_PUBLIC_URL to the public"
+            " address)"
         )
     for variable, text in new.secrets.items():
         made = f"{variable} in .env" + (f": {text}" if sys.stdout.isatty() else "")
         output.answer(
-            "  Secret "
-            f" {made if text else f'put it into .env as {variable}=…  ({row.secret_hint})'}"
+            f"  Secret  {made if text else f'set it in .env: {variable}=…  ({row.secret_hint})'}"
         )
     if not new.secrets and row.name != "form":
         output.answer(f"  Secret  {row.secret_hint}")
     for pin in pins_of(row.scheme):
         output.answer(
             f"  Pin     {pin.name}:"
-            f" {', '.join(new.pins.get(pin.name, ())) or f'not given; it may be {pin.what}'}"
+            f" {', '.join(new.pins.get(pin.name, ())) or f'not set; it can be {pin.what}'}"
         )
     output.answer("")
     output.answer(f"  {output.wrap_text(row.setup, 2, WIDTH)}")
@@ -102,13 +101,13 @@ def _say_next(new: NewSource, url: str) -> None:
     from bridge.providers.signatures.shared_token import Unsigned
 
     missing = " and ".join(new.missing)
-    first = f"put the secret into .env as {missing}, then " if missing else ""
-    learn = f", and flowbridge learn {new.name} beside it" if new.provider.learn else ""
+    first = f"set the secret in .env as {missing}, then " if missing else ""
+    learn = f", and in another terminal flowbridge learn {new.name}" if new.provider.learn else ""
     output.answer(f"Next: {first}flowbridge check && flowbridge serve{learn}")
     if is_pair(new.provider.scheme or Unsigned()):
         output.answer(
-            f"Try it: flowbridge sample {new.name} --made-up  (makes up a pair of keys: the"
-            " sender's private one is its own)"
+            f"Try it: flowbridge sample {new.name} --made-up  (generates a key pair: only the"
+            " sender has its private key)"
         )
     elif new.provider.learn is None:
         output.answer(f"Try it: flowbridge sample {new.name} --to {url}")

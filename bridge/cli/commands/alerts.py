@@ -1,4 +1,4 @@
-"""alerts: what is raised, and a test of the way that alerts go."""
+"""alerts: the alerts that are raised, and a test notification."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ NOTIFIED: Final = {
     False: ("not notified", "red"),
     None: ("no result", "yellow"),
 }
-NO_ROUTE = "no route"  # takes alerts, so no notification is sent
+NO_ROUTE = "no route"  # subscribes to alerts, so no notification is sent
 
 
 @click.group(invoke_without_command=True)
 @AS_JSON
 @click.pass_context
 def alerts(ctx: click.Context, /, as_json: bool) -> None:
-    """List what is wrong by the last look of the worker, which looks every 30 seconds: alerts that
-    are raised, and those to be.
+    """List the alerts that are raised or pending. A worker checks their conditions every 30
+    seconds.
 
-    An alert is over where its condition is not there any more. The all-clear is sent after five
-    minutes, should it come back.
+    An alert is over when its condition no longer holds. The notification of that is sent after five
+    minutes, in case the condition returns.
 
     An alert is an event of the source flowbridge, of type alert.raised or alert.resolved; a route
-    takes it to a flow:
+    sends it to a flow:
 
     \b
     - {name: tell-me, on: flowbridge alert.*, flow: local/send_email,
@@ -95,16 +95,16 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
         )
     if known and not notifies:
         output.say(
-            f"note: no notification is sent, since no route in {settings.config} takes alerts."
+            f"note: no notification is sent: no route in {settings.config} subscribes to alerts."
         )
         output.say(
-            "      Write one with `on: flowbridge alert.*` (flowbridge alerts --help has one), then"
-            " try it: flowbridge alerts test"
+            "      Add one with `on: flowbridge alert.*` (example: flowbridge alerts --help), then"
+            " test it: flowbridge alerts test"
         )
 
 
 def _notifies(settings: Settings) -> bool:
-    """Whether a route takes alerts, as far as routes.yaml can be read."""
+    """Tell whether a route subscribes to alerts; also true where routes.yaml cannot be read."""
     from bridge.config.loader import check
 
     config, _ = check(settings.config, settings.environ, strict_secrets=False)
@@ -112,9 +112,7 @@ def _notifies(settings: Settings) -> bool:
 
 
 def _find_over(settings: Settings, database: Database, known: Sequence[Alert]) -> dict[str, str]:
-    """Return the alerts whose condition is over, by their keys, each with what becomes of the
-    alert.
-    """
+    """Return, by key, the alerts whose condition is over, with what happens to each."""
     now = overview(settings, database)
     present = {one.key for one in troubles(now)}
     works = any(one.role == "work" for one in now.processes)
@@ -124,20 +122,18 @@ def _find_over(settings: Settings, database: Database, known: Sequence[Alert]) -
 
 
 def _end(one: Alert, now: float, *, works: bool) -> str:
-    """Say what becomes of an alert whose condition is over: it is told so if it was raised, else it
-    is dropped.
-    """
+    """Return what happens to an alert that is over: resolved if it was raised, else removed."""
     until = cleared_by(one)
     when = (
         "once a worker runs"
         if not works
         else f"by {output.utc(until)}"
         if until > now
-        else "in a moment"
+        else "within seconds"
     )
     if one.raised_at is not None:
-        return f"over: the all-clear is sent {when}"
-    return f"over before it was sent: it leaves this list {when}"
+        return f"over: the resolution is sent {when}"
+    return f"over before it was sent: it is removed {when}"
 
 
 def _row(one: Alert, end: str | None, *, notifies: bool) -> tuple[str, ...]:
@@ -181,12 +177,12 @@ def _shape(one: Alert, *, notifies: bool, over: bool) -> dict[str, Any]:
 @AS_JSON
 @click.pass_obj
 def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> None:
-    """Send a test through the routes that alerts take: an event alert.test, with deliveries as any
-    other.
+    """Send a test through the routes that subscribe to alerts: an event alert.test, with deliveries
+    like any other.
 
-    It waits for the result and says of each route whether its notification was delivered, by which
-    flow, or why not. A worker has to run. Exit code 1: no route takes the test, a notification was
-    not delivered, or its result is not known in time.
+    The command waits for the result, and prints for each route the flow that delivered the
+    notification, or why it failed. A worker must run. Exit code 1: no route matches the test, a
+    notification was not delivered, or a result is not known in time.
 
     \b
     flowbridge alerts test
@@ -204,7 +200,7 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
         planned = database.write(lambda connection: keep(connection, proof(now), routes, now))
         if not planned:
             click.echo(
-                "No route takes alert.test; write one with `on: flowbridge alert.*` (see flowbridge"
+                "No route matches alert.test; add one with `on: flowbridge alert.*` (see flowbridge"
                 " alerts --help)"
             )
             sys.exit(1)
@@ -229,13 +225,13 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
     if sent and all(one.is_notified for one in sent):
         return
     goes_on = any(one.is_notified is None for one in results)
-    text = "The deliveries without a result go on. See them" if goes_on else "See why"
+    text = "Deliveries without a result continue. See them" if goes_on else "See why"
     output.say(f"{text}: flowbridge show {output.ending(event_id)}")
     sys.exit(1)
 
 
 def _wait(database: Database, event_id: str, routes: Config, seconds: float) -> list[Result]:
-    """Wait for the results of a test, and say that; exit on Ctrl-C."""
+    """Wait for the results of a test, and exit on Ctrl-C."""
     if seconds:
         output.say(f"Waiting for the result, at most {seconds:g} s…")
     try:
@@ -243,7 +239,7 @@ def _wait(database: Database, event_id: str, routes: Config, seconds: float) -> 
             database, event_id, routes, seconds, lambda wait: output.say(f"So far {wait.detail}")
         )
     except KeyboardInterrupt:
-        output.say(f"The test goes on. Result: flowbridge show {output.ending(event_id)}")
+        output.say(f"The test continues. Result: flowbridge show {output.ending(event_id)}")
         sys.exit(INTERRUPTED)
 
 

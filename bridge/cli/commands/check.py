@@ -1,4 +1,4 @@
-"""check, schema: routes.yaml and all that it needs, and the schema that editors want of it."""
+"""check: routes.yaml and everything that it needs."""
 
 from __future__ import annotations
 
@@ -23,19 +23,17 @@ if TYPE_CHECKING:
 @AS_JSON
 @click.pass_obj
 def check(config: str | None, /, as_json: bool) -> None:
-    """Check routes.yaml with all that belongs to it: secrets, schemas, expressions, flows.py,
+    """Check routes.yaml and everything that it needs: secrets, schemas, expressions, flows.py,
     settings and the database.
 
     Every problem is listed with its place. Exit code 2: routes.yaml or the settings cannot be used,
-    or a secret is missing.
-    1: something else is wrong.
+    or a secret is missing. Exit code 1: any other error.
 
-    An event type that GitHub or Stripe does not document is a warning, and so is one that looks
-    misspelt beside the samples of another provider. So is a path that looks misspelt beside the
-    samples, or the declared fields of a form, with the name that was meant, and plain text in
-    inputs that looks like a path: $body.id or {{body.id}} for ${body.id}. A secret that starts like
-    an API key of the sender is a warning too. Warnings leave the exit code at 0: samples are
-    examples and do not show every field.
+    Warnings: event types that GitHub or Stripe does not document, or that look misspelt compared
+    with the samples of another provider; paths that look misspelt compared with the samples or with
+    the fields of a form; text in inputs that looks like a path ($body.id or {{body.id}} for
+    ${body.id}); and secrets that look like an API key of the sender. Warnings do not change the
+    exit code: samples do not show every field.
 
     \b
     flowbridge check
@@ -83,7 +81,7 @@ def _print(name: str, found: ProjectReport) -> None:
     elif found.refused:
         what = name if found.problems or found.config else "the settings"
         more = (
-            "; others may follow once the file can be read"
+            "; there may be others once the file can be read"
             if any(one.path == WHOLE_FILE for one in found.problems)
             else ""
         )
@@ -93,7 +91,7 @@ def _print(name: str, found: ProjectReport) -> None:
         )
     else:
         click.echo(
-            f"{name} can be used, but "
-            + click.style(output.number(errors, "thing"), fg="red")
-            + f" must be mended{tail}"
+            f"{name} is valid, but "
+            + click.style(output.number(errors, "problem needs", "problems need"), fg="red")
+            + f" fixing{tail}"
         )

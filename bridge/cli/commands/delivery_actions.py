@@ -1,6 +1,4 @@
-"""replay, retry, cancel, resolve: act on what is kept, on one or on all that filters choose, after
-a count.
-"""
+"""retry, cancel, resolve: change deliveries, by id or by filters, after a count."""
 
 from __future__ import annotations
 
@@ -43,10 +41,10 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
     """Send deliveries again that are dead, cancelled, or whose run failed: the same deliveries with
     the same inputs.
 
-    Filters choose among those that are dead or whose run failed. An event's id stands for all of
-    its deliveries. What was parked by planning (--dead-kind config) is never sent: mend
-    routes.yaml, then replay. One with an ordering key joins its line. Where a route was changed
-    since, retry says so: its new inputs are made by replay only.
+    Filters select dead deliveries and those whose run failed. The id of an event selects all of its
+    deliveries. Deliveries that routing rejected (--dead-kind config) have no inputs to send: fix
+    routes.yaml, then replay. A delivery with an ordering key waits for its turn. If a route has
+    changed since, retry prints a note: only replay makes new inputs.
 
     \b
     flowbridge retry dlv_01jd2x
@@ -62,10 +60,10 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
 @operation_options
 @click.pass_obj
 def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -> None:
-    """Take deliveries out of the queue that were not sent yet. A retry puts them back.
+    """Cancel deliveries that have not been sent. A retry puts them back into the queue.
 
-    A dead delivery that holds up its line (on_dead: block) can be cancelled, too: the next one
-    goes. Filters choose it by --status dead.
+    A dead delivery that blocks its ordering key (on_dead: block) can be cancelled too, which
+    releases the next one. Select it with --status dead.
 
     \b
     flowbridge cancel --route newsletter --dry-run
@@ -86,19 +84,19 @@ def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -
     "--as",
     "to",
     type=click.Choice(RESOLUTIONS),
-    help="What it is; queued sends it again. Without it, what is known is shown.",
+    help="The outcome; queued sends the delivery again. Without it, print the evidence.",
 )
 @click.option(
     "--run-id",
     metavar="RUN",
-    help="With --as delivered: the run it started, which is then followed.",
+    help="With --as delivered: the run that it started, which is then tracked.",
 )
 @click.option(
     "--force",
     is_flag=True,
     help=(
-        "Also what settles itself; with --run-id: although the platform says that it has no such"
-        " run."
+        "Also resolve deliveries that flowbridge would resolve itself; with --run-id, accept a run"
+        " that the platform does not have."
     ),
 )
 @filter_options(limit=0)
@@ -113,23 +111,23 @@ def resolve(
     force: bool,
     **options: Any,
 ) -> None:
-    """Say what became of deliveries whose outcome is unknown, after a look at the platform. Without
-    --as: what is known of each.
+    """Decide deliveries whose outcome is unknown, after you have looked at the platform. Without
+    --as, print the evidence for each.
 
-    It is for what stays unknown. While flowbridge still looks for the run of a delivery itself,
-    that one is refused, unless --force is
-    given: its run may be found, and is then not started again.
+    This is for deliveries that stay unknown. While flowbridge still searches for the run of a
+    delivery, resolve refuses it unless --force is given: if the run is found, it is not started
+    again.
 
-    The run of --run-id is looked up first, where the platform can be asked; one that it does not
-    have is refused.
+    If the platform can be queried, the run of --run-id is looked up first, and refused if it does
+    not exist.
 
     \b
-    flowbridge resolve                                       all that is unknown, with the evidence
+    flowbridge resolve                                       all unknown deliveries, with evidence
     flowbridge resolve dlv_01jd2x --as delivered --run-id 7Hq3bVtDnk2yXcN9wLpRsA
     flowbridge resolve --route paid --as queued
     """
     if run_id is not None and (to != "delivered" or len(deliveries) != 1):
-        raise click.UsageError("--run-id goes with --as delivered and with one delivery")
+        raise click.UsageError("--run-id requires --as delivered and exactly one delivery")
     if to is None:
         from bridge.cli.ui.unknown_view import show_unknown
 
@@ -148,8 +146,9 @@ def resolve(
 
 
 def _look_up(config: str | None, name: str, run_id: str) -> None:
-    """Ask the platform of a delivery for the run. `NotFound` where it has none; what it does not
-    tell is said, and taken.
+    """Look up the run on the platform of a delivery; `NotFound` where it does not exist.
+
+    Where the platform does not answer, print a note and accept the run.
     """
     from bridge.cli.platforms import load_config
     from bridge.services import platform_queries
@@ -159,7 +158,7 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
 
     with open_store_to_change(settings_of(config)) as database:
         if select_named_deliveries(database, [name], actions.MOVES["resolve"]).problems:
-            # the operation says so
+            # the operation reports it
             return
         found = event_lookup.show(database, name)
         platform = next(
@@ -175,7 +174,7 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
     if report.gone:
         raise NotFound(
             f"platform {platform} has no run {run_id!r}: {report.detail or 'it says'} (--force"
-            " takes it all the same)"
+            " accepts it anyway)"
         )
     if report.state is None:
         output.say(f"the run was not looked up: {report.detail}")
@@ -217,8 +216,8 @@ def _act(
 
 
 def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:
-    """Say of deliveries that are sent again which inputs an older configuration made, and what
-    makes them anew.
+    """Print how many of these deliveries have inputs of an older configuration, with the command
+    that makes new ones.
     """
     from bridge.services.planned_configs import find_older_inputs
 
@@ -227,16 +226,16 @@ def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]
         return
     what = "1 delivery has inputs" if older.count == 1 else f"{older.count} deliveries have inputs"
     output.say(
-        f"{what} that an older configuration made (route {', '.join(older.routes)}); retry sends"
-        " them as they are."
+        f"{what} from an older configuration (route {', '.join(older.routes)}); retry sends them"
+        " unchanged."
     )
     one = older.event_id if older.count == 1 else "with the same filters or ids"
     through = f" --through {older.routes[0]}" if older.count == 1 else ""
-    output.say(f"To make them anew from routes.yaml as it is now: flowbridge replay {one}{through}")
+    output.say(f"To make new ones with the present routes.yaml: flowbridge replay {one}{through}")
 
 
 def _chosen(database: Database, name: str, move: Move, asked: OperationRequest) -> Selection:
-    """Return what the filters choose, and say which of these the command is not for."""
+    """Return the deliveries that the filters select, and print how many the command leaves out."""
     from bridge.services.selection import allowed_states, select_deliveries
 
     wanted = make_filters(**asked.chosen)
@@ -244,18 +243,15 @@ def _chosen(database: Database, name: str, move: Move, asked: OperationRequest) 
     chosen = select_deliveries(database, name, move, wanted, asked.limit)
     if chosen.settling:
         what = "is" if chosen.settling == 1 else "are"
-        why = (
-            "flowbridge looks for the run by itself: flowbridge resolve says when, and what is in"
-            " the way"
-        )
+        why = "flowbridge is searching for the run: flowbridge resolve shows when, and any obstacle"
         output.say(
-            f"{count_items(name, chosen.settling)} like that {what} left out: {why} (--force: resolve at"
+            f"{count_items(name, chosen.settling)} {what} left out: {why} (--force: resolve at"
             " once)"
         )
     if chosen.parked:
         output.say(
-            f"{count_items(name, chosen.parked)} like that {'was' if chosen.parked == 1 else 'were'}"
-            " parked by planning, and never sent: mend routes.yaml, then `flowbridge replay"
-            " --dead-kind config` with the same filters"
+            f"{count_items(name, chosen.parked)} {'is' if chosen.parked == 1 else 'are'} left out,"
+            " which routing rejected and which were never sent: fix routes.yaml, then `flowbridge"
+            " replay --dead-kind config` with the same filters"
         )
     return chosen

@@ -1,4 +1,4 @@
-"""doctor: prove on the running bridge that good requests get in and bad ones stay out."""
+"""doctor: prove that the running bridge accepts good requests and refuses forgeries."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ COLUMNS = (
 @click.option(
     "--to",
     metavar="URL",
-    help="The bridge to try (default: FLOWBRIDGE_PUBLIC_URL, else the address it is bound to).",
+    help="The bridge to test (default: FLOWBRIDGE_PUBLIC_URL, else its local address).",
 )
 @click.option(
-    "-v", "--verbose", is_flag=True, help="A row for each check, also for those that were passed."
+    "-v", "--verbose", is_flag=True, help="Print a row for each check, also for those that passed."
 )
 @AS_JSON
 @click.pass_obj
 def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) -> None:
-    """Prove that bad requests stay out: each source of the running bridge gets a good sample and
-    forgeries of it, in a dry mode.
+    """Prove that the running bridge refuses forgeries: each source gets a good sample and forgeries
+    of it, as dry runs.
 
-    Nothing is kept of them, so that a replay is only spoken of, not tried. Beside that it looks at
-    the public URL, its certificate, the clock, and the size of body that a proxy lets through. The
-    exit code is 1 where something is wrong.
+    Nothing is stored, so replays cannot be tested. The command also checks the public URL, its
+    certificate, the clock, and the largest body that a proxy lets through. Exit code 1: a check
+    failed.
 
-    A source whose secret is not set is a row that says so, and the others are tried. Of each source
-    one row says how many forgeries were refused, and whether a good request got in; --verbose and
-    --json list each check.
+    One row for each source shows how many forgeries were refused, and whether a good request was
+    accepted; --verbose and --json list every check. A source without a secret is reported, and the
+    others are tested.
 
     \b
     flowbridge doctor
@@ -85,6 +85,6 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     bad = sum(one.result == "error" for one in findings)
     output.say(
         f"{len(findings)} checks at {target}: "
-        + (f"{bad} went wrong" if bad else "bad requests stay out, good ones get in")
+        + (f"{bad} failed" if bad else "good requests are accepted, forgeries refused")
     )
     sys.exit(1 if bad else 0)

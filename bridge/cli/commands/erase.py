@@ -1,4 +1,4 @@
-"""erase: take a person out of all that is kept."""
+"""erase: delete a person's data from the store."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ MAX_LISTED = 20  # runs, and files
 
 @click.command()
 @click.argument("subject")
+@click.option("--source", metavar="NAME", help="Only events of this source, and their deliveries.")
 @click.option(
-    "--source", metavar="NAME", help="Only what came in at this source, and what was made of it."
-)
-@click.option(
-    "--field", metavar="PATH", help="Only in fields whose path ends so: email, customer.email."
+    "--field",
+    metavar="PATH",
+    help="Only in fields whose path ends with PATH: email, customer.email.",
 )
 @click.option(
     "--anywhere",
     is_flag=True,
-    help="As a part of any text, in headers and logs too, not only as the whole of a field.",
+    help="Also as a part of any text, in headers and logs too (default: the whole of a field).",
 )
 @operation_options
 @click.pass_obj
@@ -54,17 +54,17 @@ def erase(
     anywhere: bool,
     **options: Any,
 ) -> None:
-    """Take a person out of all that is kept: SUBJECT is what a field holds, such as an e-mail
-    address, in any case; - reads it from stdin.
+    """Delete a person's data. SUBJECT is the value of a field, such as an e-mail address, in any
+    case; - reads it from stdin.
 
-    Events that hold it go with deliveries, attempts, inputs, outputs, runs and files; so do
-    rejects, and runs of the local platform that others started. What waits is taken out of the
-    queue; what is under way is refused, to be erased once it is over. What went to flows is listed:
-    what they did with it is theirs. It is kept as an act, which does not say who it was.
+    Events that contain it are deleted with their deliveries, attempts, inputs, outputs, runs and
+    files; so are rejects, and runs of the local platform that others started. Waiting deliveries
+    are taken out of the queue; those in progress are refused, to be erased later. Deliveries that
+    went to flows are listed: flowbridge cannot delete what the flows did with the data. The
+    operation is stored without the subject.
 
-    Backups that were made before hold it still; files that were uploaded, or came with a form, are
-    found by their events only. Those that flows have written (data/files) are named where it stands
-    in them.
+    Earlier backups still contain the data. Uploaded files are found through their events only.
+    Files that flows have written (data/files) are listed where they contain it.
 
     \b
     flowbridge erase ann@example.com --dry-run
@@ -120,8 +120,9 @@ def _cleaning_up(
     *,
     begun: bool,
 ) -> Iterator[Callable[[Database, Act], Erasing]]:
-    """Give what makes the act, and settle if that was done. `begun`: in any case; there is nothing
-    to lose then, and nobody is asked.
+    """Yield the handler of the operation, and clean up afterwards if the operation began.
+
+    `begun`: clean up in any case, since there are no records to confirm.
     """
 
     from bridge.services.operation_kinds import erasing
@@ -133,7 +134,7 @@ def _cleaning_up(
 
     try:
         yield doing
-    finally:  # it exits by an exception where something could not be done
+    finally:  # the operation exits by an exception where an item was refused
         if begun:
             clean_up(database, settings, were, letters)
 
@@ -141,7 +142,7 @@ def _cleaning_up(
 def _letters(subject: str) -> str:
     text = sys.stdin.read(erasure.MAX_LENGTH + 1) if subject == "-" else subject
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise click.UsageError("the subject is no text in UTF-8")
+        raise click.UsageError("the subject is not valid UTF-8")
     return text
 
 
@@ -153,10 +154,7 @@ def _print_started(database: Database, ids: Sequence[str], *, as_json: bool) -> 
         return
     if listed:
         went_on = output.number(len(listed), "delivery", "deliveries")
-        output.say(
-            f"{went_on} went to flows; what these did with the data is theirs, and is not erased"
-            " here:"
-        )
+        output.say(f"{went_on} went to flows; what the flows did with the data is not erased here:")
     for one in listed[:MAX_LISTED]:
         output.say(f"  {_run(one)}")
     if len(listed) > MAX_LISTED:
@@ -178,32 +176,33 @@ def _run(one: Delivery) -> str:
 
 
 def clean_up(database: Database, settings: Settings, were: Set[str], letters: str = "") -> None:
-    """Have what was erased gone from the disk as well, as far as that is ours, and say what is not.
-    `were`: the blobs owned before.
+    """Remove the erased data from the disk too, and print where it may still be.
+
+    `were`: the blobs that records owned before.
     """
     from bridge.store.inbound import deleted_ids
     from bridge.store.operations import erase as erase_operation
 
     if letters and (count := erase_operation.scrub_acts(database, letters)):
         output.say(
-            f"it was taken out of what {count} earlier act{'s were' if count > 1 else ' was'} asked"
+            f"it was removed from the requests of {output.number(count, 'earlier operation')}"
         )
     if letters and (count := deleted_ids.erase(database, letters)):
         output.say(
-            f"it stood in {output.number(count, 'id')} of deleted events, which"
+            f"it was in {output.number(count, 'id')} of deleted events, which"
             f" {'are' if count > 1 else 'is'} a keyed hash now"
         )
     if database.is_sqlite:
         _clean_database_file(database, letters)
     else:
         output.say(
-            "PostgreSQL keeps old rows until VACUUM, and in archives of its log and backups: those"
-            " are the server's to clear"
+            "PostgreSQL keeps old rows until VACUUM, and in its WAL archives and backups: clear"
+            " those on the server"
         )
     _delete_blobs(database, settings, were)
     if letters:
         _print_flow_files(settings, letters)
-    output.say("backups that were made before, and logs of proxies, hold it still")
+    output.say("earlier backups, and logs of proxies, still contain it")
 
 
 def _clean_database_file(database: Database, letters: str) -> None:
@@ -211,30 +210,30 @@ def _clean_database_file(database: Database, letters: str) -> None:
 
     if not erase_operation.settle_file(database):
         output.say(
-            "a reader is in the way of emptying the write-ahead log, which holds older pages: it is"
-            " emptied by a later checkpoint"
+            "a reader blocks the write-ahead log, which still has older pages: a later checkpoint"
+            " empties it"
         )
     if letters and (count := erase_operation.traces(database, letters)):
         times = output.number(count, "time")
         output.say(
-            f"its letters stand in the database file {times} yet, in what was not to go, was"
-            " refused, or in free space of pages; flowbridge db vacuum --anew writes the file"
-            " without free space"
+            f"the database file still contains it {times}: in records that stay, were refused, or"
+            " in free space of pages; flowbridge db vacuum --anew rewrites the file without free"
+            " space"
         )
 
 
 def _print_flow_files(settings: Settings, letters: str) -> None:
-    """Name the files that flows have written and that hold it: only the flow knows what a line of
-    them is, so a person mends them.
+    """List the files that flows have written and that contain it. A person must edit them: only
+    the flow knows their format.
     """
     files = erasure.find_flow_files(settings, letters)
     lists = (
         (
-            "its letters stand yet in files that flows have written; take it out of them:",
+            "files that flows have written still contain it; remove it from them:",
             files.found,
         ),
         (
-            "not searched, because it is too large or cannot be read, of the files of flows:",
+            "files of flows that were not searched, because they are too large or unreadable:",
             files.unread,
         ),
     )
@@ -247,18 +246,16 @@ def _print_flow_files(settings: Settings, letters: str) -> None:
 
 
 def _delete_blobs(database: Database, settings: Settings, were: Set[str]) -> None:
-    """Delete the blobs that nobody owns any more; those that came just now are waited for, until it
-    is sure that nobody else keeps them.
-    """
+    """Delete the blobs that no record owns any more, and print how many."""
 
     def say_wait(count: int) -> None:
         seconds = erasure.ERASED_BLOB_SECONDS
         output.say(
-            f"{output.number(count, 'file')} came in the last {seconds:.0f} seconds: gone in a"
-            " moment, once nobody can be sending the same"
+            f"{output.number(count, 'file')} arrived in the last {seconds:.0f} seconds and will be"
+            " deleted once no other request can contain the same bytes"
         )
 
     blobs = erasure.delete_ownerless_blobs(database, settings, were, say_wait)
     if blobs is not None:
-        later = f"; {blobs.later} by a worker, within a day or so" if blobs.later else ""
-        output.say(f"{output.number(blobs.deleted, 'file')} went from the disk{later}")
+        later = f"; a worker deletes {blobs.later} more within a day or so" if blobs.later else ""
+        output.say(f"{output.number(blobs.deleted, 'file')} deleted from the disk{later}")

@@ -1,4 +1,4 @@
-"""events, deliveries, show: look at what is kept."""
+"""events, deliveries: list what is stored."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ DELIVERY_COLUMNS = (
 @click.option(
     "--spam/--not-spam",
     default=None,
-    help="Only what is held to be spam (--reason is then why), or only the rest.",
+    help="Only events marked as spam (--reason then searches the spam reason), or only the others.",
 )
 @AS_JSON
 @click.pass_obj
 def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
-    """List events, newest first, each with what became of it.
+    """List events, newest first, with the states of their deliveries.
 
     \b
     flowbridge events --since 1h
     flowbridge events --source github --type 'issues' --status dead
-    flowbridge events --status none          those that no route matched
+    flowbridge events --status none          events that no route matched
     flowbridge events --since 1d --body ord_48213
-    flowbridge events --limit 0 --json       everything, as it streams
+    flowbridge events --limit 0 --json       all events, streamed
     """
     from bridge.monitoring.serializers import event_json
     from bridge.store.queries import events as event_queries
@@ -101,12 +101,13 @@ def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
 @AS_JSON
 @click.pass_obj
 def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
-    """List deliveries, newest first. A delivery is one event bound for one flow by one route.
+    """List deliveries, newest first. A delivery is one event to be sent to one flow through one
+    route.
 
-    Where a route had several flows when it was planned, a terminal shows them as ROUTE → FLOW.
+    If a route had several flows when it was planned, a terminal shows ROUTE → FLOW.
 
     \b
-    flowbridge deliveries --dead-kind config       to replay, once routes.yaml is right
+    flowbridge deliveries --dead-kind config       to replay after a fix of routes.yaml
     flowbridge deliveries --status dead --reason 'HTTP 403'
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """
@@ -135,7 +136,9 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
         )
         count = tables.print_table(DELIVERY_COLUMNS, _delivery_cells(rows, wrong))
         if wrong and output.on_terminal():
-            output.say(f"why, and what to do next: flowbridge show {output.short_id(wrong[0])}")
+            output.say(
+                f"see the reason and the next step: flowbridge show {output.short_id(wrong[0])}"
+            )
         _after(
             count,
             limit,
@@ -162,15 +165,13 @@ def _delivery_cells(rows: Iterator[ListedDelivery], wrong: list[str]) -> Iterato
 
 
 def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered: bool) -> None:
-    """Say, beside the answer, what a list alone does not: that there is more, or why there is
-    nothing.
-    """
+    """Print a note where a list was cut, or is empty."""
     if count and count == limit and output.on_terminal():
         output.say(f"the newest {limit}; --limit 0 lists all")
     if count:
         return
     if is_filtered:
-        output.say(f"No {what} like that. Without filters: flowbridge {what}")
+        output.say(f"No matching {what}. Without filters: flowbridge {what}")
         return
     host = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
     output.say(f"No {what} yet.")
@@ -181,9 +182,7 @@ def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered
 
 
 def _any_source(settings: Settings) -> str:
-    """Return the name of a source that a sample can go to; "form" where routes.yaml has none, or
-    cannot be used.
-    """
+    """Return the name of a source for a sample; "form" where routes.yaml has none or is invalid."""
     with suppress(ConfigError):
         return next(iter(load_present(settings).sources), "form")
     return "form"

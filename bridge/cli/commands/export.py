@@ -1,4 +1,4 @@
-"""export: what people filled in, as CSV for a spreadsheet or as JSON, one submission a line."""
+"""export: form submissions, as CSV for a spreadsheet or as JSON lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.command(cls=FilteredCommand)
 @filter_options(statuses=("none",), limit=0)
 @click.option(
-    "--spam", is_flag=True, help="Only what is held to be spam, which is left out otherwise."
+    "--spam", is_flag=True, help="Only submissions marked as spam (default: only the others)."
 )
 @click.option(
     "--as",
@@ -34,28 +34,27 @@ if TYPE_CHECKING:
     type=click.Choice(["csv", "jsonl"]),
     default="csv",
     show_default=True,
-    help="What is written.",
+    help="The format.",
 )
 @click.pass_obj
 def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> None:
-    """Write what people filled in, oldest first: of forms, and of services for forms such as
-    Typeform.
+    """Export form submissions, oldest first: of your own forms, and of services such as Typeform.
 
-    CSV has a column for each field; a text that a spreadsheet would run as a formula has an
-    apostrophe before it. Events of other senders, and those whose body cannot be read, or went by
-    `retention`, are left out, and counted at the end.
+    CSV has a column for each field; an apostrophe is put before text that a spreadsheet would run
+    as a formula. Other events are left out and counted at the end, as are those whose body cannot
+    be read or was deleted by `retention`.
 
     \b
     flowbridge export --source contact > contact.csv
     flowbridge export --source contact --since 2026-11-01 --as jsonl
-    flowbridge export --status none                 those that no route matched
+    flowbridge export --status none                 submissions that no route matched
     """
     from bridge.services.exports import Submissions
 
     settings = settings_of(config)
     with open_store(settings) as database:
         if database is None:
-            output.say("No submissions: nothing was received yet.")
+            output.say("No submissions: nothing has been received yet.")
             return
         require_existing(settings, database, **chosen)
         wanted = make_filters(**chosen)
@@ -75,14 +74,14 @@ def _write_lines(submissions: Submissions) -> int:
 
 
 def _write_csv(submissions: Submissions) -> int:
-    """Write CSV; all is read twice, since the columns stand before the rows."""
+    """Write CSV. Reads the submissions twice, since the header needs all fields."""
     from bridge.services.exports import MAX_COLUMNS, read_table
 
     table = read_table(submissions)
     if table.field_count > MAX_COLUMNS:
         output.say(
-            f"only {MAX_COLUMNS} of {table.field_count} fields are columns: those that came first;"
-            " --as jsonl has all"
+            f"only the first {MAX_COLUMNS} of {table.field_count} fields are columns; --as jsonl"
+            " writes all"
         )
     count = -1  # without the header
     for record in table.csv_records():

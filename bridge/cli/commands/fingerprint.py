@@ -1,4 +1,4 @@
-"""fingerprint: what replaces a value that a source redacts."""
+"""fingerprint: the token that replaces a redacted value."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from bridge.services.store_access import open_store
     "--source",
     metavar="NAME",
     required=True,
-    help="The source that it came in at: each has its own.",
+    help="The source that received it: each has tokens of its own.",
 )
 @AS_JSON
 @click.pass_obj
 def fingerprint(config: str | None, /, value: str, source: str, as_json: bool) -> None:
-    """Tell what stands in the place of VALUE in what a source with `redact` keeps; - reads the
-    value from stdin, as it is.
+    """Print the token that replaces VALUE in the events of a source with `redact`. - reads the
+    value from stdin, unchanged.
 
-    It is made with the secret key: who has the value can show by it that it was that value which
-    came in.
+    The token is a keyed hash made with the secret key. It proves to anyone who has the value that
+    the event contained it.
 
     \b
     flowbridge fingerprint 078-05-1120 --source crm

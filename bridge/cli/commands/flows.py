@@ -1,4 +1,4 @@
-"""flows: the saved flows of a platform, their inputs and runs, by hand."""
+"""flows: the saved flows of a platform, their inputs and runs."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ RUN_COLUMNS = (
     Column("run id", whole=True),
 )
 WAIT = click.option(
-    "--wait", is_flag=True, help="Wait for the run's end and show what becomes of it."
+    "--wait", is_flag=True, help="Wait until the run has ended, and show its progress."
 )
 
 
 @click.group()
 def flows() -> None:
-    """The saved flows of a platform of routes.yaml: list them, see their inputs and runs, run one
-    by hand, end a run.
+    """List the saved flows of a platform in routes.yaml, show their inputs and runs, start a run,
+    end a run.
 
-    FLOW is a name under `flows:` of routes.yaml, or PLATFORM/FLOW, such as local/echo. The local
-    platform is asked where `flowbridge serve` runs. A platform of type http has no list of flows
-    and no runs.
+    FLOW is a name under `flows:` in routes.yaml, or PLATFORM/FLOW, such as local/echo. The local
+    platform answers while `flowbridge serve` runs. A platform of type http has no list of flows and
+    no runs.
     """
 
 
@@ -58,7 +58,7 @@ def flows() -> None:
 @AS_JSON
 @click.pass_obj
 def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
-    """List the flows of a platform, or of all that have a list.
+    """List the flows of one platform, or of all that can list them.
 
     Exit code 1: a platform did not answer.
 
@@ -89,7 +89,7 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
             output.json_line({"platform": one.name, "saved_item_id": flow.id} | told)
     elif not tables.print_table(FLOW_COLUMNS, (_flow_row(one, flow) for one, flow in listed)):
         output.say(
-            "" if problems else "No flows. Save one on the platform, or write one into flows.py."
+            "" if problems else "No flows. Save one on the platform, or add one to flows.py."
         )
     for problem in problems:
         output.say(f"Error: {problem}")
@@ -106,7 +106,7 @@ def _flow_row(platform: Platform, flow: SavedFlow) -> tuple[str, ...]:
 @AS_JSON
 @click.pass_obj
 def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
-    """List the inputs of a flow: the names that a route's `inputs:` may have.
+    """List the inputs of a flow: the names that `inputs:` of a route can set.
 
     \b
     flowbridge flows inputs local/append_jsonl
@@ -125,7 +125,7 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     elif not tables.print_table(
         INPUT_COLUMNS, ((node.name, node.type, _first_line(node.description)) for node in nodes)
     ):
-        output.say("It names no inputs.")
+        output.say("The flow declares no inputs.")
 
 
 @flows.command()
@@ -135,11 +135,9 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     "pairs",
     metavar="NAME=VALUE",
     multiple=True,
-    help="One input, as text; may be given many times.",
+    help="One input, as text. Repeatable.",
 )
-@click.option(
-    "--json-input", metavar="OBJECT", help="Inputs as a JSON object; --input adds to them."
-)
+@click.option("--json-input", metavar="OBJECT", help="Inputs as a JSON object; --input adds more.")
 @WAIT
 @AS_JSON
 @click.pass_obj
@@ -152,10 +150,10 @@ def run(
     wait: bool,
     as_json: bool,
 ) -> None:
-    """Start a flow by hand. It is no delivery, and flowbridge keeps nothing of it.
+    """Start a flow by hand. flowbridge stores no event and no delivery for it.
 
-    With --wait its state and its log are shown as they come, and its outputs at the end; Ctrl-C
-    ends the waiting, not the run. Exit code 1: it did not start, or its run did not end as done.
+    With --wait, its state and log are shown as they change, and its outputs at the end; Ctrl-C
+    stops waiting, not the run. Exit code 1: the flow did not start, or the run did not end as done.
 
     \b
     flowbridge flows run local/echo --input name=Ada --wait
@@ -175,7 +173,7 @@ def run(
     interrupted = False
     if wait and outcome.run_id:
         parting = (
-            f"The run goes on. To end it: flowbridge flows kill {platform.name}/{outcome.run_id}"
+            f"The run continues. To end it: flowbridge flows kill {platform.name}/{outcome.run_id}"
         )
         report, interrupted = follow_run(platform, outcome.run_id, parting, quiet=as_json)
     if as_json:
@@ -225,12 +223,13 @@ def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
 
 
 def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JSON]) -> None:
-    """Refuse to start without an input that the flow requires, as far as the platform says which;
-    name inputs that look misspelt.
+    """Raise a usage error where a required input is missing; note inputs that look misspelt.
+
+    The platform decides which inputs are known and required.
     """
     from bridge.routing.expressions.roots import near
 
-    # only the local platform says what is required
+    # only the local platform lists required inputs
     is_of_use = bool(given) or platform.type == "local"
     nodes = platforms.try_to_list_inputs(platform, saved_item_id) if is_of_use else ()
     names = [node.name for node in nodes]
@@ -250,7 +249,7 @@ def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JS
 @AS_JSON
 @click.pass_obj
 def runs(config: str | None, /, flow: str, as_json: bool) -> None:
-    """List the newest runs of a flow, however they were started: ten at most.
+    """List the newest runs of a flow, at most ten, however they were started.
 
     \b
     flowbridge flows runs local/echo
@@ -275,7 +274,7 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
                 | times
             )
     elif not tables.print_table(RUN_COLUMNS, (_run_row(one, time.time()) for one in found)):
-        output.say(platforms.no_such_flow(platform, saved_item_id) or "No run of it yet.")
+        output.say(platforms.no_such_flow(platform, saved_item_id) or "The flow has no runs yet.")
 
 
 def _run_row(run: ListedRun, now: float) -> Sequence[object]:
@@ -297,11 +296,11 @@ def _run_row(run: ListedRun, now: float) -> Sequence[object]:
 @AS_JSON
 @click.pass_obj
 def kill(config: str | None, /, run_ids: tuple[str, ...], wait: bool, as_json: bool) -> None:
-    """End runs, each with all its subflow runs. RUN is PLATFORM/RUN_ID, or the id alone where only
-    one platform has runs.
+    """End runs, each with all its subflow runs. RUN is PLATFORM/RUN_ID, or the id alone if only one
+    platform has runs.
 
-    Without --wait it returns as soon as the platform has promised to. Exit code 1: a run could not
-    be ended.
+    Without --wait, the command returns as soon as the platform has accepted the request. Exit code
+    1: a run could not be ended.
 
     \b
     flowbridge flows kill local/7Hq3bVtDnk2yXcN9wLpRsA
@@ -314,7 +313,7 @@ def kill(config: str | None, /, run_ids: tuple[str, ...], wait: bool, as_json: b
 
 
 def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
-    """Ask for the end of a run, tell what came of it, and return the exit code."""
+    """Ask the platform to end a run, print the result, and return the exit code."""
     killed = platforms.kill_run(platform, run_id)
     report = RunReport(state=None)
     interrupted = False

@@ -1,4 +1,4 @@
-"""form: the HTML of a form source, to be pasted into a page."""
+"""form: the HTML of a form source, for your own page."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ FORMATS = ("html", "plain", "fetch", "react")
     type=click.Choice(FORMATS),
     default="html",
     show_default=True,
-    help="Plain HTML (plain: the same), sent by a script, or for React.",
+    help="HTML (plain: the same), HTML with a script that sends it, or a React component.",
 )
 @click.option(
     "--url",
     metavar="URL",
-    help="Where the bridge is reached (default: FLOWBRIDGE_PUBLIC_URL, else its address here).",
+    help="The URL of the bridge (default: FLOWBRIDGE_PUBLIC_URL, else its local address).",
 )
 @click.option(
     "--language",
     type=click.Choice(LANGUAGES),
-    help="The language of what is not in the schema (default: the source's, or en).",
+    help="The language of texts that are not in the schema (default: the source's, or en).",
 )
 @AS_JSON
 @click.pass_obj
@@ -50,11 +50,11 @@ def form(
     language: str | None,
     as_json: bool,
 ) -> None:
-    """Print the HTML of the form source NAME, to paste into a page of yours.
+    """Print the HTML of the form source NAME, to paste into your own page.
 
-    Its fields are those of the source's `schema`: labels by `title`, what is required, the limits,
-    and what browsers may fill in. A field that no person sees is a trap for bots. What the browser
-    checks is checked again when it is sent.
+    The fields come from the `schema` of the source: labels from `title`, required fields, limits,
+    and autocompletion. A hidden field is a trap for bots. The bridge checks again what the browser
+    checks.
 
     \b
     flowbridge form contact
@@ -88,28 +88,28 @@ def form(
         return
     output.answer(text)
     if example:
-        output.say(f"{name} has no `schema`, so this is an example: any names will do.")
+        output.say(f"{name} has no `schema`, so this is an example: you can use any field names.")
     captcha = source.form.spam.captcha if source.form else None
     if captcha is not None and captcha.site_key is None:
         output.say(
-            "Its captcha needs a widget where the comment stands: `site_key` under `captcha` has it"
-            " written."
+            "Its captcha needs a widget in place of the comment: set `site_key` under `captcha` to"
+            " have it written."
         )
     if hosted:
-        output.say(f"The same form as a page of its own: {hosted}")
+        output.say(f"The same form as a hosted page: {hosted}")
     if not url and not settings.public_url:
         output.say(
-            "That is its address on this machine; --url URL or FLOWBRIDGE_PUBLIC_URL gives the one"
-            " that others reach."
+            "This is its address on this machine; set the public one with --url URL or"
+            " FLOWBRIDGE_PUBLIC_URL."
         )
 
 
 def _source(config: Config, name: str) -> Source:
-    """Return the form source of that name, or say which there are."""
+    """Return the form source of that name; `NotFound` lists those that exist."""
     forms = [each for each in config.sources.values() if each.form is not None]
     found = next((each for each in forms if each.name == name), None)
     if found is None:
         listed = ", ".join(each.name for each in forms) or "none yet (flowbridge add form NAME)"
-        what = "is no form" if name in config.sources else "is no source"
+        what = "is not a form" if name in config.sources else "is not a source"
         raise NotFound(f"`{name}` {what}; forms: {listed}")
     return found

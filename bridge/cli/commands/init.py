@@ -1,4 +1,4 @@
-"""init: a new project."""
+"""init: the files of a new project."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = ".flowbridge/routes.schema.json"
 
 
 def template(name: str) -> str:
-    """Return the text of a file that a project begins with."""
+    """Return the text of a file of a new project."""
     return files("bridge.cli").joinpath("templates", name).read_text("utf-8")
 
 
@@ -27,13 +27,13 @@ def template(name: str) -> str:
     "--quiet",
     "-q",
     is_flag=True,
-    help="Name the files alone, not what to do next: for who installs a service.",
+    help="Print only the files, without the next step.",
 )
 def init(folder: Path, quiet: bool) -> None:
-    """Write what a project begins with: routes.yaml, .env with generated secrets, flows.py,
-    .gitignore and the editor's schema.
+    """Create a project: routes.yaml, .env with generated secrets, flows.py, .gitignore and the
+    schema for editors.
 
-    What is there already is left as it is.
+    Existing files are not changed.
 
     \b
     flowbridge init my-hooks && cd my-hooks && flowbridge serve

@@ -1,4 +1,4 @@
-"""learn: let a source take the secret that its sender tells, once and for a while."""
+"""learn: let a source receive its secret from the sender, once and for a limited time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Source
     from bridge.store.db.database import Database
 
-POLL_SECONDS = 0.3  # seconds between looks
+POLL_SECONDS = 0.3
 
 
 @click.command()
@@ -33,16 +33,16 @@ POLL_SECONDS = 0.3  # seconds between looks
     default="10m",
     show_default=True,
     metavar="TIME",
-    help="How long it may learn.",
+    help="How long to wait.",
 )
 @click.pass_obj
 def learn(config: str | None, /, source: str, seconds: float) -> None:
-    """Let a source learn its secret: some senders (Asana, Notion) tell it once, in a request that
-    nothing proves.
+    """Let a source receive its secret: some senders (Asana, Notion) deliver it once, in a request
+    that is not signed.
 
-    Only while this command waits is such a request believed, and only the first. A secret that was
-    learned before stays until then. It is kept sealed with FLOWBRIDGE_ENCRYPTION_KEYS, or else with
-    the secret key.
+    Such a request is accepted only while this command waits, and only the first one. An earlier
+    secret stays valid until then. The secret is stored encrypted with FLOWBRIDGE_ENCRYPTION_KEYS,
+    or else with the secret key.
 
     \b
     flowbridge learn asana
@@ -53,17 +53,19 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
     with open_store(settings) as database:
         if database is None:
             raise NotFound(
-                "there is no database yet: start `flowbridge serve` first, so that the sender"
-                " reaches it"
+                "there is no database yet: start `flowbridge serve` first, so that the sender can"
+                " reach it"
             )
         host = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
-        output.say(f"{known.name} learns for {seconds:g} seconds, at {host}/hooks/{known.name}")
+        output.say(
+            f"{known.name} waits {seconds:g} seconds for its secret, at {host}/hooks/{known.name}"
+        )
         output.say(lesson.ask)
         sealed = _wait(database, known.name, seconds)
     if sealed is None:
-        output.say("Nothing came. The source learns no more; what it knew before stays.")
+        output.say("No secret was received. An earlier one stays valid.")
         sys.exit(1)
-    output.say(f"Learned: from now on {known.name} takes what is signed with it.")
+    output.say(f"Secret received: from now on {known.name} accepts requests signed with it.")
     if lesson.shown:
         from bridge.store.encryption import of_secrets
         from bridge.store.inbound import learned_secrets
@@ -71,13 +73,13 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
         secret = learned_secrets.opened(
             of_secrets(settings.encryption_keys, settings.secret_key), known.name, sealed
         )
-        output.say("This is it, to be typed in at the sender:")
-        output.answer(secret or "(sealed with a key that is not here)")
+        output.say("Enter this secret at the sender:")
+        output.answer(secret or "(encrypted with a key that is not set here)")
 
 
 def _wait(database: Database, source: str, seconds: float) -> str | None:
-    """Let the source learn, and return the sealed secret once it has; None, and it may no more,
-    where it has not in time.
+    """Allow the source to receive its secret, and return the encrypted secret; None after the
+    timeout.
     """
     from bridge.store.inbound import learned_secrets
 
@@ -105,10 +107,10 @@ def _source(sources: Mapping[str, Source], name: str) -> tuple[Source, Learn]:
         return sources[name], learning[name]
     if name in sources:
         raise click.UsageError(
-            f"{sources[name].provider.title} does not tell a secret: {name} has the one in"
+            f"{sources[name].provider.title} does not deliver a secret: {name} uses the one in"
             " routes.yaml"
         )
     raise click.UsageError(
-        f"no source {name!r} that learns its secret; {near(name, learning)}there is:"
-        f" {', '.join(learning) or 'none'}"
+        f"no source {name!r} receives its secret from the sender;"
+        f" {near(name, learning)}those that do: {', '.join(learning) or 'none'}"
     )

@@ -1,6 +1,4 @@
-"""operations: who has replayed, retried, cancelled or resolved what, and going on with what was
-interrupted.
-"""
+"""operations: list and show past replays, retries and the like, and resume an interrupted one."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ COLUMNS = (
 ITEM_COLUMNS = (
     tables.ID_COLUMN,
     Column("outcome", style=output.find_colour, whole=True),
-    Column("what became of it", spare=True),
+    Column("details", spare=True),
 )
 OPEN = "open"
 OUTCOMES = (*(one.value for one in Became), OPEN)
@@ -53,28 +51,27 @@ OPTION_NAMES = {
     "--since",
     type=TimeParam(),
     metavar="TIME",
-    help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.",
+    help="Only since this time: 15m, 1h, 2d (ago), a date, or ISO 8601.",
 )
-@click.option("--unfinished", is_flag=True, help="Only those that have not come to their end.")
+@click.option("--unfinished", is_flag=True, help="Only operations that are not finished.")
 @click.option(
     "--limit",
     type=BoundedNumber(0),
     default=50,
     show_default=True,
     metavar="N",
-    help="The newest N; 0 is all.",
+    help="The newest N; 0 for all.",
 )
 @AS_JSON
 @click.pass_context
 def operations(
     ctx: click.Context, /, since: float | None, unfinished: bool, limit: int, as_json: bool
 ) -> None:
-    """List what people have done to events and deliveries, newest first: who, when, which command,
-    on how many, and how far it came.
+    """List operations on events and deliveries, newest first: who, when, which command, how many
+    items, and how many are done.
 
-    Who is the user of the machine and its name, or FLOWBRIDGE_ACTOR. What an act has chosen is kept
-    before it begins: one that was interrupted, by Ctrl-C or a crash, goes on where it was, and does
-    nothing twice.
+    WHO is the user and host name, or FLOWBRIDGE_ACTOR. The items of an operation are stored before
+    it begins: after Ctrl-C or a crash, it can be resumed, and does no item twice.
 
     \b
     flowbridge operations --since 1d
@@ -98,9 +95,9 @@ def operations(
             output.say(
                 "No operations"
                 + (
-                    " like that."
+                    " match."
                     if since or unfinished
-                    else ": nobody has done anything to events or deliveries."
+                    else " yet: no event or delivery was changed by a command."
                 )
             )
 
@@ -116,7 +113,7 @@ def _row(one: Act) -> tuple[str, ...]:
 
 
 def describe_progress(one: Act) -> str:
-    """Return how far an act came, in few words."""
+    """Return how many items of an operation are done, in words."""
     if one.chosen is None:
         return "never began"
     gone = (
@@ -128,9 +125,7 @@ def describe_progress(one: Act) -> str:
 
 
 def format_command(one: Act) -> str:
-    """Return an act as it would be typed; times are absolute, and of many ids the first stand
-    there.
-    """
+    """Return the command line of an operation, with absolute times and the first of many ids."""
     names = one.asked.get("names", ())
     words = [*one.command.split(), *names, *(["…"] if 0 < len(names) < (one.chosen or 0) else [])]
     told = dict(one.asked.get("filters", {}))
@@ -156,7 +151,7 @@ def _shown(name: str, value: Any) -> str:
 @click.option(
     "--only",
     type=click.Choice(OUTCOMES),
-    help="Only those that were done, refused, or are open yet.",
+    help="Only items that are done, refused, or still open.",
 )
 @click.option(
     "--limit",
@@ -164,13 +159,13 @@ def _shown(name: str, value: Any) -> str:
     default=50,
     show_default=True,
     metavar="N",
-    help="The first N items; 0 is all.",
+    help="The first N items; 0 for all.",
 )
 @AS_JSON
 @click.pass_obj
 def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json: bool) -> None:
-    """Show one act with what became of each of its items. With --json the first line is the act,
-    every other one an item.
+    """Show one operation with the outcome of each item. With --json the first line is the
+    operation, every other line an item.
 
     \b
     flowbridge operations show act_01jd2x
@@ -207,7 +202,7 @@ def _print_act(one: Act) -> None:
     output.line("items", describe_progress(one))
     if one.chosen is not None and not one.finished_at:
         output.line("last done", iso(one.worked_at))
-        output.line("go on", f"flowbridge operations resume {one.id}")
+        output.line("resume", f"flowbridge operations resume {one.id}")
     output.line("finished", iso(one.finished_at))
     for actor, at in one.resumed:
         output.line("resumed", f"{iso(at)} by {actor}")
@@ -232,11 +227,10 @@ def _item_row(item: Item) -> tuple[str, ...]:
 def resume(
     config: str | None, /, id_: str, rate: str | None, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Go on with an act that was interrupted.
+    """Resume an operation that was interrupted.
 
-    It goes on from where it was with what it had chosen, at the rate it had unless another is
-    given. What is still to be replayed goes through routes.yaml as it is now, unless the act was
-    told --with-routes then.
+    It continues with the items that are left, at the same rate unless another is given. A replay
+    uses the present routes.yaml, unless it was started with --with-routes then.
 
     \b
     flowbridge operations resume act_01jd2x
@@ -250,7 +244,7 @@ def resume(
     with open_store_to_change(settings) as database:
         one = find_resumable(database, id_)
         if not one.left:
-            output.say(f"{one.id} has come to its end: nothing is left of it.")
+            output.say(f"{one.id} is finished: no items are left.")
             return
         asked = OperationRequest(
             yes=yes,

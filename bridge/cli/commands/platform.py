@@ -1,6 +1,4 @@
-"""platform: the local platform alone, on a folder of its own, so that people can rehearse against
-it; with faults where asked.
-"""
+"""platform: the local platform alone, in a folder of its own, with injected faults on request."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.web.fault_injection import Fault
 
-#: What is taken of flowbridge's own settings: the credentials are generated where they are not set.
+#: The settings of flowbridge that are used; credentials are generated where they are not set.
 USED_SETTINGS = ("FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_LOCAL_USER_ID", "FLOWBRIDGE_LOG")
 
 
@@ -52,7 +50,7 @@ def _read_faults(
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="A flows.py: its functions are flows, beside the ready-made ones.",
+    help="A flows.py with flows in addition to the built-in ones.",
 )
 @click.option(
     "--fault",
@@ -61,26 +59,26 @@ def _read_faults(
     metavar="ENDPOINT=KIND",
     callback=_read_faults,
     help=(
-        "Go wrong: answer ENDPOINT (or a pattern, as get_*) with KIND[:ARGUMENT][*TIMES]. May be"
-        " given many times."
+        "Inject a fault: answer ENDPOINT (or a pattern, such as get_*) with"
+        " KIND[:ARGUMENT][*TIMES]. Repeatable."
     ),
 )
 @click.option(
     "--max-concurrent-runs",
     type=BoundedNumber(1),
     metavar="N",
-    help="Runs at once (default: 2 for each core).",
+    help="Concurrent runs (default: 2 per core).",
 )
 @click.option(
     "--overflow",
     type=click.Choice(["queue", "reject"]),
-    help="More than that: wait (the default), or are answered 429.",
+    help="Runs above the limit wait (queue, the default), or are answered 429 (reject).",
 )
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Keep runs, files and the key there (default: a folder that is removed at the end).",
+    help="The folder for runs, files and the key (default: a temporary one).",
 )
 @click.option(
     "--json",
@@ -98,13 +96,11 @@ def platform(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Run the local platform alone, to rehearse against it: with no account, and with the faults of
-    a bad day.
+    """Run the local platform alone, to rehearse failures without an account.
 
-    It speaks the flow API, so a platform of type gumloop can be pointed at it by its base_url.
-    Nothing of the folder you are in is used. KIND is a status such as 429 or 500, or garbage,
-    slow:SECONDS, drop (nothing is done, no answer), lost (done, but no answer), ok (as usual).
-    Ctrl-C ends it.
+    It serves the flow API, so `base_url` of a platform of type gumloop can point to it. No file of
+    the current folder is used. KIND is a status such as 429 or 500, or garbage, slow:SECONDS, drop
+    (not executed, no answer), lost (executed, but no answer), ok (no fault). Ctrl-C stops it.
 
     \b
     flowbridge platform --fault 'start_pipeline=429:2*3'      Retry-After 2, three times
@@ -124,7 +120,7 @@ def platform(
         "overflow": overflow,
     }
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # what was begun is removed; once it runs, the supervisor sees to that
+        # removes the temporary folder; once it runs, the supervisor handles the signals
         signal.signal(number, lambda *_: sys.exit(0))
     with _settings(row, port, data) as settings:
         configure(settings.log, settings.log_addresses)
@@ -140,9 +136,7 @@ def platform(
 
 @contextmanager
 def _settings(row: Mapping[str, Any], port: int, data: Path | None) -> Iterator[Settings]:
-    """Give the settings of a platform on loopback, whose routes.yaml has but this row; removed
-    afterwards.
-    """
+    """Yield the settings of a platform on loopback, with a routes.yaml that has only this row."""
     from bridge.cli.command_settings import command_timings
     from bridge.config.settings import load_settings
 
@@ -157,7 +151,7 @@ def _settings(row: Mapping[str, Any], port: int, data: Path | None) -> Iterator[
             config.write_bytes(orjson.dumps(written))
         except OSError as error:
             raise SettingsError(
-                f"the platform cannot be kept in {folder}: {error.strerror}"
+                f"the folder {folder} cannot be written: {error.strerror}"
             ) from None
         environ = {
             key: value
@@ -191,7 +185,7 @@ def _say(settings: Settings, faults: list[Fault], *, as_json: bool) -> None:
             "platforms:\n  gumloop:\n    type: gumloop\n"
             + "".join(f'    {key}: "{value}"\n' for key, value in told.items())
         )
-        output.say("Put this into a routes.yaml, and its routes start flows here. Ctrl-C ends it.")
+        output.say("Add this to a routes.yaml, and its routes start flows here. Ctrl-C stops it.")
         for fault in faults:
             output.say(f"fault {fault.text}: {fault.words}")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""providers: who can send, how each is verified and set up, and what shows that this is right."""
+"""providers: the built-in providers, how each is verified and set up, and the evidence for it."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ EVIDENCE = {
     "unconfirmed": "not confirmed: try it before you rely on it",
 }
 CONFIRMED = "confirmed by itself, for what is pinned"
-LABEL_COLUMNS = 16  # columns of a name
+LABEL_COLUMNS = 16  # of a name, before its value
 
 
 @click.command()
 @click.argument("name", required=False, metavar="[NAME | WORD]")
 @AS_JSON
 def providers(name: str | None, as_json: bool) -> None:
-    """List the senders that flowbridge knows, or show one: how to set it up, what it signs, what to
-    expect of it.
+    """List the built-in providers, or show one: how to set it up, what it signs, and how it
+    behaves.
 
-    A word that is no provider's name lists those with the word in their name, title or kind. Any
-    other sender works too, as hmac, token or basic with a `verify:` of its own in routes.yaml.
+    A WORD that is not the name of a provider lists those with the word in their name, title or
+    kind. Any other sender works too, as hmac, token or basic with its own `verify:` in routes.yaml.
 
     \b
     flowbridge providers
@@ -59,7 +59,7 @@ def providers(name: str | None, as_json: bool) -> None:
     if not groups:
         other = "`flowbridge providers` lists all; any other sender works as hmac or token"
         raise click.UsageError(
-            f"no provider is called {name!r} or has it in its title;"
+            f"no provider has {name!r} in its name, title or kind;"
             f" {near(name or '', PROVIDERS)}{other}"
         )
     rows = [row for found in groups.values() for row in found]
@@ -79,13 +79,13 @@ def providers(name: str | None, as_json: bool) -> None:
     )
     proven = sum(row.evidence != "unconfirmed" for row in rows)
     output.say(
-        f"{output.number(len(rows), 'provider')}, {proven} of them confirmed. One of them:"
+        f"{output.number(len(rows), 'provider')}, {proven} of them confirmed. Show one:"
         " flowbridge providers NAME"
     )
 
 
 def _found(word: str) -> dict[str, list[Provider]]:
-    """Return the providers that a word finds, all for an empty one, by their kind."""
+    """Return the providers that match a word, by kind; all for an empty word."""
     from bridge.providers.registry import MODULES, kind_of
 
     wanted = word.casefold().strip()
@@ -101,7 +101,7 @@ def _found(word: str) -> dict[str, list[Provider]]:
 
 
 def provider_json(row: Provider) -> dict[str, JSON]:
-    """Return a provider's row as JSON; every key is always there."""
+    """Return a provider as JSON, with every key."""
     return {
         "name": row.name,
         "title": row.title,
@@ -134,9 +134,7 @@ def _print(row: Provider) -> None:
     click.echo()
     ids = ", else ".join(_place(one) for one in row.event_id)
     pins = pins_of(row.scheme)
-    unknown = (
-        "the same body is the same event" if row.dedup_body else "it gives no id: none are known"
-    )
+    unknown = "by the same body" if row.dedup_body else "not detected: it sends no id"
     facts = {
         "signed": row.signs,
         "evidence": EVIDENCE[row.evidence],
@@ -144,11 +142,11 @@ def _print(row: Provider) -> None:
         "pins": ", ".join(f"{pin.name} ({pin.what})" for pin in pins),
         "event type": (
             ", else ".join(_place(one) for one in row.event_type)
-            or "what event_type: of the source names"
+            or "set by `event_type` of the source"
         ),
-        "duplicates": f"known by {ids}" if ids else unknown,
-        "batches": "each element of a request is an event of its own" if row.batch else "",
-        "test of the URL": "answered by itself" if row.handshakes else "",
+        "duplicates": f"by {ids}" if ids else unknown,
+        "batches": "each element of a request is a separate event" if row.batch else "",
+        "test of the URL": "answered automatically" if row.handshakes else "",
         "subscriptions": CONFIRMED if row.confirmation else "",
         "answer within": row.answer_within,
         "retries": row.retries,

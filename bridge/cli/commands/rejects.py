@@ -1,4 +1,4 @@
-"""rejects: look at what failed verification, learn why, and let in what verifies after all."""
+"""rejects: list requests that failed verification with the reasons, and readmit them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ COLUMNS = (
 
 
 @click.group(invoke_without_command=True)
-@click.option("--source", metavar="NAME", help="Only of this source.")
+@click.option("--source", metavar="NAME", help="Only from this source.")
 @click.option(
     "--since",
     type=TimeParam(),
     metavar="TIME",
-    help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.",
+    help="Only since this time: 15m, 1h, 2d (ago), a date, or ISO 8601.",
 )
 @click.option(
     "--limit",
@@ -47,16 +47,16 @@ COLUMNS = (
     default=50,
     show_default=True,
     metavar="N",
-    help="The newest N; 0 is all.",
+    help="The newest N; 0 for all.",
 )
 @AS_JSON
 @click.pass_context
 def rejects(
     ctx: click.Context, /, source: str | None, since: float | None, limit: int, as_json: bool
 ) -> None:
-    """List requests that failed verification, newest first, each with what would have made it pass.
+    """List requests that failed verification, newest first, with the most likely reason.
 
-    Of each source the newest hundred are kept. They start nothing unless they are readmitted.
+    The newest hundred of each source are stored. They start nothing unless they are readmitted.
     `flowbridge show ID` shows one.
 
     \b
@@ -80,22 +80,19 @@ def rejects(
             return
         if not tables.print_table(COLUMNS, map(_row, found)):
             output.say(
-                f"No rejects {'like that ' if source or since is not None else ''}are stored."
+                f"No {'matching ' if source or since is not None else ''}rejects are stored."
             )
     _say_unset(review.config, source)
 
 
 def _say_unset(config: Config, source: str | None) -> None:
-    """Say which sources store no rejects, since a secret of theirs is not set: all of them, or the
-    one that is asked for.
-    """
+    """Print which sources store no rejects because a secret is not set; of all, or of one."""
     for one in config.sources.values():
         if one.missing is not None and source in (None, one.name):
-            which = f"{one.name} that its other secrets do not verify" if one.secrets else one.name
+            which = f"{one.name} that no other secret verifies" if one.secrets else one.name
             output.say(
                 f"Requests to source {which} are answered 503 and not stored, since its secret"
-                f" cannot be read: {one.missing}.\nNext: set it in .env, which is read again by"
-                " itself."
+                f" cannot be read: {one.missing}.\nNext: set it in .env; no restart is needed."
             )
 
 
@@ -108,7 +105,7 @@ def _row(found: DiagnosedReject) -> tuple[str, ...]:
 def show_reject(
     config: str | None, one: Reject, *, with_body: bool, is_folded: bool, as_json: bool
 ) -> None:
-    """Print what is known of one reject, for `flowbridge show`."""
+    """Print one reject with the reasons, for `flowbridge show`."""
     from bridge.cli.ui.event_view import print_reject
 
     found = _review(config, to_look=True).diagnose(one)
@@ -120,10 +117,10 @@ def show_reject(
 
 @rejects.command()
 @click.argument("ids", metavar="[REJECT]...", nargs=-1)
-@click.option("--source", metavar="NAME", help="Those of this source that verify now.")
-@click.option("--since", type=TimeParam(), metavar="TIME", help="Only from then on.")
-@click.option("--dry-run", is_flag=True, help="Say how many verify now, and do nothing.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--source", metavar="NAME", help="Only from this source.")
+@click.option("--since", type=TimeParam(), metavar="TIME", help="Only since this time.")
+@click.option("--dry-run", is_flag=True, help="Only print how many verify now.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @AS_JSON
 @click.pass_obj
 def readmit(
@@ -136,24 +133,24 @@ def readmit(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Verify rejects again, under the present routes.yaml and as of when they came; what passes
-    becomes events, once.
+    """Verify rejects again, with the present routes.yaml and the time at which they arrived. Those
+    that pass become events, once.
 
-    Mend the secret first. By a filter, those that still fail are passed over; by id, they are named
-    with the reason. What showed a token or password is kept without it, and cannot be verified
-    again.
+    Fix the secret first. With a filter, rejects that still fail are skipped; with ids, they are
+    listed with the reason. A reject that contained a token or password is stored without it, and
+    cannot be verified again.
 
     \b
     flowbridge rejects readmit --source stripe --dry-run
     flowbridge rejects readmit rej_01jd2x
     """
     if bool(ids) == bool(source or since):
-        raise click.UsageError("name some, or choose them by --source or --since")
+        raise click.UsageError("pass ids, or select by --source or --since")
     review = _review(config)
     settings = settings_of(config)
     with open_store(settings) as database:
         if database is None:
-            raise NotFound("nothing was received yet: there is no database")
+            raise NotFound("nothing has been received yet: there is no database")
         require_existing(settings, database, source=source)
         chosen = review.select(database, ids, source=source, since=since)
         text = f"{output.number(len(chosen), 'reject')} to readmit"
@@ -161,7 +158,7 @@ def readmit(
             output.json_line({"count": len(chosen)}) if as_json else output.answer(text)
             return
         if not chosen:
-            output.say("No rejects like that verify now.")
+            output.say("No matching reject verifies now.")
         elif not yes and not ids and not _agreed(text):
             output.say("Nothing was done.")
         elif sum(
@@ -172,16 +169,16 @@ def readmit(
 
 def _agreed(text: str) -> bool:
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{text}: nobody can be asked here, so say --yes (or --dry-run)")
-    return click.confirm(f"{text}. Go on?", err=True)
+        raise click.UsageError(f"{text}: not a terminal, so pass --yes (or --dry-run)")
+    return click.confirm(f"{text}. Continue?", err=True)
 
 
 def _print_readmitted(one: Readmission, *, as_json: bool) -> bool:
-    """Print what came of a readmission, and return whether the reject was readmitted."""
+    """Print the result of a readmission, and return whether the reject was readmitted."""
     if as_json:
         output.json_line(one.as_json())
     elif one.problem is None:
-        became = ", ".join(one.event_ids) or "a test of the URL, which makes no event"
+        became = ", ".join(one.event_ids) or "a test of the URL, which is not an event"
         output.answer(f"{one.reject_id}  readmitted: {became}")
     else:
         click.echo(
@@ -192,8 +189,8 @@ def _print_readmitted(one: Readmission, *, as_json: bool) -> bool:
 
 
 def _review(config: str | None, *, to_look: bool = False) -> RejectReview:
-    """Return what verifies rejects under the present routes.yaml; `to_look`: under the last good
-    one where it cannot be used.
+    """Return the review of rejects with the present routes.yaml; with `to_look`, the last good one
+    where it cannot be used.
     """
     from bridge.services.rejects import RejectReview
     from bridge.web.key_fetcher import Keyring
@@ -202,7 +199,7 @@ def _review(config: str | None, *, to_look: bool = False) -> RejectReview:
 
 
 def _routes(config: str | None, *, to_look: bool = False) -> Config:
-    """Return the present routes.yaml as the receivers have it; `to_look`: the last good one where
+    """Return the present routes.yaml as receivers use it; with `to_look`, the last good one where
     it cannot be used.
     """
     from bridge.ingest.redaction import keyed

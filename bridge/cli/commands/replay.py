@@ -33,7 +33,7 @@ THEN = "then"
 @click.option(
     "--through",
     metavar="ROUTE",
-    help="Plan through this route only (default: that of --route, else every route).",
+    help="Plan through this route only (default: the one of --route, else every route).",
 )
 @click.option(
     "--with-routes",
@@ -42,8 +42,8 @@ THEN = "then"
     default=NOW,
     show_default=True,
     help=(
-        "The routes.yaml to plan with: as it is now, or as it was then, when the event was first"
-        " planned."
+        "The routes.yaml to plan with: the present one (now), or the one with which the event was"
+        " first planned (then)."
     ),
 )
 @filter_options(statuses=("none",), limit=0)
@@ -52,20 +52,20 @@ THEN = "then"
 def replay(
     config: str | None, /, events: tuple[str, ...], through: str | None, when: str, **options: Any
 ) -> None:
-    """Plan stored events again: new deliveries, whatever became of the earlier ones. Credentials
-    are those of now in any case.
+    """Plan stored events again, as new deliveries. Earlier deliveries stay as they are, and
+    credentials are the present ones.
 
-    Many are planned as fast as they can be, and those of a route stand in front of what comes in
-    later: --rate paces them. `flowbridge operations resume` continues one that was
-    interrupted. What is held to be spam is not replayed: flowbridge spam release.
+    Events are planned as fast as possible, and their deliveries go ahead of later events of the
+    same route: use --rate to limit that. `flowbridge operations resume` continues an interrupted
+    replay. Events marked as spam are not replayed: use flowbridge spam release.
 
-    Filters choose the events that a route matches now. It says first how many, and how many others
-    are left out, and why; a dry run says the same.
+    Filters select the events that a route matches now. Before it asks, the command prints how many
+    there are, and how many others are left out, with the reasons; a dry run prints the same.
 
     \b
     flowbridge replay evt_01jd2x
-    flowbridge replay --status none --since 1d     what no route matched, after a change
-    flowbridge replay --dead-kind config --since 1h   what could not be planned
+    flowbridge replay --status none --since 1d     events without a route, after a change
+    flowbridge replay --dead-kind config --since 1h   events that could not be planned
     flowbridge replay --source github --since 2d --through new-route --rate 50/s
     """
     from bridge.cli.actions.replay_count import select_events
@@ -91,9 +91,9 @@ def replay(
         ids = list(found.ids)
         if again := event_queries.going(database, ids, how["through"]):
             output.say(
-                f"{again} of them {'has' if again == 1 else 'have'} deliveries that went already or"
-                " are about to go: those flows are started again, unless --through names another"
-                " route"
+                f"{again} of these events {'was' if again == 1 else 'were'} already delivered, or"
+                f" {'is' if again == 1 else 'are'} about to be: replaying starts the same flows"
+                " again, unless --through names another route"
             )
         start_operation(
             database,

@@ -1,4 +1,4 @@
-"""sample: a signed, realistic event, as a curl command or sent."""
+"""sample: a signed, realistic event, as a curl command or sent to a bridge."""
 
 from __future__ import annotations
 
@@ -47,24 +47,24 @@ MAX_BODY_BYTES = 64 * 1024 * 1024  # of a file that is sent
     is_flag=False,
     flag_value=THIS_BRIDGE,
     help=(
-        "Send it there; without URL, to the bridge of this project. The path /hooks/SOURCE is added"
-        " if there is none."
+        "Send it to URL (default: the bridge of this project). The path /hooks/SOURCE is added if"
+        " URL has none."
     ),
 )
 @click.option(
     "--secret",
     metavar="SECRET|@FILE",
-    help="Sign with this (default: the source's in routes.yaml).",
+    help="The secret to sign with (default: that of the source in routes.yaml).",
 )
 @click.option(
     "--made-up",
     is_flag=True,
-    help="Sign with a secret or a pair of keys made up for this once, and say it.",
+    help="Sign with a generated secret or key pair, and print it.",
 )
 @click.option(
     "--tamper",
     type=click.Choice([*KINDS, REPLAY]),
-    help="Make it a forgery that must be refused; replay: send it twice.",
+    help="Make a forgery that must be refused; replay: send it twice.",
 )
 @click.option(
     "--set",
@@ -72,8 +72,8 @@ MAX_BODY_BYTES = 64 * 1024 * 1024  # of a file that is sent
     metavar="PATH=VALUE",
     multiple=True,
     help=(
-        "Set a value before signing, by its path as in `match`; VALUE is JSON where it parses, else"
-        " text. A path that is not there is added. Repeatable."
+        "Set a value before signing, by its path as in `match`. VALUE is JSON if it parses, else"
+        " text. A missing path is added. Repeatable."
     ),
 )
 @click.option(
@@ -94,19 +94,19 @@ def sample(
     tamper: str | None,
     **changes: Any,
 ) -> None:
-    """Make a realistic event, signed as its provider would: a curl command, or with --to sent at
-    once.
+    """Make a realistic event, signed like its provider does, and print it as a curl command. With
+    --to, send it.
 
-    --set and --body change the event before it is signed. To a form that requires a token or a
-    proof of work, --to sends both, as a browser does.
+    --set and --body change the event before it is signed. If a form requires a token or a proof of
+    work, --to sends both, like a browser.
 
-    With --to it says why an event was refused, or that an accepted one starts nothing, and the next
-    step. The exit code is 0 where it was accepted, or, tampered with, where it was refused; a
-    replay, where the second copy was refused or is the same event.
+    With --to, the command prints why an event was refused, or why an accepted one starts nothing,
+    and the next step. Exit code 0: the event was accepted; a forgery was refused; or, for a replay,
+    the second copy was refused or recognized as the same event.
 
-    What is sent to this machine is signed for FLOWBRIDGE_PUBLIC_URL, which some senders sign.
-    Senders with a pair of keys (Discord, SendGrid, PayPal) sign with the private one, which is
-    theirs alone: --secret takes another, --made-up makes a pair to try it with.
+    Some senders sign the URL: a sample for this machine is signed for FLOWBRIDGE_PUBLIC_URL.
+    Senders with a key pair (Discord, SendGrid, PayPal) sign with a private key that only they have:
+    pass another with --secret, or generate a pair with --made-up.
 
     \b
     flowbridge sample github
@@ -118,7 +118,7 @@ def sample(
     flowbridge sample discord --secret @private.pem
     """
     if made_up and secret is not None:
-        raise click.UsageError("either --secret or --made-up, not both")
+        raise click.UsageError("--secret and --made-up cannot be combined")
     settings = settings_of(config)
     with wrong_usage():
         chosen = choose_signer(
@@ -152,7 +152,7 @@ def sample(
     if to is None:
         if form is not None and needs_challenge(form):
             output.say(
-                "This form marks what comes without its token or proof of work as spam; --to sends"
+                "This form marks submissions without its token or proof of work as spam; --to sends"
                 " both."
             )
         with wrong_usage():
@@ -172,8 +172,8 @@ def _solve_challenge(request: Request, source: Source, form: Form) -> Request:
     """Solve the challenge of a form, and wait as long as a person takes to fill it in."""
     solved = solve_challenge(request, source, form)
     output.say(
-        f"The form asks for {' and '.join(solved.fields) or 'nothing'}: fetched and solved. Waiting"
-        f" {solved.min_fill_seconds:g} s, as a person would."
+        f"The form requires {' and '.join(solved.fields) or 'nothing'}: fetched and solved. Waiting"
+        f" {solved.min_fill_seconds:g} s, as long as a person needs."
     )
     time.sleep(solved.min_fill_seconds)
     return solved.request
@@ -198,7 +198,7 @@ def _read(path: Path) -> bytes:
 
 
 def _given(secret: str | None) -> str | None:
-    """Return what --secret says: the text, or that of a file."""
+    """Return the secret that --secret gives, as text or in a file."""
     if not secret or not secret.startswith("@"):
         return secret or None
     try:
@@ -214,7 +214,7 @@ def _here(settings: Settings) -> str:
     """Return the URL of this project's bridge on this machine."""
     from bridge.config.addresses import bracket
 
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind[0], settings.bind[0])  # noqa: S104 - how all addresses of this machine are reached
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind[0], settings.bind[0])  # noqa: S104 - the address to call for one that is bound to all
     return f"http://{bracket(host)}:{settings.bind[1]}"
 
 
@@ -234,15 +234,12 @@ def _say_generated(chosen: ChosenSigner) -> None:
     pins = chosen.pins
     if made is None:
         return
-    output.say("To try it, a source in routes.yaml says:")
+    output.say("To have a source accept it, set in routes.yaml:")
     output.say(f"  secret: {made.verifies}")
     if pins:
         output.say(f"  pins: {{{', '.join(f'{name}: {value!r}' for name, value in pins.items())}}}")
     if made.signs != made.verifies:
-        output.say(
-            "and its events are signed with --secret and this private key (or @FILE, where it is"
-            " kept in one):"
-        )
+        output.say("and sign its events with --secret and this private key (or @FILE):")
         output.say(f"  {made.signs}")
 
 
@@ -253,13 +250,13 @@ def _say_misfit(signer: Signer, request: Request, now: float) -> None:
         signer.scheme.verify(request, signer.verified_by, now)
     except BadSignature:
         output.say(
-            f"This private key does not belong to the secret of {signer.source}, which will refuse"
-            " the event."
+            f"This private key does not match the secret of {signer.source}, which will refuse the"
+            " event."
         )
 
 
 def _sources(config: str | None) -> Mapping[str, Source]:
-    """The sources of routes.yaml, none where there is no such file."""
+    """Return the sources of routes.yaml, none where there is no such file."""
     settings = settings_of(config)
     if not settings.config.exists() and config is None and not os.environ.get("FLOWBRIDGE_CONFIG"):
         return {}

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PATH",
-    help="Write it to a file.",
+    help="Write it to this file.",
 )
 def schema(path: Path | None) -> None:
-    """Print the JSON Schema of routes.yaml, with which editors complete and check it.
+    """Print the JSON Schema of routes.yaml, for completion and checks in editors.
 
-    The first line of routes.yaml names the file: # yaml-language-server: $schema=PATH
+    Name the file in the first line of routes.yaml: # yaml-language-server: $schema=PATH
 
     \b
     flowbridge schema --write .flowbridge/routes.schema.json

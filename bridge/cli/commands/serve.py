@@ -1,4 +1,4 @@
-"""serve, web, work, celery: the processes."""
+"""serve, web, work, celery: the processes of flowbridge."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VERBOSE = click.option(
     "-v",
     "--verbose",
     is_flag=True,
-    help="On a terminal, print the whole log: every line with all its values.",
+    help="On a terminal, print the full log, with all values.",
 )
 BIND = click.option(
     "--bind",
@@ -50,14 +50,12 @@ def _load(
     *,
     verbose: bool = True,
 ) -> tuple[Settings, Loaded]:
-    """Read settings and routes.yaml. The addresses are those of the sockets that were `given`,
-    whatever the settings say.
-    """
+    """Read settings and routes.yaml. The addresses of the `given` sockets override the settings."""
     without = load_settings(os.environ, config=config, bind=bind, secrets=False)
     configure(without.log, without.log_addresses, brief=not verbose and without.log != "debug")
     exporter.prepare(without.environ)
     require_routes(without)
-    # before the secret key is generated: a mistyped folder stays as it is
+    # before the secret key is generated: in a mistyped folder nothing is created
     read = read_routes(without)
     settings = load_settings(os.environ, config=config, bind=bind, timings=command_timings())
     if given:
@@ -65,16 +63,14 @@ def _load(
 
         if len(given) == 1 and settings.private_bind is not None:
             raise SettingsError(
-                "FLOWBRIDGE_PRIVATE_BIND is set, but systemd gave no socket called private"
+                "FLOWBRIDGE_PRIVATE_BIND is set, but systemd passed no socket called private"
             )
         settings = as_bound(settings, given)
     return settings, load_and_warn(settings, read)
 
 
 def load_and_warn(settings: Settings, read: Loaded | None = None) -> Loaded:
-    """Read routes.yaml, unless it was `read`, and warn in the log of values that are missing, and
-    of variables that are no settings.
-    """
+    """Read routes.yaml, unless `read` has it, and log missing values and misnamed variables."""
     loaded = made_ready(read or read_routes(settings), settings)
     for text in find_misnamed_variables(settings, loaded.config.canonical):
         log.warning("strange_setting", found=text)
@@ -83,7 +79,7 @@ def load_and_warn(settings: Settings, read: Loaded | None = None) -> Loaded:
 
 
 def _start_following(settings: Settings, loaded: Loaded) -> Following:
-    """Return the configuration of the moment, read anew by a process beside this one."""
+    """Return the current configuration, which a separate process reads again after changes."""
     from bridge.runtime.reload.follower import Following
     from bridge.runtime.reload.process import start
 
@@ -99,11 +95,11 @@ def _start_following(settings: Settings, loaded: Loaded) -> Following:
 def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     """Run everything: receivers and a worker, in one process tree.
 
-    On a terminal it prints a line for each event and each run that ends; elsewhere the log is JSON.
+    On a terminal, it prints a line for each event and each run that ends; elsewhere it logs JSON.
 
-    SIGTERM or Ctrl-C ends it within 10 seconds: calls under way are finished, the rest is handed
-    back to the queue. Sockets that systemd listens on, called public and private, are used instead
-    of the addresses in the settings.
+    SIGTERM or Ctrl-C stops it within 10 seconds: calls in progress are finished, other deliveries
+    go back to the queue. Sockets from systemd, called public and private, replace the addresses in
+    the settings.
     """
     notify, given = _read_systemd()
     settings, loaded = _load(config, bind, given, verbose=verbose)
@@ -111,7 +107,7 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     from bridge.runtime.watchdog import Watch
     from bridge.system.wakeup import Wake
 
-    # with sockets it takes over from the one that runs, or systemd sees to it that there is one
+    # with sockets it takes over from another process, or systemd allows only one
     if not given:
         _warn_of_others(settings)
     sockets = given or services.listen(settings)
@@ -138,7 +134,7 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
 @VERBOSE
 @click.pass_obj
 def web(config: str | None, bind: str | None, verbose: bool) -> None:
-    """Run receivers only: they take webhooks in and keep them. A worker elsewhere delivers."""
+    """Run receivers only: they receive webhooks and store them. A worker elsewhere delivers."""
     notify, given = _read_systemd()
     settings, loaded = _load(config, bind, given, verbose=verbose)
     from bridge.runtime import services
@@ -167,8 +163,8 @@ def web(config: str | None, bind: str | None, verbose: bool) -> None:
 @VERBOSE
 @click.pass_obj
 def work(config: str | None, verbose: bool) -> None:
-    """Run a worker only: it starts the flows and follows their runs. Any number may run on
-    PostgreSQL.
+    """Run a worker only: it starts the flows and tracks their runs. With PostgreSQL, any number can
+    run.
     """
     notify, _ = _read_systemd()
     settings, loaded = _load(config, verbose=verbose)
@@ -185,7 +181,7 @@ def work(config: str | None, verbose: bool) -> None:
 
 
 def _warn_of_others(settings: Settings) -> None:
-    """Warn in the log of each bridge that runs on this store already: that is allowed, and mostly a
+    """Log a warning for each bridge that already runs on this store: allowed, but mostly a
     mistake.
     """
     from bridge.monitoring.presence import present
@@ -198,12 +194,12 @@ def _warn_of_others(settings: Settings) -> None:
 
 
 def _read_systemd() -> tuple[Notify, list[socket.socket]]:
-    """Take what systemd has put into the environment."""
+    """Return the notification socket and the listening sockets from systemd."""
     from bridge.runtime import systemd
 
     notify = systemd.take_notify(os.environ)
     given = systemd.take_sockets(os.environ)
-    notify.say("STATUS=looking at routes.yaml and the store")
+    notify.say("STATUS=reading routes.yaml and the store")
     return notify, given
 
 
@@ -215,8 +211,8 @@ def _run(
     watch: Watch,
     sockets: Sequence[socket.socket] = (),
 ) -> None:
-    """Be that process, beside who reads routes.yaml for it; where somebody wants to hear of it,
-    keep both instead, and tell.
+    """Become that process, beside one that reads routes.yaml. Under systemd, supervise both
+    instead, and notify systemd.
     """
     if not watch.notify:
         from bridge.runtime.reload.process import start
@@ -232,13 +228,13 @@ def _run(
 def _supervise(
     children: Sequence[Child], watch: Watch, settings: Settings, sockets: Sequence[socket.socket]
 ) -> NoReturn:
-    """Keep these processes alive until the end, or until one with the same sockets takes over."""
+    """Supervise these processes until the end, or until another takes over their sockets."""
     from bridge.runtime.handover import Successor
     from bridge.runtime.supervisor import Supervisor, end
 
     successor = partial(Successor.begin, sockets, watch.notify.environ)
     supervisor = Supervisor(children, watch, successor, settings.timings.stop_seconds)
-    # nothing is left to tidy up, and whoever is started next waits for the end
+    # nothing is left to clean up, and the next process waits for the end
     end(lambda: sys.exit(supervisor.run()))
 
 
@@ -249,15 +245,15 @@ def _supervise(
     default=32,
     show_default=True,
     metavar="N",
-    help="So many calls at once.",
+    help="Concurrent calls.",
 )
 @click.pass_obj
 def celery(config: str | None, concurrency: int) -> None:
-    """Run a Celery worker: it makes the calls that `flowbridge work` hands over. Any number may
-    run, on any machines.
+    """Run a Celery worker: it makes the calls that `flowbridge work` queues. Any number can run, on
+    any machine.
 
     For FLOWBRIDGE_ENGINE=celery: workers lease deliveries within their limits, and the broker
-    carries them here. SIGTERM or Ctrl-C ends it when the calls under way are over.
+    passes them on. SIGTERM or Ctrl-C stops it when the calls in progress have ended.
 
     \b
     FLOWBRIDGE_ENGINE=celery FLOWBRIDGE_BROKER_URL=redis://broker.internal:6379/0 flowbridge celery
@@ -265,8 +261,8 @@ def celery(config: str | None, concurrency: int) -> None:
     settings, loaded = _load(config)
     if settings.engine != "celery":
         raise SettingsError(
-            "FLOWBRIDGE_ENGINE is not celery, so no worker hands anything over: set it for work and"
-            " for celery alike"
+            "FLOWBRIDGE_ENGINE is not celery, so no worker queues calls: set it for both work and"
+            " celery"
         )
     from bridge.runtime import services
 

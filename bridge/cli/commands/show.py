@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bridge.store.queries.events import Found
 
 
-NO_FILES = "a reject has no files: flowbridge stores none of a request that failed verification"
+NO_FILES = "a reject has no files: flowbridge stores none for requests that failed verification"
 
 
 @click.command()
@@ -32,13 +32,13 @@ NO_FILES = "a reject has no files: flowbridge stores none of a request that fail
     "--body",
     "with_body",
     is_flag=True,
-    help="Of a delivery, a run or an event: the whole request too, however long it is.",
+    help="Also print the whole request of the event, however long it is.",
 )
 @click.option(
     "--all",
     "with_all",
     is_flag=True,
-    help="On a terminal: also what is folded, so that the rest fits a screen.",
+    help="On a terminal: print everything, also what is folded to fit a screen.",
 )
 @click.option(
     "--save",
@@ -46,7 +46,7 @@ NO_FILES = "a reject has no files: flowbridge stores none of a request that fail
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
     help=(
-        "Write its files to this folder instead, never over what is there, and print where each is."
+        "Instead, write its files to this folder, without overwriting any, and print their paths."
     ),
 )
 @AS_JSON
@@ -63,20 +63,20 @@ def show(
     """Show one event with its deliveries, their attempts and runs; one delivery; or one reject, and
     why it failed.
 
-    ID is the id of an event, a delivery, a run or a reject. A beginning or an ending that no other
-    id shares is enough; without ID the newest event of a sender is shown. A line on stderr names an
-    alert of flowbridge's own that is newer.
+    ID is the id of an event, a delivery, a run or a reject. A unique prefix or suffix is enough.
+    Without ID, the newest event of a sender is shown; a line on stderr names a newer alert of
+    flowbridge itself.
 
-    On a terminal inputs, outputs, log and body are cut to a few lines, and headers and early
-    attempts are left out; --all shows all.
+    On a terminal, inputs, outputs, log and body are cut to a few lines, and headers and early
+    attempts are left out; --all shows everything.
 
-    It says why a route did not match: which clause failed, what it expected, and what it found.
-    Where an input has no value, as its path leads nowhere in the event, it says which input and
-    which path. Both are worked out with the routes.yaml of now.
+    For a route that did not match, it shows the clause that failed, the expected value and the
+    actual one. For an input without a value, it shows the path that the event does not have. Both
+    are evaluated with the present routes.yaml.
 
     \b
     flowbridge show                                   the newest event
-    flowbridge show k2m9abcd                          by the ending of its id, as lists print it
+    flowbridge show k2m9abcd                          by the end of its id, as lists print it
     flowbridge show dlv_01jd2x… --json | jq .deliveries
     flowbridge show evt_01jd2x --save cvs/            the files that came with a form
     """
@@ -89,7 +89,7 @@ def show(
     with open_store(settings) as database:
         if database is None:
             missing = "" if id_ is None else f"no event, delivery or run has the id {id_!r}: "
-            raise NotFound(f"{missing}nothing was received yet")
+            raise NotFound(f"{missing}nothing has been received yet")
         record = _find(database, id_)
         if record.found is not None:
             _show_event(
@@ -113,7 +113,7 @@ def show(
 
 
 def _find(database: Database, text: str | None) -> NamedRecord:
-    """Return what `text` names, and name on stderr an alert that is newer than the newest event."""
+    """Return the record that `text` names, and print a note of an alert that is newer."""
     from bridge.services.event_details import find_record
 
     record = find_record(database, text)
@@ -151,9 +151,7 @@ def _show_event(
 
 
 def _save_files(event: Event, blobs: Blobs, folder: Path, *, as_json: bool) -> bool:
-    """Save the files of an event and print where each is; return whether all were there to be
-    written.
-    """
+    """Save the files of an event and print their paths; return whether all could be read."""
     from bridge.services.saved_files import save_files
 
     is_whole = True

@@ -1,6 +1,4 @@
-"""spam: look at what forms were sent and is held to be spam, let it go, or say that something
-is.
-"""
+"""spam: list submissions marked as spam, release them, or mark others."""
 
 from __future__ import annotations
 
@@ -51,14 +49,14 @@ def _chosen(*, limit: int, reason: str) -> Callable[[F], F]:
 
 
 @click.group(invoke_without_command=True)
-@_chosen(limit=50, reason="Only with this in why it is held to be spam, in any case.")
+@_chosen(limit=50, reason="Only if the spam reason contains TEXT (case-insensitive).")
 @AS_JSON
 @click.pass_context
 def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> None:
-    """List what forms were sent and is held to be spam, newest first, with the reason. Nothing of
-    it was planned.
+    """List submissions marked as spam, newest first, with the reason. They have no deliveries.
 
-    Who sent it was answered as anyone is. What is none is let go, once, by flowbridge spam release.
+    The sender got the same answer as everyone else. Release legitimate submissions with flowbridge
+    spam release.
 
     \b
     flowbridge spam --source contact --since 1d
@@ -86,7 +84,7 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
         elif not tables.print_table(COLUMNS, (_row(event) for event, _ in found)):
             output.say(
                 "No spam"
-                + (" like that." if any(value is not None for value in chosen.values()) else ".")
+                + (" matches." if any(value is not None for value in chosen.values()) else ".")
             )
 
 
@@ -102,15 +100,15 @@ def _row(event: Event) -> tuple[str, ...]:
 
 @spam.command()
 @click.argument("events", metavar="[EVENT]...", nargs=-1)
-@_chosen(limit=0, reason="Those with this in why they are held to be spam, in any case.")
+@_chosen(limit=0, reason="Only if the spam reason contains TEXT (case-insensitive).")
 @operation_options
 @click.pass_obj
 def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> None:
-    """Say that events are no spam: they are planned through the present routes.yaml, as if they had
-    just come. Each once.
+    """Release events that are not spam: each is planned once with the present routes.yaml, as if it
+    had just arrived.
 
-    It is kept as an act: flowbridge operations has who did it, and goes on with it where it was
-    interrupted.
+    This is an operation: flowbridge operations shows who released them, and resumes an interrupted
+    release.
 
     \b
     flowbridge spam release evt_01jd2x
@@ -150,8 +148,8 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
 @operation_options
 @click.pass_obj
 def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None:
-    """Say that events are spam. What of them waits is taken out of the queue; a flow that was
-    started goes on.
+    """Mark events as spam. Their waiting deliveries are cancelled; flows that have started
+    continue.
 
     \b
     flowbridge spam mark evt_01jd2x

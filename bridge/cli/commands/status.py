@@ -1,4 +1,4 @@
-"""status: one screen that says how everything is, for people and for monitors."""
+"""status: processes, queue, failures and problems on one screen, for people and monitors."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ UNITS = ("kB", "MB", "GB", "TB")
 @AS_JSON
 @click.pass_obj
 def status(config: str | None, /, as_json: bool) -> None:
-    """Show on one screen what runs, what came in, what waits, and what wants attention, each with
-    what to do.
+    """Show processes, events, the queue and problems on one screen, each problem with the next
+    step.
 
-    It asks the store and the bridges of this machine; nothing has to run for it. Exit code 0: all
-    is well. 1: something wants attention. A delivery that died wants it for a day, or until it is
-    replayed.
+    It reads the store and asks the bridges on this machine; none has to run. Exit code 0: no
+    problems. Exit code 1: something needs attention. A dead delivery needs attention for a day, or
+    until it is replayed.
 
     \b
     flowbridge status
@@ -67,7 +67,7 @@ def _verdict(now: Overview, found: Sequence[Trouble]) -> None:
         click.secho("All is well.", fg="green")
     else:
         click.secho(
-            f"{len(found)} {'thing wants' if len(found) == 1 else 'things want'} attention:",
+            f"{len(found)} {'problem needs' if len(found) == 1 else 'problems need'} attention:",
             fg="red",
         )
     for one in found:
@@ -88,7 +88,7 @@ def _facts(now: Overview, file: str) -> None:
     output.line(
         "config",
         used
-        + (f"used since {output.utc(config.since)}" if config.since else "nothing runs with it"),
+        + (f"used since {output.utc(config.since)}" if config.since else "not used by any process"),
     )
     if config.error_since:
         output.line("wrong", f"since {output.utc(config.error_since)}", "red")
@@ -101,7 +101,7 @@ def _facts(now: Overview, file: str) -> None:
     if now.overdue != Overdue():
         late = now.overdue
         calls = output.number(late.leases, "call")
-        looks = output.number(late.looks, "look at a run", "looks at runs")
+        looks = output.number(late.looks, "poll of a run", "polls of runs")
         output.line(
             "overdue",
             f"{calls}, {looks}, {output.number(late.ahead, 'time')} too far ahead",
@@ -129,9 +129,7 @@ def _facts(now: Overview, file: str) -> None:
 
 
 def _unknown(now: Overview) -> None:
-    """Print how many have an unknown outcome, and what keeps flowbridge from settling those that
-    need no decision.
-    """
+    """Print how many deliveries are unknown, and the obstacles to resolving them."""
     text = (
         f"{format_count(now.unknown, now)} ({format_count(now.held, now)}"
         f" {'needs' if now.held == 1 else 'need'} a decision)"
@@ -156,7 +154,7 @@ def _backup(one: Backups) -> str:
 
 
 def _certificate(one: Certificate) -> str:
-    ends = "not seen" if one.ends_at is None else f"ends {output.utc(one.ends_at)}"
+    ends = "not checked" if one.ends_at is None else f"ends {output.utc(one.ends_at)}"
     return f"of {one.host}, {ends}" + (
         f"; {one.unreached} at {output.utc(one.looked_at)}" if one.unreached else ""
     )

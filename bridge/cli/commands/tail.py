@@ -1,4 +1,4 @@
-"""tail: follow what comes in and what becomes of it."""
+"""tail: follow events and their deliveries as they happen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
-POLL_SECONDS = 0.3  # seconds between looks
+POLL_SECONDS = 0.3
 # characters of `delivered, failed` and of an event's id
 STATE_CHARS = 17
 ID_CHARS = 30
@@ -44,12 +44,12 @@ ID_CHARS = 30
 @AS_JSON
 @click.pass_obj
 def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
-    """Follow events as they come in, and what becomes of their deliveries, until Ctrl-C.
+    """Follow events and the states of their deliveries as they happen, until Ctrl-C.
 
-    The newest events (--limit) are printed first. Where no bridge runs on the store, a line on
-    stderr says so; it may be started later. With --json a line is an event (its id begins with
-    evt_) or, each time one changes, a delivery (dlv_). A delivery is printed whenever it comes to
-    what --status, --run, --reason and --dead-kind ask for.
+    The newest events (--limit) are printed first. If no bridge runs on the store, a line on stderr
+    says so; you can start one later. With --json, each line is an event (its id begins with evt_)
+    or a delivery that has changed (dlv_). A delivery is printed when it matches --status, --run,
+    --reason and --dead-kind.
 
     \b
     flowbridge tail
@@ -63,7 +63,7 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
         has_waited = _wait_for(settings)
         with open_store(settings) as database:
             if database is None:
-                raise StoreError("the database went away")
+                raise StoreError("the database was removed")
             require_existing(settings, database, **chosen)
             runs = has_waited or is_running(settings, database)
             follow_changes(
@@ -79,15 +79,15 @@ def _wait_for(settings: Settings) -> bool:
             if database is not None:
                 return told
         if not told:
-            output.say("Nothing was received yet; waiting for `flowbridge serve`… Ctrl-C ends.")
+            output.say(
+                "Nothing has been received yet; waiting for `flowbridge serve`… Stop with Ctrl-C."
+            )
             told = True
         time.sleep(POLL_SECONDS)
 
 
 def is_running(settings: Settings, database: Database) -> bool:
-    """Tell whether a bridge of this machine runs on the data folder, or a worker of any machine on
-    the store.
-    """
+    """Tell whether a bridge on this machine uses the data folder, or any worker uses the store."""
     from bridge.monitoring.presence import present
     from bridge.store.queue.heartbeats import workers_alive
 
@@ -95,25 +95,21 @@ def is_running(settings: Settings, database: Database) -> bool:
 
 
 def _waiting(chosen: Mapping[str, Any], *, runs: bool) -> str:
-    """Return the note of what is waited for, and of what has to be started for it."""
+    """Return the note before the wait: the filters, and the command to start where none runs."""
     options = [
         f"--{name.rstrip('_').replace('_', '-')} {value}"
         for name, value in chosen.items()
         if isinstance(value, str)
     ]
-    fitting = f" that fit {' '.join(options)}" if options else ""
-    missing = (
-        "" if runs else "No bridge runs on this store, so nothing comes in: flowbridge serve\n"
-    )
-    return f"{missing}Waiting for events{fitting}; Ctrl-C ends."
+    fitting = f" that match {' '.join(options)}" if options else ""
+    missing = "" if runs else "No bridge runs on this store; start one: flowbridge serve\n"
+    return f"{missing}Waiting for events{fitting}; stop with Ctrl-C."
 
 
 def follow_changes(
     database: Database, chosen: Filters, *, before: int, as_json: bool, note: str
 ) -> None:
-    """Print the newest `before` events, say the note on stderr, then print every change; does not
-    return.
-    """
+    """Print the newest `before` events and the note, then print every change; does not return."""
     follower = Follower(database, chosen)
     for event, _ in reversed(
         list(event_queries.list_events(database, chosen, before) if before else ())
@@ -158,9 +154,7 @@ def print_refused(one: Reject) -> None:
 
 
 def _print_line(at: float, what: str, standing: str, detail: str) -> None:
-    """Print columns of fixed width; on a terminal they are as wide as it allows, and what is longer
-    is cut.
-    """
+    """Print columns of fixed width; on a terminal longer texts are cut to fit."""
     what = output.clean(what)
     standing = output.clean(standing)
     detail = output.clean(detail)

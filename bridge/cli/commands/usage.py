@@ -1,4 +1,4 @@
-"""help and version, for those who type them as commands."""
+"""help and version as commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One event on the screen: what came, where it went, and what became of it there."""
+"""An event, a delivery or a reject on the screen, with all its details."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from bridge.providers.model import Provider
     from bridge.services.event_details import EventDetails
 
-SHOWN_ATTEMPTS = 2  # the last ones, where earlier ones are folded
+SHOWN_ATTEMPTS = 2  # the last ones; earlier ones are folded
 
 
 def print_event(details: EventDetails, *, with_body: bool = False, is_folded: bool = False) -> None:
-    """Print what is known of an event: names on the left, values beside them.
+    """Print an event with its deliveries: names on the left, values beside them.
 
-    `is_folded`: leave out what is rarely read, so that the rest fits a screen.
+    `is_folded`: shorten what is rarely read, so that the rest fits a screen.
     """
     _print_head(details.event, is_folded=is_folded)
     _print_unmatched(details)
@@ -42,7 +42,7 @@ def print_event(details: EventDetails, *, with_body: bool = False, is_folded: bo
 def print_delivery(
     details: EventDetails, delivery: Delivery, *, with_body: bool = False, is_folded: bool = False
 ) -> None:
-    """Print one delivery, with a line about its event; the event's request only `with_body`."""
+    """Print one delivery with a line about its event; with `with_body`, the event's request too."""
     event = details.event
     line = f"{event.id}  {event.source} {event.type or ''}".rstrip()
     _print_whole_delivery(details, delivery, event=line, is_folded=is_folded)
@@ -90,7 +90,7 @@ def _print_unmatched(details: EventDetails) -> None:
     elif lines and (provider := _tester(event)) is not None:
         output.line(
             "deliveries",
-            f"none, and none is needed: {event.type} is how {provider.title} tries the URL",
+            f"none, as expected: {event.type} is how {provider.title} tests the URL",
         )
     elif lines:
         output.line("deliveries", "none: no route matched", "yellow")
@@ -98,14 +98,14 @@ def _print_unmatched(details: EventDetails) -> None:
             output.line("", line)
         output.line("next", f"fix routes.yaml, then flowbridge replay {event.id}")
     elif event.source == OWN:
-        output.line("deliveries", "none: no route took it", "yellow")
+        output.line("deliveries", "none: no route subscribes to it", "yellow")
         output.line(
             "next", "alerts go to routes with `on: flowbridge alert.*`: flowbridge alerts --help"
         )
 
 
 def _tester(event: Event) -> Provider | None:
-    """Return the provider of an event by which it only tries the URL; null for any other event."""
+    """Return the provider where the event is its test of the URL, else None."""
     from bridge.providers.registry import PROVIDERS
 
     provider = PROVIDERS.get(event.provider)
@@ -115,7 +115,7 @@ def _tester(event: Event) -> Provider | None:
 def print_reject(
     reject: Reject, findings: Sequence[str], *, with_body: bool = False, is_folded: bool = False
 ) -> None:
-    """Print what is known of a request that failed verification, and why it did."""
+    """Print a request that failed verification, with the reasons."""
     click.secho(output.clean(reject.id), bold=True)
     output.line(
         "source",
@@ -136,7 +136,7 @@ def print_reject(
         )
     if reject.cut:
         output.line(
-            "size", f"{output.number(reject.size, 'byte')}; the first {len(reject.body)} are kept"
+            "size", f"{output.number(reject.size, 'byte')}; the first {len(reject.body)} are stored"
         )
     click.echo()
     _print_request(reject, whole=with_body, is_folded=is_folded and not with_body)
@@ -169,7 +169,7 @@ def _print_head(event: Event, *, is_folded: bool) -> None:
 def _print_operations(details: EventDetails, id_: str) -> None:
     for act, item in details.operations_on(id_):
         changed = f"{item.was} → {item.became}" if item.became else item.was and f"was {item.was}"
-        came = f"not done: {item.problem}" if item.problem else changed or ""
+        came = f"refused: {item.problem}" if item.problem else changed or ""
         output.line(act.command, f"{iso(item.at)} by {act.actor} ({act.id}) {came}".rstrip())
 
 
@@ -186,14 +186,14 @@ def _print_delivery(details: EventDetails, delivery: Delivery, *, is_folded: boo
     for row, step in enumerate(details.next_steps(delivery)):
         output.line("" if row else "next", step)
     if wait := details.waits.get(delivery.id):
-        is_said = is_folded and wait.obstacle is not None  # by the next step
+        is_said = is_folded and wait.obstacle is not None  # the next step says it
         output.line("waits", None if is_said else wait.detail, "yellow")
         output.line("until", iso(wait.until))
     elif delivery.status is Status.QUEUED:
         output.line("due", iso(delivery.due_at))
     if delivery.order is not None:
         behind = details.behind.get(delivery.id, 0)
-        place = f"; the head of its line, with {behind} behind it" if delivery.holds_key else ""
+        place = f"; first of its key, with {behind} waiting behind it" if delivery.holds_key else ""
         output.line("order key", delivery.order.key + place)
     output.line("merged into", delivery.merged_into)
     output.line("run", " ".join(filter(None, (delivery.run_id, output.run_link(delivery)))))
@@ -205,11 +205,11 @@ def _print_delivery(details: EventDetails, delivery: Delivery, *, is_folded: boo
     if delivery.reruns:
         output.line(
             "earlier runs",
-            f"{delivery.reruns}, each of which failed or was given up: see the attempts",
+            f"{delivery.reruns}, each failed or abandoned: see the attempts",
         )
     if delivery.throttled:
         output.line(
-            "throttled", f"{output.number(delivery.throttled, 'time')}, which spent no attempt"
+            "throttled", f"{output.number(delivery.throttled, 'time')}, without using up an attempt"
         )
 
 
@@ -219,12 +219,12 @@ def _print_attempt(attempt: Attempt, *, is_folded: bool) -> None:
         if attempt.finished_at is None
         else f" after {(attempt.finished_at - attempt.started_at) * 1000:.0f} ms"
     )
-    outcome = attempt.outcome or "under way"
+    outcome = attempt.outcome or "in progress"
     code = f" (HTTP {attempt.status_code})" if attempt.status_code else ""
     detail = f": {attempt.detail}" if attempt.detail else ""
     after = _took(attempt.finished_at, attempt.run_finished_at)
     ran = f"; its run {attempt.run_id} {attempt.run_state}{after}" if attempt.run_state else ""
-    late = f"; too late, so nobody follows its run {attempt.run_id}" if attempt.late_at else ""
+    late = f"; too late, so its run {attempt.run_id} is not tracked" if attempt.late_at else ""
     colour = "yellow" if late else output.find_colour(attempt.run_state or outcome)
     output.line(
         f"attempt {attempt.number}",
@@ -236,9 +236,7 @@ def _print_attempt(attempt: Attempt, *, is_folded: bool) -> None:
 
 
 def _took(since: float | None, until: float | None) -> str:
-    """Return how long a run took, as seen from here, to be put behind its end; nothing where that
-    is not known.
-    """
+    """Return how long a run took, as a suffix; empty where that is unknown."""
     return (
         "" if since is None or until is None else f", after {output.span(max(until - since, 0.0))}"
     )
@@ -256,19 +254,20 @@ def _print_request(event: Event | Reject, *, whole: bool = False, is_folded: boo
         click.echo()
     if isinstance(event, Event) and is_emptied(event):
         click.echo(
-            "  its body was let go by the `retention` of its source, and what deliveries made of it"
+            "  the `retention` of its source deleted its body, and the inputs and outputs of its"
+            " deliveries"
         )
         return
     try:
         text = event.body.decode()
     except UnicodeDecodeError:
         click.echo(
-            f"  {output.number(len(event.body), 'byte that is', 'bytes that are')} no text: --json"
-            " shows them in base64"
+            f"  {output.number(len(event.body), 'byte')} of binary data: --json shows them in"
+            " base64"
         )
         return
     parsed: JSON = None
-    with suppress(orjson.JSONDecodeError):  # what is no JSON is shown as it came
+    with suppress(orjson.JSONDecodeError):  # other text is shown unchanged
         parsed = orjson.loads(text)
         text = orjson.dumps(parsed, option=orjson.OPT_INDENT_2).decode()
     if is_folded:

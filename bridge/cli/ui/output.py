@@ -1,8 +1,8 @@
-"""Everything the command line prints: tables and lines for people, JSON for programs, nothing that
-could command a terminal.
+"""Output of the command line: lines for people and JSON for programs, with control characters
+escaped.
 
-Bodies, headers, reasons and outputs are written by strangers: control characters and those that
-turn the direction of writing are escaped in all of them.
+Bodies, headers, reasons and outputs come from strangers: control characters and those that change
+the direction of writing are escaped in all of them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from bridge.core.times import LATEST, in_utc, write_time
 if TYPE_CHECKING:
     from rich.console import Console
 
-LABEL_COLUMNS = 14  # columns of a name that a value stands beside
-UNSERVED_PAGE = "/console/runs?"  # the page of a run of the embedded platform
+LABEL_COLUMNS = 14  # of a name, before its value
+UNSERVED_PAGE = "/console/runs?"  # of a run of the local platform
 MAX_TEXT_COLUMNS = 100  # in which running text is wrapped
-#: How an id begins -> how many of its last characters tell it from others. Of a delivery's the last
-#: eight are the same for all of a route.
+#: Prefix of an id -> how many of its last characters identify it. The last eight of a delivery's id
+#: are the same for all deliveries of a route.
 ID_ENDING_CHARS = {"evt_": 8, "rej_": 8, "act_": 8, "dlv_": 14}
 WORD_COLOURS = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
@@ -47,7 +47,7 @@ number = plurals.number
 
 
 def clean(value: object) -> str:
-    """Return a text on one line, in which what is not printable is escaped as Python writes it."""
+    """Return a text on one line, with unprintable characters escaped as in Python."""
     text = "" if value is None else str(value)
     return (
         text
@@ -57,7 +57,7 @@ def clean(value: object) -> str:
 
 
 def clean_lines(text: str) -> str:
-    """Return a text with its lines as they are, each cleaned."""
+    """Return a text with each of its lines cleaned."""
     return "\n".join(
         clean(line.replace("\t", "    ")) for line in text.replace("\r\n", "\n").split("\n")
     )
@@ -72,22 +72,22 @@ def _escape(char: str) -> str:
 
 
 def say(text: str = "") -> None:
-    """Print to stderr: what is not the answer."""
+    """Print a note to stderr."""
     click.echo(clean_lines(text), err=True)
 
 
 def answer(text: str = "") -> None:
-    """Print to stdout: the answer."""
+    """Print a result to stdout."""
     click.echo(clean_lines(text))
 
 
 def rows_of(counts: Mapping[str, int]) -> str:
-    """Return how many rows there are of each table, nothing of those that have none."""
+    """Return how many rows each table has, without empty tables."""
     return ", ".join(f"{number(count, 'row')} of {name}" for name, count in counts.items() if count)
 
 
 def line(name: str, value: object, colour: str | None = None) -> None:
-    """Print a name and beside it a value, of the answer; nothing where there is no value."""
+    """Print a name with a value beside it to stdout; nothing where there is no value."""
     if value is not None and value != "":
         text = clean(value)
         click.echo(
@@ -97,41 +97,41 @@ def line(name: str, value: object, colour: str | None = None) -> None:
 
 
 def json_line(value: JSON) -> None:
-    """Print one JSON value on a line of its own, at once."""
+    """Print one JSON value on a line."""
     click.echo(json_text(value))
 
 
 def json_text(value: JSON) -> str:
-    """Return JSON in which a terminal finds nothing to obey either."""
+    """Return JSON with the characters escaped that a terminal would interpret."""
     return _HARMFUL_IN_JSON.sub(
         lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode()
     )
 
 
 def indented(value: JSON) -> str:
-    """Return JSON for people."""
+    """Return indented JSON for people."""
     return clean_lines(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def on_terminal() -> bool:
-    """Tell whether a person looks at stdout."""
+    """Tell whether stdout is a terminal."""
     return sys.stdout.isatty()
 
 
 def columns() -> int:
-    """Return how wide the terminal is."""
+    """Return the width of the terminal."""
     return get_terminal_size().columns
 
 
 def console(*, err: bool = False) -> Console:
-    """Return a console that takes no text for markup."""
+    """Return a console that does not interpret markup."""
     from rich.console import Console
 
     return Console(stderr=err, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def find_colour(text: str) -> str | None:
-    """Return the colour of a status, a run's state or an outcome: that of its worst word."""
+    """Return the colour of a status, a run state or an outcome: the colour of its worst word."""
     found = [WORD_COLOURS[word] for word in re.split(r"[ ,→]+", text) if word in WORD_COLOURS]
     return next(
         (style for style in ("red", "yellow", "cyan", "green", "bright_black") if style in found),
@@ -140,7 +140,7 @@ def find_colour(text: str) -> str | None:
 
 
 def short_id(text: str) -> str:
-    """Return an id by its two ends, as commands accept it: `evt_…k2m9abcd`."""
+    """Return an id shortened in the middle, as commands accept it: `evt_…k2m9abcd`."""
     kind = text[:4]
     return (
         f"{kind}…{text[-ID_ENDING_CHARS[kind] :]}"
@@ -150,7 +150,7 @@ def short_id(text: str) -> str:
 
 
 def ending(id_: str) -> str:
-    """Return the last characters of an id, by which commands find it."""
+    """Return the last characters of an id, which commands accept."""
     return id_[-ID_ENDING_CHARS[id_[:4]] :] if id_[:4] in ID_ENDING_CHARS else id_
 
 
@@ -176,7 +176,9 @@ def wrap_text(text: str, indent: int = 0, width: int | None = None) -> str:
 
 
 def moment(at: float | None) -> str:
-    """Return a time for a list, in UTC to the second; on a terminal only what tells it apart."""
+    """Return a time for a list, in UTC to the second; on a terminal only the time today, else the
+    date.
+    """
     if at is None:
         return "-"
     when = in_utc(at)
@@ -188,17 +190,17 @@ def moment(at: float | None) -> str:
 
 
 def clock(at: float) -> str:
-    """Return a time of day for a line of what happens now: UTC to the millisecond."""
+    """Return the time of day in UTC, to the millisecond."""
     return write_time(at, "%H:%M:%S.%f")[:-3] or "-"
 
 
 def utc(at: float) -> str:
-    """Return a time to the second."""
+    """Return a date and time in UTC, to the second."""
     return write_time(at, "%Y-%m-%d %H:%M:%SZ")
 
 
 def span(seconds: float | None) -> str:
-    """Return how long something took: `0.31 s`, `42.0 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Return a duration in words: `0.31 s`, `42.0 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds is None or not seconds <= LATEST:
         return "-"
     seconds = max(seconds, 0.0)
@@ -213,12 +215,10 @@ def span(seconds: float | None) -> str:
 
 
 def run_link(delivery: Delivery) -> str | None:
-    """Return the URL of a delivery's run, None where it leads to a page that this version does not
-    serve.
-    """
+    """Return the URL of a delivery's run, None where this version does not serve the page."""
     return served_link(delivery.run_url)
 
 
 def served_link(url: str | None) -> str | None:
-    """Return the URL of a run, None where it leads to a page that this version does not serve."""
+    """Return the URL of a run, None where this version does not serve the page."""
     return None if url is None or UNSERVED_PAGE in url else url

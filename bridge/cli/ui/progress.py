@@ -1,4 +1,4 @@
-"""A bar on stderr for what takes long, where a person sees it."""
+"""A progress bar on stderr, on a terminal only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.cli.ui import output
 def progress_bar(
     what: str, total: int, *, of_bytes: bool = False
 ) -> Iterator[Callable[[int], None]]:
-    """Give what is told how much more has been done, of so much."""
+    """Show a progress bar, and yield the function that advances it."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

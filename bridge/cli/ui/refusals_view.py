@@ -1,6 +1,4 @@
-"""The submissions of 24 hours that forms refused or hold as spam, for `status`, with the next
-step.
-"""
+"""The submissions of the last 24 hours that forms refused or marked as spam, with the next step."""
 
 from __future__ import annotations
 
@@ -30,12 +28,12 @@ def print_refusals(sources: Iterable[SourceNow]) -> None:
 
 
 def print_spam(sources: Iterable[SourceNow]) -> None:
-    """Print how many submissions each form holds as spam, with the next step."""
+    """Print how many submissions of each form are marked as spam, with the next step."""
     for source in sources:
         if source.spam:
             held = output.number(source.spam, "submission")
             click.echo()
-            click.echo(output.clean(f"form {source.name} holds {held} of 24 h as spam"))
+            click.echo(output.clean(f"form {source.name} marked {held} as spam in 24 h"))
             step = f"see why, and release what is not spam: flowbridge spam --source {source.name}"
             _print_step(output.clean(step))
 

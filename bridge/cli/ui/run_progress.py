@@ -1,6 +1,4 @@
-"""Wait for a run, and show what becomes of it: changes of its state, and lines of its log as they
-come.
-"""
+"""The progress of a run: changes of its state, and lines of its log as they come."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ Write = Callable[[str, str], None]  # a line and its style
 
 @dataclass(slots=True)
 class Watcher:
-    """Writes what is new of a run, line by line. `last` is the last report that told a state."""
+    """Writes the changes of a run, line by line. `last` is the last report with a state."""
 
     write: Write
     last: RunReport = field(default_factory=lambda: RunReport(state=None))
@@ -37,7 +35,7 @@ class Watcher:
     _said: str = ""
 
     def see(self, report: RunReport) -> None:
-        """Tell what is new since the last look."""
+        """Write the changes since the last report."""
         if report.state is None:
             self._tell(report.detail, "yellow")
             return
@@ -46,7 +44,7 @@ class Watcher:
             self._tell(describe_state(report))
         for line in [*(["…"] if missed else []), *lines]:
             self.write(f"              {line}", "")
-        if report.state in RUN_ENDED:  # what it logged, it logged before
+        if report.state in RUN_ENDED:  # after the last lines of its log
             self._tell(describe_state(report))
         self.last = report
 
@@ -58,18 +56,16 @@ class Watcher:
             )
 
     def footer(self) -> RenderableType:
-        """Return the line that stands below on a terminal."""
+        """Return the status line at the bottom of a terminal."""
         from rich.text import Text
 
         state = self.last.state.value if self.last.state else "…"
         took = output.span(time.monotonic() - self.began)
-        return Text(
-            f"{state}  {took}  (Ctrl-C ends the waiting, not the run)", style="bright_black"
-        )
+        return Text(f"{state}  {took}  (Ctrl-C stops waiting, not the run)", style="bright_black")
 
 
 def describe_state(report: RunReport) -> str:
-    """Return a run's state, and the platform's own word where that says more: `running
+    """Return a run's state, with the platform's own word where it differs: `running
     (terminating)`.
     """
     if report.state is None:
@@ -82,7 +78,7 @@ def describe_state(report: RunReport) -> str:
 
 @contextmanager
 def open_watcher() -> Iterator[Watcher]:
-    """Give a watcher that writes to stderr: on a terminal with a line below that lives."""
+    """Yield a watcher that writes to stderr, on a terminal with a live status line."""
     if not sys.stderr.isatty():
         yield Watcher(lambda text, _: output.say(text))
         return
@@ -105,8 +101,9 @@ def open_watcher() -> Iterator[Watcher]:
 def follow_run(
     platform: Platform, run_id: str, parting: str, *, quiet: bool
 ) -> tuple[RunReport, bool]:
-    """Wait for a run and return the last that is known of it, and whether Ctrl-C ended the waiting,
-    to which `parting` is said.
+    """Wait for a run, and return its last report and whether Ctrl-C ended the wait.
+
+    `parting` is printed after Ctrl-C.
     """
     watcher = Watcher(lambda *_: None)
     try:

@@ -9,7 +9,7 @@ from bridge.cli.ui.tables import Column
 from bridge.core.status import Overview, PlatformNow
 
 HASH_CHARS = 8  # characters of a hash that are shown
-# a process's role -> the word for it in the table
+# role of a process -> its name in the table
 ROLES = {"reload": "config", "web": "receiver", "work": "worker"}
 PROCESS_COLUMNS = (
     Column("process", whole=True),
@@ -77,7 +77,7 @@ def _source_rows(now: Overview) -> list[tuple[object, ...]]:
     return [
         (
             one.name if one.is_configured else f"{one.name} (gone)",
-            "none kept" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
+            "none stored" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
             f"{one.today}{more}",
             one.rejected_today,
         )
@@ -100,9 +100,7 @@ def _platform_rows(now: Overview) -> list[tuple[object, ...]]:
 
 
 def _fits(one: PlatformNow, at: float) -> str:
-    """Return how many runs fit beside those of others, as the platform said, and until when no more
-    is tried.
-    """
+    """Return how many runs the platform accepts, by its own answer, and until when."""
     if one.fits is None or one.full_until is None:
         return "all"
     return (
@@ -144,7 +142,7 @@ def format_count(number: int, now: Overview) -> str:
 
 
 def _age(seconds: float) -> str:
-    """Return how long ago, in its two largest units."""
+    """Return an age in its two largest units."""
     seconds = max(seconds, 0.0)
     if seconds < 120:
         return f"{seconds:.0f} s"

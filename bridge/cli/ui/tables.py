@@ -15,24 +15,23 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-CHUNK_ROWS = 200  # rows whose widths are looked at before the first is printed
-MAX_CELL_CHARS = 60  # characters to which the cells of a column are filled up in plain text
-COLUMN_GAP = 2  # columns between those of a table
+CHUNK_ROWS = 200  # whose widths are measured before the first is printed
+MAX_CELL_CHARS = 60  # to which cells are padded in plain text
+COLUMN_GAP = 2  # characters between the columns
 ARROW = " → "  # between a route and the flow it starts
-MIN_CUT_COLUMNS = 10  # columns that a shortened one keeps
-# columns in which a text is broken into lines beside the others; with less room it goes below its
-# row
+MIN_CUT_COLUMNS = 10  # of a column that is cut
+# of a spare column; with less room its text goes below the row
 MIN_WRAP_COLUMNS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a list. `style` gives the colour of a cell.
+    """One column of a list. `style` returns the colour of a cell.
 
-    On a terminal a `whole` column is never cut, and a `spare` one has all of its text in what room
-    the others leave, or below. Where not everything fits, `short` gives what a cell shows instead,
-    and an `optional` column that has no room, or no text, is left out. `cut` cuts a cell to a
-    width, where that is not done at its end.
+    On a terminal a `whole` column is never cut, and a `spare` one is wrapped into the room that the
+    others leave, or printed below the row. Where not everything fits, `short` returns a shorter
+    text for a cell, and an `optional` column without room or text is left out. `cut` cuts a cell to
+    a width, by default at its end.
     """
 
     title: str
@@ -45,9 +44,7 @@ class Column:
 
 
 def cut_route(text: str, width: int) -> str:
-    """Cut `ROUTE → FLOW` so that the flow, which tells the deliveries of one route apart, is there
-    whole as far as it can be.
-    """
+    """Cut `ROUTE → FLOW` at the route: the flow tells the deliveries of one route apart."""
     route, arrow, flow = text.partition(ARROW)
     if not arrow:
         return text
@@ -60,8 +57,9 @@ ID_COLUMN = Column("id", whole=True, short=short_id)
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> int:
-    """Print rows as they come and return how many: a table on a terminal, aligned text with two
-    spaces between elsewhere.
+    """Print rows as they come, and return their count.
+
+    The output is a table on a terminal, and aligned text with two spaces between columns elsewhere.
     """
     cells = (tuple(clean(value) or "-" for value in row) for row in rows)
     count = 0
@@ -99,7 +97,7 @@ def _plain(cells: Sequence[str], widths: Sequence[int]) -> str:
 def grid(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *, header: bool = True
 ) -> RenderableType:
-    """Return rows as a table for a terminal that is `room` columns wide."""
+    """Return rows as a table for a terminal that is `room` characters wide."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.table import Table
@@ -203,10 +201,9 @@ def _longest(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[i
 
 
 def fit_columns(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
-    """Return how wide each column becomes, 0 for one that goes below its row: of the spare ones,
-    the longest first.
+    """Return the width of each column; 0 where it goes below its row.
 
-    Of those that may be cut, the widest is cut first.
+    The widest column is cut first, and the longest spare column goes below first.
     """
     widths = [0 if column.spare else width for column, width in zip(columns, longest, strict=True)]
     left = room - sum(width + COLUMN_GAP for width in widths if width) + COLUMN_GAP

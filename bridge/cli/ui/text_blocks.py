@@ -23,8 +23,8 @@ SHOW_ALL_HINT = "--all shows all"
 def print_block(
     name: str, value: JSON, *, is_folded: bool = False, keeps_end: bool = False
 ) -> None:
-    """Print a value over as many lines as it takes, indented below its name; of a folded one the
-    first lines, or the last.
+    """Print a value, over several lines indented below its name; a folded one is cut to the first
+    lines, or the last.
     """
     if value is None or value == {}:
         return
@@ -45,7 +45,7 @@ def print_block(
 
 
 def _folded(count: int, *, is_folded: bool) -> str:
-    """Return what is said of a block of so many lines beside its name."""
+    """Return the note beside the name of a folded block."""
     return (
         f"  ({BLOCK_LINES} of {count} lines: {SHOW_ALL_HINT})"
         if is_folded and count > BLOCK_LINES
@@ -54,9 +54,7 @@ def _folded(count: int, *, is_folded: bool) -> str:
 
 
 def _fold(lines: Sequence[str], *, is_folded: bool, keeps_end: bool = False) -> list[str]:
-    """Return the lines of a block that are shown; of a folded one each is cut to the width of the
-    terminal.
-    """
+    """Return the lines to show; those of a folded block are cut to the width of the terminal."""
     if not is_folded:
         return list(lines)
     some = lines[-BLOCK_LINES:] if keeps_end else lines[:BLOCK_LINES]

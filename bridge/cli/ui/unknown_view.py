@@ -1,4 +1,4 @@
-"""What is known of deliveries whose outcome is unknown, and the commands that settle each:
+"""Deliveries whose outcome is unknown, with the evidence and the commands that resolve each:
 `flowbridge resolve` without --as.
 """
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 def show_unknown(settings: Settings, names: Sequence[str], asked: OperationRequest) -> None:
-    """Print each unknown delivery that is named or chosen (all, where nothing is asked for), newest
-    first, with what is known of it.
-    """
+    """Print the unknown deliveries that are named or selected (default: all), newest first."""
     if names and asked.is_filtered:
-        raise click.UsageError("ids and filters do not go together")
+        raise click.UsageError("ids and filters cannot be combined")
     if asked.dry_run or asked.yes or asked.rate:
-        raise click.UsageError("nothing is done without --as; it is one of delivered, queued, dead")
+        raise click.UsageError(
+            "without --as nothing is changed; pass --as delivered, queued or dead"
+        )
     chosen = Selection(ids=())
     with open_store(settings) as database:
         require_existing(settings, database, **asked.chosen)
@@ -50,19 +50,17 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: OperationReque
                 one = read_unknown(database, id_, config)
                 output.json_line(one.as_json()) if asked.as_json else _print(one)
         elif names:
-            raise NotFound("nothing was received yet: there is no database")
+            raise NotFound("nothing has been received yet: there is no database")
     for name, problem in chosen.problems.items():
         output.say(f"{name}: {problem}")
     if not chosen.ids and not chosen.problems:
         output.say(
-            "No deliveries like that are unknown."
-            if asked.is_filtered
-            else "No delivery is unknown."
+            "No matching delivery is unknown." if asked.is_filtered else "No delivery is unknown."
         )
     elif len(chosen.ids) > 1 and not asked.as_json and output.on_terminal():
         output.say(
-            f"\n{len(chosen.ids)} are unknown. Filters settle many at once: flowbridge resolve"
-            " --route NAME --as queued"
+            f"\n{len(chosen.ids)} are unknown. Use filters to resolve many at once: flowbridge"
+            " resolve --route NAME --as queued"
         )
     sys.exit(1 if chosen.problems else 0)
 
@@ -76,7 +74,6 @@ def _found(database: Database, names: Sequence[str], asked: OperationRequest) ->
 
 
 def _print(found: UnknownDelivery) -> None:
-    """Print one: names on the left, values beside them."""
     one = found.delivery
     click.secho(output.clean(one.id), bold=True)
     output.line("route", f"{one.route} → {one.flow}")
@@ -90,7 +87,7 @@ def _print(found: UnknownDelivery) -> None:
         output.line(
             "the call",
             f"attempt {lost.number}, from {iso(lost.started_at)} to"
-            f" {iso(lost.finished_at) or 'nobody knows when'}",
+            f" {iso(lost.finished_at) or 'an unknown time'}",
         )
         output.line("how it ended", ": ".join(filter(None, (lost.outcome, lost.detail))))
     for name, value in found.evidence:
@@ -101,6 +98,6 @@ def _print(found: UnknownDelivery) -> None:
     for row, step in enumerate(found.next_steps):
         output.line("" if row else "next", step)
     if not found.commands:
-        output.line("", "flowbridge resolve is for what stays unknown")
+        output.line("", "flowbridge resolve is for deliveries that stay unknown")
     for command, when in found.commands:
         output.line(when, command)

@@ -62,16 +62,16 @@ class Examination:
         for source in sources:
             if source.missing is not None:
                 what = (
-                    f"not tried: {source.missing}. Set it in .env; until then requests that need it"
-                    " are answered 503"
+                    f"not tested: {source.missing}. Set it in .env; until then requests that need"
+                    " it are answered 503"
                 )
                 yield CheckFinding("secret", source.name, "error", what)
                 continue
             if isinstance(source.scheme, Unsigned):
                 what = (
-                    "a form is public by nature"
+                    "forms are public"
                     if source.provider.name == "form"
-                    else "insecure: anyone may send to it"
+                    else "insecure: anyone can send to it"
                 )
                 yield CheckFinding(
                     "verified",
@@ -86,7 +86,7 @@ class Examination:
                     "verified",
                     source.name,
                     "-",
-                    f"what it is signed with is {what}, so nothing can be signed here to try it",
+                    f"its key is {what}, so no sample can be signed here",
                 )
                 continue
             yield from self._try_source(source)
@@ -108,7 +108,7 @@ class Examination:
                 "verified",
                 source.name,
                 "error",
-                "no secret of it is live (not_after), so everything is refused",
+                "all of its secrets have expired (not_after), so every request is refused",
             )
             return
         secret = next((one for one in live if not is_pair(source.scheme, one)), None)
@@ -117,7 +117,7 @@ class Examination:
                 "verified",
                 source.name,
                 "-",
-                "only the sender has the private key, so nothing can be signed here to try it",
+                "only the sender has the private key, so no sample can be signed here",
             )
             return
         signer = Signer(source.name, source.provider, source.scheme, secret, of=source)
@@ -147,12 +147,12 @@ class Examination:
                 continue
             answer = self._send(redirect_request(forgery, signed, url), source)
             fine = answer.status == 401
-            found = "stays out (401)" if fine else f"answered {answer.status}, not 401"
+            found = "refused (401)" if fine else f"answered {answer.status}, not 401"
             yield CheckFinding(f"{FORGED}{kind}", source.name, "ok" if fine else "error", found)
         answer = self._send(redirect_request(good, signed, url), source)
         fine = answer.status // 100 == 2
         found = (
-            f"gets in ({answer.status})"
+            f"accepted ({answer.status})"
             if fine
             else f"answered {answer.status}: {self._explain(source, good, answer)}"
         )
@@ -166,13 +166,13 @@ class Examination:
         except (orjson.JSONDecodeError, AttributeError):
             came = None
         if came is None:
-            return "it does not say why"
+            return "the answer gives no reason"
         found = "; ".join(self.dry_runs.changes(good, came, signs_url=signs_url(source.scheme)))
         return (
             f"on the way {found}"
             if found
             else (
-                "it came as it was sent, so the running bridge has another secret or another"
+                "it arrived unchanged, so the running bridge has another secret or another"
                 " routes.yaml"
             )
         )
@@ -191,7 +191,7 @@ class Examination:
             REPLAY,
             signer.source,
             "-",
-            f"not tried, as dry requests are not stored; to try it: {how}",
+            f"not tested, since dry runs are not stored; to test it: {how}",
         )
 
     def _send(self, request: Request, source: Source) -> Answer:
@@ -204,9 +204,9 @@ class Examination:
         )
         if answer.headers.get(header) != self.dry_runs.done and answer.status != 413:
             raise BridgeError(
-                f"{request.url} answers {answer.status} and does not take the request as dry: it"
-                " has another FLOWBRIDGE_SECRET_KEY (or <data>/secret_key), another routes.yaml or"
-                " an older flowbridge, or a proxy answers in its place. Nothing more was sent."
+                f"{request.url} answers {answer.status} and does not accept dry runs: it has"
+                " another FLOWBRIDGE_SECRET_KEY (or <data>/secret_key), another routes.yaml or"
+                " an older flowbridge, or a proxy answers instead. Nothing more was sent."
             )
         return answer
 

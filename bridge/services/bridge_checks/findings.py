@@ -44,7 +44,7 @@ def sum_up(findings: Sequence[CheckFinding]) -> Iterator[CheckFinding]:
         refused = sum(one.result == "ok" for one in forged)
         good = sum(one.check == GOOD and one.result == "ok" for one in trials)
         fine = refused == len(forged) and good
-        got = "a good request gets in" if good else "no good request got in"
+        got = "a good request accepted" if good else "no good request accepted"
         yield CheckFinding(
             "requests",
             of,

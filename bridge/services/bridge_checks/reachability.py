@@ -62,7 +62,7 @@ def check_reachability(sender: Sender, target: str, settings: Settings) -> Itera
             "public URL",
             settings.public_url,
             "warning",
-            "it is not https: tokens and payloads travel in clear",
+            "it is not https: tokens and payloads are sent unencrypted",
         )
     if urlsplit(target).scheme == "https":
         yield check_certificate(target)
@@ -101,8 +101,8 @@ def check_clock(date: str, now: float) -> CheckFinding:
         "clock",
         "-",
         "error",
-        f"this machine's clock and the server's are {apart:.0f} seconds apart: signed times will"
-        " not fit",
+        f"this machine's clock and the server's are {apart:.0f} seconds apart: signed timestamps"
+        " will be refused",
     )
 
 

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
 
 def find_misnamed_variables(settings: Settings, routes: str) -> list[str]:
-    """Return what is to be said of variables that are called as settings are, and are none;
-    `routes` is the text that may ask for them.
+    """Return a sentence for each variable that is named like a setting of flowbridge and is none.
+
+    Variables that `routes`, the text of routes.yaml, refers to are left out.
     """
     from bridge.config.settings import NAMES, PREFIX, strange
     from bridge.routing.expressions.roots import near
@@ -21,7 +22,7 @@ def find_misnamed_variables(settings: Settings, routes: str) -> list[str]:
         if f"${{env:{name}}}" not in routes:
             hint = near(name.removeprefix(PREFIX), known).strip().replace("`", f"`{PREFIX}", 1)
             found.append(
-                f"{name} is no setting of flowbridge"
-                + (f"; {hint}" if hint else ", and routes.yaml does not ask for it")
+                f"{name} is not a setting of flowbridge"
+                + (f"; {hint}" if hint else ", and routes.yaml does not refer to it")
             )
     return found

@@ -135,17 +135,15 @@ def _check_keys(config: Config, report: ProjectReport) -> None:
 
     for platform in config.platforms.values():
         report.notes += [
-            f"platforms.{platform.name}.keys: the key {key.name} has `flows`, so its user is"
-            f" {key.user_id}, which its callers say"
+            f"platforms.{platform.name}.keys: the key {key.name} has `flows`, so its callers must"
+            f" send the user id {key.user_id}"
             for key in platform.keys
             if key.flows is not None and key.user_id == own_user(key.name)
         ]
 
 
 def _check_secrets(config: Config, report: ProjectReport) -> None:
-    """Say which secrets have ended: a process starts all the same, and refuses what is signed with
-    them.
-    """
+    """Report secrets that have expired: processes start, and refuse requests signed with them."""
     now = time.time()
     for source in config.sources.values():
         ended = [
@@ -155,28 +153,28 @@ def _check_secrets(config: Config, report: ProjectReport) -> None:
         ]
         if ended and len(ended) == len(source.secrets):
             report.wrong.append(
-                f"sources.{source.name}: none of its secrets is live (not_after), so every request"
-                " is refused"
+                f"sources.{source.name}: all of its secrets have expired (not_after), so every"
+                " request is refused"
             )
         elif ended:
             report.notes.append(
-                f"sources.{source.name}: {_ended(ended)}; what is signed with it is refused"
+                f"sources.{source.name}: {_ended(ended)}; requests signed with it are refused"
             )
 
 
 def _ended(moments: list[float]) -> str:
     days = ", ".join(write_time(moment, "%Y-%m-%d") for moment in sorted(moments))
     return (
-        f"a secret ended on {days}"
+        f"a secret expired on {days}"
         if len(moments) == 1
-        else f"{len(moments)} secrets ended on {days}"
+        else f"{len(moments)} secrets expired on {days}"
     )
 
 
 def _check_flows(
     config: Config, settings: Settings, written: WrittenRoutes, report: ProjectReport
 ) -> None:
-    """Load flows.py, and see that the routes to the embedded platform fit the flows that it has."""
+    """Load flows.py, and check that the routes to the local platform fit its flows."""
     from bridge.flows import FlowError
     from bridge.services.config_checks.flow_inputs import warn_of_misfits
     from bridge.services.local_flows import known_flows
@@ -190,13 +188,13 @@ def _check_flows(
 
 
 def _check_alerts(config: Config, report: ProjectReport) -> None:
-    """Say where nobody is told what goes wrong: an alert is kept then, and seen by who asks."""
+    """Note that no route subscribes to alerts: they are stored, and not sent anywhere."""
     from bridge.monitoring.alerts import is_told
 
     if not is_told(config):
         report.notes.append(
-            "no route takes alerts, so nobody is told what goes wrong: write one with `on:"
-            " flowbridge alert.*` (`flowbridge alerts --help` has one), or watch `flowbridge"
+            "alerts are not sent anywhere: no route subscribes to them; add one with `on:"
+            " flowbridge alert.*` (example: `flowbridge alerts --help`), or monitor `flowbridge"
             " status`"
         )
 
@@ -212,12 +210,11 @@ def _check_database(settings: Settings, report: ProjectReport) -> None:
             folder = next(parent for parent in database.path.absolute().parents if parent.exists())
             if os.access(folder, os.W_OK | os.X_OK):
                 report.notes.append(
-                    f"the database {database.path} does not exist yet; it is made at the first"
-                    " start"
+                    f"the database {database.path} does not exist yet; the first start creates it"
                 )
             else:
                 report.wrong.append(
-                    f"the database {database.path} cannot be made: {folder} cannot be written"
+                    f"the database {database.path} cannot be created: {folder} is not writable"
                 )
             return
         revision = upgrade.revision(database)
@@ -232,8 +229,8 @@ def _check_database(settings: Settings, report: ProjectReport) -> None:
     }
     if revision is None or (revision != HEAD and revision in known):
         report.notes.append(
-            "the database's schema will be brought up to date at the next start, or now: flowbridge"
-            " db upgrade"
+            "the next start will upgrade the schema of the database; to do it now: flowbridge db"
+            " upgrade"
         )
     elif revision != HEAD:
         report.wrong.append(

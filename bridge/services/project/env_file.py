@@ -1,4 +1,4 @@
-"""The `.env` beside routes.yaml: secrets put in without touching what stands there."""
+"""The `.env` beside routes.yaml: variables are set without changing other lines."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def secret_variable(source: str) -> str:
 
 
 def set_variables(path: Path, values: Mapping[str, str]) -> None:
-    """Set variables: a line that sets one is replaced, others are added at the end. A new file is
-    its owner's alone.
+    """Set variables: replace the lines that set them, and append the others.
+
+    Only its owner can read a new file.
     """
     text = path.read_text("utf-8") if path.exists() else ""
     for name, value in values.items():
@@ -35,7 +36,7 @@ def set_variables(path: Path, values: Mapping[str, str]) -> None:
 
 
 def read_variables(path: Path) -> dict[str, str]:
-    """Return what the file sets."""
+    """Return the variables that the file sets."""
     return (
         {name: value for name, value in dotenv_values(path).items() if value is not None}
         if path.exists()
@@ -44,8 +45,9 @@ def read_variables(path: Path) -> dict[str, str]:
 
 
 def replace_file(path: Path, text: str, mode: int) -> None:
-    """Replace a file as a whole, or make it with `mode`; a link stays one, and a file that is there
-    keeps its mode.
+    """Replace a file atomically, or create it with `mode`.
+
+    A symbolic link stays a link, and an existing file keeps its mode.
     """
     path = path.resolve()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

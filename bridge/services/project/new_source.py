@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from bridge.providers.model import Provider
     from bridge.routing.model import Config
 
-#: The inputs of a new route, out of what the provider sends. What an event does not have is left
-#: out of the inputs.
+#: The inputs of a new route, by provider. Inputs without a value in an event are left out.
 ROUTE_INPUTS: dict[str, dict[str, str]] = {
     "github": {
         "event": "${event.type}",
@@ -42,7 +41,7 @@ ROUTE_INPUTS: dict[str, dict[str, str]] = {
     "svix": {"event": "${event.type}", "data": "${body.data}"},
 }
 DEFAULT_INPUTS = {"event": "${event.type}", "payload": "${body}"}
-#: What the sources of those providers need that stand for any sender.
+#: The keys that sources of the generic providers need.
 TYPE_AND_ID = {"event_type": "body:type", "event_id": "body:id"}
 SOURCE_KEYS: dict[str, dict[str, Any]] = {
     "hmac": {
@@ -150,8 +149,8 @@ def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
     if missing:
         needed = "".join(f"\n  --pin {pin.name}=VALUE   {pin.what}" for pin in missing)
         raise InvalidRequest(
-            f"{row.title} signs for everyone, so a source of {row.name} must say whose messages are"
-            f" meant:{needed}"
+            f"{row.title} signs the messages of all its customers, so a source of {row.name} needs"
+            f" pins that select yours:{needed}"
         )
     try:
         pinned(row.scheme or Unsigned(), values)
@@ -167,7 +166,7 @@ def _check_name(name: str, known: Config) -> str:
             for number in range(2, 10_000)
             if f"{name}-{number}" not in known.sources
         )
-        raise InvalidRequest(f"routes.yaml has a source {name!r} already; {free!r} is free")
+        raise InvalidRequest(f"routes.yaml already has a source {name!r}; {free!r} is free")
     return name
 
 
@@ -252,7 +251,7 @@ def check_addition(settings: Settings, new: NewSource, text: str) -> None:
             problems = missing_flows(config, known_flows(config, settings.flow_environ))
     except FlowError as error:
         raise BridgeError(
-            f"nothing was written, since the route cannot be tried out: {error}"
+            f"nothing was written, since the route cannot be checked: {error}"
         ) from error
     finally:
         draft.unlink(missing_ok=True)

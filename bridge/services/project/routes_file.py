@@ -1,8 +1,8 @@
-"""Add to routes.yaml what it lacks, leaving every other character of it as it is.
+"""Additions to routes.yaml that leave every other character unchanged.
 
-The text is put in where ruamel.yaml says that the section ends, in block or in flow style
-(`sources: {…}`); where that does not do, the file goes through its round trip. The outcome is read
-back: it must say what the file said and the addition, comments too.
+The text is inserted where ruamel.yaml finds the end of the section, in block or in flow style
+(`sources: {…}`); where that fails, ruamel.yaml's round trip writes the file. The result is read
+back: it must have the content of the file, its comments and the addition.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def add_entry(text: str, section: str, name: str | None, entry: Entry) -> str:
     """Return the text of routes.yaml with `entry` at the end of `section`: under `name`, or in a
     list where that is None.
 
-    `BridgeError` where the file cannot be read as YAML or the section is of another kind.
+    Raises `BridgeError` where the file is not YAML, or the section has another type.
     """
     before = _plain(text)
     wanted = _wanted(before, section, name, entry)
@@ -41,7 +41,7 @@ def add_entry(text: str, section: str, name: str | None, entry: Entry) -> str:
             continue
     by_hand = "\n".join(_lines(name, entry, 2))
     raise BridgeError(
-        f"`{section}` cannot be added to as it is written; add this by hand:\n\n{by_hand}"
+        f"`{section}` cannot be extended automatically; add this by hand:\n\n{by_hand}"
     )
 
 
@@ -103,7 +103,7 @@ def _by_text(text: str, section: str, name: str | None, entry: Entry) -> str:
 
 
 def _insert_inside(text: str, node: Any, new: str) -> str:
-    """Put an entry behind the last one between the brackets of `node`."""
+    """Insert an entry after the last one between the brackets of `node`."""
     if not node.value:
         return text[: node.start_mark.index + 1] + new + text[node.start_mark.index + 1 :]
     last = node.value[-1]
@@ -116,7 +116,7 @@ def _in_brackets(name: str | None, entry: Entry) -> str:
 
 
 def _flow(entry: Entry) -> str:
-    """Return an entry in flow style, where what has brackets or commas in it wants quotes."""
+    """Return an entry in flow style; values with brackets or commas are quoted."""
     return "{" + ", ".join(f"{key}: {_flow_value(value)}" for key, value in entry.items()) + "}"
 
 
@@ -133,8 +133,8 @@ def _keys(root: MappingNode) -> list[str]:
 
 
 def _after(node: Any, lines: list[str], indent: int) -> int:
-    """Return the line after the last one that belongs to `node`: comments that are indented deeper
-    than its entries still do.
+    """Return the line after the last one of `node`, including comments that are indented deeper
+    than its entries.
     """
     at = _last_line(node) + 1
     ahead = at
@@ -167,7 +167,7 @@ def _insert(lines: list[str], at: int, new: list[str], end: str) -> str:
 
 
 def _lines(name: str | None, entry: Entry, indent: int) -> list[str]:
-    """Return an entry in block style, the mappings in it too."""
+    """Return the lines of an entry in block style."""
     if name is not None:
         return [" " * indent + f"{name}:", *_pairs(entry, indent + 2)]
     pairs = _pairs(entry, indent + 2)
@@ -190,13 +190,13 @@ def _pairs(entry: Entry, indent: int) -> list[str]:
 
 
 def _scalar(text: str) -> str:
-    """Return a text as YAML, bare where that reads the same."""
+    """Return a text as YAML, without quotes where it reads the same."""
     is_bare = re.fullmatch(r"[A-Za-z$][\w$.:/{}\[\]() ,+-]*", text) and not text.endswith(" ")
     return text if is_bare and _reads_as(text) else _quoted(text)
 
 
 def _reads_as(text: str) -> bool:
-    """Return whether a text without quotes is that text for YAML, and not a number or a truth."""
+    """Tell whether YAML reads a text without quotes as that text, not as a number or a boolean."""
     try:
         return bool(YAML(typ="safe", pure=True).load(f"a: {text}") == {"a": text})
     except YAMLError:
@@ -235,7 +235,7 @@ def _by_round_trip(text: str, section: str, name: str | None, entry: Entry) -> s
 
 
 def _commented(entry: Entry) -> CommentedMap:
-    """Return the entry with every expression in quotes, which flow style asks for."""
+    """Return the entry with every expression in quotes, which flow style requires."""
     made = CommentedMap()
     for key, value in entry.items():
         if isinstance(value, Mapping):

@@ -23,15 +23,18 @@ if TYPE_CHECKING:
     from bridge.store.queries.event_lookup import EventHistory
 
 ANSWER_SECONDS: Final = 30.0  # until a sample counts as not answered
-#: By the error code of an answer, or else by its status: what it means, and what to do.
-#: In braces: source, provider, path, status, and what the source lacks.
+#: By the error code of an answer, or else by its status: the meaning and the next step.
+#: In braces: source, provider, path, status, and the missing value of the source (lack).
 MEANINGS: Final = {
     "unauthorized": (
         (
-            "the bridge could not verify it. It has another secret for {source} than this event was"
-            " signed with, or the event was changed on the way"
+            "the bridge could not verify it. Its secret for {source} is not the one that signed"
+            " this event, or the event was changed on the way"
         ),
-        "where the bridge runs, see what was wrong: flowbridge rejects --source {source} --limit 1",
+        (
+            "on the machine of the bridge, see the reason: flowbridge rejects --source {source}"
+            " --limit 1"
+        ),
     ),
     "unknown_source": (
         "the bridge has no source at {path}",
@@ -40,33 +43,36 @@ MEANINGS: Final = {
     "no_secret": (
         "the bridge has no secret for {source}{lack}",
         (
-            "where the bridge runs, set it in .env, which is read again by itself: flowbridge check"
-            " names the variable"
+            "on the machine of the bridge, set it in .env (no restart is needed): flowbridge check"
+            " shows the variable"
         ),
     ),
     "store_failed": (
         "the bridge could not store it",
-        "where the bridge runs, see what its database or disk lacks: flowbridge status",
+        "on the machine of the bridge, check its database and disk: flowbridge status",
     ),
     "too_many": (
         "the source {source} receives too many requests",
         "wait a moment, or raise its `rate` in routes.yaml",
     ),
-    "too_large": ("the body is larger than {source} takes", "raise its `max_body` in routes.yaml"),
+    "too_large": (
+        "the body is larger than {source} accepts",
+        "raise its `max_body` in routes.yaml",
+    ),
     "invalid": (
         "the schema of the form {source} refuses these fields",
         "set others with --set form.NAME=VALUE, or with --body FILE",
     ),
     "empty": ("no field of the form {source} has a value", "set one with --set form.NAME=VALUE"),
     "404": ("nothing receives events at {path}", "send it to /hooks/{source}"),
-    "405": ("{path} does not take events", "send it to /hooks/{source}"),
+    "405": ("{path} does not accept events", "send it to /hooks/{source}"),
     "421": (
-        "the private face of the bridge does not know this host name",
+        "the private address of the bridge does not accept this host name",
         "send it to the public address of the bridge",
     ),
     "507": (
         "the bridge has no room for more of {source}",
-        "where the bridge runs, see what is full: flowbridge status",
+        "on the machine of the bridge, see what is full: flowbridge status",
     ),
 }
 OTHER: Final = ("the bridge answered {status}", "read the log of the bridge")
@@ -115,14 +121,15 @@ def judge_answer(
     if status // 100 == 3:  # as a proxy sends http:// on to https://
         where = answer.headers.get("location", "another")
         return SampleResult(
-            False, (f"The URL leads to {where}, and senders do not follow: give them that one.",)
+            False,
+            (f"The URL redirects to {where}, and senders do not follow redirects: use that URL.",),
         )
     if not is_forged:
         return SampleResult(False, _explain_refusal(answer, request, signer))
     if is_taken:
         return SampleResult(False, ("The forgery was accepted.", *outcome))
     return SampleResult(
-        False, (f"Answered {status}: that it was refused for its signature is not said.",)
+        False, (f"Answered {status}: the answer does not show that the signature was the reason.",)
     )
 
 
@@ -164,11 +171,11 @@ def _explain_outcome(answer: Answer, settings: Settings) -> tuple[str, ...]:
     if found is not None and found.event.spam:
         return (
             f"It was marked as spam ({found.event.spam}), so it starts nothing.",
-            f"If it is none: flowbridge spam release {event_id}",
+            f"If it is not spam: flowbridge spam release {event_id}",
         )
     if found is not None and found.event.problem:
         return (
-            f"It starts nothing, as its body cannot be used ({found.event.problem}).",
+            f"It starts nothing, since its body cannot be used ({found.event.problem}).",
             f"See it: flowbridge show {event_id}",
         )
     if said.get("deliveries") == 0 or (found is not None and not found.deliveries):

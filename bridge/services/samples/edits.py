@@ -1,4 +1,4 @@
-"""Change a sample before it is signed: `--set PATH=VALUE` and `--body FILE`."""
+"""Edits of a sample before it is signed: `--set PATH=VALUE` and `--body FILE`."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _value(written: str) -> JSON:
 def _line(text: str, value: JSON) -> str:
     line = as_text(value)
     if line is None or not line.isprintable():
-        raise InvalidRequest(f"--set {text!r}: a header or a parameter is one line of text")
+        raise InvalidRequest(f"--set {text!r}: a header or a parameter must be one line of text")
     return line
 
 
@@ -123,8 +123,8 @@ def _set_in_body(
     try:
         document = orjson.loads(request.body)
     except orjson.JSONDecodeError:
-        found = f"--set {text!r}: this body is {kind or 'no JSON'}, in which no path can be set"
-        raise InvalidRequest(f"{found}; give a body with --body") from None
+        found = f"--set {text!r}: no path can be set in this body ({kind or 'not JSON'})"
+        raise InvalidRequest(f"{found}; pass a body with --body") from None
     _warn_of_typo(warn, text, [root, *steps], document)
     return orjson.dumps(_with(document, steps, value, text))
 
@@ -136,13 +136,13 @@ def _with(document: JSON, steps: Sequence[str], value: JSON, text: str) -> JSON:
     step, *rest = steps
     if isinstance(document, list):
         if not (step.isascii() and step.isdigit()) or int(step) >= MAX_POSITIONS:
-            raise InvalidRequest(f"--set {text!r}: {step!r} is no position of a list")
+            raise InvalidRequest(f"--set {text!r}: {step!r} is not a valid list index")
         filled = [*document, *[None] * (int(step) + 1 - len(document))]
         filled[int(step)] = _with(filled[int(step)], rest, value, text)
         return filled
     if document is not None and not isinstance(document, dict):
         raise InvalidRequest(
-            f"--set {text!r}: {step!r} is below a value that is no object and no list"
+            f"--set {text!r}: {step!r} is below a value that is neither object nor list"
         )
     members = document or {}
     return {**members, step: _with(members.get(step), rest, value, text)}

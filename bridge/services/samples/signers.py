@@ -69,10 +69,10 @@ def choose_signer(
         return ChosenSigner(Signer(name, row, scheme, ""))
     if secret is None:
         made = new_secret(scheme)
-        what = "a pair of keys" if is_pair(scheme) else "a secret"
+        what = "a key pair" if is_pair(scheme) else "a secret"
         note = (
-            f"{_explain_no_source(file, name)}: signed with {what} made up for this once"
-            " (--secret takes another)"
+            f"{_explain_no_source(file, name)}: signed with {what} generated for this sample"
+            " (use another with --secret)"
         )
         shown = made if is_pair(scheme) or made_up else None
         return ChosenSigner(Signer(name, row, scheme, made.signs), note, shown, pins)
@@ -94,7 +94,7 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> ChosenSi
             else f"it has this secret in place of the keys that {title} publishes"
         )
         note = (
-            f"Signed with what was made up for this once: the source {name} refuses it, unless"
+            f"Signed with a secret generated for this sample: the source {name} refuses it, unless"
             f" {keys}."
         )
         signer = Signer(name, source.provider, scheme, made.signs, of=source)
@@ -107,9 +107,9 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> ChosenSi
         raise InvalidRequest(_why_none(source))
     if is_pair(scheme, own):
         raise InvalidRequest(
-            f"{title} signs with a private key that is its own; what the source {name!r} has only"
-            " verifies. Say --secret PRIVATE (the key, or @FILE), or --made-up for a pair of keys"
-            " to try it with"
+            f"{title} signs with a private key that only it has; the key of the source {name!r}"
+            " only verifies. Pass --secret PRIVATE (the key, or @FILE), or --made-up to generate a"
+            " key pair"
         )
     return ChosenSigner(Signer(name, source.provider, scheme, own, of=source))
 
@@ -117,15 +117,15 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> ChosenSi
 def _why_none(source: Source) -> str:
     """Return why a source has no secret to sign with, with the next step."""
     if source.provider.learn:
-        until = f"until {source.provider.title} tells it (flowbridge learn {source.name})"
-        return f"the source {source.name!r} knows no secret {until}; say --secret"
+        until = f"until {source.provider.title} delivers it (flowbridge learn {source.name})"
+        return f"the source {source.name!r} has no secret {until}; pass --secret"
     if any(one.value for one in source.secrets):
-        return f"no secret of the source {source.name!r} is live (not_after); say --secret"
+        return f"all secrets of the source {source.name!r} have expired (not_after); pass --secret"
     if source.missing is None:
-        return f"the source {source.name!r} has no secret; say --secret"
+        return f"the source {source.name!r} has no secret; pass --secret"
     return (
         f"the secret of the source {source.name!r} cannot be read: {source.missing}. Set it in"
-        " .env, or say --secret"
+        " .env, or pass --secret"
     )
 
 

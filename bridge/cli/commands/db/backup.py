@@ -1,4 +1,4 @@
-"""db backup, db restore: the store in one file, and back."""
+"""db backup, db restore: save the store to one file, and restore it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
     """Write a backup to a new file while flowbridge runs: the database, the local platform's files,
     and the secret key.
 
-    It is restored into a place of its own before it counts. PATH is a file or a folder; without one
-    it goes to `backups` in the data folder. It holds what senders sent, in clear unless
-    FLOWBRIDGE_ENCRYPTION_KEYS are set, and a secret: to encrypt it, write it to a pipe (PATH is -).
-    routes.yaml, flows.py and .env are yours to keep.
+    The backup is verified by restoring it into a temporary place. PATH is a file or a folder; the
+    default is `backups` in the data folder. It contains a secret, and event data in plaintext
+    unless FLOWBRIDGE_ENCRYPTION_KEYS is set: to encrypt it, write it to a pipe (PATH is -).
+    routes.yaml, flows.py and .env are not included.
 
     \b
     flowbridge db backup
@@ -77,7 +77,7 @@ def _to_stdout(database: Database, settings: Settings, now: float) -> Manifest:
     from bridge.store.backup import archive as backups
 
     if sys.stdout.isatty():
-        raise click.UsageError("a backup is no text for a terminal: pipe it to a program or a file")
+        raise click.UsageError("a backup is binary: redirect it to a file, or pipe it to a program")
     manifest = backups.write(database, settings.data, sys.stdout.buffer, settings.data, now)
     sys.stdout.flush()
     return manifest
@@ -94,9 +94,9 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
         f" {size / MIB:.1f} MiB"
     )
     for digest in manifest.missing[:5]:
-        output.say(f"missing, though something names it: the blob {digest}")
+        output.say(f"missing, although a record refers to it: the blob {digest}")
     if path == Path("-"):
-        output.say(f"backed up: {counts}; its database was checked, the other end was not")
+        output.say(f"backed up: {counts}; the database was verified, the output was not")
         return
     if as_json:
         output.json_line(
@@ -111,7 +111,7 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
             }
         )
     else:
-        output.answer(f"{path}: {counts}; restored into a scratch folder and found whole")
+        output.answer(f"{path}: {counts}; verified by restoring it into a temporary folder")
 
 
 @click.command()
@@ -119,11 +119,13 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
 @click.option(
     "--replace",
     is_flag=True,
-    help="Although there is a store: it is kept aside, in a folder beside it.",
+    help="Replace an existing store, which is moved to a folder beside it.",
 )
 @AS_JSON
 @click.option(
-    "--dry-run", is_flag=True, help="Say what is in it, and whether it is whole; restore nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Print the content of the backup and verify it; restore nothing.",
 )
 @YES
 @click.pass_obj
@@ -132,9 +134,9 @@ def restore(
 ) -> None:
     """Restore a backup; stop flowbridge first. FILE is - for stdin.
 
-    Nothing of it is started by itself: what was waiting when the backup was taken may have been
-    started since, and only you can tell. So starts are held back, of new events too, until
-    `flowbridge db release`; what comes in is kept meanwhile.
+    Deliveries that were waiting when the backup was taken may have started since, and only you can
+    tell. So no flow is started, for new events either, until `flowbridge db release`; new events
+    are stored meanwhile.
 
     \b
     flowbridge db restore data/backups/flowbridge-20261124T031500Z.tar --dry-run
@@ -157,10 +159,10 @@ def restore(
         if database.is_sqlite and source.seekable():
             backups.begins(source)
         there = is_there(database)
-        question = f"{file} is restored to {settings.data}" + (
-            ", and the store that is there is kept aside" if there and replace else ""
+        question = f"{file} will be restored to {settings.data}" + (
+            ", and the present store moved to a folder beside it" if there and replace else ""
         )
-        refused = there and not replace  # nobody is asked for what is not done
+        refused = there and not replace  # no question: it is refused below
         if refused or confirm(question, 1, dry_run=False, yes=yes, as_json=as_json):
             restored = restore_backup(source, database, settings.data, time.time(), replace=replace)
             _print_restored(restored, as_json=as_json)
@@ -194,7 +196,7 @@ def _print_manifest(manifest: Manifest, *, as_json: bool) -> None:
     )
     output.line("files", f"{manifest.blobs}, {manifest.blob_bytes / MIB:.1f} MiB")
     output.line("missing", len(manifest.missing) or None, "yellow")
-    output.answer("it is whole")
+    output.answer("the backup is complete")
 
 
 def _print_restored(restored: Restored, *, as_json: bool) -> None:
@@ -217,19 +219,19 @@ def _print_restored(restored: Restored, *, as_json: bool) -> None:
         f" {iso(manifest.taken_at)}"
     )
     if restored.aside is not None:
-        output.say(f"What was there before is in {restored.aside}; delete it when you are sure.")
-    output.say("Starts are held back: what comes in is kept, and nothing is started.")
+        output.say(f"The earlier store is in {restored.aside}; delete it when you are sure.")
+    output.say("Starts are on hold: new events are stored, and no flow is started.")
     if waiting.before or waiting.runs:
         deliveries = output.number(waiting.before, "delivery", "deliveries")
         runs = output.number(waiting.runs, "run")
-        waited = f"{deliveries} and {runs} of the local platform waited when the backup was taken"
-        output.say(
-            f"{waited}. They may have been started since: see flowbridge db release --dry-run."
+        waited = (
+            f"{deliveries} and {runs} of the local platform were waiting when the backup was taken"
         )
+        output.say(f"{waited}. They may have started since: see flowbridge db release --dry-run.")
     if waiting.unknown:
         what = f"{output.number(waiting.unknown, 'delivery is', 'deliveries are')} unknown"
-        output.say(f"{what}, and flowbridge does not look for the run any more: flowbridge resolve")
+        output.say(f"{what}, and flowbridge no longer searches for the run: flowbridge resolve")
     output.say(
-        "Next: start flowbridge, look (flowbridge deliveries --status queued), then flowbridge db"
-        " release."
+        "Next: start flowbridge, check `flowbridge deliveries --status queued`, then run flowbridge"
+        " db release."
     )

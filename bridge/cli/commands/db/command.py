@@ -1,4 +1,4 @@
-"""db: look after the database."""
+"""db: the commands that maintain the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bridge.services.store_access import find_database
 
 @click.group()
 def db() -> None:
-    """Look after the database."""
+    """Maintain the database: back up, restore, prune, copy, upgrade, check."""
 
 
 for command in (prune, backup, restore, hold, release, vacuum, copy, rekey):
@@ -32,8 +32,8 @@ for command in (prune, backup, restore, hold, release, vacuum, copy, rekey):
 @db.command()
 @click.pass_obj
 def upgrade(config: str | None, /) -> None:
-    """Bring the database's schema up to this version. Every start does so by itself; this can be a
-    step of a deployment.
+    """Upgrade the schema of the database to this version. Every start does this automatically; the
+    command can be a step of a deployment.
 
     \b
     flowbridge db upgrade
@@ -47,7 +47,7 @@ def upgrade(config: str | None, /) -> None:
         database.close()
     was = f" (it was {before})" if before else ""
     output.answer(
-        f"the schema is {now} already" if before == now else f"the schema is {now} now{was}"
+        f"the schema is already {now}" if before == now else f"the schema is now {now}{was}"
     )
 
 
@@ -55,11 +55,11 @@ def upgrade(config: str | None, /) -> None:
 @AS_JSON
 @click.pass_obj
 def check_(config: str | None, /, as_json: bool) -> None:
-    """Check the database: its schema, the file's integrity, that what belongs together is there,
-    and which keys seal what.
+    """Check the database: its schema, the integrity of the file, the references between records,
+    and the encryption keys in use.
 
-    On a large database this takes a while; flowbridge may go on running. Exit code 1: something is
-    wrong.
+    This takes long on a large database; flowbridge can run meanwhile. Exit code 1: a problem was
+    found.
 
     \b
     flowbridge db check
@@ -70,15 +70,15 @@ def check_(config: str | None, /, as_json: bool) -> None:
     settings = settings_of(config)
     database = find_database(settings)
     if database.is_sqlite and not database.path.exists():
-        raise StoreError(f"there is no database {database.path}: nothing was received yet")
+        raise StoreError(f"there is no database {database.path}: nothing has been received yet")
     try:
         found = checkup.look(database, Blobs.of(settings).keys())
     finally:
         database.close()
     if settings.encryption_keys and not settings.environ.get("FLOWBRIDGE_SECRET_KEY"):
         found["notes"].append(
-            "FLOWBRIDGE_SECRET_KEY is not set: who copies the data folder has the key of digests,"
-            " and can test guesses"
+            "FLOWBRIDGE_SECRET_KEY is not set: anyone who copies the data folder has the key of the"
+            " digests, and can test guesses"
         )
     if as_json:
         output.json_line(found)
@@ -97,11 +97,11 @@ def _print(found: dict[str, Any]) -> None:
         )
     )
     for one in found["sealed"]:
-        how = f"sealed with the key {one['key']}" if one["key"] else "in clear"
+        how = f"encrypted with the key {one['key']}" if one["key"] else "in plaintext"
         output.answer(f"{one['what']}: {one['values']} {how}")
     for note in found["notes"]:
         output.say(f"note: {note}")
     for problem in found["problems"]:
         click.echo(click.style("wrong: ", fg="red") + output.clean(problem))
     if not found["problems"]:
-        click.secho("nothing is wrong", fg="green")
+        click.secho("no problems found", fg="green")

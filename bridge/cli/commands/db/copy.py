@@ -1,4 +1,4 @@
-"""db copy: the whole database into another one."""
+"""db copy: copy the whole database into another one."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     "--to",
     metavar="URL",
     required=True,
-    help="The database to copy into: an empty one (a file of SQLite is made).",
+    help="The database to copy into. It must be empty; a SQLite file is created.",
 )
 @click.option(
     "--snapshot",
     is_flag=True,
-    help="Copy although flowbridge is running: what comes in meanwhile is not in the copy.",
+    help="Copy while flowbridge runs; the copy does not have what arrives meanwhile.",
 )
 @click.option(
     "--mend",
     is_flag=True,
-    help="Write U+FFFD for characters that the target cannot hold (NUL in PostgreSQL).",
+    help="Replace characters that the target cannot store (NUL in PostgreSQL) by U+FFFD.",
 )
 @AS_JSON
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Say how much there is, and whether it could be copied; copy nothing.",
+    help="Print the number of rows, and whether they can be copied; copy nothing.",
 )
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def copy(
     config: str | None,
@@ -55,10 +55,9 @@ def copy(
 ) -> None:
     """Copy the whole database into an empty one, such as from SQLite to PostgreSQL, or back.
 
-    Stop flowbridge everywhere first: what comes in meanwhile would be missed, so a copy beside a
-    running worker is refused. One that is interrupted has copied nothing. Every row is read back
-    and compared before it counts. A password in URL can be seen by others of this machine;
-    PGPASSWORD and ~/.pgpass hide it.
+    Stop flowbridge everywhere first: a copy while a worker runs is refused, since it would miss new
+    events. An interrupted copy leaves the target empty. Every row is read back and compared. Other
+    users of this machine can see a password in URL; use PGPASSWORD or ~/.pgpass instead.
 
     \b
     flowbridge db copy --to postgresql://flowbridge@db.internal/flowbridge
@@ -75,7 +74,7 @@ def copy(
         copy_operation.check(source, target, snapshot=snapshot)
         rows = copy_operation.count(source)
         if _go_on(sum(rows.values()), target, dry_run=dry_run, yes=yes, as_json=as_json):
-            # half for writing, half for comparing
+            # each row is written, then compared
             with progress_bar("copy", 2 * sum(rows.values())) as advance:
                 copied = copy_operation.copy(
                     source, target, snapshot=snapshot, mend=mend, advance=advance
@@ -115,23 +114,23 @@ def _print(source: Database, target: Database, copied: CopyResult, *, as_json: b
 
 
 def _listed(rows: Mapping[str, int]) -> str:
-    return output.rows_of(rows) or "nothing, there was nothing"
+    return output.rows_of(rows) or "nothing, the database is empty"
 
 
 def _next(source: Database, target: Database, rows: Mapping[str, int]) -> Iterator[str]:
     yield (
-        f"Next: FLOWBRIDGE_DATABASE_URL={_shown(target)}, with its password, in the environment of"
-        " every process."
+        f"Next: set FLOWBRIDGE_DATABASE_URL={_shown(target)}, with its password, in the environment"
+        " of every process."
     )
     if source.is_sqlite and not target.is_sqlite:
         yield (
-            "FLOWBRIDGE_SECRET_KEY is to be what data/secret_key holds: the local platform's"
-            " credentials follow from it."
+            "Set FLOWBRIDGE_SECRET_KEY to the content of data/secret_key: the credentials of the"
+            " local platform are derived from it."
         )
     if rows["learned"] or source.sealer.on:
         yield (
-            "What is sealed stays sealed: it opens with the same FLOWBRIDGE_SECRET_KEY and"
-            " FLOWBRIDGE_ENCRYPTION_KEYS only."
+            "Encrypted data stays encrypted: it needs the same FLOWBRIDGE_SECRET_KEY and"
+            " FLOWBRIDGE_ENCRYPTION_KEYS."
         )
     if rows["local_file"]:
-        yield "Files of the local platform are not in the database: take the data folder along."
+        yield "Files of the local platform are not in the database: copy the data folder too."

@@ -1,4 +1,4 @@
-"""db hold, db release: start nothing, until a person lets it go."""
+"""db hold, db release: hold all starts, and release them."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--reason", metavar="TEXT", help="Why, for others to read. Default: who holds it.")
+@click.option("--reason", metavar="TEXT", help="The reason, for other people. Default: your name.")
 @click.option(
     "--restored",
     type=TimeParam(),
     metavar="TIME",
     help=(
-        "The database was restored by other means than db restore, to how it was then: settle what"
-        " was under way."
+        "The time to which the database was restored by other means than db restore: deliveries in"
+        " progress then become unknown."
     ),
 )
 @click.pass_obj
 def hold(config: str | None, /, reason: str | None, restored: float | None) -> None:
-    """Start nothing from now on, on any machine. What comes in is kept and planned, and runs are
-    followed. `db release` ends it.
+    """Start no flow from now on, on any machine. Events are still stored and planned, and runs are
+    tracked. End it with `db release`.
 
-    A worker that runs takes notice within seconds; calls that are under way come to their end.
-    After pg_restore, or when the machine's disk was set back to a snapshot, say --restored before
-    anything is started: what waited then may have been started since.
+    Running workers notice within seconds; calls in progress finish. After pg_restore, or after the
+    disk was reset to a snapshot, use --restored before any start: deliveries that were waiting then
+    may have started since.
 
     \b
     flowbridge db hold --reason 'the CRM is being moved'
@@ -49,7 +49,7 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
 
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
-        why = reason or f"{find_actor(settings)} holds it"
+        why = reason or f"held by {find_actor(settings)}"
         if restored is None:
             database.write(lambda connection: start_hold.begin(connection, why, time.time()))
         else:
@@ -59,7 +59,7 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
         with database.read() as connection:
             found = start_hold.current(connection)
     if found is not None:
-        output.answer(f"nothing is started, since {iso(found.since)}: {found.reason}")
+        output.answer(f"starts are on hold since {iso(found.since)}: {found.reason}")
 
 
 @click.command()
@@ -68,10 +68,10 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
 @YES
 @click.pass_obj
 def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> None:
-    """Let starts go on that were held back by db restore or db hold, after a count of what waits.
+    """Release the starts that db restore or db hold has put on hold, after a count of what waits.
 
-    After a restore, look first at what waited when the backup was taken: the platform knows what
-    was started since. Cancel what was; retry brings a cancelled one back.
+    After a restore, first check the deliveries that were waiting when the backup was taken: the
+    platform shows which have started since. Cancel those; a retry undoes a cancellation.
 
     \b
     flowbridge db release --dry-run
@@ -88,7 +88,7 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
         if found is None:
             if as_json:
                 output.json_line(_shape(None, waiting))
-            output.say("Nothing is held back.")
+            output.say("Starts are not on hold.")
             return
         if as_json:
             output.json_line(_shape(found, waiting))
@@ -98,7 +98,7 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
             _question(found, waiting), waiting.before, dry_run=False, yes=yes, as_json=as_json
         ):
             database.write(start_hold.release)
-            output.say("Released: workers go on within seconds.")
+            output.say("Released: workers continue within seconds.")
 
 
 def _shape(found: Hold | None, waiting: Waiting) -> dict[str, object]:
@@ -129,7 +129,7 @@ def _print(found: Hold, waiting: Waiting) -> None:
     output.line("backup of", iso(found.taken_at))
     output.line(
         "waiting",
-        f"{_deliveries(waiting.before)} from before, {waiting.after} that came since,"
+        f"{_deliveries(waiting.before)} from before, {waiting.after} since,"
         f" {_local_runs(waiting.runs)}",
     )
     output.line(
@@ -140,7 +140,7 @@ def _print(found: Hold, waiting: Waiting) -> None:
 def _question(found: Hold, waiting: Waiting) -> str:
     if found.taken_at is None:
         return (
-            f"{_deliveries(waiting.before + waiting.after)} and {_local_runs(waiting.runs)} are"
+            f"{_deliveries(waiting.before + waiting.after)} and {_local_runs(waiting.runs)} will be"
             " started"
         )
     old = (
@@ -148,6 +148,6 @@ def _question(found: Hold, waiting: Waiting) -> str:
         f" {iso(found.taken_at)}"
     )
     return (
-        f"{old} are started, though they may have been started before, and {waiting.after} that"
-        " came since"
+        f"{old} will be started, although they may have started before, and {waiting.after} that"
+        " arrived since"
     )

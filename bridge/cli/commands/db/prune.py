@@ -1,4 +1,4 @@
-"""db prune: let go of what is old."""
+"""db prune: delete old data."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from bridge.services.store_access import open_store
 if TYPE_CHECKING:
     from bridge.store.operations.prune import Pruning
 
-PAUSE_FACTOR = 2.0  # so many times as long as a batch took nothing is done after it
+PAUSE_FACTOR = 2.0  # times the duration of a batch, before the next
 KIND_WORDS = {
     "events": "whole events",
-    "bodies": "what was in events, which stay",
+    "bodies": "contents of events that stay",
     "rejects": "rejects",
 }
 
 
 @click.command()
-@click.option("--source", metavar="NAME", help="Only of this source.")
+@click.option("--source", metavar="NAME", help="Only from this source.")
 @AS_JSON
 @DRY_RUN
 @YES
@@ -39,12 +39,12 @@ KIND_WORDS = {
 def prune(
     config: str | None, /, source: str | None, as_json: bool, dry_run: bool, yes: bool
 ) -> None:
-    """Let go of what is old, by `retention` in routes.yaml. A worker does the same by itself once
-    an hour.
+    """Delete old data, according to `retention` in routes.yaml. A worker does the same once an
+    hour.
 
-    What somebody still has to do something about stays, however old. It goes a little at a time, so
-    that nobody waits for it; Ctrl-C stops it anywhere. The file does not become smaller by it: what
-    is free is used by what comes in, or given back by db vacuum.
+    Data that still needs a decision stays, however old. The command deletes in small batches, so
+    that flowbridge is not blocked; Ctrl-C stops it at any time. The file does not shrink: new data
+    uses the free space, or db vacuum returns it to the disk.
 
     \b
     flowbridge db prune --dry-run
@@ -57,7 +57,7 @@ def prune(
     routes = load_usable(settings)
     with open_store(settings) as database:
         if database is None:
-            raise NotFound("nothing was received yet: there is no database")
+            raise NotFound("nothing has been received yet: there is no database")
         require_existing(settings, database, source=source)
         clock = Clock(database)
         clock.set()
@@ -74,9 +74,9 @@ def _question(found: list[dict[str, Any]]) -> str:
     counted: Counter[str] = Counter()
     for one in found:
         counted[one["kind"]] += one["rows"]
-    return "To go: " + (
+    return "To delete: " + (
         ", ".join(f"{counted[kind]} {KIND_WORDS[kind]}" for kind in KIND_WORDS if counted[kind])
-        or "nothing but small things"
+        or "only internal records"
     )
 
 
@@ -85,7 +85,7 @@ def _print_count(found: list[dict[str, Any]], *, as_json: bool) -> None:
         for one in found:
             output.json_line(one)
         return
-    columns = (Column("to go"), Column("source"), Column("rows"), Column("MiB"))
+    columns = (Column("to delete"), Column("source"), Column("rows"), Column("MiB"))
     rows = (
         (one["kind"], one["source"], one["rows"], f"{one['bytes'] / 1024 / 1024:.1f}")
         for one in found
@@ -111,7 +111,7 @@ def _prune(round_: Pruning, total: int) -> Counter[str]:
                 gone.update(counts)
                 advance(counts.get("event", 0) + counts.get("body", 0) if kind in KIND_WORDS else 0)
     except KeyboardInterrupt:
-        output.say("Stopped; the rest goes the next time.")
+        output.say("Stopped; the rest is deleted the next time.")
     return gone
 
 
@@ -119,4 +119,4 @@ def _print(gone: Counter[str], *, as_json: bool) -> None:
     if as_json:
         output.json_line({"rows": dict(gone)})
     else:
-        output.answer("gone: " + (output.rows_of(gone) or "nothing"))
+        output.answer("deleted: " + (output.rows_of(gone) or "nothing"))

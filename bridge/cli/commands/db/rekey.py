@@ -1,4 +1,4 @@
-"""db rekey: seal all that is kept with the first key, or give sealing up."""
+"""db rekey: encrypt everything with the first key, or decrypt it."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.operations.rekey import Rekeying
 
-MAX_LISTED = 5  # values that cannot be opened are named
+MAX_LISTED = 5  # values that cannot be decrypted
 
 
 @click.command()
 @click.option(
     "--clear",
     is_flag=True,
-    help="Keep all in clear again: the keys are to be given up. Stop flowbridge first.",
+    help="Decrypt everything, to stop using the keys. Stop flowbridge first.",
 )
 @AS_JSON
 @DRY_RUN
 @YES
 @click.pass_obj
 def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes: bool) -> None:
-    """Seal what is kept with the first of FLOWBRIDGE_ENCRYPTION_KEYS: what is in clear, and what
-    another key has sealed.
+    """Encrypt stored data with the first of FLOWBRIDGE_ENCRYPTION_KEYS: plaintext, and data
+    encrypted with another key.
 
     To change the key, put the new one before the old one, restart flowbridge everywhere, and rekey;
-    flowbridge db check then says that the old one can be dropped. It goes a little at a time while
-    flowbridge runs; Ctrl-C stops it anywhere, and it goes on when called again. Exit code 1:
-    something could not be opened, and stayed as it was.
+    flowbridge db check then shows that the old one can be removed. The command works in small
+    batches while flowbridge runs; after Ctrl-C, run it again to continue. Exit code 1: a value
+    could not be decrypted, and was not changed.
 
     \b
     flowbridge db rekey --dry-run
@@ -56,7 +56,7 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
     settings = settings_of(config, secrets=True)
     with open_store(settings) as database:
         if database is None:
-            raise NotFound("nothing was received yet: there is no database")
+            raise NotFound("nothing has been received yet: there is no database")
         one = rekey_operation.Rekeying(database, settings.secret_key, clear)
         one.check()
         blobs = Blobs.of(settings)
@@ -85,7 +85,7 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
 
 def _question(left: dict[str, int], files: int, *, clear: bool) -> str:
     what = _listed(left, files) or "nothing"
-    return f"{what} to be kept in clear" if clear else f"{what} to be sealed with the first key"
+    return f"{what} to decrypt" if clear else f"{what} to encrypt with the first key"
 
 
 def _listed(rows: dict[str, int], files: int) -> str:
@@ -99,32 +99,28 @@ def _reseal(blobs: Blobs, digest: str, one: Rekeying) -> bool:
     try:
         return blobs.reseal(digest, clear=one.clear)
     except OSError as error:
-        one.broken.append(f"a file could not be kept anew: {error.strerror}")
+        one.broken.append(f"a file could not be rewritten: {error.strerror}")
         return False
     finally:
         time.sleep(time.monotonic() - began)
 
 
 def _settle(database: Database, settings: Settings) -> None:
-    """Have no page with what was there before in the write-ahead log, and say where it may be
-    yet.
-    """
+    """Empty the write-ahead log, and print where earlier data may still be."""
     from bridge.store.operations import erase
 
     if not database.is_sqlite:
         output.say(
-            "PostgreSQL keeps old rows until VACUUM, and in archives of its log: those are the"
-            " server's to clear"
+            "PostgreSQL keeps old rows until VACUUM, and in its WAL archives: clear those on the"
+            " server"
         )
     elif not erase.settle_file(database):
         output.say(
-            "a reader is in the way of emptying the write-ahead log, which holds older pages: it is"
-            " emptied by a later checkpoint"
+            "a reader blocks the write-ahead log, which still has older pages: a later checkpoint"
+            " empties it"
         )
     if settings.backups.exists():
-        output.say(
-            f"backups that were made before, such as those in {settings.backups}, are as they were"
-        )
+        output.say(f"earlier backups, such as those in {settings.backups}, are not changed")
 
 
 def _print(one: Rekeying, files: int, *, as_json: bool) -> None:
@@ -132,14 +128,14 @@ def _print(one: Rekeying, files: int, *, as_json: bool) -> None:
     if as_json:
         output.json_line({"rows": rows, "files": files, "broken": len(one.broken)})
     else:
-        how = "kept in clear" if one.clear else "sealed with the first key"
-        output.answer(f"{how}: {_listed(rows, files) or 'nothing, all of it was so'}")
+        how = "decrypted" if one.clear else "encrypted with the first key"
+        output.answer(f"{how}: {_listed(rows, files) or 'nothing, all of it already was'}")
     if one.clear:
         output.say(
-            "Now take FLOWBRIDGE_ENCRYPTION_KEYS out of the environment of every process, before"
-            " you start flowbridge."
+            "Now remove FLOWBRIDGE_ENCRYPTION_KEYS from the environment of every process, before you"
+            " start flowbridge."
         )
     for text in one.broken[:MAX_LISTED]:
-        output.say(f"stays as it was: {text}")
+        output.say(f"not changed: {text}")
     if one.broken:
-        raise StoreError(f"{len(one.broken)} values could not be opened, and stayed as they were")
+        raise StoreError(f"{len(one.broken)} values could not be decrypted and stay unchanged")

@@ -1,4 +1,4 @@
-"""db vacuum: give what is free of the file back to the disk."""
+"""db vacuum: return free space of the database file to the disk."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ MIB = 1024 * 1024
 @click.option(
     "--anew",
     is_flag=True,
-    help="Write the file anew, though it could give pages back: nothing of what was erased stays.",
+    help="Rewrite the whole file, so that no erased data stays in it.",
 )
 @AS_JSON
 @YES
 @click.pass_obj
 def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
-    """Give what is free of the SQLite file back to the disk, such as after db prune. Seldom needed:
-    what comes in uses it again.
+    """Return free space of the SQLite file to the disk, such as after db prune. Seldom needed: new
+    data uses the free space.
 
-    It goes a few pages at a time, and needs no room. A file that was made before flowbridge could
-    do so is written anew, once, after a
-    question: senders wait meanwhile, and the disk must have twice the room. --anew does so with
-    any, as after erase.
+    It works a few pages at a time, and needs no extra space. A file from an early version of
+    flowbridge is rewritten once, after a confirmation: senders wait meanwhile, and the disk needs
+    twice the space. --anew rewrites any file, such as after erase.
 
     \b
     flowbridge db vacuum
@@ -45,9 +44,9 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
 
     with open_store(settings_of(config)) as database:
         if database is None:
-            raise NotFound("nothing was received yet: there is no database")
+            raise NotFound("nothing has been received yet: there is no database")
         if not database.is_sqlite:
-            raise StoreError("PostgreSQL does so by itself (autovacuum)")
+            raise StoreError("PostgreSQL does this automatically (autovacuum)")
         before = database_vacuum.pages(database)
         if before.incremental and not anew:
             with progress_bar("vacuum", before.free) as advance:
@@ -56,7 +55,7 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
                     time.sleep(0.01)
         else:
             question = (
-                f"{before.count * before.size / MIB:.0f} MiB are written anew, and senders wait"
+                f"{before.count * before.size / MIB:.0f} MiB will be rewritten, and senders wait"
                 " meanwhile"
             )
             if confirm(question, 1, dry_run=False, yes=yes, as_json=as_json):

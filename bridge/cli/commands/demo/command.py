@@ -1,4 +1,4 @@
-"""demo: the whole of flowbridge on a throw-away folder, shown on three events."""
+"""demo: flowbridge in a temporary folder, shown with three events."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from bridge.system.wakeup import Wake
 
 SAMPLES = (("github", "issues"), ("stripe", "invoice.paid"), ("contact", "submission"))
-WAIT_SECONDS = 30.0  # seconds until the demo says that something does not work
-POLL_SECONDS = 0.03  # seconds between looks at the store
+WAIT_SECONDS = 30.0  # until the demo fails
+POLL_SECONDS = 0.03  # of the store
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class DemoRequest:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to come."""
+        """Whether all its runs have ended, or it was refused."""
         from bridge.services.delivery_states import is_over
 
         if self.forged or (self.answer is not None and self.answer.status != 202):
@@ -61,7 +61,7 @@ class DemoRequest:
 
     @property
     def is_well(self) -> bool:
-        """Whether it ended as it should."""
+        """Whether it ended as expected."""
         if self.forged:
             return self.answer is not None and self.answer.status == 401
         return bool(self.deliveries) and all(
@@ -70,7 +70,7 @@ class DemoRequest:
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="End when the runs have ended, instead of staying up.")
+@click.option("--once", is_flag=True, help="Exit when the runs have ended, instead of staying up.")
 @click.option(
     "--port",
     type=BoundedNumber(0, 65535),
@@ -85,18 +85,17 @@ class DemoRequest:
     help='Print {"events": […]} when every run has ended; then as `tail --json`.',
 )
 def demo(once: bool, port: int, as_json: bool) -> None:
-    """See everything work, with nothing prepared: no account, no file, no setting is used or
-    changed.
+    """See everything work, without any setup: no account, file or setting is used or changed.
 
-    It starts flowbridge on a throw-away folder with the local platform, sends signed events as
-    GitHub, Stripe and a form would, shows each from receipt to finished run, then stays up for you
-    to try. Ctrl-C ends it and removes the folder.
+    It starts flowbridge in a temporary folder with the local platform, sends signed events like
+    GitHub, Stripe and a form do, shows each from receipt to finished run, then stays up for you to
+    try. Ctrl-C stops it and removes the folder.
 
     \b
     flowbridge demo
     flowbridge demo --once --json | jq '.events[].deliveries[].outputs'
     """
-    # before what takes long to import
+    # before the imports, which take long
     click.echo("Starting flowbridge in a temporary folder…", err=True)
     from bridge.cli.commands.demo.screen import instructions, open_screen
     from bridge.cli.commands.tail import print_change, print_refused
@@ -134,7 +133,7 @@ def demo(once: bool, port: int, as_json: bool) -> None:
 
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does."""
+    """Make SIGTERM and SIGHUP end the demo like Ctrl-C."""
 
     def end(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -158,8 +157,8 @@ def _throw_away() -> Iterator[str]:
 
 @contextmanager
 def _running(folder: Path, port: int) -> Iterator[tuple[Settings, int]]:
-    """Run `serve`'s process tree on the folder, in a process of its own that ends with this one;
-    give the settings and its id.
+    """Run the processes of `serve` on the folder, in a child process; yield the settings and its
+    id.
     """
     from bridge.runtime import services
     from bridge.runtime.startup import load_all
@@ -180,9 +179,7 @@ def _running(folder: Path, port: int) -> Iterator[tuple[Settings, int]]:
 
 
 def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
-    """Write the folder's files; return settings that come from them alone, and the sockets that are
-    listened on.
-    """
+    """Write the files of the folder; return settings from these files alone, and the sockets."""
     from bridge.cli.command_settings import command_timings
     from bridge.cli.commands.init import template
     from bridge.config.settings import load_settings
@@ -215,7 +212,7 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
 def _supervise(
     settings: Settings, loaded: Loaded, wake: Wake, sockets: list[socket.socket]
 ) -> None:
-    """Be the parent of the demo's processes; does not return."""
+    """Become the parent of the demo's processes; does not return."""
     from bridge.runtime import services
     from bridge.runtime.supervisor import Supervisor
     from bridge.system.linux_process import die_with_parent
@@ -298,7 +295,7 @@ def _send(settings: Settings, story: DemoRequest) -> None:
     )
     sender.close()
     if isinstance(answer, Lost):
-        raise BridgeError(f"the demo's own server does not answer: {answer.reason}")
+        raise BridgeError(f"the server of the demo does not answer: {answer.reason}")
     story.answer = answer
     story.took = (time.monotonic() - started) * 1000
 
@@ -346,14 +343,14 @@ def _look(database: Database, stories: list[DemoRequest]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ChangePrinters:
-    """The functions that print a change, and a request that was refused."""
+    """The functions that print a change and a refused request."""
 
     change: Callable[[float, Event | Delivery], None]
     refused: Callable[[Reject], None]
 
 
 def _stay(database: Database, child: int, say: ChangePrinters) -> None:
-    """Print what happens until Ctrl-C, or until the processes have ended by themselves."""
+    """Print changes until Ctrl-C, or until the processes have ended."""
     from bridge.cli.commands.tail import POLL_SECONDS
     from bridge.services.change_feed import Follower
     from bridge.store.inbound import rejects
@@ -371,4 +368,4 @@ def _stay(database: Database, child: int, say: ChangePrinters) -> None:
             seen.add(one.id)
             say.refused(one)
         time.sleep(POLL_SECONDS)
-    raise BridgeError("flowbridge ended by itself; the reason is above")
+    raise BridgeError("flowbridge ended unexpectedly; the reason is above")

@@ -1,6 +1,4 @@
-"""What the demo shows: a table that fills up on a terminal, lines elsewhere, and what to try
-next.
-"""
+"""The output of the demo: a live table on a terminal, lines elsewhere, and what to try next."""
 
 from __future__ import annotations
 
@@ -42,23 +40,23 @@ COLUMNS = (
     ),
     Column("route", whole=True),
     Column("run", style=output.find_colour, whole=True),
-    Column("what came out"),
+    Column("outputs"),
 )
 
 
 class Screen(Protocol):
-    """Where the demo tells its story."""
+    """The output of the demo."""
 
     def show(self, stories: Sequence[DemoRequest]) -> None:
-        """Show how far each has come."""
+        """Show the progress of each request."""
 
     def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
-        """Say how it ended."""
+        """Print the result."""
 
 
 @contextmanager
 def open_screen(settings: Settings, *, as_json: bool) -> Iterator[Screen]:
-    """Give the screen that fits who looks."""
+    """Yield the screen for a terminal, a pipe or JSON."""
     if as_json:
         yield Silent()
         return
@@ -75,23 +73,23 @@ def open_screen(settings: Settings, *, as_json: bool) -> Iterator[Screen]:
 
 
 class Silent:
-    """No screen: a program reads."""
+    """No screen, for JSON."""
 
     def show(self, stories: Sequence[DemoRequest]) -> None:
         """Show nothing."""
 
     def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 class Lines:
-    """A line for each thing that happens."""
+    """A line for each change."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
 
     def show(self, stories: Sequence[DemoRequest]) -> None:
-        """Print what was not printed yet."""
+        """Print the lines that are new."""
         for story in stories:
             for line in self._lines(story):
                 if line not in self._said:
@@ -108,23 +106,23 @@ class Lines:
             )
 
     def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
-        """Sum up."""
+        """Print the summary."""
         output.answer(_summary(stories, seconds, well=well))
 
 
 class Table:
-    """A table that is drawn anew as it fills up."""
+    """A live table."""
 
     def __init__(self, live: Any) -> None:
         self._live = live
 
     def show(self, stories: Sequence[DemoRequest]) -> None:
-        """Draw it."""
+        """Draw the table."""
         rows = [_row(story, one) for story in stories for one in story.deliveries or (None,)]
         self._live.update(tables.grid(COLUMNS, rows, self._live.console.width), refresh=True)
 
     def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
-        """Leave the table as it is and sum up below."""
+        """Print the summary below the table."""
         self._live.stop()
         click.secho("\n" + _summary(stories, seconds, well=well), fg="green" if well else "red")
 
@@ -176,12 +174,12 @@ def _summary(stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> s
     done = sum(one.run_state == "done" for one in runs)
     if well:
         return (
-            f"{len(runs)} events verified, kept and run in {seconds:.1f} s; the forged one was"
+            f"{len(runs)} events verified, stored and run in {seconds:.1f} s; the forged one was"
             " refused."
         )
     return (
-        f"{done} of {len(runs)} runs are done after {seconds:.1f} s; something does not work as it"
-        " should."
+        f"{done} of {len(runs)} runs are done after {seconds:.1f} s; something does not work as"
+        " expected."
     )
 
 
@@ -189,8 +187,8 @@ def _summary(stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> s
 
 
 def instructions(settings: Settings) -> list[str]:
-    """Return what a person may try while the demo stays up: few lines, so that the table above
-    stays on a screen of 24.
+    """Return what to try while the demo stays up: few lines, so that the table stays on a screen of
+    24.
     """
     url = f"http://{settings.bind[0]}:{settings.bind[1]}"
     is_script = Path(sys.argv[0]).name == "flowbridge" and which("flowbridge") != sys.argv[0]
@@ -198,7 +196,7 @@ def instructions(settings: Settings) -> list[str]:
     unset = [f"  unset {name}" for name in OVERRIDING_SETTINGS if name in os.environ]
     return [
         "",
-        "It stays up until Ctrl-C and shows what comes in. In another terminal, try:",
+        "It stays up until Ctrl-C and shows new events. In another terminal, try:",
         f"  export FLOWBRIDGE_CONFIG={shlex.quote(str(settings.config))}",
         *unset,
         f"  {command} sample github --to                # signed: 202",
@@ -206,8 +204,8 @@ def instructions(settings: Settings) -> list[str]:
         f"  curl -sS {url}/hooks/contact -d name=Ada -d message=Hello \\",
         "    -H 'Accept: application/json'",
         f"  {command} show       # the newest event in full",
-        f"  {command} rejects    # what was refused, and why",
+        f"  {command} rejects    # refused requests, and why",
         f"  {command} replay --source stripe",
-        f"A project of your own:  {command} init my-hooks",
+        f"Your own project:  {command} init my-hooks",
         "",
     ]

@@ -1,4 +1,4 @@
-"""torture: the crash certificate."""
+"""torture: crash-test a bridge, and certify the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bridge.core.errors import BridgeError, SettingsError
 if TYPE_CHECKING:
     from bridge.torture.plan import Plan
 
-#: What `--only` takes; bridge.torture.plan has what each is, and a test holds the two together.
+#: The values of `--only`; bridge.torture.plan describes each, and a test compares the two.
 FAULT_KINDS = (
     "receiver",
     "web",
@@ -41,7 +41,7 @@ FAULT_KINDS = (
     "weather",
 )
 ENGINES = ("worker", "celery")
-GRACE_SECONDS = 10.0  # seconds after its time at which it is ended, wherever it is
+GRACE_SECONDS = 10.0  # after its time, until it is aborted
 
 
 @click.command()
@@ -51,13 +51,13 @@ GRACE_SECONDS = 10.0  # seconds after its time at which it is ended, wherever it
     default=2.0,
     show_default=True,
     metavar="N",
-    help="How long all of it may take.",
+    help="The total duration.",
 )
 @click.option(
     "--kills",
     type=BoundedNumber(1),
     metavar="N",
-    help="Stop after so many signals, once each kind was done, if the time is not up before.",
+    help="Stop after N signals, once each kind was sent, if the time is not up before.",
 )
 @click.option(
     "--rate",
@@ -65,19 +65,19 @@ GRACE_SECONDS = 10.0  # seconds after its time at which it is ended, wherever it
     default=20.0,
     show_default=True,
     metavar="N",
-    help="Events a second.",
+    help="Events per second.",
 )
 @click.option(
     "--only",
     multiple=True,
     type=click.Choice(FAULT_KINDS),
     metavar="KIND",
-    help=f"Only this, which has to be possible here; repeat it for more: {', '.join(FAULT_KINDS)}.",
+    help=f"Only this kind of fault. Repeatable: {', '.join(FAULT_KINDS)}.",
 )
 @click.option(
     "--database-url",
     metavar="URL",
-    help="An empty PostgreSQL database (default: SQLite in the throw-away folder).",
+    help="An empty PostgreSQL database (default: SQLite in the temporary folder).",
 )
 @click.option(
     "--nodes",
@@ -85,27 +85,27 @@ GRACE_SECONDS = 10.0  # seconds after its time at which it is ended, wherever it
     default=1,
     show_default=True,
     metavar="N",
-    help="Machines' worth of it on that database.",
+    help="How many nodes run on that database.",
 )
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
     default="worker",
     show_default=True,
-    help="What makes the calls.",
+    help="The engine that makes the calls.",
 )
 @click.option(
     "--seed",
     type=BoundedNumber(0),
     metavar="N",
-    help="Makes the same choices again (default: new ones).",
+    help="The random seed, to repeat a run (default: a new one).",
 )
 @click.option(
     "--keep",
     is_flag=True,
     help=(
-        "Keep the folder, and the schema on PostgreSQL; where something is wrong they are kept"
-        " anyway."
+        "Keep the folder, and the schema on PostgreSQL. They are kept anyway if a problem was"
+        " found."
     ),
 )
 @click.option(
@@ -119,7 +119,7 @@ GRACE_SECONDS = 10.0  # seconds after its time at which it is ended, wherever it
     "--recount",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Start nothing: count again what an earlier one has kept there.",
+    help="Start nothing: count again the evidence of an earlier run in DIR.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as one line of JSON.")
 def torture(
@@ -134,17 +134,17 @@ def torture(
     only: tuple[str, ...],
     **asked: Any,
 ) -> None:
-    """Kill a bridge of its own under load, over and over, and account for every event: a
-    certificate for this machine.
+    """Crash-test a bridge under load, and account for every event: a certificate for this machine.
 
-    It starts flowbridge on a throw-away folder and a flow platform that misbehaves, posts signed
-    events, kills processes, fills the disk, steps the clock, restarts; then leaves it in peace and
-    holds what was acknowledged against what is in the store and what the platform has started.
-    Nothing of yours is used: no project, no setting, no database that has anything in it; nothing
+    It starts flowbridge in a temporary folder and a flow platform that misbehaves, posts signed
+    events, kills processes, fills the disk, steps the clock, and restarts. Then it waits until
+    everything has settled, and compares the acknowledged events with the store and with the starts
+    on the platform. None of your projects, settings or non-empty databases is used, and nothing
     listens beyond this machine.
 
-    Exit code 1: an acknowledged event is lost, something was started twice that was not declared,
-    or was not settled in time; or something that can be done here was not done even once.
+    Exit code 1: an acknowledged event was lost; a flow was started twice without being declared
+    unknown; a delivery did not settle in time; or a kind of fault that is possible here never
+    occurred.
 
     \b
     flowbridge torture
@@ -187,21 +187,21 @@ def _run(plan: Plan, *, keep: bool) -> tuple[dict[str, Any], Path | None]:
             with show_progress(plan) as tell:
                 result = run.torture(plan, os.environ, tell, keep=keep)
         except KeyboardInterrupt:
-            output.say("ended before its time; nothing of it is left")
+            output.say("stopped early; everything was removed")
             sys.exit(130)
     return result.certificate, result.folder
 
 
 @contextmanager
 def _ending(seconds: float) -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end it as Ctrl-C does, and the time, at the latest."""
+    """Make SIGTERM and SIGHUP end it like Ctrl-C, and abort it after `seconds`."""
 
     def end(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
     def late(_number: int, _frame: object) -> None:
         raise BridgeError(
-            f"it had not come to its end {GRACE_SECONDS:g} s after its time; nothing of it is left"
+            f"it was not finished {GRACE_SECONDS:g} s after its time; everything was removed"
         )
 
     before = {
@@ -218,11 +218,9 @@ def _ending(seconds: float) -> Iterator[None]:
 
 
 def _is_writable(file: Path | None) -> None:
-    """Say before an hour of work, not after it, that its result cannot be kept."""
+    """Raise `SettingsError` before an hour of work whose result cannot be written."""
     if file is not None and not os.access(file.absolute().parent, os.W_OK):
-        raise SettingsError(
-            f"--certificate: {file.absolute().parent} is no folder that can be written"
-        )
+        raise SettingsError(f"--certificate: {file.absolute().parent} is not a writable folder")
 
 
 def _print(made: dict[str, Any], folder: Path | None, *, as_json: bool) -> None:

@@ -1,5 +1,5 @@
-"""How far a torture has come: one line that changes on a terminal, a line now and then elsewhere;
-all of it on stderr.
+"""The progress of a torture run on stderr: a live line on a terminal, a line now and then
+elsewhere.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from bridge.torture.arena import Progress
     from bridge.torture.plan import Plan
 
-REDRAW_SECONDS = 0.25  # seconds between two looks of the terminal
-LINE_SECONDS = 15.0  # and between two lines elsewhere
+REDRAW_SECONDS = 0.25  # on a terminal
+LINE_SECONDS = 15.0  # elsewhere
 
 
 @contextmanager
 def show_progress(plan: Plan) -> Iterator[Callable[[Progress], None]]:
-    """Say what will be done, and give what shows the progress."""
+    """Print the plan, and yield the function that shows the progress."""
     where = (
-        f"{plan.nodes} x web and work on a schema of its own in PostgreSQL"
+        f"{plan.nodes} x web and work on a separate schema in PostgreSQL"
         if plan.database_url
         else "serve on SQLite"
     )
@@ -32,8 +32,8 @@ def show_progress(plan: Plan) -> Iterator[Callable[[Progress], None]]:
         f"flowbridge torture, seed {plan.seed}: {where}, for {plan.minutes:g} minutes at most"
     )
     output.say(
-        "It kills processes of its own only, listens on this machine only, and removes what it"
-        " makes."
+        "It kills only processes that it has started, listens on this machine only, and removes"
+        " what it has created."
     )
     if not sys.stderr.isatty():
         yield _Lines().show
@@ -53,14 +53,14 @@ def show_progress(plan: Plan) -> Iterator[Callable[[Progress], None]]:
 
 
 class _Lines:
-    """A line when the phase changes, and now and then."""
+    """Prints a line when the phase changes, and now and then."""
 
     def __init__(self) -> None:
         self._phase = ""
         self._at = 0.0
 
     def show(self, progress: Progress) -> None:
-        """Print a line if it is time."""
+        """Print a line if one is due."""
         if progress.phase != self._phase or time.monotonic() - self._at > LINE_SECONDS:
             self._phase = progress.phase
             self._at = time.monotonic()
@@ -68,7 +68,7 @@ class _Lines:
 
 
 def describe_progress(progress: Progress) -> str:
-    """Return one line for it."""
+    """Return the progress on one line."""
     moving = "?" if progress.moving is None else progress.moving
     events = (
         f"{progress.sent} events, {progress.acknowledged} acknowledged, {progress.refused} refusals"
