@@ -30,8 +30,8 @@ def test_a_command_says_that_it_uses_another_file(other: Path) -> None:
     result = run("check", "--json")
     assert json.loads(result.stdout)["config"] == str(other), "nothing but JSON on stdout"
     said = (
-        f"note: FLOWBRIDGE_CONFIG is set, so {other} is used, {NOTE} (unset FLOWBRIDGE_CONFIG for"
-        " that)\n"
+        f"note: FLOWBRIDGE_CONFIG is set, so {other} is used, {NOTE} (unset FLOWBRIDGE_CONFIG to"
+        " use that)\n"
     )
     assert result.stderr.startswith(said) and result.stderr.count(NOTE) == 1
 

@@ -132,8 +132,8 @@ def _print(one: Rekeying, files: int, *, as_json: bool) -> None:
         output.answer(f"{how}: {_listed(rows, files) or 'nothing, all of it already was'}")
     if one.clear:
         output.say(
-            "Now remove FLOWBRIDGE_ENCRYPTION_KEYS from the environment of every process, before you"
-            " start flowbridge."
+            "Now remove FLOWBRIDGE_ENCRYPTION_KEYS from the environment of every process, before"
+            " you start flowbridge."
         )
     for text in one.broken[:MAX_LISTED]:
         output.say(f"not changed: {text}")
