@@ -124,7 +124,7 @@ def delete_ownerless_blobs(
 ) -> DeletedBlobs | None:
     """Delete the blobs that no record owns any more; None where there is no folder of blobs.
 
-    Waits until recent ones are old enough that no request with the same bytes can be under way.
+    Waits until recent ones are old enough that no request with the same bytes can be in progress.
     `on_wait` gets how many those are.
     """
     from bridge.store.blobs import Blobs

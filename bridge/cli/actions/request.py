@@ -53,7 +53,7 @@ class OperationRequest:
         """Whether a filter is given."""
         return any(value is not None for value in self.chosen.values())
 
-    def kept(self, names: Sequence[str], **how: Any) -> dict[str, Any]:
+    def describe(self, names: Sequence[str], **how: Any) -> dict[str, Any]:
         """Return the description of the request that is stored with the operation."""
         return describe_request(self.chosen, names, limit=self.limit, rate=self.rate, **how)
 

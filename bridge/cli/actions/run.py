@@ -58,7 +58,7 @@ def do_operation(
     """
     from bridge.store.operations.actions import Result
 
-    told = _OutcomePrinter(command, one.id if one else None, asked, one.left if one else 0)
+    printer = _OutcomePrinter(command, one.id if one else None, asked, one.left if one else 0)
     if one is not None and one.left > PROGRESS_ITEMS:
         output.say(
             f"{one.id}: Ctrl-C stops it; `flowbridge operations resume {one.id}` continues with the"
@@ -68,13 +68,13 @@ def do_operation(
         with _progress(one) as advance:
             for results in do_items(database, one, doing, asked.rate) if one and doing else ():
                 for result in results:
-                    told.tell(result)
+                    printer.add(result)
                 advance(len(results))
     except KeyboardInterrupt:
-        told.stop(database, "Stopped", INTERRUPTED)
+        printer.stop(database, "Stopped", INTERRUPTED)
     except StoreError as error:
-        told.stop(database, f"Error: {error}", 1)
-    told.end([Result(id=name, problem=problem) for name, problem in problems.items()])
+        printer.stop(database, f"Error: {error}", 1)
+    printer.end([Result(id=name, problem=problem) for name, problem in problems.items()])
 
 
 class _OutcomePrinter:
@@ -92,7 +92,7 @@ class _OutcomePrinter:
         self._done = 0
         self._bad = 0
 
-    def tell(self, result: Result) -> None:
+    def add(self, result: Result) -> None:
         """Count the outcome of an item, and print it."""
         self._done += result.problem is None
         self._bad += result.problem is not None

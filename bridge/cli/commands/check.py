@@ -55,7 +55,7 @@ def check(config: str | None, /, as_json: bool) -> None:
     sys.exit(found.code)
 
 
-# -- what is printed
+# -- output
 
 
 def _print(name: str, found: ProjectReport) -> None:

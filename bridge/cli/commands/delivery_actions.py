@@ -210,7 +210,7 @@ def _act(
             chosen.ids,
             chosen.problems,
             asked,
-            asked.kept(names, **how),
+            asked.describe(names, **how),
             moving,
         )
 

@@ -90,7 +90,7 @@ def erase(
         with progress_bar("search", search.total()) as advance:
             ids = search.found(advance)
         _print_started(database, ids, as_json=asked.as_json and asked.dry_run)
-        told = {
+        request = {
             "names": [receipt(settings.secret_key, "", wanted.text)],
             "rate": asked.rate,
             "filters": {name: value for name, value in chosen.items() if value is not None},
@@ -105,7 +105,7 @@ def erase(
                 ids,
                 {},
                 asked,
-                {name: value for name, value in told.items() if value},
+                {name: value for name, value in request.items() if value},
                 doing,
             )
 

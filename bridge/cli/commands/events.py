@@ -1,4 +1,4 @@
-"""events, deliveries: list what is stored."""
+"""events, deliveries: list stored events and deliveries."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
 
 
 def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
-    told = describe_outcome(event, deliveries)
-    return output.moment(event.received_at), event.id, event.source, event.type or "", told
+    outcome = describe_outcome(event, deliveries)
+    return output.moment(event.received_at), event.id, event.source, event.type or "", outcome
 
 
 @click.command(cls=FilteredCommand)

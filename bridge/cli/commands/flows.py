@@ -81,12 +81,12 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
             problems.append(error)
     if as_json:
         for one, flow in listed:
-            told = {
+            fields = {
                 "name": flow.name,
                 "description": flow.description or None,
                 "created_at": iso(flow.created_at),
             }
-            output.json_line({"platform": one.name, "saved_item_id": flow.id} | told)
+            output.json_line({"platform": one.name, "saved_item_id": flow.id} | fields)
     elif not tables.print_table(FLOW_COLUMNS, (_flow_row(one, flow) for one, flow in listed)):
         output.say(
             "" if problems else "No flows. Save one on the platform, or add one to flows.py."
@@ -116,12 +116,12 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     nodes = platforms.list_inputs(platform, saved_item_id)
     if as_json:
         for node in nodes:
-            told = {
+            fields = {
                 "name": node.name,
                 "type": node.type or None,
                 "description": node.description or None,
             }
-            output.json_line({"platform": platform.name, "saved_item_id": saved_item_id} | told)
+            output.json_line({"platform": platform.name, "saved_item_id": saved_item_id} | fields)
     elif not tables.print_table(
         INPUT_COLUMNS, ((node.name, node.type, _first_line(node.description)) for node in nodes)
     ):
@@ -259,7 +259,7 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
     found = platforms.list_runs(platform, saved_item_id)
     if as_json:
         for one in found:
-            told = {
+            fields = {
                 "run_state": one.report.state,
                 "raw_state": one.report.raw_state,
                 "outputs": one.report.outputs,
@@ -270,7 +270,7 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
             }
             output.json_line(
                 {"platform": platform.name, "saved_item_id": one.saved_item_id, "run_id": one.id}
-                | told
+                | fields
                 | times
             )
     elif not tables.print_table(RUN_COLUMNS, (_run_row(one, time.time()) for one in found)):

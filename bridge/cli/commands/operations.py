@@ -25,7 +25,7 @@ from bridge.services.store_access import open_store, open_store_to_change
 COLUMNS = (
     Column("began", whole=True),
     tables.ID_COLUMN,
-    Column("who"),
+    Column("actor"),
     Column("done", style=output.find_colour, whole=True),
     Column("command", spare=True),
 )
@@ -70,8 +70,8 @@ def operations(
     """List operations on events and deliveries, newest first: who, when, which command, how many
     items, and how many are done.
 
-    WHO is the user and host name, or FLOWBRIDGE_ACTOR. The items of an operation are stored before
-    it begins: after Ctrl-C or a crash, it can be resumed, and does no item twice.
+    ACTOR is the user and host name, or FLOWBRIDGE_ACTOR. The items of an operation are stored
+    before it begins: after Ctrl-C or a crash, it can be resumed, and does no item twice.
 
     \b
     flowbridge operations --since 1d
@@ -128,13 +128,15 @@ def format_command(one: Act) -> str:
     """Return the command line of an operation, with absolute times and the first of many ids."""
     names = one.asked.get("names", ())
     words = [*one.command.split(), *names, *(["…"] if 0 < len(names) < (one.chosen or 0) else [])]
-    told = dict(one.asked.get("filters", {}))
-    told |= {name: value for name, value in one.asked.items() if name in ("through", *OPTION_NAMES)}
+    options = dict(one.asked.get("filters", {}))
+    options |= {
+        name: value for name, value in one.asked.items() if name in ("through", *OPTION_NAMES)
+    }
     if one.command != "resolve":
-        told.pop("to", None)
-    if told.get("through") == told.get("route"):
-        told.pop("through", None)
-    for name, value in told.items():
+        options.pop("to", None)
+    if options.get("through") == options.get("route"):
+        options.pop("through", None)
+    for name, value in options.items():
         words += [
             OPTION_NAMES.get(name, f"--{name.replace('_', '-')}"),
             *([] if value is True else [_shown(name, value)]),
@@ -197,7 +199,7 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
 def _print_act(one: Act) -> None:
     click.secho(output.clean(one.id), bold=True)
     output.line("command", format_command(one))
-    output.line("who", one.actor)
+    output.line("actor", one.actor)
     output.line("began", iso(one.created_at))
     output.line("items", describe_progress(one))
     if one.chosen is not None and not one.finished_at:

@@ -173,17 +173,17 @@ def _folder(data: Path | None) -> Iterator[Path]:
 
 
 def _say(settings: Settings, faults: list[Fault], *, as_json: bool) -> None:
-    told = {
+    credentials = {
         "base_url": settings.local_base_url,
         "api_key": settings.local_api_key,
         "user_id": settings.local_user_id,
     }
     if as_json:
-        output.json_line(told)
+        output.json_line(credentials)
     else:
         output.answer(
             "platforms:\n  gumloop:\n    type: gumloop\n"
-            + "".join(f'    {key}: "{value}"\n' for key, value in told.items())
+            + "".join(f'    {key}: "{value}"\n' for key, value in credentials.items())
         )
         output.say("Add this to a routes.yaml, and its routes start flows here. Ctrl-C stops it.")
         for fault in faults:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("provider", whole=True),
-    Column("who", spare=True),
+    Column("sender", spare=True),
     Column("evidence", whole=True),
     Column("signed", spare=True),
 )
@@ -30,7 +30,7 @@ EVIDENCE = {
     "docs": "as the sender documents it",
     "unconfirmed": "not confirmed: try it before you rely on it",
 }
-CONFIRMED = "confirmed by itself, for what is pinned"
+CONFIRMED = "confirmed automatically, for the pinned values"
 LABEL_COLUMNS = 16  # of a name, before its value
 
 

@@ -102,7 +102,7 @@ def replay(
             ids,
             chosen.problems,
             asked,
-            asked.kept(events, **how),
+            asked.describe(events, **how),
             routes,
             replayed=found,
         )

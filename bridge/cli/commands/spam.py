@@ -138,7 +138,7 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
             ids,
             chosen.problems,
             asked,
-            asked.kept(events),
+            asked.describe(events),
             routes,
         )
 
@@ -169,6 +169,6 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
             chosen.ids,
             chosen.problems,
             asked,
-            asked.kept(events),
+            asked.describe(events),
             marking,
         )

@@ -73,16 +73,16 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
 
 def _wait_for(settings: Settings) -> bool:
     """Wait until there is a store, and return whether there was none at first."""
-    told = False
+    has_waited = False
     while True:
         with open_store(settings) as database:
             if database is not None:
-                return told
-        if not told:
+                return has_waited
+        if not has_waited:
             output.say(
                 "Nothing has been received yet; waiting for `flowbridge serve`… Stop with Ctrl-C."
             )
-            told = True
+            has_waited = True
         time.sleep(POLL_SECONDS)
 
 

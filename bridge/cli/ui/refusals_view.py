@@ -34,7 +34,10 @@ def print_spam(sources: Iterable[SourceNow]) -> None:
             held = output.number(source.spam, "submission")
             click.echo()
             click.echo(output.clean(f"form {source.name} marked {held} as spam in 24 h"))
-            step = f"see why, and release what is not spam: flowbridge spam --source {source.name}"
+            step = (
+                "see the reasons, and release legitimate ones: flowbridge spam --source"
+                f" {source.name}"
+            )
             _print_step(output.clean(step))
 
 

@@ -161,8 +161,8 @@ def grid(
             )
         return made
 
-    def indented(told: Sequence[Text]) -> list[RenderableType]:
-        return [Padding(Text("  ").join(told), (0, 0, 0, COLUMN_GAP))] if told else []
+    def indented(texts: Sequence[Text]) -> list[RenderableType]:
+        return [Padding(Text("  ").join(texts), (0, 0, 0, COLUMN_GAP))] if texts else []
 
     if not below:
         return table(rows, header=header)

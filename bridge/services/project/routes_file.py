@@ -67,8 +67,10 @@ def _wanted(before: dict[str, Any], section: str, name: str | None, entry: Entry
         raise BridgeError(
             f"`{section}` in routes.yaml is not {'a list' if name is None else 'a mapping'}"
         )
-    kept: Any = value or ([] if name is None else {})
-    return before | {section: [*kept, dict(entry)] if name is None else {**kept, name: dict(entry)}}
+    present: Any = value or ([] if name is None else {})
+    return before | {
+        section: [*present, dict(entry)] if name is None else {**present, name: dict(entry)}
+    }
 
 
 # -- by text
@@ -95,7 +97,7 @@ def _by_text(text: str, section: str, name: str | None, entry: Entry) -> str:
     indent = value.start_mark.column
     last = value.value[-1]
     first = (last[0] if isinstance(last, tuple) else last).start_mark.line
-    # a blank line stands between the entries
+    # blank lines separate the entries
     is_spaced = len(value.value) > 1 and not lines[first - 1].strip()
     return _insert(
         lines, _after(value, lines, indent), [""] * is_spaced + _lines(name, entry, indent), end

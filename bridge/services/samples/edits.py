@@ -42,13 +42,13 @@ def _type_of(request: Request, body: bytes) -> str:
     """Return the content type for another body: that of the sample, or JSON where a JSON body
     replaces a form.
     """
-    kept = request.headers.get("content-type", JSON_TYPE)
-    is_form = kept.partition(";")[0].strip().lower() == FORM_TYPE
+    content_type = request.headers.get("content-type", JSON_TYPE)
+    is_form = content_type.partition(";")[0].strip().lower() == FORM_TYPE
     try:
         orjson.loads(body)
     except orjson.JSONDecodeError:
-        return kept
-    return JSON_TYPE if is_form else kept
+        return content_type
+    return JSON_TYPE if is_form else content_type
 
 
 def _set(request: Request, text: str, warn: Callable[[str], object]) -> Request:

@@ -134,7 +134,7 @@ def _said(provider: str, pin: Pin) -> str | None:
     from bridge.providers.samples.loader import sample as unsigned
     from bridge.providers.signatures.request_view import View
 
-    if ":" not in pin.at:  # only a part of what is signed, or a claim of a token
+    if ":" not in pin.at:  # a part of the signed text, or a claim of a token
         return None
     return View(unsigned(provider, now=time.time(), new_id="sample")).find(compile_locator(pin.at))
 

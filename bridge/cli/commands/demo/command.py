@@ -252,7 +252,7 @@ def _store(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-# -- what is shown
+# -- output
 
 
 def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bool) -> bool:

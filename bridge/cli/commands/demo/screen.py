@@ -136,8 +136,8 @@ def _row(story: DemoRequest, one: Delivery | None) -> tuple[str, ...]:
             describe_status(one).rpartition(", ")[2],
             _came_out(one),
         )
-    kept = "nothing was started" if story.forged and story.is_well else ""
-    return _name(story), _received(story), "-" if story.forged else "…", "-", kept
+    note = "nothing was started" if story.forged and story.is_well else ""
+    return _name(story), _received(story), "-" if story.forged else "…", "-", note
 
 
 def _name(story: DemoRequest) -> str:

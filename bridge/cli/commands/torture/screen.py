@@ -75,5 +75,5 @@ def describe_progress(progress: Progress) -> str:
     )
     when = f"{progress.phase:<5}  {progress.seconds:4.0f} of {progress.of:.0f} s"
     return (
-        f"{when}  {events}, {moving} under way, {progress.kills} kills  {progress.doing}".rstrip()
+        f"{when}  {events}, {moving} in progress, {progress.kills} kills  {progress.doing}".rstrip()
     )
