@@ -209,7 +209,7 @@ def test_a_retry_says_which_inputs_an_older_configuration_made(
     many = run("retry", "--status", "dead", "--dry-run")
     assert (many.exit_code, many.stdout) == (0, "2 deliveries to retry\n")
     assert (
-        "2 deliveries have inputs that an older" in many.stderr
+        "2 deliveries have inputs from an older" in many.stderr
         and "flowbridge replay with the same filters or ids\n" in many.stderr
     )
     (folder / "routes.yaml").write_text("version: 2\n")

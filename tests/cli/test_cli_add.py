@@ -62,7 +62,7 @@ def test_every_provider_can_be_added(folder: Path, name: str) -> None:
     else:
         assert (
             env.endswith(f"{variable}=\n")
-            and f"put it into .env as {variable}=…  ({row.secret_hint})" in result.stdout
+            and f"set it in .env: {variable}=…  ({row.secret_hint})" in result.stdout
         )
         assert run("check").exit_code == 2  # until it is there
         (folder / ".env").write_text(env.replace(f"{variable}=\n", f"{variable}='{one.secret}'\n"))

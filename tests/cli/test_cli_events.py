@@ -874,7 +874,7 @@ def test_show_says_where_a_delivery_stands_in_its_line(store: Database) -> None:
         f"waits         behind {head}: that one is dead and holds the line (on_dead: block)" in text
     )
     text = run("show", head).stdout
-    assert "order key     acme/repo; the head of its line, with 1 behind it\n" in text
+    assert "order key     acme/repo; first of its key, with 1 waiting behind it\n" in text
     assert f"next          fix the cause, then flowbridge retry {head}\n" in text
     assert f"              or flowbridge cancel {head}, which lets those behind it go\n" in text
     (shape,) = lines(run("show", behind, "--json"))

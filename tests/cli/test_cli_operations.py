@@ -141,7 +141,7 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
             found.status for found in event_queries.list_deliveries(database, Filters(), 0)
         } == {Status.CANCELLED}
     assert (
-        "nothing is left of it"
+        "no items are left"
         in call_here(tmp_path, "operations", "resume", one.id, environ=environ).stderr
     )
 
@@ -157,8 +157,8 @@ def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(
     assert process.returncode == 130, stderr
     assert f"{one.id}: Ctrl-C stops it" in stderr
     gone = (
-        f"Stopped. {one.done} of {MANY} deliveries are through; `flowbridge operations resume {one.id}`"
-        " goes on with the rest"
+        f"Stopped. {one.done} of {MANY} deliveries are done; `flowbridge operations resume {one.id}`"
+        " continues with the rest"
     )
     assert stderr.splitlines()[-1] == gone
     left = call_here(tmp_path, "operations", "resume", one.id, "--dry-run", environ=environ)

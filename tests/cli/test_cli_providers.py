@@ -84,7 +84,7 @@ def test_one_fits_the_terminal(
 def test_what_must_be_pinned_is_shown_where_it_is_typed() -> None:
     shown = run("providers", "google_pubsub").stdout
     assert "flowbridge add google_pubsub --pin audience=VALUE --pin email=VALUE\n" in shown
-    assert "confirmed by itself" in run("providers", "aws_sns").stdout
+    assert "confirmed automatically" in run("providers", "aws_sns").stdout
     (sns,) = lines(run("providers", "aws_sns", "--json"))
     assert (sns["pins"], sns["confirms"]) == (["topic_arn"], True)
 

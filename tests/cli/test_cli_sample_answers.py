@@ -142,7 +142,7 @@ OTHERS = {
     (
         405,
         "method_not_allowed",
-    ): "/hooks/github does not take events.\nNext: send it to /hooks/github",
+    ): "/hooks/github does not accept events.\nNext: send it to /hooks/github",
     (421, "misdirected"): (
         "the private address of the bridge does not accept this host name.\nNext: send it to the public"
         " address"

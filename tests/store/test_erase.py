@@ -298,7 +298,7 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
     ) == 40
     assert "3 earlier acts" in done.stderr and "1 file went" in done.stderr
     assert ANN.encode() not in files_of(folder / "data"), done.stderr
-    assert "letters stand" not in done.stderr
+    assert "still contains it" not in done.stderr
     assert table(store, "event") == 40
     act = lines(run("operations", "--json"))[0]
     assert (act["command"], act["chosen"], act["done"], act["refused"]) == ("erase", 40, 40, 0)
@@ -351,7 +351,7 @@ def test_writing_anew_leaves_nothing_of_older_pages(store: Database, folder: Pat
         connection.exec_driver_sql("PRAGMA secure_delete = OFF")
         connection.exec_driver_sql("DELETE FROM event WHERE id = ?", (one.id,))
     assert ANN.encode() in files_of(folder / "data")
-    assert "letters stand in the database file" in run("erase", ANN).stderr
+    assert "the database file still contains it" in run("erase", ANN).stderr
     assert run("db", "vacuum", "--anew", "--yes").exit_code == 0
     assert ANN.encode() not in files_of(folder / "data")
 

@@ -108,7 +108,7 @@ def test_the_commands_know_what_was_learned(bridge: Bridge) -> None:
 
     assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 401
     assert "knows no secret yet: `flowbridge learn asana`" in flowbridge("rejects").stdout
-    assert "knows no secret until Asana tells it" in flowbridge("sample", "asana").stderr
+    assert "has no secret until Asana delivers it" in flowbridge("sample", "asana").stderr
     with learning(bridge, "asana") as waiting:
         assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": FIRST}).status == 200
         assert waiting.wait(60) == 0
