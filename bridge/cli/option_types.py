@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,9 +14,6 @@ from bridge.services.filter_values import (
     parse_raw_excerpt,
     parse_span,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 class DurationParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only

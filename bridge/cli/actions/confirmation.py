@@ -5,17 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import click
 
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.core.model import JSON
-
-if TYPE_CHECKING:
-    pass
-
 
 # of commands whose name is not the verb
 VERBS = {"spam release": "release", "spam mark": "mark as spam"}

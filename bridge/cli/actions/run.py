@@ -38,12 +38,6 @@ DONE_WORDS = {
 }
 
 
-# -- the question
-
-
-# -- the act, and the answer
-
-
 def do_operation(
     database: Database,
     command: str,

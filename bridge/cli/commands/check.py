@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +13,6 @@ from bridge.cli.ui import output
 from bridge.config.problems import WHOLE_FILE
 from bridge.core.errors import ConfigError, SettingsError
 from bridge.services.config_checks.report import ProjectReport, check_project, count_entries
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()

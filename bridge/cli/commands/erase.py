@@ -85,7 +85,7 @@ def erase(
     wanted = erasure.read_subject(sources, settings, letters, field, anywhere=anywhere)
     with open_store_to_change(settings) as database:
         require_existing(settings, database, source=source)
-        were = blob_owners.owned(database)
+        owned_before = blob_owners.owned(database)
         search = erasure.search_records(database, sources, wanted, source)
         with progress_bar("search", search.total()) as advance:
             ids = search.found(advance)
@@ -96,7 +96,12 @@ def erase(
             "filters": {name: value for name, value in chosen.items() if value is not None},
         }
         with _cleaning_up(
-            database, settings, sources, were, wanted.text, begun=not ids and not asked.dry_run
+            database,
+            settings,
+            sources,
+            owned_before,
+            wanted.text,
+            begun=not ids and not asked.dry_run,
         ) as doing:
             start_operation(
                 database,
@@ -115,7 +120,7 @@ def _cleaning_up(
     database: Database,
     settings: Settings,
     sources: Mapping[str, Source],
-    were: Set[str],
+    owned_before: Set[str],
     letters: str,
     *,
     begun: bool,
@@ -124,7 +129,6 @@ def _cleaning_up(
 
     `begun`: clean up in any case, since there are no records to confirm.
     """
-
     from bridge.services.operation_kinds import erasing
 
     def doing(database: Database, act: Act) -> Erasing:
@@ -136,7 +140,7 @@ def _cleaning_up(
         yield doing
     finally:  # the operation exits by an exception where an item was refused
         if begun:
-            clean_up(database, settings, were, letters)
+            clean_up(database, settings, owned_before, letters)
 
 
 def _letters(subject: str) -> str:
@@ -175,10 +179,12 @@ def _run(one: Delivery) -> str:
     )
 
 
-def clean_up(database: Database, settings: Settings, were: Set[str], letters: str = "") -> None:
+def clean_up(
+    database: Database, settings: Settings, owned_before: Set[str], letters: str = ""
+) -> None:
     """Remove the erased data from the disk too, and print where it may still be.
 
-    `were`: the blobs that records owned before.
+    `owned_before`: the blobs that records owned before.
     """
     from bridge.store.inbound import deleted_ids
     from bridge.store.operations import erase as erase_operation
@@ -199,7 +205,7 @@ def clean_up(database: Database, settings: Settings, were: Set[str], letters: st
             "PostgreSQL keeps old rows until VACUUM, and in its WAL archives and backups: clear"
             " those on the server"
         )
-    _delete_blobs(database, settings, were)
+    _delete_blobs(database, settings, owned_before)
     if letters:
         _print_flow_files(settings, letters)
     output.say("earlier backups, and logs of proxies, still contain it")
@@ -245,7 +251,7 @@ def _print_flow_files(settings: Settings, letters: str) -> None:
             output.say(f"  and {len(names) - MAX_LISTED} more")
 
 
-def _delete_blobs(database: Database, settings: Settings, were: Set[str]) -> None:
+def _delete_blobs(database: Database, settings: Settings, owned_before: Set[str]) -> None:
     """Delete the blobs that no record owns any more, and print how many."""
 
     def say_wait(count: int) -> None:
@@ -255,7 +261,7 @@ def _delete_blobs(database: Database, settings: Settings, were: Set[str]) -> Non
             " deleted once no other request can contain the same bytes"
         )
 
-    blobs = erasure.delete_ownerless_blobs(database, settings, were, say_wait)
+    blobs = erasure.delete_ownerless_blobs(database, settings, owned_before, say_wait)
     if blobs is not None:
         later = f"; a worker deletes {blobs.later} more within a day or so" if blobs.later else ""
         output.say(f"{output.number(blobs.deleted, 'file')} deleted from the disk{later}")

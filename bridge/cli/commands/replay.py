@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,10 +19,6 @@ from bridge.cli.options import (
 )
 from bridge.cli.ui import output
 from bridge.services.store_access import open_store_to_change
-
-if TYPE_CHECKING:
-    pass
-
 
 NOW = "now"
 THEN = "then"

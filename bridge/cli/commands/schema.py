@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 import orjson
 
 from bridge.cli.ui import output
 from bridge.core.model import JSON
-
-if TYPE_CHECKING:
-    pass
-
 
 MAX_SHOWN_CHARS = 4000  # characters of a body or of outputs that are shown
 BLOCK_LINES = 3  # of inputs, outputs, a log and a body each, where the rest is folded

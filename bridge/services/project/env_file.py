@@ -8,8 +8,6 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 
 def secret_variable(source: str) -> str:
     """Return the name of the variable that holds a source's secret: `GITHUB_WEBHOOK_SECRET`."""
@@ -33,15 +31,6 @@ def set_variables(path: Path, values: Mapping[str, str]) -> None:
         if not count:
             text += ("\n" if text and not text.endswith("\n") else "") + line + "\n"
     replace_file(path, text, 0o600)
-
-
-def read_variables(path: Path) -> dict[str, str]:
-    """Return the variables that the file sets."""
-    return (
-        {name: value for name, value in dotenv_values(path).items() if value is not None}
-        if path.exists()
-        else {}
-    )
 
 
 def replace_file(path: Path, text: str, mode: int) -> None:
