@@ -410,7 +410,7 @@ def test_a_retry_by_filter_says_what_has_to_be_replayed_instead(store: Database)
     result = run("retry", "--status", "dead", "--yes")
     assert (
         result.exit_code == 0
-        and "2 deliveries are left out, which routing rejected and which were never sent"
+        and "2 deliveries that routing rejected are left out, without inputs to send"
         in result.stderr
     )
     assert only_act(store).done == 1

@@ -250,8 +250,8 @@ def _chosen(database: Database, name: str, move: Move, asked: OperationRequest) 
         )
     if chosen.parked:
         output.say(
-            f"{count_items(name, chosen.parked)} {'is' if chosen.parked == 1 else 'are'} left out,"
-            " which routing rejected and which were never sent: fix routes.yaml, then `flowbridge"
-            " replay --dead-kind config` with the same filters"
+            f"{count_items(name, chosen.parked)} that routing rejected"
+            f" {'is' if chosen.parked == 1 else 'are'} left out, without inputs to send: fix"
+            " routes.yaml, then `flowbridge replay --dead-kind config` with the same filters"
         )
     return chosen

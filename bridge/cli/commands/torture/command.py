@@ -57,7 +57,7 @@ GRACE_SECONDS = 10.0  # after its time, until it is aborted
     "--kills",
     type=BoundedNumber(1),
     metavar="N",
-    help="Stop after N signals, once each kind was sent, if the time is not up before.",
+    help="Stop after N signals, once each kind of fault occurred, if the time is not up before.",
 )
 @click.option(
     "--rate",
