@@ -163,7 +163,7 @@ def test_one_that_no_route_matches_is_no_spam_any_more_all_the_same(
 def test_spam_is_neither_replayed_nor_retried(store: Database, routes: Path) -> None:
     one = held(store, "person: marked as spam", deliveries=1)
     assert run("replay", "--status", "none", "--since", "2000-01-01", "--yes").stderr.startswith(
-        "No events like that"
+        "No matching events"
     )
     refused = run("replay", one.id, "--yes")
     assert refused.exit_code == 1 and "flowbridge spam release" in refused.stdout

@@ -244,7 +244,7 @@ def test_before_the_first_start(folder: Path) -> None:
     result = run("status")
     assert result.exit_code == 1
     assert "no database yet" in result.stdout
-    assert re.search(r"contact +none kept +0 +0", result.stdout)
+    assert re.search(r"contact +none stored +0 +0", result.stdout)
     assert not (folder / "data").exists(), "to look makes nothing"
 
 

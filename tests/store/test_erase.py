@@ -377,7 +377,7 @@ def test_it_is_counted_asked_and_told_first(store: Database, folder: Path) -> No
     assert (went["run_id"], went["event_id"], count) == ("run_77", one.id, {"count": 1})
     assert run("erase", ANN).exit_code == 2  # nobody can be asked here
     assert table(store, "event") == 1
-    assert run("erase", "bob@example.com", "--yes").stderr.startswith("No records like that")
+    assert run("erase", "bob@example.com", "--yes").stderr.startswith("No matching records")
     assert run("erase", "-", "--field", "email", "--yes", input=f"{ANN}\n").exit_code == 0
     assert table(store, "event") == 0
 
