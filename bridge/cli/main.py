@@ -74,7 +74,7 @@ SECTIONS = {
         ),
         "rejects": (
             "bridge.cli.commands.rejects",
-            "List requests that failed verification; readmit them.",
+            "List webhooks that failed verification; readmit them.",
         ),
         "export": ("bridge.cli.commands.export", "Export form submissions as CSV or JSON."),
         "spam": (

@@ -98,7 +98,7 @@ def test_what_must_be_whole_is_whole_however_narrow_it_gets() -> None:
 def test_plain_text_is_aligned_and_comes_in_chunks(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "CHUNK", 2)
+    monkeypatch.setattr(tables, "CHUNK_ROWS", 2)
     assert (
         tables.print_table(
             (Column("id"), Column("what")), iter([("1", None), ("22222", "b\x1b"), ("3", "c")])

@@ -262,7 +262,7 @@ def test_status_names_the_command_where_a_form_holds_spam(store: Database, folde
     _add(store, "contact", time.time() - 60, "token: there is none")
     assert (
         "form contact marked 1 submission as spam in 24 h\n"
-        "  -> see the reasons, and release legitimate ones: flowbridge spam --source contact\n"
+        "  -> see why, and release the legitimate ones: flowbridge spam --source contact\n"
     ) in run("status").stdout
     (source,) = json.loads(run("status", "--json").stdout)["sources"]
     assert source["spam"] == 1

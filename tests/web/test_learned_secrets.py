@@ -73,7 +73,7 @@ def test_a_secret_is_taken_once_while_someone_waits_and_kept_sealed(bridge: Brid
             == FIRST
         )
         _, said = waiting.communicate(timeout=60)
-        assert waiting.returncode == 0 and "Learned" in said and FIRST not in said
+        assert waiting.returncode == 0 and "Secret received" in said and FIRST not in said
     assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": SECOND}).status == 401, "only once"
     assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 200
     assert bridge.post("/hooks/asana", BODY, signed(SECOND)).status == 401

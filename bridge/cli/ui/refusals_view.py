@@ -35,8 +35,7 @@ def print_spam(sources: Iterable[SourceNow]) -> None:
             click.echo()
             click.echo(output.clean(f"form {source.name} marked {held} as spam in 24 h"))
             step = (
-                "see the reasons, and release legitimate ones: flowbridge spam --source"
-                f" {source.name}"
+                f"see why, and release the legitimate ones: flowbridge spam --source {source.name}"
             )
             _print_step(output.clean(step))
 
