@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bridge.services.event_details import NamedRecord
     from bridge.store.blobs import Blobs
     from bridge.store.db.database import Database
-    from bridge.store.queries.events import Found
+    from bridge.store.queries.event_lookup import EventHistory
 
 
 NO_FILES = "a reject has no files: flowbridge stores none for requests that failed verification"
@@ -125,7 +125,7 @@ def _find(database: Database, text: str | None) -> NamedRecord:
 
 def _show_event(
     database: Database,
-    found: Found,
+    found: EventHistory,
     settings: Settings,
     *,
     with_body: bool,

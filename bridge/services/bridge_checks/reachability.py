@@ -12,7 +12,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call
 from bridge.core.status import DAY
 from bridge.monitoring import certificate
-from bridge.monitoring.conditions import SOON
+from bridge.monitoring.checks.certificate import WARNING_SECONDS
 from bridge.services.bridge_calls import call_bridge
 from bridge.services.bridge_checks.findings import CheckFinding
 
@@ -84,7 +84,7 @@ def check_certificate(target: str) -> CheckFinding:
     return CheckFinding(
         "certificate",
         host,
-        "ok" if left > SOON else "warning",
+        "ok" if left > WARNING_SECONDS else "warning",
         f"valid for {left / DAY:.0f} more days",
     )
 

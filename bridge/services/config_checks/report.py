@@ -131,7 +131,7 @@ def _check_platforms(
 
 def _check_keys(config: Config, report: ProjectReport) -> None:
     """Note which keys have a user of their own, since routes.yaml does not name that user."""
-    from bridge.config.build.keys import own_user
+    from bridge.config.build.local_keys import own_user
 
     for platform in config.platforms.values():
         report.notes += [
