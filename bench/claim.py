@@ -17,11 +17,11 @@ from pathlib import Path
 import rig
 from sqlalchemy import insert, text
 
-from bridge.delivery.fair_share import Shares
+from bridge.delivery.fair_share import FairShares
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.queue import claims
-from bridge.store.queue.claims import Allowed
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables.schema import delivery
 
 
@@ -97,13 +97,13 @@ def fill(database: Database, count: int, due: bool, routes: int) -> None:
 
 def measure(database: Database) -> float:
     took = []
-    shares = Shares()
+    shares = FairShares()
     for turn in range(20):
         began = time.perf_counter()
         taken = database.write(
             lambda connection, turn=turn: claims.claim(
                 connection,
-                Allowed(caps={"stub": 16}),
+                ClaimLimits(caps={"stub": 16}),
                 most=16,
                 now=time.time(),
                 lease=f"w:{turn}",

@@ -29,7 +29,7 @@ from bridge.core.http_messages import Call, Lost
 from bridge.core.model import RunReport
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.model import Platform
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 
 #: Runs `flowbridge`, and ends when this process dies, even by SIGKILL.
 PLATFORM_PROGRAM = """
@@ -107,7 +107,7 @@ class FlowPlatform:
         )
 
     def _send(self, call: Call) -> Any:
-        sender = Sender()
+        sender = HttpClient()
         answer = sender.send(call, START_SECONDS)
         sender.close()
         if isinstance(answer, Lost):

@@ -31,13 +31,13 @@ from bridge.config.build import platforms, sources, verification  # noqa: E402
 from bridge.config.schema import document  # noqa: E402
 from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
-from bridge.core.locators import Joined, compile_locator  # noqa: E402
+from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402
 from bridge.core.timings import TIMINGS  # noqa: E402
 from bridge.delivery import circuit_breaker  # noqa: E402
 from bridge.delivery.platforms import gumloop  # noqa: E402
 from bridge.delivery.platforms.registry import PLATFORMS  # noqa: E402
-from bridge.delivery.retry import RETRY_AFTER_MAX  # noqa: E402
+from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS  # noqa: E402
 from bridge.ingest import bodies, ports  # noqa: E402
 from bridge.ingest.duplicates import MAX_NAME_CHARS  # noqa: E402
 from bridge.ingest.forms import custom_page, nesting, parser  # noqa: E402
@@ -184,7 +184,7 @@ def _provider(row: Any) -> str:
 
 def _places(places: Iterable[Any]) -> str:
     return ", else ".join(
-        " + ".join(map(code, place.texts)) if isinstance(place, Joined) else _place(place)
+        " + ".join(map(code, place.texts)) if isinstance(place, JoinedLocators) else _place(place)
         for place in places
     )
 
@@ -243,7 +243,7 @@ def _uncovered(scheme: Any, places: Iterable[Any]) -> list[str]:
     texts = [
         text.removesuffix("?")
         for place in places
-        for text in (place.texts if isinstance(place, Joined) else [place])
+        for text in (place.texts if isinstance(place, JoinedLocators) else [place])
         if isinstance(text, str)
     ]
     return [text for text in texts if not covers(scheme, compile_locator(text))]
@@ -334,7 +334,7 @@ def retained(known: retention.Retention) -> str:
 
 #: Defaults that the models leave to what reads them, and formats that are written as texts.
 DEFAULTS = {
-    ("Document", "retention"): retained(retention.DEFAULT),
+    ("Document", "retention"): retained(retention.DEFAULT_RETENTION),
     ("Source", "retention"): "that of all",
     (
         "Source",
@@ -467,7 +467,7 @@ def captchas_table() -> str:
     """The captchas that there are."""
     rows = (
         (code(name), row.title, ", ".join(map(code, row.fields)), code(row.url))
-        for name, row in captchas.KINDS.items()
+        for name, row in captchas.CAPTCHA_SERVICES.items()
     )
     return table(("kind", "whose", "the field of its answer", "who is asked"), rows)
 
@@ -475,9 +475,9 @@ def captchas_table() -> str:
 def captcha_widgets() -> str:
     """What each captcha has on a page."""
     parts = []
-    for name, row in captchas.KINDS.items():
+    for name, row in captchas.CAPTCHA_SERVICES.items():
         one = Captcha(kind=name, url=row.url, secret="", site_key="SITE_KEY")
-        asks = widgets.asking(one, "contact")
+        asks = widgets.submit_script(one, "contact")
         loads = [f'<script src="{url}" defer></script>' for url in widgets.scripts(one)]
         html = [widgets.widget(one), *loads, widgets.as_module(asks) if asks else ""]
         parts.append("\n".join([f"{row.title}:", "", "```html", *filter(None, html), "```"]))
@@ -611,7 +611,7 @@ def limits_table() -> str:
         (
             "requests that a receiver waits for, as they have not arrived whole",
             (
-                f"half of its {app.THREADS} threads; {incomplete_requests.PER_NETWORK} from one"
+                f"half of its {app.THREADS} threads; {incomplete_requests.MAX_PER_NETWORK} from one"
                 f" network (/{incomplete_requests.NETWORK_BITS[4]},"
                 f" /{incomplete_requests.NETWORK_BITS[6]}), unless it is a trusted proxy; then 503"
             ),
@@ -639,7 +639,7 @@ def limits_table() -> str:
         ),
         (
             "a test of the URL, and a request that tells a secret",
-            f"{json_limits.MAX_TEST // 1024} KiB",
+            f"{json_limits.MAX_TEST_BYTES // 1024} KiB",
         ),
         (
             "fields of a form; characters of one; of its name; levels of a[b][c]",
@@ -652,14 +652,15 @@ def limits_table() -> str:
             "files of a form; bytes of one; of its name",
             (
                 "4, at most 50 (`files`); 6 MiB, at most"
-                f" {form_source.MAX_FORM_FILE_BYTES // MIB} MiB (`files`); {multipart.NAME_BYTES}"
+                f" {form_source.MAX_FORM_FILE_BYTES // MIB} MiB (`files`);"
+                f" {multipart.MAX_NAME_BYTES}"
             ),
         ),
         (
             "headers of a part of a multipart body; how many; parameters of one",
             (
-                f"{multipart.HEAD_BYTES // 1024} KiB; {multipart.MAX_HEADERS};"
-                f" {multipart.MAX_PARAMETERS}"
+                f"{multipart.MAX_HEADER_BYTES // 1024} KiB; {multipart.MAX_PART_HEADERS};"
+                f" {multipart.MAX_HEADER_PARAMETERS}"
             ),
         ),
         ("what files of forms leave of the disk", f"{web_form_files.SPARE // MIB} MiB, then 507"),
@@ -693,12 +694,12 @@ def limits_table() -> str:
             f"{MAX_ANSWER_BYTES // 1024} KiB; {gumloop.MAX_LIST_BYTES // MIB} MiB; then cut",
         ),
         ("a whole call to a platform", "30 s (`timeout`)"),
-        ("Retry-After of a platform", f"at most {RETRY_AFTER_MAX / 60:g} min"),
+        ("Retry-After of a platform", f"at most {RETRY_AFTER_MAX_SECONDS / 60:g} min"),
         (
             "until one more run is tried where others fill the platform",
             (
                 f"{TIMINGS.allowance_raise_first_seconds:g} s, growing to"
-                f" {circuit_breaker.RAISE_MAX:g} s"
+                f" {circuit_breaker.ALLOWANCE_RAISE_MAX_SECONDS:g} s"
             ),
         ),
         ("failures in a row that open a platform's circuit", circuit_breaker.FAILURES_TO_OPEN),
@@ -713,7 +714,7 @@ def limits_table() -> str:
             "the same after a 401",
             (
                 f"{circuit_breaker.UNAUTHORIZED_FIRST_SECONDS:g} s, growing to"
-                f" {circuit_breaker.UNAUTHORIZED_MAX / 60:g} min"
+                f" {circuit_breaker.UNAUTHORIZED_MAX_SECONDS / 60:g} min"
             ),
         ),
         (
@@ -742,7 +743,7 @@ def limits_table() -> str:
 def faults_table() -> str:
     """What can go wrong with the platform that is there to rehearse."""
     rows = []
-    for name, kind in fault_injection.KINDS.items():
+    for name, kind in fault_injection.FAULT_KINDS.items():
         head = (
             "a status" if name == "STATUS" else code(name + (":SECONDS" if name == "slow" else ""))
         )
@@ -811,8 +812,8 @@ def page_names_table() -> str:
 def file_types_table() -> str:
     """What a file can be, and what it is called in routes.yaml."""
     rows = []
-    for name in (*file_types.GROUPS, ""):
-        members = [row for row in file_types.TYPES.values() if row.group == name]
+    for name in (*file_types.FILE_GROUPS, ""):
+        members = [row for row in file_types.FILE_TYPES.values() if row.group == name]
         shown = ", ".join(
             f"{code(row.name)} ({' '.join('.' + each for each in row.extensions)})"
             for row in members
@@ -828,7 +829,7 @@ def sealed_table() -> str:
             code(row.table.name),
             ", ".join(f"{what} ({code(name)})" for name, what in row.columns.items()),
         )
-        for row in encrypted.ROWS
+        for row in encrypted.ENCRYPTED_COLUMNS
     ]
     return table(("table", "sealed"), rows)
 

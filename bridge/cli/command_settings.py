@@ -32,7 +32,7 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
     settings.
     """
     from bridge.config.settings import load_settings
-    from bridge.monitoring.presence import addresses
+    from bridge.monitoring.presence import find_addresses
 
     settings = load_settings(os.environ, config=config, secrets=False, timings=command_timings())
     if secrets:
@@ -40,7 +40,7 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
         if is_sqlite and not settings.data.exists():  # most likely the wrong folder
             require_routes(settings)
         settings = load_settings(os.environ, config=config, secrets=True, timings=command_timings())
-    found = addresses(settings.data)
+    found = find_addresses(settings.data)
     return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
 
 

@@ -42,16 +42,16 @@ def with_learned_secrets(config: str | None, sources: Mapping[str, Source]) -> d
     if not learning:
         return dict(sources)
     from bridge.cli.command_settings import settings_of
-    from bridge.store.encryption import of_secrets
-    from bridge.web.learned_secrets import Learning
+    from bridge.store.encryption import sealer_for_secrets
+    from bridge.web.learned_secrets import SecretEnrolment
 
     with open_store(settings_of(config)) as database:
         if database is None:
             return dict(sources)
         settings = settings_of(config, secrets=True)
-        knows = Learning(
+        knows = SecretEnrolment(
             database,
-            lambda: of_secrets(settings.encryption_keys, settings.secret_key),
+            lambda: sealer_for_secrets(settings.encryption_keys, settings.secret_key),
             teaches=False,
         )
         return {

@@ -10,9 +10,9 @@ from bridge.cli.commands.serve import load_and_warn
 from bridge.cli.main import UMASK
 from bridge.config.settings import load_settings
 from bridge.monitoring.tracing import exporter
-from bridge.runtime.reload.follower import Following
+from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.process import start
-from bridge.runtime.reload.shared_config import told
+from bridge.runtime.reload.shared_config import describe
 from bridge.runtime.services import prepare_in_child
 from bridge.store.db.database import Database
 from bridge.system.logs import configure
@@ -21,7 +21,7 @@ from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 from bridge.web.server.app import options
 
-_followings: list[Following] = []
+_followings: list[ConfigFollower] = []
 
 
 def create() -> Callable[..., Any]:
@@ -35,10 +35,10 @@ def create() -> Callable[..., Any]:
     os.umask(UMASK)
     settings = load_settings(os.environ)
     configure(settings.log, settings.log_addresses)
-    exporter.prepare(settings.environ)
+    exporter.import_exporter(settings.environ)
     loaded = load_and_warn(settings)
     prepare_in_child(settings, loaded)
-    following = Following(settings, loaded)
+    following = ConfigFollower(settings, loaded)
     start(settings, following.board, loaded)
     _followings.append(following)
     context = AppContext(
@@ -46,7 +46,7 @@ def create() -> Callable[..., Any]:
         config=following,
         database=Database.of(settings),
         wake=Wake().ring,
-        status=lambda: told(following.board),
+        status=lambda: describe(following.board),
     )
     return create_app(context)
 

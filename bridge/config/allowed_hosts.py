@@ -11,13 +11,13 @@ from bridge.config.addresses import Address, is_loopback
 from bridge.config.settings import Settings
 
 UNSPECIFIED_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - browsers reach this machine by them
-MISDIRECTED = (
+MISDIRECTED_BODY = (
     b'{"error":"misdirected","message":"this Host is not served here: see'
     b' FLOWBRIDGE_CONSOLE_HOSTS"}'
 )
 
 
-def own_hosts(settings: Settings, *bound: Address | None) -> frozenset[str]:
+def find_own_hosts(settings: Settings, *bound: Address | None) -> frozenset[str]:
     """Return the hosts of a private listener bound to these addresses, without the loopback."""
     hosts = {
         address[0].lower() for address in bound if address is not None

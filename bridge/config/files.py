@@ -22,7 +22,7 @@ class NotRegularFile(OSError):
     """A file that has to be read again is a pipe or the like, which can be read only once."""
 
 
-class Disk:
+class FileTracker:
     """Reads files, and remembers each read to detect changes later; a missing file counts too.
 
     With `again`, the files are read repeatedly, so a file that can be read only once, such as a
@@ -106,10 +106,10 @@ class ConfigFolder:
     """The folder of routes.yaml: reads files inside it only, also through links, and lists them."""
 
     def __init__(
-        self, path: Path, texts: Mapping[str, str] | None = None, disk: Disk | None = None
+        self, path: Path, texts: Mapping[str, str] | None = None, disk: FileTracker | None = None
     ) -> None:
         self.path = path
-        self.disk = disk or Disk()
+        self.disk = disk or FileTracker()
         #: text of each schema and page, by its path under the folder
         self.texts: dict[str, str] = dict(texts or {})
         self.read: list[str] = []

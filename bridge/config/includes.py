@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bridge.config.files import ConfigFolder, Disk
+from bridge.config.files import ConfigFolder, FileTracker
 from bridge.config.problems import Path as Where
 from bridge.config.problems import Report, describe_type
 from bridge.config.yaml_reader import YamlFile, read_yaml
@@ -14,8 +14,8 @@ from bridge.core.errors import CompileError
 SECTIONS: dict[str, type] = {"platforms": dict, "sources": dict, "flows": dict, "routes": list}
 
 
-def gather(
-    file: Path, report: Report, disk: Disk | None = None
+def read_document(
+    file: Path, report: Report, disk: FileTracker | None = None
 ) -> tuple[dict[str, Any], ConfigFolder]:
     """Return routes.yaml with all its includes as one document, and its folder."""
     folder = ConfigFolder(file.parent, disk=disk)

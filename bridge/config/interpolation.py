@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Any
 
-from bridge.config.files import Disk, NotRegularFile
+from bridge.config.files import FileTracker, NotRegularFile
 from bridge.config.problems import Path, Report
 from bridge.routing.templates import INTERPOLATION_NOT_ALLOWED
 
@@ -43,7 +43,7 @@ class Interpolator:
         folder: File,
         report: Report,
         strict: bool,
-        disk: Disk | None = None,
+        disk: FileTracker | None = None,
         given: Mapping[str, str] | None = None,
         given_reasons: Mapping[str, str] | None = None,
     ) -> None:
@@ -51,7 +51,7 @@ class Interpolator:
         self.folder = folder
         self.report = report
         self.strict = strict
-        self.disk = disk or Disk()
+        self.disk = disk or FileTracker()
         self.given = given
         self.given_reasons = given_reasons or {}
         self.filled: dict[str, str] = {}

@@ -16,14 +16,14 @@ from bridge.config.build.references import References
 from bridge.config.build.retention import build_retention
 from bridge.config.build.routes import build_routes
 from bridge.config.build.sources import build_sources
-from bridge.config.files import ConfigFolder, Disk
-from bridge.config.includes import gather
+from bridge.config.files import ConfigFolder, FileTracker
+from bridge.config.includes import read_document
 from bridge.config.interpolation import Interpolator
 from bridge.config.problems import Report
 from bridge.config.validation import validate_document as check_document
 from bridge.config.yaml_reader import find_traps
-from bridge.core.errors import ConfigError, Problem
-from bridge.core.retention import DEFAULT
+from bridge.core.errors import ConfigError, ConfigProblem
+from bridge.core.retention import DEFAULT_RETENTION
 from bridge.routing.model import Config
 
 
@@ -55,7 +55,7 @@ class LoadResult:
     """
 
     config: Config | None
-    problems: list[Problem]
+    problems: list[ConfigProblem]
     parts: str = field(default="", repr=False)
 
     @property
@@ -70,7 +70,7 @@ def check(
     *,
     strict_secrets: bool = True,
     cpus: int | None = None,
-) -> tuple[Config | None, list[Problem]]:
+) -> tuple[Config | None, list[ConfigProblem]]:
     """Return the configuration (None if it cannot be used) and all problems, with warnings."""
     found = read(path, environ, strict_secrets=strict_secrets, cpus=cpus)
     return found.config, found.problems
@@ -79,15 +79,15 @@ def check(
 def read(
     path: str | Path,
     environ: Mapping[str, str],
-    disk: Disk | None = None,
+    disk: FileTracker | None = None,
     *,
     strict_secrets: bool = True,
     cpus: int | None = None,
 ) -> LoadResult:
     """Load the configuration, and read every file through `disk`."""
-    disk = disk or Disk()
+    disk = disk or FileTracker()
     report = Report(str(path))
-    data, folder = gather(Path(path), report, disk)
+    data, folder = read_document(Path(path), report, disk)
     filler = Interpolator(environ, folder.path, report, strict_secrets, disk)
     config = _build(data, folder, filler, report, cpus)
     parts = {
@@ -163,7 +163,7 @@ def _build(
     }
     platforms = build_platforms(document, folder.path, cpus or os.cpu_count() or 1, report)
     flows = build_flows(document, platforms, names["platforms"], report)
-    retention = build_retention(document.retention, DEFAULT, ("retention",), report)
+    retention = build_retention(document.retention, DEFAULT_RETENTION, ("retention",), report)
     sources = build_sources(document, schemas, retention, report)
     references = References(
         sources,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bridge.core.errors import CompileError, Problem
+from bridge.core.errors import CompileError, ConfigProblem
 
 Path = tuple[str | int, ...]
 # the path of a problem of the file as a whole; its keys were not checked
@@ -36,7 +36,7 @@ class Report:
 
     file: str
     places: dict[Path, Position] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ConfigProblem] = field(default_factory=list)
     settled: set[Path] = field(
         default_factory=set
     )  #: paths whose further problems are not reported
@@ -73,7 +73,9 @@ class Report:
             line = place.line
             column = place.column
             file = place.file
-        problem = Problem(file, line, column, format_path(path), message, level, self._shown(path))
+        problem = ConfigProblem(
+            file, line, column, format_path(path), message, level, self._shown(path)
+        )
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -117,7 +119,7 @@ class Report:
         """Whether there is a problem that is not a warning."""
         return any(problem.level == "error" for problem in self.problems)
 
-    def sorted(self) -> list[Problem]:
+    def sorted(self) -> list[ConfigProblem]:
         """Return the problems by position, those of the main file first."""
         return sorted(self.problems, key=lambda p: (p.file != self.file, p))
 

@@ -39,9 +39,9 @@ SECRET_VARIABLES = frozenset(
         "BROKER_URL",
     )
 ) | {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
-PREFIX = "FLOWBRIDGE_"
-NAMES = frozenset(
-    PREFIX + name
+VARIABLE_PREFIX = "FLOWBRIDGE_"
+VARIABLES = frozenset(
+    VARIABLE_PREFIX + name
     for name in (
         "CONFIG",
         "DATA",
@@ -78,7 +78,7 @@ NAMES = frozenset(
     )
 )
 ENGINES = ("worker", "celery")
-BACKUPS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
+BACKUP_INTERVAL_SECONDS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ADDRESS_LOG_MODES = ("full", "truncated", "none")
 
@@ -159,7 +159,7 @@ def load_settings(
     store.
     """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
-    merged = with_dotenv(environ, _read_dotenv(path.parent / ".env"))
+    merged = merge_dotenv(environ, _read_dotenv(path.parent / ".env"))
     data = Path(merged.get("FLOWBRIDGE_DATA") or "data").absolute()
     url = merged.get("FLOWBRIDGE_DATABASE_URL") or f"sqlite:///{data / 'flowbridge.db'}"
     public = bind or merged.get("FLOWBRIDGE_BIND") or "127.0.0.1:8080"
@@ -203,12 +203,14 @@ def load_settings(
     )
 
 
-def strange(environ: Mapping[str, str]) -> list[str]:
+def find_unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return the FLOWBRIDGE_ variables that are not settings."""
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in NAMES)
+    return sorted(
+        name for name in environ if name.startswith(VARIABLE_PREFIX) and name not in VARIABLES
+    )
 
 
-def with_dotenv(environ: Mapping[str, str], text: str) -> dict[str, str]:
+def merge_dotenv(environ: Mapping[str, str], text: str) -> dict[str, str]:
     """Return an environment with the variables of a `.env` that it does not set itself."""
     beside = dotenv_values(stream=StringIO(text))
     return {**{name: value for name, value in beside.items() if value is not None}, **environ}
@@ -304,11 +306,12 @@ def _parse_backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str
     """Return the folder, interval and number of backups, as fields of `Settings`."""
     often = environ.get("FLOWBRIDGE_BACKUP") or "off"
     keep = environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7"
-    if often not in BACKUPS:
+    if often not in BACKUP_INTERVAL_SECONDS:
         raise SettingsError(
-            f"FLOWBRIDGE_BACKUP: unknown value {often!r}; allowed: {', '.join(BACKUPS)}"
+            f"FLOWBRIDGE_BACKUP: unknown value {often!r}; allowed:"
+            f" {', '.join(BACKUP_INTERVAL_SECONDS)}"
         )
-    if BACKUPS[often] is not None and not url.startswith("sqlite"):
+    if BACKUP_INTERVAL_SECONDS[often] is not None and not url.startswith("sqlite"):
         raise SettingsError("FLOWBRIDGE_BACKUP is for SQLite; back up PostgreSQL with pg_dump")
     if not re.fullmatch(r"[1-9]\d{0,2}", keep):
         raise SettingsError(
@@ -317,6 +320,6 @@ def _parse_backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str
     folder = environ.get("FLOWBRIDGE_BACKUPS")
     return {
         "backups": Path(folder).absolute() if folder else data / "backups",
-        "backup_every": BACKUPS[often],
+        "backup_every": BACKUP_INTERVAL_SECONDS[often],
         "backup_keep": int(keep),
     }

@@ -29,7 +29,7 @@ from bridge.config.schema.sources import (
     TimestampSchema,
     VerifySchema,
 )
-from bridge.routing.expressions.roots import near
+from bridge.routing.expressions.roots import suggest
 
 MAX_KEYS_LISTED = 12  # keys that a message lists; of more it names the nearest
 MAX_KEYS_NAMED = 5
@@ -145,14 +145,14 @@ def _report_error(error: Any, data: Any, report: Report) -> Path:
             report.add(
                 path,
                 f"found {_show_value(given, path, report)};"
-                f" {near(given, allowed.split(', '))}allowed: {allowed}",
+                f" {suggest(given, allowed.split(', '))}allowed: {allowed}",
             )
     elif kind == "literal_error":
         allowed = context["expected"].replace("'", "").replace(" or ", ", ")
         report.add(
             path,
-            f"found {_show_value(value, path, report)}; {near(value, allowed.split(', '))}allowed:"
-            f" {allowed}",
+            f"found {_show_value(value, path, report)};"
+            f" {suggest(value, allowed.split(', '))}allowed: {allowed}",
         )
     elif kind == "value_error":
         message = str(context.get("error", error["msg"]))
@@ -264,8 +264,8 @@ def _describe_unknown_key(path: Path, data: Any) -> str:
         return f"`{key}` is not available in this version"
     allowed = _allowed_keys(path, data)
     if len(allowed) <= MAX_KEYS_LISTED:
-        return f"unknown key `{key}`; {near(key, allowed)}allowed: {', '.join(allowed)}"
-    if hint := near(key, allowed):
+        return f"unknown key `{key}`; {suggest(key, allowed)}allowed: {', '.join(allowed)}"
+    if hint := suggest(key, allowed):
         return f"unknown key `{key}`; {hint.strip()}"
     alike = (
         get_close_matches(key, allowed, n=MAX_KEYS_NAMED, cutoff=0)

@@ -64,7 +64,7 @@ _PORT = re.compile(r"\[([^\]]*)\](?::\d{1,5})?|(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}
 AddressMask = Callable[[str], str | None]
 
 
-def shown(address: str, how: str, key: bytes, source: str, now: float) -> str | None:
+def anonymize_address(address: str, how: str, key: bytes, source: str, now: float) -> str | None:
     """Return an address as the form's `addresses` setting stores it; None for none or no address.
 
     `hashed` is an HMAC with the secret key that differs for each form and each day (UTC). Without
@@ -86,7 +86,7 @@ def shown(address: str, how: str, key: bytes, source: str, now: float) -> str | 
     )
 
 
-def sender(address: str | None) -> str:
+def counted_network(address: str | None) -> str:
     """Return the network by which submissions of a sender are counted; empty if unknown.
 
     Callers store it only as a keyed hash.
@@ -95,7 +95,9 @@ def sender(address: str | None) -> str:
     return _network(parsed, COUNTED_BITS) if parsed is not None else ""
 
 
-def masked(headers: Mapping[str, str], address: str | None, show: AddressMask) -> dict[str, str]:
+def mask_addresses(
+    headers: Mapping[str, str], address: str | None, show: AddressMask
+) -> dict[str, str]:
     """Return the headers with each client address replaced by what `show` returns for it.
 
     This covers the headers that proxies write and any other header that contains the address. A

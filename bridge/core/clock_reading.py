@@ -41,7 +41,7 @@ class ClockDifference:
     step: float
 
 
-def passed(before: ClockReading, after: ClockReading) -> ClockDifference | None:
+def compare_readings(before: ClockReading, after: ClockReading) -> ClockDifference | None:
     """Compare two readings; None if no clock that cannot be set runs through both.
 
     The boot clock decides if both are of one boot of one host, else the platform's clock does.

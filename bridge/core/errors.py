@@ -15,7 +15,7 @@ class BridgeError(Exception):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class ConfigProblem:
     """One problem in routes.yaml: its position, and how to fix it."""
 
     file: str
@@ -35,7 +35,7 @@ class ConfigError(BridgeError):
     first.
     """
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[ConfigProblem]) -> None:
         self.problems = problems
         super().__init__("\n".join(map(str, problems)))
 
@@ -124,11 +124,11 @@ class KeyMissing(StoreError):
     """
 
 
-class Unsealable(StoreError):
+class DecryptionError(StoreError):
     """An encrypted value was changed, or moved to another row or column."""
 
 
-class Full(BridgeError):
+class RunLimitReached(BridgeError):
     """A run was not accepted: the local platform's cap of unfinished runs is reached."""
 
 

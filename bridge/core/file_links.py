@@ -10,16 +10,18 @@ from hashlib import sha256
 
 from itsdangerous import BadData, URLSafeSerializer
 
-PREFIX = "/files/"
+FILES_PATH = "/files/"
 MAX_TOKEN_CHARACTERS = 500  # characters of a token
 
 
-def link(public_url: str, secret_key: str, event_id: str, number: int, until: float) -> str:
+def file_link(public_url: str, secret_key: str, event_id: str, number: int, until: float) -> str:
     """Return the signed URL of an event's file."""
-    return f"{public_url}{PREFIX}{_serializer(secret_key).dumps([event_id, number, int(until)])}"
+    return (
+        f"{public_url}{FILES_PATH}{_serializer(secret_key).dumps([event_id, number, int(until)])}"
+    )
 
 
-def file_of(token: str, secret_key: str, now: float) -> tuple[str, int] | None:
+def read_file_token(token: str, secret_key: str, now: float) -> tuple[str, int] | None:
     """Return (event id, number) of a valid token, None for any other."""
     if not secret_key or len(token) > MAX_TOKEN_CHARACTERS:
         return None

@@ -66,14 +66,14 @@ def _odf(kind: str) -> ByteMarks:
     return (((0, b"PK\x03\x04"), (30, f"mimetype{_ODF}{kind}".encode())),)
 
 
-OTHER: Final = FileType("other", "", "application/octet-stream", ())
+UNKNOWN_TYPE: Final = FileType("other", "", "application/octet-stream", ())
 HTML: Final = FileType("html", "", "text/html", ("html", "htm", "xhtml"), shown=False)
 SVG: Final = FileType("svg", "", "image/svg+xml", ("svg",), shown=False)
 XML: Final = FileType("xml", "", "application/xml", ("xml",), shown=False)
 TEXT: Final = FileType("txt", "text", "text/plain", ("txt", "text", "log", "md"))
 
 #: Types of text, by extension.
-TEXTS: Final = (
+TEXT_TYPES: Final = (
     TEXT,
     FileType("csv", "text", "text/csv", ("csv",)),
     FileType("tsv", "text", "text/tab-separated-values", ("tsv",)),
@@ -175,12 +175,12 @@ BINARY_TYPES: Final = (
         "script", "", "text/x-shellscript", ("sh", "py", "pl", "bash"), _at(b"#!"), shown=False
     ),
 )
-TYPES: Final[Mapping[str, FileType]] = {
-    row.name: row for row in (*BINARY_TYPES, *TEXTS, SVG, HTML, XML)
+FILE_TYPES: Final[Mapping[str, FileType]] = {
+    row.name: row for row in (*BINARY_TYPES, *TEXT_TYPES, SVG, HTML, XML)
 }
-GROUPS: Final = tuple(dict.fromkeys(row.group for row in TYPES.values() if row.group))
+FILE_GROUPS: Final = tuple(dict.fromkeys(row.group for row in FILE_TYPES.values() if row.group))
 #: Media types that a download may have: browsers run nothing in such files.
-SHOWN: Final = frozenset(row.media for row in TYPES.values() if row.shown)
+DOWNLOAD_MEDIA_TYPES: Final = frozenset(row.media for row in FILE_TYPES.values() if row.shown)
 
 
 def extension(name: str) -> str:
@@ -189,7 +189,7 @@ def extension(name: str) -> str:
     return last.lower() if dot and stem else ""
 
 
-def tell(content: bytes | memoryview, name: str = "") -> FileType:
+def detect_type(content: bytes | memoryview, name: str = "") -> FileType:
     """Return the type of a file; `OTHER` if unknown."""
     beginning = bytes(content[:SNIFFED_BYTES])
     last = extension(name)
@@ -203,11 +203,11 @@ def tell(content: bytes | memoryview, name: str = "") -> FileType:
     if beginning[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return TEXT if not _MARKUP.match(beginning.replace(b"\x00", b"")[2:]) else HTML
     if _BINARY_BYTE.search(content):
-        return OTHER
+        return UNKNOWN_TYPE
     if _MARKUP.match(beginning):
         is_xml = _XML.match(beginning) and not _HTML.search(beginning)
         return SVG if _SVG.search(beginning) else XML if is_xml else HTML
-    return next((row for row in TEXTS if last in row.extensions), TEXT)
+    return next((row for row in TEXT_TYPES if last in row.extensions), TEXT)
 
 
 def _fits(row: FileType, beginning: bytes, content: bytes | memoryview) -> bool:

@@ -12,27 +12,29 @@ from hashlib import sha256
 from bridge.core.errors import SettingsError
 
 FINGERPRINT_DIGITS = 32  # of 64 hexadecimal digits: 128 bits
-KEYED = "hmac:"
-NOTHING = sha256(b"").hexdigest()
+KEYED_PREFIX = "hmac:"
+EMPTY_SHA256 = sha256(b"").hexdigest()
 
 
-def receipt(secret_key: str, source: str, value: str) -> str:
+def fingerprint(secret_key: str, source: str, value: str) -> str:
     """Return the fingerprint of a value, different for each source (empty for no source)."""
     return (
-        KEYED
+        KEYED_PREFIX
         + keyed_digest(secret_key, source, value.encode("utf-8", "surrogatepass"))[
             :FINGERPRINT_DIGITS
         ]
     )
 
 
-def unguessable(secret_key: str, source: str, digest: str) -> str:
+def keyed_sha256(secret_key: str, source: str, digest: str) -> str:
     """Return a keyed hash of a SHA-256 digest, so that guesses cannot be tested against it.
 
     The digest of empty content is unchanged: its size shows it anyway.
     """
     return (
-        digest if digest == NOTHING else KEYED + keyed_digest(secret_key, source, digest.encode())
+        digest
+        if digest == EMPTY_SHA256
+        else KEYED_PREFIX + keyed_digest(secret_key, source, digest.encode())
     )
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 # of JSON that is parsed before its signature is verified: some ten megabytes
 MAX_VALUES = 50_000
 # bytes of an unverified request that tests a URL or delivers a secret
-MAX_TEST = 16 * 1024
+MAX_TEST_BYTES = 16 * 1024
 
 # Possessive, and a string may lack its end: every byte is read once, whatever the bytes are.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
@@ -20,7 +20,7 @@ _TO_NEXT_MARK = re.compile(rb'(?:"(?:[^"\\]++|\\.?)*+"?+|[^"\[{,]++)*+[\[{,]?+',
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
-def depth_over(raw: bytes, limit: int) -> bool:
+def exceeds_depth(raw: bytes, limit: int) -> bool:
     """Return whether the JSON text `raw` nests deeper than `limit`.
 
     Nearly every body has fewer brackets in all than `limit`, and passes by a count of them.
@@ -35,7 +35,7 @@ def depth_over(raw: bytes, limit: int) -> bool:
     return False
 
 
-def values_over(raw: bytes, limit: int = MAX_VALUES) -> bool:
+def exceeds_values(raw: bytes, limit: int = MAX_VALUES) -> bool:
     """Return whether the JSON text `raw` may hold more than `limit` values.
 
     Each value but the first follows a comma or a bracket. Commas and brackets inside of strings are

@@ -63,7 +63,7 @@ class LocalFlow:
 
 
 #: Prefix of the names of uploaded files that belong to an event: names begin with its id.
-OF_EVENT = "evt_"
+EVENT_FILE_PREFIX = "evt_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from bridge.core.model import JSON
 
 LOCATOR_KINDS = ("header", "query", "form", "body")
 URLENCODED = "application/x-www-form-urlencoded"
-FORMS = (URLENCODED, "multipart/form-data")
+FORM_MEDIA_TYPES = (URLENCODED, "multipart/form-data")
 MAX_QUERY_FIELDS = 1000
 
 
@@ -39,7 +39,7 @@ class Locator:
         if self.kind == "query":
             return query_value(request.query_string, self.name)
         if self.kind == "form":
-            is_form = request.content_type in FORMS and isinstance(body, dict)
+            is_form = request.content_type in FORM_MEDIA_TYPES and isinstance(body, dict)
             return as_text(body.get(self.name)) if is_form else None
         return as_text(dig(body, self.path))
 
@@ -71,7 +71,7 @@ def compile_locator(text: str) -> Locator:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedLocators:
     """Several locators whose texts are joined by `by`. All are required but those ending in `?`."""
 
     texts: tuple[str, ...]
@@ -106,10 +106,10 @@ class FirstOtherKey:
         return f"the first key of the body other than {', '.join(self.names)}"
 
 
-Place = str | Joined | FirstOtherKey
+AnyLocator = str | JoinedLocators | FirstOtherKey
 
 
-def locate(places: Sequence[Place], request: Request, body: JSON) -> str | None:
+def locate(places: Sequence[AnyLocator], request: Request, body: JSON) -> str | None:
     """Return the first non-empty text that one of the locators finds, or None."""
     for place in places:
         if found := (compile_locator(place) if isinstance(place, str) else place)(request, body):

@@ -31,7 +31,7 @@ class Redaction:
     """Values of a source that are not stored: body paths, lower-case headers, and parameters.
 
     A number in a path matches every item of a list. `secret_key` is the key of the fingerprints:
-    see `bridge.ingest.redaction.keyed`.
+    see `bridge.ingest.redaction.add_keys`.
     """
 
     body: tuple[tuple[str, ...], ...] = ()
@@ -40,7 +40,7 @@ class Redaction:
     secret_key: str = field(default="", repr=False)
 
 
-def hidden(
+def mask_request(
     request: Request,
     locators: Collection[str],
     *,
@@ -76,7 +76,7 @@ def hidden(
     return replace(request, **changes) if changes else request
 
 
-def in_body(locator: str) -> bool:
+def is_body_locator(locator: str) -> bool:
     """Return whether a locator points into the body."""
     return locator.startswith(_IN_BODY)
 
@@ -148,7 +148,9 @@ def _mask_field(
 # -- JSON
 
 
-def rewritten(raw: bytes, paths: Sequence[Path], mark: Callable[[bytes], bytes]) -> bytes | None:
+def rewrite_values(
+    raw: bytes, paths: Sequence[Path], mark: Callable[[bytes], bytes]
+) -> bytes | None:
     """Return JSON with each value at the paths replaced by `mark` of its bytes; None if it is not
     JSON.
     """

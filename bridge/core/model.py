@@ -273,7 +273,7 @@ class Attempt:
     late_at: float | None = None
 
 
-class Kind(StrEnum):
+class OutcomeKind(StrEnum):
     """Outcomes of an attempt."""
 
     STARTED = "started"
@@ -297,7 +297,7 @@ class Outcome:
     the bridge neither repeats the start nor searches for its run.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     detail: str = ""
     run_id: str | None = None
     run_url: str | None = None

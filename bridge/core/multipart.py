@@ -18,9 +18,9 @@ from werkzeug.http import parse_options_header
 
 from bridge.core.unicode_text import normalize
 
-HEAD_BYTES: Final = 2048  # of a part's headers
-MAX_HEADERS: Final = 20  # of a part
-MAX_PARAMETERS: Final = 20  # of a header
+MAX_HEADER_BYTES: Final = 2048  # of a part's headers
+MAX_PART_HEADERS: Final = 20  # of a part
+MAX_HEADER_PARAMETERS: Final = 20  # of a header
 _BOUNDARY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 _LINE_END = re.compile(rb"[ \t]*+\r?\n")
 _NO_HEAD = re.compile(rb"\r?\n")
@@ -36,15 +36,15 @@ _BACKSLASHED = re.compile(r'\\(["\\])')
 _ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _ESCAPED = re.compile("|".join(_ESCAPES))
 
-NAME_BYTES: Final = 150  # of a file's name, in UTF-8
-NAMELESS: Final = "file"
+MAX_NAME_BYTES: Final = 150  # of a file's name, in UTF-8
+DEFAULT_FILE_NAME: Final = "file"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # the invisible characters of ASCII
 _INVISIBLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
 _ENDS = re.compile(r"\A[\s.]++|(?<![\s.])[\s.]++\Z")
 _UNWANTED = re.compile(r'[<>:"|?*]')  # not allowed in names on Windows
 
 
-class Malformed(ValueError):
+class MultipartError(ValueError):
     """The body is not valid multipart; the text says why, and quotes nothing."""
 
 
@@ -90,7 +90,7 @@ def _parameters(text: str) -> dict[str, str]:
     """
     given: dict[str, str] = {}
     place = text.find(";")
-    for _ in range(MAX_PARAMETERS):
+    for _ in range(MAX_HEADER_PARAMETERS):
         if place < 0:
             return given
         found = _PARAMETER.match(text, place)
@@ -98,13 +98,13 @@ def _parameters(text: str) -> dict[str, str]:
             given.setdefault(found["key"].lower(), _value(found))
         place = text.find(";", found.end() if found else place + 1)
     if place >= 0:
-        raise Malformed(f"a header of a part has more than {MAX_PARAMETERS} parameters")
+        raise MultipartError(f"a header of a part has more than {MAX_HEADER_PARAMETERS} parameters")
     return given
 
 
 def _type(header: bytes) -> tuple[str, dict[str, str]]:
-    if header.count(b";") > MAX_PARAMETERS:
-        raise Malformed(f"a header of a part has more than {MAX_PARAMETERS} parameters")
+    if header.count(b";") > MAX_HEADER_PARAMETERS:
+        raise MultipartError(f"a header of a part has more than {MAX_HEADER_PARAMETERS} parameters")
     return parse_options_header(header.decode("latin-1"))
 
 
@@ -127,10 +127,10 @@ def _value(found: re.Match[str]) -> str:
     return _ESCAPED.sub(lambda escape: _ESCAPES[escape[0]], text) if "%" in text else text
 
 
-def parts(raw: bytes, boundary: str) -> Iterator[Part]:
+def parse_parts(raw: bytes, boundary: str) -> Iterator[Part]:
     """Yield the parts one by one. Raise `Malformed` if they do not end correctly."""
     if not _BOUNDARY.fullmatch(boundary):
-        raise Malformed("the Content-Type has no valid boundary")
+        raise MultipartError("the Content-Type has no valid boundary")
     mark = b"--" + boundary.encode("ascii")
     place = 0 if raw.startswith(mark) else _next(raw, mark, 0)[1]
     while True:
@@ -138,7 +138,7 @@ def parts(raw: bytes, boundary: str) -> Iterator[Part]:
         if raw.startswith(b"--", place):
             return
         if not (line := _LINE_END.match(raw, place)):
-            raise Malformed("a delimiter is not followed by the end of its line")
+            raise MultipartError("a delimiter is not followed by the end of its line")
         headers, begin = _head(raw, line.end())
         end, place = _next(raw, mark, begin)
         names = _names(headers.get("content-disposition", b"").decode("utf-8", "replace"))
@@ -154,33 +154,33 @@ def _next(raw: bytes, mark: bytes, place: int) -> tuple[int, int]:
             end = found - 1 if found > place and raw[found - 1] == 0x0D else found
             return max(end, place), found + 1
         found = raw.find(b"\n" + mark, after)
-    raise Malformed("the last part has no end: the body was cut off, or its boundary differs")
+    raise MultipartError("the last part has no end: the body was cut off, or its boundary differs")
 
 
 def _head(raw: bytes, place: int) -> tuple[dict[str, bytes], int]:
     """Return the headers at `place`, and where the content begins."""
     if no_headers := _NO_HEAD.match(raw, place):
         return {}, no_headers.end()
-    blank = _HEAD_END.search(raw, place, place + HEAD_BYTES)
+    blank = _HEAD_END.search(raw, place, place + MAX_HEADER_BYTES)
     if blank is None:
-        raise Malformed("the headers of a part have no end, or are too long")
+        raise MultipartError("the headers of a part have no end, or are too long")
     headers: dict[str, bytes] = {}
-    lines = raw[place : blank.start()].split(b"\n", MAX_HEADERS)
-    if len(lines) > MAX_HEADERS:
-        raise Malformed(f"a part has more than {MAX_HEADERS} headers")
+    lines = raw[place : blank.start()].split(b"\n", MAX_PART_HEADERS)
+    if len(lines) > MAX_PART_HEADERS:
+        raise MultipartError(f"a part has more than {MAX_PART_HEADERS} headers")
     for line in lines:
         name, _, value = line.partition(b":")
         headers.setdefault(name.strip().lower().decode("latin-1"), value.strip())
     return headers, blank.end()
 
 
-def file_name(sent: str) -> str:
+def sanitize_file_name(sent: str) -> str:
     """Return a safe file name from the sender's: one name, never a path, valid on every system.
 
     Control and invisible characters are removed, also those that reverse the direction of text, and
     so are dots and blanks at the ends. A long name is cut before its extension.
     """
-    last = re.split(r"[/\\]", sent[-4 * NAME_BYTES :])[-1]
+    last = re.split(r"[/\\]", sent[-4 * MAX_NAME_BYTES :])[-1]
     if last.isascii():
         shown = _CONTROL.sub("", last)
     else:
@@ -193,7 +193,7 @@ def file_name(sent: str) -> str:
         stem = name
         dot = ""
         extension = ""
-    room = NAME_BYTES - len((dot + extension).encode())
+    room = MAX_NAME_BYTES - len((dot + extension).encode())
     return (
         _ENDS.sub("", stem.encode()[:room].decode(errors="ignore")) + dot + extension
-    ) or NAMELESS
+    ) or DEFAULT_FILE_NAME

@@ -12,7 +12,7 @@ from enum import StrEnum
 from bridge.core.model import JSON
 
 
-class Became(StrEnum):
+class StepOutcome(StrEnum):
     """Outcomes of one step of an operation."""
 
     DONE = "done"
@@ -20,7 +20,7 @@ class Became(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class Operation:
     """One command of a person, applied to everything it selected before it began.
 
     `asked` is the command's options, such as `filters`. `chosen` is the number of selected items;
@@ -48,7 +48,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class OperationStep:
     """One step of an operation; null `outcome` before it is processed.
 
     `was` and `became` are the statuses of a delivery that was changed; `made` the deliveries that a
@@ -58,7 +58,7 @@ class Item:
     act: int
     number: int
     item_id: str
-    outcome: Became | None = None
+    outcome: StepOutcome | None = None
     problem: str | None = None
     was: str | None = None
     became: str | None = None

@@ -36,7 +36,7 @@ NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class RateState:
     """Recent starts of a route: the next is due at `next_at`; `starts` were made on `day`.
 
     `day` is in days since 1970.
@@ -57,7 +57,7 @@ def hour_of(now: float) -> int:
     return int(now // HOUR)
 
 
-def room(limits: Limits, pace: Pace, now: float) -> int | None:
+def allowed_starts(limits: Limits, pace: RateState, now: float) -> int | None:
     """Return how many starts are allowed now; None without a limit."""
     rooms = []
     if limits.rate is not None:
@@ -71,17 +71,17 @@ def room(limits: Limits, pace: Pace, now: float) -> int | None:
     return min(rooms, default=None)
 
 
-def spend(limits: Limits, pace: Pace, starts: int, now: float) -> Pace:
+def record_starts(limits: Limits, pace: RateState, starts: int, now: float) -> RateState:
     """Return the state after `starts` starts."""
     day = day_of(now)
     every = limits.rate.per / limits.rate.count if limits.rate is not None else 0.0
-    return Pace(
+    return RateState(
         next_at=_begin(pace, now) + starts * every,
         day=day,
         starts=starts + (pace.starts if pace.day == day else 0),
     )
 
 
-def _begin(pace: Pace, now: float) -> float:
+def _begin(pace: RateState, now: float) -> float:
     """Return when the next start was due: a short delay is made up for, unused starts are not."""
     return now if now - pace.next_at > CATCH_UP_SECONDS else pace.next_at

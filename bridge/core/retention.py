@@ -6,15 +6,20 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.core.fingerprints import NOTHING
+from bridge.core.fingerprints import EMPTY_SHA256
 from bridge.core.model import Event
 
 DAY: Final = 86400.0  # seconds
-FOR_EVER: Final = math.inf
-DEDUP_FOR: Final = 400 * DAY  # seconds for which provider ids are stored by default
+FOREVER: Final = math.inf
+DEDUP_SECONDS: Final = 400 * DAY  # seconds for which provider ids are stored by default
 #: The rows of events and runs detect duplicates: events and local starts that are repeated within
 #: days.
-LEAST: Final = {"events": 4 * DAY, "bodies": 3600.0, "rejects": 3600.0, "runs": 4 * DAY}
+MIN_RETENTION_SECONDS: Final = {
+    "events": 4 * DAY,
+    "bodies": 3600.0,
+    "rejects": 3600.0,
+    "runs": 4 * DAY,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +35,9 @@ class Retention:
     runs: float = 30 * DAY
 
 
-DEFAULT: Final = Retention()
+DEFAULT_RETENTION: Final = Retention()
 
 
-def is_emptied(event: Event) -> bool:
+def is_content_deleted(event: Event) -> bool:
     """Return whether the content of an event was deleted, so that it cannot be planned again."""
-    return not event.body and not event.files and event.body_sha256 != NOTHING
+    return not event.body and not event.files and event.body_sha256 != EMPTY_SHA256

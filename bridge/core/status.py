@@ -12,11 +12,11 @@ from bridge.core.model import Status
 from bridge.core.rate_limits import Rate
 
 DAY: Final = 86400.0
-LATELY: Final = 3600.0  # seconds of rejects that are compared with earlier rejects
+RECENT_REJECTS_SECONDS: Final = 3600.0  # seconds of rejects that are compared with earlier rejects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class RunningProcess:
     """A running process: host, role, start, and the hash of its configuration.
 
     The hash is null if only its heartbeat is known.
@@ -30,7 +30,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceNow:
+class SourceStatus:
     """Status of a source: its last event, and its events and rejects of today (UTC).
 
     `heard`: events within the time of `expect`, as far as that counts; `expected_since`: when the
@@ -67,7 +67,7 @@ class SourceNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class RouteQueue:
     """Waiting deliveries of a route for a platform.
 
     `oldest_*` describe the delivery that was planned first; `due_at`: when the first is or was due.
@@ -83,7 +83,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformNow:
+class PlatformStatus:
     """Status of a platform: calls and runs in flight, which hold its slots, and its circuit.
 
     `cap` is null if the platform is not configured.
@@ -130,7 +130,7 @@ class LateStart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stuck:
+class UnresolvedDeliveries:
     """Unknown deliveries of a platform whose runs flowbridge cannot search for, and the reason.
 
     `fix`: what a person has to do, null if nothing. `needs_decision`: flowbridge cannot resolve
@@ -147,7 +147,7 @@ class Stuck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunsEnded:
+class RunCounts:
     """Runs of a route that ended within a day.
 
     `in_a_row`: failed runs since the last one that was done. `event_id`: the event of the last
@@ -162,7 +162,7 @@ class RunsEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overdue:
+class OverdueWork:
     """Overdue work. `leases`: calls without a live worker; `looks`: runs that are due for a poll.
 
     `ahead`: times further in the future than they ever may be; the next heartbeat of a worker moves
@@ -183,7 +183,7 @@ class ClockStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigNow:
+class ConfigStatus:
     """The active configuration, and the errors in its files.
 
     `since` is null if no process runs.
@@ -197,7 +197,7 @@ class ConfigNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
+class UrlCertificate:
     """The certificate of the public URL, as this machine saw it at `looked_at`.
 
     `begins_at` and `ends_at` are null if it never saw one. `refused`: why clients do not trust it.
@@ -218,7 +218,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backups:
+class BackupStatus:
     """Backups in `folder`. `every`: seconds between automatic backups, null if there are none.
 
     `newest_at` is null without a backup. `tried_since`: since when every backup has failed;
@@ -254,13 +254,13 @@ class Overview:
     version: str
     running_versions: Sequence[str]
     is_shared: bool  # several machines may use the store
-    processes: Sequence[Process]
-    config: ConfigNow
-    sources: Sequence[SourceNow]
+    processes: Sequence[RunningProcess]
+    config: ConfigStatus
+    sources: Sequence[SourceStatus]
     today_cut: bool
-    queue: Sequence[Lane]
+    queue: Sequence[RouteQueue]
     blocked: Mapping[str, int]  # by route
-    platforms: Sequence[PlatformNow]
+    platforms: Sequence[PlatformStatus]
     dead: int
     dead_today: int
     unknown: int
@@ -274,16 +274,16 @@ class Overview:
     database_size: int
     database_ahead: float | None
     dead_kinds: Mapping[str | None, int] = field(default_factory=dict)
-    stuck: Sequence[Stuck] = ()
-    runs_ended: Mapping[str, RunsEnded] = field(default_factory=dict)  # by route, within a day
+    stuck: Sequence[UnresolvedDeliveries] = ()
+    runs_ended: Mapping[str, RunCounts] = field(default_factory=dict)  # by route, within a day
     # seconds, by the host of a platform
     clocks_ahead: Mapping[str, float] = field(default_factory=dict)
     clock_step: ClockStep | None = None
-    overdue: Overdue = Overdue()
+    overdue: OverdueWork = OverdueWork()
     late_starts: Sequence[LateStart] = ()  # within a day, until a person acts on the delivery
     # null: the public URL is not https, or was not checked yet
-    certificate: Certificate | None = None
-    backups: Backups | None = None  # null: the store makes its own backups
+    certificate: UrlCertificate | None = None
+    backups: BackupStatus | None = None  # null: the store makes its own backups
     flows_error: str | None = None  # why this machine's flows.py cannot be loaded
     flows_error_since: float | None = None
     # by route, the missing local flow that it names

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.core.http_messages import Lost
-from bridge.core.model import Delivery, Kind, Outcome, RunReport
-from bridge.delivery.file_transfer import Hands, Send, transfer_files
+from bridge.core.model import Delivery, Outcome, OutcomeKind, RunReport
+from bridge.delivery.file_transfer import FileTransfer, Send, transfer_files
 from bridge.delivery.platforms.model import NO_RUNS, ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.platforms.responses import printable
@@ -16,7 +16,11 @@ __all__ = ["Send", "deliver", "look", "newest"]
 
 
 def deliver(
-    delivery: Delivery, platform: Platform, send: Send, now: float, hands: Hands | None = None
+    delivery: Delivery,
+    platform: Platform,
+    send: Send,
+    now: float,
+    hands: FileTransfer | None = None,
 ) -> Outcome:
     """Start the delivery's flow and return the outcome.
 
@@ -24,7 +28,7 @@ def deliver(
     the inputs refer to, None if there are none.
     """
     if delivery.unsealable is not None:
-        return Outcome(kind=Kind.REJECTED, detail=delivery.unsealable, ours=True)
+        return Outcome(kind=OutcomeKind.REJECTED, detail=delivery.unsealable, ours=True)
     kind = PLATFORMS[platform.type]
     timeout = platform.timeout
     if hands is not None:
@@ -35,7 +39,9 @@ def deliver(
         timeout = hands.left()
     answer = send(kind.build_start(platform, delivery), timeout)
     if isinstance(answer, Lost):
-        return Outcome(kind=Kind.UNKNOWN if answer.sent else Kind.REFUSED, detail=answer.reason)
+        return Outcome(
+            kind=OutcomeKind.UNKNOWN if answer.sent else OutcomeKind.REFUSED, detail=answer.reason
+        )
     outcome = replace(kind.read_start(answer, now), status_code=answer.status)
     return (
         outcome
@@ -56,7 +62,9 @@ def _wrong_flow_outcome(delivery: Delivery, outcome: Outcome) -> Outcome:
         f" {outcome.saved_item_id!r}"
     )
     detail = f"{said}; {delivery.saved_item_id!r} was to be started. Whether it was is not known"
-    return Outcome(kind=Kind.UNKNOWN, detail=detail, status_code=outcome.status_code, held=True)
+    return Outcome(
+        kind=OutcomeKind.UNKNOWN, detail=detail, status_code=outcome.status_code, held=True
+    )
 
 
 def look(run_id: str, platform: Platform, send: Send) -> RunReport:

@@ -18,20 +18,20 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import Kind, Outcome
+from bridge.core.model import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS, Timings
-from bridge.delivery.retry import RETRY_AFTER_MAX
+from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 
 FAILURES_TO_OPEN: Final = 5  # in a row, until it opens
 # seconds that it stays open after a 401: the first time, and at most
 UNAUTHORIZED_FIRST_SECONDS = 60.0
-UNAUTHORIZED_MAX = 900.0
-PROBE: Final = 45.0  # seconds after which a probe that nothing was heard of does not count
-RAISE_MAX: Final = 15.0  # seconds, the most, until one more run is tried
-FAILED_KINDS: Final = (Kind.REFUSED, Kind.UNKNOWN)
+UNAUTHORIZED_MAX_SECONDS = 900.0
+PROBE_SECONDS: Final = 45.0  # seconds after which a probe that nothing was heard of does not count
+ALLOWANCE_RAISE_MAX_SECONDS: Final = 15.0  # seconds, the most, until one more run is tried
+FAILED_KINDS: Final = (OutcomeKind.REFUSED, OutcomeKind.UNKNOWN)
 
 
-def free(circuit: Circuit | None, cap: int, used: int, now: float) -> int:
+def count_free_slots(circuit: Circuit | None, cap: int, used: int, now: float) -> int:
     """Return how many starts may go now, with `used` of `cap` slots taken."""
     if circuit is None:
         return max(0, cap - used)
@@ -49,12 +49,14 @@ def free(circuit: Circuit | None, cap: int, used: int, now: float) -> int:
     return 0 if now < circuit.open_until or probing else min(room, 1)
 
 
-def probe(circuit: Circuit, now: float) -> Circuit:
+def start_probe(circuit: Circuit, now: float) -> Circuit:
     """Return the circuit after a start has gone through it; one that is half open has its probe."""
-    return circuit if circuit.open_until is None else replace(circuit, probe_until=now + PROBE)
+    return (
+        circuit if circuit.open_until is None else replace(circuit, probe_until=now + PROBE_SECONDS)
+    )
 
 
-def learn(
+def record_outcome(
     circuit: Circuit | None,
     platform: str,
     outcome: Outcome,
@@ -68,22 +70,26 @@ def learn(
         return circuit
     if outcome.kind in FAILED_KINDS:
         return _failed(circuit or Circuit(platform=platform), outcome, now, jitter, timings)
-    if outcome.kind is Kind.UNAUTHORIZED:
+    if outcome.kind is OutcomeKind.UNAUTHORIZED:
         return _unauthorized(circuit or Circuit(platform=platform), outcome, now, jitter)
-    if outcome.kind is Kind.THROTTLED:
+    if outcome.kind is OutcomeKind.THROTTLED:
         return _throttled(
             circuit or Circuit(platform=platform), outcome, used, now, jitter, timings
         )
     if circuit is None:
         return None
     known = replace(circuit, failures=0, open_for=0.0, open_until=None, probe_until=None)
-    if outcome.kind is Kind.STARTED and known.allowance is not None and used > known.allowance:
+    if (
+        outcome.kind is OutcomeKind.STARTED
+        and known.allowance is not None
+        and used > known.allowance
+    ):
         raise_for = max(timings.allowance_raise_first_seconds, known.raise_for / 2)
         known = replace(known, allowance=used, raise_at=now, raise_for=raise_for)
     return known
 
 
-def settled(circuit: Circuit | None, cap: int) -> Circuit | None:
+def drop_if_closed(circuit: Circuit | None, cap: int) -> Circuit | None:
     """Return None if the circuit is closed and has no allowance below the cap."""
     if circuit is None or circuit.failures or circuit.open_until is not None:
         return circuit
@@ -108,7 +114,7 @@ def _unauthorized(known: Circuit, outcome: Outcome, now: float, jitter: float) -
     return _opened(
         replace(known, failures=0, reason=outcome.detail or None),
         open_for,
-        UNAUTHORIZED_MAX,
+        UNAUTHORIZED_MAX_SECONDS,
         now,
         jitter,
     )
@@ -130,7 +136,7 @@ def _failed(
         return (
             known
             if waits
-            else _opened(known, max(first, known.open_for), UNAUTHORIZED_MAX, now, jitter)
+            else _opened(known, max(first, known.open_for), UNAUTHORIZED_MAX_SECONDS, now, jitter)
         )
     known = replace(known, failures=known.failures + 1, reason=outcome.detail or None)
     # a call that began before it opened
@@ -152,12 +158,14 @@ def _throttled(
         probe_until=None,
         reason=outcome.detail or None,
     )
-    asked = now + min(outcome.retry_after or 0.0, RETRY_AFTER_MAX)
+    asked = now + min(outcome.retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
     known = replace(known, not_before=max(known.not_before, asked))
     # more of those that were under way when it said so first
     if known.allowance is not None and now < known.raise_at:
         return replace(known, allowance=min(known.allowance, used))
-    raise_for = min(RAISE_MAX, max(timings.allowance_raise_first_seconds, 2 * known.raise_for))
+    raise_for = min(
+        ALLOWANCE_RAISE_MAX_SECONDS, max(timings.allowance_raise_first_seconds, 2 * known.raise_for)
+    )
     return replace(
         known, allowance=used, raise_for=raise_for, raise_at=now + raise_for * (0.75 + jitter / 2)
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 
-class Shares:
+class FairShares:
     """The slots that each waiting route had of each platform, in one worker."""
 
     def __init__(self) -> None:

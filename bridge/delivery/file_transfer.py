@@ -17,9 +17,9 @@ from math import ceil
 from typing import Any, Final
 
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import JSON, Delivery, FormFile, Kind, Outcome
+from bridge.core.model import JSON, Delivery, FormFile, Outcome, OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.routing.functions.files import BEGINS, MARK
+from bridge.routing.functions.files import MARK_PATTERN, MARK_PREFIX
 from bridge.routing.model import Platform
 
 MIN_START_SECONDS: Final = 1.0  # seconds that must be left for the start
@@ -33,7 +33,7 @@ Send = Callable[[Call, float], Answer | Lost]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
+class FileTransfer:
     """Who has the files of one delivery's event. `files`: those that its inputs refer to, by their
     number among the event's.
 
@@ -49,7 +49,7 @@ class Hands:
     uploaded: MutableMapping[tuple[str, str], str]
 
 
-def may_refer(inputs: JSON) -> bool:
+def may_refer_to_files(inputs: JSON) -> bool:
     """Return whether anything in the inputs looks like a file, or like a mark that a link takes the
     place of.
     """
@@ -58,17 +58,17 @@ def may_refer(inputs: JSON) -> bool:
 
 def has_links(inputs: JSON) -> bool:
     """Return whether anything in the inputs looks like a mark that a link takes the place of."""
-    return any(BEGINS in text for text in _texts(inputs))
+    return any(MARK_PREFIX in text for text in _texts(inputs))
 
 
-def referred(inputs: JSON, files: Sequence[FormFile]) -> dict[int, FormFile]:
+def find_referenced_files(inputs: JSON, files: Sequence[FormFile]) -> dict[int, FormFile]:
     """Return the files that the inputs refer to."""
     wanted = {_identity(each) for each in _file_objects(inputs)}
     return {number: file for number, file in enumerate(files) if _identity(asdict(file)) in wanted}
 
 
 def transfer_files(
-    delivery: Delivery, platform: Platform, send: Send, now: float, hands: Hands
+    delivery: Delivery, platform: Platform, send: Send, now: float, hands: FileTransfer
 ) -> Delivery | Outcome:
     """Return the delivery with each file as its platform takes it, or what came of trying: then
     nothing was started.
@@ -106,7 +106,7 @@ def uploaded_name(event_id: str, number: int, file: FormFile) -> str:
     return f"{event_id}-{number + 1}-{file.name}"
 
 
-def sent_name(uploaded: str) -> str:
+def original_name(uploaded: str) -> str:
     """Return what a file was called by its sender, of the name that `uploaded_name` has made; any
     other as it is.
     """
@@ -129,7 +129,7 @@ def _transfer_file(
     file: FormFile,
     send: Send,
     now: float,
-    hands: Hands,
+    hands: FileTransfer,
 ) -> JSON | Outcome:
     if PLATFORMS[platform.type].upload is not None:
         return _upload(delivery, platform, number, file, send, now, hands)
@@ -159,7 +159,7 @@ def _upload(
     file: FormFile,
     send: Send,
     now: float,
-    hands: Hands,
+    hands: FileTransfer,
 ) -> str | Outcome:
     question = PLATFORMS[platform.type].upload
     name = uploaded_name(delivery.event_id, number, file)
@@ -175,13 +175,19 @@ def _upload(
         )
     answer = send(question.build(platform, name, content), hands.left())
     if isinstance(answer, Lost):
-        return Outcome(kind=Kind.REFUSED, detail=f"{file.name} was not uploaded: {answer.reason}")
+        return Outcome(
+            kind=OutcomeKind.REFUSED, detail=f"{file.name} was not uploaded: {answer.reason}"
+        )
     report = question.read(answer, now)
     if isinstance(report, Outcome):
         # Nothing was started, whatever the status. What an upload is answered says nothing of how
         # starts fare, but for a 401.
-        kind = report.kind if report.kind in (Kind.REJECTED, Kind.UNAUTHORIZED) else Kind.REFUSED
-        ours = kind is not Kind.UNAUTHORIZED
+        kind = (
+            report.kind
+            if report.kind in (OutcomeKind.REJECTED, OutcomeKind.UNAUTHORIZED)
+            else OutcomeKind.REFUSED
+        )
+        ours = kind is not OutcomeKind.UNAUTHORIZED
         return replace(
             report, kind=kind, detail=f"{file.name} was not uploaded: {report.detail}", ours=ours
         )
@@ -190,7 +196,7 @@ def _upload(
 
 
 def _refused(detail: str) -> Outcome:
-    return Outcome(kind=Kind.REFUSED, detail=detail, ours=True)
+    return Outcome(kind=OutcomeKind.REFUSED, detail=detail, ours=True)
 
 
 def _missing_file(file: FormFile) -> Outcome:
@@ -255,7 +261,7 @@ def _insert_links(
 
     def linked(one: JSON) -> JSON:
         if isinstance(one, str):
-            return MARK.sub(of, one)
+            return MARK_PATTERN.sub(of, one)
         if isinstance(one, dict):
             return {key: linked(each) for key, each in one.items()}
         return [linked(each) for each in one] if isinstance(one, list) else one

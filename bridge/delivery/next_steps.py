@@ -59,7 +59,7 @@ STEPS: Final[Mapping[Need, Steps]] = {
     Need.DECISION: Steps(("{resolve}",), "flowbridge resolve"),
 }
 RELEASE_STEP: Final = "or flowbridge cancel {id}, which lets those behind it go"
-UNDONE: Final = (RunState.FAILED, RunState.TERMINATED)
+FAILED_RUN_STATES: Final = (RunState.FAILED, RunState.TERMINATED)
 NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
     DeadKind.OURS: Need.PARKED,
     DeadKind.PERSON: Need.GIVEN_UP,
@@ -67,7 +67,7 @@ NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class DeliveryContext:
     """What is known beside a delivery. `is_misspelt`: an input of it looks misspelt; `is_changed`:
     its route has changed since.
 
@@ -81,7 +81,7 @@ class Known:
     obstacle: Obstacle | None = None
 
 
-NO_CONTEXT: Final = Known()
+NO_CONTEXT: Final = DeliveryContext()
 
 
 def is_retried(one: Delivery) -> bool:
@@ -90,10 +90,10 @@ def is_retried(one: Delivery) -> bool:
     """
     if one.status is Status.DEAD:
         return one.dead_kind is not DeadKind.OURS
-    return one.status is Status.DELIVERED and one.run_state in UNDONE
+    return one.status is Status.DELIVERED and one.run_state in FAILED_RUN_STATES
 
 
-def find_need(one: Delivery, known: Known = NO_CONTEXT) -> Need | None:
+def find_need(one: Delivery, known: DeliveryContext = NO_CONTEXT) -> Need | None:
     """Return what a delivery needs of a person, null where it needs nothing, or settles itself."""
     if one.status is Status.UNKNOWN:
         is_stuck = known.obstacle is not None and known.obstacle.needs_decision
@@ -113,7 +113,9 @@ def find_need(one: Delivery, known: Known = NO_CONTEXT) -> Need | None:
     )
 
 
-def find_steps(one: Delivery, known: Known, now: float, confirm_seconds: float) -> list[str]:
+def find_steps(
+    one: Delivery, known: DeliveryContext, now: float, confirm_seconds: float
+) -> list[str]:
     """Return what a person does next about a delivery, a line each; none where there is nothing to
     do.
     """
@@ -147,7 +149,7 @@ def need_of_dead(kind: str | None) -> Need:
     return NEED_BY_DEAD_KIND.get(DeadKind(kind) if kind else None, Need.DEAD)
 
 
-def _commands(one: Delivery, known: Known) -> dict[str, str]:
+def _commands(one: Delivery, known: DeliveryContext) -> dict[str, str]:
     all_flows = ", which starts all flows of the route" if known.has_several_flows else ""
     return {
         "retry": f"flowbridge retry {one.id}",

@@ -20,7 +20,7 @@ IN_ENV: Final = "in .env, which is read again by itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class PlatformState:
     """What a platform's list of runs is asked with: its configuration, its circuit, and whether a
     worker runs.
 
@@ -52,7 +52,9 @@ class Obstacle:
     makes_calls: bool = True
 
 
-def find_obstacle(platform: str, evidence: JSON, setting: Setting, now: float) -> Obstacle | None:
+def find_obstacle(
+    platform: str, evidence: JSON, setting: PlatformState, now: float
+) -> Obstacle | None:
     """Return the first thing in the way, null where none is known. What a person has to fix comes
     before what passes by itself.
     """
@@ -80,7 +82,7 @@ def next_call(look_at: float, obstacle: Obstacle | None) -> float | None:
     return max(look_at, obstacle.until or 0.0) if obstacle.makes_calls else None
 
 
-def _of_platform(name: str, setting: Setting) -> Obstacle | None:
+def _of_platform(name: str, setting: PlatformState) -> Obstacle | None:
     if setting.is_configured and not setting.has_platform:
         problem = f"routes.yaml no longer has the platform {name!r}"
         return Obstacle(
@@ -96,8 +98,10 @@ def _of_platform(name: str, setting: Setting) -> Obstacle | None:
     return None
 
 
-def _of_credentials(name: str, evidence: JSON, setting: Setting, now: float) -> Obstacle | None:
-    problem, status = failed_look(evidence)
+def _of_credentials(
+    name: str, evidence: JSON, setting: PlatformState, now: float
+) -> Obstacle | None:
+    problem, status = last_list_failure(evidence)
     circuit = setting.circuit
     fix = f"correct them {IN_ENV}"
     if circuit is not None and circuit.is_unauthorized:
@@ -116,7 +120,7 @@ def _of_credentials(name: str, evidence: JSON, setting: Setting, now: float) -> 
 
 
 def _of_list(name: str, evidence: JSON) -> Obstacle | None:
-    problem, status = failed_look(evidence)
+    problem, status = last_list_failure(evidence)
     if problem == NO_RUNS:
         return Obstacle(
             kind="list", problem=f"the platform {name!r} has no list of runs", needs_decision=True
@@ -154,7 +158,7 @@ def _of_circuit(name: str, circuit: Circuit | None, now: float) -> Obstacle | No
     return None
 
 
-def failed_look(evidence: JSON) -> tuple[str | None, int | None]:
+def last_list_failure(evidence: JSON) -> tuple[str | None, int | None]:
     """Return why the last look got no list, and the status of the answer, null where there was
     none; both null where it got one.
 

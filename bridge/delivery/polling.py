@@ -44,7 +44,7 @@ class Polling:
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class UsualDuration:
     """How long the runs of a flow take, and by how much they usually differ from that: moving
     averages, in seconds.
     """
@@ -53,15 +53,17 @@ class Usual:
     spread: float = 0.0
 
 
-def learn(usual: Usual | None, seconds: float) -> Usual:
+def update_usual_duration(usual: UsualDuration | None, seconds: float) -> UsualDuration:
     """Return the usual duration after a run that took `seconds`."""
     if usual is None:
-        return Usual(seconds)
+        return UsualDuration(seconds)
     spread = usual.spread + (abs(seconds - usual.mean) - usual.spread) / 4
-    return Usual(usual.mean + (seconds - usual.mean) / 4, spread)
+    return UsualDuration(usual.mean + (seconds - usual.mean) / 4, spread)
 
 
-def next_look(polling: Polling, elapsed: float, usual: Usual | None, *, eager: bool) -> float:
+def next_poll_delay(
+    polling: Polling, elapsed: float, usual: UsualDuration | None, *, eager: bool
+) -> float:
     """Return the seconds until a run that has gone on for `elapsed` is looked at. `eager`: somebody
     waits for it to end.
     """
@@ -70,12 +72,12 @@ def next_look(polling: Polling, elapsed: float, usual: Usual | None, *, eager: b
         return min(max(polling.first, elapsed * growth), polling.max)
     begin = _first_poll_at(usual)
     step = _step(polling, usual, eager=eager)
-    if elapsed < begin - near(polling, usual):
+    if elapsed < begin - early_poll_seconds(polling, usual):
         return min(begin - elapsed, max(polling.max, usual.mean / 2))
     return max(step, min((elapsed - begin) * growth, polling.max))
 
 
-def near(polling: Polling, usual: Usual | None) -> float:
+def early_poll_seconds(polling: Polling, usual: UsualDuration | None) -> float:
     """Return how many seconds before its time a run may be looked at, where others of its flow are
     looked at anyway.
     """
@@ -84,16 +86,16 @@ def near(polling: Polling, usual: Usual | None) -> float:
     )
 
 
-def after_failures(polling: Polling, wait: float, failures: int) -> float:
+def delay_after_failures(polling: Polling, wait: float, failures: int) -> float:
     """Return the seconds until the next look where so many in a row have failed, and it would else
     be `wait`.
     """
     return max(wait, polling.delay(failures)) if failures else wait
 
 
-def _first_poll_at(usual: Usual) -> float:
+def _first_poll_at(usual: UsualDuration) -> float:
     return max(0.0, FIRST_POLL_FRACTION * usual.mean - usual.spread)
 
 
-def _step(polling: Polling, usual: Usual, *, eager: bool) -> float:
+def _step(polling: Polling, usual: UsualDuration, *, eager: bool) -> float:
     return max(polling.least, (EAGER_STEP_FRACTION if eager else LAZY_STEP_FRACTION) * usual.mean)

@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from bridge.core.clock_reading import ClockReading, passed
+from bridge.core.clock_reading import ClockReading, compare_readings
 from bridge.core.model import JSON, RUN_ENDED, Delivery, RunState
 
 # seconds by which the platform's clock may differ from ours, beyond what its answers tell
-SKEW: Final = 60.0
+MAX_SKEW_SECONDS: Final = 60.0
 MAX_LISTED_RUNS: Final = 10  # runs that a list holds at most: one with fewer is whole
 
 
@@ -44,7 +44,7 @@ def attempt_window(began_at: float, timeout: float, off: float = 0.0) -> Window:
     """Return the window of an attempt. `timeout`: seconds until its deadline; `off`: by how much
     the platform's clock differs.
     """
-    skew = SKEW + abs(off)
+    skew = MAX_SKEW_SECONDS + abs(off)
     return Window(began_at - skew, began_at + timeout + skew)
 
 
@@ -56,11 +56,14 @@ def window_by_clocks(intent: ClockReading, look: ClockReading, timeout: float) -
     where a step of our clock leads back to the intent. Where it was not known at the intent it may
     have agreed with ours then.
     """
-    between = passed(intent, look)
+    between = compare_readings(intent, look)
     step = 0.0 if between is None else between.step
     ahead = [0.0, step] if intent.platform_at is None else [intent.platform_at - intent.at]
     ahead += [] if look.platform_at is None else [look.platform_at - look.at + step]
-    return Window(intent.at + min(ahead) - SKEW, intent.at + timeout + max(ahead) + SKEW)
+    return Window(
+        intent.at + min(ahead) - MAX_SKEW_SECONDS,
+        intent.at + timeout + max(ahead) + MAX_SKEW_SECONDS,
+    )
 
 
 class Echo(StrEnum):
@@ -70,7 +73,7 @@ class Echo(StrEnum):
     EVENT = "event"
 
 
-def echo(outputs: JSON, delivery: Delivery) -> Echo | None:
+def find_echo(outputs: JSON, delivery: Delivery) -> Echo | None:
     """Return what a run's outputs echo: one of them is the id of the delivery, or that of its
     event. Null where none is.
     """
@@ -145,7 +148,7 @@ class Look:
         )
 
 
-class Verdict(StrEnum):
+class ReconcileVerdict(StrEnum):
     """What a look decides."""
 
     ADOPT = "adopt"  #: the run is the delivery's
@@ -160,7 +163,7 @@ class ReconcileDecision:
     next look.
     """
 
-    verdict: Verdict
+    verdict: ReconcileVerdict
     why: str
     run_id: str | None = None
     wait: float | None = None
@@ -210,7 +213,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierLooks:
     """What later looks need to know of the earlier ones for the same attempt. `step`: that of the
     clock since the intent, at the last.
     """
@@ -222,7 +225,7 @@ class Earlier:
     step: float = 0.0
     failing_since: float | None = None
 
-    def by_clock_of(self, look: Look) -> Earlier:
+    def by_clock_of(self, look: Look) -> EarlierLooks:
         """Return it with its times as the clock has them now, which was stepped since by as much
         more as `look` says.
         """
@@ -233,19 +236,21 @@ class Earlier:
         )
 
 
-def earlier(kept: JSON, attempt: int) -> Earlier:
+def read_earlier_looks(kept: JSON, attempt: int) -> EarlierLooks:
     """Return what is known from the evidence that is kept, nothing where it is of another
     attempt.
     """
     if not isinstance(kept, dict) or kept.get("attempt") != attempt:
-        return Earlier()
+        return EarlierLooks()
     run_ids = tuple(one["run_id"] for one in kept["candidates"])
     step = kept.get("clock_step") or 0.0
     failing_since = kept.get("failing_since")
-    return Earlier(kept["looks"], kept["covered"], kept["empty_at"], run_ids, step, failing_since)
+    return EarlierLooks(
+        kept["looks"], kept["covered"], kept["empty_at"], run_ids, step, failing_since
+    )
 
 
-def candidates(
+def filter_candidates(
     found: Iterable[Candidate], linked: Collection[str], within: Window
 ) -> tuple[Candidate, ...]:
     """Return those that are linked to no delivery and were created within the window, or nobody

@@ -11,20 +11,20 @@ from typing import Final
 from bridge.core.model import Delivery
 from bridge.core.timings import TIMINGS, Timings
 from bridge.delivery.reconcile import (
-    SKEW,
+    MAX_SKEW_SECONDS,
     Candidate,
-    Earlier,
+    EarlierLooks,
     Echo,
     Evidence,
     Look,
     ReconcileDecision,
+    ReconcileVerdict,
     Rival,
-    Verdict,
 )
 
 WAIT_GROWTH: Final = 1.5  # how the seconds grow until a look is made again
 MAX_NAMED_RUNS: Final = 3  # runs that a reason names
-STEPPED: Final = "clock_stepped"
+CLOCK_STEPPED: Final = "clock_stepped"
 NOT_COMPARABLE: Final = "clock_not_comparable"
 NO_PLATFORM_CLOCK: Final = (
     "the call was made before a reboot or on another host, and the platform did not tell its time"
@@ -35,12 +35,12 @@ EARLIER_VERSION: Final = (
 )
 
 
-def judge(
+def judge_look(
     delivery: Delivery,
     attempt: int,
     began_at: float,
     look: Look,
-    before: Earlier,
+    before: EarlierLooks,
     *,
     exclusive: bool,
     timings: Timings = TIMINGS,
@@ -82,7 +82,7 @@ def _decide(
     delivery: Delivery,
     began_at: float,
     look: Look,
-    before: Earlier,
+    before: EarlierLooks,
     timings: Timings,
     *,
     sole: bool,
@@ -102,7 +102,7 @@ def _decide(
         if untold or look.at < began_at + delivery.run_timeout:
             says = "the platform does not say how it stands" if untold else "it has not ended yet"
             return ReconcileDecision(
-                verdict=Verdict.AGAIN,
+                verdict=ReconcileVerdict.AGAIN,
                 why=f"{_named(open_ones)} may be its run, and {says}",
                 wait=again,
             )
@@ -114,20 +114,20 @@ def _unusable(delivery: Delivery, look: Look, again: float) -> ReconcileDecision
     intent; null where neither is so.
     """
     if look.problem is not None:
-        return ReconcileDecision(verdict=Verdict.AGAIN, why=look.problem, wait=again)
+        return ReconcileDecision(verdict=ReconcileVerdict.AGAIN, why=look.problem, wait=again)
     if look.step is None:
         by = NO_PLATFORM_CLOCK if look.read_clocks else EARLIER_VERSION
         why = f"{NOT_COMPARABLE}: {by}"
-    elif abs(look.step) > SKEW:
+    elif abs(look.step) > MAX_SKEW_SECONDS:
         way = "forward" if look.step > 0 else "back"
         why = (
-            f"{STEPPED}: the clock was set {way} by {abs(look.step):.0f} s between the call and"
-            " this look"
+            f"{CLOCK_STEPPED}: the clock was set {way} by {abs(look.step):.0f} s between the call"
+            " and this look"
         )
     else:
         return None
     return ReconcileDecision(
-        verdict=Verdict.HOLD,
+        verdict=ReconcileVerdict.HOLD,
         why=f"{why}, so no run can be ruled out: {_advice(delivery, look.candidates)}",
     )
 
@@ -150,7 +150,7 @@ def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> Rec
     )
     if not twins:
         return ReconcileDecision(
-            verdict=Verdict.ADOPT,
+            verdict=ReconcileVerdict.ADOPT,
             why=f"the outputs of {one.run_id} have the id of its {one.echo}",
             run_id=one.run_id,
         )
@@ -160,7 +160,7 @@ def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> Rec
 def _only(delivery: Delivery, look: Look, one: Candidate, again: float) -> ReconcileDecision:
     if not look.rivals:
         why = f"{one.run_id} is the only run that fits, and nobody but flowbridge starts this flow"
-        return ReconcileDecision(verdict=Verdict.ADOPT, why=why, run_id=one.run_id)
+        return ReconcileDecision(verdict=ReconcileVerdict.ADOPT, why=why, run_id=one.run_id)
     return _contested(delivery, look.rivals, one, again)
 
 
@@ -172,12 +172,16 @@ def _contested(
     why = f"{_named([one])} may be its run, or that of {ids}"
     if all(each.is_open for each in rivals):
         return ReconcileDecision(
-            verdict=Verdict.AGAIN, why=f"{why}, whose call is under way", wait=again
+            verdict=ReconcileVerdict.AGAIN, why=f"{why}, whose call is under way", wait=again
         )
-    return ReconcileDecision(verdict=Verdict.HOLD, why=f"{why}: {_advice(delivery, [one])}")
+    return ReconcileDecision(
+        verdict=ReconcileVerdict.HOLD, why=f"{why}: {_advice(delivery, [one])}"
+    )
 
 
-def _without(delivery: Delivery, look: Look, before: Earlier, confirm: float) -> ReconcileDecision:
+def _without(
+    delivery: Delivery, look: Look, before: EarlierLooks, confirm: float
+) -> ReconcileDecision:
     if not look.covers or look.unread:
         lack = (
             "holds entries that cannot be read"
@@ -185,7 +189,7 @@ def _without(delivery: Delivery, look: Look, before: Earlier, confirm: float) ->
             else f"holds the {look.listed} newest runs, which do not go back so far"
         )
         return ReconcileDecision(
-            verdict=Verdict.HOLD,
+            verdict=ReconcileVerdict.HOLD,
             why=(
                 f"no run that fits was found, but the platform's list {lack}:"
                 f" {_advice(delivery, [])}"
@@ -193,14 +197,18 @@ def _without(delivery: Delivery, look: Look, before: Earlier, confirm: float) ->
         )
     if before.empty_at is None:
         return ReconcileDecision(
-            verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=confirm
+            verdict=ReconcileVerdict.AGAIN,
+            why="no run fits; a second look has to agree",
+            wait=confirm,
         )
     left = before.empty_at + confirm - look.at
     if left > 0:
         return ReconcileDecision(
-            verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=left
+            verdict=ReconcileVerdict.AGAIN, why="no run fits; a second look has to agree", wait=left
         )
-    return ReconcileDecision(verdict=Verdict.QUEUE, why="no run of it was found, by two looks")
+    return ReconcileDecision(
+        verdict=ReconcileVerdict.QUEUE, why="no run of it was found, by two looks"
+    )
 
 
 def _ambiguous(delivery: Delivery, look: Look) -> ReconcileDecision:
@@ -211,7 +219,7 @@ def _ambiguous(delivery: Delivery, look: Look) -> ReconcileDecision:
         else "may each be its run, and none tells by its outputs"
     )
     return ReconcileDecision(
-        verdict=Verdict.HOLD, why=f"{_named(some)} {are}: {_advice(delivery, some)}"
+        verdict=ReconcileVerdict.HOLD, why=f"{_named(some)} {are}: {_advice(delivery, some)}"
     )
 
 

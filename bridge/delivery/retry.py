@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.core.model import Delivery, Kind, Outcome, Retry, RunReport, RunState, Status
-from bridge.core.plurals import number
+from bridge.core.model import Delivery, Outcome, OutcomeKind, Retry, RunReport, RunState, Status
+from bridge.core.plurals import pluralize
 
-RETRY_AFTER_MAX = 3600.0  # a platform cannot put us off for longer than this
+RETRY_AFTER_MAX_SECONDS = 3600.0  # a platform cannot put us off for longer than this
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class RetryDecision:
     """The status a delivery goes to, when it is due again, why, and whether the attempt counts
     against `retry.attempts`.
     """
@@ -22,55 +22,61 @@ class Decision:
     spends: bool = True
 
 
-def settle(delivery: Delivery, outcome: Outcome, now: float, jitter: float) -> Decision:
+def decide_after_attempt(
+    delivery: Delivery, outcome: Outcome, now: float, jitter: float
+) -> RetryDecision:
     """Decide what becomes of a delivery after an attempt.
 
     `delivery.attempts` counts the attempts spent before this one; `jitter` is a random number in
     [0, 1).
     """
     match outcome.kind:
-        case Kind.STARTED:
-            return Decision(Status.DELIVERED, now)
-        case Kind.REJECTED:
-            return Decision(Status.DEAD, now, outcome.detail)
-        case Kind.THROTTLED | Kind.UNAUTHORIZED:
+        case OutcomeKind.STARTED:
+            return RetryDecision(Status.DELIVERED, now)
+        case OutcomeKind.REJECTED:
+            return RetryDecision(Status.DEAD, now, outcome.detail)
+        case OutcomeKind.THROTTLED | OutcomeKind.UNAUTHORIZED:
             # When it goes is the circuit's to say. It was due, whatever a clock that was ahead
             # said, and a full platform leaves it its place; after a 401 it goes behind the others
             # that are due, so that the next probe is another delivery.
-            due_at = min(delivery.due_at, now) if outcome.kind is Kind.THROTTLED else now
-            return Decision(Status.QUEUED, due_at, outcome.detail, spends=False)
-        case Kind.UNKNOWN if outcome.held or delivery.on_unknown != "retry":
-            return Decision(Status.UNKNOWN, now, outcome.detail)
+            due_at = min(delivery.due_at, now) if outcome.kind is OutcomeKind.THROTTLED else now
+            return RetryDecision(Status.QUEUED, due_at, outcome.detail, spends=False)
+        case OutcomeKind.UNKNOWN if outcome.held or delivery.on_unknown != "retry":
+            return RetryDecision(Status.UNKNOWN, now, outcome.detail)
     if outcome.made and delivery.attempts + 1 >= delivery.retry.attempts:
-        return Decision(
+        return RetryDecision(
             Status.DEAD,
             now,
-            f"gave up after {number(delivery.attempts + 1, 'attempt')}: {outcome.detail}",
+            f"gave up after {pluralize(delivery.attempts + 1, 'attempt')}: {outcome.detail}",
         )
     due_at = now + _retry_wait(outcome, backoff(delivery, jitter), delivery.retry.max)
-    return Decision(Status.QUEUED, due_at, outcome.detail, spends=outcome.made)
+    return RetryDecision(Status.QUEUED, due_at, outcome.detail, spends=outcome.made)
 
 
-def after_run(delivery: Delivery, report: RunReport, now: float, jitter: float) -> Decision:
+def decide_after_run(
+    delivery: Delivery, report: RunReport, now: float, jitter: float
+) -> RetryDecision:
     """Decide what follows a run that has ended: nothing, unless it failed and the delivery says
     what then.
 
     A run that was terminated was ended on purpose: it is not run again.
     """
     if report.state is RunState.DONE or delivery.on_run_failed == "ignore":
-        return Decision(Status.DELIVERED, now)
+        return RetryDecision(Status.DELIVERED, now)
     said = f": {report.log[-1]}" if report.log else ""
     if delivery.on_run_failed == "retry" and report.state is RunState.FAILED:
         if delivery.reruns < delivery.run_retries:
             wait = _full_jitter(delivery.retry, delivery.reruns, jitter)
-            return Decision(Status.QUEUED, now + wait, f"its run failed, and another follows{said}")
-        return Decision(
+            return RetryDecision(
+                Status.QUEUED, now + wait, f"its run failed, and another follows{said}"
+            )
+        return RetryDecision(
             Status.DEAD,
             now,
-            f"gave up after {number(delivery.reruns + 1, 'run')} that failed{said}",
+            f"gave up after {pluralize(delivery.reruns + 1, 'run')} that failed{said}",
         )
     ended = "failed" if report.state is RunState.FAILED else "was terminated"
-    return Decision(Status.DEAD, now, f"its run {ended}{said}")
+    return RetryDecision(Status.DEAD, now, f"its run {ended}{said}")
 
 
 def backoff(delivery: Delivery, jitter: float) -> float:
@@ -89,5 +95,5 @@ def _full_jitter(retry: Retry, times: int, jitter: float) -> float:
 
 def _retry_wait(outcome: Outcome, wait: float, most: float) -> float:
     """The longer of our own wait and what the platform asked for."""
-    asked = min(outcome.retry_after or 0.0, RETRY_AFTER_MAX)
+    asked = min(outcome.retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
     return max(asked, min(wait, most))

@@ -7,10 +7,10 @@ from typing import Final
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery
-from bridge.core.rate_limits import NO_LIMITS, Limits, Pace
+from bridge.core.rate_limits import NO_LIMITS, Limits, RateState
 from bridge.delivery.obstacles import Obstacle
 
-UNPACED: Final = Pace()
+UNPACED: Final = RateState()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
+class WaitContext:
     """The facts that a wait reason depends on, from the store and routes.yaml.
 
     `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which
@@ -52,7 +52,7 @@ class Around:
     is_paused: bool = False
     limits: Limits = NO_LIMITS
     circuit: Circuit | None = None
-    pace: Pace = UNPACED
+    pace: RateState = UNPACED
     used: int = 0
     used_by_route: int = 0
     ahead: int = 0

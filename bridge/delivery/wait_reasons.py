@@ -6,17 +6,17 @@ from typing import Final
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery, Status
-from bridge.core.plurals import number
-from bridge.core.rate_limits import DAY, day_of, room
+from bridge.core.plurals import pluralize
+from bridge.core.rate_limits import DAY, allowed_starts, day_of
 from bridge.core.times import write_time
-from bridge.delivery.circuit_breaker import free
-from bridge.delivery.obstacles import IN_ENV, Obstacle, Setting, find_obstacle, next_call
-from bridge.delivery.wait_context import Around, Wait
+from bridge.delivery.circuit_breaker import count_free_slots
+from bridge.delivery.obstacles import IN_ENV, Obstacle, PlatformState, find_obstacle, next_call
+from bridge.delivery.wait_context import Wait, WaitContext
 
-MOST: Final = 1000  # deliveries that go before one, counted as far as that
+MAX_COUNTED_AHEAD: Final = 1000  # deliveries that go before one, counted as far as that
 
 
-def why_waiting(one: Delivery, around: Around, now: float) -> Wait | None:
+def find_wait_reason(one: Delivery, around: WaitContext, now: float) -> Wait | None:
     """Return what keeps a delivery, null for one that does not wait. What a person has to change
     comes before what passes by itself.
     """
@@ -35,7 +35,7 @@ def why_waiting(one: Delivery, around: Around, now: float) -> Wait | None:
     return _hold_wait(around) or _config_wait(one, around) or by_itself
 
 
-def _ordering_wait(around: Around) -> Wait:
+def _ordering_wait(around: WaitContext) -> Wait:
     if around.head is None:
         return Wait(
             kind="line", detail="it is sent next: no earlier delivery of its key is waiting"
@@ -63,13 +63,13 @@ def _describe_head(head: Delivery) -> str:
     return f"is {head.status}"
 
 
-def find_list_obstacle(one: Delivery, around: Around, now: float) -> Obstacle | None:
+def find_list_obstacle(one: Delivery, around: WaitContext, now: float) -> Obstacle | None:
     """Return what keeps the run of an unknown delivery from being looked for; null where nothing
     does, or flowbridge does not look.
     """
     if one.status is not Status.UNKNOWN or around.look_at is None:
         return None
-    setting = Setting(
+    setting = PlatformState(
         is_configured=around.is_configured,
         has_platform=around.cap is not None,
         missing=around.missing,
@@ -79,7 +79,7 @@ def find_list_obstacle(one: Delivery, around: Around, now: float) -> Obstacle | 
     return find_obstacle(one.platform, one.evidence, setting, now)
 
 
-def _unknown_wait(one: Delivery, around: Around, now: float) -> Wait:
+def _unknown_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
     if around.look_at is None:
         return Wait(
             kind="unknown", detail=f"whether it started is not known: flowbridge resolve {one.id}"
@@ -104,7 +104,7 @@ def _unknown_wait(one: Delivery, around: Around, now: float) -> Wait:
     return Wait(kind="unknown", detail=detail, until=until)
 
 
-def _hold_wait(around: Around) -> Wait | None:
+def _hold_wait(around: WaitContext) -> Wait | None:
     if around.hold is None:
         return None
     return Wait(
@@ -112,7 +112,7 @@ def _hold_wait(around: Around) -> Wait | None:
     )
 
 
-def _config_wait(one: Delivery, around: Around) -> Wait | None:
+def _config_wait(one: Delivery, around: WaitContext) -> Wait | None:
     if not around.is_configured:
         return None
     if around.cap is None:
@@ -181,7 +181,7 @@ def _schedule_wait(one: Delivery, now: float) -> Wait | None:
     return Wait(kind="delay", detail="it is not due yet", until=one.due_at)
 
 
-def _worker_wait(around: Around) -> Wait | None:
+def _worker_wait(around: WaitContext) -> Wait | None:
     return (
         None
         if around.workers
@@ -191,7 +191,7 @@ def _worker_wait(around: Around) -> Wait | None:
     )
 
 
-def _platform_wait(one: Delivery, around: Around, now: float) -> Wait | None:
+def _platform_wait(one: Delivery, around: WaitContext, now: float) -> Wait | None:
     known = around.circuit
     if known is not None and known.state(now) == "open":
         why = f" ({known.reason})" if known.reason else ""
@@ -208,7 +208,11 @@ def _platform_wait(one: Delivery, around: Around, now: float) -> Wait | None:
             detail=f"{one.platform} asked not to be called until then",
             until=known.not_before,
         )
-    if not around.is_configured or around.cap is None or free(known, around.cap, around.used, now):
+    if (
+        not around.is_configured
+        or around.cap is None
+        or count_free_slots(known, around.cap, around.used, now)
+    ):
         return None
     if around.used >= around.cap:
         return Wait(
@@ -223,13 +227,13 @@ def _platform_wait(one: Delivery, around: Around, now: float) -> Wait | None:
         )
     until = known.raise_at if known is not None else None
     full = (
-        f"{one.platform} says that it is full at {number(around.used, 'run')}; one more is tried"
+        f"{one.platform} says that it is full at {pluralize(around.used, 'run')}; one more is tried"
         " then"
     )
     return Wait(kind="allowance", detail=full, until=until)
 
 
-def _route_wait(one: Delivery, around: Around, now: float) -> Wait:
+def _route_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
     limits = around.limits
     cap = around.limits.max_concurrent_runs
     if cap is not None and around.used_by_route >= cap:
@@ -243,11 +247,11 @@ def _route_wait(one: Delivery, around: Around, now: float) -> Wait:
     today = around.pace.starts if around.pace.day == day_of(now) else 0
     if limits.max_runs_per_day is not None and today >= limits.max_runs_per_day:
         most = (
-            f"the {number(limits.max_runs_per_day, 'run')} a day of the route {one.route!r}"
+            f"the {pluralize(limits.max_runs_per_day, 'run')} a day of the route {one.route!r}"
             f" {_are(limits.max_runs_per_day)} used up"
         )
         return Wait(kind="day", detail=most, until=(day_of(now) + 1) * DAY)
-    if limits.rate is not None and room(limits, around.pace, now) == 0:
+    if limits.rate is not None and allowed_starts(limits, around.pace, now) == 0:
         return Wait(
             kind="pace",
             detail=(
@@ -268,7 +272,7 @@ def _route_wait(one: Delivery, around: Around, now: float) -> Wait:
 
 
 def _count(count: int) -> str:
-    return str(count) if count < MOST else f"{MOST} or more"
+    return str(count) if count < MAX_COUNTED_AHEAD else f"{MAX_COUNTED_AHEAD} or more"
 
 
 def _all(count: int, one: str) -> str:

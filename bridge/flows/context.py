@@ -155,11 +155,11 @@ def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) 
     failure: BaseException | None = None
     result = RunResult(state=LocalState.FAILED)
     try:
-        outputs = call(flow, inputs)
+        outputs = call_flow(flow, inputs)
         result = RunResult(state=LocalState.DONE, outputs=outputs, log=written.lines())
     except (Exception, SystemExit) as error:
         failure = error
-        written.add(last_line(error))
+        written.add(error_line(error))
         result = RunResult(state=LocalState.FAILED, log=written.lines())
     finally:
         _current.reset(token)
@@ -170,14 +170,14 @@ def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) 
 
 def _file_saver(data_dir: Path) -> Callable[[str, bytes], None]:
     def keep(_name: str, data: bytes) -> None:
-        from bridge.store.blobs import Blobs
+        from bridge.store.blobs import BlobStore
 
-        Blobs(data_dir / "blobs").keep(data)
+        BlobStore(data_dir / "blobs").keep(data)
 
     return keep
 
 
-def call(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+def call_flow(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
     """Call the flow's function and return its outputs, and raise its exceptions.
 
     Raise FlowError for invalid inputs or outputs.
@@ -216,7 +216,7 @@ def _outputs(value: Any) -> dict[str, JSON]:
     return outputs
 
 
-def last_line(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """Return an error as the last line of a traceback; a FlowError without its type."""
     try:
         text = str(error).strip()

@@ -13,9 +13,9 @@ import orjson
 from bridge.core.errors import BridgeError
 from bridge.core.local_runs import Input, LocalFlow
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-TIME_LIMIT: Final = 3600.0  # default in seconds
-MEMORY: Final = 512 * 1000**2  # default in bytes
+FLOW_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+DEFAULT_TIME_LIMIT_SECONDS: Final = 3600.0  # default in seconds
+DEFAULT_MEMORY_BYTES: Final = 512 * 1000**2  # default in bytes
 _REFUSED_PARAMETERS: Final = {
     inspect.Parameter.POSITIONAL_ONLY: "positional-only parameters cannot be passed by name",
     inspect.Parameter.VAR_POSITIONAL: "*args cannot be passed by name",
@@ -104,7 +104,7 @@ def flow(
 
 def _describe(function: Callable[..., Any], name: str | None) -> FlowFunction:
     name = name or function.__name__
-    if not NAME.fullmatch(name):
+    if not FLOW_NAME.fullmatch(name):
         raise FlowError(
             f"flow {name!r}: a name is 1 to 100 letters, digits, '_', '-' or '.', and starts with a"
             " letter or digit"
@@ -192,6 +192,6 @@ def _memory(name: str, amount: int | str | None) -> int | None:
     from bridge.config.schema import units
 
     try:
-        return units.memory(amount)
+        return units.parse_memory(amount)
     except ValueError as error:
         raise FlowError(f"flow {name!r}: memory: {error}") from None

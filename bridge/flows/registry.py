@@ -15,7 +15,7 @@ READY_MADE = "ready-made"
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class FlowLibrary:
     """Flows by name, with their origin: see `LocalFlow.workbook`."""
 
     flows: Mapping[str, FlowFunction]
@@ -29,12 +29,12 @@ class Library:
         ]
 
 
-def load_library(path: str | None) -> Library:
+def load_library(path: str | None) -> FlowLibrary:
     """Run flows.py, if there is one, and return its flows and the ready-made ones.
 
     A flow in flows.py replaces a ready-made one with the same name. FlowError names the invalid
     line. Call this in processes that may die only: the file can do anything.
     """
     if path is None:
-        return Library(READY_FLOWS)
-    return Library(READY_FLOWS | load_flows(path), Path(path).name)
+        return FlowLibrary(READY_FLOWS)
+    return FlowLibrary(READY_FLOWS | load_flows(path), Path(path).name)

@@ -13,9 +13,9 @@ import orjson
 from werkzeug.http import parse_options_header
 
 from bridge.core import file_types
-from bridge.core.json_limits import depth_over, values_over
+from bridge.core.json_limits import exceeds_depth, exceeds_values
 from bridge.core.model import JSON, Body, FormFile
-from bridge.core.multipart import Malformed, Part, file_name, parts
+from bridge.core.multipart import MultipartError, Part, parse_parts, sanitize_file_name
 from bridge.providers.signatures.jwt import unwrapped
 
 MAX_FIELDS = 1000
@@ -83,11 +83,11 @@ def _unwrap(body: Body, wrapped_in: str | None, max_depth: int, max_values: int 
 
 
 def read_json(raw: bytes, max_depth: int, max_values: int | None = None) -> Body:
-    if max_values is not None and values_over(raw, max_values):
+    if max_values is not None and exceeds_values(raw, max_values):
         return Body(
             problem=f"the JSON body has more than {max_values} values, and anyone may send it"
         )
-    if depth_over(raw, max_depth):
+    if exceeds_depth(raw, max_depth):
         return Body(problem=f"the JSON body is nested deeper than {max_depth} levels (max_depth)")
     try:
         return Body(value=orjson.loads(raw))
@@ -126,9 +126,9 @@ def _multipart(raw: bytes, boundary: str) -> Body:
     pairs: list[tuple[str, str]] = []
     files: list[FormFile] = []
     try:
-        for number, part in enumerate(parts(raw, boundary)):
+        for number, part in enumerate(parse_parts(raw, boundary)):
             if number == MAX_FIELDS:
-                raise Malformed("too many")
+                raise MultipartError("too many")
             name, filename = part.names
             if filename or (filename is not None and part.begin < part.end):
                 files.append(_describe_file(raw, part, name, filename))
@@ -145,10 +145,10 @@ def _multipart(raw: bytes, boundary: str) -> Body:
 def _describe_file(raw: bytes, part: Part, field: str, name: str) -> FormFile:
     """Describe a file that stays in the body."""
     content = memoryview(raw)[part.begin : part.end]
-    kind = file_types.tell(content, name)
+    kind = file_types.detect_type(content, name)
     return FormFile(
         field=field,
-        name=file_name(name),
+        name=sanitize_file_name(name),
         type=kind.media,
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),

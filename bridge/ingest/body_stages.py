@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bridge.core.http_messages import Request
-from bridge.core.masking import hidden
+from bridge.core.masking import mask_request
 from bridge.core.model import Body
 from bridge.ingest.source_bodies import RawBody, read_body
 from bridge.routing.model import Source
@@ -40,7 +40,7 @@ class StoredBody:
 def mask_body(raw: RawBody, source: Source) -> MaskedBody:
     """Replace the static credentials of a request by a mask."""
     wrapped_in = source.provider.wrapped_in
-    request = hidden(raw.request, source.credentials, wrapped_in=wrapped_in)
+    request = mask_request(raw.request, source.credentials, wrapped_in=wrapped_in)
     if request.body is raw.request.body or raw.said.problem is not None:
         return MaskedBody(request, raw.said)
     content_type = request.headers.get("content-type", "")

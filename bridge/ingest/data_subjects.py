@@ -19,7 +19,7 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class DataSubject:
     """A search for the `text` of a field, ignoring case and surrounding blanks.
 
     `at`: only in fields whose path ends so; positions in lists are passed over. `anywhere`: as a
@@ -39,13 +39,13 @@ class Subject:
         *,
         anywhere: bool = False,
         marks: Iterable[str] = (),
-    ) -> Subject:
+    ) -> DataSubject:
         """Return the subject; `named` is a field as it stands in `match`, from its root or its last
         parts.
         """
         parts = tuple(named.split(".")) if named else ()
         at = parts[1:] if len(parts) > 1 and parts[0] in ROOTS else parts
-        return cls(folded(text), at, anywhere, frozenset(map(folded, marks)))
+        return cls(fold_text(text), at, anywhere, frozenset(map(fold_text, marks)))
 
     def in_event(self, event: Event, body: Body) -> bool:
         """Return whether an event matches. An unreadable body matches by any part of its text."""
@@ -55,9 +55,9 @@ class Subject:
             or (body.problem is not None and self.in_raw(event.body))
         ):
             return True
-        if not self.at and event.client is not None and folded(event.client) == self.text:
+        if not self.at and event.client is not None and fold_text(event.client) == self.text:
             return True
-        if not self.at and any(folded(value) in self.marks for value in event.headers.values()):
+        if not self.at and any(fold_text(value) in self.marks for value in event.headers.values()):
             return True
         if not self.anywhere:
             return False
@@ -81,7 +81,7 @@ class Subject:
             or (body.problem is not None and self.in_raw(reject.body))
         ):
             return True
-        if not self.at and reject.client is not None and folded(reject.client) == self.text:
+        if not self.at and reject.client is not None and fold_text(reject.client) == self.text:
             return True
         return self.anywhere and (
             self.in_raw(reject.body)
@@ -92,7 +92,7 @@ class Subject:
         """Return whether a field of a payload matches; with `anywhere`, also names and parts."""
         for path, leaf in iter_leaves(value):
             if self.anywhere and (
-                self.text in leaf or any(self.text in folded(name) for name in path)
+                self.text in leaf or any(self.text in fold_text(name) for name in path)
             ):
                 return True
             if (leaf == self.text or leaf in self.marks) and path[
@@ -103,7 +103,7 @@ class Subject:
 
     def in_query(self, query_string: str) -> bool:
         """Return whether a query parameter matches."""
-        if self.anywhere and self.text in folded(unquote_plus(query_string)):
+        if self.anywhere and self.text in fold_text(unquote_plus(query_string)):
             return True
         return any(
             self.in_value({name: value})
@@ -113,14 +113,14 @@ class Subject:
     def in_raw(self, raw: bytes) -> bool:
         """Return whether the bytes contain the text, plain or URL-encoded."""
         text = raw.decode("utf-8", "replace")
-        return self.text in folded(text) or self.text in folded(unquote_plus(text))
+        return self.text in fold_text(text) or self.text in fold_text(unquote_plus(text))
 
     def in_texts(self, texts: list[str | None]) -> bool:
         """Return whether one of the texts contains it."""
-        return any(text is not None and self.text in folded(text) for text in texts)
+        return any(text is not None and self.text in fold_text(text) for text in texts)
 
 
-def folded(text: str) -> str:
+def fold_text(text: str) -> str:
     """Normalize a text for comparison: Unicode NFC, case-folded, stripped."""
     return normalize("NFC", text).casefold().strip()
 
@@ -135,7 +135,7 @@ def iter_leaves(value: JSON) -> Iterator[tuple[Path, str]]:
         elif isinstance(one, list):
             waiting += [(path, each, within) for each in one]
         elif isinstance(one, str):
-            yield path, folded(one)
+            yield path, fold_text(one)
             if within < MAX_NESTED_JSON and one.lstrip()[:1] in ("{", "["):
                 try:
                     waiting.append((path, orjson.loads(one), within + 1))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bridge.core.errors import BadSignature
-from bridge.core.fingerprints import KEYED, unguessable
+from bridge.core.fingerprints import KEYED_PREFIX, keyed_sha256
 from bridge.core.http_messages import Request
 from bridge.core.locators import locate
 from bridge.core.model import Body
@@ -56,7 +56,7 @@ def signed_digest(
         return None if signed is None else digest
     key = source.digest_key or (source.redact.secret_key if source.redact is not None else "")
     found = hashlib.sha256(signed).hexdigest()
-    return unguessable(key, source.name, found) if key else found
+    return keyed_sha256(key, source.name, found) if key else found
 
 
 def _without_id(source: Source, digests: Digests) -> str | None:
@@ -68,7 +68,7 @@ def _without_id(source: Source, digests: Digests) -> str | None:
 
 
 def _label_digest(digest: str) -> str:
-    return digest if digest.startswith(KEYED) else f"sha256:{digest}"
+    return digest if digest.startswith(KEYED_PREFIX) else f"sha256:{digest}"
 
 
 def _fit_id(text: str | None) -> str | None:

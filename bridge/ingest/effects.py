@@ -15,8 +15,8 @@ from bridge.core.model import Body
 from bridge.ingest.forms.attachments import digest
 from bridge.ingest.forms.parser import Sent
 from bridge.ingest.forms.spam.check import CheckedSubmission
-from bridge.ingest.forms.spam.dedup import Marks
-from bridge.ingest.ports import Arrivals, Kept, Replan, StoreEvents
+from bridge.ingest.forms.spam.dedup import SubmissionMarks
+from bridge.ingest.ports import Arrivals, Replan, StoredEvent, StoreEvents
 from bridge.providers.signatures.key_source import NO_KEYS, Ask, Keys
 from bridge.routing.form import Form
 from bridge.routing.model import Source
@@ -26,7 +26,7 @@ NOTHING_FETCHED: Final = "nothing is fetched for a dry request, or when a reject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedRequest:
     """A verified request whose events are ready to be stored.
 
     `marks`: what the store remembers of a checked submission, so that it counts once and in its
@@ -37,7 +37,7 @@ class Prepared:
     arrivals: Arrivals
     replan: Replan
     body: Body
-    marks: Marks | None = None
+    marks: SubmissionMarks | None = None
     fault: Exception | None = None
 
 
@@ -81,7 +81,7 @@ class Effects(Protocol):
     def new_id(self, now: float) -> str:
         """Return the id of a new event."""
 
-    def store(self, prepared: Prepared) -> Sequence[Kept]:
+    def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
         """Store the events of a request in one transaction, and return once it is on disk.
 
         Raises `Refused` or `StoreError`; then none of them is stored.
@@ -117,6 +117,6 @@ class OfflineEffects:
         """Return a new id."""
         return self.make_id()
 
-    def store(self, prepared: Prepared) -> Sequence[Kept]:
+    def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
         """Store the events."""
         return self.keep(prepared.arrivals, prepared.replan)

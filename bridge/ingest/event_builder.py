@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bridge.core.fingerprints import unguessable
+from bridge.core.fingerprints import keyed_sha256
 from bridge.core.http_messages import Request
 from bridge.core.locators import locate
 from bridge.core.model import Body, Delivery, Event, FormFile
@@ -70,7 +70,7 @@ def _storable(raw: RawBody, verified: Verified) -> StoredBody:
     stored = redact_body(masked, source, digest, partial(_reread, source, masked.said.files))
     if not source.digest_key:
         return stored
-    return replace(stored, digest=unguessable(source.digest_key, source.name, stored.digest))
+    return replace(stored, digest=keyed_sha256(source.digest_key, source.name, stored.digest))
 
 
 def _reread(source: Source, files: Sequence[FormFile], request: Request) -> Body:

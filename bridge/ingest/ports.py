@@ -17,7 +17,7 @@ DISK_RETRY_SECONDS: Final = (
 )
 
 
-class Kept(Protocol):
+class StoredEvent(Protocol):
     """An event after it was stored."""
 
     @property
@@ -35,10 +35,10 @@ class Kept(Protocol):
 
 Arrivals = Sequence[tuple[Event, Sequence[Delivery]]]
 Replan = Callable[[Event, str], Sequence[Delivery]]
-StoreEvents = Callable[[Arrivals, Replan], Sequence[Kept]]
+StoreEvents = Callable[[Arrivals, Replan], Sequence[StoredEvent]]
 
 
-def no_room() -> Refused:
+def files_full() -> Refused:
     """Return the refusal of files that exceed the source's storage limit."""
     return Refused(
         507,
@@ -52,7 +52,7 @@ def signed_reserve(total: int) -> int:
     return min(SIGNED_RESERVE_BYTES, total // SIGNED_SHARE)
 
 
-def no_daily_room(now: float) -> Refused:
+def daily_bytes_full(now: float) -> Refused:
     """Return the refusal of a request over the source's daily storage limit."""
     wait = {"Retry-After": str(int(DAY - now % DAY) + 1)}
     return Refused(
@@ -63,7 +63,7 @@ def no_daily_room(now: float) -> Refused:
     )
 
 
-def no_disk_room() -> Refused:
+def disk_full() -> Refused:
     """Return the refusal of an unsigned request when the free disk space is reserved."""
     wait = {"Retry-After": str(DISK_RETRY_SECONDS)}
     return Refused(

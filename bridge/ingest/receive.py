@@ -15,13 +15,13 @@ import orjson
 
 from bridge.core.errors import Refused
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import MAX_TEST
+from bridge.core.json_limits import MAX_TEST_BYTES
 from bridge.core.model import JSON, Body, Delivery, Event
 from bridge.ingest import forms
-from bridge.ingest.effects import Effects, Prepared
+from bridge.ingest.effects import Effects, PreparedRequest
 from bridge.ingest.event_builder import Verified, build_arrivals
-from bridge.ingest.ports import Kept
-from bridge.ingest.source_bodies import RawBody, read_body, split
+from bridge.ingest.ports import StoredEvent
+from bridge.ingest.source_bodies import RawBody, read_body, split_batch
 from bridge.providers.confirmation import Confirmation
 from bridge.providers.model import Handshake, Probe, Reply
 from bridge.routing.form import Form
@@ -37,7 +37,7 @@ class Received:
     """
 
     reply: Reply
-    kept: tuple[tuple[Event, Kept], ...] = ()
+    kept: tuple[tuple[Event, StoredEvent], ...] = ()
     fault: Exception | None = None
     body: Body | None = None
 
@@ -58,7 +58,7 @@ def receive(
 
 def prepare(
     request: Request, source: Source, config: Config, effects: Effects, now: float
-) -> Received | Prepared:
+) -> Received | PreparedRequest:
     """Return the events of a request, planned and not stored yet, or an answer that is ready.
 
     Ready are the answers to a handshake and to a submission that repeats a stored one. It waits
@@ -70,7 +70,7 @@ def prepare(
         return verified
     effects.mark_verified()
     arrivals, fault = build_arrivals(verified, config, now, effects.new_id)
-    prepared = Prepared(
+    prepared = PreparedRequest(
         source=source,
         arrivals=arrivals,
         replan=lambda known, nonce: replan(known, config, now, nonce),
@@ -83,7 +83,7 @@ def prepare(
     return prepared
 
 
-def build_answer(prepared: Prepared, stored: Sequence[Kept]) -> Received:
+def build_answer(prepared: PreparedRequest, stored: Sequence[StoredEvent]) -> Received:
     """Return the answer to a request whose events are stored."""
     made = _acknowledge(stored[0]) if len(stored) == 1 else _acknowledge_all(stored)
     events = (event for event, _ in prepared.arrivals)
@@ -104,7 +104,7 @@ def _verify(request: Request, source: Source, effects: Effects, now: float) -> R
         raise Refused(405, "method_not_allowed", "webhooks are sent with POST", headers=headers)
     body = None
     unsigned = [shake for shake in shakes if not shake.signed]
-    if unsigned and len(request.body) <= MAX_TEST:
+    if unsigned and len(request.body) <= MAX_TEST_BYTES:
         body = read_body(source, request.headers.get("content-type", ""), request.body)
         if reply := _answer(unsigned, request, source, body, now):
             return Received(reply)
@@ -127,7 +127,7 @@ def _verify(request: Request, source: Source, effects: Effects, now: float) -> R
             f"to confirm it, open the URL at {confirmation.at}"
         )
         body = replace(body, problem=problem)
-    parts = split(request, source, body)
+    parts = split_batch(request, source, body)
     is_whole = len(parts) == 1 and parts[0].request is request
     content = None if proof is None else proof.content if is_whole else proof.element
     return Verified(source=source, parts=parts, body=body, content=content)
@@ -211,17 +211,17 @@ def asks_to_confirm(source: Source, event: Event) -> bool:
     return confirmation is not None and confirmation.is_asked(request)
 
 
-def _event_json(kept: Kept) -> dict[str, JSON]:
+def _event_json(kept: StoredEvent) -> dict[str, JSON]:
     if kept.duplicate:
         return {"event_id": kept.event_id, "duplicate": True}
     return {"event_id": kept.event_id, "deliveries": len(kept.deliveries)}
 
 
-def _acknowledge(kept: Kept) -> Reply:
+def _acknowledge(kept: StoredEvent) -> Reply:
     return Reply(200 if kept.duplicate else 202, body=orjson.dumps(_event_json(kept)))
 
 
-def _acknowledge_all(kept: Sequence[Kept]) -> Reply:
+def _acknowledge_all(kept: Sequence[StoredEvent]) -> Reply:
     """Return the reply to a batch: the first event's id and the list of all."""
     deliveries = sum(len(one.deliveries) for one in kept)
     said = {

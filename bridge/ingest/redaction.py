@@ -13,10 +13,10 @@ from urllib.parse import quote, unquote_plus
 
 import orjson
 
-from bridge.core.fingerprints import keyed_digest, receipt
+from bridge.core.fingerprints import fingerprint, keyed_digest
 from bridge.core.http_messages import Request
-from bridge.core.locators import FORMS, as_text
-from bridge.core.masking import Path, Redaction, rewritten
+from bridge.core.locators import FORM_MEDIA_TYPES, as_text
+from bridge.core.masking import Path, Redaction, rewrite_values
 from bridge.core.model import JSON, Body
 from bridge.ingest.body_stages import MaskedBody, StoredBody
 from bridge.routing.model import Source
@@ -47,12 +47,12 @@ def compile_redaction(texts: tuple[str, ...]) -> Redaction:
     )
 
 
-def mark(secret_key: str, source: str, value: str) -> str:
+def redaction_mark(secret_key: str, source: str, value: str) -> str:
     """Return the text that replaces a value."""
-    return f"[redacted {receipt(secret_key, source, value)}]"
+    return f"[redacted {fingerprint(secret_key, source, value)}]"
 
 
-def keyed(source: Source, secret_key: str, *, seals: bool = False) -> Source:
+def add_keys(source: Source, secret_key: str, *, seals: bool = False) -> Source:
     """Return the source with its fingerprint key, and its digest key if bodies are encrypted."""
     source = replace(source, digest_key=secret_key) if seals else source
     return (
@@ -76,7 +76,7 @@ def redact_body(
     body = masked.said
     if redaction is None:
         return StoredBody(request, body, digest)
-    marked = partial(mark, redaction.secret_key, source.name)
+    marked = partial(redaction_mark, redaction.secret_key, source.name)
     headers = {
         name: marked(value) if name in redaction.headers else value
         for name, value in request.headers.items()
@@ -87,12 +87,12 @@ def redact_body(
     kept = replace(request, headers=headers, query_string=query, url=url)
     if not redaction.body:
         return StoredBody(kept, body, sha256(request.body).hexdigest())
-    is_fields = request.content_type in FORMS or body.form is not None
+    is_fields = request.content_type in FORM_MEDIA_TYPES or body.form is not None
     raw = _dumped(read(request).value) if is_fields else request.body
     is_read = body.problem is None or body.value is not None
     written = None
     if is_read and raw is not None:
-        written = rewritten(raw, redaction.body, lambda token: _mark_token(token, marked))
+        written = rewrite_values(raw, redaction.body, lambda token: _mark_token(token, marked))
     if written is None:
         problem = "; ".join(filter(None, (body.problem, BODY_DROPPED)))
         hashed = keyed_digest(redaction.secret_key, source.name, request.body)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.locators import compile_locator
-from bridge.core.masking import MASK, hidden, in_body
+from bridge.core.masking import MASK, is_body_locator, mask_request
 from bridge.core.model import Reject
 from bridge.ingest.effects import OfflineEffects
 from bridge.ingest.ports import StoreEvents
@@ -23,7 +23,7 @@ MAX_REJECT_BODY_BYTES = 64 * 1024  # bytes of a body that are kept
 MAX_REJECT_HEADER_CHARS = 16 * 1024  # characters of names and values of headers that are kept
 
 
-def reject_of(
+def build_reject(
     request: Request,
     source: Source,
     reason: str,
@@ -41,14 +41,16 @@ def reject_of(
     most = MAX_REJECT_BODY_BYTES if source.redact is None or not source.redact.body else 0
     kept_from = replace(request, body=request.body[:most])
     locators = [
-        one for one in source.credentials if not in_body(one) or one in source.scheme.credentials
+        one
+        for one in source.credentials
+        if not is_body_locator(one) or one in source.scheme.credentials
     ]
     locators += _foreign_credentials(request, source, others)
     if source.redact is not None:
         locators += [f"header:{name}" for name in source.redact.headers] + [
             f"query:{name}" for name in source.redact.query
         ]
-    shown = hidden(kept_from, locators, wrapped_in=source.provider.wrapped_in, verified=False)
+    shown = mask_request(kept_from, locators, wrapped_in=source.provider.wrapped_in, verified=False)
     room = MAX_REJECT_HEADER_CHARS
     kept = {}
     for name, value in shown.headers.items():

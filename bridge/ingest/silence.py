@@ -10,10 +10,10 @@ from typing import Final
 
 HOUR = 3600.0
 DAY = 86400.0
-HISTORY: Final = 14 * DAY  # seconds that are looked back from the last event
+HISTORY_SECONDS: Final = 14 * DAY  # seconds that are looked back from the last event
 MIN_HISTORY_SECONDS: Final = 7 * DAY  # a week has a weekend
-STEP: Final = 600.0  # seconds; shorter gaps are not measured
-LEAST: Final = 1200.0  # seconds without an event that are no silence
+MIN_GAP_SECONDS: Final = 600.0  # seconds; shorter gaps are not measured
+MIN_SILENCE_SECONDS: Final = 1200.0  # seconds without an event that are no silence
 # moments below which nothing is learned, and from which on the longest gap is well known
 MIN_EVENTS = 10
 MANY_EVENTS = 50
@@ -26,7 +26,7 @@ ACTIVE_HOUR_SHARE = 0.8
 MIN_ACTIVE_DAYS = 4
 
 
-def speaks_by(moments: Sequence[float]) -> float | None:
+def expected_by(moments: Sequence[float]) -> float | None:
     """Return by when it has usually spoken again after the last of `moments`; None where too little
     is known.
 
@@ -41,7 +41,8 @@ def speaks_by(moments: Sequence[float]) -> float | None:
     last = moments[-1]
     times = MANY_EVENTS_GAP_FACTOR if len(moments) >= MANY_EVENTS else FEW_EVENTS_GAP_FACTOR
     by_wall = last + max(
-        LEAST, times * max(STEP, *(later - one for one, later in pairwise(moments)))
+        MIN_SILENCE_SECONDS,
+        times * max(MIN_GAP_SECONDS, *(later - one for one, later in pairwise(moments))),
     )
     awake = _active_hours(moments)
     if not awake:
@@ -56,7 +57,10 @@ def speaks_by(moments: Sequence[float]) -> float | None:
         return ticks[int(hour)] * HOUR + rest * (ticks[int(hour) + 1] - ticks[int(hour)])
 
     told = [clock(each) for each in moments]
-    due = told[-1] + max(LEAST, times * max(STEP, *(later - one for one, later in pairwise(told))))
+    due = told[-1] + max(
+        MIN_SILENCE_SECONDS,
+        times * max(MIN_GAP_SECONDS, *(later - one for one, later in pairwise(told))),
+    )
     if clock(by_wall) <= due:
         return by_wall
     hour = bisect_right(ticks, due / HOUR) - 1

@@ -52,7 +52,7 @@ def read_body(
     )
 
 
-def split(request: Request, source: Source, body: Body) -> list[RawBody]:
+def split_batch(request: Request, source: Source, body: Body) -> list[RawBody]:
     """Return what the request holds as requests of one event each: itself, or one for each element
     of its batch.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.core.errors import BridgeError
 from bridge.core.status import (
-    ConfigNow,
+    ConfigStatus,
 )
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def find_config(
     database: Database | None,
     bridges: list[dict[str, Any]],
     used: Config | None,
-) -> tuple[Config | None, ConfigNow]:
+) -> tuple[Config | None, ConfigStatus]:
     """Return the current configuration and its status.
 
     It is `used`, else the one that this machine's bridges use, else that of the files.
@@ -31,7 +31,7 @@ def find_config(
 
     if bridges:
         newest = _newest_config(bridges)
-        said = ConfigNow(
+        said = ConfigStatus(
             hash=newest["hash"],
             since=parse_time(newest["since"]),
             error=newest["error"],
@@ -44,18 +44,18 @@ def find_config(
             None if database is None else _load_stored(settings, database, newest["hash"])
         ), said
     if used is not None:  # the data folder is not writable
-        return used, ConfigNow(hash=used.hash)
+        return used, ConfigStatus(hash=used.hash)
     config, problems = check(settings.config, settings.environ, strict_secrets=False)
     errors = [str(one) for one in problems if one.level == "error"]
-    return config, ConfigNow(hash=config.hash if config else None, error=errors)
+    return config, ConfigStatus(hash=config.hash if config else None, error=errors)
 
 
-def last_good(settings: Settings, database: Database) -> Config | None:
+def find_last_valid(settings: Settings, database: Database) -> Config | None:
     """Return the configuration that the bridges here use, or used last; None if none loads."""
-    from bridge.monitoring.presence import present
+    from bridge.monitoring.presence import list_bridges
     from bridge.store.inbound import events
 
-    bridges = present(settings.data)
+    bridges = list_bridges(settings.data)
     config_hash = _newest_config(bridges)["hash"] if bridges else events.last_config(database)
     return None if config_hash is None else _load_stored(settings, database, config_hash)
 
@@ -68,7 +68,7 @@ def _load_stored(settings: Settings, database: Database, config_hash: str) -> Co
     from bridge.config.loader import load_canonical
     from bridge.store.inbound import events
 
-    canonical = events.kept_config(database, config_hash)
+    canonical = events.find_config(database, config_hash)
     with suppress(BridgeError):  # another version wrote it
         return (
             load_canonical(

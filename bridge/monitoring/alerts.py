@@ -20,10 +20,10 @@ import orjson
 from bridge.core.alert import Alert
 from bridge.core.model import Event
 from bridge.core.timings import TIMINGS, Timings
-from bridge.monitoring.conditions import CONDITIONS, CRITICAL, WARNING, Trouble
+from bridge.monitoring.conditions import CONDITIONS, CRITICAL, WARNING, HealthProblem
 from bridge.monitoring.serializers import iso
 from bridge.routing.matching.matcher import match_type
-from bridge.routing.model import OWN, Config, Mode
+from bridge.routing.model import OWN_SOURCE_NAME, Config, Mode
 
 RAISED = "alert.raised"
 RESOLVED = "alert.resolved"
@@ -48,8 +48,11 @@ class Notice:
     alert: Alert
 
 
-def step(
-    known: Mapping[str, Alert], found: Sequence[Trouble], now: float, timings: Timings = TIMINGS
+def update_alerts(
+    known: Mapping[str, Alert],
+    found: Sequence[HealthProblem],
+    now: float,
+    timings: Timings = TIMINGS,
 ) -> tuple[dict[str, Alert], list[Notice]]:
     """Return the alerts after a check that found these problems, and the notifications to send."""
     alerts = {
@@ -69,12 +72,12 @@ def step(
 
 def _raise(
     alerts: dict[str, Alert],
-    found: Sequence[Trouble],
+    found: Sequence[HealthProblem],
     now: float,
     quota: Counter[str],
     timings: Timings,
     most: int = MAX_ALERTS,
-) -> tuple[list[Notice], list[Trouble]]:
+) -> tuple[list[Notice], list[HealthProblem]]:
     """Update `alerts` with the problems; return the notifications to send, and those postponed."""
     notices = []
     postponed = []
@@ -133,17 +136,17 @@ def _quota(told: Iterable[Alert], now: float) -> Counter[str]:
     return Counter({severity: MAX_NOTICES - lately[severity] for severity in (CRITICAL, WARNING)})
 
 
-def _flood(postponed: Sequence[Trouble]) -> Trouble:
+def _flood(postponed: Sequence[HealthProblem]) -> HealthProblem:
     counts = Counter(one.condition for one in postponed).most_common()
     what = ", ".join(f"{count} of {condition}" for condition, count in counts)
-    return Trouble(
+    return HealthProblem(
         "flood",
         f"too many alerts to send each of them: {what}",
         "flowbridge status; flowbridge alerts",
     )
 
 
-def _seen(alert: Alert | None, trouble: Trouble, now: float, resolve: float) -> Alert:
+def _seen(alert: Alert | None, trouble: HealthProblem, now: float, resolve: float) -> Alert:
     said: dict[str, Any] = {
         "severity": trouble.severity,
         "what": trouble.what,
@@ -158,7 +161,7 @@ def _seen(alert: Alert | None, trouble: Trouble, now: float, resolve: float) -> 
     return replace(alert, since=now if is_new else alert.since, resolved_at=None, **said)
 
 
-def _is_due(alert: Alert, trouble: Trouble, now: float, timings: Timings) -> bool:
+def _is_due(alert: Alert, trouble: HealthProblem, now: float, timings: Timings) -> bool:
     if alert.raised_at is not None:
         return now - (alert.told_at or 0.0) >= REPEAT_SECONDS
     usual = CONDITIONS[trouble.condition].hold_seconds
@@ -186,14 +189,14 @@ def event_body(notice: Notice, now: float) -> bytes:
     return orjson.dumps(said)
 
 
-def event(notice: Notice, event_id: str, config_hash: str, now: float) -> Event:
+def make_event(notice: Notice, event_id: str, config_hash: str, now: float) -> Event:
     """Return the event of a notification: the same one in every process."""
     raw = event_body(notice, now)
     alert = notice.alert
     return Event(
         id=event_id,
-        source=OWN,
-        provider=OWN,
+        source=OWN_SOURCE_NAME,
+        provider=OWN_SOURCE_NAME,
         type=notice.type,
         provider_id=f"{notice.type}:{hashlib.sha256(alert.key.encode()).hexdigest()[:16]}:{alert.since:.3f}:{alert.told}",
         received_at=now,
@@ -205,7 +208,7 @@ def event(notice: Notice, event_id: str, config_hash: str, now: float) -> Event:
     )
 
 
-def proof(now: float) -> Notice:
+def make_test_notice(now: float) -> Notice:
     """Return a test notification, which is delivered like an alert."""
     said = Alert(
         key="test",
@@ -218,15 +221,15 @@ def proof(now: float) -> Notice:
     return Notice(TEST, said)
 
 
-def is_told(config: Config) -> bool:
+def has_alert_route(config: Config) -> bool:
     """Return whether a live route matches raised alerts, whatever its other conditions."""
     return any(
         route.mode is Mode.LIVE and match_type(route.types, RAISED)
-        for route in config.routes_of(OWN)
+        for route in config.routes_of(OWN_SOURCE_NAME)
     )
 
 
-def is_over(alert: Alert, present: Set[str], now: float, timings: Timings = TIMINGS) -> bool:
+def has_ended(alert: Alert, present: Set[str], now: float, timings: Timings = TIMINGS) -> bool:
     """Return whether the condition of an alert has ended, though that was not notified yet.
 
     `present`: the keys of the current problems. A condition that only a worker sees has ended if
@@ -237,12 +240,12 @@ def is_over(alert: Alert, present: Set[str], now: float, timings: Timings = TIMI
     return alert.key not in present
 
 
-def cleared_by(alert: Alert, timings: Timings = TIMINGS) -> float:
+def find_resolve_time(alert: Alert, timings: Timings = TIMINGS) -> float:
     """Return when a worker resolves an alert whose condition has ended, unless it comes back."""
     return alert.seen_at + timings.alert_resolve_seconds + timings.alert_check_seconds
 
 
-def listed(alerts: Iterable[Alert]) -> list[Alert]:
+def list_open(alerts: Iterable[Alert]) -> list[Alert]:
     """Return the open alerts, the oldest first."""
     return sorted(
         (one for one in alerts if one.resolved_at is None), key=lambda one: (one.since, one.key)

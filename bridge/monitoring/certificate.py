@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bridge.core.status import Certificate
+from bridge.core.status import UrlCertificate
 from bridge.core.timings import TIMINGS
-from bridge.system.state_file import recall, remember
+from bridge.system.state_file import read_state, write_state
 
 STATE_FILE: Final = "certificate.json"
 
 
-def look(url: str, step: float = TIMINGS.certificate_step_seconds) -> Certificate:
+def check_certificate(url: str, step: float = TIMINGS.certificate_step_seconds) -> UrlCertificate:
     """Return the certificate of an https URL, trusted or not.
 
     Trusted are the CAs of the machine and of certifi. If the server cannot be reached, `unreached`
@@ -40,7 +40,7 @@ def look(url: str, step: float = TIMINGS.certificate_step_seconds) -> Certificat
             if refused
             else str(getattr(error, "strerror", None) or error or type(error).__name__)
         )
-    return Certificate(
+    return UrlCertificate(
         url=url,
         looked_at=time.time(),
         begins_at=begins_at,
@@ -85,23 +85,23 @@ def _dates(url: str, context: ssl.SSLContext, step: float) -> tuple[float, float
 # -- the stored result
 
 
-def kept(data: Path, url: str) -> Certificate | None:
+def load_certificate(data: Path, url: str) -> UrlCertificate | None:
     """Return the stored certificate of a URL, None if there is none or it cannot be read."""
-    found = recall(data / STATE_FILE, Certificate)
+    found = read_state(data / STATE_FILE, UrlCertificate)
     return found if found is not None and found.url == url else None
 
 
-def keep(data: Path, seen: Certificate) -> None:
+def store_certificate(data: Path, seen: UrlCertificate) -> None:
     """Store a certificate. If the server was not reached, the earlier dates stay.
 
     Raises `OSError` if it cannot be written.
     """
-    before = kept(data, seen.url)
+    before = load_certificate(data, seen.url)
     if seen.unreached is not None and before is not None:
         seen = replace(before, looked_at=seen.looked_at, unreached=seen.unreached)
-    remember(data / STATE_FILE, seen)
+    write_state(data / STATE_FILE, seen)
 
 
-def is_due(known: Certificate | None, now: float, interval: float) -> bool:
+def is_check_due(known: UrlCertificate | None, now: float, interval: float) -> bool:
     """Return whether it is time for the next check."""
     return known is None or not 0 <= now - known.looked_at < interval

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.core.plurals import number
+from bridge.core.plurals import pluralize
 from bridge.core.status import Overview
 from bridge.monitoring.checks import (
     certificate,
@@ -78,7 +78,7 @@ CONDITIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class HealthProblem:
     """A condition that needs attention: what was found, and the next step (`do`).
 
     `key`: the condition and, after a colon, its subject.
@@ -99,16 +99,16 @@ class Trouble:
         return CONDITIONS[self.condition].severity
 
 
-def troubles(now: Overview) -> list[Trouble]:
+def find_problems(now: Overview) -> list[HealthProblem]:
     """Return the conditions that need attention, in the order of the table."""
     return [
-        Trouble(f"{name}:{one.subject}" if one.subject else name, one.what, one.do)
+        HealthProblem(f"{name}:{one.subject}" if one.subject else name, one.what, one.do)
         for name, condition in CONDITIONS.items()
         for one in condition.find(now)
     ]
 
 
-def notes(now: Overview) -> list[str]:
+def find_notes(now: Overview) -> list[str]:
     """Return remarks on the status that need no alert."""
     found = []
     if now.config.restart:
@@ -129,10 +129,10 @@ def notes(now: Overview) -> list[str]:
     failed = sum(one.failed for one in now.runs_ended.values())
     if failed:
         found.append(
-            f"{number(failed, 'run')} failed within a day: flowbridge events --run failed"
+            f"{pluralize(failed, 'run')} failed within a day: flowbridge events --run failed"
             " --since 1d"
         )
-    if not now.tells and troubles(now):
+    if not now.tells and find_problems(now):
         found.append(
             "alerts are sent nowhere: no route subscribes to them (flowbridge alerts --help shows"
             " such a route)"

@@ -106,7 +106,7 @@ COUNTS: Final = Counts()  # this process's
 _begun: dict[int, CountsFile] = {}
 
 
-def begin(data: Path, interval: float = TIMINGS.counter_write_seconds) -> None:
+def start_counters(data: Path, interval: float = TIMINGS.counter_write_seconds) -> None:
     """Write the counters of this process to the data folder every `interval` seconds.
 
     Call it after the fork. It never fails.
@@ -115,10 +115,10 @@ def begin(data: Path, interval: float = TIMINGS.counter_write_seconds) -> None:
         return
     file = _begun[os.getpid()] = CountsFile(data, COUNTS)
     threading.Thread(target=file.keep, args=(interval,), name="counts", daemon=True).start()
-    atexit.register(finish)
+    atexit.register(write_counters)
 
 
-def finish() -> None:
+def write_counters() -> None:
     """Write the last counts, before the process ends."""
     if file := _begun.get(os.getpid()):
         file.write()

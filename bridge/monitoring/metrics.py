@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.core.status import Backups, Certificate, Lane, Overview
+from bridge.core.status import BackupStatus, Overview, RouteQueue, UrlCertificate
 
 # of each series: the label values and the number
 Values = Iterable[tuple[tuple[str, ...], float]]
@@ -63,7 +63,7 @@ ATTEMPTS: Final = _counter(
     "attempts", "Calls that start a flow, by outcome.", "platform", "outcome"
 )
 RUNS: Final = _counter("runs_ended", "Ended runs by state.", "route", "state")
-DEAD: Final = _counter("deaths", "Deliveries that were given up after a call.", "route")
+DEATHS: Final = _counter("deaths", "Deliveries that were given up after a call.", "route")
 TAKEN_OVER: Final = _counter(
     "leases_taken_over", "Deliveries whose worker had ended, taken over by another.", "route"
 )
@@ -76,13 +76,13 @@ PROCESS_METRICS: Final = (
     ACK,
     ATTEMPTS,
     RUNS,
-    DEAD,
+    DEATHS,
     TAKEN_OVER,
 )
 # by metric: the label values after the route
 LABELS_PER_ROUTE: Final = {
     RUNS.name: (("done",), ("failed",)),
-    DEAD.name: ((),),
+    DEATHS.name: ((),),
     TAKEN_OVER.name: ((),),
 }
 STORE_UP: Final = Metric(
@@ -96,7 +96,7 @@ def _one(value: float | None) -> Values:
     return () if value is None else (((), float(value)),)
 
 
-def _lanes(now: Overview, value: Callable[[Lane], float]) -> Values:
+def _lanes(now: Overview, value: Callable[[RouteQueue], float]) -> Values:
     return [((one.route, one.platform), value(one)) for one in now.queue]
 
 
@@ -106,16 +106,16 @@ def _circuits(now: Overview) -> Iterator[tuple[tuple[str, ...], float]]:
         yield from (((one.name, each), float(each == state)) for each in CIRCUIT_STATES)
 
 
-def _backups(now: Overview, value: Callable[[Backups], float | None]) -> Values:
+def _backups(now: Overview, value: Callable[[BackupStatus], float | None]) -> Values:
     return () if now.backups is None else _one(value(now.backups))
 
 
-def _certificate(now: Overview, value: Callable[[Certificate], float | None]) -> Values:
+def _certificate(now: Overview, value: Callable[[UrlCertificate], float | None]) -> Values:
     one = now.certificate
     return [] if one is None or (told := value(one)) is None else [((one.host,), told)]
 
 
-def _trusted(one: Certificate) -> float | None:
+def _trusted(one: UrlCertificate) -> float | None:
     return None if one.ends_at is None and one.refused is None else float(one.refused is None)
 
 

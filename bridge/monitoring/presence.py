@@ -22,7 +22,7 @@ class Presence:
     def __init__(self, data: Path) -> None:
         folder = data / PRESENCE_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        present(data)  # deletes the files of bridges that have ended
+        list_bridges(data)  # deletes the files of bridges that have ended
         self.path = folder / f"{os.getpid()}-{os.urandom(4).hex()}.json"
         # a draft, so that no process takes it for one that has ended before it is locked
         draft = self.path.with_suffix(".new")
@@ -45,7 +45,7 @@ class Presence:
         os.close(self._fd)
 
 
-def present(data: Path) -> list[dict[str, Any]]:
+def list_bridges(data: Path) -> list[dict[str, Any]]:
     """Return the states of the running bridges, and delete the files of those that have ended."""
     found = []
     for path in sorted((data / PRESENCE_FOLDER).glob("*.json")):
@@ -55,9 +55,9 @@ def present(data: Path) -> list[dict[str, Any]]:
     return found
 
 
-def addresses(data: Path) -> tuple[Address, Address | None] | None:
+def find_addresses(data: Path) -> tuple[Address, Address | None] | None:
     """Return the public and private addresses of the running receivers, None if none runs."""
-    for bridge in reversed(present(data)):
+    for bridge in reversed(list_bridges(data)):
         if bridge.get("bind"):
             bind = bridge["bind"]
             private = bridge.get("private_bind")

@@ -15,14 +15,14 @@ from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.config.addresses import Address, bracket
-from bridge.config.allowed_hosts import is_own_host, own_hosts
+from bridge.config.allowed_hosts import find_own_hosts, is_own_host
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.status import Overview
 from bridge.core.timings import TIMINGS
 from bridge.monitoring import counters
 from bridge.monitoring.metrics import GAUGES, LABELS_PER_ROUTE, PROCESS_METRICS, STORE_UP, Metric
-from bridge.monitoring.status import overview
+from bridge.monitoring.status import read_overview
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.system.logs import get_logger
@@ -111,7 +111,7 @@ def make_exposition(
     """Return the exposition of a process that has a configuration and a store."""
     return Exposition(
         settings.data,
-        lambda: overview(settings, database, config(), usual=False),
+        lambda: read_overview(settings, database, config(), usual=False),
         lambda: (route.name for route in config().routes),
         settings.timings.metrics_cache_seconds,
     )
@@ -149,7 +149,7 @@ def _counted(
 # -- the server of processes without a receiver
 
 
-def serve(settings: Settings, database: Database, config: Callable[[], Config]) -> None:
+def serve_metrics(settings: Settings, database: Database, config: Callable[[], Config]) -> None:
     """Serve the metrics at `FLOWBRIDGE_METRICS_BIND`, if that is set, in a thread.
 
     Of the processes of a machine with the same address, one serves it for all; another takes over
@@ -157,7 +157,7 @@ def serve(settings: Settings, database: Database, config: Callable[[], Config]) 
     """
     if settings.metrics_bind is not None:
         exposition = make_exposition(settings, database, config)
-        hosts = own_hosts(settings, settings.metrics_bind)
+        hosts = find_own_hosts(settings, settings.metrics_bind)
         given = (
             settings.metrics_bind,
             hosts,

@@ -42,6 +42,6 @@ NEXT_STEPS: Final = {
 OTHER_STEP: Final = "docs/http.md explains the code"
 
 
-def step_of(code: str) -> str:
+def find_next_step(code: str) -> str:
     """Return the next step for a code."""
     return NEXT_STEPS.get(code, OTHER_STEP)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
-from bridge.core.operations import Act, Item
+from bridge.core.operations import Operation, OperationStep
 from bridge.core.times import in_utc
 from bridge.delivery.wait_context import Wait
 
@@ -123,7 +123,7 @@ def attempt_json(attempt: Attempt) -> dict[str, JSON]:
     }
 
 
-def act_json(act: Act) -> dict[str, JSON]:
+def operation_json(act: Operation) -> dict[str, JSON]:
     """Return an operation, without its items."""
     return {
         "id": act.id,
@@ -140,7 +140,7 @@ def act_json(act: Act) -> dict[str, JSON]:
     }
 
 
-def item_json(item: Item) -> dict[str, JSON]:
+def item_json(item: OperationStep) -> dict[str, JSON]:
     """Return one item of an operation; `outcome` is null until it is processed."""
     return {
         "number": item.number,
@@ -197,7 +197,7 @@ def whole_event_json(
     deliveries: Iterable[Delivery],
     attempts: Mapping[str, Sequence[Attempt]],
     waits: Mapping[str, Wait],
-    acts: Iterable[tuple[Act, Item]],
+    acts: Iterable[tuple[Operation, OperationStep]],
 ) -> dict[str, JSON]:
     """Return an event with everything that is stored of it.
 
@@ -217,7 +217,7 @@ def whole_event_json(
     }
     shown = ("id", "command", "actor")
     shape["operations"] = [
-        {name: value for name, value in act_json(act).items() if name in shown}
+        {name: value for name, value in operation_json(act).items() if name in shown}
         | {"item": item_json(item)}
         for act, item in acts
     ]

@@ -12,16 +12,16 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
-from bridge.core.model import Delivery, Event, Kind, Outcome, RunReport, RunState, Status
+from bridge.core.model import Delivery, Event, Outcome, OutcomeKind, RunReport, RunState, Status
 from bridge.delivery.platforms.responses import idempotency_key
-from bridge.ingest.ports import Kept
+from bridge.ingest.ports import StoredEvent
 from bridge.monitoring.trace_ids import (
     SpanReference,
     Trace,
-    attempt_span,
+    attempt_span_id,
     digest_id,
     event_span_id,
-    run_span,
+    run_span_id,
     trace_of,
 )
 from bridge.routing.model import Platform, Source
@@ -67,7 +67,7 @@ class Stage:
 
 
 def make_receipt_spans(
-    kept: Sequence[tuple[Event, Kept]],
+    kept: Sequence[tuple[Event, StoredEvent]],
     source: Source,
     stages: Sequence[Stage],
     *,
@@ -124,7 +124,7 @@ def _of_request(event: Event, scheme: str, status: int | None) -> dict[str, str 
     }
 
 
-def _of_event(event: Event, kept: Kept) -> dict[str, str | int | bool]:
+def _of_event(event: Event, kept: StoredEvent) -> dict[str, str | int | bool]:
     outcome = (
         "duplicate"
         if kept.duplicate
@@ -144,7 +144,7 @@ def _of_event(event: Event, kept: Kept) -> dict[str, str | int | bool]:
     }
 
 
-def attempted(
+def make_attempt_span(
     trace: Trace,
     delivery: Delivery,
     number: int,
@@ -163,7 +163,7 @@ def attempted(
     )
     return Span(
         trace=trace,
-        id=attempt_span(delivery.id, number),
+        id=attempt_span_id(delivery.id, number),
         parent=event_span_id(delivery.event_id),
         name=f"start {delivery.flow}",
         kind=SpanKind.CLIENT,
@@ -181,21 +181,21 @@ def attempted(
         },
         error=(
             ""
-            if outcome.kind is Kind.STARTED
+            if outcome.kind is OutcomeKind.STARTED
             else str(answer.get("http.response.status_code", outcome.kind.value))
         ),
     )
 
 
-def run_ended(trace: Trace, followed: Delivery, report: RunReport, now: float) -> Span:
+def make_run_span(trace: Trace, followed: Delivery, report: RunReport, now: float) -> Span:
     """Return the span of a run that has ended, or is no longer polled: a child of its attempt."""
     began = followed.delivered_at if report.created_at is None else report.created_at
     ended = now if report.finished_at is None else report.finished_at
     state = report.state.value if report.state else "unseen"
     return Span(
         trace=trace,
-        id=run_span(idempotency_key(followed)),
-        parent=attempt_span(followed.id, followed.attempts + followed.throttled),
+        id=run_span_id(idempotency_key(followed)),
+        parent=attempt_span_id(followed.id, followed.attempts + followed.throttled),
         name=f"run {followed.flow}",
         began=_nanoseconds(ended if began is None else min(began, ended)),
         ended=_nanoseconds(ended),

@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any
 from bridge import __version__
 from bridge.core.status import (
     DAY,
-    LATELY,
-    Lane,
-    Overdue,
+    RECENT_REJECTS_SECONDS,
+    OverdueWork,
     Overview,
-    PlatformNow,
-    Process,
-    RunsEnded,
-    SourceNow,
+    PlatformStatus,
+    RouteQueue,
+    RunCounts,
+    RunningProcess,
+    SourceStatus,
 )
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
 from bridge.monitoring.active_config import find_config, parse_time
-from bridge.monitoring.alerts import is_told
+from bridge.monitoring.alerts import has_alert_route
 from bridge.monitoring.stuck_deliveries import find_stuck
-from bridge.routing.model import OWN, AbsentFlows
+from bridge.routing.model import OWN_SOURCE_NAME, AbsentFlows
 from bridge.store.backup import age
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.routing.model import Config, Source
     from bridge.store.db.database import Database
-    from bridge.store.queries.status import Standing
+    from bridge.store.queries.status import StoreStatus
 
 
-def overview(
+def read_overview(
     settings: Settings, database: Database | None, used: Config | None = None, *, usual: bool = True
 ) -> Overview:
     """Return the status; without a store there are no events yet.
@@ -42,21 +42,23 @@ def overview(
     `used` is the configuration of the caller, if it has one. Without `usual` the baselines of the
     last days are left out.
     """
-    from bridge.monitoring.presence import present
+    from bridge.monitoring.presence import list_bridges
     from bridge.store.db import clock
     from bridge.store.queries import status
 
-    bridges = present(settings.data)
+    bridges = list_bridges(settings.data)
     broken = next((each["flows"] for each in bridges if each.get("flows", {}).get("error")), None)
     config, said = find_config(settings, database, bridges, used)
-    ahead = None if database is None or database.is_sqlite else clock.ahead(database)
+    ahead = None if database is None or database.is_sqlite else clock.measure_offset(database)
     now = time.time()
     midnight = now - now % DAY
     at = now + (ahead or 0.0)
     standing = (
         None
         if database is None
-        else status.look(database, config.sources if config else (), at, midnight=midnight, day=DAY)
+        else status.read_status(
+            database, config.sources if config else (), at, midnight=midnight, day=DAY
+        )
     )
     disk = _disk(settings)
     absent = _absent(config, database)
@@ -84,19 +86,19 @@ def overview(
         stuck=stuck,
         hold_since=standing.hold.since if standing and standing.hold else None,
         hold_reason=standing.hold.reason if standing and standing.hold else None,
-        counted_to=status.MOST,
+        counted_to=status.MAX_COUNTED,
         data=str(settings.data),
         disk_free=disk[0],
         disk_total=disk[1],
-        database_size=0 if database is None else status.size(database),
+        database_size=0 if database is None else status.database_size(database),
         database_ahead=ahead,
         runs_ended={} if days is None else _runs(days, config, at - DAY),
         clock_step=standing.clock_step if standing else None,
-        overdue=standing.overdue if standing else Overdue(),
+        overdue=standing.overdue if standing else OverdueWork(),
         late_starts=standing.late_starts if standing else (),
-        certificate=certificate.kept(settings.data, settings.public_url),
-        backups=age.look(settings),
-        tells=config is None or is_told(config),
+        certificate=certificate.load_certificate(settings.data, settings.public_url),
+        backups=age.read_status(settings),
+        tells=config is None or has_alert_route(config),
         flows_error=broken["error"] if broken else None,
         flows_absent=absent.by_route,
         flows_error_since=parse_time(broken["error_since"]) if broken else None,
@@ -104,8 +106,8 @@ def overview(
 
 
 def _heard(
-    database: Database | None, config: Config | None, sources: list[SourceNow], at: float
-) -> list[SourceNow]:
+    database: Database | None, config: Config | None, sources: list[SourceStatus], at: float
+) -> list[SourceStatus]:
     """Add the baseline of each source.
 
     The time of its next event is estimated only if it has been silent for a while.
@@ -117,9 +119,9 @@ def _heard(
         return sources
     known = config.sources if config else {}
     with database.read() as connection:
-        rejected = usual.rejects(connection, at, LATELY)
+        rejected = usual.count_rejects(connection, at, RECENT_REJECTS_SECONDS)
         since = expected.since(connection)
-        silent = alerts.silent(connection)
+        silent = alerts.silent_sources(connection)
         found = []
         for one in sources:
             expect = known[one.name].expect if one.name in known else None
@@ -130,11 +132,11 @@ def _heard(
                     one,
                     expect=expect,
                     expected_since=since.get(one.name) if expect else None,
-                    heard=usual.heard(connection, one.name, expect, at) if expect else 0,
+                    heard=usual.count_recent(connection, one.name, expect, at) if expect else 0,
                     speaks_by=(
                         None
                         if quiet_since is None
-                        else usual.speaks_by(connection, one.name, quiet_since, at)
+                        else usual.expected_by(connection, one.name, quiet_since, at)
                     ),
                     silent_since=None if expect else silent.get(one.name),
                     rejected_lately=lately,
@@ -144,7 +146,7 @@ def _heard(
     return found
 
 
-def _runs(database: Database, config: Config | None, since: float) -> dict[str, RunsEnded]:
+def _runs(database: Database, config: Config | None, since: float) -> dict[str, RunCounts]:
     from bridge.routing.model import Mode
     from bridge.store.queries import baselines as usual
 
@@ -160,10 +162,10 @@ def _runs(database: Database, config: Config | None, since: float) -> dict[str, 
     }
 
 
-def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list[Process]:
+def _processes(bridges: list[dict[str, Any]], standing: StoreStatus | None) -> list[RunningProcess]:
     """Return the processes of this machine, and the workers of others by their heartbeats."""
     found = {
-        (each["host"], one["pid"]): Process(
+        (each["host"], one["pid"]): RunningProcess(
             pid=one["pid"],
             host=each["host"],
             role=one["role"],
@@ -174,7 +176,7 @@ def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list
         for one in each["processes"]
     }
     for pid, host, since in standing.workers if standing else ():
-        found.setdefault((host, pid), Process(pid=pid, host=host, role="work", since=since))
+        found.setdefault((host, pid), RunningProcess(pid=pid, host=host, role="work", since=since))
     return sorted(found.values(), key=lambda one: (one.host, one.role, one.since))
 
 
@@ -186,15 +188,15 @@ def _doubt_of_secrets(source: Source | None) -> str | None:
     return next(filter(None, doubts), None)
 
 
-def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow]:
+def _sources(config: Config | None, standing: StoreStatus | None) -> list[SourceStatus]:
     sources = config.sources if config else {}
     configured = list(sources)
     seen, rejected = (standing.sources, standing.rejected) if standing else ({}, {})
     forms = {name: one.form for name, one in sources.items() if one.form is not None}
     rules = {name: form.files for name, form in forms.items() if form.files is not None}
-    names = [*configured, *sorted((seen.keys() | rejected.keys()) - {*configured, OWN})]
+    names = [*configured, *sorted((seen.keys() | rejected.keys()) - {*configured, OWN_SOURCE_NAME})]
     return [
-        SourceNow(
+        SourceStatus(
             name=name,
             last_at=seen.get(name, (None, 0))[0],
             today=seen.get(name, (None, 0))[1],
@@ -225,10 +227,12 @@ def _absent(config: Config | None, database: Database | None) -> AbsentFlows:
     if config is None or database is None:
         return AbsentFlows()
     with database.read() as connection:
-        return flows.absent(connection, config)
+        return flows.find_absent(connection, config)
 
 
-def _queue(config: Config | None, standing: Standing | None, absent: AbsentFlows) -> list[Lane]:
+def _queue(
+    config: Config | None, standing: StoreStatus | None, absent: AbsentFlows
+) -> list[RouteQueue]:
     from bridge.routing.model import Mode
 
     paused = (
@@ -252,7 +256,7 @@ def _queue(config: Config | None, standing: Standing | None, absent: AbsentFlows
     ]
 
 
-def _platforms(config: Config | None, standing: Standing | None) -> list[PlatformNow]:
+def _platforms(config: Config | None, standing: StoreStatus | None) -> list[PlatformStatus]:
     caps = (
         {one.name: one.max_concurrent_runs for one in config.platforms.values()} if config else {}
     )
@@ -266,7 +270,7 @@ def _platforms(config: Config | None, standing: Standing | None) -> list[Platfor
     names = [*caps, *sorted((slots.keys() | circuits.keys()) - caps.keys())]
     used = {name: slots.get(name, (0, 0)) for name in names}
     return [
-        PlatformNow(
+        PlatformStatus(
             name=name,
             cap=caps.get(name),
             calls=calls,

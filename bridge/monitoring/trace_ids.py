@@ -15,9 +15,9 @@ from typing import Final
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.model import Source
 
-TRACEPARENT: Final = "traceparent"
+TRACEPARENT_HEADER: Final = "traceparent"
 # of a run's process: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
-ENVIRONMENT: Final = "TRACEPARENT"
+TRACEPARENT_VARIABLE: Final = "TRACEPARENT"
 #: https://www.w3.org/TR/trace-context/#traceparent-header-field-values; a later version may have
 #: more behind these four.
 _HEADER: Final = re.compile(
@@ -68,7 +68,7 @@ def trace_of(event_id: str, headers: Mapping[str, str], source: Source | None) -
     An unverified request gets no parent: it could choose what is recorded, and write into the trace
     of another.
     """
-    sent = read_traceparent(headers.get(TRACEPARENT, ""))
+    sent = read_traceparent(headers.get(TRACEPARENT_HEADER, ""))
     is_proven = (
         source is not None and source.form is None and not isinstance(source.scheme, Unsigned)
     )
@@ -82,12 +82,12 @@ def event_span_id(event_id: str) -> str:
     return digest_id(16, "event", event_id)
 
 
-def attempt_span(delivery_id: str, number: int) -> str:
+def attempt_span_id(delivery_id: str, number: int) -> str:
     """Return the id of the span of an attempt."""
     return digest_id(16, "attempt", delivery_id, str(number))
 
 
-def run_span(key: str) -> str:
+def run_span_id(key: str) -> str:
     """Return the id of the span of a run, from the idempotency key of its start."""
     return digest_id(16, "run", key)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.core.http_messages import Request
-from bridge.core.locators import Place
+from bridge.core.locators import AnyLocator
 from bridge.core.masking import locators_within_items
 from bridge.core.model import JSON
 from bridge.providers.confirmation import Confirmation
@@ -181,11 +181,11 @@ class Provider:
     name: str
     title: str
     scheme: Scheme | None
-    event_type: tuple[Place, ...] = ()
-    event_id: tuple[Place, ...] = ()
+    event_type: tuple[AnyLocator, ...] = ()
+    event_id: tuple[AnyLocator, ...] = ()
     dedup_body: bool = False
     batch: Batch | None = None
-    retry: tuple[Place, ...] = ()
+    retry: tuple[AnyLocator, ...] = ()
     body: str = "json"
     handshakes: tuple[Handshake, ...] = ()
     learn: Learn | None = None

@@ -56,7 +56,7 @@ class Captcha:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
+class Blocklists:
     """The blocklists of a form, prepared for lookups by `bridge.ingest.forms.spam.blocklists`.
 
     `phrases` are sequences of words, by their length; `parts` also match inside a word.
@@ -84,7 +84,7 @@ class Spam:
     expires: float = 86400.0  # seconds that a token and a challenge are valid
     work: int = 100_000  # the most numbers that the solver of an ALTCHA challenge tries
     captcha: Captcha | None = None
-    blocked: Blocked = Blocked()
+    blocked: Blocklists = Blocklists()
     max_links: int | None = None
     # seconds in which the same fields from the same address count once; null: always count
     duplicates: float | None = 600.0

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from bridge.core.locators import Place
+from bridge.core.locators import AnyLocator
 from bridge.core.masking import Redaction
 from bridge.core.model import JSON, Retry
 from bridge.core.rate_limits import NO_LIMITS, Limits, Rate
-from bridge.core.retention import DEDUP_FOR, DEFAULT, Retention
+from bridge.core.retention import DEDUP_SECONDS, DEFAULT_RETENTION, Retention
 from bridge.providers.model import Batch, Provider
 from bridge.providers.signatures.scheme import Scheme, Secret
 from bridge.providers.signatures.shared_token import Unsigned
@@ -41,12 +41,12 @@ class Source:
     scheme: Scheme
     secrets: tuple[Secret, ...] = ()
     insecure: bool = False
-    event_type: tuple[Place, ...] = ()  # the first one with a value is used
-    event_id: tuple[Place, ...] = ()
+    event_type: tuple[AnyLocator, ...] = ()  # the first one with a value is used
+    event_id: tuple[AnyLocator, ...] = ()
     credentials: frozenset[str] = frozenset()  # locators of values that are masked before storing
     redact: Redaction | None = None
     dedup: str = "id"
-    dedup_for: float = DEDUP_FOR  # seconds that provider ids are stored
+    dedup_for: float = DEDUP_SECONDS  # seconds that provider ids are stored
     batch: Batch | None = None  # the place of the list in a request with several events
     max_body: int = 5 * 1024 * 1024
     daily_bytes: int | None = None  # stored bodies per day (UTC); null: no limit
@@ -54,7 +54,7 @@ class Source:
     rate: Rate | None = None
     rate_per_address: Rate | None = None
     form: Form | None = None
-    retention: Retention = DEFAULT
+    retention: Retention = DEFAULT_RETENTION
     # for digests of encrypted bodies: see `bridge.core.fingerprints`
     digest_key: str = field(default="", repr=False)
     # the secret that is not set; requests that fail verification then get 503
@@ -207,7 +207,7 @@ class Config:
     hash: str
     canonical: str
     files: tuple[str, ...] = ()
-    retention: Retention = DEFAULT
+    retention: Retention = DEFAULT_RETENTION
 
     def routes_of(self, source: str) -> tuple[Route, ...]:
         """Return the routes fed by `source`, in file order."""
@@ -254,15 +254,15 @@ class Config:
 
     def source(self, name: str) -> Source | None:
         """Return a configured source, or flowbridge's own."""
-        return OWN_SOURCE if name == OWN else self.sources.get(name)
+        return OWN_SOURCE if name == OWN_SOURCE_NAME else self.sources.get(name)
 
 
 #: the source of flowbridge's own alerts; it has no URL, so it accepts no requests
-OWN: Final = "flowbridge"
+OWN_SOURCE_NAME: Final = "flowbridge"
 OWN_SOURCE: Final = Source(
-    name=OWN,
+    name=OWN_SOURCE_NAME,
     provider=Provider(
-        name=OWN,
+        name=OWN_SOURCE_NAME,
         title="flowbridge",
         scheme=None,
         secret_hint="",

@@ -30,7 +30,7 @@ MAX_KEY_LENGTH = 200  # characters of an order_by or debounce key
 _DELIVERY_ID = re.compile(r"dlv_([0-9a-z]{26})[a-z2-7]{8}")
 
 
-def context(event: Event, body: Body, now: float) -> Context:
+def build_context(event: Event, body: Body, now: float) -> Context:
     """Return the roots of expressions.
 
     Masked credentials are left out of the headers and the query; the body has the mask.
@@ -38,7 +38,7 @@ def context(event: Event, body: Body, now: float) -> Context:
     return {
         "body": body.value,
         "form": body.form,
-        "fields": filled_in(event, body),
+        "fields": read_form_fields(event, body),
         "files": [asdict(file) for file in body.files],
         "headers": {name: value for name, value in event.headers.items() if value != MASK},
         "query": {
@@ -58,7 +58,7 @@ def context(event: Event, body: Body, now: float) -> Context:
     }
 
 
-def filled_in(event: Event, body: Body) -> JSON:
+def read_form_fields(event: Event, body: Body) -> JSON:
     """Return the filled-in fields of a form or a form service, as {label: value}; else null.
 
     A file is represented by its name.
@@ -88,7 +88,7 @@ def plan(
     `nonce` distinguishes replays of the same event: a delivery's id follows from event, route,
     nonce and, if the route starts several flows, the flow.
     """
-    roots = context(event, body, now)
+    roots = build_context(event, body, now)
     deliveries = []
     for route in routes:
         if not match_type(route.types, event.type):
@@ -111,7 +111,7 @@ def plan(
     return deliveries
 
 
-def left_out(deliveries: Iterable[Delivery], routes: Iterable[Route]) -> list[str]:
+def find_omitted_inputs(deliveries: Iterable[Delivery], routes: Iterable[Route]) -> list[str]:
     """Return the names of the inputs that were left out because the event has no value."""
     shapes = {route.name: route.reshape for route in routes}
     names: dict[str, None] = {}

@@ -96,7 +96,7 @@ class Inputs:
 def compile_inputs(document: JSON, *, strict: bool = False) -> Inputs:
     """Compile `inputs`, a mapping or one `${…}`; CompileError has all problems and paths."""
     if isinstance(document, str):
-        parts = parse(document)
+        parts = parse_template(document)
         if len(parts) != 1 or isinstance(parts[0], str):
             raise CompileError(
                 "`inputs` must be a mapping of names to values, or one ${…} that gives an object"
@@ -145,7 +145,7 @@ def compile_template(document: JSON) -> Template:
     return template
 
 
-def parse(text: str) -> list[str | Expression]:
+def parse_template(text: str) -> list[str | Expression]:
     """Split `text` into its literal texts and compiled expressions, or raise CompileError."""
     parts: list[str | Expression] = []
     literal = ""
@@ -206,7 +206,7 @@ def _compile_mapping(document: Mapping[str, JSON], path: Path, problems: Problem
 
 def _compile_text(text: str, path: Path, problems: Problems) -> Template:
     try:
-        parts = parse(text)
+        parts = parse_template(text)
     except CompileError as error:
         problems.append((path, str(error)))
         return Template(text, lambda _context: text)

@@ -24,7 +24,7 @@ log = get_logger()
 _MIN_MOVED_FD: Final = 100  # descriptors move above this, so that none replaces another
 
 
-class Successor:
+class Replacement:
     """A replacement process. `pid`: its process id."""
 
     def __init__(self, pid: int, ready_read: int) -> None:
@@ -33,7 +33,7 @@ class Successor:
         self._is_ready = False
 
     @classmethod
-    def begin(cls, sockets: Sequence[socket.socket], environ: Mapping[str, str]) -> Successor:
+    def begin(cls, sockets: Sequence[socket.socket], environ: Mapping[str, str]) -> Replacement:
         """Start this process's own command in its first environment, with the listening `sockets`.
 
         The replacement is not a child of this process: systemd waits for the end of a main process

@@ -16,29 +16,29 @@ from typing import Final
 from bridge.config.addresses import Address
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError, SettingsError, StoreError
-from bridge.flows.process.forkserver import start_host
+from bridge.flows.process.forkserver import start_forkserver
 from bridge.flows.registry import load_library
 from bridge.monitoring import prometheus
 from bridge.monitoring.tracing import exporter
-from bridge.runtime.reload.follower import Following
+from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.process import read_forever
-from bridge.runtime.reload.shared_config import told
-from bridge.runtime.startup import Loaded, prepare_store
-from bridge.runtime.supervisor import HANDOVER_SIGNAL, Child, end
+from bridge.runtime.reload.shared_config import describe
+from bridge.runtime.startup import LoadedConfig, prepare_store
+from bridge.runtime.supervisor import HANDOVER_SIGNAL, Child, run_and_exit
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
 from bridge.store.tables import key_usage
-from bridge.system.cpu_affinity import pin
-from bridge.system.http_client import Sender
+from bridge.system.cpu_affinity import pin_process
+from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
 from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
-from bridge.web.fault_injection import Fault, Faults
+from bridge.web.fault_injection import FaultInjector, InjectedFault
 from bridge.web.server.app import Receivers, options
-from bridge.worker.broker_relay import Relay
-from bridge.worker.form_files import Files
-from bridge.worker.tracing import traced_by
+from bridge.worker.broker_relay import BrokerRelay
+from bridge.worker.form_files import FileDeliverer
+from bridge.worker.tracing import make_observer
 from bridge.worker.worker import Worker
 
 PREPARED = "prepared"
@@ -53,7 +53,7 @@ BIND_HINTS: Final = {
 }
 
 
-def listen(settings: Settings) -> list[socket.socket]:
+def bind_sockets(settings: Settings) -> list[socket.socket]:
     """Bind the sockets of both listeners; `SettingsError` where an address cannot be bound."""
     return [
         _bind(address) for address in (settings.bind, settings.private_bind) if address is not None
@@ -77,7 +77,7 @@ def _bind(address: Address) -> socket.socket:
     return sock
 
 
-def as_bound(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
+def with_bound_addresses(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
     """Return the settings with the numeric addresses of the bound sockets."""
     addresses: list[Address] = [sock.getsockname()[:2] for sock in sockets]
     return replace(
@@ -85,7 +85,7 @@ def as_bound(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
     )
 
 
-def with_local_url(loaded: Loaded, before: str, now: str) -> Loaded:
+def with_local_url(loaded: LoadedConfig, before: str, now: str) -> LoadedConfig:
     """Return the configuration with the bound address of the local platform instead of port 0."""
     platforms = {
         name: (
@@ -98,7 +98,7 @@ def with_local_url(loaded: Loaded, before: str, now: str) -> Loaded:
     return replace(loaded, config=replace(loaded.config, platforms=platforms))
 
 
-def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
+def prepare_in_child(settings: Settings, loaded: LoadedConfig) -> None:
     """Prepare the store in a child process.
 
     The memory of Alembic ends with the child, this process does not open the store, and flows.py
@@ -112,7 +112,7 @@ def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
     if child == 0:
         os.close(read_end)
         os.dup2(2, 1)  # stdout is for the output of the command
-        end(lambda: _prepare(settings, loaded, write_end))
+        run_and_exit(lambda: _prepare(settings, loaded, write_end))
     os.close(write_end)
     with open(read_end, "rb") as file:  # noqa: PTH123 - it is an open pipe
         result = file.read(65536).decode("utf-8", "replace")
@@ -124,7 +124,7 @@ def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
         )
 
 
-def _prepare(settings: Settings, loaded: Loaded, write_end: int) -> None:
+def _prepare(settings: Settings, loaded: LoadedConfig, write_end: int) -> None:
     try:
         prepare_store(settings, loaded.config)
         result = PREPARED
@@ -138,25 +138,27 @@ def _prepare(settings: Settings, loaded: Loaded, write_end: int) -> None:
     os.write(write_end, result.encode("utf-8", "backslashreplace")[:65536])
 
 
-def run_worker(settings: Settings, following: Following, wake: Wake) -> None:
+def run_worker(settings: Settings, following: ConfigFollower, wake: Wake) -> None:
     """Run a worker until SIGTERM or SIGINT.
 
     Forks the forkserver of flows first, before the worker has threads, a store or a pinned
     processor.
     """
     host = replace(
-        start_host(load_library, settings.flow_environ), report=following.board.report_flows
+        start_forkserver(load_library, settings.flow_environ), report=following.board.report_flows
     )
     following.start("work")
     relay = None
     if settings.engine == "celery":
         from bridge.worker.celery import app as broker  # an optional dependency
 
-        relay = Relay(broker.publisher(settings), settings.timings.broker_backoff_seconds)
+        relay = BrokerRelay(
+            broker.make_publisher(settings), settings.timings.broker_backoff_seconds
+        )
     database = Database.of(settings)
-    prometheus.serve(settings, database, following)
-    traced = traced_by(exporter.current(), following, database)
-    sender = Sender(idle_seconds=settings.timings.connection_idle_seconds)
+    prometheus.serve_metrics(settings, database, following)
+    traced = make_observer(exporter.current_tracer(), following, database)
+    sender = HttpClient(idle_seconds=settings.timings.connection_idle_seconds)
     worker = Worker(settings, following, database, sender.send, wake, host, relay, traced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
@@ -164,59 +166,63 @@ def run_worker(settings: Settings, following: Following, wake: Wake) -> None:
     drain = settings.timings.handover_drain_seconds
     signal.signal(HANDOVER_SIGNAL, lambda *_: worker.stop(within=drain))
     signal.signal(signal.SIGHUP, lambda *_: following.board.wake.ring())
-    pin(0)
+    pin_process(0)
     worker.run()
 
 
-def celery_forever(settings: Settings, following: Following, concurrency: int) -> int:
+def run_celery(settings: Settings, following: ConfigFollower, concurrency: int) -> int:
     """Run a Celery worker until SIGTERM or SIGINT, and return its exit code."""
     from bridge.worker.celery import app as broker
-    from bridge.worker.celery.tasks import Calls
+    from bridge.worker.celery.tasks import TaskRunner
 
     database = Database.of(settings)
     upgrade.upgrade(database)
-    key_usage.must_open(database)
+    key_usage.check_keys(database)
     following.start("celery")
-    prometheus.serve(settings, database, following)
+    prometheus.serve_metrics(settings, database, following)
 
-    def calls() -> Calls:
-        traced = traced_by(exporter.current(), following, database)
-        sender = Sender(idle_seconds=settings.timings.connection_idle_seconds)
-        files = Files(settings, database)
-        return Calls(following, database, sender.send, settings.reconcile_after, files, traced)
+    def calls() -> TaskRunner:
+        traced = make_observer(exporter.current_tracer(), following, database)
+        sender = HttpClient(idle_seconds=settings.timings.connection_idle_seconds)
+        files = FileDeliverer(settings, database)
+        return TaskRunner(following, database, sender.send, settings.reconcile_after, files, traced)
 
     return broker.execute_forever(settings, calls, concurrency, following.board.wake.ring)
 
 
-def following_at(settings: Settings, loaded: Loaded, sockets: Sequence[socket.socket]) -> Following:
+def follow_config(
+    settings: Settings, loaded: LoadedConfig, sockets: Sequence[socket.socket]
+) -> ConfigFollower:
     """Return the current configuration for processes with these sockets."""
-    bound = as_bound(settings, sockets)
-    return Following(bound, with_local_url(loaded, settings.local_base_url, bound.local_base_url))
+    bound = with_bound_addresses(settings, sockets)
+    return ConfigFollower(
+        bound, with_local_url(loaded, settings.local_base_url, bound.local_base_url)
+    )
 
 
-def everything(
+def serve_processes(
     settings: Settings,
-    loaded: Loaded,
-    following: Following,
+    loaded: LoadedConfig,
+    following: ConfigFollower,
     wake: Wake,
     sockets: Sequence[socket.socket],
-    faults: Sequence[Fault] = (),
+    faults: Sequence[InjectedFault] = (),
 ) -> list[Child]:
     """Return the processes of `serve`: the receivers, a worker, and the reader of routes.yaml."""
-    bound = as_bound(settings, sockets)
+    bound = with_bound_addresses(settings, sockets)
     return [
-        receivers(bound, following, wake, sockets, faults),
-        worker(settings, following, wake),
-        reader(bound, loaded, following),
+        receivers_process(bound, following, wake, sockets, faults),
+        worker_process(settings, following, wake),
+        reader_process(bound, loaded, following),
     ]
 
 
-def receivers(
+def receivers_process(
     settings: Settings,
-    following: Following,
+    following: ConfigFollower,
     wake: Wake,
     sockets: Sequence[socket.socket],
-    faults: Sequence[Fault] = (),
+    faults: Sequence[InjectedFault] = (),
 ) -> Child:
     """Return the receivers and their parent; builds the application before the fork.
 
@@ -228,18 +234,18 @@ def receivers(
         config=following,
         database=Database.of(settings),
         wake=wake.ring,
-        status=lambda: told(board),
+        status=lambda: describe(board),
     )
     app = create_app(context)
     if faults:
-        app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]  # Flask documents it as the place for middleware
+        app.wsgi_app = FaultInjector(app.wsgi_app, faults)  # type: ignore[method-assign]  # Flask documents it as the place for middleware
     chosen = options(settings, following.start) | {
         "bind": [f"fd://{sock.fileno()}" for sock in sockets]
     }
     return Child("web", Receivers(app, chosen, board.wake.ring).run)
 
 
-def worker(settings: Settings, following: Following, wake: Wake) -> Child:
+def worker_process(settings: Settings, following: ConfigFollower, wake: Wake) -> Child:
     """Return a worker process."""
     timings = settings.timings
     return Child(
@@ -250,7 +256,7 @@ def worker(settings: Settings, following: Following, wake: Wake) -> Child:
     )
 
 
-def reader(settings: Settings, loaded: Loaded, following: Following) -> Child:
+def reader_process(settings: Settings, loaded: LoadedConfig, following: ConfigFollower) -> Child:
     """Return the process that reads routes.yaml when it changes."""
     board = following.board
     top = os.getpid()

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.config.addresses import is_loopback
-from bridge.config.files import Disk
+from bridge.config.files import FileTracker
 from bridge.config.loader import read
-from bridge.config.settings import Settings, take_environ, with_dotenv
+from bridge.config.settings import Settings, merge_dotenv, take_environ
 from bridge.core.errors import ConfigError, SettingsError
-from bridge.flows.registry import Library, load_library
+from bridge.flows.registry import FlowLibrary, load_library
 from bridge.routing.model import Config, Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -31,7 +31,7 @@ NO_PUBLIC_URL: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedConfig:
     """A configuration with the address of the local platform.
 
     `key`: see `config.Reading`. `disk`: the files that it was read from, null where they may have
@@ -40,36 +40,36 @@ class Loaded:
 
     config: Config
     key: str = ""
-    disk: Disk | None = None
+    disk: FileTracker | None = None
 
 
-def load_all(settings: Settings) -> Loaded:
+def load_config(settings: Settings) -> LoadedConfig:
     """Read routes.yaml without running flows.py. Raises `ConfigError` or `SettingsError`."""
-    return made_ready(read_routes(settings), settings)
+    return with_local_platform(read_routes(settings), settings)
 
 
-def read_routes(settings: Settings) -> Loaded:
+def read_routes(settings: Settings) -> LoadedConfig:
     """Read routes.yaml with the local platform as written, without generated values.
 
     Raises as `load_config` does.
     """
-    disk = Disk()
-    is_same = with_dotenv(settings.own, read_dotenv(settings, disk)) == settings.environ
+    disk = FileTracker()
+    is_same = merge_dotenv(settings.own, read_dotenv(settings, disk)) == settings.environ
     reading = read(settings.config, settings.environ, disk, strict_secrets=False)
     if reading.config is None:
         raise ConfigError([problem for problem in reading.problems if problem.level == "error"])
-    return Loaded(reading.config, reading.key, disk if is_same else None)
+    return LoadedConfig(reading.config, reading.key, disk if is_same else None)
 
 
-def made_ready(loaded: Loaded, settings: Settings) -> Loaded:
+def with_local_platform(loaded: LoadedConfig, settings: Settings) -> LoadedConfig:
     """Return the configuration with the address and credentials of the local platform.
 
     Raises `SettingsError` where it is not reachable.
     """
-    return replace(loaded, config=ready(loaded.config, settings))
+    return replace(loaded, config=complete_platforms(loaded.config, settings))
 
 
-def read_dotenv(settings: Settings, disk: Disk) -> str:
+def read_dotenv(settings: Settings, disk: FileTracker) -> str:
     """Return the text of the `.env` beside routes.yaml, empty where there is none.
 
     Raises `SettingsError` where it is unreadable.
@@ -85,7 +85,7 @@ def read_dotenv(settings: Settings, disk: Disk) -> str:
         ) from None
 
 
-def ready(config: Config, settings: Settings) -> Config:
+def complete_platforms(config: Config, settings: Settings) -> Config:
     """Return the configuration with the address and credentials of the local platform.
 
     Raises `SettingsError` where it is not reachable.
@@ -111,7 +111,7 @@ def warn_of_missing(missing: Mapping[str, str]) -> None:
         log.warning("values_missing", missing=missing)
 
 
-def load_flows(config: Config) -> Library | None:
+def load_flows(config: Config) -> FlowLibrary | None:
     """Run flows.py and return the flows of the local platform, None without one.
 
     Raises `FlowError` for a problem in flows.py. The file can do anything, so call this only in a
@@ -161,7 +161,7 @@ def prepare_store(settings: Settings, config: Config) -> None:
         raise SettingsError(
             f"cannot store the database in {database.path.parent}: {error.strerror}"
         ) from error
-    key_usage.must_open(database)
+    key_usage.check_keys(database)
     events.remember_config(database, config.hash, config.canonical, time.time())
     database.close()  # processes that flows.py starts must not inherit it
     take_environ(settings.flow_environ)

@@ -15,12 +15,12 @@ from bridge.core.errors import BridgeError
 from bridge.core.timings import TIMINGS
 from bridge.monitoring import counters
 from bridge.monitoring.tracing import exporter
-from bridge.runtime.handover import Successor
-from bridge.runtime.systemd import Notify
-from bridge.runtime.watchdog import Watch
-from bridge.system.linux_process import deaf, die_with_parent
+from bridge.runtime.handover import Replacement
+from bridge.runtime.systemd import ServiceNotifier
+from bridge.runtime.watchdog import Watchdog
+from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
-from bridge.system.shared_memory import save_memory
+from bridge.system.shared_memory import shrink_memory
 
 log = get_logger()
 
@@ -57,15 +57,15 @@ class Supervisor:
     def __init__(
         self,
         children: Sequence[Child],
-        watch: Watch | None = None,
-        successor: Callable[[], Successor] | None = None,
+        watch: Watchdog | None = None,
+        successor: Callable[[], Replacement] | None = None,
         stop_seconds: float = TIMINGS.stop_seconds,
     ) -> None:
         self._children = children
-        self._watch = watch or Watch(Notify())
+        self._watch = watch or Watchdog(ServiceNotifier())
         self._begin = successor
         self._stop_seconds = stop_seconds
-        self._successor: Successor | None = None
+        self._successor: Replacement | None = None
         self._stopping = False
         self._on_terminal = False
         self._handover_requested = False
@@ -78,7 +78,7 @@ class Supervisor:
         self._on_terminal = os.isatty(2)
         signal.signal(signal.SIGHUP, self._on_hang_up)
         signal.signal(HANDOVER_SIGNAL, self._on_handover_signal)
-        save_memory()
+        shrink_memory()
         while not self._stopping:
             now = time.monotonic()
             for child in self._children:
@@ -117,7 +117,7 @@ class Supervisor:
         child.restart_at = None
         child.started_at = time.monotonic()
         parent = os.getpid()
-        with deaf():
+        with defer_signals():
             child.pid = os.fork()
             if child.pid == 0:
                 for number in (signal.SIGTERM, signal.SIGINT):
@@ -127,7 +127,7 @@ class Supervisor:
             die_with_parent()
             if os.getppid() != parent:  # the parent died before `die_with_parent`
                 os._exit(1)
-            end(child.work)
+            run_and_exit(child.work)
         log.debug("started", process=child.name, pid=child.pid)
 
     def _reap(self) -> None:
@@ -222,7 +222,7 @@ class Supervisor:
                 os.kill(child.pid, number)
 
 
-def end(work: Callable[[], object]) -> NoReturn:
+def run_and_exit(work: Callable[[], object]) -> NoReturn:
     """Run the work of a forked process and exit without exit handlers, which are its parent's."""
     code = 1
     try:
@@ -235,8 +235,8 @@ def end(work: Callable[[], object]) -> NoReturn:
     except BaseException as error:
         log.error("process_failed", exc_info=error)
     finally:
-        counters.finish()
-        exporter.finish()
+        counters.write_counters()
+        exporter.stop_tracer()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -89,7 +89,7 @@ def _listening(name: str, number: int) -> socket.socket:
     return sock
 
 
-class Notify:
+class ServiceNotifier:
     """Notifies systemd, and the process that this one replaces; does nothing without either.
 
     `watchdog`: seconds within which systemd expects a ping, or 0. `predecessor`: the pipe of the
@@ -139,7 +139,7 @@ class Notify:
         return True
 
 
-def take_notify(environ: MutableMapping[str, str]) -> Notify:
+def take_notifier(environ: MutableMapping[str, str]) -> ServiceNotifier:
     """Take the notification variables from the environment, and return the notifier."""
     given = {
         name: value for name, value in environ.items() if name not in ("WATCHDOG_PID", _PREDECESSOR)
@@ -154,7 +154,7 @@ def take_notify(environ: MutableMapping[str, str]) -> Notify:
             "NOTIFY_SOCKET is not a local socket: use an absolute path, or @ and a name"
         )
     wanted = _number("WATCHDOG_PID", variables) in (0, os.getpid())
-    return Notify(
+    return ServiceNotifier(
         address, _number("WATCHDOG_USEC", variables) / 1e6 if wanted else 0.0, predecessor, given
     )
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from bridge.config.addresses import Address, bracket
 from bridge.core.timings import TIMINGS, Timings
-from bridge.runtime.systemd import READY, Notify
+from bridge.runtime.systemd import READY, ServiceNotifier
 
 SLOW_PROBE_SECONDS: Final = 1.0  # between probes during a slow start
 # after which the service counts as started though it is not ready: it makes progress, and a restart
@@ -72,7 +72,7 @@ class ReadinessProbe:
         return status
 
 
-class Watch:
+class Watchdog:
     """Probes the processes and notifies systemd.
 
     `receivers`: their address, None without receivers. `worker_seen`: the time of the worker's last
@@ -83,7 +83,7 @@ class Watch:
 
     def __init__(
         self,
-        notify: Notify,
+        notify: ServiceNotifier,
         receivers: Address | None = None,
         worker_seen: Callable[[], float] | None = None,
         begun: Callable[[], bool] = lambda: True,

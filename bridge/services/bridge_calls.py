@@ -8,10 +8,10 @@ from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call, Lost
 
 if TYPE_CHECKING:
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
 
-def call_bridge(sender: Sender, call: Call, seconds: float, prefix: str = "") -> Answer:
+def call_bridge(sender: HttpClient, call: Call, seconds: float, prefix: str = "") -> Answer:
     """Make a call and return its answer; `BridgeError`, behind `prefix`, where none came."""
     answer = sender.send(call, seconds)
     if isinstance(answer, Lost):

@@ -20,13 +20,13 @@ MAX_REMEMBERED: Final = 2000
 Change = tuple[float, Event | Delivery]
 
 
-class Follower:
+class ChangeFeed:
     """Finds new events, and deliveries whose state has changed, since the last call."""
 
     def __init__(self, database: Database, chosen: Filters) -> None:
         self._database = database
         self._chosen = chosen
-        self._event_seq, self._delivery_seq = event_feed.newest(database)
+        self._event_seq, self._delivery_seq = event_feed.newest_numbers(database)
         # by delivery: its state when it was last yielded
         self._yielded: OrderedDict[str, tuple[object, ...]] = OrderedDict()
         # those of them that may still change
@@ -39,8 +39,10 @@ class Follower:
         A delivery that ended before it was seen is one change.
         """
         # Deliveries are read first and yielded last: an event always precedes its deliveries.
-        moving = event_feed.moving(self._database, self._delivery_seq, self._open, self._chosen)
-        for seq, event in event_feed.arrived(self._database, self._event_seq, self._chosen):
+        moving = event_feed.next_deliveries(
+            self._database, self._delivery_seq, self._open, self._chosen
+        )
+        for seq, event in event_feed.next_events(self._database, self._event_seq, self._chosen):
             self._event_seq = max(self._event_seq, seq)
             if event.id not in self._events:
                 self._events[event.id] = None

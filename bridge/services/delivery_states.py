@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from bridge.core.model import RUN_ENDED, Delivery, Event, Status
-from bridge.delivery.next_steps import UNDONE
+from bridge.delivery.next_steps import FAILED_RUN_STATES
 
 
 def describe_status(delivery: Delivery) -> str:
@@ -50,4 +50,4 @@ def needs_person(delivery: Delivery) -> bool:
     unknown and flowbridge does not look for its run.
     """
     is_held = delivery.status is Status.UNKNOWN and delivery.look_at is None
-    return delivery.status is Status.DEAD or delivery.run_state in UNDONE or is_held
+    return delivery.status is Status.DEAD or delivery.run_state in FAILED_RUN_STATES or is_held

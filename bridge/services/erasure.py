@@ -16,7 +16,7 @@ from bridge.services.usable_config import body_reader
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.model import Delivery
-    from bridge.ingest.data_subjects import Subject
+    from bridge.ingest.data_subjects import DataSubject
     from bridge.routing.model import Source
     from bridge.store.db.database import Database
     from bridge.store.operations.search import Search
@@ -56,28 +56,28 @@ def read_subject(
     field: str | None,
     *,
     anywhere: bool,
-) -> Subject:
+) -> DataSubject:
     """Return the subject of an erasure, with the fingerprints of it that sources with `redact`
     store. `field` and `anywhere` are those of `check_subject`.
     """
-    from bridge.ingest.data_subjects import Subject
-    from bridge.ingest.redaction import mark
+    from bridge.ingest.data_subjects import DataSubject
+    from bridge.ingest.redaction import redaction_mark
 
     marks = [
-        mark(settings.secret_key, name, text.strip())
+        redaction_mark(settings.secret_key, name, text.strip())
         for name, one in sources.items()
         if one.redact is not None
     ]
-    return Subject.of(text, field, anywhere=anywhere, marks=marks)
+    return DataSubject.of(text, field, anywhere=anywhere, marks=marks)
 
 
 def check_subject(text: str, field: str | None, *, anywhere: bool) -> None:
     """Raise `InvalidRequest` where a subject is too short or too long, or `field` and `anywhere`
     are combined.
     """
-    from bridge.ingest.data_subjects import Subject
+    from bridge.ingest.data_subjects import DataSubject
 
-    length = len(Subject.of(text, field, anywhere=anywhere).text)
+    length = len(DataSubject.of(text, field, anywhere=anywhere).text)
     least = MIN_PART_LENGTH if anywhere else 1
     if not least <= length <= MAX_LENGTH:
         raise InvalidRequest(f"a subject has {least} to {MAX_LENGTH} letters, not {length}")
@@ -86,7 +86,7 @@ def check_subject(text: str, field: str | None, *, anywhere: bool) -> None:
 
 
 def search_records(
-    database: Database, sources: Mapping[str, Source], subject: Subject, source: str | None
+    database: Database, sources: Mapping[str, Source], subject: DataSubject, source: str | None
 ) -> Search:
     """Return the search for the events, rejects and runs that hold a subject, of one source only
     where that is given.
@@ -100,7 +100,9 @@ def started_deliveries(database: Database, ids: Sequence[str]) -> list[Delivery]
     """Return the deliveries of the events among `ids` that started a flow, or may have."""
     from bridge.store.operations import erase
 
-    return list(erase.started(database, [one for one in ids if one.startswith("evt_")]))
+    return list(
+        erase.deliveries_with_runs(database, [one for one in ids if one.startswith("evt_")])
+    )
 
 
 def started_delivery_json(delivery: Delivery) -> dict[str, JSON]:
@@ -127,23 +129,31 @@ def delete_ownerless_blobs(
     Waits until recent ones are old enough that no request with the same bytes can be in progress.
     `on_wait` gets how many those are.
     """
-    from bridge.store.blobs import Blobs
+    from bridge.store.blobs import BlobStore
     from bridge.store.inbound import blob_owners
 
-    blobs = Blobs.of(settings)
+    blobs = BlobStore.of(settings)
     if not blobs.folder.exists():
         return None
     interval = settings.timings.erase_poll_seconds
-    lost = {one for one in owned_before - blob_owners.owned(database) if blobs.path(one).exists()}
+    lost = {
+        one
+        for one in owned_before - blob_owners.owned_digests(database)
+        if blobs.path(one).exists()
+    }
     until = time.time() + ERASED_BLOB_SECONDS + interval
     left = blobs.discard(lost, time.time() - ERASED_BLOB_SECONDS)
     if left:
         on_wait(len(left))
     while left and time.time() < until:
         time.sleep(interval)
-        left = blobs.discard(left - blob_owners.owned(database), time.time() - ERASED_BLOB_SECONDS)
+        left = blobs.discard(
+            left - blob_owners.owned_digests(database), time.time() - ERASED_BLOB_SECONDS
+        )
     gone = sum(not blobs.path(one).exists() for one in lost)
-    more, _ = blobs.sweep(lambda: blob_owners.owned(database), time.time() - NEW_BLOB_SECONDS)
+    more, _ = blobs.sweep(
+        lambda: blob_owners.owned_digests(database), time.time() - NEW_BLOB_SECONDS
+    )
     return DeletedBlobs(gone + more, len(left))
 
 
@@ -154,5 +164,5 @@ def find_flow_files(settings: Settings, text: str) -> FlowFiles:
     from bridge.store.operations import erase
 
     folder = settings.data / "files"
-    found, unread = erase.files_with(folder, text)
+    found, unread = erase.find_files(folder, text)
     return FlowFiles(folder, found, unread)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
-from bridge.core.operations import Act, Item
-from bridge.delivery.next_steps import Known, find_steps, is_retried
+from bridge.core.operations import Operation, OperationStep
+from bridge.delivery.next_steps import DeliveryContext, find_steps, is_retried
 from bridge.delivery.wait_context import Wait
 from bridge.monitoring.serializers import whole_event_json
 from bridge.services.planned_configs import PlannedConfigs, find_changed
@@ -55,7 +55,7 @@ class EventDetails:
     found: EventHistory
     waits: Mapping[str, Wait] = field(default_factory=dict)
     behind: Mapping[str, int] = field(default_factory=dict)
-    operations: Sequence[tuple[Act, Item]] = ()
+    operations: Sequence[tuple[Operation, OperationStep]] = ()
     reasons: RouteReasons = NO_REASONS
     changed: frozenset[str] = frozenset()
     several: frozenset[str] = frozenset()
@@ -81,7 +81,7 @@ class EventDetails:
         """Return the attempts of a delivery, oldest first."""
         return self.found.attempts.get(delivery.id, ())
 
-    def operations_on(self, id_: str) -> Sequence[tuple[Act, Item]]:
+    def operations_on(self, id_: str) -> Sequence[tuple[Operation, OperationStep]]:
         """Return the operations on the event, or on one delivery."""
         return [(act, item) for act, item in self.operations if item.item_id == id_]
 
@@ -89,7 +89,7 @@ class EventDetails:
         """Return the next steps for a delivery, a line each; none where none is needed."""
         wait = self.waits.get(delivery.id)
         missing = self.reasons.missing.get(delivery.id, ())
-        known = Known(
+        known = DeliveryContext(
             is_misspelt=any(one.is_misspelt for one in missing),
             is_changed=delivery.id in self.changed,
             has_several_flows=delivery.id in self.several,
@@ -140,18 +140,20 @@ def read_event_details(
     planned = PlannedConfigs(database)
     retried = [one for one in found.deliveries if is_retried(one)]
     config = None
-    if any(one.status in wait_facts.WAITING for one in found.deliveries):
+    if any(one.status in wait_facts.WAITING_STATUSES for one in found.deliveries):
         with suppress(ConfigError):
             config = load_present(settings)
     return EventDetails(
         found=found,
-        waits=wait_facts.waits_of(database, found.deliveries, config, now),
+        waits=wait_facts.find_waits(database, found.deliveries, config, now),
         behind={
-            one.id: wait_facts.held_up_by(database, one)
+            one.id: wait_facts.count_blocked_behind(database, one)
             for one in found.deliveries
             if one.holds_key
         },
-        operations=log.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
+        operations=log.operations_on(
+            database, [found.event.id, *(one.id for one in found.deliveries)]
+        ),
         reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
         several=frozenset(one.id for one in retried if planned.has_several_flows(one)),
         changed=find_changed(planned, settings, retried),

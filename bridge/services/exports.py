@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import JSON, Event
-from bridge.core.retention import is_emptied
-from bridge.flows.ready.csv_format import cell, record
+from bridge.core.retention import is_content_deleted
+from bridge.flows.ready.csv_format import format_cell, format_record
 from bridge.monitoring.serializers import iso
-from bridge.routing.planner import filled_in
+from bridge.routing.planner import read_form_fields
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
-MAX_COLUMNS: Final = 1000
+MAX_TABLE_COLUMNS: Final = 1000
 SUBMISSION_COLUMNS: Final = ("received_at", "id", "source")  # the columns before the fields
 
 
@@ -91,9 +91,9 @@ class SubmissionTable:
 
     def csv_records(self) -> Iterator[bytes]:
         """Yield the header and then each submission, as records of a CSV file."""
-        yield record(map(cell, self.header))
+        yield format_record(map(format_cell, self.header))
         for row in self.rows():
-            yield record(map(cell, row))
+            yield format_record(map(format_cell, row))
 
 
 def read_table(submissions: Submissions) -> SubmissionTable:
@@ -101,12 +101,12 @@ def read_table(submissions: Submissions) -> SubmissionTable:
     names: dict[str, None] = {}
     for one in submissions:
         names |= dict.fromkeys(one.fields)
-    return SubmissionTable(submissions, tuple(names)[:MAX_COLUMNS], len(names))
+    return SubmissionTable(submissions, tuple(names)[:MAX_TABLE_COLUMNS], len(names))
 
 
 def _fields(event: Event, read: Callable[[Event], Body]) -> dict[str, JSON] | None:
-    if is_emptied(event):
+    if is_content_deleted(event):
         return None
     body = read(event)
-    found = filled_in(event, body)
+    found = read_form_fields(event, body)
     return dict(found) if found is not None and body.problem is None else None

@@ -12,7 +12,7 @@ from bridge.config.settings import Settings
 _SECRET_FILE = re.compile(r"(?<!\$)\$\{file:([^}\"\\]+)\}")
 
 
-def exposed_files(settings: Settings, canonical: str = "") -> list[str]:
+def find_exposed_files(settings: Settings, canonical: str = "") -> list[str]:
     """Return a message for each file or folder that other users can read.
 
     Checked are `.env`, the data folder, the secret key, and the files of `${file:…}`.

@@ -29,7 +29,7 @@ run_child(sys.argv[2], int(sys.argv[3]))
 """
 
 
-def known_flows(config: Config, environ: Mapping[str, str]) -> dict[str, LocalFlow]:
+def list_local_flows(config: Config, environ: Mapping[str, str]) -> dict[str, LocalFlow]:
     """Return the local platform's flows by name, none without such a platform.
 
     `environ` is the environment of flows.py. Its output goes to stderr. `FlowError` says why the
@@ -99,7 +99,7 @@ def run_child(path: str, descriptor: int) -> None:
 
     Threads that flows.py has started do not delay the exit.
     """
-    from bridge.flows.context import last_line
+    from bridge.flows.context import error_line
     from bridge.flows.registry import load_library
 
     said: dict[str, Any]
@@ -107,7 +107,7 @@ def run_child(path: str, descriptor: int) -> None:
         said = {"flows": [asdict(one) for one in load_library(path).described()]}
     except BaseException as error:
         said = {
-            "error": str(error) if isinstance(error, FlowError) else f"{path}: {last_line(error)}"
+            "error": str(error) if isinstance(error, FlowError) else f"{path}: {error_line(error)}"
         }
     with open(descriptor, "wb") as answer:
         answer.write(json.dumps(said).encode())

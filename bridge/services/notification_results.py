@@ -24,7 +24,7 @@ Waits = Mapping[str, "Wait"]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class NotificationResult:
     """The result of one delivery. `is_notified` is None while it is not known."""
 
     delivery: Delivery
@@ -38,7 +38,7 @@ def wait_for_results(
     config: Config,
     seconds: float,
     warn: Callable[[Wait], object],
-) -> list[Result]:
+) -> list[NotificationResult]:
     """Return the results of an event's deliveries, after at most `seconds`.
 
     Return earlier when each has a result or waits for a person. `warn` gets the first wait for a
@@ -60,23 +60,25 @@ def wait_for_results(
         time.sleep(min(POLL_SECONDS, max(end - time.monotonic(), 0.0)))
 
 
-def find_result(one: Delivery, wait: Wait | None = None) -> Result:
+def find_result(one: Delivery, wait: Wait | None = None) -> NotificationResult:
     """Return the result of a delivery. `wait`: its wait, if any."""
     if one.status is Status.SHADOW:
-        return Result(one, False, "its route is in mode shadow, so nothing is sent")
+        return NotificationResult(one, False, "its route is in mode shadow, so nothing is sent")
     if one.status in (Status.DEAD, Status.CANCELLED):
-        return Result(one, False, f"{one.status}: {one.reason or 'no reason is stored'}")
+        return NotificationResult(
+            one, False, f"{one.status}: {one.reason or 'no reason is stored'}"
+        )
     if one.status is not Status.DELIVERED:
-        return Result(
+        return NotificationResult(
             one,
             None,
             "; ".join(filter(None, (one.reason, _describe(wait)))) or f"it is {one.status}",
         )
     if one.run_state in (None, RunState.DONE):
-        return Result(one, True)
+        return NotificationResult(one, True)
     if not is_over(one):
-        return Result(one, None, f"its run is {one.run_state}")
-    return Result(
+        return NotificationResult(one, None, f"its run is {one.run_state}")
+    return NotificationResult(
         one,
         False,
         f"its run {one.run_state}: {one.log[-1]}" if one.log else f"its run {one.run_state}",
@@ -96,9 +98,9 @@ def _read(database: Database, event_id: str, config: Config) -> tuple[Sequence[D
     from bridge.store.queries import wait_facts
 
     deliveries = events.deliveries_of(database, [event_id])[event_id]
-    return deliveries, wait_facts.waits_of(database, deliveries, config, time.time())
+    return deliveries, wait_facts.find_waits(database, deliveries, config, time.time())
 
 
-def _is_final(result: Result, wait: Wait | None) -> bool:
+def _is_final(result: NotificationResult, wait: Wait | None) -> bool:
     """Return whether waiting longer is useless."""
     return result.is_notified is not None or (wait is not None and wait.kind in NEEDS_PERSON)

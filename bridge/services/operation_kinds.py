@@ -13,67 +13,71 @@ from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.core.operations import Act
+    from bridge.core.operations import Operation
     from bridge.routing.model import Config, Source
     from bridge.store.db.database import Database
-    from bridge.store.operations.actions import Moving
-    from bridge.store.operations.erase import Erasing
-    from bridge.store.operations.log import Doing
-    from bridge.store.operations.replay import Replaying
-    from bridge.store.operations.spam import Marking
+    from bridge.store.operations.actions import MoveHandler
+    from bridge.store.operations.erase import EraseHandler
+    from bridge.store.operations.log import OperationHandler
+    from bridge.store.operations.replay import ReplayHandler
+    from bridge.store.operations.spam import SpamHandler
 
 MAX_CACHED_CONFIGS = 8  # of earlier configurations
 
 
-def doing_of(
-    settings: Settings, one: Act, sources: Mapping[str, Source]
-) -> Callable[[Database, Act], Doing[Any]]:
+def make_handler(
+    settings: Settings, one: Operation, sources: Mapping[str, Source]
+) -> Callable[[Database, Operation], OperationHandler[Any]]:
     """Return a function that builds the handler of an operation. `sources`: for an erasure.
 
     Raises `ConfigError` where routes.yaml is needed and cannot be used.
     """
     if one.command == "spam mark":
-        return marking
+        return make_spam_handler
     if one.command == "erase":
-        return erasing(sources)
+        return make_erase_handler(sources)
     is_release = one.command == "spam release"
     return (
-        replaying(settings, one.asked, releases=is_release)
+        make_replay_handler(settings, one.asked, releases=is_release)
         if one.command == "replay" or is_release
-        else moving
+        else make_move_handler
     )
 
 
-def moving(_database: Database, one: Act) -> Moving:
+def make_move_handler(_database: Database, one: Operation) -> MoveHandler:
     """Return the handler that moves deliveries to another status."""
-    from bridge.store.operations.actions import Moving, move_of
+    from bridge.store.operations.actions import MoveHandler, move_of
 
     asked = one.asked
     move = move_of(one.command, force=bool(asked.get("force")))
-    return Moving(
+    return MoveHandler(
         move=move, to=Status(asked["to"]), reason=asked.get("reason"), run_id=asked.get("run_id")
     )
 
 
-def marking(_database: Database, _one: Act) -> Marking:
+def make_spam_handler(_database: Database, _one: Operation) -> SpamHandler:
     """Return the handler that marks events as spam."""
-    from bridge.store.operations.spam import Marking
+    from bridge.store.operations.spam import SpamHandler
 
-    return Marking()
+    return SpamHandler()
 
 
-def erasing(sources: Mapping[str, Source]) -> Callable[[Database, Act], Erasing]:
+def make_erase_handler(
+    sources: Mapping[str, Source],
+) -> Callable[[Database, Operation], EraseHandler]:
     """Return a function that builds the handler that erases events, rejects and runs."""
-    from bridge.core.retention import DEDUP_FOR
-    from bridge.store.operations.erase import Erasing
+    from bridge.core.retention import DEDUP_SECONDS
+    from bridge.store.operations.erase import EraseHandler
 
     stored_for = {name: source.dedup_for for name, source in sources.items()}
-    return lambda _database, _act: Erasing(lambda source: stored_for.get(source, DEDUP_FOR))
+    return lambda _database, _act: EraseHandler(
+        lambda source: stored_for.get(source, DEDUP_SECONDS)
+    )
 
 
-def replaying(
+def make_replay_handler(
     settings: Settings, asked: Mapping[str, Any], *, releases: bool = False
-) -> Callable[[Database, Act | None], Replaying]:
+) -> Callable[[Database, Operation | None], ReplayHandler]:
     """Return a function that builds the handler that plans events again.
 
     It uses the current routes, or for each event the routes that it was planned with. Without an
@@ -81,7 +85,7 @@ def replaying(
     as spam, and removes the mark. `InvalidRequest` where `through` names no current route.
     """
     from bridge.store.inbound import events
-    from bridge.store.operations.replay import Replaying
+    from bridge.store.operations.replay import ReplayHandler
 
     through = asked.get("through")
     then = asked.get("routes") == "then"
@@ -89,10 +93,10 @@ def replaying(
     if present is not None:
         _check_route(through, present)
 
-    def make(database: Database, one: Act | None) -> Replaying:
+    def make(database: Database, one: Operation | None) -> ReplayHandler:
         nonce = "" if one is None else one.id
         if present is None:
-            return Replaying(
+            return ReplayHandler(
                 config_of=_stored_configs(database, settings),
                 nonce=nonce,
                 through=through,
@@ -100,7 +104,7 @@ def replaying(
             )
         if one is not None:
             events.remember_config(database, present.hash, present.canonical, time.time())
-        return Replaying(
+        return ReplayHandler(
             config_of=lambda _: present, nonce=nonce, through=through, releases=releases
         )
 
@@ -109,11 +113,11 @@ def replaying(
 
 def _check_route(name: str | None, config: Config) -> None:
     if name is not None and all(route.name != name for route in config.routes):
-        from bridge.routing.expressions.roots import near
+        from bridge.routing.expressions.roots import suggest
 
         names = list(config.route_names)
         raise InvalidRequest(
-            f"routes.yaml has no route {name!r}; {near(name, names)}it has:"
+            f"routes.yaml has no route {name!r}; {suggest(name, names)}it has:"
             f" {', '.join(names) or 'none'}"
         )
 
@@ -127,7 +131,7 @@ def _stored_configs(database: Database, settings: Settings) -> Callable[[Event],
 
     @lru_cache(maxsize=MAX_CACHED_CONFIGS)
     def load(config_hash: str) -> Config | str:
-        canonical = events.kept_config(database, config_hash)
+        canonical = events.find_config(database, config_hash)
         if canonical is None:
             return f"the configuration that it was planned with ({config_hash[:12]}) was deleted"
         try:

@@ -21,11 +21,11 @@ from bridge.services.pacing import Pacer
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.core.operations import Act
+    from bridge.core.operations import Operation
     from bridge.store.db.database import Database
-    from bridge.store.operations.actions import Result
-    from bridge.store.operations.log import Doing
-    from bridge.store.operations.replay import Replaying
+    from bridge.store.operations.actions import ItemResult
+    from bridge.store.operations.log import OperationHandler
+    from bridge.store.operations.replay import ReplayHandler
 
 MAX_STORED_NAMES: Final = 5  # of the ids that were given, stored with an operation beside its items
 
@@ -83,7 +83,7 @@ def describe_request(
 
 def select_replay(
     database: Database,
-    replaying: Replaying,
+    replaying: ReplayHandler,
     ids: Sequence[str],
     *,
     is_named: bool,
@@ -109,18 +109,18 @@ def begin_operation(
     *,
     actor: str,
     asked: Mapping[str, JSON],
-) -> Act:
+) -> Operation:
     """Store an operation with all its items, and return it. No item is done yet."""
     from bridge.store.operations import log
-    from bridge.system.ids import act_id
+    from bridge.system.ids import operation_id
 
     now = time.time()
     return log.begin(
-        database, act_id(now), command=command, actor=actor, asked=asked, ids=ids, now=now
+        database, operation_id(now), command=command, actor=actor, asked=asked, ids=ids, now=now
     )
 
 
-def find_resumable(database: Database, id_: str) -> Act:
+def find_resumable(database: Database, id_: str) -> Operation:
     """Return an operation by its id or an unambiguous part of it. `left` is 0 where it has ended.
 
     `NotFound` where there is none; `BridgeError` where it ended before all its items were stored.
@@ -136,7 +136,7 @@ def find_resumable(database: Database, id_: str) -> Act:
     return found
 
 
-def resume_operation(database: Database, operation: Act, *, actor: str) -> Act:
+def resume_operation(database: Database, operation: Operation, *, actor: str) -> Operation:
     """Store that an actor resumes an operation, and return it."""
     from bridge.store.operations import log
 
@@ -144,8 +144,8 @@ def resume_operation(database: Database, operation: Act, *, actor: str) -> Act:
 
 
 def do_items(
-    database: Database, operation: Act, doing: Doing[Any], rate: str | None = None
-) -> Iterator[list[Result]]:
+    database: Database, operation: Operation, doing: OperationHandler[Any], rate: str | None = None
+) -> Iterator[list[ItemResult]]:
     """Do the items that are left, no faster than `rate`, and yield the outcomes of each commit.
 
     An outcome has a `problem` where the item was refused. The iterator may be dropped anywhere, and
@@ -156,7 +156,7 @@ def do_items(
     pacer = Pacer(rate)
     left = operation.left
     while left > 0:
-        results = log.advance(database, operation, doing, time.time(), pacer.wait(log.TOGETHER))
+        results = log.advance(database, operation, doing, time.time(), pacer.wait(log.BATCH_ITEMS))
         if not results:  # another process has done the rest
             return
         pacer.count_done(len(results))
@@ -164,7 +164,7 @@ def do_items(
         yield results
 
 
-def outcome_json(operation_id: str | None, result: Result) -> dict[str, JSON]:
+def outcome_json(operation_id: str | None, result: ItemResult) -> dict[str, JSON]:
     """Return the outcome of one item, in the shape of `--json` of every operation."""
     return {
         "act": operation_id,

@@ -13,18 +13,18 @@ BATCH_SECONDS = 0.1  # of a rate in one commit: a commit for each item would be 
 CATCH_UP_SECONDS = 1.0  # that a slow commit may be made up for
 
 
-def rate_of(text: str) -> Rate:
+def parse_rate(text: str) -> Rate:
     """Parse a rate. Raises `ValueError`."""
-    from bridge.config.schema.units import rate
+    from bridge.config.schema.units import parse_rate
 
-    return rate(text)
+    return parse_rate(text)
 
 
 class Pacer:
     """Limits items to a rate; None means no limit."""
 
     def __init__(self, text: str | None) -> None:
-        rate = None if text is None else rate_of(text)
+        rate = None if text is None else parse_rate(text)
         self._every = 0.0 if rate is None else rate.per / rate.count  # seconds
         self._began = time.monotonic()
         self._gone = 0

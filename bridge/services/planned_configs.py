@@ -53,7 +53,7 @@ class PlannedConfigs:
     def _read_stored(self, config_hash: str) -> Mapping[str, Any]:
         from bridge.store.inbound import events
 
-        canonical = events.kept_config(self._database, config_hash)
+        canonical = events.find_config(self._database, config_hash)
         return {} if canonical is None else json.loads(canonical)
 
 
@@ -118,7 +118,7 @@ def find_older_inputs(
 
     with suppress(ConfigError):
         present = load_present(settings)
-        plans = event_queries.plans(database, ids)
+        plans = event_queries.count_plans(database, ids)
         older = {plan: plans[plan] for plan in PlannedConfigs(database).changed(plans, present)}
         if older:
             return OlderInputs(

@@ -23,14 +23,14 @@ MAX_HINT_NAMES = 20
 MAX_LISTED_RUNS = 10  # platforms list no more
 
 
-def kind_of(platform: Platform) -> PlatformType:
+def platform_type(platform: Platform) -> PlatformType:
     """Return the row of the platform's type."""
     from bridge.delivery.platforms.registry import PLATFORMS
 
     return PLATFORMS[platform.type]
 
 
-def none_of(platform: Platform, what: str) -> BridgeError:
+def unsupported(platform: Platform, what: str) -> BridgeError:
     """Return the error for a platform without such a feature: it only posts inputs to a URL."""
     return BridgeError(f"the platform {platform.name!r} ({platform.type}) has no {what}")
 
@@ -40,12 +40,13 @@ def none_of(platform: Platform, what: str) -> BridgeError:
 
 def find_platform(config: Config, name: str) -> Platform:
     """Return a platform by its name in routes.yaml. Raises `InvalidRequest`."""
-    from bridge.routing.expressions.roots import near
+    from bridge.routing.expressions.roots import suggest
 
     if name not in config.platforms:
         known = ", ".join(config.platforms) or "none"
         raise InvalidRequest(
-            f"routes.yaml has no platform {name!r}; {near(name, config.platforms)}it has: {known}"
+            f"routes.yaml has no platform {name!r};"
+            f" {suggest(name, config.platforms)}it has: {known}"
         )
     return config.platforms[name]
 
@@ -55,7 +56,7 @@ def find_flow(config: Config, name: str) -> tuple[Platform, str]:
 
     `name`: a name under `flows` of routes.yaml, or PLATFORM/FLOW. Raises `InvalidRequest`.
     """
-    from bridge.routing.expressions.roots import near
+    from bridge.routing.expressions.roots import suggest
 
     if name in config.flows:
         flow = config.flows[name]
@@ -64,7 +65,7 @@ def find_flow(config: Config, name: str) -> tuple[Platform, str]:
     if not slash or not saved_item_id:
         known = ", ".join(config.flows) or "none"
         raise InvalidRequest(
-            f"routes.yaml has no flow {name!r}; {near(name, config.flows)}it has: {known}."
+            f"routes.yaml has no flow {name!r}; {suggest(name, config.flows)}it has: {known}."
             " You can also pass PLATFORM/FLOW"
         )
     return find_platform(config, platform), saved_item_id
@@ -78,7 +79,7 @@ def find_run(config: Config, name: str) -> tuple[Platform, str]:
     platform, slash, run_id = name.partition("/")
     if slash and platform and run_id:
         return find_platform(config, platform), run_id
-    having = [each for each in config.platforms.values() if kind_of(each).has_runs]
+    having = [each for each in config.platforms.values() if platform_type(each).has_runs]
     if len(having) != 1 or slash:
         shown = (
             " or ".join(f"{each.name}/RUN" for each in having)
@@ -88,9 +89,9 @@ def find_run(config: Config, name: str) -> tuple[Platform, str]:
     return having[0], name
 
 
-def no_such_flow(platform: Platform, saved_item_id: str) -> str:
+def explain_missing_flow(platform: Platform, saved_item_id: str) -> str:
     """Return a message if the platform's list lacks a flow, with its flows; else an empty text."""
-    from bridge.routing.expressions.roots import near
+    from bridge.routing.expressions.roots import suggest
 
     try:
         listed = _ask_for_flows(platform).items
@@ -104,7 +105,7 @@ def no_such_flow(platform: Platform, saved_item_id: str) -> str:
     hint = (
         f"did you mean `{called.id}`? "
         if called
-        else near(saved_item_id, [flow.id for flow in listed])
+        else suggest(saved_item_id, [flow.id for flow in listed])
     )
     names = [flow.id for flow in listed[:MAX_HINT_NAMES]] + (
         ["…"] if len(listed) > MAX_HINT_NAMES else []
@@ -132,16 +133,16 @@ def list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]
     `BridgeError` where the platform cannot list them or did not answer; where it has no such flow,
     the message has the nearest name.
     """
-    question = kind_of(platform).inputs
+    question = platform_type(platform).inputs
     if question is None:
-        raise none_of(platform, "list of inputs")
+        raise unsupported(platform, "list of inputs")
     answer = _send(platform, question.build(platform, saved_item_id))
     return _items(platform, question.read(answer), saved_item_id)
 
 
 def try_to_list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]:
     """Return the inputs of a flow, or none where the platform does not list them."""
-    question = kind_of(platform).inputs
+    question = platform_type(platform).inputs
     if question is None:
         return ()
     answer = try_to_send(platform, question.build(platform, saved_item_id))
@@ -150,18 +151,18 @@ def try_to_list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNod
 
 def list_runs(platform: Platform, saved_item_id: str) -> tuple[ListedRun, ...]:
     """Return the newest runs of a flow, newest first; `BridgeError` as in `list_inputs`."""
-    question = kind_of(platform).runs
+    question = platform_type(platform).runs
     if question is None:
-        raise none_of(platform, "runs")
+        raise unsupported(platform, "runs")
     answer = _send(platform, question.build(platform, saved_item_id))
     return _items(platform, question.read(answer), saved_item_id)[:MAX_LISTED_RUNS]
 
 
-def look_at(platform: Platform, run_id: str) -> RunReport:
+def read_run(platform: Platform, run_id: str) -> RunReport:
     """Return the report of a run, without a state where no answer came."""
-    kind = kind_of(platform)
+    kind = platform_type(platform)
     if kind.build_run is None or kind.read_run is None:
-        raise none_of(platform, "runs")
+        raise unsupported(platform, "runs")
     answer = try_to_send(platform, kind.build_run(platform, run_id))
     return (
         RunReport(state=None, detail=answer.reason)
@@ -192,7 +193,7 @@ def start_run(platform: Platform, saved_item_id: str, inputs: Mapping[str, JSON]
         created_at=now,
         due_at=now,
     )
-    kind = kind_of(platform)
+    kind = platform_type(platform)
     return kind.read_start(_send(platform, kind.build_start(platform, by_hand)), time.time())
 
 
@@ -201,9 +202,9 @@ def kill_run(platform: Platform, run_id: str) -> KillReport:
 
     `BridgeError` where it has no runs or did not answer.
     """
-    question = kind_of(platform).kill
+    question = platform_type(platform).kill
     if question is None:
-        raise none_of(platform, "runs")
+        raise unsupported(platform, "runs")
     return question.read(_send(platform, question.build(platform, run_id)))
 
 
@@ -219,9 +220,9 @@ def try_to_send(platform: Platform, call: Call) -> Answer | Lost:
         raise BridgeError(
             f"{platform.name} cannot be called: {platform.missing}. Next: set it in .env"
         )
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
-    sender = Sender(max_answer=MAX_ANSWER_BYTES)
+    sender = HttpClient(max_answer=MAX_ANSWER_BYTES)
     try:
         return sender.send(call, platform.timeout)
     finally:
@@ -250,9 +251,9 @@ def _send(platform: Platform, call: Call) -> Answer:
 
 
 def _ask_for_flows(platform: Platform) -> Listing[SavedFlow]:
-    question = kind_of(platform).flows
+    question = platform_type(platform).flows
     if question is None:
-        raise none_of(platform, "list of flows")
+        raise unsupported(platform, "list of flows")
     return question.read(_send(platform, question.build(platform)))
 
 
@@ -263,5 +264,7 @@ def _items(platform: Platform, listing: Listing[T], saved_item_id: str = "") -> 
     """
     if listing.items is not None:
         return listing.items
-    hint = no_such_flow(platform, saved_item_id) if listing.unknown and saved_item_id else ""
+    hint = (
+        explain_missing_flow(platform, saved_item_id) if listing.unknown and saved_item_id else ""
+    )
     raise BridgeError(hint or f"{platform.name}: {listing.detail}")

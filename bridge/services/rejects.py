@@ -80,7 +80,7 @@ class RejectReview:
         self, database: Database, *, source: str | None, since: float | None, limit: int
     ) -> Iterator[DiagnosedReject]:
         """Yield the newest `limit` rejects (0: all), each diagnosed when it is taken."""
-        found = stored.listed(database, source=source, since=since, limit=limit)
+        found = stored.list_rejects(database, source=source, since=since, limit=limit)
         return map(self.diagnose, found)
 
     def select(
@@ -99,7 +99,7 @@ class RejectReview:
             return list(
                 {one.id: one for one in (stored.get(database, id_) for id_ in ids)}.values()
             )
-        waiting = stored.listed(database, source=source, since=since, waiting=True)
+        waiting = stored.list_rejects(database, source=source, since=since, waiting=True)
         return [one for one in waiting if verifies(one, self.config, self.keys)][::-1]
 
     def readmit(self, database: Database, reject: Reject) -> Readmission:
@@ -120,9 +120,9 @@ class RejectReview:
                 keys=self.keys,
             )
             ids = tuple(one.event_id for _, one in received.kept)
-            stored.settle(database, reject.id, ids)
+            stored.record_outcome(database, reject.id, ids)
         except BridgeError as error:
-            stored.settle(database, reject.id, None)
+            stored.record_outcome(database, reject.id, None)
             is_unproven = isinstance(error, BadSignature)
             problem = self.diagnose(reject).reasons[0] if is_unproven else str(error)
             return Readmission(reject.id, problem=problem)

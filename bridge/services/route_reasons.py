@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.errors import ConfigError, ExpressionError
 from bridge.core.model import Delivery, Event, Status
-from bridge.delivery.next_steps import UNDONE
+from bridge.delivery.next_steps import FAILED_RUN_STATES
 from bridge.services.usable_config import (
     UsableConfig,
     body_reader,
@@ -21,7 +21,7 @@ from bridge.services.usable_config import (
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.routing.expressions.paths import Reading
+    from bridge.routing.expressions.paths import PathReading
     from bridge.routing.model import Config, Context
     from bridge.routing.templates import Template
     from bridge.store.queries.event_lookup import EventHistory
@@ -65,19 +65,19 @@ def find_reasons(found: EventHistory, settings: Settings) -> RouteReasons:
 
     There are no reasons for events that are not routed.
     """
-    from bridge.core.retention import is_emptied
-    from bridge.routing.model import OWN
-    from bridge.routing.planner import context
+    from bridge.core.retention import is_content_deleted
+    from bridge.routing.model import OWN_SOURCE_NAME
+    from bridge.routing.planner import build_context
 
     event = found.event
-    if event.problem or event.spam or is_emptied(event) or event.source == OWN:
+    if event.problem or event.spam or is_content_deleted(event) or event.source == OWN_SOURCE_NAME:
         return NO_REASONS
     try:
         usable = UsableConfig(load_present(settings)) if found.deliveries else find_usable(settings)
     except ConfigError:
         return NO_REASONS if found.deliveries else RouteReasons(unmatched=[("", UNUSABLE)])
     config = usable.config
-    roots = context(event, body_reader(config.sources)(event), event.received_at)
+    roots = build_context(event, body_reader(config.sources)(event), event.received_at)
     return RouteReasons(
         unmatched=list(_unmatched(event, found.deliveries, config, roots)),
         missing={one.id: list(_missing(one, config, roots)) for one in found.deliveries},
@@ -136,7 +136,7 @@ def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Mis
     route = next((one for one in config.routes if one.name == delivery.route), None)
     if route is None or not isinstance(route.reshape, Inputs):
         return
-    is_bad = delivery.status is Status.DEAD or delivery.run_state in UNDONE
+    is_bad = delivery.status is Status.DEAD or delivery.run_state in FAILED_RUN_STATES
     given = delivery.inputs if isinstance(delivery.inputs, dict) else {}
     for name, template in (
         [("", route.reshape.whole)]
@@ -164,7 +164,7 @@ def _gives_null(template: Template, roots: Context) -> bool:
     return True
 
 
-def _describe(reading: Reading) -> str:
+def _describe(reading: PathReading) -> str:
     from bridge.routing.expressions.paths import write_path
 
     hint = f" (did you mean `{write_path(reading.meant)}`?)" if reading.meant is not None else ""

@@ -7,11 +7,11 @@ from typing import Final
 import orjson
 
 from bridge.core.model import JSON
-from bridge.core.plurals import number
-from bridge.delivery.obstacles import failed_look
+from bridge.core.plurals import pluralize
+from bridge.delivery.obstacles import last_list_failure
 from bridge.monitoring.serializers import evidence_json
 
-WINDOW: Final = "looked for"  # the name of the line with the time window
+WINDOW_NAME: Final = "looked for"  # the name of the line with the time window
 #: Keys of the evidence that are for later tries, or that other lines show.
 HIDDEN_KEYS = (
     "attempt",
@@ -34,13 +34,15 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
     }
     lines = []
     if "since" in left and "until" in left:
-        lines.append((WINDOW, f"a run created from {left.pop('since')} to {left.pop('until')}"))
+        lines.append(
+            (WINDOW_NAME, f"a run created from {left.pop('since')} to {left.pop('until')}")
+        )
     if "looks" in left and "looked_at" in left:
         whole = "all of that time" if left.pop("covers", None) else "not all of that time"
         times = left.pop("looks")
-        looks = f"{number(times, 'time')}, last at {left.pop('looked_at')}"
+        looks = f"{pluralize(times, 'time')}, last at {left.pop('looked_at')}"
         listed = left.pop("listed", None)
-        problem, _ = failed_look(evidence)
+        problem, _ = last_list_failure(evidence)
         if problem is not None:
             # These keys repeat the problem.
             left = {name: value for name, value in left.items() if name not in ("why", "decided")}
@@ -57,7 +59,7 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
                     "looked",
                     (
                         f"{looks}: the list held"
-                        f" {number(listed, 'run') if listed else 'no runs'}, {whole}"
+                        f" {pluralize(listed, 'run') if listed else 'no runs'}, {whole}"
                     ),
                 )
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import BridgeError
 from bridge.core.model import RUN_ENDED, RunReport
-from bridge.services.platform_queries import kind_of, look_at, none_of
+from bridge.services.platform_queries import platform_type, read_run, unsupported
 
 if TYPE_CHECKING:
     from bridge.routing.model import Platform
@@ -26,13 +26,13 @@ def wait_for_run(
 
     Raises `BridgeError` where the platform has no runs, has lost this one, or does not answer.
     """
-    polling = kind_of(platform).polling
+    polling = platform_type(platform).polling
     if polling is None:
-        raise none_of(platform, "runs to wait for")
+        raise unsupported(platform, "runs to wait for")
     polls = 0
     failed = 0
     while True:
-        report = look_at(platform, run_id)
+        report = read_run(platform, run_id)
         see(report)
         if report.state in RUN_ENDED:
             return report

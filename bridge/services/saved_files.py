@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import BridgeError, NotFound
-from bridge.core.multipart import file_name
+from bridge.core.multipart import sanitize_file_name
 
 if TYPE_CHECKING:
     from bridge.core.model import JSON, Event, FormFile
-    from bridge.store.blobs import Blobs
+    from bridge.store.blobs import BlobStore
 
 MAX_NAMES: Final = 1000  # tried for one file
 
@@ -32,7 +32,7 @@ class SavedFile:
         return asdict(self.file) | {"path": None if self.path is None else str(self.path)}
 
 
-def save_files(event: Event, blobs: Blobs, folder: Path) -> Iterator[SavedFile]:
+def save_files(event: Event, blobs: BlobStore, folder: Path) -> Iterator[SavedFile]:
     """Write the files of an event to a folder, which is created, and yield each.
 
     `NotFound` where the event has none, `BridgeError` where one cannot be written.
@@ -55,7 +55,7 @@ def save_files(event: Event, blobs: Blobs, folder: Path) -> Iterator[SavedFile]:
 def _write(folder: Path, called: str, content: bytes) -> Path:
     """Write a new file, never through a link that another user has put there; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in _names(file_name(called)):
+    for name in _names(sanitize_file_name(called)):
         try:
             descriptor = os.open(
                 folder / name,

@@ -45,20 +45,20 @@ def check_names(
     The message names the nearest. Where routes.yaml cannot be read, no name is refused.
     """
     from bridge.config.loader import check
-    from bridge.routing.expressions.roots import near
-    from bridge.routing.model import OWN
+    from bridge.routing.expressions.roots import suggest
+    from bridge.routing.model import OWN_SOURCE_NAME
     from bridge.store.queries import events
 
     for what, name in (("source", source), ("route", route)):
-        if name is None or (database is not None and events.is_of(database, what, name)):
+        if name is None or (database is not None and events.has_records(database, what, name)):
             continue
         config, _problems = check(settings.config, settings.environ, strict_secrets=False)
         if config is None:
             continue
-        names = [*config.sources, OWN] if what == "source" else list(config.route_names)
+        names = [*config.sources, OWN_SOURCE_NAME] if what == "source" else list(config.route_names)
         if name not in names:
             raise InvalidRequest(
-                f"there is no {what} {name!r}; {near(name, names)}there are:"
+                f"there is no {what} {name!r}; {suggest(name, names)}there are:"
                 f" {', '.join(names) or 'none yet'}"
             )
 
@@ -119,8 +119,10 @@ def select_deliveries(
     among = allowed_states(move, wanted)
     return Selection(
         ids=event_queries.delivery_ids(database, wanted, limit, also=among),
-        settling=count(actions.SETTLING) if move is actions.MOVES["resolve"] else 0,
-        parked=count(actions.PARKED) if command == "retry" and wanted.body is None else 0,
+        settling=count(actions.RESOLVES_ITSELF) if move is actions.MOVES["resolve"] else 0,
+        parked=count(actions.REJECTED_BY_ROUTING)
+        if command == "retry" and wanted.body is None
+        else 0,
     )
 
 
@@ -142,7 +144,7 @@ def unknown_states() -> Any:
     """Return the SQL condition for deliveries whose outcome is unknown."""
     from bridge.store.operations import actions
 
-    return actions.FORCED["resolve"].usual
+    return actions.FORCED_MOVES["resolve"].usual
 
 
 def _deliveries_of(database: Database, name: str, move: Move) -> list[str]:

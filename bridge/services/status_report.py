@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge.monitoring.conditions import Trouble, notes, troubles
-from bridge.monitoring.refused_submissions import step_of
+from bridge.monitoring.conditions import HealthProblem, find_notes, find_problems
+from bridge.monitoring.refused_submissions import find_next_step
 from bridge.monitoring.serializers import iso
-from bridge.monitoring.status import overview
+from bridge.monitoring.status import read_overview
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.core.status import Overview, SourceNow
+    from bridge.core.status import Overview, SourceStatus
     from bridge.store.db.database import Database
 
 
@@ -26,7 +26,7 @@ class StatusReport:
 
     overview: Overview
     store: str
-    found: Sequence[Trouble]
+    found: Sequence[HealthProblem]
     python: str
 
     def as_json(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class StatusReport:
                 {"key": one.key, "severity": one.severity, "what": one.what, "do": one.do}
                 for one in self.found
             ],
-            "notes": notes(now),
+            "notes": find_notes(now),
             "at": iso(now.at),
             "version": now.version,
             "python": self.python,
@@ -56,9 +56,9 @@ def read_status(settings: Settings, database: Database | None) -> StatusReport:
     store = "no database yet"
     if database is not None:
         with database.read() as connection:
-            store = checkup.version_of(connection, database)
-    now = overview(settings, database)
-    return StatusReport(now, store, troubles(now), platform.python_version())
+            store = checkup.read_version(connection, database)
+    now = read_overview(settings, database)
+    return StatusReport(now, store, find_problems(now), platform.python_version())
 
 
 def _running(now: Overview, store: str) -> dict[str, Any]:
@@ -186,9 +186,9 @@ def _machine(now: Overview) -> dict[str, Any]:
     }
 
 
-def _refusals(source: SourceNow) -> list[dict[str, Any]]:
+def _refusals(source: SourceStatus) -> list[dict[str, Any]]:
     """Return the refused submissions of a source as JSON, the most frequent code first."""
     return [
-        {"code": code, "within_a_day": count, "do": step_of(code)}
+        {"code": code, "within_a_day": count, "do": find_next_step(code)}
         for code, count in source.refused.items()
     ]

@@ -41,14 +41,14 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
         yield None
         return
     try:
-        revision = upgrade.revision(database)
+        revision = upgrade.read_revision(database)
         if revision is None:
             yield None
             return
         if revision != HEAD:
             raise StoreError(
                 f"the database has schema {revision}, this flowbridge needs {HEAD}:"
-                f" {upgrade.remedy(revision)}"
+                f" {upgrade.upgrade_advice(revision)}"
             )
         yield database
     finally:
@@ -61,7 +61,7 @@ def open_store_to_change(settings: Settings) -> Iterator[Database]:
 
     `NotFound` where there is no store yet; otherwise as `open_store`.
     """
-    from bridge.store.db.notify import ring
+    from bridge.store.db.notify import notify_workers
 
     with open_store(settings) as database:
         if database is None:
@@ -69,7 +69,7 @@ def open_store_to_change(settings: Settings) -> Iterator[Database]:
         try:
             yield database
         finally:
-            ring(database)
+            notify_workers(database)
 
 
 def _find_database(settings: Settings) -> tuple[Database, bool]:

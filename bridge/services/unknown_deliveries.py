@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Attempt, Delivery, Event, Status
-from bridge.delivery.next_steps import Known, Need, find_need, find_settling_steps
+from bridge.delivery.next_steps import DeliveryContext, Need, find_need, find_settling_steps
 from bridge.monitoring.serializers import attempt_json, delivery_json, evidence_json, iso
 from bridge.services.delivery_states import describe_status
 from bridge.services.run_evidence import describe_evidence, find_run_id
@@ -101,8 +101,8 @@ class UnknownDelivery:
             "commands": [command for command, _ in self.commands],
         }
 
-    def _known(self) -> Known:
-        return Known(obstacle=self.wait.obstacle if self.wait is not None else None)
+    def _known(self) -> DeliveryContext:
+        return DeliveryContext(obstacle=self.wait.obstacle if self.wait is not None else None)
 
     def _not_looked(self) -> str:
         if self.delivery.on_unknown != "reconcile":
@@ -127,7 +127,7 @@ def read_unknown(database: Database, id_: str, config: Config | None) -> Unknown
         delivery=one,
         lost=lost[0] if lost else None,
         near=event_queries.latest_run(database, one),
-        wait=wait_facts.waits_of(database, [one], config, now).get(id_),
+        wait=wait_facts.find_waits(database, [one], config, now).get(id_),
         at=now,
         confirm_seconds=database.timings.reconcile_confirm_seconds,
     )

@@ -42,14 +42,14 @@ def find_usable(settings: Settings) -> UsableConfig:
 
     Raises `ConfigError` where there is neither.
     """
-    from bridge.monitoring.active_config import last_good
+    from bridge.monitoring.active_config import find_last_valid
     from bridge.services.store_access import open_store
 
     try:
         return UsableConfig(load_present(settings))
     except ConfigError as error:
         with open_store(settings) as database:
-            stored = None if database is None else last_good(settings, database)
+            stored = None if database is None else find_last_valid(settings, database)
         if stored is None:
             raise
         return UsableConfig(stored, error)

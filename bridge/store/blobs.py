@@ -21,12 +21,12 @@ from typing import BinaryIO
 
 from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
-from bridge.store.encryption import HEADER_LENGTH, NO_ENCRYPTION, Sealer, sealed_with
+from bridge.store.encryption import HEADER_LENGTH, NO_ENCRYPTION, Sealer, key_id_of
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class Blobs:
+class BlobStore:
     """A folder of blobs; the first stored blob creates it."""
 
     def __init__(self, folder: Path, sealer: Sealer = NO_ENCRYPTION) -> None:
@@ -34,7 +34,7 @@ class Blobs:
         self._sealer = sealer
 
     @classmethod
-    def of(cls, settings: Settings) -> Blobs:
+    def of(cls, settings: Settings) -> BlobStore:
         """Return the blobs of the data folder, with its keys."""
         return cls(settings.data / "blobs", Sealer(settings.encryption_keys))
 
@@ -124,7 +124,7 @@ class Blobs:
         for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
             with suppress(FileNotFoundError):
                 with path.open("rb") as file:
-                    key = sealed_with(file.read(HEADER_LENGTH))
+                    key = key_id_of(file.read(HEADER_LENGTH))
                 # Plaintext from a sender may begin as an encrypted file does; its name is then
                 # the digest of its content.
                 yield (

@@ -11,8 +11,12 @@ from sqlalchemy.sql.elements import TextClause
 from bridge.core.clock_reading import STEP_SECONDS
 from bridge.core.rate_limits import day_of
 from bridge.core.timings import Timings
-from bridge.delivery.circuit_breaker import PROBE, RAISE_MAX, UNAUTHORIZED_MAX
-from bridge.delivery.retry import RETRY_AFTER_MAX
+from bridge.delivery.circuit_breaker import (
+    ALLOWANCE_RAISE_MAX_SECONDS,
+    PROBE_SECONDS,
+    UNAUTHORIZED_MAX_SECONDS,
+)
+from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 from bridge.store.db.database import timings_of
 from bridge.store.local.run_rows import HELD
 from bridge.store.tables.schema import (
@@ -82,11 +86,13 @@ def time_limits(timings: Timings) -> tuple[FutureLimit, ...]:
             timings.circuit_open_max_seconds * JITTER_FACTOR,
         ),
         FutureLimit(
-            circuit.c.open_until, text("circuit.failures = 0"), UNAUTHORIZED_MAX * JITTER_FACTOR
+            circuit.c.open_until,
+            text("circuit.failures = 0"),
+            UNAUTHORIZED_MAX_SECONDS * JITTER_FACTOR,
         ),
-        FutureLimit(circuit.c.probe_until, None, PROBE),
-        FutureLimit(circuit.c.raise_at, None, RAISE_MAX * JITTER_FACTOR),
-        FutureLimit(circuit.c.not_before, None, RETRY_AFTER_MAX),
+        FutureLimit(circuit.c.probe_until, None, PROBE_SECONDS),
+        FutureLimit(circuit.c.raise_at, None, ALLOWANCE_RAISE_MAX_SECONDS * JITTER_FACTOR),
+        FutureLimit(circuit.c.not_before, None, RETRY_AFTER_MAX_SECONDS),
     )
 
 
@@ -150,7 +156,7 @@ def shift_times_back(connection: Connection, now: float, step: float) -> None:
     )
     # by a user, or by the previous delivery of its ordering key
     released = (tried | delivery.c.order_key.isnot(None)) & (delivery.c.due_at <= was)
-    too_long = tried & (delivery.c.due_at > now + delivery.c.retry_max + RETRY_AFTER_MAX)
+    too_long = tried & (delivery.c.due_at > now + delivery.c.retry_max + RETRY_AFTER_MAX_SECONDS)
     by_that_clock = (delivery.c.created_at > now) | tried_ahead | released | too_long
     shifted = {
         each.name: _shifted(each, now, step)

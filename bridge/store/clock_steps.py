@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from bridge.core.clock_reading import STEP_SECONDS, ClockReading, passed
+from bridge.core.clock_reading import STEP_SECONDS, ClockReading, compare_readings
 from bridge.core.status import ClockStep
 from bridge.store.clock_corrections import (
     clamp_future_times,
@@ -31,7 +31,7 @@ from bridge.store.clock_corrections import (
     shift_polls_back,
     shift_times_back,
 )
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database, timings_of
 from bridge.store.db.upsert import dialect_insert
 from bridge.store.tables.schema import (
@@ -45,7 +45,7 @@ log = get_logger()
 REFRESH_SECONDS: Final = 60.0  # between two writes of the row without a step
 
 
-def follow(database: Database, clock: Clock) -> None:
+def correct_clock_steps(database: Database, clock: DatabaseClock) -> None:
     """Compare the clock with the stored reading, and correct times after a step."""
     clocks = clock.read()
     with database.read() as connection:
@@ -75,7 +75,7 @@ def is_settled(connection: Connection, now: float) -> bool:
     )
 
 
-def latest(connection: Connection) -> ClockStep | None:
+def last_step(connection: Connection) -> ClockStep | None:
     """Return the last step of the clock; None if there was none."""
     known = _stored_reading(connection)
     return (
@@ -117,7 +117,7 @@ class _Comparison:
         before = ClockReading(
             at=known.at, boot_clock=known.boot_clock, boot_id=known.boot_id, host=known.host
         )
-        if (between := passed(before, clocks)) is not None:
+        if (between := compare_readings(before, clocks)) is not None:
             step = between.step if abs(between.step) > STEP_SECONDS else 0.0
             return cls(step=step, is_news=bool(step or own) or between.seconds > REFRESH_SECONDS)
         # the same boot: this reading is older than the row

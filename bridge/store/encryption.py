@@ -19,7 +19,7 @@ from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar, overload
 
-from bridge.core.errors import KeyMissing, SettingsError, Unsealable
+from bridge.core.errors import DecryptionError, KeyMissing, SettingsError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -77,7 +77,7 @@ class Sealer:
         if not value:
             return value
         if self.first is None:
-            return in_clear(value)
+            return mark_plaintext(value)
         if next(self._used) % VALUES_PER_SALT == 0:
             self._salt = os.urandom(SALT_BYTES)
         salt = self._salt
@@ -111,7 +111,7 @@ class Sealer:
             MARK_PREFIX if isinstance(stored_value, str) else _MARK_PREFIX
         ):
             return stored_value
-        if (key := sealed_with(stored_value)) is None:
+        if (key := key_id_of(stored_value)) is None:
             return (
                 stored_value[len(PLAINTEXT_MARK) :]
                 if stored_value.startswith(
@@ -139,7 +139,7 @@ class Sealer:
                 nonce, sealed, _associated_data(key, table, column, name)
             )
         except (InvalidTag, ValueError):
-            raise Unsealable(
+            raise DecryptionError(
                 f"{table}.{column} of {name} cannot be decrypted: it was changed, or moved from"
                 " another row"
             ) from None
@@ -175,7 +175,7 @@ class Sealer:
         return AESGCM(hmac.digest(self._keys[key], b"flowbridge sealed\0" + salt, sha256))
 
 
-def of_secrets(keys: Sequence[str], secret_key: str) -> Sealer:
+def sealer_for_secrets(keys: Sequence[str], secret_key: str) -> Sealer:
     """Return the encryption of learned secrets: by the keys, or else by one from the secret key.
 
     The key that is derived from the secret key decrypts in either case.
@@ -192,7 +192,7 @@ def of_secrets(keys: Sequence[str], secret_key: str) -> Sealer:
     return Sealer([*keys, *([derived] if derived else [])])
 
 
-def sealed_with(stored_value: str | bytes) -> str | None:
+def key_id_of(stored_value: str | bytes) -> str | None:
     """Return the id of the key that a value is encrypted with; None for plaintext."""
     head = (
         stored_value[:HEADER_LENGTH]
@@ -206,7 +206,7 @@ def sealed_with(stored_value: str | bytes) -> str | None:
     )
 
 
-def in_clear(value: Value) -> Value:
+def mark_plaintext(value: Value) -> Value:
     """Return the stored form of plaintext: marked if it begins as an encrypted value does."""
     if isinstance(value, str):
         return PLAINTEXT_MARK + value if value.startswith(MARK_PREFIX) else value

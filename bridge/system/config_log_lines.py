@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.core.plurals import number
+from bridge.core.plurals import pluralize
 from bridge.system.log_text import (
     GREEN,
     RED,
@@ -25,8 +25,8 @@ def config_reloaded(values: LogValues) -> str:
     """Return the line of a reload, or of the first valid routes.yaml after an error."""
     what = "routes.yaml is valid again" if values.get("mended") else "routes.yaml reloaded"
     return (
-        f"{colour(GREEN, what)}: {number(values['sources'], 'source')},"
-        f" {number(values['routes'], 'route')}"
+        f"{colour(GREEN, what)}: {pluralize(values['sources'], 'source')},"
+        f" {pluralize(values['routes'], 'route')}"
     )
 
 
@@ -38,7 +38,7 @@ def config_valid(_values: LogValues) -> str:
 def flows_loaded(values: LogValues) -> str | None:
     """Return the line of a flows.py that could not be loaded before; None for any other."""
     return (
-        f"{colour(GREEN, 'flows.py is valid again')}: {number(values['flows'], 'flow')}"
+        f"{colour(GREEN, 'flows.py is valid again')}: {pluralize(values['flows'], 'flow')}"
         if values.get("mended")
         else None
     )

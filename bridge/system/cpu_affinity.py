@@ -19,7 +19,7 @@ from typing import Final
 SWITCH_INTERVAL_SECONDS: Final = 0.02
 
 
-def processors() -> int:
+def count_processors() -> int:
     """Return how many processors this process may use.
 
     A container or a systemd unit may have fewer than the machine.
@@ -27,7 +27,7 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def pin(number: int) -> None:
+def pin_process(number: int) -> None:
     """Pin this process to one of its processors by `number`, with a long switch interval."""
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     allowed = sorted(os.sched_getaffinity(0))

@@ -20,7 +20,7 @@ T = TypeVar("T")
 log = get_logger()
 
 
-def apart(work: Callable[[], T], seconds: float) -> T:
+def call_in_fork(work: Callable[[], T], seconds: float) -> T:
     """Call `work` in a forked process and return its result, which must be picklable.
 
     The calling process must have no threads. Raises `BridgeError` if `work` raises one, if the

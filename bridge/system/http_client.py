@@ -28,7 +28,7 @@ from bridge.system.http_connections import Adapter, TLSSocket, progress
 MAX_ANSWER_BYTES: Final = 256 * 1024  # bytes
 
 
-class Sender:
+class HttpClient:
     """Client for outgoing calls. It is thread-safe; create it after a fork.
 
     `ca_file`: the CA certificates to trust instead of certifi's and the system's. `proxies`:

@@ -20,7 +20,7 @@ def reject_id(now: float) -> str:
     return "rej_" + _sortable(now)
 
 
-def act_id(now: float) -> str:
+def operation_id(now: float) -> str:
     """Return a new id such as `act_01jd…`."""
     return "act_" + _sortable(now)
 

@@ -21,7 +21,7 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Block SIGTERM and SIGINT inside the block; they are delivered afterwards.
 
     A child forked inside it blocks them too, until it has set its own handlers and calls `listen`.
@@ -30,10 +30,10 @@ def deaf() -> Iterator[None]:
     try:
         yield
     finally:
-        listen()
+        unblock_signals()
 
 
-def listen() -> None:
+def unblock_signals() -> None:
     """Unblock SIGTERM and SIGINT, and receive those that arrived meanwhile."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
@@ -43,7 +43,7 @@ def adopt_orphans(*, yes: bool = True) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, int(yes))
 
 
-def children() -> list[int]:
+def list_children() -> list[int]:
     """Return the child processes of this process's main thread: those it forked or adopted."""
     try:
         return [
@@ -53,7 +53,7 @@ def children() -> list[int]:
         return []
 
 
-def own_group() -> None:
+def start_process_group() -> None:
     """Start a process group with this process as its leader, in the session of the parent.
 
     Not a new session: where the kernel groups processes by session (autogroup), niceness only

@@ -21,7 +21,7 @@ import orjson
 
 from bridge.system import log_lines
 from bridge.system.log_text import colour, quote_value
-from bridge.system.redacted_traceback import told
+from bridge.system.redacted_traceback import format_traceback
 
 LOGGER: Final = logging.getLogger("flowbridge")
 MAX_LIBRARY_TEXT_CHARS: Final = 200  # of a message of a library
@@ -56,7 +56,7 @@ setup = LogSetup()  # of this process and its forks; set by `configure`
 def configure(level: str, addresses: str = "truncated", *, brief: bool = False) -> None:
     """Configure the log of this process and its forks; see `LogSetup`."""
     global setup  # noqa: PLW0603 - all modules of a process share one log
-    leave_libraries()
+    remove_root_handler()
     logging.getLogger().addHandler(LogHandler(logging.WARNING))
     setup = LogSetup(
         logging.getLevelNamesMapping()[level.upper()],
@@ -116,7 +116,7 @@ def get_logger() -> Logger:
     return Logger()
 
 
-def leave_libraries() -> None:
+def remove_root_handler() -> None:
     """Remove our handler from the root logger: in a flow's process, the flow configures logging."""
     root = logging.getLogger()
     root.handlers = [one for one in root.handlers if not isinstance(one, LogHandler)]
@@ -241,11 +241,11 @@ def _log_fields(record: logging.LogRecord) -> dict[str, Any]:
         return line | {"event": "library", **_library_fields(record)}
     line |= {"event": record.msg, **values}
     if address := line.get("client"):
-        from bridge.core.client_address import shown  # only few lines need it
+        from bridge.core.client_address import anonymize_address  # only few lines need it
 
-        line["client"] = shown(str(address), setup.addresses, b"", "", 0.0)
+        line["client"] = anonymize_address(str(address), setup.addresses, b"", "", 0.0)
     if record.exc_info and record.exc_info[1] is not None:
-        line["exception"] = told(record.exc_info[1])
+        line["exception"] = format_traceback(record.exc_info[1])
     return line
 
 

@@ -16,7 +16,7 @@ CODE_ERRORS: Final = (
 )
 
 
-def told(error: BaseException) -> str:
+def format_traceback(error: BaseException) -> str:
     """Return the traceback of an error, its causes and its group, without their texts.
 
     A text may quote data; only errors about code keep theirs.

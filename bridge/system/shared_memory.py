@@ -11,7 +11,7 @@ MADV_DONTNEED = 4  # https://man7.org/linux/man-pages/man2/madvise.2.html
 M_ARENA_MAX = -8  # https://man7.org/linux/man-pages/man3/mallopt.3.html
 
 
-def save_memory() -> None:
+def shrink_memory() -> None:
     """Shrink the memory that is about to be shared with children, and keep it shared.
 
     Free the garbage of the startup and the code pages that only the startup needed; freeze the rest

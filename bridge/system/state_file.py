@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 
-def recall(file: Path, kind: type[T]) -> T | None:
+def read_state(file: Path, kind: type[T]) -> T | None:
     """Read a record of that dataclass from a file; return None if the file cannot be read."""
     try:
         return kind(**orjson.loads(file.read_bytes()))
@@ -23,7 +23,7 @@ def recall(file: Path, kind: type[T]) -> T | None:
         return None
 
 
-def remember(file: Path, what: DataclassInstance) -> None:
+def write_state(file: Path, what: DataclassInstance) -> None:
     """Write a record to a file atomically. Raises `OSError`."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.write_bytes(orjson.dumps(asdict(what)))

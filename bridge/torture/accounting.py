@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from bridge.delivery.reconcile_verdict import NOT_COMPARABLE, STEPPED
-from bridge.store.queries.census import AttemptRow, Books, DeliveryRow, EventRow
+from bridge.delivery.reconcile_verdict import CLOCK_STEPPED, NOT_COMPARABLE
+from bridge.store.queries.census import AttemptRow, DeliveryRow, EventRow, StoreRows
 from bridge.store.queue import reconcile
 from bridge.torture.lanes import LANES, SOURCE, Lane, routes_of
 from bridge.torture.records import Account, Sent, Start
@@ -32,7 +32,7 @@ class _Ledger:
 
 def account(
     sent: Sequence[Sent],
-    books: Books,
+    books: StoreRows,
     starts: Sequence[Start],
     *,
     ended: bool = True,
@@ -62,7 +62,7 @@ def account(
     return result
 
 
-def _index(lanes: Iterable[Lane], books: Books, starts: Iterable[Start]) -> _Ledger:
+def _index(lanes: Iterable[Lane], books: StoreRows, starts: Iterable[Start]) -> _Ledger:
     by_sender = defaultdict(list)
     attempts = defaultdict(list)
     started = defaultdict(list)
@@ -176,7 +176,7 @@ def _delivered(
 def _unknown(one: DeliveryRow, starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:
     result.counts["held"] += 1
     result.counts["held_started"] += bool(starts)
-    result.counts["held_clock"] += (one.reason or "").startswith((STEPPED, NOT_COMPARABLE))
+    result.counts["held_clock"] += (one.reason or "").startswith((CLOCK_STEPPED, NOT_COMPARABLE))
 
 
 def _dead(one: DeliveryRow, _starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:
@@ -263,10 +263,10 @@ def _looked_for(one: DeliveryRow, ledger: _Ledger, result: Account) -> None:
     details = [attempt.detail or "" for attempt in ledger.attempts.get(one.id, ())]
     if lane is not None and lane.on_unknown == "reconcile":
         result.counts["reconciled_adopted"] += sum(
-            detail.endswith(reconcile.FOUND) for detail in details
+            detail.endswith(reconcile.RUN_FOUND) for detail in details
         )
         result.counts["reconciled_queued_again"] += sum(
-            detail.endswith(reconcile.NOT_FOUND) for detail in details
+            detail.endswith(reconcile.RUN_NOT_FOUND) for detail in details
         )
         result.counts["reconciled_held"] += one.status == "unknown"
 
@@ -298,7 +298,7 @@ def _start(start: Start, ledger: _Ledger, result: Account) -> None:
         )
 
 
-def _held_on_to(books: Books, kind: str, result: Account) -> None:
+def _held_on_to(books: StoreRows, kind: str, result: Account) -> None:
     """Nothing is held on to when nobody is there: no lease, no slot, no run to look at, no attempt
     without an outcome.
     """

@@ -133,7 +133,7 @@ class Arena:
         """
         if not any(process.pid for node in self.nodes for process in node.processes.values()):
             return None
-        return self.ask(census.moving)
+        return self.ask(census.count_moving)
 
     def workers(self) -> set[int]:
         """Return the processes that the store has as workers."""

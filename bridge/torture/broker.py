@@ -16,10 +16,10 @@ from typing import Final
 
 from bridge.torture.nodes import free_port
 from bridge.torture.processes import Process
-from bridge.worker.celery.app import QUEUE
+from bridge.worker.celery.app import QUEUE_NAME
 
 SERVER: Final = "redis-server"
-LENGTH: Final = f"LLEN {QUEUE}"
+LENGTH: Final = f"LLEN {QUEUE_NAME}"
 _LENGTH: Final = re.compile(rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\*1\r\n:(\d+)\r\n")
 _FLUSHED: Final = re.compile(rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\+QUEUED\r\n\*2\r\n:(\d+)\r\n\+OK\r\n")
 ABSENT: Final = f"there is no {SERVER} (Debian has it in redis-server)"

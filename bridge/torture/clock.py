@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from bridge.delivery.reconcile import SKEW
+from bridge.delivery.reconcile import MAX_SKEW_SECONDS
 
 PLACES: Final = (
     "/usr/lib/*/faketime",
@@ -16,7 +16,7 @@ PLACES: Final = (
 )
 NAME: Final = "libfaketime.so.1"
 #: Steps of a clock that no window covers -> how many seconds they have at least.
-BEYOND_SKEW: Final = {"clock_days": 43_200.0, "clock_minutes": SKEW + 1.0}
+BEYOND_SKEW: Final = {"clock_days": 43_200.0, "clock_minutes": MAX_SKEW_SECONDS + 1.0}
 ABSENT: Final = "libfaketime is not installed (apt-get install libfaketime)"
 
 

@@ -34,7 +34,7 @@ def facts_of(
     plan = arena.plan
     database = Database(arena.url)
     try:
-        version = checkup.look(database)["version"]
+        version = checkup.check_database(database)["version"]
     finally:
         database.close()
     kills: dict[str, dict[str, int]] = {}

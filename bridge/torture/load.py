@@ -18,7 +18,7 @@ from typing import Final
 import orjson
 
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 from bridge.torture.lanes import KEYS, SHARES, SIGNATURE, SOURCE, TYPE
 from bridge.torture.records import Sent
 
@@ -100,7 +100,7 @@ class _Sender:
         self._again: list[tuple[float, int, Sent]] = []
         self._order = count()
         self.counts = [0, 0, 0]
-        self._sender = Sender()
+        self._sender = HttpClient()
         self._next = 0.0
 
     def _run(self) -> None:

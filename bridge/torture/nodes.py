@@ -14,7 +14,7 @@ from typing import Final
 
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 from bridge.torture.processes import Process, Service, children_of
 
 #: A run is looked for soon: with the durations of a running bridge, torture would see its end
@@ -71,7 +71,7 @@ class Node:
         self.number = number
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self._sender = Sender()
+        self._sender = HttpClient()
         ours = {"FLOWBRIDGE_BIND": f"127.0.0.1:{port}", **environ}
         begin = [
             sys.executable,

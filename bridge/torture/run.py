@@ -77,8 +77,8 @@ def count(folder: Folder, url: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Hold what the folder has against the store and return the certificate."""
     database = Database(url)
     try:
-        books = census.books(database)
-        found = checkup.look(database)
+        books = census.read_rows(database)
+        found = checkup.check_database(database)
     finally:
         database.close()
     starts, faults, odd = folder.executed()
@@ -116,7 +116,7 @@ def recount(path: Path, database_url: str) -> dict[str, Any]:
             " --database-url"
         )
     return count(
-        folder, scratch_schema.within(database_url, schema) if schema else folder.sqlite, facts
+        folder, scratch_schema.schema_url(database_url, schema) if schema else folder.sqlite, facts
     )
 
 

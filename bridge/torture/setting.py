@@ -54,13 +54,13 @@ def store_of(plan: Plan, folder: Folder, kept: Kept) -> Iterator[tuple[str, str]
     if not plan.database_url:
         yield folder.sqlite, ""
         return
-    name = f"{scratch_schema.PREFIX}{secrets.token_hex(4)}"
-    url = scratch_schema.make(plan.database_url, name)
+    name = f"{scratch_schema.SCHEMA_PREFIX}{secrets.token_hex(4)}"
+    url = scratch_schema.create(plan.database_url, name)
     try:
         yield url, name
     finally:
         if not kept.it:
-            scratch_schema.remove(plan.database_url, name)
+            scratch_schema.drop(plan.database_url, name)
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def _caught(arena: Arena, own: Collection[int]) -> set[tuple[str, int]]:
 
 def _is_settled(arena: Arena, caught: Collection[tuple[str, int]]) -> bool:
     """Whether nobody has to do anything any more about these attempts."""
-    pending = arena.ask(census.unsettled_attempts)
+    pending = arena.ask(census.unresolved_attempts)
     return pending is not None and not pending.keys() & set(caught)
 
 

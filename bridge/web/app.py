@@ -11,14 +11,14 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import MethodNotAllowed
 
-from bridge.config.allowed_hosts import MISDIRECTED
+from bridge.config.allowed_hosts import MISDIRECTED_BODY
 from bridge.core.model import JSON
 from bridge.monitoring.prometheus import make_exposition
 from bridge.routing.model import Source
-from bridge.store.blobs import Blobs
-from bridge.store.db.disk_space import Room
-from bridge.store.db.notify import Bell
-from bridge.store.local.platform_store import Runs
+from bridge.store.blobs import BlobStore
+from bridge.store.db.disk_space import DiskSpaceGuard
+from bridge.store.db.notify import WakeupNotifier
+from bridge.store.local.platform_store import LocalPlatformStore
 from bridge.system.logs import get_logger
 from bridge.web import hooks
 from bridge.web.app_context import AppContext
@@ -52,16 +52,16 @@ def create_app(context: AppContext) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    room = Room(database.path) if database.is_sqlite else None
+    room = DiskSpaceGuard(database.path) if database.is_sqlite else None
     limiter = RateLimiter()
-    blobs = Blobs.of(settings)
+    blobs = BlobStore.of(settings)
     secret_key = settings.secret_key or secrets.token_hex(32)
     resources = ProcessResources(
         context=context,
         storage=EventStorage(database=database, room=room),
         blobs=blobs,
         limiter=limiter,
-        wake_workers=Bell(database, context.wake).ring,
+        wake_workers=WakeupNotifier(database, context.wake).ring,
         secret_key=secret_key,
     )
 
@@ -76,7 +76,7 @@ def create_app(context: AppContext) -> Flask:
         parts=parts,
     )
     credentials = settings.local_api_key, settings.local_user_id
-    runs = Runs(database, resources.wake_workers)
+    runs = LocalPlatformStore(database, resources.wake_workers)
     served = FlowApiContext(runs, blobs, lambda: config().local_platform, credentials)
     app.register_blueprint(flow_api(served))
     app.register_blueprint(health_pages(settings, config, database, context.status, room))
@@ -103,7 +103,7 @@ def _by_path(receiving: hooks.Hooks, inner: Any, faces: ListenerPaths) -> Any:
         if not faces.serves(path, environ):
             return _json(404, NOT_FOUND)(environ, start_response)
         if not faces.knows_host(path, environ):
-            return _json(421, MISDIRECTED)(environ, start_response)
+            return _json(421, MISDIRECTED_BODY)(environ, start_response)
         if path.startswith(hooks.PREFIX):
             return receiving(environ, start_response)
         return inner(environ, start_response)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bridge.core.http_messages import Answer, Lost
 from bridge.ingest.forms.spam import captchas
 from bridge.routing.form import Captcha
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -30,7 +30,7 @@ class CaptchaClient:
 
     def solve(self, captcha: Captcha, response: str, address: str | None) -> str | None:
         """Return why the captcha does not confirm a submission, None if it does."""
-        reason = captchas.read(captcha, self._ask(captcha, response, address))
+        reason = captchas.read_verification(captcha, self._ask(captcha, response, address))
         if reason and captchas.UNCHECKED in reason:
             log.error(
                 "captcha_not_checked",
@@ -41,9 +41,9 @@ class CaptchaClient:
         return reason
 
     @cached_property
-    def _sender(self) -> Sender:
-        return Sender(
-            max_answer=captchas.MOST_ANSWER,
+    def _sender(self) -> HttpClient:
+        return HttpClient(
+            max_answer=captchas.MAX_VERIFICATION_BYTES,
             connections=MAX_CONCURRENT_CHECKS,
             ca_file=self._ca_file,
         )
@@ -58,7 +58,9 @@ class CaptchaClient:
         def run() -> None:
             try:
                 answers.append(
-                    self._sender.send(captchas.ask(captcha, response, address), captcha.timeout)
+                    self._sender.send(
+                        captchas.build_verification(captcha, response, address), captcha.timeout
+                    )
                 )
             finally:
                 self._places.release()

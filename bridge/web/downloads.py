@@ -17,14 +17,14 @@ from flask import Blueprint, Response, request
 from werkzeug.wsgi import wrap_file
 
 from bridge.config.settings import Settings
-from bridge.core.file_links import PREFIX, file_of
-from bridge.core.file_types import OTHER, SHOWN
+from bridge.core.file_links import FILES_PATH, read_file_token
+from bridge.core.file_types import DOWNLOAD_MEDIA_TYPES, UNKNOWN_TYPE
 from bridge.core.model import FormFile
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.system.logs import get_logger
-from bridge.system.previews.render import MEDIA, NoPreview, preview
+from bridge.system.previews.render import PREVIEW_MEDIA_TYPE, NoPreview, render_preview
 
 log = get_logger()
 
@@ -76,14 +76,14 @@ class PreviewQueue:
 
 
 def downloads(
-    settings: Settings, database: Database, blobs: Blobs, clock: Callable[[], float] = time.time
+    settings: Settings, database: Database, blobs: BlobStore, clock: Callable[[], float] = time.time
 ) -> Blueprint:
     """Return the endpoint: 404 alike for a forged link, an expired one, and a deleted event."""
     blueprint = Blueprint("files", __name__)
     queue = PreviewQueue()
     limit = settings.timings.preview_seconds
 
-    @blueprint.get(f"{PREFIX}<token>")
+    @blueprint.get(f"{FILES_PATH}<token>")
     def download(token: str) -> Response:
         file = _file(database, token, settings.secret_key, clock())
         if file is None:
@@ -101,14 +101,14 @@ def downloads(
     return blueprint
 
 
-def _whole(blobs: Blobs, file: FormFile) -> Response:
+def _whole(blobs: BlobStore, file: FormFile) -> Response:
     opened = blobs.open(file.sha256)
     headers = {
         **PRIVATE_HEADERS,
         "Content-Length": str(file.size),
         "Content-Disposition": content_disposition(file.name),
     }
-    media = file.type if file.type in SHOWN else OTHER.media
+    media = file.type if file.type in DOWNLOAD_MEDIA_TYPES else UNKNOWN_TYPE.media
     return Response(
         wrap_file(request.environ, opened),
         200,
@@ -118,15 +118,15 @@ def _whole(blobs: Blobs, file: FormFile) -> Response:
     )
 
 
-def _picture(blobs: Blobs, file: FormFile, queue: PreviewQueue, limit: float) -> Response:
+def _picture(blobs: BlobStore, file: FormFile, queue: PreviewQueue, limit: float) -> Response:
     with queue.turn() as is_admitted:
         if not is_admitted:
             response = _refuse(503, "busy", "too many previews are being rendered")
             response.headers["Retry-After"] = "2"
             return response
         try:
-            picture = preview(blobs.read(file.sha256), file.type, limit)
-            return Response(picture, 200, PRIVATE_HEADERS, content_type=MEDIA)
+            picture = render_preview(blobs.read(file.sha256), file.type, limit)
+            return Response(picture, 200, PRIVATE_HEADERS, content_type=PREVIEW_MEDIA_TYPE)
         except NoPreview as none:
             log.info("no_preview", sha256=file.sha256, type=file.type, reason=str(none))
             return _refuse(404, "no_preview", str(none))
@@ -142,7 +142,7 @@ def _refuse(status: int, code: str, message: str) -> Response:
 
 
 def _file(database: Database, token: str, secret_key: str, now: float) -> FormFile | None:
-    meant = file_of(token, secret_key, now)
+    meant = read_file_token(token, secret_key, now)
     if meant is None:
         return None
     files = events.files_of(database, meant[0])

@@ -20,7 +20,7 @@ TOKEN_SECONDS = 60
 DONE = "nothing was kept"
 
 
-def token(secret_key: str, source: str) -> str:
+def sign_token(secret_key: str, source: str) -> str:
     """Return the header value of a dry-run request to `source`."""
     return _signer(secret_key).sign(source).decode()
 
@@ -45,7 +45,7 @@ def describe_request(request: Request) -> dict[str, JSON]:
     }
 
 
-def changes(sent: Request, came: JSON, *, signs_url: bool) -> Iterator[str]:
+def find_changes(sent: Request, came: JSON, *, signs_url: bool) -> Iterator[str]:
     """Yield the differences between a request as sent and as it arrived, by the digests of `came`.
 
     `signs_url`: the URL matters too. A changed User-Agent is ignored: proxies replace it.

@@ -8,20 +8,20 @@ from typing import Any
 
 from bridge.core.http_messages import Request
 from bridge.core.model import JSON
-from bridge.ingest.effects import NOTHING_FETCHED, Prepared
+from bridge.ingest.effects import NOTHING_FETCHED, PreparedRequest
 from bridge.ingest.forms.attachments import digest
 from bridge.ingest.forms.parser import Sent
-from bridge.ingest.ports import Kept
+from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received
 from bridge.monitoring.counters import Counts
 from bridge.providers.model import Reply
 from bridge.providers.signatures.key_source import Ask, Keys
 from bridge.routing.model import Source
-from bridge.store.inbound.events import Added
+from bridge.store.inbound.events import AddedEvent
 from bridge.system.ids import event_id
 from bridge.system.logs import get_logger
 from bridge.web import dry_run
-from bridge.web.learned_secrets import Learning
+from bridge.web.learned_secrets import SecretEnrolment
 
 log = get_logger()
 
@@ -35,7 +35,7 @@ class DryRunEffects:
     """
 
     keys: Keys
-    learning: Learning
+    learning: SecretEnrolment
     said: dict[str, JSON] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     log: Any = field(default_factory=lambda: log.bind(dry=True))
@@ -61,9 +61,9 @@ class DryRunEffects:
         """Return the id that an event would have."""
         return event_id(now)
 
-    def store(self, prepared: Prepared) -> Sequence[Kept]:
+    def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
         """Return what would be stored of new events."""
-        return [Added(event.id, tuple(deliveries)) for event, deliveries in prepared.arrivals]
+        return [AddedEvent(event.id, tuple(deliveries)) for event, deliveries in prepared.arrivals]
 
     def wait_for_rate(self, _source: Source, _client: str | None, _now: float) -> float:
         """Return 0, and count nothing."""

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from bridge.core.http_messages import Request
 from bridge.core.model import Body
-from bridge.ingest.effects import NOT_CONFIRMED, Effects, Prepared
+from bridge.ingest.effects import NOT_CONFIRMED, Effects, PreparedRequest
 from bridge.ingest.forms.parser import Sent
 from bridge.ingest.forms.spam.check import CheckedSubmission, check_submission
-from bridge.ingest.ports import Kept
+from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received
 from bridge.monitoring import spans
 from bridge.monitoring.counters import COUNTS, Counts
@@ -130,7 +130,7 @@ class ReceiverEffects:
         """Return the id of a new event."""
         return event_id(now)
 
-    def store(self, prepared: Prepared) -> Sequence[Kept]:
+    def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
         """Store the events of a request."""
         return self.resources.storage.add(prepared)
 
@@ -187,7 +187,7 @@ class TracedEffects(ReceiverEffects):
         """End the verification."""
         self.times.verified = time.time_ns()
 
-    def store(self, prepared: Prepared) -> Sequence[Kept]:
+    def store(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
         """Store the events of a request; planning ends before, the request after."""
         self.times.planned = time.time_ns()
         stored = super().store(prepared)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.core.model import Reject
-from bridge.ingest.effects import Prepared
-from bridge.ingest.forms.spam.dedup import Marks
+from bridge.ingest.effects import PreparedRequest
+from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.store.db.database import Database
-from bridge.store.db.disk_space import Room
+from bridge.store.db.disk_space import DiskSpaceGuard
 from bridge.store.inbound import daily_bytes, events, form_files, rejects, submissions
-from bridge.store.inbound.events import Added
+from bridge.store.inbound.events import AddedEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +20,9 @@ class EventStorage:
     """Store events and rejects. `room` is None where the database is on another machine."""
 
     database: Database
-    room: Room | None
+    room: DiskSpaceGuard | None
 
-    def add(self, prepared: Prepared) -> Sequence[Added]:
+    def add(self, prepared: PreparedRequest) -> Sequence[AddedEvent]:
         """Store the events of one request, and return once they are on disk."""
         source = prepared.source
         arrivals = prepared.arrivals
@@ -44,17 +44,17 @@ class EventStorage:
         """Store a copy of a request that failed verification."""
         rejects.add(self.database, reject)
 
-    def repeated(self, marks: Marks) -> Added | None:
+    def repeated(self, marks: SubmissionMarks) -> AddedEvent | None:
         """Return the stored event that a submission repeats, and count the repetition."""
-        return submissions.repeated(self.database, marks)
+        return submissions.count_repeat(self.database, marks)
 
     def files_of(self, source: str) -> int:
         """Return how many bytes of files a source has stored."""
-        return form_files.held_by(self.database, source)
+        return form_files.stored_bytes_of(self.database, source)
 
     def stored_today(self, source: str, now: float) -> int:
         """Return how many bytes of bodies a source has stored today."""
-        return daily_bytes.stored_by(self.database, source, now)
+        return daily_bytes.stored_today_by(self.database, source, now)
 
     def is_low(self) -> bool:
         """Return whether the disk has too little room for anything but events."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 if TYPE_CHECKING:
-    from bridge.web.fault_injection import Fault
+    from bridge.web.fault_injection import InjectedFault
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -20,7 +20,7 @@ GARBAGE: Final = b"\x00\xff<html><title>Welcome to nginx!</title>"
 
 
 def answer_status(
-    fault: Fault, _app: Wsgi, _environ: dict[str, Any], start_response: Callable[..., Any]
+    fault: InjectedFault, _app: Wsgi, _environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     status = int(fault.kind)
     phrase = HTTPStatus(status).phrase if status in list(HTTPStatus) else "As Asked For"
@@ -33,14 +33,14 @@ def answer_status(
 
 
 def answer_garbage(
-    _fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
+    _fault: InjectedFault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     _run(app, environ)
     return _answer(start_response, "200 OK", [], GARBAGE)
 
 
 def answer_late(
-    fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
+    fault: InjectedFault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     status, headers, body = _run(app, environ)
     time.sleep(float(fault.argument))
@@ -49,7 +49,7 @@ def answer_late(
 
 
 def drop_request(
-    _fault: Fault, _app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
+    _fault: InjectedFault, _app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     # else the kernel would reset the connection, maybe before the client has sent everything
     while environ["wsgi.input"].read(65536):
@@ -58,14 +58,14 @@ def drop_request(
 
 
 def lose_answer(
-    _fault: Fault, app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
+    _fault: InjectedFault, app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     _run(app, environ)
     raise _cut(environ)
 
 
 def pass_through(
-    _fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
+    _fault: InjectedFault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     return app(environ, start_response)
 

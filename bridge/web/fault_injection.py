@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from bridge.core.errors import BridgeError
-from bridge.routing.expressions.roots import near
+from bridge.routing.expressions.roots import suggest
 from bridge.system.logs import get_logger
 from bridge.web.fault_actions import (
     Wsgi,
@@ -59,13 +59,13 @@ class FaultKind:
     """
 
     does: str
-    act: Callable[[Fault, Wsgi, dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+    act: Callable[[InjectedFault, Wsgi, dict[str, Any], Callable[..., Any]], Iterable[bytes]]
     argument: str = ""
     check: Callable[[str], str] = lambda _: ""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InjectedFault:
     """One parsed fault. `fields`: the values that a request must have in its query or JSON body;
     `count` is None for every time.
     """
@@ -104,10 +104,10 @@ class Fault:
 
 def row_of(kind: str) -> FaultKind:
     """Return the row of a kind; all statuses share one."""
-    return KINDS["STATUS" if kind.isdigit() else kind]
+    return FAULT_KINDS["STATUS" if kind.isdigit() else kind]
 
 
-def read_fault(text: str) -> Fault:
+def read_fault(text: str) -> InjectedFault:
     """Return the parsed fault, or raise `FaultError` with what is wrong and what is allowed."""
     where, equals, what = text.strip().rpartition("=")
     found = _FORM.fullmatch(what)
@@ -119,7 +119,7 @@ def read_fault(text: str) -> Fault:
     endpoint, _, query = where.partition("?")
     if not any(fnmatchcase(one, endpoint) for one in ENDPOINT_NAMES):
         raise FaultError(
-            f"{text!r}: there is no endpoint {endpoint!r}; {near(endpoint, ENDPOINT_NAMES)}"
+            f"{text!r}: there is no endpoint {endpoint!r}; {suggest(endpoint, ENDPOINT_NAMES)}"
             f"use one of {', '.join(ENDPOINT_NAMES)}"
         )
     fields = tuple(parse_qsl(query, keep_blank_values=True))
@@ -132,11 +132,11 @@ def read_fault(text: str) -> Fault:
     kind = found["kind"]
     argument = found["argument"] or ""
     count = int(found["count"]) if found["count"] else None
-    row = KINDS["STATUS"] if re.fullmatch(r"[2-5]\d\d", kind) else KINDS.get(kind)
+    row = FAULT_KINDS["STATUS"] if re.fullmatch(r"[2-5]\d\d", kind) else FAULT_KINDS.get(kind)
     if row is None or kind == "STATUS":
-        known = ["429", *(name for name in KINDS if name != "STATUS")]
+        known = ["429", *(name for name in FAULT_KINDS if name != "STATUS")]
         raise FaultError(
-            f"{text!r}: there is no kind {kind!r}; {near(kind, known)}use a status such as"
+            f"{text!r}: there is no kind {kind!r}; {suggest(kind, known)}use a status such as"
             f" {', '.join(known)}"
         )
     if argument and not row.argument:
@@ -147,7 +147,7 @@ def read_fault(text: str) -> Fault:
         raise FaultError(
             f"{text!r}: *0 would never happen; leave it out to inject the fault every time"
         )
-    return Fault(text.strip(), endpoint, fields, kind, argument, count)
+    return InjectedFault(text.strip(), endpoint, fields, kind, argument, count)
 
 
 def _is_span(argument: str) -> str:
@@ -176,7 +176,7 @@ def _is_header(argument: str) -> str:
 
 
 #: The kinds of faults by name; `STATUS` stands for any number from 200 to 599.
-KINDS: Final[Mapping[str, FaultKind]] = {
+FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "STATUS": FaultKind(
         "does nothing, and answers {kind}", answer_status, "the value of Retry-After", _is_header
     ),
@@ -230,12 +230,12 @@ class FaultCounters:
                 fcntl.lockf(self._fd, fcntl.LOCK_UN)
 
 
-class Faults:
+class FaultInjector:
     """The application with injected faults. Create it before the fork, so that receivers share the
     counts.
     """
 
-    def __init__(self, app: Wsgi, faults: Sequence[Fault]) -> None:
+    def __init__(self, app: Wsgi, faults: Sequence[InjectedFault]) -> None:
         self._app = app
         self._faults = faults
         self._counts = FaultCounters(len(faults))
@@ -253,7 +253,7 @@ class Faults:
             return self._app(environ, start_response)
         return row_of(fault.kind).act(fault, self._app, environ, start_response)
 
-    def _next(self, endpoint: str, environ: dict[str, Any]) -> Fault | None:
+    def _next(self, endpoint: str, environ: dict[str, Any]) -> InjectedFault | None:
         known: dict[str, str] | None = None
 
         def fields() -> Mapping[str, str]:

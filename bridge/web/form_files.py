@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bridge.core.errors import StoreError
 from bridge.ingest.forms.attachments import KeepFile
-from bridge.ingest.ports import no_disk_room
-from bridge.store.blobs import Blobs
+from bridge.ingest.ports import disk_full
+from bridge.store.blobs import BlobStore
 
 SPARE = 256 * 1024 * 1024  # bytes of the disk that stay reserved for the database
 
 
-def make_file_storer(blobs: Blobs) -> KeepFile:
+def make_file_storer(blobs: BlobStore) -> KeepFile:
     """Return a function that stores the bytes of a file.
 
     It raises `Refused` if the disk is nearly full, `StoreError` if they cannot be stored.
@@ -19,7 +19,7 @@ def make_file_storer(blobs: Blobs) -> KeepFile:
     def keep(content: memoryview) -> str:
         try:
             if blobs.room() < SPARE + len(content):
-                raise no_disk_room()
+                raise disk_full()
             return blobs.keep(content)
         except OSError as error:
             raise StoreError(f"a file could not be stored: {error.strerror}") from error

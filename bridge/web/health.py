@@ -17,11 +17,11 @@ from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.timings import TIMINGS, Timings
 from bridge.routing.model import Config
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
-from bridge.store.db.disk_space import Room
+from bridge.store.db.disk_space import DiskSpaceGuard
 from bridge.store.local import flows
-from bridge.store.queries.overdue import overdue
+from bridge.store.queries.overdue import count_overdue
 from bridge.store.queue import heartbeats
 
 Details = Callable[[], dict[str, Any]]
@@ -34,7 +34,7 @@ def health_pages(
     config: Callable[[], Config],
     database: Database,
     details: Details,
-    room: Room | None,
+    room: DiskSpaceGuard | None,
 ) -> Blueprint:
     """Return the pages. With the admin token, `/readyz` adds the reasons and `details`."""
     pages = Blueprint("health", __name__)
@@ -98,10 +98,10 @@ class ReadinessCache:
             self._mutex.release()
 
 
-def _check(database: Database, room: Room | None) -> Readiness:
+def _check(database: Database, room: DiskSpaceGuard | None) -> Readiness:
     writable = False
     try:
-        clock = Clock(database)
+        clock = DatabaseClock(database)
         clock.set()
         if room is not None:
             room.check()
@@ -114,10 +114,10 @@ def _check(database: Database, room: Room | None) -> Readiness:
 def _overdue(database: Database) -> dict[str, int] | None:
     """Return the counts of overdue work, None if the store cannot be read."""
     try:
-        clock = Clock(database)
+        clock = DatabaseClock(database)
         clock.set()
         with database.read() as connection:
-            return asdict(overdue(connection, clock()))
+            return asdict(count_overdue(connection, clock()))
     except BridgeError:
         return None
 
@@ -126,7 +126,7 @@ def _absent(database: Database, config: Config) -> dict[str, str] | None:
     """Return by route the local flow that it names and flows.py lacks; None if the store fails."""
     try:
         with database.read() as connection:
-            return dict(flows.absent(connection, config).by_route)
+            return dict(flows.find_absent(connection, config).by_route)
     except BridgeError:
         return None
 

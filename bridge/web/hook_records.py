@@ -7,11 +7,11 @@ from http import HTTPStatus
 
 from bridge.core.errors import Refused
 from bridge.core.model import Event, Status
-from bridge.ingest.ports import Kept
+from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received
 from bridge.monitoring.metrics import ACK, EVENTS
 from bridge.routing.model import Config, Source
-from bridge.routing.planner import left_out
+from bridge.routing.planner import find_omitted_inputs
 from bridge.web.effects import HookEffects
 
 # refusals that are logged elsewhere
@@ -82,7 +82,7 @@ def finish_request(
             files=len(event.files),
             deliveries=len(kept.deliveries),
             routes=[one.route for one in kept.deliveries],
-            left_out=left_out(kept.deliveries, routes),
+            left_out=find_omitted_inputs(kept.deliveries, routes),
             status=status,
             duplicate=kept.duplicate,
             problem=event.problem,
@@ -93,7 +93,7 @@ def finish_request(
         effects.wake_workers()
 
 
-def _outcome(event: Event, kept: Kept) -> str:
+def _outcome(event: Event, kept: StoredEvent) -> str:
     if kept.duplicate:
         return "duplicate"
     return "spam" if event.spam else "problem" if event.problem else "accepted"

@@ -16,10 +16,10 @@ from bridge.config.settings import Settings
 from bridge.core.errors import BadSignature, Refused, StoreError
 from bridge.core.http_messages import Request
 from bridge.ingest.receive import Received, receive
-from bridge.ingest.redaction import keyed
+from bridge.ingest.redaction import add_keys
 from bridge.monitoring.metrics import OTHER, REFUSED, UNVERIFIED
 from bridge.providers.model import Reply
-from bridge.routing.expressions.roots import close_name
+from bridge.routing.expressions.roots import find_close_name
 from bridge.routing.model import Config, Source
 from bridge.web import dry_run
 from bridge.web.body_reader import BodyReader
@@ -64,7 +64,7 @@ class Hooks:
         source = config.sources.get(name)
         if source is None:
             effects.counts.add(REFUSED, OTHER, "404")
-            near = close_name(name[:MAX_SOURCE_NAME_LENGTH], config.sources)
+            near = find_close_name(name[:MAX_SOURCE_NAME_LENGTH], config.sources)
             effects.log.info("unknown_source", source=name[:MAX_SOURCE_NAME_LENGTH], near=near)
             return write_refusal(UNKNOWN_SOURCE, start_response)
         if source.form is not None:
@@ -126,7 +126,7 @@ class Hooks:
         if source.missing is not None and not source.secrets:
             raise _without_secret(source, effects)
         seals = bool(self.settings.encryption_keys)
-        source = keyed(source, self.settings.secret_key, seals=seals)
+        source = add_keys(source, self.settings.secret_key, seals=seals)
         client = client_address(environ, self.settings)
         if wait := effects.wait_for_rate(source, client, now):
             headers = {"Retry-After": str(int(wait) + 1)}

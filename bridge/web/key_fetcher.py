@@ -25,7 +25,7 @@ from bridge.providers.signatures.key_source import Ask
 from bridge.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
 log = get_logger()
 # that a request waits for a key in all, resolving the host name included
@@ -114,11 +114,11 @@ class Keyring:
         return Path(self._ca_file or certifi.where()).read_bytes()
 
     @cached_property
-    def _sender(self) -> Sender:
+    def _sender(self) -> HttpClient:
         """Create the client with the first fetch: few sources need a key."""
-        from bridge.system.http_client import Sender
+        from bridge.system.http_client import HttpClient
 
-        return Sender(max_answer=MAX_DOCUMENT, connections=2, ca_file=self._ca_file)
+        return HttpClient(max_answer=MAX_DOCUMENT, connections=2, ca_file=self._ca_file)
 
     def _may_fetch(self, ask: Ask, entry: _Entry | None, now: float) -> bool:
         if entry is not None and now - entry.tried_at < PAUSE_SECONDS:

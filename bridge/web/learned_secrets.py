@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import MAX_TEST
+from bridge.core.json_limits import MAX_TEST_BYTES
 from bridge.ingest.source_bodies import read_body
 from bridge.providers.model import Lesson, Probe, Reply
 from bridge.providers.signatures.scheme import Secret
@@ -14,14 +14,14 @@ from bridge.routing.model import Source
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import learned_secrets
-from bridge.store.inbound.learned_secrets import Learned
+from bridge.store.inbound.learned_secrets import LearnedSecret
 from bridge.system.logs import get_logger
 
 log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
+class SecretEnrolment:
     """Enrols secrets of sources, and adds enrolled secrets to them. `sealer` is called when needed.
 
     Without `teaches` it enrols nothing: a request that carries a secret is one like any other.
@@ -38,11 +38,13 @@ class Learning:
         known = self.known(source)
         return self.taught(request, source, known, now) or self.knowing(source, known)
 
-    def known(self, source: Source) -> Learned:
+    def known(self, source: Source) -> LearnedSecret:
         """Return the enrolment of a source."""
         return learned_secrets.find(self.database, source.name)
 
-    def taught(self, request: Request, source: Source, kept: Learned, now: float) -> Reply | None:
+    def taught(
+        self, request: Request, source: Source, kept: LearnedSecret, now: float
+    ) -> Reply | None:
         """Enrol the secret of a request and return its answer; None for any other request.
 
         A source enrols one secret, and only while its enrolment is open.
@@ -54,7 +56,7 @@ class Learning:
             or (lesson := read_lesson(request, source)) is None
         ):
             return None
-        if not learned_secrets.teach(
+        if not learned_secrets.store_secret(
             self.database,
             source.name,
             learned_secrets.seal(self.sealer(), source.name, lesson.secret),
@@ -64,10 +66,12 @@ class Learning:
         log.info("learned", source=source.name)
         return lesson.reply
 
-    def knowing(self, source: Source, kept: Learned) -> Source:
+    def knowing(self, source: Source, kept: LearnedSecret) -> Source:
         """Return the source with its enrolled secret."""
         secret = (
-            learned_secrets.opened(self.sealer(), source.name, kept.sealed) if kept.sealed else None
+            learned_secrets.open_secret(self.sealer(), source.name, kept.sealed)
+            if kept.sealed
+            else None
         )
         if kept.sealed and secret is None:
             log.error("learned_secret_sealed", source=source.name)
@@ -76,7 +80,7 @@ class Learning:
 
 def read_lesson(request: Request, source: Source) -> Lesson | None:
     """Return the secret that a request would enrol, and the answer to it."""
-    if source.provider.learn is None or len(request.body) > MAX_TEST:
+    if source.provider.learn is None or len(request.body) > MAX_TEST_BYTES:
         return None
     body = read_body(source, request.headers.get("content-type", ""), request.body)
     return source.provider.learn.read(Probe(request, body.value))

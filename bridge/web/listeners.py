@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.config.addresses import Address, is_loopback
-from bridge.config.allowed_hosts import is_own_host, own_hosts
+from bridge.config.allowed_hosts import find_own_hosts, is_own_host
 from bridge.config.settings import Settings
 
 PRIVATE_PATHS = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
@@ -21,7 +21,7 @@ class ListenerPaths:
         self._private = settings.private_bind
         self._one_is_loopback = is_loopback(settings.bind[0])
         self._exposed = tuple(PRIVATE_PATHS[name] for name in settings.expose)
-        self._hosts = own_hosts(settings, settings.private_bind or settings.bind)
+        self._hosts = find_own_hosts(settings, settings.private_bind or settings.bind)
 
     def serves(self, path: str, environ: Mapping[str, Any]) -> bool:
         """Return whether the socket of this request serves `path`."""

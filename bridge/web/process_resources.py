@@ -10,15 +10,15 @@ from bridge.ingest.forms.attachments import KeepFile
 from bridge.ingest.forms.spam.check import SpamCheck
 from bridge.monitoring.tracing import exporter
 from bridge.monitoring.tracing.exporter import Tracer
-from bridge.store.blobs import Blobs
-from bridge.store.encryption import Sealer, of_secrets
+from bridge.store.blobs import BlobStore
+from bridge.store.encryption import Sealer, sealer_for_secrets
 from bridge.store.inbound import refused_submissions
 from bridge.web.app_context import AppContext
 from bridge.web.captcha_client import CaptchaClient
 from bridge.web.event_storage import EventStorage
 from bridge.web.form_files import make_file_storer
 from bridge.web.key_fetcher import Keyring
-from bridge.web.learned_secrets import Learning
+from bridge.web.learned_secrets import SecretEnrolment
 from bridge.web.rate_limiter import RateLimiter
 from bridge.web.refusal_counter import RefusalCounter
 from bridge.web.reject_recorder import RejectRecorder
@@ -34,7 +34,7 @@ class ProcessResources:
 
     context: AppContext
     storage: EventStorage
-    blobs: Blobs
+    blobs: BlobStore
     limiter: RateLimiter
     wake_workers: Callable[[], None]
     secret_key: str = field(repr=False)
@@ -48,12 +48,12 @@ class ProcessResources:
     def sealer(self) -> Sealer:
         """Return the encryption of learned secrets."""
         settings = self.context.settings
-        return of_secrets(settings.encryption_keys, settings.secret_key)
+        return sealer_for_secrets(settings.encryption_keys, settings.secret_key)
 
     @cached_property
-    def learning(self) -> Learning:
+    def learning(self) -> SecretEnrolment:
         """Return the enrolment of secrets that senders set themselves."""
-        return Learning(self.context.database, lambda: self.sealer)
+        return SecretEnrolment(self.context.database, lambda: self.sealer)
 
     @cached_property
     def spam_check(self) -> SpamCheck:
@@ -87,4 +87,4 @@ class ProcessResources:
     @property
     def tracer(self) -> Tracer | None:
         """Return the tracer of this process, None where nothing is exported."""
-        return exporter.current()
+        return exporter.current_tracer()

@@ -16,7 +16,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
-from bridge.core.client_address import sender
+from bridge.core.client_address import counted_network
 from bridge.core.rate_limits import Rate
 from bridge.routing.model import Source
 
@@ -72,7 +72,9 @@ def wait_for_rate(
     """
     name, times = (f"{look} {source.name}", VIEWS_PER_SUBMISSION) if look else (source.name, 1)
     limits = (
-        [(f"{name} {sender(client)}", source.rate_per_address)] if source.rate_per_address else []
+        [(f"{name} {counted_network(client)}", source.rate_per_address)]
+        if source.rate_per_address
+        else []
     )
     if source.rate:
         limits.append((name, source.rate))

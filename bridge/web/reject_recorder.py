@@ -12,7 +12,7 @@ from bridge.core.errors import StoreError
 from bridge.core.http_messages import Request
 from bridge.core.model import Reject
 from bridge.core.rate_limits import Rate
-from bridge.ingest.rejects import reject_of
+from bridge.ingest.rejects import build_reject
 from bridge.routing.model import Source
 from bridge.system.ids import reject_id
 from bridge.system.logs import get_logger
@@ -42,7 +42,7 @@ class RejectRecorder:
         """Store a copy and return its id, or None if there are too many or the store fails."""
         if self.is_full() or self.limiter.wait([(f"reject {source.name}", RECORD_RATE)], now):
             return None
-        reject = reject_of(request, source, reason, now, reject_id(now), others)
+        reject = build_reject(request, source, reason, now, reject_id(now), others)
         try:
             self.keep(reject)
         except StoreError as error:

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Delivery, Kind, Outcome
+from bridge.core.model import Delivery, Outcome, OutcomeKind
 from bridge.delivery.file_transfer import Send
 from bridge.routing.model import Platform
-from bridge.store.db.clock import Clock, elapsed
+from bridge.store.db.clock import DatabaseClock, boot_seconds
 from bridge.store.queue.claims import Claim
 from bridge.system.logs import get_logger
 
@@ -26,9 +26,9 @@ log = get_logger()
 
 Deliver = Callable[[Delivery, Platform, Send, float], Outcome]
 STOOD_STILL: Final = "the call was not made: this process was suspended until its lease was lost"
-NOT_MADE: Final = Outcome(kind=Kind.REFUSED, detail=STOOD_STILL, ours=True, made=False)
+NOT_MADE: Final = Outcome(kind=OutcomeKind.REFUSED, detail=STOOD_STILL, ours=True, made=False)
 FAULT: Final = Outcome(
-    kind=Kind.UNKNOWN, detail="the call failed because of a bug in flowbridge", ours=True
+    kind=OutcomeKind.UNKNOWN, detail="the call failed because of a bug in flowbridge", ours=True
 )
 TIME_OVER: Final = "the attempt ran out of time"
 
@@ -38,7 +38,7 @@ def make_attempt(
     platform: Platform,
     deliver: Deliver,
     send: Send,
-    now: Clock,
+    now: DatabaseClock,
     lease_seconds: float,
     kept_at: float | None = None,
 ) -> Outcome:
@@ -61,7 +61,7 @@ def make_attempt(
 
 def _left(claim: Claim, seconds: float, now: float) -> float:
     """Return how many of the seconds since the intent are left, by the clock with fewer left."""
-    return min(claim.began_at + seconds - now, _began(claim) + seconds - elapsed())
+    return min(claim.began_at + seconds - now, _began(claim) + seconds - boot_seconds())
 
 
 def _lease_left(claim: Claim, now: float, lease_seconds: float, kept_at: float | None) -> float:
@@ -75,13 +75,13 @@ def _began(claim: Claim) -> float:
     clock decides.
     """
     return (
-        elapsed()
+        boot_seconds()
         if claim.clocks is None or claim.clocks.boot_clock is None
         else claim.clocks.boot_clock
     )
 
 
-def _in_time(send: Send, claim: Claim, timeout: float, now: Clock) -> Send:
+def _in_time(send: Send, claim: Claim, timeout: float, now: DatabaseClock) -> Send:
     """Return a `send` whose calls all end within `timeout` seconds of the attempt's intent."""
 
     def bounded(call: Call, seconds: float) -> Answer | Lost:

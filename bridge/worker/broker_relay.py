@@ -22,7 +22,7 @@ MAX_RELAYED_DELIVERIES: Final = 200  # at once
 Publish = Callable[[str, str], None]
 
 
-class Relay:
+class BrokerRelay:
     """Sends claims to the broker. After a failure it leases none for the next `backoff_seconds`."""
 
     def __init__(self, publish: Publish, backoff_seconds: Sequence[float]) -> None:

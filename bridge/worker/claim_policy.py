@@ -11,16 +11,16 @@ from sqlalchemy import Connection
 from bridge.core.rate_limits import NO_LIMITS
 from bridge.routing.model import Config, Mode
 from bridge.store.queue import hold
-from bridge.store.queue.claims import Allowed, Claim
+from bridge.store.queue.claims import Claim, ClaimLimits
 from bridge.system.logs import get_logger
 from bridge.worker.local.loaded_flows import LoadedFlows
 
 log = get_logger()
 
 
-def find_allowed(config: Config) -> Allowed:
+def find_allowed(config: Config) -> ClaimLimits:
     """Return the limits that a configuration sets on claims."""
-    return Allowed(
+    return ClaimLimits(
         caps={one.name: one.max_concurrent_runs for one in config.callable_platforms.values()},
         limits={route.name: route.limits for route in config.routes if route.limits != NO_LIMITS},
         paused=frozenset(route.name for route in config.routes if route.mode is Mode.PAUSED),
@@ -28,8 +28,8 @@ def find_allowed(config: Config) -> Allowed:
 
 
 def exclude_missing_flows(
-    allowed: Allowed, config: Config, loaded: LoadedFlows, connection: Connection
-) -> Allowed:
+    allowed: ClaimLimits, config: Config, loaded: LoadedFlows, connection: Connection
+) -> ClaimLimits:
     """Exclude starts of local flows that are missing or being loaded: the platform would refuse
     them.
 
@@ -50,7 +50,7 @@ def exclude_missing_flows(
 
 def read_hold(connection: Connection, before: bool) -> bool:
     """Return whether starts are held, and log a change since `before`."""
-    held = hold.current(connection) is not None
+    held = hold.read_hold(connection) is not None
     if held is not before:
         log.warning("starts_held" if held else "starts_released")
     return held

@@ -20,9 +20,9 @@ from bridge.core.clock_reading import ClockReading
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.delivery.file_transfer import Send
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.platforms.responses import told_at
+from bridge.delivery.platforms.responses import read_date
 from bridge.routing.model import Platform
-from bridge.store.db.clock import elapsed
+from bridge.store.db.clock import boot_seconds
 
 MIN_ANSWERS: Final = 3  # of a host, before its clock is reported
 MAX_HOSTS: Final = 64  # that are remembered
@@ -58,7 +58,7 @@ class HostClocks:
         before = time.time()
         answer = self._send(call, timeout)
         after = time.time()
-        boot_clock = elapsed()
+        boot_clock = boot_seconds()
         if (
             isinstance(answer, Answer)
             and (ahead := _seconds_ahead(answer.headers.get("date", ""), before, after)) is not None
@@ -69,7 +69,9 @@ class HostClocks:
                 known.ahead.append(ahead)
                 known.at = time.monotonic()
                 known.begun = (
-                    None if (at := told_at(answer)) is None else at + DATE_LAG_SECONDS - boot_clock
+                    None
+                    if (at := read_date(answer)) is None
+                    else at + DATE_LAG_SECONDS - boot_clock
                 )
                 self._hosts[host] = known
                 if len(self._hosts) > MAX_HOSTS:

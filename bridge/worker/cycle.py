@@ -12,21 +12,21 @@ from typing import Final, assert_never, cast
 from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
 from bridge.delivery.attempt import Send
-from bridge.flows.process.forkserver import Host
+from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config, Platform
 from bridge.store import clock_steps
-from bridge.store.db.change_detector import Changes
-from bridge.store.db.clock import Clock, elapsed
+from bridge.store.db.change_detector import ChangeDetector
+from bridge.store.db.clock import DatabaseClock, boot_seconds
 from bridge.store.db.database import Database
-from bridge.store.db.notify import Listener
+from bridge.store.db.notify import WakeupListener
 from bridge.store.queue import claims, leases
 from bridge.store.queue.claims import Claim
 from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
 from bridge.worker.attempt_deadline import make_attempt
-from bridge.worker.broker_relay import Relay
+from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.clock_skew import HostClocks
-from bridge.worker.form_files import Files
+from bridge.worker.form_files import FileDeliverer
 from bridge.worker.local.runs import LocalRuns
 from bridge.worker.reconciler import Reconciler
 from bridge.worker.results import (
@@ -64,8 +64,8 @@ class Cycle:
         database: Database,
         send: Send,
         wake: Wake,
-        host: Host | None,
-        relay: Relay | None,
+        host: Forkserver | None,
+        relay: BrokerRelay | None,
         traced: DeliveryObserver,
     ) -> None:
         self.id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
@@ -76,11 +76,11 @@ class Cycle:
         self._wake = wake
         self._relay = relay
         self.traced = traced
-        self.now = Clock(database)
+        self.now = DatabaseClock(database)
         self._results: SimpleQueue[Result] = SimpleQueue()
         self.clocks = HostClocks(send, self._timings.host_clock_fresh_seconds)
         self._send = self.clocks.send
-        self._attempt = traced.wrap(Files(settings, database).deliver)
+        self._attempt = traced.wrap(FileDeliverer(settings, database).deliver)
         self.calls = ThreadPool(
             "call", MAX_CALLS, lambda error: log.error("worker_fault", exc_info=error)
         )
@@ -96,8 +96,8 @@ class Cycle:
             self.clocks,
             most_calls=MAX_CALLS,
         )
-        self.listener = Listener(database, wake.ring)
-        self.changes = Changes(database)
+        self.listener = WakeupListener(database, wake.ring)
+        self.changes = ChangeDetector(database)
         self.is_quiet = False  # nothing becomes due soon, and a wake-up would arrive
         self.is_waiting = False  # calls wait for a thread
         # There is nothing to do until then, unless the store changes or something ends.
@@ -119,7 +119,7 @@ class Cycle:
             self._config_now, self._send, reconciler, self.calls, self._report, self.now
         )
 
-    def _run_locally(self, settings: Settings, host: Host | None) -> LocalRuns | None:
+    def _run_locally(self, settings: Settings, host: Forkserver | None) -> LocalRuns | None:
         if host is None:
             return None
         return LocalRuns(
@@ -138,7 +138,7 @@ class Cycle:
         try:
             if self.turns.beats:
                 self.now.set()
-                clock_steps.follow(self._database, self.now)
+                clock_steps.correct_clock_steps(self._database, self.now)
             clocks = self.now.read()
             if self._has_work(clocks.at):
                 taken = self._database.write(lambda connection: self.turns.make(connection, clocks))
@@ -168,15 +168,15 @@ class Cycle:
         """Return whether a turn has work to do."""
         if self.turns.ended or self.turns.beats:
             return True
-        if elapsed() < self._idle_until and not self.changes.any():
+        if boot_seconds() < self._idle_until and not self.changes.any():
             return False
         beat = self._timings.heartbeat_seconds
         with self._database.read() as connection:
-            is_due = claims.due(connection, now)
-            nothing_soon = not is_due and not claims.due(connection, now + beat)
+            is_due = claims.is_work_due(connection, now)
+            nothing_soon = not is_due and not claims.is_work_due(connection, now + beat)
             self.is_quiet = self.listener.hears and nothing_soon
             is_idle = nothing_soon and (self.local is None or self.local.is_idle(connection))
-            self._idle_until = elapsed() + beat if is_idle else 0.0
+            self._idle_until = boot_seconds() + beat if is_idle else 0.0
             return is_due or (
                 self.local is not None and not is_idle and self.local.has_work(connection)
             )
@@ -266,7 +266,7 @@ class Cycle:
         if self._relay is not None and (returned := self._relay.hand_over(taken.claims)):
             self.try_to_write(
                 lambda: self._database.write(
-                    lambda connection: leases.hand_back(connection, returned)
+                    lambda connection: leases.return_claims(connection, returned)
                 )
             )
 

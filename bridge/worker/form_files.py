@@ -11,12 +11,12 @@ from typing import Final
 
 from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
-from bridge.core.file_links import link
-from bridge.core.model import Delivery, FormFile, Kind, Outcome
+from bridge.core.file_links import file_link
+from bridge.core.model import Delivery, FormFile, Outcome, OutcomeKind
 from bridge.delivery.attempt import Send, deliver
-from bridge.delivery.file_transfer import Hands, may_refer, referred
+from bridge.delivery.file_transfer import FileTransfer, find_referenced_files, may_refer_to_files
 from bridge.routing.model import Platform
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.system.logs import get_logger
@@ -28,13 +28,13 @@ MAX_HELD_BYTES: Final = 32 * 1024 * 1024
 MAX_UPLOADS: Final = 4096  # that are remembered
 
 
-class Files:
+class FileDeliverer:
     """Delivers with files. Thread-safe: one is enough for a process."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._public_url = settings.public_url
         self._secret_key = settings.secret_key
-        self._blobs = Blobs.of(settings)
+        self._blobs = BlobStore.of(settings)
         self._database = database
         self._uploaded = UploadCache(settings.timings.uploaded_file_fresh_seconds)
         self._held = 0
@@ -42,14 +42,16 @@ class Files:
 
     def deliver(self, delivery: Delivery, platform: Platform, send: Send, now: float) -> Outcome:
         """Make one attempt, with the files that its inputs refer to."""
-        if not may_refer(delivery.inputs):
+        if not may_refer_to_files(delivery.inputs):
             return deliver(delivery, platform, send, now)
         until = time.monotonic() + platform.timeout
         try:
-            files = referred(delivery.inputs, events.files_of(self._database, delivery.event_id))
+            files = find_referenced_files(
+                delivery.inputs, events.files_of(self._database, delivery.event_id)
+            )
         except StoreError:
             return Outcome(
-                kind=Kind.REFUSED,
+                kind=OutcomeKind.REFUSED,
                 detail="the store failed when it was asked for the files",
                 ours=True,
             )
@@ -61,13 +63,13 @@ class Files:
                 return deliver(delivery, platform, send, now, self._hands(files, until))
         except TimeoutError:
             return Outcome(
-                kind=Kind.REFUSED,
+                kind=OutcomeKind.REFUSED,
                 detail="the files of other deliveries filled the memory until the call timed out",
                 ours=True,
             )
 
-    def _hands(self, files: Mapping[int, FormFile], until: float) -> Hands:
-        return Hands(
+    def _hands(self, files: Mapping[int, FormFile], until: float) -> FileTransfer:
+        return FileTransfer(
             files=files,
             content=self._content,
             link=self._link if self._public_url else None,
@@ -76,7 +78,7 @@ class Files:
         )
 
     def _link(self, event_id: str, number: int, until: float) -> str:
-        return link(self._public_url, self._secret_key, event_id, number, until)
+        return file_link(self._public_url, self._secret_key, event_id, number, until)
 
     def _content(self, file: FormFile) -> bytes | None:
         try:

@@ -8,18 +8,25 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bridge.core.clock_reading import ClockReading, passed
+from bridge.core.clock_reading import ClockReading, compare_readings
 from bridge.core.model import RUN_ENDED, Delivery, RunReport
 from bridge.delivery.attempt import Send, look, newest
 from bridge.delivery.platforms.model import ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.reconcile import Candidate, Look, Window, candidates, echo, window_by_clocks
+from bridge.delivery.reconcile import (
+    Candidate,
+    Look,
+    Window,
+    filter_candidates,
+    find_echo,
+    window_by_clocks,
+)
 from bridge.routing.model import Config, Platform
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.queue import reconcile, unknown_starts
-from bridge.store.queue.reconcile import Answers
-from bridge.store.queue.unknown_starts import Case
+from bridge.store.queue.reconcile import PollAnswers
+from bridge.store.queue.unknown_starts import UnknownStart
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -32,7 +39,12 @@ class Reconciler:
     """
 
     def __init__(
-        self, config: Callable[[], Config], database: Database, send: Send, after: float, now: Clock
+        self,
+        config: Callable[[], Config],
+        database: Database,
+        send: Send,
+        after: float,
+        now: DatabaseClock,
     ) -> None:
         self._config = config
         self._database = database
@@ -45,7 +57,7 @@ class Reconciler:
         config = self._config()
         platform = config.platforms.get(unknown.platform)
         with self._database.read() as connection:
-            known = unknown_starts.case(connection, unknown.id)
+            known = unknown_starts.read_unknown_start(connection, unknown.id)
         if platform is None or known is None:
             return
         clocks = self._now.read()
@@ -58,7 +70,7 @@ class Reconciler:
         now = self._now()
         jitter = random.random()
         settled = self._database.write(
-            lambda connection: reconcile.settle(connection, known, answers, now, jitter=jitter)
+            lambda connection: reconcile.resolve(connection, known, answers, now, jitter=jitter)
         )
         if settled is not None:
             evidence, status = settled
@@ -75,24 +87,24 @@ class Reconciler:
                 run_id=evidence.decision.run_id,
             )
 
-    def _early(self, known: Case, platform: Platform, clocks: ClockReading) -> float:
+    def _early(self, known: UnknownStart, platform: Platform, clocks: ClockReading) -> float:
         """Return the seconds that are left until the run may be looked for.
 
         By a clock that was set back the attempt may lie in the future: only time that really passed
         counts.
         """
         after = platform.timeout + self._after
-        between = passed(known.clocks, clocks)
+        between = compare_readings(known.clocks, clocks)
         if between is not None:
             return after - between.seconds
         return after - (clocks.at - known.began_at) if known.began_at <= clocks.at else 0.0
 
-    def _ask(self, known: Case, platform: Platform, *, exclusive: bool) -> Answers:
+    def _ask(self, known: UnknownStart, platform: Platform, *, exclusive: bool) -> PollAnswers:
         """Ask for the flow's newest runs, and then each candidate for its state and its outputs."""
         one = known.delivery
         listing = newest(one.saved_item_id, platform, self._send)
         clocks = replace(self._now.read(), platform_at=listing.told_at)
-        between = passed(known.clocks, clocks)
+        between = compare_readings(known.clocks, clocks)
         within = window_by_clocks(known.clocks, clocks, platform.timeout)
         listed = [run for run in listing.items or () if run.saved_item_id == one.saved_item_id]
         found = {run_id: RunReport(state=None) for run_id in known.before.run_ids} | {
@@ -120,8 +132,8 @@ class Reconciler:
         )
         some = tuple(_candidate(run_id, report, one) for run_id, report in reports.items())
         polling = PLATFORMS[platform.type].polling
-        return Answers(
-            look=replace(look, candidates=candidates(some, (), within)),
+        return PollAnswers(
+            look=replace(look, candidates=filter_candidates(some, (), within)),
             reports=reports,
             exclusive=exclusive,
             next_look=polling.first if polling else 0.0,
@@ -129,7 +141,7 @@ class Reconciler:
 
     def _unlinked(self, found: dict[str, RunReport], within: Window) -> list[str]:
         """Return the candidates among the listed runs that no delivery has."""
-        some = candidates(
+        some = filter_candidates(
             (
                 Candidate(run_id=run_id, created_at=report.created_at)
                 for run_id, report in found.items()
@@ -138,7 +150,7 @@ class Reconciler:
             within,
         )
         with self._database.read() as connection:
-            taken = unknown_starts.linked(connection, [one.run_id for one in some])
+            taken = unknown_starts.find_owned_runs(connection, [one.run_id for one in some])
         return [one.run_id for one in some if one.run_id not in taken]
 
     def _report(self, run_id: str, listed: RunReport, platform: Platform) -> RunReport:
@@ -157,7 +169,7 @@ def _candidate(run_id: str, report: RunReport, unknown: Delivery) -> Candidate:
         run_id=run_id,
         created_at=report.created_at,
         state=report.state,
-        echo=echo(report.outputs, unknown) if report.state in RUN_ENDED else None,
+        echo=find_echo(report.outputs, unknown) if report.state in RUN_ENDED else None,
         gone=report.gone,
     )
 

@@ -58,7 +58,7 @@ class RunEnded:
     """A local run has ended."""
 
     run_id: str
-    how: protocol.Ended
+    how: protocol.RunEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class PendingResults:
 
     attempts: list[AttemptEnded] = field(default_factory=list)
     polls: list[PollEnded] = field(default_factory=list)
-    runs: list[tuple[LocalRun, protocol.Ended]] = field(default_factory=list)
+    runs: list[tuple[LocalRun, protocol.RunEnd]] = field(default_factory=list)
     returned: list[LocalRun] = field(default_factory=list)  # never begun
     lost: list[LocalRun] = field(default_factory=list)  # cut off
 

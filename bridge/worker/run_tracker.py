@@ -11,9 +11,16 @@ from sqlalchemy import Connection
 from bridge.core.model import RUN_ENDED, Delivery, RunReport, RunState, Status
 from bridge.delivery.attempt import Send, look, newest
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.polling import Polling, Usual, after_failures, learn, near, next_look
+from bridge.delivery.polling import (
+    Polling,
+    UsualDuration,
+    delay_after_failures,
+    early_poll_seconds,
+    next_poll_delay,
+    update_usual_duration,
+)
 from bridge.routing.model import Config, Mode, Platform
-from bridge.store.db.clock import elapsed
+from bridge.store.db.clock import boot_seconds
 from bridge.store.queue import run_tracking
 from bridge.system.logs import get_logger
 from bridge.worker.reconciler import Reconciler
@@ -59,7 +66,7 @@ class RunTracker:
         self._report = report
         self._now = now
         self.under_way: set[str] = set()  # by delivery id: claimed, and not reported yet
-        self._usual: dict[FlowKey, Usual] = {}
+        self._usual: dict[FlowKey, UsualDuration] = {}
         # lists that are not used until that time of the boot clock
         self._silent: dict[FlowKey, float] = {}
         self._failed: dict[str, int] = {}  # by delivery id: failed polls in a row
@@ -83,7 +90,7 @@ class RunTracker:
             None
             if polling is None
             else min(
-                next_look(polling, 0.0, self._usual.get(_flow(claim)), eager=True),
+                next_poll_delay(polling, 0.0, self._usual.get(_flow(claim)), eager=True),
                 claim.run_timeout,
             )
         )
@@ -115,7 +122,7 @@ class RunTracker:
         polling = _polling(self._config(), platform)
         if polling is None or not polling.together or self._is_silent((platform, saved_item_id)):
             return 0.0
-        return near(polling, self._usual.get((platform, saved_item_id)))
+        return early_poll_seconds(polling, self._usual.get((platform, saved_item_id)))
 
     def _wait(
         self, connection: Connection, followed: Delivery, report: RunReport, now: float
@@ -131,19 +138,19 @@ class RunTracker:
             failures = 0
         passed = max(0.0, now - (followed.delivered_at or now))
         eager = self._is_eager(connection, followed, now)
-        wait = next_look(polling, passed, self._usual.get(_flow(followed)), eager=eager)
-        return min(after_failures(polling, wait, failures), followed.run_timeout)
+        wait = next_poll_delay(polling, passed, self._usual.get(_flow(followed)), eager=eager)
+        return min(delay_after_failures(polling, wait, failures), followed.run_timeout)
 
     def _is_eager(self, connection: Connection, followed: Delivery, now: float) -> bool:
         """Return whether a delivery waits for the run to end: for its slot or its ordering key."""
         name = followed.platform
         if name not in self._eager:
             paused = {route.name for route in self._config().routes if route.mode is Mode.PAUSED}
-            self._eager[name] = run_tracking.somebody_waits(connection, name, paused, now)
-        return self._eager[name] or run_tracking.holds_up(connection, followed)
+            self._eager[name] = run_tracking.is_slot_wanted(connection, name, paused, now)
+        return self._eager[name] or run_tracking.blocks_next(connection, followed)
 
     def _is_silent(self, flow: FlowKey) -> bool:
-        return elapsed() < self._silent.get(flow, 0.0)
+        return boot_seconds() < self._silent.get(flow, 0.0)
 
     # -- the calls
 
@@ -175,7 +182,9 @@ class RunTracker:
     def _learn(self, followed: Delivery, report: RunReport) -> None:
         seconds = _took(followed, report, self._now())
         if report.state in (RunState.DONE, RunState.FAILED) and seconds is not None:
-            self._usual[_flow(followed)] = learn(self._usual.get(_flow(followed)), seconds)
+            self._usual[_flow(followed)] = update_usual_duration(
+                self._usual.get(_flow(followed)), seconds
+            )
 
     def _ask_each(self, some: Sequence[TrackedRun], platform: Platform) -> None:
         for followed, polls in some:
@@ -228,7 +237,7 @@ class RunTracker:
     def finish_list(self, result: ListEnded, ended: PendingResults) -> None:
         """Note the runs of a list, and poll the others."""
         if not result.is_useful:
-            self._silent[result.flow] = elapsed() + LIST_PAUSE_SECONDS
+            self._silent[result.flow] = boot_seconds() + LIST_PAUSE_SECONDS
         self.finish(result.going, ended)
         self._ask_each(result.rest, result.platform)
 

@@ -12,15 +12,15 @@ from urllib.parse import unquote
 
 from bridge.core.errors import StoreError
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Delivery, Kind, Outcome, Status
+from bridge.core.model import Delivery, Outcome, OutcomeKind, Status
 from bridge.delivery.attempt import Send
-from bridge.monitoring.spans import Span, attempted, run_ended
+from bridge.monitoring.spans import Span, make_attempt_span, make_run_span
 from bridge.monitoring.trace_ids import (
-    ENVIRONMENT,
-    TRACEPARENT,
+    TRACEPARENT_HEADER,
+    TRACEPARENT_VARIABLE,
     Trace,
-    attempt_span,
-    run_span,
+    attempt_span_id,
+    run_span_id,
     trace_of,
 )
 from bridge.monitoring.tracing.exporter import Tracer
@@ -29,7 +29,7 @@ from bridge.routing.planner import event_id_of
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue.claims import Claim
-from bridge.store.queue.ledger import DIED
+from bridge.store.queue.ledger import WORKER_DIED
 from bridge.worker.attempt_deadline import Deliver
 from bridge.worker.turn_changes import TurnChanges, log_attempt, log_changes
 
@@ -85,7 +85,11 @@ class TracedObserver(DeliveryObserver):
         """Return the variable with the span of the run; none for a run without a delivery."""
         event_id = event_id_of(unquote(key or "").partition("~")[0])
         trace = self._trace(event_id) if event_id else None
-        return {ENVIRONMENT: self._tracer.header(trace, run_span(key or ""))} if trace else {}
+        return (
+            {TRACEPARENT_VARIABLE: self._tracer.header(trace, run_span_id(key or ""))}
+            if trace
+            else {}
+        )
 
     def _deliver(
         self, deliver: Deliver, delivery: Delivery, platform: Platform, send: Send, now: float
@@ -100,7 +104,7 @@ class TracedObserver(DeliveryObserver):
                 delivery,
                 platform,
                 _with_traceparent(
-                    send, self._tracer.header(trace, attempt_span(delivery.id, number))
+                    send, self._tracer.header(trace, attempt_span_id(delivery.id, number))
                 ),
                 now,
             )
@@ -113,11 +117,11 @@ class TracedObserver(DeliveryObserver):
         for claim, status in taken.reaped:
             if claim.attempt:
                 yield from self._attempt(
-                    claim, Outcome(kind=Kind.UNKNOWN, detail=DIED, ours=True), status
+                    claim, Outcome(kind=OutcomeKind.UNKNOWN, detail=WORKER_DIED, ours=True), status
                 )
         for followed, report in taken.over:
             if trace := self._trace(followed.event_id):
-                yield run_ended(trace, followed, report, time.time())
+                yield make_run_span(trace, followed, report, time.time())
 
     def _attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> Iterator[Span]:
         one = claim.delivery
@@ -126,7 +130,9 @@ class TracedObserver(DeliveryObserver):
         )
         if trace := self._trace(one.event_id):
             platform = self._config().platforms.get(one.platform)
-            yield attempted(trace, one, claim.attempt, platform, outcome, status, began, ended)
+            yield make_attempt_span(
+                trace, one, claim.attempt, platform, outcome, status, began, ended
+            )
 
     def _trace(self, event_id: str) -> Trace | None:
         try:
@@ -139,7 +145,7 @@ class TracedObserver(DeliveryObserver):
         return trace_of(event_id, headers, self._config().sources.get(source))
 
 
-def traced_by(
+def make_observer(
     tracer: Tracer | None, config: Callable[[], Config], database: Database
 ) -> DeliveryObserver:
     """Return an observer, with spans where there is a tracer."""
@@ -153,8 +159,8 @@ def _with_traceparent(send: Send, traceparent: str) -> Send:
     """
 
     def named(call: Call, timeout: float) -> Answer | Lost:
-        if all(name.lower() != TRACEPARENT for name in call.headers):
-            call = replace(call, headers={**call.headers, TRACEPARENT: traceparent})
+        if all(name.lower() != TRACEPARENT_HEADER for name in call.headers):
+            call = replace(call, headers={**call.headers, TRACEPARENT_HEADER: traceparent})
         return send(call, timeout)
 
     return named

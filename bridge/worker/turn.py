@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
 from bridge.core.clock_reading import ClockReading
-from bridge.delivery.fair_share import Shares
+from bridge.delivery.fair_share import FairShares
 from bridge.routing.model import Config
 from bridge.store import clock_steps
-from bridge.store.db.clock import elapsed
+from bridge.store.db.clock import boot_seconds
 from bridge.store.queue import claims, heartbeats, leases, ledger, throttling, turn_locks
-from bridge.store.queue.claims import Allowed, Claim
-from bridge.store.queue.ledger import Settled
-from bridge.worker.broker_relay import Relay
+from bridge.store.queue.claims import Claim, ClaimLimits
+from bridge.store.queue.ledger import EndedAttempt
+from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.claim_policy import exclude_missing_flows, find_allowed, read_hold, reconcile_at
 from bridge.worker.clock_skew import HostClocks, intent_clocks
 from bridge.worker.local.runs import LocalRuns
@@ -44,7 +44,7 @@ class Turns:
         present: Callable[[], Config],
         tracker: RunTracker,
         local: LocalRuns | None,
-        relay: Relay | None,
+        relay: BrokerRelay | None,
         clocks: HostClocks,
         *,
         most_calls: int,
@@ -70,15 +70,15 @@ class Turns:
         self._taking = TurnChanges()  # the claims of the turn that is under way
         # Claims of failed turns: they may have been committed all the same.
         self._unsure: list[TurnChanges] = []
-        self._allows: tuple[Config, Allowed] | None = None
+        self._allows: tuple[Config, ClaimLimits] | None = None
         self._is_held = False
         self._numbers = count()
-        self.shares = Shares()
+        self.shares = FairShares()
 
     @property
     def beats(self) -> bool:
         """Return whether the next heartbeat is due."""
-        return elapsed() - self.beat_at >= self._timings.heartbeat_seconds
+        return boot_seconds() - self.beat_at >= self._timings.heartbeat_seconds
 
     def make(self, connection: Connection, clocks: ClockReading) -> TurnChanges:
         """Make one turn in a transaction, and return its changes and claims."""
@@ -94,7 +94,9 @@ class Turns:
             self._beat(connection, now, taken)
         reaped = [claim.delivery for claim, _ in taken.reaped]
         caps = self._allowed(config).caps
-        ledger.learn(connection, settled, caps, now, jitter=random.random(), reaped=reaped)
+        ledger.update_circuits(
+            connection, settled, caps, now, jitter=random.random(), reaped=reaped
+        )
         if self._local is not None:
             self._local.prepare(connection, now, taken)
         if self.tries_credentials:
@@ -117,17 +119,17 @@ class Turns:
         if self._taking.begins:
             self._unsure.append(self._taking)
         self.beat_at = -math.inf
-        self._failed_at = elapsed()
+        self._failed_at = boot_seconds()
 
-    def record(self, connection: Connection, now: float, taken: TurnChanges) -> list[Settled]:
+    def record(self, connection: Connection, now: float, taken: TurnChanges) -> list[EndedAttempt]:
         """Store the results."""
         settled = []
         for each in self.ended.attempts:
             claim = each.claim
             outcome = each.outcome
             first = self._tracker.first(claim.delivery) if outcome.run_id else None
-            settled.append(Settled(claim, outcome, first, self._look_for(claim, now)))
-        statuses = ledger.record(connection, settled, now, jitter=random.random())
+            settled.append(EndedAttempt(claim, outcome, first, self._look_for(claim, now)))
+        statuses = ledger.record_attempts(connection, settled, now, jitter=random.random())
         taken.settled = [
             (each.claim, each.outcome, status)
             for each, status in zip(settled, statuses, strict=True)
@@ -146,7 +148,7 @@ class Turns:
         ]
         ids = {claim.delivery.id for claim in never_begun}
         ids |= {one.id for each in self._unsure for one, _ in each.polls}
-        came_to_nothing = any(each.outcome.kind in ledger.CAME_TO_NOTHING for each in attempts)
+        came_to_nothing = any(each.outcome.kind in ledger.NO_RUN_KINDS for each in attempts)
         counts_slots = bool(never_begun) or came_to_nothing
         if beats:
             held = ids | self.held.keys()
@@ -160,14 +162,14 @@ class Turns:
     def _beat(self, connection: Connection, now: float, taken: TurnChanges) -> None:
         heartbeats.beat(connection, self._id, socket.gethostname(), os.getpid(), now)
         self._is_held = read_hold(connection, self._is_held)
-        leases.extend(connection, [claim.lease for claim in self.held.values()], now)
+        leases.extend_leases(connection, [claim.lease for claim in self.held.values()], now)
         if self._local is not None:
             self._local.beat(connection, now)
-        at = elapsed()
+        at = boot_seconds()
         # After a failure of the store others could not extend their leases either.
         lease = self._timings.lease_seconds
         if at - self._failed_at > lease and clock_steps.is_settled(connection, now):
-            taken.reaped = ledger.reap(
+            taken.reaped = ledger.reap_expired(
                 connection, now, random.random(), lambda claim: self._look_for(claim, now)
             )
         self.beat_at = at
@@ -203,7 +205,7 @@ class Turns:
             clocks=intent_clocks(clocks, self._clocks, config.platforms),
         )
 
-    def _allowed(self, config: Config) -> Allowed:
+    def _allowed(self, config: Config) -> ClaimLimits:
         """Return the limits on claims, computed once for each configuration."""
         if self._allows is None or self._allows[0] is not config:
             self._allows = config, find_allowed(config)

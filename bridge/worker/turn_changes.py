@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from bridge.core.local_runs import LocalFlow, LocalRun
-from bridge.core.model import Delivery, Kind, Outcome, RunReport, Status
-from bridge.flows.process.protocol import Spec
+from bridge.core.model import Delivery, Outcome, OutcomeKind, RunReport, Status
+from bridge.flows.process.protocol import RunSpec
 from bridge.monitoring.counters import COUNTS
-from bridge.monitoring.metrics import ATTEMPTS, DEAD, RUNS, TAKEN_OVER
+from bridge.monitoring.metrics import ATTEMPTS, DEATHS, RUNS, TAKEN_OVER
 from bridge.store.local import runs
 from bridge.store.queue import leases, run_tracking
 from bridge.store.queue.claims import Claim
@@ -25,7 +25,7 @@ class TurnChanges:
 
     claims: list[Claim] = field(default_factory=list)
     polls: list[tuple[Delivery, int]] = field(default_factory=list)
-    runs: list[tuple[LocalRun, Spec]] = field(default_factory=list)
+    runs: list[tuple[LocalRun, RunSpec]] = field(default_factory=list)
     kills: list[str] = field(default_factory=list)
     flows: list[LocalFlow] | None = None
     settled: list[tuple[Claim, Outcome, Status | None]] = field(default_factory=list)
@@ -40,9 +40,9 @@ class TurnChanges:
 
 def hand_back(connection: Connection, taken: TurnChanges, worker: str, now: float) -> None:
     """Hand back the claims of a turn, if they were stored: none of them has begun."""
-    leases.hand_back(connection, taken.claims)
-    run_tracking.hand_back(connection, [one.id for one, _ in taken.polls], now)
-    runs.hand_back(connection, [run.id for run, _ in taken.runs], worker, now)
+    leases.return_claims(connection, taken.claims)
+    run_tracking.return_polls(connection, [one.id for one, _ in taken.polls], now)
+    runs.return_to_queue(connection, [run.id for run, _ in taken.runs], worker, now)
 
 
 def log_changes(taken: TurnChanges) -> None:
@@ -77,7 +77,7 @@ def log_changes(taken: TurnChanges) -> None:
 def log_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
     """Log and count the outcome of a call. `status`: of its delivery, None if it was not stored."""
     one = claim.delivery
-    level = log.info if outcome.kind is Kind.STARTED else log.warning
+    level = log.info if outcome.kind is OutcomeKind.STARTED else log.warning
     level(
         "attempt",
         delivery_id=one.id,
@@ -94,7 +94,7 @@ def log_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
     )
     COUNTS.add(ATTEMPTS, one.platform, outcome.kind.value)
     if status is Status.DEAD:
-        COUNTS.add(DEAD, one.route)
+        COUNTS.add(DEATHS, one.route)
 
 
 def _detail(outcome: Outcome) -> str | None:

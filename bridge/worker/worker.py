@@ -10,16 +10,16 @@ from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
-from bridge.core.model import Kind, Outcome
+from bridge.core.model import Outcome, OutcomeKind
 from bridge.delivery.attempt import Send
-from bridge.flows.process.forkserver import Host
+from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config
 from bridge.store.db import notify
 from bridge.store.db.database import Database
 from bridge.store.queue import heartbeats, leases, run_tracking
 from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
-from bridge.worker.broker_relay import Relay
+from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.cycle import Cycle
 from bridge.worker.maintenance.all_jobs import make_scheduler
 from bridge.worker.results import AttemptEnded
@@ -29,7 +29,9 @@ from bridge.worker.turn_changes import TurnChanges
 log = get_logger()
 
 STOPPED_OUTCOME: Final = Outcome(
-    kind=Kind.UNKNOWN, detail="flowbridge was stopped while the call was under way", ours=True
+    kind=OutcomeKind.UNKNOWN,
+    detail="flowbridge was stopped while the call was under way",
+    ours=True,
 )
 
 
@@ -47,8 +49,8 @@ class Worker:
         database: Database,
         send: Send,
         wake: Wake,
-        host: Host | None,
-        relay: Relay | None = None,
+        host: Forkserver | None,
+        relay: BrokerRelay | None = None,
         traced: DeliveryObserver | None = None,
     ) -> None:
         self._timings = settings.timings
@@ -126,13 +128,13 @@ class Worker:
         untouched = [held.pop(key) for key in self._cycle.calls.cancel() & held.keys()]
 
         def hand_back(connection: Connection) -> None:
-            leases.hand_back(connection, untouched)
+            leases.return_claims(connection, untouched)
             # A poll whose answer still arrives may be made twice.
-            run_tracking.hand_back(connection, self._cycle.tracker.under_way, self._cycle.now())
+            run_tracking.return_polls(connection, self._cycle.tracker.under_way, self._cycle.now())
 
         # Otherwise other workers wait until the leases run out.
         self._cycle.try_to_write(lambda: self._database.write(hand_back))
-        notify.ring(self._database)
+        notify.notify_workers(self._database)
         self._wait_for_calls()
         self._cycle.try_to_write(self._cut_off)
         self._cycle.try_to_write(self._leave)

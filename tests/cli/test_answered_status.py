@@ -16,7 +16,7 @@ from werkzeug.test import Client
 
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
-from bridge.store.inbound.events import Added
+from bridge.store.inbound.events import AddedEvent
 from bridge.web import effects
 from bridge.web.forms import pages
 from bridge.web.rate_limiter import RateLimiter
@@ -56,9 +56,9 @@ def edge(tmp_path: Path, log: Lines, woken: list[str], monkeypatch: pytest.Monke
     settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
     stored: set[str] = set()
 
-    def keep(arrivals: Any, _replan: object) -> list[Added]:
+    def keep(arrivals: Any, _replan: object) -> list[AddedEvent]:
         added = [
-            Added(one.id, tuple(them), duplicate=one.body_sha256 in stored)
+            AddedEvent(one.id, tuple(them), duplicate=one.body_sha256 in stored)
             for one, them in arrivals
         ]
         stored.update(one.body_sha256 for one, _ in arrivals)

@@ -254,7 +254,7 @@ def test_routes_that_cannot_be_used_are_exit_code_2(store: Database, folder: Pat
 def test_many_are_moved_in_the_order_they_came(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.store.operations.log.TOGETHER", 7)
+    monkeypatch.setattr("bridge.store.operations.log.BATCH_ITEMS", 7)
     made: list[Any] = []
     for number in range(30):
         event = make_event(str(number))

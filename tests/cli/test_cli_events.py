@@ -28,10 +28,10 @@ from bridge.core.model import (
     RunState,
     Status,
 )
-from bridge.delivery.reconcile import Candidate, Earlier, Look, attempt_window
-from bridge.delivery.reconcile_verdict import judge
+from bridge.delivery.reconcile import Candidate, EarlierLooks, Look, attempt_window
+from bridge.delivery.reconcile_verdict import judge_look
 from bridge.providers.registry import PROVIDERS
-from bridge.routing.model import OWN
+from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.tables import schema
@@ -336,7 +336,9 @@ def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
         events.add(store, event, [make_delivery(event)], lambda *_: [])
     assert run("show").stdout.startswith(event.id)
     assert lines(run("show", "--json"))[0]["provider_id"] == "1"
-    alert = make_event("alert", source=OWN, provider=OWN, type="alert.raised", now=NOW + 9)
+    alert = make_event(
+        "alert", source=OWN_SOURCE_NAME, provider=OWN_SOURCE_NAME, type="alert.raised", now=NOW + 9
+    )
     events.add(store, alert, [], lambda *_: [])
     assert lines(run("show", "--json"))[0]["provider_id"] == "1", (
         "an alert of flowbridge itself is not what was sent last"
@@ -356,7 +358,9 @@ def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
 
 
 def test_show_alone_is_an_alert_where_no_sender_sent_anything(store: Database) -> None:
-    alert = make_event("alert", source=OWN, provider=OWN, type="alert.raised")
+    alert = make_event(
+        "alert", source=OWN_SOURCE_NAME, provider=OWN_SOURCE_NAME, type="alert.raised"
+    )
     events.add(store, alert, [], lambda *_: [])
     shown = run("show")
     assert shown.stdout.startswith(alert.id) and shown.stderr == ""
@@ -669,7 +673,7 @@ def test_show_tells_what_was_found_of_a_start_without_an_answer(store: Database)
     events.add(store, event, [delivery], lambda *_: [])
     seen = Candidate(run_id="Run\x1b1", created_at=NOW, state=RunState.DONE)
     look = Look(at=NOW + 90, window=attempt_window(NOW, 30.0), listed=4, candidates=(seen,))
-    found = judge(delivery, 1, NOW, look, Earlier(looks=1), exclusive=False)
+    found = judge_look(delivery, 1, NOW, look, EarlierLooks(looks=1), exclusive=False)
     put(store, delivery.id, evidence=to_json(found.as_json()))
     text = run("show", event.id).stdout
     assert (
@@ -790,13 +794,13 @@ def test_show_reads_each_older_configuration_once(
     )
     (folder / "routes.yaml").write_text(ROUTES.replace("${body.n}", "${body.m}"))
     asked: list[str] = []
-    kept_config = events.kept_config
+    kept_config = events.find_config
 
     def read_config(database: Database, config_hash: str) -> str | None:
         asked.append(config_hash)
         return kept_config(database, config_hash)
 
-    monkeypatch.setattr(events, "kept_config", read_config)
+    monkeypatch.setattr(events, "find_config", read_config)
     assert "since its route has changed" in run("show", id_).stdout and asked == [was.hash]
 
 

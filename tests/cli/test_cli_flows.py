@@ -23,7 +23,7 @@ from processes import call, environment, eventually, running
 from serving import Bridge, until
 
 from bridge.core.timings import Timings
-from bridge.monitoring.presence import addresses
+from bridge.monitoring.presence import find_addresses
 from bridge.services.run_waiting import new_log_lines
 
 ROUTES = """
@@ -416,7 +416,7 @@ def test_a_local_flow_is_not_started_without_what_it_requires_and_is_found_at_an
             )
 
         until(
-            lambda: addresses(Path(bridge.environ["FLOWBRIDGE_DATA"])),
+            lambda: find_addresses(Path(bridge.environ["FLOWBRIDGE_DATA"])),
             what="the address in the data folder",
         )
         refused = flows("run", "local/http_request", "--input", "urk=x")

@@ -314,13 +314,13 @@ def test_the_file_is_read_once_for_all_that_is_looked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    gather = includes.gather
+    gather = includes.read_document
 
     def count(path: Path, *more: Any) -> Any:
         read.append(path)
         return gather(path, *more)
 
-    monkeypatch.setattr(includes, "gather", count)
+    monkeypatch.setattr(includes, "read_document", count)
     warnings(folder, 'on: github issues, inputs: {title: "${body.issue.titel}", id: "$body.id"}')
     assert read == [Path("routes.yaml")]
 

@@ -24,7 +24,7 @@ from sqlalchemy import func, select, update
 from bridge.cli.commands import operations
 from bridge.config.loader import load
 from bridge.core.model import DeadKind, Status
-from bridge.core.operations import Act
+from bridge.core.operations import Operation
 from bridge.services import pacing
 from bridge.services.operations import do_items
 from bridge.store.db.database import Database
@@ -55,14 +55,14 @@ def fill(database: Database, count: int, body: bytes = b'{"n":1}', **changes: An
     return [one.id for one in made]
 
 
-def only_act(database: Database) -> Act:
-    (one,) = log.listed(database)
+def only_act(database: Database) -> Operation:
+    (one,) = log.list_operations(database)
     return one
 
 
 def done_so_far(database: Database) -> int:
     """How many items are through of the one act; 0 before there is one."""
-    return next((one.done for one in log.listed(database)), 0)
+    return next((one.done for one in log.list_operations(database)), 0)
 
 
 def planned(database: Database) -> Counter[str]:
@@ -344,7 +344,7 @@ def test_a_dry_run_and_a_refusal_keep_no_act(store: Database, routes: Path) -> N
     fill(store, 3)
     for command in (["replay", "--dry-run"], ["cancel", "--dry-run"], ["cancel"]):
         run(*command, "--source", "github")
-    assert list(log.listed(store)) == []
+    assert list(log.list_operations(store)) == []
 
 
 # -- which routes
@@ -368,7 +368,7 @@ def test_events_are_replayed_through_the_routes_they_were_planned_with(
         one.route: one.config_hash for one in events.deliveries_of(store, [event_id])[event_id][1:]
     }
     assert found["triage"] == then.hash != found["renamed"] == load(routes, environ).hash
-    assert next(iter(log.listed(store))).asked["routes"] == "then"
+    assert next(iter(log.list_operations(store))).asked["routes"] == "then"
 
 
 @pytest.mark.parametrize(
@@ -444,9 +444,9 @@ def paced(
         ids=["dlv_none"] * count,
         now=NOW,
     )
-    from bridge.services.operation_kinds import moving
+    from bridge.services.operation_kinds import make_move_handler
 
-    sizes = [len(results) for results in do_items(store, one, moving(store, one), rate)]
+    sizes = [len(results) for results in do_items(store, one, make_move_handler(store, one), rate)]
     return sizes, clock[0] - 1000.0
 
 

@@ -45,8 +45,8 @@ from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Source
 from bridge.services.bridge_calls import explain_lost
 from bridge.services.samples.edits import edit_sample
-from bridge.services.samples.forgeries import KINDS, Signer, forge
-from bridge.services.samples.replay import expected, provider_ids, verdict
+from bridge.services.samples.forgeries import FORGERIES, Signer, forge
+from bridge.services.samples.replay import describe_expected, judge_answers, provider_ids
 from bridge.services.samples.requests import curl_command, make_sample
 from bridge.services.samples.secrets import new_secret
 
@@ -72,7 +72,7 @@ def test_what_is_made_is_accepted(name: str) -> None:
         one.scheme.verify(request, one.verified_by, NOW)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FORGERIES)
 @pytest.mark.parametrize("name", SIGNED)
 def test_every_forgery_is_refused(name: str, kind: str) -> None:
     one = signer(name)
@@ -219,7 +219,7 @@ def answered(status: int, **said: object) -> Sent:
     ],
 )
 def test_what_two_answers_mean(first: Sent, second: Sent, is_fine: bool) -> None:
-    assert verdict(first, second)[0] is is_fine
+    assert judge_answers(first, second)[0] is is_fine
 
 
 def test_a_replay_is_printed_twice(folder: Path) -> None:
@@ -242,7 +242,7 @@ def test_the_rows_say_what_a_replay_is_known_by(name: str) -> None:
     assert ids == provider_ids(one, request) and ids
     assert None not in ids or not row.dedup_body
     if None not in ids:
-        assert "The second is a duplicate" in expected(one, request)
+        assert "The second is a duplicate" in describe_expected(one, request)
 
 
 def test_a_form_cannot_be_forged(folder: Path) -> None:

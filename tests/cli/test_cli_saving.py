@@ -9,14 +9,14 @@ from command_line import lines, run
 from records import make_event
 
 from bridge.core.model import Event, FormFile
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 
 
 def event_with(store: Database, folder: Path, *names: str) -> Event:
     """An event with a file of each of these names, which holds its number."""
-    blobs = Blobs(folder / "data" / "blobs")
+    blobs = BlobStore(folder / "data" / "blobs")
     kept = [(name, blobs.keep(f"file {number}".encode())) for number, name in enumerate(names)]
     files = [
         FormFile(field="cv", name=name, type="text/plain", size=6, sha256=sha256)
@@ -90,7 +90,7 @@ def test_a_link_in_the_folder_is_not_followed(store: Database, folder: Path) -> 
 
 def test_what_cannot_be_had_is_said_and_the_rest_is_written(store: Database, folder: Path) -> None:
     event = event_with(store, folder, "a.txt", "b.txt")
-    Blobs(folder / "data" / "blobs").path(event.files[0].sha256).unlink()
+    BlobStore(folder / "data" / "blobs").path(event.files[0].sha256).unlink()
     done = run("show", event.id, "--save", "out")
     assert (done.exit_code, done.stdout) == (
         1,

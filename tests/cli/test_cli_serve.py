@@ -17,7 +17,7 @@ import pytest
 from processes import call_here, environment, eventually, is_listening, running
 from serving import Bridge, free_port, until
 
-from bridge.monitoring.presence import present
+from bridge.monitoring.presence import list_bridges
 
 pytestmark = pytest.mark.slow
 
@@ -297,7 +297,7 @@ def test_a_second_serve_on_the_same_store_names_the_first(tmp_path: Path) -> Non
     (tmp_path / "second").mkdir()
     with Bridge(tmp_path) as first:
         until(
-            lambda: [one for one in present(tmp_path / "data") if one.get("bind")],
+            lambda: [one for one in list_bridges(tmp_path / "data") if one.get("bind")],
             what="the address of the first",
         )
         with Bridge(

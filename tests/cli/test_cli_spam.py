@@ -15,13 +15,13 @@ from records import NOW, make_delivery, make_event
 
 from bridge.config.settings import load_settings
 from bridge.core.model import Event, Status
-from bridge.services.operation_kinds import replaying
+from bridge.services.operation_kinds import make_replay_handler
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
-from bridge.system.ids import act_id
+from bridge.system.ids import operation_id
 
 ROUTES = """
 version: 1
@@ -105,7 +105,7 @@ def test_what_is_let_go_is_planned_once(store: Database, routes: Path) -> None:
         1,
         1,
     ) and "is not marked as spam" in again.stdout
-    acts = list(log.listed(store))
+    acts = list(log.list_operations(store))
     assert [act.command for act in acts] == ["spam release"] * 2
     assert f"spam release {one.id}" in run("operations").stdout
     assert "was honeypot: filled in" in run("show", one.id).stdout
@@ -129,12 +129,14 @@ def test_of_two_who_let_it_go_at_once_one_does(
     database: Database, folder: Path, routes: Path
 ) -> None:
     one = held(database)
-    make = replaying(load_settings({}, config=str(routes), secrets=False), {}, releases=True)
+    make = make_replay_handler(
+        load_settings({}, config=str(routes), secrets=False), {}, releases=True
+    )
 
     def release(number: int) -> bool:
         act = log.begin(
             database,
-            act_id(NOW + number),
+            operation_id(NOW + number),
             command="spam release",
             actor="me",
             asked={},
@@ -196,14 +198,16 @@ def test_an_interrupted_release_goes_on_where_it_was(store: Database, routes: Pa
     some = [held(store) for _ in range(3)]
     act = log.begin(
         store,
-        act_id(NOW),
+        operation_id(NOW),
         command="spam release",
         actor="me",
         asked={},
         ids=[one.id for one in some],
         now=NOW,
     )
-    make = replaying(load_settings({}, config=str(routes), secrets=False), {}, releases=True)
+    make = make_replay_handler(
+        load_settings({}, config=str(routes), secrets=False), {}, releases=True
+    )
     log.advance(store, act, make(store, act), NOW, 1)
     assert (
         run("operations", "resume", act.id, "--dry-run").stdout == "2 events of 3 left to release\n"

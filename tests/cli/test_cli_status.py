@@ -24,7 +24,7 @@ from bridge.core.model import Reject
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.queue import heartbeats, throttling
-from bridge.system.cpu_affinity import processors
+from bridge.system.cpu_affinity import count_processors
 
 KEYS = {
     "ok",
@@ -91,7 +91,7 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
         event = bridge.planned().event
         bridge.wait_for(event.id, lambda one: one.run_state == "done")
         bridge.status_of("not the secret of it")
-        processes = 2 + min(2, processors())
+        processes = 2 + min(2, count_processors())
         until(lambda: len(told(bridge, 0)["processes"]) == processes, what="every process")
         found = told(bridge, 0)
         assert {one["role"] for one in found["processes"]} == {"web", "work", "reload"}
@@ -122,7 +122,7 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
             if re.match(r"(config|receiver|worker) +\d+  ", line)
         ] == [
             "config",
-            *["receiver"] * min(2, processors()),
+            *["receiver"] * min(2, count_processors()),
             "worker",
         ]
         assert (

@@ -34,7 +34,7 @@ KEY = "k" * 40
 
 
 def test_a_token_is_for_one_source_one_key_and_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    token = dry_run.token(KEY, "github")
+    token = dry_run.sign_token(KEY, "github")
     assert dry_run.is_dry_run(token, KEY, "github")
     assert (
         not dry_run.is_dry_run(token, KEY, "stripe")
@@ -167,7 +167,9 @@ def test_a_source_without_its_secret_is_a_row_and_the_others_are_tried(tmp_path:
 def test_a_stranger_with_the_header_gets_no_oracle(bridge: Bridge) -> None:
     body = b'{"action":"opened"}'
     answer = bridge.post(
-        "/hooks/github", body, {**github(body), dry_run.HEADER: dry_run.token("x" * 40, "github")}
+        "/hooks/github",
+        body,
+        {**github(body), dry_run.HEADER: dry_run.sign_token("x" * 40, "github")},
     )
     assert answer.status == 202 and dry_run.HEADER.lower() not in {
         name.lower() for name in answer.headers

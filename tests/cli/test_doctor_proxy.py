@@ -243,7 +243,7 @@ def test_nothing_that_was_sent_is_in_the_answer(bridge: Bridge) -> None:
     headers = {
         **github(b"another body"),
         "X-Other": "a-word-of-a-header",
-        dry_run.HEADER: dry_run.token(KEY, "github"),
+        dry_run.HEADER: dry_run.sign_token(KEY, "github"),
     }
     answer = bridge.post("/hooks/github", body, headers)
     came = json.loads(answer.body)["arrived"]
@@ -265,10 +265,10 @@ def test_no_answer_of_another_program_makes_it_fail(came: object) -> None:
     request = Request(
         method="POST", path="/", headers={"content-type": "text/plain"}, body=b"x", url="http://h/"
     )
-    assert all(isinstance(one, str) for one in dry_run.changes(request, came, signs_url=True))
+    assert all(isinstance(one, str) for one in dry_run.find_changes(request, came, signs_url=True))
     assert (
         list(
-            dry_run.changes(
+            dry_run.find_changes(
                 request, dry_run.describe_request(replace(request, url="")), signs_url=False
             )
         )

@@ -19,7 +19,7 @@ from bridge.cli.main import group
 from bridge.config.loader import check
 from bridge.core.errors import CompileError
 from bridge.ingest.forms.custom_page import MAX_PAGE_CHARS, PAGE_VARIABLES, compile_page
-from bridge.ingest.forms.spam.captchas import KINDS
+from bridge.ingest.forms.spam.captchas import CAPTCHA_SERVICES
 
 ROUTES = """
 version: 1
@@ -241,7 +241,7 @@ WIDGETS = {
 
 
 def test_every_captcha_has_its_widget_here() -> None:
-    assert list(WIDGETS) == list(KINDS)
+    assert list(WIDGETS) == list(CAPTCHA_SERVICES)
 
 
 def with_captcha(folder: Path, kind: str, more: str = ", site_key: k-1_2") -> None:
@@ -273,12 +273,12 @@ def test_where_the_widget_goes_is_said_without_its_key(folder: Path, kind: str) 
     with_captcha(folder, kind, "")
     for form in ("html", "fetch", "react"):
         done = run("contact-us", "--as", form)
-        title = KINDS[kind].title
+        title = CAPTCHA_SERVICES[kind].title
         assert (
             f" Set `site_key` in routes.yaml to insert the widget of {title} here. " in done.stdout
         )
         assert "`site_key` under `captcha`" in done.stderr
-        assert KINDS[kind].script.partition("?")[0] not in done.stdout
+        assert CAPTCHA_SERVICES[kind].script.partition("?")[0] not in done.stdout
 
 
 @pytest.mark.parametrize("key", ["a b", "'\"><script>'", "''"])

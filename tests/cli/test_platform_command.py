@@ -17,7 +17,7 @@ from serving import Bridge, free_port, github, until
 from bridge.core.http_messages import Call, Lost
 from bridge.core.model import Delivery, RunState
 from bridge.store.inbound import events
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 from bridge.testing import FlowPlatform, StartPlatform
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ def start(
     platform: FlowPlatform, flow: str, timeout: float = 60.0, **inputs: object
 ) -> tuple[int, dict[str, str], bytes] | Lost:
     """Start a flow as anyone would; no worker, no retry."""
-    sender = Sender()
+    sender = HttpClient()
     body = json.dumps({"user_id": platform.user_id, "saved_item_id": flow, **inputs}).encode()
     headers = {"Authorization": f"Bearer {platform.api_key}", "Content-Type": "application/json"}
     answer = sender.send(

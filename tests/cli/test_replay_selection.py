@@ -15,7 +15,7 @@ from records import make_delivery, make_event
 from sqlalchemy import func, select
 
 from bridge.core.model import DeadKind, Status
-from bridge.routing.model import OWN
+from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log
@@ -57,7 +57,7 @@ def stored(store: Database, folder: Path) -> dict[str, list[str]]:
     plans = [add(store, "issues") for _ in range(3)]
     left_out = [add(store, "ping"), add(store, "issues", b'{"n":2}'), add(store, "ping")]
     left_out += [
-        add(store, "alert.raised", source=OWN, provider=OWN),
+        add(store, "alert.raised", source=OWN_SOURCE_NAME, provider=OWN_SOURCE_NAME),
         add(store, "issues", source="gone"),
     ]
     add(store, "issues", spam="token")
@@ -109,8 +109,11 @@ def test_the_real_one_does_what_the_dry_run_said(
     result = run(*FILTER, "--yes")
     assert said(result) == promised and are_named(promised)
     assert result.exit_code == 1 and "3 replayed, 1 not" in result.stderr
-    (act,) = log.listed(store)
-    assert {one.item_id for one in log.items(store, act)} == {*stored["plans"], *stored["refused"]}
+    (act,) = log.list_operations(store)
+    assert {one.item_id for one in log.list_items(store, act)} == {
+        *stored["plans"],
+        *stored["refused"],
+    }
 
 
 def test_what_is_left_out_is_no_error(store: Database, stored: dict[str, list[str]]) -> None:

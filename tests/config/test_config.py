@@ -798,4 +798,4 @@ SIZES = [
 
 @pytest.mark.parametrize(("text", "bytes_"), SIZES)
 def test_memory_is_a_size(text, bytes_):
-    assert units.memory(text) == bytes_
+    assert units.parse_memory(text) == bytes_

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.config.loader import check
-from bridge.core.errors import ConfigError, Problem
+from bridge.core.errors import ConfigError, ConfigProblem
 
 HEAD = "version: 1\nplatforms: {local: {type: local}}\nsources: {f: {provider: form}}\n"
 LONG = "0123456789abcdef"
@@ -852,7 +852,7 @@ CASES: list[tuple[str, list[str]]] = [
 ]
 
 
-def problems(tmp_path, text: str) -> list[Problem]:
+def problems(tmp_path, text: str) -> list[ConfigProblem]:
     file = tmp_path / "routes.yaml"
     file.write_text(text)
     config, found = check(file, {})

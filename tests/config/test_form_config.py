@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config.loader import check
-from bridge.core.file_types import TYPES
+from bridge.core.file_types import FILE_TYPES
 from bridge.routing.form import FieldRules, FileRules
 from bridge.routing.model import Source
 
@@ -31,7 +31,7 @@ def files(tmp_path: Path, says: str) -> FileRules | None:
 
 
 def group(*names: str) -> frozenset[str]:
-    return frozenset(row.name for row in TYPES.values() if row.group in names)
+    return frozenset(row.name for row in FILE_TYPES.values() if row.group in names)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import NOW
 
-from bridge.core.client_address import CLIENT_ADDRESS_HEADERS, masked, sender, shown
+from bridge.core.client_address import (
+    CLIENT_ADDRESS_HEADERS,
+    anonymize_address,
+    counted_network,
+    mask_addresses,
+)
 
 KEY = b"k" * 32
 DAY = 86400.0
@@ -22,7 +27,7 @@ def show(
     source: str = "contact",
     key: bytes = KEY,
 ) -> str | None:
-    return shown(address, how, key, source, now)
+    return anonymize_address(address, how, key, source, now)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,7 @@ HEADERS = {
 
 
 def test_headers_hold_no_more_of_it() -> None:
-    kept = masked(HEADERS, "203.0.113.77", show)
+    kept = mask_addresses(HEADERS, "203.0.113.77", show)
     assert (
         kept["x-forwarded-for"]
         == "198.51.100.0/24, 203.0.113.0/24, 2001:db8:1::/48, ***, 203.0.113.0/24"
@@ -100,7 +105,7 @@ def test_headers_hold_no_more_of_it() -> None:
 
 @pytest.mark.parametrize("how", ["none", "hashed"])
 def test_headers_hold_nothing_of_it(how: str) -> None:
-    kept = masked(HEADERS, "203.0.113.77", partial(show, how=how))
+    kept = mask_addresses(HEADERS, "203.0.113.77", partial(show, how=how))
     assert not any(
         part in value
         for value in kept.values()
@@ -115,7 +120,7 @@ def test_headers_hold_nothing_of_it(how: str) -> None:
     st.text(max_size=60) | st.lists(st.ip_addresses().map(str), max_size=4).map(", ".join),
 )
 def test_whatever_a_proxys_header_holds_no_address_is_left_in_it(name: str, value: str) -> None:
-    kept = masked({name: value}, "203.0.113.77", partial(show, how="none"))
+    kept = mask_addresses({name: value}, "203.0.113.77", partial(show, how="none"))
     assert set(kept.get(name, "").replace(",", " ").split()) <= {"***"}
 
 
@@ -123,13 +128,13 @@ def test_whatever_a_proxys_header_holds_no_address_is_left_in_it(name: str, valu
 def test_no_text_makes_it_fail(text: str) -> None:
     for how in ("full", "truncated", "hashed", "none"):
         show(text, how)
-    sender(text)
-    masked({"forwarded": text, "x-real-ip": text}, text, show)
+    counted_network(text)
+    mask_addresses({"forwarded": text, "x-real-ip": text}, text, show)
 
 
 def test_the_host_that_was_called_is_no_sender() -> None:
     headers = {"host": "127.0.0.1:9910", "x-mine": "127.0.0.1"}
-    assert masked(headers, "127.0.0.1", lambda _: "127.0.0.0/24") == {
+    assert mask_addresses(headers, "127.0.0.1", lambda _: "127.0.0.0/24") == {
         "host": "127.0.0.1:9910",
         "x-mine": "127.0.0.0/24",
     }

@@ -9,22 +9,22 @@ from dataclasses import replace
 import pytest
 from records import NOW, make_delivery, make_event
 
-from bridge.core.clock_reading import ClockReading, passed
+from bridge.core.clock_reading import ClockReading, compare_readings
 from bridge.core.model import RunState, Status
 from bridge.core.timings import TIMINGS
 from bridge.delivery.reconcile import (
-    SKEW,
+    MAX_SKEW_SECONDS,
     Candidate,
-    Earlier,
+    EarlierLooks,
     Echo,
     Look,
-    Verdict,
+    ReconcileVerdict,
     Window,
     attempt_window,
-    earlier,
+    read_earlier_looks,
     window_by_clocks,
 )
-from bridge.delivery.reconcile_verdict import judge
+from bridge.delivery.reconcile_verdict import judge_look
 
 TIMEOUT = 30.0
 INTENT = ClockReading(at=NOW, boot_clock=1000.0, boot_id="b", host="h", platform_at=NOW + 5)
@@ -55,7 +55,7 @@ RUN = Candidate(run_id="r1", created_at=NOW + 1, state=RunState.DONE, echo=Echo.
 def test_a_step_is_what_the_wall_clock_says_beyond_the_time_that_passed(
     intent: ClockReading, look: ClockReading, seconds: float, step: float
 ) -> None:
-    between = passed(intent, look)
+    between = compare_readings(intent, look)
     assert between is not None and (between.seconds, between.step) == (
         pytest.approx(seconds),
         pytest.approx(step),
@@ -78,10 +78,10 @@ def test_a_step_is_what_the_wall_clock_says_beyond_the_time_that_passed(
 def test_without_a_clock_that_runs_through_both_nothing_is_known(
     intent: ClockReading, look: ClockReading
 ) -> None:
-    assert passed(intent, look) is None
+    assert compare_readings(intent, look) is None
 
 
-@pytest.mark.parametrize("step", [SKEW + 1, -SKEW - 1, 86400.0, None])
+@pytest.mark.parametrize("step", [MAX_SKEW_SECONDS + 1, -MAX_SKEW_SECONDS - 1, 86400.0, None])
 @pytest.mark.parametrize(
     "look",
     [LOOK, replace(LOOK, candidates=(RUN,)), replace(LOOK, candidates=(replace(RUN, echo=None),))],
@@ -89,70 +89,93 @@ def test_without_a_clock_that_runs_through_both_nothing_is_known(
 def test_a_step_beyond_the_skew_holds_whatever_the_list_says(
     look: Look, step: float | None
 ) -> None:
-    for before in (Earlier(), Earlier(looks=1, covered=True, empty_at=NOW)):
+    for before in (EarlierLooks(), EarlierLooks(looks=1, covered=True, empty_at=NOW)):
         for exclusive in (False, True):
-            found = judge(DELIVERY, 1, NOW, replace(look, step=step), before, exclusive=exclusive)
-            assert found.decision.verdict is Verdict.HOLD
+            found = judge_look(
+                DELIVERY, 1, NOW, replace(look, step=step), before, exclusive=exclusive
+            )
+            assert found.decision.verdict is ReconcileVerdict.HOLD
             assert found.decision.why.startswith(
                 "clock_not_comparable: " if step is None else "clock_stepped: the clock was set "
             )
 
 
-@pytest.mark.parametrize("step", [0.0, SKEW, -SKEW])
+@pytest.mark.parametrize("step", [0.0, MAX_SKEW_SECONDS, -MAX_SKEW_SECONDS])
 def test_a_step_within_the_skew_does_not(step: float) -> None:
-    before = Earlier(
+    before = EarlierLooks(
         looks=1, covered=True, empty_at=LOOK.at - TIMINGS.reconcile_confirm_seconds, step=step
     )
     assert (
-        judge(DELIVERY, 1, NOW, replace(LOOK, step=step), before, exclusive=False).decision.verdict
-        is Verdict.QUEUE
+        judge_look(
+            DELIVERY, 1, NOW, replace(LOOK, step=step), before, exclusive=False
+        ).decision.verdict
+        is ReconcileVerdict.QUEUE
     )
-    adopted = judge(
-        DELIVERY, 1, NOW, replace(LOOK, step=step, candidates=(RUN,)), Earlier(), exclusive=False
+    adopted = judge_look(
+        DELIVERY,
+        1,
+        NOW,
+        replace(LOOK, step=step, candidates=(RUN,)),
+        EarlierLooks(),
+        exclusive=False,
     )
-    assert adopted.decision.verdict is Verdict.ADOPT
+    assert adopted.decision.verdict is ReconcileVerdict.ADOPT
 
 
 def test_a_failed_look_decides_nothing_about_the_clock() -> None:
-    found = judge(
-        DELIVERY, 1, NOW, replace(LOOK, step=None, problem="HTTP 500"), Earlier(), exclusive=False
+    found = judge_look(
+        DELIVERY,
+        1,
+        NOW,
+        replace(LOOK, step=None, problem="HTTP 500"),
+        EarlierLooks(),
+        exclusive=False,
     )
-    assert found.decision.verdict is Verdict.AGAIN
+    assert found.decision.verdict is ReconcileVerdict.AGAIN
 
 
 def test_an_attempt_of_an_earlier_version_says_so() -> None:
-    held = judge(
-        DELIVERY, 1, NOW, replace(LOOK, step=None, read_clocks=False), Earlier(), exclusive=False
+    held = judge_look(
+        DELIVERY,
+        1,
+        NOW,
+        replace(LOOK, step=None, read_clocks=False),
+        EarlierLooks(),
+        exclusive=False,
     )
     assert "an earlier version of flowbridge made the call" in held.decision.why
 
 
 def test_a_step_between_two_looks_does_not_bring_them_together() -> None:
     """The second look is to be as much later as it says, whatever the clock says."""
-    first = judge(DELIVERY, 1, NOW, LOOK, Earlier(), exclusive=False)
+    first = judge_look(DELIVERY, 1, NOW, LOOK, EarlierLooks(), exclusive=False)
     second = replace(LOOK, at=LOOK.at + TIMINGS.reconcile_confirm_seconds / 2 + 40, step=40.0)
-    found = judge(DELIVERY, 1, NOW, second, earlier(first.as_json(), 1), exclusive=False)
+    found = judge_look(
+        DELIVERY, 1, NOW, second, read_earlier_looks(first.as_json(), 1), exclusive=False
+    )
     assert (found.decision.verdict, found.decision.wait) == (
-        Verdict.AGAIN,
+        ReconcileVerdict.AGAIN,
         pytest.approx(TIMINGS.reconcile_confirm_seconds / 2),
     )
     third = replace(LOOK, at=LOOK.at + TIMINGS.reconcile_confirm_seconds, step=0.0)
     assert (
-        judge(
-            DELIVERY, 1, NOW, third, earlier(found.as_json(), 1), exclusive=False
+        judge_look(
+            DELIVERY, 1, NOW, third, read_earlier_looks(found.as_json(), 1), exclusive=False
         ).decision.verdict
-        is Verdict.QUEUE
+        is ReconcileVerdict.QUEUE
     )
 
 
 def test_evidence_of_an_earlier_version_is_read() -> None:
-    kept = judge(DELIVERY, 1, NOW, LOOK, Earlier(), exclusive=False).as_json()
+    kept = judge_look(DELIVERY, 1, NOW, LOOK, EarlierLooks(), exclusive=False).as_json()
     del kept["clock_step"]
-    assert earlier(kept, 1) == Earlier(looks=1, covered=True, empty_at=LOOK.at)
+    assert read_earlier_looks(kept, 1) == EarlierLooks(looks=1, covered=True, empty_at=LOOK.at)
 
 
 def test_the_step_is_kept_to_a_thousandth_of_a_second() -> None:
-    found = judge(DELIVERY, 1, NOW, replace(LOOK, step=1.23456), Earlier(), exclusive=False)
+    found = judge_look(
+        DELIVERY, 1, NOW, replace(LOOK, step=1.23456), EarlierLooks(), exclusive=False
+    )
     assert found.as_json()["clock_step"] == 1.235
 
 
@@ -176,7 +199,7 @@ def test_the_window_is_in_the_time_of_the_platform(
     at = NOW + 100 + step
     look = replace(LATER, at=at, platform_at=None if at_look is None else at + at_look)
     assert window_by_clocks(intent, look, TIMEOUT) == Window(
-        NOW + since - SKEW, NOW + TIMEOUT + until + SKEW
+        NOW + since - MAX_SKEW_SECONDS, NOW + TIMEOUT + until + MAX_SKEW_SECONDS
     )
 
 
@@ -186,5 +209,5 @@ def test_the_window_where_no_clock_tells_of_a_step_is_that_of_no_step(
 ) -> None:
     look = ClockReading(at=NOW + 100, platform_at=None if at_look is None else NOW + 100 + at_look)
     assert window_by_clocks(ClockReading(at=NOW), look, TIMEOUT) == Window(
-        NOW - SKEW, NOW + TIMEOUT + until + SKEW
+        NOW - MAX_SKEW_SECONDS, NOW + TIMEOUT + until + MAX_SKEW_SECONDS
     )

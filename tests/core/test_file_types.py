@@ -10,7 +10,13 @@ from growth import CACHED_BYTES, Work, check_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.file_types import GROUPS, SHOWN, TYPES, extension, tell
+from bridge.core.file_types import (
+    DOWNLOAD_MEDIA_TYPES,
+    FILE_GROUPS,
+    FILE_TYPES,
+    detect_type,
+    extension,
+)
 
 OOXML = ("[Content_Types].xml", "_rels/.rels")
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
@@ -76,13 +82,13 @@ ODT = b"application/vnd.oasis.opendocument.text"
     ],
 )
 def test_a_type_is_told_by_the_bytes(content: bytes, name: str, type_: str) -> None:
-    assert tell(content, name).name == type_
-    assert tell(memoryview(content), name).name == type_
+    assert detect_type(content, name).name == type_
+    assert detect_type(memoryview(content), name).name == type_
 
 
 @given(st.binary(max_size=200), st.text(max_size=20))
 def test_every_file_is_something(content: bytes, name: str) -> None:
-    assert tell(content, name).media
+    assert detect_type(content, name).media
 
 
 def test_what_browsers_execute_is_never_downloaded_as_such_and_in_no_group() -> None:
@@ -93,18 +99,18 @@ def test_what_browsers_execute_is_never_downloaded_as_such_and_in_no_group() -> 
         "text/x-shellscript",
         "application/vnd.microsoft.portable-executable",
     }
-    assert not active & SHOWN
-    assert not [row.name for row in TYPES.values() if row.group and not row.shown]
-    assert set(GROUPS) == {"image", "pdf", "document", "text", "audio", "video", "archive"}
+    assert not active & DOWNLOAD_MEDIA_TYPES
+    assert not [row.name for row in FILE_TYPES.values() if row.group and not row.shown]
+    assert set(FILE_GROUPS) == {"image", "pdf", "document", "text", "audio", "video", "archive"}
 
 
 def test_a_row_is_found_by_its_own_signature() -> None:
-    for row in TYPES.values():
+    for row in FILE_TYPES.values():
         for marks in row.begins:
             content = bytearray(max(place + len(text) for place, text in marks) + 1)
             for place, text in marks:
                 content[place : place + len(text)] = text
-            found = tell(bytes(content) + b"".join(row.holds), f"x.{row.extensions[0]}")
+            found = detect_type(bytes(content) + b"".join(row.holds), f"x.{row.extensions[0]}")
             assert found is row, f"{row.name} is taken for {found.name}"
 
 
@@ -122,6 +128,6 @@ def test_an_extension_is_what_stands_behind_the_last_dot(name: str) -> None:
 def test_time_grows_with_size_only(first: bytes, piece: bytes) -> None:
     def prepare(size: int) -> Work:
         content = first + piece * size
-        return lambda: tell(content)
+        return lambda: detect_type(content)
 
     check_growth(prepare, CACHED_BYTES // len(piece))

@@ -16,7 +16,7 @@ from signing import post
 
 from bridge.core.errors import BadSignature, Refused
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import MAX_TEST, MAX_VALUES, values_over
+from bridge.core.json_limits import MAX_TEST_BYTES, MAX_VALUES, exceeds_values
 from bridge.ingest import receive
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
@@ -40,7 +40,7 @@ def test_no_value_escapes_being_counted(value: object, limit: int) -> None:
         return 1 + sum(map(count, inner))
 
     raw = json.dumps(value, ensure_ascii=False).encode()
-    assert values_over(raw, limit) or count(value) <= limit + 1
+    assert exceeds_values(raw, limit) or count(value) <= limit + 1
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_counting_takes_time_that_grows_with_the_bytes_alone(
 ) -> None:
     def prepare(size: int) -> Work:
         raw = body(size)
-        return lambda: values_over(raw)
+        return lambda: exceeds_values(raw)
 
     check_growth(prepare, size)
 
 
 def test_marks_inside_of_texts_do_not_count() -> None:
-    assert not values_over(json.dumps({"Message": json.dumps([{"a": 1}] * MAX_VALUES)}).encode())
-    assert values_over(json.dumps([{"a": 1}] * MAX_VALUES).encode())
+    assert not exceeds_values(json.dumps({"Message": json.dumps([{"a": 1}] * MAX_VALUES)}).encode())
+    assert exceeds_values(json.dumps([{"a": 1}] * MAX_VALUES).encode())
 
 
 def taken(call: object) -> int:
@@ -127,10 +127,10 @@ def test_what_is_larger_than_any_test_of_the_url_is_not_read_to_see_if_it_is_one
         "read_body",
         lambda source, kind, raw: (read.append(len(raw)), real(source, kind, raw))[1],
     )
-    for size in (MAX_TEST, MAX_TEST + 1):
+    for size in (MAX_TEST_BYTES, MAX_TEST_BYTES + 1):
         with pytest.raises(BadSignature):
             sender(name).receive(unproven(name, size))
-    assert read == [MAX_TEST]
+    assert read == [MAX_TEST_BYTES]
 
 
 def unproven(name: str, size: int) -> Request:
@@ -142,7 +142,7 @@ def unproven(name: str, size: int) -> Request:
 
 
 def test_what_is_larger_than_any_lesson_teaches_nothing() -> None:
-    for size, is_lesson in ((200, True), (MAX_TEST + 1, False)):
+    for size, is_lesson in ((200, True), (MAX_TEST_BYTES + 1, False)):
         request = post(
             b'{"verification_token":"secret_abcdefgh"' + b" " * size + b"}",
             {"content-type": "application/json"},

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signing import post
 
-from bridge.core.locators import FirstOtherKey, Joined, compile_locator, dig, locate
+from bridge.core.locators import FirstOtherKey, JoinedLocators, compile_locator, dig, locate
 
 BODY = {
     "id": 7,
@@ -120,11 +120,11 @@ def test_digging_never_fails(value: Any, path: list[str]) -> None:
 @pytest.mark.parametrize(
     ("place", "found"),
     [
-        (Joined(("body:text", "body:id")), "é:7"),
-        (Joined(("body:text", "body:id"), by="."), "é.7"),
-        (Joined(("body:text", "body:nothing")), None),
-        (Joined(("body:text", "body:nothing?", "body:id")), "é:7"),
-        (Joined(("body:nothing?",)), None),
+        (JoinedLocators(("body:text", "body:id")), "é:7"),
+        (JoinedLocators(("body:text", "body:id"), by="."), "é.7"),
+        (JoinedLocators(("body:text", "body:nothing")), None),
+        (JoinedLocators(("body:text", "body:nothing?", "body:id")), "é:7"),
+        (JoinedLocators(("body:nothing?",)), None),
         (FirstOtherKey(("id", "live")), "rate"),
         (FirstOtherKey(tuple(BODY)), None),
     ],

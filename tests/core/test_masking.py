@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from records import NOW, make_event
 
 from bridge.core.http_messages import Request
-from bridge.core.masking import MASK, hidden, locators_within_items
+from bridge.core.masking import MASK, locators_within_items, mask_request
 from bridge.core.model import Body
-from bridge.routing.planner import context
+from bridge.routing.planner import build_context
 
 CREDENTIALS = frozenset(
     ["header:authorization", "header:x-gitlab-token", "query:token", "query:api key"]
@@ -40,7 +40,7 @@ def request(
 
 
 def shown(body: bytes, *locators: str, media: str = "application/json", **more: Any) -> bytes:
-    return hidden(request(body, media=media), locators or ("body:passcode",), **more).body
+    return mask_request(request(body, media=media), locators or ("body:passcode",), **more).body
 
 
 # -- headers and the query
@@ -68,7 +68,7 @@ def test_a_credential_is_masked_however_its_name_is_written(query: str) -> None:
         x_gitlab_token=SECRET,
         x_event="push",
     )
-    kept = hidden(sent, CREDENTIALS)
+    kept = mask_request(sent, CREDENTIALS)
     assert SECRET not in repr(kept)
     assert kept.url == f"https://example.com/hooks/x?{kept.query_string}"
     assert kept.headers == {
@@ -77,7 +77,7 @@ def test_a_credential_is_masked_however_its_name_is_written(query: str) -> None:
         "x-gitlab-token": MASK,
         "x-event": "push",
     }
-    roots = context(
+    roots = build_context(
         make_event("1", query_string=kept.query_string, headers=kept.headers), Body(value={}), NOW
     )
     assert set(roots["headers"]) == {"content-type", "x-event"}
@@ -87,17 +87,17 @@ def test_a_credential_is_masked_however_its_name_is_written(query: str) -> None:
 
 def test_what_is_no_credential_is_left_as_it_was_sent() -> None:
     sent = request(b'{"token":"x"}', query="a=%20b&&c&=d&tokens=1&e=%FF", x="y")
-    assert hidden(sent, CREDENTIALS) is sent
+    assert mask_request(sent, CREDENTIALS) is sent
 
 
 @given(st.text(alphabet="tokenTOKEN%746F6b65+&=;a\xe9\x00#", max_size=40))
 def test_no_query_makes_masking_fail_or_lets_the_token_through(text: str) -> None:
-    kept = hidden(request(query=text), CREDENTIALS)
+    kept = mask_request(request(query=text), CREDENTIALS)
     assert (
         "token"
-        not in context(make_event("1", query_string=kept.query_string), Body(value=None), NOW)[
-            "query"
-        ]
+        not in build_context(
+            make_event("1", query_string=kept.query_string), Body(value=None), NOW
+        )["query"]
     )
 
 

@@ -11,13 +11,13 @@ from growth import CACHED_BYTES, Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.core.multipart import NAME_BYTES, Malformed, file_name, parts
+from bridge.core.multipart import MAX_NAME_BYTES, MultipartError, parse_parts, sanitize_file_name
 
 Read = list[tuple[str, str | None, bytes]]
 
 
 def read(raw: bytes, boundary: str = BOUNDARY) -> Read:
-    return [(*one.names, raw[one.begin : one.end]) for one in parts(raw, boundary)]
+    return [(*one.names, raw[one.begin : one.end]) for one in parse_parts(raw, boundary)]
 
 
 def test_what_a_browser_sends() -> None:
@@ -31,7 +31,7 @@ def test_what_a_browser_sends() -> None:
         ("cv", "Zoë's cv.pdf", b"a\r\n--b\r\n\0"),
         ("empty", None, b""),
     ]
-    assert [one.type[0] for one in parts(raw, BOUNDARY)] == ["", "application/pdf", ""]
+    assert [one.type[0] for one in parse_parts(raw, BOUNDARY)] == ["", "application/pdf", ""]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_a_part_without_headers_or_of_another_kind_has_no_name() -> None:
     ],
 )
 def test_what_is_no_multipart_is_said_to_be_none(raw: bytes, boundary: str) -> None:
-    with pytest.raises(Malformed):
-        list(parts(raw, boundary))
+    with pytest.raises(MultipartError):
+        list(parse_parts(raw, boundary))
 
 
 # Browsers escape quotes and line ends; a backslash and %22 itself they write as they are, so that
@@ -178,10 +178,10 @@ def test_no_bytes_make_it_fail_otherwise(pieces: list[bytes]) -> None:
     raw = b"".join(pieces)
     end = 0
     try:
-        for one in parts(raw, "b"):
+        for one in parse_parts(raw, "b"):
             assert end <= one.begin <= one.end <= len(raw)
             end = one.end
-    except Malformed:
+    except MultipartError:
         pass
 
 
@@ -200,8 +200,8 @@ def test_time_grows_with_size_only(first: bytes, piece: bytes, count: int) -> No
         raw = first + piece * size
 
         def read_all() -> None:
-            with pytest.raises(Malformed):
-                list(parts(raw, "b"))
+            with pytest.raises(MultipartError):
+                list(parse_parts(raw, "b"))
 
         return read_all
 
@@ -229,22 +229,22 @@ def test_time_grows_with_size_only(first: bytes, piece: bytes, count: int) -> No
         ("a\r\nSet-Cookie: x=1.txt", "aSet-Cookie_ x=1.txt"),
         ('a"b<c>d|e?f*g.txt', "a_b_c_d_e_f_g.txt"),
         ("Zoe\u0308.txt", "Zoë.txt"),
-        ("x" * 500 + ".pdf", "x" * (NAME_BYTES - 4) + ".pdf"),
-        ("é" * 500 + ".pdf", "é" * ((NAME_BYTES - 4) // 2) + ".pdf"),
-        ("x." + "y" * 500, "x." + "y" * (NAME_BYTES - 2)),
+        ("x" * 500 + ".pdf", "x" * (MAX_NAME_BYTES - 4) + ".pdf"),
+        ("é" * 500 + ".pdf", "é" * ((MAX_NAME_BYTES - 4) // 2) + ".pdf"),
+        ("x." + "y" * 500, "x." + "y" * (MAX_NAME_BYTES - 2)),
         ("a" * 100_000 + "/b", "b"),
         ("\xa0x\u3000.", "x"),
     ],
 )
 def test_a_files_name_is_one_name_that_can_be_shown(sent: str, name: str) -> None:
-    assert file_name(sent) == name
+    assert sanitize_file_name(sent) == name
 
 
 @given(st.text(max_size=400))
 def test_no_name_is_a_path_or_too_long(sent: str) -> None:
-    name = file_name(sent)
-    assert 0 < len(name.encode()) <= NAME_BYTES and name == name.strip()
+    name = sanitize_file_name(sent)
+    assert 0 < len(name.encode()) <= MAX_NAME_BYTES and name == name.strip()
     assert (
         not set(name) & set('/\\\0\r\n"') and name not in (".", "..") and not name.startswith(".")
     )
-    assert file_name(name) == name
+    assert sanitize_file_name(name) == name

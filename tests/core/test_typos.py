@@ -11,7 +11,7 @@ import pytest
 from bridge.core.typos import find_typo
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample, sample_types
-from bridge.routing.expressions.roots import close_name
+from bridge.routing.expressions.roots import find_close_name
 
 TYPOS = [
     ("titel", "title"),
@@ -118,7 +118,7 @@ def _look_alikes(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def test_a_typo_goes_before_a_name_that_is_longer_and_alike() -> None:
-    assert close_name("fiel", ["file", "bom", "fields"]) == "file"
+    assert find_close_name("fiel", ["file", "bom", "fields"]) == "file"
     # alike, and no typo
-    assert close_name("creation_date", ["created_at", "date_of_creation"]) is not None
-    assert close_name("file", ["file"]) is None
+    assert find_close_name("creation_date", ["created_at", "date_of_creation"]) is not None
+    assert find_close_name("file", ["file"]) is None

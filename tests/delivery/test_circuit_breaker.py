@@ -13,19 +13,24 @@ from ledger_steps import STARTED, add, claim, get, record
 from records import NOW
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import Kind, Outcome, Status
+from bridge.core.model import Outcome, OutcomeKind, Status
 from bridge.core.timings import TIMINGS
 from bridge.delivery import circuit_breaker
-from bridge.delivery.circuit_breaker import free, learn, probe, settled
+from bridge.delivery.circuit_breaker import (
+    count_free_slots,
+    drop_if_closed,
+    record_outcome,
+    start_probe,
+)
 from bridge.store.db.database import Database
 from bridge.store.queue import ledger, throttling
-from bridge.store.queue.ledger import Settled
+from bridge.store.queue.ledger import EndedAttempt
 
-REFUSED = Outcome(kind=Kind.REFUSED, detail="no connection")
-UNKNOWN = Outcome(kind=Kind.UNKNOWN, detail="HTTP 500")
-THROTTLED = Outcome(kind=Kind.THROTTLED, detail="HTTP 429")
-REJECTED = Outcome(kind=Kind.REJECTED, detail="HTTP 400")
-UNAUTHORIZED = Outcome(kind=Kind.UNAUTHORIZED, detail="HTTP 401")
+REFUSED = Outcome(kind=OutcomeKind.REFUSED, detail="no connection")
+UNKNOWN = Outcome(kind=OutcomeKind.UNKNOWN, detail="HTTP 500")
+THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, detail="HTTP 429")
+REJECTED = Outcome(kind=OutcomeKind.REJECTED, detail="HTTP 400")
+UNAUTHORIZED = Outcome(kind=OutcomeKind.UNAUTHORIZED, detail="HTTP 401")
 OUTCOMES = [STARTED, REFUSED, UNKNOWN, THROTTLED, REJECTED, UNAUTHORIZED]
 
 
@@ -33,7 +38,7 @@ def after(
     *outcomes: Outcome, known: Circuit | None = None, used: int = 0, now: float = NOW
 ) -> Circuit | None:
     for outcome in outcomes:
-        known = learn(known, "gumloop", outcome, used, now, 0.5)
+        known = record_outcome(known, "gumloop", outcome, used, now, 0.5)
     return known
 
 
@@ -45,16 +50,22 @@ def open_circuit() -> Circuit:
 
 def test_where_all_is_well_nothing_is_kept() -> None:
     assert after(STARTED, REJECTED) is None
-    assert settled(after(REFUSED, STARTED), 5) is None
-    assert free(None, 5, 3, NOW) == 2
+    assert drop_if_closed(after(REFUSED, STARTED), 5) is None
+    assert count_free_slots(None, 5, 3, NOW) == 2
 
 
 def test_some_failures_in_a_row_open_it_and_a_success_between_does_not() -> None:
     almost = [UNKNOWN] * (circuit_breaker.FAILURES_TO_OPEN - 1)
     known = after(*almost, STARTED, *almost)
-    assert known is not None and known.state(NOW) == "closed" and free(known, 5, 0, NOW) == 5
+    assert (
+        known is not None
+        and known.state(NOW) == "closed"
+        and count_free_slots(known, 5, 0, NOW) == 5
+    )
     known = after(REFUSED, known=known)
-    assert known is not None and known.state(NOW) == "open" and free(known, 5, 0, NOW) == 0
+    assert (
+        known is not None and known.state(NOW) == "open" and count_free_slots(known, 5, 0, NOW) == 0
+    )
     assert known.reason == "no connection"
 
 
@@ -65,17 +76,19 @@ def test_what_we_did_not_see_to_its_end_says_nothing_of_the_platform() -> None:
 def test_a_half_open_circuit_lets_one_probe_through() -> None:
     known = open_circuit()
     later = (known.open_until or 0) + 0.001
-    assert known.state(later) == "half_open" and free(known, 5, 0, later) == 1
-    probing = probe(known, later)
-    assert free(probing, 5, 1, later) == 0
-    assert free(probing, 5, 0, later + circuit_breaker.PROBE) == 1  # nothing was heard of it
+    assert known.state(later) == "half_open" and count_free_slots(known, 5, 0, later) == 1
+    probing = start_probe(known, later)
+    assert count_free_slots(probing, 5, 1, later) == 0
+    assert (
+        count_free_slots(probing, 5, 0, later + circuit_breaker.PROBE_SECONDS) == 1
+    )  # nothing was heard of it
 
 
 @pytest.mark.parametrize("outcome", [STARTED, REJECTED, THROTTLED])
 def test_any_answer_to_the_probe_closes_it(outcome: Outcome) -> None:
     known = open_circuit()
     later = (known.open_until or 0) + 0.001
-    known = after(outcome, known=probe(known, later), now=later)
+    known = after(outcome, known=start_probe(known, later), now=later)
     assert known is not None and known.state(later) == "closed" and known.failures == 0
 
 
@@ -86,7 +99,7 @@ def test_a_probe_that_fails_opens_it_for_twice_as_long_and_no_longer_than_the_mo
         assert known is not None and known.open_until is not None
         later = known.open_until + 0.001
         spans.append(known.open_for)
-        known = after(UNKNOWN, known=probe(known, later), now=later)
+        known = after(UNKNOWN, known=start_probe(known, later), now=later)
     assert spans == [10, 20, 40, 80, 160, 300, 300, 300, 300, 300]
 
 
@@ -107,28 +120,33 @@ def refused(now: float = NOW) -> Circuit:
 
 def test_one_401_opens_it_and_probes_are_rare() -> None:
     known = refused()
-    assert known.is_unauthorized and known.reason == "HTTP 401" and settled(known, 5) == known
-    assert free(known, 5, 0, NOW + 50) == 0
+    assert (
+        known.is_unauthorized and known.reason == "HTTP 401" and drop_if_closed(known, 5) == known
+    )
+    assert count_free_slots(known, 5, 0, NOW + 50) == 0
     # calls that began before it opened
     assert after(UNAUTHORIZED, UNKNOWN, REFUSED, known=known, now=NOW + 1) == known
     spans = []
     for _ in range(6):
         spans.append(known.open_for)
         later = (known.open_until or 0) + 0.001
-        assert free(known, 5, 0, later) == 1 and free(probe(known, later), 5, 0, later) == 0
-        known = after(UNAUTHORIZED, known=probe(known, later), now=later) or known
+        assert (
+            count_free_slots(known, 5, 0, later) == 1
+            and count_free_slots(start_probe(known, later), 5, 0, later) == 0
+        )
+        known = after(UNAUTHORIZED, known=start_probe(known, later), now=later) or known
     assert spans == [60, 120, 240, 480, 900, 900]
 
 
 @pytest.mark.parametrize("outcome", [STARTED, REJECTED, THROTTLED])
 def test_credentials_that_are_accepted_close_it(outcome: Outcome) -> None:
-    known = after(outcome, known=probe(refused(), NOW + 90), now=NOW + 90)
+    known = after(outcome, known=start_probe(refused(), NOW + 90), now=NOW + 90)
     assert known is not None and known.state(NOW + 90) == "closed" and not known.is_unauthorized
 
 
 @pytest.mark.parametrize("outcome", [REFUSED, UNKNOWN])
 def test_a_probe_without_an_answer_says_nothing_of_the_credentials(outcome: Outcome) -> None:
-    known = after(outcome, known=probe(refused(), NOW + 90), now=NOW + 90)
+    known = after(outcome, known=start_probe(refused(), NOW + 90), now=NOW + 90)
     assert (
         known is not None
         and known.is_unauthorized
@@ -146,8 +164,8 @@ def test_other_credentials_are_tried_at_once() -> None:
     known = circuit_breaker.try_credentials(
         after(UNAUTHORIZED, known=refused(), now=NOW + 90) or refused(), NOW + 100
     )
-    assert known.state(NOW + 100) == "half_open" and free(known, 5, 0, NOW + 100) == 1
-    again = after(UNAUTHORIZED, known=probe(known, NOW + 100), now=NOW + 100)
+    assert known.state(NOW + 100) == "half_open" and count_free_slots(known, 5, 0, NOW + 100) == 1
+    again = after(UNAUTHORIZED, known=start_probe(known, NOW + 100), now=NOW + 100)
     assert again is not None and again.open_for == 60
     assert circuit_breaker.try_credentials(open_circuit(), NOW) == open_circuit()
 
@@ -155,10 +173,10 @@ def test_other_credentials_are_tried_at_once() -> None:
 def test_a_429_allows_as_many_as_are_in_flight_and_later_one_more() -> None:
     known = after(THROTTLED, used=2)
     assert known is not None and known.allowance == 2
-    assert free(known, 5, 2, NOW) == 0
+    assert count_free_slots(known, 5, 2, NOW) == 0
     # one of ours has ended: its slot is free, unless somebody else took it
-    assert free(known, 5, 1, NOW) == 1
-    assert free(known, 5, 2, known.raise_at) == 1
+    assert count_free_slots(known, 5, 1, NOW) == 1
+    assert count_free_slots(known, 5, 2, known.raise_at) == 1
 
 
 def test_others_under_way_with_it_lower_the_allowance_and_not_the_patience() -> None:
@@ -186,17 +204,17 @@ def test_one_more_that_starts_lets_the_next_try_at_once_until_all_slots_are_ours
     known = after(THROTTLED, used=2)
     for used in (3, 4):
         assert known is not None
-        known = settled(after(STARTED, known=known, used=used, now=NOW + 20), 5)
-        assert known is not None and free(known, 5, used, NOW + 20) == 1
-    assert settled(after(STARTED, known=known, used=5, now=NOW + 20), 5) is None
+        known = drop_if_closed(after(STARTED, known=known, used=used, now=NOW + 20), 5)
+        assert known is not None and count_free_slots(known, 5, used, NOW + 20) == 1
+    assert drop_if_closed(after(STARTED, known=known, used=5, now=NOW + 20), 5) is None
 
 
 def test_retry_after_is_waited_for_whatever_ends_meanwhile_and_no_longer_than_the_most() -> None:
     known = after(replace(THROTTLED, retry_after=30.0), used=3)
     assert (
         known is not None
-        and free(known, 5, 0, NOW + 29.9) == 0
-        and free(known, 5, 0, NOW + 30) >= 1
+        and count_free_slots(known, 5, 0, NOW + 29.9) == 0
+        and count_free_slots(known, 5, 0, NOW + 30) >= 1
     )
     known = after(replace(THROTTLED, retry_after=1e9), used=3)
     assert known is not None and known.not_before == NOW + 3600
@@ -215,18 +233,18 @@ def test_whatever_happens_something_goes_again_within_its_longest_waits(
     now = NOW
     for outcome, used, passed in steps:
         now += passed
-        if free(known, 5, used, now) and known is not None:
-            known = probe(known, now)
-        known = settled(learn(known, "p", outcome, used, now, jitter), 5)
-        assert free(known, 5, 5, now) == 0
-        assert 0 <= free(known, 5, used, now) <= 5 - used
+        if count_free_slots(known, 5, used, now) and known is not None:
+            known = start_probe(known, now)
+        known = drop_if_closed(record_outcome(known, "p", outcome, used, now, jitter), 5)
+        assert count_free_slots(known, 5, 5, now) == 0
+        assert 0 <= count_free_slots(known, 5, used, now) <= 5 - used
     later = now + max(
         1.1 * TIMINGS.circuit_open_max_seconds,
-        1.1 * circuit_breaker.UNAUTHORIZED_MAX,
-        circuit_breaker.PROBE,
-        circuit_breaker.RAISE_MAX * 1.25,
+        1.1 * circuit_breaker.UNAUTHORIZED_MAX_SECONDS,
+        circuit_breaker.PROBE_SECONDS,
+        circuit_breaker.ALLOWANCE_RAISE_MAX_SECONDS * 1.25,
     )
-    assert free(known, 5, 0, later) >= 1
+    assert count_free_slots(known, 5, 0, later) >= 1
 
 
 # -- through the store
@@ -239,12 +257,12 @@ def learned(
     now: float = NOW,
     caps: Mapping[str, int] | None = None,
 ) -> None:
-    one = [Settled(held, outcome, 1.0)]
+    one = [EndedAttempt(held, outcome, 1.0)]
     known = {"local": 5} if caps is None else caps
     database.write(
         lambda c: (
-            ledger.record(c, one, now, jitter=0.5),
-            ledger.learn(c, one, known, now, jitter=0.5),
+            ledger.record_attempts(c, one, now, jitter=0.5),
+            ledger.update_circuits(c, one, known, now, jitter=0.5),
         )
     )
 
@@ -333,8 +351,8 @@ def test_the_probe_of_a_dead_worker_is_followed_by_another(database: Database) -
     later = NOW + 12 + TIMINGS.lease_seconds + 1
 
     def beat(connection: Any) -> None:
-        reaped = ledger.reap(connection, later, 0.5, lambda _: None)
-        ledger.learn(
+        reaped = ledger.reap_expired(connection, later, 0.5, lambda _: None)
+        ledger.update_circuits(
             connection,
             [],
             {"local": 5},

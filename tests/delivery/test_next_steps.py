@@ -16,15 +16,15 @@ from bridge.delivery.next_steps import (
     NO_CONTEXT,
     RELEASE_STEP,
     STEPS,
-    Known,
+    DeliveryContext,
     Need,
     find_common_steps,
     find_steps,
     need_of_dead,
 )
-from bridge.delivery.obstacles import Obstacle, Setting, find_obstacle, next_call
+from bridge.delivery.obstacles import Obstacle, PlatformState, find_obstacle, next_call
 
-SET = Setting()
+SET = PlatformState()
 DENIED = Circuit(platform="p", open_for=60.0, open_until=NOW + 50, reason="HTTP 401")
 OPEN = Circuit(platform="p", failures=5, open_for=60.0, open_until=NOW + 50, reason="HTTP 503")
 
@@ -109,7 +109,7 @@ def failed(status_code: int | None, problem: str) -> JSON:
 )
 def test_what_is_in_the_way_of_a_look(
     evidence: JSON,
-    setting: Setting,
+    setting: PlatformState,
     kind: str | None,
     is_fixed_by: str | None,
     decides: bool,
@@ -139,22 +139,26 @@ THEN = "2025-11-24T16:00:30Z"
         ({"status": Status.UNKNOWN}, NO_CONTEXT, ["flowbridge resolve dlv_1"]),
         (
             UNKNOWN,
-            Known(obstacle=FIXED),
+            DeliveryContext(obstacle=FIXED),
             ["KEY is not set:", "set it; flowbridge then settles it by itself"],
         ),
         (
             UNKNOWN | {"look_at": NOW + 30},
-            Known(obstacle=DECIDED),
+            DeliveryContext(obstacle=DECIDED),
             [
                 "HTTP 404:",
                 f"check it; flowbridge then settles it by itself; it asks again at {THEN}",
                 "or decide: flowbridge resolve dlv_1",
             ],
         ),
-        (UNKNOWN, Known(obstacle=replace(DECIDED, fix=None)), ["flowbridge resolve dlv_1"]),
         (
             UNKNOWN,
-            Known(obstacle=Obstacle(kind="circuit", problem="it failed", until=NOW + 30)),
+            DeliveryContext(obstacle=replace(DECIDED, fix=None)),
+            ["flowbridge resolve dlv_1"],
+        ),
+        (
+            UNKNOWN,
+            DeliveryContext(obstacle=Obstacle(kind="circuit", problem="it failed", until=NOW + 30)),
             [
                 f"nothing: flowbridge settles it by itself; it asks again at {THEN}",
                 "so far, it failed",
@@ -167,7 +171,7 @@ THEN = "2025-11-24T16:00:30Z"
         ),
         (
             {"status": Status.DEAD, "dead_kind": DeadKind.PLATFORM},
-            Known(is_misspelt=True, has_several_flows=True),
+            DeliveryContext(is_misspelt=True, has_several_flows=True),
             [
                 "fix routes.yaml, then flowbridge replay evt_1 --through triage, which starts all"
                 " flows of the route"
@@ -176,7 +180,7 @@ THEN = "2025-11-24T16:00:30Z"
     ],
 )
 def test_the_next_steps_of_a_delivery(
-    changes: dict[str, object], known: Known, steps: list[str]
+    changes: dict[str, object], known: DeliveryContext, steps: list[str]
 ) -> None:
     assert find_steps(one(**changes), known, NOW, 30.0) == steps
 

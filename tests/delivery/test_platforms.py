@@ -13,7 +13,7 @@ from platform_answers import RUN, answer
 
 import bridge
 from bridge.core.http_messages import Answer
-from bridge.core.model import Delivery, Kind, RunState, Status
+from bridge.core.model import Delivery, OutcomeKind, RunState, Status
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.model import Listing
 from bridge.delivery.platforms.registry import PLATFORMS
@@ -199,33 +199,49 @@ STARTED = {
     "url": f"https://www.gumloop.com/pipeline?run_id={RUN}&flow_id=s",
 }
 STARTS = {
-    "all four fields": (answer(200, STARTED), Kind.STARTED, ""),
-    "only a run id": (answer(200, {"run_id": RUN}), Kind.STARTED, ""),
-    "another 2xx with a run id": (answer(202, {"run_id": RUN}), Kind.STARTED, ""),
-    "200 empty": (answer(200), Kind.UNKNOWN, "not JSON"),
-    "200 html": (answer(200, b"<html><title>Welcome</title>"), Kind.UNKNOWN, "not JSON"),
+    "all four fields": (answer(200, STARTED), OutcomeKind.STARTED, ""),
+    "only a run id": (answer(200, {"run_id": RUN}), OutcomeKind.STARTED, ""),
+    "another 2xx with a run id": (answer(202, {"run_id": RUN}), OutcomeKind.STARTED, ""),
+    "200 empty": (answer(200), OutcomeKind.UNKNOWN, "not JSON"),
+    "200 html": (answer(200, b"<html><title>Welcome</title>"), OutcomeKind.UNKNOWN, "not JSON"),
     "200 cut off": (
         Answer(status=200, body=b'{"run_id": "B7ui', truncated=True),
-        Kind.UNKNOWN,
+        OutcomeKind.UNKNOWN,
         "cut off",
     ),
-    "200 without run_id": (answer(200, {"ok": True}), Kind.UNKNOWN, "without a usable run_id"),
-    "200 with null": (answer(200, {"run_id": None}), Kind.UNKNOWN, "without a usable run_id"),
-    "200 with a number": (answer(200, {"run_id": 12}), Kind.UNKNOWN, "without a usable run_id"),
-    "200 with an empty id": (answer(200, {"run_id": ""}), Kind.UNKNOWN, "without a usable run_id"),
-    "200 with a hostile id": (
-        answer(200, {"run_id": "a\r\nb"}),
-        Kind.UNKNOWN,
+    "200 without run_id": (
+        answer(200, {"ok": True}),
+        OutcomeKind.UNKNOWN,
         "without a usable run_id",
     ),
-    "200 with a list": (answer(200, [STARTED]), Kind.UNKNOWN, "without a usable run_id"),
-    "204": (answer(204), Kind.UNKNOWN, "not JSON"),
-    "301": (answer(301, b"", location="/x"), Kind.REJECTED, "base_url"),
-    "307": (answer(307), Kind.REJECTED, "base_url"),
-    "303": (answer(303), Kind.REJECTED, "base_url"),
+    "200 with null": (
+        answer(200, {"run_id": None}),
+        OutcomeKind.UNKNOWN,
+        "without a usable run_id",
+    ),
+    "200 with a number": (
+        answer(200, {"run_id": 12}),
+        OutcomeKind.UNKNOWN,
+        "without a usable run_id",
+    ),
+    "200 with an empty id": (
+        answer(200, {"run_id": ""}),
+        OutcomeKind.UNKNOWN,
+        "without a usable run_id",
+    ),
+    "200 with a hostile id": (
+        answer(200, {"run_id": "a\r\nb"}),
+        OutcomeKind.UNKNOWN,
+        "without a usable run_id",
+    ),
+    "200 with a list": (answer(200, [STARTED]), OutcomeKind.UNKNOWN, "without a usable run_id"),
+    "204": (answer(204), OutcomeKind.UNKNOWN, "not JSON"),
+    "301": (answer(301, b"", location="/x"), OutcomeKind.REJECTED, "base_url"),
+    "307": (answer(307), OutcomeKind.REJECTED, "base_url"),
+    "303": (answer(303), OutcomeKind.REJECTED, "base_url"),
     "400 flat": (
         answer(400, {"error": "bad_request", "message": "no flow"}),
-        Kind.REJECTED,
+        OutcomeKind.REJECTED,
         "HTTP 400 bad_request: no flow",
     ),
     "401 nested": (
@@ -241,51 +257,55 @@ STARTS = {
                 }
             },
         ),
-        Kind.UNAUTHORIZED,
+        OutcomeKind.UNAUTHORIZED,
         "HTTP 401 invalid_key: no such key",
     ),
     "402": (
         answer(402, {"error": "insufficient_credits"}),
-        Kind.REJECTED,
+        OutcomeKind.REJECTED,
         "HTTP 402 insufficient_credits",
     ),
     "403 bare": (
         answer(403, {"error": "tier_required_pro", "metadata": {}}),
-        Kind.REJECTED,
+        OutcomeKind.REJECTED,
         "HTTP 403 tier_required_pro",
     ),
     "403 oauth": (
         answer(403, {"error": "bad_token", "error_description": "old"}),
-        Kind.REJECTED,
+        OutcomeKind.REJECTED,
         "HTTP 403 bad_token: old",
     ),
-    "404 detail": (answer(404, {"detail": "Not Found"}), Kind.REJECTED, "HTTP 404: Not Found"),
-    "409": (answer(409), Kind.REJECTED, "HTTP 409"),
+    "404 detail": (
+        answer(404, {"detail": "Not Found"}),
+        OutcomeKind.REJECTED,
+        "HTTP 404: Not Found",
+    ),
+    "409": (answer(409), OutcomeKind.REJECTED, "HTTP 409"),
     "422 detail list": (
         answer(422, {"detail": [{"loc": ["body"], "msg": "field required"}]}),
-        Kind.REJECTED,
+        OutcomeKind.REJECTED,
         "field required",
     ),
-    "408": (answer(408), Kind.UNKNOWN, "HTTP 408"),
-    "425": (answer(425), Kind.REFUSED, "HTTP 425"),
+    "408": (answer(408), OutcomeKind.UNKNOWN, "HTTP 408"),
+    "425": (answer(425), OutcomeKind.REFUSED, "HTTP 425"),
     "429": (
         answer(429, {"error": "gummie_rate_limit"}),
-        Kind.THROTTLED,
+        OutcomeKind.THROTTLED,
         "HTTP 429 gummie_rate_limit",
     ),
     "500 text": (
         answer(500, b"Internal Server Error"),
-        Kind.UNKNOWN,
+        OutcomeKind.UNKNOWN,
         "HTTP 500: Internal Server Error",
     ),
     "502 page": (
         answer(502, b"<html><head><title>502 Bad\n Gateway</title></head>"),
-        Kind.UNKNOWN,
+        OutcomeKind.UNKNOWN,
         "a page titled '502 Bad",
     ),
-    "503": (answer(503, b"", retry_after="7"), Kind.UNKNOWN, "HTTP 503"),
-    "no known status": (answer(999), Kind.UNKNOWN, "HTTP 999"),
-    "101": (answer(101), Kind.UNKNOWN, "HTTP 101"),
+    "503": (answer(503, b"", retry_after="7"), OutcomeKind.UNKNOWN, "HTTP 503"),
+    "no known status": (answer(999), OutcomeKind.UNKNOWN, "HTTP 999"),
+    "101": (answer(101), OutcomeKind.UNKNOWN, "HTTP 101"),
 }
 
 
@@ -295,7 +315,7 @@ def test_every_answer_to_a_start_is_read_for_what_it_means(name: str) -> None:
     outcome = gumloop.read_start(given_answer, NOW)
     assert (outcome.kind, outcome.status_code) == (kind, given_answer.status)
     assert detail in outcome.detail
-    assert outcome.run_id == (RUN if kind is Kind.STARTED else None)
+    assert outcome.run_id == (RUN if kind is OutcomeKind.STARTED else None)
 
 
 def test_a_run_page_is_kept_only_where_it_is_a_link() -> None:
@@ -307,24 +327,26 @@ def test_a_run_page_is_kept_only_where_it_is_a_link() -> None:
 @pytest.mark.parametrize(
     ("status", "headers", "kind"),
     [
-        (200, {}, Kind.STARTED),
-        (201, {}, Kind.STARTED),
-        (204, {}, Kind.STARTED),
-        (302, {}, Kind.REJECTED),
-        (400, {}, Kind.REJECTED),
-        (401, {}, Kind.UNAUTHORIZED),
-        (403, {}, Kind.REJECTED),
-        (410, {}, Kind.REJECTED),
-        (408, {}, Kind.UNKNOWN),
-        (425, {}, Kind.REFUSED),
-        (429, {}, Kind.THROTTLED),
-        (500, {}, Kind.UNKNOWN),
-        (503, {}, Kind.UNKNOWN),
-        (503, {"retry_after": "3"}, Kind.THROTTLED),
-        (503, {"retry_after": "soon"}, Kind.UNKNOWN),
+        (200, {}, OutcomeKind.STARTED),
+        (201, {}, OutcomeKind.STARTED),
+        (204, {}, OutcomeKind.STARTED),
+        (302, {}, OutcomeKind.REJECTED),
+        (400, {}, OutcomeKind.REJECTED),
+        (401, {}, OutcomeKind.UNAUTHORIZED),
+        (403, {}, OutcomeKind.REJECTED),
+        (410, {}, OutcomeKind.REJECTED),
+        (408, {}, OutcomeKind.UNKNOWN),
+        (425, {}, OutcomeKind.REFUSED),
+        (429, {}, OutcomeKind.THROTTLED),
+        (500, {}, OutcomeKind.UNKNOWN),
+        (503, {}, OutcomeKind.UNKNOWN),
+        (503, {"retry_after": "3"}, OutcomeKind.THROTTLED),
+        (503, {"retry_after": "soon"}, OutcomeKind.UNKNOWN),
     ],
 )
-def test_http_takes_any_2xx_for_a_start(status: int, headers: dict[str, str], kind: Kind) -> None:
+def test_http_takes_any_2xx_for_a_start(
+    status: int, headers: dict[str, str], kind: OutcomeKind
+) -> None:
     outcome = PLATFORMS["http"].read_start(answer(status, b"whatever", **headers), NOW)
     assert (outcome.kind, outcome.run_id, outcome.run_url) == (kind, None, None)
 

@@ -9,24 +9,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.polling import Polling, Usual, after_failures, learn, near, next_look
+from bridge.delivery.polling import (
+    Polling,
+    UsualDuration,
+    delay_after_failures,
+    early_poll_seconds,
+    next_poll_delay,
+    update_usual_duration,
+)
 
 GUMLOOP = PLATFORMS["gumloop"].polling or Polling(0, 0, 0)
 LOCAL = PLATFORMS["local"].polling or Polling(0, 0, 0)
 
 
-def looks(polling: Polling, seconds: float, usual: Usual | None, *, eager: bool) -> list[float]:
+def looks(
+    polling: Polling, seconds: float, usual: UsualDuration | None, *, eager: bool
+) -> list[float]:
     """The times of all looks at a run that takes so long; the last one sees that it has ended."""
-    times = [next_look(polling, 0.0, usual, eager=eager)]
+    times = [next_poll_delay(polling, 0.0, usual, eager=eager)]
     while times[-1] < seconds:
-        times.append(times[-1] + next_look(polling, times[-1], usual, eager=eager))
+        times.append(times[-1] + next_poll_delay(polling, times[-1], usual, eager=eager))
     return times
 
 
 @pytest.mark.parametrize("eager", [True, False])
 @pytest.mark.parametrize("seconds", [0.4, 2.0, 30.0, 60.0, 120.0, 600.0, 3000.0])
 def test_steady_runs_take_four_looks_at_most_and_are_seen_soon(seconds: float, eager: bool) -> None:
-    times = looks(GUMLOOP, seconds, Usual(seconds), eager=eager)
+    times = looks(GUMLOOP, seconds, UsualDuration(seconds), eager=eager)
     assert len(times) <= 4
     assert times[-1] <= seconds * (1.06 if eager else 1.11) + GUMLOOP.least
 
@@ -53,7 +62,7 @@ def test_a_run_of_an_unknown_flow_is_seen_to_end_within_its_own_time(
 def test_looks_end_and_are_bounded_however_wrong_what_was_learned_is(
     seconds: float, mean: float, spread: float, eager: bool
 ) -> None:
-    times = looks(GUMLOOP, seconds, Usual(mean, spread), eager=eager)
+    times = looks(GUMLOOP, seconds, UsualDuration(mean, spread), eager=eager)
     assert all(later - earlier >= GUMLOOP.least - 1e-9 for earlier, later in pairwise(times))
     assert times[-1] - seconds <= max(30.0, mean / 2)
     assert len(times) <= 12 + max(0.0, seconds - mean) / 30 + 10 * (
@@ -62,47 +71,47 @@ def test_looks_end_and_are_bounded_however_wrong_what_was_learned_is(
 
 
 def test_a_run_that_fails_early_of_a_flow_that_takes_minutes_is_seen_halfway() -> None:
-    assert looks(GUMLOOP, 3.0, Usual(600.0), eager=False) == [300.0]
+    assert looks(GUMLOOP, 3.0, UsualDuration(600.0), eager=False) == [300.0]
 
 
 def test_runs_that_differ_are_looked_at_earlier() -> None:
     usual = None
     for seconds in (10.0, 30.0, 12.0, 28.0, 10.0, 30.0):
-        usual = learn(usual, seconds)
+        usual = update_usual_duration(usual, seconds)
     assert usual is not None
     assert 10 < usual.mean < 30
-    assert next_look(GUMLOOP, 0.0, usual, eager=True) < 0.85 * usual.mean - 4
+    assert next_poll_delay(GUMLOOP, 0.0, usual, eager=True) < 0.85 * usual.mean - 4
 
 
 @given(st.lists(st.floats(0.1, 1000), min_size=1, max_size=50))
 def test_what_is_learned_lies_between_what_was_seen(seen: list[float]) -> None:
     usual = None
     for seconds in seen:
-        usual = learn(usual, seconds)
+        usual = update_usual_duration(usual, seconds)
     assert usual is not None
     assert min(seen) - 1e-6 <= usual.mean <= max(seen) + 1e-6
     assert 0 <= usual.spread <= max(seen) - min(seen) + 1e-6
 
 
 def test_a_change_of_what_runs_take_is_learned() -> None:
-    usual = Usual(60.0)
+    usual = UsualDuration(60.0)
     for _ in range(12):
-        usual = learn(usual, 2.0)
+        usual = update_usual_duration(usual, 2.0)
     assert usual.mean < 4
 
 
 def test_a_run_may_be_looked_at_with_others_a_step_early_and_that_counts() -> None:
-    usual = Usual(10.0)
-    at = 8.5 - near(GUMLOOP, usual)
-    assert near(GUMLOOP, usual) == 1.0
-    assert at + next_look(GUMLOOP, at, usual, eager=True) == pytest.approx(8.5)
-    assert near(GUMLOOP, None) == 0.25
+    usual = UsualDuration(10.0)
+    at = 8.5 - early_poll_seconds(GUMLOOP, usual)
+    assert early_poll_seconds(GUMLOOP, usual) == 1.0
+    assert at + next_poll_delay(GUMLOOP, at, usual, eager=True) == pytest.approx(8.5)
+    assert early_poll_seconds(GUMLOOP, None) == 0.25
 
 
 def test_looks_that_fail_grow_apart() -> None:
-    waits = [after_failures(GUMLOOP, 0.05, failures) for failures in range(9)]
+    waits = [delay_after_failures(GUMLOOP, 0.05, failures) for failures in range(9)]
     assert waits == [0.05, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
-    assert after_failures(GUMLOOP, 40.0, 1) == 40.0
+    assert delay_after_failures(GUMLOOP, 40.0, 1) == 40.0
 
 
 def test_the_platforms_own_runs_cost_little_to_look_at() -> None:

@@ -14,21 +14,21 @@ from bridge.core.model import Delivery, RunState, Status
 from bridge.core.timings import TIMINGS
 from bridge.delivery.reconcile import (
     MAX_LISTED_RUNS,
-    SKEW,
+    MAX_SKEW_SECONDS,
     Candidate,
-    Earlier,
+    EarlierLooks,
     Echo,
     Evidence,
     Look,
+    ReconcileVerdict,
     Rival,
-    Verdict,
     Window,
     attempt_window,
-    candidates,
-    earlier,
-    echo,
+    filter_candidates,
+    find_echo,
+    read_earlier_looks,
 )
-from bridge.delivery.reconcile_verdict import judge, next_look_delay
+from bridge.delivery.reconcile_verdict import judge_look, next_look_delay
 
 TIMEOUT = 30.0
 DELIVERY = make_delivery(make_event("1"), status=Status.UNKNOWN, attempts=1, run_timeout=600.0)
@@ -51,7 +51,7 @@ WHOLE: dict[str, Any] = {"listed": 3}  # what the list held: all there is
 REACHES: dict[str, Any] = {"listed": MAX_LISTED_RUNS, "oldest": WINDOW.since - 1}
 SHORT: dict[str, Any] = {"listed": MAX_LISTED_RUNS, "oldest": WINDOW.since + 1}
 CONFIRM = TIMINGS.reconcile_confirm_seconds
-EMPTY = Earlier(looks=1, covered=True, empty_at=LOOKED - CONFIRM)
+EMPTY = EarlierLooks(looks=1, covered=True, empty_at=LOOKED - CONFIRM)
 
 
 def seen(*some: Candidate, **more: Any) -> Look:
@@ -59,75 +59,84 @@ def seen(*some: Candidate, **more: Any) -> Look:
 
 
 def judged(
-    look: Look, before: Earlier | None = None, *, exclusive: bool = False, one: Delivery = DELIVERY
+    look: Look,
+    before: EarlierLooks | None = None,
+    *,
+    exclusive: bool = False,
+    one: Delivery = DELIVERY,
 ) -> Evidence:
-    return judge(one, 1, NOW, look, before or Earlier(), exclusive=exclusive)
+    return judge_look(one, 1, NOW, look, before or EarlierLooks(), exclusive=exclusive)
 
 
 @pytest.mark.parametrize(
     ("look", "before", "exclusive", "verdict"),
     [
         # A look that failed decides nothing, whatever was known.
-        (seen(problem="HTTP 500"), None, True, Verdict.AGAIN),
-        (seen(RUN, problem="HTTP 500"), EMPTY, True, Verdict.AGAIN),
-        (seen(problem="HTTP 500"), EMPTY, False, Verdict.AGAIN),
+        (seen(problem="HTTP 500"), None, True, ReconcileVerdict.AGAIN),
+        (seen(RUN, problem="HTTP 500"), EMPTY, True, ReconcileVerdict.AGAIN),
+        (seen(problem="HTTP 500"), EMPTY, False, ReconcileVerdict.AGAIN),
         # An echo adopts, on any flow, whether or not the list covers the window.
-        (seen(OURS), None, False, Verdict.ADOPT),
-        (seen(EVENTS), None, False, Verdict.ADOPT),
-        (seen(OURS, **SHORT), None, False, Verdict.ADOPT),
-        (seen(OURS, replace(RUN, run_id="r2")), None, False, Verdict.ADOPT),
-        (seen(OURS, replace(GOING, run_id="r2")), None, False, Verdict.ADOPT),
-        (seen(OURS, rivals=(HELD, TWIN)), None, False, Verdict.ADOPT),
-        (seen(EVENTS, rivals=(HELD, OPEN)), None, False, Verdict.ADOPT),
+        (seen(OURS), None, False, ReconcileVerdict.ADOPT),
+        (seen(EVENTS), None, False, ReconcileVerdict.ADOPT),
+        (seen(OURS, **SHORT), None, False, ReconcileVerdict.ADOPT),
+        (seen(OURS, replace(RUN, run_id="r2")), None, False, ReconcileVerdict.ADOPT),
+        (seen(OURS, replace(GOING, run_id="r2")), None, False, ReconcileVerdict.ADOPT),
+        (seen(OURS, rivals=(HELD, TWIN)), None, False, ReconcileVerdict.ADOPT),
+        (seen(EVENTS, rivals=(HELD, OPEN)), None, False, ReconcileVerdict.ADOPT),
         # But not an event's id that another of its deliveries may have sent as well.
-        (seen(EVENTS, rivals=(TWIN,)), None, False, Verdict.HOLD),
-        (seen(EVENTS, rivals=(replace(TWIN, is_open=True),)), None, False, Verdict.AGAIN),
-        (seen(EVENTS, rivals=(TWIN,)), None, True, Verdict.HOLD),
+        (seen(EVENTS, rivals=(TWIN,)), None, False, ReconcileVerdict.HOLD),
+        (seen(EVENTS, rivals=(replace(TWIN, is_open=True),)), None, False, ReconcileVerdict.AGAIN),
+        (seen(EVENTS, rivals=(TWIN,)), None, True, ReconcileVerdict.HOLD),
         # Without an echo: the sole candidate of an exclusive flow, of a list that covers.
-        (seen(RUN), None, True, Verdict.ADOPT),
-        (seen(GOING), None, True, Verdict.ADOPT),
-        (seen(RUN, **REACHES), None, True, Verdict.ADOPT),
-        (seen(RUN), None, False, Verdict.HOLD),
-        (seen(RUN, **SHORT), None, True, Verdict.HOLD),
+        (seen(RUN), None, True, ReconcileVerdict.ADOPT),
+        (seen(GOING), None, True, ReconcileVerdict.ADOPT),
+        (seen(RUN, **REACHES), None, True, ReconcileVerdict.ADOPT),
+        (seen(RUN), None, False, ReconcileVerdict.HOLD),
+        (seen(RUN, **SHORT), None, True, ReconcileVerdict.HOLD),
         # an earlier look has covered the window, and found it
-        (seen(RUN, **SHORT), replace(EMPTY, run_ids=("r1",)), True, Verdict.ADOPT),
-        (seen(RUN, **SHORT), EMPTY, True, Verdict.HOLD),
-        (seen(RUN, **SHORT), Earlier(looks=1, run_ids=("r1",)), True, Verdict.HOLD),
-        (seen(RUN, unread=1), None, True, Verdict.HOLD),
-        (seen(RUN, replace(RUN, run_id="r2")), None, True, Verdict.HOLD),
-        (seen(replace(RUN, created_at=None)), None, True, Verdict.HOLD),
-        (seen(replace(RUN, gone=True, state=None)), None, True, Verdict.HOLD),
-        (seen(RUN, rivals=(HELD,)), None, True, Verdict.HOLD),
-        (seen(RUN, rivals=(HELD, OPEN)), None, True, Verdict.HOLD),
-        (seen(RUN, rivals=(OPEN,)), None, True, Verdict.AGAIN),
+        (seen(RUN, **SHORT), replace(EMPTY, run_ids=("r1",)), True, ReconcileVerdict.ADOPT),
+        (seen(RUN, **SHORT), EMPTY, True, ReconcileVerdict.HOLD),
+        (seen(RUN, **SHORT), EarlierLooks(looks=1, run_ids=("r1",)), True, ReconcileVerdict.HOLD),
+        (seen(RUN, unread=1), None, True, ReconcileVerdict.HOLD),
+        (seen(RUN, replace(RUN, run_id="r2")), None, True, ReconcileVerdict.HOLD),
+        (seen(replace(RUN, created_at=None)), None, True, ReconcileVerdict.HOLD),
+        (seen(replace(RUN, gone=True, state=None)), None, True, ReconcileVerdict.HOLD),
+        (seen(RUN, rivals=(HELD,)), None, True, ReconcileVerdict.HOLD),
+        (seen(RUN, rivals=(HELD, OPEN)), None, True, ReconcileVerdict.HOLD),
+        (seen(RUN, rivals=(OPEN,)), None, True, ReconcileVerdict.AGAIN),
         # One that goes on is followed to its end; one that cannot be asked about is asked again.
-        (seen(GOING), None, False, Verdict.AGAIN),
-        (seen(GOING, **SHORT), None, True, Verdict.AGAIN),
-        (seen(RUN, replace(GOING, run_id="r2")), None, False, Verdict.AGAIN),
-        (seen(UNTOLD), None, False, Verdict.AGAIN),
-        (replace(seen(GOING), at=NOW + 600), None, False, Verdict.HOLD),
-        (replace(seen(UNTOLD), at=NOW + 600), None, False, Verdict.AGAIN),
+        (seen(GOING), None, False, ReconcileVerdict.AGAIN),
+        (seen(GOING, **SHORT), None, True, ReconcileVerdict.AGAIN),
+        (seen(RUN, replace(GOING, run_id="r2")), None, False, ReconcileVerdict.AGAIN),
+        (seen(UNTOLD), None, False, ReconcileVerdict.AGAIN),
+        (replace(seen(GOING), at=NOW + 600), None, False, ReconcileVerdict.HOLD),
+        (replace(seen(UNTOLD), at=NOW + 600), None, False, ReconcileVerdict.AGAIN),
         # No candidate: again only where the list covers, and a second look agrees.
-        (seen(), None, False, Verdict.AGAIN),
-        (seen(), EMPTY, False, Verdict.QUEUE),
-        (seen(**REACHES), EMPTY, True, Verdict.QUEUE),
-        (seen(rivals=(HELD, OPEN, TWIN)), EMPTY, False, Verdict.QUEUE),
-        (seen(), replace(EMPTY, empty_at=LOOKED - CONFIRM + 0.1), False, Verdict.AGAIN),
-        (seen(), replace(EMPTY, empty_at=None), False, Verdict.AGAIN),
-        (seen(**SHORT), None, False, Verdict.HOLD),
-        (seen(**SHORT), EMPTY, False, Verdict.HOLD),
-        (seen(listed=MAX_LISTED_RUNS), EMPTY, False, Verdict.HOLD),  # a full list without times
-        (seen(unread=1), EMPTY, False, Verdict.HOLD),
-        (seen(RUN), EMPTY, False, Verdict.HOLD),
+        (seen(), None, False, ReconcileVerdict.AGAIN),
+        (seen(), EMPTY, False, ReconcileVerdict.QUEUE),
+        (seen(**REACHES), EMPTY, True, ReconcileVerdict.QUEUE),
+        (seen(rivals=(HELD, OPEN, TWIN)), EMPTY, False, ReconcileVerdict.QUEUE),
+        (seen(), replace(EMPTY, empty_at=LOOKED - CONFIRM + 0.1), False, ReconcileVerdict.AGAIN),
+        (seen(), replace(EMPTY, empty_at=None), False, ReconcileVerdict.AGAIN),
+        (seen(**SHORT), None, False, ReconcileVerdict.HOLD),
+        (seen(**SHORT), EMPTY, False, ReconcileVerdict.HOLD),
+        (
+            seen(listed=MAX_LISTED_RUNS),
+            EMPTY,
+            False,
+            ReconcileVerdict.HOLD,
+        ),  # a full list without times
+        (seen(unread=1), EMPTY, False, ReconcileVerdict.HOLD),
+        (seen(RUN), EMPTY, False, ReconcileVerdict.HOLD),
     ],
 )
 def test_a_look_decides(
-    look: Look, before: Earlier | None, exclusive: bool, verdict: Verdict
+    look: Look, before: EarlierLooks | None, exclusive: bool, verdict: ReconcileVerdict
 ) -> None:
     decision = judged(look, before, exclusive=exclusive).decision
     assert decision.verdict is verdict, decision.why
-    assert (decision.run_id == "r1") is (verdict is Verdict.ADOPT)
-    assert (decision.wait is not None) is (verdict is Verdict.AGAIN)
+    assert (decision.run_id == "r1") is (verdict is ReconcileVerdict.ADOPT)
+    assert (decision.wait is not None) is (verdict is ReconcileVerdict.AGAIN)
 
 
 def test_of_several_that_echo_the_deliverys_own_comes_first_and_then_the_oldest() -> None:
@@ -261,11 +270,13 @@ def test_of_those_that_echo_one_without_a_time_comes_first() -> None:
 
 
 def test_the_window_has_skew_on_both_sides_and_follows_the_platforms_clock() -> None:
-    assert attempt_window(NOW, TIMEOUT) == Window(NOW - SKEW, NOW + TIMEOUT + SKEW)
+    assert attempt_window(NOW, TIMEOUT) == Window(
+        NOW - MAX_SKEW_SECONDS, NOW + TIMEOUT + MAX_SKEW_SECONDS
+    )
     assert (
         attempt_window(NOW, TIMEOUT, -300.0)
         == attempt_window(NOW, TIMEOUT, 300.0)
-        == Window(NOW - SKEW - 300, NOW + TIMEOUT + SKEW + 300)
+        == Window(NOW - MAX_SKEW_SECONDS - 300, NOW + TIMEOUT + MAX_SKEW_SECONDS + 300)
     )
 
 
@@ -283,8 +294,8 @@ def test_a_candidate_was_created_in_the_window_or_nobody_knows_when(
     created_at: float | None, is_one: bool
 ) -> None:
     found = [replace(RUN, created_at=created_at)]
-    assert (candidates(found, (), WINDOW) == tuple(found)) is is_one
-    assert candidates(found, {"r1"}, WINDOW) == ()
+    assert (filter_candidates(found, (), WINDOW) == tuple(found)) is is_one
+    assert filter_candidates(found, {"r1"}, WINDOW) == ()
 
 
 @pytest.mark.parametrize(
@@ -305,7 +316,7 @@ def test_a_candidate_was_created_in_the_window_or_nobody_knows_when(
     ],
 )
 def test_an_echo_is_an_output_that_is_the_id(outputs: Any, found: Echo | None) -> None:
-    assert echo(outputs, DELIVERY) is found
+    assert find_echo(outputs, DELIVERY) is found
 
 
 # -- what is kept between looks
@@ -324,8 +335,15 @@ def test_a_look_that_failed_has_listed_nothing() -> None:
 def test_what_is_kept_is_read_again_for_the_same_attempt_only() -> None:
     first = judged(seen(GOING))
     kept = first.as_json()
-    assert earlier(kept, 1) == Earlier(looks=1, covered=True, empty_at=None, run_ids=("r1",))
-    assert earlier(kept, 2) == earlier(None, 1) == earlier("?", 1) == Earlier()
+    assert read_earlier_looks(kept, 1) == EarlierLooks(
+        looks=1, covered=True, empty_at=None, run_ids=("r1",)
+    )
+    assert (
+        read_earlier_looks(kept, 2)
+        == read_earlier_looks(None, 1)
+        == read_earlier_looks("?", 1)
+        == EarlierLooks()
+    )
 
 
 def test_the_first_look_without_a_candidate_counts_through_looks_that_fail_but_not_through_a_candidate() -> (
@@ -333,17 +351,23 @@ def test_the_first_look_without_a_candidate_counts_through_looks_that_fail_but_n
 ):
     first = judged(seen())
     assert first.empty_at == LOOKED
-    failed = judged(replace(seen(problem="HTTP 500"), at=LOOKED + 10), earlier(first.as_json(), 1))
+    failed = judged(
+        replace(seen(problem="HTTP 500"), at=LOOKED + 10), read_earlier_looks(first.as_json(), 1)
+    )
     assert failed.empty_at == LOOKED
     assert (
-        judged(replace(seen(), at=LOOKED + CONFIRM), earlier(failed.as_json(), 1)).decision.verdict
-        is Verdict.QUEUE
+        judged(
+            replace(seen(), at=LOOKED + CONFIRM), read_earlier_looks(failed.as_json(), 1)
+        ).decision.verdict
+        is ReconcileVerdict.QUEUE
     )
-    found = judged(replace(seen(GOING), at=LOOKED + 10), earlier(first.as_json(), 1))
+    found = judged(replace(seen(GOING), at=LOOKED + 10), read_earlier_looks(first.as_json(), 1))
     assert found.empty_at is None
     assert (
-        judged(replace(seen(), at=LOOKED + CONFIRM), earlier(found.as_json(), 1)).decision.verdict
-        is Verdict.AGAIN
+        judged(
+            replace(seen(), at=LOOKED + CONFIRM), read_earlier_looks(found.as_json(), 1)
+        ).decision.verdict
+        is ReconcileVerdict.AGAIN
     )
 
 
@@ -400,11 +424,14 @@ def test_since_when_looks_fail_is_kept_until_one_does_not() -> None:
         503,
         LOOKED,
     )
-    second = judged(failed(LOOKED + 5), earlier(first, 1)).as_json()
+    second = judged(failed(LOOKED + 5), read_earlier_looks(first, 1)).as_json()
     assert second["failing_since"] == LOOKED
-    third = judged(seen(), earlier(second, 1)).as_json()
+    third = judged(seen(), read_earlier_looks(second, 1)).as_json()
     assert (third["problem"], third["failing_since"]) == (None, None)
-    assert judged(failed(LOOKED + 9), earlier(third, 1)).as_json()["failing_since"] == LOOKED + 9
+    assert (
+        judged(failed(LOOKED + 9), read_earlier_looks(third, 1)).as_json()["failing_since"]
+        == LOOKED + 9
+    )
 
 
 def test_a_window_that_was_covered_once_stays_so_and_the_first_empty_look_counts() -> None:
@@ -449,7 +476,7 @@ rivals = st.lists(
     )
 )
 befores = st.builds(
-    Earlier,
+    EarlierLooks,
     looks=st.integers(0, 99),
     covered=st.booleans(),
     empty_at=st.one_of(st.none(), st.floats(NOW, LOOKED)),
@@ -464,7 +491,7 @@ looks = st.builds(
     unread=st.sampled_from([0, 0, 0, 1]),
     oldest=times,
     candidates=st.tuples(found, st.sets(ids, max_size=2)).map(
-        lambda drawn: candidates(*drawn, WINDOW)
+        lambda drawn: filter_candidates(*drawn, WINDOW)
     ),
     rivals=rivals.map(tuple),
     problem=st.sampled_from([None, None, None, "HTTP 500"]),
@@ -472,9 +499,9 @@ looks = st.builds(
 
 
 @given(looks, befores, st.booleans())
-def test_nothing_is_started_twice(look: Look, before: Earlier, exclusive: bool) -> None:
+def test_nothing_is_started_twice(look: Look, before: EarlierLooks, exclusive: bool) -> None:
     decision = judged(look, before, exclusive=exclusive).decision
-    if decision.verdict is Verdict.QUEUE:
+    if decision.verdict is ReconcileVerdict.QUEUE:
         assert not look.candidates and not look.unread and look.problem is None
         assert look.listed < MAX_LISTED_RUNS or (
             look.oldest is not None and look.oldest < WINDOW.since
@@ -484,10 +511,10 @@ def test_nothing_is_started_twice(look: Look, before: Earlier, exclusive: bool) 
 
 @given(looks, befores, st.booleans())
 def test_nothing_is_adopted_that_may_be_anothers(
-    look: Look, before: Earlier, exclusive: bool
+    look: Look, before: EarlierLooks, exclusive: bool
 ) -> None:
     decision = judged(look, before, exclusive=exclusive).decision
-    if decision.verdict is not Verdict.ADOPT:
+    if decision.verdict is not ReconcileVerdict.ADOPT:
         return
     assert look.problem is None
     (one,) = (each for each in look.candidates if each.run_id == decision.run_id)
@@ -506,15 +533,15 @@ def test_nothing_is_adopted_that_may_be_anothers(
 
 @given(looks, befores, st.booleans())
 def test_every_decision_can_be_carried_out_and_is_kept(
-    look: Look, before: Earlier, exclusive: bool
+    look: Look, before: EarlierLooks, exclusive: bool
 ) -> None:
     evidence = judged(look, before, exclusive=exclusive)
     decision = evidence.decision
-    if decision.verdict is Verdict.HOLD:
+    if decision.verdict is ReconcileVerdict.HOLD:
         assert look.problem is None and "flowbridge resolve" in decision.why
-    if decision.verdict is Verdict.AGAIN:
+    if decision.verdict is ReconcileVerdict.AGAIN:
         assert decision.wait is not None and 0 < decision.wait <= TIMINGS.reconcile_max_seconds
-    kept = earlier(evidence.as_json(), 1)
+    kept = read_earlier_looks(evidence.as_json(), 1)
     assert (kept.looks, kept.run_ids) == (
         before.looks + 1,
         tuple(one.run_id for one in look.candidates),
@@ -523,4 +550,4 @@ def test_every_decision_can_be_carried_out_and_is_kept(
 
 @given(found, st.sets(ids))
 def test_what_is_linked_is_never_a_candidate(found: list[Candidate], linked: set[str]) -> None:
-    assert not {one.run_id for one in candidates(found, linked, WINDOW)} & linked
+    assert not {one.run_id for one in filter_candidates(found, linked, WINDOW)} & linked

@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import NOW, make_delivery, make_event
 
-from bridge.core.model import Kind, Outcome, Retry, RunReport, RunState, Status
-from bridge.delivery.retry import RETRY_AFTER_MAX, after_run, backoff, settle
+from bridge.core.model import Outcome, OutcomeKind, Retry, RunReport, RunState, Status
+from bridge.delivery.retry import (
+    RETRY_AFTER_MAX_SECONDS,
+    backoff,
+    decide_after_attempt,
+    decide_after_run,
+)
 
 DELIVERY = make_delivery(make_event("1"), retry=Retry(3, 5.0, 60.0), on_unknown="hold")
 
@@ -18,33 +23,33 @@ DELIVERY = make_delivery(make_event("1"), retry=Retry(3, 5.0, 60.0), on_unknown=
 @pytest.mark.parametrize(
     ("outcome", "attempts", "on_unknown", "status", "spends"),
     [
-        (Kind.STARTED, 0, "hold", Status.DELIVERED, True),
-        (Kind.REJECTED, 0, "hold", Status.DEAD, True),
-        (Kind.REFUSED, 0, "hold", Status.QUEUED, True),
-        (Kind.REFUSED, 2, "hold", Status.DEAD, True),  # the third of three
-        (Kind.THROTTLED, 2, "hold", Status.QUEUED, False),  # never spends one
-        (Kind.UNAUTHORIZED, 2, "hold", Status.QUEUED, False),
-        (Kind.UNKNOWN, 0, "hold", Status.UNKNOWN, True),
-        (Kind.UNKNOWN, 2, "hold", Status.UNKNOWN, True),
-        (Kind.UNKNOWN, 0, "reconcile", Status.UNKNOWN, True),
-        (Kind.UNKNOWN, 0, "retry", Status.QUEUED, True),
-        (Kind.UNKNOWN, 2, "retry", Status.DEAD, True),
+        (OutcomeKind.STARTED, 0, "hold", Status.DELIVERED, True),
+        (OutcomeKind.REJECTED, 0, "hold", Status.DEAD, True),
+        (OutcomeKind.REFUSED, 0, "hold", Status.QUEUED, True),
+        (OutcomeKind.REFUSED, 2, "hold", Status.DEAD, True),  # the third of three
+        (OutcomeKind.THROTTLED, 2, "hold", Status.QUEUED, False),  # never spends one
+        (OutcomeKind.UNAUTHORIZED, 2, "hold", Status.QUEUED, False),
+        (OutcomeKind.UNKNOWN, 0, "hold", Status.UNKNOWN, True),
+        (OutcomeKind.UNKNOWN, 2, "hold", Status.UNKNOWN, True),
+        (OutcomeKind.UNKNOWN, 0, "reconcile", Status.UNKNOWN, True),
+        (OutcomeKind.UNKNOWN, 0, "retry", Status.QUEUED, True),
+        (OutcomeKind.UNKNOWN, 2, "retry", Status.DEAD, True),
     ],
 )
 def test_each_outcome_settles_a_delivery(
-    outcome: Kind, attempts: int, on_unknown: str, status: Status, spends: bool
+    outcome: OutcomeKind, attempts: int, on_unknown: str, status: Status, spends: bool
 ) -> None:
     delivery = replace(DELIVERY, attempts=attempts, on_unknown=on_unknown)
-    decision = settle(delivery, Outcome(kind=outcome, detail="why"), NOW, 0.5)
+    decision = decide_after_attempt(delivery, Outcome(kind=outcome, detail="why"), NOW, 0.5)
     assert (decision.status, decision.spends) == (status, spends)
     assert decision.reason is None if status is Status.DELIVERED else "why" in decision.reason
 
 
 def test_a_call_that_was_not_made_spends_no_attempt_and_waits_before_the_next() -> None:
     delivery = replace(DELIVERY, attempts=2)  # another would be its third of three
-    decision = settle(
+    decision = decide_after_attempt(
         delivery,
-        Outcome(kind=Kind.REFUSED, detail="it stood still", ours=True, made=False),
+        Outcome(kind=OutcomeKind.REFUSED, detail="it stood still", ours=True, made=False),
         NOW,
         0.5,
     )
@@ -58,16 +63,25 @@ def test_a_call_that_was_not_made_spends_no_attempt_and_waits_before_the_next() 
 
 def test_a_delivery_whose_credentials_were_refused_lets_the_others_that_are_due_go_first() -> None:
     waiting = replace(DELIVERY, due_at=NOW - 60)
-    assert settle(waiting, Outcome(kind=Kind.UNAUTHORIZED), NOW, 0.5).due_at == NOW
-    assert settle(waiting, Outcome(kind=Kind.THROTTLED), NOW, 0.5).due_at == NOW - 60
+    assert (
+        decide_after_attempt(waiting, Outcome(kind=OutcomeKind.UNAUTHORIZED), NOW, 0.5).due_at
+        == NOW
+    )
+    assert (
+        decide_after_attempt(waiting, Outcome(kind=OutcomeKind.THROTTLED), NOW, 0.5).due_at
+        == NOW - 60
+    )
 
 
 def test_retry_after_is_honoured_and_capped() -> None:
     asked = lambda seconds: (  # noqa: E731
-        settle(DELIVERY, Outcome(kind=Kind.REFUSED, retry_after=seconds), NOW, 0.5).due_at - NOW
+        decide_after_attempt(
+            DELIVERY, Outcome(kind=OutcomeKind.REFUSED, retry_after=seconds), NOW, 0.5
+        ).due_at
+        - NOW
     )
     assert asked(30.0) == 30.0
-    assert asked(10 * RETRY_AFTER_MAX) == RETRY_AFTER_MAX
+    assert asked(10 * RETRY_AFTER_MAX_SECONDS) == RETRY_AFTER_MAX_SECONDS
     assert asked(0.0) == 2.5
 
 
@@ -104,7 +118,9 @@ def test_what_follows_a_run_is_what_the_route_says(
     then: str, retries: int, reruns: int, state: RunState, status: Status
 ) -> None:
     delivery = replace(DELIVERY, on_run_failed=then, run_retries=retries, reruns=reruns)
-    decision = after_run(delivery, RunReport(state=state, log=("first", "the last word")), NOW, 0.5)
+    decision = decide_after_run(
+        delivery, RunReport(state=state, log=("first", "the last word")), NOW, 0.5
+    )
     assert decision.status is status
     assert (decision.reason is None) == (status is Status.DELIVERED)
     assert decision.reason is None or decision.reason.endswith(": the last word")

@@ -76,19 +76,19 @@ class Senders:
 
 
 def statuses(bridge: Bridge) -> Counter[str]:
-    return Counter(one.status for one in census.books(bridge.database).deliveries)
+    return Counter(one.status for one in census.read_rows(bridge.database).deliveries)
 
 
 def account(bridge: Bridge, senders: Senders, platform: Platform) -> None:
     """Every acknowledged event is there with its delivery, nothing was started twice, and the
     database is whole.
     """
-    books = census.books(bridge.database)
+    books = census.read_rows(bridge.database)
     assert {one.provider_id: one.id for one in books.events} == senders.acked
     assert {one.event_id for one in books.deliveries} == set(senders.acked.values())
     assert max(platform.starts.values(), default=0) <= 1
     assert len({one.idempotency_key for one in books.runs}) == len(books.runs)
-    found = checkup.look(bridge.database)
+    found = checkup.check_database(bridge.database)
     assert found["problems"] == []
 
 

@@ -159,7 +159,7 @@ def test_a_killed_workers_deliveries_are_taken_over_by_the_others(
 @pytest.mark.timings(quiet_poll_seconds=30.0, heartbeat_seconds=30.0)
 def test_a_worker_elsewhere_wakes_at_once(postgresql: Database) -> None:
     """Its idle looks are too far apart to find what comes in."""
-    from bridge.store.db.notify import Bell
+    from bridge.store.db.notify import WakeupNotifier
 
     with FakePlatform() as fake, working(postgresql, configured(gumloop(fake))) as worker:
         until(
@@ -167,7 +167,7 @@ def test_a_worker_elsewhere_wakes_at_once(postgresql: Database) -> None:
         )
         elsewhere = Database(url_of(postgresql))
         add(elsewhere)
-        Bell(elsewhere, lambda: None).ring()
+        WakeupNotifier(elsewhere, lambda: None).ring()
         until(lambda: fake.starts, 60, "a start")
         elsewhere.close()
 
@@ -323,10 +323,10 @@ def test_a_clock_that_is_stepped_dates_nothing_wrong(
 
     really = time.time
     monkeypatch.setattr(clock, "time", _Ahead(really, 45.0))
-    now = clock.Clock(postgresql)
+    now = clock.DatabaseClock(postgresql)
     now.set()
     assert now() == pytest.approx(really(), abs=10)
-    assert clock.ahead(postgresql) == pytest.approx(-45.0, abs=10)
+    assert clock.measure_offset(postgresql) == pytest.approx(-45.0, abs=10)
     monkeypatch.setattr(clock, "time", _Ahead(really, -45.0))
     assert now() == pytest.approx(really(), abs=10)
     now.set()

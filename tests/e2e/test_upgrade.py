@@ -30,7 +30,7 @@ from bridge.core.timings import Timings
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.queue import claims
-from bridge.store.queue.claims import Allowed
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import schema
 
 pytestmark = pytest.mark.slow
@@ -335,7 +335,7 @@ def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(
         ).all()
         assert {tuple(row) for row in rows} == {("delivered", 1, "ignore", 0)}
     taken = before.write(
-        lambda c: claims.claim(c, Allowed(caps={"p": 1000}), most=5, now=NOW + 60, lease="new")
+        lambda c: claims.claim(c, ClaimLimits(caps={"p": 1000}), most=5, now=NOW + 60, lease="new")
     )
     assert len(taken) == 5, "and the present version takes what is left"
 
@@ -384,7 +384,7 @@ def test_a_migration_that_never_gets_its_turn_says_so(postgres_database: str) ->
         long.execute(text("SELECT count(*) FROM delivery"))
         with pytest.raises(StoreError, match=r"could not be migrated.*lock timeout"):
             upgrade.upgrade(database)
-    assert upgrade.revision(database) == "0003"
+    assert upgrade.read_revision(database) == "0003"
     database.close()
 
 
@@ -409,7 +409,7 @@ def test_a_migration_that_is_killed_has_changed_nothing(before: Database) -> Non
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert upgrade.revision(before) == "0003"
+    assert upgrade.read_revision(before) == "0003"
     old = OldSqlite(url_of(before)) if before.is_sqlite else OldPostgres(url_of(before))
     old.receive(5000)
     assert old.work("old")

@@ -261,13 +261,13 @@ def test_everything_it_writes_is_in_its_log(served: Served) -> None:
 
 def test_files_come_and_go_by_name(served: Served) -> None:
     from bridge.core.local_runs import LocalFile
-    from bridge.store.blobs import Blobs
+    from bridge.store.blobs import BlobStore
     from bridge.store.encryption import Sealer
-    from bridge.store.local.platform_store import Runs
+    from bridge.store.local.platform_store import LocalPlatformStore
 
     keys = SECRETS["FLOWBRIDGE_ENCRYPTION_KEYS"].split(",")
-    blobs = Blobs(served.folder / "data" / "blobs", Sealer(keys))
-    runs = Runs(served.database, lambda: None)
+    blobs = BlobStore(served.folder / "data" / "blobs", Sealer(keys))
+    runs = LocalPlatformStore(served.database, lambda: None)
     file = LocalFile(
         user_id=USER, name="a.txt", sha256=blobs.keep(b"content"), size=7, created_at=time.time()
     )
@@ -289,11 +289,11 @@ def test_files_come_and_go_by_name(served: Served) -> None:
 
 def test_an_input_takes_several_files(served: Served) -> None:
     from bridge.core.local_runs import LocalFile
-    from bridge.store.blobs import Blobs
-    from bridge.store.local.platform_store import Runs
+    from bridge.store.blobs import BlobStore
+    from bridge.store.local.platform_store import LocalPlatformStore
 
-    blobs = Blobs(served.folder / "data" / "blobs")
-    runs = Runs(served.database, lambda: None)
+    blobs = BlobStore(served.folder / "data" / "blobs")
+    runs = LocalPlatformStore(served.database, lambda: None)
     for name in ("one", "three"):
         sha256 = blobs.keep(name.encode())
         runs.keep_file(
@@ -520,12 +520,12 @@ import os, sys
 from pathlib import Path
 from bridge.flows import flow
 from bridge.flows.process import child
-from bridge.flows.process.protocol import Spec
+from bridge.flows.process.protocol import RunSpec
 
 @flow
 def touch(): Path(sys.argv[1]).touch()
 
-spec = Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=60.0, memory=2**28)
+spec = RunSpec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=60.0, memory=2**28)
 (result, says), (waits, go), keeper = os.pipe(), os.pipe(), os.getpid()
 pid = os.fork()
 if pid == 0:
@@ -556,7 +556,7 @@ import os, socket, sys, time
 from pathlib import Path
 from bridge.flows import flow
 from bridge.flows.process import run_supervisor, child
-from bridge.flows.process.protocol import ENDED, KILL, Frames, Spec, ended_of
+from bridge.flows.process.protocol import ENDED, KILL, FrameDecoder, RunSpec, parse_run_end
 
 @flow
 def touch(): Path(sys.argv[1]).touch()
@@ -570,14 +570,14 @@ ours, theirs = socket.socketpair()
 ours.send(KILL)
 if os.fork() == 0:
     ours.close()
-    spec = Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=1e6, stop_seconds=1e6, memory=2**28)
+    spec = RunSpec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=1e6, stop_seconds=1e6, memory=2**28)
     run_supervisor.supervise_run(touch, spec, theirs, 2**15)
     os._exit(0)
 theirs.close()
-frames, said = Frames(), {}
+frames, said = FrameDecoder(), {}
 while data := ours.recv(4096):
     said |= dict(frames.feed(data))
-print(ended_of(said[ENDED]).state)
+print(parse_run_end(said[ENDED]).state)
 """
 
 

@@ -60,10 +60,10 @@ def _parts() -> tuple[Hooks, Any, list[Event]]:
     kept: list[Event] = []
 
     def keep(arrivals: Any, _replan: object) -> list[Any]:
-        from bridge.store.inbound.events import Added
+        from bridge.store.inbound.events import AddedEvent
 
         kept.extend(event for event, _ in arrivals)
-        return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
+        return [AddedEvent(event.id, tuple(deliveries)) for event, deliveries in arrivals]
 
     hooks = hooks_of(settings, lambda: config, keep, intake=BodyReader(1 << 30))
     cfg = Gunicorn()

@@ -12,7 +12,7 @@ from signing import NOW
 
 from bridge.config.loader import load
 from bridge.core.http_messages import Request
-from bridge.core.masking import hidden
+from bridge.core.masking import mask_request
 from bridge.core.model import Event
 from bridge.ingest.bodies import decode
 from bridge.routing.model import Config
@@ -157,6 +157,6 @@ def masks(data: bytes) -> None:
         request = replace(
             request, body=b"{" + blank + tail % (inner, blank + orjson.dumps(TOKEN) + blank) + b"}"
         )
-    shown = bounded(len(request.body) + 200, lambda: hidden(request, [place]))
+    shown = bounded(len(request.body) + 200, lambda: mask_request(request, [place]))
     if TOKEN in repr(shown):
         raise Finding(f"what stands at {place} is kept")

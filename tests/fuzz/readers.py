@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.core import multipart
 from bridge.core.errors import Refused
-from bridge.core.json_limits import depth_over, values_over
+from bridge.core.json_limits import exceeds_depth, exceeds_values
 from bridge.ingest import forms
 from bridge.ingest.bodies import decode, decode_token
 from bridge.providers.signatures.encodings import to_base64url
@@ -78,25 +78,25 @@ def parts(data: bytes) -> None:
 
     def walk() -> None:
         place = 0
-        for part in multipart.parts(raw, boundary):
+        for part in multipart.parse_parts(raw, boundary):
             if not place <= part.begin <= part.end <= len(raw):
                 raise Finding(
                     f"the part {part.begin}..{part.end} is not after {place} in {len(raw)} bytes"
                 )
             place = part.end
             name = part.named("utf-8")[1]
-            kept = multipart.file_name(name) if name is not None else ""
+            kept = multipart.sanitize_file_name(name) if name is not None else ""
             if (
                 "/" in kept
                 or "\\" in kept
                 or "\0" in kept
-                or len(kept.encode()) > multipart.NAME_BYTES
+                or len(kept.encode()) > multipart.MAX_NAME_BYTES
             ):
                 raise Finding("the file's name is no name")
             _ = part.type
 
     # a name that is in no UTF-8: the callers refuse it
-    with suppress(multipart.Malformed, UnicodeDecodeError):
+    with suppress(multipart.MultipartError, UnicodeDecodeError):
         bounded(len(raw), walk)
 
 
@@ -106,7 +106,7 @@ def depths(data: bytes) -> None:
     limit = 1 + choices.number(40)
     most = 1 + choices.number(200)
     raw = choices.body()
-    deep, large = bounded(len(raw), lambda: (depth_over(raw, limit), values_over(raw, most)))
+    deep, large = bounded(len(raw), lambda: (exceeds_depth(raw, limit), exceeds_values(raw, most)))
     if len(raw) > 4096:
         return
     try:

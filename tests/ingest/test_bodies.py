@@ -14,7 +14,7 @@ from growth import CACHED_BYTES, Work, check_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.json_limits import depth_over
+from bridge.core.json_limits import exceeds_depth
 from bridge.core.model import Body, FormFile
 from bridge.ingest.bodies import MAX_FIELDS, decode
 
@@ -149,7 +149,7 @@ def test_depth_agrees_with_the_value(value: object, limit: int) -> None:
         inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else None
         return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
-    assert depth_over(json.dumps(value).encode(), limit) == (depth(value) > limit)
+    assert exceeds_depth(json.dumps(value).encode(), limit) == (depth(value) > limit)
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ from bridge.core.model import Reject
 from bridge.ingest.diagnosis import NOT_KEPT, UNREADABLE, diagnose
 from bridge.ingest.rejects import (
     MAX_REJECT_BODY_BYTES,
+    build_reject,
     readmission_obstacle,
     readmit,
     rebuild_request,
-    reject_of,
 )
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Config
@@ -109,7 +109,7 @@ def github(
     )
     with pytest.raises(BadSignature) as bad:
         config.sources[source].scheme.verify(request, config.sources[source].secrets, now)
-    return reject_of(request, config.sources[source], bad.value.reason, now, reject_id(now))
+    return build_reject(request, config.sources[source], bad.value.reason, now, reject_id(now))
 
 
 def b64(raw: bytes) -> str:
@@ -340,7 +340,7 @@ def test_what_was_shown_in_place_of_the_secret_is_not_kept_and_that_is_said(
         query_string=query,
         url=f"https://x/hooks/{source}?{query}",
     )
-    reject = reject_of(request, config.sources[source], "mismatch", NOW, "rej_x")
+    reject = build_reject(request, config.sources[source], "mismatch", NOW, "rej_x")
     assert "w-r-o" not in repr(reject)
     assert reject.size == len(body)
     if name not in ("form", "other body"):
@@ -360,7 +360,7 @@ def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: C
         NEW,
         NOW,
     )
-    reject = reject_of(request, source, "mismatch", NOW, "rej_x")
+    reject = build_reject(request, source, "mismatch", NOW, "rej_x")
     assert reject.body == body and readmission_obstacle(reject, config) is None
     assert readmit(
         reject,
@@ -373,7 +373,7 @@ def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: C
 def _kept(arrival: Any) -> Any:
     event, deliveries = arrival
     assert b"deprecated" not in event.body
-    return events.Added(event.id, tuple(deliveries)), None
+    return events.AddedEvent(event.id, tuple(deliveries)), None
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_no_request_crashes_the_diagnosis(
     config: Config, headers: dict[str, str], body: bytes, source: str
 ) -> None:
     request = Request(method="POST", path="/", headers=headers, body=body)
-    diagnose(reject_of(request, config.sources[source], "missing", NOW, "rej_x"), config)
+    diagnose(build_reject(request, config.sources[source], "missing", NOW, "rej_x"), config)
 
 
 # -- the store, on SQLite and PostgreSQL
@@ -483,9 +483,16 @@ def test_rejects_are_kept_as_they_are_and_found_by_the_beginning_of_their_id(
     rejects.add(database, plain(1))
     rejects.add(database, plain(2, "fork"))
     assert rejects.get(database, "rej_git") == plain(1)
-    assert [one.id for one in rejects.listed(database)] == ["rej_fork00002", "rej_github00001"]
-    assert [one.id for one in rejects.listed(database, source="github")] == ["rej_github00001"]
-    assert [one.id for one in rejects.listed(database, since=NOW + 2, limit=1)] == ["rej_fork00002"]
+    assert [one.id for one in rejects.list_rejects(database)] == [
+        "rej_fork00002",
+        "rej_github00001",
+    ]
+    assert [one.id for one in rejects.list_rejects(database, source="github")] == [
+        "rej_github00001"
+    ]
+    assert [one.id for one in rejects.list_rejects(database, since=NOW + 2, limit=1)] == [
+        "rej_fork00002"
+    ]
     with pytest.raises(NotFound, match="several ids match 'rej_': rej_"):
         rejects.get(database, "rej_")
     with pytest.raises(NotFound, match="no reject has the id 'rej_x%'"):
@@ -496,7 +503,7 @@ def test_each_source_keeps_its_newest_only(database: Database) -> None:
     rejects.add(database, plain(0, "fork"))
     for number in range(rejects.MAX_REJECTS_PER_SOURCE + 7):
         rejects.add(database, plain(number, body=b"x"))
-    kept = [one.id for one in rejects.listed(database, source="github")]
+    kept = [one.id for one in rejects.list_rejects(database, source="github")]
     assert kept == [
         f"rej_github{number:05}" for number in range(rejects.MAX_REJECTS_PER_SOURCE + 6, 6, -1)
     ]
@@ -507,10 +514,10 @@ def test_each_source_keeps_its_newest_only(database: Database) -> None:
         rejects.PAGE_ROWS + 1,
         rejects.MAX_REJECTS_PER_SOURCE + 1,
     ):
-        assert [one.id for one in rejects.listed(database, source="github", limit=limit)] == kept[
-            :limit
-        ]
-    assert len(list(rejects.listed(database, source="fork"))) == 1
+        assert [
+            one.id for one in rejects.list_rejects(database, source="github", limit=limit)
+        ] == kept[:limit]
+    assert len(list(rejects.list_rejects(database, source="fork"))) == 1
 
 
 def test_what_verifies_is_let_in_once_as_of_when_it_came(
@@ -528,14 +535,14 @@ def test_what_verifies_is_let_in_once_as_of_when_it_came(
     assert rejects.claim(database, right.id, NOW + 50)
     received = readmit(right, config, keep=keep, new_id=lambda: event_id(right.received_at))
     ids = tuple(kept.event_id for _, kept in received.kept)
-    rejects.settle(database, right.id, ids)
+    rejects.record_outcome(database, right.id, ids)
     assert (
         events.get(database, ids[0]).received_at == NOW
         and len(events.deliveries_of(database, ids)[ids[0]]) == 1
     )
     assert (
         rejects.get(database, right.id).event_ids == ids
-        and list(rejects.listed(database, waiting=True)) == []
+        and list(rejects.list_rejects(database, waiting=True)) == []
     )
     assert not rejects.claim(database, right.id, NOW + 5000), "only once"
     assert readmit(right, config, keep=keep, new_id=lambda: event_id(NOW)).reply.status == 200, (
@@ -548,7 +555,7 @@ def test_a_claim_that_came_to_nothing_is_free_again(database: Database) -> None:
     assert rejects.claim(database, plain(1).id, NOW) and not rejects.claim(
         database, plain(1).id, NOW + 1
     )
-    rejects.settle(database, plain(1).id, None)
+    rejects.record_outcome(database, plain(1).id, None)
     assert rejects.claim(database, plain(1).id, NOW + 2)
     assert rejects.claim(database, plain(1).id, NOW + 2 + rejects.STALE_CLAIM_SECONDS + 1), (
         "a readmission that was interrupted"

@@ -16,7 +16,7 @@ from bridge.core.http_messages import Request
 from bridge.core.model import Reject
 from bridge.ingest import proxy_changes
 from bridge.ingest.diagnosis import diagnose
-from bridge.ingest.rejects import reject_of
+from bridge.ingest.rejects import build_reject
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Config
 
@@ -69,7 +69,9 @@ def signed(
 
 
 def turned_away(config: Config, name: str, request: Request, reason: str = "missing") -> Reject:
-    return reject_of(request, config.sources[name], reason, NOW, "rej_x", config.sources.values())
+    return build_reject(
+        request, config.sources[name], reason, NOW, "rej_x", config.sources.values()
+    )
 
 
 def why(config: Config, name: str, request: Request, reason: str = "missing") -> str:

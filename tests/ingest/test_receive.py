@@ -28,10 +28,10 @@ from bridge.core.locators import query_value
 from bridge.core.model import Delivery, Event, Status
 from bridge.ingest import event_builder
 from bridge.ingest import receive as receive_module
-from bridge.ingest.effects import OfflineEffects, Prepared
+from bridge.ingest.effects import OfflineEffects, PreparedRequest
 from bridge.ingest.event_builder import PLANNING_FAILED
 from bridge.ingest.forms.spam.check import CheckedSubmission
-from bridge.ingest.forms.spam.dedup import Marks
+from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.ingest.receive import Received, receive, replan
 from bridge.ingest.source_bodies import MAX_BATCH_EVENTS
 from bridge.providers.model import Batch, Handshake, Probe, Reply
@@ -931,7 +931,7 @@ def test_the_spam_check_decides_what_is_stored_of_a_form(
     asked = list[Any]()
     files = list[bytes]()
     known = Kept("evt_known", (), duplicate=True)
-    marks = Marks(now=NOW, digest="d")
+    marks = SubmissionMarks(now=NOW, digest="d")
 
     class Effects(OfflineEffects):
         def check_submission(
@@ -974,7 +974,7 @@ def test_the_spam_check_decides_what_is_stored_of_a_form(
         }
         assert prepared.kept[0][1] is known
         return
-    assert isinstance(prepared, Prepared) and (prepared.marks, files) == (marks, [b"%PDF-1"])
+    assert isinstance(prepared, PreparedRequest) and (prepared.marks, files) == (marks, [b"%PDF-1"])
     receive_module.build_answer(prepared, effects.store(prepared))
     (event,) = bench.store.events
     assert (event.client, event.spam, event.headers["x-masked"]) == ("192.0.2.0", spam, "yes")
@@ -1115,7 +1115,7 @@ def test_most_requests_are_prepared_without_waiting(name: str) -> None:
             receive_module.prepare(one.signed(), one.source(), CONFIG, impatient, SIGNED_AT)
         return
     prepared = receive_module.prepare(one.signed(), one.source(), CONFIG, impatient, SIGNED_AT)
-    assert isinstance(prepared, Received | Prepared)
+    assert isinstance(prepared, Received | PreparedRequest)
     assert isinstance(prepared, Received) or (
         prepared.arrivals and prepared.source.name == one.row.name
     )
@@ -1137,7 +1137,7 @@ def test_a_request_that_would_wait_can_be_prepared_again_elsewhere(bench: Bench)
         )
     assert bench.store == Store()
     again = receive_module.prepare(request, source, bench.config, patient, NOW)
-    assert isinstance(again, Prepared)
+    assert isinstance(again, PreparedRequest)
     said = receive_module.build_answer(again, patient.store(again))
     assert (said.reply.status, [event.id for event in bench.store.events]) == (202, ["evt_1"])
     assert (

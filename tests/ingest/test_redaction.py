@@ -24,8 +24,8 @@ from bridge.config.loader import check
 from bridge.core.errors import SettingsError
 from bridge.core.http_messages import Request
 from bridge.core.model import Delivery, Event
-from bridge.ingest.redaction import compile_redaction, keyed, mark
-from bridge.ingest.rejects import readmission_obstacle, reject_of
+from bridge.ingest.redaction import add_keys, compile_redaction, redaction_mark
+from bridge.ingest.rejects import build_reject, readmission_obstacle
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -93,12 +93,12 @@ def take(
     kept: list[Any] = []
 
     def keep(arrivals: Any, _replan: object) -> Any:
-        from bridge.store.inbound.events import Added
+        from bridge.store.inbound.events import AddedEvent
 
         kept.extend(arrivals)
-        return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
+        return [AddedEvent(event.id, tuple(deliveries)) for event, deliveries in arrivals]
 
-    receive_request(request, keyed(config.sources[source], key), config, keep, NOW)
+    receive_request(request, add_keys(config.sources[source], key), config, keep, NOW)
     ((event, deliveries),) = kept
     return event, deliveries
 
@@ -107,13 +107,16 @@ def test_values_give_way_to_receipts_and_nothing_else_changes(config: Config) ->
     event, (delivery,) = take(
         config, BODY, query="a=1&token=little%40d&b=", x_user="ann@example.com"
     )
-    ssn, card, whole = (mark(KEY, "crm", text) for text in (SSN, CARD, '{"a":2,"b":1}'))
+    ssn, card, whole = (redaction_mark(KEY, "crm", text) for text in (SSN, CARD, '{"a":2,"b":1}'))
     expected = BODY.replace(b'"078-05-1120"', json.dumps(ssn).encode()).replace(
         b"4111111111111111", json.dumps(card).encode()
     )
     assert event.body == expected.replace(b'{"b": 1, "a": 2}', json.dumps(whole).encode())
-    assert event.query_string == f"a=1&token={quote(mark(KEY, 'crm', 'little@d'), safe='')}&b="
-    assert event.headers["x-user"] == mark(KEY, "crm", "ann@example.com")
+    assert (
+        event.query_string
+        == f"a=1&token={quote(redaction_mark(KEY, 'crm', 'little@d'), safe='')}&b="
+    )
+    assert event.headers["x-user"] == redaction_mark(KEY, "crm", "ann@example.com")
     assert delivery.inputs == {"ssn": ssn, "cards": [card], "user": event.headers["x-user"]}
     assert event.provider_id == ssn
     assert (
@@ -133,7 +136,7 @@ def test_the_same_value_has_the_same_receipt_and_no_other_source_or_key_has(conf
     assert (
         len(
             {
-                mark(key, source, text)
+                redaction_mark(key, source, text)
                 for key in (KEY, "x" * 40)
                 for source in ("a", "b")
                 for text in (SSN, CARD)
@@ -204,7 +207,10 @@ def test_fields_of_a_form_are_kept_as_json_without_it(config: Config, name: str)
         json.loads(event.body)["tag"] == "a&b"
         and event.headers["content-type"] == "application/json"
     )
-    assert delivery.inputs == {"name": "Ann", "ssn": mark(KEY, "contact", '["078-05-1120","9"]')}
+    assert delivery.inputs == {
+        "name": "Ann",
+        "ssn": redaction_mark(KEY, "contact", '["078-05-1120","9"]'),
+    }
     assert event.body_sha256 != hashlib.sha256(body).hexdigest()
 
 
@@ -214,7 +220,9 @@ def test_a_file_stays_in_its_field_where_another_field_is_redacted(config: Confi
     assert SSN not in repr((event, delivery)) and [file.name for file in event.files] == [
         "photo.png"
     ]
-    assert delivery.inputs is not None and delivery.inputs["ssn"] == mark(KEY, "photos", SSN)
+    assert delivery.inputs is not None and delivery.inputs["ssn"] == redaction_mark(
+        KEY, "photos", SSN
+    )
     assert delivery.inputs["photo"]["sha256"] == hashlib.sha256(PNG).hexdigest()
 
 
@@ -225,7 +233,7 @@ def test_json_within_a_form_is_redacted_too(config: Config) -> None:
         config, body, "github", content_type=kind, x_github_event="issues", x_github_delivery="d1"
     )
     assert SSN not in repr((event, delivery)) and delivery.inputs == {
-        "ssn": mark(KEY, "github", SSN)
+        "ssn": redaction_mark(KEY, "github", SSN)
     }
 
 
@@ -242,7 +250,7 @@ def test_a_reject_keeps_nothing_of_a_body_that_nobody_has_proven(config: Config)
         body=BODY,
         query_string="token=abc",
     )
-    reject = reject_of(request, config.sources["crm"], "mismatch", NOW, "rej_1")
+    reject = build_reject(request, config.sources["crm"], "mismatch", NOW, "rej_1")
     assert not any(secret in repr(reject) for secret in (SSN, CARD, "ann@", "abc"))
     assert (
         readmission_obstacle(reject, config)
@@ -265,9 +273,9 @@ VALUES = st.recursive(LEAVES, lambda each: st.lists(each) | st.dictionaries(NAME
 
 @given(VALUES.map(lambda value: {"a": {"b": value}, "c": [{"b": value}, 1]}))
 def test_whatever_stands_there_is_gone_and_the_rest_stays(value: dict[str, Any]) -> None:
-    from bridge.core.masking import rewritten
+    from bridge.core.masking import rewrite_values
 
-    written = rewritten(
+    written = rewrite_values(
         json.dumps(value).encode(),
         compile_redaction(("body.a.b", "body.c[].b")).body,
         lambda _: b'"gone"',
@@ -288,7 +296,7 @@ def test_a_value_is_recognized_by_its_receipt_and_erased_by_it(
     event, deliveries = take(config, BODY, x_user="ann@example.com")
     events.add(store, event, deliveries, lambda *_: [])
     (shown,) = lines(run("fingerprint", SSN, "--source", "crm", "--json"))
-    assert shown == {"source": "crm", "fingerprint": mark(KEY, "crm", SSN)}
+    assert shown == {"source": "crm", "fingerprint": redaction_mark(KEY, "crm", SSN)}
     assert (
         run("fingerprint", "-", "--source", "crm", input=SSN).stdout.strip() == shown["fingerprint"]
     )
@@ -344,8 +352,8 @@ routes:
         told = bridge.stderr
     assert SSN.encode() not in kept and SSN not in told
     assert (
-        kept.count(mark(KEY, "github", SSN).encode()) >= 2
-        and kept.count(mark(KEY, "contact", SSN).encode()) >= 2
+        kept.count(redaction_mark(KEY, "github", SSN).encode()) >= 2
+        and kept.count(redaction_mark(KEY, "contact", SSN).encode()) >= 2
     )
     assert (
         b"Ann Smith" in kept and "Smith" not in told and SECRET not in told and "rejected" in told

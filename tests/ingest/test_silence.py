@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ingest.silence import HISTORY, LEAST, MIN_EVENTS, MIN_HISTORY_SECONDS, STEP, speaks_by
+from bridge.ingest.silence import (
+    HISTORY_SECONDS,
+    MIN_EVENTS,
+    MIN_GAP_SECONDS,
+    MIN_HISTORY_SECONDS,
+    MIN_SILENCE_SECONDS,
+    expected_by,
+)
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -65,13 +72,13 @@ def is_office(at: float) -> bool:
 
 def known(times: Sequence[float], until: float) -> Times:
     """Those that are looked at of the times until then."""
-    return list(times[bisect_left(times, until - HISTORY) : bisect_right(times, until)])
+    return list(times[bisect_left(times, until - HISTORY_SECONDS) : bisect_right(times, until)])
 
 
 def due(times: Sequence[float], cut: float) -> tuple[float, float]:
     """The last time before `cut`, seconds since that Monday, and by when it has spoken again."""
     last = times[bisect_right(times, MONDAY + cut) - 1]
-    by = speaks_by(known(times, last))
+    by = expected_by(known(times, last))
     assert by is not None
     return last, by
 
@@ -80,15 +87,21 @@ def due(times: Sequence[float], cut: float) -> tuple[float, float]:
     ("times", "cut", "least", "most"),
     [
         pytest.param(
-            regular(5 * MINUTE, 30), 20.4 * DAY, LEAST, 4.5 * 5 * MINUTE, id="every five minutes"
+            regular(5 * MINUTE, 30),
+            20.4 * DAY,
+            MIN_SILENCE_SECONDS,
+            4.5 * 5 * MINUTE,
+            id="every five minutes",
         ),
         pytest.param(regular(HOUR, 5 * MINUTE), 20.4 * DAY, 2 * HOUR, 2.5 * HOUR, id="every hour"),
         pytest.param(regular(DAY, 30 * MINUTE), 20.4 * DAY, 2 * DAY, 3.1 * DAY, id="once a day"),
-        pytest.param(by_chance(40), 20.4 * DAY, LEAST, HOUR, id="forty an hour, by chance"),
+        pytest.param(
+            by_chance(40), 20.4 * DAY, MIN_SILENCE_SECONDS, HOUR, id="forty an hour, by chance"
+        ),
         pytest.param(
             regular(5 * MINUTE, 30, is_office),
             22.5 * DAY,
-            LEAST,
+            MIN_SILENCE_SECONDS,
             30 * MINUTE,
             id="office hours, on a Tuesday at noon",
         ),
@@ -148,8 +161,8 @@ def test_false_alarms_are_rare(make: Callable[[int], Times]) -> None:
     for seed in range(2):
         times = make(seed)
         for last, later in itertools.pairwise(times):
-            if last > MONDAY + 14 * DAY and later - last > LEAST:
-                by = speaks_by(known(times, last))
+            if last > MONDAY + 14 * DAY and later - last > MIN_SILENCE_SECONDS:
+                by = expected_by(known(times, last))
                 alarms += by is not None and later > by
     assert alarms <= 1
 
@@ -164,15 +177,19 @@ def test_false_alarms_are_rare(make: Callable[[int], Times]) -> None:
     ids=["no event", "a new source", "few events"],
 )
 def test_of_too_little_nothing_is_learned(times: Times) -> None:
-    assert speaks_by(times) is None
+    assert expected_by(times) is None
 
 
-@given(st.lists(st.floats(0, HISTORY), min_size=MIN_EVENTS, max_size=60))
+@given(st.lists(st.floats(0, HISTORY_SECONDS), min_size=MIN_EVENTS, max_size=60))
 def test_it_is_after_the_longest_gap_of_all_or_in_hours_that_are_awake(
     offsets: list[float],
 ) -> None:
     times = sorted(MONDAY + each for each in offsets)
-    by = speaks_by(times)
+    by = expected_by(times)
     if by is not None:
-        longest = max(STEP, *(later - one for one, later in itertools.pairwise(times)))
-        assert times[-1] + LEAST <= by <= times[-1] + max(LEAST, 3 * longest)
+        longest = max(MIN_GAP_SECONDS, *(later - one for one, later in itertools.pairwise(times)))
+        assert (
+            times[-1] + MIN_SILENCE_SECONDS
+            <= by
+            <= times[-1] + max(MIN_SILENCE_SECONDS, 3 * longest)
+        )

@@ -28,7 +28,7 @@ from bridge.config.settings import load_settings
 from bridge.core.alert import Alert
 from bridge.core.errors import ConfigError
 from bridge.core.rate_limits import Rate
-from bridge.core.status import RunsEnded, SourceNow
+from bridge.core.status import RunCounts, SourceStatus
 from bridge.core.times import write_time
 from bridge.core.timings import TIMINGS
 from bridge.monitoring import alerts as alert_states
@@ -39,23 +39,23 @@ from bridge.monitoring.alerts import (
     REPEAT_SECONDS,
     RESOLVED,
     Notice,
-    step,
+    update_alerts,
 )
-from bridge.monitoring.conditions import CONDITIONS, Trouble, troubles
+from bridge.monitoring.conditions import CONDITIONS, HealthProblem, find_problems
 from bridge.providers.registry import PROVIDERS
-from bridge.routing.model import OWN, Config, Source
-from bridge.store.db.clock import Clock
+from bridge.routing.model import OWN_SOURCE_NAME, Config, Source
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import alerts, baselines, expected
 from bridge.store.queue import heartbeats
-from bridge.worker.maintenance.alerts import AlertJob, expected_sources_job, keep
+from bridge.worker.maintenance.alerts import AlertJob, expected_sources_job, store_alert
 from bridge.worker.maintenance.scheduler import Scheduler
 
 NOW = 1_790_000_000.0
 GONE = TIMINGS.alert_resolve_seconds
 HOLDS = CONDITIONS["dead"].hold_seconds
-DEAD = Trouble("dead", "3 deliveries died", "look")
+DEAD = HealthProblem("dead", "3 deliveries died", "look")
 ROUTES = """
 version: 1
 platforms: {local: {type: local}}
@@ -65,19 +65,19 @@ routes:
 """
 
 
-def follow(looks: list[tuple[float, list[Trouble]]]) -> list[tuple[float, Notice]]:
+def follow(looks: list[tuple[float, list[HealthProblem]]]) -> list[tuple[float, Notice]]:
     """Return what is told at the given looks, each (seconds, what is wrong)."""
     known: dict[str, Alert] = {}
     told = []
     for at, found in looks:
-        known, notices = step(known, found, NOW + at)
+        known, notices = update_alerts(known, found, NOW + at)
         told += [(at, notice) for notice in notices]
     return told
 
 
 def every(
-    seconds: float, until: float, found: list[Trouble], since: float = 0.0
-) -> list[tuple[float, list[Trouble]]]:
+    seconds: float, until: float, found: list[HealthProblem], since: float = 0.0
+) -> list[tuple[float, list[HealthProblem]]]:
     return [(since + at * seconds, found) for at in range(int((until - since) / seconds))]
 
 
@@ -109,19 +109,19 @@ def test_what_comes_and_goes_is_told_at_most_twice_an_hour() -> None:
 
 
 def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
-    flood = [Trouble(f"silence:s{number}", "quiet", "look") for number in range(3000)]
+    flood = [HealthProblem(f"silence:s{number}", "quiet", "look") for number in range(3000)]
     known: dict[str, Alert] = {}
     told = []
     for at in range(0, 7200, 300):
-        known, notices = step(known, flood, NOW + at)
+        known, notices = update_alerts(known, flood, NOW + at)
         told.append(len(notices))
     assert sum(told[:12]) == MAX_NOTICES
     assert sum(told) <= 3 * MAX_NOTICES
     assert len(known) == alert_states.MAX_ALERTS + 1
     assert known["flood"].what == "too many alerts to send each of them: 2961 of silence"
     for at in (7200, 7500):
-        known, notices = step(
-            known, [*flood, Trouble("circuit_open:crm", "not called", "look")], NOW + at
+        known, notices = update_alerts(
+            known, [*flood, HealthProblem("circuit_open:crm", "not called", "look")], NOW + at
         )
     assert [one.alert.key for one in notices if one.alert.severity == "critical"] == [
         "circuit_open:crm"
@@ -150,8 +150,8 @@ def test_whatever_comes_and_goes_what_is_told_is_bounded_and_each_end_is_told(
     known = dict[str, Alert]()
     for seconds, keys in [*looks, *[(600.0, set[str]())] * 60]:
         at += seconds
-        known, notices = step(
-            known, [Trouble(key, "wrong", "look") for key in sorted(keys)], NOW + at
+        known, notices = update_alerts(
+            known, [HealthProblem(key, "wrong", "look") for key in sorted(keys)], NOW + at
         )
         told += [(at, one.type, one.alert) for one in notices]
     for since, *_ in told:
@@ -172,7 +172,7 @@ def test_whatever_comes_and_goes_what_is_told_is_bounded_and_each_end_is_told(
 def test_two_that_tell_the_same_make_the_same_event() -> None:
     (_, notice), *_ = follow(every(30, 300, [DEAD]))
     one, other = (
-        alert_states.event(notice, id_, "c" * 64, NOW + at)
+        alert_states.make_event(notice, id_, "c" * 64, NOW + at)
         for id_, at in (("evt_1", 0), ("evt_2", 1))
     )
     assert one.provider_id == other.provider_id
@@ -236,10 +236,14 @@ def test_the_leader_looks_by_itself(
 ) -> None:
     monkeypatch.setattr(
         "bridge.worker.maintenance.alerts.troubles",
-        lambda _: [Trouble("queue_late:r:p", "late", "look")],
+        lambda _: [HealthProblem("queue_late:r:p", "late", "look")],
     )
-    keeper = Scheduler(database, Clock(database), 1.0, (alarm(database, tmp_path, config).job(),))
-    other = Scheduler(database, Clock(database), 1.0, (alarm(database, tmp_path, config).job(),))
+    keeper = Scheduler(
+        database, DatabaseClock(database), 1.0, (alarm(database, tmp_path, config).job(),)
+    )
+    other = Scheduler(
+        database, DatabaseClock(database), 1.0, (alarm(database, tmp_path, config).job(),)
+    )
     for each in (keeper, other, keeper, other):
         each.run_due()
     keeper._leadership.give_up()
@@ -254,7 +258,9 @@ def test_a_test_goes_the_way_of_alerts_and_its_event_can_be_planned_again(
     assert (
         len(
             database.write(
-                lambda connection: keep(connection, alert_states.proof(NOW), config, NOW)
+                lambda connection: store_alert(
+                    connection, alert_states.make_test_notice(NOW), config, NOW
+                )
             )
         )
         == 1
@@ -284,7 +290,7 @@ def test_the_commands(store: Database, folder: Path) -> None:
         since=NOW,
         seen_at=NOW,
     )
-    store.write(lambda connection: alerts.write(connection, [one]))
+    store.write(lambda connection: alerts.replace(connection, [one]))
     (said,) = lines(run("alerts", "--json"))
     assert (said["condition"], said["subject"], said["state"], said["over"]) == (
         "nothing_runs",
@@ -293,7 +299,7 @@ def test_the_commands(store: Database, folder: Path) -> None:
         False,
     )
     raised = replace(one, key="dead", since=NOW - 1, raised_at=NOW, told_at=NOW, told=1)
-    store.write(lambda connection: alerts.write(connection, [one, raised]))
+    store.write(lambda connection: alerts.replace(connection, [one, raised]))
     listed = run("alerts")
     assert (
         re.search(r"raised +once ", listed.stdout)
@@ -329,7 +335,7 @@ def test_an_alert_whose_trouble_is_over_says_so_and_when_the_all_clear_is_sent(
     raised = replace(pending, key="dead", what="3 died", raised_at=now, told_at=now, told=1)
     # only the worker sees it
     skewed = replace(pending, key="clock_skew:api.example.com", what="ahead")
-    store.write(lambda connection: alerts.write(connection, [pending, raised, skewed]))
+    store.write(lambda connection: alerts.replace(connection, [pending, raised, skewed]))
     text = run("alerts").stdout
     assert re.search(
         r" over +not yet +not called \(over before it was sent: it is removed once a worker"
@@ -359,16 +365,16 @@ def test_an_alert_whose_trouble_is_over_says_so_and_when_the_all_clear_is_sent(
 
 
 def test_the_all_clear_is_sent_by_the_time_that_is_named() -> None:
-    known, notices = step({}, [DEAD], NOW)
+    known, notices = update_alerts({}, [DEAD], NOW)
     for at in range(30, 330, 30):
-        known, _ = step(known, [DEAD], NOW + at)
+        known, _ = update_alerts(known, [DEAD], NOW + at)
     seen = known[DEAD.key]
     (over,) = [
         at
         for at in range(330, 1200, 30)
-        if (notices := step(known, [], NOW + at)[1]) and notices[0].type == RESOLVED
+        if (notices := update_alerts(known, [], NOW + at)[1]) and notices[0].type == RESOLVED
     ][:1]
-    assert NOW + over <= alert_states.cleared_by(seen) and alert_states.is_over(
+    assert NOW + over <= alert_states.find_resolve_time(seen) and alert_states.has_ended(
         seen, set(), NOW + over
     )
 
@@ -385,7 +391,7 @@ def test_nobody_can_claim_the_source(tmp_path: Path) -> None:
 
 
 def test_it_has_no_url(config: object) -> None:
-    assert OWN not in config.sources  # type: ignore[attr-defined]
+    assert OWN_SOURCE_NAME not in config.sources  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -401,7 +407,7 @@ def test_what_is_expected(tmp_path: Path, written: str, expect: Rate) -> None:
 # -- what is usual
 
 
-SILENT = SourceNow(name="g", last_at=WELL.at - 7 * 3600)
+SILENT = SourceStatus(name="g", last_at=WELL.at - 7 * 3600)
 
 
 @pytest.mark.parametrize(
@@ -467,12 +473,14 @@ SILENT = SourceNow(name="g", last_at=WELL.at - 7 * 3600)
         (replace(SILENT, last_at=None, rejected_today=100, rejected_lately=100), "rejects:g"),
     ],
 )
-def test_what_is_not_usual_of_a_source(source: SourceNow, key: str | None) -> None:
-    assert [one.key for one in troubles(replace(WELL, sources=[source]))] == ([key] if key else [])
+def test_what_is_not_usual_of_a_source(source: SourceStatus, key: str | None) -> None:
+    assert [one.key for one in find_problems(replace(WELL, sources=[source]))] == (
+        [key] if key else []
+    )
 
 
 def test_a_source_that_never_passed_is_named_with_the_command_that_says_why() -> None:
-    (trouble,) = troubles(
+    (trouble,) = find_problems(
         replace(WELL, sources=[replace(SILENT, last_at=None, rejected_today=5, rejected_lately=4)])
     )
     assert trouble.what == "source g has no event, and 5 requests to it failed verification today"
@@ -510,7 +518,9 @@ def test_since_when_something_is_expected_outlives_a_restart(database: Database)
     [(1, 1, True), (2, 1, True), (3, 1, False), (10, 4, False), (10, 5, True), (2, 0, False)],
 )
 def test_runs_that_fail(ended: int, failed: int, is_told: bool) -> None:
-    found = troubles(replace(WELL, runs_ended={"triage": RunsEnded(ended=ended, failed=failed)}))
+    found = find_problems(
+        replace(WELL, runs_ended={"triage": RunCounts(ended=ended, failed=failed)})
+    )
     assert [one.key for one in found] == ["runs_failing:triage"] * is_told
 
 
@@ -522,17 +532,17 @@ def test_by_when_a_source_speaks_again_is_told_by_its_events(database: Database)
     )
     last = times[0]
     with database.read() as connection:
-        assert baselines.speaks_by(connection, "github", last, now) == pytest.approx(last + 3600)
-        assert baselines.speaks_by(connection, "github", last, now + 30 * 86400) == pytest.approx(
+        assert baselines.expected_by(connection, "github", last, now) == pytest.approx(last + 3600)
+        assert baselines.expected_by(connection, "github", last, now + 30 * 86400) == pytest.approx(
             last + 3600
         ), "it stays told"
-        assert baselines.speaks_by(connection, "github", last, last + 600) is None, (
+        assert baselines.expected_by(connection, "github", last, last + 600) is None, (
             "it is not late yet"
         )
-        assert baselines.speaks_by(connection, "github", times[-1], times[-1] + 86400) is None, (
+        assert baselines.expected_by(connection, "github", times[-1], times[-1] + 86400) is None, (
             "nothing is known of the week before"
         )
-        assert baselines.speaks_by(connection, "other", last, now) is None
+        assert baselines.expected_by(connection, "other", last, now) is None
 
 
 def test_a_silence_lasts_until_the_source_speaks_though_its_events_are_let_go(
@@ -584,7 +594,7 @@ def test_where_nothing_came_a_week_ago_either_no_event_is_read(
     )
     monkeypatch.setattr(baselines, "_MOMENTS", None)
     with sqlite.read() as connection:
-        assert baselines.speaks_by(connection, "github", times[0], now) is None
+        assert baselines.expected_by(connection, "github", times[0], now) is None
 
 
 def test_the_runbook_has_each_condition() -> None:

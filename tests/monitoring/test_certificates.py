@@ -21,10 +21,10 @@ from overviews import WELL
 from servers import Misbehaving
 
 from bridge.config.settings import load_settings
-from bridge.core.status import Certificate
+from bridge.core.status import UrlCertificate
 from bridge.core.timings import TIMINGS
 from bridge.monitoring import certificate as tls_certificate
-from bridge.monitoring.conditions import troubles
+from bridge.monitoring.conditions import find_problems
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.worker.maintenance.jobs import JobContext, check_certificate
@@ -68,7 +68,7 @@ def test_its_dates_are_seen_whoever_issued_it(
     authority: Authority, tmp_path: Path, host: str, is_ours: bool, ends: float, refused: str | None
 ) -> None:
     with shown(authority if is_ours else None, tmp_path, -1, ends) as server:
-        found = tls_certificate.look(f"https://{host}:{server.port}")
+        found = tls_certificate.check_certificate(f"https://{host}:{server.port}")
     assert found.ends_at == pytest.approx(
         time.time() + ends * DAY, abs=60
     ) and found.begins_at == pytest.approx(time.time() - DAY, abs=60)
@@ -81,24 +81,24 @@ def test_its_dates_are_seen_whoever_issued_it(
 def test_what_cannot_be_reached_is_said_and_what_was_seen_is_kept(tmp_path: Path) -> None:
     with Misbehaving() as silent:
         url = f"https://127.0.0.1:{silent.port}"
-        assert "timed out" in (tls_certificate.look(url, 0.2).unreached or "")
+        assert "timed out" in (tls_certificate.check_certificate(url, 0.2).unreached or "")
     with socket.socket() as held:  # nobody else is given the port meanwhile, and nobody listens
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", silent.port))
-        found = tls_certificate.look(url)
+        found = tls_certificate.check_certificate(url)
     assert (found.unreached, found.ends_at, found.refused) == ("Connection refused", None, None)
-    assert tls_certificate.kept(tmp_path, url) is None
-    tls_certificate.keep(tmp_path, found)
-    assert tls_certificate.kept(tmp_path, url) == found
-    seen = Certificate(url=url, looked_at=1.0, begins_at=1.0, ends_at=2.0, refused="a reason")
-    tls_certificate.keep(tmp_path, seen)
-    tls_certificate.keep(tmp_path, found)
-    assert tls_certificate.kept(tmp_path, url) == replace(
+    assert tls_certificate.load_certificate(tmp_path, url) is None
+    tls_certificate.store_certificate(tmp_path, found)
+    assert tls_certificate.load_certificate(tmp_path, url) == found
+    seen = UrlCertificate(url=url, looked_at=1.0, begins_at=1.0, ends_at=2.0, refused="a reason")
+    tls_certificate.store_certificate(tmp_path, seen)
+    tls_certificate.store_certificate(tmp_path, found)
+    assert tls_certificate.load_certificate(tmp_path, url) == replace(
         seen, looked_at=found.looked_at, unreached="Connection refused"
     )
-    assert tls_certificate.kept(tmp_path, URL) is None, "it is of another URL"
+    assert tls_certificate.load_certificate(tmp_path, URL) is None, "it is of another URL"
     (tmp_path / tls_certificate.STATE_FILE).write_bytes(b'{"url": "')
-    assert tls_certificate.kept(tmp_path, url) is None
+    assert tls_certificate.load_certificate(tmp_path, url) is None
 
 
 @pytest.mark.usefixtures("trusted")
@@ -117,18 +117,18 @@ def test_it_is_looked_at_once_in_six_hours_whoever_is_started(
     with shown(authority, tmp_path, -1, 5) as server:
         url = f"https://localhost:{server.port}"
         assert [see(url), see(url), server.connections] == [1, 0, 1]
-        known = tls_certificate.kept(tmp_path, url)
+        known = tls_certificate.load_certificate(tmp_path, url)
         assert known is not None and known.ends_at is not None
-        tls_certificate.keep(
+        tls_certificate.store_certificate(
             tmp_path, replace(known, looked_at=time.time() - TIMINGS.certificate_check_seconds)
         )
         assert [see(url), see(url), server.connections] == [1, 0, 2]
-        tls_certificate.keep(tmp_path, replace(known, looked_at=time.time() + 60))
+        tls_certificate.store_certificate(tmp_path, replace(known, looked_at=time.time() + 60))
         assert see(url) == 1, "the clock was set back"
         assert [see("http://localhost"), see("")] == [0, 0]
 
 
-SEEN = Certificate(
+SEEN = UrlCertificate(
     url=URL, looked_at=WELL.at, begins_at=WELL.at - 60 * DAY, ends_at=WELL.at + 30 * DAY
 )
 SHORT = replace(SEEN, begins_at=WELL.at - 3 * DAY, ends_at=WELL.at + 3 * DAY)
@@ -166,7 +166,7 @@ SHORT = replace(SEEN, begins_at=WELL.at - 3 * DAY, ends_at=WELL.at + 3 * DAY)
                 "certificate has expired, and was not renewed",
             ],
         ),
-        (Certificate(url=URL, looked_at=WELL.at, unreached="Connection refused"), []),
+        (UrlCertificate(url=URL, looked_at=WELL.at, unreached="Connection refused"), []),
         (SHORT, []),  # for six days, renewed at half of them
         (replace(SHORT, ends_at=WELL.at + 0.9 * DAY), ["certificate expires in 0.9 days"]),
         (
@@ -175,8 +175,8 @@ SHORT = replace(SEEN, begins_at=WELL.at - 3 * DAY, ends_at=WELL.at + 3 * DAY)
         ),
     ],
 )
-def test_when_it_is_pointed_out(seen: Certificate | None, told: list[str]) -> None:
-    found = troubles(replace(WELL, certificate=seen))
+def test_when_it_is_pointed_out(seen: UrlCertificate | None, told: list[str]) -> None:
+    found = find_problems(replace(WELL, certificate=seen))
     assert len(found) == len(told)
     for one, expected in zip(found, told, strict=True):
         assert (

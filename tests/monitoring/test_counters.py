@@ -20,7 +20,7 @@ import pytest
 from records import make_delivery, make_event
 from serving import until
 
-from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
+from bridge.core.model import Outcome, OutcomeKind, RunReport, RunState, Status
 from bridge.monitoring import counters as counter_files
 from bridge.monitoring import metrics
 from bridge.monitoring.counters import BUCKET_SECONDS, Counts, CountsFile, sum_counters
@@ -267,9 +267,9 @@ def test_who_begins_twice_counts_once(tmp_path: Path) -> None:
     def counters() -> int:
         return sum(thread.name == "counts" for thread in threading.enumerate())
 
-    counter_files.begin(tmp_path)
+    counter_files.start_counters(tmp_path)
     before = counters()
-    counter_files.begin(tmp_path)
+    counter_files.start_counters(tmp_path)
     assert counters() == before > 0
 
 
@@ -307,8 +307,8 @@ def test_what_a_turn_settles_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(turn_changes, "COUNTS", mine)
     delivery = make_delivery(make_event(), "triage", platform="p")
     claim = Claim(delivery=delivery, attempt=1, lease="l", began_at=0.0)
-    rejected = Outcome(kind=Kind.REJECTED, detail="no")
-    started = Outcome(kind=Kind.STARTED, run_id="r")
+    rejected = Outcome(kind=OutcomeKind.REJECTED, detail="no")
+    started = Outcome(kind=OutcomeKind.STARTED, run_id="r")
     turn_changes.log_changes(
         turn_changes.TurnChanges(
             settled=[
@@ -324,7 +324,7 @@ def test_what_a_turn_settles_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
         metric: dict(mine.numbers(metric)) for metric in PROCESS_METRICS if mine.numbers(metric)
     } == {
         metrics.ATTEMPTS: {("p", "rejected"): 1, ("p", "started"): 2},
-        metrics.DEAD: {("triage",): 1},
+        metrics.DEATHS: {("triage",): 1},
         metrics.RUNS: {("triage", "failed"): 1},
         metrics.TAKEN_OVER: {("triage",): 1},
     }

@@ -24,10 +24,10 @@ from bridge.core.status import (
 )
 from bridge.monitoring.counters import BUCKET_SECONDS, Counts, CountsFile
 from bridge.monitoring.metrics import ACK, EVENTS, GAUGES, METRICS, OTHER, STORE_UP
-from bridge.monitoring.presence import present
+from bridge.monitoring.presence import list_bridges
 from bridge.monitoring.prometheus import CONTENT_TYPE, Exposition
 from bridge.store.db.database import Database
-from bridge.system.cpu_affinity import processors
+from bridge.system.cpu_affinity import count_processors
 
 SECRET_KEY = "k" * 40
 
@@ -92,7 +92,7 @@ def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(
             ("flowbridge_requests_refused_total", ("github", "401")): 1,
             ("flowbridge_requests_refused_total", (OTHER, "404")): 1,
             ("flowbridge_processes", ("work",)): 1,
-            ("flowbridge_processes", ("web",)): min(2, processors()),
+            ("flowbridge_processes", ("web",)): min(2, count_processors()),
         }
         found = until(
             lambda: counted.items() <= (one := scrape(bridge.port)).items() and one,
@@ -124,7 +124,7 @@ def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(
 
 def json_processes(bridge: Bridge) -> list[int]:
     """The receivers and the workers of a bridge."""
-    (running,) = present(bridge.folder / "data")
+    (running,) = list_bridges(bridge.folder / "data")
     return [one["pid"] for one in running["processes"] if one["role"] in ("web", "work")]
 
 

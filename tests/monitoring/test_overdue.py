@@ -8,10 +8,10 @@ from typing import Any
 from records import make_delivery, make_event
 from sqlalchemy import update
 
-from bridge.core.status import Overdue
+from bridge.core.status import OverdueWork
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries.overdue import overdue
+from bridge.store.queries.overdue import count_overdue
 from bridge.store.tables import schema
 
 DAY = 86400.0
@@ -49,5 +49,5 @@ def test_what_is_overdue_or_lies_too_far_ahead_is_counted(database: Database) ->
             update(schema.delivery).where(row.id == third).values(followed | {"poll_at": now + DAY})
         )
     with database.read() as connection:
-        assert overdue(connection, now) == Overdue(leases=1, looks=1, ahead=1)
-        assert overdue(connection, now - 3600) == Overdue(leases=0, looks=0, ahead=3)
+        assert count_overdue(connection, now) == OverdueWork(leases=1, looks=1, ahead=1)
+        assert count_overdue(connection, now - 3600) == OverdueWork(leases=0, looks=0, ahead=3)

@@ -16,17 +16,17 @@ from bridge.config.settings import load_settings
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
 from bridge.core.status import (
-    Backups,
+    BackupStatus,
     ClockStep,
-    ConfigNow,
+    ConfigStatus,
     LateStart,
-    PlatformNow,
-    RunsEnded,
-    SourceNow,
-    Stuck,
+    PlatformStatus,
+    RunCounts,
+    SourceStatus,
+    UnresolvedDeliveries,
 )
-from bridge.monitoring.conditions import notes, troubles
-from bridge.monitoring.status import overview
+from bridge.monitoring.conditions import find_notes, find_problems
+from bridge.monitoring.status import read_overview
 from bridge.monitoring.stuck_deliveries import find_stuck
 from bridge.routing.model import Config, Platform
 from bridge.store.db.database import Database
@@ -37,10 +37,10 @@ from bridge.store.queries import status as status_queries
 from bridge.store.queue import heartbeats, throttling
 from bridge.store.tables.rows import to_json
 
-STUCK = Stuck(
+STUCK = UnresolvedDeliveries(
     platform="gumloop", kind="list", count=1, problem="gumloop gave no list", fix="fix it"
 )
-DAILY = Backups(folder="/srv/data/backups", every=86400.0, newest_at=NOW - 90000)
+DAILY = BackupStatus(folder="/srv/data/backups", every=86400.0, newest_at=NOW - 90000)
 OPEN = Circuit(
     platform="gumloop", failures=5, open_for=60.0, open_until=NOW + 30, reason="HTTP 503"
 )
@@ -54,15 +54,17 @@ OTHER = replace(WORK, config_hash="b" * 64)
 
 
 def test_nothing_is_wrong_where_all_is_well() -> None:
-    assert troubles(WELL) == []
-    assert notes(WELL) == []
+    assert find_problems(WELL) == []
+    assert find_notes(WELL) == []
 
 
 def test_what_comes_up_is_given_a_moment() -> None:
     reading = replace(WEB, role="reload", since=NOW - 1)
-    assert troubles(replace(WELL, processes=[WORK, reading])) == []
+    assert find_problems(replace(WELL, processes=[WORK, reading])) == []
     late = replace(reading, since=NOW - 10)
-    assert [one.key for one in troubles(replace(WELL, processes=[WORK, late]))] == ["no_receiver"]
+    assert [one.key for one in find_problems(replace(WELL, processes=[WORK, late]))] == [
+        "no_receiver"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
         ({"processes": [WORK]}, "no receiver is running", "flowbridge web"),
         (
             {
-                "config": ConfigNow(
+                "config": ConfigStatus(
                     hash=HASH, since=NOW - 60, error=["routes.yaml:3:1: a", "b", "c"]
                 )
             },
@@ -97,7 +99,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "flowbridge check",
         ),
         (
-            {"config": ConfigNow(hash=None, error=["routes.yaml:3:1: a"])},
+            {"config": ConfigStatus(hash=None, error=["routes.yaml:3:1: a"])},
             "the configuration is not valid: routes.yaml:3:1: a",
             "check",
         ),
@@ -114,7 +116,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
         (
             {
                 "sources": [
-                    SourceNow(
+                    SourceStatus(
                         name="github", last_at=NOW, missing="environment variable X is not set"
                     )
                 ]
@@ -128,7 +130,9 @@ def test_what_comes_up_is_given_a_moment() -> None:
         (
             {
                 "platforms": [
-                    PlatformNow(name="gumloop", cap=5, missing="environment variable X is not set")
+                    PlatformStatus(
+                        name="gumloop", cap=5, missing="environment variable X is not set"
+                    )
                 ]
             },
             (
@@ -143,14 +147,16 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "larger",
         ),
         (
-            {"sources": [SourceNow(name="jobs", files=95 * 1024**2, files_keep=100 * 1024**2)]},
+            {"sources": [SourceStatus(name="jobs", files=95 * 1024**2, files_keep=100 * 1024**2)]},
             "form jobs stores 95.0 MiB of files of at most 100.0 MiB: more is refused (507)",
             "raise `files: {keep}`",
         ),
         (
             {
                 "sources": [
-                    SourceNow(name="contact", stored_today=60 * 1024**2, daily_bytes=64 * 1024**2)
+                    SourceStatus(
+                        name="contact", stored_today=60 * 1024**2, daily_bytes=64 * 1024**2
+                    )
                 ]
             },
             "source contact stored 60.0 MiB of at most 64.0 MiB today: more is refused (507)",
@@ -160,7 +166,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
             {
                 "disk_free": 99 * 1024**2,
                 "disk_total": 1000 * 1024**2,
-                "sources": [SourceNow(name="contact", is_public=True)],
+                "sources": [SourceStatus(name="contact", is_public=True)],
             },
             (
                 "the last 99 MB of the disk of /srv/data are reserved for signed sources: forms are"
@@ -179,19 +185,19 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "timedatectl",
         ),
         (
-            {"sources": [SourceNow(name="github", last_at=NOW + 900)]},
+            {"sources": [SourceStatus(name="github", last_at=NOW + 900)]},
             "the newest event is 900 s ahead of this machine's clock",
             "timedatectl",
         ),
         (
-            {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=OPEN)]},
+            {"platforms": [PlatformStatus(name="gumloop", cap=5, circuit=OPEN)]},
             "platform gumloop is not called until 16:00:30Z: HTTP 503",
             "up",
         ),
         (
             {
                 "platforms": [
-                    PlatformNow(name="gumloop", cap=5, circuit=replace(OPEN, open_until=NOW - 1))
+                    PlatformStatus(name="gumloop", cap=5, circuit=replace(OPEN, open_until=NOW - 1))
                 ]
             },
             "not called, except for a probe",
@@ -200,7 +206,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
         (
             {
                 "platforms": [
-                    PlatformNow(name="gumloop", cap=5, circuit=DENIED, credentials="`api_key`")
+                    PlatformStatus(name="gumloop", cap=5, circuit=DENIED, credentials="`api_key`")
                 ]
             },
             (
@@ -211,7 +217,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
         ),
         (
             {
-                "platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)],
+                "platforms": [PlatformStatus(name="gumloop", cap=5, circuit=BUSY)],
                 "queue": [replace(LANE, due_at=NOW - 301)],
             },
             "platform gumloop reports that it is full at 0 of 5 runs, and deliveries wait",
@@ -303,19 +309,19 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "asked again",
         ),
         (
-            {"runs_ended": {"triage": RunsEnded(ended=9, failed=1, in_a_row=1, event_id="evt_1")}},
+            {"runs_ended": {"triage": RunCounts(ended=9, failed=1, in_a_row=1, event_id="evt_1")}},
             "the last run of route triage failed, and none has succeeded since",
             "flowbridge show evt_1; fix the flow, then flowbridge retry",
         ),
         (
-            {"runs_ended": {"triage": RunsEnded(ended=9, failed=3, in_a_row=2)}},
+            {"runs_ended": {"triage": RunCounts(ended=9, failed=3, in_a_row=2)}},
             "the last 2 runs of route triage failed",
             "--run failed",
         ),
     ],
 )
 def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, do: str) -> None:
-    (found,) = troubles(replace(WELL, **change))
+    (found,) = find_problems(replace(WELL, **change))
     assert what in found.what
     assert do in found.do
 
@@ -326,17 +332,17 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
         {"processes": [WORK], "is_shared": True},  # receivers may be on other machines
         {"processes": [WEB, replace(OTHER, since=NOW - 3)]},  # it has just been started
         # it has just been read
-        {"processes": [WEB, OTHER], "config": ConfigNow(hash=HASH, since=NOW - 3)},
+        {"processes": [WEB, OTHER], "config": ConfigStatus(hash=HASH, since=NOW - 3)},
         {"stuck": [replace(STUCK, kind="unreachable", since=NOW - 299)]},  # it may pass
         # the last run was done
-        {"runs_ended": {"triage": RunsEnded(ended=9, failed=3, in_a_row=0)}},
-        {"runs_ended": {"triage": RunsEnded(ended=9, failed=3, in_a_row=3, is_live=False)}},
+        {"runs_ended": {"triage": RunCounts(ended=9, failed=3, in_a_row=0)}},
+        {"runs_ended": {"triage": RunCounts(ended=9, failed=3, in_a_row=3, is_live=False)}},
         {"processes": [WEB, replace(WORK, config_hash=None)]},  # a worker elsewhere
         {"queue": [replace(LANE, due_at=NOW - 7200, state="paused")]},
         {
             "sources": [
-                SourceNow(name="jobs", files=90, files_keep=100),
-                SourceNow(name="closed", files=95),
+                SourceStatus(name="jobs", files=90, files_keep=100),
+                SourceStatus(name="closed", files=95),
             ]
         },
         {"disk_free": 2 * 10**9},  # less than a twentieth, and yet enough
@@ -348,31 +354,38 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
         {"disk_free": None, "disk_total": None, "database_ahead": None},
         {
             "platforms": [
-                PlatformNow(name="gumloop", cap=5, circuit=Circuit(platform="gumloop", failures=2))
+                PlatformStatus(
+                    name="gumloop", cap=5, circuit=Circuit(platform="gumloop", failures=2)
+                )
             ]
         },
         # nothing has waited for minutes
-        {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)]},
+        {"platforms": [PlatformStatus(name="gumloop", cap=5, circuit=BUSY)]},
         {
-            "platforms": [PlatformNow(name="gumloop", cap=5, circuit=replace(BUSY, allowance=5))],
+            "platforms": [
+                PlatformStatus(name="gumloop", cap=5, circuit=replace(BUSY, allowance=5))
+            ],
             "queue": [replace(LANE, due_at=NOW - 301)],
         },
     ],
 )
 def test_what_is_as_it_may_be_is_no_trouble(change: dict[str, Any]) -> None:
-    assert troubles(replace(WELL, **change)) == []
+    assert find_problems(replace(WELL, **change)) == []
 
 
 def test_what_is_merely_to_be_known() -> None:
-    config = ConfigNow(hash=HASH, since=NOW - 60, restart=["FLOWBRIDGE_LOG"])
+    config = ConfigStatus(hash=HASH, since=NOW - 60, restart=["FLOWBRIDGE_LOG"])
     now = replace(WELL, running_versions=["0.9"], config=config)
-    assert troubles(now) == []
-    assert [text[:20] for text in notes(now)] == ["FLOWBRIDGE_LOG in .e", "flowbridge 0.9 runs,"]
+    assert find_problems(now) == []
+    assert [text[:20] for text in find_notes(now)] == [
+        "FLOWBRIDGE_LOG in .e",
+        "flowbridge 0.9 runs,",
+    ]
 
 
 def test_that_nobody_is_told_is_noted_where_there_is_something_to_tell() -> None:
-    assert notes(replace(WELL, tells=False)) == notes(replace(WELL, held=1)) == []
-    (said,) = notes(replace(WELL, tells=False, held=1))
+    assert find_notes(replace(WELL, tells=False)) == find_notes(replace(WELL, held=1)) == []
+    (said,) = find_notes(replace(WELL, tells=False, held=1))
     assert said.startswith("alerts are sent nowhere")
 
 
@@ -398,7 +411,7 @@ def test_who_is_told_follows_from_the_routes(route: str, told: bool, tmp_path: P
             "FLOWBRIDGE_CONFIG": str(tmp_path / "routes.yaml"),
         }
     )
-    assert overview(settings, None).tells is told
+    assert read_overview(settings, None).tells is told
 
 
 # -- what the store counts
@@ -407,8 +420,8 @@ def test_who_is_told_follows_from_the_routes(route: str, told: bool, tmp_path: P
 MIDNIGHT = NOW - NOW % 86400
 
 
-def look(database: Database, *sources: str) -> status_queries.Standing:
-    return status_queries.look(database, sources, NOW, midnight=MIDNIGHT, day=86400.0)
+def look(database: Database, *sources: str) -> status_queries.StoreStatus:
+    return status_queries.read_status(database, sources, NOW, midnight=MIDNIGHT, day=86400.0)
 
 
 def test_an_empty_store_has_nothing(database: Database) -> None:
@@ -420,7 +433,7 @@ def test_an_empty_store_has_nothing(database: Database) -> None:
         0,
         [],
     )
-    assert status_queries.size(database) > 0
+    assert status_queries.database_size(database) > 0
 
 
 def test_sources_with_their_last_event_and_those_of_today(
@@ -562,7 +575,7 @@ def test_runs_that_failed_since_the_last_that_was_done_are_counted(database: Dat
     add("old", "failed", NOW - 100)
     with database.read() as connection:
         found = baselines.runs_ended(connection, NOW - 60)
-    assert found["triage"] == RunsEnded(ended=4, failed=3, in_a_row=2, event_id=newest)
+    assert found["triage"] == RunCounts(ended=4, failed=3, in_a_row=2, event_id=newest)
     assert (found["over"].in_a_row, found.keys()) == (0, {"triage", "over"})
 
 

@@ -9,21 +9,27 @@ from records import NOW, make_delivery, make_event
 from trace_ids import GOOD, SPAN, TRACE
 
 from bridge.config.loader import load
-from bridge.core.model import Event, Kind, Outcome, RunReport, RunState, Status
+from bridge.core.model import Event, Outcome, OutcomeKind, RunReport, RunState, Status
 from bridge.delivery.platforms.responses import idempotency_key
-from bridge.monitoring.spans import SpanKind, Stage, attempted, make_receipt_spans, run_ended
+from bridge.monitoring.spans import (
+    SpanKind,
+    Stage,
+    make_attempt_span,
+    make_receipt_spans,
+    make_run_span,
+)
 from bridge.monitoring.trace_ids import (
     SpanReference,
     Trace,
-    attempt_span,
+    attempt_span_id,
     event_span_id,
     read_traceparent,
-    run_span,
+    run_span_id,
     trace_of,
 )
 from bridge.routing.model import Config, Platform
 from bridge.routing.planner import event_id_of
-from bridge.store.inbound.events import Added
+from bridge.store.inbound.events import AddedEvent
 
 ROUTES = """
 version: 1
@@ -104,13 +110,13 @@ def test_the_ids_are_ones_that_others_take() -> None:
     delivery = make_delivery(event)
     for span_id in (
         event_span_id(event.id),
-        attempt_span(delivery.id, 1),
-        run_span(idempotency_key(delivery)),
+        attempt_span_id(delivery.id, 1),
+        run_span_id(idempotency_key(delivery)),
     ):
         assert read_traceparent(str(SpanReference(trace.id, span_id))) == SpanReference(
             trace.id, span_id
         )
-    assert len({attempt_span(delivery.id, number) for number in range(20)}) == 20
+    assert len({attempt_span_id(delivery.id, number) for number in range(20)}) == 20
 
 
 def test_a_delivery_tells_of_which_event_it_is() -> None:
@@ -122,7 +128,8 @@ def test_a_delivery_tells_of_which_event_it_is() -> None:
 
 def arrived(config: Config, *events: Event, duplicate: str = "") -> list[object]:
     kept = [
-        (event, Added(duplicate or event.id, (), duplicate=bool(duplicate))) for event in events
+        (event, AddedEvent(duplicate or event.id, (), duplicate=bool(duplicate)))
+        for event in events
     ]
     return list(
         make_receipt_spans(kept, config.sources["github"], STAGES, scheme="https", status=202)
@@ -186,9 +193,13 @@ def test_a_duplicate_is_in_the_trace_of_the_event_that_it_repeats(config: Config
 @pytest.mark.parametrize(
     ("outcome", "status", "error"),
     [
-        (Outcome(kind=Kind.STARTED, run_id="r1", status_code=200), Status.DELIVERED, ""),
-        (Outcome(kind=Kind.THROTTLED, detail="too many", status_code=429), Status.QUEUED, "429"),
-        (Outcome(kind=Kind.UNKNOWN, detail="personal"), None, "unknown"),
+        (Outcome(kind=OutcomeKind.STARTED, run_id="r1", status_code=200), Status.DELIVERED, ""),
+        (
+            Outcome(kind=OutcomeKind.THROTTLED, detail="too many", status_code=429),
+            Status.QUEUED,
+            "429",
+        ),
+        (Outcome(kind=OutcomeKind.UNKNOWN, detail="personal"), None, "unknown"),
     ],
 )
 def test_an_attempt_says_what_came_of_it_and_no_more(
@@ -202,9 +213,11 @@ def test_an_attempt_says_what_came_of_it_and_no_more(
         base_url="https://user:secret@example.com/secret?key=secret",
         method="PUT",
     )
-    span = attempted(trace_of(event.id, {}, None), delivery, 2, platform, outcome, status, 1, 5)
+    span = make_attempt_span(
+        trace_of(event.id, {}, None), delivery, 2, platform, outcome, status, 1, 5
+    )
     assert (span.id, span.parent, span.kind, span.error) == (
-        attempt_span(delivery.id, 2),
+        attempt_span_id(delivery.id, 2),
         event_span_id(event.id),
         SpanKind.CLIENT,
         error,
@@ -246,8 +259,8 @@ def test_the_span_of_a_run_is_below_the_attempt_that_started_it(
     followed = make_delivery(
         event, status=Status.DELIVERED, attempts=2, throttled=1, run_id="r1", delivered_at=NOW
     )
-    span = run_ended(trace_of(event.id, {}, None), followed, report, NOW + 9)
-    assert (span.id, span.parent) == (run_span(followed.id), attempt_span(followed.id, 3))
+    span = make_run_span(trace_of(event.id, {}, None), followed, report, NOW + 9)
+    assert (span.id, span.parent) == (run_span_id(followed.id), attempt_span_id(followed.id, 3))
     assert (span.began / 1e9, span.ended / 1e9, span.error) == (
         pytest.approx(began),
         pytest.approx(ended),

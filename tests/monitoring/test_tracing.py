@@ -27,9 +27,9 @@ from bridge.monitoring.spans import Span
 from bridge.monitoring.trace_ids import (
     SpanReference,
     Trace,
-    attempt_span,
+    attempt_span_id,
     event_span_id,
-    run_span,
+    run_span_id,
     trace_of,
 )
 from bridge.monitoring.tracing.exporter import is_wanted
@@ -167,7 +167,7 @@ def test_one_trace_from_the_request_to_the_end_of_the_run(
     assert delivery.outputs["TRACEPARENT"] == str(SpanReference(run.trace, run.id)), (
         "the flow can go on with it"
     )
-    assert run.id == run_span(delivery.id)
+    assert run.id == run_span_id(delivery.id)
     assert "topsecret" not in str(delivery.outputs)
     assert collector.received[0].headers["api-key"] == "topsecret"
     assert "topsecret" not in bridge.stderr
@@ -199,7 +199,7 @@ def test_a_trace_that_is_not_recorded_is_named_and_not_exported(
     of_event(collector, posted(bridge), 5)
     assert [one for one in collector.spans if one.trace == other] == []
     [call] = [one for one in platform.received if one.headers["idempotency-key"] == delivery.id]
-    assert call.headers["traceparent"] == f"00-{other}-{attempt_span(delivery.id, 1)}-00"
+    assert call.headers["traceparent"] == f"00-{other}-{attempt_span_id(delivery.id, 1)}-00"
 
 
 def test_what_is_no_traceparent_is_ignored(bridge: Bridge, collector: Collector) -> None:
@@ -279,7 +279,7 @@ def test_a_call_that_is_cut_by_kill_9_is_seen_and_the_trace_goes_on(
         spans = of_event(collector, event_id, 6)
     lost, again = [one for one in spans if one.name == "start there/it"]
     assert {one.trace for one in spans} == {"7" * 32}
-    assert (lost.id, again.id) == (attempt_span(delivery.id, 1), attempt_span(delivery.id, 2))
+    assert (lost.id, again.id) == (attempt_span_id(delivery.id, 1), attempt_span_id(delivery.id, 2))
     assert (lost.is_error, lost.attributes["flowbridge.outcome"], again.is_error) == (
         True,
         "unknown",
@@ -317,9 +317,9 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
     from worker_bench import configured, gumloop
 
     from bridge.store.queue import claims
-    from bridge.worker.celery.tasks import Calls
+    from bridge.worker.celery.tasks import TaskRunner
     from bridge.worker.claim_policy import find_allowed
-    from bridge.worker.tracing import traced_by
+    from bridge.worker.tracing import make_observer
 
     class Told:
         """A tracer that keeps what it is given."""
@@ -346,8 +346,8 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
         sent.append(call)
         return Answer(status=200, body=b'{"run_id": "r1"}')
 
-    calls = Calls(
-        lambda: config, database, send, 60.0, traced=traced_by(tracer, lambda: config, database)
+    calls = TaskRunner(
+        lambda: config, database, send, 60.0, traced=make_observer(tracer, lambda: config, database)
     )
     try:
         allowed = find_allowed(config)
@@ -360,7 +360,7 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
         calls.close()
     [span] = tracer.spans
     assert (span.id, span.trace.link, span.error) == (
-        attempt_span(delivery.id, 1),
+        attempt_span_id(delivery.id, 1),
         SpanReference(TRACE, SPAN),
         "",
     )
@@ -398,7 +398,8 @@ def alone(code: str) -> str:
 
 def test_nothing_is_imported_where_nothing_is_traced() -> None:
     tracing = (
-        "from bridge.monitoring.tracing.exporter import *; prepare({}); begin({}); print(current(),"
+        "from bridge.monitoring.tracing.exporter import *; import_exporter({});"
+        " start_tracer({}); print(current_tracer(),"
         " 'opentelemetry' in sys.modules)"
     )
     assert alone(f"import sys, bridge.runtime.services; {tracing}") == "None False\n"
@@ -419,7 +420,7 @@ def test_what_cannot_be_exported_is_said_and_nothing_fails(
     given = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", **environ}
     out = alone(
         f"import sys; {spoil or 'pass'}; from bridge.monitoring.tracing.exporter import *; "
-        f"prepare({given}); begin({given}); print(current())"
+        f"import_exporter({given}); start_tracer({given}); print(current_tracer())"
     )
     assert said in out
     assert out.endswith("None\n")

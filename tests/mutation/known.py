@@ -218,29 +218,29 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "D8",
         "file": "bridge/store/queue/ordering.py",
-        "old": "    alone_with_keys(connection, [key for one in heads for key in key_of(one)])\n",
+        "old": "    take_key_locks(connection, [key for one in heads for key in key_of(one)])\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "D8-join",
         "file": "bridge/store/queue/ordering.py",
-        "old": "    alone_with_keys(connection, key_of(one))\n",
+        "old": "    take_key_locks(connection, key_of(one))\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "N4",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "    alone_with_keys(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW)\n",
+        "old": "    take_key_locks(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW_SEED)\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "N4-seed",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "asked.delivery.saved_item_id)], FLOW)",
-        "new": "asked.delivery.platform)], FLOW)",
+        "old": "asked.delivery.saved_item_id)], FLOW_SEED)",
+        "new": "asked.delivery.platform)], FLOW_SEED)",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
@@ -248,10 +248,10 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/reconcile.py",
         "old": (
             "    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
-            "    taken = linked(connection, [one.run_id for one in answers.look.candidates])\n"
+            "    taken = find_owned_runs(connection, [one.run_id for one in answers.look.candidates])\n"
         ),
         "new": (
-            "    taken = linked(connection, [one.run_id for one in answers.look.candidates])\n"
+            "    taken = find_owned_runs(connection, [one.run_id for one in answers.look.candidates])\n"
             "    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
         ),
         "tests": ["tests/store/test_ledger_races.py"],
@@ -259,7 +259,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G17",
         "file": "bridge/store/queue/ledger.py",
-        "old": "    alone(connection, Lock.COUNT_SLOTS)\n",
+        "old": "    take_lock(connection, Lock.COUNT_SLOTS)\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
@@ -267,29 +267,29 @@ KNOWN: list[dict[str, Any]] = [
         "name": "G17-before",
         "file": "bridge/store/queue/ledger.py",
         "old": (
-            "    alone(connection, Lock.COUNT_SLOTS)\n"
+            "    take_lock(connection, Lock.COUNT_SLOTS)\n"
             "    before = throttling.read_circuits(connection)\n"
         ),
-        "new": "    alone(connection, Lock.COUNT_SLOTS)\n",
+        "new": "    take_lock(connection, Lock.COUNT_SLOTS)\n",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "G17-order",
         "file": "bridge/store/queue/ledger.py",
         "old": (
-            "    alone(connection, Lock.COUNT_SLOTS)\n"
+            "    take_lock(connection, Lock.COUNT_SLOTS)\n"
             "    before = throttling.read_circuits(connection)\n"
         ),
         "new": (
             "    before = throttling.read_circuits(connection)\n"
-            "    alone(connection, Lock.COUNT_SLOTS)\n"
+            "    take_lock(connection, Lock.COUNT_SLOTS)\n"
         ),
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "C-slots",
         "file": "bridge/store/queue/claims.py",
-        "old": "    alone(connection, Lock.COUNT_SLOTS)\n",
+        "old": "    take_lock(connection, Lock.COUNT_SLOTS)\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
@@ -375,7 +375,7 @@ KNOWN: list[dict[str, Any]] = [
         "name": "R-start",
         "file": "bridge/store/local/runs.py",
         "old": (
-            "        alone(connection, Lock.COUNT_RUNS)\n"
+            "        take_lock(connection, Lock.COUNT_RUNS)\n"
             "        if run.idempotency_key"
         ),
         "new": "        if run.idempotency_key",
@@ -385,7 +385,7 @@ KNOWN: list[dict[str, Any]] = [
         "name": "R-claim",
         "file": "bridge/store/local/runs.py",
         "old": (
-            "        alone(connection, Lock.COUNT_RUNS)\n"
+            "        take_lock(connection, Lock.COUNT_RUNS)\n"
             "        most ="
         ),
         "new": "        most =",
@@ -536,7 +536,7 @@ KNOWN: list[dict[str, Any]] = [
         "old": (
             "    return (\n"
             "        known.status == Status.UNKNOWN\n"
-            "        and each.outcome.kind is Kind.STARTED\n"
+            "        and each.outcome.kind is OutcomeKind.STARTED\n"
             "        and known.made == each.claim.attempt\n"
             "    )\n"
         ),
@@ -557,8 +557,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G-give-back-late",
         "file": "bridge/store/queue/ledger.py",
-        "old": "if mine and each.outcome.kind in CAME_TO_NOTHING:",
-        "new": "if each.outcome.kind in CAME_TO_NOTHING:",
+        "old": "if mine and each.outcome.kind in NO_RUN_KINDS:",
+        "new": "if each.outcome.kind in NO_RUN_KINDS:",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -788,7 +788,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "N-attempt-settled",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "    _settle_attempt(connection, known, Kind.REFUSED, NOT_FOUND)\n",
+        "old": "    _settle_attempt(connection, known, OutcomeKind.REFUSED, RUN_NOT_FOUND)\n",
         "new": "",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
@@ -851,26 +851,26 @@ KNOWN: list[dict[str, Any]] = [
         "name": "T2",
         "file": "bridge/core/rate_limits.py",
         "old": (
-            "    return Pace(\n"
+            "    return RateState(\n"
             "        next_at=_begin(pace, now) + starts * every,\n"
             "        day=day,\n"
             "        starts=starts + (pace.starts if pace.day == day else 0),\n"
             "    )\n"
         ),
-        "new": "    return Pace(next_at=_begin(pace, now) + starts * every, day=day, starts=starts + pace.starts)\n",
+        "new": "    return RateState(next_at=_begin(pace, now) + starts * every, day=day, starts=starts + pace.starts)\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "T2-forgets",
         "file": "bridge/core/rate_limits.py",
         "old": (
-            "    return Pace(\n"
+            "    return RateState(\n"
             "        next_at=_begin(pace, now) + starts * every,\n"
             "        day=day,\n"
             "        starts=starts + (pace.starts if pace.day == day else 0),\n"
             "    )\n"
         ),
-        "new": "    return Pace(next_at=_begin(pace, now) + starts * every, day=day, starts=starts)\n",
+        "new": "    return RateState(next_at=_begin(pace, now) + starts * every, day=day, starts=starts)\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -982,29 +982,29 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "O4",
         "file": "bridge/store/operations/prune.py",
-        "old": "d.event_id = e.id AND ({UNFINISHED} OR {RECENT}\n    OR {RUNNING}))",
-        "new": "d.event_id = e.id AND ({RECENT}\n    OR {RUNNING}))",
+        "old": "d.event_id = e.id AND ({UNFINISHED} OR {RECENT}\n    OR {HAS_OPEN_RUN}))",
+        "new": "d.event_id = e.id AND ({RECENT}\n    OR {HAS_OPEN_RUN}))",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "O4-recent",
         "file": "bridge/store/operations/prune.py",
-        "old": "d.event_id = e.id AND ({UNFINISHED} OR {RECENT}\n    OR {RUNNING}))",
-        "new": "d.event_id = e.id AND ({UNFINISHED}\n    OR {RUNNING}))",
+        "old": "d.event_id = e.id AND ({UNFINISHED} OR {RECENT}\n    OR {HAS_OPEN_RUN}))",
+        "new": "d.event_id = e.id AND ({UNFINISHED}\n    OR {HAS_OPEN_RUN}))",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "O4-free",
         "file": "bridge/store/inbound/removal.py",
-        "old": "d.event_id = e.id AND ({UNFINISHED} OR {RECENT}\n    OR {RUNNING}))",
-        "new": "d.event_id = e.id AND ({RECENT}\n    OR {RUNNING}))",
+        "old": "d.event_id = e.id AND ({UNFINISHED} OR {RECENT}\n    OR {HAS_OPEN_RUN}))",
+        "new": "d.event_id = e.id AND ({RECENT}\n    OR {HAS_OPEN_RUN}))",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "O4-free-recent",
         "file": "bridge/store/inbound/removal.py",
-        "old": "d.event_id = e.id AND ({UNFINISHED} OR {RECENT}\n    OR {RUNNING}))",
-        "new": "d.event_id = e.id AND ({UNFINISHED}\n    OR {RUNNING}))",
+        "old": "d.event_id = e.id AND ({UNFINISHED} OR {RECENT}\n    OR {HAS_OPEN_RUN}))",
+        "new": "d.event_id = e.id AND ({UNFINISHED}\n    OR {HAS_OPEN_RUN}))",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -1060,7 +1060,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W8",
         "file": "bridge/worker/turn.py",
-        "old": "        leases.extend(connection, [claim.lease for claim in self.held.values()], now)\n",
+        "old": "        leases.extend_leases(connection, [claim.lease for claim in self.held.values()], now)\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
@@ -1074,7 +1074,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W7-failed-at",
         "file": "bridge/worker/turn.py",
-        "old": "        self._failed_at = elapsed()\n",
+        "old": "        self._failed_at = boot_seconds()\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },

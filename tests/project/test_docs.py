@@ -21,7 +21,7 @@ import bridge
 from bridge.cli.main import COMMANDS, group
 from bridge.config.loader import check
 from bridge.config.schema import document
-from bridge.config.settings import NAMES
+from bridge.config.settings import VARIABLES
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.functions.registry import FUNCTIONS
 from bridge.routing.matching.operators import OPERATORS
@@ -106,7 +106,7 @@ def test_every_setting_is_documented_and_no_other() -> None:
         )
     )
     assert rows == set(re.findall(r"FLOWBRIDGE_[A-Z_]*[A-Z]", code))
-    assert told <= rows == NAMES
+    assert told <= rows == VARIABLES
 
 
 def slug(heading: str) -> str:

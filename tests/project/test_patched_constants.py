@@ -38,7 +38,7 @@ EXCEPTIONS = {
             "bridge.store.operations.erase.CHUNK_BYTES",
             "bridge.store.operations.log.PAGE_ITEMS",
             "bridge.store.operations.log.MAX_RESUMED",
-            "bridge.store.operations.log.TOGETHER",
+            "bridge.store.operations.log.BATCH_ITEMS",
             "bridge.store.operations.prune.BATCH_BYTES",
             "bridge.store.operations.prune.BATCH_EVENTS",
             "bridge.store.queries.events.PAGE_BODIES",

@@ -24,7 +24,7 @@ from bridge.providers.form_fields import LABEL_LENGTH, MOST, flat
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample
 from bridge.providers.signatures.scheme import Secret
-from bridge.routing.planner import context
+from bridge.routing.planner import build_context
 
 HAVE = [name for name, row in PROVIDERS.items() if row.fields is not None]
 ZOE = "Zoë Lindqvist"
@@ -63,16 +63,18 @@ SAMPLES: dict[str, dict[str, Any]] = {
 def test_the_samples(name: str) -> None:
     made = sample(name, now=NOW, new_id="1")
     body = decode(made.headers["content-type"], made.body, max_depth=100)
-    assert context(make_event(provider=name, source=name), body, NOW)["fields"] == SAMPLES[name]
+    assert (
+        build_context(make_event(provider=name, source=name), body, NOW)["fields"] == SAMPLES[name]
+    )
 
 
 def test_of_a_form_they_are_the_form_and_of_others_nothing() -> None:
     fields = {"name": ZOE}
     assert (
-        context(make_event(provider="form"), Body(value=fields, form=fields), NOW)["fields"]
+        build_context(make_event(provider="form"), Body(value=fields, form=fields), NOW)["fields"]
         == fields
     )
-    assert context(make_event(), Body(value={"action": "opened"}), NOW)["fields"] is None
+    assert build_context(make_event(), Body(value={"action": "opened"}), NOW)["fields"] is None
 
 
 def test_typeform_has_every_kind_of_answer() -> None:

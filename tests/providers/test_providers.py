@@ -21,7 +21,7 @@ from signing import NOW, post, secrets
 from vectors import Vector
 
 from bridge.core.errors import BadSignature
-from bridge.core.locators import Joined, compile_locator, dig, locate
+from bridge.core.locators import JoinedLocators, compile_locator, dig, locate
 from bridge.providers import catalog
 from bridge.providers.model import CREDENTIALS, EVIDENCE, FORM, Probe, Provider, masked
 from bridge.providers.registry import PROVIDERS
@@ -75,7 +75,11 @@ def test_row_is_whole(row: Provider) -> None:
     assert row.samples and len(set(sample_types(row.name))) == len(row.samples)
     for place in (*row.event_type, *row.event_id, *row.retry):
         for text in (
-            place.texts if isinstance(place, Joined) else (place,) if isinstance(place, str) else ()
+            place.texts
+            if isinstance(place, JoinedLocators)
+            else (place,)
+            if isinstance(place, str)
+            else ()
         ):
             compile_locator(text.removesuffix("?"))
     for text in row.credentials:

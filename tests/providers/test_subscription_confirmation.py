@@ -24,7 +24,7 @@ from bridge.config.settings import Settings, load_settings
 from bridge.core.http_messages import Request
 from bridge.core.model import Delivery, Event
 from bridge.ingest.receive import replan
-from bridge.ingest.rejects import readmit, reject_of
+from bridge.ingest.rejects import build_reject, readmit
 from bridge.providers.catalog.cloud import SNS
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.certificates import Certificate
@@ -172,7 +172,7 @@ def is_kept(bench: Bench, answer: TestResponse, why: str) -> None:
     assert problem.startswith("the subscription is not confirmed: ") and why in problem
     assert "open the URL at body:SubscribeURL" in problem
     assert replan(events.get(bench.database, event.id), bench.config, time(), "again") == []
-    doing = replay.Replaying(config_of=lambda _: bench.config, nonce="again")
+    doing = replay.ReplayHandler(config_of=lambda _: bench.config, nonce="again")
     planned = doing.prepare(bench.database, [event.id], time())
     (replayed,) = bench.database.write(
         lambda connection: doing.carry_out(connection, planned, time())
@@ -341,10 +341,10 @@ def test_an_insecure_source_confirms_nothing(bench: Bench) -> None:
 
 
 def test_a_dry_request_and_a_readmitted_reject_confirm_nothing(bench: Bench) -> None:
-    token = dry_run.token(KEY, "alarms")
+    token = dry_run.sign_token(KEY, "alarms")
     answer = bench.send(bench.message(), X_Flowbridge_Dry=token)
     assert (answer.status_code, answer.headers[dry_run.HEADER]) == (202, dry_run.DONE)
-    reject = reject_of(bench.message(), bench.source, "no_key", time(), "rej_1")
+    reject = build_reject(bench.message(), bench.source, "no_key", time(), "rej_1")
     received = readmit(
         reject,
         bench.config,

@@ -15,7 +15,7 @@ from bridge.config.loader import check
 from bridge.core.errors import ExpressionError
 from bridge.core.model import JSON, Body, FormFile, Retry, Status
 from bridge.routing.model import Debouncing, Flow, Mode, Ordering, Route
-from bridge.routing.planner import context, delivery_id, left_out, plan
+from bridge.routing.planner import build_context, delivery_id, find_omitted_inputs, plan
 from bridge.routing.schemas.validator import compile_schema
 from bridge.routing.templates import RESERVED_INPUTS, compile_inputs
 
@@ -89,14 +89,17 @@ def test_inputs_without_a_value_are_named_once() -> None:
     ]
     whole = route("whole", "${body.issue}")
     full = route("full", {"n": "#${body.nothing}"})
-    assert left_out(planned(*twins, whole, full), [*twins, whole, full]) == ["title", "who"]
+    assert find_omitted_inputs(planned(*twins, whole, full), [*twins, whole, full]) == [
+        "title",
+        "who",
+    ]
     parked = route(
         "parked",
         {"title": "${body.issue.titel}"},
         reshape=compile_inputs({"title": "${body.titel}"}, strict=True),
     )
-    assert left_out(planned(parked), [parked]) == [], "its reason says so"
-    assert left_out(planned(*twins), []) == [], "the route is gone"
+    assert find_omitted_inputs(planned(parked), [parked]) == [], "its reason says so"
+    assert find_omitted_inputs(planned(*twins), []) == [], "the route is gone"
 
 
 def test_files_are_objects_and_in_what_was_filled_in_their_names() -> None:
@@ -107,7 +110,7 @@ def test_files_are_objects_and_in_what_was_filled_in_their_names() -> None:
         "all": [asdict(cv), "x"],
         "forged": asdict(replace(cv, size=4)),
     }
-    roots = context(make_event("1"), Body(value=form, form=form, files=(cv,)), NOW)
+    roots = build_context(make_event("1"), Body(value=form, form=form, files=(cv,)), NOW)
     assert (roots["files"], roots["form"]["cv"]) == ([asdict(cv)], asdict(cv))
     assert roots["fields"] == {
         "name": "Ann",
@@ -245,7 +248,7 @@ def test_an_id_follows_from_event_route_and_nonce() -> None:
 
 def test_expressions_see_the_event_and_not_the_store() -> None:
     event = make_event("1", query_string="ref=main&ref=dev&empty=", headers={"x-event": "push"})
-    roots = context(event, Body(value={"a": "1"}, form={"a": "1"}), NOW)
+    roots = build_context(event, Body(value={"a": "1"}, form={"a": "1"}), NOW)
     assert set(roots) == {"body", "form", "fields", "files", "headers", "query", "event", "now"}
     assert set(roots["event"]) == {"id", "type", "source", "provider", "provider_id", "received_at"}
     assert roots["query"]["empty"] == ""

@@ -250,7 +250,7 @@ def test_the_command_says_how_it_is_used_and_what_does_not_run(
 def test_whom_a_successor_tells_is_taken_out_of_the_environment() -> None:
     reads, writes = os.pipe()
     environ = {"TAKES_OVER_FD": str(writes), "NOTIFY_SOCKET": ""}
-    notify = systemd.take_notify(environ)
+    notify = systemd.take_notifier(environ)
     assert not environ and notify and not os.get_inheritable(writes)
     notify.say("STATUS=not yet")
     notify.say("READY=1", "STATUS=receiving")
@@ -263,12 +263,12 @@ def test_whom_a_successor_tells_is_taken_out_of_the_environment() -> None:
 def test_no_number_is_no_pipe(given: str) -> None:
     environ: dict[str, Any] = {"TAKES_OVER_FD": given}
     with pytest.raises(SettingsError, match="TAKES_OVER_FD is not a number"):
-        systemd.take_notify(environ)
+        systemd.take_notifier(environ)
 
 
 def test_a_pipe_that_nobody_reads_is_no_error() -> None:
     reads, writes = os.pipe()
     os.close(reads)
-    notify = systemd.take_notify({"TAKES_OVER_FD": str(writes)})
+    notify = systemd.take_notifier({"TAKES_OVER_FD": str(writes)})
     notify.say("READY=1")
     assert not notify

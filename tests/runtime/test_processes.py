@@ -28,7 +28,7 @@ from serving import (
     until,
 )
 
-from bridge.system.cpu_affinity import processors
+from bridge.system.cpu_affinity import count_processors
 
 pytestmark = pytest.mark.slow
 
@@ -129,7 +129,7 @@ def test_a_killed_receiver_comes_back(bridge: Bridge) -> None:
     parent, _ = web_and_work(bridge)
     before = (
         until(
-            lambda: len(found := children_of(parent)) == min(2, processors()) and found,
+            lambda: len(found := children_of(parent)) == min(2, count_processors()) and found,
             what="all receivers",
         )
         or []

@@ -15,16 +15,16 @@ import pytest
 from folders import SUPPORT
 from reload_bench import QUICK, Bench, in_place, made_anew, replaced, written
 
-from bridge.config.files import Disk
+from bridge.config.files import FileTracker
 from bridge.config.loader import load, read, rebuild
 from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError
-from bridge.monitoring.presence import Presence, present
+from bridge.monitoring.presence import Presence, list_bridges
 from bridge.runtime import startup
 from bridge.runtime.reload import watcher
-from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, told
+from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, describe
 from bridge.runtime.reload.watcher import ConfigReader
-from bridge.system.forked_call import apart
+from bridge.system.forked_call import call_in_fork
 
 #: The bridge forks where there are no threads yet; the process of a test has some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
@@ -74,7 +74,7 @@ def test_a_secret_is_not_in_a_repr_of_anything(bench: Bench) -> None:
     bench.file.write_text(written("other"))
     bench.settle()
     found = read(bench.file, bench.settings.environ)
-    for text in (repr(bench.known), repr(found), str(told(bench.board)), repr(bench.settings)):
+    for text in (repr(bench.known), repr(found), str(describe(bench.board)), repr(bench.settings)):
         assert "g" * 40 not in text
         assert "s" * 40 not in text
 
@@ -414,14 +414,14 @@ def test_asked_for_it_is_read_though_nothing_has_changed(bench: Bench, said: lis
 
 def test_work_apart_tells_what_it_came_to() -> None:
     here = os.getpid()
-    assert apart(os.getppid, 60) == here
+    assert call_in_fork(os.getppid, 60) == here
     with pytest.raises(BridgeError, match=r"^wrong: 1$"):
-        apart(lambda: _raise(StoreError("wrong: 1")), 60)
+        call_in_fork(lambda: _raise(StoreError("wrong: 1")), 60)
     with pytest.raises(BridgeError, match="without a result"):
-        apart(lambda: _raise(ZeroDivisionError()), 60)
+        call_in_fork(lambda: _raise(ZeroDivisionError()), 60)
     with pytest.raises(BridgeError, match=r"timed out after 0.05 s"):
-        apart(lambda: time.sleep(3600), 0.05)
-    assert apart(lambda: "x" * 5_000_000, 60) == "x" * 5_000_000, "more than a pipe holds"
+        call_in_fork(lambda: time.sleep(3600), 0.05)
+    assert call_in_fork(lambda: "x" * 5_000_000, 60) == "x" * 5_000_000, "more than a pipe holds"
 
 
 def _raise(error: Exception) -> None:
@@ -495,17 +495,17 @@ def test_a_bridge_is_present_for_as_long_as_its_process_lives(tmp_path: Path) ->
         time.sleep(3600)
         os._exit(0)
     os.read(asked, 1)
-    assert sorted(one["pid"] for one in apart(lambda: present(tmp_path), 60)) == [1, 2]
+    assert sorted(one["pid"] for one in call_in_fork(lambda: list_bridges(tmp_path), 60)) == [1, 2]
     os.kill(child, 9)
     os.waitpid(child, 0)
-    assert apart(lambda: present(tmp_path), 60) == [{"pid": 1}]
+    assert call_in_fork(lambda: list_bridges(tmp_path), 60) == [{"pid": 1}]
     assert len(list((tmp_path / "running").iterdir())) == 1, "the file of the dead one is gone"
     mine.close()
-    assert present(tmp_path) == []
+    assert list_bridges(tmp_path) == []
 
 
 def test_the_disk_tells_whether_it_would_answer_differently(tmp_path: Path) -> None:
-    disk = Disk()
+    disk = FileTracker()
     file = tmp_path / "one"
     with pytest.raises(FileNotFoundError):
         disk.read(file, 100)

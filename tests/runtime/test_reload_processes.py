@@ -16,7 +16,7 @@ from servers import Misbehaving
 from serving import Answer, Bridge, children_of, github, is_alive, signature, until
 
 from bridge.core.timings import TIMINGS
-from bridge.system.cpu_affinity import processors
+from bridge.system.cpu_affinity import count_processors
 
 BY_HAND = QUICK | {"config_poll_seconds": 3600.0}
 
@@ -29,7 +29,7 @@ def bridge(tmp_path: Path) -> Iterator[Reloading]:
 
 def every_process(bridge: Reloading) -> set[int]:
     """The first process's children, and all that have a place on the board, once all are there."""
-    roles = ["reload", *["web"] * min(2, processors()), "work"]
+    roles = ["reload", *["web"] * min(2, count_processors()), "work"]
     until(
         lambda: sorted(one["role"] for one in bridge.detail["processes"]) == roles,
         what="all processes",

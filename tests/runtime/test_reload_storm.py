@@ -27,7 +27,7 @@ from serving import Bridge, github, head, read_answer, signature, until
 
 from bridge.config.loader import load
 from bridge.core.timings import TIMINGS
-from bridge.system.cpu_affinity import processors
+from bridge.system.cpu_affinity import count_processors
 
 WHOLE = float(os.environ.get("FLOWBRIDGE_STORM", "0"))  # seconds
 BODY = (
@@ -232,7 +232,7 @@ def test_no_request_fails_and_nothing_is_planned_by_half_a_file(tmp_path: Path) 
     storm.prepare(count)
     uses_wrk = bool(WHOLE) and shutil.which("wrk") is not None
     with bridge:
-        processes = 2 + min(2, processors())  # who reads, the worker, and the receivers
+        processes = 2 + min(2, count_processors())  # who reads, the worker, and the receivers
         before = until(
             lambda: len(pids := {pid for pid, _ in places(bridge)}) == processes and pids,
             what="all processes",

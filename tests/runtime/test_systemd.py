@@ -35,8 +35,8 @@ from bridge.core.errors import SettingsError
 from bridge.core.timings import Timings
 from bridge.runtime import systemd
 from bridge.runtime import watchdog as watchdog_module
-from bridge.runtime.systemd import Notify, take_notify, take_sockets
-from bridge.runtime.watchdog import START_LIMIT_SECONDS, Watch
+from bridge.runtime.systemd import ServiceNotifier, take_notifier, take_sockets
+from bridge.runtime.watchdog import START_LIMIT_SECONDS, Watchdog
 
 QUICK = {"worker_stuck_seconds": 1.5, "probe_answer_seconds": 0.7, "probe_interval_seconds": 0.2}
 
@@ -162,7 +162,7 @@ def test_lines_reach_the_socket(abstract: bool, tmp_path: Path) -> None:
         "PATH": "/bin",
     }
     with NotifySocket(address) as heard:
-        notify = take_notify(environ)
+        notify = take_notifier(environ)
         assert notify and notify.watchdog == 3.0 and environ == {"PATH": "/bin"}
         notify.say("READY=1", "STATUS=läuft")
         assert heard.wait_for("READY=1") == "READY=1"
@@ -170,15 +170,15 @@ def test_lines_reach_the_socket(abstract: bool, tmp_path: Path) -> None:
 
 
 def test_nobody_who_listens_is_no_error(tmp_path: Path) -> None:
-    notify = take_notify({})
+    notify = take_notifier({})
     assert not notify and notify.watchdog == 0.0
     notify.say("READY=1")
-    Notify(str(tmp_path / "gone")).say("READY=1")
+    ServiceNotifier(str(tmp_path / "gone")).say("READY=1")
 
 
 def test_the_watchdog_of_another_process_is_not_ours() -> None:
     assert (
-        take_notify(
+        take_notifier(
             {"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}
         ).watchdog
         == 0.0
@@ -191,7 +191,7 @@ def test_an_address_of_another_kind_is_refused() -> None:
         {"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "soon"},
     ):
         with pytest.raises(SettingsError):
-            take_notify(environ)
+            take_notifier(environ)
 
 
 # -- watching
@@ -232,7 +232,7 @@ STEP = 0.005  # seconds by that clock, and at least as many by any, from one loo
 
 
 def watched(
-    seen: Watch,
+    seen: Watchdog,
     clock: list[float],
     condition: Callable[[], object] | None = None,
     *,
@@ -253,7 +253,7 @@ def test_ready_is_what_readyz_says_and_later_changes_are_told(quick: list[float]
     with Misbehaving() as server:
         server.script("/readyz", drop, respond(503), respond(503), respond(200))
         told = Told()
-        seen = Watch(told, ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED)  # type: ignore[arg-type]
+        seen = Watchdog(told, ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED)  # type: ignore[arg-type]
         watched(seen, quick, lambda: len(server.received) >= 3)
         assert told.lines == [] or len(server.received) > 3
         watched(seen, quick, lambda: told.lines)
@@ -279,7 +279,7 @@ def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_anot
     with Misbehaving() as server:
         server.script("/readyz", respond(503))
         told = Told(succeeds=succeeds)
-        seen = Watch(told, ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED)  # type: ignore[arg-type]
+        seen = Watchdog(told, ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED)  # type: ignore[arg-type]
         watched(seen, quick, seconds=0.3)
         assert told.lines == []
         quick[0] += START_LIMIT_SECONDS
@@ -302,7 +302,7 @@ def test_signs_of_life_stop_with_life(what: str, quick: list[float]) -> None:
         told = Told()
         still = [False]
         at = quick[0]
-        seen = Watch(
+        seen = Watchdog(
             told, ("127.0.0.1", server.port), lambda: at if still[0] else quick[0], timings=HURRIED
         )  # type: ignore[arg-type]
         watched(seen, quick, lambda: told.lines.count("WATCHDOG=1") > 2)
@@ -325,7 +325,9 @@ def test_signs_of_life_stop_with_life(what: str, quick: list[float]) -> None:
 def test_where_nobody_listens_nothing_is_asked(quick: list[float]) -> None:
     with Misbehaving() as server:
         watched(
-            Watch(Notify(), ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED),
+            Watchdog(
+                ServiceNotifier(), ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED
+            ),
             quick,
             seconds=0.1,
         )
@@ -335,7 +337,7 @@ def test_where_nobody_listens_nothing_is_asked(quick: list[float]) -> None:
 def test_a_worker_alone_is_ready_when_it_has_come_by(quick: list[float]) -> None:
     told = Told()
     seen_at = [0.0]
-    seen = Watch(told, worker_seen=lambda: seen_at[0], timings=HURRIED)  # type: ignore[arg-type]
+    seen = Watchdog(told, worker_seen=lambda: seen_at[0], timings=HURRIED)  # type: ignore[arg-type]
     watched(seen, quick, seconds=0.1)
     assert told.lines == []
     seen_at[0] = quick[0]

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from bridge.cli.commands.tail import print_change
 from bridge.core.model import Delivery
-from bridge.services.change_feed import Follower
+from bridge.services.change_feed import ChangeFeed
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries.filters import Filters
@@ -35,7 +35,7 @@ from bridge.store.tables import schema
 def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(
     database: Database, filters: Filters, told: list[str]
 ) -> None:
-    follower = Follower(database, filters)
+    follower = ChangeFeed(database, filters)
     event = make_event("1")
     one = make_delivery(event)
     events.add(database, event, [one], lambda *_: [])

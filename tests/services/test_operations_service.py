@@ -11,7 +11,7 @@ from bridge.core.errors import NotFound
 from bridge.core.model import Status
 from bridge.services import operations
 from bridge.services.event_details import find_record
-from bridge.services.operation_kinds import moving
+from bridge.services.operation_kinds import make_move_handler
 from bridge.services.selection import (
     Selection,
     select_deliveries,
@@ -21,7 +21,7 @@ from bridge.services.selection import (
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations.actions import move_of
-from bridge.store.operations.log import TOGETHER
+from bridge.store.operations.log import BATCH_ITEMS
 from bridge.store.queries.filters import Filters
 
 CANCEL = move_of("cancel", force=False)
@@ -51,7 +51,7 @@ def statuses(database: Database, ids: list[str]) -> set[Status]:
 
 
 def test_an_operation_that_is_dropped_goes_on_where_it_was(database: Database) -> None:
-    ids = put_in(database, TOGETHER + 1)
+    ids = put_in(database, BATCH_ITEMS + 1)
     chosen = select_deliveries(database, "cancel", CANCEL, Filters(route="triage"))
     assert chosen == Selection(ids=ids)
     begun = operations.begin_operation(
@@ -62,12 +62,12 @@ def test_an_operation_that_is_dropped_goes_on_where_it_was(database: Database) -
         asked=operations.describe_request({}, []) | ASKED,
     )
     assert (begun.left, statuses(database, ids)) == (len(ids), {Status.QUEUED})
-    (first,) = islice(operations.do_items(database, begun, moving(database, begun)), 1)
-    assert len(first) == TOGETHER
+    (first,) = islice(operations.do_items(database, begun, make_move_handler(database, begun)), 1)
+    assert len(first) == BATCH_ITEMS
     again = operations.find_resumable(database, begun.id)
     assert again.left == 1
     again = operations.resume_operation(database, again, actor="bob@api")
-    (rest,) = operations.do_items(database, again, moving(database, again))
+    (rest,) = operations.do_items(database, again, make_move_handler(database, again))
     assert [(one.id, one.problem, one.became) for one in rest] == [(ids[-1], None, "cancelled")]
     assert statuses(database, ids) == {Status.CANCELLED}
     assert operations.find_resumable(database, begun.id).left == 0
@@ -84,7 +84,7 @@ def test_each_item_has_its_outcome_and_each_name_its_problem(database: Database)
         )
         outcomes += [
             operations.outcome_json(begun.id, result)
-            for results in operations.do_items(database, begun, moving(database, begun))
+            for results in operations.do_items(database, begun, make_move_handler(database, begun))
             for result in results
         ]
     assert [(each["ok"], each["problem"] is None) for each in outcomes] == [

@@ -12,14 +12,14 @@ from sqlalchemy import Connection, select, update
 
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import Delivery, Status
-from bridge.core.operations import Act, Became
+from bridge.core.operations import Operation, StepOutcome
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log
-from bridge.store.operations.actions import MOVES, Moving, Result
+from bridge.store.operations.actions import MOVES, ItemResult, MoveHandler
 from bridge.store.tables import schema
 
-CANCEL = Moving(move=MOVES["cancel"], to=Status.CANCELLED, reason="cancelled by a person")
+CANCEL = MoveHandler(move=MOVES["cancel"], to=Status.CANCELLED, reason="cancelled by a person")
 
 
 def queued(database: Database, count: int) -> list[Delivery]:
@@ -30,7 +30,7 @@ def queued(database: Database, count: int) -> list[Delivery]:
     return made
 
 
-def begin(database: Database, ids: Sequence[str], **asked: object) -> Act:
+def begin(database: Database, ids: Sequence[str], **asked: object) -> Operation:
     return log.begin(
         database,
         f"act_{len(ids)}",
@@ -43,15 +43,19 @@ def begin(database: Database, ids: Sequence[str], **asked: object) -> Act:
 
 
 def go_on(
-    database: Database, one: Act, doing: log.Doing = CANCEL, now: float = NOW + 1, most: int = 50
-) -> list[Result]:  # type: ignore[type-arg]
-    found: list[Result] = []
+    database: Database,
+    one: Operation,
+    doing: log.OperationHandler = CANCEL,
+    now: float = NOW + 1,
+    most: int = 50,
+) -> list[ItemResult]:  # type: ignore[type-arg]
+    found: list[ItemResult] = []
     while results := log.advance(database, one, doing, now, most):
         found += results
     return found
 
 
-def again(database: Database, one: Act) -> Act:
+def again(database: Database, one: Operation) -> Operation:
     return log.find(database, one.id)
 
 
@@ -61,9 +65,9 @@ def test_an_act_is_kept_with_who_what_and_all_that_it_chose(database: Database) 
     assert (one.command, one.actor, one.created_at) == ("cancel", "ana@ops", NOW)
     assert one.asked == {"filters": {"route": "triage"}, "rate": "5/s"}
     assert (one.chosen, one.left, one.finished_at) == (3, 3, None)
-    assert [(item.number, item.item_id, item.outcome) for item in log.items(database, one)] == [
-        (number, id_, None) for number, id_ in enumerate(ids, 1)
-    ]
+    assert [
+        (item.number, item.item_id, item.outcome) for item in log.list_items(database, one)
+    ] == [(number, id_, None) for number, id_ in enumerate(ids, 1)]
 
 
 def test_its_items_say_what_became_of_each(database: Database) -> None:
@@ -79,14 +83,16 @@ def test_its_items_say_what_became_of_each(database: Database) -> None:
         NOW + 1,
         NOW + 1,
     )
-    items = list(log.items(database, now))
+    items = list(log.list_items(database, now))
     assert [(item.outcome, item.was, item.became, item.at) for item in items[:3]] == [
-        (Became.DONE, "queued", "cancelled", NOW + 1)
+        (StepOutcome.DONE, "queued", "cancelled", NOW + 1)
     ] * 3
-    assert (items[3].outcome, items[3].problem) == (Became.REFUSED, "no such delivery")
-    assert [item.number for item in log.items(database, now, outcome=Became.REFUSED)] == [4]
-    assert list(log.items(database, now, is_open=True)) == []
-    assert [item.number for item in log.items(database, now, limit=2)] == [1, 2]
+    assert (items[3].outcome, items[3].problem) == (StepOutcome.REFUSED, "no such delivery")
+    assert [item.number for item in log.list_items(database, now, outcome=StepOutcome.REFUSED)] == [
+        4
+    ]
+    assert list(log.list_items(database, now, is_open=True)) == []
+    assert [item.number for item in log.list_items(database, now, limit=2)] == [1, 2]
 
 
 def test_many_items_are_written_in_several_commits_and_count_once_all_are_there(
@@ -107,8 +113,8 @@ def test_many_items_are_written_in_several_commits_and_count_once_all_are_there(
     monkeypatch.setattr(database, "write", watched)
     one = begin(database, ids)
     assert (seen, one.chosen) == ([None, None, 5], 5)
-    assert [item.item_id for item in log.items(database, one)] == ids
-    assert [item.number for item in log.items(database, one, limit=3)] == [1, 2, 3]
+    assert [item.item_id for item in log.list_items(database, one)] == ids
+    assert [item.number for item in log.list_items(database, one, limit=3)] == [1, 2, 3]
 
 
 @dataclass
@@ -123,7 +129,7 @@ class Failing:
 
     def carry_out(
         self, connection: Connection, prepared: Sequence[str], now: float, /
-    ) -> list[Result]:
+    ) -> list[ItemResult]:
         results = CANCEL.carry_out(connection, prepared, now)
         self.asked += prepared
         self.left -= 1
@@ -152,7 +158,7 @@ def test_what_fails_with_its_commit_is_neither_done_nor_marked_and_goes_on_later
 def test_two_who_go_on_with_one_act_share_its_items(database: Database) -> None:
     ids = [one.id for one in queued(database, 60)]
     one = begin(database, ids)
-    found: list[list[Result]] = [[], []]
+    found: list[list[ItemResult]] = [[], []]
     threads = [
         threading.Thread(target=lambda mine=mine: mine.extend(go_on(database, one, most=3)))
         for mine in found
@@ -188,10 +194,10 @@ def test_acts_are_listed_newest_first_and_found_by_the_beginning_of_an_id(
         connection.execute(
             update(schema.act).where(schema.act.c.seq == made[0].seq).values(created_at=NOW - 100)
         )
-    assert [one.id for one in log.listed(database)] == ["act_3", "act_2", "act_1"]
-    assert [one.id for one in log.listed(database, limit=1)] == ["act_3"]
-    assert [one.id for one in log.listed(database, unfinished=True)] == ["act_3", "act_1"]
-    assert [one.id for one in log.listed(database, since=NOW - 50)] == ["act_3", "act_2"]
+    assert [one.id for one in log.list_operations(database)] == ["act_3", "act_2", "act_1"]
+    assert [one.id for one in log.list_operations(database, limit=1)] == ["act_3"]
+    assert [one.id for one in log.list_operations(database, unfinished=True)] == ["act_3", "act_1"]
+    assert [one.id for one in log.list_operations(database, since=NOW - 50)] == ["act_3", "act_2"]
     assert log.find(database, "act_1").id == "act_1"
     with pytest.raises(NotFound, match="several ids match 'act_'"):
         log.find(database, "act_")
@@ -205,8 +211,10 @@ def test_what_was_done_to_a_delivery_is_found_by_its_id(database: Database) -> N
     go_on(database, begin(database, [first, second]))
     go_on(database, begin(database, [first]), now=NOW + 2)
     begin(database, [first, second, first])  # it did nothing yet
-    told = [(act.id, item.item_id, item.outcome) for act, item in log.done_to(database, [first])]
+    told = [
+        (act.id, item.item_id, item.outcome) for act, item in log.operations_on(database, [first])
+    ]
     assert told == [("act_2", first, "done"), ("act_1", first, "refused")]
-    assert len(log.done_to(database, [first, second])) == 3
-    assert [act.id for act, _ in log.done_to(database, [first], limit=1)] == ["act_1"]
-    assert log.done_to(database, []) == []
+    assert len(log.operations_on(database, [first, second])) == 3
+    assert [act.id for act, _ in log.operations_on(database, [first], limit=1)] == ["act_1"]
+    assert log.operations_on(database, []) == []

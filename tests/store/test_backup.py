@@ -29,10 +29,10 @@ from bridge.core.errors import StoreError
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Order
 from bridge.store.backup import age, archive, bounded_tar, extraction, files
-from bridge.store.backup.extraction import begins
+from bridge.store.backup.extraction import check_start
 from bridge.store.backup.manifest import FORMAT, MANIFEST
 from bridge.store.backup.restore import restore
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import files as local_files
@@ -41,7 +41,7 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import checkup, copy
 from bridge.store.queries import census
 from bridge.store.queue import claims, hold
-from bridge.store.queue.claims import Allowed
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import schema
 
 MIB = 1024 * 1024
@@ -53,9 +53,9 @@ def fill(database: Database, data: Path) -> None:
     for number in range(5):
         event = make_event(f"id-{number}", body=b'{"n":%d}' % number)
         events.add(database, event, [make_delivery(event)], lambda *_: [])
-    sha256 = Blobs(data / "blobs").keep(b"a,b\n1,2\n")
+    sha256 = BlobStore(data / "blobs").keep(b"a,b\n1,2\n")
     with database.engine.begin() as connection:
-        local_files.keep_file(
+        local_files.store_file(
             connection,
             LocalFile(user_id="u", run_id="", name="f.csv", sha256=sha256, size=8, created_at=NOW),
         )
@@ -78,7 +78,7 @@ def source(tmp_path: Path) -> Iterator[Database]:
 def packed(source: Database, tmp_path: Path) -> Path:
     """Return a backup of it."""
     path = tmp_path / "backup.tar"
-    files.make(source, tmp_path / "source", path, NOW)
+    files.create(source, tmp_path / "source", path, NOW)
     return path
 
 
@@ -131,7 +131,7 @@ def test_what_is_restored_is_what_was_there(source: Database, packed: Path, tmp_
         for table in (schema.event, schema.delivery, schema.local_file):
             with source.read() as before, database.read() as after:
                 assert before.execute(select(table)).all() == after.execute(select(table)).all()
-        assert checkup.look(database)["problems"] == []
+        assert checkup.check_database(database)["problems"] == []
         assert (data / "flowbridge.db").stat().st_mode & 0o777 == 0o600
         assert not list(data.glob("restore-*"))
 
@@ -149,7 +149,7 @@ def test_a_pipe_will_do(source: Database, packed: Path, tmp_path: Path) -> None:
 def test_blobs_that_are_gone_are_said(source: Database, tmp_path: Path) -> None:
     [blob] = [one for one in (tmp_path / "source" / "blobs").rglob("*") if one.is_file()]
     blob.unlink()
-    manifest = files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    manifest = files.create(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     assert manifest.missing == [blob.name] and manifest.blobs == 0
 
 
@@ -161,7 +161,7 @@ def test_a_damaged_database_is_not_backed_up(source: Database, tmp_path: Path) -
         whole[at : at + 100] = b"\xff" * 100
     path.write_bytes(whole)
     with pytest.raises(StoreError, match=r"damaged|malformed|cannot be copied"):
-        files.make(Database(f"sqlite:///{path}"), tmp_path / "source", tmp_path / "x.tar", NOW)
+        files.create(Database(f"sqlite:///{path}"), tmp_path / "source", tmp_path / "x.tar", NOW)
     assert not (tmp_path / "x.tar").exists() and not list(tmp_path.glob(".*"))
 
 
@@ -284,7 +284,7 @@ def test_what_stands_before_a_file_is_bounded_in_memory(tmp_path: Path) -> None:
     ):
         restore(bomb(header=64 * MIB), database, data, NOW)
     with pytest.raises(StoreError, match="header of one of its files"):
-        begins(bomb(header=64 * MIB))
+        check_start(bomb(header=64 * MIB))
 
 
 def test_more_files_than_a_backup_has_are_refused(
@@ -313,7 +313,7 @@ def test_a_compressed_backup_is_restored(opened: Any, packed: Path, tmp_path: Pa
     with opened(written, "wb") as out:
         out.write(packed.read_bytes())
     with written.open("rb") as file:
-        begins(file)
+        check_start(file)
     with target(tmp_path) as (database, data):
         put_back(written, database, data)
         assert database.path.exists()
@@ -363,7 +363,7 @@ def test_one_with_a_newer_schema_is_refused(
     with source.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     monkeypatch.setattr(archive, "HEAD", "9999")
-    files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    files.create(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     monkeypatch.undo()
     with (
         target(tmp_path) as (database, data),
@@ -387,7 +387,7 @@ def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kep
         upgrade.upgrade(database)
         known = make_event("mine")
         events.add(database, known, [], lambda *_: [])
-        mine = Blobs(data / "blobs").keep(b"mine")
+        mine = BlobStore(data / "blobs").keep(b"mine")
         (data / "secret_key").write_text("m" * 64)
         (data / "files").mkdir()
         (data / "files" / "mine.csv").write_text("mine")
@@ -405,12 +405,12 @@ def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kep
         ).exists()
         assert (aside / "blobs" / mine[:2] / mine).read_bytes() == b"mine"
         # what nobody owns any more goes; what is aside stays
-        Blobs(data / "blobs").sweep(set, time.time() + 10)
+        BlobStore(data / "blobs").sweep(set, time.time() + 10)
         assert (aside / "blobs" / mine[:2] / mine).read_bytes() == b"mine"
         before = Database(f"sqlite:///{aside / 'flowbridge.db'}")
         assert events.get(before, known.id).id == known.id
         before.close()
-        assert copy.count(database)["event"] == 5
+        assert copy.count_rows(database)["event"] == 5
 
 
 def test_one_that_is_damaged_beyond_reading_can_be_replaced(packed: Path, tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ def test_one_that_is_damaged_beyond_reading_can_be_replaced(packed: Path, tmp_pa
         assert restored.aside is not None and (
             restored.aside / "flowbridge.db"
         ).read_bytes().startswith(b"this is no database")
-        assert copy.count(database)["event"] == 5
+        assert copy.count_rows(database)["event"] == 5
 
 
 def test_one_that_is_in_use_is_not_replaced(source: Database, packed: Path, tmp_path: Path) -> None:
@@ -433,7 +433,7 @@ def test_one_that_is_in_use_is_not_replaced(source: Database, packed: Path, tmp_
         with pytest.raises(StoreError, match="is in use: stop flowbridge first"):
             put_back(packed, another, tmp_path / "source", replace=True)
         another.close()
-    assert copy.count(source)["event"] == 5
+    assert copy.count_rows(source)["event"] == 5
 
 
 # -- nothing of it starts by itself
@@ -490,13 +490,13 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(
         connection.execute(
             insert(schema.worker).values(id="w", host="h", pid=1, started_at=NOW, seen_at=NOW)
         )
-    files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    files.create(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     with target(tmp_path) as (database, data):
         waiting = put_back(tmp_path / "x.tar", database, data).waiting
         assert (waiting.before, waiting.after, waiting.unknown, waiting.runs) == (5 + 3, 0, 2, 1)
         with database.read() as connection:
             rows = {row.id: row for row in connection.execute(select(schema.delivery))}
-            held = hold.current(connection)
+            held = hold.read_hold(connection)
             assert connection.execute(select(schema.worker)).all() == []
         assert held is not None and (held.since, held.taken_at) == (NOW + 100, NOW)
         standing = {name: rows[ids[name]].status for name in ids}
@@ -513,9 +513,9 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(
         )
         assert rows[ids["begun"]].poll_at is None
         assert (rows[ids["followed"]].on_run_failed, rows[ids["followed"]].poll_at) == ("dead", NOW)
-        assert checkup.look(database)["problems"] == []
+        assert checkup.check_database(database)["problems"] == []
         assert database.write(hold.release) and not database.write(hold.release)
-        allowed = Allowed(caps={"local": 9, "gumloop": 9})
+        allowed = ClaimLimits(caps={"local": 9, "gumloop": 9})
         assert (
             len(
                 database.write(
@@ -564,14 +564,14 @@ def test_a_backup_under_load_restores_to_a_consistent_ledger(tmp_path: Path) -> 
             for one in threads:
                 one.join()
         assert bridge.stop() == 0
-        assert checkup.look(bridge.database)["problems"] == []
+        assert checkup.check_database(bridge.database)["problems"] == []
     for path, before in taken:
         with target(tmp_path, path.stem) as (database, data), path.open("rb") as file:
             restored = restore(file, database, data, time.time())
-            books = census.books(database)
+            books = census.read_rows(database)
             assert {one.id for one in books.events} >= before
             assert {one.event_id for one in books.deliveries} == {one.id for one in books.events}
-            assert checkup.look(database)["problems"] == []
+            assert checkup.check_database(database)["problems"] == []
             assert restored.waiting.before == sum(
                 one.status == "queued" for one in books.deliveries
             )
@@ -671,20 +671,20 @@ def test_postgresql_is_left_to_its_own_tools(
 def test_too_little_room_is_said_before_anything_is_written(
     source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.store.db.disk_space.free", lambda _: (1000, 100))
+    monkeypatch.setattr("bridge.store.db.disk_space.free_space", lambda _: (1000, 100))
     with pytest.raises(StoreError, match="write it to another disk, or to a pipe"):
-        files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+        files.create(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     assert not (tmp_path / "x.tar").exists()
 
 
 def test_the_newest_are_kept(tmp_path: Path) -> None:
     assert age.is_due(tmp_path, 3600)
     for hour in range(5):
-        (tmp_path / archive.name_of(NOW + hour * 3600)).write_bytes(b"")
+        (tmp_path / archive.backup_name(NOW + hour * 3600)).write_bytes(b"")
     (tmp_path / "flowbridge-mine.tar").write_bytes(b"")
     assert files.rotate(tmp_path, 2) == 3
     assert [one.name for one in age.list_backups(tmp_path)] == [
-        archive.name_of(NOW + hour * 3600) for hour in (3, 4)
+        archive.backup_name(NOW + hour * 3600) for hour in (3, 4)
     ]
     assert (tmp_path / "flowbridge-mine.tar").exists()
     assert not age.is_due(tmp_path, 3600)
@@ -711,7 +711,7 @@ def test_a_local_run_that_was_under_way_is_not_begun_again_before_the_release(
         connection.execute(
             update(schema.local_run).values(state="RUNNING", lease="w", lease_until=NOW)
         )
-        hold.restored(connection, NOW, NOW + 1)
-        assert hold.waiting(connection, NOW + 1).runs == 0
+        hold.mark_restored(connection, NOW, NOW + 1)
+        assert hold.count_held(connection, NOW + 1).runs == 0
         runs.abandon_running(connection, NOW + 100)
         assert connection.execute(text("SELECT state FROM local_run")).scalar_one() == "FAILED"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 
 DATA = b"a,b\n1,2\n"
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -25,7 +25,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def test_bytes_are_kept_under_their_digest(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path / "data" / "blobs")
+    blobs = BlobStore(tmp_path / "data" / "blobs")
     assert blobs.room() > 0, "also where nothing was kept yet"
     assert blobs.keep(DATA) == SHA
     path = tmp_path / "data" / "blobs" / SHA[:2] / SHA
@@ -40,7 +40,7 @@ def test_bytes_are_kept_under_their_digest(tmp_path: Path) -> None:
 
 
 def test_the_same_bytes_are_written_once(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     blobs.keep(DATA)
     os.utime(blobs.path(SHA), (1000, 1000))
     before = blobs.path(SHA).stat()
@@ -53,7 +53,7 @@ def test_the_same_bytes_are_written_once(tmp_path: Path) -> None:
 
 
 def test_many_may_keep_the_same_at_once(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     kept = []
     data = os.urandom(300_000)
     threads = [threading.Thread(target=lambda: kept.append(blobs.keep(data))) for _ in range(16)]
@@ -74,22 +74,22 @@ def test_many_may_keep_the_same_at_once(tmp_path: Path) -> None:
 )
 def test_only_a_digest_is_a_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="not a SHA-256"):
-        Blobs(tmp_path).read(name)
+        BlobStore(tmp_path).read(name)
 
 
 def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Blobs(tmp_path).open(SHA)
+        BlobStore(tmp_path).open(SHA)
 
 
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    Blobs(Path(sys.argv[1])).keep(b"x" * 5000)
+    BlobStore(Path(sys.argv[1])).keep(b"x" * 5000)
 except OSError as error:
     sys.exit(error.errno)
 """
@@ -104,8 +104,8 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 KEEP_FOR_EVER = """
 import os, sys
 from pathlib import Path
-from bridge.store.blobs import Blobs
-blobs = Blobs(Path(sys.argv[1]))
+from bridge.store.blobs import BlobStore
+blobs = BlobStore(Path(sys.argv[1]))
 while True:
     print(blobs.keep(os.urandom(200_000)), flush=True)
 """
@@ -121,7 +121,7 @@ def test_what_was_said_to_be_kept_is_whole_after_a_kill(tmp_path: Path) -> None:
     said += process.stdout.read().split()
     process.wait(60)
     process.stdout.close()
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     named = [path for path in files(tmp_path) if "." not in path.name]
     assert {path.name for path in named} >= {one for one in said if len(one) == 64}
     assert all(hashlib.sha256(blobs.read(path.name)).hexdigest() == path.name for path in named)
@@ -130,14 +130,14 @@ def test_what_was_said_to_be_kept_is_whole_after_a_kill(tmp_path: Path) -> None:
 # -- sweeping
 
 
-def aged(blobs: Blobs, data: bytes, at: float) -> str:
+def aged(blobs: BlobStore, data: bytes, at: float) -> str:
     sha256 = blobs.keep(data)
     os.utime(blobs.path(sha256), (at, at))
     return sha256
 
 
 def test_what_nobody_owns_is_swept_once_it_is_old(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     owned = aged(blobs, b"owned", 1000)
     old = aged(blobs, b"old", 1000)
     young = aged(blobs, b"young", 3000)
@@ -146,11 +146,11 @@ def test_what_nobody_owns_is_swept_once_it_is_old(tmp_path: Path) -> None:
     os.utime(draft, (1000, 1000))
     assert blobs.sweep(lambda: {owned}, 2000) == (2, len(b"old") + len(b"half of it"))
     assert {path.name for path in files(tmp_path)} == {owned, young}
-    assert Blobs(tmp_path / "none").sweep(set, 2000) == (0, 0)
+    assert BlobStore(tmp_path / "none").sweep(set, 2000) == (0, 0)
 
 
 def test_a_blob_kept_exactly_at_the_limit_stays(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     old = aged(blobs, b"old", 1000)
     young = aged(blobs, b"young", 2000)
     assert blobs.discard({old, young}, 2000) == {young}
@@ -159,7 +159,7 @@ def test_a_blob_kept_exactly_at_the_limit_stays(tmp_path: Path) -> None:
 
 
 def test_one_that_is_kept_again_while_it_is_swept_stays(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     sha256 = aged(blobs, DATA, 1000)
 
     def owned() -> set[str]:
@@ -171,18 +171,18 @@ def test_one_that_is_kept_again_while_it_is_swept_stays(tmp_path: Path) -> None:
 
 
 def test_blobs_that_are_to_be_still_are_not_swept(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     aged(blobs, DATA, 1000)
     with blobs.still():
         assert blobs.sweep(set, 2000) == (0, 0)
     assert blobs.sweep(set, 2000) == (1, len(DATA))
-    with Blobs(tmp_path / "none").still():
+    with BlobStore(tmp_path / "none").still():
         pass
 
 
 def test_keeping_and_sweeping_at_once_loses_nothing(tmp_path: Path) -> None:
     """A stored blob can be read, however often unowned blobs are deleted meanwhile."""
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     over = threading.Event()
     blobs.keep(DATA)
 

@@ -14,13 +14,13 @@ from sqlalchemy import Connection
 from worker_bench import add, configured, get, gumloop, made, working
 
 from bridge.core.model import Status
-from bridge.store.db.change_detector import Changes
+from bridge.store.db.change_detector import ChangeDetector
 from bridge.store.db.database import Database
 from bridge.store.queue import claims
 
 
 def test_a_commit_of_anybody_is_a_change_and_is_one_once(sqlite: Database) -> None:
-    changes = Changes(sqlite)
+    changes = ChangeDetector(sqlite)
     assert changes.any(), "before the first look nothing is known"
     assert not changes.any()
     sqlite.write(lambda connection: connection.exec_driver_sql("CREATE TABLE another (x)"))
@@ -42,7 +42,7 @@ def test_a_commit_of_anybody_is_a_change_and_is_one_once(sqlite: Database) -> No
 
 
 def test_where_nobody_counts_there_may_always_be_one(postgresql: Database) -> None:
-    changes = Changes(postgresql)
+    changes = ChangeDetector(postgresql)
     assert all(changes.any() for _ in range(3))
     changes.close()
 
@@ -51,13 +51,13 @@ def test_where_nobody_counts_there_may_always_be_one(postgresql: Database) -> No
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the times at which a worker read the queue."""
     when: list[float] = []
-    due: Callable[[Connection, float], bool] = claims.due
+    due: Callable[[Connection, float], bool] = claims.is_work_due
 
     def noted(connection: Connection, now: float) -> bool:
         when.append(now)
         return due(connection, now)
 
-    monkeypatch.setattr(claims, "due", noted)
+    monkeypatch.setattr(claims, "is_work_due", noted)
     return when
 
 

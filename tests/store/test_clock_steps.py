@@ -25,15 +25,15 @@ from bridge.core.model import Delivery, Order, Retry
 from bridge.delivery import reconcile
 from bridge.routing.model import Config, Flow
 from bridge.store import clock_steps
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.queue import claims, heartbeats
-from bridge.store.queue.claims import Allowed
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import schema
-from bridge.system.http_client import Sender
-from bridge.worker.celery.tasks import Calls
+from bridge.system.http_client import HttpClient
+from bridge.worker.celery.tasks import TaskRunner
 from bridge.worker.maintenance import scheduler
 from bridge.worker.reconciler import Reconciler
 from bridge.worker.worker import Worker
@@ -113,7 +113,7 @@ def held(database: Database, delivery_id: str) -> Delivery:
 
 def dateless(call: Call, timeout: float) -> Answer | Lost:
     """Return a platform that sends no Date header."""
-    answer = Sender().send(call, timeout)
+    answer = HttpClient().send(call, timeout)
     if isinstance(answer, Answer):
         return replace(
             answer,
@@ -225,9 +225,11 @@ def test_a_small_step_is_covered_beside_the_skew_of_the_platform(
         began = attempts(database, one)[0].started_at
         run_id = fake.begin("q3da")
         fake.runs[run_id].created_at = (
-            began - reconcile.SKEW - 10 if part < 0 else began + TIMEOUT + reconcile.SKEW + 10
+            began - reconcile.MAX_SKEW_SECONDS - 10
+            if part < 0
+            else began + TIMEOUT + reconcile.MAX_SKEW_SECONDS + 10
         )
-        clocks.ahead = part * reconcile.SKEW
+        clocks.ahead = part * reconcile.MAX_SKEW_SECONDS
         look_now(database, clocks, one)
         with reconciling_worker(database, config(fake)):
             found = held(database, one)
@@ -252,7 +254,7 @@ def test_two_steps_that_cancel_each_other_hold_nothing(database: Database, clock
 
 def latest(database: Database) -> float:
     with database.read() as connection:
-        step = clock_steps.latest(connection)
+        step = clock_steps.last_step(connection)
     return step.seconds if step else 0.0
 
 
@@ -498,13 +500,13 @@ def test_a_step_forward_takes_no_local_run_from_a_worker_that_is_alive(
     database: Database, clocks: Clocks
 ) -> None:
     one = worker_bench.start_run(database, "echo")
-    clock = Clock(database)
+    clock = DatabaseClock(database)
     clock.set()
-    clock_steps.follow(database, clock)
+    clock_steps.correct_clock_steps(database, clock)
     database.write(lambda connection: runs.claim(connection, 1, clock(), "w"))
     clocks.ahead = 300.0
     clock.set()
-    clock_steps.follow(database, clock)
+    clock_steps.correct_clock_steps(database, clock)
     assert database.write(lambda connection: scheduler.abandon_runs(connection, clock())) == 0
     clocks.later += 2 * database.timings.lease_seconds
     clock.set()
@@ -542,7 +544,7 @@ def test_what_was_put_off_by_a_wrong_clock_is_pulled_back_and_delays_stay(
     due: float,
     becomes: float,
 ) -> None:
-    clock = Clock(database)
+    clock = DatabaseClock(database)
     now = clocks.time()
     one = add(
         database, now + planned, due_at=now + due, retry=Retry(attempts=3, first=5.0, max=7 * DAY)
@@ -572,7 +574,7 @@ def test_what_was_put_off_by_a_wrong_clock_is_pulled_back_and_delays_stay(
 def test_the_next_in_line_that_was_promoted_by_a_wrong_clock_goes_now(
     database: Database, clocks: Clocks
 ) -> None:
-    clock = Clock(database)
+    clock = DatabaseClock(database)
     now = clocks.time()
     add(database, now - 60, order=Order(key="k"))
     with database.engine.begin() as connection:
@@ -582,14 +584,14 @@ def test_the_next_in_line_that_was_promoted_by_a_wrong_clock_goes_now(
         assert connection.execute(select(schema.delivery.c.due_at)).scalar_one() <= clocks.time()
 
 
-def back(database: Database, clock: Clock, clocks: Clocks) -> None:
+def back(database: Database, clock: DatabaseClock, clocks: Clocks) -> None:
     """Return a clock that was a day ahead and was set right."""
     clocks.ahead = DAY
     clock.set()
-    clock_steps.follow(database, clock)
+    clock_steps.correct_clock_steps(database, clock)
     clocks.ahead = 0.0
     clock.set()
-    clock_steps.follow(database, clock)
+    clock_steps.correct_clock_steps(database, clock)
 
 
 @pytest.mark.parametrize("delay", [0.0, 600.0])
@@ -597,17 +599,17 @@ def test_what_a_receiver_plans_by_a_clock_that_is_ahead_waits_as_long_as_its_del
     database: Database, clocks: Clocks, delay: float
 ) -> None:
     """The clock of the receiver's machine is wrong, and the database's is right: there is no step."""
-    clock = Clock(database)
+    clock = DatabaseClock(database)
     at = clocks.time() + DAY
     one = add(database, at, due_at=at + delay)
     for _ in range(2):
         clock.set()
-        clock_steps.follow(database, clock)
+        clock_steps.correct_clock_steps(database, clock)
     assert get(database, one).due_at == pytest.approx(clocks.time() + delay, abs=60)
 
 
 def test_circuits_and_paces_are_pulled_back(database: Database, clocks: Clocks) -> None:
-    clock = Clock(database)
+    clock = DatabaseClock(database)
     now = clocks.time()
     ahead = now + DAY
     circuit: dict[str, Any] = {
@@ -668,7 +670,7 @@ def test_a_step_while_no_worker_ran_is_seen_by_the_next(
 def test_a_step_is_noted_once_by_several_workers(
     database: Database, clocks: Clocks, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    several = [Clock(database) for _ in range(3)]
+    several = [DatabaseClock(database) for _ in range(3)]
     clocks.ahead = DAY
     one = add(database, clocks.time(), due_at=clocks.time() + 600)
     with database.engine.begin() as connection:
@@ -678,18 +680,18 @@ def test_a_step_is_noted_once_by_several_workers(
         for number, clock in enumerate(several):
             clocks.host = f"host-{number}"
             clock.set()
-            clock_steps.follow(database, clock)
+            clock_steps.correct_clock_steps(database, clock)
     assert get(database, one).due_at == pytest.approx(clocks.time() + 600, abs=60)
 
 
 def test_a_machine_that_was_suspended_has_not_stepped(database: Database, clocks: Clocks) -> None:
     """The boot clock advances during suspension, as the wall clock does."""
-    clock = Clock(database)
+    clock = DatabaseClock(database)
     clock.set()
-    clock_steps.follow(database, clock)
+    clock_steps.correct_clock_steps(database, clock)
     clocks.later += 3 * 3600
     clock.set()
-    clock_steps.follow(database, clock)
+    clock_steps.correct_clock_steps(database, clock)
     assert (latest(database), clock.step) == (0.0, 0.0)
 
 
@@ -705,13 +707,15 @@ def test_a_dead_worker_that_lies_ahead_does_not_count_as_alive(
 def test_a_throttled_delivery_is_due_whatever_a_clock_that_was_ahead_said(
     sqlite: Database, clocks: Clocks
 ) -> None:
-    from bridge.core.model import Kind, Outcome, Status
-    from bridge.delivery.retry import settle
+    from bridge.core.model import Outcome, OutcomeKind, Status
+    from bridge.delivery.retry import decide_after_attempt
 
     event = make_event("1", now=clocks.time() + DAY)
     one = make_delivery(event, status=Status.SENDING, due_at=clocks.time() + DAY)
     assert (
-        settle(one, Outcome(kind=Kind.THROTTLED, detail="full"), now := clocks.time(), 0.5).due_at
+        decide_after_attempt(
+            one, Outcome(kind=OutcomeKind.THROTTLED, detail="full"), now := clocks.time(), 0.5
+        ).due_at
         == now
     )
 
@@ -722,13 +726,13 @@ def test_a_task_of_celery_stores_the_clocks_with_its_intent(
     """The platform's clock is known from the second call on."""
     with FakePlatform(run_seconds=0.05) as fake:
         given = config(fake)
-        calls = Calls(lambda: given, database, Sender().send, 60.0)
+        calls = TaskRunner(lambda: given, database, HttpClient().send, 60.0)
         try:
             for is_known in (False, True):
                 add(database, clocks.time())
                 claim = lambda c: claims.claim(  # noqa: E731
                     c,
-                    Allowed(caps={"gumloop": 5}),
+                    ClaimLimits(caps={"gumloop": 5}),
                     most=1,
                     now=clocks.time(),
                     lease="l",

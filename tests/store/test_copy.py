@@ -21,13 +21,13 @@ from bridge.core.errors import StoreError
 from bridge.core.local_runs import LocalFlow, LocalRun, LocalState
 from bridge.core.model import Debounce, Order, Status
 from bridge.store.db.database import Database
-from bridge.store.encryption import of_secrets
+from bridge.store.encryption import sealer_for_secrets
 from bridge.store.inbound import events, learned_secrets
 from bridge.store.local import flows, runs
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy, copy_rows
 from bridge.store.queue import claims, heartbeats
-from bridge.store.queue.claims import Allowed
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import schema
 
 KINDS = ("sqlite", "postgresql")
@@ -83,14 +83,17 @@ def fill(database: Database) -> None:
         route="sent",
         inputs={"n": 0.1, "nul": "\0", "half": "\ud800"},
     )
-    allowed = Allowed(caps={"local": 1})
+    allowed = ClaimLimits(caps={"local": 1})
     database.write(
         lambda connection: claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w:1")
     )
     events.remember_config(database, "h" * 64, '{"version":1}', NOW)
-    learned_secrets.allow(database, "asana", NOW + 60)
-    learned_secrets.teach(
-        database, "asana", learned_secrets.seal(of_secrets((), "k" * 32), "asana", "told"), NOW
+    learned_secrets.allow_learning(database, "asana", NOW + 60)
+    learned_secrets.store_secret(
+        database,
+        "asana",
+        learned_secrets.seal(sealer_for_secrets((), "k" * 32), "asana", "told"),
+        NOW,
     )
     local_run = LocalRun(
         id="run1",
@@ -173,8 +176,10 @@ def test_the_copy_goes_on_where_the_source_was(make: Any, kind: str) -> None:
     again = make_event("line-0")
     assert events.add(target, again, [], lambda *_: []).duplicate
     assert (
-        learned_secrets.opened(
-            of_secrets((), "k" * 32), "asana", learned_secrets.find(target, "asana").sealed or ""
+        learned_secrets.open_secret(
+            sealer_for_secrets((), "k" * 32),
+            "asana",
+            learned_secrets.find(target, "asana").sealed or "",
         )
         == "told"
     )
@@ -185,9 +190,9 @@ def test_a_database_without_a_schema_is_given_one(make: Any) -> None:
     target = make("postgresql", bare=True)
     fill(source)
     copy.check(source, target, snapshot=False)
-    assert upgrade.revision(target) is None, "a check changes nothing"
+    assert upgrade.read_revision(target) is None, "a check changes nothing"
     copy.copy(source, target)
-    assert upgrade.revision(target) == schema.HEAD
+    assert upgrade.read_revision(target) == schema.HEAD
 
 
 # -- what is refused
@@ -345,7 +350,7 @@ def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(
     source = make("sqlite")
     target = make(kind)
     fill(source)
-    rows = sum(copy.count(source).values())
+    rows = sum(copy.count_rows(source).values())
     program = KILLED.format(rows=int(rows * share), source=url_of(source), target=url_of(target))
     killed = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, timeout=60, check=False
@@ -379,7 +384,7 @@ def test_memory_does_not_grow_with_the_database(make: Any, kind: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 45 * 2**20
-    assert copy.count(target)["event"] == 60
+    assert copy.count_rows(target)["event"] == 60
 
 
 # -- the command
@@ -397,7 +402,7 @@ def filled(folder: Path) -> Database:
 def test_the_command_copies_after_a_question_and_says_what_comes_next(
     filled: Database, folder: Path
 ) -> None:
-    rows = sum(copy.count(filled).values())
+    rows = sum(copy.count_rows(filled).values())
     to = f"sqlite:///{folder / 'copy.db'}"
     asked = run("db", "copy", "--to", to)
     assert (asked.exit_code, f"{rows} rows to copy" in asked.stderr, "--yes" in asked.stderr) == (

@@ -97,7 +97,7 @@ def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{path}")
     with pytest.raises(StoreError, match="not a database"):
         database.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
-    for touch in (heartbeats.is_writable, erase.settle_file, vacuum.rewrite, upgrade.upgrade):
+    for touch in (heartbeats.is_writable, erase.truncate_wal, vacuum.rewrite, upgrade.upgrade):
         with pytest.raises(StoreError, match="not a database"):
             touch(database)
 
@@ -135,7 +135,7 @@ def test_which_failures_are_the_database_s_own(
             sqlite.write(work)
         assert isinstance(raised.value, StoreError) is fatal
     assert sqlite.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar()) == 1
-    assert group_commit.brief(error)
+    assert group_commit.describe_error(error)
 
 
 def test_a_failure_of_the_driver_while_reading_is_a_store_error(database: Database) -> None:

@@ -10,7 +10,7 @@ from records import NOW, make_event
 from sqlalchemy import select
 
 from bridge.core.errors import ExpressionError
-from bridge.core.model import Body, Debounce, Delivery, Kind, Outcome, Status
+from bridge.core.model import Body, Debounce, Delivery, Outcome, OutcomeKind, Status
 from bridge.routing.expressions.compile import compile_expression
 from bridge.routing.model import Debouncing, Flow, Ordering, Route
 from bridge.routing.planner import MAX_KEY_LENGTH, plan
@@ -142,7 +142,7 @@ def test_one_that_is_taken_on_is_not_merged_any_more(database: Database) -> None
     first = arrive(database, NOW)
     [held] = claim(database, now=NOW + 30)
     second = arrive(database, NOW + 31)
-    record(database, held, Outcome(kind=Kind.REFUSED, detail="down"), NOW + 32)
+    record(database, held, Outcome(kind=OutcomeKind.REFUSED, detail="down"), NOW + 32)
     third = arrive(database, NOW + 33)
     assert [get(database, one).status for one in (first, second, third)] == [
         Status.QUEUED,

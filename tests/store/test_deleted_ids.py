@@ -15,9 +15,9 @@ from serving import Bridge
 from sqlalchemy import insert, select
 
 from bridge.config.loader import load
-from bridge.core.fingerprints import KEYED, unguessable
+from bridge.core.fingerprints import KEYED_PREFIX, keyed_sha256
 from bridge.core.model import Delivery, Event, Status
-from bridge.core.retention import DAY, DEDUP_FOR
+from bridge.core.retention import DAY, DEDUP_SECONDS
 from bridge.routing.model import Config, Source
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
@@ -25,7 +25,7 @@ from bridge.store.inbound import arrivals, deleted_ids, events
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy, log
 from bridge.store.operations import prune as prune_operation
-from bridge.store.operations.erase import Erasing
+from bridge.store.operations.erase import EraseHandler
 from bridge.store.operations.prune import Pruning
 from bridge.store.operations.rekey import Rekeying
 from bridge.store.tables import schema
@@ -78,7 +78,7 @@ def test_a_copy_of_a_deleted_event_is_a_duplicate_and_nothing_is_planned(
     event = keep(database)
     prune(database)
     assert count(database) == 0
-    assert rows(database) == [("github", "1", event.id, OLD + DEDUP_FOR)]
+    assert rows(database) == [("github", "1", event.id, OLD + DEDUP_SECONDS)]
     again = make_event("1", now=NOW)
     added = events.add(database, again, [make_delivery(again)], replanned)
     assert (added.event_id, added.deliveries, added.duplicate) == (event.id, (), True)
@@ -147,7 +147,7 @@ def test_expired_ids_are_deleted_in_batches(
     kinds = [
         (kind, counts)
         for kind, _, counts in prune_operation.prune(
-            Pruning(database, CONFIG, OLD + DEDUP_FOR), database.write
+            Pruning(database, CONFIG, OLD + DEDUP_SECONDS), database.write
         )
     ]
     assert kinds == [
@@ -160,16 +160,16 @@ def test_expired_ids_are_deleted_in_batches(
 def test_an_id_that_comes_again_after_its_time_is_stored_again(database: Database) -> None:
     keep(database)
     prune(database)
-    later = keep(database, at=OLD + DEDUP_FOR + 1)
+    later = keep(database, at=OLD + DEDUP_SECONDS + 1)
     assert count(database) == 1
     prune_one(database, later)
-    assert rows(database) == [("github", "1", later.id, later.received_at + DEDUP_FOR)]
+    assert rows(database) == [("github", "1", later.id, later.received_at + DEDUP_SECONDS)]
 
 
 def prune_one(database: Database, event: Event) -> None:
     database.write(
         lambda connection: deleted_ids.store(
-            connection, [event.id], deleted_ids.of_all, event.received_at
+            connection, [event.id], deleted_ids.default_dedup_for, event.received_at
         )
     )
 
@@ -178,15 +178,15 @@ def erase(database: Database, event: Event, now: float = NOW) -> None:
     act = log.begin(
         database, "act_1", command="erase", actor="me", asked={}, ids=[event.id], now=now
     )
-    assert [one.problem for one in log.advance(database, act, Erasing(), now)] == [None]
+    assert [one.problem for one in log.advance(database, act, EraseHandler(), now)] == [None]
 
 
 def test_an_erased_event_leaves_a_keyed_hash_of_its_id(keyed: Database) -> None:
     event = keep(keyed, "ann@example.com")
     erase(keyed, event)
     [(source, name, event_id, expires_at)] = rows(keyed)
-    assert (source, event_id, expires_at) == ("github", event.id, OLD + DEDUP_FOR)
-    assert name.startswith(KEYED) and "ann" not in name
+    assert (source, event_id, expires_at) == ("github", event.id, OLD + DEDUP_SECONDS)
+    assert name.startswith(KEYED_PREFIX) and "ann" not in name
     assert hashlib.sha256(b"ann@example.com").hexdigest() not in name
     again = make_event("ann@example.com")
     added = events.add(keyed, again, [make_delivery(again)], replanned)
@@ -224,7 +224,7 @@ def test_digests_of_bodies_are_keyed_with_the_others(keyed: Database) -> None:
     assert "deleted_id" not in one.left()
     assert one.done["deleted_id"] == 1
     assert events.add(
-        sealing, make_event(unguessable(KEY, "github", digest)), [], replanned
+        sealing, make_event(keyed_sha256(KEY, "github", digest)), [], replanned
     ).duplicate
     sealing.close()
 
@@ -306,7 +306,7 @@ def source_of(**keys: str) -> Source:
 
 
 def test_dedup_for_is_a_key_of_a_source() -> None:
-    assert source_of().dedup_for == DEDUP_FOR == 400 * DAY
+    assert source_of().dedup_for == DEDUP_SECONDS == 400 * DAY
     assert source_of(dedup_for="500d").dedup_for == 500 * DAY
 
 

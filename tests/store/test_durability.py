@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
-from bridge.store.blobs import Blobs, sync_directory
+from bridge.store.blobs import BlobStore, sync_directory
 from bridge.store.db import group_commit
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
@@ -60,7 +60,7 @@ def noted(database: Database) -> list[str]:
         return [row[0] for row in connection.execute("SELECT hash FROM config ORDER BY hash")]
 
 
-def add(database: Database, name: str) -> events.Added:
+def add(database: Database, name: str) -> events.AddedEvent:
     event = make_event(name)
     return events.add(database, event, [make_delivery(event)], lambda *_: [])
 
@@ -197,10 +197,10 @@ def test_a_form_is_accepted_only_after_its_files_were_synced(
     )
     config = load(folder / "routes.yaml", {"GITHUB_SECRET": SECRET})
     order: list[str] = []
-    keep = Blobs.keep
+    keep = BlobStore.keep
     submit = submissions.add
     monkeypatch.setattr(
-        Blobs,
+        BlobStore,
         "keep",
         lambda blobs, data: (keep(blobs, data), order.append(f"file of {len(data)} bytes"))[0],
     )
@@ -719,7 +719,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
 def test_a_file_is_synced_before_it_gets_its_name_and_its_folders_after(
     tmp_path: Path, sealer: Sealer, length: int, synced: list[Any]
 ) -> None:
-    blobs = Blobs(tmp_path / "data" / "blobs", sealer)
+    blobs = BlobStore(tmp_path / "data" / "blobs", sealer)
     path = blobs.path(blobs.keep(b"x" * length))
     size = path.stat().st_size
     (_, draft, _), *_ = synced
@@ -732,7 +732,7 @@ def test_of_a_file_that_is_there_the_folders_are_synced_all_the_same(
     tmp_path: Path, synced: list[Any]
 ) -> None:
     """The process that wrote it may have died before it synced them."""
-    blobs = Blobs(tmp_path / "blobs")
+    blobs = BlobStore(tmp_path / "blobs")
     path = blobs.path(blobs.keep(b"x"))
     synced.clear()
     blobs.keep(b"x")
@@ -740,7 +740,7 @@ def test_of_a_file_that_is_there_the_folders_are_synced_all_the_same(
 
 
 def test_a_file_that_cannot_be_synced_is_not_kept(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path / "blobs")
+    blobs = BlobStore(tmp_path / "blobs")
     with pytest.raises(OSError, match="Input/output error"):
         without_syncs(lambda: blobs.keep(b"x"))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "not even half of it"
@@ -755,24 +755,24 @@ def test_nothing_is_deleted_while_somebody_keeps_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The blob folder may still be empty, and an old file may be the one that is stored again."""
-    blobs = Blobs(tmp_path)
-    write_it = Blobs._write
+    blobs = BlobStore(tmp_path)
+    write_it = BlobStore._write
     old = blobs.keep(b"old")
     os.utime(blobs.path(old), (1000, 1000))
     swept: list[tuple[int, int]] = []
 
-    def write_beside_a_sweep(self: Blobs, path: Path, data: bytes) -> None:
+    def write_beside_a_sweep(self: BlobStore, path: Path, data: bytes) -> None:
         swept.append(blobs.sweep(set, 2000))
         write_it(self, path, data)
 
-    monkeypatch.setattr(Blobs, "_write", write_beside_a_sweep)
+    monkeypatch.setattr(BlobStore, "_write", write_beside_a_sweep)
     blobs.keep(b"new")
     assert (swept, blobs.read(old)) == ([(0, 0)], b"old")
     assert blobs.sweep(set, 2000) == (1, 3)
 
 
 def test_what_was_kept_at_the_very_time_is_not_older(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     one = blobs.keep(b"x")
     os.utime(blobs.path(one), (2000, 2000))
     assert (blobs.sweep(set, 2000), blobs.discard({one}, 2000)) == ((0, 0), {one})
@@ -785,12 +785,12 @@ def test_what_was_kept_at_the_very_time_is_not_older(tmp_path: Path) -> None:
 
 def test_a_sealed_file_is_swept_and_owned_by_its_digest(tmp_path: Path) -> None:
     keys = ["a" * 43 + "=", "b" * 43 + "="]
-    old = Blobs(tmp_path, Sealer(keys[:1]))
-    both = Blobs(tmp_path, Sealer(keys[::-1]))
+    old = BlobStore(tmp_path, Sealer(keys[:1]))
+    both = BlobStore(tmp_path, Sealer(keys[::-1]))
     digests = [
         old.keep(b"of the old key"),
         both.keep(b"of the new key"),
-        Blobs(tmp_path).keep(b"in clear"),
+        BlobStore(tmp_path).keep(b"in clear"),
     ]
     for path in tmp_path.rglob("*"):
         os.utime(path, (1000, 1000))
@@ -812,7 +812,7 @@ def test_a_sealed_file_is_swept_and_owned_by_its_digest(tmp_path: Path) -> None:
         b"in clear",
     ]
     assert [both.reseal(one, clear=True) for one in digests] == [True] * 3
-    assert [Blobs(tmp_path).read(one) for one in digests] == [
+    assert [BlobStore(tmp_path).read(one) for one in digests] == [
         b"of the old key",
         b"of the new key",
         b"in clear",
@@ -821,7 +821,7 @@ def test_a_sealed_file_is_swept_and_owned_by_its_digest(tmp_path: Path) -> None:
 
 
 def test_a_sealed_file_that_was_changed_cannot_be_read(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path, Sealer(("k" * 43 + "=",)))
+    blobs = BlobStore(tmp_path, Sealer(("k" * 43 + "=",)))
     one = blobs.keep(b"what was said")
     path = blobs.path(one)
     assert path.name != one and b"said" not in path.read_bytes()

@@ -21,11 +21,17 @@ from records import NOW, make_delivery, make_event
 from serving import Bridge, github, until
 from sqlalchemy import select, text, update
 
-from bridge.core.errors import IllegalTransition, KeyMissing, SettingsError, StoreError, Unsealable
+from bridge.core.errors import (
+    DecryptionError,
+    IllegalTransition,
+    KeyMissing,
+    SettingsError,
+    StoreError,
+)
 from bridge.core.local_runs import LocalRun, LocalState
-from bridge.core.model import Kind, Status
+from bridge.core.model import OutcomeKind, Status
 from bridge.store.backup import extraction
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events, rejects
@@ -35,9 +41,9 @@ from bridge.store.queries import event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.queue import claims, ledger, transitions
-from bridge.store.queue.claims import Allowed
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import key_usage, schema
-from bridge.store.tables.encrypted import ROWS
+from bridge.store.tables.encrypted import ENCRYPTED_COLUMNS
 
 OLD = Fernet.generate_key().decode()
 NEW = Fernet.generate_key().decode()
@@ -190,12 +196,12 @@ def test_nothing_that_was_said_is_on_disk_in_clear_and_all_of_it_is_read(bridge:
     assert failing.run_state == "failed"
     form = bridge.found(ids["form"])
     [photo] = form.deliveries
-    blobs = Blobs(bridge.folder / "data" / "blobs", Sealer([OLD]))
+    blobs = BlobStore(bridge.folder / "data" / "blobs", Sealer([OLD]))
     assert blobs.read(form.event.files[0].sha256) == PNG + MARKS["file"].encode()
     assert photo.outputs == {"size": len(PNG) + len(MARKS["file"]), "said": MARKS["output"]}
     assert photo.log == (f"{MARKS['log']} {MARKS['field']}",)
     assert set(blobs.keys()) == {Sealer([OLD]).first}, "what the run kept is sealed, too"
-    [reject] = rejects.listed(bridge.database)
+    [reject] = rejects.list_rejects(bridge.database)
     assert MARKS["reject"].encode() in reject.body and reject.headers["x-custom"] == MARKS["reject"]
     counted = key_usage.count_values(bridge.database)
     assert counted and all(key == Sealer([OLD]).first for _, key in counted), (
@@ -274,14 +280,14 @@ def test_a_body_that_was_moved_to_another_event_is_refused(sealed: Database) -> 
             update(schema.event).where(schema.event.c.id == other.id).values(body=body)
         )
     assert events.get(sealed, one.id).body == b'{"pay": "me"}'
-    with pytest.raises(Unsealable, match=other.id):
+    with pytest.raises(DecryptionError, match=other.id):
         events.get(sealed, other.id)
 
 
 def claim(database: Database) -> list[claims.Claim]:
     return database.write(
         lambda connection: claims.claim(
-            connection, Allowed(caps={"local": 9}), most=9, now=NOW + 1, lease="w:1"
+            connection, ClaimLimits(caps={"local": 9}), most=9, now=NOW + 1, lease="w:1"
         )
     )
 
@@ -307,9 +313,11 @@ def test_inputs_that_were_changed_are_never_sent_and_hold_up_nobody(sealed: Data
         pytest.fail,
         NOW,
     )
-    assert outcome.kind is Kind.REJECTED and "cannot be decrypted" in outcome.detail
+    assert outcome.kind is OutcomeKind.REJECTED and "cannot be decrypted" in outcome.detail
     assert sealed.write(
-        lambda c: ledger.record(c, [ledger.Settled(taken, outcome)], NOW + 2, jitter=0.5)
+        lambda c: ledger.record_attempts(
+            c, [ledger.EndedAttempt(taken, outcome)], NOW + 2, jitter=0.5
+        )
     ) == [Status.DEAD]
     with pytest.raises(IllegalTransition, match="cannot be decrypted"):
         sealed.write(lambda c: transitions.move(c, taken.delivery.id, Status.QUEUED, NOW + 3))
@@ -349,8 +357,8 @@ def test_a_missing_key_fails_closed(
         with pytest.raises(KeyMissing):
             claim(without)
         with pytest.raises(SettingsError, match="add it after the first key"):
-            key_usage.must_open(without)
-    key_usage.must_open(sealed)
+            key_usage.check_keys(without)
+    key_usage.check_keys(sealed)
     [known] = claim(sealed)
     assert known.delivery.event_id == event.id, "nothing was lost by it"
 
@@ -389,7 +397,7 @@ def test_a_duplicate_makes_an_emptied_event_whole_again(sealed: Database) -> Non
     from bridge.store.inbound import removal
 
     event = keep(sealed, "a", status=Status.DEAD, reason="x", finished_at=NOW)
-    sealed.write(lambda connection: removal.empty(connection, [event.id]))
+    sealed.write(lambda connection: removal.delete_contents(connection, [event.id]))
     assert events.get(sealed, event.id).body == b""
     events.add(sealed, make_event("a"), [], lambda *_: [])
     assert events.get(sealed, event.id).body == b'{"n":1}'
@@ -448,7 +456,7 @@ def test_export_erase_and_show_read_what_is_sealed(folder: Path) -> None:
 def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: Path) -> None:
     data = folder / "data"
     database = store(data, OLD)
-    blobs = Blobs(data / "blobs", Sealer([OLD]))
+    blobs = BlobStore(data / "blobs", Sealer([OLD]))
     digest = blobs.keep(b"zqfilezq")
     event = make_event("a", body=b"zqbodyzq")
     from bridge.core.model import FormFile
@@ -475,7 +483,7 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
         (tmp_path / "damaged.tar").open("rb") as file,
         pytest.raises(StoreError, match="does not match its manifest"),
     ):
-        extraction.check(file, tmp_path)
+        extraction.verify(file, tmp_path)
     restored = run("db", "restore", str(tmp_path / "b.tar"), "--replace", "--yes")
     assert restored.exit_code == 0, restored.stderr
     again = store(data, OLD)
@@ -512,7 +520,7 @@ def test_a_copy_has_the_sealed_values_as_they_are_and_needs_no_key(
 
 
 def test_every_sealed_column_is_one_of_the_schema() -> None:
-    for row in ROWS:
+    for row in ENCRYPTED_COLUMNS:
         assert {*row.columns, *row.named} <= set(row.table.c.keys())
         assert not set(row.columns) & set(row.table.primary_key.columns.keys())
         for index in row.table.indexes:

@@ -19,8 +19,8 @@ from bridge.core.model import Body, Delivery, Event, FormFile, Order, Reject, St
 from bridge.core.timings import Timings
 from bridge.delivery.platforms.responses import start_key
 from bridge.ingest.bodies import decode
-from bridge.ingest.data_subjects import Subject
-from bridge.store.blobs import Blobs
+from bridge.ingest.data_subjects import DataSubject
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.local import files as local_files
@@ -28,10 +28,10 @@ from bridge.store.local import runs
 from bridge.store.migrations import upgrade
 from bridge.store.operations import erase as erase_operation
 from bridge.store.operations import log
-from bridge.store.operations.erase import Erasing
+from bridge.store.operations.erase import EraseHandler
 from bridge.store.operations.search import Search
 from bridge.store.tables.schema import attempt, metadata
-from bridge.system.ids import act_id
+from bridge.system.ids import operation_id
 
 ANN = "ann.subject@example.com"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -60,7 +60,7 @@ def found(
     source: str | None = None,
     **how: Any,
 ) -> list[str]:
-    search = Search(database, Subject.of(text, field, **how), read, source)
+    search = Search(database, DataSubject.of(text, field, **how), read, source)
     told: list[int] = []
     ids = search.found(told.append)
     assert sum(told) == search.total()
@@ -68,8 +68,10 @@ def found(
 
 
 def erase(database: Database, ids: list[str]) -> dict[str, str | None]:
-    act = log.begin(database, act_id(NOW), command="erase", actor="me", asked={}, ids=ids, now=NOW)
-    return {one.id: one.problem for one in log.advance(database, act, Erasing(), NOW)}
+    act = log.begin(
+        database, operation_id(NOW), command="erase", actor="me", asked={}, ids=ids, now=NOW
+    )
+    return {one.id: one.problem for one in log.advance(database, act, EraseHandler(), NOW)}
 
 
 def table(database: Database, name: str) -> int:
@@ -193,7 +195,7 @@ def test_all_that_an_event_owns_goes_and_nothing_of_others(database: Database) -
             size=1,
             created_at=NOW,
         )
-        database.write(lambda connection, file=file: local_files.keep_file(connection, file))  # type: ignore[misc]
+        database.write(lambda connection, file=file: local_files.store_file(connection, file))  # type: ignore[misc]
     start(database, "run_alone", None, {"mail": ANN})
     start(database, "run_other", None, {"mail": "bob@example.com"})
     rejects.add(database, reject("rej_1", BODIES["form"][1]))
@@ -265,7 +267,7 @@ def files_of(data: Path) -> bytes:
 
 def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> None:
     """The whole data folder is looked through: file, write-ahead log, blobs, keys."""
-    blobs = Blobs(folder / "data" / "blobs")
+    blobs = BlobStore(folder / "data" / "blobs")
     sha256 = blobs.keep(b"Curriculum of ann.subject@example.com")
     os.utime(blobs.path(sha256), (time.time() - 7200,) * 2)
     file = FormFile(field="cv", name="ann.pdf", type="application/pdf", size=3, sha256=sha256)
@@ -283,7 +285,7 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
     for _ in range(3):
         log.begin(
             store,
-            act_id(time.time()),
+            operation_id(time.time()),
             command="replay",
             actor="me",
             asked={"filters": {"body": ANN}},
@@ -310,7 +312,7 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
 def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
     store: Database, folder: Path
 ) -> None:
-    blobs = Blobs(folder / "data" / "blobs")
+    blobs = BlobStore(folder / "data" / "blobs")
     minutes, now, shared = (
         blobs.keep(text) for text in (b"two minutes old", b"of this moment", b"of both")
     )
@@ -329,7 +331,7 @@ def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
 
 
 def test_what_is_kept_again_meanwhile_is_not_deleted(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+    blobs = BlobStore(tmp_path)
     one = blobs.keep(b"kept again")
     other = blobs.keep(b"old")
     for sha256 in (one, other):
@@ -410,9 +412,9 @@ def test_one_that_is_under_way_fails_the_command_and_others_go(
 def test_an_act_that_was_interrupted_is_gone_on_with(store: Database, folder: Path) -> None:
     ids = [keep(store, BODIES["json"][1]).id for _ in range(3)]
     act = log.begin(
-        store, act_id(time.time()), command="erase", actor="me", asked={}, ids=ids, now=NOW
+        store, operation_id(time.time()), command="erase", actor="me", asked={}, ids=ids, now=NOW
     )
-    log.advance(store, act, Erasing(), NOW, most=1)
+    log.advance(store, act, EraseHandler(), NOW, most=1)
     assert run("operations", "resume", act.id, "--yes").exit_code == 0
     assert table(store, "event") == 0 and ANN.encode() not in files_of(folder / "data")
 
@@ -467,14 +469,14 @@ def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_withou
     }
     for name, said in texts.items():
         (tmp_path / name).write_text(said)
-    assert erase_operation.files_with(tmp_path, "müller, ann") == (["a", "b", "c"], [])
-    assert erase_operation.files_with(
+    assert erase_operation.find_files(tmp_path, "müller, ann") == (["a", "b", "c"], [])
+    assert erase_operation.find_files(
         tmp_path, "müller, ann", most=4 * erase_operation.MIN_FILE_COST_BYTES
     ) == (
         ["a", "b", "c"],
         ["e"],
     )
-    assert erase_operation.files_with(tmp_path / "none", "x") == ([], [])
+    assert erase_operation.find_files(tmp_path / "none", "x") == ([], [])
 
 
 def test_traces_are_found_across_the_pieces_that_are_read(

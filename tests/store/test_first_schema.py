@@ -22,7 +22,7 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import invariants
 from bridge.store.queries import event_lookup
 from bridge.store.queue import claims, ledger
-from bridge.store.queue.claims import Allowed
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import schema as table_schema
 
 BODY = b'{"action":"opened","n":1}'
@@ -233,13 +233,17 @@ def test_a_database_of_the_first_release_is_upgraded_with_all_that_is_in_it(
 
 def test_what_waited_or_was_under_way_goes_on_after_the_upgrade(first: Database) -> None:
     upgraded(first)
-    reaped = first.write(lambda connection: ledger.reap(connection, NOW + 60, 0.0, lambda _: None))
+    reaped = first.write(
+        lambda connection: ledger.reap_expired(connection, NOW + 60, 0.0, lambda _: None)
+    )
     assert {(one.delivery.id, one.attempt, status) for one, status in reaped} == {
         ("dlv_begun", 1, "unknown"),
         ("dlv_leased", 0, "queued"),
     }
     taken = first.write(
-        lambda c: claims.claim(c, Allowed(caps={"local": 100}), most=9, now=NOW + 60, lease="new")
+        lambda c: claims.claim(
+            c, ClaimLimits(caps={"local": 100}), most=9, now=NOW + 60, lease="new"
+        )
     )
     assert sorted(one.delivery.id for one in taken) == ["dlv_leased", "dlv_queued"]
     again = events.add(first, make_event("d-1", now=NOW + 60, body=BODY), [], lambda *_: [])

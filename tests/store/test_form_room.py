@@ -11,11 +11,11 @@ from records import NOW, make_event
 
 from bridge.core.errors import Refused
 from bridge.core.model import FormFile
-from bridge.ingest.forms.spam.dedup import Marks, UniqueMark
+from bridge.ingest.forms.spam.dedup import SubmissionMarks, UniqueMark
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import form_files, removal, submissions
-from bridge.store.inbound.events import Added
+from bridge.store.inbound.events import AddedEvent
 from bridge.store.tables import schema
 from bridge.worker.maintenance.jobs import LONG_JOBS
 
@@ -26,15 +26,17 @@ def file(size: int) -> FormFile:
 
 def add(
     database: Database, *sizes: int, key: str = "", room: int | None = 100, source: str = "jobs"
-) -> Added:
+) -> AddedEvent:
     one = make_event(provider="form", source=source, files=tuple(map(file, sizes)))
-    marks = Marks(now=NOW, digest=key, once=(UniqueMark(key, NOW + 600),) if key else (), room=room)
+    marks = SubmissionMarks(
+        now=NOW, digest=key, once=(UniqueMark(key, NOW + 600),) if key else (), room=room
+    )
     return submissions.add(database, one, [], marks, lambda *_: [])
 
 
 def held(database: Database) -> dict[str, int]:
     with database.read() as connection:
-        return form_files.held(connection)
+        return form_files.stored_bytes(connection)
 
 
 def gone(database: Database, *ids: str) -> None:
@@ -60,7 +62,7 @@ def test_there_are_never_more_than_the_source_says(database: Database) -> None:
     )
     assert (
         held(database) == {"jobs": 100, "other": 100, "third": 500}
-        and form_files.held_by(database, "jobs") == 100
+        and form_files.stored_bytes_of(database, "jobs") == 100
     )
 
 
@@ -78,8 +80,8 @@ def test_there_is_room_again_when_events_or_their_bodies_go(database: Database) 
     other = add(database, 7, source="other")
     gone(database, one.event_id, other.event_id)
     assert held(database) == {"jobs": 60, "other": 0}
-    database.write(lambda connection: removal.empty(connection, [two.event_id]))
-    database.write(lambda connection: removal.empty(connection, [two.event_id]))
+    database.write(lambda connection: removal.delete_contents(connection, [two.event_id]))
+    database.write(lambda connection: removal.delete_contents(connection, [two.event_id]))
     gone(database, two.event_id)
     assert held(database) == {"jobs": 0, "other": 0}
     add(database, 100)

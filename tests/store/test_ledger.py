@@ -27,15 +27,15 @@ from bridge.core.errors import IllegalTransition
 from bridge.core.model import (
     TRANSITIONS,
     DeadKind,
-    Kind,
     Outcome,
+    OutcomeKind,
     Retry,
     RunReport,
     RunState,
     Status,
 )
 from bridge.core.status import DAY
-from bridge.delivery.fair_share import Shares
+from bridge.delivery.fair_share import FairShares
 from bridge.store.db.database import Database
 from bridge.store.queries import status as status_queries
 from bridge.store.queue import (
@@ -72,14 +72,17 @@ def test_slots_count_calls_and_runs_in_flight(database: Database) -> None:
     assert claim(database, caps={"local": 3}) == []
     record(database, first[0], STARTED)  # its run still holds the slot
     assert claim(database, caps={"local": 3}) == []
-    record(database, first[1], Outcome(kind=Kind.REFUSED))
+    record(database, first[1], Outcome(kind=OutcomeKind.REFUSED))
     assert len(claim(database, caps={"local": 3})) == 1
 
 
 def test_a_start_on_a_platform_without_runs_frees_its_slot_at_once(database: Database) -> None:
     [one] = add(database)
     [held] = claim(database)
-    assert record(database, held, Outcome(kind=Kind.STARTED), first_poll=None) is Status.DELIVERED
+    assert (
+        record(database, held, Outcome(kind=OutcomeKind.STARTED), first_poll=None)
+        is Status.DELIVERED
+    )
     known = get(database, one)
     assert (known.run_id, known.run_state, known.finished_at) == (None, None, NOW + 1)
     assert not column(database, one, "slot")
@@ -113,7 +116,7 @@ def test_slots_that_come_one_by_one_go_round_whatever_the_rhythm(
 ) -> None:
     """One slot, and every so many looks its run has ended."""
     names = [f"r{number}" for number in range(routes)]
-    shares = Shares()
+    shares = FairShares()
     gone = []
     now = NOW
     for name in names:
@@ -133,7 +136,7 @@ def test_one_that_the_platform_had_no_room_for_keeps_its_place(database: Databas
     first, second, third = add(database, 3)
     [held] = claim(database, caps={"local": 1})
     assert held.delivery.id == first
-    record(database, held, Outcome(kind=Kind.THROTTLED, detail="full", status_code=429))
+    record(database, held, Outcome(kind=OutcomeKind.THROTTLED, detail="full", status_code=429))
     assert [each.delivery.id for each in claim(database, now=NOW + 2)] == [first, second, third]
 
 
@@ -145,10 +148,18 @@ def test_within_a_route_the_oldest_goes_first(database: Database) -> None:
 @pytest.mark.parametrize(
     ("outcome", "status", "counted"),
     [
-        (Outcome(kind=Kind.REJECTED, detail="400 bad", status_code=400), Status.DEAD, (1, 0)),
-        (Outcome(kind=Kind.REFUSED, detail="refused"), Status.QUEUED, (1, 0)),
-        (Outcome(kind=Kind.THROTTLED, detail="full", status_code=429), Status.QUEUED, (0, 1)),
-        (Outcome(kind=Kind.UNKNOWN, detail="no answer within 30 s"), Status.UNKNOWN, (1, 0)),
+        (
+            Outcome(kind=OutcomeKind.REJECTED, detail="400 bad", status_code=400),
+            Status.DEAD,
+            (1, 0),
+        ),
+        (Outcome(kind=OutcomeKind.REFUSED, detail="refused"), Status.QUEUED, (1, 0)),
+        (
+            Outcome(kind=OutcomeKind.THROTTLED, detail="full", status_code=429),
+            Status.QUEUED,
+            (0, 1),
+        ),
+        (Outcome(kind=OutcomeKind.UNKNOWN, detail="no answer within 30 s"), Status.UNKNOWN, (1, 0)),
     ],
 )
 def test_an_attempt_without_a_run_is_recorded(
@@ -173,7 +184,7 @@ def test_a_retry_is_the_next_attempt_and_ends_in_dead(database: Database) -> Non
     for number in (1, 2):
         [held] = claim(database, now=NOW + 100 * number)
         assert held.attempt == number
-        record(database, held, Outcome(kind=Kind.REFUSED, detail="down"), NOW + 100 * number)
+        record(database, held, Outcome(kind=OutcomeKind.REFUSED, detail="down"), NOW + 100 * number)
         assert get(database, one).dead_kind is (None if number == 1 else DeadKind.PLATFORM)
     assert get(database, one).status is Status.DEAD
     assert get(database, one).reason == "gave up after 2 attempts: down"
@@ -182,24 +193,24 @@ def test_a_retry_is_the_next_attempt_and_ends_in_dead(database: Database) -> Non
 def test_an_unknown_start_is_looked_for_by_its_last_attempt(database: Database) -> None:
     [one] = add(database, on_unknown="reconcile")
     [held] = claim(database)
-    record(database, held, Outcome(kind=Kind.THROTTLED, detail="full", status_code=429))
+    record(database, held, Outcome(kind=OutcomeKind.THROTTLED, detail="full", status_code=429))
     [held] = claim(database, now=NOW + 1000)
     assert (
-        record(database, held, Outcome(kind=Kind.UNKNOWN, detail="no answer"), NOW + 1001)
+        record(database, held, Outcome(kind=OutcomeKind.UNKNOWN, detail="no answer"), NOW + 1001)
         is Status.UNKNOWN
     )
     with database.read() as connection:
-        found = unknown_starts.case(connection, one)
+        found = unknown_starts.read_unknown_start(connection, one)
     assert found is not None and (found.attempt, found.began_at) == (2, NOW + 1000)
 
 
 def test_a_lost_lease_changes_nothing_but_completes_the_attempt(database: Database) -> None:
     [one] = add(database, on_unknown="retry")
     [stale] = claim(database)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None))
     [fresh] = claim(database, now=NOW + 600)
     assert fresh.attempt == 2
-    assert record(database, stale, Outcome(kind=Kind.REJECTED, detail="late")) is None
+    assert record(database, stale, Outcome(kind=OutcomeKind.REJECTED, detail="late")) is None
     assert get(database, one).status is Status.SENDING
     assert attempts(database, one)[0].outcome == "rejected"
 
@@ -209,10 +220,12 @@ def test_a_dead_workers_delivery_is_unknown_and_a_late_success_settles_it(
 ) -> None:
     [one] = add(database)
     [held] = claim(database)
-    assert database.write(lambda c: ledger.reap(c, NOW + 5, 0.0, lambda _: None)) == []
-    [(taken, status)] = database.write(lambda c: ledger.reap(c, NOW + 11, 0.0, lambda _: None))
+    assert database.write(lambda c: ledger.reap_expired(c, NOW + 5, 0.0, lambda _: None)) == []
+    [(taken, status)] = database.write(
+        lambda c: ledger.reap_expired(c, NOW + 11, 0.0, lambda _: None)
+    )
     assert (taken.delivery.id, taken.attempt, status) == (one, 1, Status.UNKNOWN)
-    assert get(database, one).reason == ledger.DIED
+    assert get(database, one).reason == ledger.WORKER_DIED
     assert record(database, held, STARTED) is Status.DELIVERED
     assert (get(database, one).run_id, get(database, one).attempts) == ("r1", 1)
 
@@ -223,10 +236,10 @@ def test_a_late_answer_of_an_earlier_attempt_settles_no_other(database: Database
     """
     [one] = add(database)
     [first] = claim(database)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None))
     database.write(lambda c: transitions.move(c, one, Status.QUEUED, NOW + 60))
     [second] = claim(database, now=NOW + 61)
-    database.write(lambda c: ledger.reap(c, NOW + 120, 0.0, lambda _: None))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 120, 0.0, lambda _: None))
     assert record(database, first, STARTED, NOW + 130) is None
     assert (get(database, one).status, get(database, one).run_id) == (Status.UNKNOWN, None)
     kept = [(row.outcome, row.run_id, row.late_at) for row in attempts(database, one)]
@@ -239,7 +252,7 @@ def test_a_late_answer_of_an_earlier_attempt_settles_no_other(database: Database
 def test_a_run_that_a_late_answer_tells_of_is_named_until_a_person_acts(database: Database) -> None:
     [one] = add(database, on_unknown="retry")
     [stale] = claim(database)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None))
     assert record(database, stale, STARTED, NOW + 100) is None
     assert get(database, one).status is Status.QUEUED
     assert (attempts(database, one)[0].run_id, attempts(database, one)[0].late_at) == (
@@ -257,7 +270,7 @@ def test_a_late_answer_is_nothing_to_see_to_where_the_next_attempt_has_the_same_
 ) -> None:
     [one] = add(database, on_unknown="retry")
     [stale] = claim(database)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None))
     [fresh] = claim(database, now=NOW + 600)
     record(database, stale, STARTED, NOW + 601)
     assert get(database, one).status is Status.SENDING
@@ -265,7 +278,8 @@ def test_a_late_answer_is_nothing_to_see_to_where_the_next_attempt_has_the_same_
     assert late_starts(database) == ([(one, 1, "r1", "delivered")] if named else [])
     # it was told of for a day
     assert (
-        status_queries.look(database, (), NOW + 601 + DAY, midnight=NOW, day=DAY).late_starts == []
+        status_queries.read_status(database, (), NOW + 601 + DAY, midnight=NOW, day=DAY).late_starts
+        == []
     )
 
 
@@ -273,7 +287,9 @@ def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database:
     [one] = add(database)
     [held] = claim(database)
     database.write(lambda c: c.execute(schema.attempt.delete()))
-    [(taken, status)] = database.write(lambda c: ledger.reap(c, NOW + 11, 0.0, lambda _: None))
+    [(taken, status)] = database.write(
+        lambda c: ledger.reap_expired(c, NOW + 11, 0.0, lambda _: None)
+    )
     assert (taken.attempt, status) == (0, Status.QUEUED)
     assert get(database, one).attempts == 0
     assert held.lease
@@ -282,14 +298,14 @@ def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database:
 def test_the_heartbeat_keeps_a_lease(database: Database) -> None:
     add(database)
     [held] = claim(database)
-    database.write(lambda c: leases.extend(c, [held.lease], NOW + 9))
-    assert database.write(lambda c: ledger.reap(c, NOW + 15, 0.0, lambda _: None)) == []
+    database.write(lambda c: leases.extend_leases(c, [held.lease], NOW + 9))
+    assert database.write(lambda c: ledger.reap_expired(c, NOW + 15, 0.0, lambda _: None)) == []
 
 
 def test_what_is_handed_back_was_never_taken(database: Database) -> None:
     [one] = add(database)
     [held] = claim(database)
-    database.write(lambda c: leases.hand_back(c, [held]))
+    database.write(lambda c: leases.return_claims(c, [held]))
     assert get(database, one).status is Status.QUEUED
     assert attempts(database, one) == []
     assert claim(database)[0].attempt == 1
@@ -397,7 +413,7 @@ def test_the_store_itself_refuses_what_is_no_step(database: Database, before: St
 
 def test_a_retried_delivery_has_its_attempts_anew(database: Database) -> None:
     [one] = add(database, retry=Retry(1, 1.0, 1.0))
-    record(database, claim(database)[0], Outcome(kind=Kind.REFUSED, detail="down"))
+    record(database, claim(database)[0], Outcome(kind=OutcomeKind.REFUSED, detail="down"))
     assert get(database, one).status is Status.DEAD
     database.write(lambda c: transitions.move(c, one, Status.QUEUED, NOW + 5))
     record(database, claim(database, now=NOW + 5)[0], STARTED, NOW + 6)
@@ -419,7 +435,7 @@ def test_a_parked_delivery_cannot_be_retried(database: Database, inputs: object)
 
 def test_an_unknown_one_resolved_with_a_run_is_followed(database: Database) -> None:
     [one] = add(database)
-    record(database, claim(database)[0], Outcome(kind=Kind.UNKNOWN, detail="reset"))
+    record(database, claim(database)[0], Outcome(kind=OutcomeKind.UNKNOWN, detail="reset"))
     database.write(lambda c: transitions.move(c, one, Status.DELIVERED, NOW + 5, run_id="r7"))
     assert follow(database, RunReport(state=RunState.DONE, outputs={}), NOW + 6)
     assert (get(database, one).run_id, get(database, one).run_state) == ("r7", RunState.DONE)
@@ -434,7 +450,7 @@ def test_an_idle_look_at_the_queue_tells_what_is_due(database: Database) -> None
 
 def _read(database: Database, now: float) -> bool:
     with database.read() as connection:
-        return claims.due(connection, now)
+        return claims.is_work_due(connection, now)
 
 
 # -- runs that failed
@@ -504,7 +520,10 @@ def test_another_run_has_a_call_of_its_own_and_no_more(database: Database) -> No
     look_at(database, one, BROKE, NOW + 2)
     for now in (NOW + 10, NOW + 20):
         record(
-            database, claim(database, now=now)[0], Outcome(kind=Kind.REFUSED, detail="down"), now
+            database,
+            claim(database, now=now)[0],
+            Outcome(kind=OutcomeKind.REFUSED, detail="down"),
+            now,
         )
     assert get(database, one).reason == "gave up after 3 attempts: down"
 

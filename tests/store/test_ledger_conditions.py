@@ -28,8 +28,17 @@ from sqlalchemy import insert, select, text, update
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.local_runs import LocalState, RunResult
-from bridge.core.model import Debounce, Kind, Order, Outcome, Retry, RunReport, RunState, Status
-from bridge.core.rate_limits import DAY, Limits, Pace, day_of, room, spend
+from bridge.core.model import (
+    Debounce,
+    Order,
+    Outcome,
+    OutcomeKind,
+    Retry,
+    RunReport,
+    RunState,
+    Status,
+)
+from bridge.core.rate_limits import DAY, Limits, RateState, allowed_starts, day_of, record_starts
 from bridge.core.timings import TIMINGS
 from bridge.delivery import reconcile
 from bridge.store.db.database import Database
@@ -48,16 +57,16 @@ from bridge.store.queue import (
     unknown_starts,
 )
 from bridge.store.queue import reconcile as reconcile_store
-from bridge.store.queue.claims import Allowed, Claim
-from bridge.store.queue.ledger import DIED, Settled
+from bridge.store.queue.claims import Claim, ClaimLimits
+from bridge.store.queue.ledger import WORKER_DIED, EndedAttempt
 from bridge.store.tables import schema
 
 LEASE = TIMINGS.lease_seconds
 
-REFUSED = Outcome(kind=Kind.REFUSED, detail="down", status_code=502)
-REJECTED = Outcome(kind=Kind.REJECTED, detail="400 bad", status_code=400)
-THROTTLED = Outcome(kind=Kind.THROTTLED, detail="full", status_code=429)
-UNKNOWN = Outcome(kind=Kind.UNKNOWN, detail="no answer")
+REFUSED = Outcome(kind=OutcomeKind.REFUSED, detail="down", status_code=502)
+REJECTED = Outcome(kind=OutcomeKind.REJECTED, detail="400 bad", status_code=400)
+THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, detail="full", status_code=429)
+UNKNOWN = Outcome(kind=OutcomeKind.UNKNOWN, detail="no answer")
 MIDNIGHT = day_of(NOW) * DAY
 
 
@@ -211,15 +220,18 @@ def test_a_day_begins_anew_at_midnight_and_goes_on_being_counted(database: Datab
 
 def test_the_count_of_a_day_is_of_that_day() -> None:
     limits = Limits(max_runs_per_day=3)
-    first = spend(limits, Pace(), 2, MIDNIGHT)
-    second = spend(limits, first, 1, MIDNIGHT + DAY)
-    assert (second.day, second.starts, room(limits, second, MIDNIGHT + DAY)) == (
+    first = record_starts(limits, RateState(), 2, MIDNIGHT)
+    second = record_starts(limits, first, 1, MIDNIGHT + DAY)
+    assert (second.day, second.starts, allowed_starts(limits, second, MIDNIGHT + DAY)) == (
         day_of(NOW) + 1,
         1,
         2,
     )
-    assert spend(limits, second, 1, MIDNIGHT + DAY + 5).starts == 2
-    assert room(limits, spend(limits, second, 9, MIDNIGHT + DAY), MIDNIGHT + DAY) == 0
+    assert record_starts(limits, second, 1, MIDNIGHT + DAY + 5).starts == 2
+    assert (
+        allowed_starts(limits, record_starts(limits, second, 9, MIDNIGHT + DAY), MIDNIGHT + DAY)
+        == 0
+    )
 
 
 def begun(
@@ -230,7 +242,9 @@ def begun(
     own: str = "own",
     platforms: tuple[str, ...] = ("local",),
 ) -> Claim | None:
-    return database.write(lambda c: leases.begin(c, delivery_id, lease, own, platforms, NOW + 2))
+    return database.write(
+        lambda c: leases.begin_attempt(c, delivery_id, lease, own, platforms, NOW + 2)
+    )
 
 
 def leased(database: Database, **given: Any) -> tuple[str, Claim]:
@@ -238,7 +252,7 @@ def leased(database: Database, **given: Any) -> tuple[str, Claim]:
     [one] = add(database, **given)
     [held] = database.write(
         lambda c: claims.claim(
-            c, Allowed(caps={"local": 5}), most=9, now=NOW, lease="w", intents=False
+            c, ClaimLimits(caps={"local": 5}), most=9, now=NOW, lease="w", intents=False
         )
     )
     assert attempts(database, one) == []
@@ -291,7 +305,7 @@ def test_a_heartbeat_keeps_the_leases_of_calls_under_way_and_no_others(database:
     for one, lease in ((mine, "mine"), (another, "another")):
         put(database, one, status="sending", lease=lease, lease_until=NOW + 1, slot=True)
     put(database, over, status="queued", lease="mine", lease_until=NOW + 1)
-    beat = lambda *leases: database.write(lambda c: leases.extend(c, leases, NOW + 5))  # noqa: E731
+    beat = lambda *leases: database.write(lambda c: leases.extend_leases(c, leases, NOW + 5))  # noqa: E731
     assert changes(database, mine, lambda: beat("mine", "unheard-of")) == {
         "lease_until": NOW + 5 + LEASE
     }
@@ -314,7 +328,7 @@ def test_what_is_handed_back_is_as_if_it_had_not_been_taken(database: Database) 
     put(database, one, attempts=1)
     before = row(database, schema.delivery, id=one)
     [held] = claim(database)
-    database.write(lambda c: leases.hand_back(c, [held]))
+    database.write(lambda c: leases.return_claims(c, [held]))
     assert row(database, schema.delivery, id=one) == before
     assert [each.number for each in attempts(database, one)] == [1]
     check()
@@ -325,17 +339,20 @@ def test_who_has_lost_a_lease_hands_nothing_back(database: Database) -> None:
     [one] = add(database, on_unknown="retry")
     limits = {"triage": Limits(max_runs_per_day=2)}
     [first] = claim(database, limits=limits)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None))
     [second] = claim(database, limits=limits, now=NOW + 600)
     assert (
-        changes(database, one, lambda: database.write(lambda c: leases.hand_back(c, [first]))) == {}
+        changes(database, one, lambda: database.write(lambda c: leases.return_claims(c, [first])))
+        == {}
     )
     assert [each.number for each in attempts(database, one)] == [1, 2]
     assert row(database, schema.pace, route="triage")["starts"] == 2
     assert record(database, second, STARTED, NOW + 601) is Status.DELIVERED
     assert (
         changes(
-            database, one, lambda: database.write(lambda c: leases.hand_back(c, [first, second]))
+            database,
+            one,
+            lambda: database.write(lambda c: leases.return_claims(c, [first, second])),
         )
         == {}
     )
@@ -414,8 +431,8 @@ def test_an_outcome_changes_what_it_says_and_nothing_else(database: Database, na
             update(schema.delivery).where(schema.delivery.c.id == one).values(polls=7)
         )
     [held] = claim(database)
-    settle = Settled(held, outcome, 2.5, NOW + 77)
-    act = lambda: database.write(lambda c: ledger.record(c, [settle], NOW + 1, jitter=0.5))  # noqa: E731
+    settle = EndedAttempt(held, outcome, 2.5, NOW + 77)
+    act = lambda: database.write(lambda c: ledger.record_attempts(c, [settle], NOW + 1, jitter=0.5))  # noqa: E731
     assert changes(database, one, act) == {**expected, "polls": 0}
     [kept] = attempts(database, one)
     assert (
@@ -446,9 +463,9 @@ def test_several_outcomes_at_once_each_move_their_own(database: Database) -> Non
     ids = add(database, 4)
     held = claim(database)
     outcomes = [STARTED, REFUSED, REJECTED, UNKNOWN]
-    settled = [Settled(one, outcome, 1.0) for one, outcome in zip(held, outcomes, strict=True)]
-    database.write(lambda c: leases.hand_back(c, held[:1]))
-    moved = database.write(lambda c: ledger.record(c, settled, NOW + 1, jitter=0.5))
+    settled = [EndedAttempt(one, outcome, 1.0) for one, outcome in zip(held, outcomes, strict=True)]
+    database.write(lambda c: leases.return_claims(c, held[:1]))
+    moved = database.write(lambda c: ledger.record_attempts(c, settled, NOW + 1, jitter=0.5))
     assert moved == [None, Status.QUEUED, Status.DEAD, Status.UNKNOWN]
     assert [get(database, one).status.value for one in ids] == [
         "queued",
@@ -456,7 +473,7 @@ def test_several_outcomes_at_once_each_move_their_own(database: Database) -> Non
         "dead",
         "unknown",
     ]
-    assert database.write(lambda c: ledger.record(c, [], NOW + 1, jitter=0.5)) == []
+    assert database.write(lambda c: ledger.record_attempts(c, [], NOW + 1, jitter=0.5)) == []
 
 
 @pytest.mark.parametrize(
@@ -472,7 +489,7 @@ def test_a_late_answer_that_is_no_start_leaves_what_is_unknown_to_be_settled(
     limits = {"triage": Limits(max_runs_per_day=2)}
     [held, _] = claim(database, limits=limits)
     one = held.delivery.id
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: NOW + 99))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: NOW + 99))
     statuses: list[Any] = []
     assert (
         changes(database, one, lambda: statuses.append(record(database, held, outcome, NOW + 61)))
@@ -492,7 +509,7 @@ def test_a_late_answer_that_is_no_start_leaves_what_is_unknown_to_be_settled(
 def test_a_late_start_settles_what_is_unknown_and_counts_nothing_again(database: Database) -> None:
     [one] = add(database)
     [held] = claim(database)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: NOW + 99))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: NOW + 99))
     assert changes(database, one, lambda: record(database, held, STARTED, NOW + 61)) == {
         "status": "delivered",
         "reason": None,
@@ -511,7 +528,7 @@ def test_a_late_start_settles_what_is_unknown_after_calls_that_were_not_counted_
     [one] = add(database)
     put(database, one, throttled=2)
     [held] = claim(database)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: NOW + 99))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: NOW + 99))
     assert record(database, held, STARTED, NOW + 61) is Status.DELIVERED
 
 
@@ -563,7 +580,9 @@ def test_only_the_attempt_whose_answer_is_late_is_named(database: Database) -> N
     for number in (1, 2):
         [held] = claim(database, now=NOW + 600 * number)
         database.write(
-            lambda c, number=number: ledger.reap(c, NOW + 600 * number + 60, 0.0, lambda _: None)
+            lambda c, number=number: ledger.reap_expired(
+                c, NOW + 600 * number + 60, 0.0, lambda _: None
+            )
         )
     record(database, held, STARTED, NOW + 2000)
     assert [(each.number, each.late_at, each.run_id) for each in attempts(database, one)] == [
@@ -578,7 +597,7 @@ REAPED: dict[str, Any] = {
     **DONE_WITH,
     "status": "unknown",
     "attempts": 1,
-    "reason": DIED,
+    "reason": WORKER_DIED,
     "poll_at": NOW + 99,
 }
 
@@ -591,7 +610,7 @@ def test_one_whose_call_had_begun_is_unknown(database: Database) -> None:
     found: list[Any] = []
     reap = lambda: found.extend(  # noqa: E731
         database.write(
-            lambda c: ledger.reap(
+            lambda c: ledger.reap_expired(
                 c, NOW + 60, 0.0, lambda claim: (asked.append(claim), NOW + 99)[1]
             )
         )
@@ -607,7 +626,7 @@ def test_one_whose_call_had_begun_is_unknown(database: Database) -> None:
     )
     assert [(each.delivery.id, each.attempt, each.began_at) for each in asked] == [(one, 1, NOW)]
     [kept] = attempts(database, one)
-    assert (kept.outcome, kept.detail, kept.finished_at) == ("unknown", DIED, NOW + 60)
+    assert (kept.outcome, kept.detail, kept.finished_at) == ("unknown", WORKER_DIED, NOW + 60)
     check()
 
 
@@ -619,12 +638,12 @@ def test_one_whose_call_had_not_begun_goes_back_to_the_queue_and_its_earlier_att
     record(database, claim(database)[0], THROTTLED, NOW)
     database.write(
         lambda c: claims.claim(
-            c, Allowed(caps={"local": 5}), most=9, now=NOW, lease="w", intents=False
+            c, ClaimLimits(caps={"local": 5}), most=9, now=NOW, lease="w", intents=False
         )
     )
     found: list[Any] = []
     act = lambda: found.extend(  # noqa: E731
-        database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: NOW + 99))
+        database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: NOW + 99))
     )
     assert changes(database, one, act) == {**DONE_WITH, "status": "queued"}
     [(taken, status)] = found
@@ -638,7 +657,7 @@ def test_a_lease_is_good_until_its_last_moment(database: Database) -> None:
     claim(database)
     reap = lambda now: [  # noqa: E731
         each.delivery.id
-        for each, _ in database.write(lambda c: ledger.reap(c, now, 0.0, lambda _: None))
+        for each, _ in database.write(lambda c: ledger.reap_expired(c, now, 0.0, lambda _: None))
     ]
     assert [reap(NOW + LEASE), reap(NOW + LEASE + 0.5), reap(NOW + LEASE + 1)] == [[], [one], []]
 
@@ -653,7 +672,7 @@ def test_of_several_open_attempts_the_last_is_the_one(database: Database) -> Non
                     delivery_id=one, number=number, started_at=NOW + number
                 )
             )
-    [(taken, _)] = database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    [(taken, _)] = database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None))
     assert (taken.attempt, taken.began_at) == (2, NOW + 2)
 
 
@@ -907,7 +926,7 @@ def test_only_what_waits_is_merged(database: Database, status: str, dead_kind: s
 # -- starts without an answer: whose run may it be?
 
 FLOW: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id": "q3da"}
-WINDOW = 30.0 + 2 * reconcile.SKEW
+WINDOW = 30.0 + 2 * reconcile.MAX_SKEW_SECONDS
 
 
 def clocks_at(at: float) -> ClockReading:
@@ -938,26 +957,26 @@ def begin(
     return one
 
 
-def case(database: Database, delivery_id: str) -> unknown_starts.Case:
+def case(database: Database, delivery_id: str) -> unknown_starts.UnknownStart:
     with database.read() as connection:
-        found = unknown_starts.case(connection, delivery_id)
+        found = unknown_starts.read_unknown_start(connection, delivery_id)
     assert found is not None
     return found
 
 
 def looked(
-    known: unknown_starts.Case,
+    known: unknown_starts.UnknownStart,
     *candidates: reconcile.Candidate,
     at: float = NOW + 100,
     **more: Any,
-) -> reconcile_store.Answers:
+) -> reconcile_store.PollAnswers:
     look = reconcile.Look(
         at=at,
         window=reconcile.attempt_window(known.began_at, 30.0),
         listed=len(candidates),
         candidates=candidates,
     )
-    return reconcile_store.Answers(
+    return reconcile_store.PollAnswers(
         **{"look": look, "reports": {}, "exclusive": True, "next_look": 5.0, **more}
     )
 
@@ -984,7 +1003,7 @@ def test_a_run_that_may_be_anothers_is_not_adopted(
     other = begin(database, NOW + offset, None if is_open else UNKNOWN)
     assert rivals(database, one) == [(other, get(database, other).event_id, is_open)]
     known = case(database, one)
-    settle = lambda c: reconcile_store.settle(c, known, looked(known, RUN), NOW + 100, jitter=0.5)  # noqa: E731
+    settle = lambda c: reconcile_store.resolve(c, known, looked(known, RUN), NOW + 100, jitter=0.5)  # noqa: E731
     evidence, status = database.write(settle)  # type: ignore[misc]
     assert (evidence.decision.verdict.value, status) == (
         "again" if is_open else "hold",
@@ -1101,22 +1120,24 @@ def test_a_run_is_linked_to_the_delivery_that_has_it_and_to_each_attempt_that_st
     )
     with database.read() as connection:
         asked = ["of an attempt", "of the next one", "of a delivery", "free"]
-        assert unknown_starts.linked(connection, asked) == set(asked) - {"free"}
-        assert unknown_starts.linked(connection, []) == set()
+        assert unknown_starts.find_owned_runs(connection, asked) == set(asked) - {"free"}
+        assert unknown_starts.find_owned_runs(connection, []) == set()
 
 
 def test_a_case_is_the_last_attempt_of_what_is_unknown(database: Database) -> None:
     one = begin(database, NOW)
     sent = begin(database, NOW, None)
     with database.read() as connection:
-        assert [unknown_starts.case(connection, each) for each in (sent, "dlv_none")] == [
+        assert [
+            unknown_starts.read_unknown_start(connection, each) for each in (sent, "dlv_none")
+        ] == [
             None,
             None,
         ]
     assert (case(database, one).attempt, case(database, one).began_at) == (1, NOW)
     put(database, one, throttled=1)
     with database.read() as connection:
-        assert unknown_starts.case(connection, one) is None, (
+        assert unknown_starts.read_unknown_start(connection, one) is None, (
             "the attempt of that number is not known"
         )
     with database.engine.begin() as connection:
@@ -1137,7 +1158,7 @@ def settled(
     known = case(database, delivery_id)
     answers = looked(known, *candidates, at=at, **more)
     act = lambda: database.write(  # noqa: E731 - as the others of this file
-        lambda c: reconcile_store.settle(c, known, answers, at, jitter=0.5)
+        lambda c: reconcile_store.resolve(c, known, answers, at, jitter=0.5)
     )
     changed = changes(database, delivery_id, act)
     assert changed.pop("evidence") is not None
@@ -1190,7 +1211,7 @@ def test_a_run_that_failed_is_adopted_and_what_follows_follows(database: Databas
     known = case(database, one)
     answers = looked(known, RUN, reports={"r1": RunReport(state=RunState.FAILED, log=("broke",))})
     _, status = database.write(
-        lambda c: reconcile_store.settle(c, known, answers, NOW + 100, jitter=0.5)
+        lambda c: reconcile_store.resolve(c, known, answers, NOW + 100, jitter=0.5)
     )  # type: ignore[misc]
     assert (status, get(database, one).status, get(database, one).run_id) == (
         Status.DEAD,
@@ -1204,7 +1225,7 @@ def test_a_start_of_which_two_looks_find_nothing_is_made_again_and_was_none(
 ) -> None:
     check = bystanders(database)
     with database.engine.begin() as connection:
-        throttling.write_pace(connection, "triage", Pace(day=day_of(NOW), starts=3))
+        throttling.write_pace(connection, "triage", RateState(day=day_of(NOW), starts=3))
     one = begin(database, NOW)
     assert settled(database, one) == {
         "poll_at": NOW + 100 + TIMINGS.reconcile_confirm_seconds,
@@ -1303,7 +1324,7 @@ def test_a_look_for_what_is_something_else_by_now_changes_nothing(
     tried = attempts(database, one)
     found: list[Any] = []
     settle = lambda: found.append(  # noqa: E731
-        database.write(lambda c: reconcile_store.settle(c, known, answers, NOW + 200, jitter=0.5))
+        database.write(lambda c: reconcile_store.resolve(c, known, answers, NOW + 200, jitter=0.5))
     )
     assert (changes(database, one, settle), found, attempts(database, one)) == ({}, [None], tried)
     postpone = lambda: database.write(lambda c: reconcile_store.postpone(c, known, NOW + 999))  # noqa: E731
@@ -1347,7 +1368,7 @@ def test_a_worker_that_has_lost_a_run_is_told_so_and_extends_nothing(database: D
     lost, own = two_leases(database)
     before = run_row(database, lost)
     extend = lambda lease, now, *ids: database.write(  # noqa: E731
-        lambda c: runs.extend(c, lease, now, ids, dict.fromkeys(ids, f'["by {lease}"]'))
+        lambda c: runs.extend_leases(c, lease, now, ids, dict.fromkeys(ids, f'["by {lease}"]'))
     )
     assert extend("old", NOW + 65, lost) == set()
     assert run_row(database, lost) == before
@@ -1370,14 +1391,17 @@ def test_a_worker_that_has_lost_a_run_ends_and_returns_nothing_of_it(database: D
     assert not database.write(
         lambda c: runs.finish(c, lost, RunResult(state=LocalState.DONE), NOW + 65, "old")
     )
-    database.write(lambda c: runs.hand_back(c, [lost], "old", NOW + 65))
+    database.write(lambda c: runs.return_to_queue(c, [lost], "old", NOW + 65))
     database.write(lambda c: runs.interrupt(c, [lost], "it was stopped", NOW + 65, "old"))
     assert run_row(database, lost) == before
     with database.read() as connection:
-        assert runs.terminating(connection, "old") == []
+        assert runs.list_terminating(connection, "old") == []
     database.write(lambda c: runs.kill(c, lost, NOW + 66))
     with database.read() as connection:
-        assert (runs.terminating(connection, "old"), runs.terminating(connection, "new")) == (
+        assert (
+            runs.list_terminating(connection, "old"),
+            runs.list_terminating(connection, "new"),
+        ) == (
             [],
             [lost],
         )
@@ -1388,7 +1412,9 @@ def test_a_run_that_is_over_is_extended_by_nobody(database: Database) -> None:
     assert database.write(
         lambda c: runs.finish(c, lost, RunResult(state=LocalState.DONE), NOW + 65, "new")
     )
-    assert database.write(lambda c: runs.extend(c, "new", NOW + 66, [lost, own], {})) == {own}
+    assert database.write(lambda c: runs.extend_leases(c, "new", NOW + 66, [lost, own], {})) == {
+        own
+    }
     assert not database.write(
         lambda c: runs.finish(c, lost, RunResult(state=LocalState.FAILED), NOW + 67, "new")
     )
@@ -1409,18 +1435,20 @@ def test_what_is_needed_is_neither_counted_as_old_nor_free(database: Database, n
     assert bool(stands["holds_key"]) is (name == "the head of its line")
     gone, _ = old_event(database)
     old = Pruning(database, CONFIG, NOW)
-    assert [(one["kind"], one["rows"]) for one in prune.count(old) if one["kind"] == "events"] == [
-        ("events", 1)
-    ]
+    assert [
+        (one["kind"], one["rows"]) for one in prune.count_expired(old) if one["kind"] == "events"
+    ] == [("events", 1)]
     recent = NOW - prune.QUIET_SECONDS
-    assert database.write(lambda c: removal.free(c, [event.id, gone.id], recent)) == [gone.id]
+    assert database.write(lambda c: removal.lock_deletable(c, [event.id, gone.id], recent)) == [
+        gone.id
+    ]
 
 
 def test_an_event_without_deliveries_is_free(database: Database) -> None:
     event = make_event(None, now=OLD)
     events.add(database, event, [], lambda *_: [])
     assert database.write(
-        lambda c: (removal.free(c, [event.id], NOW), removal.free(c, [], NOW))
+        lambda c: (removal.lock_deletable(c, [event.id], NOW), removal.lock_deletable(c, [], NOW))
     ) == ([event.id], [])
 
 

@@ -30,9 +30,9 @@ from sqlalchemy import select, text
 from bridge.core.model import (
     TRANSITIONS,
     Debounce,
-    Kind,
     Order,
     Outcome,
+    OutcomeKind,
     Retry,
     RunReport,
     RunState,
@@ -45,8 +45,8 @@ from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import events
 from bridge.store.operations import invariants
 from bridge.store.queue import claims, leases, ledger, ordering, run_tracking, transitions
-from bridge.store.queue.claims import Allowed, Claim
-from bridge.store.queue.ledger import Settled
+from bridge.store.queue.claims import Claim, ClaimLimits
+from bridge.store.queue.ledger import EndedAttempt
 from bridge.store.tables import schema
 from bridge.store.tables.rows import to_delivery
 
@@ -183,7 +183,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 6), order=st.permutations(ROUTES))
     def claim(self, most: int, order: list[str]) -> None:
-        allowed = Allowed(caps={"local": CAP}, limits=self.limits)
+        allowed = ClaimLimits(caps={"local": CAP}, limits=self.limits)
 
         def ordered(_: str, routes: Sequence[str]) -> list[str]:
             return sorted(routes, key=order.index)
@@ -227,10 +227,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.of("sending"))
     @rule(
         pick=st.integers(0, 99),
-        kind=st.sampled_from([*Kind, Kind.STARTED, Kind.STARTED]),
+        kind=st.sampled_from([*OutcomeKind, OutcomeKind.STARTED, OutcomeKind.STARTED]),
         has_run=st.booleans(),
     )
-    def answer(self, pick: int, kind: Kind, has_run: bool) -> None:
+    def answer(self, pick: int, kind: OutcomeKind, has_run: bool) -> None:
         one = self.of("sending")[pick % len(self.of("sending"))]
         self.settle(
             one,
@@ -245,33 +245,35 @@ class LedgerMachine(RuleBasedStateMachine):
         self.runs += 1
         return f"r{self.runs}"
 
-    def settle(self, one: Mine, kind: Kind, has_run: bool, ended: Outcome) -> None:
+    def settle(self, one: Mine, kind: OutcomeKind, has_run: bool, ended: Outcome) -> None:
         assert one.claim is not None
-        ended = ended if kind is Kind.STARTED else Outcome(kind=kind, detail=ended.detail)
-        settled = Settled(one.claim, ended, 1.0 if has_run else None)
-        [status] = self.database.write(lambda c: ledger.record(c, [settled], self.now, jitter=0.5))
+        ended = ended if kind is OutcomeKind.STARTED else Outcome(kind=kind, detail=ended.detail)
+        settled = EndedAttempt(one.claim, ended, 1.0 if has_run else None)
+        [status] = self.database.write(
+            lambda c: ledger.record_attempts(c, [settled], self.now, jitter=0.5)
+        )
         assert status is not None, "whoever holds the lease settles"
         one.slot = False
         one.claim = None
-        is_free = kind in (Kind.THROTTLED, Kind.UNAUTHORIZED)
+        is_free = kind in (OutcomeKind.THROTTLED, OutcomeKind.UNAUTHORIZED)
         one.spent, one.throttled = one.spent + (not is_free), one.throttled + is_free
         match kind:
-            case Kind.STARTED:
+            case OutcomeKind.STARTED:
                 one.status = "delivered"
                 one.run = ended.run_id if has_run else None
                 one.slot = has_run
                 if not has_run:
                     self.leave(one)
-            case Kind.UNKNOWN:
+            case OutcomeKind.UNKNOWN:
                 one.status = "unknown"
-            case Kind.REJECTED:
+            case OutcomeKind.REJECTED:
                 self.over(one, "dead")
-            case Kind.THROTTLED:
+            case OutcomeKind.THROTTLED:
                 one.status = "queued"
-            case Kind.UNAUTHORIZED:
+            case OutcomeKind.UNAUTHORIZED:
                 one.status = "queued"
                 one.due = self.now
-            case Kind.REFUSED:
+            case OutcomeKind.REFUSED:
                 one.status, one.due = "queued", self.now + min(5.0, 2.0 ** (one.spent - 1)) * 0.5
                 if one.spent >= one.allowed:
                     self.over(one, "dead")
@@ -287,7 +289,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 )
             )
         self.now += TIMINGS.lease_seconds + 1
-        self.database.write(lambda c: ledger.reap(c, self.now, 0.5, lambda _: None))
+        self.database.write(lambda c: ledger.reap_expired(c, self.now, 0.5, lambda _: None))
         for one in self.of("sending"):
             one.slot, one.status, one.spent = (
                 False,
@@ -304,20 +306,22 @@ class LedgerMachine(RuleBasedStateMachine):
         self.late = []
 
     @precondition(lambda self: self.late)
-    @rule(kind=st.sampled_from([Kind.STARTED, Kind.REJECTED, Kind.REFUSED]))
-    def a_worker_that_was_thought_dead_answers(self, kind: Kind) -> None:
+    @rule(kind=st.sampled_from([OutcomeKind.STARTED, OutcomeKind.REJECTED, OutcomeKind.REFUSED]))
+    def a_worker_that_was_thought_dead_answers(self, kind: OutcomeKind) -> None:
         one, held = self.late.pop()
         assert held is not None
         run = self.new_run()
-        late = Settled(
+        late = EndedAttempt(
             held,
-            Outcome(kind=kind, run_id=run if kind is Kind.STARTED else None, detail="late"),
+            Outcome(kind=kind, run_id=run if kind is OutcomeKind.STARTED else None, detail="late"),
             1.0,
         )
-        [status] = self.database.write(lambda c: ledger.record(c, [late], self.now, jitter=0.5))
+        [status] = self.database.write(
+            lambda c: ledger.record_attempts(c, [late], self.now, jitter=0.5)
+        )
         if (
             one.status == "unknown"
-            and kind is Kind.STARTED
+            and kind is OutcomeKind.STARTED
             and held.attempt == one.spent + one.throttled
         ):
             assert status is Status.DELIVERED
@@ -332,7 +336,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_stopping_worker_hands_back(self) -> None:
         one = self.of("sending")[0]
         assert one.claim is not None
-        self.database.write(lambda c: leases.hand_back(c, [one.claim]))  # type: ignore[list-item]
+        self.database.write(lambda c: leases.return_claims(c, [one.claim]))  # type: ignore[list-item]
         one.status = "queued"
         one.slot = False
         one.claim = None
@@ -487,7 +491,7 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         assert all(count == 1 for count in heads.values())
         assert waiting <= set(heads)
-        assert self.database.write(lambda c: ordering.mend(c, self.now)) == []
+        assert self.database.write(lambda c: ordering.repair_queues(c, self.now)) == []
 
     @invariant()
     def every_attempt_that_is_not_under_way_has_its_outcome(self) -> None:

@@ -17,8 +17,8 @@ from serving import until
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.event import listen
 
-from bridge.core.errors import Full, IllegalTransition
-from bridge.core.model import Debounce, Delivery, Kind, Order, Outcome, RunState, Status
+from bridge.core.errors import IllegalTransition, RunLimitReached
+from bridge.core.model import Debounce, Delivery, Order, Outcome, OutcomeKind, RunState, Status
 from bridge.delivery import reconcile
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -33,13 +33,13 @@ from bridge.store.queue import (
     unknown_starts,
 )
 from bridge.store.queue import reconcile as reconcile_store
-from bridge.store.queue.claims import Allowed
-from bridge.store.queue.ledger import Settled
+from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.ledger import EndedAttempt
 from bridge.store.tables import schema
 from bridge.store.tables.rows import delivery_row
 
-REFUSED = Outcome(kind=Kind.REFUSED, detail="down")
-UNKNOWN = Outcome(kind=Kind.UNKNOWN, detail="no answer")
+REFUSED = Outcome(kind=OutcomeKind.REFUSED, detail="down")
+UNKNOWN = Outcome(kind=OutcomeKind.UNKNOWN, detail="no answer")
 WAITS_FOR_ME = text(
     "SELECT locktype FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY"
     " (pg_blocking_pids(pid))"
@@ -115,8 +115,8 @@ def unknown(database: Database, **changes: Any) -> tuple[str, claims.Claim]:
 
 
 def settled(held: claims.Claim, outcome: Outcome, now: float = NOW + 20) -> Work:
-    return lambda connection: ledger.record(
-        connection, [Settled(held, outcome, 1.0)], now, jitter=0.5
+    return lambda connection: ledger.record_attempts(
+        connection, [EndedAttempt(held, outcome, 1.0)], now, jitter=0.5
     )
 
 
@@ -167,7 +167,7 @@ def test_a_head_that_leaves_sees_who_lines_up_at_that_moment(postgresql: Databas
     [held] = claim(postgresql)
     late, insert_late = planned(postgresql, order=Order(key="k"))
     _, other = beside(
-        postgresql, insert_late, settled(held, Outcome(kind=Kind.REJECTED, detail="400"))
+        postgresql, insert_late, settled(held, Outcome(kind=OutcomeKind.REJECTED, detail="400"))
     )
     assert other.result() == [Status.DEAD]
     assert other.waited_for == "advisory"
@@ -179,7 +179,7 @@ def test_who_lines_up_sees_the_head_that_leaves_at_that_moment(postgresql: Datab
     [held] = claim(postgresql)
     late, insert_late = planned(postgresql, order=Order(key="k"))
     _, other = beside(
-        postgresql, settled(held, Outcome(kind=Kind.REJECTED, detail="400")), insert_late
+        postgresql, settled(held, Outcome(kind=OutcomeKind.REJECTED, detail="400")), insert_late
     )
     other.result()
     assert other.waited_for == "advisory"
@@ -190,7 +190,7 @@ def test_one_that_is_retried_sees_who_has_become_the_head_at_that_moment(
     postgresql: Database,
 ) -> None:
     [dead] = add(postgresql, order=Order(key="k"))
-    record(postgresql, claim(postgresql)[0], Outcome(kind=Kind.REJECTED, detail="400"))
+    record(postgresql, claim(postgresql)[0], Outcome(kind=OutcomeKind.REJECTED, detail="400"))
     late, insert_late = planned(postgresql, order=Order(key="k"))
     _, other = beside(
         postgresql,
@@ -208,7 +208,7 @@ def test_one_that_is_retried_sees_who_has_become_the_head_at_that_moment(
 def test_two_workers_that_claim_at_once_stay_within_the_slots(postgresql: Database) -> None:
     add(postgresql, 4)
     work: Callable[[str], Work] = lambda lease: (  # noqa: E731
-        lambda c: claims.claim(c, Allowed(caps={"local": 3}), most=2, now=NOW, lease=lease)
+        lambda c: claims.claim(c, ClaimLimits(caps={"local": 3}), most=2, now=NOW, lease=lease)
     )
     first, other = beside(postgresql, work("a"), work("b"))
     assert (len(first), len(other.result()), other.waited_for) == (2, 1, "advisory")
@@ -220,7 +220,9 @@ def test_two_workers_that_learn_at_once_learn_from_both(postgresql: Database, kn
     add(postgresql, 3)
     *held, before = claim(postgresql)
     learn: Callable[[claims.Claim], Work] = lambda one: (  # noqa: E731
-        lambda c: ledger.learn(c, [Settled(one, UNKNOWN)], {"local": 5}, NOW, jitter=0.5)
+        lambda c: ledger.update_circuits(
+            c, [EndedAttempt(one, UNKNOWN)], {"local": 5}, NOW, jitter=0.5
+        )
     )
     if known:
         postgresql.write(learn(before))
@@ -236,10 +238,10 @@ def test_one_who_learns_waits_for_one_who_claims(postgresql: Database) -> None:
     add(postgresql, 2)
     [held] = claim(postgresql, most=1)
     claims_one: Work = lambda c: claims.claim(  # noqa: E731
-        c, Allowed(caps={"local": 5}), most=1, now=NOW, lease="b"
+        c, ClaimLimits(caps={"local": 5}), most=1, now=NOW, lease="b"
     )
-    learns: Work = lambda c: ledger.learn(  # noqa: E731
-        c, [Settled(held, UNKNOWN)], {"local": 5}, NOW, jitter=0.5
+    learns: Work = lambda c: ledger.update_circuits(  # noqa: E731
+        c, [EndedAttempt(held, UNKNOWN)], {"local": 5}, NOW, jitter=0.5
     )
     _, other = beside(postgresql, claims_one, learns)
     other.result()
@@ -250,10 +252,10 @@ def test_where_all_is_well_nobody_who_learns_waits(postgresql: Database) -> None
     add(postgresql, 2)
     [held] = claim(postgresql, most=1)
     claims_one: Work = lambda c: claims.claim(  # noqa: E731
-        c, Allowed(caps={"local": 5}), most=1, now=NOW, lease="b"
+        c, ClaimLimits(caps={"local": 5}), most=1, now=NOW, lease="b"
     )
-    learns: Work = lambda c: ledger.learn(  # noqa: E731
-        c, [Settled(held, STARTED)], {"local": 5}, NOW, jitter=0.5
+    learns: Work = lambda c: ledger.update_circuits(  # noqa: E731
+        c, [EndedAttempt(held, STARTED)], {"local": 5}, NOW, jitter=0.5
     )
     _, other = beside(postgresql, claims_one, learns)
     assert (other.waited_for, other.error) == (None, None)
@@ -261,7 +263,10 @@ def test_where_all_is_well_nobody_who_learns_waits(postgresql: Database) -> None
 
 def test_one_that_is_cancelled_at_this_moment_is_not_claimed(postgresql: Database) -> None:
     first, second = add(postgresql, 2)
-    work: Work = lambda c: claims.claim(c, Allowed(caps={"local": 5}), most=9, now=NOW, lease="b")  # noqa: E731
+
+    def work(c: Connection) -> Any:
+        return claims.claim(c, ClaimLimits(caps={"local": 5}), most=9, now=NOW, lease="b")
+
     _, other = beside(postgresql, lambda c: transitions.move(c, first, Status.CANCELLED, NOW), work)
     assert [one.delivery.id for one in other.result()] == [second]
     assert other.waited_for is None, "others are claimed meanwhile"
@@ -275,11 +280,11 @@ def test_an_attempt_that_is_begun_twice_at_once_is_begun_once(postgresql: Databa
     [one] = add(postgresql)
     [held] = postgresql.write(
         lambda c: claims.claim(
-            c, Allowed(caps={"local": 5}), most=1, now=NOW, lease="w", intents=False
+            c, ClaimLimits(caps={"local": 5}), most=1, now=NOW, lease="w", intents=False
         )
     )
     begin: Callable[[str], Work] = lambda own: (  # noqa: E731
-        lambda c: leases.begin(c, one, held.lease, own, ["local"], NOW + 1)
+        lambda c: leases.begin_attempt(c, one, held.lease, own, ["local"], NOW + 1)
     )
     first, other = beside(postgresql, begin("a"), begin("b"))
     assert (first.lease, other.result(), other.waited_for) == ("a", None, "transactionid")
@@ -294,7 +299,7 @@ def test_one_that_is_taken_over_at_this_moment_is_settled_by_nobody_else(
     [held] = claim(postgresql)
     reaped, other = beside(
         postgresql,
-        lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None),
+        lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None),
         settled(held, STARTED, NOW + 61),
     )
     assert [status for _, status in reaped] == [Status.QUEUED]
@@ -307,7 +312,9 @@ def test_one_whose_answer_comes_at_this_moment_is_not_taken_over(postgresql: Dat
     [one] = add(postgresql)
     [held] = claim(postgresql)
     _, other = beside(
-        postgresql, settled(held, STARTED), lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None)
+        postgresql,
+        settled(held, STARTED),
+        lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None),
     )
     assert (other.result(), other.waited_for, statuses(postgresql, one)) == (
         [],
@@ -319,7 +326,7 @@ def test_one_whose_answer_comes_at_this_moment_is_not_taken_over(postgresql: Dat
 def test_two_who_reap_at_once_take_over_each_once(postgresql: Database) -> None:
     add(postgresql, 2)
     claim(postgresql)
-    reap: Work = lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None)  # noqa: E731
+    reap: Work = lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None)  # noqa: E731
     first, other = beside(postgresql, reap, reap)
     assert (len(first), other.result(), other.waited_for) == (2, [], None)
 
@@ -381,7 +388,7 @@ def test_two_starts_at_once_stay_within_the_cap(postgresql: Database) -> None:
         lambda c: runs.start(c, new_run(idempotency_key=key), 1)
     )
     _, other = beside(postgresql, start("a"), start("b"))
-    with pytest.raises(Full):
+    with pytest.raises(RunLimitReached):
         other.result()
     assert other.waited_for == "advisory"
 
@@ -420,18 +427,24 @@ def test_two_who_settle_dead_workers_runs_at_once_settle_each_once(postgresql: D
 FLOW: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id": "q3da"}
 
 
-def lost(database: Database, count: int, outcome: Outcome = UNKNOWN) -> list[unknown_starts.Case]:
+def lost(
+    database: Database, count: int, outcome: Outcome = UNKNOWN
+) -> list[unknown_starts.UnknownStart]:
     """So many deliveries for one flow whose calls were not answered."""
     ids = add(database, count, **FLOW)
     for held in claim(database, caps={"gumloop": 9}):
         record(database, held, outcome)
     with database.read() as connection:
-        return [known for one in ids if (known := unknown_starts.case(connection, one)) is not None]
+        return [
+            known
+            for one in ids
+            if (known := unknown_starts.read_unknown_start(connection, one)) is not None
+        ]
 
 
 def found(
-    known: unknown_starts.Case, *run_ids: str, echo: reconcile.Echo | None = None
-) -> reconcile_store.Answers:
+    known: unknown_starts.UnknownStart, *run_ids: str, echo: reconcile.Echo | None = None
+) -> reconcile_store.PollAnswers:
     """The answers of a look that has found these runs of the flow, which nobody else starts."""
     candidates = tuple(
         reconcile.Candidate(
@@ -443,11 +456,11 @@ def found(
     look = reconcile.Look(
         at=known.began_at + 100, window=window, listed=len(run_ids), candidates=candidates
     )
-    return reconcile_store.Answers(look=look, reports={}, exclusive=True, next_look=5.0)
+    return reconcile_store.PollAnswers(look=look, reports={}, exclusive=True, next_look=5.0)
 
 
-def settle(known: unknown_starts.Case, answers: reconcile_store.Answers) -> Work:
-    return lambda connection: reconcile_store.settle(
+def settle(known: unknown_starts.UnknownStart, answers: reconcile_store.PollAnswers) -> Work:
+    return lambda connection: reconcile_store.resolve(
         connection, known, answers, NOW + 100, jitter=0.5
     )
 
@@ -472,7 +485,7 @@ def test_looks_for_runs_of_other_flows_do_not_wait(postgresql: Database) -> None
     [other_flow] = add(postgresql, **{**FLOW, "saved_item_id": "another"})
     record(postgresql, claim(postgresql, caps={"gumloop": 9})[0], UNKNOWN)
     with postgresql.read() as connection:
-        second = unknown_starts.case(connection, other_flow)
+        second = unknown_starts.read_unknown_start(connection, other_flow)
     assert second is not None
     _, other = beside(
         postgresql, settle(first, found(first, "r1")), settle(second, found(second, "r2"))

@@ -9,20 +9,20 @@ import pytest
 from ledger_steps import new_run
 from records import NOW
 
-from bridge.core.errors import Full
+from bridge.core.errors import RunLimitReached
 from bridge.core.local_runs import Input, LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.core.timings import TIMINGS
 from bridge.store.db.database import Database
 from bridge.store.local import flows as local_flows
 from bridge.store.local import runs
-from bridge.store.local.platform_store import Runs
+from bridge.store.local.platform_store import LocalPlatformStore
 
 DONE = RunResult(state=LocalState.DONE, outputs={"a": 1}, log=("so",))
 
 
 @pytest.fixture
-def kept(database: Database) -> Runs:
-    return Runs(database, lambda: None)
+def kept(database: Database) -> LocalPlatformStore:
+    return LocalPlatformStore(database, lambda: None)
 
 
 def claim(
@@ -35,38 +35,40 @@ def finish(database: Database, run: LocalRun, result: RunResult = DONE, lease: s
     return database.write(lambda c: runs.finish(c, run.id, result, NOW + 1, lease))
 
 
-def state(kept: Runs, run: LocalRun) -> tuple[str, tuple[str, ...]]:
+def state(kept: LocalPlatformStore, run: LocalRun) -> tuple[str, tuple[str, ...]]:
     found = kept.get(run.id)
     assert found is not None
     return found.state.value, found.log
 
 
 def test_a_start_over_the_cap_is_refused_until_a_run_is_over(
-    database: Database, kept: Runs
+    database: Database, kept: LocalPlatformStore
 ) -> None:
     first = kept.start(new_run(idempotency_key="k"), 2)
     second = kept.start(new_run(), 2)
-    with pytest.raises(Full, match="at most 2"):
+    with pytest.raises(RunLimitReached, match="at most 2"):
         kept.start(new_run(), 2)
     assert kept.start(new_run(idempotency_key="k"), 2).id == first.id, (
         "the same start gives the same run, however full it is"
     )
     claim(database)
     kept.kill(first.id, NOW)
-    with pytest.raises(Full):
+    with pytest.raises(RunLimitReached):
         kept.start(new_run(), 2)
     finish(database, second)
     kept.start(new_run(), 2)
 
 
-def test_of_many_starts_at_once_no_more_than_the_cap_get_in(database: Database, kept: Runs) -> None:
+def test_of_many_starts_at_once_no_more_than_the_cap_get_in(
+    database: Database, kept: LocalPlatformStore
+) -> None:
     results: list[bool] = []
 
     def start() -> None:
         try:
             kept.start(new_run(), 5)
             results.append(True)
-        except Full:
+        except RunLimitReached:
             results.append(False)
 
     threads = [threading.Thread(target=start) for _ in range(20)]
@@ -78,7 +80,7 @@ def test_of_many_starts_at_once_no_more_than_the_cap_get_in(database: Database, 
 
 
 def test_no_more_runs_than_the_cap_are_under_way_whoever_executes_them(
-    database: Database, kept: Runs
+    database: Database, kept: LocalPlatformStore
 ) -> None:
     ids = [kept.start(new_run()).id for _ in range(5)]
     assert claim(database, lease="a", cap=3, most=2) == ids[:2]
@@ -87,7 +89,7 @@ def test_no_more_runs_than_the_cap_are_under_way_whoever_executes_them(
 
 
 def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(
-    database: Database, kept: Runs
+    database: Database, kept: LocalPlatformStore
 ) -> None:
     first = kept.start(new_run())
     second = kept.start(new_run())
@@ -98,7 +100,7 @@ def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(
     ]  # type: ignore[union-attr]
     assert kept.kill("unheard-of", NOW) is None
     with database.read() as connection:
-        assert (runs.terminating(connection, "w"), runs.terminating(connection, "x")) == (
+        assert (runs.list_terminating(connection, "w"), runs.list_terminating(connection, "x")) == (
             [first.id],
             [],
         )
@@ -110,7 +112,7 @@ def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(
 
 
 def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(
-    database: Database, kept: Runs
+    database: Database, kept: LocalPlatformStore
 ) -> None:
     flows = [
         LocalFlow(id="again", workbook="flows.py", idempotent=True),
@@ -122,7 +124,7 @@ def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(
     killed = kept.start(new_run("again"))
     claim(database)
     database.write(
-        lambda c: runs.extend(
+        lambda c: runs.extend_leases(
             c,
             "w",
             NOW + 1,
@@ -149,12 +151,12 @@ def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(
 
 
 def test_runs_that_were_never_begun_go_back_to_where_they_stood(
-    database: Database, kept: Runs
+    database: Database, kept: LocalPlatformStore
 ) -> None:
     first, second, third = (kept.start(new_run()) for _ in range(3))
     claim(database, most=2)
     kept.kill(second.id, NOW)
-    database.write(lambda c: runs.hand_back(c, [first.id, second.id, third.id], "w", NOW))
+    database.write(lambda c: runs.return_to_queue(c, [first.id, second.id, third.id], "w", NOW))
     assert [state(kept, one)[0] for one in (first, second, third)] == [
         "QUEUED",
         "TERMINATED",
@@ -163,7 +165,7 @@ def test_runs_that_were_never_begun_go_back_to_where_they_stood(
     assert claim(database) == [first.id, third.id]
 
 
-def test_the_newest_runs_are_those_of_the_flow_and_the_user(kept: Runs) -> None:
+def test_the_newest_runs_are_those_of_the_flow_and_the_user(kept: LocalPlatformStore) -> None:
     mine = [kept.start(new_run()) for _ in range(4)]
     kept.start(new_run(user_id="another"))
     kept.start(new_run("other"))
@@ -175,7 +177,7 @@ def test_the_newest_runs_are_those_of_the_flow_and_the_user(kept: Runs) -> None:
 
 
 def test_flows_are_replaced_and_keep_the_time_they_were_first_seen(
-    database: Database, kept: Runs
+    database: Database, kept: LocalPlatformStore
 ) -> None:
     greet = LocalFlow(
         id="greet",
@@ -200,7 +202,7 @@ def test_flows_are_replaced_and_keep_the_time_they_were_first_seen(
     assert kept.flow("gone") is None
 
 
-def test_a_file_is_known_by_user_run_and_name(kept: Runs) -> None:
+def test_a_file_is_known_by_user_run_and_name(kept: LocalPlatformStore) -> None:
     file = LocalFile(user_id="u", name="a.txt", sha256="0" * 64, size=3, created_at=NOW)
     for one in (
         file,

@@ -77,13 +77,13 @@ def test_head_is_the_newest_migration() -> None:
 
 
 def test_a_second_time_does_nothing(database: Database) -> None:
-    assert upgrade.revision(database) == schema.HEAD
+    assert upgrade.read_revision(database) == schema.HEAD
     assert upgrade.upgrade(database) == (schema.HEAD, schema.HEAD)
 
 
 def test_a_fresh_database_has_no_revision(database: Database) -> None:
     wipe(database)
-    assert upgrade.revision(database) is None
+    assert upgrade.read_revision(database) is None
     assert upgrade.upgrade(database) == (None, schema.HEAD)
 
 
@@ -96,7 +96,7 @@ def test_a_newer_schema_is_refused_and_left_alone(database: Database) -> None:
         StoreError, match="has schema 9999, which is newer than this version of flowbridge"
     ):
         upgrade.upgrade(database)
-    assert upgrade.revision(database) == "9999"
+    assert upgrade.read_revision(database) == "9999"
     assert events.get(database, event.id) == event
 
 
@@ -117,7 +117,7 @@ def test_of_five_processes_one_migrates(database: Database) -> None:
     assert sorted(outcomes, key=str) == sorted(
         [(None, schema.HEAD), *[(schema.HEAD, schema.HEAD)] * 4], key=str
     )
-    assert upgrade.revision(database) == schema.HEAD
+    assert upgrade.read_revision(database) == schema.HEAD
 
 
 def test_no_file_of_the_store_is_for_others_to_read(tmp_path: Path) -> None:

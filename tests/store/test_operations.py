@@ -20,8 +20,8 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.operations import replay as replay_module
-from bridge.store.operations.actions import MOVES, Moving, Result
-from bridge.store.operations.replay import Replaying
+from bridge.store.operations.actions import MOVES, ItemResult, MoveHandler
+from bridge.store.operations.replay import ReplayHandler
 from bridge.store.queries import event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
@@ -39,8 +39,8 @@ def kept(database: Database, route: str = "triage", **columns: object) -> Delive
 
 
 def do(
-    database: Database, doing: Moving | Replaying, ids: list[str], now: float = NOW + 100
-) -> list[Result]:
+    database: Database, doing: MoveHandler | ReplayHandler, ids: list[str], now: float = NOW + 100
+) -> list[ItemResult]:
     """Do it to these in one transaction."""
     prepared = doing.prepare(database, ids, now)
     return database.write(lambda connection: doing.carry_out(connection, prepared, now))  # type: ignore[arg-type]
@@ -48,8 +48,8 @@ def do(
 
 def move(
     database: Database, act: str, to: Status, *deliveries: Delivery, **more: str
-) -> list[Result]:
-    return do(database, Moving(move=MOVES[act], to=to, **more), [one.id for one in deliveries])
+) -> list[ItemResult]:
+    return do(database, MoveHandler(move=MOVES[act], to=to, **more), [one.id for one in deliveries])
 
 
 STATES: Mapping[str, Mapping[str, object]] = {
@@ -285,10 +285,10 @@ def configured(*routes: Route, sources: tuple[str, ...] = ("github",)) -> Config
 
 def replay(
     database: Database, event_id: str, config: Config, nonce: str = "n1", through: str | None = None
-) -> Result:
+) -> ItemResult:
     (result,) = do(
         database,
-        Replaying(config_of=lambda _: config, nonce=nonce, through=through),
+        ReplayHandler(config_of=lambda _: config, nonce=nonce, through=through),
         [event_id],
         NOW + 50,
     )
@@ -365,7 +365,7 @@ def test_a_replay_says_where_its_deliveries_stand_once_they_are_in_line_or_merge
     merged = replace(route("merged"), debounce=Debouncing(wait=60.0, max=600.0))
     found = [kept(database).event_id for _ in range(2)]
     results = do(
-        database, Replaying(config_of=lambda _: configured(ordered, merged), nonce="n"), found
+        database, ReplayHandler(config_of=lambda _: configured(ordered, merged), nonce="n"), found
     )
     assert [[one.status for one in result.deliveries] for result in results] == [
         [Status.QUEUED, Status.CANCELLED],
@@ -399,7 +399,7 @@ def test_a_configuration_that_cannot_be_had_is_a_problem_of_that_event(database:
             raise NotFound("it is not kept")
         return configured(route("triage"))
 
-    results = do(database, Replaying(config_of=config_of, nonce="n"), [one, other])
+    results = do(database, ReplayHandler(config_of=config_of, nonce="n"), [one, other])
     assert [(result.problem, len(result.deliveries)) for result in results] == [
         ("it is not kept", 0),
         (None, 1),
@@ -414,7 +414,7 @@ def test_large_bodies_are_planned_few_at_a_time(
     made = [make_event(body=b'{"n":"' + b"x" * 600 + b'"}') for _ in range(5)]
     for event in made:
         events.add(database, event, [], lambda *_: [])
-    doing = Replaying(config_of=lambda _: configured(route("triage")), nonce="n")
+    doing = ReplayHandler(config_of=lambda _: configured(route("triage")), nonce="n")
     assert [
         len(doing.prepare(database, [one.id for one in made[at:]], NOW)) for at in (0, 2, 4)
     ] == [2, 2, 1]

@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from bridge.core.model import (
     DeadKind,
     Delivery,
-    Kind,
     Order,
     Outcome,
+    OutcomeKind,
     Retry,
     RunReport,
     RunState,
@@ -31,9 +31,9 @@ from bridge.store.tables import schema
 
 A = Order(key="a")
 B = Order(key="b")
-REFUSED = Outcome(kind=Kind.REFUSED, detail="down")
-UNKNOWN = Outcome(kind=Kind.UNKNOWN, detail="reset")
-REJECTED = Outcome(kind=Kind.REJECTED, detail="HTTP 400")
+REFUSED = Outcome(kind=OutcomeKind.REFUSED, detail="down")
+UNKNOWN = Outcome(kind=OutcomeKind.UNKNOWN, detail="reset")
+REJECTED = Outcome(kind=OutcomeKind.REJECTED, detail="HTTP 400")
 DONE = RunReport(state=RunState.DONE, outputs={})
 FAILED = RunReport(state=RunState.FAILED, log=("it broke",))
 
@@ -101,7 +101,7 @@ def test_the_next_goes_when_it_is_started_where_the_route_says_so(database: Data
 
 def test_on_a_platform_without_runs_the_next_goes_when_it_is_accepted(database: Database) -> None:
     ids = add(database, 2, order=A)
-    record(database, claim(database)[0], Outcome(kind=Kind.STARTED), first_poll=None)
+    record(database, claim(database)[0], Outcome(kind=OutcomeKind.STARTED), first_poll=None)
     assert statuses(database, ids) == ["delivered", "queued"]
 
 
@@ -237,7 +237,7 @@ def test_a_parked_one_holds_the_line_where_dead_ones_do_once_its_turn_has_come(
     bad = parked(database, blocks)
     last = add(database, order=blocks)[0]
     assert statuses(database, [first, bad, last]) == ["queued", "blocked", "blocked"]
-    record(database, claim(database)[0], Outcome(kind=Kind.STARTED), first_poll=None)
+    record(database, claim(database)[0], Outcome(kind=OutcomeKind.STARTED), first_poll=None)
     assert statuses(database, [first, bad, last]) == ["delivered", "dead", "blocked"]
     assert (get(database, bad).dead_kind, get(database, bad).reason) == (
         DeadKind.OURS,
@@ -257,7 +257,7 @@ def test_a_parked_one_at_the_head_holds_the_line_at_once(database: Database) -> 
 def test_a_dead_workers_delivery_keeps_its_place(database: Database) -> None:
     ids = add(database, 2, order=A)
     claim(database)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None))
     assert statuses(database, ids) == ["unknown", "blocked"]
 
 
@@ -277,9 +277,9 @@ def test_the_store_itself_refuses_a_second_head(database: Database) -> None:
 def test_a_line_without_a_head_is_mended(database: Database) -> None:
     ids = add(database, 3, order=A)
     put(database, ids[0], status="delivered", holds_key=False)
-    assert database.write(lambda c: ordering.mend(c, NOW + 7)) == [("triage", "a")]
+    assert database.write(lambda c: ordering.repair_queues(c, NOW + 7)) == [("triage", "a")]
     assert statuses(database, ids) == ["delivered", "queued", "blocked"]
-    assert database.write(lambda c: ordering.mend(c, NOW + 7)) == []
+    assert database.write(lambda c: ordering.repair_queues(c, NOW + 7)) == []
 
 
 def test_a_late_answer_of_an_unknown_start_lets_the_next_go_when_its_run_ends(
@@ -287,7 +287,7 @@ def test_a_late_answer_of_an_unknown_start_lets_the_next_go_when_its_run_ends(
 ) -> None:
     ids = add(database, 2, order=A)
     [held] = claim(database)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    database.write(lambda c: ledger.reap_expired(c, NOW + 60, 0.0, lambda _: None))
     assert record(database, held, STARTED, NOW + 61) is Status.DELIVERED
     assert statuses(database, ids) == ["delivered", "blocked"]
     look(database, ids[0], DONE, NOW + 62)
@@ -306,7 +306,7 @@ def test_events_of_one_batch_line_up_in_their_order(database: Database) -> None:
         record(
             database,
             claim(database, now=NOW + at)[0],
-            Outcome(kind=Kind.STARTED),
+            Outcome(kind=OutcomeKind.STARTED),
             NOW + at,
             first_poll=None,
         )
@@ -349,7 +349,9 @@ def test_many_at_once_make_one_line_with_one_head(database: Database) -> None:
         while len(started) < 60 and not over.is_set():
             for held in claim(database, now=NOW + 1000):
                 started.append(held.delivery.id)
-                record(database, held, Outcome(kind=Kind.STARTED), NOW + 1000, first_poll=None)
+                record(
+                    database, held, Outcome(kind=OutcomeKind.STARTED), NOW + 1000, first_poll=None
+                )
 
     over = threading.Event()
     arriving = [threading.Thread(target=arrive) for _ in range(4)]

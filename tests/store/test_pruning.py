@@ -17,7 +17,7 @@ from sqlalchemy import insert, select, text, update
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Delivery, Event, FormFile, Reject, Status
 from bridge.core.rate_limits import hour_of
-from bridge.core.retention import DAY, FOR_EVER, LEAST, Retention, is_emptied
+from bridge.core.retention import DAY, FOREVER, MIN_RETENTION_SECONDS, Retention, is_content_deleted
 from bridge.delivery.file_transfer import uploaded_name
 from bridge.delivery.platforms.responses import start_key
 from bridge.routing.model import Config
@@ -34,9 +34,9 @@ from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.operations import log, prune_records
 from bridge.store.operations import prune as prune_operation
-from bridge.store.operations.actions import Result
+from bridge.store.operations.actions import ItemResult
 from bridge.store.operations.prune import Pruning
-from bridge.store.operations.replay import Replaying
+from bridge.store.operations.replay import ReplayHandler
 from bridge.store.queue import transitions
 from bridge.store.tables import schema
 
@@ -85,7 +85,7 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
                 idempotency_key=start_key(delivery.id, number),
             )
             runs.start(connection, run)
-            local_files.keep_file(
+            local_files.store_file(
                 connection,
                 LocalFile(
                     user_id="u", run_id=run_id, name="f", sha256=sha256, size=1, created_at=OLD
@@ -106,8 +106,10 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
         def prepare(self, _database: Database, ids: list[str], _now: float) -> list[str]:
             return ids
 
-        def carry_out(self, _connection: object, prepared: list[str], _now: float) -> list[Result]:
-            return [Result(id=one) for one in prepared]
+        def carry_out(
+            self, _connection: object, prepared: list[str], _now: float
+        ) -> list[ItemResult]:
+            return [ItemResult(id=one) for one in prepared]
 
     log.advance(database, act, Nothing(), NOW)
     reject = Reject(
@@ -128,7 +130,7 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
     rejects.add(database, replace(reject, id="rej_2"))
     for one, became in (("rej_1", event.id), ("rej_2", fresh.id)):
         rejects.claim(database, one, NOW)
-        rejects.settle(database, one, (became,))
+        rejects.record_outcome(database, one, (became,))
     assert prune(database) == {
         "event": 1,
         "delivery": 1,
@@ -141,7 +143,7 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
     assert column(database, "id FROM event") == [fresh.id]
     assert column(database, "id FROM reject") == ["rej_2"]
     assert column(database, "item_id FROM act_item") == [fresh.id]
-    assert blob_owners.owned(database) == set()
+    assert blob_owners.owned_digests(database) == set()
     assert prune(database) == {}
 
 
@@ -150,7 +152,7 @@ def test_what_somebody_needs_stays_however_old(database: Database, name: str) ->
     event, _ = old_event(database, **UNFINISHED[name])  # type: ignore[arg-type]
     assert prune(database) == {}
     assert column(database, "id FROM event") == [event.id]
-    assert not is_emptied(events.get(database, event.id))
+    assert not is_content_deleted(events.get(database, event.id))
 
 
 def test_an_event_whose_run_goes_on_unwatched_stays(database: Database) -> None:
@@ -216,7 +218,7 @@ def test_each_source_has_its_own_time_and_one_that_is_gone_that_of_all(database:
             keep(database, make_event(None, now=NOW - age * DAY, source=source))
     counted = {
         (one["source"]): one["rows"]
-        for one in prune_operation.count(Pruning(database, configured, NOW))
+        for one in prune_operation.count_expired(Pruning(database, configured, NOW))
         if one["kind"] == "events"
     }
     assert counted == {"short": 1, "gone": 1}
@@ -313,7 +315,7 @@ def test_what_was_uploaded_of_a_form_goes_with_it(database: Database, days: int)
     ]
     with database.engine.begin() as connection:
         for name in [*names, "a_b.txt"]:
-            local_files.keep_file(
+            local_files.store_file(
                 connection,
                 LocalFile(user_id="u", name=name, sha256="f" * 64, size=3, created_at=at),
             )
@@ -337,22 +339,27 @@ def test_a_body_goes_before_its_event_and_the_facts_stay(database: Database) -> 
         log='["x"]',
         evidence='{"b":1}',
     )
-    assert blob_owners.owned(database) == {"f" * 64}
-    [found] = prune_operation.count(Pruning(database, CONFIG, NOW))
+    assert blob_owners.owned_digests(database) == {"f" * 64}
+    [found] = prune_operation.count_expired(Pruning(database, CONFIG, NOW))
     assert found == {"kind": "bodies", "source": "github", "rows": 1, "bytes": len(event.body)}
     assert prune(database) == {"body": 1}
     kept = events.get(database, event.id)
-    assert kept == replace(event, body=b"", files=()) and is_emptied(kept)
+    assert kept == replace(event, body=b"", files=()) and is_content_deleted(kept)
     [after] = events.deliveries_of(database, [event.id])[event.id]
     assert (after.inputs, after.outputs, after.log, after.evidence) == (None, None, (), None)
     assert (after.status, after.run_id, after.finished_at) == (Status.DEAD, None, at)
-    assert blob_owners.owned(database) == set()
-    assert prune(database) == {} and prune_operation.count(Pruning(database, CONFIG, NOW)) == []
+    assert blob_owners.owned_digests(database) == set()
+    assert (
+        prune(database) == {}
+        and prune_operation.count_expired(Pruning(database, CONFIG, NOW)) == []
+    )
     with pytest.raises(Exception, match="the `retention` of its source has deleted its inputs"):
         database.write(
             lambda connection: transitions.move(connection, delivery.id, Status.QUEUED, NOW)
         )
-    [planned] = Replaying(config_of=lambda _: CONFIG, nonce="n").prepare(database, [event.id], NOW)
+    [planned] = ReplayHandler(config_of=lambda _: CONFIG, nonce="n").prepare(
+        database, [event.id], NOW
+    )
     assert (
         planned.problem is not None
         and "the `retention` of its source has deleted" in planned.problem
@@ -361,7 +368,7 @@ def test_a_body_goes_before_its_event_and_the_facts_stay(database: Database) -> 
 
 def test_no_bytes_are_no_lost_body(database: Database) -> None:
     event = keep(database, make_event(None, now=NOW - 40 * DAY, body=b""))
-    assert event.body_sha256 == hashlib.sha256(b"").hexdigest() and not is_emptied(event)
+    assert event.body_sha256 == hashlib.sha256(b"").hexdigest() and not is_content_deleted(event)
     assert prune(database) == {}
 
 
@@ -409,7 +416,7 @@ def test_a_copy_of_an_event_that_went_this_moment_is_a_duplicate(
 
 def test_a_replay_of_an_event_that_went_this_moment_makes_nothing(database: Database) -> None:
     event, _ = old_event(database)
-    replaying = Replaying(config_of=lambda _: CONFIG, nonce="n")
+    replaying = ReplayHandler(config_of=lambda _: CONFIG, nonce="n")
     prepared = [
         replace(
             one,
@@ -509,7 +516,7 @@ def test_runs_of_a_source_are_kept_as_long_as_it_says(database: Database) -> Non
             ),
         )
         connection.execute(update(schema.local_run).values(state="FAILED", finished_at=at))
-    for kept, batches in ((Retention(runs=FOR_EVER), 0), (Retention(), 1)):
+    for kept, batches in ((Retention(runs=FOREVER), 0), (Retention(), 1)):
         assert (
             len(list(prune_records.expired_runs(database, CONFIG, NOW, lambda _, kept=kept: kept)))
             == batches
@@ -556,10 +563,10 @@ def test_marks_that_say_nothing_any_more_go(database: Database) -> None:
             connection.execute(
                 insert(schema.pace).values(route=route, next_at=at, day=int(at / DAY), starts=1)
             )
-    learned_secrets.allow(database, "closed", NOW - 9 * DAY)
-    learned_secrets.allow(database, "open", NOW + 60)
-    learned_secrets.allow(database, "told", NOW - 9 * DAY)
-    learned_secrets.teach(database, "told", "sealed", NOW - 10 * DAY)
+    learned_secrets.allow_learning(database, "closed", NOW - 9 * DAY)
+    learned_secrets.allow_learning(database, "open", NOW + 60)
+    learned_secrets.allow_learning(database, "told", NOW - 9 * DAY)
+    learned_secrets.store_secret(database, "told", "sealed", NOW - 10 * DAY)
     refused_submissions.add(
         database, {("contact", hour_of(NOW - days * DAY), "invalid"): 3 for days in (1, 6, 8, 90)}
     )
@@ -568,7 +575,7 @@ def test_marks_that_say_nothing_any_more_go(database: Database) -> None:
 
 
 def test_the_least_times_are_long_enough_for_a_copy_to_be_known() -> None:
-    assert LEAST["events"] >= 4 * DAY and LEAST["runs"] >= 4 * DAY
+    assert MIN_RETENTION_SECONDS["events"] >= 4 * DAY and MIN_RETENTION_SECONDS["runs"] >= 4 * DAY
 
 
 def test_removing_asks_nothing(database: Database) -> None:

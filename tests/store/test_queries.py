@@ -230,12 +230,16 @@ def test_of_which_events_something_goes_already_is_counted_by_route(
     database: Database, told: list[Event]
 ) -> None:
     every = [event.id for event in told]
-    assert event_queries.going(database, every) == 2
-    assert event_queries.going(database, every, "other") == 1
-    assert event_queries.going(database, every, "nobody") == event_queries.going(database, []) == 0
+    assert event_queries.count_started(database, every) == 2
+    assert event_queries.count_started(database, every, "other") == 1
+    assert (
+        event_queries.count_started(database, every, "nobody")
+        == event_queries.count_started(database, [])
+        == 0
+    )
     for one in list(event_queries.list_deliveries(database, Filters())):
         put(database, one.id, status="delivered", run_id="R")
-    assert event_queries.going(database, every) == 5
+    assert event_queries.count_started(database, every) == 5
 
 
 def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]) -> None:
@@ -339,28 +343,32 @@ def test_the_beginning_of_an_id_is_enough_where_no_other_has_it(database: Databa
 def test_what_arrives_and_what_moves_is_seen_once_it_does(
     database: Database, five: list[Event]
 ) -> None:
-    at_event, at_delivery = event_feed.newest(database)
+    at_event, at_delivery = event_feed.newest_numbers(database)
     new = keep(database, make_event("10"), make_delivery(make_event("10")))
-    assert new.id in [event.id for _, event in event_feed.arrived(database, at_event, Filters())]
-    moved = event_feed.moving(database, at_delivery, [], Filters())
+    assert new.id in [
+        event.id for _, event in event_feed.next_events(database, at_event, Filters())
+    ]
+    moved = event_feed.next_deliveries(database, at_delivery, [], Filters())
     assert moved[-1][0] > at_delivery
     old = events.deliveries_of(database, [five[0].id])[five[0].id][0]
     assert old.id in [
-        one.id for _, one in event_feed.moving(database, moved[-1][0], [old.id], Filters())
+        one.id for _, one in event_feed.next_deliveries(database, moved[-1][0], [old.id], Filters())
     ]
     with database.engine.begin() as connection:
         connection.execute(
             update(schema.delivery).where(schema.delivery.c.id == old.id).values(slot=True)
         )
-    assert old.id in [one.id for _, one in event_feed.moving(database, moved[-1][0], [], Filters())]
-    assert event_feed.moving(database, moved[-1][0] + 100, [], Filters(source="crm")) == []
+    assert old.id in [
+        one.id for _, one in event_feed.next_deliveries(database, moved[-1][0], [], Filters())
+    ]
+    assert event_feed.next_deliveries(database, moved[-1][0] + 100, [], Filters(source="crm")) == []
 
 
 def test_an_empty_store_has_nothing(database: Database) -> None:
     assert (
         ids(database),
         event_queries.event_ids(database, Filters()),
-        event_feed.newest(database),
+        event_feed.newest_numbers(database),
     ) == (
         [],
         [],

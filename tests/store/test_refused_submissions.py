@@ -26,7 +26,7 @@ from bridge.core.timings import TIMINGS
 from bridge.ingest.forms.translations.en import TEXTS
 from bridge.monitoring.counters import Counts as Metrics
 from bridge.monitoring.metrics import FORM_REFUSALS
-from bridge.monitoring.refused_submissions import NEXT_STEPS, OTHER_STEP, step_of
+from bridge.monitoring.refused_submissions import NEXT_STEPS, OTHER_STEP, find_next_step
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, refused_submissions
 from bridge.store.inbound.refused_submissions import Counts
@@ -194,7 +194,7 @@ def test_every_refusal_of_a_form_has_a_next_step() -> None:
         "no_form",
     }
     assert codes <= set(NEXT_STEPS)
-    assert step_of("from_a_later_version") == OTHER_STEP
+    assert find_next_step("from_a_later_version") == OTHER_STEP
 
 
 # -- status
@@ -252,7 +252,9 @@ def test_what_each_form_holds_as_spam_is_counted_for_24_hours(database: Database
     for source, spam in (("contact", "token: there is none"), ("jobs", None), ("contact", None)):
         _add(database, source, NOW - 60, spam)
     _add(database, "contact", NOW - 30, "word: casino")
-    found = status.look(database, ["contact", "jobs", "new"], NOW, midnight=NOW - HOUR, day=DAY)
+    found = status.read_status(
+        database, ["contact", "jobs", "new"], NOW, midnight=NOW - HOUR, day=DAY
+    )
     assert found.spam == {"contact": 2, "jobs": 0}
 
 

@@ -21,20 +21,20 @@ from serving import Bridge, until
 from sqlalchemy import insert, select, update
 
 from bridge.core.errors import KeyMissing, StoreError
-from bridge.core.fingerprints import unguessable
+from bridge.core.fingerprints import keyed_sha256
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState, RunResult
-from bridge.core.model import FormFile, Kind, Outcome, Reject
-from bridge.store.blobs import Blobs
+from bridge.core.model import FormFile, Outcome, OutcomeKind, Reject
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
-from bridge.store.encryption import NO_ENCRYPTION, Sealer, of_secrets
+from bridge.store.encryption import NO_ENCRYPTION, Sealer, sealer_for_secrets
 from bridge.store.inbound import events, learned_secrets, rejects
 from bridge.store.local import files, runs
 from bridge.store.operations import log
 from bridge.store.operations.rekey import Rekeying
 from bridge.store.queue import claims, heartbeats, ledger
-from bridge.store.queue.claims import Allowed
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import key_usage, schema
-from bridge.store.tables.encrypted import ROWS
+from bridge.store.tables.encrypted import ENCRYPTED_COLUMNS
 
 OLD = Fernet.generate_key().decode()
 NEW = Fernet.generate_key().decode()
@@ -71,10 +71,12 @@ def fill(database: Database, name: str) -> None:
     delivery = make_delivery(event, inputs={"of": name})
     events.add(database, event, [delivery], lambda *_: [])
     now = NOW + 1
-    allowed = Allowed(caps={"local": 99})
+    allowed = ClaimLimits(caps={"local": 99})
     [claim] = database.write(lambda c: claims.claim(c, allowed, most=9, now=now, lease="w:1"))
-    outcome = Outcome(kind=Kind.REJECTED, detail=f"{name} was refused")
-    database.write(lambda c: ledger.record(c, [ledger.Settled(claim, outcome)], now, jitter=0.5))
+    outcome = Outcome(kind=OutcomeKind.REJECTED, detail=f"{name} was refused")
+    database.write(
+        lambda c: ledger.record_attempts(c, [ledger.EndedAttempt(claim, outcome)], now, jitter=0.5)
+    )
     reject = Reject(
         id=f"rej_{name}",
         source="github",
@@ -122,7 +124,7 @@ def fill(database: Database, name: str) -> None:
             "w",
         )
         file = LocalFile(user_id="u", name=name, sha256="b" * 64, size=1, created_at=NOW)
-        files.keep_file(connection, file)
+        files.store_file(connection, file)
         values = {
             "outputs": json.dumps({"of": name}),
             "log": json.dumps([name]),
@@ -150,7 +152,9 @@ def fill(database: Database, name: str) -> None:
                 }
             )
         )
-        secret = learned_secrets.seal(of_secrets(sealer.given, SECRET_KEY), name, f"told by {name}")
+        secret = learned_secrets.seal(
+            sealer_for_secrets(sealer.given, SECRET_KEY), name, f"told by {name}"
+        )
         connection.execute(
             insert(schema.learned).values(source=name, sealed=secret, learned_at=NOW)
         )
@@ -161,9 +165,9 @@ def fill(database: Database, name: str) -> None:
 def everything(database: Database) -> dict[str, list[Any]]:
     """Return the decrypted contents of all rows."""
     found: dict[str, list[Any]] = {}
-    secrets = of_secrets(database.sealer.given, SECRET_KEY)
+    secrets = sealer_for_secrets(database.sealer.given, SECRET_KEY)
     with database.read() as connection:
-        for row in ROWS:
+        for row in ENCRYPTED_COLUMNS:
             for kept in connection.execute(select(row.table)).mappings():
                 name = "\0".join(str(kept[one]) for one in row.named)
                 opener = secrets.open_old if row.always else database.sealer.open
@@ -221,7 +225,7 @@ def test_a_learned_secret_of_an_earlier_version_is_sealed_anew(opened: Open) -> 
         connection.execute(insert(schema.learned).values(source="asana", sealed=token))
     rekey(database)
     assert (
-        learned_secrets.opened(
+        learned_secrets.open_secret(
             Sealer([NEW]), "asana", learned_secrets.find(database, "asana").sealed or ""
         )
         == "told"
@@ -233,7 +237,7 @@ def test_digests_become_ones_that_no_guess_can_be_compared_with(
 ) -> None:
     def add(to: Database, body: bytes, source: str = "github", keyed: bool = False) -> Any:
         event = make_event(None, body=body, source=source)
-        digest = unguessable(SECRET_KEY, source, event.body_sha256) if keyed else event.body_sha256
+        digest = keyed_sha256(SECRET_KEY, source, event.body_sha256) if keyed else event.body_sha256
         given = make_event(
             digest if keyed else f"sha256:{digest}", body=body, source=source, body_sha256=digest
         )
@@ -299,8 +303,8 @@ def test_what_others_change_meanwhile_is_theirs(opened: Open) -> None:
     event = make_event("a")
     events.add(opened(OLD), event, [], lambda *_: [])
     one = Rekeying(database, SECRET_KEY)
-    [rows] = list(one._pages(ROWS[0]))
-    was, new = one._change(ROWS[0], rows[0]) or ({}, {})
+    [rows] = list(one._pages(ENCRYPTED_COLUMNS[0]))
+    was, new = one._change(ENCRYPTED_COLUMNS[0], rows[0]) or ({}, {})
     with database.engine.begin() as connection:
         connection.execute(update(schema.event).values(body=b""))  # it was emptied
     from bridge.store.operations.rekey import _apply
@@ -334,7 +338,7 @@ def test_a_row_that_changes_meanwhile_is_looked_at_again(
 
 def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> None:
     plain, old, both, new = (
-        Blobs(tmp_path, sealer)
+        BlobStore(tmp_path, sealer)
         for sealer in (NO_ENCRYPTION, Sealer([OLD]), Sealer([NEW, OLD]), Sealer([NEW]))
     )
     digests = [plain.keep(b"$fb1$01234567$ in clear"), old.keep(b"sealed")]
@@ -360,10 +364,10 @@ def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> 
 
 
 def test_a_blob_is_kept_in_clear_again_by_a_store_that_still_has_two_keys(tmp_path: Path) -> None:
-    both = Blobs(tmp_path, Sealer([NEW, OLD]))
+    both = BlobStore(tmp_path, Sealer([NEW, OLD]))
     digest = both.keep(b"said")
     assert both.reseal(digest, clear=True) and not both.reseal(digest, clear=True)
-    assert Blobs(tmp_path).read(digest) == both.read(digest) == b"said"
+    assert BlobStore(tmp_path).read(digest) == both.read(digest) == b"said"
     both.discard({digest}, time.time() + 60)
     assert both.path(digest).name == digest, "where there is none, it would be there in clear"
 
@@ -371,9 +375,9 @@ def test_a_blob_is_kept_in_clear_again_by_a_store_that_still_has_two_keys(tmp_pa
 def test_two_processes_may_reseal_one_blob_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = Blobs(tmp_path, Sealer([OLD])).keep(b"said")
-    one = Blobs(tmp_path, Sealer([NEW, OLD]))
-    other = Blobs(tmp_path, Sealer([NEW, OLD]))
+    digest = BlobStore(tmp_path, Sealer([OLD])).keep(b"said")
+    one = BlobStore(tmp_path, Sealer([NEW, OLD]))
+    other = BlobStore(tmp_path, Sealer([NEW, OLD]))
     read = one.read
 
     def read_while_the_other_does_it(sha256: str) -> bytes:
@@ -383,22 +387,24 @@ def test_two_processes_may_reseal_one_blob_at_once(
 
     monkeypatch.setattr(one, "read", read_while_the_other_does_it)
     assert one.reseal(digest)
-    assert Blobs(tmp_path, Sealer([NEW])).read(digest) == b"said" and list(one.keys()) == [SECOND]
+    assert BlobStore(tmp_path, Sealer([NEW])).read(digest) == b"said" and list(one.keys()) == [
+        SECOND
+    ]
 
 
 def test_a_blob_that_is_there_twice_goes_as_a_whole(tmp_path: Path) -> None:
     """As plaintext from before there were keys, and encrypted because it was sent again."""
-    plain = Blobs(tmp_path)
-    sealed = Blobs(tmp_path, Sealer([NEW, OLD]))
+    plain = BlobStore(tmp_path)
+    sealed = BlobStore(tmp_path, Sealer([NEW, OLD]))
     digest = plain.keep(b"twice")
-    assert Blobs(tmp_path, Sealer([OLD])).keep(b"twice") == sealed.keep(b"twice") == digest
+    assert BlobStore(tmp_path, Sealer([OLD])).keep(b"twice") == sealed.keep(b"twice") == digest
     assert sealed.discard({digest}, time.time() - 60) == {digest}, "it is younger than that"
     assert not sealed.discard({digest}, time.time() + 60)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_blob_that_was_changed_or_moved_is_no_blob(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path, Sealer([OLD]))
+    blobs = BlobStore(tmp_path, Sealer([OLD]))
     one = blobs.keep(b"one")
     other = blobs.keep(b"other")
     shutil.copy(blobs.path(one), blobs.path(other))

@@ -11,10 +11,10 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.errors import KeyMissing, SettingsError, Unsealable
-from bridge.core.fingerprints import NOTHING, unguessable
+from bridge.core.errors import DecryptionError, KeyMissing, SettingsError
+from bridge.core.fingerprints import EMPTY_SHA256, keyed_sha256
 from bridge.store import encryption
-from bridge.store.encryption import NO_ENCRYPTION, Sealer, in_clear, key_id, sealed_with
+from bridge.store.encryption import NO_ENCRYPTION, Sealer, key_id, key_id_of, mark_plaintext
 
 OLD = Fernet.generate_key().decode()
 NEW = Fernet.generate_key().decode()
@@ -35,9 +35,9 @@ def test_any_value_comes_back_sealed_or_in_clear(value: str | bytes) -> None:
     for sealer in (BOTH, Sealer([OLD])):
         kept = sealer.seal(value, *PLACE)
         assert type(kept) is type(value) and BOTH.open(kept, *PLACE) == value
-        assert (sealed_with(kept) == sealer.first) is bool(value), "what is empty stays so"
+        assert (key_id_of(kept) == sealer.first) is bool(value), "what is empty stays so"
     kept = NO_ENCRYPTION.seal(value, *PLACE)
-    assert sealed_with(kept) is None and kept == in_clear(value)
+    assert key_id_of(kept) is None and kept == mark_plaintext(value)
     assert NO_ENCRYPTION.open(kept, *PLACE) == BOTH.open(kept, *PLACE) == value
 
 
@@ -63,7 +63,7 @@ def test_a_sealed_text_is_text_that_any_column_takes() -> None:
 def test_it_opens_at_no_other_place(value: str | bytes, place: tuple[str, str, str]) -> None:
     kept = BOTH.seal(value, *PLACE)
     with pytest.raises(
-        Unsealable, match=r"cannot be decrypted: it was changed, or moved from another row"
+        DecryptionError, match=r"cannot be decrypted: it was changed, or moved from another row"
     ) as error:
         BOTH.open(kept, *place)
     assert place[2] in str(error.value) and "geheim" not in str(error.value)
@@ -73,15 +73,15 @@ def test_what_was_changed_does_not_open() -> None:
     kept = BOTH.seal(b"geheim", *PLACE)
     head = encryption.HEADER_LENGTH
     for at in range(head, len(kept)):
-        with pytest.raises(Unsealable):
+        with pytest.raises(DecryptionError):
             BOTH.open(kept[:at] + bytes([kept[at] ^ 1]) + kept[at + 1 :], *PLACE)
     for length in (head, head + 10, len(kept) - 1):
-        with pytest.raises(Unsealable):
+        with pytest.raises(DecryptionError):
             BOTH.open(kept[:length], *PLACE)
     text = BOTH.seal("geheim", *PLACE)
-    other = text.replace(sealed_with(text) or "", key_id(urlsafe_b64decode(OLD)))
+    other = text.replace(key_id_of(text) or "", key_id(urlsafe_b64decode(OLD)))
     for changed in (text[:-1], text[:head] + "é" + text[head:], text + "AAAA", other):
-        with pytest.raises(Unsealable):
+        with pytest.raises(DecryptionError):
             BOTH.open(changed, *PLACE)
 
 
@@ -124,9 +124,9 @@ def test_names_of_blobs_tell_nothing_without_the_key() -> None:
 
 
 def test_a_keyed_digest_is_the_same_for_the_same_body_of_a_source() -> None:
-    keyed = unguessable("k" * 32, "github", "a" * 64)
+    keyed = keyed_sha256("k" * 32, "github", "a" * 64)
     assert (
-        keyed == unguessable("k" * 32, "github", "a" * 64)
+        keyed == keyed_sha256("k" * 32, "github", "a" * 64)
         and keyed.startswith("hmac:")
         and "a" * 64 not in keyed
     )
@@ -134,10 +134,10 @@ def test_a_keyed_digest_is_the_same_for_the_same_body_of_a_source() -> None:
         len(
             {
                 keyed,
-                unguessable("j" * 32, "github", "a" * 64),
-                unguessable("k" * 32, "stripe", "a" * 64),
+                keyed_sha256("j" * 32, "github", "a" * 64),
+                keyed_sha256("k" * 32, "stripe", "a" * 64),
             }
         )
         == 3
     )
-    assert unguessable("k" * 32, "github", NOTHING) == NOTHING
+    assert keyed_sha256("k" * 32, "github", EMPTY_SHA256) == EMPTY_SHA256

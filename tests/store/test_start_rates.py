@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 from ledger_steps import STARTED, add, claim, get, record
 from records import NOW
 
-from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
-from bridge.core.rate_limits import CATCH_UP_SECONDS, DAY, Limits, Pace, Rate, day_of, room, spend
+from bridge.core.model import Outcome, OutcomeKind, RunReport, RunState, Status
+from bridge.core.rate_limits import (
+    CATCH_UP_SECONDS,
+    DAY,
+    Limits,
+    Rate,
+    RateState,
+    allowed_starts,
+    day_of,
+    record_starts,
+)
 from bridge.store.db.database import Database
 from bridge.store.queue import leases, run_tracking, transitions
 
@@ -20,12 +29,12 @@ MIDNIGHT = day_of(NOW) * DAY
 
 def test_a_rate_is_spread_evenly() -> None:
     limits = Limits(rate=Rate(count=30, per=60.0))
-    pace = Pace()
+    pace = RateState()
     starts = []
     for tick in range(1200):
         now = NOW + tick / 10
-        for _ in range(room(limits, pace, now) or 0):
-            pace = spend(limits, pace, 1, now)
+        for _ in range(allowed_starts(limits, pace, now) or 0):
+            pace = record_starts(limits, pace, 1, now)
             starts.append(now)
     assert len(starts) == 60
     assert all(1.95 <= second - first <= 2.05 for first, second in pairwise(starts))
@@ -40,14 +49,14 @@ def test_no_time_holds_more_starts_than_its_share_and_a_tenth_of_a_second(
     count: int, per: float, gaps: list[float]
 ) -> None:
     limits = Limits(rate=Rate(count=count, per=per))
-    pace = Pace()
+    pace = RateState()
     starts = []
     now = NOW
     for gap in gaps:
         now += gap
-        may = room(limits, pace, now) or 0
+        may = allowed_starts(limits, pace, now) or 0
         if may:
-            pace = spend(limits, pace, may, now)
+            pace = record_starts(limits, pace, may, now)
             starts += [now] * may
     for first in range(len(starts)):
         for last in range(first, len(starts)):
@@ -57,16 +66,16 @@ def test_no_time_holds_more_starts_than_its_share_and_a_tenth_of_a_second(
 
 def test_a_day_ends_at_midnight() -> None:
     limits = Limits(max_runs_per_day=3)
-    pace = spend(limits, Pace(), 2, MIDNIGHT)
-    assert room(limits, pace, MIDNIGHT + DAY - 1) == 1
-    pace = spend(limits, pace, 1, MIDNIGHT + DAY - 1)
-    assert room(limits, pace, MIDNIGHT + DAY - 1) == 0
-    assert room(limits, pace, MIDNIGHT + DAY) == 3
+    pace = record_starts(limits, RateState(), 2, MIDNIGHT)
+    assert allowed_starts(limits, pace, MIDNIGHT + DAY - 1) == 1
+    pace = record_starts(limits, pace, 1, MIDNIGHT + DAY - 1)
+    assert allowed_starts(limits, pace, MIDNIGHT + DAY - 1) == 0
+    assert allowed_starts(limits, pace, MIDNIGHT + DAY) == 3
 
 
 def test_without_limits_there_is_no_end() -> None:
-    assert room(Limits(), Pace(), NOW) is None
-    assert room(Limits(max_concurrent_runs=2), Pace(), NOW) is None
+    assert allowed_starts(Limits(), RateState(), NOW) is None
+    assert allowed_starts(Limits(max_concurrent_runs=2), RateState(), NOW) is None
 
 
 # -- through the store
@@ -96,15 +105,19 @@ def test_a_day_has_so_many_starts_and_those_that_came_to_nothing_do_not_count(
     first, second, third = claim(database, caps=CAPS, limits=limits, now=MIDNIGHT + 10)
     assert claim(database, caps=CAPS, limits=limits, now=MIDNIGHT + 20) == []
     record(database, first, STARTED, MIDNIGHT + 20)
-    record(database, second, Outcome(kind=Kind.UNKNOWN), MIDNIGHT + 20)  # it may have started
+    record(
+        database, second, Outcome(kind=OutcomeKind.UNKNOWN), MIDNIGHT + 20
+    )  # it may have started
     assert claim(database, caps=CAPS, limits=limits, now=MIDNIGHT + 30) == []
-    record(database, third, Outcome(kind=Kind.REJECTED), MIDNIGHT + 30)
+    record(database, third, Outcome(kind=OutcomeKind.REJECTED), MIDNIGHT + 30)
     assert len(claim(database, caps=CAPS, limits=limits, now=MIDNIGHT + 40)) == 1
     assert len(claim(database, caps=CAPS, limits=limits, now=MIDNIGHT + DAY)) == 3
 
 
-@pytest.mark.parametrize("kind", [Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED])
-def test_a_start_of_yesterday_is_not_given_back_today(database: Database, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [OutcomeKind.REFUSED, OutcomeKind.THROTTLED, OutcomeKind.REJECTED])
+def test_a_start_of_yesterday_is_not_given_back_today(
+    database: Database, kind: OutcomeKind
+) -> None:
     add(database, 3, created_at=MIDNIGHT - 60, due_at=MIDNIGHT - 60)
     limits = {"triage": Limits(max_runs_per_day=1)}
     [late] = claim(database, caps=CAPS, limits=limits, now=MIDNIGHT - 1)
@@ -117,7 +130,7 @@ def test_what_is_handed_back_was_no_start(database: Database) -> None:
     add(database, 2)
     limits = {"triage": Limits(max_runs_per_day=1)}
     held = claim(database, caps=CAPS, limits=limits)
-    database.write(lambda c: leases.hand_back(c, held))
+    database.write(lambda c: leases.return_claims(c, held))
     assert len(claim(database, caps=CAPS, limits=limits)) == 1
 
 
@@ -132,7 +145,7 @@ def test_a_routes_cap_counts_its_runs_in_flight_and_what_is_unknown(database: Da
     ]
     assert len(taken) == 2
     record(database, taken[0], STARTED)
-    record(database, taken[1], Outcome(kind=Kind.UNKNOWN, detail="reset"))
+    record(database, taken[1], Outcome(kind=OutcomeKind.UNKNOWN, detail="reset"))
     assert claim(database, caps=CAPS, limits=limits) == []
     database.write(lambda c: transitions.move(c, taken[1].delivery.id, Status.DEAD, NOW + 2))
     assert len(claim(database, caps=CAPS, limits=limits, now=NOW + 2)) == 1

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import Debounce, Order, Status
 from bridge.store.db.database import Database
-from bridge.store.db.group_commit import brief
+from bridge.store.db.group_commit import describe_error
 from bridge.store.inbound import events
 from bridge.store.queries import events as event_queries
 from bridge.store.queue import heartbeats
@@ -58,7 +58,7 @@ def counted(database: Database, table) -> int:
     ],
 )
 def test_a_server_that_is_not_reached_is_told_plainly(said: str, told: str) -> None:
-    assert brief(DBAPIError("SELECT 1", {}, sqlite3.OperationalError(said))) == told
+    assert describe_error(DBAPIError("SELECT 1", {}, sqlite3.OperationalError(said))) == told
 
 
 def test_an_event_is_kept_verbatim_with_its_deliveries(database: Database) -> None:

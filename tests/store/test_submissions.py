@@ -15,11 +15,11 @@ from bridge.core.errors import Refused
 from bridge.core.model import Delivery, Event
 from bridge.core.rate_limits import Rate
 from bridge.core.timings import TIMINGS
-from bridge.ingest.forms.spam.dedup import Marks, RateMark, UniqueMark
-from bridge.ingest.forms.spam.layers import MARKED
+from bridge.ingest.forms.spam.dedup import RateMark, SubmissionMarks, UniqueMark
+from bridge.ingest.forms.spam.layers import MARKED_BY_PERSON
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, submissions
-from bridge.store.inbound.events import Added
+from bridge.store.inbound.events import AddedEvent
 from bridge.store.tables import schema
 from bridge.worker.maintenance.scheduler import short_jobs
 
@@ -33,8 +33,8 @@ def marks(
     now: float = NOW,
     until: float = 600.0,
     limits: Sequence[RateMark] = (),
-) -> Marks:
-    return Marks(
+) -> SubmissionMarks:
+    return SubmissionMarks(
         now=now,
         digest=digest,
         once=tuple(UniqueMark(key, now + until) for key in sorted(once)),
@@ -43,8 +43,13 @@ def marks(
 
 
 def add(
-    database: Database, given: Marks, *, spam: str | None = None, plans: bool = True, **changes: Any
-) -> Added:
+    database: Database,
+    given: SubmissionMarks,
+    *,
+    spam: str | None = None,
+    plans: bool = True,
+    **changes: Any,
+) -> AddedEvent:
     one = make_event(now=given.now, provider="form", source="contact", spam=spam, **changes)
     return submissions.add(
         database, one, [make_delivery(one)] if spam is None and plans else [], given, replan
@@ -166,9 +171,9 @@ def test_a_copy_of_spam_is_planned_only_where_it_is_none_itself(database: Databa
 def test_what_a_person_has_marked_stays_spam(database: Database) -> None:
     first = add(database, marks("token:1"))
     with database.engine.begin() as connection:
-        connection.execute(update(schema.event).values(spam=MARKED))
+        connection.execute(update(schema.event).values(spam=MARKED_BY_PERSON))
     assert add(database, marks("token:1")).deliveries == ()
-    assert events.get(database, first.event_id).spam == MARKED
+    assert events.get(database, first.event_id).spam == MARKED_BY_PERSON
 
 
 def test_a_duplicate_by_its_id_of_what_is_spam_is_not_planned(database: Database) -> None:
@@ -183,10 +188,10 @@ def test_a_duplicate_by_its_id_of_what_is_spam_is_not_planned(database: Database
 
 
 def test_only_what_was_let_through_is_known_before_it_is_judged(database: Database) -> None:
-    assert submissions.repeated(database, marks("token:1")) is None
+    assert submissions.count_repeat(database, marks("token:1")) is None
     first = add(database, marks("token:1"))
     held = add(database, marks("token:2"), spam="captcha: it was not solved")
-    known = submissions.repeated(database, marks("token:1"))
+    known = submissions.count_repeat(database, marks("token:1"))
     assert known is not None and (known.event_id, known.duplicate) == (first.event_id, True)
     assert events.get(database, first.event_id).duplicates == 1
     for other in (
@@ -195,7 +200,7 @@ def test_only_what_was_let_through_is_known_before_it_is_judged(database: Databa
         marks("token:3"),
         marks("token:1", now=NOW + 601),
     ):
-        assert submissions.repeated(database, other) is None
+        assert submissions.count_repeat(database, other) is None
     assert events.get(database, held.event_id).duplicates == 0
 
 
@@ -270,7 +275,7 @@ def test_ten_thousand_addresses_leave_few_rows(sqlite: Database) -> None:
     def one_second(connection: Any, second: int) -> None:
         for number in range(100):
             now = NOW + second + number / 100
-            submissions.sweep(connection, now, submissions.SWEEP_ROWS)
+            submissions.delete_expired(connection, now, submissions.SWEEP_ROWS)
             submissions._apply_limits(
                 connection, marks(now=now, limits=[RateMark(f"address:{second}-{number}", rate)])
             )

@@ -15,17 +15,17 @@ from sqlalchemy import text
 from worker_bench import configured, gumloop, made
 
 from bridge.core.clock_reading import ClockReading
-from bridge.core.model import Kind, Order, Outcome, RunReport, RunState, Status
+from bridge.core.model import Order, Outcome, OutcomeKind, RunReport, RunState, Status
 from bridge.core.rate_limits import Limits
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import claims, ledger, run_tracking, throttling, transitions
-from bridge.store.queue.claims import Allowed
-from bridge.store.queue.ledger import Settled
+from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.ledger import EndedAttempt
 from bridge.worker.results import AttemptEnded, PendingResults, PollEnded
 from bridge.worker.worker import Worker
 
-STARTED = Outcome(kind=Kind.STARTED, run_id="r1")
+STARTED = Outcome(kind=OutcomeKind.STARTED, run_id="r1")
 
 
 def waiting(database: Database) -> int:
@@ -174,17 +174,17 @@ def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(
     add(postgresql, 3)
     limits = {"triage": Limits(max_runs_per_day=10)}
     [held] = claim(postgresql, most=1, limits=limits)
-    refused = [Settled(held, Outcome(kind=Kind.REFUSED, detail="no"))]
+    refused = [EndedAttempt(held, Outcome(kind=OutcomeKind.REFUSED, detail="no"))]
     meeting = Meeting(postgresql)
     meeting_after(monkeypatch, throttling, "give_back", meeting)
     meeting_after(monkeypatch, claims, "lanes", meeting)  # by then it counts slots
 
     def refuse(connection: Any) -> None:
-        ledger.record(connection, refused, NOW + 1, jitter=0.5)
-        ledger.learn(connection, refused, {"local": 5}, NOW + 1, jitter=0.5)
+        ledger.record_attempts(connection, refused, NOW + 1, jitter=0.5)
+        ledger.update_circuits(connection, refused, {"local": 5}, NOW + 1, jitter=0.5)
 
     def take(connection: Any) -> list:
-        allowed = Allowed(caps={"local": 5}, limits=limits)
+        allowed = ClaimLimits(caps={"local": 5}, limits=limits)
         return claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w2")
 
     sides = side_by_side(lambda: postgresql.write(refuse), lambda: postgresql.write(take))

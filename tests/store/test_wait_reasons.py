@@ -11,18 +11,18 @@ from sqlalchemy import event, insert, update
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import DeadKind, Debounce, Delivery, Order, Outcome, Status
-from bridge.core.model import Kind as Came
-from bridge.core.rate_limits import DAY, Limits, Pace, Rate, day_of
-from bridge.delivery.wait_context import Around, Wait
-from bridge.delivery.wait_reasons import MOST, why_waiting
+from bridge.core.model import OutcomeKind as Came
+from bridge.core.rate_limits import DAY, Limits, Rate, RateState, day_of
+from bridge.delivery.wait_context import Wait, WaitContext
+from bridge.delivery.wait_reasons import MAX_COUNTED_AHEAD, find_wait_reason
 from bridge.routing.model import Config, Flow, Mode, Platform, Route
 from bridge.store.db.database import Database
-from bridge.store.queries.wait_facts import held_up_by, waits_of
+from bridge.store.queries.wait_facts import count_blocked_behind, find_waits
 from bridge.store.queue import heartbeats
-from bridge.store.queue.claims import Allowed
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import schema
 
-FREE = Around(cap=5)
+FREE = WaitContext(cap=5)
 OPEN = Circuit(
     platform="local", failures=5, open_for=10.0, open_until=NOW + 7, reason="connection refused"
 )
@@ -32,7 +32,7 @@ DENIED = Circuit(
     platform="local", open_for=60.0, open_until=NOW + 50, reason="HTTP 401: unknown key"
 )
 PUT_OFF = Circuit(platform="local", not_before=NOW + 9)
-USED_UP = Pace(day=day_of(NOW), starts=100)
+USED_UP = RateState(day=day_of(NOW), starts=100)
 
 
 def queued(**changes: object) -> Delivery:
@@ -46,7 +46,7 @@ DUE_LATER = {"due_at": NOW + 30}
 @pytest.mark.parametrize(
     ("changes", "around", "kind", "until", "says"),
     [
-        ({}, Around(), "platform", None, "routes.yaml no longer has the platform 'local'"),
+        ({}, WaitContext(), "platform", None, "routes.yaml no longer has the platform 'local'"),
         ({}, replace(FREE, is_paused=True), "paused", None, "the route 'triage' is paused"),
         (
             {},
@@ -142,16 +142,24 @@ DUE_LATER = {"due_at": NOW + 30}
         ),
         (
             {},
-            replace(FREE, limits=Limits(rate=Rate(count=6, per=60.0)), pace=Pace(next_at=NOW + 4)),
+            replace(
+                FREE, limits=Limits(rate=Rate(count=6, per=60.0)), pace=RateState(next_at=NOW + 4)
+            ),
             "pace",
             NOW + 4,
             "the route 'triage' starts at most 6 in 60 s",
         ),
         ({}, replace(FREE, ahead=12), "turn", None, "12 of its route go before it"),
-        ({}, replace(FREE, ahead=MOST), "turn", None, "1000 or more of its route go before it"),
+        (
+            {},
+            replace(FREE, ahead=MAX_COUNTED_AHEAD),
+            "turn",
+            None,
+            "1000 or more of its route go before it",
+        ),
         ({}, FREE, "turn", None, "it is due, and goes next"),
         # routes.yaml is broken: it says nothing
-        ({}, Around(is_configured=False), "turn", None, "it is due, and goes next"),
+        ({}, WaitContext(is_configured=False), "turn", None, "it is due, and goes next"),
         (
             {"status": Status.BLOCKED},
             replace(FREE, head=HEAD),
@@ -196,7 +204,7 @@ DUE_LATER = {"due_at": NOW + 30}
         ),
         (
             {"status": Status.UNKNOWN, "id": "dlv_1"},
-            Around(),
+            WaitContext(),
             "unknown",
             None,
             "whether it started is not known: flowbridge resolve dlv_1",
@@ -204,9 +212,9 @@ DUE_LATER = {"due_at": NOW + 30}
     ],
 )
 def test_what_is_in_its_way(
-    changes: dict[str, object], around: Around, kind: str, until: float | None, says: str
+    changes: dict[str, object], around: WaitContext, kind: str, until: float | None, says: str
 ) -> None:
-    wait = why_waiting(queued(**changes), around, NOW)
+    wait = find_wait_reason(queued(**changes), around, NOW)
     assert wait is not None
     assert (wait.kind, wait.until) == (kind, until)
     assert says in wait.detail
@@ -226,7 +234,7 @@ def test_what_is_in_its_way(
     ],
 )
 def test_what_the_head_of_its_line_holds_it_by(status: Status, says: str) -> None:
-    wait = why_waiting(
+    wait = find_wait_reason(
         queued(status=Status.BLOCKED), replace(FREE, head=replace(HEAD, status=status)), NOW
     )
     assert wait is not None and wait.detail.endswith(f"that one {says}")
@@ -244,7 +252,7 @@ def test_of_several_the_one_that_a_person_has_to_change_is_named() -> None:
         {"ahead": 0},
     ):
         everything = replace(everything, **without)  # type: ignore[arg-type]
-        wait = why_waiting(queued(), everything, NOW)
+        wait = find_wait_reason(queued(), everything, NOW)
         assert wait is not None
         order.append(wait.kind)
     assert order == ["paused", "worker", "circuit", "slots", "turn", "turn"]
@@ -254,7 +262,7 @@ def test_of_several_the_one_that_a_person_has_to_change_is_named() -> None:
     "status", sorted(set(Status) - {Status.QUEUED, Status.BLOCKED, Status.UNKNOWN})
 )
 def test_what_does_not_wait_waits_for_nothing(status: Status) -> None:
-    assert why_waiting(queued(status=status), FREE, NOW) is None
+    assert find_wait_reason(queued(status=status), FREE, NOW) is None
 
 
 # -- as the stores have it
@@ -278,7 +286,7 @@ def working(database: Database) -> Database:
 
 
 def wait_of(database: Database, delivery_id: str, config: Config | None, now: float = NOW) -> Wait:
-    return waits_of(database, [get(database, delivery_id)], config, now)[delivery_id]
+    return find_waits(database, [get(database, delivery_id)], config, now)[delivery_id]
 
 
 def test_a_worker_that_was_not_seen_lately_is_none(database: Database) -> None:
@@ -350,7 +358,11 @@ def test_a_blocked_one_names_the_head_of_its_line(working: Database) -> None:
     add(working, 1, "elsewhere", order=key)
     wait = wait_of(working, third, configured())
     assert (wait.behind, wait.detail) == (head, f"behind {head}, after 1 other: that one is queued")
-    assert [held_up_by(working, get(working, one)) for one in (head, second, third)] == [2, 0, 0]
+    assert [count_blocked_behind(working, get(working, one)) for one in (head, second, third)] == [
+        2,
+        0,
+        0,
+    ]
     # the trigger makes it the head
     put(working, head, status="dead", dead_kind=DeadKind.PLATFORM.value, holds_key=False)
     assert "is dead and holds the line" in wait_of(working, second, None).detail
@@ -369,9 +381,9 @@ def test_an_unknown_one_says_when_its_run_is_looked_for(working: Database) -> No
 def test_only_what_waits_is_looked_at(working: Database) -> None:
     one, other = add(working, 2)
     record(working, claim(working, caps={"local": 1})[0], STARTED)
-    assert list(waits_of(working, [get(working, one), get(working, other)], configured(), NOW)) == [
-        other
-    ]
+    assert list(
+        find_waits(working, [get(working, one), get(working, other)], configured(), NOW)
+    ) == [other]
 
 
 def test_flows_are_asked_for_once_however_many_wait(working: Database) -> None:
@@ -388,7 +400,7 @@ def test_flows_are_asked_for_once_however_many_wait(working: Database) -> None:
         asked.append(statement)
 
     event.listen(working.engine, "before_cursor_execute", note)
-    waits = waits_of(working, waiting, configured(), NOW)
+    waits = find_waits(working, waiting, configured(), NOW)
     event.remove(working.engine, "before_cursor_execute", note)
     assert len(waits) == 3 and {wait.kind for wait in waits.values()} == {"flow"}
     assert sum("local_flow" in statement for statement in asked) == 1
@@ -402,7 +414,7 @@ def test_what_is_said_is_what_a_claim_does(working: Database) -> None:
         connection.execute(
             insert(schema.pace).values(route="triage", next_at=0.0, day=day_of(NOW), starts=1)
         )
-    allowed = Allowed(caps={"local": 2}, limits={"triage": limits})
+    allowed = ClaimLimits(caps={"local": 2}, limits={"triage": limits})
     wait = wait_of(working, one, configured(limits=limits))
     assert wait.kind == "day" and wait.until is not None
 

@@ -10,15 +10,15 @@ from sqlalchemy import select
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.local_runs import LocalRun, LocalState
-from bridge.core.model import Debounce, Kind, Outcome, RunReport, RunState
+from bridge.core.model import Debounce, Outcome, OutcomeKind, RunReport, RunState
 from bridge.core.status import DAY
-from bridge.delivery.fair_share import Shares
+from bridge.delivery.fair_share import FairShares
 from bridge.flows.ids import new_run_id
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import status
 from bridge.store.queue import claims, ledger, run_tracking
-from bridge.store.queue.claims import Allowed, Claim
+from bridge.store.queue.claims import Claim, ClaimLimits
 from bridge.store.tables import schema
 from bridge.store.tables.rows import to_delivery
 
@@ -39,13 +39,13 @@ def claim(
     caps: dict[str, int] | None = None,
     most: int = 32,
     now: float = NOW,
-    shares: Shares | None = None,
+    shares: FairShares | None = None,
     clocks: ClockReading | None = None,
     **more,
 ) -> list[Claim]:
     lease = f"w:{now}"
-    allowed = Allowed(caps=caps or {"local": 5}, **more)
-    shares = shares or Shares()
+    allowed = ClaimLimits(caps=caps or {"local": 5}, **more)
+    shares = shares or FairShares()
     read = None if clocks is None else lambda _platform: clocks
     taken = database.write(
         lambda c: claims.claim(
@@ -59,8 +59,8 @@ def claim(
 def record(
     database: Database, held, outcome: Outcome, now: float = NOW + 1, first_poll: float | None = 1.0
 ):
-    settled = ledger.Settled(held, outcome, first_poll)
-    return database.write(lambda c: ledger.record(c, [settled], now, jitter=0.5))[0]
+    settled = ledger.EndedAttempt(held, outcome, first_poll)
+    return database.write(lambda c: ledger.record_attempts(c, [settled], now, jitter=0.5))[0]
 
 
 def get(database: Database, delivery_id: str):
@@ -88,11 +88,11 @@ def attempts(database: Database, delivery_id: str) -> list:
         ).all()
 
 
-STARTED = Outcome(kind=Kind.STARTED, run_id="r1", run_url="https://x/r1", status_code=200)
+STARTED = Outcome(kind=OutcomeKind.STARTED, run_id="r1", run_url="https://x/r1", status_code=200)
 
 
 def late_starts(database: Database) -> list[tuple[str, int, str, str]]:
-    found = status.look(database, (), NOW + 700, midnight=NOW, day=DAY).late_starts
+    found = status.read_status(database, (), NOW + 700, midnight=NOW, day=DAY).late_starts
     return [(one.delivery_id, one.attempt, one.run_id, one.status) for one in found]
 
 
@@ -104,7 +104,7 @@ def started(database: Database, **changes: object) -> str:
 
 def run_of(database: Database, run_id: str = "r1", now: float = NOW + 1) -> None:
     started = Outcome(
-        kind=Kind.STARTED, run_id=run_id, run_url=f"https://x/{run_id}", status_code=200
+        kind=OutcomeKind.STARTED, run_id=run_id, run_url=f"https://x/{run_id}", status_code=200
     )
     record(database, claim(database, now=now)[0], started, now)
 

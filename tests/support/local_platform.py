@@ -19,7 +19,7 @@ from bridge.routing.model import Config, LocalKey, Platform
 from bridge.store.db.database import Database
 from bridge.store.local import flows as local_flows
 from bridge.store.local import runs
-from bridge.store.local.platform_store import Runs
+from bridge.store.local.platform_store import LocalPlatformStore
 from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 
@@ -71,7 +71,7 @@ class Local:
             AppContext(settings=settings, config=self._config, database=database, wake=self._ring)
         )
         self.client: FlaskClient = self.app.test_client()
-        self.runs = Runs(database, self._ring)
+        self.runs = LocalPlatformStore(database, self._ring)
 
     def _ring(self) -> None:
         self.rung += 1

@@ -8,20 +8,20 @@ from records import NOW
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.status import (
-    Backups,
-    Certificate,
-    ConfigNow,
-    Lane,
+    BackupStatus,
+    ConfigStatus,
     Overview,
-    PlatformNow,
-    Process,
-    SourceNow,
+    PlatformStatus,
+    RouteQueue,
+    RunningProcess,
+    SourceStatus,
+    UrlCertificate,
 )
 
 HASH = "a" * 64
-WEB = Process(pid=1, host="h", role="web", since=NOW - 100, config_hash=HASH)
-WORK = Process(pid=2, host="h", role="work", since=NOW - 100, config_hash=HASH)
-LANE = Lane(
+WEB = RunningProcess(pid=1, host="h", role="web", since=NOW - 100, config_hash=HASH)
+WORK = RunningProcess(pid=2, host="h", role="work", since=NOW - 100, config_hash=HASH)
+LANE = RouteQueue(
     route="triage",
     platform="gumloop",
     queued=3,
@@ -35,12 +35,12 @@ WELL = Overview(
     running_versions=["1.0"],
     is_shared=False,
     processes=[WEB, WORK],
-    config=ConfigNow(hash=HASH, since=NOW - 100),
-    sources=[SourceNow(name="github", last_at=NOW - 5, today=3, rejected_today=1)],
+    config=ConfigStatus(hash=HASH, since=NOW - 100),
+    sources=[SourceStatus(name="github", last_at=NOW - 5, today=3, rejected_today=1)],
     today_cut=False,
     queue=[LANE],
     blocked={"triage": 2},
-    platforms=[PlatformNow(name="gumloop", cap=5, calls=1, runs=4)],
+    platforms=[PlatformStatus(name="gumloop", cap=5, calls=1, runs=4)],
     dead=7,
     dead_today=0,
     unknown=2,
@@ -60,15 +60,16 @@ def everything(at: float = 1_764_000_000.0) -> Overview:
     return replace(
         WELL,
         at=at,
-        config=ConfigNow(
+        config=ConfigStatus(
             hash="a" * 64, since=at - 5, error=("routes.yaml:8: no",), restart=("FLOWBRIDGE_LOG",)
         ),
         processes=[
-            Process(pid=1, host="h", role=role, since=at) for role in ("web", "web", "celery")
+            RunningProcess(pid=1, host="h", role=role, since=at)
+            for role in ("web", "web", "celery")
         ],
-        sources=[SourceNow(name="github", last_at=at - 9), SourceNow(name="never")],
+        sources=[SourceStatus(name="github", last_at=at - 9), SourceStatus(name="never")],
         queue=[
-            Lane(
+            RouteQueue(
                 route="live",
                 platform="p",
                 queued=3,
@@ -76,7 +77,7 @@ def everything(at: float = 1_764_000_000.0) -> Overview:
                 oldest_id="d",
                 due_at=at - 40,
             ),
-            Lane(
+            RouteQueue(
                 route="later",
                 platform="p",
                 queued=1,
@@ -84,7 +85,7 @@ def everything(at: float = 1_764_000_000.0) -> Overview:
                 oldest_id="d",
                 due_at=at + 50,
             ),
-            Lane(
+            RouteQueue(
                 route="paused",
                 platform="p",
                 queued=1,
@@ -96,10 +97,10 @@ def everything(at: float = 1_764_000_000.0) -> Overview:
         ],
         blocked={"live": 4},
         platforms=[
-            PlatformNow(
+            PlatformStatus(
                 name="p", cap=5, calls=1, runs=2, circuit=Circuit(platform="p", open_until=at + 9)
             ),
-            PlatformNow(name="gone", cap=None, runs=1),
+            PlatformStatus(name="gone", cap=None, runs=1),
         ],
         dead=7,
         dead_today=2,
@@ -110,8 +111,8 @@ def everything(at: float = 1_764_000_000.0) -> Overview:
         disk_total=20,
         database_size=5,
         database_ahead=-0.5,
-        backups=Backups(folder="/b", every=60.0, newest_at=at - 121),
-        certificate=Certificate(
+        backups=BackupStatus(folder="/b", every=60.0, newest_at=at - 121),
+        certificate=UrlCertificate(
             url="https://hooks.example.com", looked_at=at, begins_at=at - 9, ends_at=at + 9
         ),
     )

@@ -13,17 +13,17 @@ from bridge.config.settings import Settings
 from bridge.core.http_messages import Request
 from bridge.core.model import Reject
 from bridge.core.rate_limits import Rate
-from bridge.ingest.effects import OfflineEffects, Prepared
+from bridge.ingest.effects import OfflineEffects, PreparedRequest
 from bridge.ingest.forms.attachments import digest
 from bridge.ingest.forms.spam.check import SpamCheck
-from bridge.ingest.ports import Kept, StoreEvents
+from bridge.ingest.ports import StoredEvent, StoreEvents
 from bridge.ingest.receive import Received, receive
 from bridge.providers.model import Reply
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.routing.model import Config, Source
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
-from bridge.store.inbound.events import Added
+from bridge.store.inbound.events import AddedEvent
 from bridge.system.ids import event_id
 from bridge.web.app_context import AppContext
 from bridge.web.body_reader import BodyReader
@@ -49,8 +49,8 @@ def receive_request(
     return receive(request, source, config, effects, now)
 
 
-def keep_nothing(arrivals: Any, _replan: object) -> list[Added]:
-    return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
+def keep_nothing(arrivals: Any, _replan: object) -> list[AddedEvent]:
+    return [AddedEvent(event.id, tuple(deliveries)) for event, deliveries in arrivals]
 
 
 class Unlimited:
@@ -76,7 +76,7 @@ class Storage:
 
     keep: StoreEvents
 
-    def add(self, prepared: Prepared) -> Sequence[Kept]:
+    def add(self, prepared: PreparedRequest) -> Sequence[StoredEvent]:
         return self.keep(prepared.arrivals, prepared.replan)
 
     def add_reject(self, _reject: Reject) -> None:
@@ -106,7 +106,7 @@ def hooks_of(
     resources = ProcessResources(
         context=context,
         storage=storage,
-        blobs=Blobs.of(settings),
+        blobs=BlobStore.of(settings),
         limiter=limiter or Unlimited(),
         wake_workers=lambda: None,
         secret_key="k" * 32,

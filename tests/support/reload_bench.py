@@ -8,10 +8,10 @@ from pathlib import Path
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
 from bridge.core.timings import Timings
-from bridge.runtime.reload.follower import Following
+from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.shared_config import ConfigState
 from bridge.runtime.reload.watcher import ConfigReader, UsableConfig
-from bridge.runtime.startup import load_all
+from bridge.runtime.startup import load_config
 
 QUICK = Timings(config_quiet_seconds=0.03, config_retry_seconds=0.03)
 ROUTES = """
@@ -46,8 +46,8 @@ class Bench:
         (folder / ".env").write_text("GITHUB_SECRET=" + "g" * 40)
         environ = {"FLOWBRIDGE_DATA": str(folder / "data")}
         self.settings = load_settings(environ, config=str(self.file), timings=QUICK)
-        self.loaded = load_all(self.settings)
-        self.following = Following(self.settings, self.loaded)
+        self.loaded = load_config(self.settings)
+        self.following = ConfigFollower(self.settings, self.loaded)
         self.board = self.following.board
         self.reader = ConfigReader(
             self.settings, self.board, self.loaded.disk if known else None, self.remember

@@ -20,14 +20,14 @@ from sqlalchemy import select
 from bridge.config.settings import load_settings
 from bridge.core.model import Delivery, Retry
 from bridge.flows import flow
-from bridge.flows.process.forkserver import Host, start_host
-from bridge.flows.registry import Library
+from bridge.flows.process.forkserver import Forkserver, start_forkserver
+from bridge.flows.registry import FlowLibrary
 from bridge.routing.model import Config, Platform, Route
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.tables import schema
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
 from bridge.worker.worker import Worker
 
@@ -74,20 +74,20 @@ def made(
         settings,
         read,
         database,
-        more.pop("send", None) or Sender().send,
+        more.pop("send", None) or HttpClient().send,
         Wake(),
         host,
         more.pop("relay", None),
     )
 
 
-def host_of(flows: Mapping[str, Any]) -> Host:
+def host_of(flows: Mapping[str, Any]) -> Forkserver:
     """A flow host with these flows. Other tests have left threads behind, which a real worker has
     not when it forks.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return start_host(lambda _path: Library(flows), {"PATH": os.environ["PATH"]})
+        return start_forkserver(lambda _path: FlowLibrary(flows), {"PATH": os.environ["PATH"]})
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from servers import (
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.timings import TIMINGS
 from bridge.system import http_connections
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 
 BODY = b'{"title":"hi"}'
 #: Seconds until what never comes is given up. A machine that stands still before the request has
@@ -53,9 +53,9 @@ def server() -> Iterator[Misbehaving]:
 
 
 @pytest.fixture
-def sender() -> Iterator[Sender]:
+def sender() -> Iterator[HttpClient]:
     # a connection that was kept is used again, however slowly a test goes on
-    made = Sender(idle_seconds=60.0)
+    made = HttpClient(idle_seconds=60.0)
     yield made
     made.close()
 
@@ -70,7 +70,7 @@ def post(url: str, body: bytes = BODY, **headers: str) -> Call:
 
 
 def test_an_answer_comes_back_whole_with_lower_case_header_names(
-    server: Misbehaving, sender: Sender
+    server: Misbehaving, sender: HttpClient
 ) -> None:
     url = server.script("/start", respond(201, {"run_id": "a"}, {"X-One": "1", "Retry-After": "5"}))
     answer = sender.send(post(url + "?user_id=a%2Bb", Authorization="Bearer k"), 60)
@@ -104,14 +104,16 @@ def test_an_answer_comes_back_whole_with_lower_case_header_names(
 
 
 @pytest.mark.parametrize("status", [204, 304, 400, 401, 429, 500, 503, 599])
-def test_every_status_is_an_answer(server: Misbehaving, sender: Sender, status: int) -> None:
+def test_every_status_is_an_answer(server: Misbehaving, sender: HttpClient, status: int) -> None:
     answer = sender.send(
         post(server.script("/x", respond(status, b"" if status in (204, 304) else b"why"))), 60
     )
     assert isinstance(answer, Answer) and answer.status == status and not answer.truncated
 
 
-def test_a_redirect_is_an_answer_and_is_not_followed(server: Misbehaving, sender: Sender) -> None:
+def test_a_redirect_is_an_answer_and_is_not_followed(
+    server: Misbehaving, sender: HttpClient
+) -> None:
     answer = sender.send(post(server.script("/x", redirect(server.url + "/other"))), 60)
     assert (
         isinstance(answer, Answer)
@@ -121,7 +123,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed(server: Misbehaving, sender
 
 
 def test_neither_cookies_nor_netrc_nor_the_environments_proxy_is_used(
-    server: Misbehaving, sender: Sender, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    server: Misbehaving, sender: HttpClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
     (tmp_path / ".netrc").chmod(0o600)
@@ -134,7 +136,9 @@ def test_neither_cookies_nor_netrc_nor_the_environments_proxy_is_used(
     assert not {"cookie", "authorization"} & set(server.received[1].headers)
 
 
-def test_a_chunked_body_and_a_compressed_one_are_read(server: Misbehaving, sender: Sender) -> None:
+def test_a_chunked_body_and_a_compressed_one_are_read(
+    server: Misbehaving, sender: HttpClient
+) -> None:
     answer = sender.send(post(server.script("/c", chunked(b'{"run_', b'id":"a"}'))), 60)
     assert isinstance(answer, Answer) and answer.body == b'{"run_id":"a"}' and not answer.truncated
     zipped = server.script(
@@ -144,7 +148,7 @@ def test_a_chunked_body_and_a_compressed_one_are_read(server: Misbehaving, sende
     assert isinstance(answer, Answer) and answer.body == b'{"run_id":"a"}' and not answer.truncated
 
 
-def test_a_connection_is_kept_and_used_again(server: Misbehaving, sender: Sender) -> None:
+def test_a_connection_is_kept_and_used_again(server: Misbehaving, sender: HttpClient) -> None:
     url = server.script(
         "/x", respond(200, b"ok"), chunked(b"ok"), respond(204), respond(200, b"ok")
     )
@@ -160,7 +164,7 @@ def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_us
     would be ambiguous.
     """
     clock = [time.monotonic()]
-    sender = Sender()
+    sender = HttpClient()
     monkeypatch.setattr(http_connections, "monotonic", lambda: clock[0])
     url = server.script("/x", respond(200, b"ok"))
     for seconds, connected in (
@@ -183,7 +187,7 @@ def test_what_is_left_of_an_answer_is_never_read_as_the_next(
 ) -> None:
     """The first answer is longer than is read of it, and what follows looks like answers."""
     forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
-    sender = Sender(max_answer=len(forged) - 1, idle_seconds=60.0)
+    sender = HttpClient(max_answer=len(forged) - 1, idle_seconds=60.0)
     url = server.script("/x", respond(200, forged * times), respond(200, b"real"))
     first, second = (sender.send(post(url), 60) for _ in range(2))
     assert isinstance(first, Answer) and first.truncated and isinstance(second, Answer)
@@ -213,7 +217,7 @@ def test_what_is_left_of_an_answer_is_never_read_as_the_next(
     ],
 )
 def test_a_body_that_cannot_be_had_whole_leaves_the_status(
-    server: Misbehaving, sender: Sender, script: object, status: int
+    server: Misbehaving, sender: HttpClient, script: object, status: int
 ) -> None:
     answer = sender.send(post(server.script("/x", script, respond(200, b"fine"))), 60)  # type: ignore[arg-type]
     assert (
@@ -229,14 +233,14 @@ def test_a_body_that_cannot_be_had_whole_leaves_the_status(
 
 
 def test_a_body_of_exactly_the_limit_is_whole(server: Misbehaving) -> None:
-    sender = Sender(max_answer=1000)
+    sender = HttpClient(max_answer=1000)
     answer = sender.send(post(server.script("/x", respond(200, b"x" * 1000))), 60)
     assert isinstance(answer, Answer) and len(answer.body) == 1000 and not answer.truncated
     answer = sender.send(post(server.script("/y", respond(200, b"x" * 1001))), 60)
     assert isinstance(answer, Answer) and len(answer.body) == 1000 and answer.truncated
 
 
-def test_a_call_may_ask_for_a_longer_answer(server: Misbehaving, sender: Sender) -> None:
+def test_a_call_may_ask_for_a_longer_answer(server: Misbehaving, sender: HttpClient) -> None:
     url = server.script("/list", respond(200, b"x" * 300_000))
     whole = sender.send(Call(method="GET", url=url, most=400_000), 60)
     assert isinstance(whole, Answer) and len(whole.body) == 300_000 and not whole.truncated
@@ -257,14 +261,16 @@ def test_a_call_may_ask_for_a_longer_answer(server: Misbehaving, sender: Sender)
     ids=["drop", "reset", "garbage", "bad status line", "too many headers", "endless header"],
 )
 def test_once_the_request_has_left_a_loss_is_ambiguous(
-    server: Misbehaving, sender: Sender, script: object, reason: str
+    server: Misbehaving, sender: HttpClient, script: object, reason: str
 ) -> None:
     lost = sender.send(post(server.script("/x", script) + "?user_id=secret-id"), 60)  # type: ignore[arg-type]
     assert isinstance(lost, Lost) and lost.sent and len(server.received) == 1
     assert reason in lost.reason and "127.0.0.1" in lost.reason and "secret-id" not in lost.reason
 
 
-def test_the_deadline_holds_however_an_answer_drips(server: Misbehaving, sender: Sender) -> None:
+def test_the_deadline_holds_however_an_answer_drips(
+    server: Misbehaving, sender: HttpClient
+) -> None:
     """All at once, since each takes its whole time: silence, headers, 100 Continue without end, and
     a body, whose status is kept.
     """
@@ -289,7 +295,7 @@ def test_the_deadline_holds_however_an_answer_drips(server: Misbehaving, sender:
     assert all(SHORT - 0.05 <= each < 60 for each in (*(taken for _, taken in lost), seconds))
 
 
-def test_the_deadline_holds_while_the_request_cannot_leave(sender: Sender) -> None:
+def test_the_deadline_holds_while_the_request_cannot_leave(sender: HttpClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # accepts by its backlog and never reads
         began = time.monotonic()
         lost = sender.send(
@@ -301,14 +307,14 @@ def test_the_deadline_holds_while_the_request_cannot_leave(sender: Sender) -> No
     )
 
 
-def test_the_next_call_has_a_deadline_of_its_own(server: Misbehaving, sender: Sender) -> None:
+def test_the_next_call_has_a_deadline_of_its_own(server: Misbehaving, sender: HttpClient) -> None:
     url = server.script("/x", respond(200), slow_headers(SHORT + 0.1, respond(200)))
     assert isinstance(sender.send(post(url), SHORT), Answer)
     assert isinstance(sender.send(post(url), 60), Answer)
     assert server.connections == 1
 
 
-def test_what_never_left_is_certain(sender: Sender) -> None:
+def test_what_never_left_is_certain(sender: HttpClient) -> None:
     with refusing() as port:
         lost = sender.send(post(f"http://127.0.0.1:{port}/x?api_key=k"), 60)
     assert lost == Lost("127.0.0.1: the connection was refused", sent=False)
@@ -316,7 +322,7 @@ def test_what_never_left_is_certain(sender: Sender) -> None:
     assert lost == Lost("no-such-host.invalid: the name was not found", sent=False)
 
 
-def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: Sender) -> None:
+def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: HttpClient) -> None:
     with socket.socket() as full:  # nobody accepts, and the backlog is full
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -350,14 +356,14 @@ def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: Sender
     ],
 )
 def test_a_call_that_cannot_be_written_is_a_certain_loss_not_an_error(
-    sender: Sender, call: Call
+    sender: HttpClient, call: Call
 ) -> None:
     lost = sender.send(call, 60)
     assert isinstance(lost, Lost) and not lost.sent and "Bad" not in lost.reason
 
 
 def test_a_connection_the_server_closed_between_calls_is_not_written_to(
-    server: Misbehaving, sender: Sender
+    server: Misbehaving, sender: HttpClient
 ) -> None:
     url = server.script("/x", then_close(respond(200, b"one")), respond(200, b"two"))
     assert isinstance(sender.send(post(url), 60), Answer)
@@ -368,7 +374,7 @@ def test_a_connection_the_server_closed_between_calls_is_not_written_to(
 
 
 def test_a_connection_that_was_idle_too_long_is_not_used_again(
-    server: Misbehaving, sender: Sender
+    server: Misbehaving, sender: HttpClient
 ) -> None:
     url = server.script("/x", respond(200))
     for _ in range(2):
@@ -378,7 +384,7 @@ def test_a_connection_that_was_idle_too_long_is_not_used_again(
     assert [one.connection for one in server.received] == [1, 1, 2]
 
 
-def test_one_sender_serves_many_threads(server: Misbehaving, sender: Sender) -> None:
+def test_one_sender_serves_many_threads(server: Misbehaving, sender: HttpClient) -> None:
     url = server.script("/x", respond(200, {"run_id": "a"}))
     slow = server.script("/slow", slow_headers(120))
     results: list[Answer | Lost] = []
@@ -448,7 +454,7 @@ def test_tls_is_verified_kept_alive_and_under_the_same_deadline(
     url = tls_server.script(
         "/x", respond(200, b"a"), respond(200, b"b"), drip_headers(0.02)
     ).replace("127.0.0.1", "localhost")
-    sender = Sender(ca_file=str(certificate))
+    sender = HttpClient(ca_file=str(certificate))
     assert [getattr(sender.send(post(url), 60), "body", None) for _ in range(2)] == [b"a", b"b"]
     assert tls_server.connections == 1
     began = time.monotonic()
@@ -460,12 +466,12 @@ def test_tls_is_verified_kept_alive_and_under_the_same_deadline(
 
 
 def test_a_certificate_that_is_not_to_be_trusted_gets_no_request(
-    tls_server: Misbehaving, certificate: Path, sender: Sender
+    tls_server: Misbehaving, certificate: Path, sender: HttpClient
 ) -> None:
     url = tls_server.script("/x", respond(200))
     lost = sender.send(post(url.replace("127.0.0.1", "localhost")), 60)
     assert lost == Lost("localhost: the certificate is not trusted", sent=False)
-    other_name = Sender(ca_file=str(certificate)).send(post(url), 60)
+    other_name = HttpClient(ca_file=str(certificate)).send(post(url), 60)
     assert other_name == Lost("127.0.0.1: the certificate is not trusted", sent=False)
     assert tls_server.received == []
 
@@ -475,16 +481,16 @@ def test_who_the_machine_trusts_is_trusted(
 ) -> None:
     url = tls_server.script("/x", respond(200, b"a")).replace("127.0.0.1", "localhost")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))  # is not looked at
-    assert Sender().send(post(url), 60) == Lost(
+    assert HttpClient().send(post(url), 60) == Lost(
         "localhost: the certificate is not trusted", sent=False
     )
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    answer = Sender().send(post(url), 60)
+    answer = HttpClient().send(post(url), 60)
     assert isinstance(answer, Answer) and answer.body == b"a"
 
 
 def test_a_server_that_does_not_speak_tls_gets_no_request(
-    server: Misbehaving, sender: Sender
+    server: Misbehaving, sender: HttpClient
 ) -> None:
     server.drop_connections = 1
     lost = sender.send(post(server.url.replace("http:", "https:") + "/x"), 60)
@@ -499,13 +505,15 @@ def test_a_server_that_does_not_speak_tls_gets_no_request(
 
 
 def test_a_proxy_is_used_where_it_is_given(server: Misbehaving) -> None:
-    sender = Sender(proxies={"http": server.url})
+    sender = HttpClient(proxies={"http": server.url})
     answer = sender.send(post("http://flows.example/start?a=1"), 60)
     assert isinstance(answer, Answer) and answer.status == 200
     assert server.received[0].headers["host"] == "flows.example"
 
 
-def test_of_a_header_that_is_given_twice_in_other_letters_the_last_is_sent(sender: Sender) -> None:
+def test_of_a_header_that_is_given_twice_in_other_letters_the_last_is_sent(
+    sender: HttpClient,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         call = post(
             f"http://127.0.0.1:{server.getsockname()[1]}/start", **{"X-One": "1", "x-one": "2"}

@@ -33,7 +33,7 @@ from bridge.flows import flow
 from bridge.ingest.ports import StoreEvents
 from bridge.routing.model import Config, Source
 from bridge.store.db.database import Database
-from bridge.store.inbound.events import Added
+from bridge.store.inbound.events import AddedEvent
 from bridge.system import logs
 from bridge.system.logs import configure, get_logger
 from bridge.web import dry_run, effects
@@ -201,7 +201,7 @@ def test_a_good_request_leaves_ids_and_counts_only(
     request = one.sign(planted(one.request(now=now)), now)
     known: list[str] = []
 
-    def keep_and_know(arrivals: Any, replan: object) -> list[Added]:
+    def keep_and_know(arrivals: Any, replan: object) -> list[AddedEvent]:
         known.extend(f"{event.type} {event.provider_id}" for event, _ in arrivals)
         return keep_nothing(arrivals, replan)
 
@@ -346,7 +346,7 @@ def test_what_is_logged_of_a_dry_request_says_that_it_was_dry(
 ) -> None:
     one = ALL["github"]
     client = edge(settings, ALL["github"].source())
-    mark = {dry_run.HEADER.lower(): dry_run.token(settings.secret_key, one.source().name)}
+    mark = {dry_run.HEADER.lower(): dry_run.sign_token(settings.secret_key, one.source().name)}
     for more in (mark, {}):
         assert (
             post(

@@ -20,15 +20,15 @@ from forms import SVG
 from records import make_event
 
 from bridge.config.settings import load_settings
-from bridge.core.file_links import link
-from bridge.core.file_types import TYPES
+from bridge.core.file_links import file_link
+from bridge.core.file_types import FILE_TYPES
 from bridge.core.model import FormFile
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.system.previews import render, seccomp
 from bridge.system.previews.limits import MAX_CPU_SECONDS, MAX_EDGE_PIXELS, MAX_OUTPUT_BYTES
-from bridge.system.previews.render import PREVIEW_FORMATS, NoPreview, preview
+from bridge.system.previews.render import PREVIEW_FORMATS, NoPreview, render_preview
 from bridge.web import downloads as web
 from bridge.web.downloads import downloads
 
@@ -89,7 +89,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
     ids=["png", "jpeg", "jpeg of several", "gif", "webp", "pdf"],
 )
 def test_a_small_picture_of_each_kind(content: bytes, media: str) -> None:
-    made = seen(preview(content, media))
+    made = seen(render_preview(content, media))
     assert (made.format, made.mode, made.size) == (
         "PNG",
         "RGB",
@@ -105,7 +105,7 @@ def test_what_is_clear_is_white_and_sixteen_bits_are_scaled() -> None:
     ):
         written = io.BytesIO()
         Image.new(mode, (20, 10), value).save(written, "PNG")
-        made = seen(preview(written.getvalue(), "image/png"))
+        made = seen(render_preview(written.getvalue(), "image/png"))
         assert (made.size, is_like(made.getpixel((5, 5)), shown)) == ((20, 10), True), mode
 
 
@@ -114,7 +114,7 @@ def test_nothing_of_the_file_but_its_looks_is_in_its_picture() -> None:
     exif[0x0112], exif[0x010E] = 6, "of Ann, in her garden"  # turned by a quarter; a description
     content = image("JPEG", exif=exif, comment=b"of Ann", icc_profile=b"of Ann" * 100)
     assert b"of Ann" in content
-    picture = preview(content + b"of Ann", "image/jpeg")
+    picture = render_preview(content + b"of Ann", "image/jpeg")
     assert b"Ann" not in picture and {picture[at + 4 : at + 8] for at in _chunks(picture)} == {
         b"IHDR",
         b"IDAT",
@@ -174,20 +174,20 @@ BOMB = (
 )
 def test_what_is_broken_vast_or_of_another_kind_is_not_drawn(content: bytes, media: str) -> None:
     with pytest.raises(NoPreview, match="no preview of this file"):
-        preview(content, media)
+        render_preview(content, media)
 
 
 def test_of_other_types_there_is_none_and_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
-    for row in TYPES.values():
+    for row in FILE_TYPES.values():
         if row.media not in PREVIEW_FORMATS:
             with pytest.raises(NoPreview, match="only PNG, JPEG"):
-                preview(SVG, row.media)
+                render_preview(SVG, row.media)
     monkeypatch.setattr(render, "PREVIEW_MODULES", ("PIL", "bridge_without"))
     with pytest.raises(NoPreview, match="extra `previews`"):
-        preview(image("PNG"), "image/png")
+        render_preview(image("PNG"), "image/png")
 
 
 def test_a_pdf_with_programs_in_it_is_merely_drawn() -> None:
@@ -197,7 +197,7 @@ def test_a_pdf_with_programs_in_it_is_merely_drawn() -> None:
         f"/OpenAction {action}/Names<</JavaScript<</Names[(a){action}]>>>>/AA<</WC {launch}>>",
         f"/AA<</O {launch}>>",
     )
-    assert preview(content, "application/pdf") == preview(pdf(), "application/pdf")
+    assert render_preview(content, "application/pdf") == render_preview(pdf(), "application/pdf")
     assert not {"V8", "XFA"} & set(pdfium.PDFIUM_INFO.flags), "this PDFium knows no JavaScript"
 
 
@@ -269,7 +269,7 @@ def test_what_takes_too_long_or_says_too_much_is_no_picture(
     )
     monkeypatch.setattr(render, "DRAWING_PROGRAM", "import time; time.sleep(1000)")
     with pytest.raises(NoPreview, match=r"timed out after 0\.2 s"):
-        preview(image("PNG"), "image/png", 0.2)
+        render_preview(image("PNG"), "image/png", 0.2)
     assert started[0].returncode is not None, "nothing is left of it"
     monkeypatch.setattr(
         render,
@@ -277,7 +277,7 @@ def test_what_takes_too_long_or_says_too_much_is_no_picture(
         f"import os; os.write(1, bytes.fromhex('89504e470d0a1a0a') + bytes({MAX_OUTPUT_BYTES}))",
     )
     with pytest.raises(NoPreview, match="no preview of this file"):
-        preview(image("PNG"), "image/png", 30.0)
+        render_preview(image("PNG"), "image/png", 30.0)
 
 
 def test_it_has_no_secret_and_no_file_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +287,7 @@ def test_it_has_no_secret_and_no_file_of_ours(monkeypatch: pytest.MonkeyPatch) -
         " sorted(os.listdir('/proc/self/fd')))).encode())"
     )
     monkeypatch.setattr(render, "DRAWING_PROGRAM", says)
-    told = preview(b"", "image/png")[8:].decode()
+    told = render_preview(b"", "image/png")[8:].decode()
     # 3: the folder that it lists
     assert "FLOWBRIDGE" not in told and told.endswith("['0', '1', '2', '3'])"), told
 
@@ -296,13 +296,13 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = load_settings({"FLOWBRIDGE_DATA": str(tmp_path), "FLOWBRIDGE_SECRET_KEY": "s" * 40})
-    blobs = Blobs.of(settings)
+    blobs = BlobStore.of(settings)
     file = FormFile(field="f", name="a.png", type="image/png", size=1, sha256=blobs.keep(b"x"))
     one = make_event(provider="form", files=(file,))
     events.add(sqlite, one, [], lambda *_: [])
     app = Flask(__name__)
     app.register_blueprint(downloads(settings, sqlite, blobs))
-    url = f"{link('', 's' * 40, one.id, 0, time.time() + 60)}?preview"
+    url = f"{file_link('', 's' * 40, one.id, 0, time.time() + 60)}?preview"
     go = Event()
     drawn = list[int]()
 
@@ -324,7 +324,7 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
             "2",
         )
         assert sorted(each.result().status_code for each in asked) == [200] * web.SEATS + [503]
-    monkeypatch.setattr(web, "preview", preview)
+    monkeypatch.setattr(web, "preview", render_preview)
     monkeypatch.setattr(render, "PREVIEW_MODULES", ("bridge_without",))
     refused = app.test_client().get(url)
     assert (refused.status_code, refused.json["error"]) == (

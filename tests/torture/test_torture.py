@@ -25,7 +25,7 @@ from processes import PATIENCE, call, environment, eventually, running
 
 from bridge.cli.commands.torture import command
 from bridge.core.errors import SettingsError
-from bridge.delivery.reconcile import SKEW
+from bridge.delivery.reconcile import MAX_SKEW_SECONDS
 from bridge.store.db import scratch_schema
 from bridge.store.db.database import Database
 from bridge.torture import clock, disk, machine
@@ -392,11 +392,11 @@ def test_two_nodes_on_postgresql_and_the_schema_is_gone_afterwards(
 
 
 def test_of_two_who_want_a_database_at_the_same_moment_one_gets_it(empty_postgres: str) -> None:
-    names = [f"{scratch_schema.PREFIX}{number}" for number in range(4)]
+    names = [f"{scratch_schema.SCHEMA_PREFIX}{number}" for number in range(4)]
 
     def make(name: str) -> str:
         try:
-            return scratch_schema.make(empty_postgres, name)
+            return scratch_schema.create(empty_postgres, name)
         except SettingsError as error:
             return str(error)
 
@@ -410,11 +410,11 @@ def test_of_two_who_want_a_database_at_the_same_moment_one_gets_it(empty_postgre
     )
     scratch_schema.disconnect(empty_postgres)  # as a torture does to everybody on the database
     assert "is not empty" in make("flowbridge_torture_later")
-    scratch_schema.remove(empty_postgres, got)
+    scratch_schema.drop(empty_postgres, got)
 
 
 def test_a_rented_schema_is_used_by_its_url_alone(empty_postgres: str) -> None:
-    inside = Database(scratch_schema.make(empty_postgres, "flowbridge_torture_x"))
+    inside = Database(scratch_schema.create(empty_postgres, "flowbridge_torture_x"))
     inside.write(lambda connection: connection.exec_driver_sql("CREATE TABLE mine (n int)"))
     outside = Database(empty_postgres)
     with outside.read() as connection:
@@ -427,11 +427,11 @@ def test_a_rented_schema_is_used_by_its_url_alone(empty_postgres: str) -> None:
     assert scratch_schema.disconnect(empty_postgres) >= 1
     inside.close()
     outside.close()
-    scratch_schema.remove(empty_postgres, "flowbridge_torture_x")
-    assert scratch_schema.make(empty_postgres, "flowbridge_torture_y")  # it is empty again
+    scratch_schema.drop(empty_postgres, "flowbridge_torture_x")
+    assert scratch_schema.create(empty_postgres, "flowbridge_torture_y")  # it is empty again
     for name in ('x"; DROP SCHEMA public', "", "X"):
         with pytest.raises(ValueError, match="no name for a schema"):
-            scratch_schema.remove(empty_postgres, name)
+            scratch_schema.drop(empty_postgres, name)
 
 
 # -- the parts
@@ -454,14 +454,14 @@ def test_clocks_are_stepped_beyond_what_a_window_covers() -> None:
     steps = {
         (sign * size): clock.step_size(sign * size)
         for sign in (-1, 1)
-        for size in (STEPS[1], SKEW, *MINUTES, DAY, 2 * DAY)
+        for size in (STEPS[1], MAX_SKEW_SECONDS, *MINUTES, DAY, 2 * DAY)
     }
-    assert {size for step, size in steps.items() if abs(step) <= SKEW} == {None}
-    assert {size for step, size in steps.items() if SKEW < abs(step) <= MINUTES[1]} == {
+    assert {size for step, size in steps.items() if abs(step) <= MAX_SKEW_SECONDS} == {None}
+    assert {size for step, size in steps.items() if MAX_SKEW_SECONDS < abs(step) <= MINUTES[1]} == {
         "clock_minutes"
     }
     assert {size for step, size in steps.items() if abs(step) >= DAY} == {"clock_days"}
-    assert MINUTES[0] >= 2 * SKEW
+    assert MINUTES[0] >= 2 * MAX_SKEW_SECONDS
 
 
 def test_the_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bridge.store.queries.census import AttemptRow, Books, DeliveryRow, EventRow, RunRow
-from bridge.store.queue.reconcile import FOUND, NOT_FOUND
+from bridge.store.queries.census import AttemptRow, DeliveryRow, EventRow, RunRow, StoreRows
+from bridge.store.queue.reconcile import RUN_FOUND, RUN_NOT_FOUND
 from bridge.torture import certificate
 from bridge.torture.accounting import account
 from bridge.torture.lanes import LANES, SHARES, SOURCE, Lane, routes_of
@@ -32,7 +32,7 @@ class World:
     runs: list[RunRow]
 
     def account(self, *, ended: bool = True, lanes: tuple[Lane, ...] = LANES) -> Account:
-        books = Books(
+        books = StoreRows(
             tuple(self.events), tuple(self.deliveries), tuple(self.attempts), tuple(self.runs)
         )
         return account(
@@ -421,8 +421,8 @@ def test_what_is_held_because_of_a_clock_is_held_and_not_lost(
 
 
 def test_what_came_of_looking_for_runs_is_counted_where_that_is_the_policy(world: World) -> None:
-    found = f"connection reset; {FOUND}"
-    nothing = f"connection reset; {NOT_FOUND}"
+    found = f"connection reset; {RUN_FOUND}"
+    nothing = f"connection reset; {RUN_NOT_FOUND}"
     world.attempts += [
         AttemptRow(f"dlv-{HELD}", 2, "refused", None, nothing),
         AttemptRow(f"dlv-{HELD}", 3, "started", "run-t-held", found),

@@ -27,7 +27,7 @@ from bridge.torture.broker import Broker
 from bridge.torture.nodes import YOUNG, Node
 from bridge.torture.plan import AT_LEAST, CLOSING, KINDS, Plan, checked, impossible
 from bridge.torture.processes import Service, children_of
-from bridge.worker.celery.app import publisher
+from bridge.worker.celery.app import make_publisher
 
 KINDS_HERE = ["receiver", "worker", "lapse", "clock"]
 
@@ -86,7 +86,7 @@ def test_the_broker_tells_how_many_messages_it_loses(tmp_path: Path) -> None:
     assert (broker.holds(), broker.flush()) == (0, 0)  # it does not run
     broker.start()
     try:
-        publish = publisher(
+        publish = make_publisher(
             load_settings(
                 {
                     "FLOWBRIDGE_ENGINE": "celery",

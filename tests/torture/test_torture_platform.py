@@ -18,9 +18,9 @@ import pytest
 from processes import eventually, is_listening
 
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Kind
+from bridge.core.model import OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 from bridge.torture import weather
 from bridge.torture.evidence import Folder
 from bridge.torture.nodes import free_port
@@ -54,7 +54,7 @@ class Wicked:
         self.process = Process(
             "platform", [sys.executable, "-c", ONE_OF_EACH, "|".join(faults)], folder, os.environ
         )
-        self.sender = Sender()
+        self.sender = HttpClient()
         self.number = 0
         self.patience = SHORT if any(BY_NAME[name].wait > CALL_TIMEOUT for name in faults) else LONG
         self.start()
@@ -115,14 +115,14 @@ def wicked(tmp_path: Path) -> Iterator[Any]:
         one.process.kill()
 
 
-def kind_of(answer: Answer | Lost, platform: str) -> Kind:
+def kind_of(answer: Answer | Lost, platform: str) -> OutcomeKind:
     """What the bridge makes of an answer."""
     if isinstance(answer, Lost):
-        return Kind.UNKNOWN if answer.sent else Kind.REFUSED
+        return OutcomeKind.UNKNOWN if answer.sent else OutcomeKind.REFUSED
     return PLATFORMS[platform].read_start(answer, 0.0).kind
 
 
-CERTAIN = {Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED}
+CERTAIN = {OutcomeKind.REFUSED, OutcomeKind.THROTTLED, OutcomeKind.REJECTED}
 
 
 @pytest.mark.parametrize("fault", STARTS, ids=lambda fault: fault.name)
@@ -138,7 +138,7 @@ def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: Faul
     starts, faults, odd = platform.folder.executed()
     assert len(starts) == fault.executes and odd == 0
     assert faults == expected
-    assert not (kind in CERTAIN and starts) and not (kind is Kind.STARTED and not starts)
+    assert not (kind in CERTAIN and starts) and not (kind is OutcomeKind.STARTED and not starts)
     if fault.name == "ok":
         assert (starts[0].id, starts[0].event_id, starts[0].route, starts[0].key) == (
             "t-1",
@@ -146,12 +146,12 @@ def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: Faul
             "held",
             "k",
         )
-    assert (kind is Kind.STARTED) == (fault.name in ("ok", "slow"))
+    assert (kind is OutcomeKind.STARTED) == (fault.name in ("ok", "slow"))
 
 
 def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(wicked: Any) -> None:
     platform = wicked("ok", "empty", "garbage")
-    assert {kind_of(platform.post("/post"), "http") for _ in range(3)} == {Kind.STARTED}
+    assert {kind_of(platform.post("/post"), "http") for _ in range(3)} == {OutcomeKind.STARTED}
     starts, _, _ = platform.folder.executed()
     assert [(start.platform, start.idempotency_key, start.run_id) for start in starts] == [
         ("http", f"dlv-{n}", None) for n in (1, 2, 3)
@@ -200,10 +200,10 @@ def test_a_killed_platform_takes_up_what_it_has_written(wicked: Any) -> None:
 
 def test_good_weather_is_good_at_once(wicked: Any) -> None:
     platform = wicked(*["500"] * 50)
-    assert kind_of(platform.post(), "gumloop") is Kind.UNKNOWN
+    assert kind_of(platform.post(), "gumloop") is OutcomeKind.UNKNOWN
     platform.process.say(b"good")
-    eventually(lambda: kind_of(platform.post(), "gumloop") is Kind.STARTED)
-    assert kind_of(platform.post(), "gumloop") is Kind.STARTED
+    eventually(lambda: kind_of(platform.post(), "gumloop") is OutcomeKind.STARTED)
+    assert kind_of(platform.post(), "gumloop") is OutcomeKind.STARTED
 
 
 def test_one_delivery_is_spared_only_so_often(tmp_path: Path) -> None:

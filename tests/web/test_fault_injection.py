@@ -13,11 +13,11 @@ import pytest
 
 from bridge.web.fault_injection import (
     ENDPOINT_NAMES,
-    KINDS,
-    Fault,
+    FAULT_KINDS,
     FaultCounters,
     FaultError,
-    Faults,
+    FaultInjector,
+    InjectedFault,
     read_fault,
 )
 
@@ -25,16 +25,16 @@ from bridge.web.fault_injection import (
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("start_pipeline=500", Fault("start_pipeline=500", "start_pipeline", (), "500")),
+        ("start_pipeline=500", InjectedFault("start_pipeline=500", "start_pipeline", (), "500")),
         (
             "start_pipeline=429:2*3",
-            Fault("start_pipeline=429:2*3", "start_pipeline", (), "429", "2", 3),
+            InjectedFault("start_pipeline=429:2*3", "start_pipeline", (), "429", "2", 3),
         ),
-        (" get_*=slow:1.5 ", Fault("get_*=slow:1.5", "get_*", (), "slow", "1.5")),
-        ("*=drop*1", Fault("*=drop*1", "*", (), "drop", "", 1)),
+        (" get_*=slow:1.5 ", InjectedFault("get_*=slow:1.5", "get_*", (), "slow", "1.5")),
+        ("*=drop*1", InjectedFault("*=drop*1", "*", (), "drop", "", 1)),
         (
             "start_pipeline?saved_item_id=echo&n=1=lost",
-            Fault(
+            InjectedFault(
                 "start_pipeline?saved_item_id=echo&n=1=lost",
                 "start_pipeline",
                 (("saved_item_id", "echo"), ("n", "1")),
@@ -43,7 +43,7 @@ from bridge.web.fault_injection import (
         ),
         (
             "start_pipeline=503:Wed, 21 Oct 2026 07:28:00 GMT",
-            Fault(
+            InjectedFault(
                 "start_pipeline=503:Wed, 21 Oct 2026 07:28:00 GMT",
                 "start_pipeline",
                 (),
@@ -53,7 +53,7 @@ from bridge.web.fault_injection import (
         ),
     ],
 )
-def test_a_fault_is_read(text: str, fault: Fault) -> None:
+def test_a_fault_is_read(text: str, fault: InjectedFault) -> None:
     assert read_fault(text) == fault
 
 
@@ -101,7 +101,7 @@ def test_what_is_no_fault_is_told_how_to_be_one(text: str, said: str) -> None:
 
 
 def test_every_kind_says_what_it_does() -> None:
-    for name, row in KINDS.items():
+    for name, row in FAULT_KINDS.items():
         fault = read_fault(
             f"start_pipeline={'429' if name == 'STATUS' else name}{':1' if name == 'slow' else ''}*2"
         )
@@ -152,7 +152,7 @@ def well(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
 
 
 def test_each_request_gets_the_first_fault_that_is_for_it_and_not_used_up() -> None:
-    app = Faults(
+    app = FaultInjector(
         well,
         [
             read_fault(text)
@@ -182,7 +182,7 @@ def test_each_request_gets_the_first_fault_that_is_for_it_and_not_used_up() -> N
 def test_a_fault_may_be_for_one_flow_only_and_the_body_is_left_for_the_application(
     query: str, body: bytes, is_for: bool
 ) -> None:
-    app = Faults(well, [read_fault("start_pipeline?saved_item_id=echo=500")])
+    app = FaultInjector(well, [read_fault("start_pipeline?saved_item_id=echo=500")])
     status, given = called(app, "POST", "/api/v1/start_pipeline", query, body)
     assert status[:3] == ("500" if is_for else "200")
     assert is_for or given == (body or b"well")

@@ -18,7 +18,7 @@ from records import NOW
 import bridge.web
 from bridge.config.loader import load
 from bridge.ingest.forms.spam import altcha, tokens
-from bridge.ingest.forms.spam.dedup import derive
+from bridge.ingest.forms.spam.dedup import derive_key
 from bridge.routing.model import Source
 from bridge.web.forms.challenges import (
     has_proof_of_work,
@@ -44,8 +44,10 @@ def source(folder: Path, spam: str = "") -> Source:
 def test_a_page_has_a_honeypot_a_token_and_the_work(tmp_path: Path) -> None:
     parts = make_page_fields(source(tmp_path), KEY, NOW)
     assert list(parts.inputs) == ["_token"]
-    good = tokens.read(derive(KEY, "tokens"), parts.inputs["_token"], "contact", NOW + 1, 60)
-    assert isinstance(good, tokens.Token) and good.issued_at == NOW
+    good = tokens.read_token(
+        derive_key(KEY, "tokens"), parts.inputs["_token"], "contact", NOW + 1, 60
+    )
+    assert isinstance(good, tokens.FormToken) and good.issued_at == NOW
     assert parts.honeypot == "_gotcha"
     assert 'data-altcha="../forms/contact/challenge"' in parts.widget and parts.scripts == (
         "../forms/altcha.js",
@@ -64,13 +66,13 @@ def test_a_token_for_one_that_came_goes_on_from_it(tmp_path: Path, age: float, l
     it is good as long as a new one.
     """
     one = source(tmp_path)
-    came = tokens.issue(derive(KEY, "tokens"), "contact", NOW - age, "0" * 32)
+    came = tokens.issue_token(derive_key(KEY, "tokens"), "contact", NOW - age, "0" * 32)
     for given in (
         make_page_fields(one, KEY, NOW, {"_token": came}).inputs["_token"],
         make_challenge(one, KEY, NOW, came)["token"],
     ):
-        good = tokens.read(derive(KEY, "tokens"), given, "contact", NOW, 86400)
-        assert isinstance(good, tokens.Token) and good.nonce != "0" * 32
+        good = tokens.read_token(derive_key(KEY, "tokens"), given, "contact", NOW, 86400)
+        assert isinstance(good, tokens.FormToken) and good.nonce != "0" * 32
         assert good.issued_at + 2.0 - NOW == pytest.approx(left, abs=0.002)
 
 
@@ -80,8 +82,8 @@ def test_a_token_for_one_that_came_goes_on_from_it(tmp_path: Path, age: float, l
         "rubbish",
         ["x"],
         7,
-        tokens.issue(b"another key", "contact", NOW - 60, "0" * 32),
-        tokens.issue(derive(KEY, "tokens"), "other", NOW - 60, "0" * 32),
+        tokens.issue_token(b"another key", "contact", NOW - 60, "0" * 32),
+        tokens.issue_token(derive_key(KEY, "tokens"), "other", NOW - 60, "0" * 32),
     ],
 )
 def test_a_token_for_one_that_is_not_good_begins_now(tmp_path: Path, came: Any) -> None:
@@ -90,8 +92,8 @@ def test_a_token_for_one_that_is_not_good_begins_now(tmp_path: Path, came: Any) 
         make_page_fields(one, KEY, NOW, {"_token": came}).inputs["_token"],
         make_challenge(one, KEY, NOW, came)["token"],
     ):
-        good = tokens.read(derive(KEY, "tokens"), given, "contact", NOW, 86400)
-        assert isinstance(good, tokens.Token) and good.issued_at == NOW
+        good = tokens.read_token(derive_key(KEY, "tokens"), given, "contact", NOW, 86400)
+        assert isinstance(good, tokens.FormToken) and good.issued_at == NOW
 
 
 def test_a_snippet_has_whole_urls_and_no_token(tmp_path: Path) -> None:
@@ -139,8 +141,10 @@ def test_who_needed_no_token_waits_for_none(
     bot's now that it is mended at once.
     """
     given = make_page_fields(source(tmp_path, spam), KEY, NOW, came).inputs["_token"]
-    good = tokens.read(derive(KEY, "tokens"), given, "contact", NOW, 60)
-    assert isinstance(good, tokens.Token) and good.issued_at == pytest.approx(NOW - age, abs=0.002)
+    good = tokens.read_token(derive_key(KEY, "tokens"), given, "contact", NOW, 60)
+    assert isinstance(good, tokens.FormToken) and good.issued_at == pytest.approx(
+        NOW - age, abs=0.002
+    )
 
 
 @pytest.mark.parametrize("spam", [CAPTCHA, f"{CAPTCHA}, token: 'off', altcha: 'off'"])
@@ -151,12 +155,14 @@ def test_with_a_captcha_our_pages_have_a_token_that_says_whose_they_are(
     has it go on from there.
     """
     one = source(tmp_path, spam)
-    key = derive(KEY, "tokens")
+    key = derive_key(KEY, "tokens")
     ours = make_page_fields(one, KEY, NOW).inputs["_token"]
     by_script = [
         str(make_challenge(one, KEY, NOW, came)["token"]) for came in (ours, None, "rubbish")
     ]
-    assert [tokens.read(key, each, "contact", NOW, 60).is_ours for each in (ours, *by_script)] == [
+    assert [
+        tokens.read_token(key, each, "contact", NOW, 60).is_ours for each in (ours, *by_script)
+    ] == [
         True,
         True,
         False,
@@ -178,8 +184,8 @@ def test_a_captcha_is_all_that_counts_where_no_page_of_ours_is_to_be_had(tmp_pat
         "cf-turnstile-response",
         "_token",
     ], "what was given may still be asked about"
-    assert not tokens.read(
-        derive(KEY, "tokens"), parts.inputs["_token"], "contact", NOW, 60
+    assert not tokens.read_token(
+        derive_key(KEY, "tokens"), parts.inputs["_token"], "contact", NOW, 60
     ).is_ours  # type: ignore[union-attr]
     assert (parts.widget, parts.needs_script) == ("", False)
     assert (
@@ -214,5 +220,5 @@ def test_the_script_finds_the_number(tmp_path: Path) -> None:
         "number": json.loads(done.stdout)
     }
     payload = b64encode(json.dumps(said).encode()).decode()
-    found = altcha.check_solution(derive(KEY, "altcha"), payload, "contact", NOW)
+    found = altcha.check_solution(derive_key(KEY, "altcha"), payload, "contact", NOW)
     assert isinstance(found, altcha.SolvedChallenge) and found.until == NOW + 86400

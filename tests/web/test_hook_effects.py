@@ -25,7 +25,7 @@ from bridge.monitoring.spans import Span
 from bridge.monitoring.trace_ids import Trace
 from bridge.monitoring.tracing import exporter
 from bridge.routing.model import Config
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import learned_secrets
 from bridge.store.tables import schema
@@ -108,7 +108,7 @@ class Edge:
         )
         known = self.config.sources[source]
         signed = known.scheme.sign(sent, SECRET, time.time()) if sign else sent
-        mark = {dry_run.HEADER: dry_run.token(KEY, source)} if dry else {}
+        mark = {dry_run.HEADER: dry_run.sign_token(KEY, source)} if dry else {}
         return Client(self.hooks).post(
             f"/hooks/{source}", data=body, headers={**signed.headers, **headers, **mark}
         )
@@ -129,7 +129,7 @@ def edge(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     resources = ProcessResources(
         context=context,
         storage=EventStorage(database=database, room=None),
-        blobs=Blobs.of(settings),
+        blobs=BlobStore.of(settings),
         limiter=RateLimiter(),
         wake_workers=lambda: woken.append(1),
         secret_key=KEY,
@@ -165,7 +165,7 @@ def test_a_traced_request_differs_in_its_times_alone() -> None:
 
 
 def test_a_dry_run_leaves_nothing(edge: Edge) -> None:
-    learned_secrets.allow(edge.resources.context.database, "asana", time.time() + 600)
+    learned_secrets.allow_learning(edge.resources.context.database, "asana", time.time() + 600)
     before = edge.traces()
     answers = [
         edge.send("github", dry=True),
@@ -204,7 +204,7 @@ def test_a_live_request_leaves_what_a_dry_one_does_not(
 def test_a_live_request_teaches_what_a_dry_one_does_not(edge: Edge) -> None:
     database = edge.resources.context.database
     taught = {"X-Hook-Secret": "0" * 32}
-    learned_secrets.allow(database, "asana", time.time() + 600)
+    learned_secrets.allow_learning(database, "asana", time.time() + 600)
     assert edge.send("asana", b"{}", dry=True, sign=False, **taught).status_code == 401
     assert learned_secrets.find(database, "asana").sealed is None
     assert edge.send("asana", b"{}", dry=False, sign=False, **taught).status_code == 200

@@ -20,7 +20,7 @@ from serving import Bridge, until
 
 from bridge.core.errors import SettingsError
 from bridge.store.db.database import Database
-from bridge.store.encryption import of_secrets
+from bridge.store.encryption import sealer_for_secrets
 from bridge.store.inbound import learned_secrets
 from bridge.web import dry_run
 
@@ -83,7 +83,7 @@ def test_a_secret_is_taken_once_while_someone_waits_and_kept_sealed(bridge: Brid
 
 
 def test_a_dry_request_teaches_nothing_and_knows_what_was_learned(bridge: Bridge) -> None:
-    mark = {dry_run.HEADER: dry_run.token("k" * 40, "asana")}
+    mark = {dry_run.HEADER: dry_run.sign_token("k" * 40, "asana")}
     with learning(bridge, "asana") as waiting:
         answer = bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": FIRST, **mark})
         assert answer.status == 401 and answer.headers[dry_run.HEADER.lower()] == dry_run.DONE
@@ -169,36 +169,39 @@ def test_wrong_sources_are_named(bridge: Bridge) -> None:
 
 def test_a_lesson_counts_only_in_its_time_and_once(database: Database) -> None:
     now = time.time()
-    assert not learned_secrets.teach(database, "a", "x", now)
-    learned_secrets.allow(database, "a", now - 1)
-    assert not learned_secrets.teach(database, "a", "x", now)
-    learned_secrets.allow(database, "a", now + 10)
-    assert learned_secrets.teach(database, "a", "x", now) and not learned_secrets.teach(
-        database, "a", "y", now
-    )
-    assert learned_secrets.find(database, "a") == learned_secrets.Learned(None, "x", now)
-    learned_secrets.allow(database, "a", None)
+    assert not learned_secrets.store_secret(database, "a", "x", now)
+    learned_secrets.allow_learning(database, "a", now - 1)
+    assert not learned_secrets.store_secret(database, "a", "x", now)
+    learned_secrets.allow_learning(database, "a", now + 10)
+    assert learned_secrets.store_secret(
+        database, "a", "x", now
+    ) and not learned_secrets.store_secret(database, "a", "y", now)
+    assert learned_secrets.find(database, "a") == learned_secrets.LearnedSecret(None, "x", now)
+    learned_secrets.allow_learning(database, "a", None)
     assert learned_secrets.find(database, "a").sealed == "x"
 
 
 def test_what_is_sealed_is_opened_with_any_of_the_keys() -> None:
     old = Fernet.generate_key().decode()
     new = Fernet.generate_key().decode()
-    sealed = learned_secrets.seal(of_secrets([old], ""), "a", "geheim")
+    sealed = learned_secrets.seal(sealer_for_secrets([old], ""), "a", "geheim")
     assert "geheim" not in sealed
-    assert learned_secrets.opened(of_secrets([new, old], ""), "a", sealed) == "geheim"
-    assert learned_secrets.opened(of_secrets([new], ""), "a", sealed) is None
-    assert learned_secrets.opened(of_secrets([old], ""), "b", sealed) is None, (
+    assert learned_secrets.open_secret(sealer_for_secrets([new, old], ""), "a", sealed) == "geheim"
+    assert learned_secrets.open_secret(sealer_for_secrets([new], ""), "a", sealed) is None
+    assert learned_secrets.open_secret(sealer_for_secrets([old], ""), "b", sealed) is None, (
         "it is of another source"
     )
-    derived = learned_secrets.seal(of_secrets([], "k" * 40), "a", "x")
-    assert learned_secrets.opened(of_secrets([new], "k" * 40), "a", derived) == "x", (
+    derived = learned_secrets.seal(sealer_for_secrets([], "k" * 40), "a", "x")
+    assert learned_secrets.open_secret(sealer_for_secrets([new], "k" * 40), "a", derived) == "x", (
         "keys that come later do not close it"
     )
-    assert learned_secrets.opened(of_secrets([], "j" * 40), "a", derived) is None
+    assert learned_secrets.open_secret(sealer_for_secrets([], "j" * 40), "a", derived) is None
     before = Fernet(old).encrypt(b"told long ago").decode()
-    assert learned_secrets.opened(of_secrets([new, old], ""), "a", before) == "told long ago"
-    assert learned_secrets.opened(of_secrets([new], ""), "a", before) is None
+    assert (
+        learned_secrets.open_secret(sealer_for_secrets([new, old], ""), "a", before)
+        == "told long ago"
+    )
+    assert learned_secrets.open_secret(sealer_for_secrets([new], ""), "a", before) is None
     for keys, secret in ((["short"], ""), ([], "")):
         with pytest.raises(SettingsError):
-            of_secrets(keys, secret)
+            sealer_for_secrets(keys, secret)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bridge.config.settings import load_settings
 from bridge.routing.model import Config
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.web.app_context import AppContext
 from bridge.web.event_storage import EventStorage
@@ -27,7 +27,7 @@ def resources(folder: Path) -> ProcessResources:
     return ProcessResources(
         context=context,
         storage=EventStorage(database=database, room=None),
-        blobs=Blobs.of(settings),
+        blobs=BlobStore.of(settings),
         limiter=RateLimiter(),
         wake_workers=lambda: None,
         secret_key=KEY,

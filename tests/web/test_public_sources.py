@@ -19,7 +19,7 @@ from small_disk import SIZE
 from bridge.config.loader import load
 from bridge.core.errors import Refused
 from bridge.core.rate_limits import DAY
-from bridge.ingest.forms.spam.dedup import Marks, UniqueMark
+from bridge.ingest.forms.spam.dedup import SubmissionMarks, UniqueMark
 from bridge.ingest.ports import signed_reserve
 from bridge.store.db.database import Database
 from bridge.store.inbound import daily_bytes, submissions
@@ -42,7 +42,7 @@ def submit(
     most: int | None = 100,
 ) -> int:
     one = make_event(provider="form", source=source, body=b"x" * size)
-    marks = Marks(
+    marks = SubmissionMarks(
         now=now, digest=key, once=(UniqueMark(key, now + 600),) if key else (), daily_bytes=most
     )
     try:
@@ -57,7 +57,7 @@ def submit(
 
 def stored(database: Database, now: float = NOW) -> dict[str, int]:
     with database.read() as connection:
-        return daily_bytes.stored(connection, now)
+        return daily_bytes.stored_today(connection, now)
 
 
 def test_a_form_stores_so_many_bytes_in_a_day(database: Database) -> None:
@@ -68,7 +68,7 @@ def test_a_form_stores_so_many_bytes_in_a_day(database: Database) -> None:
         submit(database, 500, source="free", most=None),
     ] == [202, 202]
     assert stored(database) == {"contact": 100, "other": 100}, "what was refused was not counted"
-    assert daily_bytes.stored_by(database, "contact", NOW) == 100
+    assert daily_bytes.stored_today_by(database, "contact", NOW) == 100
     assert (submit(database, 1, now=NOW + DAY), stored(database, NOW + DAY)) == (
         202,
         {"contact": 1},

@@ -15,29 +15,29 @@ from growth import CACHED_BYTES, check_growth, measure
 from werkzeug.http import parse_options_header
 
 from bridge.core import file_types
-from bridge.core.client_address import masked
+from bridge.core.client_address import mask_addresses
 from bridge.core.errors import Refused
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import depth_over, values_over
+from bridge.core.json_limits import exceeds_depth, exceeds_values
 from bridge.core.locators import query_value
-from bridge.core.masking import Redaction, hidden
+from bridge.core.masking import Redaction, mask_request
 from bridge.core.model import JSON, Body
 from bridge.core.multipart import (
-    HEAD_BYTES,
-    MAX_HEADERS,
-    MAX_PARAMETERS,
-    Malformed,
-    file_name,
-    parts,
+    MAX_HEADER_BYTES,
+    MAX_HEADER_PARAMETERS,
+    MAX_PART_HEADERS,
+    MultipartError,
+    parse_parts,
+    sanitize_file_name,
 )
 from bridge.core.unicode_text import normalize
 from bridge.ingest import forms
 from bridge.ingest.bodies import decode
 from bridge.ingest.body_stages import MaskedBody
-from bridge.ingest.data_subjects import folded
+from bridge.ingest.data_subjects import fold_text
 from bridge.ingest.forms.spam import blocklists
 from bridge.ingest.redaction import redact_body
-from bridge.ingest.source_bodies import split
+from bridge.ingest.source_bodies import split_batch
 from bridge.providers.model import Batch
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
@@ -202,7 +202,9 @@ def test_a_body_is_read_in_time_that_grows_with_it(
 
 def hide(raw: bytes, content_type: str = "application/json") -> Request:
     request = Request(method="POST", path="/", headers={"content-type": content_type}, body=raw)
-    return hidden(request, {"body:a", "body:0.a", "form:b"}, wrapped_in="payload", verified=False)
+    return mask_request(
+        request, {"body:a", "body:0.a", "form:b"}, wrapped_in="payload", verified=False
+    )
 
 
 def redact(raw: bytes, content_type: str = "application/json") -> object:
@@ -214,21 +216,23 @@ def redact(raw: bytes, content_type: str = "application/json") -> object:
 
 def take_apart(value: JSON) -> object:
     source = replace(SOURCE, batch=Batch("events", keep=("beside",)))
-    return split(Request(method="POST", path="/", headers={}, body=b""), source, Body(value=value))
+    return split_batch(
+        Request(method="POST", path="/", headers={}, body=b""), source, Body(value=value)
+    )
 
 
 def mask(value: str, name: str = "forwarded") -> object:
-    return masked({name: value}, "203.0.113.9", lambda address: address[:6])
+    return mask_addresses({name: value}, "203.0.113.9", lambda address: address[:6])
 
 
 OTHERS: dict[str, tuple[Callable[[Any], object], Make, int]] = {
-    "depth": (partial(depth_over, limit=10**9), lambda n: b"[" + b'"\\"[",[' * n, 50_000),
+    "depth": (partial(exceeds_depth, limit=10**9), lambda n: b"[" + b'"\\"[",[' * n, 50_000),
     "depth: a text without end": (
-        partial(depth_over, limit=10),
+        partial(exceeds_depth, limit=10),
         lambda n: b"[" * 11 + b'"' + b'\\"' * n,
         300_000,
     ),
-    "values": (partial(values_over, limit=10), lambda n: b'"' + b'\\",' * n, 300_000),
+    "values": (partial(exceeds_values, limit=10), lambda n: b'"' + b'\\",' * n, 300_000),
     "masking: a name that comes often": (hide, lambda n: b"{" + b'"a":"x",' * n + b'"a":0}', 3_000),
     "masking: a list": (hide, lambda n: b"[" + b'{"a":0},' * n + b"0]", 3_000),
     "masking: a text without end": (hide, lambda n: b'{"a":"' + b"\\" * n, CACHED_BYTES),
@@ -267,8 +271,12 @@ OTHERS: dict[str, tuple[Callable[[Any], object], Make, int]] = {
         lambda n: 'a/b;x="' + '\\"' * n,
         1_000,
     ),
-    "a file: zeros": (file_types.tell, lambda n: b"PK\x03\x04" + b"word/document.xm" * n, 100_000),
-    "a file: markup": (file_types.tell, lambda n: b"<" + b"<!doctype " * n, 100_000),
+    "a file: zeros": (
+        file_types.detect_type,
+        lambda n: b"PK\x03\x04" + b"word/document.xm" * n,
+        100_000,
+    ),
+    "a file: markup": (file_types.detect_type, lambda n: b"<" + b"<!doctype " * n, 100_000),
     "texts of a form: marks": (
         lambda text: blocklists.submission_text({"a": text}),
         lambda n: "a" + "\u0300\u0316" * n,
@@ -279,15 +287,15 @@ OTHERS: dict[str, tuple[Callable[[Any], object], Make, int]] = {
         lambda n: "a" + "\uff9e\u0300" * n,
         8_000,
     ),
-    "texts that are compared: marks": (folded, lambda n: "a" + "\u0300\u0316" * n, 8_000),
+    "texts that are compared: marks": (fold_text, lambda n: "a" + "\u0300\u0316" * n, 8_000),
     "texts of a form: links": (blocklists.count_links, lambda n: "http://www." * n, 5_000),
     "texts of a form: mailboxes": (
-        lambda text: blocklists.find_name(text, blocklists.build(domains=["x.example"])),
+        lambda text: blocklists.find_name(text, blocklists.build_blocklist(domains=["x.example"])),
         lambda n: "a@b." * n,
         10_000,
     ),
     "texts of a form: words": (
-        lambda text: blocklists.find_word(text, blocklists.build(["a b c d", "*aab*"])),
+        lambda text: blocklists.find_word(text, blocklists.build_blocklist(["a b c d", "*aab*"])),
         lambda n: "aa " * n,
         20_000,
     ),
@@ -325,7 +333,7 @@ def test_the_worst_heads_cost_little_more_than_a_body_of_ordinary_parts(make: Ma
     """A head is at most 2 KiB, and read once: 400 of the worst against a thousand ordinary
     parts.
     """
-    worst = multipart(make(HEAD_BYTES - 200) * 400)
+    worst = multipart(make(MAX_HEADER_BYTES - 200) * 400)
     ordinary = multipart(part("a", b"x" * 700) * 1000)
     slow, usual = (
         min(measure(lambda raw=raw: as_form(MULTIPART, raw), 1) for _ in range(5))
@@ -336,25 +344,25 @@ def test_the_worst_heads_cost_little_more_than_a_body_of_ordinary_parts(make: Ma
 
 def test_a_head_has_bounds() -> None:
     def read(extra: bytes, kind: bytes = b"") -> int:
-        return len(list(parts(multipart(head(extra, kind)), BOUNDARY)))
+        return len(list(parse_parts(multipart(head(extra, kind)), BOUNDARY)))
 
     assert read(b'; filename="' + b";" * 100 + b'"') == 1, (
         "what stands in a quoted name is no parameter"
     )
     assert (
-        read(b";x=1" * (MAX_PARAMETERS - 1))
-        == read(b"", b"\r\nContent-Type: a/b" + b";x=1" * MAX_PARAMETERS)
+        read(b";x=1" * (MAX_HEADER_PARAMETERS - 1))
+        == read(b"", b"\r\nContent-Type: a/b" + b";x=1" * MAX_HEADER_PARAMETERS)
         == 1
     )
-    assert read(b"", b"\r\na: b" * (MAX_HEADERS - 1)) == 1
+    assert read(b"", b"\r\na: b" * (MAX_PART_HEADERS - 1)) == 1
     for extra, kind in (
-        (b";x=1" * MAX_PARAMETERS, b""),
-        (b";" * MAX_PARAMETERS, b""),
-        (b"", b"\r\nContent-Type: a/b" + b";x=1" * (MAX_PARAMETERS + 1)),
-        (b"", b"\r\na: b" * MAX_HEADERS),
-        (b"; filename=" + b"x" * HEAD_BYTES, b""),
+        (b";x=1" * MAX_HEADER_PARAMETERS, b""),
+        (b";" * MAX_HEADER_PARAMETERS, b""),
+        (b"", b"\r\nContent-Type: a/b" + b";x=1" * (MAX_HEADER_PARAMETERS + 1)),
+        (b"", b"\r\na: b" * MAX_PART_HEADERS),
+        (b"; filename=" + b"x" * MAX_HEADER_BYTES, b""),
     ):
-        with pytest.raises(Malformed):
+        with pytest.raises(MultipartError):
             read(extra, kind)
 
 
@@ -364,7 +372,7 @@ def test_a_name_that_has_too_many_parameters_in_its_own_charset_only_is_refused(
     """
     raw = (
         b'--b\r\nContent-Disposition: form-data; name="a\x83"'
-        + b'\\";x=1' * MAX_PARAMETERS
+        + b'\\";x=1' * MAX_HEADER_PARAMETERS
         + b'"\r\n\r\n1\r\n--b--\r\n'
     )
     with pytest.raises(Refused) as refused:
@@ -434,4 +442,4 @@ def test_a_normal_form_is_that_of_unicode_but_for_long_rows_of_marks() -> None:
     "make", [lambda n: "a" + "." * n + "b", lambda n: "\u0300\u0316" * n], ids=["dots", "marks"]
 )
 def test_the_name_of_a_file_is_read_in_time_that_grows_with_it(make: Make) -> None:
-    assert_linear(make, lambda name: [file_name(name) for _ in range(300)], 140)
+    assert_linear(make, lambda name: [sanitize_file_name(name) for _ in range(300)], 140)

@@ -20,7 +20,11 @@ from slow_senders import SlowSenders, endless_body, endless_head, networks
 from bridge.core.errors import Refused
 from bridge.web.server.app import THREADS
 from bridge.web.server.connection import Connection
-from bridge.web.server.incomplete_requests import PER_NETWORK, IncompleteRequests, RequestDeadline
+from bridge.web.server.incomplete_requests import (
+    MAX_PER_NETWORK,
+    IncompleteRequests,
+    RequestDeadline,
+)
 
 BUSY = "HTTP/1.1 503 Service Unavailable Retry-After"
 PATIENT = {"request_head_seconds": 600.0, "request_body_seconds": 600.0}
@@ -56,7 +60,7 @@ def test_good_requests_are_answered_while_slow_senders_are_connected(
 def test_a_network_has_a_few_places_and_others_have_theirs(web: Bridge, kind: str) -> None:
     receivers = 2
     with SlowSenders(web.port, KINDS[kind], ["127.0.0.9"] * 64) as slow:
-        until(lambda: len(slow.answers) >= 64 - receivers * PER_NETWORK, what="refusals")
+        until(lambda: len(slow.answers) >= 64 - receivers * MAX_PER_NETWORK, what="refusals")
         whole = head("POST", "/hooks/github", {"Content-Length": "2", **github(b"{}")}) + b"{}"
         with socket.create_connection(
             ("127.0.0.1", web.port), 60, source_address=("127.9.9.9", 0)

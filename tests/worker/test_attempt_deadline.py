@@ -12,7 +12,7 @@ from records import NOW, make_delivery, make_event
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Delivery, Kind, Outcome
+from bridge.core.model import Delivery, Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS
 from bridge.routing.model import Platform
 from bridge.store.queue import claims
@@ -29,7 +29,7 @@ CLAIM = claims.Claim(
     NOW,
     ClockReading(at=NOW, boot_clock=NOW, boot_id="b", host="h"),
 )
-DONE = Outcome(kind=Kind.STARTED, run_id="r1")
+DONE = Outcome(kind=OutcomeKind.STARTED, run_id="r1")
 
 
 class Machine:
@@ -115,7 +115,9 @@ def test_an_attempt_begins_while_it_has_its_lease_and_time(
     outcome = machine.attempt(calls(answers, 1.0), kept_at)
     assert (outcome is DONE, len(machine.given)) == (begins, int(begins))
     assert begins or (
-        outcome is attempt_deadline.NOT_MADE and outcome.kind is Kind.REFUSED and not outcome.made
+        outcome is attempt_deadline.NOT_MADE
+        and outcome.kind is OutcomeKind.REFUSED
+        and not outcome.made
     )
 
 
@@ -124,4 +126,4 @@ def test_a_fault_of_an_attempt_is_unknown() -> None:
         raise ZeroDivisionError
 
     assert Machine(NOW).attempt(deliver) is attempt_deadline.FAULT
-    assert attempt_deadline.FAULT.kind is Kind.UNKNOWN
+    assert attempt_deadline.FAULT.kind is OutcomeKind.UNKNOWN

@@ -38,14 +38,14 @@ from worker_bench import (
 from bridge.config.settings import load_settings
 from bridge.core.errors import SettingsError, StoreError
 from bridge.core.timings import TIMINGS
-from bridge.monitoring.presence import present
+from bridge.monitoring.presence import list_bridges
 from bridge.store.db.database import Database
 from bridge.store.queue import claims, ledger
-from bridge.store.queue.claims import Allowed
-from bridge.system.http_client import Sender
+from bridge.store.queue.claims import ClaimLimits
+from bridge.system.http_client import HttpClient
 from bridge.worker.attempt_deadline import NOT_MADE
-from bridge.worker.broker_relay import Relay
-from bridge.worker.celery.tasks import Calls
+from bridge.worker.broker_relay import BrokerRelay
+from bridge.worker.celery.tasks import TaskRunner
 
 PASSWORD = "hunter2hunter2"
 pytestmark = [pytest.mark.timings(**QUICK), pytest.mark.usefixtures("quick_polling")]
@@ -54,12 +54,12 @@ pytestmark = [pytest.mark.timings(**QUICK), pytest.mark.usefixtures("quick_polli
 
 
 @pytest.fixture
-def calls() -> Iterator[Callable[..., Calls]]:
+def calls() -> Iterator[Callable[..., TaskRunner]]:
     """Make the calls of a process."""
-    made: list[Calls] = []
+    made: list[TaskRunner] = []
 
-    def make(database: Database, config: Any, send: Any = None) -> Calls:
-        made.append(Calls(lambda: config, database, send or Sender().send, 60.0))
+    def make(database: Database, config: Any, send: Any = None) -> TaskRunner:
+        made.append(TaskRunner(lambda: config, database, send or HttpClient().send, 60.0))
         return made[-1]
 
     yield make
@@ -69,7 +69,7 @@ def calls() -> Iterator[Callable[..., Calls]]:
 
 def lease_all(database: Database) -> list[claims.Claim]:
     """Lease what is due as a worker does that hands it over."""
-    allowed = Allowed(caps={"gumloop": 50})
+    allowed = ClaimLimits(caps={"gumloop": 50})
     return database.write(
         lambda c: claims.claim(c, allowed, most=50, now=time.time(), lease="w:1", intents=False)
     )
@@ -82,7 +82,7 @@ def test_a_lease_without_an_intent_is_queued_again_and_has_spent_nothing(
     (one,) = add(database)
     lease_all(database)
     assert (get(database, one).status, attempts(database, one)) == ("sending", [])
-    database.write(lambda c: ledger.reap(c, time.time() + 600, 0.5, lambda _: None))
+    database.write(lambda c: ledger.reap_expired(c, time.time() + 600, 0.5, lambda _: None))
     known = get(database, one)
     assert (known.status, known.attempts, known.throttled, slots(database)) == ("queued", 0, 0, 0)
 
@@ -181,7 +181,7 @@ def test_a_platform_that_lacks_a_value_by_now_is_not_called(database: Database, 
 def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any) -> None:
     with (
         FakePlatform(run_seconds=0.05) as fake,
-        working(database, configured(gumloop(fake)), relay=Relay(lambda *_: None, (1.0,))),
+        working(database, configured(gumloop(fake)), relay=BrokerRelay(lambda *_: None, (1.0,))),
     ):
         fake.faults = [7.0]
         (one,) = add(database)
@@ -243,7 +243,7 @@ def test_what_the_broker_does_not_take_is_handed_back_and_tried_again_later(
 
     ids = add(database, 3, "paced")
     with working(
-        database, configured(gumloop(url="http://127.0.0.1:1")), relay=Relay(publish, (0.3,))
+        database, configured(gumloop(url="http://127.0.0.1:1")), relay=BrokerRelay(publish, (0.3,))
     ):
         until(lambda: len(tries) >= 3, what="three tries")
         wait(database, ids, lambda one: one.status == "queued" or not away.is_set())
@@ -267,7 +267,7 @@ def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(
         if not answers.pop(0):
             raise ConnectionError
 
-    relay = Relay(publish, TIMINGS.broker_backoff_seconds)
+    relay = BrokerRelay(publish, TIMINGS.broker_backoff_seconds)
     event = make_event()
     claim = claims.Claim(make_delivery(event), 1, "w:1", NOW)
     for pause in TIMINGS.broker_backoff_seconds[:2]:
@@ -549,7 +549,9 @@ def has_taken(bridge: Bridge) -> bool:
     """Whether every process of a bridge has what the log says was read."""
     read = [line["hash"] for line in bridge.log if line["event"] == "config_reloaded"]
     return bool(read) and {
-        one["config_hash"] for each in present(bridge.folder / "data") for one in each["processes"]
+        one["config_hash"]
+        for each in list_bridges(bridge.folder / "data")
+        for one in each["processes"]
     } == {read[-1]}
 
 
@@ -565,13 +567,13 @@ def waiting(database: Database, ids: list[str]) -> list[tuple[str, str]]:
 
 def repeat(redis: Redis, messages: list[tuple[Any, Any]]) -> None:
     """Publish messages as anybody could who reaches the broker."""
-    from bridge.worker.celery.app import QUEUE, TASK_NAME, make_app
+    from bridge.worker.celery.app import QUEUE_NAME, TASK_NAME, make_app
 
     app = make_app(SimpleNamespace(broker_url=redis.url))  # type: ignore[arg-type]
     with app.connection_for_write() as connection:
         producer = app.amqp.Producer(connection)
         for message in messages:
-            app.send_task(TASK_NAME, args=message, queue=QUEUE, producer=producer)
+            app.send_task(TASK_NAME, args=message, queue=QUEUE_NAME, producer=producer)
 
 
 def test_the_command_says_what_it_needs(folder: Path) -> None:

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 
 from bridge.flows.process import protocol
-from bridge.flows.process.forkserver import FORKED, Host
+from bridge.flows.process.forkserver import FORKED, Forkserver
 from bridge.worker.local import executor
 from bridge.worker.local.executor import Executor
 
 
 def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, its = protocol.pair(socket.SOCK_SEQPACKET)
-    to_generation, generation = protocol.pair(socket.SOCK_SEQPACKET)
+    ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
+    to_generation, generation = protocol.socket_pair(socket.SOCK_SEQPACKET)
     report, says = os.pipe()
     taken = threading.Event()
     closed = threading.Event()
-    take = protocol.take
+    take = protocol.receive_files
 
     def take_slowly(sock: socket.socket) -> tuple[bytes, list[int]]:
         found = take(sock)
@@ -34,9 +34,9 @@ def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.M
     monkeypatch.setattr(executor.protocol, "take", take_slowly)
     before = set(threading.enumerate())
     listener: Any = None  # nothing is told
-    one = Executor(Host(os.getpid(), ours), listener)
+    one = Executor(Forkserver(os.getpid(), ours), listener)
     (thread,) = set(threading.enumerate()) - before
-    protocol.give(its, FORKED, [to_generation.fileno(), report])
+    protocol.send_files(its, FORKED, [to_generation.fileno(), report])
     to_generation.close()
     os.close(report)
     assert taken.wait(60)

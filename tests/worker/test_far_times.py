@@ -16,22 +16,22 @@ from sqlalchemy import Float, update
 from bridge.cli.ui import output
 from bridge.config.schema.units import parse_moment
 from bridge.core.http_messages import Answer
-from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
+from bridge.core.model import Outcome, OutcomeKind, RunReport, RunState, Status
 from bridge.core.times import LATEST, parse_iso
 from bridge.delivery.platforms import gumloop
-from bridge.delivery.platforms.responses import parse_time, told_at
+from bridge.delivery.platforms.responses import parse_time, read_date
 from bridge.monitoring.serializers import delivery_json, evidence_json, iso
-from bridge.monitoring.spans import run_ended
+from bridge.monitoring.spans import make_run_span
 from bridge.monitoring.trace_ids import Trace
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import claims, ledger, run_tracking
-from bridge.store.queue.claims import Allowed
-from bridge.store.queue.ledger import Settled
+from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.ledger import EndedAttempt
 from bridge.store.tables.schema import attempt, delivery
 from bridge.worker.run_tracker import _took
 
-STARTED = Outcome(kind=Kind.STARTED, run_id="r1")
+STARTED = Outcome(kind=OutcomeKind.STARTED, run_id="r1")
 OUTSIDE = [
     "0001-01-01T00:00:00+14:00",
     "0001-01-01",
@@ -81,7 +81,7 @@ def test_a_time_within_them_is_read() -> None:
     ],
 )
 def test_the_clock_of_a_platform_is_not_believed_outside_them(text: str) -> None:
-    assert told_at(Answer(status=200, headers={"date": text}, body=b"")) is None
+    assert read_date(Answer(status=200, headers={"date": text}, body=b"")) is None
 
 
 @pytest.mark.parametrize("at", [*ODD, 10**400, -(10**400)])
@@ -103,13 +103,16 @@ def test_one_bad_row_never_breaks_a_listing(store: Database, at: float) -> None:
     bad = make_event("bad", now=NOW + 1)
     for event in (good, bad):
         events.add(store, event, [make_delivery(event)], lambda *_: [])
-    allowed = Allowed(caps={"local": 5})
+    allowed = ClaimLimits(caps={"local": 5})
     [one, other] = store.write(
         lambda connection: claims.claim(connection, allowed, most=5, now=NOW + 2, lease="w")
     )
     store.write(
-        lambda connection: ledger.record(
-            connection, [Settled(one, STARTED), Settled(other, STARTED)], NOW + 3, jitter=0.5
+        lambda connection: ledger.record_attempts(
+            connection,
+            [EndedAttempt(one, STARTED), EndedAttempt(other, STARTED)],
+            NOW + 3,
+            jitter=0.5,
         )
     )
     for table, mine in (
@@ -156,7 +159,7 @@ def test_a_span_of_a_run_has_times_that_can_be_exported(at: float) -> None:
     one = replace(
         make_delivery(make_event()), run_id="r1", delivered_at=NOW, status=Status.DELIVERED
     )
-    span = run_ended(
+    span = make_run_span(
         Trace(id="1" * 32), one, RunReport(state=RunState.DONE, created_at=at, finished_at=at), NOW
     )
     assert 0 <= span.began <= span.ended < 2**63
@@ -179,12 +182,12 @@ def test_a_run_that_ends_in_the_future_ended_now(database: Database) -> None:
     events.add(database, event, [make_delivery(event)], lambda *_: [])
     [claim] = database.write(
         lambda connection: claims.claim(
-            connection, Allowed(caps={"local": 1}), most=1, now=NOW, lease="w"
+            connection, ClaimLimits(caps={"local": 1}), most=1, now=NOW, lease="w"
         )
     )
     database.write(
-        lambda connection: ledger.record(
-            connection, [Settled(claim, STARTED, 1.0)], NOW + 1, jitter=0.5
+        lambda connection: ledger.record_attempts(
+            connection, [EndedAttempt(claim, STARTED, 1.0)], NOW + 1, jitter=0.5
         )
     )
     [followed] = events.deliveries_of(database, [event.id])[event.id]

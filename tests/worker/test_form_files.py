@@ -24,24 +24,30 @@ from serving import until
 from worker_bench import QUICK, attempts, configured, get, gumloop, is_in, wait, working
 
 from bridge.config.settings import load_settings
-from bridge.core.file_links import PREFIX, file_of, link
+from bridge.core.file_links import FILES_PATH, file_link, read_file_token
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Delivery, Event, FormFile, Kind, Retry, Status
+from bridge.core.model import Delivery, Event, FormFile, OutcomeKind, Retry, Status
 from bridge.delivery.attempt import deliver
-from bridge.delivery.file_transfer import Hands, link_expiry, may_refer, referred, uploaded_name
+from bridge.delivery.file_transfer import (
+    FileTransfer,
+    find_referenced_files,
+    link_expiry,
+    may_refer_to_files,
+    uploaded_name,
+)
 from bridge.delivery.platforms import gumloop as gumloop_platform
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.expressions.compile import compile_expression
 from bridge.routing.model import Platform
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import claims
-from bridge.store.queue.claims import Allowed
-from bridge.system.http_client import Sender
+from bridge.store.queue.claims import ClaimLimits
+from bridge.system.http_client import HttpClient
 from bridge.worker import form_files
-from bridge.worker.celery.tasks import Calls
-from bridge.worker.form_files import Files, UploadCache
+from bridge.worker.celery.tasks import TaskRunner
+from bridge.worker.form_files import FileDeliverer, UploadCache
 
 pytestmark = [pytest.mark.timings(**QUICK), pytest.mark.usefixtures("quick_polling")]
 NOW = 1_764_000_000.0
@@ -83,9 +89,9 @@ def ok(value: Any) -> Answer:
     return Answer(status=200, body=json.dumps(value).encode())
 
 
-def hands(one: Delivery, **more: Any) -> Hands:
+def hands(one: Delivery, **more: Any) -> FileTransfer:
     given_: dict[str, Any] = {
-        "files": referred(one.inputs, EVENT.files),
+        "files": find_referenced_files(one.inputs, EVENT.files),
         "content": lambda file: CONTENTS.get(file.sha256),
         "link": lambda event_id, number, until: (
             f"https://hooks.example.com/files/{event_id}.{number}.{until:g}"
@@ -93,7 +99,7 @@ def hands(one: Delivery, **more: Any) -> Hands:
         "left": lambda: 10.0,
         "uploaded": {},
     }
-    return Hands(**given_ | more)
+    return FileTransfer(**given_ | more)
 
 
 # -- what is replaced
@@ -114,7 +120,7 @@ def test_on_gumloop_a_file_is_uploaded_and_the_input_is_its_name() -> None:
         ok({"success": True, "file_name": "me.png"}),
     )
     outcome = deliver(one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one))
-    assert (outcome.kind, outcome.run_id) == (Kind.STARTED, "r1")
+    assert (outcome.kind, outcome.run_id) == (OutcomeKind.STARTED, "r1")
     assert [call.url.rpartition("/")[2] for call in send.calls] == [
         "upload_file",
         "upload_file",
@@ -145,10 +151,10 @@ def test_a_whole_body_has_the_names_too() -> None:
 def test_on_http_a_file_has_its_bytes_or_a_link() -> None:
     one = delivery({"cv": asdict(CV)})
     send = Sent(Answer(status=200), Answer(status=200))
-    assert deliver(one, http(), send, NOW, hands(one)).kind is Kind.STARTED
+    assert deliver(one, http(), send, NOW, hands(one)).kind is OutcomeKind.STARTED
     assert (
         deliver(one, http(files="link", file_links=3600.0), send, NOW, hands(one)).kind
-        is Kind.STARTED
+        is OutcomeKind.STARTED
     )
     inline, linked = (body["cv"] for body in send.bodies)
     assert inline == asdict(CV) | {"content": base64.b64encode(PDF).decode()}
@@ -179,11 +185,11 @@ def test_a_mark_is_a_link_wherever_it_stands_and_nothing_is_uploaded_for_it(
             "name": "Ann",
         }
     )
-    assert may_refer(one.inputs) and referred(one.inputs, EVENT.files) == {}
+    assert may_refer_to_files(one.inputs) and find_referenced_files(one.inputs, EVENT.files) == {}
     send = Sent(ok({"run_id": "r"}))
     assert (
         deliver(one, replace(platform, file_links=3600.0), send, NOW, hands(one)).kind
-        is Kind.STARTED
+        is OutcomeKind.STARTED
     )
     expires = link_expiry(one.created_at, NOW, 3600.0)
     url = lambda number: f"https://hooks.example.com/files/{EVENT.id}.{number}.{expires:g}"  # noqa: E731
@@ -215,12 +221,12 @@ def test_a_mark_of_another_event_stays_what_it_is_and_none_goes_without_a_url() 
     one = delivery({"text": strange})
     send = Sent(Answer(status=200))
     assert (
-        deliver(one, http(), send, NOW, hands(one)).kind is Kind.STARTED
+        deliver(one, http(), send, NOW, hands(one)).kind is OutcomeKind.STARTED
         and send.bodies[0]["text"] == strange
     )
     refused = deliver(delivery({"cv": marked(0)}), http(), send, NOW, hands(one, link=None))
     assert (
-        refused.kind is Kind.REFUSED
+        refused.kind is OutcomeKind.REFUSED
         and "FLOWBRIDGE_PUBLIC_URL" in (refused.detail or "")
         and len(send.calls) == 1
     )
@@ -239,7 +245,9 @@ def test_an_object_that_looks_like_a_file_of_another_event_stays_what_it_is() ->
             "e": asdict(PHOTO),
         }
     )
-    assert may_refer(one.inputs) and referred(one.inputs, EVENT.files) == {1: PHOTO}
+    assert may_refer_to_files(one.inputs) and find_referenced_files(one.inputs, EVENT.files) == {
+        1: PHOTO
+    }
     send = Sent(Answer(status=200))
     deliver(one, http(), send, NOW, hands(one))
     sent = send.bodies[0]
@@ -259,8 +267,8 @@ def test_an_object_that_looks_like_a_file_of_another_event_stays_what_it_is() ->
     )
 )
 def test_inputs_without_files_are_never_touched(inputs: Any) -> None:
-    assert not may_refer(inputs)
-    assert referred(inputs, EVENT.files) == {}
+    assert not may_refer_to_files(inputs)
+    assert find_referenced_files(inputs, EVENT.files) == {}
 
 
 # -- what goes wrong
@@ -269,24 +277,24 @@ def test_inputs_without_files_are_never_touched(inputs: Any) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "ours"),
     [
-        (Lost("no connection", sent=False), Kind.REFUSED, False),
-        (Lost("no answer within 5 s", sent=True), Kind.REFUSED, False),
-        (Answer(status=500), Kind.REFUSED, True),
-        (Answer(status=408), Kind.REFUSED, True),
-        (Answer(status=429, headers={"retry-after": "7"}), Kind.REFUSED, True),
-        (Answer(status=507, body=b'{"error": "storage_full"}'), Kind.REFUSED, True),
-        (Answer(status=413), Kind.REJECTED, True),
-        (Answer(status=401), Kind.UNAUTHORIZED, False),
-        (Answer(status=403), Kind.REJECTED, True),
-        (Answer(status=302), Kind.REJECTED, True),
-        (Answer(status=200, body=b"<html>"), Kind.REFUSED, True),
-        (ok({"success": False, "file_name": "x"}), Kind.REFUSED, True),
-        (ok({"success": True, "file_name": 7}), Kind.REFUSED, True),
-        (ok({"success": True, "file_name": "a\nb"}), Kind.REFUSED, True),
+        (Lost("no connection", sent=False), OutcomeKind.REFUSED, False),
+        (Lost("no answer within 5 s", sent=True), OutcomeKind.REFUSED, False),
+        (Answer(status=500), OutcomeKind.REFUSED, True),
+        (Answer(status=408), OutcomeKind.REFUSED, True),
+        (Answer(status=429, headers={"retry-after": "7"}), OutcomeKind.REFUSED, True),
+        (Answer(status=507, body=b'{"error": "storage_full"}'), OutcomeKind.REFUSED, True),
+        (Answer(status=413), OutcomeKind.REJECTED, True),
+        (Answer(status=401), OutcomeKind.UNAUTHORIZED, False),
+        (Answer(status=403), OutcomeKind.REJECTED, True),
+        (Answer(status=302), OutcomeKind.REJECTED, True),
+        (Answer(status=200, body=b"<html>"), OutcomeKind.REFUSED, True),
+        (ok({"success": False, "file_name": "x"}), OutcomeKind.REFUSED, True),
+        (ok({"success": True, "file_name": 7}), OutcomeKind.REFUSED, True),
+        (ok({"success": True, "file_name": "a\nb"}), OutcomeKind.REFUSED, True),
     ],
 )
 def test_an_upload_that_fails_started_nothing(
-    answer: Answer | Lost, kind: Kind, ours: bool
+    answer: Answer | Lost, kind: OutcomeKind, ours: bool
 ) -> None:
     one = delivery({"cv": asdict(CV)})
     send = Sent(answer)
@@ -303,7 +311,7 @@ def test_bytes_that_are_not_here_are_said_to_be_missing() -> None:
         one = delivery({"cv": asdict(CV)})
         send = Sent()
         outcome = deliver(one, platform, send, NOW, hands(one, content=lambda _: None))
-        assert (outcome.kind, outcome.ours, send.calls) == (Kind.REFUSED, True, [])
+        assert (outcome.kind, outcome.ours, send.calls) == (OutcomeKind.REFUSED, True, [])
         assert "cv.pdf are not in the data folder" in outcome.detail
 
 
@@ -326,7 +334,7 @@ def test_uploads_and_the_start_share_the_time_of_one_call() -> None:
         hands(one, left=lambda: next(times), uploaded=known),
     )
     assert (outcome.kind, outcome.ours, allowed) == (
-        Kind.REFUSED,
+        OutcomeKind.REFUSED,
         True,
         [10.0],
     ) and "timeout" in outcome.detail
@@ -335,7 +343,7 @@ def test_uploads_and_the_start_share_the_time_of_one_call() -> None:
         deliver(
             one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one, uploaded=known)
         ).kind
-        is Kind.STARTED
+        is OutcomeKind.STARTED
     )
     assert [call.url.rpartition("/")[2] for call in send.calls] == [
         "upload_file",
@@ -361,12 +369,12 @@ def test_a_project_is_said_for_uploads_too() -> None:
 
 
 def test_a_link_is_good_for_its_file_until_it_expires_and_nobody_can_make_one() -> None:
-    token = link("https://hooks.example.com", "k" * 32, "evt_1", 2, NOW + 10).removeprefix(
-        f"https://hooks.example.com{PREFIX}"
+    token = file_link("https://hooks.example.com", "k" * 32, "evt_1", 2, NOW + 10).removeprefix(
+        f"https://hooks.example.com{FILES_PATH}"
     )
-    assert file_of(token, "k" * 32, NOW) == ("evt_1", 2)
-    assert file_of(token, "k" * 32, NOW + 10) is None
-    assert file_of(token, "x" * 32, NOW) is None and file_of(token, "", NOW) is None
+    assert read_file_token(token, "k" * 32, NOW) == ("evt_1", 2)
+    assert read_file_token(token, "k" * 32, NOW + 10) is None
+    assert read_file_token(token, "x" * 32, NOW) is None and read_file_token(token, "", NOW) is None
     for forged in (
         "",
         "x",
@@ -378,7 +386,7 @@ def test_a_link_is_good_for_its_file_until_it_expires_and_nobody_can_make_one() 
         "é",
         "WyJldnRfMSIsMiw5OTk5OTk5OTk5XQ.x",
     ):
-        assert file_of(forged, "k" * 32, NOW) is None
+        assert read_file_token(forged, "k" * 32, NOW) is None
 
 
 @given(st.floats(0, 400 * 86400.0), st.floats(60.0, 60 * 86400.0))
@@ -396,7 +404,7 @@ def test_a_link_lasts_as_long_as_it_says_and_calls_of_a_delivery_are_alike(
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     for content in CONTENTS.values():
-        Blobs(tmp_path / "data" / "blobs").keep(content)
+        BlobStore(tmp_path / "data" / "blobs").keep(content)
     return tmp_path / "data"
 
 
@@ -516,8 +524,8 @@ def test_an_http_platform_gets_the_bytes(sqlite: Database, data: Path) -> None:
     assert base64.b64decode(first["cv"]["content"]) == PDF
 
 
-def made(data: Path, database: Database) -> Files:
-    return Files(
+def made(data: Path, database: Database) -> FileDeliverer:
+    return FileDeliverer(
         load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(data)}), database
     )
 
@@ -550,7 +558,7 @@ def test_no_more_files_are_in_hand_than_there_is_room_for(
     go_on.set()
     for thread in threads:
         thread.join()
-    assert (late.kind, late.ours, max(most)) == (Kind.REFUSED, True, 1) and len(most) == 3
+    assert (late.kind, late.ours, max(most)) == (OutcomeKind.REFUSED, True, 1) and len(most) == 3
 
 
 def test_a_store_that_fails_before_the_call_started_nothing(
@@ -562,8 +570,10 @@ def test_a_store_that_fails_before_the_call_started_nothing(
         raise StoreError("away")
 
     monkeypatch.setattr(events, "files_of", failing)
-    outcome = made(data, sqlite).deliver(delivery({"cv": asdict(CV)}), http(), Sender().send, NOW)
-    assert (outcome.kind, outcome.ours) == (Kind.REFUSED, True)
+    outcome = made(data, sqlite).deliver(
+        delivery({"cv": asdict(CV)}), http(), HttpClient().send, NOW
+    )
+    assert (outcome.kind, outcome.ours) == (OutcomeKind.REFUSED, True)
 
 
 def test_a_call_that_is_made_elsewhere_hands_files_over_too(
@@ -571,10 +581,10 @@ def test_a_call_that_is_made_elsewhere_hands_files_over_too(
 ) -> None:
     event = make_event("files", files=(CV,))
     one = add(sqlite, event, {"cv": asdict(CV)})
-    calls = Calls(
-        lambda: configured(gumloop(fake)), sqlite, Sender().send, 60.0, made(data, sqlite)
+    calls = TaskRunner(
+        lambda: configured(gumloop(fake)), sqlite, HttpClient().send, 60.0, made(data, sqlite)
     )
-    allowed = Allowed(caps={"gumloop": 5})
+    allowed = ClaimLimits(caps={"gumloop": 5})
     try:
         [claim] = sqlite.write(
             lambda c: claims.claim(c, allowed, most=5, now=time.time(), lease="w:1", intents=False)

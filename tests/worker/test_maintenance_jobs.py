@@ -26,14 +26,14 @@ from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import Refused, StoreError
 from bridge.core.model import Order
 from bridge.core.retention import DAY
-from bridge.core.status import Backups
+from bridge.core.status import BackupStatus
 from bridge.core.timings import Timings
-from bridge.monitoring.status import overview
+from bridge.monitoring.status import read_overview
 from bridge.routing.model import Config, Platform
 from bridge.store.backup import age, archive, extraction, files
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db import disk_space, vacuum
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import checkup, invariants
@@ -83,7 +83,7 @@ def errand(name: str, done: list[str], *, everywhere: bool = False, every: float
 def of(database: Database, folder: Path, *rows: LongJob, **timings: float) -> LongJobs:
     changed = Timings(**{"first_job_delay_seconds": 0.0, **timings})  # type: ignore[arg-type]
     settings = replace(settings_in(folder), timings=changed)
-    return LongJobs(settings, lambda: CONFIG, database, Clock(database), rows)
+    return LongJobs(settings, lambda: CONFIG, database, DatabaseClock(database), rows)
 
 
 def test_errands_are_done_one_after_the_other_by_whoever_leads(
@@ -115,7 +115,7 @@ def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(
         raise StoreError("no")
 
     rows = (LongJob("fails", 3600.0, fails), errand("works", done, every=3600.0))
-    keeper = Scheduler(sqlite, Clock(sqlite), 0.02, (), of(sqlite, tmp_path, *rows))
+    keeper = Scheduler(sqlite, DatabaseClock(sqlite), 0.02, (), of(sqlite, tmp_path, *rows))
     keeper.start()
     until(lambda: done == ["failed", "works"], what="both")
     keeper.close()
@@ -155,7 +155,7 @@ def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path) -> None:
 
 def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path) -> None:
     old(sqlite, 3)
-    blobs = Blobs(tmp_path / "blobs")
+    blobs = BlobStore(tmp_path / "blobs")
     sha256 = blobs.keep(b"nobody's")
     of_round = round_of(sqlite, tmp_path, FLOWBRIDGE_BACKUP="daily", FLOWBRIDGE_BACKUP_KEEP="2")
     assert jobs.prune(of_round)["event"] == 3
@@ -169,7 +169,7 @@ def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path) -> None:
     assert jobs.back_up(of_round)["events"] == 0
     [made] = age.list_backups(tmp_path / "backups")
     with made.open("rb") as file:
-        assert extraction.check(file, tmp_path).rows["event"] == 0
+        assert extraction.verify(file, tmp_path).rows["event"] == 0
     assert jobs.back_up(of_round) == {}, "the last is young"
 
 
@@ -182,8 +182,8 @@ def test_backups_that_fail_are_known_to_who_asks_until_one_is_made(
         sqlite, tmp_path, FLOWBRIDGE_BACKUP="hourly", FLOWBRIDGE_BACKUPS=str(folder)
     )
 
-    def known() -> Backups:
-        found = overview(of_round.settings, sqlite, CONFIG).backups
+    def known() -> BackupStatus:
+        found = read_overview(of_round.settings, sqlite, CONFIG).backups
         assert found is not None
         return found
 
@@ -206,16 +206,16 @@ def test_a_backup_that_was_killed_is_a_try_and_one_made_by_hand_ends_it(
     sqlite: Database, tmp_path: Path
 ) -> None:
     settings = settings_in(tmp_path, FLOWBRIDGE_BACKUP="hourly")
-    with pytest.raises(KeyboardInterrupt), age.trying(settings):
+    with pytest.raises(KeyboardInterrupt), age.record_attempt(settings):
         raise KeyboardInterrupt
-    tried = age.look(settings)
+    tried = age.read_status(settings)
     assert tried is not None and tried.tried_since is not None and tried.error is None
     assert not tried.are_missed(time.time()) and tried.are_missed(time.time() + 7300)
-    made = files.make(sqlite, tmp_path, settings.backups / archive.name_of(NOW), NOW)
+    made = files.create(sqlite, tmp_path, settings.backups / archive.backup_name(NOW), NOW)
     os.utime(age.list_backups(settings.backups)[0], (tried.tried_since + 1, tried.tried_since + 1))
-    ended = age.look(settings)
+    ended = age.read_status(settings)
     assert made.rows["event"] == 0 and ended is not None and ended.tried_since is None
-    assert age.look(replace(settings, database_url="postgresql://x")) is None
+    assert age.read_status(replace(settings, database_url="postgresql://x")) is None
 
 
 # -- giving room back
@@ -225,10 +225,10 @@ def test_a_new_file_gives_room_back_page_by_page(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old(sqlite, 40, body=b"x" * 50_000)
-    before = vacuum.pages(sqlite)
+    before = vacuum.count_pages(sqlite)
     assert before.incremental and before.free < 10
     jobs.prune(round_of(sqlite, tmp_path))
-    full = vacuum.pages(sqlite)
+    full = vacuum.count_pages(sqlite)
     assert full.free > 400 and full.count >= before.count
     assert jobs.shrink_database(round_of(sqlite, tmp_path)) == {"pages": 0}, "it is little"
     monkeypatch.setattr(jobs, "MIN_FREE_BYTES", 1000)
@@ -236,16 +236,16 @@ def test_a_new_file_gives_room_back_page_by_page(
     assert (
         jobs.shrink_database(replace(round_of(sqlite, tmp_path), settings=hurried))["pages"] >= 200
     )
-    after = vacuum.pages(sqlite)
+    after = vacuum.count_pages(sqlite)
     assert after.count < full.count and after.free <= 0.25 * after.count
-    assert checkup.damage(sqlite) == []
+    assert checkup.find_damage(sqlite) == []
 
 
 def test_a_step_gives_back_a_few_pages_and_none_where_there_are_none(sqlite: Database) -> None:
-    assert sqlite.write(vacuum.step) == 0
+    assert sqlite.write(vacuum.free_pages) == 0
     old(sqlite, 40, body=b"x" * 50_000)
     sqlite.write(lambda connection: connection.execute(text("DELETE FROM event")))
-    assert sqlite.write(vacuum.step) == vacuum.PAGES_PER_STEP
+    assert sqlite.write(vacuum.free_pages) == vacuum.PAGES_PER_STEP
 
 
 def test_an_older_file_is_written_anew_once(
@@ -258,16 +258,16 @@ def test_an_older_file_is_written_anew_once(
     upgrade.upgrade(database)
     old(database, 40, body=b"x" * 50_000)
     database.write(lambda connection: connection.execute(text("DELETE FROM event")))
-    before = vacuum.pages(database)
+    before = vacuum.count_pages(database)
     assert not before.incremental and before.free > 400
     with monkeypatch.context() as patched:
-        patched.setattr("bridge.store.db.disk_space.free", lambda _: (1000, 100))
+        patched.setattr("bridge.store.db.disk_space.free_space", lambda _: (1000, 100))
         with pytest.raises(StoreError, match="rewriting the file needs"):
             vacuum.rewrite(database)
     vacuum.rewrite(database)
-    after = vacuum.pages(database)
+    after = vacuum.count_pages(database)
     assert after.incremental and after.free == 0 and after.count < before.count
-    assert checkup.look(database)["problems"] == []
+    assert checkup.check_database(database)["problems"] == []
     database.close()
 
 
@@ -387,7 +387,7 @@ def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: 
         time.sleep(0.3)
         assert started == []
         with database.read() as connection:
-            assert hold.current(connection) == hold.Hold(NOW, "for a test")
+            assert hold.read_hold(connection) == hold.Hold(NOW, "for a test")
         database.write(hold.release)
         until(lambda: started == [first], what="the start")
         database.write(lambda connection: hold.begin(connection, "again", NOW))
@@ -418,7 +418,7 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
     assert run("db", "release").exit_code == 2, "not a terminal"
     assert run("db", "release", "--yes").exit_code == 0
     with store.read() as connection:
-        assert hold.current(connection) is None
+        assert hold.read_hold(connection) is None
     assert run("db", "hold", "--restored", "2025-11-24").exit_code == 0
     (found,) = lines(run("db", "release", "--dry-run", "--json"))
     assert (
@@ -531,7 +531,7 @@ def test_what_does_not_hold_is_found_and_named(database: Database, name: str) ->
     with database.read() as connection:
         found = invariants.find_violations(connection)
     assert [line for line in found if line.startswith(f"1 {name} (")], found
-    problems = checkup.look(database)["problems"]
+    problems = checkup.check_database(database)["problems"]
     assert found == problems
 
 
@@ -567,7 +567,7 @@ def test_versions_of_sqlite_with_bugs_are_known(version: tuple[int, ...], bugs: 
 
 
 def test_what_db_check_says_of_the_file(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = checkup.look(sqlite)
+    found = checkup.check_database(sqlite)
     assert (
         found["problems"] == []
         and found["size"]["database"] > 50_000
@@ -577,17 +577,17 @@ def test_what_db_check_says_of_the_file(sqlite: Database, monkeypatch: pytest.Mo
     monkeypatch.setattr(checkup, "LARGE_FREE_BYTES", -1)
     old(sqlite, 40, body=b"x" * 50_000)
     sqlite.write(lambda connection: connection.execute(text("DELETE FROM event")))
-    said = "; ".join(checkup.look(sqlite)["notes"])
+    said = "; ".join(checkup.check_database(sqlite)["notes"])
     assert "the write-ahead log has" in said and "flowbridge db vacuum returns them" in said
     for kind, where, what in (
         ("nfs4", "problems", "network file system (nfs4)"),
         ("fuse.sshfs", "problems", "fuse.sshfs"),
         ("tmpfs", "notes", "in memory (tmpfs)"),
     ):
-        monkeypatch.setattr(disk_space, "kind", lambda _, kind=kind: kind)
-        assert what in "; ".join(checkup.look(sqlite)[where])
-    monkeypatch.setattr(disk_space, "free", lambda _: (1, 2))
-    assert "new events are refused (503)" in "; ".join(checkup.look(sqlite)["problems"])
+        monkeypatch.setattr(disk_space, "file_system_type", lambda _, kind=kind: kind)
+        assert what in "; ".join(checkup.check_database(sqlite)[where])
+    monkeypatch.setattr(disk_space, "free_space", lambda _: (1, 2))
+    assert "new events are refused (503)" in "; ".join(checkup.check_database(sqlite)["problems"])
 
 
 MOUNTS = """\
@@ -612,11 +612,11 @@ def test_the_file_system_is_told_by_the_longest_mount(
     monkeypatch: pytest.MonkeyPatch, path: str, kind: str
 ) -> None:
     monkeypatch.setattr(Path, "read_text", lambda _: MOUNTS)
-    assert disk_space.kind(Path(path)) == kind
+    assert disk_space.file_system_type(Path(path)) == kind
 
 
 def test_the_kind_of_a_real_file_system_is_known(tmp_path: Path) -> None:
-    assert disk_space.kind(tmp_path / "not there yet") is not None
+    assert disk_space.file_system_type(tmp_path / "not there yet") is not None
 
 
 @given(left=st.integers(0, 10**12), blocks=st.integers(0, 10**12), size=st.integers(0, 10**8))
@@ -628,7 +628,7 @@ def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(disk_space.os, "statvfs", lambda _: Disk)
-        room = disk_space.Room(Path("/"))
+        room = disk_space.DiskSpaceGuard(Path("/"))
         reserve = min(32 * disk_space.MIB, blocks // 20)
         signed = min(256 * disk_space.MIB, blocks // 10)
         assert room.is_low(size) == (left - 4 * size < reserve)

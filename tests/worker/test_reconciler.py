@@ -588,7 +588,7 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
         with working(sqlite, config(fake)):
             (one,) = wait(sqlite, [send(sqlite)], is_in("unknown"))
         with sqlite.read() as connection:
-            known = unknown_starts.case(connection, one.id)
+            known = unknown_starts.read_unknown_start(connection, one.id)
         assert known is not None
         sqlite.write(
             lambda connection: transitions.move(
@@ -598,7 +598,7 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
         answers = looked(known, fake.accepted[0].run_id or "")
         assert (
             sqlite.write(
-                lambda connection: reconcile_store.settle(
+                lambda connection: reconcile_store.resolve(
                     connection, known, answers, time.time(), jitter=0.5
                 )
             )
@@ -607,13 +607,13 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
     assert (get(sqlite, one.id).status, get(sqlite, one.id).run_id) == ("dead", None)
 
 
-def looked(known: unknown_starts.Case, run_id: str) -> reconcile_store.Answers:
+def looked(known: unknown_starts.UnknownStart, run_id: str) -> reconcile_store.PollAnswers:
     window = reconcile.attempt_window(known.began_at, 0.5)
     candidate = reconcile.Candidate(
         run_id=run_id, created_at=known.began_at, state=None, echo=reconcile.Echo.DELIVERY
     )
     look = reconcile.Look(at=time.time(), window=window, listed=1, candidates=(candidate,))
-    return reconcile_store.Answers(look=look, reports={}, exclusive=False, next_look=0.1)
+    return reconcile_store.PollAnswers(look=look, reports={}, exclusive=False, next_look=0.1)
 
 
 def test_a_later_attempt_is_not_settled_by_a_look_for_an_earlier_one(database: Database) -> None:
@@ -622,7 +622,7 @@ def test_a_later_attempt_is_not_settled_by_a_look_for_an_earlier_one(database: D
         with working(database, config(fake)):
             (one,) = wait(database, [send(database)], is_in("unknown"))
             with database.read() as connection:
-                known = unknown_starts.case(connection, one.id)
+                known = unknown_starts.read_unknown_start(connection, one.id)
             database.write(
                 lambda connection: transitions.move(connection, one.id, Status.QUEUED, time.time())
             )
@@ -631,7 +631,7 @@ def test_a_later_attempt_is_not_settled_by_a_look_for_an_earlier_one(database: D
         answers = looked(known, "r1")
         assert (
             database.write(
-                lambda connection: reconcile_store.settle(
+                lambda connection: reconcile_store.resolve(
                     connection, known, answers, time.time(), jitter=0.5
                 )
             )
@@ -646,11 +646,11 @@ def test_one_run_is_adopted_once(database: Database) -> None:
         with working(database, config(fake)):
             found = wait(database, [send(database), send(database)], is_in("unknown"))
         with database.read() as connection:
-            known = [unknown_starts.case(connection, one.id) for one in found]
+            known = [unknown_starts.read_unknown_start(connection, one.id) for one in found]
 
         def settle(one: Any) -> Any:
             return database.write(
-                lambda connection: reconcile_store.settle(
+                lambda connection: reconcile_store.resolve(
                     connection, one, looked(one, "r1"), time.time(), jitter=0.5
                 )
             )
@@ -666,7 +666,7 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
 ) -> None:
     asked: list[tuple[str, Any]] = []
     one = make_delivery(make_event(), status=Status.UNKNOWN)
-    known = unknown_starts.Case(one, 1, NOW)
+    known = unknown_starts.UnknownStart(one, 1, NOW)
     with database.read() as connection:
         if not database.is_sqlite:
             connection.exec_driver_sql("SET enable_seqscan = off")
@@ -675,7 +675,7 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
             "before_cursor_execute",
             lambda _, __, statement, given, *___: asked.append((statement, given)),
         )
-        unknown_starts.linked(connection, ["r1", "r2"])
+        unknown_starts.find_owned_runs(connection, ["r1", "r2"])
         unknown_starts.find_rivals(
             connection, known, reconcile.Look(at=NOW, window=reconcile.attempt_window(NOW, 30.0))
         )
@@ -732,4 +732,4 @@ def test_a_call_that_kill_9_cut_off_is_reconciled(
         assert len(fake.accepted) == 1
         assert len(fake.starts) == starts
     assert (done.run_id, done.run_state) == (fake.accepted[0].run_id, "done")
-    assert attempts(database, one)[0].detail.startswith(ledger.DIED)
+    assert attempts(database, one)[0].detail.startswith(ledger.WORKER_DIED)

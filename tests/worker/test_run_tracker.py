@@ -289,7 +289,7 @@ def test_somebody_waits_for_a_slot_where_a_delivery_is_due_that_is_not_paused(
 ) -> None:
     def waits(paused: tuple[str, ...] = (), platform: str = "gumloop") -> bool:
         with database.read() as connection:
-            return run_tracking.somebody_waits(connection, platform, paused, NOW)
+            return run_tracking.is_slot_wanted(connection, platform, paused, NOW)
 
     queued(database, "later", due_at=NOW + 1)
     queued(database, "elsewhere", platform="another")
@@ -316,13 +316,13 @@ def test_the_next_in_line_waits_for_the_end_of_a_run(
                 database, column(database, DELIVERY.event_id)
             ).values()
         ]
-        assert not run_tracking.holds_up(connection, head)
+        assert not run_tracking.blocks_next(connection, head)
     queued(database, order=Order(key="b", until=until_))
     with database.read() as connection:
-        assert not run_tracking.holds_up(connection, head)
+        assert not run_tracking.blocks_next(connection, head)
     queued(database, order=order)
     with database.read() as connection:
-        assert run_tracking.holds_up(connection, head) is holds
+        assert run_tracking.blocks_next(connection, head) is holds
 
 
 def looks_of(**platform: Any) -> run_tracker.RunTracker:

@@ -20,11 +20,11 @@ from sqlalchemy import Connection, insert, text, update
 from bridge.core.errors import StoreError
 from bridge.core.model import Order
 from bridge.store.db import clock, notify
-from bridge.store.db.advisory_locks import Lock, alone
-from bridge.store.db.clock import Clock
+from bridge.store.db.advisory_locks import Lock, take_lock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.db.leader import Leadership
-from bridge.store.db.notify import Bell, Listener
+from bridge.store.db.notify import WakeupListener, WakeupNotifier
 from bridge.store.inbound import events
 from bridge.store.operations import checkup
 from bridge.store.queue import heartbeats
@@ -75,7 +75,7 @@ def test_who_stands_still_while_it_counts_keeps_nobody_from_it_for_long(
     done = threading.Event()
 
     def stand_still(connection: Connection) -> None:
-        alone(connection, Lock.COUNT_SLOTS)
+        take_lock(connection, Lock.COUNT_SLOTS)
         counting.set()
         assert done.wait(60)
         connection.execute(text("SELECT 1"))
@@ -83,7 +83,7 @@ def test_who_stands_still_while_it_counts_keeps_nobody_from_it_for_long(
     with ThreadPoolExecutor(1) as pool:
         hung = pool.submit(postgresql.write, stand_still)
         assert counting.wait(60)
-        postgresql.write(lambda connection: alone(connection, Lock.COUNT_SLOTS))
+        postgresql.write(lambda connection: take_lock(connection, Lock.COUNT_SLOTS))
         done.set()
         with pytest.raises(StoreError, match=r"idle-in-transaction timeout|connection"):
             hung.result()
@@ -99,12 +99,12 @@ def test_what_promises_no_less_is_left_as_it_is(postgresql: Database, stronger: 
 def test_db_check_says_what_of_the_server_matters(
     postgresql: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = checkup.look(postgresql)
+    found = checkup.check_database(postgresql)
     assert (found["problems"], found["notes"]) == ([], [])
     assert found["version"].startswith("PostgreSQL 1")
     set_defaults(postgresql, synchronous_commit="off")
     monkeypatch.setattr(checkup, "MIN_POSTGRES_VERSION", 990000)
-    off, old = checkup.look(postgresql)["notes"]
+    off, old = checkup.check_database(postgresql)["notes"]
     assert "synchronous_commit is off on the server" in off
     assert "PostgreSQL before" in old
 
@@ -119,7 +119,7 @@ def test_db_check_knows_the_settings_by_their_real_names(
     monkeypatch.setitem(
         checkup.POSTGRES_SETTINGS, name, (("another",), checkup.POSTGRES_SETTINGS[name][1])
     )
-    [note] = checkup.look(postgresql)["notes"]
+    [note] = checkup.check_database(postgresql)["notes"]
     assert name in note or "encoding" in note
 
 
@@ -140,9 +140,9 @@ def test_a_reader_sees_one_state(database: Database) -> None:
 
 
 @contextmanager
-def listening(database: Database) -> Iterator[tuple[Listener, list[float]]]:
+def listening(database: Database) -> Iterator[tuple[WakeupListener, list[float]]]:
     rings: list[float] = []
-    listener = Listener(database, lambda: rings.append(time.monotonic()))
+    listener = WakeupListener(database, lambda: rings.append(time.monotonic()))
     listener.start()
     try:
         until(lambda: listener.hears and rings, what="a listener")
@@ -155,16 +155,16 @@ def test_a_ring_is_heard_by_those_who_share_the_database(postgresql: Database) -
     near = threading.Event()
     with listening(postgresql) as (_, rings):
         before = len(rings)
-        Bell(postgresql, near.set).ring()
+        WakeupNotifier(postgresql, near.set).ring()
         until(lambda: len(rings) > before, what="the ring")
         assert near.is_set()
         before = len(rings)
-        notify.ring(postgresql)
+        notify.notify_workers(postgresql)
         until(lambda: len(rings) > before, what="the ring of a command")
 
 
 def test_many_rings_are_few_notifications(postgresql: Database) -> None:
-    ours = Bell(postgresql, lambda: None)
+    ours = WakeupNotifier(postgresql, lambda: None)
     with listening(postgresql) as (_, rings):
         before = len(rings)
         for _ in range(2000):
@@ -176,7 +176,7 @@ def test_many_rings_are_few_notifications(postgresql: Database) -> None:
 def test_bell_and_listener_come_back_after_their_connections_were_ended(
     postgresql: Database,
 ) -> None:
-    ours = Bell(postgresql, lambda: None)
+    ours = WakeupNotifier(postgresql, lambda: None)
     with listening(postgresql) as (listener, rings):
         ours.ring()
         before = len(rings)
@@ -205,12 +205,12 @@ def test_a_listener_that_cannot_listen_says_so(
 
 def test_on_sqlite_nothing_is_rung_or_heard(sqlite: Database) -> None:
     near = threading.Event()
-    listener = Listener(sqlite, near.set)
+    listener = WakeupListener(sqlite, near.set)
     listener.start()
-    notify.ring(sqlite)
+    notify.notify_workers(sqlite)
     assert not listener.hears
     listener.close()
-    Bell(sqlite, near.set).ring()
+    WakeupNotifier(sqlite, near.set).ring()
     assert near.is_set()
 
 
@@ -222,7 +222,7 @@ def test_the_clock_is_that_of_the_database(
 ) -> None:
     really = time.time
     monkeypatch.setattr(clock.time, "time", lambda: really() + 300)
-    ours = Clock(database)
+    ours = DatabaseClock(database)
     ours.set()
     off = ours() - really()
     assert abs(off - (300 if database.is_sqlite else 0)) < 100
@@ -239,7 +239,7 @@ def test_an_answer_during_which_the_machine_stood_still_is_asked_for_again(
     at = real = time.time()
     moments = [at := at + span for before in spans for span in (0.0, before)]
     monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: moments.pop(0)))
-    assert clock.ahead(postgresql) == pytest.approx(real - (real + off), abs=100.0)
+    assert clock.measure_offset(postgresql) == pytest.approx(real - (real + off), abs=100.0)
     assert len(moments) == (2 if off < 700 else 0)
 
 
@@ -321,7 +321,7 @@ def test_a_leader_that_hangs_loses_its_session(postgresql: Database) -> None:
 
 @contextmanager
 def keeping(database: Database, *chores: ShortJob) -> Iterator[Scheduler]:
-    keeper = Scheduler(database, Clock(database), 0.02, chores)
+    keeper = Scheduler(database, DatabaseClock(database), 0.02, chores)
     keeper.start()
     try:
         yield keeper

@@ -62,11 +62,11 @@ from bridge.flows import flow
 from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.routing.model import Mode, Platform, Route
 from bridge.store.db.database import Database
-from bridge.store.db.notify import Listener
+from bridge.store.db.notify import WakeupListener
 from bridge.store.local import runs
 from bridge.store.queue import ledger, throttling
 from bridge.store.tables import schema
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
 from bridge.worker import cycle
 from bridge.worker.worker import Worker
@@ -311,7 +311,7 @@ def test_what_certainly_did_not_start_is_tried_again_until_it_is_given_up(sqlite
 
 
 def test_a_refused_connection_is_tried_again_and_starts_once(database: Database) -> None:
-    sender = Sender()
+    sender = HttpClient()
     fails = [True, True]
 
     def send(call: Any, timeout: float) -> Any:
@@ -412,7 +412,7 @@ def test_an_idempotent_platform_is_called_again_with_the_same_key(sqlite: Databa
 
 
 def test_a_fault_in_a_call_is_unknown_and_the_worker_goes_on(sqlite: Database) -> None:
-    sender = Sender()
+    sender = HttpClient()
     faults = [True]
 
     def send(call: Any, timeout: float) -> Any:
@@ -493,7 +493,7 @@ def test_a_result_that_cannot_be_written_holds_up_no_other(
     """A fault in writing one result: the others are written, the worker goes on, and the one is
     settled when its lease has run out.
     """
-    record = ledger.record
+    record = ledger.record_attempts
     with FakePlatform(cap=5, run_seconds=0.05) as fake:
         config = configured(gumloop(fake))
         bad, *good = add(sqlite, 4)
@@ -505,11 +505,11 @@ def test_a_result_that_cannot_be_written_holds_up_no_other(
                 raise ZeroDivisionError("a fault of our own")
             return record(connection, settled, now, jitter=jitter)
 
-        monkeypatch.setattr("bridge.store.queue.ledger.record", failing)
+        monkeypatch.setattr("bridge.store.queue.ledger.record_attempts", failing)
         with working(sqlite, config):
             wait(sqlite, good, ended)
             (one,) = wait(sqlite, [bad], is_in("unknown"))
-        assert one.reason == ledger.DIED
+        assert one.reason == ledger.WORKER_DIED
         assert len(fake.starts) == 4
 
 
@@ -545,7 +545,7 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(
     looks = threading.Event()
     go_on = threading.Event()
     heard = threading.Event()
-    sender = Sender()
+    sender = HttpClient()
 
     def send(call: Call, seconds: float) -> Answer | Lost:
         if "start_pipeline" not in call.url:
@@ -553,7 +553,7 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(
             go_on.wait(60)
         return sender.send(call, seconds)
 
-    listener = Listener(database, heard.set)
+    listener = WakeupListener(database, heard.set)
     listener.start()
     try:
         with (
@@ -839,7 +839,7 @@ def test_the_end_of_the_flow_host_ends_the_worker_so_that_it_is_made_anew(
         {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)}
     )
     host = host_of({"slow": slow_flow(tmp_path, 0.5)})
-    worker = Worker(settings, lambda: configured(LOCAL), sqlite, Sender().send, Wake(), host)
+    worker = Worker(settings, lambda: configured(LOCAL), sqlite, HttpClient().send, Wake(), host)
     ended: list[BaseException] = []
 
     def run() -> None:

@@ -39,7 +39,7 @@ from worker_bench import (
 from bridge.config.settings import load_settings
 from bridge.core.clock_reading import ClockReading
 from bridge.core.errors import BridgeError, StoreError
-from bridge.core.model import Delivery, Kind, Retry
+from bridge.core.model import Delivery, OutcomeKind, Retry
 from bridge.core.rate_limits import Limits
 from bridge.core.timings import TIMINGS
 from bridge.delivery.platforms.registry import PLATFORMS
@@ -51,11 +51,11 @@ from bridge.store.local import runs
 from bridge.store.queue import claims, hold, ledger
 from bridge.store.tables import schema
 from bridge.system import logs
-from bridge.system.http_client import Sender
+from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
 from bridge.worker import attempt_deadline, cycle, run_tracker, turn
 from bridge.worker import worker as worker_module
-from bridge.worker.broker_relay import Relay
+from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.claim_policy import exclude_missing_flows, find_allowed, read_hold, reconcile_at
 from bridge.worker.worker import Worker
 
@@ -113,7 +113,7 @@ class Hand:
             settings,
             lambda: self.config,
             ours,
-            more.pop("send", None) or Sender().send,
+            more.pop("send", None) or HttpClient().send,
             Wake(),  # type: ignore[arg-type]
             host_of(flows) if flows else None,
             more.pop("relay", None),
@@ -632,19 +632,20 @@ def test_a_result_that_cannot_be_written_loses_no_other(
     sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch, lines: Any
 ) -> None:
     hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=50)))
-    record = ledger.record
+    record = ledger.record_attempts
     bad, *good = add(sqlite, 4, on_unknown="hold")
     hand.step()
     hand.call()
 
     def failing(connection: Any, settled: Any, now: float, *, jitter: float) -> Any:
         if any(
-            each.claim.delivery.id == bad and each.outcome.kind is Kind.STARTED for each in settled
+            each.claim.delivery.id == bad and each.outcome.kind is OutcomeKind.STARTED
+            for each in settled
         ):
             raise ZeroDivisionError("a fault of our own")
         return record(connection, settled, now, jitter=jitter)
 
-    monkeypatch.setattr(ledger, "record", failing)
+    monkeypatch.setattr(ledger, "record_attempts", failing)
     hand.step()
     assert (statuses(sqlite, good), get(sqlite, bad).status, hand.sleeps) == (
         ["delivered"] * 3,
@@ -668,7 +669,7 @@ def test_a_result_that_cannot_be_written_loses_no_other(
     hand.step()
     assert (get(sqlite, bad).status, get(sqlite, bad).reason) == (
         "unknown",
-        ledger.DIED,
+        ledger.WORKER_DIED,
     ), "its lease was not kept"
 
 
@@ -880,7 +881,9 @@ def test_claims_go_to_the_relay_without_an_intent_and_come_back_where_it_does_no
             raise ConnectionError
         told.append(delivery_id)
 
-    hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")), relay=Relay(publish, (1.0,)))
+    hand = Hand(
+        sqlite, configured(gumloop(url="http://127.0.0.1:1")), relay=BrokerRelay(publish, (1.0,))
+    )
     first, second = add(sqlite, 2)
     hand.step()
     assert (told, hand.waiting) == ([first], [])

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bridge.services.pacing import rate_of
+from bridge.services.pacing import parse_rate
 
 
 class RateParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -16,7 +16,7 @@ class RateParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            rate_of(value)
+            parse_rate(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return str(value)

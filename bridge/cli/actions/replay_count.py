@@ -13,13 +13,13 @@ from bridge.services.operations import ReplaySelection, select_replay
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
-    from bridge.store.operations.replay import Replaying
+    from bridge.store.operations.replay import ReplayHandler
 
 REASONS_SHOWN: Final = 5
 
 
 def select_events(
-    database: Database, replaying: Replaying, ids: Sequence[str], *, is_named: bool
+    database: Database, replaying: ReplayHandler, ids: Sequence[str], *, is_named: bool
 ) -> ReplaySelection:
     """Select the events of a replay, and print how many are left out or refused, and why."""
     if len(ids) > PROGRESS_ITEMS:

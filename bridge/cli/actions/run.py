@@ -19,11 +19,11 @@ from bridge.services.operations import do_items, outcome_json
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.core.operations import Act
+    from bridge.core.operations import Operation
     from bridge.services.operations import ReplaySelection
     from bridge.store.db.database import Database
-    from bridge.store.operations.actions import Result
-    from bridge.store.operations.log import Doing
+    from bridge.store.operations.actions import ItemResult
+    from bridge.store.operations.log import OperationHandler
 
 F = TypeVar("F", bound=Callable[..., Any])
 PROGRESS_ITEMS = 20  # above which a progress bar is shown
@@ -41,8 +41,8 @@ DONE_WORDS = {
 def do_operation(
     database: Database,
     command: str,
-    one: Act | None,
-    doing: Doing[Any] | None,
+    one: Operation | None,
+    doing: OperationHandler[Any] | None,
     asked: OperationRequest,
     problems: Mapping[str, str],
 ) -> None:
@@ -50,7 +50,7 @@ def do_operation(
 
     `problems`: by name, why it names no item. Without any item there is no operation.
     """
-    from bridge.store.operations.actions import Result
+    from bridge.store.operations.actions import ItemResult
 
     printer = _OutcomePrinter(command, one.id if one else None, asked, one.left if one else 0)
     if one is not None and one.left > PROGRESS_ITEMS:
@@ -68,7 +68,7 @@ def do_operation(
         printer.stop(database, "Stopped", INTERRUPTED)
     except StoreError as error:
         printer.stop(database, f"Error: {error}", 1)
-    printer.end([Result(id=name, problem=problem) for name, problem in problems.items()])
+    printer.end([ItemResult(id=name, problem=problem) for name, problem in problems.items()])
 
 
 class _OutcomePrinter:
@@ -82,11 +82,11 @@ class _OutcomePrinter:
         self._as_json = asked.as_json
         # on a terminal the bar and the refusals are enough
         self._quiet = total > PROGRESS_ITEMS and not asked.as_json and output.on_terminal()
-        self._held: list[Result] = []
+        self._held: list[ItemResult] = []
         self._done = 0
         self._bad = 0
 
-    def add(self, result: Result) -> None:
+    def add(self, result: ItemResult) -> None:
         """Count the outcome of an item, and print it."""
         self._done += result.problem is None
         self._bad += result.problem is not None
@@ -112,7 +112,7 @@ class _OutcomePrinter:
         )
         sys.exit(code)
 
-    def end(self, held: Iterable[Result]) -> None:
+    def end(self, held: Iterable[ItemResult]) -> None:
         """Print the refusals that were held back, and the summary."""
         for result in self._held:
             self._print(result)
@@ -126,14 +126,14 @@ class _OutcomePrinter:
         if self._bad:
             sys.exit(1)
 
-    def _print(self, result: Result) -> None:
+    def _print(self, result: ItemResult) -> None:
         try:
             self._line(result)
         except BrokenPipeError:
             # the reader, such as `head`, has closed the pipe; the operation goes on
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def _line(self, result: Result) -> None:
+    def _line(self, result: ItemResult) -> None:
         done = DONE_WORDS[self._command]
         if self._as_json:
             output.json_line(outcome_json(self._act_id, result))
@@ -150,7 +150,7 @@ class _OutcomePrinter:
 
 
 @contextmanager
-def _progress(one: Act | None) -> Iterator[Callable[[int], None]]:
+def _progress(one: Operation | None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar with rate and remaining time, on a terminal and for many items."""
     if one is None or one.left <= PROGRESS_ITEMS or not sys.stderr.isatty():
         yield lambda _: None

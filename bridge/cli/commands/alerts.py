@@ -19,11 +19,17 @@ from bridge.config.settings import Settings
 from bridge.core.alert import Alert
 from bridge.core.errors import BridgeError
 from bridge.core.model import Status
-from bridge.monitoring.alerts import cleared_by, is_over, is_told, listed, proof
-from bridge.monitoring.conditions import troubles
+from bridge.monitoring.alerts import (
+    find_resolve_time,
+    has_alert_route,
+    has_ended,
+    list_open,
+    make_test_notice,
+)
+from bridge.monitoring.conditions import find_problems
 from bridge.monitoring.serializers import event_json, iso
-from bridge.monitoring.status import overview
-from bridge.services.notification_results import Result, wait_for_results
+from bridge.monitoring.status import read_overview
+from bridge.services.notification_results import NotificationResult, wait_for_results
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
@@ -81,7 +87,7 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     with open_store(settings) as database:
         if database is not None:
             with database.read() as connection:
-                known = listed(alert_queries.read(connection).values())
+                known = list_open(alert_queries.read(connection).values())
             over = _find_over(settings, database, known) if known else {}
     notifies = _notifies(settings)
     if as_json:
@@ -108,22 +114,22 @@ def _notifies(settings: Settings) -> bool:
     from bridge.config.loader import check
 
     config, _ = check(settings.config, settings.environ, strict_secrets=False)
-    return config is None or is_told(config)
+    return config is None or has_alert_route(config)
 
 
 def _find_over(settings: Settings, database: Database, known: Sequence[Alert]) -> dict[str, str]:
     """Return, by key, the alerts whose condition is over, with what happens to each."""
-    now = overview(settings, database)
-    present = {one.key for one in troubles(now)}
+    now = read_overview(settings, database)
+    present = {one.key for one in find_problems(now)}
     works = any(one.role == "work" for one in now.processes)
     return {
-        one.key: _end(one, now.at, works=works) for one in known if is_over(one, present, now.at)
+        one.key: _end(one, now.at, works=works) for one in known if has_ended(one, present, now.at)
     }
 
 
 def _end(one: Alert, now: float, *, works: bool) -> str:
     """Return what happens to an alert that is over: resolved if it was raised, else removed."""
-    until = cleared_by(one)
+    until = find_resolve_time(one)
     when = (
         "once a worker runs"
         if not works
@@ -188,8 +194,8 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
     flowbridge alerts test
     flowbridge alerts test --no-wait
     """
-    from bridge.store.db.notify import ring
-    from bridge.worker.maintenance.alerts import keep
+    from bridge.store.db.notify import notify_workers
+    from bridge.worker.maintenance.alerts import store_alert
 
     settings = settings_of(config)
     routes = load_present(settings)
@@ -197,14 +203,16 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
     with open_store(settings) as database:
         if database is None:
             raise BridgeError("there is no database yet; start it: flowbridge serve")
-        planned = database.write(lambda connection: keep(connection, proof(now), routes, now))
+        planned = database.write(
+            lambda connection: store_alert(connection, make_test_notice(now), routes, now)
+        )
         if not planned:
             click.echo(
                 "No route matches alert.test; add one with `on: flowbridge alert.*` (see flowbridge"
                 " alerts --help)"
             )
             sys.exit(1)
-        ring(database)
+        notify_workers(database)
         event_id = planned[0].event_id
         count = output.number(len(planned), "delivery", "deliveries")
         results = [] if no_wait else _wait(database, event_id, routes, timeout)
@@ -230,7 +238,9 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
     sys.exit(1)
 
 
-def _wait(database: Database, event_id: str, routes: Config, seconds: float) -> list[Result]:
+def _wait(
+    database: Database, event_id: str, routes: Config, seconds: float
+) -> list[NotificationResult]:
     """Wait for the results of a test, and exit on Ctrl-C."""
     if seconds:
         output.say(f"Waiting for the result, at most {seconds:g} s…")
@@ -243,7 +253,7 @@ def _wait(database: Database, event_id: str, routes: Config, seconds: float) -> 
         sys.exit(INTERRUPTED)
 
 
-def _print_results(results: Sequence[Result]) -> None:
+def _print_results(results: Sequence[NotificationResult]) -> None:
     width = max(len(word) for word, _ in NOTIFIED.values()) + tables.COLUMN_GAP
     for one in results:
         word, colour = NOTIFIED[one.is_notified]

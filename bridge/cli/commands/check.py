@@ -35,12 +35,12 @@ def check(config: str | None, /, as_json: bool) -> None:
     flowbridge check
     flowbridge --config other.yaml check --json
     """
-    from bridge.runtime.startup import ready
+    from bridge.runtime.startup import complete_platforms
 
     name = config or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml"
     found = ProjectReport()
     try:
-        check_project(settings_of(config), found, ready)
+        check_project(settings_of(config), found, complete_platforms)
     except (SettingsError, ConfigError) as error:
         found.refused = True
         found.wrong.append(str(error))

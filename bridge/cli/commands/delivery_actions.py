@@ -165,7 +165,7 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
             one.platform for one in found.deliveries if found.delivery_id in (None, one.id)
         )
     try:
-        report = platform_queries.look_at(
+        report = platform_queries.read_run(
             platform_queries.find_platform(load_config(config), platform), run_id
         )
     except BridgeError as error:
@@ -187,7 +187,7 @@ def _act(
     how: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
-    from bridge.services.operation_kinds import moving
+    from bridge.services.operation_kinds import make_move_handler
     from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
 
@@ -211,7 +211,7 @@ def _act(
             chosen.problems,
             asked,
             asked.describe(names, **how),
-            moving,
+            make_move_handler,
         )
 
 

@@ -14,7 +14,7 @@ from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import with_learned_secrets
 from bridge.services.bridge_checks.examination import DryRuns, Examination
 from bridge.services.bridge_checks.findings import CheckFinding, sum_up
-from bridge.services.file_modes import exposed_files
+from bridge.services.file_modes import find_exposed_files
 from bridge.services.usable_config import load_present
 from bridge.web import dry_run
 
@@ -54,7 +54,7 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     flowbridge doctor -v
     flowbridge doctor --to https://hooks.example.com
     """
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
     settings = settings_of(config, secrets=True)
     read = load_present(settings)
@@ -64,13 +64,13 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
         if to
         else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
     ).rstrip("/")
-    sender = Sender()
-    dry_runs = DryRuns(dry_run.HEADER, dry_run.DONE, dry_run.token, dry_run.changes)
+    sender = HttpClient()
+    dry_runs = DryRuns(dry_run.HEADER, dry_run.DONE, dry_run.sign_token, dry_run.find_changes)
     examination = Examination(sender, target, settings, dry_runs)
     findings: list[CheckFinding] = []
     exposed = (
         CheckFinding("file modes", "-", "warning", text)
-        for text in exposed_files(settings, read.canonical)
+        for text in find_exposed_files(settings, read.canonical)
     )
     try:
         for finding in chain(examination.run(list(sources.values())), exposed):

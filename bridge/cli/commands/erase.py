@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from bridge.config.settings import Settings
     from bridge.core.model import Delivery
-    from bridge.core.operations import Act
+    from bridge.core.operations import Operation
     from bridge.routing.model import Source
     from bridge.store.db.database import Database
-    from bridge.store.operations.erase import Erasing
+    from bridge.store.operations.erase import EraseHandler
 
 MAX_LISTED = 20  # runs, and files
 
@@ -72,7 +72,7 @@ def erase(
     flowbridge erase - --anywhere --yes < subject.txt
     """
     from bridge.cli.actions.run import start_operation
-    from bridge.core.fingerprints import receipt
+    from bridge.core.fingerprints import fingerprint
     from bridge.store.inbound import blob_owners
 
     letters = _letters(subject)
@@ -85,13 +85,13 @@ def erase(
     wanted = erasure.read_subject(sources, settings, letters, field, anywhere=anywhere)
     with open_store_to_change(settings) as database:
         require_existing(settings, database, source=source)
-        owned_before = blob_owners.owned(database)
+        owned_before = blob_owners.owned_digests(database)
         search = erasure.search_records(database, sources, wanted, source)
         with progress_bar("search", search.total()) as advance:
             ids = search.found(advance)
         _print_started(database, ids, as_json=asked.as_json and asked.dry_run)
         request = {
-            "names": [receipt(settings.secret_key, "", wanted.text)],
+            "names": [fingerprint(settings.secret_key, "", wanted.text)],
             "rate": asked.rate,
             "filters": {name: value for name, value in chosen.items() if value is not None},
         }
@@ -124,17 +124,17 @@ def _cleaning_up(
     letters: str,
     *,
     begun: bool,
-) -> Iterator[Callable[[Database, Act], Erasing]]:
+) -> Iterator[Callable[[Database, Operation], EraseHandler]]:
     """Yield the handler of the operation, and clean up afterwards if the operation began.
 
     `begun`: clean up in any case, since there are no records to confirm.
     """
-    from bridge.services.operation_kinds import erasing
+    from bridge.services.operation_kinds import make_erase_handler
 
-    def doing(database: Database, act: Act) -> Erasing:
+    def doing(database: Database, act: Operation) -> EraseHandler:
         nonlocal begun
         begun = True
-        return erasing(sources)(database, act)
+        return make_erase_handler(sources)(database, act)
 
     try:
         yield doing
@@ -189,7 +189,7 @@ def clean_up(
     from bridge.store.inbound import deleted_ids
     from bridge.store.operations import erase as erase_operation
 
-    if letters and (count := erase_operation.scrub_acts(database, letters)):
+    if letters and (count := erase_operation.scrub_operations(database, letters)):
         output.say(
             f"it was removed from the requests of {output.number(count, 'earlier operation')}"
         )
@@ -214,12 +214,12 @@ def clean_up(
 def _clean_database_file(database: Database, letters: str) -> None:
     from bridge.store.operations import erase as erase_operation
 
-    if not erase_operation.settle_file(database):
+    if not erase_operation.truncate_wal(database):
         output.say(
             "a reader blocks the write-ahead log, which still has older pages: a later checkpoint"
             " empties it"
         )
-    if letters and (count := erase_operation.traces(database, letters)):
+    if letters and (count := erase_operation.count_traces(database, letters)):
         times = output.number(count, "time")
         output.say(
             f"the database file still contains it {times}: in records that stay, were refused, or"

@@ -75,13 +75,13 @@ def _write_lines(submissions: Submissions) -> int:
 
 def _write_csv(submissions: Submissions) -> int:
     """Write CSV. Reads the submissions twice, since the header needs all fields."""
-    from bridge.services.exports import MAX_COLUMNS, read_table
+    from bridge.services.exports import MAX_TABLE_COLUMNS, read_table
 
     table = read_table(submissions)
-    if table.field_count > MAX_COLUMNS:
+    if table.field_count > MAX_TABLE_COLUMNS:
         output.say(
-            f"only the first {MAX_COLUMNS} of {table.field_count} fields are columns; --as jsonl"
-            " writes all"
+            f"only the first {MAX_TABLE_COLUMNS} of {table.field_count} fields are columns;"
+            " --as jsonl writes all"
         )
     count = -1  # without the header
     for record in table.csv_records():

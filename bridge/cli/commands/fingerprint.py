@@ -33,12 +33,14 @@ def fingerprint(config: str | None, /, value: str, source: str, as_json: bool) -
     flowbridge fingerprint 078-05-1120 --source crm
     flowbridge events --body "$(flowbridge fingerprint 078-05-1120 --source crm)"
     """
-    from bridge.ingest.redaction import mark
+    from bridge.ingest.redaction import redaction_mark
 
     settings = settings_of(config, secrets=True)
     with open_store(settings) as database:
         require_existing(settings, database, source=source)
-    marked = mark(settings.secret_key, source, sys.stdin.read() if value == "-" else value)
+    marked = redaction_mark(
+        settings.secret_key, source, sys.stdin.read() if value == "-" else value
+    )
     if as_json:
         output.json_line({"source": source, "fingerprint": marked})
     else:

@@ -16,7 +16,7 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED, describe_state, follow_run
 from bridge.cli.ui.tables import Column
 from bridge.core.errors import BridgeError
-from bridge.core.model import JSON, RUN_ENDED, Kind, Outcome, RunReport, RunState
+from bridge.core.model import JSON, RUN_ENDED, Outcome, OutcomeKind, RunReport, RunState
 from bridge.monitoring.serializers import iso
 from bridge.services import platform_queries as platforms
 
@@ -70,7 +70,7 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
     asked = (
         [find_platform(found, platform)]
         if platform
-        else [one for one in found.platforms.values() if platforms.kind_of(one).flows]
+        else [one for one in found.platforms.values() if platforms.platform_type(one).flows]
     )
     listed: list[tuple[Platform, SavedFlow]] = []
     problems: list[BridgeError] = []
@@ -160,7 +160,7 @@ def run(
     flowbridge flows run triage --json-input '{"title": "Broken", "labels": ["bug"]}'
     """
     platform, saved_item_id = find_flow(load_config(config), flow)
-    if wait and not platforms.kind_of(platform).has_runs:
+    if wait and not platforms.platform_type(platform).has_runs:
         raise click.UsageError(
             f"--wait: the platform {platform.name!r} ({platform.type}) has no runs to wait for"
         )
@@ -191,7 +191,9 @@ def run(
         click.echo(output.indented(report.outputs))
     if interrupted:
         sys.exit(INTERRUPTED)
-    sys.exit(0 if outcome.kind is Kind.STARTED and report.state in (None, RunState.DONE) else 1)
+    sys.exit(
+        0 if outcome.kind is OutcomeKind.STARTED and report.state in (None, RunState.DONE) else 1
+    )
 
 
 def _say_start(platform: Platform, saved_item_id: str, outcome: Outcome) -> None:
@@ -200,9 +202,9 @@ def _say_start(platform: Platform, saved_item_id: str, outcome: Outcome) -> None
     if outcome.run_id:
         output.answer(outcome.run_id)
     elif (
-        outcome.kind is Kind.REJECTED
+        outcome.kind is OutcomeKind.REJECTED
         and outcome.status_code in (400, 404)
-        and (hint := platforms.no_such_flow(platform, saved_item_id))
+        and (hint := platforms.explain_missing_flow(platform, saved_item_id))
     ):
         output.say(f"Error: {hint}")
 
@@ -227,14 +229,14 @@ def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JS
 
     The platform decides which inputs are known and required.
     """
-    from bridge.routing.expressions.roots import near
+    from bridge.routing.expressions.roots import suggest
 
     # only the local platform lists required inputs
     is_of_use = bool(given) or platform.type == "local"
     nodes = platforms.try_to_list_inputs(platform, saved_item_id) if is_of_use else ()
     names = [node.name for node in nodes]
     for name in given:
-        if name not in names and (hint := near(name, names)):
+        if name not in names and (hint := suggest(name, names)):
             output.say(f"Note: the flow has no input {name!r}; {hint}it has: {', '.join(names)}")
     missing = [node.name for node in nodes if node.required and node.name not in given]
     if missing:
@@ -274,7 +276,9 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
                 | times
             )
     elif not tables.print_table(RUN_COLUMNS, (_run_row(one, time.time()) for one in found)):
-        output.say(platforms.no_such_flow(platform, saved_item_id) or "The flow has no runs yet.")
+        output.say(
+            platforms.explain_missing_flow(platform, saved_item_id) or "The flow has no runs yet."
+        )
 
 
 def _run_row(run: ListedRun, now: float) -> Sequence[object]:
@@ -322,7 +326,7 @@ def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
             platform, run_id, "The platform was asked to end it.", quiet=as_json
         )
     elif killed.accepted:
-        report = platforms.look_at(platform, run_id)
+        report = platforms.read_run(platform, run_id)
     if as_json:
         head = {
             "platform": platform.name,

@@ -67,11 +67,11 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
         sys.exit(1)
     output.say(f"Secret received: from now on {known.name} accepts requests signed with it.")
     if lesson.shown:
-        from bridge.store.encryption import of_secrets
+        from bridge.store.encryption import sealer_for_secrets
         from bridge.store.inbound import learned_secrets
 
-        secret = learned_secrets.opened(
-            of_secrets(settings.encryption_keys, settings.secret_key), known.name, sealed
+        secret = learned_secrets.open_secret(
+            sealer_for_secrets(settings.encryption_keys, settings.secret_key), known.name, sealed
         )
         output.say("Enter this secret at the sender:")
         output.answer(secret or "(encrypted with a key that is not set here)")
@@ -85,7 +85,7 @@ def _wait(database: Database, source: str, seconds: float) -> str | None:
 
     began = time.time()
     before = learned_secrets.find(database, source).learned_at
-    learned_secrets.allow(database, source, began + seconds)
+    learned_secrets.allow_learning(database, source, began + seconds)
     try:
         while time.time() < began + seconds:
             now = learned_secrets.find(database, source)
@@ -94,11 +94,11 @@ def _wait(database: Database, source: str, seconds: float) -> str | None:
             time.sleep(POLL_SECONDS)
         return None
     finally:
-        learned_secrets.allow(database, source, None)
+        learned_secrets.allow_learning(database, source, None)
 
 
 def _source(sources: Mapping[str, Source], name: str) -> tuple[Source, Learn]:
-    from bridge.routing.expressions.roots import near
+    from bridge.routing.expressions.roots import suggest
 
     learning = {
         one.name: one.provider.learn for one in sources.values() if one.provider.learn is not None
@@ -112,5 +112,5 @@ def _source(sources: Mapping[str, Source], name: str) -> tuple[Source, Learn]:
         )
     raise click.UsageError(
         f"no source {name!r} receives its secret from the sender;"
-        f" {near(name, learning)}those that do: {', '.join(learning) or 'none'}"
+        f" {suggest(name, learning)}those that do: {', '.join(learning) or 'none'}"
     )

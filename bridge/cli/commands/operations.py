@@ -18,8 +18,8 @@ from bridge.cli.options import AS_JSON, wrong_usage
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import load_sources
-from bridge.core.operations import Act, Became, Item
-from bridge.monitoring.serializers import act_json, iso, item_json
+from bridge.core.operations import Operation, OperationStep, StepOutcome
+from bridge.monitoring.serializers import iso, item_json, operation_json
 from bridge.services.store_access import open_store, open_store_to_change
 
 COLUMNS = (
@@ -35,7 +35,7 @@ ITEM_COLUMNS = (
     Column("details", spare=True),
 )
 OPEN = "open"
-OUTCOMES = (*(one.value for one in Became), OPEN)
+OUTCOMES = (*(one.value for one in StepOutcome), OPEN)
 OPTION_NAMES = {
     "routes": "--with-routes",
     "to": "--as",
@@ -84,13 +84,13 @@ def operations(
 
     with open_store(settings_of(ctx.obj)) as database:
         found = (
-            log.listed(database, since=since, unfinished=unfinished, limit=limit)
+            log.list_operations(database, since=since, unfinished=unfinished, limit=limit)
             if database
             else iter(())
         )
         if as_json:
             for one in found:
-                output.json_line(act_json(one))
+                output.json_line(operation_json(one))
         elif not tables.print_table(COLUMNS, map(_row, found)):
             output.say(
                 "No operations"
@@ -102,7 +102,7 @@ def operations(
             )
 
 
-def _row(one: Act) -> tuple[str, ...]:
+def _row(one: Operation) -> tuple[str, ...]:
     return (
         output.moment(one.created_at),
         one.id,
@@ -112,7 +112,7 @@ def _row(one: Act) -> tuple[str, ...]:
     )
 
 
-def describe_progress(one: Act) -> str:
+def describe_progress(one: Operation) -> str:
     """Return how many items of an operation are done, in words."""
     if one.chosen is None:
         return "never began"
@@ -124,7 +124,7 @@ def describe_progress(one: Act) -> str:
     return gone + (f", {one.refused} refused" if one.refused else "")
 
 
-def format_command(one: Act) -> str:
+def format_command(one: Operation) -> str:
     """Return the command line of an operation, with absolute times and the first of many ids."""
     names = one.asked.get("names", ())
     words = [*one.command.split(), *names, *(["…"] if 0 < len(names) < (one.chosen or 0) else [])]
@@ -177,10 +177,10 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
 
     with open_store_to_change(settings_of(config)) as database:
         one = log.find(database, id_)
-        outcome = None if only in (None, OPEN) else Became(only)
-        found = log.items(database, one, outcome=outcome, is_open=only == OPEN, limit=limit)
+        outcome = None if only in (None, OPEN) else StepOutcome(only)
+        found = log.list_items(database, one, outcome=outcome, is_open=only == OPEN, limit=limit)
         if as_json:
-            output.json_line(act_json(one))
+            output.json_line(operation_json(one))
             for item in found:
                 output.json_line(item_json(item))
             return
@@ -189,14 +189,14 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
         total = {
             None: one.chosen or 0,
             OPEN: one.left,
-            Became.DONE.value: one.done,
-            Became.REFUSED.value: one.refused,
+            StepOutcome.DONE.value: one.done,
+            StepOutcome.REFUSED.value: one.refused,
         }[only]
         if count < total:
             output.say(f"the first {count} of {total}; --limit 0 shows all")
 
 
-def _print_act(one: Act) -> None:
+def _print_act(one: Operation) -> None:
     click.secho(output.clean(one.id), bold=True)
     output.line("command", format_command(one))
     output.line("actor", one.actor)
@@ -212,7 +212,7 @@ def _print_act(one: Act) -> None:
         click.echo()
 
 
-def _item_row(item: Item) -> tuple[str, ...]:
+def _item_row(item: OperationStep) -> tuple[str, ...]:
     became = item.problem or (
         f"{item.was} → {item.became}" if item.became else ", ".join(item.made)
     )
@@ -238,7 +238,7 @@ def resume(
     flowbridge operations resume act_01jd2x
     flowbridge operations resume act_01jd2x --rate 20/s --yes
     """
-    from bridge.services.operation_kinds import doing_of
+    from bridge.services.operation_kinds import make_handler
     from bridge.services.operations import find_actor, find_resumable, resume_operation
     from bridge.store.inbound import blob_owners
 
@@ -258,14 +258,14 @@ def resume(
         )
         sources = load_sources(settings) if one.command == "erase" else {}
         with wrong_usage():
-            making = doing_of(settings, one, sources)
+            making = make_handler(settings, one, sources)
         verb = VERBS.get(one.command, one.command)
         if not confirm_operation(
             f"{count_items(one.command, one.left)} of {one.chosen} left to {verb}", one.left, asked
         ):
             return
         one = resume_operation(database, one, actor=find_actor(settings))
-        were = blob_owners.owned(database) if one.command == "erase" else set[str]()
+        were = blob_owners.owned_digests(database) if one.command == "erase" else set[str]()
         try:
             run.do_operation(database, one.command, one, making(database, one), asked, {})
         finally:  # it exits by an exception where something could not be done

@@ -20,7 +20,7 @@ from bridge.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.web.fault_injection import Fault
+    from bridge.web.fault_injection import InjectedFault
 
 #: The settings of flowbridge that are used; credentials are generated where they are not set.
 USED_SETTINGS = ("FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_LOCAL_USER_ID", "FLOWBRIDGE_LOG")
@@ -28,7 +28,7 @@ USED_SETTINGS = ("FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_LOCAL_USER_ID", "FLOWBR
 
 def _read_faults(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
-) -> list[Fault]:
+) -> list[InjectedFault]:
     from bridge.web.fault_injection import FaultError, read_fault
 
     try:
@@ -90,7 +90,7 @@ def platform(
     *,
     port: int,
     file: Path | None,
-    faults: list[Fault],
+    faults: list[InjectedFault],
     max_concurrent_runs: int | None,
     overflow: str | None,
     data: Path | None,
@@ -108,7 +108,7 @@ def platform(
     flowbridge platform --fault 'start_pipeline?saved_item_id=echo=500' --overflow reject
     """
     from bridge.runtime import services
-    from bridge.runtime.startup import load_all
+    from bridge.runtime.startup import load_config
     from bridge.runtime.supervisor import Supervisor
     from bridge.system.logs import configure
     from bridge.system.wakeup import Wake
@@ -124,12 +124,12 @@ def platform(
         signal.signal(number, lambda *_: sys.exit(0))
     with _settings(row, port, data) as settings:
         configure(settings.log, settings.log_addresses)
-        loaded = load_all(settings)
-        sockets = services.listen(settings)
+        loaded = load_config(settings)
+        sockets = services.bind_sockets(settings)
         services.prepare_in_child(settings, loaded)
-        following = services.following_at(settings, loaded, sockets)
-        children = services.everything(settings, loaded, following, Wake(), sockets, faults)
-        _say(services.as_bound(settings, sockets), faults, as_json=as_json)
+        following = services.follow_config(settings, loaded, sockets)
+        children = services.serve_processes(settings, loaded, following, Wake(), sockets, faults)
+        _say(services.with_bound_addresses(settings, sockets), faults, as_json=as_json)
         code = Supervisor(children, stop_seconds=settings.timings.stop_seconds).run()
     sys.exit(code)
 
@@ -172,7 +172,7 @@ def _folder(data: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def _say(settings: Settings, faults: list[Fault], *, as_json: bool) -> None:
+def _say(settings: Settings, faults: list[InjectedFault], *, as_json: bool) -> None:
     credentials = {
         "base_url": settings.local_base_url,
         "api_key": settings.local_api_key,

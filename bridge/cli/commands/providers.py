@@ -9,13 +9,13 @@ import click
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.core.model import JSON
 from bridge.providers.model import UNKNOWN
 from bridge.providers.signatures.pins import pins_of
 
 if TYPE_CHECKING:
-    from bridge.core.locators import Place
+    from bridge.core.locators import AnyLocator
     from bridge.providers.model import Provider
 
 COLUMNS = (
@@ -50,7 +50,7 @@ def providers(name: str | None, as_json: bool) -> None:
     flowbridge providers stripe
     """
     from bridge.providers.registry import PROVIDERS
-    from bridge.routing.expressions.roots import near
+    from bridge.routing.expressions.roots import suggest
 
     if name in PROVIDERS:
         output.json_line(provider_json(PROVIDERS[name])) if as_json else _print(PROVIDERS[name])
@@ -60,7 +60,7 @@ def providers(name: str | None, as_json: bool) -> None:
         other = "`flowbridge providers` lists all; any other sender works as hmac or token"
         raise click.UsageError(
             f"no provider has {name!r} in its name, title or kind;"
-            f" {near(name or '', PROVIDERS)}{other}"
+            f" {suggest(name or '', PROVIDERS)}{other}"
         )
     rows = [row for found in groups.values() for row in found]
     if as_json:
@@ -175,5 +175,5 @@ def _print(row: Provider) -> None:
         output.answer(f"flowbridge sample {row.name} {sample.type}")
 
 
-def _place(place: Place) -> str:
-    return " + ".join(place.texts) if isinstance(place, Joined) else str(place)
+def _place(place: AnyLocator) -> str:
+    return " + ".join(place.texts) if isinstance(place, JoinedLocators) else str(place)

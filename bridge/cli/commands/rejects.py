@@ -202,7 +202,7 @@ def _routes(config: str | None, *, to_look: bool = False) -> Config:
     """Return the present routes.yaml as receivers use it; with `to_look`, the last good one where
     it cannot be used.
     """
-    from bridge.ingest.redaction import keyed
+    from bridge.ingest.redaction import add_keys
 
     settings = settings_of(config)
     routes = load_usable(settings) if to_look else load_present(settings)
@@ -212,7 +212,7 @@ def _routes(config: str | None, *, to_look: bool = False) -> Config:
         routes = replace(
             routes,
             sources={
-                name: keyed(source, key, seals=seals) for name, source in routes.sources.items()
+                name: add_keys(source, key, seals=seals) for name, source in routes.sources.items()
             },
         )
     return replace(routes, sources=with_learned_secrets(config, routes.sources))

@@ -65,7 +65,7 @@ def replay(
     flowbridge replay --source github --since 2d --through new-route --rate 50/s
     """
     from bridge.cli.actions.replay_count import select_events
-    from bridge.services.operation_kinds import replaying
+    from bridge.services.operation_kinds import make_replay_handler
     from bridge.services.selection import select_named_events
     from bridge.store.queries import events as event_queries
 
@@ -74,7 +74,7 @@ def replay(
     settings = settings_of(config)
     how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
     with wrong_usage():
-        routes = replaying(settings, how)
+        routes = make_replay_handler(settings, how)
     with open_store_to_change(settings) as database:
         chosen = select_named_events(database, events)
         ids = chosen.ids
@@ -85,7 +85,7 @@ def replay(
             ids = event_queries.event_ids(database, wanted, asked.limit)
         found = select_events(database, routes(database, None), ids, is_named=bool(events))
         ids = list(found.ids)
-        if again := event_queries.going(database, ids, how["through"]):
+        if again := event_queries.count_started(database, ids, how["through"]):
             output.say(
                 f"{again} of these events {'was' if again == 1 else 'were'} already delivered, or"
                 f" {'is' if again == 1 else 'are'} about to be: replaying starts the same flows"

@@ -19,9 +19,9 @@ from bridge.cli.ui.sample_result import send_and_explain, send_twice
 from bridge.cli.usable_config import with_learned_secrets
 from bridge.core.errors import BadSignature
 from bridge.services.samples.edits import edit_sample
-from bridge.services.samples.forgeries import KINDS, Signer
+from bridge.services.samples.forgeries import FORGERIES, Signer
 from bridge.services.samples.form_challenge import needs_challenge, solve_challenge
-from bridge.services.samples.replay import REPLAY, expected
+from bridge.services.samples.replay import REPLAY, describe_expected
 from bridge.services.samples.requests import curl_command, make_sample
 from bridge.services.samples.signers import ChosenSigner, choose_signer
 from bridge.services.samples.signing import redirect_request, signed_url
@@ -63,7 +63,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024  # of a file that is sent
 )
 @click.option(
     "--tamper",
-    type=click.Choice([*KINDS, REPLAY]),
+    type=click.Choice([*FORGERIES, REPLAY]),
     help="Make a forgery that must be refused; replay: send it twice.",
 )
 @click.option(
@@ -265,6 +265,6 @@ def _sources(config: str | None) -> Mapping[str, Source]:
 
 def _expected(signer: Signer, request: Request) -> str:
     try:
-        return expected(signer, request)
+        return describe_expected(signer, request)
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -16,17 +16,17 @@ from bridge.config.addresses import bracket
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
 from bridge.monitoring.tracing import exporter
-from bridge.runtime.startup import Loaded, made_ready, read_routes, warn_of_missing
+from bridge.runtime.startup import LoadedConfig, read_routes, warn_of_missing, with_local_platform
 from bridge.services.config_checks.misnamed_variables import find_misnamed_variables
 from bridge.system.logs import configure, get_logger
 
 if TYPE_CHECKING:
     import socket
 
-    from bridge.runtime.reload.follower import Following
+    from bridge.runtime.reload.follower import ConfigFollower
     from bridge.runtime.supervisor import Child
-    from bridge.runtime.systemd import Notify
-    from bridge.runtime.watchdog import Watch
+    from bridge.runtime.systemd import ServiceNotifier
+    from bridge.runtime.watchdog import Watchdog
 
 log = get_logger()
 
@@ -49,41 +49,41 @@ def _load(
     given: Sequence[socket.socket] = (),
     *,
     verbose: bool = True,
-) -> tuple[Settings, Loaded]:
+) -> tuple[Settings, LoadedConfig]:
     """Read settings and routes.yaml. The addresses of the `given` sockets override the settings."""
     without = load_settings(os.environ, config=config, bind=bind, secrets=False)
     configure(without.log, without.log_addresses, brief=not verbose and without.log != "debug")
-    exporter.prepare(without.environ)
+    exporter.import_exporter(without.environ)
     require_routes(without)
     # before the secret key is generated: in a mistyped folder nothing is created
     read = read_routes(without)
     settings = load_settings(os.environ, config=config, bind=bind, timings=command_timings())
     if given:
-        from bridge.runtime.services import as_bound
+        from bridge.runtime.services import with_bound_addresses
 
         if len(given) == 1 and settings.private_bind is not None:
             raise SettingsError(
                 "FLOWBRIDGE_PRIVATE_BIND is set, but systemd passed no socket called private"
             )
-        settings = as_bound(settings, given)
+        settings = with_bound_addresses(settings, given)
     return settings, load_and_warn(settings, read)
 
 
-def load_and_warn(settings: Settings, read: Loaded | None = None) -> Loaded:
+def load_and_warn(settings: Settings, read: LoadedConfig | None = None) -> LoadedConfig:
     """Read routes.yaml, unless `read` has it, and log missing values and misnamed variables."""
-    loaded = made_ready(read or read_routes(settings), settings)
+    loaded = with_local_platform(read or read_routes(settings), settings)
     for text in find_misnamed_variables(settings, loaded.config.canonical):
         log.warning("strange_setting", found=text)
     warn_of_missing(loaded.config.missing)
     return loaded
 
 
-def _start_following(settings: Settings, loaded: Loaded) -> Following:
+def _start_following(settings: Settings, loaded: LoadedConfig) -> ConfigFollower:
     """Return the current configuration, which a separate process reads again after changes."""
-    from bridge.runtime.reload.follower import Following
+    from bridge.runtime.reload.follower import ConfigFollower
     from bridge.runtime.reload.process import start
 
-    following = Following(settings, loaded)
+    following = ConfigFollower(settings, loaded)
     start(settings, following.board, loaded)
     return following
 
@@ -104,28 +104,28 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     notify, given = _read_systemd()
     settings, loaded = _load(config, bind, given, verbose=verbose)
     from bridge.runtime import services
-    from bridge.runtime.watchdog import Watch
+    from bridge.runtime.watchdog import Watchdog
     from bridge.system.wakeup import Wake
 
     # with sockets it takes over from another process, or systemd allows only one
     if not given:
         _warn_of_others(settings)
-    sockets = given or services.listen(settings)
+    sockets = given or services.bind_sockets(settings)
     services.prepare_in_child(settings, loaded)
     wake = Wake()
-    following = services.following_at(settings, loaded, sockets)
+    following = services.follow_config(settings, loaded, sockets)
     click.echo(
         f"flowbridge listens on http://{bracket(settings.bind[0])}:{sockets[0].getsockname()[1]}",
         err=True,
     )
-    watch = Watch(
+    watch = Watchdog(
         notify,
-        services.as_bound(settings, sockets).bind,
+        services.with_bound_addresses(settings, sockets).bind,
         lambda: wake.seen_at,
         lambda: following.board.has("web"),
         settings.timings,
     )
-    children = services.everything(settings, loaded, following, wake, sockets)
+    children = services.serve_processes(settings, loaded, following, wake, sockets)
     _supervise(children, watch, settings, sockets)
 
 
@@ -138,19 +138,19 @@ def web(config: str | None, bind: str | None, verbose: bool) -> None:
     notify, given = _read_systemd()
     settings, loaded = _load(config, bind, given, verbose=verbose)
     from bridge.runtime import services
-    from bridge.runtime.reload.follower import Following
-    from bridge.runtime.watchdog import Watch
+    from bridge.runtime.reload.follower import ConfigFollower
+    from bridge.runtime.watchdog import Watchdog
     from bridge.system.wakeup import Wake
 
-    sockets = given or services.listen(settings)
+    sockets = given or services.bind_sockets(settings)
     services.prepare_in_child(settings, loaded)
-    settings = services.as_bound(settings, sockets)
-    following = Following(settings, loaded)
-    watch = Watch(
+    settings = services.with_bound_addresses(settings, sockets)
+    following = ConfigFollower(settings, loaded)
+    watch = Watchdog(
         notify, settings.bind, begun=lambda: following.board.has("web"), timings=settings.timings
     )
     _run(
-        services.receivers(settings, following, Wake(), sockets),
+        services.receivers_process(settings, following, Wake(), sockets),
         settings,
         loaded,
         following,
@@ -169,35 +169,35 @@ def work(config: str | None, verbose: bool) -> None:
     notify, _ = _read_systemd()
     settings, loaded = _load(config, verbose=verbose)
     from bridge.runtime import services
-    from bridge.runtime.reload.follower import Following
-    from bridge.runtime.watchdog import Watch
+    from bridge.runtime.reload.follower import ConfigFollower
+    from bridge.runtime.watchdog import Watchdog
     from bridge.system.wakeup import Wake
 
     services.prepare_in_child(settings, loaded)
     wake = Wake()
-    following = Following(settings, loaded)
-    watch = Watch(notify, worker_seen=lambda: wake.seen_at, timings=settings.timings)
-    _run(services.worker(settings, following, wake), settings, loaded, following, watch)
+    following = ConfigFollower(settings, loaded)
+    watch = Watchdog(notify, worker_seen=lambda: wake.seen_at, timings=settings.timings)
+    _run(services.worker_process(settings, following, wake), settings, loaded, following, watch)
 
 
 def _warn_of_others(settings: Settings) -> None:
     """Log a warning for each bridge that already runs on this store: allowed, but mostly a
     mistake.
     """
-    from bridge.monitoring.presence import present
+    from bridge.monitoring.presence import list_bridges
 
     if settings.database_url.startswith("sqlite"):
-        for other in present(settings.data):
+        for other in list_bridges(settings.data):
             bind = other.get("bind")
             address = None if bind is None else f"{bracket(str(bind[0]))}:{bind[1]}"
             log.warning("store_shared", data=str(settings.data), pid=other["pid"], bind=address)
 
 
-def _read_systemd() -> tuple[Notify, list[socket.socket]]:
+def _read_systemd() -> tuple[ServiceNotifier, list[socket.socket]]:
     """Return the notification socket and the listening sockets from systemd."""
     from bridge.runtime import systemd
 
-    notify = systemd.take_notify(os.environ)
+    notify = systemd.take_notifier(os.environ)
     given = systemd.take_sockets(os.environ)
     notify.say("STATUS=reading routes.yaml and the store")
     return notify, given
@@ -206,9 +206,9 @@ def _read_systemd() -> tuple[Notify, list[socket.socket]]:
 def _run(
     child: Child,
     settings: Settings,
-    loaded: Loaded,
-    following: Following,
-    watch: Watch,
+    loaded: LoadedConfig,
+    following: ConfigFollower,
+    watch: Watchdog,
     sockets: Sequence[socket.socket] = (),
 ) -> None:
     """Become that process, beside one that reads routes.yaml. Under systemd, supervise both
@@ -220,22 +220,22 @@ def _run(
         start(settings, following.board, loaded)
         child.work()
         return
-    from bridge.runtime.services import reader
+    from bridge.runtime.services import reader_process
 
-    _supervise([child, reader(settings, loaded, following)], watch, settings, sockets)
+    _supervise([child, reader_process(settings, loaded, following)], watch, settings, sockets)
 
 
 def _supervise(
-    children: Sequence[Child], watch: Watch, settings: Settings, sockets: Sequence[socket.socket]
+    children: Sequence[Child], watch: Watchdog, settings: Settings, sockets: Sequence[socket.socket]
 ) -> NoReturn:
     """Supervise these processes until the end, or until another takes over their sockets."""
-    from bridge.runtime.handover import Successor
-    from bridge.runtime.supervisor import Supervisor, end
+    from bridge.runtime.handover import Replacement
+    from bridge.runtime.supervisor import Supervisor, run_and_exit
 
-    successor = partial(Successor.begin, sockets, watch.notify.environ)
+    successor = partial(Replacement.begin, sockets, watch.notify.environ)
     supervisor = Supervisor(children, watch, successor, settings.timings.stop_seconds)
     # nothing is left to clean up, and the next process waits for the end
-    end(lambda: sys.exit(supervisor.run()))
+    run_and_exit(lambda: sys.exit(supervisor.run()))
 
 
 @click.command()
@@ -266,4 +266,4 @@ def celery(config: str | None, concurrency: int) -> None:
         )
     from bridge.runtime import services
 
-    sys.exit(services.celery_forever(settings, _start_following(settings, loaded), concurrency))
+    sys.exit(services.run_celery(settings, _start_following(settings, loaded), concurrency))

@@ -18,7 +18,7 @@ from bridge.services.store_access import open_store
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.services.event_details import NamedRecord
-    from bridge.store.blobs import Blobs
+    from bridge.store.blobs import BlobStore
     from bridge.store.db.database import Database
     from bridge.store.queries.event_lookup import EventHistory
 
@@ -136,10 +136,10 @@ def _show_event(
     from bridge.cli.ui.event_view import print_delivery, print_event
     from bridge.cli.usable_config import say_unusable
     from bridge.services.event_details import read_event_details
-    from bridge.store.blobs import Blobs
+    from bridge.store.blobs import BlobStore
 
     if folder is not None:
-        sys.exit(not _save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
+        sys.exit(not _save_files(found.event, BlobStore.of(settings), folder, as_json=as_json))
     details = read_event_details(database, settings, found, with_reasons=not as_json)
     say_unusable(details.reasons.config_error)
     if as_json:
@@ -150,7 +150,7 @@ def _show_event(
         print_event(details, with_body=with_body, is_folded=is_folded)
 
 
-def _save_files(event: Event, blobs: Blobs, folder: Path, *, as_json: bool) -> bool:
+def _save_files(event: Event, blobs: BlobStore, folder: Path, *, as_json: bool) -> bool:
     """Save the files of an event and print their paths; return whether all could be read."""
     from bridge.services.saved_files import save_files
 

@@ -115,14 +115,14 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     flowbridge spam release --source contact --reason 'could not be checked' --since 2h --dry-run
     """
     from bridge.cli.actions.run import start_operation
-    from bridge.services.operation_kinds import replaying
+    from bridge.services.operation_kinds import make_replay_handler
     from bridge.services.selection import select_named_events
     from bridge.store.queries import events as event_queries
 
     asked = OperationRequest.of(options)
     require_items(events, asked)
     settings = settings_of(config)
-    routes = replaying(settings, {}, releases=True)
+    routes = make_replay_handler(settings, {}, releases=True)
     with open_store_to_change(settings) as database:
         chosen = select_named_events(database, events)
         ids = chosen.ids
@@ -155,7 +155,7 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
     flowbridge spam mark evt_01jd2x
     """
     from bridge.cli.actions.run import start_operation
-    from bridge.services.operation_kinds import marking
+    from bridge.services.operation_kinds import make_spam_handler
     from bridge.services.selection import select_named_events
 
     asked = OperationRequest.of(options | {"limit": 0})
@@ -170,5 +170,5 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
             chosen.problems,
             asked,
             asked.describe(events),
-            marking,
+            make_spam_handler,
         )

@@ -12,9 +12,9 @@ from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.refusals_view import print_refusals, print_spam
 from bridge.cli.ui.status_tables import HASH_CHARS, format_count, status_tables
-from bridge.config.settings import BACKUPS
-from bridge.core.status import Backups, Certificate, Overdue, Overview
-from bridge.monitoring.conditions import Trouble, notes
+from bridge.config.settings import BACKUP_INTERVAL_SECONDS
+from bridge.core.status import BackupStatus, OverdueWork, Overview, UrlCertificate
+from bridge.monitoring.conditions import HealthProblem, find_notes
 from bridge.services.status_report import StatusReport, read_status
 from bridge.services.store_access import open_store
 
@@ -62,7 +62,7 @@ def _print(report: StatusReport, file: str) -> None:
     print_spam(now.sources)
 
 
-def _verdict(now: Overview, found: Sequence[Trouble]) -> None:
+def _verdict(now: Overview, found: Sequence[HealthProblem]) -> None:
     if not found:
         click.secho("All is well.", fg="green")
     else:
@@ -73,7 +73,7 @@ def _verdict(now: Overview, found: Sequence[Trouble]) -> None:
     for one in found:
         click.echo(click.style("! ", fg="red") + _wrap(one.what, 2))
         click.echo(click.style(f"  -> {_wrap(one.do, 5)}", dim=True))
-    for text in notes(now):
+    for text in find_notes(now):
         click.echo(f"note: {_wrap(text, 6)}")
 
 
@@ -98,7 +98,7 @@ def _facts(now: Overview, file: str) -> None:
         "red" if now.dead_today else None,
     )
     _unknown(now)
-    if now.overdue != Overdue():
+    if now.overdue != OverdueWork():
         late = now.overdue
         calls = output.number(late.leases, "call")
         looks = output.number(late.looks, "poll of a run", "polls of runs")
@@ -145,15 +145,15 @@ def _unknown(now: Overview) -> None:
             output.line("", line, "yellow")
 
 
-def _backup(one: Backups) -> str:
-    often = next(word for word, every in BACKUPS.items() if every == one.every)
+def _backup(one: BackupStatus) -> str:
+    often = next(word for word, every in BACKUP_INTERVAL_SECONDS.items() if every == one.every)
     newest = None if one.newest_at is None else f"newest {output.utc(one.newest_at)}"
     if one.every is None:
         return f"{often}, {newest}" if newest else often
     return f"{often}, {newest or 'none yet'}"
 
 
-def _certificate(one: Certificate) -> str:
+def _certificate(one: UrlCertificate) -> str:
     ends = "not checked" if one.ends_at is None else f"ends {output.utc(one.ends_at)}"
     return f"of {one.host}, {ends}" + (
         f"; {one.unreached} at {output.utc(one.looked_at)}" if one.unreached else ""

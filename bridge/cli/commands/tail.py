@@ -22,7 +22,7 @@ from bridge.cli.ui import output, tables
 from bridge.core.errors import StoreError
 from bridge.core.model import Delivery, Event, Reject
 from bridge.monitoring.serializers import delivery_json, event_json
-from bridge.services.change_feed import Follower
+from bridge.services.change_feed import ChangeFeed
 from bridge.services.delivery_states import describe_status
 from bridge.services.store_access import open_store
 from bridge.store.inbound import events
@@ -88,10 +88,10 @@ def _wait_for(settings: Settings) -> bool:
 
 def is_running(settings: Settings, database: Database) -> bool:
     """Tell whether a bridge on this machine uses the data folder, or any worker uses the store."""
-    from bridge.monitoring.presence import present
+    from bridge.monitoring.presence import list_bridges
     from bridge.store.queue.heartbeats import workers_alive
 
-    return bool(present(settings.data)) or workers_alive(database, time.time()) > 0
+    return bool(list_bridges(settings.data)) or workers_alive(database, time.time()) > 0
 
 
 def _waiting(chosen: Mapping[str, Any], *, runs: bool) -> str:
@@ -110,7 +110,7 @@ def follow_changes(
     database: Database, chosen: Filters, *, before: int, as_json: bool, note: str
 ) -> None:
     """Print the newest `before` events and the note, then print every change; does not return."""
-    follower = Follower(database, chosen)
+    follower = ChangeFeed(database, chosen)
     for event, _ in reversed(
         list(event_queries.list_events(database, chosen, before) if before else ())
     ):

@@ -12,10 +12,10 @@ import orjson
 from bridge.cli.ui import output
 from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, print_block, shorten
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
-from bridge.core.retention import is_emptied
+from bridge.core.retention import is_content_deleted
 from bridge.monitoring.serializers import iso
 from bridge.services.delivery_states import describe_status
-from bridge.services.run_evidence import WINDOW, describe_evidence
+from bridge.services.run_evidence import WINDOW_NAME, describe_evidence
 
 if TYPE_CHECKING:
     from bridge.providers.model import Provider
@@ -71,14 +71,14 @@ def _print_whole_delivery(
     for name, value in (
         describe_evidence(delivery.evidence) if delivery.evidence is not None else ()
     ):
-        output.line(name, None if is_folded and name == WINDOW else value)
+        output.line(name, None if is_folded and name == WINDOW_NAME else value)
     print_block("inputs", delivery.inputs, is_folded=is_folded)
     print_block("outputs", delivery.outputs, is_folded=is_folded)
     print_block("log", "\n".join(delivery.log) or None, is_folded=is_folded, keeps_end=True)
 
 
 def _print_unmatched(details: EventDetails) -> None:
-    from bridge.routing.model import OWN
+    from bridge.routing.model import OWN_SOURCE_NAME
 
     event = details.event
     lines = [
@@ -97,7 +97,7 @@ def _print_unmatched(details: EventDetails) -> None:
         for line in lines:
             output.line("", line)
         output.line("next", f"fix routes.yaml, then flowbridge replay {event.id}")
-    elif event.source == OWN:
+    elif event.source == OWN_SOURCE_NAME:
         output.line("deliveries", "none: no route subscribes to it", "yellow")
         output.line(
             "next", "alerts go to routes with `on: flowbridge alert.*`: flowbridge alerts --help"
@@ -252,7 +252,7 @@ def _print_request(event: Event | Reject, *, whole: bool = False, is_folded: boo
         click.echo(f"  ?{output.clean(event.query_string)}")
     if not is_folded:
         click.echo()
-    if isinstance(event, Event) and is_emptied(event):
+    if isinstance(event, Event) and is_content_deleted(event):
         click.echo(
             "  the `retention` of its source deleted its body, and the inputs and outputs of its"
             " deliveries"

@@ -43,7 +43,7 @@ WORD_COLOURS = {
 _HARMFUL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
-number = plurals.number
+number = plurals.pluralize
 
 
 def clean(value: object) -> str:

@@ -8,13 +8,13 @@ from typing import Final
 import click
 
 from bridge.cli.ui import output
-from bridge.core.status import SourceNow
-from bridge.monitoring.refused_submissions import step_of
+from bridge.core.status import SourceStatus
+from bridge.monitoring.refused_submissions import find_next_step
 
 WIDTH: Final = 80  # columns
 
 
-def print_refusals(sources: Iterable[SourceNow]) -> None:
+def print_refusals(sources: Iterable[SourceStatus]) -> None:
     """Print the refused submissions of each form that has some, with the next steps."""
     for source in sources:
         if not source.refused:
@@ -24,10 +24,10 @@ def print_refusals(sources: Iterable[SourceNow]) -> None:
         click.echo(output.clean(f"form {source.name} refused {total} in 24 h:"))
         for code, count in source.refused.items():
             click.echo(f"  {count} {click.style(output.clean(code), fg='yellow')}")
-            _print_step(step_of(code))
+            _print_step(find_next_step(code))
 
 
-def print_spam(sources: Iterable[SourceNow]) -> None:
+def print_spam(sources: Iterable[SourceStatus]) -> None:
     """Print how many submissions of each form are marked as spam, with the next step."""
     for source in sources:
         if source.spam:

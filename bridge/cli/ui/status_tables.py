@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bridge.cli.ui import output
 from bridge.cli.ui.tables import Column
-from bridge.core.status import Overview, PlatformNow
+from bridge.core.status import Overview, PlatformStatus
 
 HASH_CHARS = 8  # characters of a hash that are shown
 # role of a process -> its name in the table
@@ -99,7 +99,7 @@ def _platform_rows(now: Overview) -> list[tuple[object, ...]]:
     ]
 
 
-def _fits(one: PlatformNow, at: float) -> str:
+def _fits(one: PlatformStatus, at: float) -> str:
     """Return how many runs the platform accepts, by its own answer, and until when."""
     if one.fits is None or one.full_until is None:
         return "all"

@@ -14,12 +14,12 @@ from bridge.config.problems import Path
 from bridge.config.schema.forms import FilesSchema
 from bridge.config.schema.units import MAX_SIZE_BYTES
 from bridge.core.errors import CompileError
-from bridge.core.file_types import GROUPS, TYPES
+from bridge.core.file_types import FILE_GROUPS, FILE_TYPES
 from bridge.core.model import JSON
 from bridge.ingest.forms.coercion import file_fields
 from bridge.ingest.forms.custom_page import compile_page
-from bridge.ingest.forms.redirects import landing, origin_of, plain_origin
-from bridge.routing.expressions.roots import near
+from bridge.ingest.forms.redirects import origin_of, plain_origin, redirect_target
+from bridge.routing.expressions.roots import suggest
 from bridge.routing.form import FieldRules, FileRules, Form, Page
 
 MIB: Final = 1024 * 1024
@@ -71,7 +71,7 @@ def _parse_url(declared: DeclaredSource, key: str, url: str | None) -> str | Non
     if url is None:
         return None
     origin = origin_of(url)
-    fits = landing(url, (origin,)) if origin is not None else None
+    fits = redirect_target(url, (origin,)) if origin is not None else None
     if fits is None:
         declared.add(key, "needs a URL that begins with https:// or http://")
     return fits
@@ -205,7 +205,7 @@ def _allowed_types(
     for number, name in enumerate(map(str.lower, names)):
         rows = [
             row.name
-            for row in TYPES.values()
+            for row in FILE_TYPES.values()
             if name in (row.name, row.group) or name.removeprefix(".") in row.extensions
         ]
         if rows:
@@ -213,9 +213,9 @@ def _allowed_types(
         elif _EXTENSION.fullmatch(name):
             further.add(name[1:])
         elif name != ANY_TYPE:
-            choices = [*GROUPS, *TYPES, ANY_TYPE]
+            choices = [*FILE_GROUPS, *FILE_TYPES, ANY_TYPE]
             message = (
-                f"no type `{name}`; {near(name, choices)}allowed: {', '.join(choices)}, or"
+                f"no type `{name}`; {suggest(name, choices)}allowed: {', '.join(choices)}, or"
                 " .EXTENSION"
             )
             declared.report.add((*declared.path, "files", "types", number), message)

@@ -31,7 +31,9 @@ def build_keys(
             report.add((*path, key), problem)
         allowed = _allowed_flows(each, platform, flows, path, report)
         user_id = (
-            own_user(each.name) if each.user_id is None and allowed is not None else each.user_id
+            default_user_id(each.name)
+            if each.user_id is None and allowed is not None
+            else each.user_id
         )
         keys.append(
             LocalKey(name=each.name, hash=_parse_hash(each.hash), user_id=user_id, flows=allowed)
@@ -39,7 +41,7 @@ def build_keys(
     return tuple(keys)
 
 
-def own_user(name: str) -> str:
+def default_user_id(name: str) -> str:
     """Return the default user of a key with `flows`: it must not see files of other users."""
     return f"key-{name}"
 

@@ -13,7 +13,7 @@ from bridge.config.build.local_keys import build_keys
 from bridge.config.problems import Path, Report, join_names
 from bridge.config.schema.platforms import FlowSchema, GumloopSchema, HttpSchema, LocalSchema
 from bridge.config.validation import ValidDocument
-from bridge.routing.expressions.roots import near
+from bridge.routing.expressions.roots import suggest
 from bridge.routing.model import Flow, Platform
 
 DEFAULT_CONCURRENT_RUNS = {"gumloop": 5, "http": 16}
@@ -219,4 +219,4 @@ def _check_limits(flows: dict[str, Flow], report: Report) -> None:
 
 def describe_missing_platform(name: str, declared: list[str]) -> str:
     """Return the message that there is no platform `name`, with the allowed names."""
-    return f"no platform `{name}`; {near(name, declared)}allowed: {join_names(declared)}"
+    return f"no platform `{name}`; {suggest(name, declared)}allowed: {join_names(declared)}"

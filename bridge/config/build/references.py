@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from bridge.config.build.platforms import describe_missing_platform
 from bridge.config.problems import Path, Report, describe_type, join_names
 from bridge.config.schema.routes import RouteSchema
-from bridge.routing.expressions.roots import near
-from bridge.routing.model import OWN, Flow, Platform, Source
+from bridge.routing.expressions.roots import suggest
+from bridge.routing.model import OWN_SOURCE_NAME, Flow, Platform, Source
 
 MAX_FLOWS_PER_ROUTE = 20  # of one route
 
@@ -53,11 +53,11 @@ def find_source(
     name, types = split_on(model.on) if model.on is not None else (model.source or "", ())
     if (model.on is not None or model.source is not None) and name not in (
         *references.declared,
-        OWN,
+        OWN_SOURCE_NAME,
     ):
         report.add(
             (*path, key),
-            f"no source `{name}`; {near(name, references.declared)}allowed:"
+            f"no source `{name}`; {suggest(name, references.declared)}allowed:"
             f" {join_names(references.declared)}",
         )
     if types and long:
@@ -116,7 +116,7 @@ def _find_flow(name: str, path: Path, references: References, report: Report) ->
     if not slash:
         report.add(
             path,
-            f"no flow `{name}`; {near(name, references.flow_names)}allowed: "
+            f"no flow `{name}`; {suggest(name, references.flow_names)}allowed: "
             f"{join_names(references.flow_names)}, or PLATFORM/SAVED_ITEM_ID",
         )
         return None

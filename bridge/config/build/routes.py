@@ -17,7 +17,7 @@ from bridge.core.model import Retry
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.matching.clauses import AllOf, Clause
 from bridge.routing.matching.matcher import compile_match, compile_when
-from bridge.routing.model import OWN, Mode, Route
+from bridge.routing.model import OWN_SOURCE_NAME, Mode, Route
 from bridge.routing.templates import Inputs, compile_inputs
 
 NAME_PATTERN = re.compile(r"[a-z0-9_-]{1,63}")
@@ -93,7 +93,7 @@ class _RouteBuilder:
         ordering = rules.build_ordering()
         debounce = rules.build_debounce()
         limits = rules.build_limits()
-        if inputs is None or source not in (*self.references.sources, OWN):
+        if inputs is None or source not in (*self.references.sources, OWN_SOURCE_NAME):
             return []
         on_run_failed, run_retries = model.on_run_failed
         make = partial(
@@ -163,7 +163,10 @@ class _RouteBuilder:
                 return compile_inputs(
                     "${form}" if row.name == FORM_PROVIDER else "${fields}", strict=model.strict
                 )
-            if source in (*self.references.providers, OWN) or "inputs" in model.model_fields_set:
+            if (
+                source in (*self.references.providers, OWN_SOURCE_NAME)
+                or "inputs" in model.model_fields_set
+            ):
                 self.report.add(
                     path,
                     "`inputs` is missing; write a mapping, or inputs: ${body} for the whole payload"

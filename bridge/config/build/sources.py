@@ -25,8 +25,8 @@ from bridge.ingest.redaction import compile_redaction
 from bridge.providers.model import Batch, masked
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
-from bridge.routing.expressions.roots import near
-from bridge.routing.model import OWN, Source
+from bridge.routing.expressions.roots import suggest
+from bridge.routing.model import OWN_SOURCE_NAME, Source
 
 DEFAULT_FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
 PUBLIC_DAILY_BYTES = 64 * 1024 * 1024  # of a source without verification
@@ -46,10 +46,11 @@ def build_sources(
                 f"`{name}` is not a name for a URL; allowed: letters, digits, - _",
                 key=True,
             )
-        if name == OWN:
+        if name == OWN_SOURCE_NAME:
             report.add(
                 path,
-                f"`{OWN}` is the source of flowbridge's own alerts; give this one another name",
+                f"`{OWN_SOURCE_NAME}` is the source of flowbridge's own alerts; give this one"
+                " another name",
                 key=True,
             )
             continue
@@ -57,7 +58,7 @@ def build_sources(
         if provider is None:
             report.add(
                 (*path, "provider"),
-                f"no provider `{model.provider}`; {near(model.provider, PROVIDERS)}`flowbridge"
+                f"no provider `{model.provider}`; {suggest(model.provider, PROVIDERS)}`flowbridge"
                 f" providers` lists all {len(PROVIDERS)}",
             )
             continue

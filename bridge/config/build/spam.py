@@ -12,7 +12,7 @@ from bridge.config.files import ConfigFolder
 from bridge.config.schema.forms import CaptchaSchema, SpamSchema
 from bridge.core.errors import CompileError
 from bridge.ingest.forms.spam import blocklists, captchas
-from bridge.routing.form import Blocked, Captcha, Spam
+from bridge.routing.form import Blocklists, Captcha, Spam
 
 BLOCKLIST_KEYS = ("block_words", "block_addresses", "block_domains")
 DEFAULT_CAPTCHA_SCORE = 0.5
@@ -71,14 +71,16 @@ def _build_honeypots(
 
 def _build_captcha(declared: DeclaredSource, model: CaptchaSchema) -> Captcha | None:
     path = (*declared.path, "spam", "captcha")
-    row = captchas.KINDS[model.kind]
+    row = captchas.CAPTCHA_SERVICES[model.kind]
     url = model.url or row.url
     if not _is_safe(url):
         declared.report.add(
             (*path, "url"), "needs a URL that begins with https://, or with http:// on this machine"
         )
     if model.score is not None and not row.has_score:
-        scored = ", ".join(name for name, kind in captchas.KINDS.items() if kind.has_score)
+        scored = ", ".join(
+            name for name, kind in captchas.CAPTCHA_SERVICES.items() if kind.has_score
+        )
         declared.report.add(
             (*path, "score"), f"{model.kind} gives no score; allowed for: {scored}", key=True
         )
@@ -117,13 +119,15 @@ def _is_safe(url: str) -> bool:
         return False
 
 
-def _build_blocklists(declared: DeclaredSource, model: SpamSchema, folder: ConfigFolder) -> Blocked:
+def _build_blocklists(
+    declared: DeclaredSource, model: SpamSchema, folder: ConfigFolder
+) -> Blocklists:
     built: dict[str, Any] = {}
     for key in BLOCKLIST_KEYS:
         path = (*declared.path, "spam", key)
         try:
             entries = _read_entries(getattr(model, key), folder)
-            one = blocklists.build(**{key.removeprefix("block_"): entries})
+            one = blocklists.build_blocklist(**{key.removeprefix("block_"): entries})
             built |= {
                 name: value
                 for name in ("phrases", "parts", "mailboxes", "domains", "networks")
@@ -131,7 +135,7 @@ def _build_blocklists(declared: DeclaredSource, model: SpamSchema, folder: Confi
             }
         except (ValueError, CompileError) as error:
             declared.report.add(path, str(error))
-    return Blocked(**built)
+    return Blocklists(**built)
 
 
 def _read_entries(listed: Any, folder: ConfigFolder) -> list[str]:
@@ -140,15 +144,18 @@ def _read_entries(listed: Any, folder: ConfigFolder) -> list[str]:
         lines = (line.partition(" #")[0].strip() for line in folder.read_part(listed).splitlines())
         listed = [line for line in lines if line and not line.startswith("#")]
     entries = listed or []
-    if len(entries) > blocklists.MOST:
-        raise ValueError(f"has {len(entries)} entries; allowed: {blocklists.MOST}")
+    if len(entries) > blocklists.MAX_ENTRIES:
+        raise ValueError(f"has {len(entries)} entries; allowed: {blocklists.MAX_ENTRIES}")
     if bad := next(
         (
             entry
             for entry in entries
-            if not isinstance(entry, str) or not 0 < len(entry.strip()) <= blocklists.LONGEST
+            if not isinstance(entry, str)
+            or not 0 < len(entry.strip()) <= blocklists.MAX_ENTRY_CHARS
         ),
         None,
     ):
-        raise ValueError(f"`{str(bad)[:40]}` is not a text of 1 to {blocklists.LONGEST} characters")
+        raise ValueError(
+            f"`{str(bad)[:40]}` is not a text of 1 to {blocklists.MAX_ENTRY_CHARS} characters"
+        )
     return [entry.strip() for entry in entries]

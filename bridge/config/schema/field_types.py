@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from bridge.config.schema import units
-from bridge.core.retention import LEAST
+from bridge.core.retention import MIN_RETENTION_SECONDS
 
 
 def parse_texts(value: Any) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ Size = Annotated[
 ]
 Memory = Annotated[
     Any,
-    BeforeValidator(units.memory),
+    BeforeValidator(units.parse_memory),
     WithJsonSchema(
         {
             "anyOf": [
@@ -103,7 +103,7 @@ RetentionOf = Annotated[
                 _AGE,
                 {
                     "type": "object",
-                    "properties": dict.fromkeys(LEAST, _AGE),
+                    "properties": dict.fromkeys(MIN_RETENTION_SECONDS, _AGE),
                     "additionalProperties": False,
                 },
             ]

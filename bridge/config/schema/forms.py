@@ -18,8 +18,8 @@ from bridge.config.schema.field_types import (
     require_text_or,
 )
 from bridge.ingest.bodies import MAX_FIELDS
-from bridge.ingest.forms.spam.altcha import MOST_WORK
-from bridge.ingest.forms.spam.captchas import KINDS
+from bridge.ingest.forms.spam.altcha import MAX_NUMBER
+from bridge.ingest.forms.spam.captchas import CAPTCHA_SERVICES
 
 BlocklistOf = Annotated[
     Any,
@@ -141,7 +141,7 @@ class PageSchema(StrictModel):
 class CaptchaSchema(StrictModel):
     """The captcha on a form's page, and how its service is called."""
 
-    kind: Literal[*KINDS] = Field(description="The service.")  # type: ignore[valid-type]  # mypy knows no Literal of an unpacked tuple
+    kind: Literal[*CAPTCHA_SERVICES] = Field(description="The service.")  # type: ignore[valid-type]  # mypy knows no Literal of an unpacked tuple
     secret: str = Field(description="The secret from the service: ${env:NAME} or ${file:PATH}.")
     site_key: Annotated[str, Field(pattern=SITE_KEY_PATTERN)] | None = Field(
         None,
@@ -194,7 +194,7 @@ class SpamSchema(StrictModel):
             "A proof of work, in the field `altcha`: valid if present, or always required."
         ),
     )
-    altcha_work: Annotated[int, Field(ge=1000, le=MOST_WORK)] = Field(
+    altcha_work: Annotated[int, Field(ge=1000, le=MAX_NUMBER)] = Field(
         100_000, description="How many numbers its solver tries at most; on average half as many."
     )
     expires: Duration = Field(

@@ -19,7 +19,7 @@ from bridge.config.schema.field_types import (
     Texts,
 )
 from bridge.config.schema.forms import FieldsSchema, FilesOf, PageSchema, SpamSchema
-from bridge.core.retention import DEDUP_FOR
+from bridge.core.retention import DEDUP_SECONDS
 
 
 class TimestampSchema(StrictModel):
@@ -131,7 +131,7 @@ class SourceSchema(StrictModel):
         "id", description="What makes an event a duplicate: the provider's id, or the body."
     )
     dedup_for: Age = Field(
-        DEDUP_FOR,
+        DEDUP_SECONDS,
         description=(
             "How long ids are stored, longer than their events: a request with a stored id is a"
             " duplicate."

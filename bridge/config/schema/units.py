@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from bridge.core.rate_limits import Rate
-from bridge.core.retention import FOR_EVER, LEAST
+from bridge.core.retention import FOREVER, MIN_RETENTION_SECONDS
 from bridge.core.times import parse_iso
 
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -65,7 +65,7 @@ def parse_duration(text: Any) -> float:
     return seconds
 
 
-def rate(text: str) -> Rate:
+def parse_rate(text: str) -> Rate:
     """Return `60/min`, `10/s`, `5/h` as a Rate."""
     match = re.fullmatch(r"(\d{1,9})\s*/\s*([a-z]+)", text.strip())
     if match is None or match[2] not in PERIOD_SECONDS or int(match[1]) == 0:
@@ -111,7 +111,7 @@ def parse_expected(text: Any) -> Rate:
 
 def parse_route_rate(text: Any) -> Rate:
     """Return the rate of a route's starts."""
-    return rate(text if isinstance(text, str) else "")
+    return parse_rate(text if isinstance(text, str) else "")
 
 
 def parse_form_rate(text: Any) -> tuple[Rate, Rate | None]:
@@ -122,7 +122,7 @@ def parse_form_rate(text: Any) -> tuple[Rate, Rate | None]:
             " 10/s or 5/h"
         )
     match = re.fullmatch(r"([^,]+?)(?:,| and) (.+) per address", text.strip())
-    return (rate(match[1]), rate(match[2])) if match else (rate(text), None)
+    return (parse_rate(match[1]), parse_rate(match[2])) if match else (parse_rate(text), None)
 
 
 def parse_size(value: Any) -> int:
@@ -138,7 +138,7 @@ def parse_size(value: Any) -> int:
     return bytes_
 
 
-def memory(value: Any) -> int:
+def parse_memory(value: Any) -> int:
     """Return the bytes of `256MB`, `1 GiB`, `300000000`."""
     bytes_ = _parse_bytes(value)
     if bytes_ is None:
@@ -154,7 +154,7 @@ def memory(value: Any) -> int:
 def parse_age(text: Any) -> float:
     """Return the seconds of `36h`, `30d`; infinity for `forever`."""
     if text == "forever":
-        return FOR_EVER
+        return FOREVER
     match = (
         re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*(h|d)", text.strip())
         if isinstance(text, str)
@@ -171,17 +171,18 @@ def parse_age(text: Any) -> float:
 def parse_retention(value: Any) -> dict[str, float]:
     """Return the seconds by kind of data, of `{events: 90d, bodies: 30d}` or `30d` for all."""
     if not isinstance(value, dict):
-        value = dict.fromkeys(LEAST, value)
-    if unknown := [name for name in value if name not in LEAST]:
+        value = dict.fromkeys(MIN_RETENTION_SECONDS, value)
+    if unknown := [name for name in value if name not in MIN_RETENTION_SECONDS]:
         raise ValueError(
-            f"{_quote(unknown[0])} is not a kind of stored data; allowed: {', '.join(LEAST)}"
+            f"{_quote(unknown[0])} is not a kind of stored data; allowed:"
+            f" {', '.join(MIN_RETENTION_SECONDS)}"
         )
     kept = {name: parse_age(each) for name, each in value.items()}
     for name, seconds in kept.items():
-        if seconds < LEAST[name]:
+        if seconds < MIN_RETENTION_SECONDS[name]:
             raise ValueError(
                 f"`{name}` are stored for {_quote(value[name])}; allowed: at least"
-                f" {_format_age(LEAST[name])}, or forever"
+                f" {_format_age(MIN_RETENTION_SECONDS[name])}, or forever"
             )
     return kept
 

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bridge.core.http_messages import Answer, Call
-from bridge.core.model import Delivery, Kind, Outcome, RunReport
+from bridge.core.model import Delivery, Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.gumloop_records import (
     LOG_LINES,
     read_flow,
@@ -31,8 +31,8 @@ from bridge.delivery.platforms.responses import (
     error_text,
     load,
     load_truncated,
+    read_date,
     read_failure,
-    told_at,
 )
 from bridge.routing.model import Platform
 from bridge.routing.templates import RESERVED_INPUTS
@@ -73,7 +73,7 @@ def read_start(answer: Answer, now: float) -> Outcome:
     run_id = read_identifier(value.get("run_id")) if isinstance(value, dict) else ""
     if run_id:
         return Outcome(
-            kind=Kind.STARTED,
+            kind=OutcomeKind.STARTED,
             run_id=run_id,
             run_url=read_link(value.get("url")),
             status_code=answer.status,
@@ -87,7 +87,7 @@ def read_start(answer: Answer, now: float) -> Outcome:
         else "without a usable run_id"
     )
     return Outcome(
-        kind=Kind.UNKNOWN,
+        kind=OutcomeKind.UNKNOWN,
         detail=f"HTTP {answer.status}: the answer is {found}",
         status_code=answer.status,
     )
@@ -159,7 +159,7 @@ def read_runs(answer: Answer) -> Listing[ListedRun]:
     found = [run for flow, entries in lists.items() for run in read_listed_runs(flow, entries)]
     newest_first = tuple(sorted(found, key=lambda run: -(run.report.created_at or 0.0)))
     unread = sum(map(len, lists.values())) - len(found)
-    return Listing(items=newest_first, unread=unread, told_at=told_at(answer))
+    return Listing(items=newest_first, unread=unread, told_at=read_date(answer))
 
 
 def build_kill(platform: Platform, run_id: str) -> Call:
@@ -205,7 +205,7 @@ def read_upload(answer: Answer, now: float) -> str | Outcome:
         else ""
     )
     return name or Outcome(
-        kind=Kind.REFUSED,
+        kind=OutcomeKind.REFUSED,
         detail=f"HTTP {answer.status}: the answer names no file",
         status_code=answer.status,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.core.http_messages import Answer, Call
-from bridge.core.model import Delivery, Kind, Outcome
+from bridge.core.model import Delivery, Outcome, OutcomeKind
 from bridge.delivery.platforms.responses import USER_AGENT, dump, idempotency_key, read_failure
 from bridge.routing.model import Platform
 
@@ -32,8 +32,8 @@ def read_start(answer: Answer, now: float) -> Outcome:
     throttling.
     """
     if answer.status // 100 == 2:
-        return Outcome(kind=Kind.STARTED, status_code=answer.status)
+        return Outcome(kind=OutcomeKind.STARTED, status_code=answer.status)
     outcome = read_failure(answer, now)
     if answer.status == 503 and outcome.retry_after is not None:
-        return replace(outcome, kind=Kind.THROTTLED)
+        return replace(outcome, kind=OutcomeKind.THROTTLED)
     return outcome

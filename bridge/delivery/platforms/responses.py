@@ -14,9 +14,9 @@ import orjson
 
 import bridge
 from bridge.core.http_messages import Answer
-from bridge.core.model import JSON, Delivery, Kind, Outcome
+from bridge.core.model import JSON, Delivery, Outcome, OutcomeKind
 from bridge.core.times import parse_iso, within_years
-from bridge.delivery.retry import RETRY_AFTER_MAX
+from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 
 USER_AGENT: Final = f"flowbridge/{bridge.__version__}"
 MAX_DETAIL_CHARS: Final = 300  # characters of an error text
@@ -26,15 +26,15 @@ MAX_DETAIL_CHARS: Final = 300  # characters of an error text
 #: 425 (RFC 8470) says that the request was not processed. 401 concerns the credentials, which all
 #: starts of a platform share; 403 may concern one flow.
 KIND_BY_STATUS: Final = {
-    401: Kind.UNAUTHORIZED,
-    408: Kind.UNKNOWN,
-    425: Kind.REFUSED,
-    429: Kind.THROTTLED,
+    401: OutcomeKind.UNAUTHORIZED,
+    408: OutcomeKind.UNKNOWN,
+    425: OutcomeKind.REFUSED,
+    429: OutcomeKind.THROTTLED,
 }
 #: A redirect comes from something standing before the API (a moved host, a login page) and is never
 #: followed; REJECTED repeats nothing by itself. Everything not listed (1xx, 5xx, a 2xx that makes
 #: no sense, no status at all) may have started.
-KIND_BY_STATUS_CLASS: Final = {3: Kind.REJECTED, 4: Kind.REJECTED}
+KIND_BY_STATUS_CLASS: Final = {3: OutcomeKind.REJECTED, 4: OutcomeKind.REJECTED}
 
 _DECODER = JSONDecoder()
 _BLANK = re.compile(r"[ \t\r\n]+")
@@ -108,7 +108,7 @@ def read_failure(answer: Answer, now: float) -> Outcome:
     platform's own words.
     """
     kind = KIND_BY_STATUS.get(answer.status) or KIND_BY_STATUS_CLASS.get(
-        answer.status // 100, Kind.UNKNOWN
+        answer.status // 100, OutcomeKind.UNKNOWN
     )
     detail = error_text(answer)
     if answer.status // 100 == 3:
@@ -183,10 +183,10 @@ def retry_after(answer: Answer, now: float) -> float | None:
     if not text or len(text) > 64:
         return None
     seconds = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else _until(text, now)
-    return None if seconds is None else min(max(seconds, 0.0), RETRY_AFTER_MAX)
+    return None if seconds is None else min(max(seconds, 0.0), RETRY_AFTER_MAX_SECONDS)
 
 
-def told_at(answer: Answer) -> float | None:
+def read_date(answer: Answer) -> float | None:
     """Return what time it was by the clock of whoever answered (Date: RFC 9110 6.6.1), or None."""
     text = answer.headers.get("date", "")
     at = _until(text, 0.0) if len(text) <= 64 else None

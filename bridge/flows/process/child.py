@@ -23,13 +23,13 @@ import orjson
 from bridge.config.settings import add_to_environ
 from bridge.core.local_runs import LocalState
 from bridge.core.model import JSON
-from bridge.flows.context import Current, call, last_line, set_current
+from bridge.flows.context import Current, call_flow, error_line, set_current
 from bridge.flows.function import FlowError, FlowFunction
-from bridge.flows.process.protocol import Spec
+from bridge.flows.process.protocol import RunSpec
 from bridge.flows.types import File, WebhookInput
-from bridge.store.blobs import Blobs
-from bridge.system.linux_process import die_with_parent, own_group
-from bridge.system.redacted_traceback import told
+from bridge.store.blobs import BlobStore
+from bridge.system.linux_process import die_with_parent, start_process_group
+from bridge.system.redacted_traceback import format_traceback
 
 SPARE_BYTES: Final = 64 * 1024**2  # bytes beyond the limit, to report that it was reached
 MAX_TRACEBACK_CHARACTERS: Final = 64 * 1024  # characters
@@ -49,7 +49,9 @@ class RunPipes:
     others: Sequence[int]
 
 
-def run(flow: FlowFunction | None, spec: Spec, ends: RunPipes, keeper: int, processes: int) -> None:
+def run(
+    flow: FlowFunction | None, spec: RunSpec, ends: RunPipes, keeper: int, processes: int
+) -> None:
     """Run the flow in this process. Does not return."""
     try:
         _set_up(ends, keeper)
@@ -62,7 +64,7 @@ def run(flow: FlowFunction | None, spec: Spec, ends: RunPipes, keeper: int, proc
 
 def _set_up(ends: RunPipes, keeper: int) -> None:
     """Remove everything of the bridge: terminal, open files, signal handlers."""
-    own_group()
+    start_process_group()
     die_with_parent()
     if os.getppid() != keeper:  # it died before die_with_parent
         os._exit(70)
@@ -115,12 +117,12 @@ def _lower(which: int, soft: int, hard: int) -> None:
     resource.setrlimit(which, (min(soft, *allowed), min(hard, allowed[1])))
 
 
-def _outcome(flow: FlowFunction | None, spec: Spec, result: int) -> dict[str, JSON]:
+def _outcome(flow: FlowFunction | None, spec: RunSpec, result: int) -> dict[str, JSON]:
     """Call the flow and return its result. Catch every exception."""
 
     def keep(name: str, data: bytes) -> None:
         try:
-            sha256 = Blobs(Path(spec.data) / "blobs").keep(data)
+            sha256 = BlobStore(Path(spec.data) / "blobs").keep(data)
         except OSError as error:
             raise FlowError(f"file {name!r} cannot be saved: {error.strerror}") from error
         _report(result, {"file": [name, sha256, len(data)]})
@@ -129,19 +131,19 @@ def _outcome(flow: FlowFunction | None, spec: Spec, result: int) -> dict[str, JS
         if flow is None:
             raise FlowError(f"flow {spec.flow!r} no longer exists")
         set_current(Current(flow.name, Path(spec.data), spec.run_id, keep=keep))
-        return {"state": LocalState.DONE, "outputs": call(flow, _inputs(flow, spec))}
+        return {"state": LocalState.DONE, "outputs": call_flow(flow, _inputs(flow, spec))}
     except MemoryError as error:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
         traceback.clear_frames(error.__traceback__)  # they hold the data that was too large
         return _failed(f"MemoryError: over its memory limit of {format_bytes(spec.memory)}", error)
     except FlowError as error:
-        return _failed(last_line(error), None)
+        return _failed(error_line(error), None)
     except BaseException as error:
-        return _failed(last_line(error), error)
+        return _failed(error_line(error), error)
 
 
-def _inputs(flow: FlowFunction, spec: Spec) -> dict[str, JSON]:
+def _inputs(flow: FlowFunction, spec: RunSpec) -> dict[str, JSON]:
     """Return the inputs as the function takes them, with uploaded files and the whole body."""
     inputs = orjson.loads(spec.inputs)
     inputs = dict(inputs) if isinstance(inputs, dict) else {}
@@ -155,7 +157,7 @@ def _inputs(flow: FlowFunction, spec: Spec) -> dict[str, JSON]:
 
 
 def _failed(reason: str, error: BaseException | None) -> dict[str, JSON]:
-    text = None if error is None else told(error)[-MAX_TRACEBACK_CHARACTERS:]
+    text = None if error is None else format_traceback(error)[-MAX_TRACEBACK_CHARACTERS:]
     return {"state": LocalState.FAILED, "reason": reason, "traceback": text}
 
 

@@ -28,12 +28,12 @@ from bridge.config.settings import take_environ
 from bridge.core.errors import BridgeError
 from bridge.flows.process import protocol
 from bridge.flows.process.child import MAX_PROCESSES
-from bridge.flows.process.protocol import Spec
+from bridge.flows.process.protocol import RunSpec
 from bridge.flows.process.run_supervisor import supervise_run
-from bridge.flows.registry import Library
+from bridge.flows.registry import FlowLibrary
 from bridge.store.tables.rows import to_json
 from bridge.system.linux_process import adopt_orphans, die_with_parent
-from bridge.system.logs import get_logger, leave_libraries
+from bridge.system.logs import get_logger, remove_root_handler
 
 log = get_logger()
 
@@ -52,7 +52,7 @@ MAX_REQUEST_BYTES: Final = 8192  # bytes of a request
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class Forkserver:
     """The worker's side of the forkserver.
 
     `report` is called with the error of flows.py, or with None once it is loaded.
@@ -63,19 +63,21 @@ class Host:
     report: Callable[[str | None], None] = lambda _: None
 
 
-def start_host(load: Callable[[str | None], Library], environ: Mapping[str, str]) -> Host:
+def start_forkserver(
+    load: Callable[[str | None], FlowLibrary], environ: Mapping[str, str]
+) -> Forkserver:
     """Fork the forkserver. Each generation calls `load` with the path of flows.py.
 
     `environ` is the environment of flows.
     """
-    ours, its = protocol.pair(socket.SOCK_SEQPACKET)
+    ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
     parent = os.getpid()
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         _run_and_exit(lambda: _ForkserverProcess(its, load, environ).serve(parent))
     its.close()
-    return Host(pid, ours)
+    return Forkserver(pid, ours)
 
 
 def _run_and_exit(work: Callable[[], None]) -> NoReturn:
@@ -102,7 +104,7 @@ class _ForkserverProcess:
     def __init__(
         self,
         worker: socket.socket,
-        load: Callable[[str | None], Library],
+        load: Callable[[str | None], FlowLibrary],
         environ: Mapping[str, str],
     ) -> None:
         self._worker = worker
@@ -163,8 +165,8 @@ class _ForkserverProcess:
 
         The previous one keeps its socket, and ends when the worker closes the other end.
         """
-        to_worker, own = protocol.pair(socket.SOCK_SEQPACKET)
-        report = protocol.in_memory("flows")
+        to_worker, own = protocol.socket_pair(socket.SOCK_SEQPACKET)
+        report = protocol.create_memory_file("flows")
         root = os.getpid()
         try:
             pid = os.fork()
@@ -184,7 +186,7 @@ class _ForkserverProcess:
             )
         self._newest = max(pid, 0)
         if pid > 0:
-            protocol.give(self._worker, FORKED, [to_worker.fileno(), report])
+            protocol.send_files(self._worker, FORKED, [to_worker.fileno(), report])
         else:
             self._worker.send(FAILED)
         for one in (own, to_worker):
@@ -200,14 +202,14 @@ class _GenerationProcess:
         self._report = report
         self._environ = environ
 
-    def serve(self, load: Callable[[], Library], root: int) -> None:
+    def serve(self, load: Callable[[], FlowLibrary], root: int) -> None:
         """Load the flows, report them, and fork a supervisor for each run."""
         die_with_parent()
         if os.getppid() != root:
             return
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         take_environ(self._environ)
-        leave_libraries()
+        remove_root_handler()
         try:
             library = load()
             text = to_json([asdict(one) for one in library.described()]) or ""
@@ -227,8 +229,8 @@ class _GenerationProcess:
         while self._take_one(library, processes):
             pass
 
-    def _take_one(self, library: Library, processes: int) -> bool:
-        message, descriptors = protocol.take(self._worker)
+    def _take_one(self, library: FlowLibrary, processes: int) -> bool:
+        message, descriptors = protocol.receive_files(self._worker)
         if not message:
             return False
         try:
@@ -244,9 +246,9 @@ class _GenerationProcess:
         return True
 
 
-def _supervise(library: Library, run: int, written: int, processes: int) -> None:
+def _supervise(library: FlowLibrary, run: int, written: int, processes: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    spec = Spec(**orjson.loads(protocol.content(written)))
+    spec = RunSpec(**orjson.loads(protocol.read_file(written)))
     os.close(written)
     supervise_run(library.flows.get(spec.flow), spec, socket.socket(fileno=run), processes)
 

@@ -23,7 +23,7 @@ KILL: Final = b"k"  # from the worker to the supervisor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
+class RunSpec:
     """A run to start. `inputs` is JSON text; `files` are (name, path, size) of each input's files.
 
     `environ` is added to the environment of its process. `stop_seconds`: between SIGTERM and
@@ -43,7 +43,7 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class RunEnd:
     """The end of a run. `files` are (name, sha256, size) of the files that it saved.
 
     `traceback` is for our own log.
@@ -56,10 +56,10 @@ class Ended:
     traceback: str | None = None
 
 
-def ended_of(text: bytes) -> Ended:
+def parse_run_end(text: bytes) -> RunEnd:
     """Parse the content of an ENDED frame."""
     found = orjson.loads(text)
-    return Ended(
+    return RunEnd(
         **found
         | {
             "state": LocalState(found["state"]),
@@ -68,7 +68,7 @@ def ended_of(text: bytes) -> Ended:
     )
 
 
-def in_memory(name: str, content: bytes = b"", flags: int = 0) -> int:
+def create_memory_file(name: str, content: bytes = b"", flags: int = 0) -> int:
     """Return the descriptor of an anonymous file in memory with this content."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC | flags)
     written = 0
@@ -77,22 +77,22 @@ def in_memory(name: str, content: bytes = b"", flags: int = 0) -> int:
     return descriptor
 
 
-def content(descriptor: int) -> bytes:
+def read_file(descriptor: int) -> bytes:
     """Return all bytes of an open file, whatever its position."""
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
-def pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
+def socket_pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
     """Return two connected Unix sockets."""
     return socket.socketpair(socket.AF_UNIX, kind)
 
 
-def give(sock: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -> None:
+def send_files(sock: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -> None:
     """Send a short message with open files."""
     socket.send_fds(sock, [message], list(descriptors))
 
 
-def take(sock: socket.socket) -> tuple[bytes, list[int]]:
+def receive_files(sock: socket.socket) -> tuple[bytes, list[int]]:
     """Receive what `give` sent; empty if the other end is closed.
 
     Programs that we start do not inherit the received files.
@@ -108,7 +108,7 @@ def encode_frame(kind: bytes, text: bytes = b"") -> bytes:
     return len(text).to_bytes(4, "big") + kind + text
 
 
-class Frames:
+class FrameDecoder:
     """Decoder of frames in a byte stream."""
 
     def __init__(self) -> None:

@@ -28,11 +28,16 @@ from bridge.flows.process.protocol import (
     KILL,
     LOG,
     MAX_FRAME_BYTES,
-    Ended,
-    Spec,
+    RunEnd,
+    RunSpec,
     encode_frame,
 )
-from bridge.system.linux_process import adopt_orphans, children, deaf, own_group
+from bridge.system.linux_process import (
+    adopt_orphans,
+    defer_signals,
+    list_children,
+    start_process_group,
+)
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -52,7 +57,7 @@ class RunSupervisor:
     """
 
     def __init__(
-        self, spec: Spec, worker: socket.socket, pid: int, output: int, result: int, go: int
+        self, spec: RunSpec, worker: socket.socket, pid: int, output: int, result: int, go: int
     ) -> None:
         self._spec = spec
         self._worker = worker
@@ -161,7 +166,7 @@ class RunSupervisor:
         """
         until = time.monotonic() + KILL_SECONDS
         while time.monotonic() < until:
-            for child in children():
+            for child in list_children():
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(child, signal.SIGKILL)
             try:
@@ -188,7 +193,7 @@ class RunSupervisor:
 
     # -- the end
 
-    def _ended(self, status: int) -> Ended:
+    def _ended(self, status: int) -> RunEnd:
         files, said = _read_result(bytes(self._said))
         if self._why is not None and said.get("state") != LocalState.DONE:
             state = (
@@ -210,10 +215,10 @@ class RunSupervisor:
         files: list[tuple[str, str, int]],
         outputs: Any = None,
         traceback: str | None = None,
-    ) -> Ended:
+    ) -> RunEnd:
         if reason is not None:
             self._tail.add(reason)
-        return Ended(
+        return RunEnd(
             state=state,
             outputs=outputs or {},
             log=list(self._tail.lines()),
@@ -262,7 +267,7 @@ def _newest(lines: tuple[str, ...]) -> list[str]:
 
 
 def supervise_run(
-    flow: FlowFunction | None, spec: Spec, worker: socket.socket, processes: int
+    flow: FlowFunction | None, spec: RunSpec, worker: socket.socket, processes: int
 ) -> None:
     """Supervise a run in this process: fork its process and wait for its end.
 
@@ -270,13 +275,13 @@ def supervise_run(
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    own_group()
+    start_process_group()
     adopt_orphans()
     output, writes = os.pipe2(os.O_CLOEXEC)
     result, says = os.pipe2(os.O_CLOEXEC)
     waits, go = os.pipe2(os.O_CLOEXEC)
     keeper = os.getpid()
-    with deaf():  # signals that arrive before its setup are delivered after it
+    with defer_signals():  # signals that arrive before its setup are delivered after it
         pid = os.fork()
         if pid == 0:
             child_process.run(

@@ -13,7 +13,7 @@ from typing import Final
 
 from bridge.core.model import JSON
 from bridge.flows.function import FlowError
-from bridge.flows.ready.inputs import one_line, shown
+from bridge.flows.ready.inputs import one_line, shorten
 
 MAX_RECIPIENTS: Final = 50  # of a mail, all together
 
@@ -69,7 +69,7 @@ def parse_address(name: str, value: JSON) -> Address:
             else ""
         )
         raise FlowError(
-            f"{name}: {shown(text)} is not a mail address; use ada@example.com or Ada"
+            f"{name}: {shorten(text)} is not a mail address; use ada@example.com or Ada"
             f" <ada@example.com>{more}"
         )
     return Address(display_name_of(display), user, domain)
@@ -102,7 +102,7 @@ def check_allowed(addresses: list[Address], allowed: list[str], setting: str) ->
     listed = {word.removeprefix("*").lower() for word in allowed}
     if wrong := next((word for word in sorted(listed) if "@" not in word), None):
         raise FlowError(
-            f"{setting}: {shown(wrong)} is neither an address nor a domain such as @example.com"
+            f"{setting}: {shorten(wrong)} is neither an address nor a domain such as @example.com"
         )
     for address in addresses:
         if not listed & {address.spec.lower(), f"@{address.domain.lower()}"}:

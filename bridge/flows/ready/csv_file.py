@@ -14,15 +14,15 @@ from bridge.flows.ready.csv_format import (
     BOM,
     MAX_HEADER_BYTES,
     RECORD_END,
-    cell,
     find_delimiter,
+    format_cell,
+    format_record,
     is_quote_open,
     pad_records,
     read_header,
-    record,
 )
 from bridge.flows.ready.files import LockedFile, lock_file
-from bridge.flows.ready.inputs import boolean, shown
+from bridge.flows.ready.inputs import boolean, shorten
 
 MAX_COLUMNS: Final = 500  # limits senders who can choose the names
 MAX_NAME_CHARACTERS: Final = 200  # characters
@@ -59,7 +59,7 @@ def append_csv(
     with lock_file(current().data_dir / "files", file, "orders/new.csv") as opened:
         added, size = _add(opened, cells, with_bom)
     if added:
-        log(f"new columns in {file}: {', '.join(map(shown, added))}")
+        log(f"new columns in {file}: {', '.join(map(shorten, added))}")
     log(f"appended a row to {file}")
     return {"file": str(file), "new_columns": list(added), "size": size}
 
@@ -67,15 +67,17 @@ def append_csv(
 def _cells(inputs: Iterable[tuple[str, JSON]]) -> dict[str, str]:
     cells: dict[str, str] = {}
     for name, value in inputs:
-        column = cell(name)
+        column = format_cell(name)
         if len(column) > MAX_NAME_CHARACTERS:
             raise FlowError(
-                f"the name of column {shown(column)} has {len(column)} characters; at most"
+                f"the name of column {shorten(column)} has {len(column)} characters; at most"
                 f" {MAX_NAME_CHARACTERS} are allowed"
             )
         if column in cells:
-            raise FlowError(f"two inputs have the column {shown(column)}; each needs a unique name")
-        cells[column] = cell(value)
+            raise FlowError(
+                f"two inputs have the column {shorten(column)}; each needs a unique name"
+            )
+        cells[column] = format_cell(value)
     return cells
 
 
@@ -84,7 +86,11 @@ def _add(opened: LockedFile, cells: dict[str, str], bom: bool) -> tuple[list[str
     if not opened.size or (opened.size == len(BOM) and opened.ends_with(BOM)):
         _bounded(len(cells))
         return list(cells), opened.replace(
-            [BOM if bom or opened.size else b"", record(cells), record(cells.values())]
+            [
+                BOM if bom or opened.size else b"",
+                format_record(cells),
+                format_record(cells.values()),
+            ]
         )
     with opened.reading() as lines:
         delimiter = find_delimiter(lines.readline(MAX_HEADER_BYTES))
@@ -101,7 +107,7 @@ def _add(opened: LockedFile, cells: dict[str, str], bom: bool) -> tuple[list[str
 def _row(names: list[str], cells: dict[str, str], delimiter: str) -> bytes:
     """Return the record in column order; of two columns with one name, the first has the value."""
     waiting = dict(cells)
-    return record((waiting.pop(name, "") for name in names), delimiter)
+    return format_record((waiting.pop(name, "") for name in names), delimiter)
 
 
 def _bounded(columns: int) -> None:
@@ -136,7 +142,7 @@ def _widened(
     with opened.reading() as lines:
         lines.seek(len(raw))
         end = lines.readline() or RECORD_END.encode()
-        named = record(added, delimiter).removesuffix(RECORD_END.encode())
+        named = format_record(added, delimiter).removesuffix(RECORD_END.encode())
         yield raw + (delimiter.encode() if raw.removeprefix(BOM) else b"") + named + end
         yield from pad_records(lines, delimiter.encode() * len(added), delimiter)
     yield row

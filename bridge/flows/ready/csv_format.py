@@ -24,7 +24,7 @@ _CLOSING: Final = re.compile(rb'(?:[^"]|"")*+"')
 _WITHOUT_QUOTED: Final = re.compile(rb'"(?:[^"]|"")*+(?:"|$)')
 
 
-def cell(value: JSON) -> str:
+def format_cell(value: JSON) -> str:
     """Return the text of a cell: a text unchanged, a list or an object as JSON, null as empty.
 
     A text that a spreadsheet could run as a formula gets an apostrophe in front, unless it is a
@@ -43,7 +43,7 @@ def cell(value: JSON) -> str:
     return f"'{text}" if risky and not _NUMBER.fullmatch(text) else text
 
 
-def record(cells: Iterable[str], delimiter: str = ",") -> bytes:
+def format_record(cells: Iterable[str], delimiter: str = ",") -> bytes:
     """Return the cells as one record with its line end."""
     row = [
         f'"{text.replace(chr(34), chr(34) * 2)}"' if _QUOTED.search(text) else text

@@ -13,7 +13,7 @@ from bridge.delivery.platforms.responses import USER_AGENT, dump, error_text, lo
 from bridge.flows.context import log
 from bridge.flows.function import FlowError, flow
 from bridge.flows.ready.http_client import AddressPolicy, make_call, parse_url
-from bridge.flows.ready.inputs import mapping, number, one_line, shown, text
+from bridge.flows.ready.inputs import mapping, number, one_line, shorten, text
 
 MAX_TIMEOUT_SECONDS: Final = 300.0  # seconds
 MAX_BODY_CHARACTERS: Final = 5 * 1024 * 1024  # characters
@@ -63,7 +63,7 @@ def http_request(
     verb = one_line("method", method, 20).upper() or ("POST" if content_type else "GET")
     if not verb.isascii() or not verb.isalpha() or verb in ("CONNECT", "TRACE"):
         raise FlowError(
-            f"method: {shown(method)} is not allowed; use GET, POST, PUT, PATCH, DELETE, HEAD,"
+            f"method: {shorten(method)} is not allowed; use GET, POST, PUT, PATCH, DELETE, HEAD,"
             " OPTIONS or the like"
         )
     wanted = _expected(expect)
@@ -124,8 +124,8 @@ def _headers(given: Mapping[str, JSON], content_type: str) -> dict[str, str]:
     for name, value in given.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
             raise FlowError(
-                f"headers: {shown(name)} cannot be set: it is not a valid name, or the call sets it"
-                " itself"
+                f"headers: {shorten(name)} cannot be set: it is not a valid name, or the call sets"
+                " it itself"
             )
         found = one_line(f"headers.{name}", value, 8190)
         if not found.isascii():
@@ -144,7 +144,7 @@ def _expected(expect: JSON) -> frozenset[str]:
     wrong = next((word for word in sorted(found) if not _STATUS.fullmatch(word)), None)
     if wrong is not None:
         raise FlowError(
-            f"expect: {shown(wrong)} is not allowed; use 2xx, 3xx … or statuses such as 404,"
+            f"expect: {shorten(wrong)} is not allowed; use 2xx, 3xx … or statuses such as 404,"
             " joined by commas, or any"
         )
     return found

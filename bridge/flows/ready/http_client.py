@@ -14,7 +14,7 @@ from bridge.flows.ready.environment import read_file_path, read_list
 
 PRIVATE_SETTING: Final = "FLOWBRIDGE_HTTP_REQUEST_PRIVATE"
 CA_SETTING: Final = "FLOWBRIDGE_HTTP_REQUEST_CA"
-MAX_ANSWER: Final = 256 * 1024  # bytes
+MAX_ANSWER_BYTES: Final = 256 * 1024  # bytes
 MAX_URL_CHARACTERS: Final = 8190
 
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]+\]")
@@ -124,17 +124,17 @@ def make_call(name: str, call: Call, reach: AddressPolicy, timeout: float) -> An
     Raise FlowError, which names the host only, for no answer or an incomplete one. An answer over
     MAX_ANSWER is truncated and marked.
     """
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
-    sender = Sender(
-        max_answer=MAX_ANSWER, connections=1, ca_file=read_file_path(CA_SETTING), peers=reach
+    sender = HttpClient(
+        max_answer=MAX_ANSWER_BYTES, connections=1, ca_file=read_file_path(CA_SETTING), peers=reach
     )
     try:
         answer = sender.send(call, timeout)
     finally:
         sender.close()
     if isinstance(answer, Answer):
-        if answer.truncated and len(answer.body) < MAX_ANSWER:
+        if answer.truncated and len(answer.body) < MAX_ANSWER_BYTES:
             raise FlowError(
                 f"{name}: {reach.host}: HTTP {answer.status}, but the answer was incomplete or took"
                 f" over {timeout:g} s"

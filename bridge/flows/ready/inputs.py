@@ -43,7 +43,7 @@ def boolean(name: str, value: JSON) -> bool:
     """Return `value`, or the text in it, as a boolean; null is false."""
     said = BOOLEAN_WORDS.get("" if value is None else str(value).strip().lower())
     if said is None:
-        raise FlowError(f"{name}: {shown(value)} is not allowed; use true or false")
+        raise FlowError(f"{name}: {shorten(value)} is not allowed; use true or false")
     return said
 
 
@@ -55,7 +55,7 @@ def text(name: str, value: JSON, most: int) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise FlowError(f"{name}: expected a text, found {kind(value)}")
+        raise FlowError(f"{name}: expected a text, found {type_name(value)}")
     found = str(value).encode("utf-8", "replace").decode()
     if len(found) > most:
         raise FlowError(f"{name}: {len(found)} characters; at most {most} are allowed")
@@ -93,11 +93,11 @@ def mapping(name: str, value: JSON) -> Mapping[str, JSON]:
         raise FlowError(f"{name}: not a JSON object")
     found = found or {}
     if not isinstance(found, dict):
-        raise FlowError(f"{name}: expected an object, found {kind(found)}")
+        raise FlowError(f"{name}: expected an object, found {type_name(found)}")
     return found
 
 
-def kind(value: JSON) -> str:
+def type_name(value: JSON) -> str:
     """Name the JSON type of `value`."""
     names = {
         dict: "an object",
@@ -109,7 +109,7 @@ def kind(value: JSON) -> str:
     return names.get(type(value), "a number")
 
 
-def shown(value: JSON) -> str:
+def shorten(value: JSON) -> str:
     """Return `value` for an error message, shortened."""
     found = repr(value)
     return found if len(found) <= 80 else found[:79] + "…"

@@ -142,16 +142,21 @@ def _files(given: object) -> list[File]:
 
 def _attach(message: EmailMessage, files: list[File]) -> None:
     """Attach files with the detected type, or as binary where a mail program could run them."""
-    from bridge.core.file_types import OTHER, SHOWN, tell
-    from bridge.core.multipart import file_name
-    from bridge.delivery.file_transfer import sent_name
+    from bridge.core.file_types import DOWNLOAD_MEDIA_TYPES, UNKNOWN_TYPE, detect_type
+    from bridge.core.multipart import sanitize_file_name
+    from bridge.delivery.file_transfer import original_name
 
     for file in files:
         content = file.read_bytes()
-        media = tell(content, file.name).media
-        main, _, kind = (media if media in SHOWN else OTHER.media).partition("/")
+        media = detect_type(content, file.name).media
+        main, _, kind = (media if media in DOWNLOAD_MEDIA_TYPES else UNKNOWN_TYPE.media).partition(
+            "/"
+        )
         message.add_attachment(
-            content, maintype=main, subtype=kind, filename=file_name(sent_name(file.name))
+            content,
+            maintype=main,
+            subtype=kind,
+            filename=sanitize_file_name(original_name(file.name)),
         )
 
 

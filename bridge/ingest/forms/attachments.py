@@ -41,7 +41,7 @@ def keep(sent: Sent, keep_file: KeepFile) -> None:
 
 def _known(sent: Sent, upload: Upload) -> FormFile:
     content = sent.content(upload)
-    kind = file_types.tell(content, upload.name)
+    kind = file_types.detect_type(content, upload.name)
     return FormFile(
         field=upload.field,
         name=upload.name,

@@ -91,7 +91,7 @@ def _is_control(name: str, fields: Collection[str], form: Form) -> bool:
     )
 
 
-def texts_of(control: Mapping[str, JSON], role: str) -> list[str]:
+def control_texts(control: Mapping[str, JSON], role: str) -> list[str]:
     """Return the non-empty texts of the control fields of a role, in the table's order."""
     values = (control.get(row.name) for row in CONTROL_FIELDS if row.role == role)
     return [value for value in values if isinstance(value, str) and value]

@@ -69,7 +69,7 @@ def controls(schema: Mapping[str, JSON]) -> tuple[Control, ...]:
     return tuple(control for control in made if control is not None)
 
 
-def guessed(name: str, text: str) -> Control:
+def guess_control(name: str, text: str) -> Control:
     """Return the control of a field of which nothing is known but what was sent: asked for by its
     name, and large enough for its text.
     """

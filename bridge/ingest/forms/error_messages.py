@@ -121,7 +121,7 @@ EMPTY_FAULTS = {
 }
 
 
-def by_control(
+def reword_by_control(
     faults: Mapping[str, FieldFault], listed: Iterable[Control]
 ) -> dict[str, FieldFault]:
     """Return the faults, of fields that are left empty in the words for how each is asked for: a

@@ -13,7 +13,13 @@ from urllib.parse import unquote_to_bytes
 
 from bridge.core.errors import FieldFault, Refused
 from bridge.core.json_limits import MAX_VALUES
-from bridge.core.multipart import NAMELESS, Malformed, Part, file_name, parts
+from bridge.core.multipart import (
+    DEFAULT_FILE_NAME,
+    MultipartError,
+    Part,
+    parse_parts,
+    sanitize_file_name,
+)
 from bridge.ingest.bodies import MULTIPART, URLENCODED, media_of, read_json
 from bridge.ingest.forms.charsets import DEFAULT_CODEC, UTF_8, find_codec
 from bridge.ingest.forms.nesting import Fields, gather_fields, shorten_name
@@ -113,7 +119,7 @@ def _too_long(name: str, most: int) -> Refused:
     )
 
 
-def _malformed(error: Malformed) -> Refused:
+def _malformed(error: MultipartError) -> Refused:
     return unreadable(f"the multipart form cannot be read: {error}")
 
 
@@ -203,8 +209,8 @@ def _decoded(pairs: list[tuple[bytes, bytes]], charset: str) -> Pairs:
 
 def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
     try:
-        found = _bounded(parts(raw, boundary), most)
-    except Malformed as error:
+        found = _bounded(parse_parts(raw, boundary), most)
+    except MultipartError as error:
         raise _malformed(error) from None
     said = next(
         (
@@ -223,10 +229,16 @@ def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
             yield name, _text(raw[part.begin : part.end], _encoding(own) if own else encoding, name)
         elif filename or part.begin < part.end:
             # neither: a browser sends that for an input in which no file was chosen
-            name = name or NAMELESS
+            name = name or DEFAULT_FILE_NAME
             yield (
                 name,
-                Upload(uploads, name.removesuffix("[]"), file_name(filename), part.begin, part.end),
+                Upload(
+                    uploads,
+                    name.removesuffix("[]"),
+                    sanitize_file_name(filename),
+                    part.begin,
+                    part.end,
+                ),
             )
             uploads += 1
 
@@ -254,7 +266,7 @@ def _named(part: Part, encoding: str) -> tuple[str, str | None]:
         return part.named(encoding)
     except UnicodeDecodeError:
         raise unreadable(f"the name of a field is not in the charset {encoding}") from None
-    except Malformed as error:
+    except MultipartError as error:
         raise _malformed(error) from None
 
 

@@ -45,7 +45,7 @@ def plain_origin(text: str) -> str | None:
     )
 
 
-def landing(url: str, allowed: Container[str], base: str | None = None) -> str | None:
+def redirect_target(url: str, allowed: Container[str], base: str | None = None) -> str | None:
     """Return the absolute URL to send a browser to, or None where `url` does not lead to one of the
     origins `allowed`.
 

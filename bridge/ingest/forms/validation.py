@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bridge.core import file_types
 from bridge.core.errors import FieldFault, Refused
-from bridge.core.file_types import GROUPS, HTML, SVG, TEXTS, TYPES, XML
+from bridge.core.file_types import FILE_GROUPS, FILE_TYPES, HTML, SVG, TEXT_TYPES, XML
 from bridge.core.model import JSON
 from bridge.ingest.forms.coercion import file_fields, type_fields
 from bridge.ingest.forms.control_fields import parted
@@ -117,12 +117,14 @@ def is_allowed(rules: FileRules, sent: Sent, upload: Upload) -> bool:
     """
     if rules.types is None:
         return True
-    kind = file_types.tell(sent.content(upload), upload.name)
+    kind = file_types.detect_type(sent.content(upload), upload.name)
     last = file_types.extension(upload.name)
     if last in rules.extensions:
         return kind not in (HTML, SVG, XML) or kind.name in rules.types
-    is_named_so = not last or any(last in TYPES[name].extensions for name in rules.types)
-    return is_named_so and (kind.name in rules.types or (kind in TEXTS and "txt" in rules.types))
+    is_named_so = not last or any(last in FILE_TYPES[name].extensions for name in rules.types)
+    return is_named_so and (
+        kind.name in rules.types or (kind in TEXT_TYPES and "txt" in rules.types)
+    )
 
 
 def extensions(rules: FileRules) -> list[str]:
@@ -131,7 +133,7 @@ def extensions(rules: FileRules) -> list[str]:
     """
     known = [
         each
-        for name, row in TYPES.items()
+        for name, row in FILE_TYPES.items()
         if rules.types is not None and name in rules.types
         for each in row.extensions
     ]
@@ -144,8 +146,8 @@ def accepted_types(rules: FileRules) -> tuple[str, ...]:
     """
     allowed = rules.types or frozenset()
     known: list[str] = []
-    for group in (*GROUPS, ""):
-        rows = [row for row in TYPES.values() if row.group == group]
+    for group in (*FILE_GROUPS, ""):
+        rows = [row for row in FILE_TYPES.values() if row.group == group]
         if group and all(row.name in allowed for row in rows):
             known.append(group)
         else:

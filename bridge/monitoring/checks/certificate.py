@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from bridge.core.status import DAY, Certificate, Overview
+from bridge.core.status import DAY, Overview, UrlCertificate
 from bridge.monitoring.checks.occurrence import Occurrence
 
 # seconds before its end in which a certificate should have been renewed
@@ -42,13 +42,13 @@ def find_old_certificate(now: Overview) -> Iterator[Occurrence]:
         yield Occurrence(f"{_describe_end(one, now.at)}, and was not renewed", RENEW, one.host)
 
 
-def _ends_within(one: Certificate, at: float, seconds: float, share: float) -> bool:
+def _ends_within(one: UrlCertificate, at: float, seconds: float, share: float) -> bool:
     if one.begins_at is None or one.ends_at is None:
         return False
     return one.ends_at - at < min(seconds, share * (one.ends_at - one.begins_at))
 
 
-def _describe_end(one: Certificate, at: float) -> str:
+def _describe_end(one: UrlCertificate, at: float) -> str:
     left = (one.ends_at or 0.0) - at
     if left > 0:
         return f"the certificate of {one.host} expires in {left / DAY:.1f} days"

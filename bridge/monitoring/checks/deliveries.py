@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from bridge.core.model import Status
-from bridge.core.plurals import number
+from bridge.core.plurals import pluralize
 from bridge.core.status import Overview
 from bridge.delivery.next_steps import Need, find_common_steps, need_of_dead
 from bridge.monitoring.checks.occurrence import Occurrence, format_clock, format_deliveries
@@ -114,7 +114,7 @@ def find_failing_runs(now: Overview) -> Iterator[Occurrence]:
         )
         do = "; ".join([see, *steps])
         if one.failed and one.failed >= FAILING_SHARE * one.ended:
-            ended = number(one.ended, "run")
+            ended = pluralize(one.ended, "run")
             yield Occurrence(
                 f"{one.failed} of {ended} of route {route} failed within a day", do, route
             )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.plurals import number
-from bridge.core.status import Overview, PlatformNow
+from bridge.core.plurals import pluralize
+from bridge.core.status import Overview, PlatformStatus
 from bridge.monitoring.checks.occurrence import Occurrence, format_clock, format_deliveries
 
 # that a delivery waits for a platform that others have filled before that is a problem
@@ -32,7 +32,7 @@ def find_refused_credentials(now: Overview) -> Iterator[Occurrence]:
             )
 
 
-def _describe_refusal(one: PlatformNow, circuit: Circuit, at: float) -> Occurrence:
+def _describe_refusal(one: PlatformStatus, circuit: Circuit, at: float) -> Occurrence:
     why = f" ({circuit.reason})" if circuit.reason else ""
     again = f"at {format_clock(circuit.open_until)}" if circuit.state(at) == "open" else "now"
     return Occurrence(
@@ -73,9 +73,9 @@ def find_full_platforms(now: Overview) -> Iterator[Occurrence]:
         if one.fits is None or one.name not in waiting:
             continue
         runs = (
-            number(one.fits, "run")
+            pluralize(one.fits, "run")
             if one.cap is None
-            else f"{one.fits} of {number(one.cap, 'run')}"
+            else f"{one.fits} of {pluralize(one.cap, 'run')}"
         )
         yield Occurrence(
             f"platform {one.name} reports that it is full at {runs}, and deliveries wait for it",

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from bridge.core.status import Overview, SourceNow
-from bridge.ingest.silence import LEAST
+from bridge.core.status import Overview, SourceStatus
+from bridge.ingest.silence import MIN_SILENCE_SECONDS
 from bridge.monitoring.checks.occurrence import Occurrence, format_bytes
 
 FEW_REJECTS: Final = 20  # in an hour, which are no problem
@@ -70,7 +70,7 @@ def find_silent(now: Overview) -> Iterator[Occurrence]:
             )
 
 
-def _describe_silence(one: SourceNow, at: float) -> str:
+def _describe_silence(one: SourceStatus, at: float) -> str:
     if one.expect is not None and one.heard:
         return (
             f"source {one.name} sent {one.heard} in {one.expect.per / 60:.0f} min, and"
@@ -81,24 +81,24 @@ def _describe_silence(one: SourceNow, at: float) -> str:
     return f"{what}, and none of its events is stored" if one.last_at is None else what
 
 
-def _is_silent(one: SourceNow, at: float) -> bool:
+def _is_silent(one: SourceStatus, at: float) -> bool:
     if one.expect is not None:
         is_old_enough = at - _silent_since(one, first=True) >= one.expect.per
         return one.heard < one.expect.count and is_old_enough
     return (one.speaks_by is not None and at > one.speaks_by) or _was_silent(one)
 
 
-def _was_silent(one: SourceNow) -> bool:
+def _was_silent(one: SourceStatus) -> bool:
     """Return whether a source has sent nothing since an alert called it silent.
 
     The baseline that called it so is deleted with its old events, which does not end the silence.
     """
     return one.silent_since is not None and (
-        one.last_at is None or one.last_at + LEAST <= one.silent_since
+        one.last_at is None or one.last_at + MIN_SILENCE_SECONDS <= one.silent_since
     )
 
 
-def _silent_since(one: SourceNow, *, first: bool = False) -> float:
+def _silent_since(one: SourceStatus, *, first: bool = False) -> float:
     """Return the time of its last event; without one, since when it is expected or silent.
 
     `first`: return the earliest of these.

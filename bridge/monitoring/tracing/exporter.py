@@ -53,7 +53,7 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
     return bool(exporters) or any(environ.get(name) for name in ENDPOINT_VARIABLES)
 
 
-def prepare(environ: Mapping[str, str]) -> None:
+def import_exporter(environ: Mapping[str, str]) -> None:
     """Import the exporter, so that all processes share it, and warn if traces cannot be exported.
 
     Call it before the fork.
@@ -62,7 +62,7 @@ def prepare(environ: Mapping[str, str]) -> None:
         log.warning("not_traced", why=why)
 
 
-def begin(environ: Mapping[str, str]) -> None:
+def start_tracer(environ: Mapping[str, str]) -> None:
     """Start the export, if it is wanted and possible. Call it after the fork."""
     if os.getpid() in _begun or not is_wanted(environ) or _missing(environ):
         return
@@ -77,15 +77,15 @@ def begin(environ: Mapping[str, str]) -> None:
     except Exception as fault:  # a value that OpenTelemetry cannot use; its text may hold a secret
         log.error("not_traced", why=f"OpenTelemetry could not start: {type(fault).__name__}")
         return
-    atexit.register(finish)
+    atexit.register(stop_tracer)
 
 
-def current() -> Tracer | None:
+def current_tracer() -> Tracer | None:
     """Return the tracer of this process, None where nothing is exported."""
     return _begun.get(os.getpid())
 
 
-def finish() -> None:
+def stop_tracer() -> None:
     """Export the queued spans, before the process ends."""
     if tracer := _begun.pop(os.getpid(), None):
         tracer.close()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import TAKEN, THREE_PARTS, WHSEC, standard
 from bridge.providers.model import Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
@@ -96,7 +96,9 @@ ROWS = (
             timestamp=Timestamp("label:t", "s", 1800),
         ),
         event_type=("body:type",),
-        event_id=(Joined(("body:type", "body:data.conversation_id", "body:event_timestamp")),),
+        event_id=(
+            JoinedLocators(("body:type", "body:data.conversation_id", "body:event_timestamp")),
+        ),
         ack=TAKEN,
         secret_hint="wsec_…, shown once at creation",
         generates_secret=False,
@@ -122,8 +124,8 @@ ROWS = (
         ),
         event_type=("body:event",),
         event_id=(
-            Joined(("body:event", "body:call.call_id")),
-            Joined(("body:event", "body:chat.chat_id")),
+            JoinedLocators(("body:event", "body:call.call_id")),
+            JoinedLocators(("body:event", "body:chat.chat_id")),
         ),
         secret_hint="the API key that has the webhook badge, from Retell",
         generates_secret=False,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import COPIED, TAKEN, THREE_PARTS, standard
 from bridge.providers.model import Batch, Provider, Sample
 from bridge.providers.signatures.alternatives import HeaderSets
@@ -20,7 +20,7 @@ ROWS = (
         name="gocardless",
         title="GoCardless",
         scheme=Hmac(at="header:Webhook-Signature"),
-        event_type=(Joined(("body:resource_type", "body:action"), by="."),),
+        event_type=(JoinedLocators(("body:resource_type", "body:action"), by="."),),
         event_id=("body:id",),
         batch=Batch("events"),
         secret_hint=(
@@ -67,7 +67,7 @@ ROWS = (
             )
         ),
         event_type=("body:event_type", "body:type", "body:event"),
-        event_id=("body:id", Joined(("body:data.id", "body:data.updated_at"))),
+        event_id=("body:id", JoinedLocators(("body:data.id", "body:data.updated_at"))),
         secret_hint="the subscription's secret, from Qonto, or the one you gave it",
         generates_secret=True,
         setup=(
@@ -97,8 +97,8 @@ ROWS = (
         ),
         event_type=("body:event",),
         event_id=(
-            Joined(("body:event", "body:order_id", "body:timestamp?")),
-            Joined(("body:event", "body:data.id", "body:timestamp")),
+            JoinedLocators(("body:event", "body:order_id", "body:timestamp?")),
+            JoinedLocators(("body:event", "body:data.id", "body:timestamp")),
         ),
         secret_hint="wsk_…, the webhook's signing secret, from Revolut",
         generates_secret=False,
@@ -192,7 +192,7 @@ ROWS = (
                 ),
             ),
         ),
-        event_type=(Joined(("body:webhook_type", "body:webhook_code"), by="."),),
+        event_type=(JoinedLocators(("body:webhook_type", "body:webhook_code"), by="."),),
         secret_hint=(
             "client_id:secret from Plaid's dashboard, to fetch keys; or a pinned key (JWK)"
         ),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import COPIED, TAKEN, THREE_PARTS
 from bridge.providers.handshakes.commerce import xero_intent
 from bridge.providers.model import Batch, Handshake, Provider, Sample
@@ -18,9 +18,9 @@ ROWS = (
         name="xero",
         title="Xero",
         scheme=Hmac(at="header:x-xero-signature", encoding="base64"),
-        event_type=(Joined(("body:eventCategory", "body:eventType"), by="."),),
+        event_type=(JoinedLocators(("body:eventCategory", "body:eventType"), by="."),),
         event_id=(
-            Joined(
+            JoinedLocators(
                 (
                     "body:tenantId",
                     "body:resourceId",
@@ -119,8 +119,10 @@ ROWS = (
             signed="{timestamp}.{body}",
             timestamp=Timestamp("label:0", "ms"),
         ),
-        event_type=(Joined(("body:object_type", "body:event_type"), by="."),),
-        event_id=(Joined(("body:object_type", "body:id", "body:event_type", "body:event_time")),),
+        event_type=(JoinedLocators(("body:object_type", "body:event_type"), by="."),),
+        event_id=(
+            JoinedLocators(("body:object_type", "body:id", "body:event_type", "body:event_time")),
+        ),
         secret_hint="the endpoint's secret key, from Recurly",
         generates_secret=False,
         setup=(
@@ -199,8 +201,8 @@ ROWS = (
         scheme=Hmac(at="header:x-paystack-signature", algorithm="sha512"),
         event_type=("body:event",),
         event_id=(
-            Joined(("body:event", "body:data.id")),
-            Joined(("body:event", "body:data.reference")),
+            JoinedLocators(("body:event", "body:data.id")),
+            JoinedLocators(("body:event", "body:data.reference")),
         ),
         dedup_body=True,
         ack=TAKEN,

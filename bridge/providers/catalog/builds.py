@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import COPIED, THREE_PARTS, WHSEC, standard
 from bridge.providers.model import Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
@@ -126,7 +126,7 @@ ROWS = (
         name="heroku",
         title="Heroku",
         scheme=Hmac(at="header:Heroku-Webhook-Hmac-SHA256", encoding="base64"),
-        event_type=(Joined(("body:resource", "body:action"), by="."),),
+        event_type=(JoinedLocators(("body:resource", "body:action"), by="."),),
         event_id=("body:id",),
         secret_hint="any long random text; flowbridge generates one, enter it at Heroku",
         generates_secret=True,
@@ -172,7 +172,7 @@ ROWS = (
         scheme=Hmac(at="header:X-TFE-Notification-Signature", algorithm="sha512"),
         event_type=("body:notifications.0.trigger",),
         event_id=(
-            Joined(
+            JoinedLocators(
                 (
                     "body:run_id",
                     "body:notifications.0.trigger",

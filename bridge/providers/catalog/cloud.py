@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import IN_URL, SHOWN
 from bridge.providers.confirmation import Confirmation
 from bridge.providers.handshakes.general import (
@@ -134,7 +134,10 @@ ROWS = (
         title="CloudEvents over HTTP",
         scheme=Token(at=("header:Authorization", "query:access_token"), prefix="Bearer "),
         event_type=("header:ce-type", "body:type"),
-        event_id=(Joined(("header:ce-source", "header:ce-id")), Joined(("body:source", "body:id"))),
+        event_id=(
+            JoinedLocators(("header:ce-source", "header:ce-id")),
+            JoinedLocators(("body:source", "body:id")),
+        ),
         handshakes=(Handshake(cloudevents_options, signed=False, methods=("OPTIONS",)),),
         secret_hint="any long random text; flowbridge generates one, give it to the sender",
         generates_secret=True,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import COPIED, COPIED_UNTOLD, IN_URL, SHOWN, shared
 from bridge.providers.model import MIB, EventTypes, Provider, Sample
 from bridge.providers.signatures.alternatives import AnyOf
@@ -210,7 +210,9 @@ ROWS = (
         title="Docker Hub",
         scheme=Token(at="query:token"),
         event_id=(
-            Joined(("body:repository.repo_name", "body:push_data.tag", "body:push_data.pushed_at")),
+            JoinedLocators(
+                ("body:repository.repo_name", "body:push_data.tag", "body:push_data.pushed_at")
+            ),
         ),
         secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
@@ -230,7 +232,7 @@ ROWS = (
         name="hugging_face",
         title="Hugging Face Hub",
         scheme=Token(at="header:X-Webhook-Secret"),
-        event_type=(Joined(("body:event.scope", "body:event.action"), by="."),),
+        event_type=(JoinedLocators(("body:event.scope", "body:event.action"), by="."),),
         secret_hint=(
             "any long random text of printable ASCII; flowbridge generates one, enter it at"
             " Hugging Face"

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import COPIED, TAKEN, THREE_PARTS, standard
 from bridge.providers.handshakes.commerce import ebay_challenge, tebex_validation, woocommerce_ping
 from bridge.providers.model import Handshake, Provider, Sample
@@ -28,7 +28,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Shopify-Hmac-Sha256", encoding="base64"),
         event_type=("header:X-Shopify-Topic",),
         event_id=(
-            Joined(("header:X-Shopify-Event-Id", "header:X-Shopify-Topic?")),
+            JoinedLocators(("header:X-Shopify-Event-Id", "header:X-Shopify-Topic?")),
             "header:X-Shopify-Webhook-Id",
         ),
         secret_hint=(
@@ -75,7 +75,9 @@ ROWS = (
         # The delivery id is a hash of the webhook's id and the second: two orders of one second
         # share it.
         event_id=(
-            Joined(("header:X-WC-Webhook-Delivery-ID", "header:X-WC-Webhook-Topic?", "body:id?")),
+            JoinedLocators(
+                ("header:X-WC-Webhook-Delivery-ID", "header:X-WC-Webhook-Topic?", "body:id?")
+            ),
         ),
         handshakes=(Handshake(woocommerce_ping, signed=False),),
         secret_hint="any text; flowbridge generates one, enter it at WooCommerce",

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers import form_fields
 from bridge.providers.catalog._shared import COPIED, TAKEN
 from bridge.providers.handshakes.work import strava_challenge
@@ -124,7 +124,7 @@ ROWS = (
             timestamp=Timestamp("label:t", "ms", enforced=False),
         ),
         event_type=(
-            Joined(("body:_type", "header:sanity-operation?"), by="."),
+            JoinedLocators(("body:_type", "header:sanity-operation?"), by="."),
             "header:sanity-operation",
         ),
         event_id=("header:idempotency-key",),
@@ -306,9 +306,9 @@ ROWS = (
         name="strava",
         title="Strava",
         scheme=Token(at="query:token"),
-        event_type=(Joined(("body:object_type", "body:aspect_type"), by="."),),
+        event_type=(JoinedLocators(("body:object_type", "body:aspect_type"), by="."),),
         event_id=(
-            Joined(
+            JoinedLocators(
                 (
                     "body:subscription_id",
                     "body:object_type",

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers import form_fields
 from bridge.providers.handshakes.work import front_challenge
 from bridge.providers.model import XML, Batch, Handshake, Provider, Reply, Sample
@@ -35,7 +35,9 @@ ROWS = (
         ),
         event_type=("body:subscriptionType",),
         event_id=(
-            Joined(("body:eventId", "body:subscriptionId", "body:objectId?", "body:occurredAt")),
+            JoinedLocators(
+                ("body:eventId", "body:subscriptionId", "body:objectId?", "body:occurredAt")
+            ),
         ),
         batch=Batch(),
         retry=("body:attemptNumber",),
@@ -165,11 +167,11 @@ ROWS = (
         title="Pipedrive",
         scheme=Basic(),
         event_type=(
-            Joined(("body:meta.action", "body:meta.entity"), by="."),
-            Joined(("body:meta.action", "body:meta.object"), by="."),
+            JoinedLocators(("body:meta.action", "body:meta.entity"), by="."),
+            JoinedLocators(("body:meta.action", "body:meta.object"), by="."),
         ),
         event_id=(
-            Joined(
+            JoinedLocators(
                 (
                     "body:meta.id",
                     "body:meta.webhook_id?",

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import COPIED, TAKEN
 from bridge.providers.handshakes.work import dropbox_challenge
 from bridge.providers.model import Batch, Handshake, Provider, Sample
@@ -77,7 +77,7 @@ ROWS = (
         scheme=Hmac(at="header:X-DocuSign-Signature-*", encoding="base64"),
         event_type=("body:event",),
         event_id=(
-            Joined(
+            JoinedLocators(
                 (
                     "body:data.envelopeId",
                     "body:data.recipientId?",
@@ -110,8 +110,10 @@ ROWS = (
         scheme=Hmac(at="query:signature"),
         event_type=("body:event",),
         event_id=(
-            Joined(("header:X-PandaDoc-Webhook-Event-Id", "body:event", "body:data.id")),
-            Joined(("body:event", "body:data.id", "body:data.status?", "body:data.date_modified?")),
+            JoinedLocators(("header:X-PandaDoc-Webhook-Event-Id", "body:event", "body:data.id")),
+            JoinedLocators(
+                ("body:event", "body:data.id", "body:data.status?", "body:data.date_modified?")
+            ),
         ),
         batch=Batch(),
         ack=TAKEN,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers import form_fields
 from bridge.providers.catalog._shared import COPIED
 from bridge.providers.handshakes.work import only_head
@@ -90,7 +90,7 @@ ROWS = (
         title="Fillout",
         scheme=URL_TOKEN,
         event_id=(
-            Joined(("body:submission.submissionId", "body:submission.lastUpdatedAt?")),
+            JoinedLocators(("body:submission.submissionId", "body:submission.lastUpdatedAt?")),
             "body:submissionId",
         ),
         fields=form_fields.IN_QUESTIONS,
@@ -142,7 +142,7 @@ ROWS = (
         name="formstack",
         title="Formstack",
         scheme=Hmac(at="header:X-FS-Signature", prefix="sha256="),
-        event_id=(Joined(("body:FormID", "body:UniqueID")),),
+        event_id=(JoinedLocators(("body:FormID", "body:UniqueID")),),
         fields=form_fields.formstack,
         secret_hint="any long random text; flowbridge generates one, enter it at Formstack",
         generates_secret=True,
@@ -194,7 +194,7 @@ ROWS = (
         title="Cal.com",
         scheme=Hmac(at="header:X-Cal-Signature-256"),
         event_type=("body:triggerEvent",),
-        event_id=(Joined(("body:triggerEvent", "body:payload.uid", "body:createdAt")),),
+        event_id=(JoinedLocators(("body:triggerEvent", "body:payload.uid", "body:createdAt")),),
         fields=form_fields.cal_com,
         secret_hint="any long random text; flowbridge generates one, enter it at Cal.com",
         generates_secret=True,
@@ -220,7 +220,7 @@ ROWS = (
             timestamp=Timestamp("label:t"),
         ),
         event_type=("body:event",),
-        event_id=(Joined(("body:event", "body:payload.uri", "body:created_at?")),),
+        event_id=(JoinedLocators(("body:event", "body:payload.uri", "body:created_at?")),),
         fields=form_fields.calendly,
         secret_hint="any long random text; flowbridge generates one, enter it at Calendly",
         generates_secret=True,

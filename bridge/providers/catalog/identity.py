@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import (
     SHOWN,
     SVIX_ID,
@@ -125,7 +125,7 @@ ROWS = (
         name="stytch",
         title="Stytch",
         scheme=svix(),
-        event_type=(Joined(("body:object_type", "body:action"), by="."),),
+        event_type=(JoinedLocators(("body:object_type", "body:action"), by="."),),
         event_id=SVIX_ID,
         secret_hint=WHSEC,
         generates_secret=False,
@@ -169,7 +169,7 @@ ROWS = (
         name="supabase_db",
         title="Supabase database webhooks",
         scheme=Token(at="header:Authorization", prefix="Bearer "),
-        event_type=(Joined(("body:table", "body:type"), by="."),),
+        event_type=(JoinedLocators(("body:table", "body:type"), by="."),),
         secret_hint=(
             "any long random text; flowbridge generates one, it goes into a header of the webhook"
         ),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import (
     COPIED,
     IN_URL,
@@ -97,10 +97,10 @@ ROWS = (
         scheme=Basic(),
         event_type=("body:RecordType",),
         event_id=(
-            Joined(
+            JoinedLocators(
                 ("body:RecordType", "body:MessageID", *(f"body:{name}?" for name in POSTMARK_TIMES))
             ),
-            Joined(("body:MessageStream", "body:MessageID")),
+            JoinedLocators(("body:MessageStream", "body:MessageID")),
         ),
         ack=TAKEN,
         secret_hint="user:password of your choice; flowbridge generates the password",
@@ -157,8 +157,8 @@ ROWS = (
         ),
         event_type=("body:event", "body:type"),
         event_id=(
-            Joined(("body:event", "body:_id", "body:ts")),
-            Joined(("body:type", "body:action", "body:reject.email", "body:ts")),
+            JoinedLocators(("body:event", "body:_id", "body:ts")),
+            JoinedLocators(("body:type", "body:action", "body:reject.email", "body:ts")),
         ),
         body="form_payload:mandrill_events",
         batch=Batch(),
@@ -257,7 +257,7 @@ ROWS = (
             signed="v0:{timestamp}:{body}",
             timestamp=Timestamp("header:X-CIO-Timestamp"),
         ),
-        event_type=(Joined(("body:object_type", "body:metric"), by="."),),
+        event_type=(JoinedLocators(("body:object_type", "body:metric"), by="."),),
         event_id=("body:event_id",),
         ack=TAKEN,
         secret_hint="the reporting webhook's signing key, from Customer.io",

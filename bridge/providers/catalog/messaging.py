@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import FirstOtherKey, Joined
+from bridge.core.locators import FirstOtherKey, JoinedLocators
 from bridge.providers.catalog._shared import COPIED, COPIED_UNTOLD, SHOWN, TAKEN
 from bridge.providers.handshakes.general import (
     alive,
@@ -194,7 +194,7 @@ ROWS = (
         name="webex",
         title="Webex",
         scheme=Hmac(at="header:X-Spark-Signature", algorithm="sha1"),
-        event_type=(Joined(("body:resource", "body:event"), by="."),),
+        event_type=(JoinedLocators(("body:resource", "body:event"), by="."),),
         ack=TAKEN,
         secret_hint=(
             "any long random text; flowbridge generates one, give it to Webex with the webhook"

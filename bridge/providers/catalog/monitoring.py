@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import COPIED, SHOWN
 from bridge.providers.model import Batch, Provider, Sample
 from bridge.providers.signatures.alternatives import HeaderSets
@@ -21,7 +21,7 @@ ROWS = (
         title="Sentry",
         scheme=Hmac(at="header:Sentry-Hook-Signature"),
         event_type=(
-            Joined(("header:Sentry-Hook-Resource", "body:action"), by="."),
+            JoinedLocators(("header:Sentry-Hook-Resource", "body:action"), by="."),
             "header:Sentry-Hook-Resource",
         ),
         event_id=("header:Request-ID",),
@@ -203,7 +203,7 @@ ROWS = (
             signed="{t}.{body}",
             timestamp=Timestamp("label:t"),
         ),
-        event_type=(Joined(("body:type", "body:action"), by="."),),
+        event_type=(JoinedLocators(("body:type", "body:action"), by="."),),
         event_id=("body:id",),
         secret_hint="the automation's secret, shown at creation",
         generates_secret=False,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import COPIED, TAKEN
 from bridge.providers.handshakes.commerce import BRAINTREE, braintree_challenge
 from bridge.providers.model import FORM, Batch, EventTypes, Handshake, Provider, Reply, Sample
@@ -220,7 +220,7 @@ ROWS = (
         ),
         event_type=("body:NotificationRequestItem.eventCode",),
         event_id=(
-            Joined(
+            JoinedLocators(
                 tuple(
                     f"body:NotificationRequestItem.{part}"
                     for part in ("pspReference", "eventCode", "success?")
@@ -260,7 +260,7 @@ ROWS = (
         scheme=Hmac(at="header:HmacSignature", encoding="base64", key="hex"),
         event_type=("body:type",),
         event_id=(
-            Joined(
+            JoinedLocators(
                 (
                     "body:type",
                     "body:data.id",

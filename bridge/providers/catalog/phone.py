@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import FirstOtherKey, Joined
+from bridge.core.locators import FirstOtherKey, JoinedLocators
 from bridge.providers.catalog._shared import TAKEN
 from bridge.providers.model import FORM, Provider, Reply, Sample
 from bridge.providers.signatures.alternatives import HeaderSets
@@ -53,7 +53,7 @@ ROWS = (
         ),
         event_type=("form:MessageStatus", "form:SmsStatus", "form:CallStatus", "body:type"),
         event_id=(
-            Joined(("form:MessageSid", "form:MessageStatus?", "form:SmsStatus?")),
+            JoinedLocators(("form:MessageSid", "form:MessageStatus?", "form:SmsStatus?")),
             "body:id",
         ),  # not I-Twilio-Idempotency-Token, which is not signed
         ack=Reply(
@@ -194,7 +194,9 @@ ROWS = (
             timestamp=Timestamp("label:t", "ms"),
         ),
         event_type=("body:type",),
-        event_id=(Joined(("body:type", "body:data.id", "body:data.status", "body:data.updated?")),),
+        event_id=(
+            JoinedLocators(("body:type", "body:data.id", "body:data.status", "body:data.updated?")),
+        ),
         secret_hint="the webhook's signing secret, from Courier",
         generates_secret=False,
         setup=(

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import FirstOtherKey, Joined
+from bridge.core.locators import FirstOtherKey, JoinedLocators
 from bridge.providers.catalog._shared import COPIED, COPIED_BODY, TAKEN
 from bridge.providers.handshakes.general import (
     CRC_TOKEN,
@@ -25,7 +25,7 @@ ROWS = (
         title="Meta: Facebook, Instagram, WhatsApp, Messenger",
         # X-Hub-Signature (sha1) comes along and is not looked at
         scheme=Hmac(at="header:X-Hub-Signature-256", prefix="sha256="),
-        event_type=(Joined(("body:object", "body:changes.0.field"), by="."), "body:object"),
+        event_type=(JoinedLocators(("body:object", "body:changes.0.field"), by="."), "body:object"),
         dedup_body=True,  # of an entry: its ids are those of pages and accounts
         batch=Batch("entry", keep=("object",)),
         handshakes=(Handshake(hub_challenge, signed=False, methods=("GET",)),),
@@ -116,7 +116,7 @@ ROWS = (
             signed=f"{{h:{TWITCH}-Id}}{{timestamp}}{{body}}",
             timestamp=Timestamp(f"header:{TWITCH}-Timestamp", "rfc3339", 600),
         ),
-        event_type=(Joined((f"header:{TWITCH}-Type", "body:subscription.type"), by="."),),
+        event_type=(JoinedLocators((f"header:{TWITCH}-Type", "body:subscription.type"), by="."),),
         event_id=(f"header:{TWITCH}-Id",),
         retry=(f"header:{TWITCH}-Retry",),
         handshakes=(Handshake(twitch_challenge),),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import Joined
+from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import COPIED, TAKEN
 from bridge.providers.handshakes.work import (
     asana_heartbeat,
@@ -27,7 +27,7 @@ ROWS = (
         scheme=Hmac(
             at="header:Linear-Signature", timestamp=Timestamp("body:webhookTimestamp", "ms", 60)
         ),
-        event_type=(Joined(("body:type", "body:action"), by="."),),
+        event_type=(JoinedLocators(("body:type", "body:action"), by="."),),
         event_id=("header:Linear-Delivery",),
         ack=TAKEN,
         secret_hint="lin_wh_…, the webhook's signing secret, from Linear",
@@ -95,7 +95,7 @@ ROWS = (
         name="asana",
         title="Asana",
         scheme=Hmac(at="header:X-Hook-Signature"),
-        event_type=(Joined(("body:resource.resource_type", "body:action"), by="."),),
+        event_type=(JoinedLocators(("body:resource.resource_type", "body:action"), by="."),),
         batch=Batch("events"),
         dedup_body=True,  # each holds its time to the millisecond
         handshakes=(Handshake(asana_heartbeat),),
@@ -222,7 +222,7 @@ ROWS = (
         title="ClickUp",
         scheme=Hmac(at="header:X-Signature"),
         event_type=("body:event",),
-        event_id=(Joined(("body:webhook_id", "body:history_items.0.id")),),
+        event_id=(JoinedLocators(("body:webhook_id", "body:history_items.0.id")),),
         dedup_body=True,
         ack=TAKEN,
         secret_hint="the webhook's secret, from ClickUp",
@@ -273,7 +273,7 @@ ROWS = (
         title="Figma",
         scheme=Token(at="body:passcode"),
         event_type=("body:event_type",),
-        event_id=(Joined(("body:webhook_id", "body:event_type", "body:timestamp")),),
+        event_id=(JoinedLocators(("body:webhook_id", "body:event_type", "body:timestamp")),),
         ack=TAKEN,
         secret_hint=(
             "any random text of at most 100 characters; flowbridge generates one, enter it at Figma"
@@ -302,8 +302,8 @@ ROWS = (
         name="taiga",
         title="Taiga",
         scheme=Hmac(at="header:X-TAIGA-WEBHOOK-SIGNATURE", algorithm="sha1"),
-        event_type=(Joined(("body:type", "body:action"), by="."),),
-        event_id=(Joined(("body:type", "body:action", "body:data.id", "body:date")),),
+        event_type=(JoinedLocators(("body:type", "body:action"), by="."),),
+        event_id=(JoinedLocators(("body:type", "body:action", "body:data.id", "body:date")),),
         secret_hint="any text; flowbridge generates one, enter it at Taiga",
         generates_secret=True,
         setup=(

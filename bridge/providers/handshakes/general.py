@@ -15,7 +15,7 @@ from hmac import compare_digest
 import orjson
 from itsdangerous.signer import HMACAlgorithm
 
-from bridge.core.locators import FORMS, query_value
+from bridge.core.locators import FORM_MEDIA_TYPES, query_value
 from bridge.core.model import JSON
 from bridge.providers.model import Probe, Reply
 from bridge.providers.signatures.encodings import to_base64
@@ -61,7 +61,7 @@ def nothing_in(key: str) -> Callable[[Probe], Reply | None]:
 def slack_challenge(probe: Probe) -> Reply | None:
     """Spec: https://docs.slack.dev/reference/events/url_verification"""
     if (
-        probe.request.content_type in FORMS
+        probe.request.content_type in FORM_MEDIA_TYPES
         or not isinstance(probe.body, dict)
         or probe.body.get("type") != "url_verification"
     ):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bridge.core.errors import BadSignature
-from bridge.core.json_limits import values_over
+from bridge.core.json_limits import exceeds_values
 from bridge.core.model import JSON
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def read_token(text: bytes, algorithm: str) -> JsonToken:
 def _claims(raw: bytes) -> dict[str, JSON]:
     """Return the unverified claims. Raise BadSignature if they are not an object, or too large."""
     try:
-        found = None if values_over(raw) else orjson.loads(raw)
+        found = None if exceeds_values(raw) else orjson.loads(raw)
     except ValueError:
         found = None
     if not isinstance(found, dict):

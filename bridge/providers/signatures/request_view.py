@@ -9,7 +9,7 @@ import orjson
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.core.json_limits import values_over
+from bridge.core.json_limits import exceeds_values
 from bridge.core.locators import MAX_QUERY_FIELDS, URLENCODED, Locator, as_text, dig
 from bridge.core.model import JSON
 
@@ -38,7 +38,7 @@ class View:
     def json(self) -> JSON:
         """Return the unverified body as JSON. Raise BadSignature if it is invalid or too large."""
         if self._json is UNREAD:
-            if values_over(self.request.body):
+            if exceeds_values(self.request.body):
                 raise BadSignature("malformed")
             try:
                 self._json = orjson.loads(self.request.body)

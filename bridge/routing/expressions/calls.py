@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bridge.core.errors import CompileError, ExpressionError
 from bridge.core.model import JSON
-from bridge.routing.expressions.roots import Node, near
+from bridge.routing.expressions.roots import Node, suggest
 from bridge.routing.expressions.steps import Evaluation, Step
 from bridge.routing.expressions.unparse import unparse
 from bridge.routing.functions.registry import FUNCTIONS
@@ -32,7 +32,7 @@ def find_function(node: Node) -> Function:
     name = node["value"]
     row = FUNCTIONS.get(name)
     if row is None:
-        hint = near(name, FUNCTIONS).rstrip() or f"allowed: {', '.join(sorted(FUNCTIONS))}"
+        hint = suggest(name, FUNCTIONS).rstrip() or f"allowed: {', '.join(sorted(FUNCTIONS))}"
         raise CompileError(f"no function `{name}`; {hint}")
     return row
 

@@ -18,7 +18,7 @@ from bridge.routing.expressions.evaluate import build
 from bridge.routing.expressions.parts import condition_parts
 from bridge.routing.expressions.paths import (
     IsFree,
-    Reading,
+    PathReading,
     read_paths,
 )
 from bridge.routing.expressions.roots import (
@@ -60,7 +60,7 @@ class Expression:
 
     def read(
         self, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
-    ) -> list[Reading]:
+    ) -> list[PathReading]:
         """Return each path that it reads, with its values in the contexts; see `read_paths`."""
         return read_paths(_parse(self.text), contexts, is_free)
 

@@ -23,7 +23,7 @@ _PROJECTIONS: Final = frozenset({"projection", "value_projection", "filter_proje
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PathReading:
     """A path that an expression reads, and its values.
 
     `meant`: a similar path that exists, if this one looks misspelt.
@@ -39,17 +39,17 @@ class Reading:
         return self.meant is not None or all(value is None for value in self.values)
 
 
-COMPUTED: Final = Reading()  # a computed value, not a path of the event
+COMPUTED: Final = PathReading()  # a computed value, not a path of the event
 
 
 def follow_path(
     steps: Sequence[str], contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
-) -> Reading:
+) -> PathReading:
     """Follow a dotted path of `match` through the contexts.
 
     The names in an object at an `is_free` path are not checked.
     """
-    reading = Reading(values=tuple(contexts))
+    reading = PathReading(values=tuple(contexts))
     for step in steps:
         is_index = (
             step.isascii()
@@ -62,13 +62,13 @@ def follow_path(
 
 def read_paths(
     tree: Node, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
-) -> list[Reading]:
+) -> list[PathReading]:
     """Return each path that an expression reads, with its values in the contexts.
 
     `is_free` as in `follow_path`.
     """
     walk = _PathWalk(is_free)
-    walk.use(tree, Reading(values=tuple(contexts)))
+    walk.use(tree, PathReading(values=tuple(contexts)))
     return walk.readings
 
 
@@ -89,7 +89,7 @@ def write_path(path: Steps, *, dotted: bool = False) -> str:
     return written
 
 
-def _member(reading: Reading, name: str, is_free: IsFree) -> Reading:
+def _member(reading: PathReading, name: str, is_free: IsFree) -> PathReading:
     """Step to a member of an object, or to a similar name if no object has this member."""
     if reading == COMPUTED:
         return reading
@@ -98,7 +98,7 @@ def _member(reading: Reading, name: str, is_free: IsFree) -> Reading:
     objects = [value for value in reading.values if isinstance(value, dict)]
     found = tuple(value[name] for value in objects if name in value)
     if found:
-        return Reading(
+        return PathReading(
             path,
             _without_free(found, path, is_free),
             None if reading.meant is None else (*real, name),
@@ -106,9 +106,9 @@ def _member(reading: Reading, name: str, is_free: IsFree) -> Reading:
     names = dict.fromkeys(each for value in objects for each in value)
     near = find_typo(name, names) if reading.path else None
     if near is None:
-        return Reading(path, (), reading.meant)
+        return PathReading(path, (), reading.meant)
     meant = (*real, near)
-    return Reading(
+    return PathReading(
         path,
         _without_free(tuple(value[near] for value in objects if near in value), meant, is_free),
         meant,
@@ -121,7 +121,7 @@ def _without_free(values: tuple[JSON, ...], path: Steps, is_free: IsFree) -> tup
     )
 
 
-def _element(reading: Reading, index: int) -> Reading:
+def _element(reading: PathReading, index: int) -> PathReading:
     """Step to an element of a list, with the values of all elements.
 
     In another event, any of them may be at this index.
@@ -132,7 +132,7 @@ def _element(reading: Reading, index: int) -> Reading:
         element for value in reading.values if isinstance(value, list) for element in value
     )
     meant = None if reading.meant is None else (*reading.meant, index)
-    return Reading((*reading.path, index), elements, meant)
+    return PathReading((*reading.path, index), elements, meant)
 
 
 class _PathWalk:
@@ -140,16 +140,16 @@ class _PathWalk:
 
     def __init__(self, is_free: IsFree) -> None:
         self.is_free = is_free
-        self.readings: list[Reading] = []
+        self.readings: list[PathReading] = []
 
-    def use(self, node: Node, at: Reading) -> Reading:
+    def use(self, node: Node, at: PathReading) -> PathReading:
         """Collect the path that `node` reads, if it is one, and return it."""
         reading = self.step(node, at)
         if len(reading.path) > 1 and reading not in self.readings:
             self.readings.append(reading)
         return reading
 
-    def step(self, node: Node, at: Reading) -> Reading:
+    def step(self, node: Node, at: PathReading) -> PathReading:
         """Return the path of `node`, starting from `at`."""
         kind = node["type"]
         parts = list(self._parts(node))
@@ -167,7 +167,7 @@ class _PathWalk:
             return self._project(node, parts, at)
         return self._combine(kind, parts, at)
 
-    def _combine(self, kind: str, parts: Sequence[Node], at: Reading) -> Reading:
+    def _combine(self, kind: str, parts: Sequence[Node], at: PathReading) -> PathReading:
         """Collect the parts of a computed value, which has no path itself."""
         # an alternative may be for other events: report it only if all are missing
         if kind == "or_expression":
@@ -195,11 +195,11 @@ class _PathWalk:
             if part["type"] == "expref":
                 self.use(
                     part["children"][0],
-                    Reading((*over, EACH_ELEMENT), elements) if over else COMPUTED,
+                    PathReading((*over, EACH_ELEMENT), elements) if over else COMPUTED,
                 )
         return COMPUTED
 
-    def _project(self, node: Node, parts: Sequence[Node], at: Reading) -> Reading:
+    def _project(self, node: Node, parts: Sequence[Node], at: PathReading) -> PathReading:
         base = self.step(parts[0], at)
         if node["type"] == "value_projection":
             members = tuple(
@@ -208,7 +208,7 @@ class _PathWalk:
                 if isinstance(value, dict)
                 for member in value.values()
             )
-            inner = Reading(
+            inner = PathReading(
                 (*base.path, EACH_MEMBER), members, base.meant and (*base.meant, EACH_MEMBER)
             )
         else:
@@ -219,7 +219,7 @@ class _PathWalk:
         return replace(found, values=(list(found.values),) if found.values else ())
 
     @staticmethod
-    def _flatten(base: Reading) -> Reading:
+    def _flatten(base: PathReading) -> PathReading:
         lists = [value for value in base.values if isinstance(value, list)]
         flat = [
             inner

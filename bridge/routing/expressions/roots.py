@@ -87,18 +87,18 @@ def _describe_unknown_root(name: str) -> str:
     if name in _LITERAL_WORDS:
         return f"`{name}` is not a root; the value needs backticks: {_LITERAL_WORDS[name]}"
     return (
-        f"`{name}` is not a root; {near(name, ROOTS)}allowed: {', '.join(ROOTS)} (a text needs"
+        f"`{name}` is not a root; {suggest(name, ROOTS)}allowed: {', '.join(ROOTS)} (a text needs"
         f" single quotes: '{name}')"
     )
 
 
-def near(name: str, names: Any) -> str:
+def suggest(name: str, names: Any) -> str:
     """Return "did you mean `x`? " if one of `names` is similar, else ""."""
-    close = close_name(name, names)
+    close = find_close_name(name, names)
     return f"did you mean `{close}`? " if close is not None else ""
 
 
-def close_name(name: str, names: Any) -> str | None:
+def find_close_name(name: str, names: Any) -> str | None:
     """Return the most similar of `names`, likely typos first; null if none is similar."""
     known = [str(each) for each in names]
     if (typo := find_typo(str(name), known)) is not None:

@@ -16,9 +16,9 @@ from bridge.core.model import JSON
 from bridge.routing.functions.signature import Function
 from bridge.routing.functions.values import equal
 
-BEGINS: Final = "flowbridge-file:"
+MARK_PREFIX: Final = "flowbridge-file:"
 #: the event's id, and the index of the file in the event
-MARK: Final = re.compile(rf"{BEGINS}(evt_[0-9a-z]{{26}})/(\d\d)")
+MARK_PATTERN: Final = re.compile(rf"{MARK_PREFIX}(evt_[0-9a-z]{{26}})/(\d\d)")
 MAX_LINKED_FILES: Final = 100  # files of one event
 
 
@@ -34,7 +34,7 @@ def _file_url(roots: Mapping[str, JSON], file: JSON) -> JSON:
     )
     if number is None:
         raise ExpressionError("the object is not one of the event's files")
-    return f"{BEGINS}{event['id']}/{number:02}"
+    return f"{MARK_PREFIX}{event['id']}/{number:02}"
 
 
 FUNCTIONS = (
@@ -44,7 +44,7 @@ FUNCTIONS = (
         "A link to download a file of a form. The stored inputs have a placeholder; each call gets"
         " the link.",
         "file_url(files[0])",
-        f"{BEGINS}evt_01kbc3vmg00000000000000000/00",
+        f"{MARK_PREFIX}evt_01kbc3vmg00000000000000000/00",
         _file_url,
         needs_roots=True,
     ),

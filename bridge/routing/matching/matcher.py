@@ -10,7 +10,7 @@ from bridge.core.errors import CompileError
 from bridge.core.linear_regex import Pattern
 from bridge.core.model import JSON
 from bridge.routing.expressions.compile import compile_expression
-from bridge.routing.expressions.roots import ROOTS, near
+from bridge.routing.expressions.roots import ROOTS, suggest
 from bridge.routing.functions.signature import type_of
 from bridge.routing.matching.clauses import (
     AllOf,
@@ -28,7 +28,7 @@ Problems = list[tuple[Path, str]]
 MAX_NESTING = 20
 
 
-GROUPS = ("any", "all", "not", "when")
+CLAUSE_KEYS = ("any", "all", "not", "when")
 
 
 def compile_match(document: JSON) -> Clause:
@@ -143,10 +143,10 @@ def path_steps(key: str) -> tuple[str, ...]:
             f"`{key}` is not a dotted path (like body.items.0.name); an expression belongs in when:"
         )
     if steps[0] not in ROOTS:
-        hint = near(steps[0], (*ROOTS, *GROUPS))
+        hint = suggest(steps[0], (*ROOTS, *CLAUSE_KEYS))
         raise CompileError(
             f"`{steps[0]}` is not a root; {hint}allowed: {', '.join(ROOTS)}, and"
-            f" {', '.join(GROUPS)}"
+            f" {', '.join(CLAUSE_KEYS)}"
         )
     if steps == ("event",):
         raise CompileError(
@@ -164,7 +164,7 @@ def _leaf(
 ) -> Clause:
     row = OPERATORS.get(name)
     if row is None:
-        hint = near(name, OPERATORS)
+        hint = suggest(name, OPERATORS)
         problems.append(
             (
                 path,

@@ -12,20 +12,20 @@ from bridge.monitoring import counters
 from bridge.monitoring.tracing import exporter
 from bridge.routing.model import Config
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig
-from bridge.runtime.startup import Loaded, ready
+from bridge.runtime.startup import LoadedConfig, complete_platforms
 from bridge.system.logs import get_logger
 
 log = get_logger()
 
 
-class Following:
+class ConfigFollower:
     """Follows the shared configuration. Created before the fork, started after it by each process.
 
     Call it once in each request or turn, so that the configuration does not change within it.
     """
 
     def __init__(
-        self, settings: Settings, loaded: Loaded, board: SharedConfig | None = None
+        self, settings: Settings, loaded: LoadedConfig, board: SharedConfig | None = None
     ) -> None:
         self._settings = settings
         self._config = loaded.config
@@ -39,8 +39,8 @@ class Following:
 
     def start(self, role: str) -> None:
         """Load the newest configuration, follow changes in a thread, start counters and traces."""
-        counters.begin(self._settings.data, self._settings.timings.counter_write_seconds)
-        exporter.begin(self._settings.environ)
+        counters.start_counters(self._settings.data, self._settings.timings.counter_write_seconds)
+        exporter.start_tracer(self._settings.environ)
         self.catch_up()
         self.board.register(role, self._config.hash)
         threading.Thread(target=self._follow, name="reload", daemon=True).start()
@@ -54,7 +54,9 @@ class Following:
         known = self.board.read()
         if known.key == self._key or not known.parts:
             return
-        config = ready(rebuild(known.parts, self._settings.config.parent), self._settings)
+        config = complete_platforms(
+            rebuild(known.parts, self._settings.config.parent), self._settings
+        )
         if config.hash != known.hash:
             raise BridgeError("the rebuilt configuration differs from the shared one")
         self._config = config

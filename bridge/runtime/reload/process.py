@@ -13,12 +13,12 @@ from typing import Any, Final
 from bridge import __version__
 from bridge.config.settings import Settings
 from bridge.monitoring.presence import Presence
-from bridge.runtime.reload.shared_config import SharedConfig, told
+from bridge.runtime.reload.shared_config import SharedConfig, describe
 from bridge.runtime.reload.watcher import ConfigReader, UsableConfig
-from bridge.runtime.startup import Loaded
+from bridge.runtime.startup import LoadedConfig
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.system.forked_call import apart
+from bridge.system.forked_call import call_in_fork
 from bridge.system.linux_process import die_with_parent
 from bridge.system.logs import get_logger
 
@@ -29,7 +29,7 @@ NICENESS: Final = 10  # reading files is less urgent than answering requests
 STORE_TIMEOUT_SECONDS: Final = 60.0  # to store a configuration
 
 
-def start(settings: Settings, board: SharedConfig, loaded: Loaded) -> None:
+def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> None:
     """Fork the reader process, which ends with this one; later forks are not its parent."""
     parent = os.getpid()
     sys.stderr.flush()
@@ -46,7 +46,7 @@ def start(settings: Settings, board: SharedConfig, loaded: Loaded) -> None:
             os._exit(code)
 
 
-def read_forever(settings: Settings, board: SharedConfig, loaded: Loaded, top: int) -> None:
+def read_forever(settings: Settings, board: SharedConfig, loaded: LoadedConfig, top: int) -> None:
     """Run the reader until SIGTERM.
 
     `top`: the first process of the bridge. `loaded`: the configuration that it started with.
@@ -68,7 +68,7 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: Loaded, top: i
     board.register(READER_ROLE, board.read().hash)
 
     def remember(good: UsableConfig) -> None:
-        apart(lambda: _remember(settings, good), STORE_TIMEOUT_SECONDS)
+        call_in_fork(lambda: _remember(settings, good), STORE_TIMEOUT_SECONDS)
 
     reader = ConfigReader(settings, board, loaded.disk, remember)
     asked = False
@@ -105,5 +105,5 @@ def _presence_report(settings: Settings, board: SharedConfig, top: int) -> dict[
         "private_bind": settings.private_bind if receives else None,
         "version": __version__,
         "python": ".".join(map(str, sys.version_info[:3])),
-        **told(board),
+        **describe(board),
     }

@@ -180,7 +180,7 @@ class SharedConfig:
         return False
 
 
-def told(board: SharedConfig) -> dict[str, Any]:
+def describe(board: SharedConfig) -> dict[str, Any]:
     """Return the state and the processes as JSON, without secrets."""
     known = board.read()
     problem, since = board.flows_problem() or (None, None)

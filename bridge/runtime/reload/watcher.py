@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bridge.config.files import Disk
+from bridge.config.files import FileTracker
 from bridge.config.loader import read
-from bridge.config.settings import Settings, with_dotenv
+from bridge.config.settings import Settings, merge_dotenv
 from bridge.core.errors import BridgeError
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig
-from bridge.runtime.startup import read_dotenv, ready, warn_of_missing
-from bridge.system.forked_call import apart
+from bridge.runtime.startup import complete_platforms, read_dotenv, warn_of_missing
+from bridge.system.forked_call import call_in_fork
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -42,7 +42,7 @@ class UsableConfig:
 class ReadResult:
     """The result of reading the files: a valid configuration, or `problems`."""
 
-    disk: Disk
+    disk: FileTracker
     good: UsableConfig | None = None
     problems: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class ConfigReader:
         self,
         settings: Settings,
         board: SharedConfig,
-        disk: Disk | None,
+        disk: FileTracker | None,
         remember: Callable[[UsableConfig], None],
     ) -> None:
         self._settings = settings
@@ -87,10 +87,10 @@ class ConfigReader:
             self._pending = None
             return self._publish(found)
         try:
-            self._pending = apart(lambda: read_files(self._settings), READ_TIMEOUT_SECONDS)
+            self._pending = call_in_fork(lambda: read_files(self._settings), READ_TIMEOUT_SECONDS)
         except BridgeError as error:
             self._publish(
-                ReadResult(Disk(), problems=(f"reading the configuration failed: {error}",))
+                ReadResult(FileTracker(), problems=(f"reading the configuration failed: {error}",))
             )
             self._checked = None
             return self._timings.config_retry_seconds
@@ -153,16 +153,16 @@ class ConfigReader:
 
 def read_files(settings: Settings) -> ReadResult:
     """Read the configuration now, and check that processes could start with it."""
-    disk = Disk(again=True)
+    disk = FileTracker(again=True)
     restart = tuple[str, ...]()
     try:
-        environ = with_dotenv(settings.own, read_dotenv(settings, disk))
+        environ = merge_dotenv(settings.own, read_dotenv(settings, disk))
         restart = _to_restart(settings.environ, environ)
         reading = read(settings.config, environ, disk, strict_secrets=False)
         if reading.config is None:
             wrong = [str(one) for one in reading.problems if one.level == "error"]
             return ReadResult(disk, problems=tuple(wrong[:MAX_PROBLEMS]), restart=restart)
-        config = ready(reading.config, settings)
+        config = complete_platforms(reading.config, settings)
     except BridgeError as error:
         return ReadResult(disk, problems=(str(error),), restart=restart)
     good = UsableConfig(

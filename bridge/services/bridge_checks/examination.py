@@ -17,14 +17,14 @@ from bridge.providers.signatures.pairs import is_pair
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.services.bridge_checks.findings import FORGED, GOOD, CheckFinding
 from bridge.services.bridge_checks.reachability import ask_bridge, check_reachability
-from bridge.services.samples.forgeries import KINDS, Signer, forge
-from bridge.services.samples.replay import REPLAY, expected
+from bridge.services.samples.forgeries import FORGERIES, Signer, forge
+from bridge.services.samples.replay import REPLAY, describe_expected
 from bridge.services.samples.signing import live_secrets, redirect_request, signed_url
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.routing.model import Source
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
 MIB = 1024 * 1024
 
@@ -47,7 +47,7 @@ class DryRuns:
 class Examination:
     """An examination of the bridge at `target` with the sources of `settings`."""
 
-    sender: Sender
+    sender: HttpClient
     target: str
     settings: Settings
     dry_runs: DryRuns
@@ -139,7 +139,7 @@ class Examination:
                 GOOD, source.name, "warning", f"no sample can be signed here: {error}"
             )
             return
-        for kind in ("header", *(kind for kind in KINDS if kind != "header")):
+        for kind in ("header", *(kind for kind in FORGERIES if kind != "header")):
             try:
                 forgery = forge(signer, request, kind, now)
             except ValueError as reason:
@@ -183,7 +183,7 @@ class Examination:
         A copy is recognized by the stored first one, and a dry request is not stored.
         """
         try:
-            expected(signer, good)
+            describe_expected(signer, good)
         except ValueError as reason:
             return CheckFinding(REPLAY, signer.source, "-", str(reason))
         how = f"flowbridge sample {signer.source} --to {self.target} --tamper replay"

@@ -18,13 +18,15 @@ from bridge.services.bridge_checks.findings import CheckFinding
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
 MAX_CLOCK_SECONDS: Final = 5.0  # that two clocks may differ
 ANSWER_SECONDS: Final = 15.0  # until a call counts as not answered
 
 
-def check_reachability(sender: Sender, target: str, settings: Settings) -> Iterator[CheckFinding]:
+def check_reachability(
+    sender: HttpClient, target: str, settings: Settings
+) -> Iterator[CheckFinding]:
     """Yield the findings of the address, its certificate and its clock.
 
     Raises `BridgeError` where no bridge answers there.
@@ -73,7 +75,7 @@ def check_reachability(sender: Sender, target: str, settings: Settings) -> Itera
 def check_certificate(target: str) -> CheckFinding:
     """Return how long the certificate lasts."""
     host = urlsplit(target).hostname or ""
-    seen = certificate.look(target)
+    seen = certificate.check_certificate(target)
     if seen.refused is not None:
         return CheckFinding(
             "certificate", host, "error", f"senders do not trust it: {seen.refused}"
@@ -106,6 +108,6 @@ def check_clock(date: str, now: float) -> CheckFinding:
     )
 
 
-def ask_bridge(sender: Sender, call: Call) -> Answer:
+def ask_bridge(sender: HttpClient, call: Call) -> Answer:
     """Make a call and return its answer; `BridgeError` with its URL where none came."""
     return call_bridge(sender, call, ANSWER_SECONDS, f"{call.url}: ")

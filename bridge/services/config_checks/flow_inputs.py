@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from bridge.core.errors import Problem
+from bridge.core.errors import ConfigProblem
 from bridge.core.typos import find_typo
-from bridge.routing.expressions.roots import near
+from bridge.routing.expressions.roots import suggest
 from bridge.services.config_checks.written_routes import WrittenRoutes, read_routes
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class _LocalRoute:
         return ("routes", self.index)
 
 
-def missing_flows(config: Config, flows: Collection[str]) -> list[Problem]:
+def find_missing_flows(config: Config, flows: Collection[str]) -> list[ConfigProblem]:
     """Return an error for each route whose flow the local platform does not have."""
     all_routes = read_routes(config)
     report = all_routes.report
@@ -95,8 +95,8 @@ def _check_flows(
             continue
         wanted = flow.saved_item_id
         message = (
-            f"the platform `{flow.platform}` has no flow `{wanted}`; {near(wanted, flows)}it has:"
-            f" {', '.join(flows)}"
+            f"the platform `{flow.platform}` has no flow `{wanted}`;"
+            f" {suggest(wanted, flows)}it has: {', '.join(flows)}"
         )
         where = (
             ("flows", flow.name, "saved_item_id")
@@ -218,7 +218,7 @@ def _is_user_address(url: str) -> bool:
 
 def _near(name: str, names: Collection[str]) -> str:
     """Return the hint for a name, also for one with an underscore since Python reserves it."""
-    return f"did you mean `{name}_`? " if f"{name}_" in names else near(name, names)
+    return f"did you mean `{name}_`? " if f"{name}_" in names else suggest(name, names)
 
 
 def _check_form(written: _LocalRoute, flow: LocalFlow, config: Config, report: Report) -> None:

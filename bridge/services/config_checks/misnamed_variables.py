@@ -13,14 +13,18 @@ def find_misnamed_variables(settings: Settings, routes: str) -> list[str]:
 
     Variables that `routes`, the text of routes.yaml, refers to are left out.
     """
-    from bridge.config.settings import NAMES, PREFIX, strange
-    from bridge.routing.expressions.roots import near
+    from bridge.config.settings import VARIABLE_PREFIX, VARIABLES, find_unknown_variables
+    from bridge.routing.expressions.roots import suggest
 
-    known = [name.removeprefix(PREFIX) for name in sorted(NAMES)]
+    known = [name.removeprefix(VARIABLE_PREFIX) for name in sorted(VARIABLES)]
     found = []
-    for name in strange(settings.environ):
+    for name in find_unknown_variables(settings.environ):
         if f"${{env:{name}}}" not in routes:
-            hint = near(name.removeprefix(PREFIX), known).strip().replace("`", f"`{PREFIX}", 1)
+            hint = (
+                suggest(name.removeprefix(VARIABLE_PREFIX), known)
+                .strip()
+                .replace("`", f"`{VARIABLE_PREFIX}", 1)
+            )
             found.append(
                 f"{name} is not a setting of flowbridge"
                 + (f"; {hint}" if hint else ", and routes.yaml does not refer to it")

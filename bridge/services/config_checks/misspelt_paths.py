@@ -10,9 +10,9 @@ from bridge.core.errors import CompileError
 from bridge.core.model import JSON
 from bridge.providers.samples.loader import sample_types
 from bridge.routing.expressions.compile import Expression, compile_expression
-from bridge.routing.expressions.paths import IsFree, Reading, follow_path, write_path
-from bridge.routing.matching.matcher import GROUPS, bare_expression, match_type, path_steps
-from bridge.routing.templates import parse
+from bridge.routing.expressions.paths import IsFree, PathReading, follow_path, write_path
+from bridge.routing.matching.matcher import CLAUSE_KEYS, bare_expression, match_type, path_steps
+from bridge.routing.templates import parse_template
 from bridge.services.config_checks.misspelt_types import check_types
 from bridge.services.config_checks.written_routes import (
     WrittenRoute,
@@ -97,7 +97,9 @@ def _declared(source: Source) -> _KnownEvents:
     )
 
 
-def _readings(written: WrittenRoute, shown: _KnownEvents) -> Iterator[tuple[Path, Reading, bool]]:
+def _readings(
+    written: WrittenRoute, shown: _KnownEvents
+) -> Iterator[tuple[Path, PathReading, bool]]:
     """Yield each path that a route reads: its place, the path, and whether it is a dotted path."""
     yield from _read_match(written.keys.get("match"), ("match",), shown)
     yield from _read_texts(written.texts, shown)
@@ -105,7 +107,7 @@ def _readings(written: WrittenRoute, shown: _KnownEvents) -> Iterator[tuple[Path
 
 def _read_match(
     document: JSON, path: Path, shown: _KnownEvents
-) -> Iterator[tuple[Path, Reading, bool]]:
+) -> Iterator[tuple[Path, PathReading, bool]]:
     if isinstance(document, list):
         for index, each in enumerate(document):
             yield from _read_match(each, (*path, index), shown)
@@ -113,7 +115,7 @@ def _read_match(
     for key, value in document.items() if isinstance(document, Mapping) else ():
         if key == "when":
             yield from _read_texts(walk_texts(value, (*path, key), is_expression=True), shown)
-        elif key in GROUPS:
+        elif key in CLAUSE_KEYS:
             yield from _read_match(value, (*path, key), shown)
         elif key != "event":
             yield (*path, key), follow_path(path_steps(key), shown.contexts, shown.is_free), True
@@ -121,7 +123,7 @@ def _read_match(
 
 def _read_texts(
     texts: Iterable[WrittenText], shown: _KnownEvents
-) -> Iterator[tuple[Path, Reading, bool]]:
+) -> Iterator[tuple[Path, PathReading, bool]]:
     """Yield the paths that the expressions of texts read."""
     for each in texts:
         for expression in _expressions(each.text, is_expression=each.is_expression):
@@ -133,7 +135,7 @@ def _read_texts(
 
 def _expressions(text: str, *, is_expression: bool) -> list[Expression]:
     if not is_expression:
-        return [part for part in parse(text) if isinstance(part, Expression)]
+        return [part for part in parse_template(text) if isinstance(part, Expression)]
     try:
         return [compile_expression(bare_expression(text))]
     except CompileError:  # the file is valid, so this is an unusual spelling

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.core.errors import BridgeError, Problem, SettingsError
+from bridge.core.errors import BridgeError, ConfigProblem, SettingsError
 from bridge.core.times import write_time
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ProjectReport:
     `problems` have a place in a file, `wrong` are other errors, and `notes` need no action.
     """
 
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ConfigProblem] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     config: Config | None = None
@@ -83,7 +83,7 @@ def check_project(
     from bridge.services.config_checks.misspelt_paths import warn_of_misspelt
     from bridge.services.config_checks.unbraced_paths import warn_of_unbraced
     from bridge.services.config_checks.written_routes import read_routes
-    from bridge.services.file_modes import exposed_files
+    from bridge.services.file_modes import find_exposed_files
 
     report.config, report.problems = check_config(settings.config, settings.environ)
     if report.config is None:  # where only values are missing, the rest is looked at all the same
@@ -94,7 +94,7 @@ def check_project(
     canonical = report.config.canonical if report.config else ""
     report.notes += [
         *find_misnamed_variables(settings, canonical),
-        *exposed_files(settings, canonical),
+        *find_exposed_files(settings, canonical),
     ]
     if report.config is None:
         report.refused = True
@@ -131,14 +131,14 @@ def _check_platforms(
 
 def _check_keys(config: Config, report: ProjectReport) -> None:
     """Note which keys have a user of their own, since routes.yaml does not name that user."""
-    from bridge.config.build.local_keys import own_user
+    from bridge.config.build.local_keys import default_user_id
 
     for platform in config.platforms.values():
         report.notes += [
             f"platforms.{platform.name}.keys: the key {key.name} has `flows`, so its callers must"
             f" send the user id {key.user_id}"
             for key in platform.keys
-            if key.flows is not None and key.user_id == own_user(key.name)
+            if key.flows is not None and key.user_id == default_user_id(key.name)
         ]
 
 
@@ -177,10 +177,10 @@ def _check_flows(
     """Load flows.py, and check that the routes to the local platform fit its flows."""
     from bridge.flows import FlowError
     from bridge.services.config_checks.flow_inputs import warn_of_misfits
-    from bridge.services.local_flows import known_flows
+    from bridge.services.local_flows import list_local_flows
 
     try:
-        flows = known_flows(config, settings.flow_environ)
+        flows = list_local_flows(config, settings.flow_environ)
     except FlowError as error:
         report.wrong.append(str(error))
         return
@@ -189,9 +189,9 @@ def _check_flows(
 
 def _check_alerts(config: Config, report: ProjectReport) -> None:
     """Note that no route subscribes to alerts: they are stored, and not sent anywhere."""
-    from bridge.monitoring.alerts import is_told
+    from bridge.monitoring.alerts import has_alert_route
 
-    if not is_told(config):
+    if not has_alert_route(config):
         report.notes.append(
             "alerts are not sent anywhere: no route subscribes to them; add one with `on:"
             " flowbridge alert.*` (example: `flowbridge alerts --help`), or monitor `flowbridge"
@@ -217,7 +217,7 @@ def _check_database(settings: Settings, report: ProjectReport) -> None:
                     f"the database {database.path} cannot be created: {folder} is not writable"
                 )
             return
-        revision = upgrade.revision(database)
+        revision = upgrade.read_revision(database)
         database.close()
     except BridgeError as error:
         if isinstance(error, SettingsError):

@@ -6,7 +6,7 @@ import re
 
 from bridge.routing.expressions.paths import write_path
 from bridge.routing.expressions.roots import ROOTS
-from bridge.routing.templates import parse
+from bridge.routing.templates import parse_template
 from bridge.services.config_checks.written_routes import WrittenRoutes
 
 _ROOT = f"({'|'.join(ROOTS)})"
@@ -23,7 +23,7 @@ def warn_of_unbraced(written: WrittenRoutes) -> None:
         for each in route.texts:
             if each.path[0] != "inputs":
                 continue
-            plain = (part for part in parse(each.text) if isinstance(part, str))
+            plain = (part for part in parse_template(each.text) if isinstance(part, str))
             found = next(filter(None, map(_search, plain)), None)
             if found is not None:
                 said = (

@@ -55,12 +55,12 @@ def read_routes(config: Config) -> WrittenRoutes:
 
     The files were checked before, so the report has none of their problems.
     """
-    from bridge.config.includes import gather
+    from bridge.config.includes import read_document
 
     if not config.files:
         return WrittenRoutes(Report(""))
     report = Report(config.files[0])
-    data, _ = gather(FilePath(config.files[0]), report)
+    data, _ = read_document(FilePath(config.files[0]), report)
     report.problems.clear()
     report.name_routes(data)
     return WrittenRoutes(

@@ -114,11 +114,11 @@ def write_source(settings: Settings, new: NewSource, changed: str) -> None:
 
 def _find_provider(name: str) -> Provider:
     from bridge.providers.registry import PROVIDERS
-    from bridge.routing.expressions.roots import near
+    from bridge.routing.expressions.roots import suggest
 
     if name not in PROVIDERS:
         raise InvalidRequest(
-            f"there is no provider {name!r}; {near(name, PROVIDERS)}`flowbridge providers`"
+            f"there is no provider {name!r}; {suggest(name, PROVIDERS)}`flowbridge providers`"
             " lists all"
         )
     return PROVIDERS[name]
@@ -131,7 +131,7 @@ def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
     """
     from bridge.providers.signatures.pins import pinned, pins_of
     from bridge.providers.signatures.shared_token import Unsigned
-    from bridge.routing.expressions.roots import near
+    from bridge.routing.expressions.roots import suggest
 
     values: dict[str, list[str]] = {}
     for text in given:
@@ -142,7 +142,7 @@ def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
     known = [pin.name for pin in pins_of(row.scheme)]
     if unknown := [name for name in values if name not in known]:
         raise InvalidRequest(
-            f"--pin: {unknown[0]!r} cannot be pinned; {near(unknown[0], known)}allowed:"
+            f"--pin: {unknown[0]!r} cannot be pinned; {suggest(unknown[0], known)}allowed:"
             f" {', '.join(known) or 'nothing'}"
         )
     missing = [pin for pin in pins_of(row.scheme) if pin.required and pin.name not in values]
@@ -216,15 +216,16 @@ def _make_secrets(settings: Settings, row: Provider, variable: str) -> dict[str,
     """
     from bridge.providers.signatures.hmac_scheme import Hmac
     from bridge.providers.signatures.pairs import chosen
-    from bridge.services.samples.secrets import ASIDE, new_secret
+    from bridge.services.samples.secrets import CHALLENGE_PREFIX, new_secret
 
     scheme = row.scheme or Hmac(at="header:X-Signature")
     if row.learn or not scheme.needs_secret:
         return {}
     made = {variable: new_secret(scheme).verifies if row.generates_secret else ""}
-    if chosen(scheme, ASIDE)[0] == ASIDE:
+    if chosen(scheme, CHALLENGE_PREFIX)[0] == CHALLENGE_PREFIX:
         made = {
-            variable.replace("_WEBHOOK_SECRET", "_WEBHOOK_TOKEN"): ASIDE + secrets.token_hex(20)
+            variable.replace("_WEBHOOK_SECRET", "_WEBHOOK_TOKEN"): CHALLENGE_PREFIX
+            + secrets.token_hex(20)
         } | made
     return {name: settings.environ.get(name, "") or text for name, text in made.items()}
 
@@ -237,8 +238,8 @@ def check_addition(settings: Settings, new: NewSource, text: str) -> None:
     """
     from bridge.config.loader import check
     from bridge.flows import FlowError
-    from bridge.services.config_checks.flow_inputs import missing_flows
-    from bridge.services.local_flows import known_flows
+    from bridge.services.config_checks.flow_inputs import find_missing_flows
+    from bridge.services.local_flows import list_local_flows
 
     draft = settings.config.with_name(f".{settings.config.stem}.{secrets.token_hex(4)}.yaml")
     try:
@@ -248,7 +249,7 @@ def check_addition(settings: Settings, new: NewSource, text: str) -> None:
         }
         config, problems = check(draft, environ, strict_secrets=False)
         if config is not None:
-            problems = missing_flows(config, known_flows(config, settings.flow_environ))
+            problems = find_missing_flows(config, list_local_flows(config, settings.flow_environ))
     except FlowError as error:
         raise BridgeError(
             f"nothing was written, since the route cannot be checked: {error}"

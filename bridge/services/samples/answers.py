@@ -15,7 +15,7 @@ from bridge.core.errors import BridgeError, NotFound
 from bridge.core.http_messages import Answer, Call, Request
 from bridge.core.model import Status
 from bridge.services.bridge_calls import call_bridge
-from bridge.services.samples.replay import REFUSED, verdict
+from bridge.services.samples.replay import REFUSAL_STATUSES, judge_answers
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -91,9 +91,9 @@ def send_sample(request: Request) -> tuple[Answer, float]:
 
     Raises `BridgeError` where no answer came.
     """
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
-    sender = Sender()
+    sender = HttpClient()
     started = time.monotonic()
     try:
         answer = call_bridge(
@@ -116,7 +116,7 @@ def judge_answer(
     status = answer.status
     is_taken = status // 100 == 2
     outcome = _explain_outcome(answer, settings) if is_taken else ()
-    if is_taken != is_forged and (is_taken or status in REFUSED):
+    if is_taken != is_forged and (is_taken or status in REFUSAL_STATUSES):
         return SampleResult(True, outcome)
     if status // 100 == 3:  # as a proxy sends http:// on to https://
         where = answer.headers.get("location", "another")
@@ -135,7 +135,7 @@ def judge_answer(
 
 def judge_replay(first: Answer, second: Answer, request: Request, signer: Signer) -> SampleResult:
     """Return whether the second copy of a sample was recognized as the same event, or refused."""
-    is_expected, text = verdict(first, second)
+    is_expected, text = judge_answers(first, second)
     refusal = () if first.status // 100 == 2 else _explain_refusal(first, request, signer)
     return SampleResult(is_expected, (*refusal, text))
 

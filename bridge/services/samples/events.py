@@ -9,13 +9,13 @@ from typing import Final
 from bridge.core.http_messages import Request
 from bridge.core.locators import locate
 from bridge.core.model import JSON, Event
-from bridge.ingest.source_bodies import read_body, split
+from bridge.ingest.source_bodies import read_body, split_batch
 from bridge.providers.model import Provider
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample
 from bridge.routing.expressions.paths import IsFree, Steps
 from bridge.routing.model import Source
-from bridge.routing.planner import context
+from bridge.routing.planner import build_context
 
 _MOMENT: Final = 1_772_366_400.0
 
@@ -32,8 +32,8 @@ def sample_events(source: Source) -> list[tuple[str | None, Mapping[str, JSON]]]
         request = sample(name, row.type, now=_MOMENT, new_id="sample")
         body = read_body(source, request.headers.get("content-type", ""), request.body)
         events += [
-            (event.type, context(event, part.said, _MOMENT))
-            for part in split(request, source, body)
+            (event.type, build_context(event, part.said, _MOMENT))
+            for part in split_batch(request, source, body)
             for event in [_event(part.request, source, part.said.value)]
             if part.said.problem is None
         ]

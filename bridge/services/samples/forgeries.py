@@ -50,7 +50,7 @@ def forge(signer: Signer, request: Request, kind: str, now: float) -> Request:
             f"{signer.source} is not signed ({signer.provider.title}), so there is nothing to"
             " tamper with"
         )
-    return KINDS[kind](signer, request, signer.scheme.sign(request, signer.secret, now), now)
+    return FORGERIES[kind](signer, request, signer.scheme.sign(request, signer.secret, now), now)
 
 
 def _body(signer: Signer, request: Request, signed: Request, now: float) -> Request:
@@ -127,7 +127,7 @@ def _reorder(signer: Signer, request: Request, signed: Request, now: float) -> R
 
 
 #: kind -> (signer, the unsigned request, the signed one, now) -> the forgery
-KINDS: dict[str, Callable[[Signer, Request, Request, float], Request]] = {
+FORGERIES: dict[str, Callable[[Signer, Request, Request, float], Request]] = {
     "body": _body,
     "secret": _secret,
     "timestamp": _timestamp,

@@ -12,7 +12,7 @@ import orjson
 
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Call, Request
-from bridge.ingest.forms.spam.altcha import FIELD, MOST_WORK
+from bridge.ingest.forms.spam.altcha import ALTCHA_FIELD, MAX_NUMBER
 from bridge.services.bridge_calls import call_bridge
 
 if TYPE_CHECKING:
@@ -52,15 +52,15 @@ def solve_challenge(request: Request, source: Source, form: Form) -> SolvedChall
     if "token" in given:
         fields[TOKEN_FIELD] = str(given["token"])
     if "challenge" in given:
-        fields[FIELD] = _solve(given)
+        fields[ALTCHA_FIELD] = _solve(given)
     answered = replace(request, body=_with_fields(request, fields))
     return SolvedChallenge(answered, tuple(fields), form.spam.min_fill)
 
 
 def _fetch(url: str) -> dict[str, Any]:
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
-    sender = Sender()
+    sender = HttpClient()
     try:
         call = Call(method="GET", url=url, headers={"accept": "application/json"}, body=b"")
         answer = call_bridge(sender, call, ANSWER_SECONDS, f"not sent: {url}: ")
@@ -79,7 +79,7 @@ def _solve(given: dict[str, Any]) -> str:
     """Return the solution of an ALTCHA challenge, as its widget sends it."""
     salt = str(given["salt"])
     wanted = given["challenge"]
-    most = min(int(given["maxnumber"]), MOST_WORK)
+    most = min(int(given["maxnumber"]), MAX_NUMBER)
     start = sha256(salt.encode())
     for number in range(most + 1):
         tried = start.copy()

@@ -14,10 +14,10 @@ from bridge.services.samples.forgeries import Signer, time_limit
 
 REPLAY = "replay"
 # a status of these refuses the request; others are no evidence
-REFUSED = (400, 401, 403, 409)
+REFUSAL_STATUSES = (400, 401, 403, 409)
 
 
-def expected(signer: Signer, request: Request) -> str:
+def describe_expected(signer: Signer, request: Request) -> str:
     """Return the expected result of the second of two equal requests.
 
     `ValueError` where nothing distinguishes it from another event.
@@ -50,7 +50,7 @@ def expected(signer: Signer, request: Request) -> str:
 def provider_ids(signer: Signer, request: Request) -> list[str | None]:
     """Return the ids of the events of an unsigned request, None for one that has no id."""
     from bridge.ingest.duplicates import Digests, identify
-    from bridge.ingest.source_bodies import read_body, split
+    from bridge.ingest.source_bodies import read_body, split_batch
     from bridge.routing.model import Source
 
     row = signer.provider
@@ -70,14 +70,14 @@ def provider_ids(signer: Signer, request: Request) -> list[str | None]:
         digest = sha256(part.body).hexdigest()
         return identify(source, part, said, Digests(digest, lambda: digest if is_signed else None))
 
-    return [id_of(part.request, part.said) for part in split(request, source, body)]
+    return [id_of(part.request, part.said) for part in split_batch(request, source, body)]
 
 
-def verdict(first: Answer, second: Answer) -> tuple[bool, str]:
+def judge_answers(first: Answer, second: Answer) -> tuple[bool, str]:
     """Return whether the second answer is as expected, and a message for the user."""
     if first.status // 100 != 2:
         return False, "The event was not accepted, so the replay proves nothing."
-    if second.status in REFUSED:
+    if second.status in REFUSAL_STATUSES:
         return True, "The second was refused."
     if second.status // 100 != 2:
         return False, f"The second was answered {second.status}: neither a duplicate nor refused."

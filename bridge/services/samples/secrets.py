@@ -22,26 +22,28 @@ if TYPE_CHECKING:
 # how Standard Webhooks marks the halves of a pair
 PUBLIC_KEY_PREFIX = "whpk_"
 PRIVATE_KEY_PREFIX = "whsk_"
-ASIDE = "token:"  # of a secret that answers a challenge of the URL, and verifies nothing (eBay)
+CHALLENGE_PREFIX = (
+    "token:"  # of a secret that answers a challenge of the URL, and verifies nothing (eBay)
+)
 RSA_BITS = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class SecretPair:
     """A secret: `verifies` is for routes.yaml, `signs` is the sender's. Only key pairs differ."""
 
     verifies: str
     signs: str
 
 
-def new_secret(scheme: Scheme, like: str = "") -> Made:
+def new_secret(scheme: Scheme, like: str = "") -> SecretPair:
     """Return a random secret or key pair for the scheme, of the kind of `like` or the usual one."""
     start, one = chosen(scheme, like)
     kind = pair_kind(one)
     if kind is not None:
         return _PAIRS[kind](start, one)
     text = start + _shared(one).removeprefix(start)
-    return Made(text, text)
+    return SecretPair(text, text)
 
 
 def signing_text(scheme: Scheme, text: str) -> str:
@@ -89,35 +91,35 @@ def _shared(scheme: Scheme) -> str:
     return make() if make else secrets.token_hex(20)
 
 
-def _ed25519(start: str, scheme: Scheme) -> Made:
+def _ed25519(start: str, scheme: Scheme) -> SecretPair:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes_raw()
     private = key.private_bytes_raw()
     if start:
-        return Made(
+        return SecretPair(
             PUBLIC_KEY_PREFIX + b64encode(public).decode(),
             PRIVATE_KEY_PREFIX + b64encode(private).decode(),
         )
     if isinstance(scheme, Ed25519) and scheme.encoding == "hex":
-        return Made(public.hex(), private.hex())
-    return Made(b64encode(public).decode(), b64encode(private).decode())
+        return SecretPair(public.hex(), private.hex())
+    return SecretPair(b64encode(public).decode(), b64encode(private).decode())
 
 
-def _ec(_start: str, _scheme: Scheme) -> Made:
+def _ec(_start: str, _scheme: Scheme) -> SecretPair:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     return _encode_pair(ec.generate_private_key(ec.SECP256R1()))
 
 
-def _rsa(_start: str, _scheme: Scheme) -> Made:
+def _rsa(_start: str, _scheme: Scheme) -> SecretPair:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
     return _encode_pair(rsa.generate_private_key(65537, RSA_BITS))
 
 
-def _encode_pair(key: EllipticCurvePrivateKey | RSAPrivateKey) -> Made:
+def _encode_pair(key: EllipticCurvePrivateKey | RSAPrivateKey) -> SecretPair:
     """Return both halves in DER as base64, which fits on one line."""
     from cryptography.hazmat.primitives import serialization as forms
 
@@ -125,7 +127,11 @@ def _encode_pair(key: EllipticCurvePrivateKey | RSAPrivateKey) -> Made:
         forms.Encoding.DER, forms.PublicFormat.SubjectPublicKeyInfo
     )
     private = key.private_bytes(forms.Encoding.DER, forms.PrivateFormat.PKCS8, forms.NoEncryption())
-    return Made(b64encode(public).decode(), b64encode(private).decode())
+    return SecretPair(b64encode(public).decode(), b64encode(private).decode())
 
 
-_PAIRS: dict[str, Callable[[str, Scheme], Made]] = {"ed25519": _ed25519, "ec": _ec, "rsa": _rsa}
+_PAIRS: dict[str, Callable[[str, Scheme], SecretPair]] = {
+    "ed25519": _ed25519,
+    "ec": _ec,
+    "rsa": _rsa,
+}

@@ -14,7 +14,7 @@ from bridge.providers.signatures.pairs import is_pair
 from bridge.providers.signatures.pins import Pin, pinned
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.services.samples.forgeries import Signer
-from bridge.services.samples.secrets import Made, new_pins, new_secret, signing_text
+from bridge.services.samples.secrets import SecretPair, new_pins, new_secret, signing_text
 from bridge.services.samples.signing import live_secrets
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ChosenSigner:
 
     signer: Signer
     note: str = ""
-    generated: Made | None = None
+    generated: SecretPair | None = None
     pins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,7 +47,7 @@ def choose_signer(
     `InvalidRequest` where nothing has the name, or the source has no secret to sign with.
     """
     from bridge.providers.registry import PROVIDERS
-    from bridge.routing.expressions.roots import near
+    from bridge.routing.expressions.roots import suggest
 
     source = sources.get(name) or next(
         (one for one in sources.values() if one.provider.name == name), None
@@ -58,7 +58,7 @@ def choose_signer(
         known = [*sources, *(provider for provider in PROVIDERS if provider not in sources)]
         there = f"; sources: {', '.join(sources)}" if sources else ""
         raise InvalidRequest(
-            f"there is no source or provider {name!r}; {near(name, known)}`flowbridge providers`"
+            f"there is no source or provider {name!r}; {suggest(name, known)}`flowbridge providers`"
             f" lists all{there}"
         )
     row = PROVIDERS[name]

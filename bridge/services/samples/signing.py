@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bridge.providers.signatures.pairs import chosen
-from bridge.services.samples.secrets import ASIDE
+from bridge.services.samples.secrets import CHALLENGE_PREFIX
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -27,7 +27,7 @@ def live_secrets(source: Source, now: float | None = None) -> list[str]:
         for one in source.secrets
         if one.value and (one.not_after is None or one.not_after > now)
     ]
-    return [value for value in lasting if chosen(source.scheme, value)[0] != ASIDE]
+    return [value for value in lasting if chosen(source.scheme, value)[0] != CHALLENGE_PREFIX]
 
 
 def signed_url(settings: Settings, url: str) -> str:

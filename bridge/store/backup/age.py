@@ -15,8 +15,8 @@ from typing import Final
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
-from bridge.core.status import Backups
-from bridge.system.state_file import recall, remember
+from bridge.core.status import BackupStatus
+from bridge.system.state_file import read_state, write_state
 
 BACKUP_NAME: Final = re.compile(r"flowbridge-\d{8}T\d{6}Z\.tar")
 # in the data folder, while attempts fail
@@ -53,13 +53,13 @@ def is_due(folder: Path, every: float) -> bool:
     return newest is None or time.time() - newest >= every
 
 
-def look(settings: Settings) -> Backups | None:
+def read_status(settings: Settings) -> BackupStatus | None:
     """Return the status of backups; None on PostgreSQL, which has its own."""
     if not settings.database_url.startswith("sqlite"):
         return None
     newest = newest_at(settings.backups)
     tries = _read_failed(settings)
-    return Backups(
+    return BackupStatus(
         folder=str(settings.backups),
         every=settings.backup_every,
         newest_at=newest,
@@ -69,7 +69,7 @@ def look(settings: Settings) -> Backups | None:
 
 
 @contextmanager
-def trying(settings: Settings) -> Iterator[None]:
+def record_attempt(settings: Settings) -> Iterator[None]:
     """Record an attempt to make a backup, and its error if it fails.
 
     An attempt that is killed stays recorded as failed.
@@ -93,7 +93,7 @@ def trying(settings: Settings) -> Iterator[None]:
 
 def _read_failed(settings: Settings) -> _FailedAttempts | None:
     """Return the failed attempts since the newest backup, whichever process made that one."""
-    found = recall(settings.data / STATE_FILE, _FailedAttempts)
+    found = read_state(settings.data / STATE_FILE, _FailedAttempts)
     if found is None:
         return None
     newest = newest_at(settings.backups)
@@ -103,4 +103,4 @@ def _read_failed(settings: Settings) -> _FailedAttempts | None:
 def _write_failed(settings: Settings, tries: _FailedAttempts) -> None:
     """Store the failed attempts. A full disk has its own alert, and the attempt goes on."""
     with suppress(OSError):
-        remember(settings.data / STATE_FILE, tries)
+        write_state(settings.data / STATE_FILE, tries)

@@ -28,7 +28,7 @@ from bridge.store.backup.manifest import (
     PLAIN_FORMAT,
     Manifest,
 )
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db import snapshot
 from bridge.store.db.database import Database
 from bridge.store.inbound import blob_owners
@@ -40,7 +40,7 @@ CHUNK_BYTES: Final = 1024 * 1024  # bytes that are read at once
 Advance = Callable[[int], None]
 
 
-def name_of(now: float) -> str:
+def backup_name(now: float) -> str:
     """Return the name of a backup made at this time."""
     return f"flowbridge-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}.tar"
 
@@ -64,20 +64,20 @@ def write(
         )
     if not database.path.exists():
         raise StoreError(f"no database at {database.path}: no events were received yet")
-    blobs = Blobs(data / "blobs", database.sealer)
+    blobs = BlobStore(data / "blobs", database.sealer)
     with blobs.still(), tempfile.TemporaryDirectory(prefix="backup-", dir=scratch) as folder:
         copy = Path(folder) / DATABASE
         snapshot.copy_database(database.path, copy)
         taken = Database(f"sqlite:///{copy}", database.sealer)
         try:
             _check_integrity(taken)
-            if (schema := upgrade.revision(taken)) != HEAD:
+            if (schema := upgrade.read_revision(taken)) != HEAD:
                 raise StoreError(
                     f"the database has schema {schema}, but this version requires {HEAD}:"
-                    f" {upgrade.remedy(schema)}"
+                    f" {upgrade.upgrade_advice(schema)}"
                 )
-            manifest = Manifest(taken_at=now, schema=HEAD, rows=copy_operation.count(taken))
-            owned = sorted(blob_owners.owned(taken))
+            manifest = Manifest(taken_at=now, schema=HEAD, rows=copy_operation.count_rows(taken))
+            owned = sorted(blob_owners.owned_digests(taken))
         finally:
             taken.close()
         snapshot.remove_wal(copy)
@@ -95,7 +95,7 @@ def _pack(
     manifest: Manifest,
     copy: Path,
     data: Path,
-    blobs: Blobs,
+    blobs: BlobStore,
     owned: list[str],
     target: IO[bytes],
     advance: Advance,

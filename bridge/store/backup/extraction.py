@@ -25,14 +25,14 @@ from bridge.store.backup.manifest import (
     parse_manifest,
 )
 from bridge.store.db.database import Database
-from bridge.store.db.disk_space import free
+from bridge.store.db.disk_space import free_space
 from bridge.store.migrations import upgrade
 from bridge.store.operations import checkup
 from bridge.store.operations import copy as copy_operation
 from bridge.store.tables.schema import HEAD
 
 
-def begins(source: IO[bytes]) -> None:
+def check_start(source: IO[bytes]) -> None:
     """Raise `StoreError` if a file does not begin as a backup does. Seeks back to its beginning."""
     try:
         first = next((entry for _, entry in bounded_tar.read_entries(source)), None)
@@ -134,12 +134,12 @@ def _unpack_one(
 
 def _check_disk(folder: Path, size: int) -> None:
     """Raise `StoreError` if a file would leave less space than the existing store needs."""
-    left, reserve = free(folder)
+    left, reserve = free_space(folder)
     if left - size < reserve:
         raise StoreError("its unpacked contents do not fit on the disk")
 
 
-def check(source: IO[bytes], scratch: Path) -> Manifest:
+def verify(source: IO[bytes], scratch: Path) -> Manifest:
     """Restore a backup into a temporary folder, verify it, and delete the folder.
 
     Raises `StoreError` if it is incomplete or damaged.
@@ -165,13 +165,13 @@ def verify_database(folder: Path, manifest: Manifest) -> None:
     """Raise `StoreError` if the database in a folder is damaged, or does not match the manifest."""
     database = Database(f"sqlite:///{folder / DATABASE}")
     try:
-        if damaged := checkup.damage(database):
+        if damaged := checkup.find_damage(database):
             raise StoreError(f"its database is damaged: {damaged[0]}")
-        if (schema := upgrade.revision(database)) != manifest.schema:
+        if (schema := upgrade.read_revision(database)) != manifest.schema:
             raise StoreError(
                 f"its database has schema {schema}, but its manifest says {manifest.schema}"
             )
-        if schema == HEAD and (rows := copy_operation.count(database)) != manifest.rows:
+        if schema == HEAD and (rows := copy_operation.count_rows(database)) != manifest.rows:
             raise StoreError(f"its database has rows {rows}, but its manifest says {manifest.rows}")
     finally:
         database.close()

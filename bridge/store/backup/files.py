@@ -16,7 +16,7 @@ from bridge.store.db.database import Database
 from bridge.store.db.disk_space import MIB
 
 
-def size_of(database: Database, data: Path) -> int:
+def estimate_size(database: Database, data: Path) -> int:
     """Estimate the size of a backup in bytes."""
     folders = (data / "blobs", data / "files")
     others = sum(
@@ -28,7 +28,7 @@ def size_of(database: Database, data: Path) -> int:
     return database.path.stat().st_size + others if database.path.exists() else others
 
 
-def make(
+def create(
     database: Database, data: Path, path: Path, now: float, advance: Advance = lambda _: None
 ) -> Manifest:
     """Write a backup to a new file, readable by its owner only, and verify it by restoring it.
@@ -37,7 +37,7 @@ def make(
     or OSError, no file is left.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _check_disk(path.parent, size_of(database, data))
+    _check_disk(path.parent, estimate_size(database, data))
     if path.exists():
         raise StoreError(f"{path} already exists")
     draft = path.with_name(f".{path.name}.part")
@@ -69,7 +69,7 @@ def rotate(folder: Path, most: int) -> int:
 
 
 def _check_disk(folder: Path, size: int) -> None:
-    left, reserve = disk_space.free(folder)
+    left, reserve = disk_space.free_space(folder)
     needed = 2 * size + reserve  # the file, and its unpacked contents for verification
     if left < needed:
         raise StoreError(

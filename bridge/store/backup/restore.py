@@ -25,7 +25,7 @@ from bridge.store.db.database import Database, file_lock
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy
 from bridge.store.queue import hold
-from bridge.store.queue.hold import Waiting
+from bridge.store.queue.hold import HeldCounts
 
 #: Tables whose rows must not be lost; every start writes to the others.
 PROTECTED_TABLES: Final = (
@@ -40,24 +40,24 @@ PROTECTED_TABLES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """The result of a restore: manifest, waiting work, and the folder of the previous store, if
     any.
     """
 
     manifest: Manifest
-    waiting: Waiting
+    waiting: HeldCounts
     aside: Path | None
 
 
-def is_there(database: Database) -> bool:
+def has_data(database: Database) -> bool:
     """Return whether a store with data would be replaced."""
     if not database.path.exists() or database.path.stat().st_size == 0:
         return False
     try:
-        if upgrade.revision(database) is None:
+        if upgrade.read_revision(database) is None:
             return True
-        counts = copy.count(database)
+        counts = copy.count_rows(database)
     except StoreError:  # another schema, or damaged
         return True
     return any(counts[name] for name in PROTECTED_TABLES)
@@ -71,7 +71,7 @@ def restore(
     *,
     replace: bool = False,
     advance: Advance = lambda _: None,
-) -> Restored:
+) -> RestoreResult:
     """Restore a backup to `database` and the data folder. On `StoreError` or OSError nothing
     changed.
 
@@ -81,7 +81,7 @@ def restore(
         raise StoreError(
             "flowbridge does not restore PostgreSQL; use pg_restore: pg_restore --dbname=URL FILE"
         )
-    if not replace and is_there(database):
+    if not replace and has_data(database):
         raise StoreError(
             f"a store already exists ({database.path}); --replace moves it aside and restores the"
             " backup in its place"
@@ -96,17 +96,17 @@ def restore(
         )
         with _exclusive_use(database.path):
             aside = _put_in_place(folder, database.path, data, now)
-    return Restored(manifest, waiting, aside)
+    return RestoreResult(manifest, waiting, aside)
 
 
-def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
+def _prepare(database: Database, manifest: Manifest, now: float) -> HeldCounts:
     """Migrate the unpacked database to this version's schema, and mark its contents as restored."""
     path = database.path
     try:
         upgrade.upgrade(database)  # refuses a newer schema
-        database.write(lambda connection: hold.restored(connection, manifest.taken_at, now))
+        database.write(lambda connection: hold.mark_restored(connection, manifest.taken_at, now))
         with database.read() as connection:
-            waiting = hold.waiting(connection, now)
+            waiting = hold.count_held(connection, now)
     finally:
         database.close()
     if not snapshot.remove_wal(path):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 # Seeds of the locks of keys. The schema's triggers use the same ones.
 ORDER_KEY_SEED = 0
 DEBOUNCE_KEY_SEED = 1
-FLOW = 2  # for the locks of (platform, saved_item_id)
+FLOW_SEED = 2  # for the locks of (platform, saved_item_id)
 
 
 class Lock(IntEnum):
@@ -26,13 +26,13 @@ class Lock(IntEnum):
     RENT = 0x666C6F7A
 
 
-def alone(connection: Connection, lock: Lock) -> None:
+def take_lock(connection: Connection, lock: Lock) -> None:
     """Take a lock until the end of the transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock.value})
 
 
-def alone_with_keys(
+def take_key_locks(
     connection: Connection, keys: Iterable[tuple[str, str]], seed: int = ORDER_KEY_SEED
 ) -> None:
     """Take the locks of these (route, key) pairs until the end of the transaction.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from bridge.store.db.database import Database
 
 
-class Changes:
+class ChangeDetector:
     """Detects whether the store may have changed since the previous check.
 
     For one thread; create it after the last fork. SQLite counts the commits of other connections

@@ -20,7 +20,7 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-WORTH_SAYING = 2.0  # seconds
+REPORTED_DIFFERENCE_SECONDS = 2.0  # seconds
 # A reading that took longer is repeated: half of its duration is the error.
 QUICK_ANSWER_SECONDS = 0.1
 MAX_READINGS = 3
@@ -29,7 +29,7 @@ _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Clock:
+class DatabaseClock:
     """Returns the database's time, as last read by `set` and advanced by the boot clock.
 
     The boot clock is never stepped. If this machine's wall clock were used and stepped in between,
@@ -50,14 +50,14 @@ class Clock:
 
     def __call__(self) -> float:
         """Return the time in seconds since 1970."""
-        return time.time() if self._origin is None else self._origin + elapsed()
+        return time.time() if self._origin is None else self._origin + boot_seconds()
 
     def set(self) -> None:
         """Read the database's clock, and add any step to `step`. Raises `StoreError`."""
         origin = (
             _machine_difference()
             if self._database.is_sqlite
-            else _measure_difference(self._database, elapsed)
+            else _measure_difference(self._database, boot_seconds)
         )
         if self._last_origin is not None and abs(origin - self._last_origin) > STEP_SECONDS:
             self.step += origin - self._last_origin
@@ -66,18 +66,18 @@ class Clock:
             return
         self._origin = origin
         off = self() - time.time()
-        if abs(off - self._reported_offset) > WORTH_SAYING:
+        if abs(off - self._reported_offset) > REPORTED_DIFFERENCE_SECONDS:
             self._reported_offset = off
             log.warning("clocks_differ", database_ahead=round(off, 3))
 
     def read(self) -> ClockReading:
         """Read all clocks at one moment."""
         difference = _machine_difference() if self._origin is None else self._origin
-        boot_clock = elapsed()
+        boot_clock = boot_seconds()
         return replace(machine_reading(), at=difference + boot_clock, boot_clock=boot_clock)
 
 
-def elapsed() -> float:
+def boot_seconds() -> float:
     """Return the seconds since this machine booted, by a clock that is never stepped."""
     return time.clock_gettime(_BOOT_CLOCK)
 
@@ -90,9 +90,9 @@ def _machine_difference() -> float:
     quickest = float("inf")
     difference = 0.0
     for _ in range(MAX_READINGS):
-        before = elapsed()
+        before = boot_seconds()
         wall = time.time()
-        if (took := elapsed() - before) < quickest:
+        if (took := boot_seconds() - before) < quickest:
             quickest = took
             difference = wall - before - took / 2
         if quickest < QUICK_ANSWER_SECONDS:
@@ -112,7 +112,7 @@ def machine_reading() -> ClockReading:
     return ClockReading(at=0.0, boot_id=boot_id, host=socket.gethostname())
 
 
-def ahead(database: Database) -> float:
+def measure_offset(database: Database) -> float:
     """Return how many seconds the database's clock is ahead of this machine's.
 
     The error is at most the time that the query takes.

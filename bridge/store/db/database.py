@@ -24,7 +24,7 @@ from bridge.config.settings import Settings
 from bridge.core.errors import SettingsError, StoreError
 from bridge.core.timings import TIMINGS, Timings
 from bridge.store.db import postgres
-from bridge.store.db.group_commit import GroupCommit, RowBatch, WriteJob, brief
+from bridge.store.db.group_commit import GroupCommit, RowBatch, WriteJob, describe_error
 from bridge.store.db.lock_watch import mark_long_hold
 from bridge.store.encryption import NO_ENCRYPTION, Sealer
 
@@ -141,7 +141,7 @@ class Database:
             with self.engine.begin() as connection:
                 return work(connection)
         except self._write_failures as error:
-            raise StoreError(brief(error)) from error
+            raise StoreError(describe_error(error)) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -152,7 +152,7 @@ class Database:
             with self._reader.connect() as connection:
                 yield connection
         except self._read_failures as error:
-            raise StoreError(brief(error)) from error
+            raise StoreError(describe_error(error)) from error
 
     @contextmanager
     def at_length(self) -> Iterator[Connection]:
@@ -212,7 +212,7 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def alone_with_file(path: Path) -> Iterator[sqlite3.Connection]:
+def exclusive_connection(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a separate connection to a SQLite file while no other process commits.
 
     Raises `StoreError` if the database fails.
@@ -224,7 +224,7 @@ def alone_with_file(path: Path) -> Iterator[sqlite3.Connection]:
         ):
             yield connection
     except (sqlite3.Error, MemoryError) as error:
-        raise StoreError(brief(error)) from error
+        raise StoreError(describe_error(error)) from error
 
 
 def _sqlite_engine(url: Any, said_by: str, _timings: Timings) -> Engine:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.core.errors import StoreError
-from bridge.ingest.ports import no_disk_room, signed_reserve
+from bridge.ingest.ports import disk_full, signed_reserve
 
 MIB: Final = 1024 * 1024
 # Bytes reserved for finishing work: outcomes, ends of runs, pruning.
@@ -19,13 +19,13 @@ RESERVE_DIVISOR: Final = 20  # of a small disk, a twentieth is reserved
 WRITE_FACTOR: Final = 4
 #: A write-ahead log needs shared memory, which a network file system does not provide:
 #: https://sqlite.org/wal.html
-NETWORKED: Final = re.compile(
+NETWORK_FILE_SYSTEMS: Final = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|9p|ceph|glusterfs|fuse\.(sshfs|glusterfs|s3fs|rclone|ceph.*)|afs|lustre|vboxsf|davfs|ocfs2|gfs2"
 )
-FLEETING: Final = ("tmpfs", "ramfs")
+MEMORY_FILE_SYSTEMS: Final = ("tmpfs", "ramfs")
 
 
-def free(path: Path, *, is_public: bool = False) -> tuple[int, int]:
+def free_space(path: Path, *, is_public: bool = False) -> tuple[int, int]:
     """Return the free bytes at a path, and how many of them are reserved from new events.
 
     `is_public`: events of sources that accept requests from anyone; a larger part is reserved from
@@ -34,14 +34,14 @@ def free(path: Path, *, is_public: bool = False) -> tuple[int, int]:
     try:
         disk = os.statvfs(path)
     except FileNotFoundError:
-        return free(path.parent, is_public=is_public)
+        return free_space(path.parent, is_public=is_public)
     total = disk.f_blocks * disk.f_frsize
     return disk.f_bavail * disk.f_frsize, (
         signed_reserve(total) if is_public else min(MAX_RESERVE_BYTES, total // RESERVE_DIVISOR)
     )
 
 
-def kind(path: Path) -> str | None:
+def file_system_type(path: Path) -> str | None:
     """Return the type of file system of a path, such as `ext4`; None if unknown."""
     # https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
     best = -1
@@ -63,14 +63,14 @@ def kind(path: Path) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DiskSpaceGuard:
     """Refuses new events when the disk is nearly full, to leave space for acknowledged ones."""
 
     path: Path
 
     def is_low(self, size: int = 0, *, is_public: bool = False) -> bool:
         """Return whether the disk has too little space for `size` more bytes."""
-        left, reserve = free(self.path, is_public=is_public)
+        left, reserve = free_space(self.path, is_public=is_public)
         return left - WRITE_FACTOR * size < reserve
 
     def check(self, size: int = 0, *, is_public: bool = False) -> None:
@@ -80,8 +80,8 @@ class Room:
         """
         if self.is_low(size, is_public=is_public):
             if is_public:
-                raise no_disk_room()
-            left, reserve = free(self.path)
+                raise disk_full()
+            left, reserve = free_space(self.path)
             raise StoreError(
                 f"the disk has {left / MIB:.1f} MiB left; {reserve / MIB:.1f} MiB are reserved, so"
                 " new events are refused"

@@ -125,7 +125,7 @@ class GroupCommit:
         except BaseException as error:
             self._abandon()
             self._take(batch)
-            failure = StoreError(brief(error))
+            failure = StoreError(describe_error(error))
             failure.__cause__ = error
             for job in batch:
                 job.error = failure
@@ -266,7 +266,7 @@ def _is_fatal(error: Exception) -> bool:
     )
 
 
-def brief(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return the driver's message without the statement and its values."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     message = (

@@ -16,7 +16,7 @@ CANDIDATE_LIMIT: Final = 5
 ELLIPSIS: Final = "…"  # between the beginning and the ending of a shortened id
 
 
-def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[bool]]:
+def id_conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions by which `text` may match an id: the whole id, its beginning, its
     ending.
 
@@ -34,7 +34,7 @@ def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[
         yield _ends(column, text)
 
 
-def ambiguous(text: str, ids: list[str]) -> NotFound:
+def ambiguous_id(text: str, ids: list[str]) -> NotFound:
     """Return the error for a text that matches several ids."""
     more = f", {ELLIPSIS}" if len(ids) >= CANDIDATE_LIMIT else ""
     return NotFound(
@@ -43,17 +43,17 @@ def ambiguous(text: str, ids: list[str]) -> NotFound:
     )
 
 
-def row_named(database: Database, table: Table, text: str, none: str) -> Row[Any]:
+def find_row(database: Database, table: Table, text: str, none: str) -> Row[Any]:
     """Return the row whose id is `text`, or the only one whose id begins or ends with it.
 
     Raises `NotFound`: with the message `none` if no row matches, and with some of the ids if
     several do.
     """
-    for condition in conditions(table.c.id, text):
+    for condition in id_conditions(table.c.id, text):
         with database.read() as connection:
             rows = connection.execute(select(table).where(condition).limit(CANDIDATE_LIMIT)).all()
         if len(rows) > 1:
-            raise ambiguous(text, [row.id for row in rows])
+            raise ambiguous_id(text, [row.id for row in rows])
         if rows:
             return rows[0]
     raise NotFound(none)

@@ -33,7 +33,7 @@ CHECK_SECONDS = 10.0  # after which an idle connection is tested
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)  # before each attempt to reconnect
 
 
-def ring(database: Database) -> None:
+def notify_workers(database: Database) -> None:
     """Wake the workers on other machines; a failure is logged at DEBUG."""
     if database.is_sqlite:
         return
@@ -49,7 +49,7 @@ def _autocommit_connection(database: Database) -> Connection:
     return database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
-class Bell:
+class WakeupNotifier:
     """Notifies workers from its own thread, so that callers do not wait.
 
     `near` wakes the worker on this machine.
@@ -77,11 +77,11 @@ class Bell:
     def _work(self) -> None:
         while self._wanted.wait():
             self._wanted.clear()
-            ring(self._database)
+            notify_workers(self._database)
             time.sleep(MIN_INTERVAL_SECONDS)
 
 
-class Listener:
+class WakeupListener:
     """Listens for notifications in its own thread, and calls `heard` for each.
 
     It also calls `heard` once after it reconnects.

@@ -16,7 +16,7 @@ from sqlalchemy import ClauseElement, Column, ColumnElement, Connection, Text, b
 from sqlalchemy.ext.compiler import compiles
 
 
-class Prepared:
+class PreparedStatement:
     """A statement with named parameters, to be run inside `Database.write`."""
 
     def __init__(self, statement: ClauseElement) -> None:
@@ -66,12 +66,12 @@ def _cursor(connection: Connection) -> Any:
     return driver.cursor()
 
 
-def listed(texts: Iterable[str]) -> str:
+def to_json_list(texts: Iterable[str]) -> str:
     """Encode texts as one JSON parameter, for `InJsonList` or a function that reads JSON."""
     return orjson.dumps(list(texts)).decode()
 
 
-class Among(ColumnElement[Any]):
+class InJsonList(ColumnElement[Any]):
     """The condition that a column equals one of the texts in a JSON parameter.
 
     The statement is the same for any number of texts.
@@ -84,15 +84,15 @@ class Among(ColumnElement[Any]):
         self.values = bindparam(name, type_=Text)
 
 
-@compiles(Among, "sqlite")
-def _on_sqlite(among: Among, compiler: Any, **how: Any) -> str:
+@compiles(InJsonList, "sqlite")
+def _on_sqlite(among: InJsonList, compiler: Any, **how: Any) -> str:
     column = compiler.process(among.column, **how)
     values = compiler.process(among.values, **how)
     return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - a column of ours and a placeholder
 
 
-@compiles(Among, "postgresql")
-def _on_postgresql(among: Among, compiler: Any, **how: Any) -> str:
+@compiles(InJsonList, "postgresql")
+def _on_postgresql(among: InJsonList, compiler: Any, **how: Any) -> str:
     column = compiler.process(among.column, **how)
     values = compiler.process(among.values, **how)
     # The planner expects ten elements of an array, but a hundred rows of a function; for those it

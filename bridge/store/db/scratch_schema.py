@@ -8,12 +8,12 @@ from typing import Final
 from sqlalchemy import Connection, make_url, text
 
 from bridge.core.errors import SettingsError, StoreError
-from bridge.store.db.advisory_locks import Lock, alone
+from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import Database
 
 # A schema with this prefix means that the database is in use.
-PREFIX: Final = "flowbridge_torture_"
-_NAME = re.compile(PREFIX + r"[a-z0-9_]{1,40}")
+SCHEMA_PREFIX: Final = "flowbridge_torture_"
+_NAME = re.compile(SCHEMA_PREFIX + r"[a-z0-9_]{1,40}")
 _ANY_TABLE = text(
     "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid ="
     " c.relnamespace WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT"
@@ -29,7 +29,7 @@ _TERMINATE = text(
 )
 
 
-def make(url: str, name: str) -> str:
+def create(url: str, name: str) -> str:
     """Create the schema `name` in an empty database, and return a URL that selects it.
 
     Raises `SettingsError` if the database is not empty (a schema of another torture run counts),
@@ -48,7 +48,7 @@ def make(url: str, name: str) -> str:
         raise SettingsError(f"the database cannot be used: {error}") from error
     finally:
         database.close()
-    return within(url, name)
+    return schema_url(url, name)
 
 
 def _make(connection: Connection, name: str) -> str | None:
@@ -56,8 +56,10 @@ def _make(connection: Connection, name: str) -> str | None:
 
     The schema itself marks the database as in use: it outlives every connection.
     """
-    alone(connection, Lock.RENT)
-    if (schema := connection.execute(_SCRATCH_SCHEMA, {"prefix": PREFIX}).scalar()) is not None:
+    take_lock(connection, Lock.RENT)
+    if (
+        schema := connection.execute(_SCRATCH_SCHEMA, {"prefix": SCHEMA_PREFIX}).scalar()
+    ) is not None:
         return (
             f"the schema {schema} of a torture run; if no run is active, remove it with"
             f" DROP SCHEMA {schema} CASCADE"
@@ -68,13 +70,13 @@ def _make(connection: Connection, name: str) -> str | None:
     return None
 
 
-def within(url: str, name: str) -> str:
+def schema_url(url: str, name: str) -> str:
     """Return the URL of the same database that selects this schema."""
     inside = make_url(url).update_query_dict({"options": f"-csearch_path={_checked(name)}"})
     return inside.render_as_string(hide_password=False)
 
 
-def remove(url: str, name: str) -> None:
+def drop(url: str, name: str) -> None:
     """Drop the schema with all its contents."""
     database = Database(url)
     try:

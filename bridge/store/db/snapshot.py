@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bridge.core.errors import StoreError
-from bridge.store.db.group_commit import brief
+from bridge.store.db.group_commit import describe_error
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -28,7 +28,7 @@ def copy_database(source: Path, target: Path) -> None:
             writer.execute("PRAGMA journal_mode = DELETE").fetchall()
     except sqlite3.Error as error:
         target.unlink(missing_ok=True)
-        raise StoreError(f"the database cannot be copied: {brief(error)}") from error
+        raise StoreError(f"the database cannot be copied: {describe_error(error)}") from error
     with target.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -46,7 +46,7 @@ def remove_wal(path: Path) -> bool:
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
             return False
-        raise StoreError(brief(error)) from error
+        raise StoreError(describe_error(error)) from error
     except sqlite3.Error as error:
-        raise StoreError(brief(error)) from error
+        raise StoreError(describe_error(error)) from error
     return True

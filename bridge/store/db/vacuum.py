@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from bridge.core.errors import StoreError
 from bridge.store.db import disk_space
-from bridge.store.db.database import Database, alone_with_file
+from bridge.store.db.database import Database, exclusive_connection
 from bridge.store.db.disk_space import MIB
 
 INCREMENTAL: Final = 2  # https://sqlite.org/pragma.html#pragma_auto_vacuum
@@ -31,7 +31,7 @@ class PageCounts:
     incremental: bool
 
 
-def pages(database: Database) -> PageCounts:
+def count_pages(database: Database) -> PageCounts:
     """Count the pages of the file."""
     names = ("page_size", "page_count", "freelist_count", "auto_vacuum")
     with database.read() as connection:
@@ -41,7 +41,7 @@ def pages(database: Database) -> PageCounts:
     return PageCounts(size, count, free, mode == INCREMENTAL)
 
 
-def step(connection: Connection) -> int:
+def free_pages(connection: Connection) -> int:
     """Return some free pages to the disk, inside `Database.write`; return how many, 0 if none are
     free.
     """
@@ -56,7 +56,7 @@ def step(connection: Connection) -> int:
 def enable_incremental(path: Path) -> None:
     """Enable incremental vacuum for an empty file; it must be set before any data is written."""
     if path.stat().st_size == 0:
-        with alone_with_file(path) as connection:
+        with exclusive_connection(path) as connection:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute(
                 "PRAGMA journal_mode = WAL"
@@ -69,15 +69,15 @@ def rewrite(database: Database) -> None:
 
     Raises `StoreError` if the disk has too little space.
     """
-    known = pages(database)
+    known = count_pages(database)
     # a copy, and the same again in the write-ahead log
     needed = 2 * (known.count - known.free) * known.size
-    left, reserve = disk_space.free(database.path)
+    left, reserve = disk_space.free_space(database.path)
     if left < needed + reserve:
         raise StoreError(
             f"rewriting the file needs {(needed + reserve) / MIB:.0f} MiB, but the disk has"
             f" {left / MIB:.0f} MiB left"
         )
-    with alone_with_file(database.path) as connection:
+    with exclusive_connection(database.path) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import Connection, Text, bindparam, exists, func, insert, select
 
 from bridge.core.model import Delivery, Event
-from bridge.store.db.advisory_locks import DEBOUNCE_KEY_SEED, ORDER_KEY_SEED, alone_with_keys
+from bridge.store.db.advisory_locks import DEBOUNCE_KEY_SEED, ORDER_KEY_SEED, take_key_locks
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids
 from bridge.store.tables import schema
@@ -100,7 +100,7 @@ class _ArrivalBatch:
 
     def prepare(self, connection: Connection, items: Sequence[ArrivalRows]) -> None:
         """Take the locks for the deliveries' keys."""
-        take_keys(connection, [delivery for item in items for delivery in item.planned])
+        lock_delivery_keys(connection, [delivery for item in items for delivery in item.planned])
 
     def insert(self, connection: Connection, item: ArrivalRows) -> bool:
         """Insert one event and its deliveries on PostgreSQL."""
@@ -144,12 +144,12 @@ ARRIVAL_COLUMNS = (
 LOOKUP_COLUMNS = ("since", "erased_id")  # not columns of `event`
 
 
-def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
+def lock_delivery_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
     """Take the locks of ordering and debounce keys, which the triggers take one by one."""
-    alone_with_keys(
+    take_key_locks(
         connection, [(one.route, one.order.key) for one in planned if one.order], ORDER_KEY_SEED
     )
-    alone_with_keys(
+    take_key_locks(
         connection,
         [(one.route, one.debounce.key) for one in planned if one.debounce],
         DEBOUNCE_KEY_SEED,

@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
-from bridge.store.tables.encrypted import name_of
+from bridge.store.tables.encrypted import row_name
 from bridge.store.tables.rows import files_of
 
 PAGE_ROWS: Final = 2000  # in one transaction
@@ -18,7 +18,7 @@ PAGE_ROWS: Final = 2000  # in one transaction
 
 def _local_file_digest(row: Row[Any], sealer: Sealer) -> Iterator[str]:
     yield sealer.open(
-        row.sha256, "local_file", "sha256", name_of(row.user_id, row.run_id, row.name)
+        row.sha256, "local_file", "sha256", row_name(row.user_id, row.run_id, row.name)
     )
 
 
@@ -57,7 +57,7 @@ BLOB_OWNERS: Final = (
 )
 
 
-def owned(database: Database) -> set[str]:
+def owned_digests(database: Database) -> set[str]:
     """Return the digests of all blobs with an owner.
 
     Blobs that are stored during the read may be missing.

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, select, text
 
 from bridge.core.errors import StoreError
 from bridge.core.rate_limits import day_of
-from bridge.ingest.ports import no_daily_room
+from bridge.ingest.ports import daily_bytes_full
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.inbound.arrivals import Arrival
-from bridge.store.inbound.events import Added, Replan
+from bridge.store.inbound.events import AddedEvent, Replan
 from bridge.store.tables.schema import daily_bytes
 
 _ADD_WITHIN_LIMIT = text(
@@ -31,10 +31,10 @@ def add_bytes(connection: Connection, source: str, size: int, most: int, now: fl
     """Count bytes that a source stores. Raises `Refused` if the day's total would exceed `most`."""
     values = {"source": source, "day": day_of(now), "bytes": size, "most": most}
     if size > most or connection.execute(_ADD_WITHIN_LIMIT, values).first() is None:
-        raise no_daily_room(now)
+        raise daily_bytes_full(now)
 
 
-def stored(connection: Connection, now: float) -> dict[str, int]:
+def stored_today(connection: Connection, now: float) -> dict[str, int]:
     """Return how many bytes each source stored today."""
     query = select(daily_bytes.c.source, daily_bytes.c.bytes).where(
         daily_bytes.c.day == day_of(now)
@@ -42,21 +42,21 @@ def stored(connection: Connection, now: float) -> dict[str, int]:
     return {row.source: row.bytes for row in connection.execute(query)}
 
 
-def stored_by(database: Database, source: str, now: float) -> int:
+def stored_today_by(database: Database, source: str, now: float) -> int:
     """Return how many bytes a source stored today."""
     with database.read() as connection:
-        return stored(connection, now).get(source, 0)
+        return stored_today(connection, now).get(source, 0)
 
 
 def add_all(
     database: Database, arrivals: Sequence[Arrival], replan: Replan, most: int, now: float
-) -> list[Added]:
+) -> list[AddedEvent]:
     """Store events of one source as `events.add_all` does, and count the bytes of new ones.
 
     Raises `Refused` and stores none of them if the limit would be exceeded.
     """
 
-    def work(connection: Connection) -> list[Added]:
+    def work(connection: Connection) -> list[AddedEvent]:
         added = [_add(connection, arrival, replan) for arrival in arrivals]
         new = [
             event
@@ -70,10 +70,10 @@ def add_all(
     return database.write(work)
 
 
-def _add(connection: Connection, arrival: Arrival, replan: Replan) -> Added:
+def _add(connection: Connection, arrival: Arrival, replan: Replan) -> AddedEvent:
     event, deliveries = arrival
     if events.add_one(connection, arrival):
-        return Added(event.id, tuple(deliveries))
+        return AddedEvent(event.id, tuple(deliveries))
     added = events.add_duplicate(connection, event, replan)
     if added is None:
         raise StoreError("the event that this request repeats was just deleted")

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, delete, func, select, text, update
 
-from bridge.core.fingerprints import KEYED, NOTHING, keyed_digest, unguessable
+from bridge.core.fingerprints import EMPTY_SHA256, KEYED_PREFIX, keyed_digest, keyed_sha256
 from bridge.core.model import Event
-from bridge.core.retention import DEDUP_FOR
-from bridge.ingest.data_subjects import folded
+from bridge.core.retention import DEDUP_SECONDS
+from bridge.ingest.data_subjects import fold_text
 from bridge.store.db.database import Database, Work
 from bridge.store.tables.schema import deleted_id, event
 
@@ -22,7 +22,7 @@ DedupFor = Callable[[str], float]  # returns for a source how long its ids are s
 BATCH_ROWS: Final = 500  # in one transaction
 # Prefix of ids that are digests of bodies: see `bridge.ingest.duplicates`.
 DIGEST_PREFIX: Final = "sha256:"
-EMPTY_BODY_ID: Final = DIGEST_PREFIX + NOTHING
+EMPTY_BODY_ID: Final = DIGEST_PREFIX + EMPTY_SHA256
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _OF_EVENTS = select(event.c.id, event.c.source, event.c.provider_id, event.c.received_at).where(
@@ -47,7 +47,7 @@ def erased_id(secret_key: str, source: str, provider_id: str | None) -> str:
     """Return the keyed hash that replaces an erased provider id; empty without id or key."""
     if provider_id is None or not secret_key:
         return ""
-    return KEYED + keyed_digest(
+    return KEYED_PREFIX + keyed_digest(
         secret_key, source, b"provider id\0" + provider_id.encode("utf-8", "surrogatepass")
     )
 
@@ -58,9 +58,9 @@ def secret_key_of(connection: Connection) -> str:
     return key
 
 
-def of_all(_source: str) -> float:
+def default_dedup_for(_source: str) -> float:
     """Return the default duration for storing ids."""
-    return DEDUP_FOR
+    return DEDUP_SECONDS
 
 
 def store(
@@ -114,7 +114,7 @@ def find(connection: Connection, repeated: Event) -> str | None:
     return found
 
 
-def expired(database: Database, now: float) -> Iterator[Work[dict[str, int]]]:
+def delete_expired(database: Database, now: float) -> Iterator[Work[dict[str, int]]]:
     """Yield work that deletes expired ids, a batch at a time."""
 
     def forget(connection: Connection) -> dict[str, int]:
@@ -138,10 +138,10 @@ def _has_expired(database: Database, now: float) -> bool:
 
 def erase(database: Database, letters: str) -> int:
     """Replace ids that contain a data subject's letters by keyed hashes; return how many."""
-    return _rename_matching(database, lambda name: letters in folded(name), erased_id)
+    return _rename_matching(database, lambda name: letters in fold_text(name), erased_id)
 
 
-def digests_in_clear(connection: Connection) -> int:
+def count_plain_digests(connection: Connection) -> int:
     """Return how many ids are plain digests of bodies, which can be compared with guesses."""
     names = deleted_id.c.provider_id
     query = (
@@ -160,7 +160,7 @@ def key_digests(database: Database, secret_key: str) -> int:
     return _rename_matching(
         database,
         lambda name: name.startswith(DIGEST_PREFIX) and name != EMPTY_BODY_ID,
-        lambda _, source, name: unguessable(secret_key, source, name.removeprefix(DIGEST_PREFIX)),
+        lambda _, source, name: keyed_sha256(secret_key, source, name.removeprefix(DIGEST_PREFIX)),
     )
 
 

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, case, insert, select, text, update
 
 from bridge.core.errors import NotFound
 from bridge.core.model import JSON, Delivery, Event, FormFile, Status
-from bridge.core.retention import is_emptied
+from bridge.core.retention import is_content_deleted
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids, form_files
-from bridge.store.inbound.arrivals import ARRIVAL_BATCH, Arrival, ArrivalRows, take_keys
+from bridge.store.inbound.arrivals import ARRIVAL_BATCH, Arrival, ArrivalRows, lock_delivery_keys
 from bridge.store.tables import schema
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, event_row, from_json, to_delivery, to_event
@@ -32,7 +32,7 @@ Replan = Callable[[Event, str], Sequence[Delivery]]
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddedEvent:
     """The result of storing a request: its event, new or known, and the new deliveries."""
 
     event_id: str
@@ -40,7 +40,9 @@ class Added:
     duplicate: bool = False
 
 
-def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan) -> Added:
+def add(
+    database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan
+) -> AddedEvent:
     """Store an event and its deliveries in one durable transaction.
 
     An event with a known (source, provider_id) is a duplicate: it is counted, together with the
@@ -51,7 +53,7 @@ def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan
     return add_all(database, [(event, deliveries)], replan)[0]
 
 
-def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
+def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[AddedEvent]:
     """Store several events with their deliveries in one durable transaction; see `add`."""
     new = database.append(
         ARRIVAL_BATCH,
@@ -60,19 +62,21 @@ def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> 
     known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
     again = iter(_add_duplicates(database, known, replan) if known else ())
     return [
-        Added(event.id, tuple(planned)) if is_new else next(again)
+        AddedEvent(event.id, tuple(planned)) if is_new else next(again)
         for (event, planned), is_new in zip(arrivals, new, strict=True)
     ]
 
 
-def _add_duplicates(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
+def _add_duplicates(
+    database: Database, arrivals: Sequence[Arrival], replan: Replan
+) -> list[AddedEvent]:
     # Each locks its event, so all callers use one order.
     in_order = sorted(
         range(len(arrivals)),
         key=lambda at: (arrivals[at][0].source, arrivals[at][0].provider_id or ""),
     )
 
-    def work(connection: Connection) -> dict[int, Added | None]:
+    def work(connection: Connection) -> dict[int, AddedEvent | None]:
         return {at: add_duplicate(connection, arrivals[at][0], replan) for at in in_order}
 
     found = database.write(work)
@@ -93,7 +97,7 @@ def add_one(connection: Connection, arrival: Arrival) -> bool:
     return ARRIVAL_BATCH.added(raw, [item])[0]
 
 
-def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added | None:
+def add_duplicate(connection: Connection, event: Event, replan: Replan) -> AddedEvent | None:
     """Count an event with a known (source, provider_id) inside a transaction; see `add`.
 
     Returns None if it is no longer known. A repeat of a deleted event is a duplicate without
@@ -109,15 +113,15 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         )
     if connection.execute(update(table).where(same).values(counted)).rowcount == 0:
         deleted = deleted_ids.find(connection, event)
-        return None if deleted is None else Added(deleted, (), duplicate=True)
+        return None if deleted is None else AddedEvent(deleted, (), duplicate=True)
     sealer = sealer_of(connection)
     known = to_event(connection.execute(select(table).where(same)).one(), sealer)
     unstarted = _unstarted(connection, known)
     if unstarted is None:
-        return Added(known.id, (), duplicate=True)
-    if is_emptied(known):  # an equal body restores its contents
+        return AddedEvent(known.id, (), duplicate=True)
+    if is_content_deleted(known):  # an equal body restores its contents
         if event.body_sha256 != known.body_sha256:
-            return Added(known.id, (), duplicate=True)
+            return AddedEvent(known.id, (), duplicate=True)
         connection.execute(update(table).where(same).values(_content(event, known.id, sealer)))
         if event.files:
             # without a limit: these files were accepted before
@@ -125,11 +129,11 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         known = replace(known, body=event.body, files=event.files)
     again = replan(known, f"again {known.duplicates}")
     if connection.dialect.name != "sqlite":
-        take_keys(connection, again)  # lock order: keys before deliveries
+        lock_delivery_keys(connection, again)  # lock order: keys before deliveries
         # a user may have changed one of them meanwhile
         unstarted = _unstarted(connection, known, lock=True)
         if unstarted is None:
-            return Added(known.id, (), duplicate=True)
+            return AddedEvent(known.id, (), duplicate=True)
     shadowed = {row.route for row in unstarted if row.status == Status.SHADOW}
     planned = [
         delivery
@@ -140,7 +144,7 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         connection.execute(
             insert(schema.delivery), [delivery_row(delivery, sealer) for delivery in planned]
         )
-    return Added(known.id, tuple(planned))
+    return AddedEvent(known.id, tuple(planned))
 
 
 def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> Sequence[Any] | None:
@@ -224,10 +228,14 @@ def remember_config(database: Database, config_hash: str, canonical: str, now: f
     Every event's plan can then be explained and repeated.
     """
 
-    database.write(lambda connection: remember_within(connection, config_hash, canonical, now))
+    database.write(
+        lambda connection: remember_config_within(connection, config_hash, canonical, now)
+    )
 
 
-def remember_within(connection: Connection, config_hash: str, canonical: str, now: float) -> None:
+def remember_config_within(
+    connection: Connection, config_hash: str, canonical: str, now: float
+) -> None:
     """Store a configuration inside a transaction; see `remember_config`."""
     connection.execute(_STORE_CONFIG, {"hash": config_hash, "canonical": canonical, "seen_at": now})
 
@@ -241,7 +249,7 @@ def last_config(database: Database) -> str | None:
     return found
 
 
-def kept_config(database: Database, config_hash: str) -> str | None:
+def find_config(database: Database, config_hash: str) -> str | None:
     """Return the stored configuration with this hash; None if it is not stored."""
     with database.read() as connection:
         query = select(schema.config.c.canonical).where(schema.config.c.hash == config_hash)

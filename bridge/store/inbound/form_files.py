@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select, text
 
 from bridge.core.model import FormFile
-from bridge.ingest.ports import no_room
+from bridge.ingest.ports import files_full
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.tables.rows import files_of
@@ -43,12 +43,12 @@ def size_of(files: Iterable[FormFile]) -> int:
     return sum(file.size for file in files)
 
 
-def held(connection: Connection) -> dict[str, int]:
+def stored_bytes(connection: Connection) -> dict[str, int]:
     """Return how many bytes each source has stored."""
     return {row.source: row.bytes for row in connection.execute(select(form_files))}
 
 
-def held_by(database: Database, source: str) -> int:
+def stored_bytes_of(database: Database, source: str) -> int:
     """Return how many bytes a source has stored."""
     with database.read() as connection:
         return (
@@ -65,7 +65,7 @@ def add_bytes(connection: Connection, source: str, size: int, most: int | None) 
     if most is None:
         connection.execute(_ADD_UNLIMITED, values)
     elif size > most or connection.execute(_ADD_WITHIN_LIMIT, values).first() is None:
-        raise no_room()
+        raise files_full()
 
 
 def subtract_bytes(connection: Connection, sizes: Mapping[str, int]) -> None:
@@ -81,7 +81,7 @@ def recount(database: Database) -> Counter[str]:
     """
     found: Counter[str] = Counter()
     with database.read() as connection:
-        known = held(connection)
+        known = stored_bytes(connection)
         place = 0
         while rows := connection.execute(
             _NEXT_WITH_FILES, {"after": place, "most": PAGE_ROWS}

@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from bridge.core.errors import KeyMissing, Unsealable
+from bridge.core.errors import DecryptionError, KeyMissing
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.tables.schema import learned
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnedSecret:
     """The stored secret of a source, and how long it may receive one (None: not now)."""
 
     until: float | None
@@ -27,22 +27,26 @@ def seal(sealer: Sealer, source: str, secret: str) -> str:
     return sealer.seal(secret, "learned", "sealed", source)
 
 
-def opened(sealer: Sealer, source: str, sealed: str) -> str | None:
+def open_secret(sealer: Sealer, source: str, sealed: str) -> str | None:
     """Decrypt a stored secret; None if that is not possible here."""
     try:
         return sealer.open_old(sealed, "learned", "sealed", source)
-    except (KeyMissing, Unsealable):
+    except (KeyMissing, DecryptionError):
         return None
 
 
-def find(database: Database, source: str) -> Learned:
+def find(database: Database, source: str) -> LearnedSecret:
     """Return what is stored for a source."""
     with database.read() as connection:
         row = connection.execute(select(learned).where(learned.c.source == source)).one_or_none()
-    return Learned(row.until, row.sealed, row.learned_at) if row else Learned(None, None, None)
+    return (
+        LearnedSecret(row.until, row.sealed, row.learned_at)
+        if row
+        else LearnedSecret(None, None, None)
+    )
 
 
-def allow(database: Database, source: str, until: float | None) -> None:
+def allow_learning(database: Database, source: str, until: float | None) -> None:
     """Allow a source to receive a secret until a time; None ends it."""
 
     def work(connection: Connection) -> None:
@@ -58,7 +62,7 @@ def allow(database: Database, source: str, until: float | None) -> None:
     database.write(work)
 
 
-def teach(database: Database, source: str, sealed: str, now: float) -> bool:
+def store_secret(database: Database, source: str, sealed: str, now: float) -> bool:
     """Store a secret if the source may receive one, and end that; return whether it did."""
     open_now = update(learned).where(learned.c.source == source, learned.c.until >= now)
     taking = open_now.values(until=None, sealed=sealed, learned_at=now)

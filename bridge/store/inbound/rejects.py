@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 
 from bridge.core.model import Reject
 from bridge.store.db.database import Database
-from bridge.store.db.id_prefix import row_named
+from bridge.store.db.id_prefix import find_row
 from bridge.store.encryption import Sealer
-from bridge.store.tables.encrypted import OF_TABLE, closed
+from bridge.store.tables.encrypted import COLUMNS_BY_TABLE, encrypt_row
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import reject
 
@@ -33,7 +33,7 @@ def add(database: Database, one: Reject) -> None:
         "headers": to_json(dict(one.headers)),
         "event_ids": None,
     }
-    values = closed(database.sealer, "reject", one.id, values)
+    values = encrypt_row(database.sealer, "reject", one.id, values)
     columns = reject.c
     newest = select(columns.seq).where(columns.source == one.source).order_by(columns.seq.desc())
     database.write(
@@ -49,7 +49,7 @@ def add(database: Database, one: Reject) -> None:
     )
 
 
-def listed(
+def list_rejects(
     database: Database,
     *,
     source: str | None = None,
@@ -87,7 +87,7 @@ def get(database: Database, text: str) -> Reject:
 
     Raises `NotFound` if none or several match.
     """
-    row = row_named(
+    row = find_row(
         database,
         reject,
         text,
@@ -107,7 +107,7 @@ def claim(database: Database, reject_id: str, now: float) -> bool:
     return bool(database.write(lambda connection: connection.execute(taking).rowcount))
 
 
-def settle(database: Database, reject_id: str, event_ids: tuple[str, ...] | None) -> None:
+def record_outcome(database: Database, reject_id: str, event_ids: tuple[str, ...] | None) -> None:
     """Record the events of a claimed reject, or None if it stays a reject."""
     became: dict[str, Any] = (
         {"readmitted_at": None} if event_ids is None else {"event_ids": to_json(list(event_ids))}
@@ -123,7 +123,8 @@ def to_reject(row: Row[Any], sealer: Sealer) -> Reject:
     """Return the reject of a row."""
     values = {name: row._mapping[name] for name in _NAMES}
     values |= {
-        name: sealer.open(values[name], "reject", name, row.id) for name in OF_TABLE["reject"]
+        name: sealer.open(values[name], "reject", name, row.id)
+        for name in COLUMNS_BY_TABLE["reject"]
     }
     return Reject(
         **(

@@ -51,7 +51,7 @@ UNFINISHED: Final = (
 #: A delivery `d` ended recently.
 RECENT: Final = "coalesce(d.finished_at, d.delivered_at, d.created_at) > :recent"
 #: A run of a delivery `d` is unfinished, though it may no longer be polled.
-RUNNING: Final = (
+HAS_OPEN_RUN: Final = (
     "EXISTS (SELECT 1 FROM local_run r WHERE r.id = d.run_id AND r.state IN ('QUEUED', 'RUNNING',"
     " 'TERMINATING'))"
 )
@@ -60,7 +60,7 @@ _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _DELETABLE = text(f"""
 SELECT e.id FROM event e WHERE e.id IN :ids
 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT}
-    OR {RUNNING}))
+    OR {HAS_OPEN_RUN}))
 """).bindparams(_ids)  # noqa: S608 - names of our own tables and columns
 _LOCK_EVENTS = select(event.c.id).where(event.c.id.in_(_ids)).order_by(event.c.id).with_for_update()
 _DELIVERIES = select(delivery.c.id, delivery.c.reruns).where(delivery.c.event_id.in_(_ids))
@@ -85,7 +85,7 @@ _EMPTY_ATTEMPTS = (
 )
 
 
-def free(connection: Connection, ids: Ids, recent: float) -> list[str]:
+def lock_deletable(connection: Connection, ids: Ids, recent: float) -> list[str]:
     """Return which events can be deleted, and lock them.
 
     These are events without waiting or running deliveries, and without one that ended after
@@ -141,7 +141,7 @@ def remove_runs(connection: Connection, run_ids: Ids) -> Counts:
     }
 
 
-def empty(connection: Connection, ids: Ids) -> int:
+def delete_contents(connection: Connection, ids: Ids) -> int:
     """Delete the contents of these events: bodies, files, and the data of deliveries.
 
     Their metadata stays. Returns how many.

@@ -1,7 +1,8 @@
 """Store form submissions, each once and within the rate limits, on all nodes and across restarts.
 
-A submission, its event and its deduplication rows (`bridge.ingest.forms.spam.dedup.Marks`) are one
-transaction. For a rate, the stored time is when its bucket is empty again
+A submission, its event and its deduplication rows are one transaction
+(`bridge.ingest.forms.spam.dedup.SubmissionMarks`). For a rate, the stored time is when its
+bucket is empty again
 (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). The row of the form's own rate is
 always locked first and limits the others, so there are never more rows than the rate allows.
 """
@@ -16,12 +17,12 @@ from sqlalchemy import Connection, insert, select, text, update
 
 from bridge.core.errors import Refused, StoreError
 from bridge.core.model import Delivery, Event
-from bridge.ingest.forms.spam.dedup import Marks
-from bridge.ingest.forms.spam.layers import MARKED
+from bridge.ingest.forms.spam.dedup import SubmissionMarks
+from bridge.ingest.forms.spam.layers import MARKED_BY_PERSON
 from bridge.store.db.database import Database
 from bridge.store.inbound import daily_bytes, events, form_files
-from bridge.store.inbound.arrivals import take_keys
-from bridge.store.inbound.events import Added, Replan
+from bridge.store.inbound.arrivals import lock_delivery_keys
+from bridge.store.inbound.events import AddedEvent, Replan
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_event
 from bridge.store.tables.schema import delivery, event, recent
@@ -54,8 +55,12 @@ _SWEEP = {
 
 
 def add(
-    database: Database, one: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan
-) -> Added:
+    database: Database,
+    one: Event,
+    deliveries: Sequence[Delivery],
+    marks: SubmissionMarks,
+    replan: Replan,
+) -> AddedEvent:
     """Store a submission with its deliveries, or count it as a repeat.
 
     A repeat of a submission marked as spam, which is not spam itself, releases it: the deliveries
@@ -64,16 +69,16 @@ def add(
     exceed the source's limits.
     """
 
-    def work(connection: Connection) -> Added:
+    def work(connection: Connection) -> AddedEvent:
         added = _add(connection, one, deliveries, marks, replan)
         # last: it must not wait for a lock while it holds rows that others wait for
-        sweep(connection, marks.now, SWEEP_ROWS)
+        delete_expired(connection, marks.now, SWEEP_ROWS)
         return added
 
     return database.write(work)
 
 
-def repeated(database: Database, marks: Marks) -> Added | None:
+def count_repeat(database: Database, marks: SubmissionMarks) -> AddedEvent | None:
     """Count a submission that repeats one not marked as spam; return None for any other."""
     known = recent.c.event_id == event.c.id
     query = (
@@ -92,12 +97,16 @@ def repeated(database: Database, marks: Marks) -> Added | None:
         _apply_limits(connection, marks)
         return _count_duplicate(connection, found)
 
-    return Added(found, (), duplicate=True) if database.write(count) is not None else None
+    return AddedEvent(found, (), duplicate=True) if database.write(count) is not None else None
 
 
 def _add(
-    connection: Connection, one: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan
-) -> Added:
+    connection: Connection,
+    one: Event,
+    deliveries: Sequence[Delivery],
+    marks: SubmissionMarks,
+    replan: Replan,
+) -> AddedEvent:
     _apply_limits(connection, marks)
     repeats = _store_marks(connection, marks, one.id)
     if repeats is not None and (known := _count_duplicate(connection, repeats)) is not None:
@@ -106,7 +115,7 @@ def _add(
             .where(_mark_rows(marks), recent.c.event_id == one.id)
             .values(event_id=repeats)
         )
-        return Added(repeats, _release_spam(connection, known, one, replan), duplicate=True)
+        return AddedEvent(repeats, _release_spam(connection, known, one, replan), duplicate=True)
     if repeats is not None:  # the event was deleted: this one replaces it
         connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=one.id))
     if events.add_one(connection, (one, deliveries)):
@@ -116,7 +125,7 @@ def _add(
             daily_bytes.add_bytes(
                 connection, one.source, len(one.body), marks.daily_bytes, marks.now
             )
-        return Added(one.id, tuple(deliveries))
+        return AddedEvent(one.id, tuple(deliveries))
     added = events.add_duplicate(connection, one, replan)
     if added is None:
         raise StoreError("the event that this request repeats was just deleted")
@@ -124,7 +133,7 @@ def _add(
     return added
 
 
-def _apply_limits(connection: Connection, marks: Marks) -> None:
+def _apply_limits(connection: Connection, marks: SubmissionMarks) -> None:
     for limit in marks.limits:
         apart = limit.rate.per / limit.rate.count
         values = {
@@ -141,7 +150,7 @@ def _apply_limits(connection: Connection, marks: Marks) -> None:
             raise Refused(429, "too_many", "too many requests", headers={"Retry-After": str(wait)})
 
 
-def _store_marks(connection: Connection, marks: Marks, event_id: str) -> str | None:
+def _store_marks(connection: Connection, marks: SubmissionMarks, event_id: str) -> str | None:
     """Store the deduplication keys, and return the event that has one of them already."""
     repeats = None
     for mark in marks.once:
@@ -167,7 +176,7 @@ def _store_marks(connection: Connection, marks: Marks, event_id: str) -> str | N
     return repeats
 
 
-def _mark_rows(marks: Marks) -> Any:
+def _mark_rows(marks: SubmissionMarks) -> Any:
     return recent.c.key.in_([mark.key for mark in marks.once])
 
 
@@ -188,11 +197,11 @@ def _release_spam(
 
     For example, if its captcha was required too late.
     """
-    if one.spam is not None or known.spam in (None, MARKED):
+    if one.spam is not None or known.spam in (None, MARKED_BY_PERSON):
         return ()
     connection.execute(update(event).where(event.c.id == known.id).values(spam=None))
     planned = replan(replace(known, spam=None), f"again {known.duplicates}")
-    take_keys(connection, planned)
+    lock_delivery_keys(connection, planned)
     if planned:
         connection.execute(
             insert(delivery), [delivery_row(each, sealer_of(connection)) for each in planned]
@@ -200,11 +209,11 @@ def _release_spam(
     return tuple(planned)
 
 
-def sweep(connection: Connection, now: float, most: int = SWEEP_BATCH_ROWS) -> int:
+def delete_expired(connection: Connection, now: float, most: int = SWEEP_BATCH_ROWS) -> int:
     """Delete expired rows, and return how many."""
     return connection.execute(_SWEEP[connection.dialect.name], {"now": now, "most": most}).rowcount
 
 
-def is_any(connection: Connection) -> bool:
+def has_rows(connection: Connection) -> bool:
     """Return whether there are any rows."""
     return connection.execute(select(recent.c.key).limit(1)).first() is not None

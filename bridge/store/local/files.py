@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, func, select, text
 
-from bridge.core.local_runs import OF_EVENT, LocalFile
-from bridge.store.tables.encrypted import closed, name_of, sealer_of
+from bridge.core.local_runs import EVENT_FILE_PREFIX, LocalFile
+from bridge.store.tables.encrypted import encrypt_row, row_name, sealer_of
 from bridge.store.tables.schema import local_file
 
 #: Of two files with one name that are stored at once, the later remains.
@@ -18,19 +18,23 @@ _UPSERT = text(
 )
 
 
-def keep_file(connection: Connection, file: LocalFile) -> None:
+def store_file(connection: Connection, file: LocalFile) -> None:
     """Store a file; one with the same user, run and name is replaced."""
-    name = name_of(file.user_id, file.run_id, file.name)
-    connection.execute(_UPSERT, closed(sealer_of(connection), "local_file", name, asdict(file)))
+    name = row_name(file.user_id, file.run_id, file.name)
+    connection.execute(
+        _UPSERT, encrypt_row(sealer_of(connection), "local_file", name, asdict(file))
+    )
 
 
-def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
+def find_file(
+    connection: Connection, user_id: str, name: str, run_id: str = ""
+) -> LocalFile | None:
     """Return the file with this name, uploaded by the user or saved by the run."""
     row = connection.execute(select(local_file).where(*_same(user_id, name, run_id))).one_or_none()
     if row is None:
         return None
     digest = sealer_of(connection).open(
-        row.sha256, "local_file", "sha256", name_of(user_id, run_id, name)
+        row.sha256, "local_file", "sha256", row_name(user_id, run_id, name)
     )
     return LocalFile(**{**row._mapping, "sha256": digest})
 
@@ -41,7 +45,7 @@ def uploaded_bytes(connection: Connection, user_id: str) -> int:
     total = select(func.coalesce(func.sum(columns.size), 0)).where(
         columns.user_id == user_id,
         columns.run_id == "",
-        ~columns.name.startswith(OF_EVENT, autoescape=True),
+        ~columns.name.startswith(EVENT_FILE_PREFIX, autoescape=True),
     )
     return int(connection.execute(total).scalar_one())
 

@@ -24,7 +24,7 @@ def replace(connection: Connection, flows: Sequence[LocalFlow], now: float) -> N
     """Replace all flows. A flow that exists keeps the time it was first loaded."""
     if connection.dialect.name == "postgresql":  # SQLite has a single writer
         connection.execute(select(func.pg_advisory_xact_lock(REPLACE_LOCK)))
-    known = {one.id: one.created_at for one in listed(connection)}
+    known = {one.id: one.created_at for one in list_flows(connection)}
     rows = [_to_row(changed(one, created_at=known.get(one.id, now))) for one in flows]
     connection.execute(delete(local_flow))
     if rows:
@@ -37,7 +37,7 @@ def find(connection: Connection, flow_id: str) -> LocalFlow | None:
     return None if row is None else _to_flow(row)
 
 
-def listed(connection: Connection) -> list[LocalFlow]:
+def list_flows(connection: Connection) -> list[LocalFlow]:
     """Return all flows, by id."""
     return [
         _to_flow(row) for row in connection.execute(select(local_flow).order_by(local_flow.c.id))
@@ -49,7 +49,7 @@ def ids(connection: Connection) -> Sequence[str]:
     return connection.execute(select(local_flow.c.id)).scalars().all()
 
 
-def absent(connection: Connection, config: Config) -> AbsentFlows:
+def find_absent(connection: Connection, config: Config) -> AbsentFlows:
     """Return the missing local flows that routes name; none while no flows are loaded."""
     known = ids(connection)
     return config.absent_flows(known) if known else AbsentFlows()

@@ -12,7 +12,7 @@ from bridge.store.local import flows as local_flows
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
+class LocalPlatformStore:
     """The local platform's flows, runs and files. Each call is its own durable transaction.
 
     `ring` wakes the worker.
@@ -61,16 +61,16 @@ class Runs:
     def flows(self) -> list[LocalFlow]:
         """Return all flows, by id."""
         with self.database.read() as connection:
-            return local_flows.listed(connection)
+            return local_flows.list_flows(connection)
 
     def keep_file(self, file: LocalFile) -> None:
         """Store a file whose blob exists; one with the same user, run and name is replaced."""
-        self.database.write(lambda connection: files.keep_file(connection, file))
+        self.database.write(lambda connection: files.store_file(connection, file))
 
     def file(self, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
         """Return the file with this name, uploaded by the user or saved by the run."""
         with self.database.read() as connection:
-            return files.file(connection, user_id, name, run_id)
+            return files.find_file(connection, user_id, name, run_id)
 
     def uploaded(self, user_id: str) -> int:
         """Return the total size of a user's uploads in bytes."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
-from bridge.core.errors import Unsealable
+from bridge.core.errors import DecryptionError
 from bridge.core.local_runs import LocalRun, LocalState, RunResult
 from bridge.store.encryption import Sealer
-from bridge.store.tables.encrypted import OF_TABLE
+from bridge.store.tables.encrypted import COLUMNS_BY_TABLE
 from bridge.store.tables.rows import from_json, to_json
 
 # Written as text: a partial index is used only if its exact condition is in the statement.
@@ -61,9 +61,9 @@ def to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
     try:
         values |= {
             name: sealer.open(values[name], "local_run", name, row.id)
-            for name in OF_TABLE["local_run"]
+            for name in COLUMNS_BY_TABLE["local_run"]
         }
-    except Unsealable as error:
+    except DecryptionError as error:
         values |= {"inputs": "{}", "outputs": None, "log": None, "body": None}
         unsealable = str(error)
     return LocalRun(

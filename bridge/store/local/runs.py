@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, select, update
 
-from bridge.core.errors import Full
+from bridge.core.errors import RunLimitReached
 from bridge.core.local_runs import LocalRun, LocalState, RunResult
-from bridge.store.db.advisory_locks import Lock, alone
+from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.upsert import dialect_insert
 from bridge.store.local import flows as local_flows
 from bridge.store.local.run_rows import (
@@ -27,7 +27,7 @@ from bridge.store.local.run_rows import (
     to_run,
 )
 from bridge.store.queue.claims import lease_until
-from bridge.store.tables.encrypted import closed, sealer_of
+from bridge.store.tables.encrypted import encrypt_row, sealer_of
 from bridge.store.tables.rows import to_json
 from bridge.store.tables.schema import local_run
 
@@ -52,7 +52,7 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
     `cap`: the maximum number of unfinished runs; beyond it, raises `Full`.
     """
     if cap is not None:
-        alone(connection, Lock.COUNT_RUNS)
+        take_lock(connection, Lock.COUNT_RUNS)
         if run.idempotency_key and (known := find(connection, run.idempotency_key)):
             return known
         active = (
@@ -60,14 +60,16 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
             or 0
         )
         if active >= cap:
-            raise Full(f"{active} runs are unfinished; at most {cap} are allowed at once")
+            raise RunLimitReached(
+                f"{active} runs are unfinished; at most {cap} are allowed at once"
+            )
     columns = local_run.c
     values: dict[str, Any] = {name: getattr(run, name) for name in _START_COLUMNS} | {
         "state": run.state.value
     }
     added = connection.execute(
         dialect_insert(connection.dialect.name)(local_run)
-        .values(closed(sealer_of(connection), "local_run", run.id, values))
+        .values(encrypt_row(sealer_of(connection), "local_run", run.id, values))
         .on_conflict_do_nothing(
             index_elements=[columns.idempotency_key],
             index_where=columns.idempotency_key.is_not(None),
@@ -100,7 +102,7 @@ def claim(
     """
     columns = local_run.c
     if cap is not None:
-        alone(connection, Lock.COUNT_RUNS)
+        take_lock(connection, Lock.COUNT_RUNS)
         most = min(
             most,
             cap
@@ -134,12 +136,12 @@ def claim(
     return [to_run(row, sealer, state=LocalState.RUNNING, started_at=now) for row in rows]
 
 
-def waiting(connection: Connection) -> bool:
+def has_queued(connection: Connection) -> bool:
     """Return whether a run is queued."""
     return connection.execute(select(local_run.c.seq).where(QUEUED).limit(1)).first() is not None
 
 
-def extend(
+def extend_leases(
     connection: Connection, lease: str, now: float, ids: Collection[str], logs: Mapping[str, str]
 ) -> set[str]:
     """Extend the leases of these runs and store their logs (JSON by run id), as a heartbeat.
@@ -152,14 +154,14 @@ def extend(
         update(local_run).where(held).values(lease_until=lease_until(connection, now))
     )
     for run_id, lines in logs.items():
-        encrypted_log = closed(sealer_of(connection), "local_run", run_id, {"log": lines})
+        encrypted_log = encrypt_row(sealer_of(connection), "local_run", run_id, {"log": lines})
         connection.execute(
             update(local_run).where(columns.id == run_id, held).values(encrypted_log)
         )
     return set(connection.execute(select(columns.id).where(held)).scalars())
 
 
-def hand_back(connection: Connection, ids: Sequence[str], lease: str, now: float) -> None:
+def return_to_queue(connection: Connection, ids: Sequence[str], lease: str, now: float) -> None:
     """Return claimed runs that did not start to the queue; end those to be terminated."""
     for run_id in ids:
         held = (local_run.c.id == run_id) & (local_run.c.lease == lease)
@@ -191,7 +193,7 @@ def finish(connection: Connection, run_id: str, result: RunResult, now: float, l
         update(local_run)
         .where(columns.id == run_id, columns.lease == lease, HELD)
         .values(
-            closed(sealer_of(connection), "local_run", run_id, end_values(result, now))
+            encrypt_row(sealer_of(connection), "local_run", run_id, end_values(result, now))
             | {"state": asked}
         )
     )
@@ -206,7 +208,7 @@ def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
     columns = local_run.c
     never = RunResult(state=LocalState.TERMINATED, log=(NOT_STARTED_NOTE,))
     mine = columns.id == run_id
-    ended = closed(sealer_of(connection), "local_run", run_id, end_values(never, now))
+    ended = encrypt_row(sealer_of(connection), "local_run", run_id, end_values(never, now))
     connection.execute(
         update(local_run).where(mine, columns.state == LocalState.QUEUED).values(ended)
     )
@@ -218,7 +220,7 @@ def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
     return get(connection, run_id)
 
 
-def terminating(connection: Connection, lease: str) -> list[str]:
+def list_terminating(connection: Connection, lease: str) -> list[str]:
     """Return the ids of the runs held under `lease` with a requested termination."""
     return list(
         connection.execute(
@@ -268,7 +270,7 @@ def interrupt(
                 ),
                 now,
             )
-        values = closed(sealer, "local_run", run.id, values)
+        values = encrypt_row(sealer, "local_run", run.id, values)
         connection.execute(
             update(local_run)
             .where(local_run.c.id == run.id, local_run.c.state == run.state.value)

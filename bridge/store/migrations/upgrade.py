@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import StoreError
 from bridge.store.db import vacuum
-from bridge.store.db.advisory_locks import Lock, alone
+from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import Database
-from bridge.store.db.group_commit import brief
+from bridge.store.db.group_commit import describe_error
 from bridge.store.db.postgres import milliseconds
 from bridge.store.tables.schema import HEAD
 from bridge.system.logs import get_logger
@@ -26,7 +26,7 @@ log = get_logger()
 LOCK_ERRORS = ("55P03", "40P01")
 
 
-def revision(database: Database) -> str | None:
+def read_revision(database: Database) -> str | None:
     """Return the revision of the schema; None for a database without one."""
     with database.read() as connection:
         if not inspect(connection).has_table("alembic_version"):
@@ -56,8 +56,10 @@ def upgrade(database: Database) -> tuple[str | None, str]:
             return _migrate(database)
         except DBAPIError as error:
             if not _is_lock_error(error) or time.monotonic() > until:
-                raise StoreError(f"the schema could not be migrated: {brief(error)}") from error
-            log.warning("migration_gave_way", error=brief(error))
+                raise StoreError(
+                    f"the schema could not be migrated: {describe_error(error)}"
+                ) from error
+            log.warning("migration_gave_way", error=describe_error(error))
             time.sleep(next(waits))
 
 
@@ -69,7 +71,7 @@ def _is_lock_error(error: DBAPIError) -> bool:
     )
 
 
-def remedy(found: str | None) -> str:
+def upgrade_advice(found: str | None) -> str:
     """Return how to fix a schema that is not this version's."""
     return (
         "it is newer than this version: upgrade flowbridge"
@@ -79,16 +81,16 @@ def remedy(found: str | None) -> str:
 
 
 def _migrate(database: Database) -> tuple[str | None, str]:
-    if revision(database) == HEAD:
+    if read_revision(database) == HEAD:
         return HEAD, HEAD
     with database.at_length() as connection:
         if not database.is_sqlite:
-            alone(connection, Lock.MIGRATE)
+            take_lock(connection, Lock.MIGRATE)
             most = milliseconds(database.timings.migration_lock_seconds)
             connection.execute(
                 text("SELECT set_config('lock_timeout', :most, true)"), {"most": most}
             )
-        before = revision(database)
+        before = read_revision(database)
         if before != HEAD:
             _run_alembic(connection, before)
     return before, HEAD

@@ -24,7 +24,7 @@ FAILED_RUN_STATES: Final = (RunState.FAILED, RunState.TERMINATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class ItemResult:
     """The result of an operation for one item: why it was refused, or its deliveries now.
 
     `was`: the earlier status of a moved delivery, whose new one is `became`, or the reason why an
@@ -128,19 +128,19 @@ MOVES: Final[Mapping[str, Move]] = {
     "resolve": Move(_refuse_resolve, _is_unknown & _is_held, _is_unknown & _is_held),
 }
 # with --force
-FORCED: Final[Mapping[str, Move]] = {"resolve": Move(_refuse_known, _is_unknown, _is_unknown)}
-SETTLING: Final = _is_unknown & ~_is_held
-PARKED: Final = (_status == Status.DEAD) & ~_planned
+FORCED_MOVES: Final[Mapping[str, Move]] = {"resolve": Move(_refuse_known, _is_unknown, _is_unknown)}
+RESOLVES_ITSELF: Final = _is_unknown & ~_is_held
+REJECTED_BY_ROUTING: Final = (_status == Status.DEAD) & ~_planned
 NOT_SPAM: Final = "it is not marked as spam"
 
 
 def move_of(command: str, *, force: bool) -> Move:
     """Return the move of a command. `force`: also for deliveries that flowbridge still resolves."""
-    return FORCED.get(command, MOVES[command]) if force else MOVES[command]
+    return FORCED_MOVES.get(command, MOVES[command]) if force else MOVES[command]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moving:
+class MoveHandler:
     """Moves deliveries to a status. `run_id`: with `delivered`, the run to poll from then on."""
 
     move: Move
@@ -154,29 +154,29 @@ class Moving:
 
     def carry_out(
         self, connection: Connection, prepared: Sequence[str], now: float, /
-    ) -> list[Result]:
+    ) -> list[ItemResult]:
         """Move each."""
         ordering.lock_keys_of(connection, delivery.c.id.in_(prepared))
         return [self._one(connection, one, now) for one in prepared]
 
-    def _one(self, connection: Connection, id_: str, now: float) -> Result:
+    def _one(self, connection: Connection, id_: str, now: float) -> ItemResult:
         query = select(delivery).where(delivery.c.id == id_)
         sealer = sealer_of(connection)
         row = connection.execute(query.with_for_update()).one_or_none()
         if row is None:
-            return Result(id=id_, problem="no such delivery")
+            return ItemResult(id=id_, problem="no such delivery")
         if problem := self.move.refuse(to_delivery(row, sealer)) or (
             self._spam(connection, row) if self.to is Status.QUEUED else None
         ):
-            return Result(id=id_, problem=problem)
+            return ItemResult(id=id_, problem=problem)
         try:
             known = transitions.move(
                 connection, id_, self.to, now, reason=self.reason, run_id=self.run_id
             )
         except IllegalTransition as error:
-            return Result(id=id_, problem=str(error))
+            return ItemResult(id=id_, problem=str(error))
         moved = to_delivery(connection.execute(query).one(), sealer)
-        return Result(id=id_, was=known.status, became=moved.status, deliveries=(moved,))
+        return ItemResult(id=id_, was=known.status, became=moved.status, deliveries=(moved,))
 
     def _spam(self, connection: Connection, row: Row[Any]) -> str | None:
         spam = connection.execute(select(event.c.spam).where(event.c.id == row.event_id)).scalar()

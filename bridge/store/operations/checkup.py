@@ -72,20 +72,22 @@ PAGE_PRAGMAS = ("page_size", "page_count", "freelist_count")
 COUNTED_TABLES = ("event", "delivery", "attempt", "local_run")
 
 
-def look(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]:
+def check_database(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]:
     """Check the database and return `url version revision counts size sealed problems notes`.
 
     `files`: for each file in the data folder the id of the key that encrypts it, null for
     plaintext. `sealed` is empty where there are no keys and nothing is encrypted.
     """
-    revision = upgrade.revision(database)
+    revision = upgrade.read_revision(database)
     problems = (
         []
         if revision == HEAD
-        else [f"the schema is {revision or 'missing'}, not {HEAD}: {upgrade.remedy(revision)}"]
+        else [
+            f"the schema is {revision or 'missing'}, not {HEAD}: {upgrade.upgrade_advice(revision)}"
+        ]
     )
     counts: dict[str, int | None] = dict.fromkeys(COUNTED_TABLES)
-    problems += damage(database)
+    problems += find_damage(database)
     with database.read() as connection:
         if revision is not None:
             counts = {
@@ -94,7 +96,7 @@ def look(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]
             }
         if revision == HEAD:
             problems += invariants.find_violations(connection)
-        version = version_of(connection, database)
+        version = read_version(connection, database)
         size = _read_size(connection, database)
         notes = (
             [*find_sqlite_bugs(sqlite3.sqlite_version_info)]
@@ -104,14 +106,14 @@ def look(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]
     if database.is_sqlite:
         problems += _disk_problems(database)
         notes += _file_notes(database, size)
-    elif abs(ahead := clock.ahead(database)) > clock.WORTH_SAYING:
+    elif abs(ahead := clock.measure_offset(database)) > clock.REPORTED_DIFFERENCE_SECONDS:
         notes.append(
             f"the database's clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'}"
             " this machine's"
         )
-    sealed = key_usage.listed(database, files) if revision == HEAD else []
-    problems += key_usage.problems(sealed, database.sealer)
-    notes += key_usage.notes(sealed, database.sealer)
+    sealed = key_usage.list_key_usage(database, files) if revision == HEAD else []
+    problems += key_usage.find_missing_keys(sealed, database.sealer)
+    notes += key_usage.find_rekey_notes(sealed, database.sealer)
     url = database.url.render_as_string(hide_password=True)
     return {
         "url": url,
@@ -125,7 +127,7 @@ def look(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]
     }
 
 
-def damage(database: Database) -> list[str]:
+def find_damage(database: Database) -> list[str]:
     """Return the damage to the file of a SQLite database: pages, indexes, constraints.
 
     Reads the whole file.
@@ -147,7 +149,7 @@ def find_sqlite_bugs(version: tuple[int, ...]) -> Iterator[str]:
             yield f"SQLite {'.'.join(map(str, version[:3]))} has {what}"
 
 
-def version_of(connection: Connection, database: Database) -> str:
+def read_version(connection: Connection, database: Database) -> str:
     """Return the name and version of the database."""
     if database.is_sqlite:
         return f"SQLite {sqlite3.sqlite_version}"
@@ -172,19 +174,19 @@ def _read_size(connection: Connection, database: Database) -> dict[str, int | No
         "database": page * pages,
         "unused": page * unused,
         "log": log.stat().st_size if log.exists() else 0,
-        "disk_free": disk_space.free(database.path)[0],
+        "disk_free": disk_space.free_space(database.path)[0],
     }
 
 
 def _disk_problems(database: Database) -> list[str]:
-    found = disk_space.kind(database.path) or ""
+    found = disk_space.file_system_type(database.path) or ""
     problems = []
-    if disk_space.NETWORKED.fullmatch(found):
+    if disk_space.NETWORK_FILE_SYSTEMS.fullmatch(found):
         problems.append(
             f"the database is on a network file system ({found}), where a write-ahead log does not"
             " work: move it to a local disk or use PostgreSQL"
         )
-    left, reserve = disk_space.free(database.path)
+    left, reserve = disk_space.free_space(database.path)
     if left < reserve:
         problems.append(
             f"the disk has {left / MIB:.0f} MiB left, so new events are refused (503): free disk"
@@ -194,7 +196,7 @@ def _disk_problems(database: Database) -> list[str]:
 
 
 def _file_notes(database: Database, size: dict[str, int | None]) -> Iterator[str]:
-    if disk_space.kind(database.path) in disk_space.FLEETING:
+    if disk_space.file_system_type(database.path) in disk_space.MEMORY_FILE_SYSTEMS:
         yield "the database is in memory (tmpfs): a restart of the machine deletes it"
     if (log := size["log"] or 0) > LARGE_WAL_BYTES:
         yield (

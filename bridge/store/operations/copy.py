@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select, text
 
 from bridge.core.errors import StoreError
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.operations.copy_rows import CopyResult, copy_table, digest_rows
@@ -24,7 +24,7 @@ from bridge.store.tables.schema import HEAD, metadata, worker
 TABLES: Final = tuple(metadata.sorted_tables)
 
 
-def count(database: Database) -> dict[str, int]:
+def count_rows(database: Database) -> dict[str, int]:
     """Return how many rows each table has."""
     with database.read() as connection:
         return {
@@ -39,26 +39,26 @@ def check(source: Database, target: Database, *, snapshot: bool) -> None:
     """Raise `StoreError` where a copy is impossible or would miss rows. Changes nothing."""
     if source.url == target.url:
         raise StoreError("the source and the target are the same database")
-    if (revision := upgrade.revision(source)) != HEAD:
+    if (revision := upgrade.read_revision(source)) != HEAD:
         raise StoreError(
             f"the source has schema {revision}, this flowbridge requires {HEAD}:"
-            f" {upgrade.remedy(revision)}"
+            f" {upgrade.upgrade_advice(revision)}"
         )
-    clock = Clock(source)
+    clock = DatabaseClock(source)
     clock.set()
     if not snapshot and heartbeats.workers_alive(source, clock()):
         raise StoreError(
             "a worker is running on the source: stop flowbridge on all machines, so that the copy"
             " is complete"
         )
-    known = upgrade.revision(target) if not target.is_sqlite or target.path.exists() else None
+    known = upgrade.read_revision(target) if not target.is_sqlite or target.path.exists() else None
     if known is not None and known != HEAD:
         raise StoreError(
             f"the target has schema {known}, this flowbridge requires {HEAD}: create an empty"
             " database"
         )
     if known is not None:
-        _must_be_empty(count(target))
+        _must_be_empty(count_rows(target))
 
 
 def _must_be_empty(rows: Mapping[str, int]) -> None:

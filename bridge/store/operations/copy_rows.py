@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import StoreError
-from bridge.store.db.group_commit import brief
+from bridge.store.db.group_commit import describe_error
 
 BATCH_ROWS: Final = 500  # rows written by one statement
 BATCH_BYTES: Final = 4 * 1024 * 1024  # bytes written by one statement
@@ -94,7 +94,7 @@ def copy_table(
             except DBAPIError as error:
                 raise StoreError(
                     f"cannot store {_row_name(table, pile[0])} to {_row_name(table, pile[-1])}:"
-                    f" {brief(error)}"
+                    f" {describe_error(error)}"
                 ) from error
         advance(len(pile))
         pile.clear()

@@ -20,12 +20,12 @@ from sqlalchemy import Connection, delete, or_, select, text, update
 
 from bridge.core.errors import StoreError
 from bridge.core.model import Delivery, Status
-from bridge.ingest.data_subjects import folded
-from bridge.store.db.database import Database, alone_with_file
+from bridge.ingest.data_subjects import fold_text
+from bridge.store.db.database import Database, exclusive_connection
 from bridge.store.inbound import deleted_ids, removal
-from bridge.store.operations.actions import Result
+from bridge.store.operations.actions import ItemResult
 from bridge.store.queue import ordering, transitions
-from bridge.store.tables.encrypted import closed
+from bridge.store.tables.encrypted import encrypt_row
 from bridge.store.tables.rows import from_json, to_delivery, to_json
 from bridge.store.tables.schema import act, delivery, event, local_run, reject
 
@@ -46,20 +46,21 @@ SELECT id FROM delivery WHERE event_id = :id AND (status IN ('queued', 'blocked'
 """)
 _UNDER_WAY: Final = text(f"""
 SELECT d.id, d.status FROM delivery d WHERE d.event_id = :id
-AND (d.status IN ('sending', 'unknown') OR d.slot OR d.poll_at IS NOT NULL OR {removal.RUNNING})
+AND (d.status IN ('sending', 'unknown') OR d.slot OR d.poll_at IS NOT NULL
+    OR {removal.HAS_OPEN_RUN})
     ORDER BY d.seq LIMIT 1
 """)  # noqa: S608 - names of our own tables and columns
 
 
 @dataclass(frozen=True, slots=True)
-class Erasing:
+class EraseHandler:
     """Erases events with all their rows, rejects, and local runs with their files.
 
     Stores a keyed hash of each event's provider id for the rest of `dedup_for`, so that a repeat is
     still a duplicate.
     """
 
-    dedup_for: deleted_ids.DedupFor = deleted_ids.of_all
+    dedup_for: deleted_ids.DedupFor = deleted_ids.default_dedup_for
 
     def prepare(self, _database: Database, ids: Sequence[str], _now: float, /) -> Sequence[str]:
         """Return the ids."""
@@ -67,25 +68,27 @@ class Erasing:
 
     def carry_out(
         self, connection: Connection, prepared: Sequence[str], now: float, /
-    ) -> list[Result]:
+    ) -> list[ItemResult]:
         """Erase each."""
         ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
         return [_erase(connection, one, now, self.dedup_for) for one in prepared]
 
 
-def _erase(connection: Connection, id_: str, now: float, dedup_for: deleted_ids.DedupFor) -> Result:
+def _erase(
+    connection: Connection, id_: str, now: float, dedup_for: deleted_ids.DedupFor
+) -> ItemResult:
     if id_.startswith("evt_"):
         return _erase_event(connection, id_, now, dedup_for)
     if id_.startswith("rej_"):
         gone = connection.execute(delete(reject).where(reject.c.id == id_)).rowcount
-        return Result(id=id_, problem=None if gone else "no such reject")
+        return ItemResult(id=id_, problem=None if gone else "no such reject")
     state = connection.execute(
         select(local_run.c.state).where(local_run.c.id == id_).with_for_update()
     ).scalar()
     if state is None:
-        return Result(id=id_, problem="no such run")
+        return ItemResult(id=id_, problem="no such run")
     if state in ("QUEUED", "RUNNING", "TERMINATING"):
-        return Result(
+        return ItemResult(
             id=id_,
             problem=(
                 "the run has not ended: erase it again when it has, or end it with"
@@ -93,37 +96,37 @@ def _erase(connection: Connection, id_: str, now: float, dedup_for: deleted_ids.
             ),
         )
     removal.remove_runs(connection, [id_])
-    return Result(id=id_)
+    return ItemResult(id=id_)
 
 
 def _erase_event(
     connection: Connection, id_: str, now: float, dedup_for: deleted_ids.DedupFor
-) -> Result:
+) -> ItemResult:
     if (
         connection.execute(select(event.c.id).where(event.c.id == id_).with_for_update()).scalar()
         is None
     ):
-        return Result(id=id_, problem="no such event")
+        return ItemResult(id=id_, problem="no such event")
     busy = connection.execute(_UNDER_WAY, {"id": id_}).one_or_none()
     if busy is not None:
         how = BUSY_REASONS.get(busy.status, "has a running flow")
-        return Result(
+        return ItemResult(
             id=id_,
             problem=f"its delivery {busy.id} {how}: erase the event again when that has ended",
         )
     for each in list(connection.execute(_WAITING, {"id": id_}).scalars()):
         transitions.move(connection, each, Status.CANCELLED, now, reason="its event is erased")
-    if not removal.free(connection, [id_], math.inf):
+    if not removal.lock_deletable(connection, [id_], math.inf):
         raise StoreError(f"{id_} has a delivery that is still in use, in a state unknown to erase")
     deleted_ids.store(connection, [id_], dedup_for, now, erased=True)
     removal.remove(connection, [id_])
-    return Result(id=id_)
+    return ItemResult(id=id_)
 
 
 # -- other places that contain the subject
 
 
-def started(database: Database, ids: Sequence[str]) -> Iterator[Delivery]:
+def deliveries_with_runs(database: Database, ids: Sequence[str]) -> Iterator[Delivery]:
     """Yield the deliveries of these events that started a run, or may have.
 
     The owner of each flow has to erase what the flow did with the data.
@@ -142,7 +145,7 @@ def started(database: Database, ids: Sequence[str]) -> Iterator[Delivery]:
         yield from (to_delivery(row, database.sealer) for row in rows)
 
 
-def scrub_acts(database: Database, letters: str) -> int:
+def scrub_operations(database: Database, letters: str) -> int:
     """Erase a subject from the arguments of earlier operations, such as the text of a body search.
 
     Returns how many operations changed.
@@ -159,7 +162,7 @@ def scrub_acts(database: Database, letters: str) -> int:
                 connection.execute(
                     update(act)
                     .where(act.c.seq == row.seq)
-                    .values(closed(sealer, "act", row.id, {"asked": to_json(kept)}))
+                    .values(encrypt_row(sealer, "act", row.id, {"asked": to_json(kept)}))
                 )
                 changed += 1
         return changed
@@ -172,15 +175,15 @@ def _scrubbed(value: Any, letters: str) -> Any:
         return {name: _scrubbed(each, letters) for name, each in value.items()}
     if isinstance(value, list):
         return [_scrubbed(each, letters) for each in value]
-    return ERASED if isinstance(value, str) and letters in folded(value) else value
+    return ERASED if isinstance(value, str) and letters in fold_text(value) else value
 
 
-def settle_file(database: Database) -> bool:
+def truncate_wal(database: Database) -> bool:
     """Checkpoint and truncate the write-ahead log of a SQLite file, which holds earlier pages.
 
     Returns False where a reader prevents it.
     """
-    with alone_with_file(database.path) as connection:
+    with exclusive_connection(database.path) as connection:
         for attempt in range(CHECKPOINT_TRIES):
             if attempt:
                 time.sleep(CHECKPOINT_WAIT_SECONDS)
@@ -189,7 +192,7 @@ def settle_file(database: Database) -> bool:
     return False
 
 
-def traces(database: Database, letters: str) -> int:
+def count_traces(database: Database, letters: str) -> int:
     """Count a text in the SQLite file and its write-ahead log, plain or form-encoded."""
     spellings = {letters.encode().lower(), quote_plus(letters).encode().lower()}
     paths = [
@@ -211,7 +214,7 @@ def _count(path: Path, sought: bytes) -> int:
     return count
 
 
-def files_with(
+def find_files(
     folder: Path, letters: str, most: int = MAX_SEARCHED_BYTES
 ) -> tuple[list[str], list[str]]:
     """Return the files of a folder with a text in their name or content, and those not read.
@@ -224,7 +227,7 @@ def files_with(
         json.dumps(letters)[1:-1],
         json.dumps(letters, ensure_ascii=False)[1:-1],
     }
-    sought = {folded(each) for each in spellings}
+    sought = {fold_text(each) for each in spellings}
     found = []
     unread = []
     for path in _files(folder):
@@ -232,7 +235,7 @@ def files_with(
         try:
             size = path.lstat().st_size
             most -= max(size, MIN_FILE_COST_BYTES)
-            if any(each in folded(name) for each in sought) or (
+            if any(each in fold_text(name) for each in sought) or (
                 most >= 0 and _file_contains(path, size, sought)
             ):
                 found.append(name)

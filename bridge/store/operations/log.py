@@ -12,18 +12,18 @@ from typing import Any, Final, Protocol, TypeVar
 from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
 
 from bridge.core.model import JSON
-from bridge.core.operations import Act, Became, Item
+from bridge.core.operations import Operation, OperationStep, StepOutcome
 from bridge.store.db.database import Database
-from bridge.store.db.id_prefix import row_named
+from bridge.store.db.id_prefix import find_row
 from bridge.store.encryption import Sealer
-from bridge.store.operations.actions import Result
-from bridge.store.tables.encrypted import closed
+from bridge.store.operations.actions import ItemResult
+from bridge.store.tables.encrypted import encrypt_row
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import act, act_item
 
 T = TypeVar("T")
 PAGE_ITEMS: Final = 500  # items written or read in one transaction
-TOGETHER: Final = 50  # items processed in one transaction
+BATCH_ITEMS: Final = 50  # items processed in one transaction
 MAX_RESUMED: Final = 20  # resumptions that an operation remembers
 
 _OPEN = (act_item.c.act == bindparam("of")) & act_item.c.outcome.is_(None)
@@ -47,7 +47,7 @@ _MARK = (
 )
 
 
-class Doing(Protocol[T]):
+class OperationHandler(Protocol[T]):
     """The change that an operation makes to its items."""
 
     def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> Sequence[T]:
@@ -57,7 +57,7 @@ class Doing(Protocol[T]):
 
     def carry_out(
         self, connection: Connection, prepared: Sequence[T], now: float, /
-    ) -> list[Result]:
+    ) -> list[ItemResult]:
         """Change each item, and return its result."""
 
 
@@ -73,7 +73,7 @@ def begin(
     asked: Mapping[str, JSON],
     ids: Sequence[str],
     now: float,
-) -> Act:
+) -> Operation:
     """Store an operation with the items that it selected, without processing any.
 
     Many items take several commits, and count when all are stored.
@@ -85,7 +85,7 @@ def begin(
         "created_at": now,
         "asked": to_json(dict(asked)),
     }
-    values = closed(database.sealer, "act", act_id, values)
+    values = encrypt_row(database.sealer, "act", act_id, values)
     seq = database.write(
         lambda connection: _begin(
             connection, values, ids[:PAGE_ITEMS], is_all=len(ids) <= PAGE_ITEMS
@@ -118,7 +118,7 @@ def _insert_items(connection: Connection, seq: int, first: int, ids: Sequence[st
     )
 
 
-def resume(database: Database, one: Act, actor: str, now: float) -> Act:
+def resume(database: Database, one: Operation, actor: str, now: float) -> Operation:
     """Store the actor that resumes an operation."""
     resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-MAX_RESUMED:])
     database.write(
@@ -133,8 +133,12 @@ def resume(database: Database, one: Act, actor: str, now: float) -> Act:
 
 
 def advance(
-    database: Database, one: Act, doing: Doing[Any], now: float, most: int = TOGETHER
-) -> list[Result]:
+    database: Database,
+    one: Operation,
+    doing: OperationHandler[Any],
+    now: float,
+    most: int = BATCH_ITEMS,
+) -> list[ItemResult]:
     """Process the next items of an operation, at most `most`, in one durable commit.
 
     Returns their results, none where no item is left. Several processes may advance the same
@@ -155,8 +159,8 @@ def advance(
 
 
 def _carry_out(
-    connection: Connection, seq: int, doing: Doing[T], mine: Mapping[int, T], now: float
-) -> list[Result]:
+    connection: Connection, seq: int, doing: OperationHandler[T], mine: Mapping[int, T], now: float
+) -> list[ItemResult]:
     numbers = sorted(connection.execute(_STILL, {"of": seq, "numbers": list(mine)}).scalars())
     if not numbers:
         return []
@@ -183,12 +187,12 @@ def _carry_out(
     return results
 
 
-def _marked(seq: int, number: int, result: Result, now: float) -> dict[str, Any]:
+def _marked(seq: int, number: int, result: ItemResult, now: float) -> dict[str, Any]:
     made = [each.id for each in result.deliveries] if result.became is None else []
     return {
         "of": seq,
         "as": number,
-        "outcome": Became.REFUSED if result.problem is not None else Became.DONE,
+        "outcome": StepOutcome.REFUSED if result.problem is not None else StepOutcome.DONE,
         "problem": result.problem and result.problem.replace("\0", "\ufffd"),
         "was": result.was,
         "became": result.became,
@@ -200,10 +204,10 @@ def _marked(seq: int, number: int, result: Result, now: float) -> dict[str, Any]
 # -- read
 
 
-def find(database: Database, text: str) -> Act:
+def find(database: Database, text: str) -> Operation:
     """Return the operation with this id or unique prefix of an id; `NotFound` otherwise."""
     return _to_act(
-        row_named(
+        find_row(
             database,
             act,
             text,
@@ -213,9 +217,9 @@ def find(database: Database, text: str) -> Act:
     )
 
 
-def listed(
+def list_operations(
     database: Database, *, since: float | None = None, unfinished: bool = False, limit: int = 0
-) -> Iterator[Act]:
+) -> Iterator[Operation]:
     """Yield operations, newest first; `limit` 0 is no limit."""
     query = select(act).order_by(act.c.seq.desc()).limit(limit or None)
     if since is not None:
@@ -227,14 +231,14 @@ def listed(
     yield from (_to_act(row, database.sealer) for row in rows)
 
 
-def items(
+def list_items(
     database: Database,
-    one: Act,
+    one: Operation,
     *,
-    outcome: Became | None = None,
+    outcome: StepOutcome | None = None,
     is_open: bool = False,
     limit: int = 0,
-) -> Iterator[Item]:
+) -> Iterator[OperationStep]:
     """Yield an operation's items in order: all, those with this `outcome`, or the open ones.
 
     `limit` 0 is no limit.
@@ -257,7 +261,9 @@ def items(
         left = None if left is None else left - len(rows)
 
 
-def done_to(database: Database, ids: Sequence[str], limit: int = 50) -> list[tuple[Act, Item]]:
+def operations_on(
+    database: Database, ids: Sequence[str], limit: int = 50
+) -> list[tuple[Operation, OperationStep]]:
     """Return the newest `limit` operations on these events and deliveries, oldest first."""
     query = (
         select(act, *(column.label(f"item_{column.name}") for column in act_item.c))
@@ -271,17 +277,17 @@ def done_to(database: Database, ids: Sequence[str], limit: int = 50) -> list[tup
     return [(_to_act(row, database.sealer), _to_item(row, "item_")) for row in reversed(rows)]
 
 
-def _get(database: Database, seq: int) -> Act:
+def _get(database: Database, seq: int) -> Operation:
     with database.read() as connection:
         return _to_act(
             connection.execute(select(act).where(act.c.seq == seq)).one(), database.sealer
         )
 
 
-def _to_act(row: Row[Any], sealer: Sealer) -> Act:
+def _to_act(row: Row[Any], sealer: Sealer) -> Operation:
     values = {column.name: row._mapping[column.name] for column in act.c}
     resumed = tuple((actor, at) for actor, at in from_json(values["resumed"]) or ())
-    return Act(
+    return Operation(
         **values
         | {
             "asked": from_json(sealer.open(values["asked"], "act", "asked", row.id)),
@@ -290,7 +296,9 @@ def _to_act(row: Row[Any], sealer: Sealer) -> Act:
     )
 
 
-def _to_item(row: Row[Any], prefix: str = "") -> Item:
+def _to_item(row: Row[Any], prefix: str = "") -> OperationStep:
     values = {column.name: row._mapping[prefix + column.name] for column in act_item.c}
-    outcome = None if values["outcome"] is None else Became(values["outcome"])
-    return Item(**values | {"outcome": outcome, "made": tuple(from_json(values["made"]) or ())})
+    outcome = None if values["outcome"] is None else StepOutcome(values["outcome"])
+    return OperationStep(
+        **values | {"outcome": outcome, "made": tuple(from_json(values["made"]) or ())}
+    )

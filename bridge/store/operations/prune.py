@@ -15,16 +15,18 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from bridge.core.retention import DEDUP_FOR, LEAST, Retention
+from bridge.core.retention import DEDUP_SECONDS, MIN_RETENTION_SECONDS, Retention
 from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import deleted_ids, removal
-from bridge.store.inbound.removal import RECENT, RUNNING, UNFINISHED, Counts
+from bridge.store.inbound.removal import HAS_OPEN_RUN, RECENT, UNFINISHED, Counts
 from bridge.store.operations import prune_records
 
 BATCH_EVENTS: Final = 50  # events of a batch
 BATCH_BYTES: Final = 4 * 1024 * 1024  # or so many bytes of their bodies
-QUIET_SECONDS: Final = LEAST["events"]  # seconds without a change of an event's deliveries
+QUIET_SECONDS: Final = MIN_RETENTION_SECONDS[
+    "events"
+]  # seconds without a change of an event's deliveries
 
 _SOURCES = """
 WITH RECURSIVE s(source) AS (
@@ -38,7 +40,7 @@ SELECT source FROM s WHERE source IS NOT NULL
 _OLD = f"""
 FROM event e WHERE e.source = :source AND e.received_at < :before AND e.received_at >= :after
 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT}
-    OR {RUNNING}))
+    OR {HAS_OPEN_RUN}))
 """  # noqa: S608 - names of our own tables and columns
 _FULL = "AND (length(e.body) > 0 OR e.files IS NOT NULL)"
 _PAGE = """
@@ -74,7 +76,7 @@ class Pruning:
     def dedup_for(self, source: str) -> float:
         """Return how many seconds the provider ids of a source are stored."""
         known = self.config.sources.get(source)
-        return DEDUP_FOR if known is None else known.dedup_for
+        return DEDUP_SECONDS if known is None else known.dedup_for
 
     def sources(self, table: str) -> list[str]:
         """Return the sources that have rows in a table."""
@@ -110,7 +112,7 @@ def prune(
                 yield rule.name, batch.source, counts
 
 
-def count(pruning: Pruning) -> list[dict[str, Any]]:
+def count_expired(pruning: Pruning) -> list[dict[str, Any]]:
     """Count old rows without deleting them: `kind source rows bytes` for each kind and source."""
     return [
         {"kind": rule.name, "source": source, "rows": rows, "bytes": size}
@@ -152,7 +154,7 @@ def _event_finder(
                 rows := _page(pruning.database, page, {"seq": 0, "most": BATCH_EVENTS, **place})
             ):
                 ids = [row.id for row in rows]
-                free = partial(removal.free, recent=place["recent"])
+                free = partial(removal.lock_deletable, recent=place["recent"])
                 yield PruneBatch(
                     source,
                     lambda connection, ids=ids, free=free: work(  # type: ignore[misc]  # mypy infers no lambda with defaults
@@ -194,7 +196,7 @@ def _remove(pruning: Pruning, connection: Connection, ids: Sequence[str]) -> Cou
 
 
 def _empty(_pruning: Pruning, connection: Connection, ids: Sequence[str]) -> Counts:
-    return {"body": removal.empty(connection, ids)}
+    return {"body": removal.delete_contents(connection, ids)}
 
 
 # -- rejects
@@ -256,6 +258,7 @@ PRUNE_RULES: Final = (
     PruneRule("configs", _sourceless(prune_records.unused_configs)),
     PruneRule("marks", _sourceless(prune_records.stale_state)),
     PruneRule(
-        "ids", _sourceless(lambda database, _config, now, _of: deleted_ids.expired(database, now))
+        "ids",
+        _sourceless(lambda database, _config, now, _of: deleted_ids.delete_expired(database, now)),
     ),
 )

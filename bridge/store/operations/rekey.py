@@ -15,15 +15,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, Table, func, or_, select, tuple_, update
 
-from bridge.core.errors import StoreError, Unsealable
-from bridge.core.fingerprints import KEYED, NOTHING, unguessable
-from bridge.store.db.clock import Clock
+from bridge.core.errors import DecryptionError, StoreError
+from bridge.core.fingerprints import EMPTY_SHA256, KEYED_PREFIX, keyed_sha256
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
-from bridge.store.encryption import SETTING, Sealer, in_clear, of_secrets, sealed_with
+from bridge.store.encryption import SETTING, Sealer, key_id_of, mark_plaintext, sealer_for_secrets
 from bridge.store.inbound import deleted_ids
 from bridge.store.queue import heartbeats
 from bridge.store.tables import key_usage
-from bridge.store.tables.encrypted import ROWS, Sealed, name_of
+from bridge.store.tables.encrypted import ENCRYPTED_COLUMNS, EncryptedColumns, row_name
 from bridge.store.tables.schema import deleted_id, event
 
 # rows read at once: of tables with bodies, and of others
@@ -52,7 +52,7 @@ class Rekeying:
         """Raise `StoreError` where the change is impossible."""
         if not self.clear and not self.database.sealer.on:
             raise StoreError(f"{SETTING} is not set: there is no key to encrypt with")
-        clock = Clock(self.database)
+        clock = DatabaseClock(self.database)
         clock.set()
         if self.clear and heartbeats.workers_alive(self.database, clock()):
             raise StoreError(
@@ -63,12 +63,12 @@ class Rekeying:
     def left(self) -> dict[str, int]:
         """Return how many rows of each table have to change."""
         found = {}
-        for row in ROWS:
+        for row in ENCRYPTED_COLUMNS:
             query = select(func.count()).select_from(row.table).where(self._wrong(row))
             with self.database.read() as connection:
                 found[str(row.table.name)] = connection.execute(query).scalar_one()
         with self.database.read() as connection:
-            digests = 0 if self.clear else deleted_ids.digests_in_clear(connection)
+            digests = 0 if self.clear else deleted_ids.count_plain_digests(connection)
         return found | ({str(deleted_id.name): digests} if digests else {})
 
     def run(
@@ -80,7 +80,7 @@ class Rekeying:
 
         `rest` receives the duration of each batch, and pauses so that others can write.
         """
-        for row in ROWS:
+        for row in ENCRYPTED_COLUMNS:
             for _ in range(MAX_PASSES):
                 self.broken = [
                     one for one in self.broken if not one.startswith(f"{row.table.name}.")
@@ -93,7 +93,7 @@ class Rekeying:
 
     def _batch(
         self,
-        row: Sealed,
+        row: EncryptedColumns,
         rows: Sequence[Row[Any]],
         advance: Callable[[int], None],
         rest: Callable[[float], None],
@@ -115,34 +115,34 @@ class Rekeying:
 
     # -- which rows
 
-    def _sealer(self, row: Sealed) -> Sealer:
+    def _sealer(self, row: EncryptedColumns) -> Sealer:
         """Return the sealer that decrypts the values of a row."""
         return (
-            of_secrets(self.database.sealer.given, self.secret_key)
+            sealer_for_secrets(self.database.sealer.given, self.secret_key)
             if row.always
             else self.database.sealer
         )
 
-    def _wanted(self, row: Sealed) -> Sealer | None:
+    def _wanted(self, row: EncryptedColumns) -> Sealer | None:
         """Return the sealer that encrypts the values of a row, null for plaintext."""
         if row.always:
-            return of_secrets((), self.secret_key) if self.clear else self._sealer(row)
+            return sealer_for_secrets((), self.secret_key) if self.clear else self._sealer(row)
         return None if self.clear else self.database.sealer
 
-    def _wrong(self, row: Sealed) -> Any:
+    def _wrong(self, row: EncryptedColumns) -> Any:
         wanted = self._wanted(row)
-        right = (key_usage.NOTHING, key_usage.IN_CLEAR if wanted is None else wanted.first)
+        right = (key_usage.EMPTY, key_usage.PLAINTEXT if wanted is None else wanted.first)
         states = [
-            key_usage.state_of(row.table.c[name], is_sqlite=self.database.is_sqlite)
+            key_usage.key_expression(row.table.c[name], is_sqlite=self.database.is_sqlite)
             for name in row.columns
         ]
         wrong: list[Any] = [state.not_in(right) for state in states]
         if row.table is event and not self.clear:
             digest = event.c.body_sha256
-            wrong.append((digest != NOTHING) & ~digest.startswith(KEYED))
+            wrong.append((digest != EMPTY_SHA256) & ~digest.startswith(KEYED_PREFIX))
         return or_(*wrong)
 
-    def _pages(self, row: Sealed) -> Iterator[Sequence[Row[Any]]]:
+    def _pages(self, row: EncryptedColumns) -> Iterator[Sequence[Row[Any]]]:
         """Yield the rows that have to change, the last first: see `key_usage.must_open`."""
         key = list(row.table.primary_key.columns)
         size = BODY_PAGE_ROWS if {"body", "inputs"} & set(row.columns) else PAGE_ROWS
@@ -169,27 +169,31 @@ class Rekeying:
 
     # -- one row
 
-    def _change(self, row: Sealed, kept: Row[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def _change(
+        self, row: EncryptedColumns, kept: Row[Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Return the values that a row must still have and its new ones; null for no change."""
         read = kept._mapping
-        name = name_of(*(kept._mapping[one] for one in row.named))
+        name = row_name(*(kept._mapping[one] for one in row.named))
         table = str(row.table.name)
         opener = self._sealer(row)
         wanted = self._wanted(row)
         new: dict[str, Any] = {}
         for column in row.columns:
             value = read[column]
-            if not value or (wanted and sealed_with(value) == wanted.first):
+            if not value or (wanted and key_id_of(value) == wanted.first):
                 continue
             try:
                 opened = (opener.open_old if row.always else opener.open)(
                     value, table, column, name
                 )
-            except Unsealable as error:
+            except DecryptionError as error:
                 self.broken.append(str(error))
                 continue
             new[column] = (
-                in_clear(opened) if wanted is None else wanted.seal(opened, table, column, name)
+                mark_plaintext(opened)
+                if wanted is None
+                else wanted.seal(opened, table, column, name)
             )
         if row.table is event and not self.clear:
             new |= self._digests(read["source"], read["body_sha256"], read["provider_id"])
@@ -201,9 +205,9 @@ class Rekeying:
 
     def _digests(self, source: str, digest: str, provider_id: str | None) -> dict[str, str]:
         """Return the keyed digests of an event whose body is encrypted, as `receive` makes them."""
-        if digest.startswith(KEYED):
+        if digest.startswith(KEYED_PREFIX):
             return {}
-        keyed = unguessable(self.secret_key, source, digest)
+        keyed = keyed_sha256(self.secret_key, source, digest)
         return {"body_sha256": keyed} | (
             {"provider_id": keyed} if provider_id == f"sha256:{digest}" and keyed != digest else {}
         )

@@ -10,15 +10,15 @@ from sqlalchemy import Connection, insert, select, update
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import Delivery, Event, Status
-from bridge.core.retention import is_emptied
+from bridge.core.retention import is_content_deleted
 from bridge.ingest.event_builder import PLANNING_FAILED
 from bridge.ingest.receive import asks_to_confirm, replan
 from bridge.ingest.source_bodies import read_body
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.inbound.arrivals import take_keys
-from bridge.store.operations.actions import NOT_SPAM, Result, spam_problem
+from bridge.store.inbound.arrivals import lock_delivery_keys
+from bridge.store.operations.actions import NOT_SPAM, ItemResult, spam_problem
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_delivery
 from bridge.store.tables.schema import delivery, event
@@ -43,7 +43,7 @@ class ReplayPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replaying:
+class ReplayHandler:
     """Routes stored events again by the configuration of `config_of` (or only `through` one route).
 
     `config_of` returns the configuration for an event, and raises `BridgeError` where there is
@@ -71,7 +71,7 @@ class Replaying:
 
     def carry_out(
         self, connection: Connection, prepared: Sequence[ReplayPlan], _now: float, /
-    ) -> list[Result]:
+    ) -> list[ItemResult]:
         """Store the new deliveries. Each result has them as stored: a trigger may have blocked or
         merged them.
         """
@@ -103,12 +103,12 @@ class Replaying:
         planned = [each for one in prepared for each in one.deliveries]
         sealer = sealer_of(connection)
         if planned:
-            take_keys(connection, planned)
+            lock_delivery_keys(connection, planned)
             connection.execute(insert(delivery), [delivery_row(each, sealer) for each in planned])
         kept = select(delivery).where(delivery.c.id.in_([each.id for each in planned]))
         stand = {row.id: to_delivery(row, sealer) for row in connection.execute(kept)}
         return [
-            Result(
+            ItemResult(
                 id=one.id,
                 problem=one.problem,
                 was=held.get(one.id),
@@ -139,7 +139,7 @@ class Replaying:
             known = events.get(database, id_)
         except NotFound:
             return _not_found(id_)
-        if is_emptied(known):
+        if is_content_deleted(known):
             return ReplayPlan(id=id_, problem="the `retention` of its source has deleted its body")
         try:
             config = self._config(known)

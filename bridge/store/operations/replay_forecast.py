@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.store.db.database import Database
-from bridge.store.operations.log import TOGETHER
-from bridge.store.operations.replay import Replaying, ReplayPlan
+from bridge.store.operations.log import BATCH_ITEMS
+from bridge.store.operations.replay import ReplayHandler, ReplayPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Forecast:
 
 def forecast_replay(
     database: Database,
-    replaying: Replaying,
+    replaying: ReplayHandler,
     ids: Sequence[str],
     now: float,
     advance: Callable[[int], object] = lambda _: None,
@@ -41,7 +41,7 @@ def forecast_replay(
     refused: Counter[str] = Counter()
     at = 0
     while at < len(ids):
-        planned = replaying.prepare(database, ids[at : at + TOGETHER], now)
+        planned = replaying.prepare(database, ids[at : at + BATCH_ITEMS], now)
         for one in planned:
             if one.problem is not None and not _stores(one):
                 left_out[one.problem] += 1

@@ -13,10 +13,10 @@ from sqlalchemy import Row, Select, func, or_, select
 
 from bridge.core.model import Body, Event
 from bridge.ingest.bodies import decode
-from bridge.ingest.data_subjects import Subject
+from bridge.ingest.data_subjects import DataSubject
 from bridge.store.db.database import Database
 from bridge.store.inbound.rejects import to_reject
-from bridge.store.tables.encrypted import OF_TABLE
+from bridge.store.tables.encrypted import COLUMNS_BY_TABLE
 from bridge.store.tables.rows import from_json, to_attempt, to_event
 from bridge.store.tables.schema import attempt, delivery, event, local_run, reject
 
@@ -30,7 +30,7 @@ class Search:
     """A search for a data subject, of one `source` if given. `read` parses an event's body."""
 
     database: Database
-    subject: Subject
+    subject: DataSubject
     read: Callable[[Event], Body]
     source: str | None = None
 
@@ -170,7 +170,7 @@ def _opened(search: Search, table: str, row: Row[Any]) -> dict[str, Any]:
     read = row._mapping
     return {
         name: search.database.sealer.open(read[name], table, name, row.id)
-        for name in OF_TABLE[table]
+        for name in COLUMNS_BY_TABLE[table]
         if name in read
     }
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, update
 
 from bridge.core.model import Status
-from bridge.ingest.forms.spam.layers import MARKED
+from bridge.ingest.forms.spam.layers import MARKED_BY_PERSON
 from bridge.store.db.database import Database
-from bridge.store.operations.actions import Result
+from bridge.store.operations.actions import ItemResult
 from bridge.store.queue import ordering, transitions
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
@@ -20,7 +20,7 @@ WAITING_STATUSES = (Status.QUEUED, Status.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
-class Marking:
+class SpamHandler:
     """Marks events as spam. A flow that has started goes on."""
 
     def prepare(self, _database: Database, ids: Sequence[str], _now: float, /) -> Sequence[str]:
@@ -29,25 +29,25 @@ class Marking:
 
     def carry_out(
         self, connection: Connection, prepared: Sequence[str], now: float, /
-    ) -> list[Result]:
+    ) -> list[ItemResult]:
         """Mark each."""
         ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
         return [self._one(connection, one, now) for one in prepared]
 
-    def _one(self, connection: Connection, id_: str, now: float) -> Result:
+    def _one(self, connection: Connection, id_: str, now: float) -> ItemResult:
         known = connection.execute(
             select(event.c.spam, event.c.provider).where(event.c.id == id_).with_for_update()
         ).one_or_none()
         if known is None:
-            return Result(id=id_, problem="no such event")
+            return ItemResult(id=id_, problem="no such event")
         if known.provider != "form":
-            return Result(
+            return ItemResult(
                 id=id_,
                 problem=f"its provider is {known.provider}: only form submissions can be spam",
             )
         if known.spam is not None:
-            return Result(id=id_, problem=f"it is already marked as spam ({known.spam})")
-        connection.execute(update(event).where(event.c.id == id_).values(spam=MARKED))
+            return ItemResult(id=id_, problem=f"it is already marked as spam ({known.spam})")
+        connection.execute(update(event).where(event.c.id == id_).values(spam=MARKED_BY_PERSON))
         waiting = (
             select(delivery.c.id)
             .where(delivery.c.event_id == id_, delivery.c.status.in_(WAITING_STATUSES))
@@ -61,4 +61,6 @@ class Marking:
         rows = connection.execute(
             select(delivery).where(delivery.c.event_id == id_).order_by(delivery.c.seq)
         )
-        return Result(id=id_, deliveries=[to_delivery(row, sealer_of(connection)) for row in rows])
+        return ItemResult(
+            id=id_, deliveries=[to_delivery(row, sealer_of(connection)) for row in rows]
+        )

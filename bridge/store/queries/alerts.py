@@ -19,7 +19,7 @@ def read(connection: Connection) -> dict[str, Alert]:
     return {row.key: Alert(**row._mapping) for row in connection.execute(select(alert))}
 
 
-def silent(connection: Connection) -> dict[str, float]:
+def silent_sources(connection: Connection) -> dict[str, float]:
     """Return since when each silent source is silent, by its open alert."""
     found = connection.execute(
         select(alert.c.key, alert.c.since).where(
@@ -29,7 +29,7 @@ def silent(connection: Connection) -> dict[str, float]:
     return {row.key.removeprefix(_SILENCE): row.since for row in found}
 
 
-def write(connection: Connection, alerts: Iterable[Alert]) -> None:
+def replace(connection: Connection, alerts: Iterable[Alert]) -> None:
     """Replace the stored alerts with these."""
     connection.execute(delete(alert))
     rows = [asdict(one) for one in alerts]

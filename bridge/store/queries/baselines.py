@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from bridge.core.rate_limits import Rate
-from bridge.core.status import RunsEnded
+from bridge.core.status import RunCounts
 from bridge.ingest import silence
 
 WEEK_SECONDS: Final = 7 * 86400.0  # seconds
@@ -65,33 +65,35 @@ FROM run GROUP BY route
 """)  # noqa: S608 - a number of ours
 
 
-def speaks_by(connection: Connection, source: str, last_at: float, now: float) -> float | None:
+def expected_by(connection: Connection, source: str, last_at: float, now: float) -> float | None:
     """Return by when a source usually sends again after `last_at`; None if not late or unknown.
 
     A source that sent nothing at the same time a week ago is never late: this spares the check of a
     thousand sources at night.
     """
-    if now - last_at < silence.LEAST:
+    if now - last_at < silence.MIN_SILENCE_SECONDS:
         return None
     then = {"source": source, "since": last_at - WEEK_SECONDS, "until": now - WEEK_SECONDS}
     if connection.execute(_ANY, then).scalar() is None:
         return None
     first = connection.execute(
-        _FIRST, {"source": source, "since": last_at - silence.HISTORY}
+        _FIRST, {"source": source, "since": last_at - silence.HISTORY_SECONDS}
     ).scalar()
     moments = connection.execute(
-        _MOMENTS, {"source": source, "first": first, "step": silence.STEP}
+        _MOMENTS, {"source": source, "first": first, "step": silence.MIN_GAP_SECONDS}
     ).scalars()
-    return silence.speaks_by(list(moments))
+    return silence.expected_by(list(moments))
 
 
-def heard(connection: Connection, source: str, expect: Rate, now: float) -> int:
+def count_recent(connection: Connection, source: str, expect: Rate, now: float) -> int:
     """Count the events of a source in the period of `expect`, up to its number."""
     given = {"source": source, "since": now - expect.per, "most": expect.count}
     return connection.execute(_SOME, given).scalar() or 0
 
 
-def rejects(connection: Connection, now: float, lately: float) -> dict[str, tuple[int, float]]:
+def count_rejects(
+    connection: Connection, now: float, lately: float
+) -> dict[str, tuple[int, float]]:
     """Return by source the rejects of the last `lately` seconds, and the usual number.
 
     The usual number is the average in that time, over the stored rejects before.
@@ -103,14 +105,14 @@ def rejects(connection: Connection, now: float, lately: float) -> dict[str, tupl
     return found
 
 
-def runs_ended(connection: Connection, since: float) -> dict[str, RunsEnded]:
+def runs_ended(connection: Connection, since: float) -> dict[str, RunCounts]:
     """Return by route the runs of the newest deliveries that ended since a time.
 
     A failed run does not count if its event was replayed since.
     """
     rows: Any = connection.execute(_RUNS, {"since": since})
     return {
-        row.route: RunsEnded(
+        row.route: RunCounts(
             ended=row.ended, failed=row.failed, in_a_row=row.in_a_row, event_id=row.event_id
         )
         for row in rows

@@ -64,7 +64,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class StoreRows:
     """All rows in one snapshot."""
 
     events: tuple[EventRow, ...] = ()
@@ -73,10 +73,10 @@ class Books:
     runs: tuple[RunRow, ...] = ()
 
 
-def books(database: Database) -> Books:
+def read_rows(database: Database) -> StoreRows:
     """Return the rows of the store, each kind in the order of commit."""
     with database.read() as connection:
-        return Books(
+        return StoreRows(
             tuple(
                 EventRow(**row._mapping)
                 for row in connection.execute(_columns(event, EventRow).order_by(event.c.seq))
@@ -108,7 +108,7 @@ _MOVING = text(
 )
 
 
-def moving(database: Database) -> int:
+def count_moving(database: Database) -> int:
     """Return how many deliveries and runs have pending work."""
     with database.read() as connection:
         return connection.execute(_MOVING).scalar() or 0
@@ -129,7 +129,7 @@ def open_attempts(database: Database) -> dict[tuple[str, int], str]:
     return _attempts(database, _OPEN)
 
 
-def unsettled_attempts(database: Database) -> dict[tuple[str, int], str]:
+def unresolved_attempts(database: Database) -> dict[tuple[str, int], str]:
     """Return open attempts, and the last ones of deliveries whose run is still searched for."""
     return _attempts(database, _OPEN) | _attempts(database, _LOOKED_FOR)
 

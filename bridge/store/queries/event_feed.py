@@ -19,7 +19,7 @@ PAGE_ROWS: Final = 200
 OVERLAP_ROWS: Final = 50
 
 
-def newest(database: Database) -> tuple[int, int]:
+def newest_numbers(database: Database) -> tuple[int, int]:
     """Return the sequence numbers of the newest event and the newest delivery, 0 for none."""
     with database.read() as connection:
         numbers = [
@@ -29,7 +29,7 @@ def newest(database: Database) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def arrived(database: Database, after: int, filters: Filters) -> list[tuple[int, Event]]:
+def next_events(database: Database, after: int, filters: Filters) -> list[tuple[int, Event]]:
     """Return the next events after a sequence number, oldest first, each with its number.
 
     Some may have been returned before.
@@ -44,7 +44,7 @@ def arrived(database: Database, after: int, filters: Filters) -> list[tuple[int,
         return [(row.seq, to_event(row, database.sealer)) for row in connection.execute(query)]
 
 
-def moving(
+def next_deliveries(
     database: Database, after: int, watched: Collection[str], filters: Filters
 ) -> list[tuple[int, Delivery]]:
     """Return deliveries after a sequence number, in flight or `watched`, each with its number.

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Select, null, select
 
 from bridge.core.errors import NotFound
 from bridge.core.model import Attempt, Delivery, Event
-from bridge.routing.model import OWN
+from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.store.db import id_prefix
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -66,7 +66,7 @@ def newest_event(database: Database) -> NewestEvent | None:
     newest_first = select(event.c.id).order_by(event.c.seq.desc()).limit(1)
     with database.read() as connection:
         newest = connection.execute(newest_first).scalar()
-        sent = connection.execute(newest_first.where(event.c.source != OWN)).scalar()
+        sent = connection.execute(newest_first.where(event.c.source != OWN_SOURCE_NAME)).scalar()
     if newest is None:
         return None
     return NewestEvent(newest) if sent in (None, newest) else NewestEvent(sent, newest)
@@ -76,7 +76,9 @@ def find(database: Database, text: str) -> tuple[str, str | None]:
     """Return (event id, delivery id or None) of an id; raises `NotFound` as `show` does."""
     likely = _SEARCHES.get(text[:4])
     searches = [likely] if likely else list(_SEARCHES.values())
-    for ways in zip(*(id_prefix.conditions(column, text) for column, _ in searches), strict=True):
+    for ways in zip(
+        *(id_prefix.id_conditions(column, text) for column, _ in searches), strict=True
+    ):
         with database.read() as connection:
             found = [
                 row
@@ -84,7 +86,7 @@ def find(database: Database, text: str) -> tuple[str, str | None]:
                 for row in connection.execute(query.where(named).limit(id_prefix.CANDIDATE_LIMIT))
             ]
         if len(found) > 1:
-            raise id_prefix.ambiguous(text, [row.named for row in found])
+            raise id_prefix.ambiguous_id(text, [row.named for row in found])
         if found:
             return found[0].event_id, found[0].delivery_id
     raise NotFound(f"no event, delivery or run has the id {text!r}")

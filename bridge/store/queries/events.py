@@ -54,7 +54,7 @@ _RECORDS_OF = {
 }
 
 
-def is_of(database: Database, what: str, name: str) -> bool:
+def has_records(database: Database, what: str, name: str) -> bool:
     """Return whether the store has rows of the source or route (`what`) of that name."""
     with database.read() as connection:
         return connection.execute(_RECORDS_OF[what], {"name": name}).scalar() is not None
@@ -144,7 +144,9 @@ class PlanCount:
     event_id: str
 
 
-def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, str], PlanCount]:
+def count_plans(
+    database: Database, delivery_ids: Sequence[str]
+) -> dict[tuple[str, str], PlanCount]:
     """Count these deliveries by route and hash of the configuration."""
     found: dict[tuple[str, str], PlanCount] = {}
     columns = delivery.c.route, delivery.c.config_hash
@@ -161,7 +163,7 @@ def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, st
     return found
 
 
-def going(database: Database, event_ids: Sequence[str], route: str | None = None) -> int:
+def count_started(database: Database, event_ids: Sequence[str], route: str | None = None) -> int:
     """Count the events with a started or pending delivery (of that route).
 
     A replay starts the flows of these events again.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
-from bridge.core.status import Overdue
+from bridge.core.status import OverdueWork
 from bridge.store.clock_corrections import POLLED, SENDING, time_limits
 from bridge.store.db.database import timings_of
 from bridge.store.tables.schema import delivery
@@ -18,10 +18,10 @@ MAX_COUNTED: Final = 10_000  # rows counted for each number
 POLL_OVERDUE_SECONDS: Final = 60.0  # after which a missing poll of a run is overdue
 
 
-def overdue(connection: Connection, now: float) -> Overdue:
+def count_overdue(connection: Connection, now: float) -> OverdueWork:
     """Count expired leases that no worker took over, missing polls, and times too far ahead."""
     timings = timings_of(connection)
-    return Overdue(
+    return OverdueWork(
         leases=_count(
             connection, SENDING & (delivery.c.lease_until < now - timings.worker_missing_seconds)
         ),

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, TextClause, select, text
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
-from bridge.core.status import ClockStep, Lane, LateStart, Overdue
+from bridge.core.status import ClockStep, LateStart, OverdueWork, RouteQueue
 from bridge.store import clock_steps
 from bridge.store.db.database import Database, timings_of
 from bridge.store.inbound import daily_bytes, form_files, refused_submissions
-from bridge.store.queries.overdue import overdue
+from bridge.store.queries.overdue import count_overdue
 from bridge.store.queries.unsettled import UnresolvedDelivery, unresolved_deliveries
 from bridge.store.queue import claims
 from bridge.store.queue import hold as start_hold
@@ -26,7 +26,7 @@ from bridge.store.queue.heartbeats import is_alive
 from bridge.store.queue.hold import Hold
 from bridge.store.tables.schema import worker
 
-MOST: Final = 100_000  # rows that are counted
+MAX_COUNTED: Final = 100_000  # rows that are counted
 # newest events read for the counts of today
 PAGE_EVENTS = 20_000
 MAX_PAGES = 5
@@ -39,18 +39,19 @@ _LANE = text(f"""
 SELECT count(*) AS queued, min(seq) AS oldest, min(due_at) AS due_at FROM (
     SELECT seq, due_at FROM delivery WHERE status = 'queued' AND platform = :platform
         AND route = :route
-    ORDER BY due_at, seq LIMIT {MOST}) AS waiting
+    ORDER BY due_at, seq LIMIT {MAX_COUNTED}) AS waiting
 """)  # noqa: S608 - a number of ours
 _OLDEST = text("SELECT id, created_at FROM delivery WHERE seq = :seq")
 _BLOCKED = text(
     "SELECT route, count(*) AS n FROM (SELECT route FROM delivery WHERE status = 'blocked' LIMIT"  # noqa: S608 - names of our own tables and columns
-    f" {MOST}) AS b GROUP BY route"
+    f" {MAX_COUNTED}) AS b GROUP BY route"
 )
 _SLOTS = text(
     "SELECT platform, status, count(*) AS used FROM delivery WHERE slot GROUP BY platform, status"
 )
 _DEAD = text(
-    f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {_STUCK} AND status = 'dead' LIMIT {MOST})"  # noqa: S608 - names of our own tables and columns
+    "SELECT count(*) FROM"  # noqa: S608 - names of our own tables and columns
+    f" (SELECT 1 FROM delivery WHERE {_STUCK} AND status = 'dead' LIMIT {MAX_COUNTED})"
     " AS dead"
 )
 _DEAD_SINCE = text(f"""
@@ -71,7 +72,7 @@ WHERE received_at > :since
 """)  # noqa: S608 - a number of ours
 _UNKNOWN = text(f"""
 SELECT count(*) AS n, sum(CASE WHEN poll_at IS NULL THEN 1 ELSE 0 END) AS held
-FROM (SELECT poll_at FROM delivery WHERE status = 'unknown' LIMIT {MOST}) AS unknown
+FROM (SELECT poll_at FROM delivery WHERE status = 'unknown' LIMIT {MAX_COUNTED}) AS unknown
 """)  # noqa: S608 - names of our own tables and columns
 _LATE = text(f"""
 SELECT a.delivery_id, a.number, a.run_id, d.status FROM attempt AS a JOIN delivery AS d
@@ -95,7 +96,7 @@ _REJECTED = text(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class StoreStatus:
     """The status of the store.
 
     `sources`: (last_at, today) by name. `slots`: (calls, runs) by platform. `files`: bytes of files
@@ -108,7 +109,7 @@ class Standing:
     sources: Mapping[str, tuple[float | None, int]]
     today_cut: bool
     rejected: Mapping[str, int]
-    queue: list[Lane]
+    queue: list[RouteQueue]
     blocked: Mapping[str, int]
     slots: Mapping[str, tuple[int, int]]
     circuits: Mapping[str, Circuit]
@@ -120,7 +121,7 @@ class Standing:
     late_starts: list[LateStart]
     hold: Hold | None
     clock_step: ClockStep | None
-    overdue: Overdue
+    overdue: OverdueWork
     files: Mapping[str, int]
     stored_today: Mapping[str, int]
     refused: Mapping[str, Mapping[str, int]]
@@ -132,9 +133,9 @@ class Standing:
         return sum(self.dead_kinds.values())
 
 
-def look(
+def read_status(
     database: Database, sources: Iterable[str], now: float, *, midnight: float, day: float
-) -> Standing:
+) -> StoreStatus:
     """Return the status of the store.
 
     `sources`: sources to include even if their last event is old. `now`: the database's time.
@@ -145,7 +146,7 @@ def look(
         alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(
             is_alive(now, timings_of(connection))
         )
-        return Standing(
+        return StoreStatus(
             workers=[tuple(row) for row in connection.execute(alive.order_by(worker.c.started_at))],
             sources=found,
             today_cut=cut,
@@ -168,11 +169,11 @@ def look(
             held=unknown.held or 0,
             unsettled=unresolved_deliveries(connection),
             late_starts=_late(connection, now - day),
-            hold=start_hold.current(connection),
-            clock_step=clock_steps.latest(connection),
-            overdue=overdue(connection, now),
-            files=form_files.held(connection),
-            stored_today=daily_bytes.stored(connection, now),
+            hold=start_hold.read_hold(connection),
+            clock_step=clock_steps.last_step(connection),
+            overdue=count_overdue(connection, now),
+            files=form_files.stored_bytes(connection),
+            stored_today=daily_bytes.stored_today(connection, now),
             refused=refused_submissions.within_a_day(connection, now),
             spam={
                 name: _count(connection, _SPAM, source=name, since=now - day)
@@ -182,7 +183,7 @@ def look(
         )
 
 
-def size(database: Database) -> int:
+def database_size(database: Database) -> int:
     """Return the size of the database in bytes."""
     if database.is_sqlite:
         paths = [database.path.with_name(database.path.name + end) for end in ("", "-wal")]
@@ -206,10 +207,10 @@ def _late(connection: Connection, since: float) -> list[LateStart]:
     ]
 
 
-def _lane(connection: Connection, platform: str, route: str) -> Lane:
+def _lane(connection: Connection, platform: str, route: str) -> RouteQueue:
     lane = connection.execute(_LANE, {"platform": platform, "route": route}).one()
     oldest = connection.execute(_OLDEST, {"seq": lane.oldest}).one()
-    return Lane(
+    return RouteQueue(
         route=route,
         platform=platform,
         queued=lane.queued,

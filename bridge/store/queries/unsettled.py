@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 from sqlalchemy import Connection, text
 
-from bridge.core.errors import Unsealable
+from bridge.core.errors import DecryptionError
 from bridge.core.model import JSON
 from bridge.store.tables.encrypted import sealer_of
 
@@ -43,7 +43,7 @@ def unresolved_deliveries(connection: Connection, most: int = MAX_READ) -> list[
         if row.evidence is not None:
             try:
                 evidence = orjson.loads(sealer.open(row.evidence, "delivery", "evidence", row.id))
-            except Unsealable:
+            except DecryptionError:
                 evidence = None
         found.append(
             UnresolvedDelivery(

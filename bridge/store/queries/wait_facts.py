@@ -9,9 +9,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, TextClause, func, select, text
 
 from bridge.core.model import Delivery, Status
-from bridge.core.rate_limits import NO_LIMITS, Pace
-from bridge.delivery.wait_context import Around, Wait
-from bridge.delivery.wait_reasons import MOST, why_waiting
+from bridge.core.rate_limits import NO_LIMITS, RateState
+from bridge.delivery.wait_context import Wait, WaitContext
+from bridge.delivery.wait_reasons import MAX_COUNTED_AHEAD, find_wait_reason
 from bridge.routing.model import AbsentFlows, Config, Mode
 from bridge.store.db.database import Database, timings_of
 from bridge.store.local import flows
@@ -21,7 +21,7 @@ from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, worker
 
-WAITING: Final = (Status.QUEUED, Status.BLOCKED, Status.UNKNOWN)
+WAITING_STATUSES: Final = (Status.QUEUED, Status.BLOCKED, Status.UNKNOWN)
 
 
 def _counted(where: str) -> TextClause:
@@ -31,7 +31,8 @@ def _counted(where: str) -> TextClause:
     statement.
     """
     return text(
-        f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {where} LIMIT {MOST}) AS counted"  # noqa: S608 - names of our own tables and columns
+        "SELECT count(*) FROM"  # noqa: S608 - names of our own tables and columns
+        f" (SELECT 1 FROM delivery WHERE {where} LIMIT {MAX_COUNTED_AHEAD}) AS counted"
     )
 
 
@@ -48,25 +49,25 @@ _BEFORE = _counted(
 _BEHIND = _counted("status = 'blocked' AND route = :route AND order_key = :order_key")
 
 
-def waits_of(
+def find_waits(
     database: Database, deliveries: Iterable[Delivery], config: Config | None, now: float
 ) -> dict[str, Wait]:
     """Return the wait reason of each waiting delivery, by id.
 
     `config` is null where routes.yaml is invalid.
     """
-    waiting = [one for one in deliveries if one.status in WAITING]
+    waiting = [one for one in deliveries if one.status in WAITING_STATUSES]
     found: dict[str, Wait] = {}
     with database.read() as connection:
         local = _local_flows(connection, config) if waiting else None
         for one in waiting:
-            wait = why_waiting(one, _wait_context(connection, one, config, local, now), now)
+            wait = find_wait_reason(one, _wait_context(connection, one, config, local, now), now)
             if wait is not None:
                 found[one.id] = wait
     return found
 
 
-def held_up_by(database: Database, one: Delivery) -> int:
+def count_blocked_behind(database: Database, one: Delivery) -> int:
     """Count the deliveries blocked behind the head of a key, up to `MOST`; 0 for others."""
     if one.order is None or not one.holds_key:
         return 0
@@ -83,7 +84,7 @@ def _wait_context(
     config: Config | None,
     local: _LocalFlows | None,
     now: float,
-) -> Around:
+) -> WaitContext:
     known = (
         connection.execute(
             select(delivery.c.seq, delivery.c.poll_at).where(delivery.c.id == one.id)
@@ -92,7 +93,7 @@ def _wait_context(
         .one()
     )
     if one.status is Status.UNKNOWN:
-        return Around(
+        return WaitContext(
             look_at=known["poll_at"],
             **_platform_facts(connection, one, now),
             **_config_facts(one, config),
@@ -102,7 +103,7 @@ def _wait_context(
         if one.status is Status.BLOCKED
         else _queue_facts(connection, one, known, now)
     )
-    return Around(**values, **_config_facts(one, config), **_absent_facts(one, local))
+    return WaitContext(**values, **_config_facts(one, config), **_absent_facts(one, local))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,8 @@ def _queue_facts(
         return connection.execute(query, given).scalar() or 0
 
     return {
-        "hold": None if (held := hold.current(connection)) is None else held.reason,
-        "pace": throttling.read_paces(connection, [one.route]).get(one.route, Pace()),
+        "hold": None if (held := hold.read_hold(connection)) is None else held.reason,
+        "pace": throttling.read_paces(connection, [one.route]).get(one.route, RateState()),
         "used": count(_USED),
         "used_by_route": count(_USED_BY) + count(_UNKNOWN),
         "ahead": count(_AHEAD),

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, bindparam, insert, text, update
 from bridge.core.circuit_state import Circuit
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import Delivery, Status
-from bridge.core.rate_limits import Limits, Pace, room, spend
-from bridge.delivery.circuit_breaker import free, probe
-from bridge.store.db.advisory_locks import Lock, alone
+from bridge.core.rate_limits import Limits, RateState, allowed_starts, record_starts
+from bridge.delivery.circuit_breaker import count_free_slots, start_probe
+from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import timings_of
-from bridge.store.db.prepared import Among, Prepared, listed
+from bridge.store.db.prepared import InJsonList, PreparedStatement, to_json_list
 from bridge.store.queue import throttling
 from bridge.store.queue.heads import find_next_due
 from bridge.store.tables.encrypted import sealer_of
@@ -31,7 +31,7 @@ RouteOrder = Callable[
     [str, Sequence[str]], Sequence[str]
 ]  # orders the routes that wait for a platform
 
-_ROUTE_QUEUES = Prepared(
+_ROUTE_QUEUES = PreparedStatement(
     text("""
 WITH RECURSIVE busy(platform) AS (
     SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued')
@@ -52,7 +52,7 @@ SELECT platform, route FROM lane WHERE route IS NOT NULL
 """)
 )  # jumps between route queues in the index: its cost is the number of queues, not of deliveries
 
-_SLOTS = Prepared(
+_SLOTS = PreparedStatement(
     text(
         "SELECT platform, route, count(*) AS used FROM delivery WHERE slot GROUP BY platform, route"
     )
@@ -62,9 +62,9 @@ _DUE = text(
     " OR EXISTS (SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND poll_at <= :now)"
 )  # one object: an idle worker runs it five times a second, a busy one in every turn
 _UNKNOWN = text("SELECT count(*) FROM delivery WHERE status = 'unknown' AND route = :route")
-_LEASE = Prepared(
+_LEASE = PreparedStatement(
     update(delivery)
-    .where(Among(delivery.c.id, "ids"), delivery.c.status == Status.QUEUED.value)
+    .where(InJsonList(delivery.c.id, "ids"), delivery.c.status == Status.QUEUED.value)
     .values(
         status=Status.SENDING.value,
         lease=bindparam("lease"),
@@ -74,7 +74,7 @@ _LEASE = Prepared(
         debounce_until=None,
     )
 )
-INTENT = Prepared(
+INTENT = PreparedStatement(
     insert(attempt).values(
         {
             name: bindparam(name)
@@ -107,7 +107,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
+class ClaimLimits:
     """The limits that the current configuration sets for a claim.
 
     `caps`: slots by platform; deliveries for other platforms wait. `limits`: by route. `absent`:
@@ -135,7 +135,7 @@ def list_route_queues(connection: Connection) -> list[tuple[str, str]]:
 
 def claim(
     connection: Connection,
-    allowed: Allowed,
+    allowed: ClaimLimits,
     *,
     most: int,
     now: float,
@@ -149,7 +149,7 @@ def claim(
     `order` sorts the routes of a platform. `clocks` reads the clocks that an intent stores. Without
     `intents`, `leases.begin_attempt` writes each intent later.
     """
-    alone(connection, Lock.COUNT_SLOTS)
+    take_lock(connection, Lock.COUNT_SLOTS)
     waiting = list_route_queues(connection)
     if not waiting:
         return []
@@ -177,7 +177,9 @@ def intent_row(claim: Claim) -> dict[str, Any]:
 class _ClaimRound:
     """The state of one claim: what it has taken, and what the limits still allow."""
 
-    def __init__(self, connection: Connection, allowed: Allowed, now: float, lease: str) -> None:
+    def __init__(
+        self, connection: Connection, allowed: ClaimLimits, now: float, lease: str
+    ) -> None:
         self._connection = connection
         self._allowed = allowed
         self._now = now
@@ -197,7 +199,9 @@ class _ClaimRound:
         claims: list[Claim] = []
         for platform, cap in self._allowed.caps.items():
             known = self._circuits.get(platform)
-            left = min(free(known, cap, self._used[platform], self._now), most - len(claims))
+            left = min(
+                count_free_slots(known, cap, self._used[platform], self._now), most - len(claims)
+            )
             allowed = self._allowed
             routes = [
                 route
@@ -210,10 +214,13 @@ class _ClaimRound:
             claims += taken
             if known is not None and taken:
                 throttling.write_circuits(
-                    self._connection, self._circuits, {platform: probe(known, self._now)}, self._now
+                    self._connection,
+                    self._circuits,
+                    {platform: start_probe(known, self._now)},
+                    self._now,
                 )
         if claims:
-            ids = listed(each.delivery.id for each in claims)
+            ids = to_json_list(each.delivery.id for each in claims)
             until = lease_until(self._connection, self._now)
             _LEASE.change(self._connection, ids=ids, lease=self._lease, lease_until=until)
         return claims
@@ -246,7 +253,7 @@ class _ClaimRound:
         if limits.max_concurrent_runs is not None:
             unknown = self._connection.execute(_UNKNOWN, {"route": route}).scalar() or 0
             share = min(share, limits.max_concurrent_runs - self._used_by[route] - unknown)
-        paced = room(limits, self._paces.get(route, Pace()), self._now)
+        paced = allowed_starts(limits, self._paces.get(route, RateState()), self._now)
         return share if paced is None else min(share, paced)
 
     def _next(self, platform: str, may: Mapping[str, int]) -> dict[str, list[Claim]]:
@@ -283,12 +290,12 @@ class _ClaimRound:
         self._used_by[route] += len(taken)
         limits = self._allowed.limits.get(route)
         if taken and limits is not None and (limits.rate or limits.max_runs_per_day):
-            self._paces[route] = spend(
-                limits, self._paces.get(route, Pace()), len(taken), self._now
+            self._paces[route] = record_starts(
+                limits, self._paces.get(route, RateState()), len(taken), self._now
             )
             throttling.write_pace(self._connection, route, self._paces[route])
 
 
-def due(connection: Connection, now: float) -> bool:
+def is_work_due(connection: Connection, now: float) -> bool:
     """Return whether a turn would find work. Reads only: an idle worker takes no write lock."""
     return bool(connection.execute(_DUE, {"now": now}).scalar())

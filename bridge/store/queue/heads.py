@@ -12,15 +12,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from bridge.store.db.prepared import Prepared, listed
+from bridge.store.db.prepared import PreparedStatement, to_json_list
 from bridge.store.tables.schema import delivery
 
 _COLUMNS = ", ".join(f"delivery.{column.name}" for column in delivery.c)
 _DUE = "d.status = 'queued' AND d.platform = :platform AND d.due_at <= :now"
 
 
-def _on_sqlite(where: str = "") -> Prepared:
-    return Prepared(
+def _on_sqlite(where: str = "") -> PreparedStatement:
+    return PreparedStatement(
         text(f"""
 SELECT {_COLUMNS} FROM json_each(:routes) AS lane JOIN delivery ON delivery.seq IN (
     SELECT d.seq FROM delivery AS d WHERE {_DUE} AND d.route = lane.value{where}
@@ -29,8 +29,8 @@ SELECT {_COLUMNS} FROM json_each(:routes) AS lane JOIN delivery ON delivery.seq 
     )
 
 
-def _on_postgresql(where: str = "") -> Prepared:
-    return Prepared(
+def _on_postgresql(where: str = "") -> PreparedStatement:
+    return PreparedStatement(
         text(f"""
 SELECT {_COLUMNS} FROM json_array_elements_text(CAST(:routes AS json)) AS lane (route) CROSS
     JOIN LATERAL (
@@ -63,12 +63,12 @@ def find_next_due(
     `flows`: only rows for these flows. The database skips others one by one, so many of them at the
     head of a queue take time.
     """
-    values = {"platform": platform, "routes": listed(routes), "most": most, "now": now}
+    values = {"platform": platform, "routes": to_json_list(routes), "most": most, "now": now}
     if flows is None:
         rows_found = _STATEMENTS[connection.dialect.name].rows(connection, **values)
     else:
         rows_found = _OF_FLOWS[connection.dialect.name].rows(
-            connection, **values, flows=listed(flows)
+            connection, **values, flows=to_json_list(flows)
         )
     found: dict[str, list[Any]] = defaultdict(list)
     for row in rows_found:

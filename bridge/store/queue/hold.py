@@ -38,7 +38,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class HeldCounts:
     """Counts of waiting deliveries routed `before` and `after` a time, `unknown` ones, and local
     `runs`.
     """
@@ -49,7 +49,7 @@ class Waiting:
     runs: int
 
 
-def current(connection: Connection) -> Hold | None:
+def read_hold(connection: Connection) -> Hold | None:
     """Return the current hold, null where there is none."""
     rows: dict[str, Row[Any]] = {row.what: row for row in connection.execute(select(hold))}
     if STARTS not in rows:
@@ -61,7 +61,7 @@ def current(connection: Connection) -> Hold | None:
 
 def begin(connection: Connection, reason: str, now: float) -> None:
     """Begin a hold; an existing one stays as it is."""
-    if current(connection) is None:
+    if read_hold(connection) is None:
         connection.execute(insert(hold).values(what=STARTS, since=now, reason=reason))
 
 
@@ -70,12 +70,12 @@ def release(connection: Connection) -> bool:
     return connection.execute(delete(hold)).rowcount > 0
 
 
-def waiting(connection: Connection, until: float) -> Waiting:
+def count_held(connection: Connection, until: float) -> HeldCounts:
     """Count what waits: created up to `until`, and later."""
-    return Waiting(**connection.execute(_WAITING, {"until": until}).one()._mapping)
+    return HeldCounts(**connection.execute(_WAITING, {"until": until}).one()._mapping)
 
 
-def restored(connection: Connection, taken_at: float, now: float) -> None:
+def mark_restored(connection: Connection, taken_at: float, now: float) -> None:
     """Mark a store as restored from a backup, and begin a hold.
 
     Calls under way end as after a crash. flowbridge does not search for the run of an unknown
@@ -85,7 +85,7 @@ def restored(connection: Connection, taken_at: float, now: float) -> None:
     connection.execute(
         update(delivery).where(delivery.c.status == Status.SENDING.value).values(lease_until=0.0)
     )
-    ledger.reap(connection, now, 0.5, lambda _: None)
+    ledger.reap_expired(connection, now, 0.5, lambda _: None)
     connection.execute(
         update(delivery)
         .where(text("status = 'unknown'"), delivery.c.poll_at.is_not(None))

@@ -16,7 +16,7 @@ from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
 
 
-def begin(
+def begin_attempt(
     connection: Connection,
     delivery_id: str,
     lease: str,
@@ -55,7 +55,7 @@ def begin(
     return taken
 
 
-def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
+def extend_leases(connection: Connection, leases: Sequence[str], now: float) -> None:
     """Extend the leases of calls under way: the heartbeat of a worker."""
     if leases:
         holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)
@@ -64,7 +64,7 @@ def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
         )
 
 
-def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:
+def return_claims(connection: Connection, claims: Iterable[Claim]) -> None:
     """Return leased deliveries whose calls never began to the queue, and delete their intents.
 
     A delivery that lost its lease stays as it is.

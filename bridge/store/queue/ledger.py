@@ -14,25 +14,25 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, null, select, text, update
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import DeadKind, Delivery, Kind, Outcome, RunState, Status
+from bridge.core.model import DeadKind, Delivery, Outcome, OutcomeKind, RunState, Status
 from bridge.core.rate_limits import day_of
-from bridge.delivery.circuit_breaker import learn as learned
-from bridge.delivery.circuit_breaker import settled as worth_keeping
-from bridge.delivery.retry import Decision, settle
-from bridge.store.db.advisory_locks import Lock, alone
+from bridge.delivery.circuit_breaker import drop_if_closed as worth_keeping
+from bridge.delivery.circuit_breaker import record_outcome as learned
+from bridge.delivery.retry import RetryDecision, decide_after_attempt
+from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import timings_of
-from bridge.store.db.prepared import Among, Prepared, listed
+from bridge.store.db.prepared import InJsonList, PreparedStatement, to_json_list
 from bridge.store.encryption import Sealer
 from bridge.store.queue import ordering, throttling
 from bridge.store.queue.claims import Claim
-from bridge.store.queue.leases import hand_back
-from bridge.store.tables.encrypted import closed, name_of, sealer_of
+from bridge.store.queue.leases import return_claims
+from bridge.store.tables.encrypted import encrypt_row, row_name, sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
 
-DIED = "the worker died while the call was under way"
+WORKER_DIED = "the worker died while the call was under way"
 
-_COMPLETE = Prepared(
+_COMPLETE = PreparedStatement(
     update(attempt)
     .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))
     .values(
@@ -42,7 +42,7 @@ _COMPLETE = Prepared(
         }
     )
 )
-_LATE = Prepared(
+_LATE = PreparedStatement(
     update(attempt)
     .where(
         attempt.c.delivery_id == bindparam("of"),
@@ -51,7 +51,7 @@ _LATE = Prepared(
     )
     .values(late_at=bindparam("late_at"))
 )
-_HELD = Prepared(
+_HELD = PreparedStatement(
     select(
         delivery.c.id,
         delivery.c.status,
@@ -59,11 +59,11 @@ _HELD = Prepared(
         delivery.c.run_id,
         (delivery.c.attempts + delivery.c.throttled).label("made"),
     )
-    .where(Among(delivery.c.id, "ids"))
+    .where(InJsonList(delivery.c.id, "ids"))
     .order_by(delivery.c.id)
     .with_for_update()
 )
-_SETTLE = Prepared(
+_SETTLE = PreparedStatement(
     update(delivery)
     .where(delivery.c.id == bindparam("of"))
     .values(
@@ -93,11 +93,16 @@ _SETTLE = Prepared(
     )
 )
 _USED = text("SELECT count(*) FROM delivery WHERE slot AND platform = :platform")
-CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.UNAUTHORIZED, Kind.REJECTED)
+NO_RUN_KINDS = (
+    OutcomeKind.REFUSED,
+    OutcomeKind.THROTTLED,
+    OutcomeKind.UNAUTHORIZED,
+    OutcomeKind.REJECTED,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class EndedAttempt:
     """An attempt that has ended.
 
     `first_poll`: seconds until the first poll of its run, None for a platform without runs.
@@ -110,8 +115,8 @@ class Settled:
     look_at: float | None = None
 
 
-def record(
-    connection: Connection, settled: Sequence[Settled], now: float, *, jitter: float
+def record_attempts(
+    connection: Connection, settled: Sequence[EndedAttempt], now: float, *, jitter: float
 ) -> list[Status | None]:
     """Store the outcomes of attempts, and move their deliveries; return the new statuses.
 
@@ -123,7 +128,7 @@ def record(
     if not settled:
         return []
     sealer = sealer_of(connection)
-    ids = listed(each.claim.delivery.id for each in settled)
+    ids = to_json_list(each.claim.delivery.id for each in settled)
     held = {row.id: row for row in _HELD.rows(connection, ids=ids)}
     _COMPLETE.change_each(connection, [_attempt_values(each, now, sealer) for each in settled])
     statuses: list[Status | None] = []
@@ -137,7 +142,7 @@ def record(
             known is not None and known.status == Status.SENDING and known.lease == each.claim.lease
         )
         late = known is not None and _is_settled_late(known, each)
-        decision = settle(each.claim.delivery, each.outcome, now, jitter)
+        decision = decide_after_attempt(each.claim.delivery, each.outcome, now, jitter)
         statuses.append(decision.status if mine or late else None)
         if mine or late:
             rows.append(_delivery_values(each, decision, now, spent=mine))
@@ -150,7 +155,7 @@ def record(
             unfollowed.append(
                 {"of": each.claim.delivery.id, "as": each.claim.attempt, "late_at": now}
             )
-        if mine and each.outcome.kind in CAME_TO_NOTHING:
+        if mine and each.outcome.kind in NO_RUN_KINDS:
             to_nothing.append((each.claim.delivery.route, day_of(each.claim.began_at)))
     if unfollowed:
         _LATE.change_each(connection, unfollowed)
@@ -162,19 +167,19 @@ def record(
     return statuses
 
 
-def _is_settled_late(known: Any, each: Settled) -> bool:
+def _is_settled_late(known: Any, each: EndedAttempt) -> bool:
     """Return whether an answer resolves an `unknown` delivery: a start by its last attempt.
 
     A later attempt may have a run of its own.
     """
     return (
         known.status == Status.UNKNOWN
-        and each.outcome.kind is Kind.STARTED
+        and each.outcome.kind is OutcomeKind.STARTED
         and known.made == each.claim.attempt
     )
 
 
-def _attempt_values(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]:
+def _attempt_values(each: EndedAttempt, now: float, sealer: Sealer) -> dict[str, Any]:
     outcome = each.outcome
     delivery_id = each.claim.delivery.id
     number = each.claim.attempt
@@ -187,11 +192,11 @@ def _attempt_values(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]
         "detail": outcome.detail or None,
         "run_id": outcome.run_id,
     }
-    return closed(sealer, "attempt", name_of(delivery_id, number), values)
+    return encrypt_row(sealer, "attempt", row_name(delivery_id, number), values)
 
 
 def _delivery_values(
-    each: Settled, decision: Decision, now: float, *, spent: bool
+    each: EndedAttempt, decision: RetryDecision, now: float, *, spent: bool
 ) -> dict[str, Any]:
     """Return the parameters of `_SETTLE`. `spent`: the attempt is not counted yet."""
     outcome = each.outcome
@@ -229,9 +234,9 @@ def releases_next(one: Delivery, status: Status, *, followed: bool) -> bool:
     return status is Status.CANCELLED or (status is Status.DEAD and not one.order.blocks)
 
 
-def learn(
+def update_circuits(
     connection: Connection,
-    settled: Sequence[Settled],
+    settled: Sequence[EndedAttempt],
     caps: Mapping[str, int],
     now: float,
     *,
@@ -246,9 +251,9 @@ def learn(
     if not settled and not reaped:
         return
     before = throttling.read_circuits(connection)
-    if not before and all(each.outcome.kind is Kind.STARTED for each in settled):
+    if not before and all(each.outcome.kind is OutcomeKind.STARTED for each in settled):
         return
-    alone(connection, Lock.COUNT_SLOTS)
+    take_lock(connection, Lock.COUNT_SLOTS)
     before = throttling.read_circuits(connection)
     lost = {one.platform for one in reaped}
     after: dict[str, Circuit | None] = {
@@ -269,7 +274,7 @@ def learn(
     throttling.write_circuits(connection, before, after, now)
 
 
-def reap(
+def reap_expired(
     connection: Connection, now: float, jitter: float, look_at: Callable[[Claim], float | None]
 ) -> list[tuple[Claim, Status]]:
     """Take over deliveries whose lease expired.
@@ -293,12 +298,14 @@ def reap(
         ).one_or_none()
         if begun is None:
             moved.append((Claim(taken, 0, taken.lease or "", now), Status.QUEUED))
-            hand_back(connection, [moved[-1][0]])
+            return_claims(connection, [moved[-1][0]])
             continue
         claim = Claim(taken, begun.number, taken.lease or "", begun.started_at)
-        lost = Settled(
-            claim, Outcome(kind=Kind.UNKNOWN, detail=DIED, ours=True), look_at=look_at(claim)
+        lost = EndedAttempt(
+            claim,
+            Outcome(kind=OutcomeKind.UNKNOWN, detail=WORKER_DIED, ours=True),
+            look_at=look_at(claim),
         )
-        [status] = record(connection, [lost], now, jitter=jitter)
+        [status] = record_attempts(connection, [lost], now, jitter=jitter)
         moved.append((claim, status or taken.status))
     return moved

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from bridge.core.model import DeadKind, Delivery, Status
-from bridge.store.db.advisory_locks import alone_with_keys
+from bridge.store.db.advisory_locks import take_key_locks
 from bridge.store.tables.schema import delivery
 
 OrderKey = tuple[str, str]  # route, ordering key
@@ -69,7 +69,7 @@ def lock_keys_of(connection: Connection, these: ColumnElement[bool]) -> None:
     keys = select(delivery.c.route, delivery.c.order_key).where(
         these, delivery.c.order_key.isnot(None)
     )
-    alone_with_keys(connection, [(row.route, row.order_key) for row in connection.execute(keys)])
+    take_key_locks(connection, [(row.route, row.order_key) for row in connection.execute(keys)])
 
 
 def leave_queue(connection: Connection, ended: Iterable[Delivery], now: float) -> None:
@@ -77,7 +77,7 @@ def leave_queue(connection: Connection, ended: Iterable[Delivery], now: float) -
     heads = [one for one in ended if one.order is not None]
     if not heads:
         return
-    alone_with_keys(connection, [key for one in heads for key in key_of(one)])
+    take_key_locks(connection, [key for one in heads for key in key_of(one)])
     for one in heads:
         if connection.execute(_LEAVE, {"of": one.id}).rowcount:
             promote(connection, key_of(one)[0], now)
@@ -94,13 +94,13 @@ def join_queue(connection: Connection, one: Delivery) -> Status:
     """Return the status of a delivery that goes back: `queued` as the head, else `blocked`."""
     if one.order is None or one.holds_key:
         return Status.QUEUED
-    alone_with_keys(connection, key_of(one))
+    take_key_locks(connection, key_of(one))
     mine = (delivery.c.route == one.route) & (delivery.c.order_key == one.order.key)
     taken = connection.execute(select(exists().where(text("delivery.holds_key"), mine))).scalar()
     return Status.BLOCKED if taken else Status.QUEUED
 
 
-def headless(connection: Connection) -> list[OrderKey]:
+def find_headless(connection: Connection) -> list[OrderKey]:
     """Return ordering keys without a head; only a change by hand in the database makes one."""
     rest = delivery.alias("rest")
     headed = exists().where(
@@ -117,10 +117,10 @@ def headless(connection: Connection) -> list[OrderKey]:
     ]
 
 
-def mend(connection: Connection, now: float) -> list[OrderKey]:
+def repair_queues(connection: Connection, now: float) -> list[OrderKey]:
     """Promote a head for each ordering key without one, and return these keys."""
-    keys = headless(connection)
-    alone_with_keys(connection, keys)
+    keys = find_headless(connection)
+    take_key_locks(connection, keys)
     for key in keys:
         promote(connection, key, now)
     return keys

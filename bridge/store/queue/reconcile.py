@@ -11,25 +11,30 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
-from bridge.core.model import DeadKind, Kind, RunReport, RunState, Status
-from bridge.core.plurals import number
+from bridge.core.model import DeadKind, OutcomeKind, RunReport, RunState, Status
+from bridge.core.plurals import pluralize
 from bridge.core.rate_limits import day_of
-from bridge.delivery.reconcile import Evidence, Look, Verdict
-from bridge.delivery.reconcile_verdict import judge
-from bridge.store.db.advisory_locks import FLOW, alone_with_keys
+from bridge.delivery.reconcile import Evidence, Look, ReconcileVerdict
+from bridge.delivery.reconcile_verdict import judge_look
+from bridge.store.db.advisory_locks import FLOW_SEED, take_key_locks
 from bridge.store.db.database import timings_of
 from bridge.store.queue import ledger, ordering, run_tracking, throttling
-from bridge.store.queue.unknown_starts import Case, case, find_rivals, linked
-from bridge.store.tables.encrypted import closed, name_of, sealer_of
+from bridge.store.queue.unknown_starts import (
+    UnknownStart,
+    find_owned_runs,
+    find_rivals,
+    read_unknown_start,
+)
+from bridge.store.tables.encrypted import encrypt_row, row_name, sealer_of
 from bridge.store.tables.rows import to_delivery, to_json
 from bridge.store.tables.schema import attempt, delivery
 
-NOT_FOUND = "no run found afterwards"
-FOUND = "its run was found"
+RUN_NOT_FOUND = "no run found afterwards"
+RUN_FOUND = "its run was found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class PollAnswers:
     """The result of a search: `reports` of the candidates by run id.
 
     `exclusive`: only flowbridge starts the flow. `next_look`: seconds until the next poll of an
@@ -42,27 +47,27 @@ class Answers:
     next_look: float
 
 
-def settle(
-    connection: Connection, asked: Case, answers: Answers, now: float, *, jitter: float
+def resolve(
+    connection: Connection, asked: UnknownStart, answers: PollAnswers, now: float, *, jitter: float
 ) -> tuple[Evidence, Status] | None:
     """Decide by the result of a search, store the evidence, and return it with the new status.
 
     Null where the delivery is no longer unknown, or has another attempt.
     """
-    alone_with_keys(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW)
-    known = case(connection, asked.delivery.id, lock=True)
+    take_key_locks(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW_SEED)
+    known = read_unknown_start(connection, asked.delivery.id, lock=True)
     if known is None or known.attempt != asked.attempt:
         return None
     # In this order: a call that ends in between is still open in the first query, or its run is in
     # the second.
     others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()
-    taken = linked(connection, [one.run_id for one in answers.look.candidates])
+    taken = find_owned_runs(connection, [one.run_id for one in answers.look.candidates])
     look = replace(
         answers.look,
         rivals=others,
         candidates=tuple(one for one in answers.look.candidates if one.run_id not in taken),
     )
-    evidence = judge(
+    evidence = judge_look(
         known.delivery,
         known.attempt,
         known.began_at,
@@ -75,13 +80,13 @@ def settle(
     return (evidence, status) if status else None
 
 
-def postpone(connection: Connection, known: Case, until: float) -> None:
+def postpone(connection: Connection, known: UnknownStart, until: float) -> None:
     """Postpone the next search."""
     _change(connection, known, {"poll_at": until})
 
 
-def _change(connection: Connection, known: Case, values: dict[str, Any]) -> bool:
-    values = closed(sealer_of(connection), "delivery", known.delivery.id, values)
+def _change(connection: Connection, known: UnknownStart, values: dict[str, Any]) -> bool:
+    values = encrypt_row(sealer_of(connection), "delivery", known.delivery.id, values)
     number = delivery.c.attempts + delivery.c.throttled
     still = (
         (delivery.c.id == known.delivery.id)
@@ -101,12 +106,16 @@ def _looked(evidence: Evidence, **values: object) -> dict[str, Any]:
 
 
 def _settle_attempt(
-    connection: Connection, known: Case, outcome: Kind, note: str, run_id: str | None = None
+    connection: Connection,
+    known: UnknownStart,
+    outcome: OutcomeKind,
+    note: str,
+    run_id: str | None = None,
 ) -> None:
     """Store the outcome of the attempt, which is known now."""
     mine = (attempt.c.delivery_id == known.delivery.id) & (attempt.c.number == known.attempt)
     kept = connection.execute(select(attempt.c.detail).where(mine).with_for_update()).scalar()
-    place = "attempt", "detail", name_of(known.delivery.id, known.attempt)
+    place = "attempt", "detail", row_name(known.delivery.id, known.attempt)
     sealer = sealer_of(connection)
     said = "; ".join(filter(None, (sealer.open(kept, *place), note)))
     connection.execute(
@@ -117,13 +126,20 @@ def _settle_attempt(
 
 
 def _poll_again(
-    connection: Connection, known: Case, evidence: Evidence, _: Answers, now: float, __: float
+    connection: Connection,
+    known: UnknownStart,
+    evidence: Evidence,
+    _: PollAnswers,
+    now: float,
+    __: float,
 ) -> Status | None:
     values = _looked(evidence, poll_at=now + (evidence.decision.wait or 0.0))
     return Status.UNKNOWN if _change(connection, known, values) else None
 
 
-def _hold(connection: Connection, known: Case, evidence: Evidence, *_: object) -> Status | None:
+def _hold(
+    connection: Connection, known: UnknownStart, evidence: Evidence, *_: object
+) -> Status | None:
     return (
         Status.UNKNOWN
         if _change(connection, known, _looked(evidence, reason=evidence.decision.why))
@@ -132,7 +148,12 @@ def _hold(connection: Connection, known: Case, evidence: Evidence, *_: object) -
 
 
 def _queue(
-    connection: Connection, known: Case, evidence: Evidence, _: Answers, now: float, __: float
+    connection: Connection,
+    known: UnknownStart,
+    evidence: Evidence,
+    _: PollAnswers,
+    now: float,
+    __: float,
 ) -> Status | None:
     """Queue the delivery again: its attempt created no run. Dead if it has no attempts left."""
     one = known.delivery
@@ -141,18 +162,18 @@ def _queue(
     values: dict[str, Any] = {
         "status": Status.QUEUED.value,
         "due_at": now,
-        "reason": f"{said}{NOT_FOUND}: sent again",
+        "reason": f"{said}{RUN_NOT_FOUND}: sent again",
     }
     if is_over:
         values = {
             "status": Status.DEAD.value,
-            "reason": f"gave up after {number(one.attempts, 'attempt')}: {said}{NOT_FOUND}",
+            "reason": f"gave up after {pluralize(one.attempts, 'attempt')}: {said}{RUN_NOT_FOUND}",
             "dead_kind": DeadKind.PLATFORM.value,
             "finished_at": now,
         }
     if not _change(connection, known, _looked(evidence, **values)):
         return None
-    _settle_attempt(connection, known, Kind.REFUSED, NOT_FOUND)
+    _settle_attempt(connection, known, OutcomeKind.REFUSED, RUN_NOT_FOUND)
     status = Status.DEAD if is_over else Status.QUEUED
     if ledger.releases_next(one, status, followed=False):
         ordering.leave_queue(connection, [one], now)
@@ -162,9 +183,9 @@ def _queue(
 
 def _adopt(
     connection: Connection,
-    known: Case,
+    known: UnknownStart,
     evidence: Evidence,
-    answers: Answers,
+    answers: PollAnswers,
     now: float,
     jitter: float,
 ) -> Status | None:
@@ -185,7 +206,7 @@ def _adopt(
     )
     if not _change(connection, known, values):
         return None
-    _settle_attempt(connection, known, Kind.STARTED, FOUND, run_id)
+    _settle_attempt(connection, known, OutcomeKind.STARTED, RUN_FOUND, run_id)
     if ledger.releases_next(one, Status.DELIVERED, followed=True):
         ordering.leave_queue(connection, [one], now)
     adopted = to_delivery(
@@ -201,10 +222,10 @@ def _adopt(
     )
 
 
-_Apply = Callable[[Connection, Case, Evidence, Answers, float, float], Status | None]
-_APPLY: Final[Mapping[Verdict, _Apply]] = {
-    Verdict.ADOPT: _adopt,
-    Verdict.AGAIN: _poll_again,
-    Verdict.HOLD: _hold,
-    Verdict.QUEUE: _queue,
+_Apply = Callable[[Connection, UnknownStart, Evidence, PollAnswers, float, float], Status | None]
+_APPLY: Final[Mapping[ReconcileVerdict, _Apply]] = {
+    ReconcileVerdict.ADOPT: _adopt,
+    ReconcileVerdict.AGAIN: _poll_again,
+    ReconcileVerdict.HOLD: _hold,
+    ReconcileVerdict.QUEUE: _queue,
 }

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, select, text, update
 
 from bridge.core.model import RUN_ENDED, DeadKind, Delivery, RunReport, Status
-from bridge.delivery.retry import after_run
+from bridge.delivery.retry import decide_after_run
 from bridge.store.db.database import timings_of
-from bridge.store.db.prepared import Among, Prepared, listed
+from bridge.store.db.prepared import InJsonList, PreparedStatement, to_json_list
 from bridge.store.queue import ordering
 from bridge.store.queue.transitions import requeued_values
-from bridge.store.tables.encrypted import closed, name_of, sealer_of
+from bridge.store.tables.encrypted import encrypt_row, row_name, sealer_of
 from bridge.store.tables.rows import to_delivery, to_json
 from bridge.store.tables.schema import attempt, delivery
 
@@ -31,12 +31,12 @@ _ASKED = text("""(delivery.status <> 'unknown' OR delivery.platform NOT IN
                   (SELECT platform FROM circuit WHERE open_until > :now OR not_before > :now))""")
 _FOLLOWED = (
     select(delivery)
-    .where(Among(delivery.c.platform, "platforms"))
+    .where(InJsonList(delivery.c.platform, "platforms"))
     .order_by(delivery.c.poll_at)
     .limit(bindparam("most"))
 )
-_DUE_POLLS = Prepared(_FOLLOWED.where(_DUE, _ASKED).with_for_update(skip_locked=True))
-_EARLY_POLLS = Prepared(_FOLLOWED.where(_SOON).with_for_update(skip_locked=True))
+_DUE_POLLS = PreparedStatement(_FOLLOWED.where(_DUE, _ASKED).with_for_update(skip_locked=True))
+_EARLY_POLLS = PreparedStatement(_FOLLOWED.where(_SOON).with_for_update(skip_locked=True))
 _WAITING = text("""
 WITH RECURSIVE lane(route) AS (
     SELECT (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = :of)
@@ -65,7 +65,7 @@ def claim_polls(
     With a due run come other runs of its flow that are `near`ly due. Other workers skip the claimed
     deliveries for a while.
     """
-    known = listed(platforms)
+    known = to_json_list(platforms)
     lease = timings_of(connection).lease_seconds
     rows = _DUE_POLLS.rows(connection, platforms=known, most=most, now=now)
     horizons = (
@@ -93,7 +93,7 @@ def claim_polls(
     return [(to_delivery(row, sealer), row.polls) for row in rows]
 
 
-def hand_back(connection: Connection, ids: Collection[str], now: float) -> None:
+def return_polls(connection: Connection, ids: Collection[str], now: float) -> None:
     """Make these runs due for polling again: their poll was claimed but not made."""
     if ids:
         taken = delivery.c.id.in_(ids) & (delivery.c.poll_at > now)
@@ -110,7 +110,7 @@ def next_due(connection: Connection, now: float) -> float | None:
     return at
 
 
-def somebody_waits(
+def is_slot_wanted(
     connection: Connection, platform: str, paused: Collection[str], now: float
 ) -> bool:
     """Return whether a due delivery waits for a slot of the platform, except on `paused` routes."""
@@ -120,7 +120,7 @@ def somebody_waits(
     )
 
 
-def holds_up(connection: Connection, followed: Delivery) -> bool:
+def blocks_next(connection: Connection, followed: Delivery) -> bool:
     """Return whether a delivery with the same ordering key waits for the end of this run."""
     if followed.order is None or followed.order.until != "run_end":
         return False
@@ -161,7 +161,7 @@ def record_run(
             "poll_at": None,
             "slot": False,
         }
-        decision = after_run(followed, report, now, jitter)
+        decision = decide_after_run(followed, report, now, jitter)
         status = decision.status
         if status is not Status.DELIVERED:
             values |= {"status": status.value, "reason": decision.reason}
@@ -182,7 +182,7 @@ def record_run(
             "poll_at": None,
             "slot": False,
         }
-    values = closed(sealer_of(connection), "delivery", followed.id, values)
+    values = encrypt_row(sealer_of(connection), "delivery", followed.id, values)
     following = (
         (delivery.c.id == followed.id)
         & (delivery.c.run_id == followed.run_id)
@@ -235,5 +235,7 @@ def _store_failed_run(
         "log": to_json(list(report.log) or None),
     }
     for number in connection.execute(select(attempt.c.number).where(mine)).scalars().all():
-        values = closed(sealer_of(connection), "attempt", name_of(followed.id, number), dict(ended))
+        values = encrypt_row(
+            sealer_of(connection), "attempt", row_name(followed.id, number), dict(ended)
+        )
         connection.execute(update(attempt).where(mine, attempt.c.number == number).values(values))

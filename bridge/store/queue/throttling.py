@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, delete, insert, select, update
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.rate_limits import Pace
+from bridge.core.rate_limits import RateState
 from bridge.delivery.circuit_breaker import try_credentials
-from bridge.store.db.advisory_locks import Lock, alone
-from bridge.store.db.prepared import Prepared
+from bridge.store.db.advisory_locks import Lock, take_lock
+from bridge.store.db.prepared import PreparedStatement
 from bridge.store.tables.schema import circuit, pace
 
 CIRCUIT_COLUMNS = (
@@ -29,7 +29,7 @@ CIRCUIT_COLUMNS = (
     "not_before",
     "reason",
 )
-_KNOWN = Prepared(select(*(circuit.c[name] for name in CIRCUIT_COLUMNS)))
+_KNOWN = PreparedStatement(select(*(circuit.c[name] for name in CIRCUIT_COLUMNS)))
 
 
 def read_circuits(connection: Connection) -> dict[str, Circuit]:
@@ -62,23 +62,23 @@ def try_all_credentials(connection: Connection, now: float) -> None:
     """
     if not any(one.is_unauthorized for one in read_circuits(connection).values()):
         return
-    alone(connection, Lock.COUNT_SLOTS)
+    take_lock(connection, Lock.COUNT_SLOTS)
     before = read_circuits(connection)
     write_circuits(
         connection, before, {name: try_credentials(one, now) for name, one in before.items()}, now
     )
 
 
-def read_paces(connection: Connection, routes: Iterable[str]) -> dict[str, Pace]:
+def read_paces(connection: Connection, routes: Iterable[str]) -> dict[str, RateState]:
     """Return the rate limit state of each of these routes that has one."""
     query = select(pace).where(pace.c.route.in_(list(routes)))
     return {
-        row.route: Pace(next_at=row.next_at, day=row.day, starts=row.starts)
+        row.route: RateState(next_at=row.next_at, day=row.day, starts=row.starts)
         for row in connection.execute(query)
     }
 
 
-def write_pace(connection: Connection, route: str, known: Pace) -> None:
+def write_pace(connection: Connection, route: str, known: RateState) -> None:
     """Store the rate limit state of a route."""
     values = {"next_at": known.next_at, "day": known.day, "starts": known.starts}
     if connection.execute(update(pace).where(pace.c.route == route).values(values)).rowcount == 0:
@@ -90,6 +90,6 @@ def return_starts(connection: Connection, route: str, day: int, starts: int = 1)
 
     Takes the lock of slot counts first, as a claim does: both change rate limit state.
     """
-    alone(connection, Lock.COUNT_SLOTS)
+    take_lock(connection, Lock.COUNT_SLOTS)
     same = (pace.c.route == route) & (pace.c.day == day) & (pace.c.starts >= starts)
     connection.execute(update(pace).where(same).values(starts=pace.c.starts - starts))

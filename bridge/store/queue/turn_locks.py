@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import Connection, select, text
 
 from bridge.core.model import Delivery
-from bridge.store.db.advisory_locks import Lock, alone, alone_with_keys
-from bridge.store.db.prepared import Among, Prepared, listed
+from bridge.store.db.advisory_locks import Lock, take_key_locks, take_lock
+from bridge.store.db.prepared import InJsonList, PreparedStatement, to_json_list
 from bridge.store.queue import ordering
 from bridge.store.tables.schema import delivery, local_run
 
-_DELIVERIES = Prepared(
+_DELIVERIES = PreparedStatement(
     select(delivery.c.id)
-    .where(Among(delivery.c.id, "ids"))
+    .where(InJsonList(delivery.c.id, "ids"))
     .order_by(delivery.c.id)
     .with_for_update()
 )
@@ -47,10 +47,10 @@ def lock(
     if connection.dialect.name == "sqlite":
         return
     known = list(deliveries)
-    alone_with_keys(connection, [key for one in known for key in ordering.key_of(one)])
+    take_key_locks(connection, [key for one in known for key in ordering.key_of(one)])
     _lock_rows(connection, {*ids, *(one.id for one in known)})
     if counts_slots:
-        alone(connection, Lock.COUNT_SLOTS)
+        take_lock(connection, Lock.COUNT_SLOTS)
 
 
 def lock_all(
@@ -68,14 +68,14 @@ def lock_all(
     known = list(deliveries)
     expired = connection.execute(_EXPIRED, {"now": now}).all()
     keys = [(row.route, row.order_key) for row in expired if row.order_key is not None]
-    alone_with_keys(connection, [*keys, *(key for one in known for key in ordering.key_of(one))])
+    take_key_locks(connection, [*keys, *(key for one in known for key in ordering.key_of(one))])
     # do not wait for expired rows: another worker may take them over
     _lock_rows(connection, {*ids, *(one.id for one in known)})
     connection.execute(_RUNS, {"lease": lease}).all()
     if counts_slots or expired:
-        alone(connection, Lock.COUNT_SLOTS)
+        take_lock(connection, Lock.COUNT_SLOTS)
 
 
 def _lock_rows(connection: Connection, ids: Collection[str]) -> None:
     if len(ids) > 1:  # one is locked by the statement that changes it
-        _DELIVERIES.rows(connection, ids=listed(sorted(ids)))
+        _DELIVERIES.rows(connection, ids=to_json_list(sorted(ids)))

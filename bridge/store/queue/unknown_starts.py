@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, false, func, or_, select,
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import Delivery, Status
-from bridge.delivery.reconcile import Earlier, Look, Rival, earlier
+from bridge.delivery.reconcile import EarlierLooks, Look, Rival, read_earlier_looks
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
@@ -20,7 +20,7 @@ INCOMPARABLE_SECONDS: Final = 2 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class UnknownStart:
     """A delivery with an unknown outcome, and the number, time and clocks of its last attempt."""
 
     delivery: Delivery
@@ -34,12 +34,14 @@ class Case:
         return self.stored or ClockReading(at=self.began_at)
 
     @property
-    def before(self) -> Earlier:
+    def before(self) -> EarlierLooks:
         """Return the findings of earlier searches."""
-        return earlier(self.delivery.evidence, self.attempt)
+        return read_earlier_looks(self.delivery.evidence, self.attempt)
 
 
-def case(connection: Connection, delivery_id: str, *, lock: bool = False) -> Case | None:
+def read_unknown_start(
+    connection: Connection, delivery_id: str, *, lock: bool = False
+) -> UnknownStart | None:
     """Return a delivery with an unknown outcome and its last attempt; null for another status."""
     query = select(delivery).where(
         delivery.c.id == delivery_id, delivery.c.status == Status.UNKNOWN.value
@@ -53,7 +55,7 @@ def case(connection: Connection, delivery_id: str, *, lock: bool = False) -> Cas
     return (
         None
         if begun is None
-        else Case(
+        else UnknownStart(
             to_delivery(row, sealer_of(connection)), number, begun.started_at, read_clocks(begun)
         )
     )
@@ -70,7 +72,7 @@ def read_clocks(begun: Row[Any]) -> ClockReading:
     )
 
 
-def linked(connection: Connection, run_ids: Collection[str]) -> set[str]:
+def find_owned_runs(connection: Connection, run_ids: Collection[str]) -> set[str]:
     """Return the runs that already belong to a delivery or an attempt."""
     queries = (
         [select(table.c.run_id).where(table.c.run_id.in_(run_ids)) for table in (delivery, attempt)]
@@ -80,7 +82,7 @@ def linked(connection: Connection, run_ids: Collection[str]) -> set[str]:
     return {row.run_id for query in queries for row in connection.execute(query)}
 
 
-def find_rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival, ...]:
+def find_rivals(connection: Connection, known: UnknownStart, look: Look) -> tuple[Rival, ...]:
     """Return other attempts for the same flow whose unknown run may be of the same time window.
 
     An attempt whose run was never found counts, whatever the status of its delivery is now.

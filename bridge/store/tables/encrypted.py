@@ -27,7 +27,7 @@ from bridge.store.tables.schema import (
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class EncryptedColumns:
     """The encrypted columns of a table, each with a description for users.
 
     `named`: the columns whose values identify the row; `always`: encrypted without keys as well,
@@ -40,8 +40,8 @@ class Sealed:
     always: bool = False
 
 
-ROWS: Final = (
-    Sealed(
+ENCRYPTED_COLUMNS: Final = (
+    EncryptedColumns(
         event,
         {
             "body": "the body",
@@ -51,7 +51,7 @@ ROWS: Final = (
             "client": "the sender's address",
         },
     ),
-    Sealed(
+    EncryptedColumns(
         delivery,
         {
             "inputs": "inputs",
@@ -60,7 +60,7 @@ ROWS: Final = (
             "evidence": "evidence from the platform's list of runs",
         },
     ),
-    Sealed(
+    EncryptedColumns(
         attempt,
         {
             "detail": "the platform's response",
@@ -69,7 +69,7 @@ ROWS: Final = (
         },
         ("delivery_id", "number"),
     ),
-    Sealed(
+    EncryptedColumns(
         reject,
         {
             "body": "the body",
@@ -79,7 +79,7 @@ ROWS: Final = (
             "client": "the sender's address",
         },
     ),
-    Sealed(
+    EncryptedColumns(
         local_run,
         {
             "inputs": "inputs",
@@ -88,13 +88,13 @@ ROWS: Final = (
             "log": "the log",
         },
     ),
-    Sealed(local_file, {"sha256": "the digest of a file"}, ("user_id", "run_id", "name")),
-    Sealed(act, {"asked": "the request of the operation"}),
-    Sealed(learned, {"sealed": "the secret from the sender"}, ("source",), always=True),
+    EncryptedColumns(local_file, {"sha256": "the digest of a file"}, ("user_id", "run_id", "name")),
+    EncryptedColumns(act, {"asked": "the request of the operation"}),
+    EncryptedColumns(learned, {"sealed": "the secret from the sender"}, ("source",), always=True),
 )
 MARK_LENGTH = len(MARK_PREFIX)
 MARKS = (MARK_PREFIX, MARK_PREFIX.encode())
-OF_TABLE: Final = {row.table.name: tuple(row.columns) for row in ROWS}
+COLUMNS_BY_TABLE: Final = {row.table.name: tuple(row.columns) for row in ENCRYPTED_COLUMNS}
 
 
 def sealer_of(connection: Connection) -> Sealer:
@@ -103,15 +103,15 @@ def sealer_of(connection: Connection) -> Sealer:
     return sealer
 
 
-def name_of(*named: object) -> str:
+def row_name(*named: object) -> str:
     """Return the identifier of a row from the values of its `named` columns."""
     return "\0".join(map(str, named))
 
 
-def closed(sealer: Sealer, table: str, name: str, values: dict[str, Any]) -> dict[str, Any]:
+def encrypt_row(sealer: Sealer, table: str, name: str, values: dict[str, Any]) -> dict[str, Any]:
     """Encrypt the values of a row that need it, and return all values in their order."""
     on = sealer.on
-    for column in OF_TABLE[table]:
+    for column in COLUMNS_BY_TABLE[table]:
         # without keys, this is little more than a comparison
         if (value := values.get(column)) and (on or value[:MARK_LENGTH] in MARKS):
             values[column] = sealer.seal(value, table, column, name)

@@ -16,22 +16,22 @@ from bridge.store.encryption import (
     KEY_ID_LENGTH,
     SETTING,
     Sealer,
-    sealed_with,
+    key_id_of,
 )
-from bridge.store.tables.encrypted import ROWS, Sealed
+from bridge.store.tables.encrypted import ENCRYPTED_COLUMNS, EncryptedColumns
 
 #: States of a value without a key: there is no value, or it is plaintext.
-NOTHING = "-"
-IN_CLEAR = ""
+EMPTY = "-"
+PLAINTEXT = ""
 #: Columns that are encrypted without keys as well, with one from the secret key.
 ALWAYS_ENCRYPTED: Final = frozenset(
-    f"{row.table.name}.{name}" for row in ROWS if row.always for name in row.columns
+    f"{row.table.name}.{name}" for row in ENCRYPTED_COLUMNS if row.always for name in row.columns
 )
 #: (table and column, key id or None for plaintext) -> number of values
 KeyUsage = Counter[tuple[str, str | None]]
 
 
-def state_of(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[str]:
+def key_expression(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[str]:
     """Return an SQL expression for the key id of a value, `PLAINTEXT` or `EMPTY`."""
     is_raw = isinstance(column.type, LargeBinary)
     mark = literal(ENCRYPTED_MARK.encode(), LargeBinary) if is_raw else literal(ENCRYPTED_MARK)
@@ -40,28 +40,28 @@ def state_of(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[str]:
         key = cast(key, Text) if is_sqlite else func.encode(key, "escape")
     empty = column.is_(None) | (func.length(column) == 0)
     return case(
-        (empty, NOTHING), (func.substr(column, 1, len(ENCRYPTED_MARK)) == mark, key), else_=IN_CLEAR
+        (empty, EMPTY), (func.substr(column, 1, len(ENCRYPTED_MARK)) == mark, key), else_=PLAINTEXT
     )
 
 
 def count_values(database: Database) -> KeyUsage:
     """Count the values of all encrypted columns by key. Each table is read once."""
     found: KeyUsage = Counter()
-    for row in ROWS:
+    for row in ENCRYPTED_COLUMNS:
         states = [
-            state_of(row.table.c[name], is_sqlite=database.is_sqlite).label(name)
+            key_expression(row.table.c[name], is_sqlite=database.is_sqlite).label(name)
             for name in row.columns
         ]
         query = select(func.count(), *states).group_by(*states)
         with database.read() as connection:
             for number, *keys in connection.execute(query):
                 for name, state in zip(row.columns, keys, strict=True):
-                    if state != NOTHING:
+                    if state != EMPTY:
                         found[f"{row.table.name}.{name}", state or None] += number
     return found
 
 
-def listed(database: Database, files: Iterable[str | None] = ()) -> list[dict[str, Any]]:
+def list_key_usage(database: Database, files: Iterable[str | None] = ()) -> list[dict[str, Any]]:
     """Return the key usage as rows of `what key values`; empty if nothing is encrypted."""
     found = count_values(database) + Counter(("files", key) for key in files)
     if not database.sealer.on and not any(
@@ -74,7 +74,7 @@ def listed(database: Database, files: Iterable[str | None] = ()) -> list[dict[st
     ]
 
 
-def problems(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
+def find_missing_keys(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
     """Yield a message for each missing key."""
     missing: Counter[str] = Counter()
     for one in sealed:
@@ -87,7 +87,7 @@ def problems(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[st
         )
 
 
-def notes(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
+def find_rekey_notes(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
     """Yield messages about unused keys, and values that `db rekey` would change."""
     if not sealer.on:
         return
@@ -105,15 +105,15 @@ def notes(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
             )
 
 
-def must_open(database: Database) -> None:
+def check_keys(database: Database) -> None:
     """Raise `SettingsError` if the oldest or newest values need a missing key. Reads few rows.
 
     Keys change over time, and `db rekey` begins with the newest rows, so values with a removed key
     are among the first or the last.
     """
-    for row in ROWS:
+    for row in ENCRYPTED_COLUMNS:
         for value in [] if row.always else _edge_values(database, row):
-            key = sealed_with(value)
+            key = key_id_of(value)
             if key is not None and key not in database.sealer.ids:
                 raise SettingsError(
                     f"{row.table.name} has values encrypted with the key {key}, which is missing in"
@@ -122,7 +122,7 @@ def must_open(database: Database) -> None:
                 )
 
 
-def _edge_values(database: Database, row: Sealed) -> Iterator[str | bytes]:
+def _edge_values(database: Database, row: EncryptedColumns) -> Iterator[str | bytes]:
     key = list(row.table.primary_key.columns)
     query = select(
         *(func.substr(row.table.c[name], 1, HEADER_LENGTH) for name in row.columns)

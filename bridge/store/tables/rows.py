@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
-from bridge.core.errors import Unsealable
+from bridge.core.errors import DecryptionError
 from bridge.core.model import (
     JSON,
     Attempt,
@@ -24,7 +24,7 @@ from bridge.core.model import (
     Status,
 )
 from bridge.store.encryption import Sealer
-from bridge.store.tables.encrypted import OF_TABLE, closed, name_of
+from bridge.store.tables.encrypted import COLUMNS_BY_TABLE, encrypt_row, row_name
 
 
 def to_json(value: JSON) -> str | None:
@@ -75,7 +75,7 @@ def event_row(event: Event, sealer: Sealer) -> dict[str, Any]:
         "spam": event.spam,
         "client": event.client,
     }
-    return closed(sealer, "event", event.id, values)
+    return encrypt_row(sealer, "event", event.id, values)
 
 
 def to_event(row: Row[Any], sealer: Sealer) -> Event:
@@ -145,7 +145,7 @@ def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
         "debounce_key": debounce.key if debounce else None,
         "debounce_until": debounce.until if debounce else None,
     }
-    return closed(sealer, "delivery", delivery.id, values)
+    return encrypt_row(sealer, "delivery", delivery.id, values)
 
 
 def to_delivery(row: Any, sealer: Sealer) -> Delivery:
@@ -200,7 +200,7 @@ def _content(row: Any, sealer: Sealer) -> dict[str, Any]:
                 ("evidence", row.evidence),
             )
         ]
-    except Unsealable as error:
+    except DecryptionError as error:
         return {"inputs": None, "unsealable": str(error)}
     return {"inputs": inputs, "outputs": outputs, "log": tuple(log or ()), "evidence": evidence}
 
@@ -220,11 +220,11 @@ _OF_ATTEMPT = tuple(field.name for field in fields(Attempt))
 def to_attempt(row: Row[Any], sealer: Sealer) -> Attempt:
     """Return the attempt of a row of the `attempt` table."""
     values = {one: row._mapping[one] for one in _OF_ATTEMPT}
-    name = name_of(row.delivery_id, row.number)
+    name = row_name(row.delivery_id, row.number)
     state = values["run_state"]
     opened = {
         column: sealer.open(values[column], "attempt", column, name)
-        for column in OF_TABLE["attempt"]
+        for column in COLUMNS_BY_TABLE["attempt"]
     }
     return Attempt(
         **values

@@ -21,7 +21,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.timings import TIMINGS
 from bridge.system.previews.limits import MAX_OUTPUT_BYTES
 
-MEDIA: Final = "image/png"
+PREVIEW_MEDIA_TYPE: Final = "image/png"
 #: Media type -> the format that the renderer decodes. SVG can contain scripts: never allow it.
 PREVIEW_FORMATS: Final[Mapping[str, str]] = {
     "image/png": "PNG",
@@ -48,7 +48,7 @@ def can_render() -> bool:
     return all(find_spec(name) is not None for name in PREVIEW_MODULES)
 
 
-def preview(content: bytes, media: str, seconds: float = TIMINGS.preview_seconds) -> bytes:
+def render_preview(content: bytes, media: str, seconds: float = TIMINGS.preview_seconds) -> bytes:
     """Return a preview of a file as PNG. Raises `NoPreview`.
 
     `seconds`: the time limit. The CPU limit may be shorter: see `limits`.

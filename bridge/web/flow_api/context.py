@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun
 from bridge.routing.model import Platform
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.web.body_reader import BodyReader
 
 # bytes of bodies that a process reads at once; webhooks have a separate budget
@@ -63,7 +63,7 @@ class FlowApiContext:
     """
 
     runs: RunStore
-    blobs: Blobs
+    blobs: BlobStore
     platform: Callable[[], Platform | None]
     credentials: tuple[str, str]
     clock: Callable[[], float] = time.time

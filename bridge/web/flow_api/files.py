@@ -10,7 +10,7 @@ from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
 from bridge.core.errors import Refused, StoreError
-from bridge.core.local_runs import OF_EVENT, LocalFile
+from bridge.core.local_runs import EVENT_FILE_PREFIX, LocalFile
 from bridge.core.model import JSON
 from bridge.system.logs import get_logger
 from bridge.web.downloads import DOWNLOAD_HEADERS, content_disposition
@@ -123,11 +123,12 @@ def _keep(served: FlowApiContext, asked: ApiRequest, fields: JSON) -> str:
     user_id = asked.caller.user_id
     if problem := name_problem(name):
         raise bad_request("missing_parameter" if name is None else "invalid_parameter", problem)
-    of_event = str(name).lower().startswith(OF_EVENT)
+    of_event = str(name).lower().startswith(EVENT_FILE_PREFIX)
     if of_event and asked.caller.key != BUILT_IN:
         raise bad_request(
             "invalid_parameter",
-            f"file_name: names that begin with {OF_EVENT} are reserved for files of events",
+            f"file_name: names that begin with {EVENT_FILE_PREFIX} are reserved for files of"
+            " events",
         )
     data = _decoded(fields.get("file_content"))
     if len(data) > MAX_FILE_BYTES:

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.routing import Rule
 
-from bridge.core.errors import Full, Refused, StoreError
+from bridge.core.errors import Refused, RunLimitReached, StoreError
 from bridge.routing.model import Platform
 from bridge.system.logs import get_logger
 from bridge.web.flow_api import files, queries, responses, runs
@@ -73,7 +73,9 @@ def flow_api(served: FlowApiContext) -> Blueprint:
     api.add_url_rule("/openapi.json", "openapi", lambda: _document(served), methods=READ, **exact)
     api.record(lambda state: _drop_head(state.app.url_map.iter_rules()))
     api.register_error_handler(Refused, _refused)
-    api.register_error_handler(Full, lambda full: responses.error(429, "rate_limit", str(full)))
+    api.register_error_handler(
+        RunLimitReached, lambda full: responses.error(429, "rate_limit", str(full))
+    )
     api.register_error_handler(StoreError, _store_failed)
     return api
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import IO, cast
 
 from bridge.core.local_runs import LocalFile
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 
 READ_BYTES = 256 * 1024  # bytes read at a time
 
@@ -32,7 +32,7 @@ class _Pieces:
         return taken
 
 
-def stream_zip(blobs: Blobs, files: Sequence[LocalFile]) -> Iterator[bytes]:
+def stream_zip(blobs: BlobStore, files: Sequence[LocalFile]) -> Iterator[bytes]:
     """Yield a zip of the files, piece by piece."""
     pieces = _Pieces()
     with zipfile.ZipFile(

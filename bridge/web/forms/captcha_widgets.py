@@ -6,7 +6,7 @@ from textwrap import indent
 
 from markupsafe import Markup
 
-from bridge.ingest.forms.spam.captchas import KINDS
+from bridge.ingest.forms.spam.captchas import CAPTCHA_SERVICES
 from bridge.routing.form import Captcha
 from bridge.routing.model import Source
 from bridge.web.forms.javascript import quote
@@ -43,7 +43,7 @@ def captcha_of(source: Source) -> Captcha | None:
 
 def widget(captcha: Captcha) -> Markup:
     """Return the element of the widget, or a comment in its place while `site_key` is unset."""
-    kind = KINDS[captcha.kind]
+    kind = CAPTCHA_SERVICES[captcha.kind]
     if captcha.site_key is None:
         return Markup(
             "<!-- Set `site_key` in routes.yaml to insert the widget of {} here. -->"
@@ -58,12 +58,16 @@ def widget(captcha: Captcha) -> Markup:
 
 def scripts(captcha: Captcha) -> tuple[str, ...]:
     """Return the URLs of the scripts that the widget needs."""
-    return (KINDS[captcha.kind].script.format(key=captcha.site_key),) if captcha.site_key else ()
+    return (
+        (CAPTCHA_SERVICES[captcha.kind].script.format(key=captcha.site_key),)
+        if captcha.site_key
+        else ()
+    )
 
 
-def asking(captcha: Captcha, form_id: str) -> str:
+def submit_script(captcha: Captcha, form_id: str) -> str:
     """Return the script that runs the captcha when the form is sent, empty for a widget."""
-    kind = KINDS[captcha.kind]
+    kind = CAPTCHA_SERVICES[captcha.kind]
     if kind.widget or captcha.site_key is None:
         return ""
     said = {

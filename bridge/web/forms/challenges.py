@@ -20,7 +20,7 @@ from markupsafe import Markup
 from bridge.config.settings import Settings
 from bridge.core.model import JSON
 from bridge.ingest.forms.spam import altcha, captchas, tokens
-from bridge.ingest.forms.spam.dedup import derive
+from bridge.ingest.forms.spam.dedup import derive_key
 from bridge.ingest.forms.spam.layers import TOKEN_FIELD
 from bridge.routing.form import Form
 from bridge.routing.model import Config, Source
@@ -43,7 +43,7 @@ def make_page_fields(
     if form is None:
         return AntiSpamFields()
     parts = _parts(source, form, "..", works=form.trades_captcha or has_proof_of_work(source))
-    inputs = captchas.kept(form.spam.captcha, came or {})
+    inputs = captchas.find_responses(form.spam.captcha, came or {})
     if form.spam.token != "off" or form.trades_captcha:  # noqa: S105 - the word for how a form uses its token
         given = (came or {}).get(TOKEN_FIELD)
         inputs[TOKEN_FIELD] = _token(
@@ -110,8 +110,8 @@ def make_challenge(
         said["token"] = _token(source.name, form, secret_key, now, came)
     if spam.altcha != "off" or form.trades_captcha:
         number = secrets.randbelow(spam.work + 1)
-        key = derive(secret_key, "altcha")
-        said |= altcha.challenge(
+        key = derive_key(secret_key, "altcha")
+        said |= altcha.make_challenge(
             key,
             source.name,
             now + spam.expires,
@@ -174,14 +174,14 @@ def _token(
     is required. `is_page`: it is for one of our pages. `is_back`: the form is shown again; where no
     token is required and there was none, the time counts as over.
     """
-    key = derive(secret_key, "tokens")
-    read = tokens.read(key, came, source, now, inf)
-    before = read if isinstance(read, tokens.Token) else None
+    key = derive_key(secret_key, "tokens")
+    read = tokens.read_token(key, came, source, now, inf)
+    before = read if isinstance(read, tokens.FormToken) else None
     filled = now - form.spam.min_fill
     is_plain = is_back and not came and form.spam.token != "required"  # noqa: S105 - the word for how a form uses its token
     since = max(before.issued_at, filled) if before else filled if is_plain else now
     is_ours = form.trades_captcha and (is_page or (before is not None and before.is_ours))
-    return tokens.issue(key, source, min(since, now), secrets.token_hex(16), is_ours=is_ours)
+    return tokens.issue_token(key, source, min(since, now), secrets.token_hex(16), is_ours=is_ours)
 
 
 def _for_sites(response: Response, origins: tuple[str, ...], origin: str | None) -> Response:

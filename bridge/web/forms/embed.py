@@ -10,9 +10,9 @@ from dataclasses import replace
 from html import escape
 from textwrap import indent
 
-from bridge.ingest.forms.spam.captchas import KINDS
+from bridge.ingest.forms.spam.captchas import CAPTCHA_SERVICES
 from bridge.routing.model import Source
-from bridge.web.forms.captcha_widgets import as_module, asking, captcha_of, show_button
+from bridge.web.forms.captcha_widgets import as_module, captcha_of, show_button, submit_script
 from bridge.web.forms.challenges import has_proof_of_work, make_embedded_fields
 from bridge.web.forms.hidden_fields import AntiSpamFields
 from bridge.web.forms.javascript import (
@@ -93,13 +93,13 @@ def as_react(source: Source, base: str, language: str) -> str:
 
 def _asking(source: Source) -> str:
     captcha = captcha_of(source)
-    return asking(captcha, source.name) if captcha is not None else ""
+    return submit_script(captcha, source.name) if captcha is not None else ""
 
 
 def _again(source: Source) -> str:
     """Return the code that resets the captcha: its answer is valid once."""
     captcha = captcha_of(source)
-    again = KINDS[captcha.kind].again if captcha is not None else ""
+    again = CAPTCHA_SERVICES[captcha.kind].again if captcha is not None else ""
     return f"\n        {again}" if again else ""
 
 

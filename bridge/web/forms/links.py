@@ -7,8 +7,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from bridge.core.errors import Refused
 from bridge.core.model import JSON
-from bridge.ingest.forms.control_fields import texts_of
-from bridge.ingest.forms.redirects import landing
+from bridge.ingest.forms.control_fields import control_texts
+from bridge.ingest.forms.redirects import redirect_target
 from bridge.ingest.forms.translations import texts
 from bridge.routing.model import Source
 from bridge.web.forms import pages
@@ -27,7 +27,9 @@ def find_redirect(control: Mapping[str, JSON], asking: FormRequest) -> str | Non
 def find_requested_page(control: Mapping[str, JSON], asking: FormRequest) -> str | None:
     """Return the first page that the form requests and that is allowed."""
     base = asking.site if asking.site in asking.landings else None
-    wanted = (landing(url, asking.landings, base) for url in texts_of(control, "redirect"))
+    wanted = (
+        redirect_target(url, asking.landings, base) for url in control_texts(control, "redirect")
+    )
     return next((url for url in wanted if url), None)
 
 
@@ -56,7 +58,7 @@ def find_error_page(refused: Refused, asking: FormRequest) -> str | None:
     if given == "page" or refused.status in (403, 405):
         return None
     url = (
-        landing(asking.request.headers.get("Referer", ""), asking.form.allowed_origins)
+        redirect_target(asking.request.headers.get("Referer", ""), asking.form.allowed_origins)
         if given == "back"
         else given
     )

@@ -10,9 +10,9 @@ from flask import Response
 from bridge.core.errors import FieldFault, Refused
 from bridge.core.model import JSON
 from bridge.ingest.forms.attachments import sent_again
-from bridge.ingest.forms.control_fields import parted, texts_of
+from bridge.ingest.forms.control_fields import control_texts, parted
 from bridge.ingest.forms.controls import controls
-from bridge.ingest.forms.error_messages import by_control
+from bridge.ingest.forms.error_messages import reword_by_control
 from bridge.ingest.forms.spam import captchas
 from bridge.ingest.forms.translations import texts
 from bridge.routing.model import Source
@@ -49,11 +49,13 @@ def answer_refused(
 ) -> Response:
     sent, files = read_sent(asking)
     control = parted(sent, asking.form)[1]
-    language = asking.language(*texts_of(control, "language"))
+    language = asking.language(*control_texts(control, "language"))
     key = f"refused_{refused.code}"
     ours = refused.message[:1].upper() + refused.message[1:] + "."
-    message = texts.text(language, key, most=asking.form.fields.max) if texts.has(key) else ours
-    faults = by_control(refused.fields, controls(asking.form.schema_document or {}))
+    message = (
+        texts.text(language, key, most=asking.form.fields.max) if texts.has_text(key) else ours
+    )
+    faults = reword_by_control(refused.fields, controls(asking.form.schema_document or {}))
     if asking.wants_json:
         return json_response(
             refused.status, _error_json(refused.code, message, faults, language), refused.headers
@@ -104,7 +106,7 @@ def answer_refused(
 def _reusable_fields(control: Mapping[str, JSON], refused: Refused) -> dict[str, JSON]:
     """Return the control fields, without a captcha's answer that its service has seen."""
     asked = (
-        captchas.FIELDS
+        captchas.CAPTCHA_FIELDS
         if refused.status in CAPTCHA_USED_STATUSES or refused.code == "used_before"
         else ()
     )
@@ -131,7 +133,7 @@ def _problems(
     lines = []
     for name in sorted(faults, key=lambda name: (order.get(name, len(order)), name)):
         field = shown.get(name)
-        said = texts.say(language, faults[name])
+        said = texts.describe_fault(language, faults[name])
         label = field.control.label if field else name or texts.text(language, "whole_form")
         lines.append(pages.FieldProblem(label, field.id if field else "", said))
     return lines
@@ -141,7 +143,7 @@ def _error_json(
     code: str, message: str, faults: Mapping[str, FieldFault], language: str
 ) -> dict[str, JSON]:
     """Return the errors as JSON: `fields` by name, and `errors` as a list with codes."""
-    fields = {name: texts.say(language, fault) for name, fault in faults.items()}
+    fields = {name: texts.describe_fault(language, fault) for name, fault in faults.items()}
     codes = {name: fault.key for name, fault in faults.items()}
     errors = [
         {"field": name or None, "code": codes[name], "message": said}

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from bridge.core.errors import FieldFault
 from bridge.core.model import JSON
 from bridge.ingest.forms.control_fields import parted, role_of
-from bridge.ingest.forms.controls import Control, controls, guessed
+from bridge.ingest.forms.controls import Control, controls, guess_control
 from bridge.ingest.forms.translations import texts
 from bridge.ingest.forms.validation import extensions
 from bridge.routing.form import Form
@@ -159,7 +159,9 @@ def _fields(
         for value in shown_values(control, sent) if sent else [control.value]:
             name = name_once(f"{source.name}-{control.slug}")
             fields.append(
-                FieldView(control, name, value, texts.say(language, fault) if fault else "")
+                FieldView(
+                    control, name, value, texts.describe_fault(language, fault) if fault else ""
+                )
             )
     return fields
 
@@ -210,7 +212,7 @@ def _controls(source: Source, language: str) -> Sequence[Control]:
 def _of_sent(field: tuple[str, JSON]) -> Control:
     """Return the control for a field of which only the value is known."""
     name, value = field
-    made = guessed(name, "\n".join(value_texts(value)))
+    made = guess_control(name, "\n".join(value_texts(value)))
     if isinstance(value, list):
         return replace(
             made,
@@ -222,7 +224,7 @@ def _of_sent(field: tuple[str, JSON]) -> Control:
 
 
 def _of_file(name: str) -> Control:
-    return replace(guessed(name, ""), kind="file", attributes={"multiple": True})
+    return replace(guess_control(name, ""), kind="file", attributes={"multiple": True})
 
 
 def _accepting(control: Control, form: Form | None) -> Control:

@@ -99,7 +99,7 @@ class FormRequest:
 
     def language(self, *wanted: str | None) -> str:
         """Return the language of the answer: the first known of `wanted`, the form, the browser."""
-        return texts.choose(
+        return texts.choose_language(
             self.request.headers.get("Accept-Language", ""), *wanted, self.form.page.language
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Response
 
 from bridge.core.errors import CompileError, Refused
-from bridge.ingest.forms.control_fields import parted, texts_of
+from bridge.ingest.forms.control_fields import control_texts, parted
 from bridge.ingest.receive import Received
 from bridge.monitoring.counters import COUNTS
 from bridge.monitoring.metrics import REFUSED
@@ -59,7 +59,7 @@ def _taken(received: Received, source: Source, asking: FormRequest) -> Response:
     fields = received.body.value if received.body and isinstance(received.body.value, dict) else {}
     form = asking.form
     control = parted(fields, asking.form)[1]
-    language = asking.language(*texts_of(control, "language"))
+    language = asking.language(*control_texts(control, "language"))
     title, text = pages.thank_you_texts(form, language)
     target = find_redirect(control, asking)
     if asking.wants_json:

@@ -15,8 +15,8 @@ from gunicorn.glogging import Logger
 
 from bridge.config.addresses import bracket
 from bridge.config.settings import Settings
-from bridge.system.cpu_affinity import pin, processors
-from bridge.system.linux_process import deaf, die_with_parent
+from bridge.system.cpu_affinity import count_processors, pin_process
+from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
 from bridge.web.server.balance import Balance
 from bridge.web.server.incomplete_requests import IncompleteRequests
@@ -54,7 +54,7 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
     return {
         "bind": [f"{bracket(host)}:{port}" for host, port in binds],
         "worker_class": Receiver,
-        "workers": min(2, processors()),
+        "workers": min(2, count_processors()),
         "threads": THREADS,
         "keepalive": 75,  # longer than a proxy in front keeps its own end open
         "timeout": 60,
@@ -88,7 +88,7 @@ def _set_up_receiver(
         THREADS // 2, settings.trusted_proxies, settings.private_bind, settings.timings
     )
     worker.last_request_seconds = settings.timings.last_request_seconds
-    pin(balance.take_place() + 1)  # the worker process is on the first
+    pin_process(balance.take_place() + 1)  # the worker process is on the first
     _cache_settings(worker.cfg)
     begin("web")
 
@@ -111,7 +111,7 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         Else one that is to end during the fork would go on, and be killed in the middle of a
         request.
         """
-        with deaf():
+        with defer_signals():
             return super().spawn_worker()
 
     def stop(self, graceful: bool = True) -> None:

@@ -25,7 +25,7 @@ from bridge.core.timings import TIMINGS, Timings
 # packets
 GRACE_SECONDS = 0.005
 MOMENT_SECONDS = 0.25  # for a request without a place, for half as many as have one
-PER_NETWORK: Final = 4  # incomplete requests of one network that a receiver waits for
+MAX_PER_NETWORK: Final = 4  # incomplete requests of one network that a receiver waits for
 NETWORK_BITS: Final = {4: 24, 6: 56}
 RETRY_AFTER: Final = "5"
 
@@ -69,7 +69,7 @@ class IncompleteRequests:
         """Count one more request of a network; return false if that would be too many."""
         with self._mutex:
             if self._networks.total() >= self._most or (
-                network and self._networks[network] >= PER_NETWORK
+                network and self._networks[network] >= MAX_PER_NETWORK
             ):
                 return False
             self._networks[network] += 1

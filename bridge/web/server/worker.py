@@ -17,7 +17,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from bridge.core.errors import Refused
 from bridge.core.timings import TIMINGS
-from bridge.system.linux_process import listen
+from bridge.system.linux_process import unblock_signals
 from bridge.system.logs import get_logger
 from bridge.web.server.balance import Balance
 from bridge.web.server.connection import ListeningSocket
@@ -191,7 +191,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().init_signals()
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        listen()
+        unblock_signals()
 
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a malformed request. gunicorn would log and echo parts of it, such as a token."""

@@ -16,7 +16,7 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-QUEUE: Final = "flowbridge"
+QUEUE_NAME: Final = "flowbridge"
 TASK_NAME: Final = "flowbridge.deliver"
 CONNECT_SECONDS: Final = 2  # to the broker
 
@@ -34,10 +34,10 @@ def make_app(settings: Settings) -> Any:
     is_redis = settings.broker_url.startswith(("redis", "sentinel"))
     app.conf.update(
         # the default exchange: no binding that a broker could lose
-        task_queues=[Queue(QUEUE, Exchange(""), routing_key=QUEUE)],
-        task_default_queue=QUEUE,
+        task_queues=[Queue(QUEUE_NAME, Exchange(""), routing_key=QUEUE_NAME)],
+        task_default_queue=QUEUE_NAME,
         task_default_exchange="",
-        task_default_routing_key=QUEUE,
+        task_default_routing_key=QUEUE_NAME,
         task_serializer="json",
         # never pickle: write access to the broker must not allow running code
         accept_content=["json"],
@@ -62,7 +62,7 @@ def make_app(settings: Settings) -> Any:
     return app
 
 
-def publisher(settings: Settings) -> Callable[[str, str], None]:
+def make_publisher(settings: Settings) -> Callable[[str, str], None]:
     """Return a function that sends a delivery's id and its lease to the broker, or raises."""
     app = make_app(settings)
     producers: list[Any] = []  # of one connection; none while there is none
@@ -74,7 +74,7 @@ def publisher(settings: Settings) -> Callable[[str, str], None]:
             app.send_task(
                 TASK_NAME,
                 args=(delivery_id, lease),
-                queue=QUEUE,
+                queue=QUEUE_NAME,
                 producer=producers[0],
                 retry=False,
             )

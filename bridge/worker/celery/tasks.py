@@ -16,19 +16,19 @@ from bridge.core.errors import StoreError
 from bridge.core.model import Outcome, Status
 from bridge.delivery.attempt import Send, deliver
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.polling import next_look
+from bridge.delivery.polling import next_poll_delay
 from bridge.routing.model import Config
 from bridge.store.db import notify
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database, Work
 from bridge.store.queue import leases, ledger
 from bridge.store.queue.claims import Claim
-from bridge.store.queue.ledger import Settled
+from bridge.store.queue.ledger import EndedAttempt
 from bridge.system.logs import get_logger
 from bridge.worker.attempt_deadline import make_attempt
 from bridge.worker.claim_policy import find_allowed, reconcile_at
 from bridge.worker.clock_skew import HostClocks, intent_clocks
-from bridge.worker.form_files import Files
+from bridge.worker.form_files import FileDeliverer
 from bridge.worker.tracing import DeliveryObserver
 
 log = get_logger()
@@ -38,7 +38,7 @@ T = TypeVar("T")
 STORE_RETRY_SECONDS: Final = 300.0
 
 
-class Calls:
+class TaskRunner:
     """Makes the calls of a process that executes tasks, any number at once. Created after the fork.
 
     `files` delivers with the files of forms; `traced` logs and traces the calls.
@@ -50,7 +50,7 @@ class Calls:
         database: Database,
         send: Send,
         reconcile_after: float,
-        files: Files | None = None,
+        files: FileDeliverer | None = None,
         traced: DeliveryObserver | None = None,
     ) -> None:
         self._traced = traced or DeliveryObserver()
@@ -60,7 +60,7 @@ class Calls:
         self._reconcile_after = reconcile_after
         self._timings = database.timings
         self._clocks = HostClocks(send, self._timings.host_clock_fresh_seconds)
-        self._now = Clock(database)
+        self._now = DatabaseClock(database)
         self._send = self._clocks.send
         self._id = f"{socket.gethostname()}:{os.getpid()}"
         self._held: set[str] = set()  # leases of calls under way
@@ -83,7 +83,7 @@ class Calls:
 
         def begin(connection: Connection) -> Claim | None:
             clocks = self._now.read()
-            return leases.begin(
+            return leases.begin_attempt(
                 connection,
                 delivery_id,
                 lease,
@@ -112,9 +112,11 @@ class Calls:
         config = self._config()
         platform = config.platforms.get(claim.delivery.platform)
         polling = PLATFORMS[platform.type].polling if platform else None
-        first = next_look(polling, 0.0, None, eager=True) if polling and outcome.run_id else None
+        first = (
+            next_poll_delay(polling, 0.0, None, eager=True) if polling and outcome.run_id else None
+        )
         settled = [
-            Settled(
+            EndedAttempt(
                 claim,
                 outcome,
                 first,
@@ -123,14 +125,16 @@ class Calls:
         ]
 
         def work(connection: Connection) -> Status | None:
-            [status] = ledger.record(connection, settled, self._now(), jitter=random.random())
-            ledger.learn(
+            [status] = ledger.record_attempts(
+                connection, settled, self._now(), jitter=random.random()
+            )
+            ledger.update_circuits(
                 connection, settled, find_allowed(config).caps, self._now(), jitter=random.random()
             )
             return status
 
         status = self._write_until_stored(work)
-        notify.ring(self._database)
+        notify.notify_workers(self._database)
         self._traced.record_attempt(claim, outcome, status)
 
     def _write_until_stored(self, work: Work[T]) -> T:
@@ -151,7 +155,7 @@ class Calls:
                 self._now.set()
                 if leases := list(self._held):
                     self._database.write(
-                        lambda connection, leases=leases: leases.extend(  # type: ignore[misc]  # mypy infers no lambda with defaults
+                        lambda connection, leases=leases: leases.extend_leases(  # type: ignore[misc]  # mypy infers no lambda with defaults
                             connection, leases, self._now()
                         )
                     )

@@ -20,8 +20,8 @@ import orjson
 
 from bridge.core.local_runs import Input, LocalFlow
 from bridge.flows.process import protocol
-from bridge.flows.process.forkserver import BROKEN, FAILED, FORKED, LOAD, LOADED, STOP, Host
-from bridge.flows.process.protocol import BEGUN, ENDED, KILL, LOG, Ended, Frames, Spec
+from bridge.flows.process.forkserver import BROKEN, FAILED, FORKED, LOAD, LOADED, STOP, Forkserver
+from bridge.flows.process.protocol import BEGUN, ENDED, KILL, LOG, FrameDecoder, RunEnd, RunSpec
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -34,7 +34,7 @@ DIED_LOADING: Final = "the process that loaded the flows ended without a report"
 class RunListener(Protocol):
     """Callbacks for the results of runs and of loading flows."""
 
-    def ended(self, run_id: str, how: Ended) -> None:
+    def ended(self, run_id: str, how: RunEnd) -> None:
         """A run has ended."""
 
     def returned(self, run_id: str) -> None:
@@ -58,7 +58,7 @@ class _Run:
     sock: socket.socket
     begun: bool = False
     log: bytes | None = None  # JSON; None if nothing was written since the last `logs`
-    frames: Frames = field(default_factory=Frames)
+    frames: FrameDecoder = field(default_factory=FrameDecoder)
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class _FlowsVersion:
 class Executor:
     """Executes runs by a flow host."""
 
-    def __init__(self, host: Host, listener: RunListener) -> None:
+    def __init__(self, host: Forkserver, listener: RunListener) -> None:
         self._host = host
         self._listener = listener
         self._runs: dict[str, _Run] = {}
@@ -97,17 +97,17 @@ class Executor:
         with suppress(OSError):  # the host is gone, which `host_died` reports
             self._host.sock.send(LOAD + os.fsencode(path or ""))
 
-    def begin(self, spec: Spec) -> None:
+    def begin(self, spec: RunSpec) -> None:
         """Start a run. The listener gets its result, exactly once."""
-        ours, its = protocol.pair(socket.SOCK_STREAM)
+        ours, its = protocol.socket_pair(socket.SOCK_STREAM)
         ours.setblocking(False)
         run = self._runs[spec.run_id] = _Run(ours)
         try:
-            written = protocol.in_memory("run", orjson.dumps(spec))
+            written = protocol.create_memory_file("run", orjson.dumps(spec))
             try:
                 if (current := self._current) is None:
                     raise OSError("no flows are loaded")
-                protocol.give(current.sock, b"run", [its.fileno(), written])
+                protocol.send_files(current.sock, b"run", [its.fileno(), written])
             finally:
                 os.close(written)
                 its.close()
@@ -196,7 +196,7 @@ class Executor:
 
     def _from_host(self) -> None:
         try:
-            said, given = protocol.take(self._host.sock)
+            said, given = protocol.receive_files(self._host.sock)
         except OSError:
             said = b""
             given = []
@@ -226,7 +226,7 @@ class Executor:
             before = self._current
             self._current = one
             self._coming = None
-            flows = [_read_flow(each) for each in orjson.loads(protocol.content(one.report))]
+            flows = [_read_flow(each) for each in orjson.loads(protocol.read_file(one.report))]
             os.close(one.report)
             if before is not None:
                 self._forget(before.sock)
@@ -241,7 +241,7 @@ class Executor:
         elif one is self._coming:
             self._coming = None
             text = (
-                protocol.content(one.report).decode("utf-8", "replace")
+                protocol.read_file(one.report).decode("utf-8", "replace")
                 if said == BROKEN
                 else DIED_LOADING
             )
@@ -262,7 +262,7 @@ class Executor:
                 run.log = text
             elif kind == ENDED and self._runs.get(run_id) is run:
                 self._close(run_id)
-                self._listener.ended(run_id, protocol.ended_of(text))
+                self._listener.ended(run_id, protocol.parse_run_end(text))
                 return
         if not data and self._runs.get(run_id) is run:
             self._close(run_id)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from bridge.flows.process import protocol
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -21,7 +21,7 @@ READ_ONLY_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK |
 class FileLeases:
     """The files that a worker lends to its runs. They disappear with the worker's process."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
         self._files: defaultdict[str, list[int]] = defaultdict(list)
 
@@ -31,7 +31,9 @@ class FileLeases:
         if not self._blobs.is_sealed(path, sha256):
             path.stat()
             return str(path)
-        descriptor = protocol.in_memory("lent", self._blobs.read(sha256), os.MFD_ALLOW_SEALING)
+        descriptor = protocol.create_memory_file(
+            "lent", self._blobs.read(sha256), os.MFD_ALLOW_SEALING
+        )
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, READ_ONLY_SEALS)
         self._files[run_id].append(descriptor)
         return f"/proc/{os.getpid()}/fd/{descriptor}"

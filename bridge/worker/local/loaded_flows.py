@@ -82,7 +82,7 @@ class LoadedFlows:
         return (
             self._flows
             if self._flows is not None
-            else [one.id for one in stored_flows.listed(connection)]
+            else [one.id for one in stored_flows.list_flows(connection)]
         )
 
     def find_absent(self, config: Config, flows: Collection[str]) -> AbsentFlows:

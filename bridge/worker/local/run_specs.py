@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.local_runs import LocalFlow, LocalRun
-from bridge.flows.function import MEMORY, TIME_LIMIT
-from bridge.flows.process.protocol import Spec
+from bridge.flows.function import DEFAULT_MEMORY_BYTES, DEFAULT_TIME_LIMIT_SECONDS
+from bridge.flows.process.protocol import RunSpec
 from bridge.routing.model import Config
 from bridge.store.local import files
 from bridge.worker.local.file_leases import FileLeases
@@ -38,14 +38,14 @@ class RunSpecs:
         self._leases = leases
         self._environ = environ
 
-    def make(self, connection: Connection, run: LocalRun, flow: LocalFlow | None) -> Spec:
+    def make(self, connection: Connection, run: LocalRun, flow: LocalFlow | None) -> RunSpec:
         """Return the spec of a run; `BridgeError` says why it cannot be executed."""
         if run.unsealable is not None:
             raise BridgeError(run.unsealable)
         if flow is None:
             raise BridgeError(f"there is no flow {run.saved_item_id!r} any more")
         time_limit, memory = self._limits(flow)
-        return Spec(
+        return RunSpec(
             run_id=run.id,
             flow=flow.id,
             inputs=run.inputs,
@@ -69,9 +69,9 @@ class RunSpecs:
         ]
         times = [each.time_limit for each in named if each.time_limit is not None]
         memories = [each.memory for each in named if each.memory is not None]
-        return (times or [flow.time_limit or TIME_LIMIT])[0], (memories or [flow.memory or MEMORY])[
-            0
-        ]
+        return (times or [flow.time_limit or DEFAULT_TIME_LIMIT_SECONDS])[0], (
+            memories or [flow.memory or DEFAULT_MEMORY_BYTES]
+        )[0]
 
     def _files(
         self, connection: Connection, flow: LocalFlow, run: LocalRun
@@ -95,7 +95,9 @@ class RunSpecs:
             )
         found: dict[str, list[tuple[str, str, int]]] = {}
         for name, value in named:
-            file = files.file(connection, run.user_id, value) if isinstance(value, str) else None
+            file = (
+                files.find_file(connection, run.user_id, value) if isinstance(value, str) else None
+            )
             if file is None:
                 raise BridgeError(f"{name}: there is no uploaded file {value!r}")
             try:

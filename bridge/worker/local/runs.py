@@ -14,9 +14,9 @@ from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.flows.process import protocol
-from bridge.flows.process.forkserver import Host
+from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.local import files, runs
 from bridge.system.logs import get_logger
 from bridge.worker.local.executor import Executor
@@ -48,7 +48,7 @@ class _ResultReporter:
 
     report: ReportResult
 
-    def ended(self, run_id: str, how: protocol.Ended) -> None:
+    def ended(self, run_id: str, how: protocol.RunEnd) -> None:
         self.report(RunEnded(run_id, how))
 
     def returned(self, run_id: str) -> None:
@@ -78,7 +78,7 @@ class LocalRuns:
         self,
         settings: Settings,
         config: Callable[[], Config],
-        host: Host,
+        host: Forkserver,
         lease: str,
         report: ReportResult,
         environ: Callable[[str | None], dict[str, str]],
@@ -88,7 +88,7 @@ class LocalRuns:
         self._executor = Executor(host, _ResultReporter(report))
         self.flows = LoadedFlows(config, self._executor, host.report)
         self._running: dict[str, LocalRun] = {}
-        self._leases = FileLeases(Blobs.of(settings))
+        self._leases = FileLeases(BlobStore.of(settings))
         self._specs = RunSpecs(settings, config, self._leases, environ)
         self._killed: set[str] = set()
         self._paused_until = 0.0
@@ -96,7 +96,7 @@ class LocalRuns:
 
     # -- results, in the worker's thread
 
-    def note_ended(self, run_id: str, how: protocol.Ended, ended: PendingResults) -> None:
+    def note_ended(self, run_id: str, how: protocol.RunEnd, ended: PendingResults) -> None:
         """Note that a run has ended."""
         if run := self._forget(run_id):
             self._leases.encrypt([sha256 for _, sha256, _ in how.files])
@@ -138,17 +138,17 @@ class LocalRuns:
 
     def is_idle(self, connection: Connection) -> bool:
         """Return whether no run is under way, none waits, and nothing has to be stored."""
-        return self.flows.is_stored and not self._running and not runs.waiting(connection)
+        return self.flows.is_stored and not self._running and not runs.has_queued(connection)
 
     def has_work(self, connection: Connection) -> bool:
         """Return whether a turn has work to do."""
         if not self.flows.is_stored:
             return True
-        if self._running and set(runs.terminating(connection, self._lease)) & (
+        if self._running and set(runs.list_terminating(connection, self._lease)) & (
             self._running.keys() - self._killed
         ):
             return True
-        return self._room() > 0 and runs.waiting(connection)
+        return self._room() > 0 and runs.has_queued(connection)
 
     def record(self, connection: Connection, ended: PendingResults, now: float) -> None:
         """Store the results of runs that ended."""
@@ -164,8 +164,8 @@ class LocalRuns:
                         created_at=now,
                         run_id=run.id,
                     )
-                    files.keep_file(connection, stored)
-        runs.hand_back(connection, [run.id for run in ended.returned], self._lease, now)
+                    files.store_file(connection, stored)
+        runs.return_to_queue(connection, [run.id for run in ended.returned], self._lease, now)
         runs.interrupt(connection, [run.id for run in ended.lost], LOST_REASON, now, self._lease)
 
     def beat(self, connection: Connection, now: float) -> None:
@@ -173,7 +173,7 @@ class LocalRuns:
         logs = {
             run_id: self._log_so_far(run_id, text) for run_id, text in self._executor.logs().items()
         }
-        held = runs.extend(connection, self._lease, now, self._running, logs)
+        held = runs.extend_leases(connection, self._lease, now, self._running, logs)
         for run_id in self._running.keys() - held:
             log.error("lease_lost", run_id=run_id)  # another worker took it over and settled it
             self._forget(run_id)
@@ -186,7 +186,7 @@ class LocalRuns:
         if self._running:
             taken.kills = [
                 one
-                for one in runs.terminating(connection, self._lease)
+                for one in runs.list_terminating(connection, self._lease)
                 if one in self._running and one not in self._killed
             ]
 

@@ -12,8 +12,8 @@ from bridge.core.model import Delivery
 from bridge.core.timings import Timings
 from bridge.ingest.receive import replan
 from bridge.monitoring import alerts as alert_states
-from bridge.monitoring.conditions import Trouble, troubles
-from bridge.monitoring.status import overview
+from bridge.monitoring.conditions import HealthProblem, find_problems
+from bridge.monitoring.status import read_overview
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -38,7 +38,7 @@ class AlertJob:
         self._config = config
         self._database = database
         self._clocks = clocks
-        self._found: Sequence[Trouble] = ()
+        self._found: Sequence[HealthProblem] = ()
 
     def job(self) -> ShortJob:
         """Return the job for the scheduler."""
@@ -52,8 +52,8 @@ class AlertJob:
 
     def find_conditions(self, connection: Connection) -> bool:
         """Find the conditions, while others may write; return whether to store anything."""
-        now = overview(self._settings, self._database, self._config())
-        self._found = troubles(replace(now, clocks_ahead=self._clocks()))
+        now = read_overview(self._settings, self._database, self._config())
+        self._found = find_problems(replace(now, clocks_ahead=self._clocks()))
         return bool(self._found or alerts.read(connection))
 
     def store_changes(self, connection: Connection, now: float) -> int:
@@ -61,11 +61,13 @@ class AlertJob:
         notification; return how many.
         """
         known = alerts.read(connection)
-        present, notices = alert_states.step(known, self._found, now, self._settings.timings)
+        present, notices = alert_states.update_alerts(
+            known, self._found, now, self._settings.timings
+        )
         if present != known:
-            alerts.write(connection, present.values())
+            alerts.replace(connection, present.values())
         for notice in notices:
-            keep(connection, notice, self._config(), now)
+            store_alert(connection, notice, self._config(), now)
         return len(notices)
 
 
@@ -84,11 +86,11 @@ def expected_sources_job(config: Callable[[], Config], timings: Timings) -> Shor
     )
 
 
-def keep(
+def store_alert(
     connection: Connection, notice: alert_states.Notice, config: Config, now: float
 ) -> Sequence[Delivery]:
     """Store the event of a notification with its deliveries, and return the deliveries."""
-    event = alert_states.event(notice, ids.event_id(now), config.hash, now)
-    events.remember_within(connection, config.hash, config.canonical, now)
+    event = alert_states.make_event(notice, ids.event_id(now), config.hash, now)
+    events.remember_config_within(connection, config.hash, config.canonical, now)
     planned = replan(event, config, now, "")
     return planned if events.add_one(connection, (event, planned)) else ()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bridge.config.settings import Settings
 from bridge.routing.model import Config
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.worker.clock_skew import HostClocks
 from bridge.worker.maintenance.alerts import AlertJob, expected_sources_job
@@ -18,7 +18,7 @@ def make_scheduler(
     settings: Settings,
     config: Callable[[], Config],
     database: Database,
-    now: Clock,
+    now: DatabaseClock,
     clocks: HostClocks,
 ) -> Scheduler:
     """Return the scheduler of all maintenance jobs; it is not started yet."""

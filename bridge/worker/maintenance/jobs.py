@@ -18,9 +18,9 @@ from bridge.core.retention import DAY
 from bridge.monitoring import certificate
 from bridge.routing.model import Config
 from bridge.store.backup import age
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db import vacuum
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import blob_owners, form_files
 from bridge.store.inbound.removal import Counts
@@ -86,8 +86,8 @@ def prune(context: JobContext) -> Counter[str]:
 def sweep_blobs(context: JobContext) -> Counter[str]:
     """Delete blobs that no row refers to."""
     before = time.time() - context.settings.timings.orphan_blob_seconds
-    count, size = Blobs.of(context.settings).sweep(
-        lambda: blob_owners.owned(context.database), before
+    count, size = BlobStore.of(context.settings).sweep(
+        lambda: blob_owners.owned_digests(context.database), before
     )
     return Counter(blobs=count, bytes=size)
 
@@ -99,14 +99,14 @@ def shrink_database(context: JobContext) -> Counter[str]:
         while (
             not context.over.is_set()
             and _is_mostly_free(context.database, FREE_SHARE_TO_LEAVE)
-            and (gone := context.write_paced(vacuum.step))
+            and (gone := context.write_paced(vacuum.free_pages))
         ):
             given += gone
     return Counter(pages=given)
 
 
 def _is_mostly_free(database: Database, part: float) -> bool:
-    known = vacuum.pages(database)
+    known = vacuum.count_pages(database)
     return (
         known.incremental
         and known.free * known.size > MIN_FREE_BYTES
@@ -122,11 +122,11 @@ def back_up(context: JobContext) -> Counter[str]:
     # imported here: a bridge without backups need not have it in memory
     from bridge.store.backup import archive, files
 
-    with age.trying(settings):
-        manifest = files.make(
+    with age.record_attempt(settings):
+        manifest = files.create(
             context.database,
             settings.data,
-            settings.backups / archive.name_of(context.now),
+            settings.backups / archive.backup_name(context.now),
             context.now,
         )
     let_go = files.rotate(settings.backups, settings.backup_keep)
@@ -142,10 +142,12 @@ def check_certificate(context: JobContext) -> Counter[str]:
     timings = context.settings.timings
     if not url.startswith("https://"):
         return Counter()
-    known = certificate.kept(data, url)
-    if not certificate.is_due(known, time.time(), timings.certificate_check_seconds):
+    known = certificate.load_certificate(data, url)
+    if not certificate.is_check_due(known, time.time(), timings.certificate_check_seconds):
         return Counter()
-    certificate.keep(data, certificate.look(url, timings.certificate_step_seconds))
+    certificate.store_certificate(
+        data, certificate.check_certificate(url, timings.certificate_step_seconds)
+    )
     return Counter(looked=1)
 
 
@@ -172,7 +174,7 @@ class LongJobs:
         settings: Settings,
         config: Callable[[], Config],
         database: Database,
-        clock: Clock,
+        clock: DatabaseClock,
         jobs: Sequence[LongJob] = LONG_JOBS,
     ) -> None:
         self._settings = settings

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from bridge.core.errors import BridgeError
 from bridge.core.timings import Timings
 from bridge.store import clock_steps
-from bridge.store.db.clock import Clock
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.db.leader import Leadership
 from bridge.store.inbound import submissions
@@ -72,13 +72,17 @@ def short_jobs(timings: Timings) -> tuple[ShortJob, ...]:
         ShortJob(
             "headless_lines",
             60.0,
-            lambda connection, now: len(ordering.mend(connection, now)),
+            lambda connection, now: len(ordering.repair_queues(connection, now)),
             at_start=True,
-            needed=lambda connection: bool(ordering.headless(connection)),
+            needed=lambda connection: bool(ordering.find_headless(connection)),
         ),
         ShortJob("dead_workers", 3600.0, heartbeats.forget),
         ShortJob(
-            "forms_remembered", 60.0, submissions.sweep, needed=submissions.is_any, quiet=True
+            "forms_remembered",
+            60.0,
+            submissions.delete_expired,
+            needed=submissions.has_rows,
+            quiet=True,
         ),
     )
 
@@ -92,7 +96,7 @@ class Scheduler:
     def __init__(
         self,
         database: Database,
-        clock: Clock,
+        clock: DatabaseClock,
         beat: float,
         jobs: Sequence[ShortJob],
         long_jobs: LongJobs | None = None,

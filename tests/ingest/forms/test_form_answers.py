@@ -25,13 +25,13 @@ from werkzeug.test import Client, EnvironBuilder
 from bridge.config.loader import check
 from bridge.config.settings import load_settings
 from bridge.core.errors import FieldFault, Refused
-from bridge.core.file_types import GROUPS, TYPES
-from bridge.core.multipart import parts
+from bridge.core.file_types import FILE_GROUPS, FILE_TYPES
+from bridge.core.multipart import parse_parts
 from bridge.ingest import forms
 from bridge.ingest.forms import parser
 from bridge.ingest.forms.translations import texts
 from bridge.ingest.forms.validation import accepted_types
-from bridge.ingest.ports import no_room
+from bridge.ingest.ports import files_full
 from bridge.routing.form import FileRules
 from bridge.routing.model import Config, Source
 from bridge.web.forms.field_values import MAX_SHOWN_CHARACTERS, MAX_SHOWN_VALUES
@@ -248,7 +248,7 @@ def test_a_file_is_asked_for_again_and_never_filled_in() -> None:
     assert 'enctype="multipart/form-data"' in page and "Please select your files again." in page
     assert "secret-name.pdf is too large. The maximum size is 2 MiB." in page
     assert Elements(page).values == [("name", "Ann"), ("cv", ""), ("_gotcha", "")]
-    _, page = page_of("files", body, no_room(), MULTIPART)
+    _, page = page_of("files", body, files_full(), MULTIPART)
     assert 'type="file"' in page and "Please select your files again." not in page, (
         "that would be refused again"
     )
@@ -297,10 +297,10 @@ def test_files_are_asked_for_again_only_where_one_was_chosen() -> None:
 )
 def test_a_refused_type_of_file_is_said_in_words(language: str, said: str) -> None:
     allowed = frozenset(
-        row.name for row in TYPES.values() if row.group in ("image", "pdf", "document")
+        row.name for row in FILE_TYPES.values() if row.group in ("image", "pdf", "document")
     ) | {"csv"}
     assert (
-        texts.say(
+        texts.describe_fault(
             language,
             FieldFault(
                 "file_type", limit=accepted_types(FileRules(types=allowed)), names=("cv.exe",)
@@ -312,7 +312,7 @@ def test_a_refused_type_of_file_is_said_in_words(language: str, said: str) -> No
 
 def test_every_group_of_files_has_a_word_in_each_language() -> None:
     for words in texts.LANGUAGES.values():
-        assert {f"files_{group}" for group in GROUPS} <= set(words)
+        assert {f"files_{group}" for group in FILE_GROUPS} <= set(words)
 
 
 def test_each_of_several_texts_of_one_name_comes_back() -> None:
@@ -430,7 +430,7 @@ def test_a_submission_is_read_once_also_where_a_page_says_what_is_wrong(
     hooks = hooks_of(settings, lambda: config)
     read: list[int] = []
     monkeypatch.setattr(
-        parser, "parts", lambda raw, boundary: read.append(len(raw)) or parts(raw, boundary)
+        parser, "parts", lambda raw, boundary: read.append(len(raw)) or parse_parts(raw, boundary)
     )
     body = multipart(part("name", b"Ann"), part("n", b"many"))
     answered = Client(hooks).post(

@@ -38,7 +38,7 @@ def fields(content_type: str, raw: bytes, form: Form = FORM) -> dict[str, Any]:
 
 
 def words(error: Refused) -> dict[str, str]:
-    return {name: texts.say("en", fault) for name, fault in error.fields.items()}
+    return {name: texts.describe_fault("en", fault) for name, fault in error.fields.items()}
 
 
 def refused(content_type: str, raw: bytes, form: Form = FORM) -> Refused:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ingest.forms.control_fields import CONTROL_FIELDS, parted, role_of, texts_of
+from bridge.ingest.forms.control_fields import CONTROL_FIELDS, control_texts, parted, role_of
 from bridge.ingest.forms.controls import Control, controls
 from bridge.ingest.forms.spam.layers import CONTROLS
 from bridge.routing.form import Form, Spam
@@ -276,9 +276,9 @@ def test_common_names_are_control_fields_only_in_a_form_of_web3forms() -> None:
 
 def test_redirects_are_taken_in_the_tables_order() -> None:
     control = {"redirect": "c", "_redirect": "", "_next": "a", "_language": "de", "_gotcha": ["x"]}
-    assert texts_of(control, "redirect") == ["a", "c"]
-    assert texts_of(control, "language") == ["de"]
-    assert texts_of(control, "honeypot") == []
+    assert control_texts(control, "redirect") == ["a", "c"]
+    assert control_texts(control, "language") == ["de"]
+    assert control_texts(control, "honeypot") == []
     assert (role_of("_gotcha", Form()), role_of("name", Form()), role_of("_subject", Form())) == (
         "honeypot",
         "",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ingest.forms.redirects import landing, origin_of, plain_origin
+from bridge.ingest.forms.redirects import origin_of, plain_origin, redirect_target
 
 ALLOWED = frozenset({"https://example.com", "http://localhost:3000", "https://[2001:db8::1]:8443"})
 
@@ -33,7 +33,7 @@ ALLOWED = frozenset({"https://example.com", "http://localhost:3000", "https://[2
     ],
 )
 def test_a_page_of_an_allowed_site_is_landed_on(url: str, lands: str) -> None:
-    assert landing(url, ALLOWED) == lands
+    assert redirect_target(url, ALLOWED) == lands
 
 
 HOSTILE = [
@@ -95,7 +95,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("url", HOSTILE)
 def test_nothing_else_is(url: str) -> None:
-    assert landing(url, ALLOWED) is None
+    assert redirect_target(url, ALLOWED) is None
 
 
 @pytest.mark.parametrize("url", HOSTILE)
@@ -103,7 +103,7 @@ def test_with_a_base_nothing_leads_elsewhere(url: str) -> None:
     """What is no whole URL is then a page of the base; it begins with that origin, written by
     us.
     """
-    lands = landing(url, {"https://example.com"}, "https://example.com")
+    lands = redirect_target(url, {"https://example.com"}, "https://example.com")
     assert lands is None or lands.startswith("https://example.com/")
 
 
@@ -119,7 +119,7 @@ def test_with_a_base_nothing_leads_elsewhere(url: str) -> None:
     ],
 )
 def test_a_page_without_a_site_is_one_of_the_base(url: str, lands: str | None) -> None:
-    assert landing(url, ALLOWED, "https://example.com") == lands
+    assert redirect_target(url, ALLOWED, "https://example.com") == lands
 
 
 @given(
@@ -133,7 +133,7 @@ def test_whatever_it_is_it_lands_on_an_allowed_site_or_nowhere(text: str) -> Non
         f"https://{text}@example.com/",
         f"https://example.com/{text}",
     ):
-        lands = landing(url, ALLOWED, "https://example.com")
+        lands = redirect_target(url, ALLOWED, "https://example.com")
         assert lands is None or (
             lands.isascii() and lands.isprintable() and " " not in lands and "\\" not in lands
         )

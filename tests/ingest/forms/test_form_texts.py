@@ -17,9 +17,9 @@ from bridge.config.schema.forms import PageSchema
 from bridge.core.errors import FieldFault, Refused
 from bridge.ingest import forms
 from bridge.ingest.forms.controls import controls
-from bridge.ingest.forms.error_messages import by_control, field_faults
+from bridge.ingest.forms.error_messages import field_faults, reword_by_control
 from bridge.ingest.forms.translations import texts
-from bridge.ingest.forms.translations.texts import LANGUAGES, choose, say
+from bridge.ingest.forms.translations.texts import LANGUAGES, choose_language, describe_fault
 from bridge.ingest.forms.validation import CODES
 from bridge.routing.form import FieldRules, Form
 from bridge.routing.schemas.validator import compile_schema
@@ -65,7 +65,7 @@ def test_every_sentence_is_said_somewhere_and_no_other_is() -> None:
             for one in (name, name.removeprefix("refused_"), name.removeprefix("files_"))
         ), key
     for key in re.findall(r'FieldFault\("(\w+)"|_by_limit\("(\w+)"', code):
-        assert texts.has("".join(key)), key
+        assert texts.has_text("".join(key)), key
 
 
 def test_whatever_a_form_is_refused_for_has_a_sentence() -> None:
@@ -77,7 +77,7 @@ def test_whatever_a_form_is_refused_for_has_a_sentence() -> None:
         for path in [*(BRIDGE / "ingest" / "forms").rglob("*.py"), BRIDGE / "ingest" / "receive.py"]
     )
     codes = {*re.findall(r'Refused\(\d+, "(\w+)"', code), *CODES.values()}
-    assert {one for one in codes if not texts.has(f"refused_{one}")} == set()
+    assert {one for one in codes if not texts.has_text(f"refused_{one}")} == set()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_cannot_be_read_is_said_in_the_language_too(name: str, value: str, 
             max_depth=20,
         )
     (fault,) = refused.value.fields.values()
-    assert say("de", fault).startswith(said)
+    assert describe_fault("de", fault).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -121,19 +121,22 @@ def test_what_cannot_be_read_is_said_in_the_language_too(name: str, value: str, 
     ],
 )
 def test_the_browsers_language_is_spoken_where_we_have_it(accept: str, language: str) -> None:
-    assert choose(accept) == language
+    assert choose_language(accept) == language
 
 
 def test_what_is_said_outright_goes_before_the_browser() -> None:
-    assert choose("de", None, "fr") == "fr"
-    assert choose("de", "../../etc", "fr") == "fr"
-    assert choose("de", "xx") == "de"
+    assert choose_language("de", None, "fr") == "fr"
+    assert choose_language("de", "../../etc", "fr") == "fr"
+    assert choose_language("de", "xx") == "de"
 
 
 def sentences(rule: dict[str, Any], value: object, *, required: bool = False) -> str:
     schema = {"type": "object", "properties": {"f": rule}, "required": ["f"] if required else []}
     faults = field_faults({} if value is None else {"f": value}, compile_schema(schema))
-    return "; ".join(say("en", fault) for fault in by_control(faults, controls(schema)).values())
+    return "; ".join(
+        describe_fault("en", fault)
+        for fault in reword_by_control(faults, controls(schema)).values()
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,14 +232,14 @@ def test_a_field_that_is_left_empty_is_asked_for_as_it_is_filled_in(
 def test_fields_that_are_not_foreseen_are_named_and_there_are_few_of_them() -> None:
     schema = compile_schema({"type": "object", "additionalProperties": False})
     fault = field_faults({f"field{n}{'x' * 100}": "1" for n in range(9)}, schema)[""]
-    said = say("en", fault)
+    said = describe_fault("en", fault)
     assert said.startswith("This form has no such field: field0xxx") and said.endswith(", ….")
     assert len(said) < 400
 
 
 def test_a_fault_does_not_read_what_stands_in_it() -> None:
     fault = FieldFault("unknown_fields", names=("{limit.__class__}", "{0}"))
-    assert say("en", fault) == "This form has no such field: {limit.__class__}, {0}."
+    assert describe_fault("en", fault) == "This form has no such field: {limit.__class__}, {0}."
 
 
 def test_either_of_two_fields_that_are_missing_is_asked_for() -> None:

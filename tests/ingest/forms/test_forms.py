@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.ingest.forms.coercion import type_fields
 from bridge.ingest.forms.error_messages import field_faults
-from bridge.ingest.forms.translations.texts import say
+from bridge.ingest.forms.translations.texts import describe_fault
 from bridge.routing.schemas.validator import compile_schema
 
 SCHEMA: dict[str, Any] = {
@@ -141,7 +141,7 @@ def test_no_fields_make_typing_fail(fields: dict[str, Any]) -> None:
 
 def errors(fields: dict[str, Any]) -> dict[str, str]:
     faults = field_faults(type_fields(fields, SCHEMA), compile_schema(SCHEMA))
-    return {name: say("en", fault) for name, fault in faults.items()}
+    return {name: describe_fault("en", fault) for name, fault in faults.items()}
 
 
 def test_right_fields_have_no_errors() -> None:

@@ -20,7 +20,7 @@ from records import NOW
 from bridge.core.http_messages import Answer, Lost
 from bridge.core.rate_limits import Rate
 from bridge.ingest.forms.spam import altcha, blocklists, captchas, tokens
-from bridge.ingest.forms.spam.dedup import derive
+from bridge.ingest.forms.spam.dedup import derive_key
 from bridge.ingest.forms.spam.layers import (
     CONTROLS,
     LAYERS,
@@ -66,7 +66,7 @@ def token(
     *,
     is_ours: bool = False,
 ) -> str:
-    return tokens.issue(derive(key, "tokens"), source, at, nonce, is_ours=is_ours)
+    return tokens.issue_token(derive_key(key, "tokens"), source, at, nonce, is_ours=is_ours)
 
 
 def solution(
@@ -77,8 +77,8 @@ def solution(
     **changes: Any,
 ) -> str:
     """What the widget sends for a challenge that it has solved."""
-    given = altcha.challenge(
-        derive(key, "altcha"), source, until, salt=SALT, number=right, most=1000
+    given = altcha.make_challenge(
+        derive_key(key, "altcha"), source, until, salt=SALT, number=right, most=1000
     )
     return encoded(
         {
@@ -188,8 +188,10 @@ def test_a_token_is_asked_for_only_where_it_is_required() -> None:
 
 @given(st.text(max_size=200) | st.binary(max_size=100).map(lambda raw: b64encode(raw).decode()))
 def test_no_text_is_a_token_or_a_solution(text: str) -> None:
-    assert isinstance(tokens.read(derive(KEY, "tokens"), text, "contact", NOW, 86400), str)
-    assert isinstance(altcha.check_solution(derive(KEY, "altcha"), text, "contact", NOW), str)
+    assert isinstance(
+        tokens.read_token(derive_key(KEY, "tokens"), text, "contact", NOW, 86400), str
+    )
+    assert isinstance(altcha.check_solution(derive_key(KEY, "altcha"), text, "contact", NOW), str)
 
 
 # -- proofs of work
@@ -256,8 +258,8 @@ def test_the_end_of_a_challenge_cannot_be_moved_into_the_number() -> None:
     """
     until = int(NOW) - 5
     number = 345
-    given = altcha.challenge(
-        derive(KEY, "altcha"), "contact", until, salt=SALT, number=number, most=1000
+    given = altcha.make_challenge(
+        derive_key(KEY, "altcha"), "contact", until, salt=SALT, number=number, most=1000
     )
     whole = f"{given['salt']}{number}"
     for cut in range(1, len(whole)):
@@ -266,13 +268,13 @@ def test_the_end_of_a_challenge_cannot_be_moved_into_the_number() -> None:
         if digits.isdigit():
             again = encoded({**given, "salt": salt, "number": int(digits)})
             assert isinstance(
-                altcha.check_solution(derive(KEY, "altcha"), again, "contact", NOW), str
+                altcha.check_solution(derive_key(KEY, "altcha"), again, "contact", NOW), str
             )
 
 
 def test_the_form_cannot_be_moved_either() -> None:
-    given = altcha.challenge(
-        derive(KEY, "altcha"), "contact", NOW + 60, salt=SALT, number=5, most=10
+    given = altcha.make_challenge(
+        derive_key(KEY, "altcha"), "contact", NOW + 60, salt=SALT, number=5, most=10
     )
     for salt in (
         given["salt"] + "form=other&",
@@ -281,7 +283,9 @@ def test_the_form_cannot_be_moved_either() -> None:
     ):
         digest = sha256(f"{salt}5".encode()).hexdigest()
         again = encoded({**given, "salt": salt, "challenge": digest, "number": 5})
-        assert isinstance(altcha.check_solution(derive(KEY, "altcha"), again, "other", NOW), str)
+        assert isinstance(
+            altcha.check_solution(derive_key(KEY, "altcha"), again, "other", NOW), str
+        )
 
 
 def test_a_solution_is_asked_for_only_where_it_is_required() -> None:
@@ -294,7 +298,9 @@ def test_what_the_protocol_says_of_a_known_challenge() -> None:
     """As altcha-lib computes it: the hexadecimal SHA-256 of salt and number, and the HMAC of those
     digits.
     """
-    given = altcha.challenge(b"secret", "f", 1715523102, salt="c0ffee" * 4, number=1234, most=5000)
+    given = altcha.make_challenge(
+        b"secret", "f", 1715523102, salt="c0ffee" * 4, number=1234, most=5000
+    )
     assert given["salt"] == "c0ffeec0ffeec0ffeec0ffee?expires=1715523102&form=f&"
     assert (
         given["challenge"]
@@ -311,7 +317,7 @@ def test_what_the_protocol_says_of_a_known_challenge() -> None:
 
 
 def blocking(**lists: Any) -> Spam:
-    return Spam(blocked=blocklists.build(**lists))
+    return Spam(blocked=blocklists.build_blocklist(**lists))
 
 
 @pytest.mark.parametrize(
@@ -387,7 +393,7 @@ def test_networks_are_blocked(address: str | None, hit: bool) -> None:
 )
 def test_entries_that_cannot_be_used_are_named(lists: dict[str, list[str]], about: str) -> None:
     with pytest.raises(ValueError, match=about):
-        blocklists.build(**lists)
+        blocklists.build_blocklist(**lists)
 
 
 def test_links_are_counted() -> None:
@@ -458,16 +464,20 @@ def told(**said: Any) -> Answer:
     return Answer(status=200, body=json.dumps(said).encode())
 
 
-@pytest.mark.parametrize("kind", captchas.KINDS)
+@pytest.mark.parametrize("kind", captchas.CAPTCHA_SERVICES)
 def test_a_captcha_that_is_solved_speaks_for_the_submission(kind: str) -> None:
-    site = replace(SITE, kind=kind, score=0.5 if captchas.KINDS[kind].has_score else None)
+    site = replace(
+        SITE, kind=kind, score=0.5 if captchas.CAPTCHA_SERVICES[kind].has_score else None
+    )
     asked = []
 
     def solve(captcha: Captcha, response: str, address: str | None) -> str | None:
         asked.append((captcha, response, address))
-        return captchas.read(captcha, told(success=True, score=0.9, hostname="example.com"))
+        return captchas.read_verification(
+            captcha, told(success=True, score=0.9, hostname="example.com")
+        )
 
-    for name in captchas.KINDS[kind].fields:
+    for name in captchas.CAPTCHA_SERVICES[kind].fields:
         assert (
             find_spam_reason(submission({"a": "b", name: "tok"}, Spam(captcha=site), solve=solve))
             is None
@@ -477,14 +487,14 @@ def test_a_captcha_that_is_solved_speaks_for_the_submission(kind: str) -> None:
     assert (
         layer_of(
             submission(
-                {"a": "b", captchas.KINDS[kind].fields[0]: "x" * 9000},
+                {"a": "b", captchas.CAPTCHA_SERVICES[kind].fields[0]: "x" * 9000},
                 Spam(captcha=site),
                 solve=solve,
             )
         )
         == "captcha"
     )
-    assert len(asked) == len(captchas.KINDS[kind].fields)
+    assert len(asked) == len(captchas.CAPTCHA_SERVICES[kind].fields)
 
 
 @pytest.mark.parametrize(
@@ -536,7 +546,7 @@ def test_what_a_service_says_is_taken_for_no_more_than_it_is(
     site = replace(
         SITE, kind="recaptcha_v3", score=0.5, action="contact", hostnames=frozenset({"example.com"})
     )
-    reason = captchas.read(site, answer)
+    reason = captchas.read_verification(site, answer)
     assert reason is None if about is None else about in (reason or "")
 
 
@@ -547,20 +557,20 @@ def test_a_service_that_cannot_be_asked_holds_or_lets_pass() -> None:
         one = submission(
             fields,
             Spam(captcha=replace(SITE, holds=holds)),
-            solve=lambda captcha, *_: captchas.read(captcha, lost),
+            solve=lambda captcha, *_: captchas.read_verification(captcha, lost),
         )
         assert (layer_of(one) == "captcha") is holds
     bad = submission(
         fields,
         Spam(captcha=replace(SITE, holds=False)),
-        solve=lambda captcha, *_: captchas.read(captcha, told(success=False)),
+        solve=lambda captcha, *_: captchas.read_verification(captcha, told(success=False)),
     )
     assert layer_of(bad) == "captcha"
 
 
 def test_the_service_is_told_the_address_only_where_the_form_says_so() -> None:
-    quiet = captchas.ask(SITE, "a&b=c", "203.0.113.9")
-    open_ = captchas.ask(replace(SITE, tells_address=True), "t", "203.0.113.9")
+    quiet = captchas.build_verification(SITE, "a&b=c", "203.0.113.9")
+    open_ = captchas.build_verification(replace(SITE, tells_address=True), "t", "203.0.113.9")
     assert quiet.body == b"secret=s3cret&response=a%26b%3Dc"
     assert open_.body.endswith(b"remoteip=203.0.113.9")
     assert "s3cret" not in repr(SITE) + quiet.url

@@ -21,7 +21,7 @@ from werkzeug.http import parse_options_header
 
 from bridge.config.loader import load
 from bridge.core.local_runs import LocalFile
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.web.flow_api import files
 from bridge.web.flow_api.zip_stream import READ_BYTES, stream_zip
@@ -140,7 +140,7 @@ def test_of_uploads_of_one_name_at_once_one_stays_and_all_are_answered(
     assert (
         statuses == [200] * 16
         and kept
-        and Blobs(local.blobs).read(kept.sha256) in {b"%d" % number for number in range(16)}
+        and BlobStore(local.blobs).read(kept.sha256) in {b"%d" % number for number in range(16)}
     )
 
 
@@ -148,7 +148,7 @@ def test_what_a_run_kept_comes_before_what_its_user_uploaded(local: Local) -> No
     one = local.started({"saved_item_id": "echo"})
     two = local.started({"saved_item_id": "echo"})
     upload(local, "a.txt", b"uploaded")
-    digest = Blobs(local.blobs).keep(b"of the run")
+    digest = BlobStore(local.blobs).keep(b"of the run")
     local.runs.keep_file(
         LocalFile(user_id=USER, name="a.txt", sha256=digest, size=10, created_at=NOW, run_id=one.id)
     )
@@ -161,7 +161,7 @@ def test_what_a_run_kept_comes_before_what_its_user_uploaded(local: Local) -> No
 @pytest.mark.parametrize("name", ["a ", " ", "a\u202eb", "a\x7f", "\ufeff", "x" * 255])
 def test_whatever_name_a_run_gave_a_file_it_comes_back(local: Local, name: str) -> None:
     run = local.started({"saved_item_id": "echo"})
-    digest = Blobs(local.blobs).keep(b"abc")
+    digest = BlobStore(local.blobs).keep(b"abc")
     local.runs.keep_file(
         LocalFile(user_id=USER, name=name, sha256=digest, size=3, created_at=NOW, run_id=run.id)
     )
@@ -482,7 +482,7 @@ def test_a_blob_that_is_gone_is_our_error_and_no_half_zip(local: Local) -> None:
     local.keep(id="run")
     upload(local, "a")
     upload(local, "b", b"b")
-    Blobs(local.blobs).path(hashlib.sha256(b"b").hexdigest()).unlink()
+    BlobStore(local.blobs).path(hashlib.sha256(b"b").hexdigest()).unlink()
     for path, body in (
         ("download_file", {"file_name": "b"}),
         ("download_files", {"file_names": ["a", "b"]}),
@@ -492,7 +492,7 @@ def test_a_blob_that_is_gone_is_our_error_and_no_half_zip(local: Local) -> None:
 
 
 def test_a_zip_takes_no_more_memory_than_a_few_pieces(tmp_path: Path) -> None:
-    kept = Blobs(tmp_path)
+    kept = BlobStore(tmp_path)
     data = os.urandom(20 * READ_BYTES)
     listed = [
         LocalFile(

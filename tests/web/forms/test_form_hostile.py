@@ -17,7 +17,7 @@ from serving import Answer, Bridge, head, read_answer, tree_of, until
 
 from bridge.core.errors import Refused, StoreError
 from bridge.core.timings import TIMINGS
-from bridge.store.blobs import Blobs
+from bridge.store.blobs import BlobStore
 from bridge.web import form_files
 from bridge.web.server.worker import LINGER_BYTES
 
@@ -345,7 +345,7 @@ def test_what_is_malformed_is_refused_clearly(
 def test_a_disk_that_is_nearly_full_takes_no_more_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep = form_files.make_file_storer(Blobs(tmp_path / "blobs"))
+    keep = form_files.make_file_storer(BlobStore(tmp_path / "blobs"))
     monkeypatch.setattr(form_files, "SPARE", 1 << 60)
     with pytest.raises(Refused) as refused:
         keep(memoryview(PDF))

@@ -22,7 +22,7 @@ from servers import Misbehaving, drip, redirect, respond, slow_headers
 from serving import Answer, Bridge
 
 from bridge.ingest.forms.spam import altcha, tokens
-from bridge.ingest.forms.spam.dedup import derive
+from bridge.ingest.forms.spam.dedup import derive_key
 
 ROUTES = """
 version: 1
@@ -143,7 +143,9 @@ def solved(given: Any) -> str:
 
 def aged(source: str = "contact", age: float = 60.0, key: str = KEY) -> str:
     """A token as it was given out some time ago."""
-    return tokens.issue(derive(key, "tokens"), source, time.time() - age, secrets.token_hex(16))
+    return tokens.issue_token(
+        derive_key(key, "tokens"), source, time.time() - age, secrets.token_hex(16)
+    )
 
 
 # -- bots and people
@@ -254,8 +256,8 @@ def test_a_page_that_was_open_for_too_long_is_sent_again_with_what_was_typed(web
         "X-Forwarded-For": "203.0.113.77",
     }
     before = web.count()
-    late = altcha.challenge(
-        derive(KEY, "altcha"), "contact", time.time() - 60, salt="a" * 24, number=7, most=10
+    late = altcha.make_challenge(
+        derive_key(KEY, "altcha"), "contact", time.time() - 60, salt="a" * 24, number=7, most=10
     )
     for fields in (
         {"altcha": solved(late)},
@@ -484,8 +486,8 @@ def test_a_page_of_ours_is_sent_by_work_in_place_of_a_captcha(
     assert event_of(web, send(web, "captcha", _token=given["token"])).spam.startswith(
         ("token: ", "captcha: ")
     )
-    ours = tokens.issue(
-        derive(KEY, "tokens"), "captcha", time.time() - 60, secrets.token_hex(16), is_ours=True
+    ours = tokens.issue_token(
+        derive_key(KEY, "tokens"), "captcha", time.time() - 60, secrets.token_hex(16), is_ours=True
     )
     assert event_of(web, send(web, "captcha", _token=ours, altcha=solved(given))).spam is None
     assert len(service.received) == before, "nobody is asked"

@@ -23,12 +23,12 @@ from serving import Answer, Bridge, exchange, head, until
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import ConfigError, SettingsError
-from bridge.core.file_links import PREFIX, link
+from bridge.core.file_links import FILES_PATH, file_link
 from bridge.delivery.file_transfer import uploaded_name
-from bridge.runtime.startup import load_all
-from bridge.store.blobs import Blobs
+from bridge.runtime.startup import load_config
+from bridge.store.blobs import BlobStore
 from bridge.store.inbound import events
-from bridge.store.operations.replay import Replaying
+from bridge.store.operations.replay import ReplayHandler
 
 KEY = "k" * 32
 FLOWS = """
@@ -80,8 +80,8 @@ class Ends:
         return [json.loads(one.body) for one in self.http.received if one.path == path]
 
     @property
-    def blobs(self) -> Blobs:
-        return Blobs(self.bridge.folder / "data" / "blobs")
+    def blobs(self) -> BlobStore:
+        return BlobStore(self.bridge.folder / "data" / "blobs")
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_a_url_gets_the_bytes_or_a_link(ends: Ends, sent: Any) -> None:
     )
     linked = ends.received("/linked")[0]["cv"]
     assert "content" not in linked and linked["url"].startswith(
-        f"http://127.0.0.1:{ends.bridge.port}{PREFIX}"
+        f"http://127.0.0.1:{ends.bridge.port}{FILES_PATH}"
     )
     answer = requests.get(linked["url"], timeout=60)
     assert (answer.status_code, answer.content, answer.headers["content-type"]) == (
@@ -195,7 +195,7 @@ def test_the_frozen_inputs_have_no_bytes(sent: Any) -> None:
 
 def test_what_is_planned_again_is_the_same(ends: Ends, sent: Any) -> None:
     config = load(ends.bridge.config, ends.bridge.environ)
-    (planned,) = Replaying(config_of=lambda _: config, nonce="again").prepare(
+    (planned,) = ReplayHandler(config_of=lambda _: config, nonce="again").prepare(
         ends.bridge.database, [sent.event.id], time.time()
     )
     assert [(one.route, one.inputs) for one in planned.deliveries] == [
@@ -218,7 +218,7 @@ def download(ends: Ends, name: str, content: bytes) -> Answer:
     answer = ends.post("anything", multipart(part("f", content, name, "text/html")))
     assert answer.status == 202, answer.body
     (file,) = ends.bridge.found(answer.json["event_id"]).event.files
-    url = link("", KEY, answer.json["event_id"], 0, time.time() + 60)
+    url = file_link("", KEY, answer.json["event_id"], 0, time.time() + 60)
     got = ends.bridge.get(url)
     assert (got.status, got.body) == (200, content) and file.size == len(content)
     return got
@@ -277,17 +277,17 @@ def test_no_name_breaks_out_of_its_header_or_folder(ends: Ends, name: str, shown
 
 
 def test_a_link_that_is_forged_expired_or_of_nothing_is_404(ends: Ends, sent: Any) -> None:
-    good = link("", KEY, sent.event.id, 0, time.time() + 60)
+    good = file_link("", KEY, sent.event.id, 0, time.time() + 60)
     assert ends.bridge.get(good).status == 200
     for bad in (
         forged(good),
-        link("", KEY, sent.event.id, 0, time.time() - 1),
-        link("", "x" * 32, sent.event.id, 0, time.time() + 60),
-        link("", KEY, sent.event.id, 1, time.time() + 60),
-        link("", KEY, "evt_unknown", 0, time.time() + 60),
-        PREFIX + "x",
-        PREFIX + "..%2f..%2fetc%2fpasswd",
-        PREFIX + "%00",
+        file_link("", KEY, sent.event.id, 0, time.time() - 1),
+        file_link("", "x" * 32, sent.event.id, 0, time.time() + 60),
+        file_link("", KEY, sent.event.id, 1, time.time() + 60),
+        file_link("", KEY, "evt_unknown", 0, time.time() + 60),
+        FILES_PATH + "x",
+        FILES_PATH + "..%2f..%2fetc%2fpasswd",
+        FILES_PATH + "%00",
     ):
         answer = ends.bridge.get(bad)
         assert (answer.status, "passwd" in answer.body.decode()) == (404, False), bad
@@ -299,7 +299,8 @@ def test_a_file_whose_bytes_are_gone_is_404(ends: Ends) -> None:
     answer = ends.post("anything", multipart(part("f", b"soon gone", "a.txt")))
     ends.blobs.path(sha256(b"soon gone").hexdigest()).unlink()
     assert (
-        ends.bridge.get(link("", KEY, answer.json["event_id"], 0, time.time() + 60)).status == 404
+        ends.bridge.get(file_link("", KEY, answer.json["event_id"], 0, time.time() + 60)).status
+        == 404
     )
 
 
@@ -346,7 +347,7 @@ def test_a_preview_is_a_picture_and_no_byte_of_the_file(ends: Ends) -> None:
     event_id = ends.post(
         "anything", multipart(part("f", written.getvalue(), "me.jpg"), part("f", SVG, "me.svg"))
     ).json["event_id"]
-    photo, drawing = (link("", KEY, event_id, number, time.time() + 60) for number in range(2))
+    photo, drawing = (file_link("", KEY, event_id, number, time.time() + 60) for number in range(2))
     shown = ends.bridge.get(f"{photo}?preview")
     assert (shown.status, shown.headers["content-type"]) == (
         200,
@@ -369,9 +370,9 @@ def test_a_link_needs_the_url_of_the_bridge(tmp_path: Path) -> None:
     )
     environ = {"FLOWBRIDGE_DATA": str(tmp_path), "FLOWBRIDGE_CONFIG": str(tmp_path / "routes.yaml")}
     with pytest.raises(SettingsError, match="FLOWBRIDGE_PUBLIC_URL"):
-        load_all(load_settings(environ))
+        load_config(load_settings(environ))
     assert (
-        load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"}))
+        load_config(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"}))
         .config.platforms["crm"]
         .files
         == "link"
@@ -386,9 +387,9 @@ def test_a_link_needs_the_url_of_the_bridge(tmp_path: Path) -> None:
         SettingsError,
         match=r"route 'tell' has links to files in its inputs .*FLOWBRIDGE_PUBLIC_URL",
     ):
-        load_all(load_settings(environ))
+        load_config(load_settings(environ))
     assert (
-        load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"}))
+        load_config(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"}))
         .config.routes[0]
         .links_files
     )
@@ -400,7 +401,7 @@ def test_a_link_needs_the_url_of_the_bridge(tmp_path: Path) -> None:
             r" is github"
         ),
     ):
-        load_all(load_settings(environ))
+        load_config(load_settings(environ))
 
 
 def test_a_form_keeps_no_more_files_than_its_source_says(ends: Ends) -> None:

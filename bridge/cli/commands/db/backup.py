@@ -23,7 +23,7 @@ from bridge.services.store_access import find_database
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.store.backup.manifest import Manifest
-    from bridge.store.backup.restore import Restored
+    from bridge.store.backup.restore import RestoreResult
     from bridge.store.db.database import Database
 
 MIB = 1024 * 1024
@@ -49,7 +49,7 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
     flowbridge db backup - | gpg --encrypt -r me@example.com > flowbridge.tar.gpg
     """
     from bridge.store.backup import files as backups
-    from bridge.store.backup.archive import name_of
+    from bridge.store.backup.archive import backup_name
 
     settings = settings_of(config)
     now = time.time()
@@ -59,11 +59,11 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
             manifest = _to_stdout(database, settings, now)
         else:
             path = settings.backups if path is None else path
-            path = path / name_of(now) if path.is_dir() or path == settings.backups else path
+            path = path / backup_name(now) if path.is_dir() or path == settings.backups else path
             with progress_bar(
-                "backup", 2 * backups.size_of(database, settings.data), of_bytes=True
+                "backup", 2 * backups.estimate_size(database, settings.data), of_bytes=True
             ) as advance:
-                manifest = backups.make(database, settings.data, path, now, advance)
+                manifest = backups.create(database, settings.data, path, now, advance)
     except OSError as error:
         raise StoreError(
             f"the backup cannot be written: {error.strerror} ({error.filename or path})"
@@ -144,7 +144,7 @@ def restore(
     age --decrypt -i key.txt flowbridge.tar.age | flowbridge db restore - --yes
     """
     from bridge.store.backup import extraction as backups
-    from bridge.store.backup.restore import is_there
+    from bridge.store.backup.restore import has_data
     from bridge.store.backup.restore import restore as restore_backup
     from bridge.store.db.database import Database
 
@@ -154,11 +154,11 @@ def restore(
     try:
         if dry_run:
             settings.data.mkdir(parents=True, exist_ok=True)
-            _print_manifest(backups.check(source, settings.data), as_json=as_json)
+            _print_manifest(backups.verify(source, settings.data), as_json=as_json)
             return
         if database.is_sqlite and source.seekable():
-            backups.begins(source)
-        there = is_there(database)
+            backups.check_start(source)
+        there = has_data(database)
         question = f"{file} will be restored to {settings.data}" + (
             ", and the present store moved to a folder beside it" if there and replace else ""
         )
@@ -199,7 +199,7 @@ def _print_manifest(manifest: Manifest, *, as_json: bool) -> None:
     output.answer("the backup is complete")
 
 
-def _print_restored(restored: Restored, *, as_json: bool) -> None:
+def _print_restored(restored: RestoreResult, *, as_json: bool) -> None:
     manifest = restored.manifest
     waiting = restored.waiting
     if as_json:

@@ -64,7 +64,7 @@ def check_(config: str | None, /, as_json: bool) -> None:
     \b
     flowbridge db check
     """
-    from bridge.store.blobs import Blobs
+    from bridge.store.blobs import BlobStore
     from bridge.store.operations import checkup
 
     settings = settings_of(config)
@@ -72,7 +72,7 @@ def check_(config: str | None, /, as_json: bool) -> None:
     if database.is_sqlite and not database.path.exists():
         raise StoreError(f"there is no database {database.path}: nothing has been received yet")
     try:
-        found = checkup.look(database, Blobs.of(settings).keys())
+        found = checkup.check_database(database, BlobStore.of(settings).keys())
     finally:
         database.close()
     if settings.encryption_keys and not settings.environ.get("FLOWBRIDGE_SECRET_KEY"):

@@ -72,7 +72,7 @@ def copy(
     target = Database(to, said_by="--to")
     try:
         copy_operation.check(source, target, snapshot=snapshot)
-        rows = copy_operation.count(source)
+        rows = copy_operation.count_rows(source)
         if _go_on(sum(rows.values()), target, dry_run=dry_run, yes=yes, as_json=as_json):
             # each row is written, then compared
             with progress_bar("copy", 2 * sum(rows.values())) as advance:

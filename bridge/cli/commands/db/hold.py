@@ -18,7 +18,7 @@ from bridge.services.operations import find_actor
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
-    from bridge.store.queue.hold import Hold, Waiting
+    from bridge.store.queue.hold import HeldCounts, Hold
 
 
 @click.command()
@@ -54,10 +54,10 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
             database.write(lambda connection: start_hold.begin(connection, why, time.time()))
         else:
             database.write(
-                lambda connection: start_hold.restored(connection, restored, time.time())
+                lambda connection: start_hold.mark_restored(connection, restored, time.time())
             )
         with database.read() as connection:
-            found = start_hold.current(connection)
+            found = start_hold.read_hold(connection)
     if found is not None:
         output.answer(f"starts are on hold since {iso(found.since)}: {found.reason}")
 
@@ -83,8 +83,8 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
 
     with open_store_to_change(settings_of(config)) as database:
         with database.read() as connection:
-            found = start_hold.current(connection)
-            waiting = start_hold.waiting(connection, found.since if found else 0.0)
+            found = start_hold.read_hold(connection)
+            waiting = start_hold.count_held(connection, found.since if found else 0.0)
         if found is None:
             if as_json:
                 output.json_line(_shape(None, waiting))
@@ -101,7 +101,7 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
             output.say("Released: workers continue within seconds.")
 
 
-def _shape(found: Hold | None, waiting: Waiting) -> dict[str, object]:
+def _shape(found: Hold | None, waiting: HeldCounts) -> dict[str, object]:
     return {
         "since": found and iso(found.since),
         "reason": found and found.reason,
@@ -123,7 +123,7 @@ def _local_runs(count: int) -> str:
     return output.number(count, "local run")
 
 
-def _print(found: Hold, waiting: Waiting) -> None:
+def _print(found: Hold, waiting: HeldCounts) -> None:
     output.line("held since", iso(found.since))
     output.line("because", found.reason)
     output.line("backup of", iso(found.taken_at))
@@ -137,7 +137,7 @@ def _print(found: Hold, waiting: Waiting) -> None:
     )
 
 
-def _question(found: Hold, waiting: Waiting) -> str:
+def _question(found: Hold, waiting: HeldCounts) -> str:
     if found.taken_at is None:
         return (
             f"{_deliveries(waiting.before + waiting.after)} and {_local_runs(waiting.runs)} will be"

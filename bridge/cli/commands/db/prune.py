@@ -50,7 +50,7 @@ def prune(
     flowbridge db prune --dry-run
     flowbridge db prune --source github --yes
     """
-    from bridge.store.db.clock import Clock
+    from bridge.store.db.clock import DatabaseClock
     from bridge.store.operations import prune as prune_operation
 
     settings = settings_of(config)
@@ -59,10 +59,10 @@ def prune(
         if database is None:
             raise NotFound("nothing has been received yet: there is no database")
         require_existing(settings, database, source=source)
-        clock = Clock(database)
+        clock = DatabaseClock(database)
         clock.set()
         round_ = prune_operation.Pruning(database, routes, clock(), source)
-        found = prune_operation.count(round_)
+        found = prune_operation.count_expired(round_)
         total = sum(one["rows"] for one in found)
         if dry_run:
             _print_count(found, as_json=as_json)

@@ -18,7 +18,7 @@ from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.store.blobs import Blobs
+    from bridge.store.blobs import BlobStore
     from bridge.store.db.database import Database
     from bridge.store.operations.rekey import Rekeying
 
@@ -49,7 +49,7 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
     flowbridge db rekey --yes
     flowbridge db rekey --clear
     """
-    from bridge.store.blobs import Blobs
+    from bridge.store.blobs import BlobStore
     from bridge.store.inbound import blob_owners
     from bridge.store.operations import rekey as rekey_operation
 
@@ -59,11 +59,11 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
             raise NotFound("nothing has been received yet: there is no database")
         one = rekey_operation.Rekeying(database, settings.secret_key, clear)
         one.check()
-        blobs = Blobs.of(settings)
+        blobs = BlobStore.of(settings)
         left = {name: rows for name, rows in one.left().items() if rows}
         files = [
             digest
-            for digest in sorted(blob_owners.owned(database))
+            for digest in sorted(blob_owners.owned_digests(database))
             if blobs.needs_resealing(digest, clear=clear)
         ]
         total = sum(left.values()) + len(files)
@@ -94,7 +94,7 @@ def _listed(rows: dict[str, int], files: int) -> str:
     )
 
 
-def _reseal(blobs: Blobs, digest: str, one: Rekeying) -> bool:
+def _reseal(blobs: BlobStore, digest: str, one: Rekeying) -> bool:
     began = time.monotonic()
     try:
         return blobs.reseal(digest, clear=one.clear)
@@ -114,7 +114,7 @@ def _settle(database: Database, settings: Settings) -> None:
             "PostgreSQL keeps old rows until VACUUM, and in its WAL archives: clear those on the"
             " server"
         )
-    elif not erase.settle_file(database):
+    elif not erase.truncate_wal(database):
         output.say(
             "a reader blocks the write-ahead log, which still has older pages: a later checkpoint"
             " empties it"

@@ -47,10 +47,10 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
             raise NotFound("nothing has been received yet: there is no database")
         if not database.is_sqlite:
             raise StoreError("PostgreSQL does this automatically (autovacuum)")
-        before = database_vacuum.pages(database)
+        before = database_vacuum.count_pages(database)
         if before.incremental and not anew:
             with progress_bar("vacuum", before.free) as advance:
-                while gone := database.write(database_vacuum.step):
+                while gone := database.write(database_vacuum.free_pages):
                     advance(gone)
                     time.sleep(0.01)
         else:
@@ -60,8 +60,8 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
             )
             if confirm(question, 1, dry_run=False, yes=yes, as_json=as_json):
                 database_vacuum.rewrite(database)
-                erase.settle_file(database)
-        after = database_vacuum.pages(database)
+                erase.truncate_wal(database)
+        after = database_vacuum.count_pages(database)
     if as_json:
         output.json_line(
             {

@@ -27,7 +27,7 @@ from bridge.core.model import Delivery, Event, Reject, RunState
 if TYPE_CHECKING:
     from bridge.cli.commands.demo.screen import Screen
     from bridge.config.settings import Settings
-    from bridge.runtime.startup import Loaded
+    from bridge.runtime.startup import LoadedConfig
     from bridge.store.db.database import Database
     from bridge.system.wakeup import Wake
 
@@ -161,11 +161,11 @@ def _running(folder: Path, port: int) -> Iterator[tuple[Settings, int]]:
     id.
     """
     from bridge.runtime import services
-    from bridge.runtime.startup import load_all
+    from bridge.runtime.startup import load_config
     from bridge.system.wakeup import Wake
 
     settings, sockets = _settings(folder, port)
-    loaded = load_all(settings)
+    loaded = load_config(settings)
     services.prepare_in_child(settings, loaded)
     child = os.fork()
     if child == 0:
@@ -183,7 +183,7 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
     from bridge.cli.command_settings import command_timings
     from bridge.cli.commands.init import template
     from bridge.config.settings import load_settings
-    from bridge.runtime.services import as_bound, listen
+    from bridge.runtime.services import bind_sockets, with_bound_addresses
 
     (folder / "routes.yaml").write_text(template("demo_routes.yaml"), "utf-8")
     (folder / "flows.py").write_text(template("flows.py"), "utf-8")
@@ -201,8 +201,8 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
     bind_to = f"127.0.0.1:{port}"
     settings = load_settings({}, config=routes, bind=bind_to, timings=command_timings())
     settings = replace(settings, log="error")
-    sockets = listen(settings)
-    settings = as_bound(settings, sockets)
+    sockets = bind_sockets(settings)
+    settings = with_bound_addresses(settings, sockets)
     bind = {"FLOWBRIDGE_BIND": f"127.0.0.1:{settings.bind[1]}"}
     # for commands in another terminal
     env.write_text(f"{text}FLOWBRIDGE_BIND={bind['FLOWBRIDGE_BIND']}\n", "utf-8")
@@ -210,7 +210,7 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
 
 
 def _supervise(
-    settings: Settings, loaded: Loaded, wake: Wake, sockets: list[socket.socket]
+    settings: Settings, loaded: LoadedConfig, wake: Wake, sockets: list[socket.socket]
 ) -> None:
     """Become the parent of the demo's processes; does not return."""
     from bridge.runtime import services
@@ -222,8 +222,8 @@ def _supervise(
         os.setpgid(0, 0)  # so that Ctrl-C reaches this one by its parent, in order
         die_with_parent()
         os.dup2(2, 1)  # stdout is the demo's own
-        following = services.following_at(settings, loaded, sockets)
-        children = services.everything(settings, loaded, following, wake, sockets)
+        following = services.follow_config(settings, loaded, sockets)
+        children = services.serve_processes(settings, loaded, following, wake, sockets)
         code = Supervisor(children, stop_seconds=settings.timings.stop_seconds).run()
     finally:
         os._exit(code)
@@ -284,10 +284,10 @@ def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bo
 
 
 def _send(settings: Settings, story: DemoRequest) -> None:
-    from bridge.system.http_client import Sender
+    from bridge.system.http_client import HttpClient
 
     request = sample_request(settings, story.source, story.type, forged=story.forged)
-    sender = Sender()
+    sender = HttpClient()
     started = time.monotonic()
     answer = sender.send(
         Call(method="POST", url=request.url, headers=request.headers, body=request.body),
@@ -352,18 +352,18 @@ class ChangePrinters:
 def _stay(database: Database, child: int, say: ChangePrinters) -> None:
     """Print changes until Ctrl-C, or until the processes have ended."""
     from bridge.cli.commands.tail import POLL_SECONDS
-    from bridge.services.change_feed import Follower
+    from bridge.services.change_feed import ChangeFeed
     from bridge.store.inbound import rejects
     from bridge.store.queries.filters import Filters
 
-    follower = Follower(database, Filters())
+    follower = ChangeFeed(database, Filters())
     began_at = time.time()
     seen = set[str]()
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         for at, change in follower.look():
             say.change(at, change)
         for one in reversed(
-            [one for one in rejects.listed(database, since=began_at) if one.id not in seen]
+            [one for one in rejects.list_rejects(database, since=began_at) if one.id not in seen]
         ):
             seen.add(one.id)
             say.refused(one)

@@ -20,10 +20,10 @@ import orjson
 
 from bridge.core.model import JSON
 
-FIELD = "altcha"
+ALTCHA_FIELD = "altcha"
 MAX_SOLUTION_CHARS = 2000  # characters of a solution
 TOO_OLD = "the challenge is too old"
-MOST_WORK = 10_000_000
+MAX_NUMBER = 10_000_000
 _SALT = re.compile(r"[0-9a-f]{24}\?expires=(\d{1,12})&form=([A-Za-z0-9_-]{1,63})&")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -36,7 +36,7 @@ class SolvedChallenge:
     until: float
 
 
-def challenge(
+def make_challenge(
     key: bytes, source: str, until: float, *, salt: str, number: int, most: int
 ) -> dict[str, JSON]:
     """Return a challenge as the widget reads it. `salt` is 24 random hexadecimal digits, `number` a
@@ -90,7 +90,7 @@ def _read(text: object) -> tuple[str, int, str, str] | None:
     )
     if (
         type(number) is not int
-        or not 0 <= number <= MOST_WORK
+        or not 0 <= number <= MAX_NUMBER
         or not _DIGEST.fullmatch(digest)
         or not _DIGEST.fullmatch(signature)
     ):

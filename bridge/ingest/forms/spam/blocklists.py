@@ -13,10 +13,10 @@ from ipaddress import ip_address, ip_network
 
 from bridge.core.model import JSON
 from bridge.core.unicode_text import normalize
-from bridge.routing.form import Blocked
+from bridge.routing.form import Blocklists
 
-MOST = 10_000  # entries of a list
-LONGEST = 200  # characters of an entry
+MAX_ENTRIES = 10_000  # entries of a list
+MAX_ENTRY_CHARS = 200  # characters of an entry
 MAX_PART_ENTRIES = 100  # entries that may stand inside of a word
 MAX_PHRASE_WORDS = 6  # words of an entry
 MAX_TEXT_CHARS = 256 * 1024  # characters of a submission that are looked at
@@ -25,9 +25,9 @@ _LINK = re.compile(r"(?i)(?:https?://|\bwww\.)(?P<host>[^\s/?#\"'<>()\[\]]{0,253
 _BREAK = re.compile(r"[\s<>()\[\],;:\"']++")
 
 
-def build(
+def build_blocklist(
     words: Iterable[str] = (), addresses: Iterable[str] = (), domains: Iterable[str] = ()
-) -> Blocked:
+) -> Blocklists:
     """Return lists ready to be looked up. ValueError says which entry cannot be used, and why."""
     phrases: dict[int, set[tuple[str, ...]]] = defaultdict(set)
     parts = []
@@ -60,7 +60,7 @@ def build(
         networks[network.version, network.prefixlen].add(
             int(network.network_address) >> (network.max_prefixlen - network.prefixlen)
         )
-    return Blocked(
+    return Blocklists(
         phrases={count: frozenset(found) for count, found in phrases.items()},
         parts=tuple(parts),
         mailboxes=frozenset(mailboxes),
@@ -111,7 +111,7 @@ def count_links(text: str) -> int:
     return sum(1 for _ in _LINK.finditer(text))
 
 
-def find_word(text: str, blocked: Blocked) -> str | None:
+def find_word(text: str, blocked: Blocklists) -> str | None:
     """Return the first blocked entry that stands in a text: whole words in any case, or a part of
     one where the entry says so.
     """
@@ -124,7 +124,7 @@ def find_word(text: str, blocked: Blocked) -> str | None:
     return next((part for part in blocked.parts if part in folded), None)
 
 
-def find_name(text: str, blocked: Blocked) -> str | None:
+def find_name(text: str, blocked: Blocklists) -> str | None:
     """Return the first blocked mailbox or domain of an e-mail address or a link in a text."""
     if not blocked.mailboxes and not blocked.domains:
         return None
@@ -141,13 +141,13 @@ def find_name(text: str, blocked: Blocked) -> str | None:
     return next((found for host in hosts if (found := _parent(host, blocked))), None)
 
 
-def _parent(host: str, blocked: Blocked) -> str | None:
+def _parent(host: str, blocked: Blocklists) -> str | None:
     labels = host.strip(".").split(".")[-10:]
     names = (".".join(labels[at:]) for at in range(len(labels)))
     return next((name for name in names if name in blocked.domains), None)
 
 
-def is_blocked(address: str | None, blocked: Blocked) -> bool:
+def is_blocked(address: str | None, blocked: Blocklists) -> bool:
     """Return whether an IP address is of a blocked network."""
     try:
         parsed = ip_address((address or "").partition("%")[0])

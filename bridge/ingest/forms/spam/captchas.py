@@ -18,7 +18,7 @@ from bridge.core.model import JSON
 from bridge.routing.form import Captcha
 
 MAX_RESPONSE_CHARS = 8192  # characters of what the page's script gives
-MOST_ANSWER = 64 * 1024
+MAX_VERIFICATION_BYTES = 64 * 1024
 UNCHECKED = "could not be checked"
 #: What the services call a fault of ours rather than of who sent the form.
 OWN_ERROR_CODES = frozenset(
@@ -66,7 +66,7 @@ class CaptchaService:
 #: https://developers.google.com/recaptcha/docs/verify
 #: https://developers.cloudflare.com/turnstile/get-started/client-side-rendering/
 #: https://docs.hcaptcha.com/configuration https://developers.google.com/recaptcha/docs/v3
-KINDS: Mapping[str, CaptchaService] = {
+CAPTCHA_SERVICES: Mapping[str, CaptchaService] = {
     "turnstile": CaptchaService(
         "Turnstile",
         ("cf-turnstile-response",),
@@ -101,22 +101,23 @@ KINDS: Mapping[str, CaptchaService] = {
         has_score=True,
     ),
 }
-FIELDS = frozenset(name for kind in KINDS.values() for name in kind.fields)
+CAPTCHA_FIELDS = frozenset(name for kind in CAPTCHA_SERVICES.values() for name in kind.fields)
 
 
 def find_response(captcha: Captcha, controls: Mapping[str, JSON]) -> str | None:
     """Return what the page's script gave, null where that is nothing it can have given."""
     found = next(
-        (controls[name] for name in KINDS[captcha.kind].fields if controls.get(name)), None
+        (controls[name] for name in CAPTCHA_SERVICES[captcha.kind].fields if controls.get(name)),
+        None,
     )
     return found if isinstance(found, str) and len(found) <= MAX_RESPONSE_CHARS else None
 
 
-def kept(captcha: Captcha | None, controls: Mapping[str, JSON]) -> dict[str, str]:
+def find_responses(captcha: Captcha | None, controls: Mapping[str, JSON]) -> dict[str, str]:
     """Return what the page's script gave, by its fields: for a form that is sent back, where nobody
     was asked about it yet.
     """
-    fields = KINDS[captcha.kind].fields if captcha is not None else ()
+    fields = CAPTCHA_SERVICES[captcha.kind].fields if captcha is not None else ()
     return {
         name: value
         for name in fields
@@ -124,7 +125,7 @@ def kept(captcha: Captcha | None, controls: Mapping[str, JSON]) -> dict[str, str
     }
 
 
-def ask(captcha: Captcha, response: str, address: str | None) -> Call:
+def build_verification(captcha: Captcha, response: str, address: str | None) -> Call:
     """Return the question to the service; it is told the sender's address only where the form says
     so.
     """
@@ -141,11 +142,11 @@ def ask(captcha: Captcha, response: str, address: str | None) -> Call:
         url=captcha.url,
         headers=headers,
         body=urlencode(said).encode(),
-        most=MOST_ANSWER,
+        most=MAX_VERIFICATION_BYTES,
     )
 
 
-def read(captcha: Captcha, answer: Answer | Lost) -> str | None:
+def read_verification(captcha: Captcha, answer: Answer | Lost) -> str | None:
     """Return why the captcha does not speak for the submission, null where it does; with
     `UNCHECKED` in it where nobody knows.
     """

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from bridge.core.client_address import masked, shown
+from bridge.core.client_address import anonymize_address, mask_addresses
 from bridge.core.errors import Refused
 from bridge.core.http_messages import Request
 from bridge.core.model import Body
-from bridge.ingest.forms.spam.dedup import Marks, derive, digest_fields
+from bridge.ingest.forms.spam.dedup import SubmissionMarks, derive_key, digest_fields
 from bridge.ingest.forms.spam.layers import Solve, SpamSubmission, build_marks, find_spam_reason
-from bridge.ingest.ports import Kept, no_daily_room, no_room
+from bridge.ingest.ports import StoredEvent, daily_bytes_full, files_full
 from bridge.routing.form import Form
 from bridge.routing.model import Source
 
@@ -28,7 +28,7 @@ class SpamCheck:
 
     secret_key: str = field(repr=False)
     solve: Solve
-    repeated: Callable[[Marks], Kept | None]
+    repeated: Callable[[SubmissionMarks], StoredEvent | None]
     files_of: Callable[[str], int] = lambda _source: 0
     stored_today: Callable[[str, float], int] = lambda _source, _now: 0
 
@@ -43,8 +43,8 @@ class CheckedSubmission:
     request: Request
     client: str | None
     spam: str | None
-    marks: Marks
-    known: Kept | None
+    marks: SubmissionMarks
+    known: StoredEvent | None
 
 
 def check_submission(
@@ -71,7 +71,7 @@ def check_submission(
         address=request.client,
         now=now,
         secret_key=check.secret_key,
-        digest=digest_fields(derive(check.secret_key, "digest"), body, request.body),
+        digest=digest_fields(derive_key(check.secret_key, "digest"), body, request.body),
         solve=check.solve,
     )
     if one.is_late:
@@ -89,16 +89,16 @@ def check_submission(
     if full is not None and known is None:
         raise full
     show = partial(
-        shown,
+        anonymize_address,
         how=form.addresses,
-        key=derive(check.secret_key, "addresses"),
+        key=derive_key(check.secret_key, "addresses"),
         source=source.name,
         now=now,
     )
     headers = (
         request.headers
         if form.addresses == "full"
-        else masked(request.headers, request.client, show)
+        else mask_addresses(request.headers, request.client, show)
     )
     return CheckedSubmission(
         request=replace(request, headers=headers),
@@ -109,16 +109,18 @@ def check_submission(
     )
 
 
-def _full(body: Body, marks: Marks, source: Source, check: SpamCheck, size: int) -> Refused | None:
+def _full(
+    body: Body, marks: SubmissionMarks, source: Source, check: SpamCheck, size: int
+) -> Refused | None:
     """Return the answer to a submission with files for which there is no room; null where there
     is.
     """
     if not body.files:
         return None
     if _is_over(marks.room, check.files_of(source.name) + sum(file.size for file in body.files)):
-        return no_room()
+        return files_full()
     return (
-        no_daily_room(marks.now)
+        daily_bytes_full(marks.now)
         if _is_over(marks.daily_bytes, check.stored_today(source.name, marks.now) + size)
         else None
     )

@@ -34,7 +34,7 @@ class RateMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class SubmissionMarks:
     """All of it of one submission, as of `now`. `digest` is that of its fields: the same where the
     same was filled in.
 
@@ -50,7 +50,7 @@ class Marks:
     daily_bytes: int | None = None
 
 
-def derive(secret_key: str, purpose: str) -> bytes:
+def derive_key(secret_key: str, purpose: str) -> bytes:
     """Return the key that forms use for a purpose; one who has it has no other."""
     return hmac.digest(secret_key.encode(), f"forms {purpose}".encode(), sha256)
 

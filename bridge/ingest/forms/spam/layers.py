@@ -10,16 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from bridge.core.client_address import sender
+from bridge.core.client_address import counted_network
 from bridge.core.model import JSON
 from bridge.core.rate_limits import Rate
 from bridge.ingest.forms.spam import altcha, blocklists, captchas, tokens
-from bridge.ingest.forms.spam.dedup import Marks, RateMark, UniqueMark, derive, make_mark
+from bridge.ingest.forms.spam.dedup import (
+    RateMark,
+    SubmissionMarks,
+    UniqueMark,
+    derive_key,
+    make_mark,
+)
 from bridge.routing.form import Captcha, Spam
 
 TOKEN_FIELD = "_token"  # noqa: S105 - the name of a field
-CONTROLS = frozenset({TOKEN_FIELD, altcha.FIELD}) | captchas.FIELDS
-MARKED = "person: marked as spam"  # the reason that a person gives
+CONTROLS = frozenset({TOKEN_FIELD, altcha.ALTCHA_FIELD}) | captchas.CAPTCHA_FIELDS
+MARKED_BY_PERSON = "person: marked as spam"  # the reason that a person gives
 
 Solve = Callable[[Captcha, str, str | None], str | None]
 
@@ -49,13 +55,13 @@ class SpamSubmission:
     solve: Solve = _not_asked
 
     @cached_property
-    def token(self) -> tokens.Token | str | None:
+    def token(self) -> tokens.FormToken | str | None:
         """The token, or why it is not good; null where there is none, or none is looked at."""
         given = self.controls.get(TOKEN_FIELD)
         if not self.spam.reads_tokens or given in (None, ""):
             return None
-        return tokens.read(
-            derive(self.secret_key, "tokens"), given, self.source, self.now, self.spam.expires
+        return tokens.read_token(
+            derive_key(self.secret_key, "tokens"), given, self.source, self.now, self.spam.expires
         )
 
     @cached_property
@@ -63,11 +69,11 @@ class SpamSubmission:
         """The solved challenge, or why it is none; null where there is none, or none is looked
         at.
         """
-        given = self.controls.get(altcha.FIELD)
+        given = self.controls.get(altcha.ALTCHA_FIELD)
         if not self.spam.reads_work or given in (None, ""):
             return None
         return altcha.check_solution(
-            derive(self.secret_key, "altcha"), given, self.source, self.now
+            derive_key(self.secret_key, "altcha"), given, self.source, self.now
         )
 
     @property
@@ -76,7 +82,7 @@ class SpamSubmission:
         which no page of ours has.
         """
         return (
-            isinstance(self.token, tokens.Token)
+            isinstance(self.token, tokens.FormToken)
             and self.token.is_ours
             and isinstance(self.altcha, altcha.SolvedChallenge)
         )
@@ -189,16 +195,18 @@ def find_spam_reason(one: SpamSubmission) -> str | None:
     return None
 
 
-def build_marks(one: SpamSubmission, rate: Rate | None, per_address: Rate | None) -> Marks:
+def build_marks(
+    one: SpamSubmission, rate: Rate | None, per_address: Rate | None
+) -> SubmissionMarks:
     """Return what of a submission is remembered.
 
     Where a good token tells it from all others, that decides alone whether it came twice: two
     people may send the same from one address.
     """
-    key = derive(one.secret_key, "marks")
-    who = sender(one.address)
+    key = derive_key(one.secret_key, "marks")
+    who = counted_network(one.address)
     once = []
-    if isinstance(one.token, tokens.Token):
+    if isinstance(one.token, tokens.FormToken):
         once.append(
             UniqueMark(make_mark(key, "token", one.source, one.token.nonce), one.token.until)
         )
@@ -216,7 +224,7 @@ def build_marks(one: SpamSubmission, rate: Rate | None, per_address: Rate | None
     limits += (
         [RateMark(make_mark(key, "address", one.source, who), per_address)] if per_address else []
     )
-    return Marks(
+    return SubmissionMarks(
         now=one.now,
         digest=one.digest,
         once=tuple(sorted(once, key=lambda mark: mark.key)),

@@ -19,7 +19,7 @@ _SAID = re.compile(r"([A-Za-z0-9_-]{1,63})\.(\d{1,15})\.([0-9a-f]{32})(\.ours)?"
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class FormToken:
     """A token that is good: when it was given out, until when it is good, and what tells it from
     all others.
 
@@ -32,7 +32,7 @@ class Token:
     is_ours: bool = False
 
 
-def issue(key: bytes, source: str, now: float, nonce: str, *, is_ours: bool = False) -> str:
+def issue_token(key: bytes, source: str, now: float, nonce: str, *, is_ours: bool = False) -> str:
     """Return a token; `nonce` is 32 random hexadecimal digits."""
     return (
         _signer(key)
@@ -41,7 +41,7 @@ def issue(key: bytes, source: str, now: float, nonce: str, *, is_ours: bool = Fa
     )
 
 
-def read(key: bytes, text: object, source: str, now: float, lasts: float) -> Token | str:
+def read_token(key: bytes, text: object, source: str, now: float, lasts: float) -> FormToken | str:
     """Return the token, or why it is none that is good here and now."""
     try:
         if not isinstance(text, str) or len(text) > MAX_TOKEN_CHARS:
@@ -58,7 +58,7 @@ def read(key: bytes, text: object, source: str, now: float, lasts: float) -> Tok
         return "it was given out in the future: the clocks of two machines differ"
     if issued_at + lasts < now:
         return TOO_OLD
-    return Token(issued_at, issued_at + lasts, said[3], said[4] is not None)
+    return FormToken(issued_at, issued_at + lasts, said[3], said[4] is not None)
 
 
 def _signer(key: bytes) -> Signer:

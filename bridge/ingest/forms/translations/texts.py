@@ -21,7 +21,7 @@ MAX_LISTED_NAMES = 5  # names that one sentence lists
 MAX_LISTED_NAME_CHARS = 60
 
 
-def choose(accept: str, *wanted: str | None) -> str:
+def choose_language(accept: str, *wanted: str | None) -> str:
     """Return the language to answer in: the first of `wanted` that we have, else what `accept` (an
     Accept-Language header) prefers.
     """
@@ -48,7 +48,7 @@ def _preferred(accept: str) -> list[str]:
     return [tag for _, _, tag in sorted(weighed)]
 
 
-def has(key: str) -> bool:
+def has_text(key: str) -> bool:
     """Return whether there is a sentence of that name."""
     return key in LANGUAGES[DEFAULT]
 
@@ -60,7 +60,7 @@ def text(language: str, key: str, **values: object) -> str:
     return texts[alone].format_map(values)
 
 
-def say(language: str, fault: FieldFault) -> str:
+def describe_fault(language: str, fault: FieldFault) -> str:
     """Return what is wrong with a field, in words."""
     names = ", ".join(_short(name) for name in fault.names[:MAX_LISTED_NAMES]) + (
         ", …" if len(fault.names) > MAX_LISTED_NAMES else ""
