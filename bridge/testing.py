@@ -86,7 +86,7 @@ class FlowPlatform:
         return [
             {key: line[key] for key in ("endpoint", "fault", "number")}
             for line in lines
-            if line.get("event") == "fault"
+            if line.get("event") == "fault_injected"
         ]
 
     def stop(self, number: int = signal.SIGTERM) -> None:

@@ -214,6 +214,6 @@ def _server(address: Address, handler: type[BaseHTTPRequestHandler]) -> TCPServe
 
         def handle_error(self, *_: Any) -> None:
             """Log a client that disconnected at DEBUG."""
-            log.debug("metrics_not_read", exc_info=True)
+            log.debug("metrics_client_disconnected", exc_info=True)
 
     return Server(address, handler)

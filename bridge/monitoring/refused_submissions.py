@@ -24,7 +24,7 @@ NEXT_STEPS: Final = {
     "files_not_supported": (
         "the form sent a file: set `files` of the source if it should accept files"
     ),
-    "internal_error": "a bug in flowbridge: see the log lines `unforeseen`",
+    "internal_error": "a bug in flowbridge: see the log lines `internal_error`",
     "invalid": (
         "fields break the `schema` of the source: the log lines `form_refused` name the fields"
     ),

@@ -92,7 +92,7 @@ def _exec_replacement(
         command = _command()
         os.execve(command[0], command, environ)  # noqa: S606 - its own command, no shell
     except BaseException as error:
-        log.error("successor_not_begun", error=str(error))
+        log.error("replacement_exec_failed", error=str(error))
     os._exit(1)
 
 

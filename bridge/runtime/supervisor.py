@@ -128,7 +128,7 @@ class Supervisor:
             if os.getppid() != parent:  # the parent died before `die_with_parent`
                 os._exit(1)
             run_and_exit(child.work)
-        log.debug("started", process=child.name, pid=child.pid)
+        log.debug("process_started", process=child.name, pid=child.pid)
 
     def _reap(self) -> None:
         for child in self._children:
@@ -151,7 +151,7 @@ class Supervisor:
         verdict = None if self._successor is None else self._successor.poll()
         if self._successor is not None and verdict is False:
             log.error(
-                "successor_failed",
+                "replacement_failed",
                 pid=self._successor.pid,
                 note="it ended before it was ready; this process continues",
             )
@@ -165,23 +165,23 @@ class Supervisor:
     def _start_replacement(self) -> None:
         if self._begin is None or os.getpid() == 1:
             log.error(
-                "no_successor",
+                "handover_impossible",
                 note=("this process cannot hand over: processes started for it would end with it"),
             )
             return
         try:
             self._successor = self._begin()
         except OSError as error:
-            log.error("no_successor", note=str(error))
+            log.error("handover_impossible", note=str(error))
         else:
-            log.info("successor_begun", pid=self._successor.pid)
+            log.info("replacement_started", pid=self._successor.pid)
             self._watch.notify.say(f"STATUS=handover: process {self._successor.pid} is starting")
 
     def _end_after_handover(self, successor: int) -> int:
         """End after a handover; the children finish their calls under way without hurry."""
         self._stopping = True
         self._leaving = True
-        log.info("gives_way", to=successor)
+        log.info("handover_completed", to=successor)
         for child in self._children:
             if child.pid:
                 os.kill(child.pid, HANDOVER_SIGNAL if child.handover_seconds else signal.SIGTERM)

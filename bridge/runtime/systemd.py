@@ -134,7 +134,7 @@ class ServiceNotifier:
             try:
                 sock.sendto("\n".join(lines).encode(), self._address)
             except OSError as error:
-                log.warning("systemd_not_told", lines=lines, error=str(error))
+                log.warning("systemd_notify_failed", lines=lines, error=str(error))
                 return False
         return True
 

@@ -113,7 +113,7 @@ def _by_path(receiving: hooks.Hooks, inner: Any, faces: ListenerPaths) -> Any:
 
 def _unforeseen(error: Exception) -> Response:
     """Log a bug with its traceback; the response has no details."""
-    log.error("unforeseen", exc_info=error)
+    log.error("internal_error", exc_info=error)
     return _json(500, b'{"error":"internal_error","message":"an unexpected error occurred"}')
 
 

@@ -33,7 +33,7 @@ class CaptchaClient:
         reason = captchas.read_verification(captcha, self._ask(captcha, response, address))
         if reason and captchas.UNCHECKED in reason:
             log.error(
-                "captcha_not_checked",
+                "captcha_check_failed",
                 kind=captcha.kind,
                 host=urlsplit(captcha.url).hostname,
                 reason=reason,

@@ -95,7 +95,7 @@ def downloads(
                 else _whole(blobs, file)
             )
         except OSError as error:
-            log.error("file_lost", sha256=file.sha256, error=error.strerror)
+            log.error("file_missing", sha256=file.sha256, error=error.strerror)
             return _refuse(404, *FILE_NOT_FOUND)
 
     return blueprint
@@ -128,7 +128,7 @@ def _picture(blobs: BlobStore, file: FormFile, queue: PreviewQueue, limit: float
             picture = render_preview(blobs.read(file.sha256), file.type, limit)
             return Response(picture, 200, PRIVATE_HEADERS, content_type=PREVIEW_MEDIA_TYPE)
         except NoPreview as none:
-            log.info("no_preview", sha256=file.sha256, type=file.type, reason=str(none))
+            log.info("preview_unavailable", sha256=file.sha256, type=file.type, reason=str(none))
             return _refuse(404, "no_preview", str(none))
 
 

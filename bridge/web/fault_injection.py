@@ -263,7 +263,7 @@ class FaultInjector:
 
         for place, fault in enumerate(self._faults):
             if fault.is_for(endpoint, fields) and (number := self._counts.take(place, fault.count)):
-                log.info("fault", endpoint=endpoint, fault=fault.text, number=number)
+                log.info("fault_injected", endpoint=endpoint, fault=fault.text, number=number)
                 return fault
         return None
 

@@ -142,14 +142,14 @@ class Hooks:
         except BadSignature as bad:
             raise _reject(bad, inbound, source, config, effects, now) from None
         except StoreError as error:
-            effects.log.error("not_stored", source=source.name, error=str(error))
+            effects.log.error("event_not_stored", source=source.name, error=str(error))
             headers = {"Retry-After": "5"}
             message = "the event could not be stored; send it again"
             raise Refused(503, "store_failed", message, headers=headers) from error
         except Refused:
             raise
         except Exception as bug:
-            effects.log.error("unforeseen", source=source.name, exc_info=bug)
+            effects.log.error("internal_error", source=source.name, exc_info=bug)
             raise Refused(500, "internal_error", "an unexpected error occurred") from bug
         count_events(received, source, time.time() - now, effects)
         return received

@@ -188,18 +188,18 @@ class Keyring:
         answer = self._sender.send(call, self._deadline)
         host = urlsplit(ask.url).hostname
         if isinstance(answer, Lost):
-            log.warning("not_fetched", what=ask.what, host=host, reason=answer.reason)
+            log.warning("key_fetch_failed", what=ask.what, host=host, reason=answer.reason)
             return None, 0.0
         if answer.status != 200 or answer.truncated or not answer.body:
             log.warning(
-                "not_fetched",
+                "key_fetch_failed",
                 what=ask.what,
                 host=host,
                 status=answer.status,
                 truncated=answer.truncated,
             )
             return None, 0.0
-        log.info("fetched", what=ask.what, host=host, bytes=len(answer.body))
+        log.info("key_fetched", what=ask.what, host=host, bytes=len(answer.body))
         return answer.body, _freshness(answer.headers.get("cache-control", ""))
 
 

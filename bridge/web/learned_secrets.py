@@ -63,7 +63,7 @@ class SecretEnrolment:
             now,
         ):
             return None
-        log.info("learned", source=source.name)
+        log.info("secret_learned", source=source.name)
         return lesson.reply
 
     def knowing(self, source: Source, kept: LearnedSecret) -> Source:
@@ -74,7 +74,7 @@ class SecretEnrolment:
             else None
         )
         if kept.sealed and secret is None:
-            log.error("learned_secret_sealed", source=source.name)
+            log.error("secret_not_decryptable", source=source.name)
         return replace(source, secrets=(*source.secrets, Secret(secret))) if secret else source
 
 

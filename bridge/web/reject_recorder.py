@@ -46,6 +46,6 @@ class RejectRecorder:
         try:
             self.keep(reject)
         except StoreError as error:
-            log.error("reject_not_kept", source=source.name, error=str(error))
+            log.error("reject_not_stored", source=source.name, error=str(error))
             return None
         return reject.id

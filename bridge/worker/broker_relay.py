@@ -47,7 +47,7 @@ class BrokerRelay:
                 self._failures += 1
                 self._not_before = time.monotonic() + wait
                 log.error(
-                    "not_handed_over",
+                    "broker_failed",
                     error=type(error).__name__,
                     deliveries=len(claims) - place,
                     again_in=wait,

@@ -82,7 +82,7 @@ class Cycle:
         self._send = self.clocks.send
         self._attempt = traced.wrap(FileDeliverer(settings, database).deliver)
         self.calls = ThreadPool(
-            "call", MAX_CALLS, lambda error: log.error("worker_fault", exc_info=error)
+            "call", MAX_CALLS, lambda error: log.error("call_thread_failed", exc_info=error)
         )
         self.tracker = self._track_runs(settings, config)
         self.local = self._run_locally(settings, host)

@@ -84,7 +84,7 @@ class FileDeliverer:
         try:
             return self._blobs.read(file.sha256)
         except OSError as error:
-            log.error("file_lost", sha256=file.sha256, error=error.strerror)
+            log.error("file_missing", sha256=file.sha256, error=error.strerror)
             return None
 
     @contextmanager

@@ -197,7 +197,7 @@ class RunTracker:
         try:
             report = look(followed.run_id or "", platform, self._send)
         except Exception as fault:
-            log.error("look_failed", delivery_id=followed.id, exc_info=fault)
+            log.error("poll_failed", delivery_id=followed.id, exc_info=fault)
             report = RunReport(state=None, detail="the poll failed because of a bug in flowbridge")
         self._report(PollEnded(followed, polls, report))
 
@@ -206,7 +206,7 @@ class RunTracker:
         try:
             listed = newest(flow[1], platform, self._send).items or ()
         except Exception as fault:
-            log.error("look_failed", platform=flow[0], saved_item_id=flow[1], exc_info=fault)
+            log.error("poll_failed", platform=flow[0], saved_item_id=flow[1], exc_info=fault)
             listed = ()
         told = {run.id: run.report for run in listed if run.report.state is not None}
         going = tuple(
@@ -223,7 +223,7 @@ class RunTracker:
         try:
             self._reconciler.reconcile(unknown)
         except Exception as fault:  # the next poll looks again
-            log.error("look_failed", delivery_id=unknown.id, exc_info=fault)
+            log.error("poll_failed", delivery_id=unknown.id, exc_info=fault)
         self._report(ReconcileEnded(unknown.id))
 
     # -- results, in the worker's thread

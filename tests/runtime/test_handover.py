@@ -35,7 +35,7 @@ def bridges(
 
 def successor_of(bridge: Bridge) -> int:
     """The process that was begun to take over, 0 where there is none."""
-    return next((line["pid"] for line in bridge.log if line["event"] == "successor_begun"), 0)
+    return next((line["pid"] for line in bridge.log if line["event"] == "replacement_started"), 0)
 
 
 @pytest.mark.parametrize("manager", ["systemd", "nobody"])
@@ -58,7 +58,7 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(
             if manager == "systemd":
                 heard.wait_for("MAINPID=")
             until(
-                lambda: any(line["event"] == "gives_way" for line in bridge.log),
+                lambda: any(line["event"] == "handover_completed" for line in bridge.log),
                 what="the successor to be ready",
             )
             until(lambda: len(children_of(bridge.pid)) == 1, what="the end of all but the worker")
@@ -126,7 +126,7 @@ def test_a_successor_that_cannot_start_changes_nothing(tmp_path: Path, heard: No
             os.kill(bridge.pid, signal.SIGUSR2)
             until(
                 lambda number=number: (
-                    sum(one["event"] == "successor_failed" for one in bridge.log) == number
+                    sum(one["event"] == "replacement_failed" for one in bridge.log) == number
                 ),
                 what="the failure",
             )  # type: ignore[misc]
@@ -144,7 +144,7 @@ def test_a_successor_that_cannot_start_changes_nothing(tmp_path: Path, heard: No
 
 
 def _pids(bridge: Bridge) -> list[int]:
-    return [one["pid"] for one in bridge.log if one["event"] == "successor_begun"]
+    return [one["pid"] for one in bridge.log if one["event"] == "replacement_started"]
 
 
 # -- deploy/flowbridge-replace

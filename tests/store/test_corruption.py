@@ -75,7 +75,7 @@ def test_a_bridge_on_a_corrupt_database_asks_senders_to_send_again_and_is_not_re
         assert [(one.status, one.json["error"]) for one in answers] == [(503, "store_failed")] * 4
         assert all(int(one.headers["retry-after"]) > 0 for one in answers)
         until(lambda: bridge.get("/readyz").status == 503, what="the next look at the store")
-        assert {line["event"] for line in bridge.log} & {"unforeseen", "turn_failed"} == set()
+        assert {line["event"] for line in bridge.log} & {"internal_error", "turn_failed"} == set()
 
 
 def test_no_command_ends_with_a_traceback_on_a_corrupt_database(tmp_path: Path) -> None:

@@ -286,7 +286,7 @@ def test_ten_thousand_addresses_leave_few_rows(sqlite: Database) -> None:
 
 
 def test_the_chore_lets_go_of_what_means_nothing(database: Database) -> None:
-    chore = next(one for one in short_jobs(TIMINGS) if one.name == "forms_remembered")
+    chore = next(one for one in short_jobs(TIMINGS) if one.name == "form_submissions")
     with database.read() as connection:
         assert chore.needed is not None and not chore.needed(connection)
     add(database, marks("token:1", "altcha:1", limits=limits()))

@@ -289,7 +289,7 @@ def test_a_bug_says_where_it_is_and_not_what_it_met(
     assert post(edge(settings, one.source(), keep=breaks(error)), request) == 500
     monkeypatch.setattr("bridge.ingest.event_builder.plan", breaks(error))
     assert post(edge(settings, one.source()), request) == 202
-    assert {"unforeseen", "planning_failed"} <= log.words()
+    assert {"internal_error", "planning_failed"} <= log.words()
     assert log.text().count("raise error from cause") >= 2, "where"
     assert type(error).__name__ in log.text()
     assert leaks(log, {MARKER, ADDRESS}) == []

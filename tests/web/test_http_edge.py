@@ -749,7 +749,8 @@ def test_a_store_that_fails_is_503_and_recovers(tmp_path: Path) -> None:
         assert again.status == 202
         assert web.found(again.json["event_id"]).event.body == body
         (line,) = until(
-            lambda: [line for line in web.log if line["event"] == "not_stored"], what="its line"
+            lambda: [line for line in web.log if line["event"] == "event_not_stored"],
+            what="its line",
         )
         assert (line["source"], line["level"]) == ("github", "error")
 

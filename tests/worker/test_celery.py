@@ -487,7 +487,7 @@ def test_through_every_fault_of_a_broker_and_a_killed_executor_nothing_is_lost_o
         started(60, fake)
         redis.stop()
         ids += add_named(postgresql, 20, "third")
-        until(lambda: "not_handed_over" in work.stderr, 60, "a broker that is away")
+        until(lambda: "broker_failed" in work.stderr, 60, "a broker that is away")
         redis.start()
 
         started(100, fake)

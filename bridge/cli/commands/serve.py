@@ -73,7 +73,7 @@ def load_and_warn(settings: Settings, read: LoadedConfig | None = None) -> Loade
     """Read routes.yaml, unless `read` has it, and log missing values and misnamed variables."""
     loaded = with_local_platform(read or read_routes(settings), settings)
     for text in find_misnamed_variables(settings, loaded.config.canonical):
-        log.warning("strange_setting", found=text)
+        log.warning("misnamed_setting", found=text)
     warn_of_missing(loaded.config.missing)
     return loaded
 

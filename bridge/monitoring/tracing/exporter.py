@@ -59,7 +59,7 @@ def import_exporter(environ: Mapping[str, str]) -> None:
     Call it before the fork.
     """
     if is_wanted(environ) and (why := _missing(environ)):
-        log.warning("not_traced", why=why)
+        log.warning("tracing_unavailable", why=why)
 
 
 def start_tracer(environ: Mapping[str, str]) -> None:
@@ -75,7 +75,9 @@ def start_tracer(environ: Mapping[str, str]) -> None:
     try:
         _begun[os.getpid()] = OtlpTracer()
     except Exception as fault:  # a value that OpenTelemetry cannot use; its text may hold a secret
-        log.error("not_traced", why=f"OpenTelemetry could not start: {type(fault).__name__}")
+        log.error(
+            "tracing_unavailable", why=f"OpenTelemetry could not start: {type(fault).__name__}"
+        )
         return
     atexit.register(stop_tracer)
 

@@ -67,7 +67,7 @@ class OtlpTracer:
                 if self._is_sampled(span.trace):
                     self._put(span)
         except Exception as fault:
-            log.error("not_traced", exc_info=fault)
+            log.error("tracing_unavailable", exc_info=fault)
 
     def close(self) -> None:
         """Export the queued spans, within a second."""

@@ -62,7 +62,7 @@ class ConfigFollower:
         self._config = config
         self._key = known.key
         self.board.write_hash(config.hash)
-        log.debug("config_taken", hash=config.hash)
+        log.debug("config_loaded", hash=config.hash)
 
     def _follow(self) -> None:
         while True:

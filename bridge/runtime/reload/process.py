@@ -92,7 +92,7 @@ def _presence(settings: Settings) -> Presence | None:
     try:
         return Presence(settings.data)
     except OSError as error:  # receivers on PostgreSQL work without it
-        log.warning("not_shown", folder=str(settings.data), error=error.strerror)
+        log.warning("presence_unavailable", folder=str(settings.data), error=error.strerror)
         return None
 
 

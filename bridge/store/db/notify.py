@@ -41,7 +41,7 @@ def notify_workers(database: Database) -> None:
         with _autocommit_connection(database) as connection:
             connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
     except SQLAlchemyError as error:
-        log.debug("not_rung", error=type(error).__name__)
+        log.debug("notify_failed", error=type(error).__name__)
 
 
 def _autocommit_connection(database: Database) -> Connection:
@@ -122,7 +122,7 @@ class WakeupListener:
                 while not self._is_over(raw.fileno(), CHECK_SECONDS):
                     connection.exec_driver_sql("SELECT 1")  # notifications arrive with the response
             except (SQLAlchemyError, OSError) as error:
-                log.debug("not_listening", error=type(error).__name__)
+                log.debug("listen_failed", error=type(error).__name__)
                 self.hears = False
                 _discard(connection)
                 connection = None

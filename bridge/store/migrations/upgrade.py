@@ -59,7 +59,7 @@ def upgrade(database: Database) -> tuple[str | None, str]:
                 raise StoreError(
                     f"the schema could not be migrated: {describe_error(error)}"
                 ) from error
-            log.warning("migration_gave_way", error=describe_error(error))
+            log.warning("migration_lock_timeout", error=describe_error(error))
             time.sleep(next(waits))
 
 

@@ -156,11 +156,11 @@ def _keep(served: FlowApiContext, asked: ApiRequest, fields: JSON) -> str:
             )
         )
     except (OSError, StoreError) as error:
-        log.error("file_not_kept", key=asked.caller.key, error=str(error))
+        log.error("file_not_stored", key=asked.caller.key, error=str(error))
         raise Refused(
             503, "unavailable", "the file could not be stored", headers={"Retry-After": "5"}
         ) from error
-    log.info("file_kept", key=asked.caller.key, bytes=len(data))
+    log.info("file_stored", key=asked.caller.key, bytes=len(data))
     return str(name)
 
 
@@ -207,7 +207,7 @@ def _files_of_run(
                 f"there is no file {name[:100]!r} of this run or of this user",
             )
         if not served.blobs.path(file.sha256).is_file():
-            log.error("file_lost", sha256=file.sha256)
+            log.error("file_missing", sha256=file.sha256)
             raise Refused(500, "file_lost", f"the bytes of {name[:100]!r} are not on this machine")
         files.append(file)
     return files

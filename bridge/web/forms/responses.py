@@ -86,7 +86,7 @@ def _taken(received: Received, source: Source, asking: FormRequest) -> Response:
             return pages.respond_custom(form.page.thanks_template.render(values), form)
         except CompileError:  # its text may quote what was sent
             log.error(
-                "page_failed",
+                "template_failed",
                 source=source.name,
                 page="thanks_template",
                 event_id=kept.event_id if kept else None,

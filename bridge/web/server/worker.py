@@ -200,14 +200,16 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         more = {}
         if isinstance(exc, errors.ParseException):
             status = PARSE_ERROR_STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
-            log.warning("no_http", reason=type(exc).__name__, client=addr[0] if addr else None)
+            log.warning(
+                "malformed_request", reason=type(exc).__name__, client=addr[0] if addr else None
+            )
         elif isinstance(exc, Refused):
             status = HTTPStatus(exc.status)
             more = exc.headers
             body = orjson.dumps({"error": exc.code, "message": exc.message})
-            log.warning("incomplete", client=addr[0] if addr else None)
+            log.warning("too_many_incomplete_requests", client=addr[0] if addr else None)
         else:
-            log.error("unforeseen", exc_info=exc)
+            log.error("internal_error", exc_info=exc)
         given = {
             "Connection": "close",
             "Content-Type": "application/json",

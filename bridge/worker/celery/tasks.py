@@ -95,7 +95,7 @@ class TaskRunner:
 
         claim = self._database.write(begin)
         if claim is None:
-            log.info("not_to_be_made", delivery_id=delivery_id)
+            log.info("task_ignored", delivery_id=delivery_id)
             return False
         self._held.add(own)
         try:

@@ -112,7 +112,7 @@ class Executor:
                 os.close(written)
                 its.close()
         except OSError as error:
-            log.warning("not_begun", run_id=spec.run_id, error=str(error))
+            log.warning("run_not_started", run_id=spec.run_id, error=str(error))
             self._close(spec.run_id)
             self._listener.returned(spec.run_id)
             return
@@ -174,7 +174,7 @@ class Executor:
                     if handler is not None:
                         handler()
                 except Exception as fault:
-                    log.error("execution_fault", exc_info=fault)
+                    log.error("run_listener_failed", exc_info=fault)
             if self._coming is not None and time.monotonic() > self._coming.load_until:
                 self._give_up_loading(self._coming)
         for one in (self._current, self._coming):  # one may have arrived during `close`

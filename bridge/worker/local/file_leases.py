@@ -49,4 +49,4 @@ class FileLeases:
             try:
                 self._blobs.reseal(sha256)
             except OSError as error:
-                log.error("file_not_sealed", sha256=sha256, error=error.strerror)
+                log.error("file_not_encrypted", sha256=sha256, error=error.strerror)

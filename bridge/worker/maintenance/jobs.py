@@ -208,12 +208,12 @@ class LongJobs:
                 )
             )
         except (BridgeError, OSError) as error:
-            log.error("errand_failed", errand=job.name, error=str(error))
+            log.error("maintenance_failed", job=job.name, error=str(error))
         except Exception as fault:
-            log.error("errand_failed", errand=job.name, exc_info=fault)
+            log.error("maintenance_failed", job=job.name, exc_info=fault)
         else:
             if done:
-                log.info("errand", errand=job.name, done=dict(done))
+                log.info("maintenance_done", job=job.name, done=dict(done))
 
     def end(self) -> None:
         """Ask the running job to end soon."""

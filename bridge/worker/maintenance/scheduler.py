@@ -70,7 +70,7 @@ def short_jobs(timings: Timings) -> tuple[ShortJob, ...]:
             "abandoned_runs", 0.0, abandon_runs, patience=timings.lease_seconds
         ),  # at every check
         ShortJob(
-            "headless_lines",
+            "blocked_keys",
             60.0,
             lambda connection, now: len(ordering.repair_queues(connection, now)),
             at_start=True,
@@ -78,7 +78,7 @@ def short_jobs(timings: Timings) -> tuple[ShortJob, ...]:
         ),
         ShortJob("dead_workers", 3600.0, heartbeats.forget),
         ShortJob(
-            "forms_remembered",
+            "form_submissions",
             60.0,
             submissions.delete_expired,
             needed=submissions.has_rows,
@@ -173,13 +173,13 @@ class Scheduler:
                 return True
             done = within(lambda connection: job.work(connection, self._clock()))
         except BridgeError as error:
-            log.error("chore_failed", chore=job.name, error=str(error))
+            log.error("maintenance_failed", job=job.name, error=str(error))
             return False
         except Exception as fault:
-            log.error("chore_failed", chore=job.name, exc_info=fault)
+            log.error("maintenance_failed", job=job.name, exc_info=fault)
             return True  # so that it is not repeated at every check
         if done and not job.quiet:
-            log.warning("chore", chore=job.name, done=done)
+            log.warning("maintenance_done", job=job.name, done=done)
         return done is not None
 
     def _is_needed(self, job: ShortJob) -> bool:

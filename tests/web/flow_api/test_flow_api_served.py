@@ -59,7 +59,7 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     environ = {"FLOWBRIDGE_LOCAL_API_KEY": KEY, "FLOWBRIDGE_LOCAL_USER_ID": USER}
     with Bridge(folder, routes=ROUTES, environ=environ) as bridge:
         yield bridge
-        assert [one for one in bridge.log if one["event"] == "unforeseen"] == []
+        assert [one for one in bridge.log if one["event"] == "internal_error"] == []
 
 
 def call(

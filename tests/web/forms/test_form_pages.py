@@ -407,7 +407,7 @@ def test_where_ones_own_page_fails_ours_stands_in(web: Bridge) -> None:
     answer = send(web, "own", {"name": "Ann", "fail": "1"})
     assert answer.status == 200
     assert "Ihre Nachricht ist angekommen." in answer.body.decode()
-    assert any(line["event"] == "page_failed" and line["source"] == "own" for line in web.log)
+    assert any(line["event"] == "template_failed" and line["source"] == "own" for line in web.log)
 
 
 def test_a_method_that_is_none_leads_to_the_form(web: Bridge) -> None:

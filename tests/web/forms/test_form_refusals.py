@@ -87,7 +87,7 @@ def test_it_says_source_status_and_code_and_the_fields_of_the_schema(
 
 def test_what_is_logged_otherwise_is_logged_once(form: Client, log: Lines) -> None:
     assert send(form, {"email": "a"}) == 503
-    assert [line["event"] for line in log.lines] == ["not_stored"]
+    assert [line["event"] for line in log.lines] == ["event_not_stored"]
 
 
 def test_what_asks_whether_it_may_send_is_no_submission(form: Client, log: Lines) -> None:
