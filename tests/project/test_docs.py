@@ -160,6 +160,17 @@ def test_every_module_has_its_place_in_the_architecture() -> None:
     assert named == there - {"logs", "settings"}  # for older copies of deploy/gunicorn.conf.py
 
 
+def test_the_modules_that_the_architecture_names_exist() -> None:
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page)
+    assert len(named) > 20
+    assert [name for name in named if not {(ROOT / name), (ROOT / "bridge" / name)} & there()] == []
+
+
+def there() -> set[Path]:
+    return {*(ROOT / "bridge").rglob("*.py"), *(ROOT / "tests").rglob("*.py")}
+
+
 def test_every_block_says_its_language() -> None:
     for page in PAGES:
         languages = {found[2] for found in BLOCK.finditer(page.read_text("utf-8"))}
