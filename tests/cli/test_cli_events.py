@@ -1010,7 +1010,7 @@ def test_a_time_that_is_none_is_wrong_usage(folder: Path, text: str) -> None:
 
 
 def test_times_are_spans_dates_and_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.cli.options.time.time", lambda: NOW)
+    monkeypatch.setattr("bridge.cli.option_types.time.time", lambda: NOW)
     convert = lambda text: TimeParam().convert(text, None, None)  # noqa: E731
     assert [NOW - convert(text) for text in ("90s", "15m", "1h", "1.5h", "2d", "1w")] == [
         90,

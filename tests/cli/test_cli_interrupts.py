@@ -9,7 +9,7 @@ import pytest
 
 CODE = """
 import gc, signal, sys, time, weakref
-from bridge.cli.interrupts import keep_interrupts
+from bridge.cli.interrupts import reraise_interrupts
 
 class Finalized:
     def __del__(self):
@@ -21,7 +21,7 @@ class Node:
 def finalize(_reference=None):
     signal.raise_signal(signal.SIGINT)
 
-keep_interrupts()
+reraise_interrupts()
 try:
     {drop}
     time.sleep(60)

@@ -45,7 +45,7 @@ def test_a_token_is_for_one_source_one_key_and_a_minute(monkeypatch: pytest.Monk
         dry_run.is_dry_run(text, KEY, "github")
         for text in ("", "github", token[:-1], token + "x", "\xff.a.b", "x" * 2000)
     )
-    later = time.time() + dry_run.LASTS + 2
+    later = time.time() + dry_run.TOKEN_SECONDS + 2
     monkeypatch.setattr(itsdangerous.timed.time, "time", lambda: later)
     assert not dry_run.is_dry_run(token, KEY, "github")
 

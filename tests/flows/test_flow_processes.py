@@ -561,11 +561,11 @@ from bridge.flows.process.protocol import ENDED, KILL, FrameDecoder, RunSpec, pa
 @flow
 def touch(): Path(sys.argv[1]).touch()
 
-def slowly(own_group=child.own_group):
+def slowly(start_process_group=child.start_process_group):
     time.sleep(1.0)
-    own_group()
+    start_process_group()
 
-child.own_group = slowly
+child.start_process_group = slowly
 ours, theirs = socket.socketpair()
 ours.send(KILL)
 if os.fork() == 0:

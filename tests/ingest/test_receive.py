@@ -604,15 +604,16 @@ def test_an_unsigned_test_of_the_url_is_short(bench: Bench) -> None:
     """What nobody has signed buys no reading of a long body."""
     source = shaking(bench, lambda _: Reply(body=b"yes"), signed=False)
     assert (
-        ask(bench, source, b'"' + b"x" * (receive_module.MAX_TEST - 2) + b'"').reply.body == b"yes"
+        ask(bench, source, b'"' + b"x" * (receive_module.MAX_TEST_BYTES - 2) + b'"').reply.body
+        == b"yes"
     )
     with pytest.raises(BadSignature):
-        ask(bench, source, b'"' + b"x" * (receive_module.MAX_TEST - 1) + b'"')
+        ask(bench, source, b'"' + b"x" * (receive_module.MAX_TEST_BYTES - 1) + b'"')
     long = Request(
         method="POST",
         path="/hooks/x",
         headers={"content-type": "application/json"},
-        body=b'"' + b"x" * receive_module.MAX_TEST + b'"',
+        body=b'"' + b"x" * receive_module.MAX_TEST_BYTES + b'"',
     )
     signed = source.scheme.sign(long, SECRET, NOW)
     received = receive_request(signed, source, bench.config, bench.store.keep, NOW)

@@ -235,7 +235,7 @@ def test_the_leader_looks_by_itself(
     database: Database, tmp_path: Path, config: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "bridge.worker.maintenance.alerts.troubles",
+        "bridge.worker.maintenance.alerts.find_problems",
         lambda _: [HealthProblem("queue_late:r:p", "late", "look")],
     )
     keeper = Scheduler(

@@ -33,7 +33,7 @@ import sys, time
 from pathlib import Path
 from bridge.monitoring import counters, metrics
 from bridge.monitoring.metrics import ACK, EVENTS
-counters.begin(Path(sys.argv[1]), 0.02)
+counters.start_counters(Path(sys.argv[1]), 0.02)
 for _ in range(int(sys.argv[2])):
     counters.COUNTS.add(EVENTS, "github", "accepted")
     counters.COUNTS.observe(ACK, 0.003)

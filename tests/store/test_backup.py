@@ -298,7 +298,7 @@ def test_more_files_than_a_backup_has_are_refused(
 def test_a_restore_leaves_room_on_the_disk(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction, "free", lambda _: (10 * MIB, 32 * MIB))
+    monkeypatch.setattr(extraction, "free_space", lambda _: (10 * MIB, 32 * MIB))
     with (
         target(tmp_path) as (database, data),
         pytest.raises(StoreError, match="do not fit on the disk"),

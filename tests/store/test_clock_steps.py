@@ -175,8 +175,10 @@ def test_so_it_is_where_the_worker_goes_on(
     sqlite: Database, clocks: Clocks, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
     is_right = threading.Event()
-    look = Reconciler.look
-    monkeypatch.setattr(Reconciler, "look", lambda self, one: is_right.wait(60) and look(self, one))
+    reconcile = Reconciler.reconcile
+    monkeypatch.setattr(
+        Reconciler, "reconcile", lambda self, one: is_right.wait(60) and reconcile(self, one)
+    )
     clocks.ahead = ahead
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(sqlite, config(fake)):
         fake.faults = ["drop"]

@@ -313,9 +313,12 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
         drawn.clear()
         return content
 
-    monkeypatch.setattr(web, "preview", draw)
-    with ThreadPoolExecutor(web.SEATS + 1) as pool:
-        asked = [pool.submit(lambda: app.test_client().get(url)) for _ in range(web.SEATS + 1)]
+    monkeypatch.setattr(web, "render_preview", draw)
+    with ThreadPoolExecutor(web.MAX_PREVIEW_THREADS + 1) as pool:
+        asked = [
+            pool.submit(lambda: app.test_client().get(url))
+            for _ in range(web.MAX_PREVIEW_THREADS + 1)
+        ]
         refused = next(as_completed(asked)).result()  # the others wait for `go`, or for their turn
         go.set()
         assert (refused.status_code, refused.json["error"], refused.headers["Retry-After"]) == (
@@ -323,8 +326,10 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
             "busy",
             "2",
         )
-        assert sorted(each.result().status_code for each in asked) == [200] * web.SEATS + [503]
-    monkeypatch.setattr(web, "preview", render_preview)
+        assert sorted(each.result().status_code for each in asked) == [
+            200
+        ] * web.MAX_PREVIEW_THREADS + [503]
+    monkeypatch.setattr(web, "render_preview", render_preview)
     monkeypatch.setattr(render, "PREVIEW_MODULES", ("bridge_without",))
     refused = app.test_client().get(url)
     assert (refused.status_code, refused.json["error"]) == (

@@ -320,7 +320,7 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None
         (["--engine", "celery"], "several machines on one PostgreSQL database"),
         (["--certificate", "/proc/nowhere/x.json"], "/proc/nowhere"),
         (["--database-url", "mysql://x/y"], "'mysql' is not supported"),
-        (["--database-url", "sqlite:///x.db"], "only a PostgreSQL database"),
+        (["--database-url", "sqlite:///x.db"], "scratch schemas require PostgreSQL"),
         (["--database-url", "postgresql://127.0.0.1:1/x"], "the database cannot be used"),
     ],
 )
@@ -430,7 +430,7 @@ def test_a_rented_schema_is_used_by_its_url_alone(empty_postgres: str) -> None:
     scratch_schema.drop(empty_postgres, "flowbridge_torture_x")
     assert scratch_schema.create(empty_postgres, "flowbridge_torture_y")  # it is empty again
     for name in ('x"; DROP SCHEMA public', "", "X"):
-        with pytest.raises(ValueError, match="no name for a schema"):
+        with pytest.raises(ValueError, match="is not a valid schema name"):
             scratch_schema.drop(empty_postgres, name)
 
 

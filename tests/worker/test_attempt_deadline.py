@@ -52,7 +52,9 @@ class Machine:
         return Answer(status=200, headers={}, body=b"")
 
     def attempt(self, deliver: Callable[..., Outcome], kept_at: float = NOW) -> Outcome:
-        with patch.object(attempt_deadline, "elapsed", self.now):  # the boot clock shows the same
+        with patch.object(
+            attempt_deadline, "boot_seconds", self.now
+        ):  # the boot clock shows the same
             return make_attempt(
                 CLAIM, PLATFORM, deliver, self.send, self.now, TIMINGS.lease_seconds, kept_at
             )  # type: ignore[arg-type]

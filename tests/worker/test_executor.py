@@ -31,7 +31,7 @@ def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.M
         closed.wait(60)
         return found
 
-    monkeypatch.setattr(executor.protocol, "take", take_slowly)
+    monkeypatch.setattr(executor.protocol, "receive_files", take_slowly)
     before = set(threading.enumerate())
     listener: Any = None  # nothing is told
     one = Executor(Forkserver(os.getpid(), ours), listener)

@@ -179,9 +179,9 @@ class _Counted:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     one = Clock()
-    monkeypatch.setattr(cycle, "Clock", lambda _database: one)
+    monkeypatch.setattr(cycle, "DatabaseClock", lambda _database: one)
     for module in (cycle, turn, attempt_deadline, run_tracker):
-        monkeypatch.setattr(module, "elapsed", one)
+        monkeypatch.setattr(module, "boot_seconds", one)
     monkeypatch.setitem(
         PLATFORMS,
         "gumloop",
@@ -798,7 +798,7 @@ def test_what_a_configuration_allows_is_worked_out_once(
 ) -> None:
     worked_out: list[Config] = []
     monkeypatch.setattr(
-        turn, "allowed_by", lambda config: worked_out.append(config) or find_allowed(config)
+        turn, "find_allowed", lambda config: worked_out.append(config) or find_allowed(config)
     )
     hand = Hand(sqlite, configured(gumloop(fake)))
     first = hand.config

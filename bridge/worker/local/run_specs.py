@@ -43,7 +43,7 @@ class RunSpecs:
         if run.unsealable is not None:
             raise BridgeError(run.unsealable)
         if flow is None:
-            raise BridgeError(f"there is no flow {run.saved_item_id!r} any more")
+            raise BridgeError(f"flow {run.saved_item_id!r} no longer exists")
         time_limit, memory = self._limits(flow)
         return RunSpec(
             run_id=run.id,

@@ -430,7 +430,9 @@ def test_a_submission_is_read_once_also_where_a_page_says_what_is_wrong(
     hooks = hooks_of(settings, lambda: config)
     read: list[int] = []
     monkeypatch.setattr(
-        parser, "parts", lambda raw, boundary: read.append(len(raw)) or parse_parts(raw, boundary)
+        parser,
+        "parse_parts",
+        lambda raw, boundary: read.append(len(raw)) or parse_parts(raw, boundary),
     )
     body = multipart(part("name", b"Ann"), part("n", b"many"))
     answered = Client(hooks).post(
