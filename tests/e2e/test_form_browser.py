@@ -354,7 +354,7 @@ def test_a_site_that_is_not_listed_is_refused_and_nothing_kept(site: Site, opene
 def test_a_page_that_hides_where_it_is_counts_as_another_site(site: Site, opened: Open) -> None:
     page = opened(f"{site.url}/hidden.html")
     press(page)
-    assert "cannot be sent from this site" in page.get_by_role("alert").inner_text()
+    assert "cannot be sent from this website" in page.get_by_role("alert").inner_text()
 
 
 def test_a_file_is_sent_or_refused_in_words(site: Site, opened: Open, tmp_path: Path) -> None:
@@ -892,7 +892,7 @@ def test_the_printed_form_with_fetch_is_busy_until_the_answer(site: Site, opened
     page.locator("button[aria-busy=true]:disabled").wait_for()
     assert page.locator("button").inner_text() == "Sending…"
     held[0].abort()
-    page.get_by_role("status").filter(has_text="Nothing was sent").wait_for()
+    page.get_by_role("status").filter(has_text="Your message was not sent").wait_for()
     page.locator("button:not([aria-busy]):enabled").wait_for()
     assert page.locator("button").inner_text() == "Send"
 

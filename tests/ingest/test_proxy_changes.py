@@ -179,7 +179,7 @@ def test_a_source_that_knows_no_secret_says_so(config: Config) -> None:
             "notion": replace(config.sources["notion"], secrets=(Secret("x" * 20),)),
         },
     )
-    assert "knows no secret" not in " ".join(
+    assert "has no secret yet" not in " ".join(
         diagnose(turned_away(config, "notion", request), knowing)
     )
     ended = config.sources["ended"].scheme.sign(replace(request, headers={}), "another-one", NOW)

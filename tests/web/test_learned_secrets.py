@@ -107,7 +107,7 @@ def test_the_commands_know_what_was_learned(bridge: Bridge) -> None:
         return call_here(bridge.folder, *arguments, environ=bridge.environ)
 
     assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 401
-    assert "knows no secret yet: `flowbridge learn asana`" in flowbridge("rejects").stdout
+    assert "The source has no secret yet: `flowbridge learn asana`" in flowbridge("rejects").stdout
     assert "has no secret until Asana delivers it" in flowbridge("sample", "asana").stderr
     with learning(bridge, "asana") as waiting:
         assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": FIRST}).status == 200
@@ -164,7 +164,7 @@ def test_wrong_sources_are_named(bridge: Bridge) -> None:
     near = call_here(bridge.folder, "learn", "asanna", environ=bridge.environ)
     assert near.returncode == 2 and "did you mean `asana`?" in near.stderr
     long = call_here(bridge.folder, "learn", "asana", "--for", "2", environ=bridge.environ)
-    assert long.returncode == 2 and "no length of time" in long.stderr
+    assert long.returncode == 2 and "is not a valid duration" in long.stderr
 
 
 def test_a_lesson_counts_only_in_its_time_and_once(database: Database) -> None:

@@ -133,7 +133,7 @@ def test_of_a_route_with_several_flows_only_those_that_are_missing_hold_deliveri
         )
         what = (
             "route both names the flow mine, gone, which the local platform does not have:"
-            " deliveries for it wait"
+            " its deliveries wait"
         )
         assert what in [one["what"] for one in json.loads(asked("status", "--json"))["problems"]]
         (tmp_path / "flows.py").write_text(FLOWS.replace("NAME", "mine"))

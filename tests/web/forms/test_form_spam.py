@@ -265,7 +265,7 @@ def test_a_page_that_was_open_for_too_long_is_sent_again_with_what_was_typed(web
         {"_token": aged(age=3700)},
     ):
         page = web.post("/hooks/contact", urlencode({"n": "late", **fields}).encode(), asked)
-        assert page.status == 409 and "Dieses Formular war lange offen." in page.body.decode()
+        assert page.status == 409 and "Dieses Formular war zu lange geöffnet." in page.body.decode()
         assert 'value="late"' in page.body.decode()
         assert send(web, n="late", **fields).json["error"] == "expired"
     assert web.count() == before
@@ -480,7 +480,7 @@ def test_a_page_of_ours_is_sent_by_work_in_place_of_a_captcha(
 ) -> None:
     before = len(service.received)
     page = web.get("/forms/captcha").body.decode()
-    assert "can only be sent with JavaScript" in page
+    assert "Please enable JavaScript to send this form." in page
     (token,) = re.findall(r'name="_token" value="([^"]+)"', page)
     given = challenge_of(web, "captcha", token)
     assert event_of(web, send(web, "captcha", _token=given["token"])).spam.startswith(

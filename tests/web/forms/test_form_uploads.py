@@ -416,13 +416,13 @@ def test_a_form_keeps_no_more_files_than_its_source_says(ends: Ends) -> None:
     refused = send(more, **{"Accept-Language": "de"})
     assert (refused.status, refused.json["error"]) == (507, "files_full")
     assert refused.json["message"].startswith(
-        "Für dieses Formular ist gerade kein Platz für Dateien."
+        "Dieses Formular kann gerade keine weiteren Dateien annehmen."
     )
     assert not ends.blobs.path(sha256(more).hexdigest()).exists(), "nothing of it was written"
     page = send(more, Accept="text/html", **{"Accept-Language": "fr"})
     assert (
         page.status == 507
-        and "plus de place pour des fichiers" in page.body.decode()
+        and "plus accepter de fichiers" in page.body.decode()
         and "Zoë" in page.body.decode()
     )
     assert send(first).status == 202, "what only repeats another takes no room"
