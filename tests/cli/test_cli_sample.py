@@ -568,7 +568,7 @@ def test_fields_of_a_form_and_items_of_a_list_are_set() -> None:
         ("body..a=1", "is not PATH=VALUE"),
         ("event.type=x", "'event' cannot be set; a path begins with body, form, headers, query"),
         ("headers.x=[1]", "one line of text"),
-        ("body.action.x=1", "below a value that is no object"),
+        ("body.action.x=1", "below a value that is neither object nor list"),
         ("body.issue.labels.x=1", "not a valid list index"),
         ("body.issue.labels.99999=1", "not a valid list index"),
     ],
