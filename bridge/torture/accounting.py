@@ -13,15 +13,15 @@ from typing import Any, Final
 from bridge.delivery.reconcile_verdict import CLOCK_STEPPED, NOT_COMPARABLE
 from bridge.store.queries.census import AttemptRow, DeliveryRow, EventRow, StoreRows
 from bridge.store.queue import reconcile
-from bridge.torture.lanes import LANES, SOURCE, Lane, routes_of
-from bridge.torture.records import Account, Sent, Start
+from bridge.torture.records import Account, SentEvent, Start
+from bridge.torture.scenarios import SCENARIOS, SOURCE_NAME, Scenario, routes_of
 
 
 @dataclass(slots=True)
-class _Ledger:
-    """The books, looked up by what they are asked for."""
+class Records:
+    """The rows, looked up by what they are asked for."""
 
-    lanes: dict[str, Lane]
+    scenarios: dict[str, Scenario]
     events: dict[str, EventRow]
     by_sender: dict[str, list[EventRow]]
     deliveries: dict[tuple[str, str], DeliveryRow]  # by event id and route
@@ -30,13 +30,13 @@ class _Ledger:
     starts: dict[tuple[str, str], list[Start]]  # the same key as deliveries
 
 
-def account(
-    sent: Sequence[Sent],
-    books: StoreRows,
+def account_for_events(
+    sent: Sequence[SentEvent],
+    rows: StoreRows,
     starts: Sequence[Start],
     *,
     ended: bool = True,
-    lanes: Sequence[Lane] = LANES,
+    scenarios: Sequence[Scenario] = SCENARIOS,
 ) -> Account:
     """Return what became of everything. `starts` come in the order in which they happened.
 
@@ -44,40 +44,42 @@ def account(
     else it was cut off.
     """
     result = Account()
-    ledger = _index(lanes, books, starts)
+    ledger = index_records(scenarios, rows, starts)
     for each in sent:
-        _sender(each, ledger, result)
-    for one in books.deliveries:
-        _delivery(one, ledger, result)
-        _looked_for(one, ledger, result)
+        check_sent(each, ledger, result)
+    for one in rows.deliveries:
+        check_delivery(one, ledger, result)
+        count_reconciled(one, ledger, result)
     for start in starts:
-        _start(start, ledger, result)
-    _twice_kept(ledger, result)
-    _held_on_to(books, "stuck" if ended else "unsettled", result)
-    for lane in lanes:
-        if lane.ordered:
-            _in_order(lane, books.deliveries, ledger, result)
-        if lane.cap is not None:
-            _within_cap(lane, lane.cap, books.deliveries, ledger, result)
+        check_start(start, ledger, result)
+    check_duplicates(ledger, result)
+    check_leftovers(rows, "stuck" if ended else "unsettled", result)
+    for scenario in scenarios:
+        if scenario.ordered:
+            check_order(scenario, rows.deliveries, ledger, result)
+        if scenario.cap is not None:
+            check_cap(scenario, scenario.cap, rows.deliveries, ledger, result)
     return result
 
 
-def _index(lanes: Iterable[Lane], books: StoreRows, starts: Iterable[Start]) -> _Ledger:
+def index_records(
+    scenarios: Iterable[Scenario], rows: StoreRows, starts: Iterable[Start]
+) -> Records:
     by_sender = defaultdict(list)
     attempts = defaultdict(list)
     started = defaultdict(list)
-    for event in books.events:
-        if event.source == SOURCE and event.provider_id is not None:
+    for event in rows.events:
+        if event.source == SOURCE_NAME and event.provider_id is not None:
             by_sender[event.provider_id].append(event)
-    for attempt in books.attempts:
+    for attempt in rows.attempts:
         attempts[attempt.delivery_id].append(attempt)
     for start in starts:
         started[start.event_id, start.route].append(start)
-    deliveries = {(each.event_id, each.route): each for each in books.deliveries}
-    by_id = {each.id: each for each in books.deliveries}
-    events = {event.id: event for event in books.events}
-    return _Ledger(
-        {lane.route: lane for lane in lanes},
+    deliveries = {(each.event_id, each.route): each for each in rows.deliveries}
+    by_id = {each.id: each for each in rows.deliveries}
+    events = {event.id: event for event in rows.events}
+    return Records(
+        {scenario.route: scenario for scenario in scenarios},
         events,
         by_sender,
         deliveries,
@@ -90,7 +92,7 @@ def _index(lanes: Iterable[Lane], books: StoreRows, starts: Iterable[Start]) -> 
 # -- what the sender knows
 
 
-def _sender(sent: Sent, ledger: _Ledger, result: Account) -> None:
+def check_sent(sent: SentEvent, ledger: Records, result: Account) -> None:
     """An acknowledged event is there, whole, under the id that was told, with a delivery by each
     route.
     """
@@ -102,7 +104,7 @@ def _sender(sent: Sent, ledger: _Ledger, result: Account) -> None:
     if sent.forged:
         counts["forged"] += 1
         if kept or sent.acknowledged:
-            result.wrong(
+            result.add_finding(
                 "forged", sent.id, f"event {kept[0].id}" if kept else "it was acknowledged"
             )
         return
@@ -115,57 +117,65 @@ def _sender(sent: Sent, ledger: _Ledger, result: Account) -> None:
     counts["duplicates"] += len(sent.acknowledged) - 1
     if not kept:
         told = sent.acknowledged[0] or "no id"
-        result.wrong("lost", sent.id, f"acknowledged as {told}, and the store has no such event")
+        result.add_finding(
+            "lost", sent.id, f"acknowledged as {told}, and the store has no such event"
+        )
         return
     for told in dict.fromkeys(sent.acknowledged):
         if told and told not in {event.id for event in kept}:
-            result.wrong(
+            result.add_finding(
                 "lost", sent.id, f"acknowledged as {told}, and the store has it as {kept[0].id}"
             )
     for event in kept:
         if event.body_sha256 != sent.sha256:
-            result.wrong("altered", sent.id, f"the body of {event.id} is not the one that was sent")
+            result.add_finding(
+                "altered", sent.id, f"the body of {event.id} is not the one that was sent"
+            )
         for route in routes_of(sent.type):
             if (event.id, route) not in ledger.deliveries:
-                result.wrong("lost", sent.id, f"{event.id} has no delivery by {route}")
+                result.add_finding("lost", sent.id, f"{event.id} has no delivery by {route}")
 
 
-def _twice_kept(ledger: _Ledger, result: Account) -> None:
+def check_duplicates(ledger: Records, result: Account) -> None:
     for id_, kept in ledger.by_sender.items():
         if len(kept) > 1:
-            result.wrong("kept_twice", id_, ", ".join(event.id for event in kept))
+            result.add_finding("kept_twice", id_, ", ".join(event.id for event in kept))
 
 
 # -- what became of each delivery
 
 
-def _delivery(one: DeliveryRow, ledger: _Ledger, result: Account) -> None:
+def check_delivery(one: DeliveryRow, ledger: Records, result: Account) -> None:
     """Each delivery stands somewhere, and what was started of it is what its route allows."""
-    lane = ledger.lanes.get(one.route)
+    scenario = ledger.scenarios.get(one.route)
     starts = ledger.starts.get((one.event_id, one.route), [])
     result.statuses[one.status] += 1
-    if lane is None:
-        result.wrong("altered", one.id, f"no route is called {one.route}")
+    if scenario is None:
+        result.add_finding("altered", one.id, f"no route is called {one.route}")
         return
     if one.event_id not in ledger.events:
-        result.wrong("lost", one.id, f"its event {one.event_id} is not in the store")
-    _STANDING.get(one.status, _waiting)(one, starts, ledger, result)
-    _repeats(one, lane, starts, ledger.attempts.get(one.id, []), result)
+        result.add_finding("lost", one.id, f"its event {one.event_id} is not in the store")
+    _STATUS_CHECKS.get(one.status, _check_waiting)(one, starts, ledger, result)
+    _check_repeats(one, scenario, starts, ledger.attempts.get(one.id, []), result)
 
 
-def _waiting(one: DeliveryRow, _starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:
-    result.wrong("unsettled", one.id, f"{one.status} ({one.reason or 'no reason'}), by {one.route}")
+def _check_waiting(
+    one: DeliveryRow, _starts: Sequence[Start], _ledger: Records, result: Account
+) -> None:
+    result.add_finding(
+        "unsettled", one.id, f"{one.status} ({one.reason or 'no reason'}), by {one.route}"
+    )
 
 
-def _delivered(
-    one: DeliveryRow, starts: Sequence[Start], _ledger: _Ledger, result: Account
+def _check_delivered(
+    one: DeliveryRow, starts: Sequence[Start], _ledger: Records, result: Account
 ) -> None:
     if not starts and (one.platform != "local" or one.run_state == "done"):
-        result.wrong(
+        result.add_finding(
             "lost", one.id, f"delivered by {one.route}, and never started: run {one.run_id}"
         )
     elif one.platform == "gumloop" and one.run_id not in {start.run_id for start in starts}:
-        result.wrong(
+        result.add_finding(
             "altered",
             one.id,
             f"delivered as run {one.run_id}, and started as"
@@ -173,50 +183,58 @@ def _delivered(
         )
 
 
-def _unknown(one: DeliveryRow, starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:
+def _count_unknown(
+    one: DeliveryRow, starts: Sequence[Start], _ledger: Records, result: Account
+) -> None:
     result.counts["held"] += 1
     result.counts["held_started"] += bool(starts)
     result.counts["held_clock"] += (one.reason or "").startswith((CLOCK_STEPPED, NOT_COMPARABLE))
 
 
-def _dead(one: DeliveryRow, _starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:
+def _check_dead(
+    one: DeliveryRow, _starts: Sequence[Start], _ledger: Records, result: Account
+) -> None:
     if not one.reason:
-        result.wrong("lost", one.id, f"dead without a reason, by {one.route}")
+        result.add_finding("lost", one.id, f"dead without a reason, by {one.route}")
     result.dead[one.reason or "no reason"] += 1
 
 
-def _cancelled(one: DeliveryRow, starts: Sequence[Start], ledger: _Ledger, result: Account) -> None:
+def _check_cancelled(
+    one: DeliveryRow, starts: Sequence[Start], ledger: Records, result: Account
+) -> None:
     """Nobody cancels anything here: it was merged into a later one of its route, which stands for
     it.
     """
     later = ledger.by_id.get(one.merged_into or "")
     if later is None or later.route != one.route or later.seq <= one.seq:
-        result.wrong(
+        result.add_finding(
             "lost",
             one.id,
             f"cancelled, and merged into {one.merged_into or 'nothing'}, by {one.route}",
         )
     elif starts:
-        result.wrong(
+        result.add_finding(
             "started_twice",
             one.id,
-            f"started, though it was merged into {one.merged_into}: {_told(starts)}",
+            f"started, though it was merged into {one.merged_into}: {_format_starts(starts)}",
         )
     result.counts["merged"] += 1
 
 
-_STANDING: Final[Mapping[str, Callable[[DeliveryRow, Sequence[Start], _Ledger, Account], Any]]] = {
-    "delivered": _delivered,
-    "unknown": _unknown,
-    "dead": _dead,
-    "cancelled": _cancelled,
+_STATUS_CHECKS: Final[
+    Mapping[str, Callable[[DeliveryRow, Sequence[Start], Records, Account], Any]]
+] = {
+    "delivered": _check_delivered,
+    "unknown": _count_unknown,
+    "dead": _check_dead,
+    "cancelled": _check_cancelled,
     "shadow": lambda *_: None,
 }
 
 
-def _repeats(
+def _check_repeats(
     one: DeliveryRow,
-    lane: Lane,
+    scenario: Scenario,
     starts: Sequence[Start],
     attempts: Sequence[AttemptRow],
     result: Account,
@@ -224,44 +242,48 @@ def _repeats(
     """A start more than one is allowed only for an attempt whose outcome was unknown, on a route
     that says so, under the same key.
     """
-    expected = {"live": None, "shadow": ("shadow",), "parked": ("dead",)}[lane.mode]
+    expected = {"live": None, "shadow": ("shadow",), "parked": ("dead",)}[scenario.mode]
     if expected is not None:
         if one.status not in expected:
-            result.wrong("altered", one.id, f"{one.status}, and {one.route} is {lane.mode}")
+            result.add_finding(
+                "altered", one.id, f"{one.status}, and {one.route} is {scenario.mode}"
+            )
         if starts:
-            result.wrong(
+            result.add_finding(
                 "started_twice",
                 one.id,
-                f"started {len(starts)} times, and {one.route} is {lane.mode}: {_told(starts)}",
+                f"started {len(starts)} times, and {one.route} is {scenario.mode}: {_format_starts(starts)}",
             )
         return
     if len(starts) < 2:
         return
-    failed = min(lane.reruns, sum(start.failed for start in starts), len(starts) - 1)
+    failed = min(scenario.reruns, sum(start.failed for start in starts), len(starts) - 1)
     allowed = 1 + failed
     result.counts["rerun_as_declared"] += failed
-    if lane.repeats:
+    if scenario.may_repeat:
         doubtful = sum(attempt.outcome in ("started", "unknown", None) for attempt in attempts)
-        allowed = len(starts) if lane.platform == "local" else max(1, doubtful)
+        allowed = len(starts) if scenario.platform == "local" else max(1, doubtful)
     if len(starts) > allowed:
         text = (
-            f"started {len(starts)} times by {one.route} (on_unknown: {lane.on_unknown}), allowed"
-            f" {allowed}: {_told(starts)}"
+            f"started {len(starts)} times by {one.route} (on_unknown: {scenario.on_unknown}), allowed"
+            f" {allowed}: {_format_starts(starts)}"
         )
-        result.wrong("started_twice", one.id, text)
-    elif lane.platform == "http" and {start.idempotency_key for start in starts} != {one.id}:
-        result.wrong(
-            "started_twice", one.id, f"started again under another Idempotency-Key: {_told(starts)}"
+        result.add_finding("started_twice", one.id, text)
+    elif scenario.platform == "http" and {start.idempotency_key for start in starts} != {one.id}:
+        result.add_finding(
+            "started_twice",
+            one.id,
+            f"started again under another Idempotency-Key: {_format_starts(starts)}",
         )
     else:
         result.counts["repeated_as_declared"] += len(starts) - 1 - failed
 
 
-def _looked_for(one: DeliveryRow, ledger: _Ledger, result: Account) -> None:
+def count_reconciled(one: DeliveryRow, ledger: Records, result: Account) -> None:
     """Count what came of looking for the runs of starts without an answer."""
-    lane = ledger.lanes.get(one.route)
+    scenario = ledger.scenarios.get(one.route)
     details = [attempt.detail or "" for attempt in ledger.attempts.get(one.id, ())]
-    if lane is not None and lane.on_unknown == "reconcile":
+    if scenario is not None and scenario.on_unknown == "reconcile":
         result.counts["reconciled_adopted"] += sum(
             detail.endswith(reconcile.RUN_FOUND) for detail in details
         )
@@ -271,40 +293,40 @@ def _looked_for(one: DeliveryRow, ledger: _Ledger, result: Account) -> None:
         result.counts["reconciled_held"] += one.status == "unknown"
 
 
-def _told(starts: Sequence[Start]) -> str:
+def _format_starts(starts: Sequence[Start]) -> str:
     return "; ".join(
         f"{start.at:.3f} {start.run_id or start.idempotency_key or ''} ({start.fault})"
         for start in starts[:5]
     )
 
 
-def _start(start: Start, ledger: _Ledger, result: Account) -> None:
+def check_start(start: Start, ledger: Records, result: Account) -> None:
     """Each start belongs to an event that is in the store."""
     result.counts["started"] += 1
     event = ledger.events.get(start.event_id)
     if event is None:
-        result.wrong(
+        result.add_finding(
             "ghost", start.event_id, f"started at {start.at:.3f} by {start.route} for {start.id}"
         )
     elif event.provider_id != start.id:
-        result.wrong(
+        result.add_finding(
             "altered",
             start.event_id,
             f"started for {start.id}, and the event is {event.provider_id}",
         )
     elif (start.event_id, start.route) not in ledger.deliveries:
-        result.wrong(
+        result.add_finding(
             "ghost", start.event_id, f"started by {start.route}, by which it has no delivery"
         )
 
 
-def _held_on_to(books: StoreRows, kind: str, result: Account) -> None:
+def check_leftovers(rows: StoreRows, kind: str, result: Account) -> None:
     """Nothing is held on to when nobody is there: no lease, no slot, no run to look at, no attempt
     without an outcome.
     """
     # they are unsettled anyway
-    waiting = {one.id for one in books.deliveries if one.status not in _STANDING}
-    for one in books.deliveries:
+    waiting = {one.id for one in rows.deliveries if one.status not in _STATUS_CHECKS}
+    for one in rows.deliveries:
         held = [
             word
             for word, it_is in (
@@ -315,30 +337,34 @@ def _held_on_to(books: StoreRows, kind: str, result: Account) -> None:
             if it_is
         ]
         if held and one.id not in waiting:
-            result.wrong(kind, one.id, f"{one.status}, with {' and '.join(held)}, by {one.route}")
-    for attempt in books.attempts:
+            result.add_finding(
+                kind, one.id, f"{one.status}, with {' and '.join(held)}, by {one.route}"
+            )
+    for attempt in rows.attempts:
         if attempt.outcome is None and attempt.delivery_id not in waiting:
-            result.wrong(kind, attempt.delivery_id, f"attempt {attempt.number} has no outcome")
+            result.add_finding(
+                kind, attempt.delivery_id, f"attempt {attempt.number} has no outcome"
+            )
     keys: set[str] = set()
-    for run in books.runs:
+    for run in rows.runs:
         if run.state in ("QUEUED", "RUNNING", "TERMINATING"):
-            result.wrong(kind, run.id, f"a local run is {run.state}")
+            result.add_finding(kind, run.id, f"a local run is {run.state}")
         if run.idempotency_key in keys:
-            result.wrong(
+            result.add_finding(
                 "started_twice", run.id, f"another local run has the key {run.idempotency_key}"
             )
         keys |= {run.idempotency_key} if run.idempotency_key else set()
 
 
-def _in_order(
-    lane: Lane, deliveries: Iterable[DeliveryRow], ledger: _Ledger, result: Account
+def check_order(
+    scenario: Scenario, deliveries: Iterable[DeliveryRow], ledger: Records, result: Account
 ) -> None:
     """For each key the first starts come in the order of the events' commits, each after the end of
     the run before.
     """
     by_key: dict[str, list[tuple[DeliveryRow, list[Start]]]] = defaultdict(list)
     for one in deliveries:
-        if one.route == lane.route and (starts := ledger.starts.get((one.event_id, one.route))):
+        if one.route == scenario.route and (starts := ledger.starts.get((one.event_id, one.route))):
             by_key[starts[0].key].append((one, starts))
     for key, started in by_key.items():
         for (one, first), (after, then) in pairwise(started):
@@ -346,13 +372,13 @@ def _in_order(
                 (start.ended_at or 0.0 for start in first if _was_followed(one, start)), default=0.0
             )
             if then[0].at < first[0].at:
-                result.wrong(
+                result.add_finding(
                     "out_of_order",
                     after.id,
                     f"key {key}: started at {then[0].at:.3f}, and {one.id} at {first[0].at:.3f}",
                 )
             elif then[0].at < ended:
-                result.wrong(
+                result.add_finding(
                     "out_of_order",
                     after.id,
                     f"key {key}: started {ended - then[0].at:.3f} s before the run of {one.id}"
@@ -361,14 +387,18 @@ def _in_order(
             result.counts["in_order"] += 1
 
 
-def _within_cap(
-    lane: Lane, cap: int, deliveries: Iterable[DeliveryRow], ledger: _Ledger, result: Account
+def check_cap(
+    scenario: Scenario,
+    cap: int,
+    deliveries: Iterable[DeliveryRow],
+    ledger: Records,
+    result: Account,
 ) -> None:
     """At no start are more runs of the route going on than it allows."""
     runs = [
         (start.at, start.ended_at, one)
         for one in deliveries
-        if one.route == lane.route
+        if one.route == scenario.route
         for start in ledger.starts.get((one.event_id, one.route), ())
         if start.ended_at and _was_followed(one, start)
     ]
@@ -376,10 +406,10 @@ def _within_cap(
     for at, ended, one in sorted(runs, key=lambda run: run[0]):
         going = [*(end for end in going if end > at), ended]
         if len(going) > cap:
-            result.wrong(
+            result.add_finding(
                 "over_cap",
                 one.id,
-                f"started at {at:.3f} as number {len(going)}, and {lane.route} allows {cap}",
+                f"started at {at:.3f} as number {len(going)}, and {scenario.route} allows {cap}",
             )
 
 

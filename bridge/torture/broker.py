@@ -14,34 +14,38 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from bridge.torture.nodes import free_port
+from bridge.torture.nodes import find_free_port
 from bridge.torture.processes import Process
 from bridge.worker.celery.app import QUEUE_NAME
 
-SERVER: Final = "redis-server"
-LENGTH: Final = f"LLEN {QUEUE_NAME}"
-_LENGTH: Final = re.compile(rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\*1\r\n:(\d+)\r\n")
-_FLUSHED: Final = re.compile(rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\+QUEUED\r\n\*2\r\n:(\d+)\r\n\+OK\r\n")
-ABSENT: Final = f"there is no {SERVER} (Debian has it in redis-server)"
+SERVER_PROGRAM: Final = "redis-server"
+LENGTH_COMMAND: Final = f"LLEN {QUEUE_NAME}"
+_LENGTH_ANSWER: Final = re.compile(rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\*1\r\n:(\d+)\r\n")
+_FLUSH_ANSWER: Final = re.compile(
+    rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\+QUEUED\r\n\*2\r\n:(\d+)\r\n\+OK\r\n"
+)
+NO_REDIS_SERVER: Final = f"there is no {SERVER_PROGRAM} (Debian has it in redis-server)"
 
 
-def is_there() -> bool:
+def is_installed() -> bool:
     """Tell whether one can be started."""
-    return shutil.which(SERVER) is not None
+    return shutil.which(SERVER_PROGRAM) is not None
 
 
 class Broker:
     """One server, started again and again."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], random: Random) -> None:
-        self._port = free_port(random)
+        self._port = find_free_port(random)
         self._password = secrets.token_hex(16)
         self.url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
         (folder / "redis.conf").write_text(
             f'bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\nsave ""\ndir'
             f" {folder}\n"
         )
-        self._process = Process("broker", [SERVER, str(folder / "redis.conf")], folder, environ)
+        self._process = Process(
+            "broker", [SERVER_PROGRAM, str(folder / "redis.conf")], folder, environ
+        )
 
     def start(self) -> None:
         """Start it if it does not run."""
@@ -52,17 +56,17 @@ class Broker:
         """Kill it; what it held is gone."""
         self._process.kill()
 
-    def holds(self) -> int:
+    def count_messages(self) -> int:
         """Return how many messages wait in it."""
-        found = _LENGTH.fullmatch(self._ask(LENGTH))
+        found = _LENGTH_ANSWER.fullmatch(self._send_commands(LENGTH_COMMAND))
         return int(found[1]) if found else 0
 
     def flush(self) -> int:
         """Lose every message that it holds; return how many waited in it."""
-        found = _FLUSHED.fullmatch(self._ask(LENGTH, "FLUSHALL"))
+        found = _FLUSH_ANSWER.fullmatch(self._send_commands(LENGTH_COMMAND, "FLUSHALL"))
         return int(found[1]) if found else 0
 
-    def _ask(self, *commands: str) -> bytes:
+    def _send_commands(self, *commands: str) -> bytes:
         """Return its answers, of one line each; what has come of them where it does not answer."""
         said = "".join(
             f"{command}\r\n" for command in (f"AUTH {self._password}", "MULTI", *commands, "EXEC")

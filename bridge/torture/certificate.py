@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from bridge.torture.records import WRONG, Account, Finding
+from bridge.torture.records import FINDING_KINDS, Account, Finding
 
-SCHEMA: Final = 1
-LISTED: Final = 100  # findings that are listed; all are counted
-REASONS: Final = 20  # reasons of dead deliveries that are told apart
-FAULTS: Final = {
+SCHEMA_VERSION: Final = 1
+MAX_LISTED_FINDINGS: Final = 100  # findings that are listed; all are counted
+MAX_DEAD_REASONS: Final = 20  # reasons of dead deliveries that are told apart
+FAULT_LABELS: Final = {
     "disk": "full disks",
     "disk_refusals": "met by senders",
     "clock": "clock steps",
@@ -21,7 +21,7 @@ FAULTS: Final = {
     "broker_emptied": "times the broker emptied",
     "messages_lost": "messages lost with it",
 }
-COUNTS: Final = (
+COUNT_NAMES: Final = (
     "posted",
     "events",
     "acknowledged",
@@ -59,32 +59,35 @@ VERDICTS: Final = {
 }
 
 
-def make(facts: Mapping[str, Any], account: Account, faults: Mapping[str, int]) -> dict[str, Any]:
+def make_certificate(
+    facts: Mapping[str, Any], account: Account, faults: Mapping[str, int]
+) -> dict[str, Any]:
     """Return the certificate of a torture with these facts (see `facts.facts_of`), this account,
     and these faults of the platform.
     """
-    wrong = {kind: sum(one.kind == kind for one in account.findings) for kind in WRONG}
-    dead = dict(account.dead.most_common(REASONS))
+    wrong = {kind: sum(one.kind == kind for one in account.findings) for kind in FINDING_KINDS}
+    dead = dict(account.dead.most_common(MAX_DEAD_REASONS))
     if others := account.dead.total() - sum(dead.values()):
         dead["other reasons"] = others
     return {
-        "schema": SCHEMA,
-        "verdict": verdict(account.findings, facts["missed"]),
+        "schema": SCHEMA_VERSION,
+        "verdict": choose_verdict(account.findings, facts["missed"]),
         **facts,
         "faults": {**facts["faults"], "platform": dict(sorted(faults.items()))},
-        **{name: account.counts[name] for name in COUNTS},
+        **{name: account.counts[name] for name in COUNT_NAMES},
         "deliveries": dict(sorted(account.statuses.items())),
         "dead": dead,
         "lost": wrong["lost"],
         "started_twice": wrong["started_twice"],
         "wrong": wrong,
         "findings": [
-            {"kind": one.kind, "id": one.id, "text": one.text} for one in account.findings[:LISTED]
+            {"kind": one.kind, "id": one.id, "text": one.text}
+            for one in account.findings[:MAX_LISTED_FINDINGS]
         ],
     }
 
 
-def verdict(findings: Iterable[Finding], missed: Collection[str] = ()) -> str:
+def choose_verdict(findings: Iterable[Finding], missed: Collection[str] = ()) -> str:
     """Return the word for it: of VERDICTS. `missed`: what could have been done, and was not."""
     kinds = {one.kind for one in findings}
     return (
@@ -96,7 +99,7 @@ def verdict(findings: Iterable[Finding], missed: Collection[str] = ()) -> str:
     )
 
 
-def rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def format_rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (what, how it was) for people."""
     machine = made["machine"]
     database = made["database"]
@@ -105,7 +108,7 @@ def rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield (
         "flowbridge",
         (
-            f"{made['flowbridge']}, {database['version']}, {_count(made['nodes'], 'node')},"
+            f"{made['flowbridge']}, {database['version']}, {_count_noun(made['nodes'], 'node')},"
             f" {engine}, seed {made['seed']}"
         ),
     )
@@ -134,7 +137,7 @@ def rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "faults",
         ", ".join(
             f"{made['faults'][name]} {words}"
-            for name, words in FAULTS.items()
+            for name, words in FAULT_LABELS.items()
             if made["faults"].get(name)
         )
         or "none",
@@ -155,7 +158,7 @@ def rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield (
         "events",
         (
-            f"{made['events']} sent in {_count(made['posted'], 'request')}, {made['acknowledged']}"
+            f"{made['events']} sent in {_count_noun(made['posted'], 'request')}, {made['acknowledged']}"
             " acknowledged"
         ),
     )
@@ -198,10 +201,10 @@ def rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "reconciled", f"{looked} starts without an answer: {found}"
     for kind, count in made["wrong"].items():
         if count or kind in ("lost", "started_twice"):
-            yield kind.replace("_", " "), f"{count}{'  ' + WRONG[kind] if count else ''}"
+            yield kind.replace("_", " "), f"{count}{'  ' + FINDING_KINDS[kind] if count else ''}"
     for kind, why in made["not_run"].items():
         yield "missed" if kind in made["missed"] else "not run", f"{kind}: {why}"
 
 
-def _count(number: int, what: str) -> str:
+def _count_noun(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")

@@ -8,25 +8,29 @@ from typing import Final
 
 from bridge.delivery.reconcile import MAX_SKEW_SECONDS
 
-PLACES: Final = (
+LIBRARY_FOLDERS: Final = (
     "/usr/lib/*/faketime",
     "/usr/lib64/faketime",
     "/usr/lib/faketime",
     "/usr/local/lib/faketime",
 )
-NAME: Final = "libfaketime.so.1"
+LIBRARY_NAME: Final = "libfaketime.so.1"
 #: Steps of a clock that no window covers -> how many seconds they have at least.
-BEYOND_SKEW: Final = {"clock_days": 43_200.0, "clock_minutes": MAX_SKEW_SECONDS + 1.0}
-ABSENT: Final = "libfaketime is not installed (apt-get install libfaketime)"
+LARGE_STEPS: Final = {"clock_days": 43_200.0, "clock_minutes": MAX_SKEW_SECONDS + 1.0}
+NO_LIBFAKETIME: Final = "libfaketime is not installed (apt-get install libfaketime)"
 
 
-def library() -> Path | None:
+def find_library() -> Path | None:
     """Return libfaketime, None where it is not installed."""
-    found = (file for pattern in PLACES for file in Path("/").glob(f"{pattern.lstrip('/')}/{NAME}"))
+    found = (
+        file
+        for pattern in LIBRARY_FOLDERS
+        for file in Path("/").glob(f"{pattern.lstrip('/')}/{LIBRARY_NAME}")
+    )
     return next(found, None)
 
 
-class Clock:
+class NodeClock:
     """The clock of one node: its processes read how far it is off from a file."""
 
     def __init__(self, file: Path, faketime: Path) -> None:
@@ -60,14 +64,14 @@ class Clock:
         self.offset = seconds
 
 
-def step_size(seconds: float) -> str | None:
+def classify_step(seconds: float) -> str | None:
     """Return the word for a step that is larger than the skew, of `BEYOND_SKEW`; null for a smaller
     one.
     """
-    return next((word for word, least in BEYOND_SKEW.items() if abs(seconds) >= least), None)
+    return next((word for word, least in LARGE_STEPS.items() if abs(seconds) >= least), None)
 
 
-def mend(clocks: Iterable[Clock]) -> None:
+def reset_clocks(clocks: Iterable[NodeClock]) -> None:
     """Have them all right."""
     for clock in clocks:
         clock.step(0.0)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bridge.torture.evidence import size_of
+from bridge.torture.evidence import count_bytes
 
 CLONE_NEWNS: Final = 0x20000  # https://man7.org/linux/man-pages/man2/unshare.2.html
 # https://man7.org/linux/man-pages/man2/mount.2.html
@@ -22,11 +22,11 @@ MS_PRIVATE = 1 << 18
 MS_NOSUID = 2
 MS_NODEV = 4
 MNT_DETACH: Final = 2
-LARGEST: Final = 200_000_000  # bytes of data that are copied into memory
-ROOM: Final = 8_000_000  # bytes that the small disk has beyond the data, before it is filled
+MAX_COPY_BYTES: Final = 200_000_000  # bytes of data that are copied into memory
+SPARE_BYTES: Final = 8_000_000  # bytes that the small disk has beyond the data, before it is filled
 
 
-def seclude() -> bool:
+def unshare_mounts() -> bool:
     """Give this process, and those that it starts, mounts of their own; return whether it may. They
     are gone with the last of them.
     """
@@ -50,14 +50,14 @@ class SmallDisk:
         """Mount it with a copy of the data. OSError where that fails, or where the data is too
         large.
         """
-        size = size_of([data])
-        if size > LARGEST:
+        size = count_bytes([data])
+        if size > MAX_COPY_BYTES:
             raise OSError(
                 f"the data has {size} bytes by now, which is too much to be copied into memory"
             )
         self.path.mkdir(mode=0o700, exist_ok=True)
         libc = ctypes.CDLL(None, use_errno=True)
-        options = f"size={2 * size + ROOM},mode=700".encode()
+        options = f"size={2 * size + SPARE_BYTES},mode=700".encode()
         if (
             libc.mount(b"tmpfs", os.fsencode(self.path), b"tmpfs", MS_NOSUID | MS_NODEV, options)
             != 0
@@ -74,15 +74,15 @@ class SmallDisk:
                     while file.write(bytes(size)) == size:
                         pass
 
-    def empty(self) -> None:
+    def make_room(self) -> None:
         """Give it back."""
         self._ballast.unlink(missing_ok=True)
 
-    def give_back(self, data: Path) -> None:
+    def copy_back(self, data: Path) -> None:
         """Put the data where it came from, as somebody would who has bought a larger disk; nothing
         runs meanwhile.
         """
-        self.empty()
+        self.make_room()
         draft = data.with_name("data.new")
         before = data.with_name("data.before")
         shutil.copytree(self.path, draft)
@@ -97,7 +97,7 @@ class SmallDisk:
         self.mounted = False
 
 
-def limit_files(pids: Iterable[int], size: int) -> None:
+def limit_file_sizes(pids: Iterable[int], size: int) -> None:
     """Let these processes, and those that they start, write no file beyond `size` bytes;
     RLIM_INFINITY lets them again.
     """
@@ -107,4 +107,4 @@ def limit_files(pids: Iterable[int], size: int) -> None:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
-FREE: Final = resource.RLIM_INFINITY
+NO_LIMIT: Final = resource.RLIM_INFINITY

@@ -13,13 +13,13 @@ from typing import Any, Final
 import orjson
 
 from bridge.core.errors import SettingsError
-from bridge.torture.records import Sent, Start
+from bridge.torture.records import SentEvent, Start
 
-FACTS: Final = "torture.json"
+FACTS_FILE: Final = "torture.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class EvidenceFolder:
     """Where everything of one torture is."""
 
     path: Path
@@ -30,62 +30,62 @@ class Folder:
         return self.path / "data"
 
     @property
-    def starts(self) -> Path:
+    def starts_file(self) -> Path:
         """The platform's record."""
         return self.path / "starts.jsonl"
 
     @property
-    def local(self) -> Path:
+    def local_file(self) -> Path:
         """The local flows' record."""
         return self.path / "local.jsonl"
 
     @property
-    def sqlite(self) -> str:
+    def sqlite_url(self) -> str:
         """The URL of the database where it is SQLite."""
         return f"sqlite:///{self.data / 'flowbridge.db'}"
 
-    def keep(self, sent: Iterable[Sent], facts: dict[str, Any]) -> None:
+    def save(self, sent: Iterable[SentEvent], facts: dict[str, Any]) -> None:
         """Write down what is only in memory, so that it can be counted again."""
         with (self.path / "sent.jsonl").open("wb") as file:
             for one in sent:
                 file.write(orjson.dumps(asdict(one)) + b"\n")
-        (self.path / FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        (self.path / FACTS_FILE).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
-    def sent(self) -> list[Sent]:
+    def read_sent(self) -> list[SentEvent]:
         """Return what was sent."""
-        return [Sent(**line) for line in _lines(self.path / "sent.jsonl")]
+        return [SentEvent(**line) for line in _read_lines(self.path / "sent.jsonl")]
 
-    def facts(self) -> dict[str, Any]:
+    def read_facts(self) -> dict[str, Any]:
         """Return the facts of the run; `SettingsError` where the folder is not one of a torture."""
         try:
-            found: dict[str, Any] = orjson.loads((self.path / FACTS).read_bytes())
+            found: dict[str, Any] = orjson.loads((self.path / FACTS_FILE).read_bytes())
         except (OSError, orjson.JSONDecodeError):
             raise SettingsError(
-                f"{self.path} is no folder that a torture has kept: it has no {FACTS}"
+                f"{self.path} is no folder that a torture has kept: it has no {FACTS_FILE}"
             ) from None
         return found
 
-    def executed(self) -> tuple[list[Start], Counter[str], int]:
+    def read_starts(self) -> tuple[list[Start], Counter[str], int]:
         """Return the starts in their order, how often each fault happened, and how many calls made
         no sense.
         """
         starts = []
         faults = Counter[str]()
         odd = 0
-        for line in _lines(self.starts):
+        for line in _read_lines(self.starts_file):
             if line["what"] == "start":
-                starts.append(_start(line))
+                starts.append(_parse_start(line))
             odd += line["what"] == "odd"
             if line.get("fault", "ok") != "ok":
                 faults[line["fault"]] += 1
         starts += [
             Start(line["at"], "local", line["route"], line["event"], line["id"])
-            for line in _lines(self.local)
+            for line in _read_lines(self.local_file)
         ]
         return sorted(starts, key=lambda start: start.at), faults, odd
 
 
-def _start(line: dict[str, Any]) -> Start:
+def _parse_start(line: dict[str, Any]) -> Start:
     ends = line["at"] + line["seconds"] if line["run"] and line["ends"] != "ENDLESS" else None
     identity = (line["route"], line["event"], line["id"], line["key"])
     failed = bool(line["run"]) and line["ends"] == "FAILED"
@@ -94,7 +94,7 @@ def _start(line: dict[str, Any]) -> Start:
     )
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -102,6 +102,6 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield orjson.loads(line)
 
 
-def size_of(paths: Sequence[Path]) -> int:
+def count_bytes(paths: Sequence[Path]) -> int:
     """Return how many bytes the files below these folders have."""
     return sum(file.stat().st_size for path in paths for file in path.rglob("*") if file.is_file())

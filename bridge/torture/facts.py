@@ -18,34 +18,34 @@ from bridge.monitoring.serializers import iso
 from bridge.store.db.database import Database
 from bridge.store.operations import checkup
 from bridge.torture import machine
-from bridge.torture.arena import Arena
-from bridge.torture.clock import BEYOND_SKEW
+from bridge.torture.clock import LARGE_STEPS
+from bridge.torture.environment import Environment
 
 #: What is counted beside the blow that it was part of.
-WITHIN = ("disk_refusals", "overtaken", "broker_emptied", "messages_lost", *BEYOND_SKEW)
+DETAIL_COUNTS = ("disk_refusals", "overtaken", "broker_emptied", "messages_lost", *LARGE_STEPS)
 
 
-def facts_of(
-    arena: Arena, *, drained: bool, schema: str, load: float, drain: float
+def collect_facts(
+    env: Environment, *, drained: bool, schema: str, load: float, drain: float
 ) -> dict[str, Any]:
     """Return what is known of the run itself: with `process_findings` and `database_schema`, which
     only counting needs.
     """
-    plan = arena.plan
-    database = Database(arena.url)
+    plan = env.plan
+    database = Database(env.url)
     try:
         version = checkup.check_database(database)["version"]
     finally:
         database.close()
     kills: dict[str, dict[str, int]] = {}
-    for (name, victim), number in sorted(arena.kills.items()):
+    for (name, victim), number in sorted(env.kills.items()):
         kills.setdefault(name, {})[victim] = number
-    after = arena.again_after
+    after = env.recovery_seconds
     return {
         "flowbridge": bridge.__version__,
-        "code": arena.code,
+        "code": env.code,
         "made_at": iso(time.time()),
-        "machine": machine.facts(arena.folder.path),
+        "machine": machine.describe_machine(env.folder.path),
         "database": {"kind": "postgresql" if plan.database_url else "sqlite", "version": version},
         "engine": plan.engine,
         "nodes": plan.nodes,
@@ -54,26 +54,26 @@ def facts_of(
         "seconds": {
             "load": round(load, 1),
             "drain": round(drain, 1),
-            "total": round(arena.elapsed, 1),
+            "total": round(env.elapsed, 1),
         },
         "drained": drained,
-        "cycles": arena.done.total() - sum(arena.done[what] for what in WITHIN),
+        "cycles": env.done.total() - sum(env.done[what] for what in DETAIL_COUNTS),
         "kills": kills,
-        "faults": {kind: arena.done[kind] for kind in ("disk", "clock", "database", *WITHIN)},
+        "faults": {kind: env.done[kind] for kind in ("disk", "clock", "database", *DETAIL_COUNTS)},
         "acknowledges_again_after": {
             "count": len(after),
             "median": round(statistics.median(after), 2) if after else None,
             "longest": round(max(after), 2) if after else None,
         },
-        "missed": arena.missed,
-        "not_run": arena.not_run,
-        "errors_logged": logged_errors(arena.folder.path.glob("logs/*.log")),
-        "process_findings": [asdict(one) for one in arena.findings],
+        "missed": env.missed,
+        "not_run": env.not_run,
+        "errors_logged": count_logged_errors(env.folder.path.glob("logs/*.log")),
+        "process_findings": [asdict(one) for one in env.findings],
         "database_schema": schema,
     }
 
 
-def logged_errors(paths: Iterable[Path]) -> dict[str, int]:
+def count_logged_errors(paths: Iterable[Path]) -> dict[str, int]:
     """Return how often each error stands in the logs: what flowbridge itself said went wrong."""
     found: Counter[str] = Counter()
     for path in paths:

@@ -8,21 +8,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-PACKAGE: Final = Path(__file__).resolve().parent.parent
+PACKAGE_FOLDER: Final = Path(__file__).resolve().parent.parent
 
 
-def facts(package: Path = PACKAGE) -> dict[str, Any]:
+def describe_code(package: Path = PACKAGE_FOLDER) -> dict[str, Any]:
     """Return the commit of a package in a git checkout, whether it was `changed` since (both null
     elsewhere), and a digest of its files.
     """
     commit = (
-        _git(package, "rev-parse", "HEAD") if _git(package, "ls-files", "__init__.py") else None
+        _run_git(package, "rev-parse", "HEAD")
+        if _run_git(package, "ls-files", "__init__.py")
+        else None
     )
-    changed = None if commit is None else bool(_git(package, "status", "--porcelain", "--", "."))
-    return {"commit": commit, "changed": changed, "sha256": digest(package)}
+    changed = (
+        None if commit is None else bool(_run_git(package, "status", "--porcelain", "--", "."))
+    )
+    return {"commit": commit, "changed": changed, "sha256": hash_package(package)}
 
 
-def digest(package: Path) -> str:
+def hash_package(package: Path) -> str:
     """Return the SHA-256 of what sha256sum says of all files, sorted by their names, but for what
     Python has compiled.
     """
@@ -41,7 +45,7 @@ def digest(package: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _git(folder: Path, *command: str) -> str | None:
+def _run_git(folder: Path, *command: str) -> str | None:
     """Return what git says; null where there is no git, or no checkout."""
     with suppress(OSError, subprocess.SubprocessError):
         asked = ["git", "-C", str(folder), *command]

@@ -9,25 +9,26 @@ from pathlib import Path
 from typing import Any
 
 
-def facts(folder: Path) -> dict[str, Any]:
+def describe_machine(folder: Path) -> dict[str, Any]:
     """Return the machine's processor, cores, memory, kernel and Python, and the file system that
     `folder` is on.
     """
     return {
         "cpu": (
-            _first(Path("/proc/cpuinfo"), r"(?:model name|Model|Hardware)\s*: (.+)")
+            _search_file(Path("/proc/cpuinfo"), r"(?:model name|Model|Hardware)\s*: (.+)")
             or platform.machine()
         ),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": f"{platform.system()} {platform.release()}",
-        "system": _first(Path("/etc/os-release"), r'PRETTY_NAME="?([^"\n]+)') or platform.system(),
-        "filesystem": filesystem(folder, Path("/proc/self/mounts").read_text()),
+        "system": _search_file(Path("/etc/os-release"), r'PRETTY_NAME="?([^"\n]+)')
+        or platform.system(),
+        "filesystem": find_filesystem(folder, Path("/proc/self/mounts").read_text()),
         "python": platform.python_version(),
     }
 
 
-def filesystem(folder: Path, mounts: str) -> str:
+def find_filesystem(folder: Path, mounts: str) -> str:
     """Return the type of the file system that a folder is on, as /proc/mounts has it."""
     best = -1
     found = "unknown"
@@ -40,7 +41,7 @@ def filesystem(folder: Path, mounts: str) -> str:
     return found
 
 
-def _first(file: Path, pattern: str) -> str:
+def _search_file(file: Path, pattern: str) -> str:
     try:
         found = re.search(pattern, file.read_text("utf-8", "replace"))
     except OSError:

@@ -15,14 +15,14 @@ from typing import Final
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call
 from bridge.system.http_client import HttpClient
-from bridge.torture.processes import Process, Service, children_of
+from bridge.torture.processes import Process, Service, list_children
 
 #: A run is looked for soon: with the durations of a running bridge, torture would see its end
 #: before a second look.
-LOOKS: Final = {"reconcile_first_seconds": 0.5, "reconcile_confirm_seconds": 1.0}
+RECONCILE_TIMINGS: Final = {"reconcile_first_seconds": 0.5, "reconcile_confirm_seconds": 1.0}
 #: `flowbridge`, which ends when the process that tortures dies, however it dies. One that takes
 #: over becomes its child a moment later.
-COMMAND: Final = f"""
+PROGRAM: Final = f"""
 import os, sys, time
 parent, tries = int(sys.argv.pop(1)), 1000
 while os.getppid() != parent and (tries := tries - 1):
@@ -33,20 +33,22 @@ if os.getppid() != parent:
     sys.exit(1)
 from bridge.cli.main import main
 from bridge.core.timings import Timings
-main(sys.argv[1:], Timings(**{LOOKS!r}))
+main(sys.argv[1:], Timings(**{RECONCILE_TIMINGS!r}))
 """
-STOPPING: Final = 12.0  # seconds from SIGTERM until it should have ended
-YOUNG: Final = 20.0  # seconds that a process may need on a busy machine until it listens to SIGTERM
+STOP_SECONDS: Final = 12.0  # seconds from SIGTERM until it should have ended
+STARTUP_SECONDS: Final = (
+    20.0  # seconds that a process may need on a busy machine until it listens to SIGTERM
+)
 # what is kept as systemd keeps it on every other node; on the others as a container is
-SERVICES: Final = ("serve", "web", "work")
+SERVICE_COMMANDS: Final = ("serve", "web", "work")
 # below those of outgoing connections, one of which would take it in the second of a restart
-PORTS: Final = (15_000, 32_000)
+PORT_RANGE: Final = (15_000, 32_000)
 
 
-def free_port(random: Random) -> int:
+def find_free_port(random: Random) -> int:
     """Return a port of the loopback that nobody listens on."""
     for _ in range(200):
-        port = random.randrange(*PORTS)
+        port = random.randrange(*PORT_RANGE)
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -54,7 +56,7 @@ def free_port(random: Random) -> int:
             except OSError:
                 continue
             return port
-    raise BridgeError(f"no free port between {PORTS[0]} and {PORTS[1]}")
+    raise BridgeError(f"no free port between {PORT_RANGE[0]} and {PORT_RANGE[1]}")
 
 
 class Node:
@@ -71,18 +73,18 @@ class Node:
         self.number = number
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self._sender = HttpClient()
+        self._http = HttpClient()
         ours = {"FLOWBRIDGE_BIND": f"127.0.0.1:{port}", **environ}
         begin = [
             sys.executable,
             "-c",
-            COMMAND,
+            PROGRAM,
             str(os.getpid()),
             "--config",
             str(folder / "routes.yaml"),
         ]
         self.processes = {
-            name: (Service if name in SERVICES and number % 2 == 0 else Process)(
+            name: (Service if name in SERVICE_COMMANDS and number % 2 == 0 else Process)(
                 f"{name}-{number}", [*begin, name], folder, ours
             )
             for name in commands
@@ -99,7 +101,7 @@ class Node:
             if not process.pid:
                 process.start()
 
-    def use_data(self, data: Path) -> None:
+    def set_data_folder(self, data: Path) -> None:
         """Have the processes that are started from now on keep their data there."""
         for process in self.processes.values():
             process.environ = {**process.environ, "FLOWBRIDGE_DATA": str(data)}
@@ -116,11 +118,12 @@ class Node:
         same: that is 0.
         """
         young = [
-            time.monotonic() - process.started_at < YOUNG for process in self.processes.values()
+            time.monotonic() - process.started_at < STARTUP_SECONDS
+            for process in self.processes.values()
         ]
         for process in self.processes.values():
-            process.end()
-        until = time.monotonic() + STOPPING
+            process.terminate()
+        until = time.monotonic() + STOP_SECONDS
         codes = [
             process.wait(max(0.1, until - time.monotonic())) for process in self.processes.values()
         ]
@@ -136,26 +139,31 @@ class Node:
         """Whether everything runs and /readyz says yes."""
         if not all(process.pid for process in self.processes.values()):
             return False
-        answer = self._sender.send(Call(method="GET", url=f"{self.url}/readyz"), 2.0)
+        answer = self._http.send(Call(method="GET", url=f"{self.url}/readyz"), 2.0)
         return isinstance(answer, Answer) and answer.status == 200
 
     # -- who is who; 0 where there is none now. `workers` are the processes that the store has as
     # workers.
 
-    def worker(self, workers: Collection[int]) -> int:
+    def find_worker(self, workers: Collection[int]) -> int:
         """Return the worker."""
         process = self.processes.get("work") or self.processes["serve"]
         if isinstance(process, Service):
-            return next((pid for pid in children_of(process.pid) if pid in workers), 0)
+            return next((pid for pid in list_children(process.pid) if pid in workers), 0)
         return process.pid
 
-    def web(self, workers: Collection[int]) -> int:
+    def find_web(self, workers: Collection[int]) -> int:
         """Return the receivers' parent."""
         process = self.processes.get("web") or self.processes["serve"]
         if not isinstance(process, Service):
             return process.pid
-        if not self.worker(workers):  # it has children as well, and may not be known yet
+        if not self.find_worker(workers):  # it has children as well, and may not be known yet
             return 0
         return next(
-            (pid for pid in children_of(process.pid) if pid not in workers and children_of(pid)), 0
+            (
+                pid
+                for pid in list_children(process.pid)
+                if pid not in workers and list_children(pid)
+            ),
+            0,
         )

@@ -10,7 +10,7 @@ from bridge.core.errors import SettingsError
 from bridge.torture import broker, clock
 
 #: What is done to the bridge -> what that is. `--only` takes these words.
-KINDS: Final = {
+FAULT_DESCRIPTIONS: Final = {
     "receiver": "kill -9 of a receiver",
     "web": "kill -9 of the receivers' parent",
     "worker": "kill -9 of the worker",
@@ -47,16 +47,16 @@ KINDS: Final = {
     ),
 }
 #: What makes the calls -> the commands that run beside `web` on each node.
-ENGINES: Final = {"worker": ("work",), "celery": ("work", "celery")}
-CLOSING: Final = 6.0  # seconds for the stop and the accounting
-DRAIN: Final = (60.0, 150.0)  # seconds: the least and the most that the drain may take
-AT_LEAST: Final = 35.0  # seconds of a drain that kinds which were not done in time leave
+ENGINE_COMMANDS: Final = {"worker": ("work",), "celery": ("work", "celery")}
+CLOSING_SECONDS: Final = 6.0  # seconds for the stop and the accounting
+DRAIN_SECONDS: Final = (60.0, 150.0)  # seconds: the least and the most that the drain may take
+MIN_DRAIN_SECONDS: Final = 35.0  # seconds of a drain that kinds which were not done in time leave
 # seconds until all that a dead worker held is in other hands: a circuit's probe takes longest
-TAKEN_OVER: Final = 50.0
+RECOVERY_SECONDS: Final = 50.0
 # seconds by which a clock is stepped that stays within the skew, the least and the most
-STEPS: Final = (5.0, 45.0)
-MINUTES: Final = (120.0, 600.0)  # the same, of one that is stepped by minutes
-DAY: Final = 86400.0  # and by a day
+SMALL_STEP_SECONDS: Final = (5.0, 45.0)
+LARGE_STEP_SECONDS: Final = (120.0, 600.0)  # the same, of one that is stepped by minutes
+DAY_STEP_SECONDS: Final = 86400.0  # and by a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,64 +79,75 @@ class Plan:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What is to be done, as far as it is possible."""
-        return self.only or tuple(KINDS)
+        return self.only or tuple(FAULT_DESCRIPTIONS)
 
     @property
     def commands(self) -> tuple[str, ...]:
         """What runs on a node: all in one on SQLite, each by itself on PostgreSQL."""
-        return ("web", *ENGINES[self.engine]) if self.database_url else ("serve",)
+        return ("web", *ENGINE_COMMANDS[self.engine]) if self.database_url else ("serve",)
 
     @property
-    def seconds(self) -> float:
+    def total_seconds(self) -> float:
         """All of it."""
         return self.minutes * 60
 
     @property
-    def drain(self) -> float:
+    def drain_seconds(self) -> float:
         """How long the drain may take: leases have to run out, and retries to come due."""
-        return min(max(self.seconds * 0.35, DRAIN[0]), DRAIN[1])
+        return min(max(self.total_seconds * 0.35, DRAIN_SECONDS[0]), DRAIN_SECONDS[1])
 
     @property
-    def load(self) -> float:
+    def load_seconds(self) -> float:
         """How long events are sent and the bridge is hurt, its first start included."""
-        return self.seconds - self.drain - CLOSING
+        return self.total_seconds - self.drain_seconds - CLOSING_SECONDS
 
     @property
-    def latest(self) -> float:
+    def max_load_seconds(self) -> float:
         """How long the load goes on where it must, for kinds that have not been done even once."""
-        return max(self.load, self.seconds - AT_LEAST - CLOSING)
+        return max(self.load_seconds, self.total_seconds - MIN_DRAIN_SECONDS - CLOSING_SECONDS)
 
     @property
-    def step(self) -> float:
+    def small_step(self) -> float:
         """How far a clock is stepped that stays within the skew, in seconds."""
-        return float(int(min(max(self.drain - TAKEN_OVER, STEPS[0]), STEPS[1])))
+        return float(
+            int(
+                min(
+                    max(self.drain_seconds - RECOVERY_SECONDS, SMALL_STEP_SECONDS[0]),
+                    SMALL_STEP_SECONDS[1],
+                )
+            )
+        )
 
 
-def checked(plan: Plan) -> Plan:
+def check_plan(plan: Plan) -> Plan:
     """Return the plan; `SettingsError` where it cannot be done."""
     if plan.nodes > 1 and not plan.database_url:
         raise SettingsError(
             "--nodes: several nodes need one PostgreSQL database: give its --database-url"
         )
-    if plan.engine not in ENGINES:
-        raise SettingsError(f"--engine: {plan.engine!r} is none; allowed: {', '.join(ENGINES)}")
+    if plan.engine not in ENGINE_COMMANDS:
+        raise SettingsError(
+            f"--engine: {plan.engine!r} is none; allowed: {', '.join(ENGINE_COMMANDS)}"
+        )
     if plan.engine == "celery" and not plan.database_url:
         raise SettingsError(
             "--engine celery: it is for several machines on one PostgreSQL database: give its"
             " --database-url"
         )
-    if plan.engine == "celery" and not broker.is_there():
-        raise SettingsError(f"--engine celery: {broker.ABSENT}")
-    if unknown := sorted(set(plan.only) - set(KINDS)):
+    if plan.engine == "celery" and not broker.is_installed():
+        raise SettingsError(f"--engine celery: {broker.NO_REDIS_SERVER}")
+    if unknown := sorted(set(plan.only) - set(FAULT_DESCRIPTIONS)):
         raise SettingsError(
-            f"--only: {unknown[0]!r} is nothing that can be done; allowed: {', '.join(KINDS)}"
+            f"--only: {unknown[0]!r} is nothing that can be done; allowed: {', '.join(FAULT_DESCRIPTIONS)}"
         )
-    if missing := [f"{kind}: {why}" for kind, why in impossible(plan).items() if kind in plan.only]:
+    if missing := [
+        f"{kind}: {why}" for kind, why in list_impossible(plan).items() if kind in plan.only
+    ]:
         raise SettingsError(f"--only {missing[0]}")
     return plan
 
 
-def impossible(plan: Plan) -> Mapping[str, str]:
+def list_impossible(plan: Plan) -> Mapping[str, str]:
     """Return what cannot be done with this database and engine on this machine -> why."""
     cannot = (
         {"disk": "the disk of a PostgreSQL server is not ours to fill"}
@@ -149,4 +160,4 @@ def impossible(plan: Plan) -> Mapping[str, str]:
         if plan.engine == "celery"
         else dict.fromkeys(("celery", "broker"), "the workers make the calls themselves")
     )
-    return cannot | ({} if clock.library() else {"clock": clock.ABSENT})
+    return cannot | ({} if clock.find_library() else {"clock": clock.NO_LIBFAKETIME})

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-LOG: Final = 5_000_000  # bytes of a log; the one before is kept too
-GONE: Final = 5.0  # seconds that the kernel may take to end what was killed
-SLICE: Final = 0.01
+MAX_LOG_BYTES: Final = 5_000_000  # bytes of a log; the one before is kept too
+KILL_SECONDS: Final = 5.0  # seconds that the kernel may take to end what was killed
+POLL_SECONDS: Final = 0.01
 
 
-def children_of(pid: int) -> list[int]:
+def list_children(pid: int) -> list[int]:
     """Return the children of a process; none where it is gone."""
     found: list[int] = []
     with suppress(OSError):
@@ -33,12 +33,12 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-def descendants_of(pid: int) -> list[int]:
+def list_descendants(pid: int) -> list[int]:
     """Return all that a process has started, and what that has."""
-    return [one for child in children_of(pid) for one in (child, *descendants_of(child))]
+    return [one for child in list_children(pid) for one in (child, *list_descendants(child))]
 
 
-def strike(pid: int, number: int) -> bool:
+def send_signal(pid: int, number: int) -> bool:
     """Send a signal; return whether there was somebody to get it."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
@@ -46,7 +46,7 @@ def strike(pid: int, number: int) -> bool:
     return False
 
 
-class Adopted:
+class AdoptedProcess:
     """A process that another has started, and whose parent this one has become: as much of `Popen`
     as is wanted of it.
     """
@@ -74,7 +74,7 @@ class Process:
     command: list[str]
     folder: Path
     environ: Mapping[str, str] = field(repr=False)
-    popen: subprocess.Popen[bytes] | Adopted | None = None
+    popen: subprocess.Popen[bytes] | AdoptedProcess | None = None
     session: int = 0  # of the last one that was started
     sessions: set[int] = field(default_factory=set)  # of all that were
     starts: int = 0
@@ -82,7 +82,7 @@ class Process:
 
     def start(self, first_line: bytes = b"") -> None:
         """Start it; what it writes goes into its log, and `first_line` to its stdin."""
-        self._bury()
+        self._reap_orphans()
         self.popen = subprocess.Popen(  # noqa: S603 - our own program, no shell
             self.command,
             cwd=self.folder,
@@ -99,9 +99,9 @@ class Process:
         )
         self.sessions.add(self.session)
         assert self.popen.stdin is not None and self.popen.stdout is not None  # noqa: S101 - for the type checker
-        self.say(first_line)
+        self.send_line(first_line)
         threading.Thread(
-            target=_pump, args=(self.popen.stdout, self.log), name=self.name, daemon=True
+            target=_copy_output, args=(self.popen.stdout, self.log), name=self.name, daemon=True
         ).start()
 
     @property
@@ -112,73 +112,73 @@ class Process:
     @property
     def pid(self) -> int:
         """Its id; 0 where it does not run."""
-        self._listen()
+        self._read_notifications()
         return self.popen.pid if self.popen is not None and self.popen.poll() is None else 0
 
     @property
-    def tree(self) -> list[int]:
+    def pids(self) -> list[int]:
         """It, and all that it has started; nothing where it does not run."""
-        return [pid, *descendants_of(pid)] if (pid := self.pid) else []
+        return [pid, *list_descendants(pid)] if (pid := self.pid) else []
 
-    def say(self, line: bytes) -> None:
+    def send_line(self, line: bytes) -> None:
         """Write to its stdin."""
         if self.popen is not None and self.popen.stdin is not None and line:
             with suppress(BrokenPipeError):
                 self.popen.stdin.write(line + b"\n")
                 self.popen.stdin.flush()
 
-    def end(self) -> None:
+    def terminate(self) -> None:
         """Tell it to end."""
-        for one in self._all():
+        for one in self._popens():
             if one.poll() is None:
-                strike(one.pid, signal.SIGTERM)
+                send_signal(one.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill it with everything in its session, and wait for its end."""
         started = [
-            pid for one in self._all() if one.poll() is None for pid in descendants_of(one.pid)
+            pid for one in self._popens() if one.poll() is None for pid in list_descendants(one.pid)
         ]
         with suppress(ProcessLookupError):
             if self.session:
                 os.killpg(self.session, signal.SIGKILL)
         for pid in started:  # runs of flows lead groups of their own
-            strike(pid, signal.SIGKILL)
-        self.wait(GONE)
-        self._bury()
+            send_signal(pid, signal.SIGKILL)
+        self.wait(KILL_SECONDS)
+        self._reap_orphans()
 
     def wait(self, seconds: float) -> int | None:
         """Return how it ended, 0 where it was never started, None where it has not ended within
         that time.
         """
         until = time.monotonic() + seconds
-        while None in (codes := [one.poll() for one in self._all()]):
+        while None in (codes := [one.poll() for one in self._popens()]):
             if time.monotonic() >= until:
                 return None
-            time.sleep(SLICE)
-        for one in self._all():
+            time.sleep(POLL_SECONDS)
+        for one in self._popens():
             if one.stdin is not None:
                 with suppress(BrokenPipeError):
                     one.stdin.close()
         return next((code for code in codes if code), 0)
 
-    def _all(self) -> list[subprocess.Popen[bytes] | Adopted]:
+    def _popens(self) -> list[subprocess.Popen[bytes] | AdoptedProcess]:
         return [] if self.popen is None else [self.popen]
 
-    def _listen(self) -> None:
+    def _read_notifications(self) -> None:
         """Hear what it says of itself: nothing."""
 
-    def _left_behind(self) -> list[int]:
+    def _find_orphans(self) -> list[int]:
         """Those of its sessions that this process has adopted, now or earlier."""
-        known = {one.pid for one in self._all()}
+        known = {one.pid for one in self._popens()}
         return [
             pid
-            for pid in children_of(os.getpid())
-            if pid not in known and _session(pid) in self.sessions
+            for pid in list_children(os.getpid())
+            if pid not in known and _session_of(pid) in self.sessions
         ]
 
-    def _bury(self) -> None:
+    def _reap_orphans(self) -> None:
         """Take note of the end of those that it left behind."""
-        for pid in self._left_behind():
+        for pid in self._find_orphans():
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
@@ -191,61 +191,61 @@ class Service(Process):
     `earlier`: those from which another has taken over, and which may still finish what they began.
     """
 
-    earlier: list[subprocess.Popen[bytes] | Adopted] = field(default_factory=list)
-    hears: socket.socket | None = field(default=None, repr=False)
+    replaced: list[subprocess.Popen[bytes] | AdoptedProcess] = field(default_factory=list)
+    notify_socket: socket.socket | None = field(default=None, repr=False)
 
     def start(self, first_line: bytes = b"") -> None:
         """Start it, once all that is left of the one before is gone."""
         self.kill()
-        self.earlier.clear()
+        self.replaced.clear()
         # a new one: what the one before said late is not taken for this one's
         address = f"flowbridge-torture-{secrets.token_hex(8)}"
-        self.hears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.hears.setblocking(False)
-        self.hears.bind(f"\0{address}")
+        self.notify_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify_socket.setblocking(False)
+        self.notify_socket.bind(f"\0{address}")
         self.environ = {**self.environ, "NOTIFY_SOCKET": f"@{address}"}
         Process.start(self, first_line)
 
     @property
-    def heirs(self) -> list[int]:
+    def replacements(self) -> list[int]:
         """Those that have been begun to take over, and have not yet."""
-        return [pid for pid in self._left_behind() if _session(pid) == self.session]
+        return [pid for pid in self._find_orphans() if _session_of(pid) == self.session]
 
     def wait(self, seconds: float) -> int | None:
         """Return how it ended, and those from which it took over, None where one has not within
         that time.
         """
         code = Process.wait(self, seconds)
-        if code is not None and self.hears is not None:
-            self.hears.close()
-            self.hears = None
+        if code is not None and self.notify_socket is not None:
+            self.notify_socket.close()
+            self.notify_socket = None
         return code
 
-    def _all(self) -> list[subprocess.Popen[bytes] | Adopted]:
-        return [*self.earlier, *Process._all(self)]
+    def _popens(self) -> list[subprocess.Popen[bytes] | AdoptedProcess]:
+        return [*self.replaced, *Process._popens(self)]
 
-    def _listen(self) -> None:
+    def _read_notifications(self) -> None:
         """Hear whether another process is the service by now."""
         with suppress(BlockingIOError):
-            while self.hears is not None:
-                for line in self.hears.recv(4096).decode().split("\n"):
+            while self.notify_socket is not None:
+                for line in self.notify_socket.recv(4096).decode().split("\n"):
                     if line.startswith("MAINPID=") and self.popen is not None:
-                        self.earlier.append(self.popen)
-                        self.popen = Adopted(int(line.removeprefix("MAINPID=")))
+                        self.replaced.append(self.popen)
+                        self.popen = AdoptedProcess(int(line.removeprefix("MAINPID=")))
 
 
-def _session(pid: int) -> int:
+def _session_of(pid: int) -> int:
     with suppress(ProcessLookupError):
         return os.getsid(pid)
     return 0
 
 
-def _pump(output: IO[bytes], path: Path) -> None:
+def _copy_output(output: IO[bytes], path: Path) -> None:
     """Copy a process's output to its log until everybody who could write to it is gone."""
     path.parent.mkdir(exist_ok=True)
     with output:
         while piece := os.read(output.fileno(), 65536):
-            if path.exists() and path.stat().st_size > LOG:
+            if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
                 path.replace(path.with_suffix(".before.log"))
             with path.open("ab") as file:
                 file.write(piece)

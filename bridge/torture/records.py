@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 #: What can be wrong, and what it means.
-WRONG: Final[Mapping[str, str]] = {
+FINDING_KINDS: Final[Mapping[str, str]] = {
     "lost": (
         "acknowledged, and not in the store; or its delivery is not there, ended without a reason,"
         " or was never started"
@@ -34,7 +34,7 @@ WRONG: Final[Mapping[str, str]] = {
 
 
 @dataclass(slots=True)
-class Sent:
+class SentEvent:
     """One event as its sender knows it. `acknowledged`: the event ids that 2xx answers told, in
     their order; empty where none was told.
     """
@@ -87,8 +87,8 @@ class Account:
     statuses: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
 
-    def wrong(self, kind: str, id_: str, text: str) -> None:
+    def add_finding(self, kind: str, id_: str, text: str) -> None:
         """Note that something is wrong."""
-        if kind not in WRONG:
+        if kind not in FINDING_KINDS:
             raise ValueError(kind)
         self.findings.append(Finding(kind, id_, text))

@@ -311,7 +311,7 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, world: World, small: SmallDi
         with (small.path / "ballast").open("r+b") as file:
             file.truncate(file.seek(0, 2) - 8 * 1024 * 1024)  # a third of it is left
         until(lambda: world.told() == once(RAISED, "disk_full"), what="the alert")
-        small.empty()
+        small.make_room()
         until(
             lambda: world.told() == once(RAISED, "disk_full") + once(RESOLVED, "disk_full"),
             what="its end",

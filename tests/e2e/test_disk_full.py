@@ -126,7 +126,7 @@ def test_a_full_disk_refuses_what_is_new_and_loses_nothing(
         assert bridge.get("/healthz").status == 200
         platform.may_answer.set()
 
-        small.empty()
+        small.make_room()
         until(lambda: bridge.get("/readyz").status == 200, seconds=90, what="recovery")
         assert {senders.post() for _ in range(3)} == {202}
         until(
@@ -159,7 +159,7 @@ def test_an_outcome_that_cannot_be_written_starts_nothing_twice(
         assert statuses(bridge) == {"sending": 3}
         if killed:
             bridge.kill()
-        small.empty()
+        small.make_room()
         if killed:
             bridge.start()
         after = "unknown" if killed else "delivered"

@@ -56,7 +56,7 @@ EXCEPTIONS = {
             "bridge.worker.form_files.MAX_HELD_BYTES",
             "bridge.worker.maintenance.jobs.MIN_FREE_BYTES",
             "bridge.worker.cycle.MAX_CALLS",
-            "weather.PATIENCE",  # tries, in a program
+            "platform_faults.MAX_FAILED_STARTS",  # tries, in a program
         ),
         "a size",
     ),
@@ -68,7 +68,7 @@ EXCEPTIONS = {
     "bridge.store.operations.checkup.MIN_POSTGRES_VERSION": "the version of the server",
     "bridge.system.previews.render.PREVIEW_MODULES": "the modules of an extra",
     "bridge.system.previews.render.DRAWING_PROGRAM": "the program that draws",
-    "bridge.torture.clock.PLACES": "the places of a library",
+    "bridge.torture.clock.LIBRARY_FOLDERS": "the places of a library",
     "bridge.web.effects.COUNTS": "the counts of a process",
     "bridge.web.rate_limiter.SALT": "else two keys share a limit by chance",
     "bridge.worker.turn_changes.COUNTS": "the counts of a process",

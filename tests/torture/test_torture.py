@@ -29,10 +29,19 @@ from bridge.delivery.reconcile import MAX_SKEW_SECONDS
 from bridge.store.db import scratch_schema
 from bridge.store.db.database import Database
 from bridge.torture import clock, disk, machine
-from bridge.torture.acts import ACTS
-from bridge.torture.evidence import Folder
-from bridge.torture.plan import CLOSING, DAY, ENGINES, KINDS, MINUTES, STEPS, TAKEN_OVER, Plan
-from bridge.torture.records import Sent
+from bridge.torture.evidence import EvidenceFolder
+from bridge.torture.faults import FAULTS
+from bridge.torture.plan import (
+    CLOSING_SECONDS,
+    DAY_STEP_SECONDS,
+    ENGINE_COMMANDS,
+    FAULT_DESCRIPTIONS,
+    LARGE_STEP_SECONDS,
+    RECOVERY_SECONDS,
+    SMALL_STEP_SECONDS,
+    Plan,
+)
+from bridge.torture.records import SentEvent
 
 MISLEADING = {
     "FLOWBRIDGE_CONFIG": "/nowhere/routes.yaml",
@@ -254,25 +263,25 @@ def test_what_is_planted_is_found_and_the_exit_code_is_1(
 def test_a_process_that_did_not_end_is_in_the_certificate(
     tortured: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
-    folder = Folder(tmp_path / "planted")
+    folder = EvidenceFolder(tmp_path / "planted")
     shutil.copytree(tortured[1], folder.path)
-    facts = folder.facts() | {
+    facts = folder.read_facts() | {
         "process_findings": [{"kind": "process", "id": "node 0", "text": "it did not end"}]
     }
-    folder.keep(folder.sent(), facts)
+    folder.save(folder.read_sent(), facts)
     assert recounted(folder.path).exit_code == 1
 
 
 def test_a_kind_that_was_not_done_is_incomplete_and_the_exit_code_is_1(
     tortured: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
-    folder = Folder(tmp_path / "planted")
+    folder = EvidenceFolder(tmp_path / "planted")
     shutil.copytree(tortured[1], folder.path)
-    facts = folder.facts() | {
+    facts = folder.read_facts() | {
         "missed": ["web"],
         "not_run": {"web": "it was not done before the time was up"},
     }
-    folder.keep(folder.sent(), facts)
+    folder.save(folder.read_sent(), facts)
     done = recounted(folder.path)
     assert (
         done.exit_code == 1
@@ -438,36 +447,49 @@ def test_a_rented_schema_is_used_by_its_url_alone(empty_postgres: str) -> None:
 
 
 def test_only_and_the_plan_have_the_same_kinds() -> None:
-    assert tuple(KINDS) == command.FAULT_KINDS and set(ACTS) | {"weather"} == set(KINDS)
-    assert tuple(ENGINES) == command.ENGINES and Plan().engine in ENGINES
+    assert tuple(FAULT_DESCRIPTIONS) == command.FAULT_KINDS and set(FAULTS) | {"weather"} == set(
+        FAULT_DESCRIPTIONS
+    )
+    assert tuple(ENGINE_COMMANDS) == command.ENGINES and Plan().engine in ENGINE_COMMANDS
 
 
 @pytest.mark.parametrize("minutes", [1.5, 2.0, 10.0, 240.0])
 def test_the_time_of_a_plan_holds_all_its_parts(minutes: float) -> None:
     plan = Plan(minutes=minutes)
-    assert plan.load + plan.drain + CLOSING == pytest.approx(60 * minutes) and plan.load > 5
+    assert (
+        plan.load_seconds + plan.drain_seconds + CLOSING_SECONDS == pytest.approx(60 * minutes)
+        and plan.load_seconds > 5
+    )
     # what was planned under a wrong clock comes due within the drain
-    assert 0 < plan.step <= plan.drain - TAKEN_OVER
+    assert 0 < plan.small_step <= plan.drain_seconds - RECOVERY_SECONDS
 
 
 def test_clocks_are_stepped_beyond_what_a_window_covers() -> None:
     steps = {
-        (sign * size): clock.step_size(sign * size)
+        (sign * size): clock.classify_step(sign * size)
         for sign in (-1, 1)
-        for size in (STEPS[1], MAX_SKEW_SECONDS, *MINUTES, DAY, 2 * DAY)
+        for size in (
+            SMALL_STEP_SECONDS[1],
+            MAX_SKEW_SECONDS,
+            *LARGE_STEP_SECONDS,
+            DAY_STEP_SECONDS,
+            2 * DAY_STEP_SECONDS,
+        )
     }
     assert {size for step, size in steps.items() if abs(step) <= MAX_SKEW_SECONDS} == {None}
-    assert {size for step, size in steps.items() if MAX_SKEW_SECONDS < abs(step) <= MINUTES[1]} == {
-        "clock_minutes"
-    }
-    assert {size for step, size in steps.items() if abs(step) >= DAY} == {"clock_days"}
-    assert MINUTES[0] >= 2 * MAX_SKEW_SECONDS
+    assert {
+        size
+        for step, size in steps.items()
+        if MAX_SKEW_SECONDS < abs(step) <= LARGE_STEP_SECONDS[1]
+    } == {"clock_minutes"}
+    assert {size for step, size in steps.items() if abs(step) >= DAY_STEP_SECONDS} == {"clock_days"}
+    assert LARGE_STEP_SECONDS[0] >= 2 * MAX_SKEW_SECONDS
 
 
 def test_the_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = EvidenceFolder(tmp_path)
     sent = [
-        Sent(
+        SentEvent(
             "t-1",
             "held",
             "abc",
@@ -478,19 +500,19 @@ def test_the_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:
             last_status=200,
         )
     ]
-    folder.keep(sent, {"seed": 1})
-    assert folder.sent() == sent and folder.facts() == {"seed": 1}
-    assert folder.executed() == ([], {}, 0)
+    folder.save(sent, {"seed": 1})
+    assert folder.read_sent() == sent and folder.read_facts() == {"seed": 1}
+    assert folder.read_starts() == ([], {}, 0)
 
 
 def test_the_file_system_of_a_folder_is_that_of_the_deepest_mount() -> None:
     mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmp/a\\040b xfs rw 0 0\n"
     found = [
-        machine.filesystem(Path(path), mounts)
+        machine.find_filesystem(Path(path), mounts)
         for path in ("/home/me", "/tmp/x", "/tmp/a b/c", "/tmpfile")
     ]
     assert found == ["ext4", "tmpfs", "xfs", "ext4"]
-    assert machine.facts(Path("/"))["memory_bytes"] > 1e8
+    assert machine.describe_machine(Path("/"))["memory_bytes"] > 1e8
 
 
 FULL_DISK = """
@@ -507,9 +529,9 @@ try:
     sys.exit("there was room")
 except OSError as error:
     assert error.errno == errno.ENOSPC, error
-small.empty()
+small.make_room()
 (small.path / "kept").write_text("new")
-small.give_back(data)
+small.copy_back(data)
 assert not small.mounted and not any(small.path.iterdir())
 """
 
@@ -562,9 +584,9 @@ def test_files_of_a_running_process_are_limited_and_let_go(tmp_path: Path) -> No
             return writer.stdout.readline().strip()  # type: ignore[union-attr]
 
         assert write() == "written"
-        disk.limit_files([writer.pid], 5000)
+        disk.limit_file_sizes([writer.pid], 5000)
         assert write() == str(errno.EFBIG)
-        disk.limit_files([writer.pid], disk.FREE)
+        disk.limit_file_sizes([writer.pid], disk.NO_LIMIT)
         assert write() == "written"
         writer.stdin.close()
 
@@ -575,10 +597,10 @@ TICKING = "import time\nwhile True:\n    print(time.time(), flush=True)\n    tim
 def test_a_clock_is_stepped_for_those_alone_who_go_by_it(tmp_path: Path) -> None:
     import time
 
-    faketime = clock.library()
+    faketime = clock.find_library()
     if faketime is None:
-        pytest.skip(clock.ABSENT)
-    one = clock.Clock(tmp_path / "clock", faketime)
+        pytest.skip(clock.NO_LIBFAKETIME)
+    one = clock.NodeClock(tmp_path / "clock", faketime)
     with subprocess.Popen(
         [sys.executable, "-c", TICKING],
         env=os.environ | one.environ,
@@ -612,9 +634,9 @@ def test_many_threads_cost_no_more_by_that_clock(tmp_path: Path) -> None:
     """Each that waited for the interpreter's lock came back at once, again and again: a bridge
     under load stood still for minutes.
     """
-    faketime = clock.library()
+    faketime = clock.find_library()
     if faketime is None:
-        pytest.skip(clock.ABSENT)
+        pytest.skip(clock.NO_LIBFAKETIME)
 
     def cost(environ: dict[str, str]) -> float:
         command = [
@@ -635,4 +657,4 @@ def test_many_threads_cost_no_more_by_that_clock(tmp_path: Path) -> None:
             for _ in range(3)
         )
 
-    assert cost(clock.Clock(tmp_path / "clock", faketime).environ) < 3 * cost({})
+    assert cost(clock.NodeClock(tmp_path / "clock", faketime).environ) < 3 * cost({})

@@ -10,9 +10,9 @@ import pytest
 from bridge.store.queries.census import AttemptRow, DeliveryRow, EventRow, RunRow, StoreRows
 from bridge.store.queue.reconcile import RUN_FOUND, RUN_NOT_FOUND
 from bridge.torture import certificate
-from bridge.torture.accounting import account
-from bridge.torture.lanes import LANES, SHARES, SOURCE, Lane, routes_of
-from bridge.torture.records import WRONG, Account, Finding, Sent, Start
+from bridge.torture.accounting import account_for_events
+from bridge.torture.records import FINDING_KINDS, Account, Finding, SentEvent, Start
+from bridge.torture.scenarios import EVENT_TYPE_SHARES, SCENARIOS, SOURCE_NAME, Scenario, routes_of
 
 HELD = "t-held"
 POSTED = "t-posted"
@@ -24,23 +24,25 @@ ONCE = "t-once"
 class World:
     """What a torture without any loss leaves behind; tests change it."""
 
-    sent: list[Sent]
+    sent: list[SentEvent]
     events: list[EventRow]
     deliveries: list[DeliveryRow]
     attempts: list[AttemptRow]
     starts: list[Start]
     runs: list[RunRow]
 
-    def account(self, *, ended: bool = True, lanes: tuple[Lane, ...] = LANES) -> Account:
-        books = StoreRows(
+    def account(
+        self, *, ended: bool = True, scenarios: tuple[Scenario, ...] = SCENARIOS
+    ) -> Account:
+        rows = StoreRows(
             tuple(self.events), tuple(self.deliveries), tuple(self.attempts), tuple(self.runs)
         )
-        return account(
+        return account_for_events(
             self.sent,
-            books,
+            rows,
             sorted(self.starts, key=lambda start: start.at),
             ended=ended,
-            lanes=lanes,
+            scenarios=scenarios,
         )
 
     def kinds(self) -> list[str]:
@@ -71,12 +73,14 @@ def world() -> World:
     made = World([], [], [], [], [], [])
     for seq, id_ in enumerate((HELD, POSTED, AGAIN, ONCE), 1):
         route = id_.removeprefix("t-")
-        platform = next(lane.platform for lane in LANES if lane.route == route)
+        platform = next(scenario.platform for scenario in SCENARIOS if scenario.route == route)
         run = f"run-{id_}" if platform == "gumloop" else None
         made.sent.append(
-            Sent(id_, route, f"sha-{id_}", tries=1, acknowledged=[f"evt-{id_}"], last_status=202)
+            SentEvent(
+                id_, route, f"sha-{id_}", tries=1, acknowledged=[f"evt-{id_}"], last_status=202
+            )
         )
-        made.events.append(EventRow(seq, f"evt-{id_}", SOURCE, id_, f"sha-{id_}", 0))
+        made.events.append(EventRow(seq, f"evt-{id_}", SOURCE_NAME, id_, f"sha-{id_}", 0))
         made.deliveries.append(
             DeliveryRow(
                 seq,
@@ -106,9 +110,9 @@ def test_where_all_is_well_nothing_is_found_and_everything_is_counted(world: Wor
     world.sent[0].tries = 3
     world.sent[0].unanswered = 1
     world.sent.append(
-        Sent("t-forged", "held", "x", forged=True, tries=1, refused=1, last_status=401)
+        SentEvent("t-forged", "held", "x", forged=True, tries=1, refused=1, last_status=401)
     )
-    world.sent.append(Sent("t-given-up", "held", "x", tries=2, refused=2, last_status=503))
+    world.sent.append(SentEvent("t-given-up", "held", "x", tries=2, refused=2, last_status=503))
     result = world.account()
     assert result.findings == []
     assert result.statuses == {"delivered": 4}
@@ -314,7 +318,7 @@ def test_what_is_planted_is_found_and_nothing_else(
 ) -> None:
     plant(world)
     assert set(world.kinds()) == {kind}
-    assert certificate.verdict(world.account().findings) == (
+    assert certificate.choose_verdict(world.account().findings) == (
         "unsettled" if kind == "unsettled" else "broken"
     )
 
@@ -357,17 +361,20 @@ def test_an_idempotent_local_run_may_be_run_again(world: World) -> None:
 
 
 def test_a_run_that_failed_may_be_followed_by_another_where_the_route_says_so(world: World) -> None:
-    lanes = tuple(replace(lane, reruns=1) if lane.route == "held" else lane for lane in LANES)
+    scenarios = tuple(
+        replace(scenario, reruns=1) if scenario.route == "held" else scenario
+        for scenario in SCENARIOS
+    )
     world.starts[0] = replace(world.starts[0], failed=True)
     world.start_again(HELD, failed=True)
     assert world.kinds() == ["started_twice"]
-    result = world.account(lanes=lanes)
+    result = world.account(scenarios=scenarios)
     assert result.findings == [] and (
         result.counts["rerun_as_declared"],
         result.counts["repeated_as_declared"],
     ) == (1, 0)
     world.start_again(HELD)  # one more than it says
-    assert [one.kind for one in world.account(lanes=lanes).findings] == ["started_twice"]
+    assert [one.kind for one in world.account(scenarios=scenarios).findings] == ["started_twice"]
 
 
 def test_one_that_was_merged_into_a_later_one_is_accounted_for(world: World) -> None:
@@ -416,7 +423,8 @@ def test_what_is_held_because_of_a_clock_is_held_and_not_lost(
         counted,
     )
     assert (
-        "1 of them wait since a clock was stepped" in rows(certificate.make(FACTS, result, {}))
+        "1 of them wait since a clock was stepped"
+        in rows(certificate.make_certificate(FACTS, result, {}))
     ) is bool(counted)
 
 
@@ -428,19 +436,20 @@ def test_what_came_of_looking_for_runs_is_counted_where_that_is_the_policy(world
         AttemptRow(f"dlv-{HELD}", 3, "started", "run-t-held", found),
     ]
     world.attempts.append(AttemptRow(f"dlv-{POSTED}", 2, "refused", None, nothing))
-    lanes = tuple(
-        replace(lane, on_unknown="reconcile") if lane.route == "held" else lane for lane in LANES
+    scenarios = tuple(
+        replace(scenario, on_unknown="reconcile") if scenario.route == "held" else scenario
+        for scenario in SCENARIOS
     )
-    result = world.account(lanes=lanes)
+    result = world.account(scenarios=scenarios)
     names = ("reconciled_adopted", "reconciled_queued_again", "reconciled_held")
     assert result.findings == [] and [result.counts[name] for name in names] == [1, 1, 0]
     assert "reconciled: 2 starts without an answer: 1 adopted, 1 queued again, 0 held" in rows(
-        certificate.make(FACTS, result, {})
+        certificate.make_certificate(FACTS, result, {})
     )
     world.delivery(HELD, status="unknown", run_id=None, run_state=None)
-    assert world.account(lanes=lanes).counts["reconciled_held"] == 1
+    assert world.account(scenarios=scenarios).counts["reconciled_held"] == 1
     world.start_again(HELD)  # queued again, though the first had started
-    assert "started_twice" in {one.kind for one in world.account(lanes=lanes).findings}
+    assert "started_twice" in {one.kind for one in world.account(scenarios=scenarios).findings}
 
 
 def test_dead_ones_are_counted_by_their_reasons(world: World) -> None:
@@ -459,14 +468,17 @@ def test_what_was_cut_off_is_unsettled_and_not_called_stuck(world: World) -> Non
     assert set(world.kinds()) == {"unsettled", "stuck"}
 
 
-ORDERED = tuple(replace(lane, ordered=lane.route == "held", cap=None) for lane in LANES)
+ORDERED = tuple(
+    replace(scenario, ordered=scenario.route == "held", cap=None) for scenario in SCENARIOS
+)
 CAPPED = tuple(
-    replace(lane, ordered=False, cap=2 if lane.route == "held" else None) for lane in LANES
+    replace(scenario, ordered=False, cap=2 if scenario.route == "held" else None)
+    for scenario in SCENARIOS
 )
 
 
 def wrong_with(
-    world: World, lanes: tuple[Lane, ...], *starts: tuple[float, float | None]
+    world: World, scenarios: tuple[Scenario, ...], *starts: tuple[float, float | None]
 ) -> list[str]:
     """Put deliveries of one key in their order, each started and ended at these times; return what
     is wrong.
@@ -483,7 +495,7 @@ def wrong_with(
         world.starts.append(
             replace(start, at=at, event_id=name, id=name, run_id=name, ended_at=ended, key="k7")
         )
-    return [f"{one.kind} {one.id}" for one in world.account(lanes=lanes).findings]
+    return [f"{one.kind} {one.id}" for one in world.account(scenarios=scenarios).findings]
 
 
 @pytest.mark.parametrize(
@@ -511,7 +523,7 @@ def test_a_run_that_was_started_in_vain_is_not_waited_for(world: World) -> None:
             world.starts[-2], at=0.5, run_id="in vain", ended_at=9.0, fault="reset though started"
         )
     )
-    found = world.account(lanes=ORDERED).findings
+    found = world.account(scenarios=ORDERED).findings
     # by this route; and nothing of the order
     assert [one.kind for one in found] == ["started_twice"]
 
@@ -533,14 +545,14 @@ def test_no_more_runs_of_a_route_go_on_than_it_allows(
 
 def test_every_kind_of_finding_is_planted_somewhere() -> None:
     from_outside = {"database", "process"}  # planted in test_torture.py
-    assert set(PLANTED) | {"out_of_order", "over_cap"} | from_outside == set(WRONG)
+    assert set(PLANTED) | {"out_of_order", "over_cap"} | from_outside == set(FINDING_KINDS)
     with pytest.raises(ValueError, match="nonsense"):
-        Account().wrong("nonsense", "x", "y")
+        Account().add_finding("nonsense", "x", "y")
 
 
 def test_every_share_of_the_load_is_for_a_route_except_one() -> None:
-    assert [type_ for type_ in SHARES if not routes_of(type_)] == ["nowhere"]
-    assert {type_ for lane in LANES for type_ in lane.types} <= set(SHARES)
+    assert [type_ for type_ in EVENT_TYPE_SHARES if not routes_of(type_)] == ["nowhere"]
+    assert {type_ for scenario in SCENARIOS for type_ in scenario.types} <= set(EVENT_TYPE_SHARES)
 
 
 # -- the certificate
@@ -572,11 +584,11 @@ FACTS = {
 
 
 def rows(made: dict[str, object]) -> str:
-    return "\n".join(f"{title}: {text}" for title, text in certificate.rows(made))
+    return "\n".join(f"{title}: {text}" for title, text in certificate.format_rows(made))
 
 
 def test_a_certificate_says_kept_only_where_nothing_was_found(world: World) -> None:
-    made = certificate.make(FACTS, world.account(), {"429": 3, "reset": 1})
+    made = certificate.make_certificate(FACTS, world.account(), {"429": 3, "reset": 1})
     assert (made["verdict"], made["lost"], made["started_twice"], made["findings"]) == (
         "kept",
         0,
@@ -589,7 +601,7 @@ def test_a_certificate_says_kept_only_where_nothing_was_found(world: World) -> N
         "clock": 0,
         "platform": {"429": 3, "reset": 1},
     }
-    assert made["schema"] == certificate.SCHEMA and made["acknowledged"] == 4
+    assert made["schema"] == certificate.SCHEMA_VERSION and made["acknowledged"] == 4
     text = rows(made)
     assert (
         "lost: 0" in text
@@ -606,7 +618,7 @@ def test_a_certificate_says_kept_only_where_nothing_was_found(world: World) -> N
 def test_a_certificate_counts_steps_of_a_clock_by_their_size(world: World) -> None:
     facts = FACTS | {"faults": {"clock": 5, "clock_minutes": 2, "clock_days": 1}}
     assert "faults: 5 clock steps, 2 of them by minutes, 1 by a day\n" in rows(
-        certificate.make(facts, world.account(), {})
+        certificate.make_certificate(facts, world.account(), {})
     )
 
 
@@ -617,20 +629,20 @@ def test_what_could_have_been_done_and_was_not_is_incomplete_unless_something_is
         "missed": ["broker"],
         "not_run": {"broker": "it was not done before the time was up"},
     }
-    made = certificate.make(facts, world.account(), {})
+    made = certificate.make_certificate(facts, world.account(), {})
     assert made["verdict"] == "incomplete" and "missed: broker: it was not done" in rows(made)
     world.delivery(POSTED, status="queued")
-    assert certificate.make(facts, world.account(), {})["verdict"] == "unsettled"
+    assert certificate.make_certificate(facts, world.account(), {})["verdict"] == "unsettled"
     lose_event(world)
-    assert certificate.make(facts, world.account(), {})["verdict"] == "broken"
+    assert certificate.make_certificate(facts, world.account(), {})["verdict"] == "broken"
 
 
 def test_a_certificate_counts_everything_and_lists_a_bounded_number(world: World) -> None:
     result = world.account()
     result.findings = [Finding("lost", f"t-{number}", "gone") for number in range(1000)]
-    made = certificate.make(FACTS, result, {})
+    made = certificate.make_certificate(FACTS, result, {})
     assert made["verdict"] == "broken" and made["lost"] == made["wrong"]["lost"] == 1000
-    assert len(made["findings"]) == certificate.LISTED and made["findings"][0] == {
+    assert len(made["findings"]) == certificate.MAX_LISTED_FINDINGS and made["findings"][0] == {
         "kind": "lost",
         "id": "t-0",
         "text": "gone",
@@ -641,5 +653,5 @@ def test_a_certificate_counts_everything_and_lists_a_bounded_number(world: World
 def test_reasons_of_dead_ones_are_bounded(world: World) -> None:
     result = world.account()
     result.dead.update({f"reason {number}": 1 for number in range(100)})
-    dead = certificate.make(FACTS, result, {})["dead"]
-    assert len(dead) == certificate.REASONS + 1 and sum(dead.values()) == 100
+    dead = certificate.make_certificate(FACTS, result, {})["dead"]
+    assert len(dead) == certificate.MAX_DEAD_REASONS + 1 and sum(dead.values()) == 100

@@ -21,25 +21,31 @@ from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.system.http_client import HttpClient
-from bridge.torture import weather
-from bridge.torture.evidence import Folder
-from bridge.torture.nodes import free_port
-from bridge.torture.platform import Asked, Platform
+from bridge.torture import platform_faults
+from bridge.torture.evidence import EvidenceFolder
+from bridge.torture.faulty_platform import FaultyPlatform, PlatformRequest
+from bridge.torture.nodes import find_free_port
+from bridge.torture.platform_faults import (
+    FAULTS_BY_NAME,
+    POLL_FAULTS,
+    START_FAULTS,
+    PlatformFault,
+)
 from bridge.torture.processes import Process
-from bridge.torture.weather import BY_NAME, CALL_TIMEOUT, LOOKS, STARTS, Fault
+from bridge.torture.scenarios import CALL_TIMEOUT_SECONDS
 
 LONG = 60.0  # seconds that an answer may take
 SHORT = 1.0  # seconds in which one does not come that is late: here it never comes
 ONE_OF_EACH = """
 import asyncio, sys
 from dataclasses import replace
-from bridge.torture import platform, weather
-faults = [weather.BY_NAME[name] for name in sys.argv[1].split("|") if name]
-faults = [replace(fault, wait=1e9) if fault.wait > weather.CALL_TIMEOUT else fault for fault in faults]
-weather.choose = lambda of, _random: faults.pop(0) if faults else weather.OK
-weather.ending = lambda *_, **__: "DONE"
-weather.PATIENCE = 1000
-asyncio.run(platform.main())
+from bridge.torture import faulty_platform, platform_faults
+faults = [platform_faults.FAULTS_BY_NAME[name] for name in sys.argv[1].split("|") if name]
+faults = [replace(fault, delay=1e9) if fault.delay > platform_faults.CALL_TIMEOUT_SECONDS else fault for fault in faults]
+platform_faults.choose_fault = lambda of, _random: faults.pop(0) if faults else platform_faults.OK
+platform_faults.choose_run_result = lambda *_, **__: "DONE"
+platform_faults.MAX_FAILED_STARTS = 1000
+asyncio.run(faulty_platform.main())
 """
 
 
@@ -49,24 +55,28 @@ class Wicked:
     """
 
     def __init__(self, folder: Path, *faults: str) -> None:
-        self.folder = Folder(folder)
-        self.port = free_port(Random(os.getpid()))
+        self.folder = EvidenceFolder(folder)
+        self.port = find_free_port(Random(os.getpid()))
         self.process = Process(
             "platform", [sys.executable, "-c", ONE_OF_EACH, "|".join(faults)], folder, os.environ
         )
         self.sender = HttpClient()
         self.number = 0
-        self.patience = SHORT if any(BY_NAME[name].wait > CALL_TIMEOUT for name in faults) else LONG
+        self.patience = (
+            SHORT
+            if any(FAULTS_BY_NAME[name].delay > CALL_TIMEOUT_SECONDS for name in faults)
+            else LONG
+        )
         self.start()
 
     def start(self) -> None:
         told = {
             "port": self.port,
-            "record": str(self.folder.starts),
+            "record": str(self.folder.starts_file),
             "seed": 1,
             "api_key": "key",
             "user_id": "user",
-            "bad": True,
+            "faulty": True,
         }
         self.process.start(orjson.dumps(told))
         eventually(lambda: is_listening(self.port))
@@ -125,8 +135,8 @@ def kind_of(answer: Answer | Lost, platform: str) -> OutcomeKind:
 CERTAIN = {OutcomeKind.REFUSED, OutcomeKind.THROTTLED, OutcomeKind.REJECTED}
 
 
-@pytest.mark.parametrize("fault", STARTS, ids=lambda fault: fault.name)
-def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", START_FAULTS, ids=lambda fault: fault.name)
+def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: PlatformFault) -> None:
     """What the bridge takes for "certainly not started" was not, and what it takes for started
     was.
     """
@@ -134,8 +144,8 @@ def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: Faul
     kind = kind_of(platform.post(), "gumloop")
     expected = {} if fault.name == "ok" else {fault.name: 1}
     # nothing else says that one which is late was taken
-    eventually(lambda: platform.folder.executed()[1] == expected)
-    starts, faults, odd = platform.folder.executed()
+    eventually(lambda: platform.folder.read_starts()[1] == expected)
+    starts, faults, odd = platform.folder.read_starts()
     assert len(starts) == fault.executes and odd == 0
     assert faults == expected
     assert not (kind in CERTAIN and starts) and not (kind is OutcomeKind.STARTED and not starts)
@@ -152,7 +162,7 @@ def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: Faul
 def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(wicked: Any) -> None:
     platform = wicked("ok", "empty", "garbage")
     assert {kind_of(platform.post("/post"), "http") for _ in range(3)} == {OutcomeKind.STARTED}
-    starts, _, _ = platform.folder.executed()
+    starts, _, _ = platform.folder.read_starts()
     assert [(start.platform, start.idempotency_key, start.run_id) for start in starts] == [
         ("http", f"dlv-{n}", None) for n in (1, 2, 3)
     ]
@@ -165,12 +175,12 @@ def test_a_start_that_it_does_not_know_is_refused_and_noted(wicked: Any) -> None
         answer = platform.post(**wrong)
         assert isinstance(answer, Answer) and answer.status == 400
         assert before <= parsedate_to_datetime(answer.headers["date"]).timestamp() <= time.time()
-    starts, _, odd = platform.folder.executed()
+    starts, _, odd = platform.folder.read_starts()
     assert (starts, odd) == ([], 3)
 
 
-@pytest.mark.parametrize("fault", LOOKS, ids=lambda fault: fault.name)
-def test_questions_about_a_run_meet_faults_too(wicked: Any, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", POLL_FAULTS, ids=lambda fault: fault.name)
+def test_questions_about_a_run_meet_faults_too(wicked: Any, fault: PlatformFault) -> None:
     platform = wicked("ok", fault.name)
     patience = platform.patience
     platform.patience = LONG
@@ -195,44 +205,48 @@ def test_a_killed_platform_takes_up_what_it_has_written(wicked: Any) -> None:
     assert isinstance(answer, Answer) and orjson.loads(answer.body)["run_id"] == run_id
     listed = orjson.loads(platform.get("get_plrun_saved_item_map?saved_item_id=f").body)["f"]
     assert len(listed) == 2 and listed[1]["run_id"] == run_id
-    assert len(platform.folder.executed()[0]) == 2
+    assert len(platform.folder.read_starts()[0]) == 2
 
 
 def test_good_weather_is_good_at_once(wicked: Any) -> None:
     platform = wicked(*["500"] * 50)
     assert kind_of(platform.post(), "gumloop") is OutcomeKind.UNKNOWN
-    platform.process.say(b"good")
+    platform.process.send_line(b"healthy")
     eventually(lambda: kind_of(platform.post(), "gumloop") is OutcomeKind.STARTED)
     assert kind_of(platform.post(), "gumloop") is OutcomeKind.STARTED
 
 
 def test_one_delivery_is_spared_only_so_often(tmp_path: Path) -> None:
     """So that a drain comes to its end however bad the day is."""
-    platform = Platform(tmp_path / "starts.jsonl", "key", "user", Random(1))
+    platform = FaultyPlatform(tmp_path / "starts.jsonl", "key", "user", Random(1))
     platform.open()
-    asked = Asked("POST", "/post", {}, {})
+    asked = PlatformRequest("POST", "/post", {}, {})
     body = orjson.dumps({"route": "posted", "event": "e", "id": "t", "key": "k"})
     names = [
-        platform.start(asked, body, BY_NAME["429"])[0].name for _ in range(weather.PATIENCE + 2)
+        platform.start_run(asked, body, FAULTS_BY_NAME["429"])[0].name
+        for _ in range(platform_faults.MAX_FAILED_STARTS + 2)
     ]
-    assert names == ["429"] * weather.PATIENCE + ["ok"] * 2
-    again = Platform(tmp_path / "starts.jsonl", "key", "user", Random(1))
+    assert names == ["429"] * platform_faults.MAX_FAILED_STARTS + ["ok"] * 2
+    again = FaultyPlatform(tmp_path / "starts.jsonl", "key", "user", Random(1))
     again.open()  # it knows that after a kill, too
-    assert again.start(asked, body, BY_NAME["429"])[0].name == "ok"
+    assert again.start_run(asked, body, FAULTS_BY_NAME["429"])[0].name == "ok"
 
 
 def test_runs_go_through_their_states_to_their_end() -> None:
-    assert [weather.state("DONE", 0.4, age) for age in (0.0, 0.2, 0.5)] == [
+    assert [platform_faults.state_at_age("DONE", 0.4, age) for age in (0.0, 0.2, 0.5)] == [
         "QUEUED",
         "RUNNING",
         "DONE",
     ]
-    assert [weather.state("ENDLESS", 0.4, age) for age in (0.2, 1e9)] == ["RUNNING", "RUNNING"]
-    assert [weather.state("STRANGE", 0.4, age) for age in (0.2, 0.5)] == [
+    assert [platform_faults.state_at_age("ENDLESS", 0.4, age) for age in (0.2, 1e9)] == [
+        "RUNNING",
+        "RUNNING",
+    ]
+    assert [platform_faults.state_at_age("STRANGE", 0.4, age) for age in (0.2, 0.5)] == [
         "PAUSED BY AN ADMIN",
         "DONE",
     ]
 
 
 def test_every_fault_has_a_name_of_its_own() -> None:
-    assert len(BY_NAME) == len(STARTS) + len(LOOKS) - 1  # ok is in both
+    assert len(FAULTS_BY_NAME) == len(START_FAULTS) + len(POLL_FAULTS) - 1  # ok is in both

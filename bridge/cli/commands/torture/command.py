@@ -154,14 +154,14 @@ def torture(
     flowbridge torture --database-url postgresql://localhost/empty --nodes 2 --engine celery
     """
     from bridge.torture import run
-    from bridge.torture.plan import Plan, checked
+    from bridge.torture.plan import Plan, check_plan
 
     folder: Path | None
     if recount is not None:
         made = run.recount(recount, database_url or "")
         folder = recount
     else:
-        plan = checked(
+        plan = check_plan(
             Plan(
                 seed=secrets.randbelow(10**6) if seed is None else seed,
                 kills=kills or 0,
@@ -182,10 +182,10 @@ def _run(plan: Plan, *, keep: bool) -> tuple[dict[str, Any], Path | None]:
     from bridge.cli.commands.torture.screen import show_progress
     from bridge.torture import run
 
-    with _ending(plan.seconds + GRACE_SECONDS):
+    with _ending(plan.total_seconds + GRACE_SECONDS):
         try:
-            with show_progress(plan) as tell:
-                result = run.torture(plan, os.environ, tell, keep=keep)
+            with show_progress(plan) as report_progress:
+                result = run.run_torture(plan, os.environ, report_progress, keep=keep)
         except KeyboardInterrupt:
             output.say("stopped early; everything was removed")
             sys.exit(130)
@@ -224,7 +224,7 @@ def _is_writable(file: Path | None) -> None:
 
 
 def _print(made: dict[str, Any], folder: Path | None, *, as_json: bool) -> None:
-    from bridge.torture.certificate import VERDICTS, rows
+    from bridge.torture.certificate import VERDICTS, format_rows
 
     if folder is not None:
         output.say(
@@ -234,7 +234,7 @@ def _print(made: dict[str, Any], folder: Path | None, *, as_json: bool) -> None:
     if as_json:
         output.json_line(made)
         return
-    for title, text in rows(made):
+    for title, text in format_rows(made):
         output.answer(f"{title:<14}  {output.wrap_text(text, 16)}".rstrip())
     for finding in made["findings"]:
         click.echo(

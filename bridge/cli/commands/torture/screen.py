@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bridge.cli.ui import output
 
 if TYPE_CHECKING:
-    from bridge.torture.arena import Progress
+    from bridge.torture.environment import Progress
     from bridge.torture.plan import Plan
 
 REDRAW_SECONDS = 0.25  # on a terminal
@@ -69,11 +69,9 @@ class _Lines:
 
 def describe_progress(progress: Progress) -> str:
     """Return the progress on one line."""
-    moving = "?" if progress.moving is None else progress.moving
+    moving = "?" if progress.in_progress is None else progress.in_progress
     events = (
         f"{progress.sent} events, {progress.acknowledged} acknowledged, {progress.refused} refusals"
     )
     when = f"{progress.phase:<5}  {progress.seconds:4.0f} of {progress.of:.0f} s"
-    return (
-        f"{when}  {events}, {moving} in progress, {progress.kills} kills  {progress.doing}".rstrip()
-    )
+    return f"{when}  {events}, {moving} in progress, {progress.kills} kills  {progress.current_fault}".rstrip()

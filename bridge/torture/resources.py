@@ -19,63 +19,72 @@ import orjson
 
 from bridge.store.db import scratch_schema
 from bridge.system.linux_process import adopt_orphans
-from bridge.torture import clock, disk, lanes
-from bridge.torture.arena import Arena, Tell
+from bridge.torture import clock, disk, scenarios
 from bridge.torture.broker import Broker
-from bridge.torture.clock import Clock
-from bridge.torture.evidence import Folder
-from bridge.torture.load import Load
-from bridge.torture.nodes import Node, free_port
+from bridge.torture.clock import NodeClock
+from bridge.torture.environment import Environment, ReportProgress
+from bridge.torture.evidence import EvidenceFolder
+from bridge.torture.load import LoadGenerator
+from bridge.torture.nodes import Node, find_free_port
 from bridge.torture.plan import Plan
 from bridge.torture.processes import Process
 
 
 @dataclass(slots=True)
-class Kept:
+class Retention:
     """Whether the folder, and the store, are kept: not unless somebody says so."""
 
-    it: bool = False
+    keep: bool = False
 
 
 @contextmanager
-def kept_folder(path: Path) -> Iterator[Kept]:
+def open_folder(path: Path) -> Iterator[Retention]:
     """Give what says whether it is kept."""
-    kept = Kept()
+    retention = Retention()
     try:
-        yield kept
+        yield retention
     finally:
-        if not kept.it:
+        if not retention.keep:
             shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
-def store_of(plan: Plan, folder: Folder, kept: Kept) -> Iterator[tuple[str, str]]:
+def open_store(
+    plan: Plan, folder: EvidenceFolder, retention: Retention
+) -> Iterator[tuple[str, str]]:
     """Give the URL, and the name of the schema that was made for it; none on SQLite."""
     if not plan.database_url:
-        yield folder.sqlite, ""
+        yield folder.sqlite_url, ""
         return
     name = f"{scratch_schema.SCHEMA_PREFIX}{secrets.token_hex(4)}"
     url = scratch_schema.create(plan.database_url, name)
     try:
         yield url, name
     finally:
-        if not kept.it:
+        if not retention.keep:
             scratch_schema.drop(plan.database_url, name)
 
 
 @contextmanager
-def arena_of(
-    plan: Plan, folder: Folder, url: str, environ: Mapping[str, str], tell: Tell, secluded: bool
-) -> Iterator[Arena]:
+def open_environment(
+    plan: Plan,
+    folder: EvidenceFolder,
+    url: str,
+    environ: Mapping[str, str],
+    report_progress: ReportProgress,
+    own_mounts: bool,
+) -> Iterator[Environment]:
     """Give everything, not yet started. Whatever happens, nothing of it runs afterwards."""
     adopt_orphans()
     random = Random(plan.seed)
-    keys = lanes.Keys(
+    keys = scenarios.RunSecrets(
         source=secrets.token_hex(24), api_key=secrets.token_hex(16), user_id="torture"
     )
-    port = free_port(random)
-    (folder.path / "routes.yaml").write_text(lanes.document(f"http://127.0.0.1:{port}", keys))
-    (folder.path / "flows.py").write_text(lanes.flows_py(str(folder.local)))
+    port = find_free_port(random)
+    (folder.path / "routes.yaml").write_text(
+        scenarios.render_routes_yaml(f"http://127.0.0.1:{port}", keys)
+    )
+    (folder.path / "flows.py").write_text(scenarios.render_flows_py(str(folder.local_file)))
     clean = {name: value for name, value in environ.items() if not name.startswith("FLOWBRIDGE_")}
     clean |= {
         "FLOWBRIDGE_DATA": str(folder.data),
@@ -90,9 +99,9 @@ def arena_of(
         if broker is None
         else {"FLOWBRIDGE_ENGINE": "celery", "FLOWBRIDGE_BROKER_URL": broker.url}
     )
-    faketime = clock.library() if "clock" in plan.kinds else None
+    faketime = clock.find_library() if "clock" in plan.kinds else None
     clocks = (
-        [Clock(folder.path / f"clock-{number}", faketime) for number in range(plan.nodes)]
+        [NodeClock(folder.path / f"clock-{number}", faketime) for number in range(plan.nodes)]
         if faketime
         else []
     )
@@ -101,30 +110,30 @@ def arena_of(
             number,
             folder.path,
             called | (clocks[number].environ if clocks else {}),
-            free_port(random),
+            find_free_port(random),
             plan.commands,
         )
         for number in range(plan.nodes)
     ]
 
-    def words(bad: bool) -> bytes:
+    def words(faulty: bool) -> bytes:
         return orjson.dumps(
             {
                 "port": port,
-                "record": str(folder.starts),
+                "record": str(folder.starts_file),
                 "seed": random.random(),
                 "api_key": keys.api_key,
                 "user_id": keys.user_id,
-                "bad": bad,
+                "faulty": faulty,
             }
         )
 
     platform = Process(
-        "platform", [sys.executable, "-m", "bridge.torture.platform"], folder.path, clean
+        "platform", [sys.executable, "-m", "bridge.torture.faulty_platform"], folder.path, clean
     )
-    load = Load([node.url for node in nodes], keys.source, plan.seed, plan.rate)
-    small = disk.SmallDisk(folder.path / "small") if secluded else None
-    arena = Arena(
+    load = LoadGenerator([node.url for node in nodes], keys.source, plan.seed, plan.rate)
+    small = disk.SmallDisk(folder.path / "small") if own_mounts else None
+    env = Environment(
         plan,
         folder,
         url,
@@ -132,43 +141,43 @@ def arena_of(
         platform,
         words,
         load,
-        tell,
+        report_progress,
         random,
         clocks=clocks,
         disk=small,
         broker=broker,
-        bad="weather" in plan.kinds,
+        faulty="weather" in plan.kinds,
     )
     try:
-        yield arena
+        yield env
     finally:
         load.finish(0.0)
-        _end_all(arena)
+        _end_processes(env)
 
 
-def _end_all(arena: Arena) -> None:
+def _end_processes(env: Environment) -> None:
     """Leave no process, however often Ctrl-C is pressed meanwhile."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         for process in [
-            arena.platform,
-            *(each for node in arena.nodes for each in node.processes.values()),
+            env.platform,
+            *(each for node in env.nodes for each in node.processes.values()),
         ]:
             process.kill()
-        if arena.broker is not None:
-            arena.broker.kill()
-        for pid in of_folder(arena.folder.path):
+        if env.broker is not None:
+            env.broker.kill()
+        for pid in find_processes(env.folder.path):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if arena.disk is not None and arena.disk.mounted:
-            arena.disk.unmount()
+        if env.disk is not None and env.disk.mounted:
+            env.disk.unmount()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def of_folder(path: Path) -> list[int]:
+def find_processes(path: Path) -> list[int]:
     """Return the processes whose environment names the data of this folder: whoever belongs to the
     torture there.
     """

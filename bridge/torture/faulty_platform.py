@@ -1,8 +1,8 @@
 """The torture's own flow platform: a process that misbehaves, and writes down every start that it
 executes before anybody hears of it.
 
-It knows nothing of the bridge. `python -m bridge.torture.platform` reads its settings as one line
-of JSON from stdin, then a word a line: `bad` and `good` change the weather. It ends with its stdin.
+It knows nothing of the bridge. `python -m bridge.torture.faulty_platform` reads its settings as one line
+of JSON from stdin, then a word a line: `faulty` and `good` change the weather. It ends with its stdin.
 What it wrote it takes up again when it is started anew, as after a kill.
 """
 
@@ -26,16 +26,16 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from bridge.system.linux_process import die_with_parent
-from bridge.torture import weather
-from bridge.torture.weather import OK, Fault
+from bridge.torture import platform_faults
+from bridge.torture.platform_faults import OK, PlatformFault
 
-API: Final = "/api/v1/"
-NEWEST: Final = 10  # runs that are listed
-IDENTITY: Final = ("route", "event", "id", "key")  # what each start says of itself
+API_PATH: Final = "/api/v1/"
+MAX_LISTED_RUNS: Final = 10  # runs that are listed
+IDENTITY_FIELDS: Final = ("route", "event", "id", "key")  # what each start says of itself
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PlatformRequest:
     """One request, read. `path` without its query; `query` has both."""
 
     method: str
@@ -45,67 +45,80 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Platform:
+class FaultyPlatform:
     """Executes starts and knows its runs; all of it is in the record."""
 
     record: Path
     api_key: str = field(repr=False)
     user_id: str
     random: Random
-    bad: bool = True
+    faulty: bool = True
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    spared: dict[str, int] = field(default_factory=dict)  # how often a delivery was not started
+    failed_starts: dict[str, int] = field(
+        default_factory=dict
+    )  # how often a delivery was not started
     file: int = -1
 
     def open(self) -> None:
         """Take up what is in the record, and write on."""
         self.file = os.open(self.record, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         for line in self.record.read_bytes().splitlines():
-            self._know(orjson.loads(line))
+            self._remember(orjson.loads(line))
 
-    def write(self, **line: Any) -> None:
+    def record_line(self, **line: Any) -> None:
         """Write one line by one write: what was written survives the process."""
         os.write(self.file, orjson.dumps({"at": time.time(), **line}) + b"\n")
 
-    def _know(self, line: dict[str, Any]) -> None:
+    def _remember(self, line: dict[str, Any]) -> None:
         if line["what"] == "start" and line["run"]:
             self.runs[line["run"]] = line
         elif line["what"] == "call":
-            self.spared[_of(line)] = self.spared.get(_of(line), 0) + 1
+            self.failed_starts[_delivery_key(line)] = (
+                self.failed_starts.get(_delivery_key(line), 0) + 1
+            )
 
     # -- requests
 
-    def fault_for(self, asked: Asked) -> Fault:
+    def choose_fault(self, asked: PlatformRequest) -> PlatformFault:
         """Return how this request is to be answered."""
-        if not self.bad:
+        if not self.faulty:
             return OK
-        return weather.choose(
-            weather.LOOKS if asked.method == "GET" else weather.STARTS, self.random
+        return platform_faults.choose_fault(
+            platform_faults.POLL_FAULTS if asked.method == "GET" else platform_faults.START_FAULTS,
+            self.random,
         )
 
-    def start(self, asked: Asked, body: bytes, fault: Fault) -> tuple[Fault, bytes]:
+    def start_run(
+        self, asked: PlatformRequest, body: bytes, fault: PlatformFault
+    ) -> tuple[PlatformFault, bytes]:
         """Execute a start if the fault wants it; return the fault as it is now, and the answer's
         body.
         """
-        given = _object(body)
-        identity = {name: str(given.get(name)) for name in IDENTITY}
-        on = "gumloop" if asked.path.startswith(API) else "http"
-        if not all(isinstance(given.get(name), str) for name in IDENTITY) or (
-            on == "gumloop" and not self._is_known(asked, given)
+        given = _parse_object(body)
+        identity = {name: str(given.get(name)) for name in IDENTITY_FIELDS}
+        on = "gumloop" if asked.path.startswith(API_PATH) else "http"
+        if not all(isinstance(given.get(name), str) for name in IDENTITY_FIELDS) or (
+            on == "gumloop" and not self._is_authorized(asked, given)
         ):
-            self.write(what="odd", on=on, **identity)
-            return weather.BY_NAME["400"], b'{"error":"bad_request"}'
-        if not fault.executes and self.spared.get(_of(identity), 0) >= weather.PATIENCE:
+            self.record_line(what="odd", on=on, **identity)
+            return platform_faults.FAULTS_BY_NAME["400"], b'{"error":"bad_request"}'
+        if (
+            not fault.executes
+            and self.failed_starts.get(_delivery_key(identity), 0)
+            >= platform_faults.MAX_FAILED_STARTS
+        ):
             fault = OK
         line = {"on": on, "fault": fault.name, **identity}
         if not fault.executes:
-            self.write(what="call", **line)
-            self._know({"what": "call", **identity})
+            self.record_line(what="call", **line)
+            self._remember({"what": "call", **identity})
             return fault, fault.body
         run = {
             "run": secrets.token_urlsafe(17)[:22],
-            "seconds": self.random.uniform(0.0, weather.LONGEST),
-            "ends": weather.ending(str(given.get("saved_item_id")), self.random, bad=self.bad),
+            "seconds": self.random.uniform(0.0, platform_faults.MAX_RUN_SECONDS),
+            "ends": platform_faults.choose_run_result(
+                str(given.get("saved_item_id")), self.random, faulty=self.faulty
+            ),
         }
         started = {
             "what": "start",
@@ -115,9 +128,9 @@ class Platform:
             "idem": asked.headers.get("idempotency-key"),
             "flow": given.get("saved_item_id"),
         }
-        self.write(**started)
-        self._know(started)
-        if fault.body != weather.STARTED or fault.status != 200:
+        self.record_line(**started)
+        self._remember(started)
+        if fault.body != platform_faults.START_ANSWER or fault.status != 200:
             return fault, fault.body
         return fault, orjson.dumps(
             {
@@ -128,40 +141,44 @@ class Platform:
             }
         )
 
-    def _is_known(self, asked: Asked, given: dict[str, Any]) -> bool:
+    def _is_authorized(self, asked: PlatformRequest, given: dict[str, Any]) -> bool:
         return (
             asked.headers.get("authorization") == f"Bearer {self.api_key}"
             and given.get("user_id") == self.user_id
         )
 
-    def look(self, asked: Asked, fault: Fault) -> tuple[Fault, bytes]:
+    def answer_poll(
+        self, asked: PlatformRequest, fault: PlatformFault
+    ) -> tuple[PlatformFault, bytes]:
         """Answer a question about runs."""
         if fault is not OK:
-            self.write(what="look", fault=fault.name)
+            self.record_line(what="look", fault=fault.name)
         if not fault.executes:
             return fault, fault.body
-        if asked.path == f"{API}get_pl_run":
+        if asked.path == f"{API_PATH}get_pl_run":
             run = self.runs.get(asked.query.get("run_id", ""))
             return (
-                (fault, orjson.dumps(_report(run)))
+                (fault, orjson.dumps(_describe_run(run)))
                 if run
-                else (weather.BY_NAME["look: no such run"], b'{"error":"not_found"}')
+                else (platform_faults.FAULTS_BY_NAME["look: no such run"], b'{"error":"not_found"}')
             )
-        if asked.path == f"{API}get_plrun_saved_item_map":
+        if asked.path == f"{API_PATH}get_plrun_saved_item_map":
             flow = asked.query.get("saved_item_id", "")
             of_flow = sorted(
                 (run for run in self.runs.values() if run["flow"] == flow),
                 key=lambda run: -run["at"],
             )
-            return fault, orjson.dumps({flow: [_report(run) for run in of_flow[:NEWEST]]})
+            return fault, orjson.dumps(
+                {flow: [_describe_run(run) for run in of_flow[:MAX_LISTED_RUNS]]}
+            )
         return fault, b"{}"
 
 
-def _of(identity: dict[str, Any]) -> str:
+def _delivery_key(identity: dict[str, Any]) -> str:
     return f"{identity['event']} {identity['route']}"
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -169,46 +186,46 @@ def _object(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _report(run: dict[str, Any]) -> dict[str, Any]:
+def _describe_run(run: dict[str, Any]) -> dict[str, Any]:
     age = time.time() - run["at"]
-    state = weather.state(run["ends"], run["seconds"], age)
+    state = platform_faults.state_at_age(run["ends"], run["seconds"], age)
     over = state in ("DONE", "FAILED", "TERMINATED")
     return {
         "run_id": run["run"],
         "user_id": "torture",
         "state": state,
         "log": ["failed, as it was to"] if state == "FAILED" else [],
-        "outputs": {name: run[name] for name in IDENTITY} if state == "DONE" else {},
-        "created_ts": _stamp(run["at"]),
-        "finished_ts": _stamp(run["at"] + run["seconds"]) if over else None,
+        "outputs": {name: run[name] for name in IDENTITY_FIELDS} if state == "DONE" else {},
+        "created_ts": _format_time(run["at"]),
+        "finished_ts": _format_time(run["at"] + run["seconds"]) if over else None,
     }
 
 
-def _stamp(at: float) -> str:
+def _format_time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
 
 
 # -- the wire
 
 
-async def converse(
-    platform: Platform, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+async def handle_connection(
+    platform: FaultyPlatform, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Answer the requests of one connection until a fault or the caller ends it."""
     try:
         while asked := await _read_head(reader):
-            fault = platform.fault_for(asked)
+            fault = platform.choose_fault(asked)
             if fault.ending == "unread":
-                platform.write(what="unread", fault=fault.name)
+                platform.record_line(what="unread", fault=fault.name)
                 return
             body = await reader.readexactly(int(asked.headers.get("content-length", "0")))
             fault, answer = (
-                platform.look(asked, fault)
+                platform.answer_poll(asked, fault)
                 if asked.method == "GET"
-                else platform.start(asked, body, fault)
+                else platform.start_run(asked, body, fault)
             )
-            await asyncio.sleep(fault.wait)
-            if not await _answer(writer, fault, answer):
+            await asyncio.sleep(fault.delay)
+            if not await _write_answer(writer, fault, answer):
                 return
     except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
         return  # the caller is gone: it was killed, or had waited long enough
@@ -216,7 +233,7 @@ async def converse(
         writer.close()
 
 
-async def _read_head(reader: asyncio.StreamReader) -> Asked | None:
+async def _read_head(reader: asyncio.StreamReader) -> PlatformRequest | None:
     head = await reader.readuntil(b"\r\n\r\n")
     line, *rest = head.decode("latin-1").rstrip().split("\r\n")
     method, target, _ = line.split(" ")
@@ -225,10 +242,10 @@ async def _read_head(reader: asyncio.StreamReader) -> Asked | None:
         name.strip().lower(): value.strip()
         for name, _, value in (one.partition(":") for one in rest)
     }
-    return Asked(method, parts.path, headers, dict(parse_qsl(parts.query)))
+    return PlatformRequest(method, parts.path, headers, dict(parse_qsl(parts.query)))
 
 
-async def _answer(writer: asyncio.StreamWriter, fault: Fault, body: bytes) -> bool:
+async def _write_answer(writer: asyncio.StreamWriter, fault: PlatformFault, body: bytes) -> bool:
     """Answer as the fault has it; return whether the connection goes on."""
     if fault.ending == "reset":
         sock: socket.socket = writer.get_extra_info("socket")
@@ -247,14 +264,14 @@ async def _answer(writer: asyncio.StreamWriter, fault: Fault, body: bytes) -> bo
     return fault.ending == "answer"
 
 
-async def serve(platform: Platform, port: int, words: asyncio.StreamReader) -> None:
+async def serve(platform: FaultyPlatform, port: int, words: asyncio.StreamReader) -> None:
     """Serve on that port of the loopback until there are no more words."""
     server = await asyncio.start_server(
-        lambda reader, writer: converse(platform, reader, writer), "127.0.0.1", port
+        lambda reader, writer: handle_connection(platform, reader, writer), "127.0.0.1", port
     )
     async with server:
         while word := (await words.readline()).strip():
-            platform.bad = word == b"bad"
+            platform.faulty = word == b"faulty"
 
 
 async def main() -> None:
@@ -264,8 +281,8 @@ async def main() -> None:
         lambda: asyncio.StreamReaderProtocol(words), sys.stdin
     )
     told = orjson.loads(await words.readline())
-    platform = Platform(
-        Path(told["record"]), told["api_key"], told["user_id"], Random(told["seed"]), told["bad"]
+    platform = FaultyPlatform(
+        Path(told["record"]), told["api_key"], told["user_id"], Random(told["seed"]), told["faulty"]
     )
     platform.open()
     await serve(platform, told["port"], words)

@@ -22,23 +22,30 @@ from serving import until
 from bridge.config.settings import load_settings
 from bridge.core.errors import SettingsError
 from bridge.system.linux_process import adopt_orphans
-from bridge.torture import acts
+from bridge.torture import faults
 from bridge.torture.broker import Broker
-from bridge.torture.nodes import YOUNG, Node
-from bridge.torture.plan import AT_LEAST, CLOSING, KINDS, Plan, checked, impossible
-from bridge.torture.processes import Service, children_of
+from bridge.torture.nodes import STARTUP_SECONDS, Node
+from bridge.torture.plan import (
+    CLOSING_SECONDS,
+    FAULT_DESCRIPTIONS,
+    MIN_DRAIN_SECONDS,
+    Plan,
+    check_plan,
+    list_impossible,
+)
+from bridge.torture.processes import Service, list_children
 from bridge.worker.celery.app import make_publisher
 
 KINDS_HERE = ["receiver", "worker", "lapse", "clock"]
 
 
-def arena() -> Any:
+def env() -> Any:
     return SimpleNamespace(random=Random(1), done=Counter())
 
 
 def test_each_kind_comes_before_chance_decides_and_again_until_it_was_done() -> None:
-    one = arena()
-    order = acts.order(KINDS_HERE, one)
+    one = env()
+    order = faults.schedule_faults(KINDS_HERE, one)
     first = list(islice(order, 4))
     assert first[0] == "lapse" and sorted(first) == sorted(KINDS_HERE)
     one.done.update(set(KINDS_HERE) - {"clock"})  # that could not be done just then
@@ -48,7 +55,7 @@ def test_each_kind_comes_before_chance_decides_and_again_until_it_was_done() -> 
 
 
 def test_without_anything_to_do_the_order_is_empty() -> None:
-    assert list(acts.order([], arena())) == []
+    assert list(faults.schedule_faults([], env())) == []
 
 
 @pytest.mark.parametrize("minutes", [1.5, 2.0, 60.0])
@@ -56,7 +63,11 @@ def test_kinds_that_were_not_done_have_a_little_more_time_and_the_drain_has_enou
     minutes: float,
 ) -> None:
     plan = Plan(minutes=minutes)
-    assert plan.load <= plan.latest <= plan.seconds - AT_LEAST - CLOSING
+    assert (
+        plan.load_seconds
+        <= plan.max_load_seconds
+        <= plan.total_seconds - MIN_DRAIN_SECONDS - CLOSING_SECONDS
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,11 +82,11 @@ def test_kinds_that_were_not_done_have_a_little_more_time_and_the_drain_has_enou
 def test_what_goes_with_a_configuration_is_possible_and_what_is_named_has_to_be(
     plan: Plan, no: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.torture.clock.PLACES", ())
-    assert set(impossible(plan)) == no | {"clock"} and plan.kinds == tuple(KINDS)
+    monkeypatch.setattr("bridge.torture.clock.LIBRARY_FOLDERS", ())
+    assert set(list_impossible(plan)) == no | {"clock"} and plan.kinds == tuple(FAULT_DESCRIPTIONS)
     for kind in sorted(no | {"clock"}):
         with pytest.raises(SettingsError, match=f"--only {kind}: "):
-            checked(Plan(only=("web", kind), database_url=plan.database_url, nodes=plan.nodes))
+            check_plan(Plan(only=("web", kind), database_url=plan.database_url, nodes=plan.nodes))
 
 
 def test_the_broker_tells_how_many_messages_it_loses(tmp_path: Path) -> None:
@@ -83,7 +94,7 @@ def test_the_broker_tells_how_many_messages_it_loses(tmp_path: Path) -> None:
         assert not os.environ.get("FLOWBRIDGE_REQUIRE_REDIS"), "there is no redis-server"
         pytest.skip("there is no redis-server")
     broker = Broker(tmp_path, os.environ, Random(os.getpid()))
-    assert (broker.holds(), broker.flush()) == (0, 0)  # it does not run
+    assert (broker.count_messages(), broker.flush()) == (0, 0)  # it does not run
     broker.start()
     try:
         publish = make_publisher(
@@ -106,7 +117,12 @@ def test_the_broker_tells_how_many_messages_it_loses(tmp_path: Path) -> None:
 
         until(published, 60, "it takes a message")
         publish("dlv-2", "w:1")
-        assert (broker.holds(), broker.flush(), broker.holds(), broker.flush()) == (2, 2, 0, 0)
+        assert (
+            broker.count_messages(),
+            broker.flush(),
+            broker.count_messages(),
+            broker.flush(),
+        ) == (2, 2, 0, 0)
     finally:
         broker.kill()
 
@@ -115,7 +131,7 @@ def test_who_has_just_been_started_may_die_of_sigterm_and_later_nobody(tmp_path:
     node = Node(0, tmp_path, os.environ, 1, ["web"])
     deaf = node.processes["web"]
     deaf.command[1:] = ["-c", "print('up', flush=True); input()"]
-    for age, code in ((0.0, 0), (YOUNG, -signal.SIGTERM)):
+    for age, code in ((0.0, 0), (STARTUP_SECONDS, -signal.SIGTERM)):
         deaf.start()
         until(
             lambda: deaf.log.exists() and deaf.log.read_text().count("up") == deaf.starts,
@@ -164,12 +180,12 @@ def test_who_takes_over_is_the_service_and_goes_with_it(tmp_path: Path) -> None:
         first = service.pid
         os.kill(first, signal.SIGUSR2)
         until(lambda: service.pid not in (0, first), 60, "another")  # noqa: B023
-        assert (service.heirs, [one.pid for one in service.earlier]) == ([], [first])
+        assert (service.replacements, [one.pid for one in service.replaced]) == ([], [first])
         assert service.wait(0.0) is None
         os.kill(service.pid, signal.SIGKILL)
         until(lambda: service.pid == 0, 60, "its end")
         assert service.wait(0.0) is None, "the first one has not ended"
-    service.end()
+    service.terminate()
     assert service.wait(60.0) == -signal.SIGTERM
     service.kill()
-    assert not {pid for pid in children_of(os.getpid()) if os.getsid(pid) == service.session}
+    assert not {pid for pid in list_children(os.getpid()) if os.getsid(pid) == service.session}

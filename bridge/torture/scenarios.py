@@ -10,17 +10,17 @@ from typing import Any, Final
 
 import orjson
 
-SOURCE: Final = "torture"
-SIGNATURE: Final = "X-Torture-Signature"
-TYPE: Final = "X-Torture-Type"
-CALL_TIMEOUT: Final = 2.0  # seconds that the bridge waits for the platform
-RUN_TIMEOUT: Final = 6.0  # seconds until it gives up a run that does not end
-KEYS: Final = 8  # different values of the payload's `key`
-SLOTS: Final = 64
+SOURCE_NAME: Final = "torture"
+SIGNATURE_HEADER: Final = "X-Torture-Signature"
+TYPE_HEADER: Final = "X-Torture-Type"
+CALL_TIMEOUT_SECONDS: Final = 2.0  # seconds that the bridge waits for the platform
+RUN_TIMEOUT_SECONDS: Final = 6.0  # seconds until it gives up a run that does not end
+KEY_COUNT: Final = 8  # different values of the payload's `key`
+MAX_RUNS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Scenario:
     """One route and what is promised of it.
 
     `on_unknown`: `retry` declares that a start may be repeated; with any other policy it never may.
@@ -46,20 +46,22 @@ class Lane:
     merges: bool = False
     exclusive: bool = False
     note: str = ""
-    more: Mapping[str, Any] = field(default_factory=dict)  # further keys of the route
+    extra: Mapping[str, Any] = field(default_factory=dict)  # further keys of the route
 
     @property
-    def repeats(self) -> bool:
+    def may_repeat(self) -> bool:
         """Whether a second execution is declared, where the first was in doubt."""
         return self.on_unknown == "retry" and not self.once
 
 
-FLAKY: Final = "flaky"  # the flow of which many runs fail
-REFUSES: Final = {"type": "object", "required": ["never"]}
-SELDOM: Final = 6  # flows that run so seldom that the platform's list of ten runs covers a minute
-LANES: Final[tuple[Lane, ...]] = (
-    Lane("held", "gumloop", "hold", ("held", "both"), "hold", note="no start is ever repeated"),
-    Lane(
+FLAKY_FLOW: Final = "flaky"  # the flow of which many runs fail
+REFUSING_SCHEMA: Final = {"type": "object", "required": ["never"]}
+SELDOM_FLOW_COUNT: Final = (
+    6  # flows that run so seldom that the platform's list of ten runs covers a minute
+)
+SCENARIOS: Final[tuple[Scenario, ...]] = (
+    Scenario("held", "gumloop", "hold", ("held", "both"), "hold", note="no start is ever repeated"),
+    Scenario(
         "found",
         "gumloop",
         "found",
@@ -71,7 +73,7 @@ LANES: Final[tuple[Lane, ...]] = (
         ),
     ),
     *(
-        Lane(
+        Scenario(
             f"seldom{number}",
             "gumloop",
             f"seldom{number}",
@@ -82,10 +84,10 @@ LANES: Final[tuple[Lane, ...]] = (
                 " again"
             ),
         )
-        for number in range(SELDOM)
+        for number in range(SELDOM_FLOW_COUNT)
     ),
     *(
-        Lane(
+        Scenario(
             f"sole{number}",
             "gumloop",
             f"sole{number}",
@@ -94,9 +96,9 @@ LANES: Final[tuple[Lane, ...]] = (
             exclusive=True,
             note="the same, of flows that are `exclusive`: a run is adopted without an echo",
         )
-        for number in range(SELDOM // 2)
+        for number in range(SELDOM_FLOW_COUNT // 2)
     ),
-    Lane(
+    Scenario(
         "repeated",
         "gumloop",
         "repeat",
@@ -104,26 +106,28 @@ LANES: Final[tuple[Lane, ...]] = (
         "retry",
         note="a start whose outcome is unknown is made again",
     ),
-    Lane(
+    Scenario(
         "ordered",
         "gumloop",
         "line",
         ("ordered",),
         "retry",
         ordered=True,
-        note=f"`order_by`: one at a time for each of {KEYS} keys, in the order of their events",
+        note=f"`order_by`: one at a time for each of {KEY_COUNT} keys, in the order of their events",
     ),
-    Lane("capped", "gumloop", "few", ("capped",), "retry", cap=2, note="`max_concurrent_runs: 2`"),
-    Lane(
+    Scenario(
+        "capped", "gumloop", "few", ("capped",), "retry", cap=2, note="`max_concurrent_runs: 2`"
+    ),
+    Scenario(
         "rerun",
         "gumloop",
-        FLAKY,
+        FLAKY_FLOW,
         ("rerun",),
         "hold",
         reruns=2,
         note="`on_run_failed: retry: 2`, for a flow of which many runs fail",
     ),
-    Lane(
+    Scenario(
         "merged",
         "http",
         "post",
@@ -132,7 +136,7 @@ LANES: Final[tuple[Lane, ...]] = (
         merges=True,
         note="`debounce`: of events that follow each other shortly the last goes",
     ),
-    Lane(
+    Scenario(
         "posted",
         "http",
         "post",
@@ -140,7 +144,7 @@ LANES: Final[tuple[Lane, ...]] = (
         "retry",
         note="gets an `Idempotency-Key`, and does not use it: every call that it takes is a start",
     ),
-    Lane(
+    Scenario(
         "again",
         "local",
         "again",
@@ -148,7 +152,7 @@ LANES: Final[tuple[Lane, ...]] = (
         "retry",
         note="idempotent: a run that is cut off is run again",
     ),
-    Lane(
+    Scenario(
         "once",
         "local",
         "once",
@@ -157,7 +161,7 @@ LANES: Final[tuple[Lane, ...]] = (
         once=True,
         note="not idempotent: a run is never executed twice",
     ),
-    Lane(
+    Scenario(
         "parked",
         "http",
         "post",
@@ -165,9 +169,9 @@ LANES: Final[tuple[Lane, ...]] = (
         "hold",
         "parked",
         note="its schema refuses every payload: dead with the reason, never started",
-        more={"payload_schema": REFUSES},
+        extra={"payload_schema": REFUSING_SCHEMA},
     ),
-    Lane(
+    Scenario(
         "shadowed",
         "gumloop",
         "hold",
@@ -179,7 +183,7 @@ LANES: Final[tuple[Lane, ...]] = (
 )
 #: type of event -> its share of the load; `seldom` takes many routes at once; `nowhere` matches no
 #: route, and is kept all the same
-SHARES: Final = {
+EVENT_TYPE_SHARES: Final = {
     "held": 12,
     "found": 10,
     "seldom": 0.3,
@@ -195,7 +199,7 @@ SHARES: Final = {
     "parked": 3,
     "nowhere": 5,
 }
-PLATFORMS: Final = {
+PLATFORM_DESCRIPTIONS: Final = {
     "gumloop": "a platform without an idempotency key",
     "http": "an `http` platform",
     "local": "a local flow",
@@ -204,11 +208,11 @@ PLATFORMS: Final = {
 
 def routes_of(type_: str) -> list[str]:
     """Return the routes that an event of this type has to have a delivery of."""
-    return [lane.route for lane in LANES if type_ in lane.types]
+    return [scenario.route for scenario in SCENARIOS if type_ in scenario.types]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
+class RunSecrets:
     """The throw-away secrets of one torture."""
 
     source: str = field(repr=False)
@@ -216,7 +220,9 @@ class Keys:
     user_id: str
 
 
-def document(platform_url: str, keys: Keys, lanes: Sequence[Lane] = LANES) -> str:
+def render_routes_yaml(
+    platform_url: str, keys: RunSecrets, scenarios: Sequence[Scenario] = SCENARIOS
+) -> str:
     """Return the routes.yaml, written as JSON (which is YAML), for a platform at `platform_url`."""
     platforms: dict[str, dict[str, Any]] = {
         "gumloop": {
@@ -224,59 +230,72 @@ def document(platform_url: str, keys: Keys, lanes: Sequence[Lane] = LANES) -> st
             "base_url": f"{platform_url}/api/v1",
             "api_key": keys.api_key,
             "user_id": keys.user_id,
-            "max_concurrent_runs": SLOTS,
+            "max_concurrent_runs": MAX_RUNS,
         },
-        "http": {"type": "http", "url": f"{platform_url}/post", "max_concurrent_runs": SLOTS // 2},
-        "local": {"type": "local", "flows": "flows.py", "max_concurrent_runs": SLOTS // 4},
+        "http": {
+            "type": "http",
+            "url": f"{platform_url}/post",
+            "max_concurrent_runs": MAX_RUNS // 2,
+        },
+        "local": {"type": "local", "flows": "flows.py", "max_concurrent_runs": MAX_RUNS // 4},
     }
     for each in platforms.values():
-        each["timeout"] = f"{CALL_TIMEOUT:g}s"
+        each["timeout"] = f"{CALL_TIMEOUT_SECONDS:g}s"
     source = {
         "provider": "hmac",
         "secret": keys.source,
-        "verify": {"header": SIGNATURE, "prefix": "sha256="},
-        "event_type": f"header:{TYPE}",
+        "verify": {"header": SIGNATURE_HEADER, "prefix": "sha256="},
+        "event_type": f"header:{TYPE_HEADER}",
         "event_id": "body:id",
     }
     flows = {
-        lane.flow: {"platform": lane.platform, "saved_item_id": lane.flow, "exclusive": True}
-        for lane in lanes
-        if lane.exclusive
+        scenario.flow: {
+            "platform": scenario.platform,
+            "saved_item_id": scenario.flow,
+            "exclusive": True,
+        }
+        for scenario in scenarios
+        if scenario.exclusive
     }
     written = {
         "version": 1,
         "platforms": platforms,
-        "sources": {SOURCE: source},
+        "sources": {SOURCE_NAME: source},
         "flows": flows,
-        "routes": [_route(lane) for lane in lanes],
+        "routes": [_render_route(scenario) for scenario in scenarios],
     }
     return orjson.dumps(written, option=orjson.OPT_INDENT_2).decode()
 
 
-def _route(lane: Lane) -> dict[str, Any]:
-    inputs = {"route": lane.route, "event": "${event.id}", "id": "${body.id}", "key": "${body.key}"}
+def _render_route(scenario: Scenario) -> dict[str, Any]:
+    inputs = {
+        "route": scenario.route,
+        "event": "${event.id}",
+        "id": "${body.id}",
+        "key": "${body.key}",
+    }
     route = {
-        "name": lane.route,
-        "on": f"{SOURCE} {', '.join(lane.types)}",
+        "name": scenario.route,
+        "on": f"{SOURCE_NAME} {', '.join(scenario.types)}",
         "inputs": inputs,
-        "flow": f"{lane.platform}/{lane.flow}",
-        "run_timeout": f"{RUN_TIMEOUT:g}s",
+        "flow": f"{scenario.platform}/{scenario.flow}",
+        "run_timeout": f"{RUN_TIMEOUT_SECONDS:g}s",
         "retry": {"attempts": 40, "first": "200ms", "max": "2s"},
     }
     written: dict[str, Any] = {
-        "mode": "shadow" if lane.mode == "shadow" else "live",
-        "on_unknown": lane.on_unknown,
+        "mode": "shadow" if scenario.mode == "shadow" else "live",
+        "on_unknown": scenario.on_unknown,
     }
-    written |= {"order_by": "body.key"} if lane.ordered else {}
-    written |= {"max_concurrent_runs": lane.cap} if lane.cap is not None else {}
-    written |= {"on_run_failed": {"retry": lane.reruns}} if lane.reruns else {}
+    written |= {"order_by": "body.key"} if scenario.ordered else {}
+    written |= {"max_concurrent_runs": scenario.cap} if scenario.cap is not None else {}
+    written |= {"on_run_failed": {"retry": scenario.reruns}} if scenario.reruns else {}
     written |= (
-        {"debounce": {"wait": "700ms", "max": "3s", "key": "body.key"}} if lane.merges else {}
+        {"debounce": {"wait": "700ms", "max": "3s", "key": "body.key"}} if scenario.merges else {}
     )
-    return route | written | dict(lane.more)
+    return route | written | dict(scenario.extra)
 
 
-def flows_py(record: str) -> str:
+def render_flows_py(record: str) -> str:
     """Return the flows.py: each run writes a line to the file `record` as its one effect."""
     return f'''import json
 import os

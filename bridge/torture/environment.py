@@ -15,20 +15,20 @@ from bridge.store.db.database import Database
 from bridge.store.queries import census
 from bridge.torture import fingerprint
 from bridge.torture.broker import Broker
-from bridge.torture.clock import Clock
+from bridge.torture.clock import NodeClock
 from bridge.torture.disk import SmallDisk
-from bridge.torture.evidence import Folder
-from bridge.torture.load import Load
+from bridge.torture.evidence import EvidenceFolder
+from bridge.torture.load import LoadGenerator
 from bridge.torture.nodes import Node
 from bridge.torture.plan import Plan
 from bridge.torture.processes import Process
 from bridge.torture.records import Finding
 
 T = TypeVar("T")
-FULL: Final = 150  # deliveries under way above which nothing new is sent
-LOOK: Final = 1.0  # seconds between looks at how much is under way
-SLICE: Final = 0.05
-RETURN: Final = 40.0  # seconds in which a bridge has to be ready again
+MAX_DELIVERIES_IN_PROGRESS: Final = 150  # deliveries under way above which nothing new is sent
+COUNT_INTERVAL_SECONDS: Final = 1.0  # seconds between looks at how much is under way
+POLL_SECONDS: Final = 0.05
+RECOVERY_TIMEOUT_SECONDS: Final = 40.0  # seconds in which a bridge has to be ready again
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,47 +41,49 @@ class Progress:
     sent: int
     acknowledged: int
     refused: int
-    moving: int | None
-    doing: str
+    in_progress: int | None
+    current_fault: str
     kills: int
 
 
-Tell = Callable[[Progress], None]
+ReportProgress = Callable[[Progress], None]
 
 
 @dataclass(slots=True)
-class Arena:
-    """The bridge, its platform, its senders, and what has been done to it. `again_after`: seconds
+class Environment:
+    """The bridge, its platform, its senders, and what has been done to it. `recovery_seconds`: seconds
     from a blow to the next 2xx.
 
     `missed`: kinds that can be done, and were not done once.
     """
 
     plan: Plan
-    folder: Folder
+    folder: EvidenceFolder
     url: str
     nodes: list[Node]
     platform: Process
-    platform_words: Callable[[bool], bytes]
-    load: Load
-    tell: Tell
+    platform_settings: Callable[[bool], bytes]
+    load: LoadGenerator
+    report_progress: ReportProgress
     random: Random
-    code: Mapping[str, Any] = field(default_factory=fingerprint.facts)  # as it is when it begins
-    clocks: list[Clock] = field(default_factory=list)
+    code: Mapping[str, Any] = field(
+        default_factory=fingerprint.describe_code
+    )  # as it is when it begins
+    clocks: list[NodeClock] = field(default_factory=list)
     disk: SmallDisk | None = None
     broker: Broker | None = None
     began: float = field(default_factory=time.monotonic)
     phase: str = "start"
-    doing: str = ""
+    current_fault: str = ""
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     not_run: dict[str, str] = field(default_factory=dict)
     missed: list[str] = field(default_factory=list)
-    again_after: list[float] = field(default_factory=list)
+    recovery_seconds: list[float] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    bad: bool = True
-    _moving: int | None = None
-    _looked: float = 0.0
+    faulty: bool = True
+    _in_progress: int | None = None
+    _counted_at: float = 0.0
 
     # -- time
 
@@ -90,56 +92,60 @@ class Arena:
         """Seconds since it began."""
         return time.monotonic() - self.began
 
-    def left(self, of: float) -> float:
+    def remaining(self, of: float) -> float:
         """Return the seconds until `of` seconds will have passed since the beginning."""
         return of - self.elapsed
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
-        self.until(lambda: False, seconds)
+        self.wait_until(lambda: False, seconds)
 
-    def until(self, condition: Callable[[], bool], seconds: float, every: float = SLICE) -> bool:
+    def wait_until(
+        self, condition: Callable[[], bool], seconds: float, every: float = POLL_SECONDS
+    ) -> bool:
         """Wait for a condition, which is looked at again and again; return whether it came true
         within `seconds`.
         """
         end = time.monotonic() + seconds
         while not (true := condition()) and time.monotonic() < end:
-            self._show()
+            self._report()
             time.sleep(every)
         return true
 
-    def _show(self) -> None:
-        if time.monotonic() - self._looked > LOOK:
-            self._looked = time.monotonic()
-            self._moving = self.moving() if self.disk is None or not self.disk.mounted else None
-            self.load.hold_back((self._moving or 0) > FULL)
-        self.tell(
+    def _report(self) -> None:
+        if time.monotonic() - self._counted_at > COUNT_INTERVAL_SECONDS:
+            self._counted_at = time.monotonic()
+            self._in_progress = (
+                self.count_in_progress() if self.disk is None or not self.disk.mounted else None
+            )
+            self.load.set_paused((self._in_progress or 0) > MAX_DELIVERIES_IN_PROGRESS)
+        self.report_progress(
             Progress(
                 self.phase,
                 self.elapsed,
-                self.plan.seconds,
+                self.plan.total_seconds,
                 *self.load.count(),
-                self._moving,
-                self.doing,
+                self._in_progress,
+                self.current_fault,
                 self.kills.total(),
             )
         )
 
     # -- looking
 
-    def moving(self) -> int | None:
+    def count_in_progress(self) -> int | None:
         """Return how much is under way, None where the store cannot be asked now: it is not opened
         while nobody else has it open.
         """
         if not any(process.pid for node in self.nodes for process in node.processes.values()):
             return None
-        return self.ask(census.count_moving)
+        return self.query(census.count_moving)
 
-    def workers(self) -> set[int]:
+    def list_workers(self) -> set[int]:
         """Return the processes that the store has as workers."""
-        return self.ask(census.worker_pids) or set()
+        return self.query(census.worker_pids) or set()
 
-    def ask(self, question: Callable[[Database], T]) -> T | None:
+    def query(self, question: Callable[[Database], T]) -> T | None:
         """Return what the store answers; None where it cannot be asked."""
         database = Database(self.url)
         try:
@@ -163,7 +169,7 @@ class Arena:
         for node in self.nodes:
             node.start()
 
-    def recover(self, within: float = RETURN) -> bool:
+    def recover(self, within: float = RECOVERY_TIMEOUT_SECONDS) -> bool:
         """Have everything run and be ready; return whether it came to that. How long it took until
         an event was acknowledged is noted.
         """
@@ -174,20 +180,20 @@ class Arena:
             self.start_nodes()
             return self.is_ready
 
-        if not self.until(ready, within):
+        if not self.wait_until(ready, within):
             return False
-        if self.phase == "load" and self.until(
+        if self.phase == "load" and self.wait_until(
             lambda: self.load.count()[1] > acknowledged, min(2.0, within)
         ):
-            self.again_after.append(time.monotonic() - began)
+            self.recovery_seconds.append(time.monotonic() - began)
         return True
 
-    def forecast(self, bad: bool) -> None:
+    def set_platform_faults(self, faulty: bool) -> None:
         """Change the weather on the platform."""
-        self.bad = bad
-        self.platform.say(b"bad" if bad else b"good")
+        self.faulty = faulty
+        self.platform.send_line(b"faulty" if faulty else b"healthy")
 
     def start_platform(self) -> None:
         """Start the platform, in the weather of the day."""
         with suppress(OSError):
-            self.platform.start(self.platform_words(self.bad))
+            self.platform.start(self.platform_settings(self.faulty))
