@@ -760,7 +760,7 @@ def faults_table() -> str:
 def crash_faults_table() -> str:
     """The faults that the crash test injects."""
     return table(
-        ("`--only`", "what is done"),
+        ("`--only`", "fault"),
         ((code(kind), what) for kind, what in plan.FAULT_DESCRIPTIONS.items()),
     )
 

@@ -1,7 +1,7 @@
-"""A black-box harness that kills a bridge under load and accounts for every event.
+"""The crash test: injects faults into a bridge under load and accounts for every event.
 
-The straight line: `plan` (how long, what) ─ `scenarios` (routes.yaml, flows.py) ─ `run` (prepare, load
-and acts, drain, stop) ─ `accounting` (what was sent, what the store has, what the platform
-executed) ─ `certificate`. What is sent is remembered by `load`; what was started is written down by
-`platform`, a process that knows nothing of the bridge.
+`plan` divides the time, `scenarios` and `project_files` define the project, `resources` creates
+the `environment`, and `run` goes through the phases: load with `faults`, drain, stop. `accounting`
+then compares the events that `load` sent, the rows of the store, and the starts that
+`faulty_platform`, a separate process, recorded. `certificate` is the result.
 """

@@ -1,6 +1,4 @@
-"""Celery's broker for a torture: a redis-server of its own on the loopback, which keeps nothing and
-is emptied and killed.
-"""
+"""Celery's broker for the crash test: a separate redis-server without persistence."""
 
 from __future__ import annotations
 
@@ -24,16 +22,16 @@ _LENGTH_ANSWER: Final = re.compile(rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\*1\r\n:(\d+)\
 _FLUSH_ANSWER: Final = re.compile(
     rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\+QUEUED\r\n\*2\r\n:(\d+)\r\n\+OK\r\n"
 )
-NO_REDIS_SERVER: Final = f"there is no {SERVER_PROGRAM} (Debian has it in redis-server)"
+NO_REDIS_SERVER: Final = f"{SERVER_PROGRAM} is not installed (apt-get install redis-server)"
 
 
 def is_installed() -> bool:
-    """Tell whether one can be started."""
+    """Return whether redis-server is installed."""
     return shutil.which(SERVER_PROGRAM) is not None
 
 
 class Broker:
-    """One server, started again and again."""
+    """A redis-server that is started, emptied and killed repeatedly."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], random: Random) -> None:
         self._port = find_free_port(random)
@@ -48,32 +46,32 @@ class Broker:
         )
 
     def start(self) -> None:
-        """Start it if it does not run."""
+        """Start the server if it does not run."""
         if not self._process.pid:
             self._process.start()
 
     def kill(self) -> None:
-        """Kill it; what it held is gone."""
+        """Kill the server; its messages are lost."""
         self._process.kill()
 
     def count_messages(self) -> int:
-        """Return how many messages wait in it."""
+        """Return the number of queued messages."""
         found = _LENGTH_ANSWER.fullmatch(self._send_commands(LENGTH_COMMAND))
         return int(found[1]) if found else 0
 
     def flush(self) -> int:
-        """Lose every message that it holds; return how many waited in it."""
+        """Delete all messages; return their number."""
         found = _FLUSH_ANSWER.fullmatch(self._send_commands(LENGTH_COMMAND, "FLUSHALL"))
         return int(found[1]) if found else 0
 
     def _send_commands(self, *commands: str) -> bytes:
-        """Return its answers, of one line each; what has come of them where it does not answer."""
-        said = "".join(
+        """Run commands in a transaction; return the answer, or the part before an error."""
+        request = "".join(
             f"{command}\r\n" for command in (f"AUTH {self._password}", "MULTI", *commands, "EXEC")
         ).encode()
         answer = b""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1.0) as sock:
-            sock.sendall(said)
+            sock.sendall(request)
             while answer.count(b"\r\n") < 3 + 2 * len(commands) and (piece := sock.recv(1024)):
                 answer += piece
         return answer

@@ -1,4 +1,4 @@
-"""The certificate: what came out, as JSON for machines and as rows for people. No I/O, no clock."""
+"""The certificate, as JSON and as rows of text. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, Final
 from bridge.torture.records import FINDING_KINDS, Account, Finding
 
 SCHEMA_VERSION: Final = 1
-MAX_LISTED_FINDINGS: Final = 100  # findings that are listed; all are counted
-MAX_DEAD_REASONS: Final = 20  # reasons of dead deliveries that are told apart
+MAX_LISTED_FINDINGS: Final = 100  # all are counted
+MAX_DEAD_REASONS: Final = 20  # the others are counted together
 FAULT_LABELS: Final = {
     "disk": "full disks",
-    "disk_refusals": "met by senders",
+    "disk_refusals": "of them seen by senders",
     "clock": "clock steps",
     "clock_minutes": "of them by minutes",
     "clock_days": "by a day",
-    "database": "times all connections ended",
-    "overtaken": "calls overtaken by others",
+    "database": "times all connections terminated",
+    "overtaken": "calls taken over by other processes",
     "broker_emptied": "times the broker emptied",
     "messages_lost": "messages lost with it",
 }
@@ -45,26 +45,21 @@ COUNT_NAMES: Final = (
 )
 VERDICTS: Final = {
     "kept": (
-        "every acknowledged event is accounted for, and nothing was started twice that was not"
+        "every acknowledged event is accounted for, and no flow was started twice except as"
         " declared"
     ),
-    "incomplete": (
-        "nothing was found to be wrong, but not everything that can be done here was done"
-    ),
+    "incomplete": ("no problem was found, but not every possible kind of fault occurred"),
     "unsettled": (
-        "nothing was lost or started twice, but not everything had come to an end when the time"
-        " was up"
+        "nothing was lost or started twice, but work was still in progress when the time was up"
     ),
-    "broken": "a promise was broken",
+    "broken": "a guarantee was broken",
 }
 
 
 def make_certificate(
     facts: Mapping[str, Any], account: Account, faults: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Return the certificate of a torture with these facts (see `facts.facts_of`), this account,
-    and these faults of the platform.
-    """
+    """Return the certificate. `facts`: see `collect_facts`; `faults`: those of the platform."""
     wrong = {kind: sum(one.kind == kind for one in account.findings) for kind in FINDING_KINDS}
     dead = dict(account.dead.most_common(MAX_DEAD_REASONS))
     if others := account.dead.total() - sum(dead.values()):
@@ -88,7 +83,7 @@ def make_certificate(
 
 
 def choose_verdict(findings: Iterable[Finding], missed: Collection[str] = ()) -> str:
-    """Return the word for it: of VERDICTS. `missed`: what could have been done, and was not."""
+    """Return the verdict (of `VERDICTS`). `missed`: possible kinds of faults that did not occur."""
     kinds = {one.kind for one in findings}
     return (
         ("incomplete" if missed else "kept")
@@ -100,7 +95,7 @@ def choose_verdict(findings: Iterable[Finding], missed: Collection[str] = ()) ->
 
 
 def format_rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (what, how it was) for people."""
+    """Yield the titles and texts of the rows that the command prints."""
     machine = made["machine"]
     database = made["database"]
     code = made["code"]
@@ -113,11 +108,11 @@ def format_rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ),
     )
     commit = (
-        f"commit {code['commit']}{', and changes' if code['changed'] else ''}, "
+        f"commit {code['commit']}{' with changes' if code['changed'] else ''}, "
         if code["commit"]
         else ""
     )
-    yield "code", f"{commit}files {code['sha256']}"
+    yield "code", f"{commit}sha256 {code['sha256']}"
     yield (
         "machine",
         (
@@ -129,7 +124,7 @@ def format_rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     spent = made["seconds"]
     yield (
         "time",
-        f"{spent['load']:.0f} s of load, {spent['drain']:.0f} s until everything was settled",
+        f"{spent['load']:.0f} s of load, {spent['drain']:.0f} s of drain",
     )
     for signal, victims in made["kills"].items():
         yield f"{signal}", ", ".join(f"{victim} {count}" for victim, count in victims.items())
@@ -152,14 +147,17 @@ def format_rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     back = made["acknowledges_again_after"]
     if back["count"]:
         yield (
-            "takes in again",
-            f"after {back['median']:.1f} s (median), {back['longest']:.1f} s at most",
+            "recovery",
+            (
+                f"first acknowledgement after {back['median']:.1f} s (median),"
+                f" {back['longest']:.1f} s (max)"
+            ),
         )
     yield (
         "events",
         (
-            f"{made['events']} sent in {_count_noun(made['posted'], 'request')}, {made['acknowledged']}"
-            " acknowledged"
+            f"{made['events']} sent in {_count_noun(made['posted'], 'request')},"
+            f" {made['acknowledged']} acknowledged"
         ),
     )
     yield (
@@ -171,7 +169,7 @@ def format_rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
     yield (
         "forged",
-        (f"{made['forged']}, all kept out" if not made["wrong"]["forged"] else f"{made['forged']}"),
+        (f"{made['forged']}, all rejected" if not made["wrong"]["forged"] else f"{made['forged']}"),
     )
     yield (
         "deliveries",
@@ -179,18 +177,18 @@ def format_rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
     again = (
         f"{made['repeated_as_declared']} of them repeated as declared, {made['rerun_as_declared']}"
-        " after a run that failed"
+        " after a failed run"
     )
     yield "started", f"{made['started']}, {again}"
     yield (
         "held",
         (
-            f"{made['held']} starts are unknown and wait for a person; {made['held_started']} of"
+            f"{made['held']} starts are unknown and wait for a decision; {made['held_started']} of"
             " them did start"
         ),
     )
     if made.get("held_clock"):
-        yield "", f"{made['held_clock']} of them wait since a clock was stepped"
+        yield "", f"{made['held_clock']} of them because a clock was stepped"
     if looked := sum(
         made[name] for name in ("reconciled_adopted", "reconciled_queued_again", "reconciled_held")
     ):
@@ -198,7 +196,7 @@ def format_rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"{made['reconciled_adopted']} adopted, {made['reconciled_queued_again']} queued again,"
             f" {made['reconciled_held']} held"
         )
-        yield "reconciled", f"{looked} starts without an answer: {found}"
+        yield "reconciled", f"{looked} unanswered starts: {found}"
     for kind, count in made["wrong"].items():
         if count or kind in ("lost", "started_twice"):
             yield kind.replace("_", " "), f"{count}{'  ' + FINDING_KINDS[kind] if count else ''}"

@@ -1,4 +1,4 @@
-"""A clock for the bridge's processes alone, by libfaketime: the machine's is never touched."""
+"""Clocks for the processes of a node, with libfaketime; the machine's clock is never changed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LIBRARY_FOLDERS: Final = (
     "/usr/local/lib/faketime",
 )
 LIBRARY_NAME: Final = "libfaketime.so.1"
-#: Steps of a clock that no window covers -> how many seconds they have at least.
+#: count of clock steps beyond the allowed skew -> the minimum of their seconds
 LARGE_STEPS: Final = {"clock_days": 43_200.0, "clock_minutes": MAX_SKEW_SECONDS + 1.0}
 NO_LIBFAKETIME: Final = "libfaketime is not installed (apt-get install libfaketime)"
 
 
 def find_library() -> Path | None:
-    """Return libfaketime, None where it is not installed."""
+    """Return the path of libfaketime, or None if it is not installed."""
     found = (
         file
         for pattern in LIBRARY_FOLDERS
@@ -31,7 +31,7 @@ def find_library() -> Path | None:
 
 
 class NodeClock:
-    """The clock of one node: its processes read how far it is off from a file."""
+    """The clock of one node. Its processes read its offset from a file."""
 
     def __init__(self, file: Path, faketime: Path) -> None:
         self._file = file
@@ -41,23 +41,22 @@ class NodeClock:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a process needs in its environment to go by this clock."""
+        """The environment variables of a process that uses this clock."""
         return {
             "LD_PRELOAD": str(self._faketime),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",  # seconds until the file is read again
-            # a step of the real clock leaves that one alone, too
+            # a step of the real clock does not change the monotonic clock either
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            # Else it has each thread that waits for the interpreter's lock come back at once, again
-            # and again, and nobody gets on.
+            # With the fix, each wait for the interpreter's lock returns at once, and threads spin.
             "FAKETIME_FORCE_MONOTONIC_FIX": "0",
-            # what a killed process leaves behind would be a lock that nobody opens
+            # a killed process would leave a lock behind in shared memory
             "FAKETIME_DISABLE_SHM": "1",
             "NO_FAKE_STAT": "1",
         }
 
     def step(self, seconds: float) -> None:
-        """Set it so many seconds off, atomically."""
+        """Set the offset from the real time, atomically."""
         draft = self._file.with_suffix(".new")
         draft.write_text(f"{seconds:+.0f}\n")
         draft.replace(self._file)
@@ -65,13 +64,11 @@ class NodeClock:
 
 
 def classify_step(seconds: float) -> str | None:
-    """Return the word for a step that is larger than the skew, of `BEYOND_SKEW`; null for a smaller
-    one.
-    """
-    return next((word for word, least in LARGE_STEPS.items() if abs(seconds) >= least), None)
+    """Return the key of `LARGE_STEPS` for a step, or None for a step within the allowed skew."""
+    return next((name for name, minimum in LARGE_STEPS.items() if abs(seconds) >= minimum), None)
 
 
 def reset_clocks(clocks: Iterable[NodeClock]) -> None:
-    """Have them all right."""
+    """Set all clocks to the real time."""
     for clock in clocks:
         clock.step(0.0)

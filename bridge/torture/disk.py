@@ -1,6 +1,4 @@
-"""A disk that is full: a small file system in memory that nobody else sees, or a limit on the size
-of files where none can be mounted.
-"""
+"""Full disks: a small file system in memory, or a limit on file sizes without root."""
 
 from __future__ import annotations
 
@@ -22,13 +20,14 @@ MS_PRIVATE = 1 << 18
 MS_NOSUID = 2
 MS_NODEV = 4
 MNT_DETACH: Final = 2
-MAX_COPY_BYTES: Final = 200_000_000  # bytes of data that are copied into memory
-SPARE_BYTES: Final = 8_000_000  # bytes that the small disk has beyond the data, before it is filled
+MAX_COPY_BYTES: Final = 200_000_000  # of data that is copied into memory
+SPARE_BYTES: Final = 8_000_000  # free space on the small disk before it is filled
 
 
 def unshare_mounts() -> bool:
-    """Give this process, and those that it starts, mounts of their own; return whether it may. They
-    are gone with the last of them.
+    """Move this process into a new mount namespace; return False without the permission.
+
+    Its children inherit the namespace, and the mounts disappear with the last process.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) != 0:
@@ -37,9 +36,7 @@ def unshare_mounts() -> bool:
 
 
 class SmallDisk:
-    """A file system of its own for a data folder, for as long as nothing else will do. Only after
-    `seclude`.
-    """
+    """A temporary file system for a data folder. Requires `unshare_mounts`."""
 
     def __init__(self, place: Path) -> None:
         self.path = place
@@ -47,13 +44,11 @@ class SmallDisk:
         self.mounted = False
 
     def mount(self, data: Path) -> None:
-        """Mount it with a copy of the data. OSError where that fails, or where the data is too
-        large.
-        """
+        """Mount it with a copy of the data; raise OSError if that fails."""
         size = count_bytes([data])
         if size > MAX_COPY_BYTES:
             raise OSError(
-                f"the data has {size} bytes by now, which is too much to be copied into memory"
+                f"the data has {size} bytes; at most {MAX_COPY_BYTES} are copied into memory"
             )
         self.path.mkdir(mode=0o700, exist_ok=True)
         libc = ctypes.CDLL(None, use_errno=True)
@@ -67,7 +62,7 @@ class SmallDisk:
         shutil.copytree(data, self.path, dirs_exist_ok=True)
 
     def fill(self) -> None:
-        """Take up all that is free."""
+        """Write a ballast file until no space is free."""
         with suppress(OSError), self._ballast.open("ab", buffering=0) as file:
             for size in (1 << 20, 4096):
                 with suppress(OSError):
@@ -75,12 +70,13 @@ class SmallDisk:
                         pass
 
     def make_room(self) -> None:
-        """Give it back."""
+        """Delete the ballast file."""
         self._ballast.unlink(missing_ok=True)
 
     def copy_back(self, data: Path) -> None:
-        """Put the data where it came from, as somebody would who has bought a larger disk; nothing
-        runs meanwhile.
+        """Replace the original data with the data of the small disk, then unmount it.
+
+        No process may use the data meanwhile.
         """
         self.make_room()
         draft = data.with_name("data.new")
@@ -92,14 +88,15 @@ class SmallDisk:
         self.unmount()
 
     def unmount(self) -> None:
-        """Have it gone."""
+        """Unmount the file system."""
         ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(self.path), MNT_DETACH)
         self.mounted = False
 
 
 def limit_file_sizes(pids: Iterable[int], size: int) -> None:
-    """Let these processes, and those that they start, write no file beyond `size` bytes;
-    RLIM_INFINITY lets them again.
+    """Limit the size of files that these processes and their children write.
+
+    `NO_LIMIT` removes the limit.
     """
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""Everything that takes part in a torture, while it goes on."""
+"""The environment of a crash test: its processes, its load, and its counts."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from bridge.torture.processes import Process
 from bridge.torture.records import Finding
 
 T = TypeVar("T")
-MAX_DELIVERIES_IN_PROGRESS: Final = 150  # deliveries under way above which nothing new is sent
-COUNT_INTERVAL_SECONDS: Final = 1.0  # seconds between looks at how much is under way
+MAX_DELIVERIES_IN_PROGRESS: Final = 150  # above it, the senders pause
+COUNT_INTERVAL_SECONDS: Final = 1.0  # between two counts of the deliveries in progress
 POLL_SECONDS: Final = 0.05
-RECOVERY_TIMEOUT_SECONDS: Final = 40.0  # seconds in which a bridge has to be ready again
+RECOVERY_TIMEOUT_SECONDS: Final = 40.0  # until flowbridge must be ready again
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it has come, for those who watch. `moving` is null where nobody could look."""
+    """The progress of a run. `in_progress` is None while the store cannot be read."""
 
     phase: str
     seconds: float
@@ -51,10 +51,11 @@ ReportProgress = Callable[[Progress], None]
 
 @dataclass(slots=True)
 class Environment:
-    """The bridge, its platform, its senders, and what has been done to it. `recovery_seconds`: seconds
-    from a blow to the next 2xx.
+    """The nodes, the platform and the senders, with the faults so far and the findings.
 
-    `missed`: kinds that can be done, and were not done once.
+    `kills`: signal and victim -> count. `done`: kind of fault -> count.
+    `not_run`: kind -> the reason why it did not occur; `missed`: those that were possible.
+    `recovery_seconds`: seconds from each fault to the next acknowledged event.
     """
 
     plan: Plan
@@ -66,9 +67,7 @@ class Environment:
     load: LoadGenerator
     report_progress: ReportProgress
     random: Random
-    code: Mapping[str, Any] = field(
-        default_factory=fingerprint.describe_code
-    )  # as it is when it begins
+    code: Mapping[str, Any] = field(default_factory=fingerprint.describe_code)
     clocks: list[NodeClock] = field(default_factory=list)
     disk: SmallDisk | None = None
     broker: Broker | None = None
@@ -89,23 +88,21 @@ class Environment:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the beginning of the run."""
         return time.monotonic() - self.began
 
-    def remaining(self, of: float) -> float:
-        """Return the seconds until `of` seconds will have passed since the beginning."""
-        return of - self.elapsed
+    def remaining(self, total: float) -> float:
+        """Return the seconds until `total` seconds have elapsed."""
+        return total - self.elapsed
 
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Wait, and report the progress meanwhile."""
         self.wait_until(lambda: False, seconds)
 
     def wait_until(
         self, condition: Callable[[], bool], seconds: float, every: float = POLL_SECONDS
     ) -> bool:
-        """Wait for a condition, which is looked at again and again; return whether it came true
-        within `seconds`.
-        """
+        """Poll a condition; return whether it became true within `seconds`."""
         end = time.monotonic() + seconds
         while not (true := condition()) and time.monotonic() < end:
             self._report()
@@ -131,22 +128,23 @@ class Environment:
             )
         )
 
-    # -- looking
+    # -- the store
 
     def count_in_progress(self) -> int | None:
-        """Return how much is under way, None where the store cannot be asked now: it is not opened
-        while nobody else has it open.
+        """Return the number of deliveries in progress, or None if the store cannot be read.
+
+        The store is not opened while no flowbridge process runs.
         """
         if not any(process.pid for node in self.nodes for process in node.processes.values()):
             return None
         return self.query(census.count_moving)
 
     def list_workers(self) -> set[int]:
-        """Return the processes that the store has as workers."""
+        """Return the process ids of the workers in the store."""
         return self.query(census.worker_pids) or set()
 
     def query(self, question: Callable[[Database], T]) -> T | None:
-        """Return what the store answers; None where it cannot be asked."""
+        """Return the result of a query, or None if the store cannot be read."""
         database = Database(self.url)
         try:
             return question(database)
@@ -159,19 +157,20 @@ class Environment:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every node is."""
+        """Whether every node is ready."""
         return all(node.is_ready for node in self.nodes)
 
     def start_nodes(self) -> None:
-        """Start what does not run, as a service manager would."""
+        """Start every process that does not run, as a service manager would."""
         if self.broker is not None:
             self.broker.start()
         for node in self.nodes:
             node.start()
 
     def recover(self, within: float = RECOVERY_TIMEOUT_SECONDS) -> bool:
-        """Have everything run and be ready; return whether it came to that. How long it took until
-        an event was acknowledged is noted.
+        """Start all nodes and wait until they are ready; return whether they became ready.
+
+        During the load, record the seconds until the next event is acknowledged.
         """
         began = time.monotonic()
         acknowledged = self.load.count()[1]
@@ -189,11 +188,11 @@ class Environment:
         return True
 
     def set_platform_faults(self, faulty: bool) -> None:
-        """Change the weather on the platform."""
+        """Switch the faults of the platform on or off."""
         self.faulty = faulty
         self.platform.send_line(b"faulty" if faulty else b"healthy")
 
     def start_platform(self) -> None:
-        """Start the platform, in the weather of the day."""
+        """Start the platform with its current settings."""
         with suppress(OSError):
             self.platform.start(self.platform_settings(self.faulty))

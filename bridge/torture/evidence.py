@@ -1,6 +1,4 @@
-"""The folder of a torture: what the senders know, what the platform and the local flows wrote down,
-and the facts of the run itself.
-"""
+"""The evidence folder: the sent events, the records of the executed starts, and the run's facts."""
 
 from __future__ import annotations
 
@@ -20,55 +18,53 @@ FACTS_FILE: Final = "torture.json"
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFolder:
-    """Where everything of one torture is."""
+    """The folder of one run, with its files."""
 
     path: Path
 
     @property
     def data(self) -> Path:
-        """The bridge's data folder."""
+        """The data folder of flowbridge."""
         return self.path / "data"
 
     @property
     def starts_file(self) -> Path:
-        """The platform's record."""
+        """The record of the platform."""
         return self.path / "starts.jsonl"
 
     @property
     def local_file(self) -> Path:
-        """The local flows' record."""
+        """The record of the local flows."""
         return self.path / "local.jsonl"
 
     @property
     def sqlite_url(self) -> str:
-        """The URL of the database where it is SQLite."""
+        """The URL of the SQLite database."""
         return f"sqlite:///{self.data / 'flowbridge.db'}"
 
     def save(self, sent: Iterable[SentEvent], facts: dict[str, Any]) -> None:
-        """Write down what is only in memory, so that it can be counted again."""
+        """Write the sent events and the facts, so that the run can be counted again."""
         with (self.path / "sent.jsonl").open("wb") as file:
             for one in sent:
                 file.write(orjson.dumps(asdict(one)) + b"\n")
         (self.path / FACTS_FILE).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
     def read_sent(self) -> list[SentEvent]:
-        """Return what was sent."""
+        """Return the sent events."""
         return [SentEvent(**line) for line in _read_lines(self.path / "sent.jsonl")]
 
     def read_facts(self) -> dict[str, Any]:
-        """Return the facts of the run; `SettingsError` where the folder is not one of a torture."""
+        """Return the facts of the run, or raise `SettingsError` for any other folder."""
         try:
             found: dict[str, Any] = orjson.loads((self.path / FACTS_FILE).read_bytes())
         except (OSError, orjson.JSONDecodeError):
             raise SettingsError(
-                f"{self.path} is no folder that a torture has kept: it has no {FACTS_FILE}"
+                f"{self.path} is not the folder of a crash test: it has no {FACTS_FILE}"
             ) from None
         return found
 
     def read_starts(self) -> tuple[list[Start], Counter[str], int]:
-        """Return the starts in their order, how often each fault happened, and how many calls made
-        no sense.
-        """
+        """Return the starts in order, the count of each fault, and the count of invalid calls."""
         starts = []
         faults = Counter[str]()
         odd = 0
@@ -103,5 +99,5 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def count_bytes(paths: Sequence[Path]) -> int:
-    """Return how many bytes the files below these folders have."""
+    """Return the total size of the files below these folders."""
     return sum(file.stat().st_size for path in paths for file in path.rglob("*") if file.is_file())

@@ -1,4 +1,4 @@
-"""What is known of a torture besides its events: what was done, on what, and how long it took."""
+"""The facts of a run besides its events: the faults, the machine, the code and the durations."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from bridge.torture import machine
 from bridge.torture.clock import LARGE_STEPS
 from bridge.torture.environment import Environment
 
-#: What is counted beside the blow that it was part of.
+#: details of faults; they are not faults of their own
 DETAIL_COUNTS = ("disk_refusals", "overtaken", "broker_emptied", "messages_lost", *LARGE_STEPS)
 
 
 def collect_facts(
     env: Environment, *, drained: bool, schema: str, load: float, drain: float
 ) -> dict[str, Any]:
-    """Return what is known of the run itself: with `process_findings` and `database_schema`, which
-    only counting needs.
+    """Return the facts of the certificate.
+
+    `process_findings` and `database_schema` are for counting only; the certificate omits them.
     """
     plan = env.plan
     database = Database(env.url)
@@ -40,7 +41,7 @@ def collect_facts(
     kills: dict[str, dict[str, int]] = {}
     for (name, victim), number in sorted(env.kills.items()):
         kills.setdefault(name, {})[victim] = number
-    after = env.recovery_seconds
+    recovery = env.recovery_seconds
     return {
         "flowbridge": bridge.__version__,
         "code": env.code,
@@ -61,9 +62,9 @@ def collect_facts(
         "kills": kills,
         "faults": {kind: env.done[kind] for kind in ("disk", "clock", "database", *DETAIL_COUNTS)},
         "acknowledges_again_after": {
-            "count": len(after),
-            "median": round(statistics.median(after), 2) if after else None,
-            "longest": round(max(after), 2) if after else None,
+            "count": len(recovery),
+            "median": round(statistics.median(recovery), 2) if recovery else None,
+            "longest": round(max(recovery), 2) if recovery else None,
         },
         "missed": env.missed,
         "not_run": env.not_run,
@@ -74,12 +75,12 @@ def collect_facts(
 
 
 def count_logged_errors(paths: Iterable[Path]) -> dict[str, int]:
-    """Return how often each error stands in the logs: what flowbridge itself said went wrong."""
+    """Return the count of each error event in the logs of flowbridge."""
     found: Counter[str] = Counter()
     for path in paths:
         for line in path.read_bytes().splitlines():
             with suppress(orjson.JSONDecodeError, AttributeError):
-                said = orjson.loads(line)
-                if said.get("level") == "error":
-                    found[str(said.get("event"))] += 1
+                entry = orjson.loads(line)
+                if entry.get("level") == "error":
+                    found[str(entry.get("event"))] += 1
     return dict(found.most_common())

@@ -1,5 +1,6 @@
-"""What is done to the bridge: a row for each kind. An act returns whether it could be done just
-now.
+"""The faults that are injected into the bridge, one function for each kind.
+
+A function returns False if the fault was not possible at that moment.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from bridge.torture.plan import DAY_STEP_SECONDS, LARGE_STEP_SECONDS, list_impos
 from bridge.torture.processes import Service, list_children, list_descendants, send_signal
 from bridge.torture.records import Finding
 
-FIRST_ROUNDS: Final = 3  # rounds in which a kind that was not done yet comes before chance decides
-HANDOVER_SECONDS: Final = 90.0  # seconds that a busy machine may need for it
-CLOCK_RESET_SHARE: Final = 0.5  # of the steps of a clock that are taken back by the same act
-KILLED_HANDOVER_SHARE: Final = (
-    0.3  # of the takings over in which a process is killed before it is through
-)
-EARLY_SHARE: Final = (
-    0.3  # of the acts do not wait until the bridge has recovered from the one before
-)
+FIRST_ROUNDS: Final = 3  # for kinds that have not occurred yet; then the order is random
+HANDOVER_SECONDS: Final = 90.0  # on a busy machine
+CLOCK_RESET_SHARE: Final = 0.5  # of the clock steps are reverted at once
+KILLED_HANDOVER_SHARE: Final = 0.3  # of the handovers lose one of the two processes
+EARLY_SHARE: Final = 0.3  # of the faults do not wait until the bridge has recovered
+ALL_NODES_SHARE: Final = 0.2  # of the `tree` faults kill every node
+FULL_DISK_SHARE: Final = 0.3  # of the disks stay full until the node is killed
 
 
 @dataclass(frozen=True, slots=True)
-class FaultKind:
-    """One kind. `share`: how often, beside the others. `turn`: when, in the first round: 0 wants a
-    bridge that is well, 2 takes long.
+class CrashFault:
+    """One kind of fault.
+
+    `weight`: its frequency relative to the other kinds.
+    `rank`: its order in the first round: 0 if it needs a healthy bridge, 2 if it takes long.
     """
 
     inject: Callable[[Environment], bool]
@@ -44,16 +45,16 @@ class FaultKind:
 def _make_kill(
     pick: Callable[[Environment, Node], int], victim: str
 ) -> Callable[[Environment], bool]:
-    """Return the act that kills what `pick` finds."""
+    """Return a function that kills the process that `pick` returns."""
 
-    def act(env: Environment) -> bool:
+    def kill(env: Environment) -> bool:
         pid = pick(env, env.random.choice(env.nodes))
         if not pid or not send_signal(pid, signal.SIGKILL):
             return False
         env.kills["SIGKILL", victim] += 1
         return True
 
-    return act
+    return kill
 
 
 def _pick_receiver(env: Environment, node: Node) -> int:
@@ -62,8 +63,9 @@ def _pick_receiver(env: Environment, node: Node) -> int:
 
 
 def _pick_flow_process(env: Environment, node: Node) -> int:
-    """The host, the generation below it, or the keeper of a run: never the runs alone, which are
-    for their flows to lose.
+    """Return the flow host, the loaded version below it, or the supervisor of a run.
+
+    Never a run itself: a flow that crashes may lose its own run.
     """
     worker = node.find_worker(env.list_workers())
     found = list_descendants(worker) if worker else []
@@ -71,10 +73,10 @@ def _pick_flow_process(env: Environment, node: Node) -> int:
 
 
 def _kill_tree(env: Environment) -> bool:
-    """All processes of a node at one moment; or the supervisor alone, with whom all end; or,
-    rarely, every node.
-    """
-    for node in env.nodes if env.random.random() < 0.2 else [env.random.choice(env.nodes)]:
+    """Kill all processes of a node at once, or its supervisor, or, rarely, every node."""
+    for node in (
+        env.nodes if env.random.random() < ALL_NODES_SHARE else [env.random.choice(env.nodes)]
+    ):
         supervisors = [service.pid for service in node.services if service.pid]
         if supervisors and env.random.random() < 0.5:
             send_signal(env.random.choice(supervisors), signal.SIGKILL)
@@ -86,15 +88,15 @@ def _kill_tree(env: Environment) -> bool:
 
 
 def _redeploy(env: Environment) -> bool:
-    """Every node in turn is ended and started again, as a deployment does it."""
+    """Stop and start the nodes one after the other, as a deployment does."""
     for node in env.nodes:
         began = time.monotonic()
         if not all(process.pid for process in node.processes.values()):
             continue
         env.kills["SIGTERM", "node"] += 1
-        # the code says nothing here: it may just have been dying of the blow before
+        # other exit codes are no finding: it may have been ending after the fault before
         if None in node.stop():
-            text = f"it had not ended {time.monotonic() - began:.1f} s after SIGTERM: see logs/"
+            text = f"still running {time.monotonic() - began:.1f} s after SIGTERM: see logs/"
             env.findings.append(Finding("process", f"node {node.number}", text))
         node.start()
         env.wait_until(lambda node=node: node.is_ready, 10.0)  # type: ignore[misc]  # mypy infers no lambda with defaults
@@ -102,9 +104,7 @@ def _redeploy(env: Environment) -> bool:
 
 
 def _hand_over(env: Environment) -> bool:
-    """A service is replaced as a deployment without a stop does it; or one of the two is killed
-    meanwhile.
-    """
+    """Replace a service as a deployment without downtime does, or kill one of the two processes."""
     node = env.random.choice([node for node in env.nodes if node.services])
     service = env.random.choice(node.services)
     before = service.pid
@@ -115,13 +115,13 @@ def _hand_over(env: Environment) -> bool:
         env.wait(env.random.uniform(0.0, 2.0))
         _kill_during_handover(env, service)
     elif not env.wait_until(lambda: service.pid != before, HANDOVER_SECONDS):
-        text = f"no other process had taken over {HANDOVER_SECONDS:g} s after SIGUSR2: see logs/"
+        text = f"no new process took over within {HANDOVER_SECONDS:g} s of SIGUSR2: see logs/"
         env.findings.append(Finding("process", f"{service.name}", text))
     return True
 
 
 def _kill_during_handover(env: Environment, service: Service) -> None:
-    """Kill who gives way, or who takes over."""
+    """Kill the old or the new process of a handover."""
     replacements = service.replacements
     replacement = replacements[0] if replacements and env.random.random() < 0.5 else 0
     if send_signal(replacement or service.pid or service.session, signal.SIGKILL):
@@ -129,7 +129,7 @@ def _kill_during_handover(env: Environment, service: Service) -> None:
 
 
 def _freeze_process(env: Environment) -> bool:
-    """A machine that is suspended, or swaps."""
+    """Stop a process for some seconds, like a machine that is suspended or swaps."""
     node = env.random.choice(env.nodes)
     victim = env.random.choice(("worker", "receiver"))
     pid = node.find_worker(env.list_workers()) if victim == "worker" else _pick_receiver(env, node)
@@ -152,10 +152,9 @@ def _restart_platform(env: Environment) -> bool:
 
 
 def _step_clock(env: Environment) -> bool:
-    """One node's clock jumps, by minutes, by a day or by seconds in turn; the next act of this kind
-    takes it elsewhere, the drain mends it.
+    """Step the clock of one node by minutes, by a day and by seconds in turn.
 
-    Now and then it is right again for a while.
+    Half of the steps are reverted at once; the others last until the next step or the drain.
     """
     one = env.random.choice(env.clocks)
     sizes = (env.random.uniform(*LARGE_STEP_SECONDS), DAY_STEP_SECONDS, env.plan.small_step)
@@ -184,9 +183,7 @@ def _fill_disk(env: Environment) -> bool:
 
 
 def _fill_small_disk(env: Environment, small: disk.SmallDisk) -> bool:
-    """The bridge goes on, on a disk that fills up under it; somebody makes room, or does not; then
-    it gets its own disk back.
-    """
+    """Move the data to a small disk, fill it, usually free it again, and move the data back."""
     [node] = env.nodes
     node.kill()
     env.kills["SIGKILL", "tree"] += 1
@@ -197,7 +194,9 @@ def _fill_small_disk(env: Environment, small: disk.SmallDisk) -> bool:
         return False
     node.set_data_folder(small.path)
     if not env.recover():
-        env.findings.append(Finding("process", "disk", "it was not ready on the small disk"))
+        env.findings.append(
+            Finding("process", "disk", "flowbridge did not become ready on the small disk")
+        )
     small.fill()
     _run_while_full(env, small.make_room)
     node.kill()
@@ -214,23 +213,24 @@ def _limit_file_sizes(env: Environment) -> bool:
         return False
     disk.limit_file_sizes(pids, 65536)
 
-    def free() -> None:
+    def remove_limit() -> None:
         now = [pid for process in node.processes.values() for pid in process.pids]
         disk.limit_file_sizes({*pids, *now}, disk.NO_LIMIT)
 
-    _run_while_full(env, free)
-    free()
+    _run_while_full(env, remove_limit)
+    remove_limit()
     return True
 
 
 def _run_while_full(env: Environment, make_room: Callable[[], None]) -> None:
-    """Let senders meet the full disk; then, mostly, make room and see that events are taken in
-    again without a restart.
+    """Wait until the full disk causes refusals, then usually free space.
+
+    flowbridge must acknowledge events again without a restart.
     """
     refused = env.load.count()[2]
     env.done["disk_refusals"] += env.wait_until(lambda: env.load.count()[2] > refused, 6.0)
     env.wait(env.random.uniform(0.5, 2.0))
-    if env.random.random() < 0.3:
+    if env.random.random() < FULL_DISK_SHARE:
         return
     make_room()
     acknowledged = env.load.count()[1]
@@ -239,50 +239,46 @@ def _run_while_full(env: Environment, make_room: Callable[[], None]) -> None:
             Finding(
                 "process",
                 "disk",
-                "no event was taken in within 15 s after there was room on the disk again",
+                "no event was acknowledged within 15 s after disk space was freed",
             )
         )
 
 
-FAULTS: Final[Mapping[str, FaultKind]] = {
-    "receiver": FaultKind(_make_kill(_pick_receiver, "receiver"), 4),
-    "web": FaultKind(_make_kill(lambda env, node: node.find_web(env.list_workers()), "web"), 2),
-    "worker": FaultKind(
+FAULTS: Final[Mapping[str, CrashFault]] = {
+    "receiver": CrashFault(_make_kill(_pick_receiver, "receiver"), 4),
+    "web": CrashFault(_make_kill(lambda env, node: node.find_web(env.list_workers()), "web"), 2),
+    "worker": CrashFault(
         _make_kill(lambda env, node: node.find_worker(env.list_workers()), "worker"), 5
     ),
-    "flows": FaultKind(_make_kill(_pick_flow_process, "flows"), 2),
-    "tree": FaultKind(_kill_tree, 4),
-    "deploy": FaultKind(_redeploy, 1, rank=2),
-    "takeover": FaultKind(_hand_over, 2),
-    "freeze": FaultKind(_freeze_process, 2),
-    "lapse": FaultKind(inflight_faults.pause_during_calls, 1, rank=0),
-    "disk": FaultKind(_fill_disk, 1),
-    "clock": FaultKind(_step_clock, 2),
-    "database": FaultKind(_disconnect_database, 2),
-    "celery": FaultKind(_make_kill(_pick_celery_worker, "celery"), 4),
-    "broker": FaultKind(inflight_faults.lose_broker_messages, 3, rank=0),
-    "platform": FaultKind(_restart_platform, 1),
+    "flows": CrashFault(_make_kill(_pick_flow_process, "flows"), 2),
+    "tree": CrashFault(_kill_tree, 4),
+    "deploy": CrashFault(_redeploy, 1, rank=2),
+    "takeover": CrashFault(_hand_over, 2),
+    "freeze": CrashFault(_freeze_process, 2),
+    "lapse": CrashFault(inflight_faults.pause_during_calls, 1, rank=0),
+    "disk": CrashFault(_fill_disk, 1),
+    "clock": CrashFault(_step_clock, 2),
+    "database": CrashFault(_disconnect_database, 2),
+    "celery": CrashFault(_make_kill(_pick_celery_worker, "celery"), 4),
+    "broker": CrashFault(inflight_faults.lose_broker_messages, 3, rank=0),
+    "platform": CrashFault(_restart_platform, 1),
 }
 
 
 def select_possible(env: Environment, own_mounts: bool) -> list[str]:
-    """Return the kinds that were asked for and can be done here; why the others cannot is noted in
-    `not_run`.
-    """
-    asked = [kind for kind in FAULTS if kind in env.plan.kinds]
-    cannot = list_impossible(env.plan)
-    if "disk" in asked and "disk" not in cannot and not own_mounts:
+    """Return the requested kinds that are possible; record the reasons of the others."""
+    requested = [kind for kind in FAULTS if kind in env.plan.kinds]
+    impossible = list_impossible(env.plan)
+    if "disk" in requested and "disk" not in impossible and not own_mounts:
         env.not_run["a full file system"] = (
-            "none can be mounted here, which needs root: the size of files was limited instead"
+            "mounting a file system needs root: the size of files was limited instead"
         )
-    env.not_run |= {kind: cannot[kind] for kind in asked if kind in cannot}
-    return [kind for kind in asked if kind not in cannot]
+    env.not_run |= {kind: impossible[kind] for kind in requested if kind in impossible}
+    return [kind for kind in requested if kind not in impossible]
 
 
 def schedule_faults(kinds: list[str], env: Environment) -> Iterator[str]:
-    """Yield kinds for ever: each until it was done once, or could not be done again and again; then
-    by their shares, shuffled.
-    """
+    """Yield kinds without end: those that have not occurred yet first, then at random by weight."""
     for _ in range(FIRST_ROUNDS):
         due = [kind for kind in kinds if not env.done[kind]]
         yield from sorted(env.random.sample(due, len(due)), key=lambda kind: FAULTS[kind].rank)

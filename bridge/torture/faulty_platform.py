@@ -1,9 +1,8 @@
-"""The torture's own flow platform: a process that misbehaves, and writes down every start that it
-executes before anybody hears of it.
+"""The flow platform of the crash test: it misbehaves, and records each start before it answers.
 
-It knows nothing of the bridge. `python -m bridge.torture.faulty_platform` reads its settings as one line
-of JSON from stdin, then a word a line: `faulty` and `good` change the weather. It ends with its stdin.
-What it wrote it takes up again when it is started anew, as after a kill.
+It knows nothing of the bridge. `python -m bridge.torture.faulty_platform` reads its settings from
+stdin as one line of JSON, then one word per line: `faulty` and `healthy` switch its faults on and
+off. It ends when stdin is closed. After a kill it continues with its record.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ from bridge.torture import platform_faults
 from bridge.torture.platform_faults import OK, PlatformFault
 
 API_PATH: Final = "/api/v1/"
-MAX_LISTED_RUNS: Final = 10  # runs that are listed
-IDENTITY_FIELDS: Final = ("route", "event", "id", "key")  # what each start says of itself
+MAX_LISTED_RUNS: Final = 10
+IDENTITY_FIELDS: Final = ("route", "event", "id", "key")  # inputs of each start
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformRequest:
-    """One request, read. `path` without its query; `query` has both."""
+    """A parsed request. `path` excludes the query string."""
 
     method: str
     path: str
@@ -46,7 +45,7 @@ class PlatformRequest:
 
 @dataclass(slots=True)
 class FaultyPlatform:
-    """Executes starts and knows its runs; all of it is in the record."""
+    """Executes starts and answers polls; the record file contains every start."""
 
     record: Path
     api_key: str = field(repr=False)
@@ -54,19 +53,17 @@ class FaultyPlatform:
     random: Random
     faulty: bool = True
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    failed_starts: dict[str, int] = field(
-        default_factory=dict
-    )  # how often a delivery was not started
+    failed_starts: dict[str, int] = field(default_factory=dict)  # delivery -> count
     file: int = -1
 
     def open(self) -> None:
-        """Take up what is in the record, and write on."""
+        """Load the record, and open it for appending."""
         self.file = os.open(self.record, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         for line in self.record.read_bytes().splitlines():
             self._remember(orjson.loads(line))
 
     def record_line(self, **line: Any) -> None:
-        """Write one line by one write: what was written survives the process."""
+        """Append a line to the record in one write, so that it survives a kill."""
         os.write(self.file, orjson.dumps({"at": time.time(), **line}) + b"\n")
 
     def _remember(self, line: dict[str, Any]) -> None:
@@ -80,7 +77,7 @@ class FaultyPlatform:
     # -- requests
 
     def choose_fault(self, asked: PlatformRequest) -> PlatformFault:
-        """Return how this request is to be answered."""
+        """Return the fault for a request, or `OK`."""
         if not self.faulty:
             return OK
         return platform_faults.choose_fault(
@@ -91,8 +88,9 @@ class FaultyPlatform:
     def start_run(
         self, asked: PlatformRequest, body: bytes, fault: PlatformFault
     ) -> tuple[PlatformFault, bytes]:
-        """Execute a start if the fault wants it; return the fault as it is now, and the answer's
-        body.
+        """Execute a start, unless its fault prevents it; return the fault and the answer's body.
+
+        The returned fault differs if the request is invalid, or the delivery has failed too often.
         """
         given = _parse_object(body)
         identity = {name: str(given.get(name)) for name in IDENTITY_FIELDS}
@@ -150,7 +148,7 @@ class FaultyPlatform:
     def answer_poll(
         self, asked: PlatformRequest, fault: PlatformFault
     ) -> tuple[PlatformFault, bytes]:
-        """Answer a question about runs."""
+        """Return the fault and the body of the answer to a poll."""
         if fault is not OK:
             self.record_line(what="look", fault=fault.name)
         if not fault.executes:
@@ -194,7 +192,7 @@ def _describe_run(run: dict[str, Any]) -> dict[str, Any]:
         "run_id": run["run"],
         "user_id": "torture",
         "state": state,
-        "log": ["failed, as it was to"] if state == "FAILED" else [],
+        "log": ["failed on purpose"] if state == "FAILED" else [],
         "outputs": {name: run[name] for name in IDENTITY_FIELDS} if state == "DONE" else {},
         "created_ts": _format_time(run["at"]),
         "finished_ts": _format_time(run["at"] + run["seconds"]) if over else None,
@@ -205,13 +203,13 @@ def _format_time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
 
 
-# -- the wire
+# -- HTTP
 
 
 async def handle_connection(
     platform: FaultyPlatform, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Answer the requests of one connection until a fault or the caller ends it."""
+    """Answer the requests of a connection until a fault or the caller closes it."""
     try:
         while asked := await _read_head(reader):
             fault = platform.choose_fault(asked)
@@ -228,7 +226,7 @@ async def handle_connection(
             if not await _write_answer(writer, fault, answer):
                 return
     except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
-        return  # the caller is gone: it was killed, or had waited long enough
+        return  # the caller was killed, or timed out
     finally:
         writer.close()
 
@@ -246,7 +244,7 @@ async def _read_head(reader: asyncio.StreamReader) -> PlatformRequest | None:
 
 
 async def _write_answer(writer: asyncio.StreamWriter, fault: PlatformFault, body: bytes) -> bool:
-    """Answer as the fault has it; return whether the connection goes on."""
+    """Write the answer as the fault requires; return whether to keep the connection open."""
     if fault.ending == "reset":
         sock: socket.socket = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -255,7 +253,7 @@ async def _write_answer(writer: asyncio.StreamWriter, fault: PlatformFault, body
     headers = {"Date": formatdate(usegmt=True), "Content-Type": "application/json", **fault.headers}
     if fault.status != 204:
         headers["Content-Length"] = str(len(body))
-    head = f"HTTP/1.1 {fault.status} As told\r\n" + "".join(
+    head = f"HTTP/1.1 {fault.status} Fault\r\n" + "".join(
         f"{name}: {value}\r\n" for name, value in headers.items()
     )
     message = f"{head}\r\n".encode() + body
@@ -264,31 +262,35 @@ async def _write_answer(writer: asyncio.StreamWriter, fault: PlatformFault, body
     return fault.ending == "answer"
 
 
-async def serve(platform: FaultyPlatform, port: int, words: asyncio.StreamReader) -> None:
-    """Serve on that port of the loopback until there are no more words."""
+async def serve(platform: FaultyPlatform, port: int, commands: asyncio.StreamReader) -> None:
+    """Serve on a port of the loopback until the commands end."""
     server = await asyncio.start_server(
         lambda reader, writer: handle_connection(platform, reader, writer), "127.0.0.1", port
     )
     async with server:
-        while word := (await words.readline()).strip():
+        while word := (await commands.readline()).strip():
             platform.faulty = word == b"faulty"
 
 
 async def main() -> None:
-    """Be the platform that the first line of stdin describes."""
-    words = asyncio.StreamReader(limit=1 << 20)
+    """Run the platform with the settings in the first line of stdin."""
+    commands = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(words), sys.stdin
+        lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
     )
-    told = orjson.loads(await words.readline())
+    settings = orjson.loads(await commands.readline())
     platform = FaultyPlatform(
-        Path(told["record"]), told["api_key"], told["user_id"], Random(told["seed"]), told["faulty"]
+        Path(settings["record"]),
+        settings["api_key"],
+        settings["user_id"],
+        Random(settings["seed"]),
+        settings["faulty"],
     )
     platform.open()
-    await serve(platform, told["port"], words)
+    await serve(platform, settings["port"], commands)
 
 
 if __name__ == "__main__":
     die_with_parent()
     asyncio.run(main())
-    os._exit(0)  # connections that are being answered late are not waited for
+    os._exit(0)  # without waiting for late answers

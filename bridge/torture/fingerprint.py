@@ -1,4 +1,4 @@
-"""Which code it is that is tortured: a version says little while it is being worked on."""
+"""The commit and the hash of the tested code: a version is ambiguous during development."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ PACKAGE_FOLDER: Final = Path(__file__).resolve().parent.parent
 
 
 def describe_code(package: Path = PACKAGE_FOLDER) -> dict[str, Any]:
-    """Return the commit of a package in a git checkout, whether it was `changed` since (both null
-    elsewhere), and a digest of its files.
+    """Return a package's commit, whether it was changed since, and the hash of its files.
+
+    Outside of a git checkout, the first two are None.
     """
     commit = (
         _run_git(package, "rev-parse", "HEAD")
@@ -27,8 +28,9 @@ def describe_code(package: Path = PACKAGE_FOLDER) -> dict[str, Any]:
 
 
 def hash_package(package: Path) -> str:
-    """Return the SHA-256 of what sha256sum says of all files, sorted by their names, but for what
-    Python has compiled.
+    """Return the SHA-256 of the output of sha256sum for all files, sorted by name.
+
+    Python's compiled files are excluded.
     """
     files = sorted(
         (
@@ -46,10 +48,10 @@ def hash_package(package: Path) -> str:
 
 
 def _run_git(folder: Path, *command: str) -> str | None:
-    """Return what git says; null where there is no git, or no checkout."""
+    """Return the output of git, or None without git or a checkout."""
     with suppress(OSError, subprocess.SubprocessError):
-        asked = ["git", "-C", str(folder), *command]
+        arguments = ["git", "-C", str(folder), *command]
         return subprocess.run(  # noqa: S603 - a fixed command, no shell
-            asked, capture_output=True, text=True, check=True, timeout=10
+            arguments, capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
     return None

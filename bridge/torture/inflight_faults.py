@@ -1,5 +1,6 @@
-"""Blows that find the bridge in the middle of something: who makes the calls is stopped first, so
-that there is something to be lost.
+"""Faults that are injected while calls or messages are in flight.
+
+The processes that make the calls are stopped first, so that work is waiting when the fault comes.
 """
 
 from __future__ import annotations
@@ -16,28 +17,25 @@ from bridge.torture.environment import Environment
 from bridge.torture.processes import send_signal
 from bridge.torture.scenarios import SCENARIOS
 
-# seconds in which nobody makes calls, so that many wait for the first who does
+# no process makes calls for so long, so that many deliveries are waiting
 QUEUE_SECONDS: Final = 2.0
-# the type of the event that is sent meanwhile: it makes a delivery by each of many routes
+# the type of the event that is sent meanwhile; it matches many routes
 MULTI_ROUTE_TYPE: Final = "seldom"
 RECONCILED_ROUTES: Final = {
     scenario.route for scenario in SCENARIOS if scenario.on_unknown == "reconcile"
 }
-# seconds in which somebody who makes calls again begins some; who was stopped may hold a lock, for
-# 10 at most
+# until a continued process begins calls; a stopped one may hold a lock, for 10 s at most
 BEGIN_TIMEOUT_SECONDS: Final = 12.0
-# seconds in which others have taken over what one held, and have looked twice for the runs: leases
-# last 10
+# until others have taken over, after leases of 10 s, and searched twice for the runs
 TAKEOVER_TIMEOUT_SECONDS: Final = 25.0
-MESSAGE_TIMEOUT_SECONDS: Final = 5.0  # seconds in which messages come to wait in the broker
+MESSAGE_TIMEOUT_SECONDS: Final = 5.0  # until messages wait in the broker
 
 
 def pause_during_calls(env: Environment) -> bool:
-    """A machine that is suspended in the middle of its calls for so long that others have looked
-    for its runs and gone on without it.
+    """Suspend a node during its calls until other nodes have searched for its runs and resumed.
 
-    Everybody is stopped for a moment, so that much waits; one goes on, and is stopped again as soon
-    as it has written down that it begins.
+    All workers stop for a moment so that deliveries wait. One node continues, and is stopped again
+    as soon as it has recorded attempts.
     """
     node = env.random.choice(env.nodes)
     maker = "celery" if env.broker is not None else "work"
@@ -58,10 +56,8 @@ def pause_during_calls(env: Environment) -> bool:
 
 
 def _stop_after_begin(env: Environment, own: Collection[int]) -> set[tuple[str, int]]:
-    """Let it go on until it has begun attempts, and stop it at once; return those that it had begun
-    by then.
-    """
-    database = Database(env.url)  # one for all looks: it is about milliseconds
+    """Continue processes until they have recorded attempts, stop them, and return the attempts."""
+    database = Database(env.url)  # one connection for all queries: milliseconds matter
     try:
         before = census.open_attempts(database)
 
@@ -87,14 +83,14 @@ def _stop_after_begin(env: Environment, own: Collection[int]) -> set[tuple[str, 
 
 
 def _is_settled(env: Environment, caught: Collection[tuple[str, int]]) -> bool:
-    """Whether nobody has to do anything any more about these attempts."""
+    """Whether all of these attempts have been resolved."""
     pending = env.query(census.unresolved_attempts)
     return pending is not None and not pending.keys() & set(caught)
 
 
 def lose_broker_messages(env: Environment) -> bool:
-    """What the broker holds is lost: it says so while messages wait in it, or it dies."""
-    assert env.broker is not None  # noqa: S101 - for the type checker: else the act is not possible
+    """Empty the broker while messages wait in it, or kill it; return whether messages were lost."""
+    assert env.broker is not None  # noqa: S101 - for the type checker: else the fault is not possible
     if env.done["broker_emptied"] and env.random.random() < 0.3:
         env.broker.kill()
         env.kills["SIGKILL", "broker"] += 1
@@ -113,7 +109,7 @@ def lose_broker_messages(env: Environment) -> bool:
 
 @contextmanager
 def _paused(pids: Collection[int]) -> Iterator[None]:
-    """Stop these processes for a while."""
+    """Suspend these processes within the block."""
     _signal_all(pids, signal.SIGSTOP)
     try:
         yield

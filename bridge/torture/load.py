@@ -1,6 +1,4 @@
-"""The senders: they post signed events at a bounded rate, remember what was answered, and send
-again what got no answer.
-"""
+"""The senders: they post signed events at a bounded rate, record the answers, and retry."""
 
 from __future__ import annotations
 
@@ -29,17 +27,18 @@ from bridge.torture.scenarios import (
 )
 
 SENDER_COUNT: Final = 6
-ANSWER_TIMEOUT_SECONDS: Final = 8.0  # seconds that a sender waits for an answer
+ANSWER_TIMEOUT_SECONDS: Final = 8.0
 FORGED_SHARE: Final = 0.02
-RESENT_SHARE: Final = 0.04  # of what was acknowledged, as some providers do
-HANG_UP_SHARE: Final = 0.02  # senders that do not wait for the answer
+RESENT_SHARE: Final = 0.04  # of acknowledged events, as some providers resend
+HANG_UP_SHARE: Final = 0.02  # of requests whose sender does not wait for the answer
 LARGE_SHARE: Final = 0.02
-RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0)  # seconds before the next try
+RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0)  # after the first, second, … try
 
 
 class LoadGenerator:
-    """Senders in threads of their own, from `start` to `finish`. `urls` are the nodes' addresses;
-    one that fails is followed by another.
+    """Sends events from several threads, from `start` to `finish`.
+
+    Each request goes to a random node of `urls`, so a retry usually reaches another node.
     """
 
     def __init__(self, urls: Sequence[str], secret: str, seed: int, rate: float) -> None:
@@ -48,45 +47,43 @@ class LoadGenerator:
         self._rate = rate
         self._stop = threading.Event()
         self._paused = threading.Event()
-        self._deadline = float("inf")  # monotonic; only once it is to stop
-        self.queued_types: deque[str] = deque()  # types of the next events, before chance decides
+        self._deadline = float("inf")  # monotonic; set by `finish`
+        self.queued_types: deque[str] = deque()  # types of the next events
         self._senders = [
             _Sender(self, number, Random(f"{seed}/{number}")) for number in range(SENDER_COUNT)
         ]
         self.name = f"{seed:x}-{int(time.time()):x}"
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start the threads."""
         for each in self._senders:
             each.thread.start()
 
     def set_paused(self, paused: bool) -> None:
-        """While `full`, send nothing new: the bridge has enough to do."""
+        """Pause or resume new events; retries go on."""
         (self._paused.set if paused else self._paused.clear)()
 
     def queue_types(self, types: Iterable[str]) -> None:
-        """Let the next events be of these types."""
+        """Send events of these types next."""
         self.queued_types.extend(types)
 
     def finish(self, until: float) -> None:
-        """Send nothing new; what has no answer yet is sent again until `until` (monotonic)."""
+        """Send no new events; retry unanswered ones until `until` (monotonic)."""
         self._deadline = until
         self._stop.set()
 
     @property
     def is_finished(self) -> bool:
-        """Whether everything has its answer."""
+        """Whether all senders have ended."""
         return not any(each.thread.is_alive() for each in self._senders)
 
     @property
     def sent(self) -> list[SentEvent]:
-        """All that was sent, whatever became of it."""
+        """All sent events."""
         return [one for each in self._senders for one in list(each.sent)]
 
     def count(self) -> tuple[int, int, int]:
-        """Return how many events were begun, how many acknowledged, and how many answers were
-        refusals.
-        """
+        """Return the numbers of sent events, of acknowledged events, and of refusals."""
         begun, acknowledged, refused = (
             sum(numbers) for numbers in zip(*(each.counts for each in self._senders), strict=True)
         )
@@ -94,7 +91,7 @@ class LoadGenerator:
 
 
 class _Sender:
-    """One of them, with its own events."""
+    """One sender with its own events."""
 
     def __init__(self, load: LoadGenerator, number: int, random: Random) -> None:
         self.load = load
@@ -102,7 +99,7 @@ class _Sender:
         self.random = random
         self.sent: list[SentEvent] = []
         self.thread = threading.Thread(target=self._run, name=f"sender {number}", daemon=True)
-        self._bodies: dict[str, bytes] = {}  # of what may be sent again
+        self._bodies: dict[str, bytes] = {}  # of events that may be sent again
         self._retries: list[tuple[float, int, SentEvent]] = []
         self._order = count()
         self.counts = [0, 0, 0]
@@ -150,7 +147,7 @@ class _Sender:
         return one
 
     def _post(self, one: SentEvent) -> None:
-        """Send it once, and note what came back."""
+        """Send an event once, and record the answer."""
         body = self._bodies[one.id]
         secret = b"not the secret" if one.forged else self.load._secret
         signature = "sha256=" + hmac.digest(secret, body, hashlib.sha256).hex()
@@ -198,9 +195,7 @@ class _Sender:
 
 
 def _parse_event_id(body: bytes) -> str:
-    """Return the event id of an answer; nothing where it was cut off: a 2xx is an acknowledgement
-    all the same.
-    """
+    """Return the event id in the body of a 2xx, or "" if the body was cut off."""
     try:
         return str(orjson.loads(body)["event_id"])
     except (orjson.JSONDecodeError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What the torture ran on."""
+"""The machine that the crash test runs on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import Any
 
 
 def describe_machine(folder: Path) -> dict[str, Any]:
-    """Return the machine's processor, cores, memory, kernel and Python, and the file system that
-    `folder` is on.
-    """
+    """Return the processor, cores, memory, kernel and Python, and the file system of `folder`."""
     return {
         "cpu": (
             _search_file(Path("/proc/cpuinfo"), r"(?:model name|Model|Hardware)\s*: (.+)")
@@ -29,7 +27,7 @@ def describe_machine(folder: Path) -> dict[str, Any]:
 
 
 def find_filesystem(folder: Path, mounts: str) -> str:
-    """Return the type of the file system that a folder is on, as /proc/mounts has it."""
+    """Return the type of a folder's file system, from the text of /proc/mounts."""
     best = -1
     found = "unknown"
     for line in mounts.splitlines():

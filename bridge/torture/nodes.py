@@ -1,4 +1,4 @@
-"""The bridge that is tortured, as real processes: started, looked at, killed, started again."""
+"""The nodes: the processes of the tested bridge."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from bridge.core.http_messages import Answer, Call
 from bridge.system.http_client import HttpClient
 from bridge.torture.processes import Process, Service, list_children
 
-#: A run is looked for soon: with the durations of a running bridge, torture would see its end
-#: before a second look.
+#: With the default timings the test would end before the second search for a run.
 RECONCILE_TIMINGS: Final = {"reconcile_first_seconds": 0.5, "reconcile_confirm_seconds": 1.0}
-#: `flowbridge`, which ends when the process that tortures dies, however it dies. One that takes
-#: over becomes its child a moment later.
+#: Runs `flowbridge` so that it ends with the test's process, however that dies. A process that
+#: takes over becomes a child of the test a moment later.
 PROGRAM: Final = f"""
 import os, sys, time
 parent, tries = int(sys.argv.pop(1)), 1000
@@ -35,18 +34,16 @@ from bridge.cli.main import main
 from bridge.core.timings import Timings
 main(sys.argv[1:], Timings(**{RECONCILE_TIMINGS!r}))
 """
-STOP_SECONDS: Final = 12.0  # seconds from SIGTERM until it should have ended
-STARTUP_SECONDS: Final = (
-    20.0  # seconds that a process may need on a busy machine until it listens to SIGTERM
-)
-# what is kept as systemd keeps it on every other node; on the others as a container is
+STOP_SECONDS: Final = 12.0  # from SIGTERM to the end
+STARTUP_SECONDS: Final = 20.0  # on a busy machine, until a process handles SIGTERM
+# run like systemd services on every other node, and like containers on the others
 SERVICE_COMMANDS: Final = ("serve", "web", "work")
-# below those of outgoing connections, one of which would take it in the second of a restart
+# below the ephemeral ports: an outgoing connection could take the port during a restart
 PORT_RANGE: Final = (15_000, 32_000)
 
 
 def find_free_port(random: Random) -> int:
-    """Return a port of the loopback that nobody listens on."""
+    """Return an unused port of the loopback."""
     for _ in range(200):
         port = random.randrange(*PORT_RANGE)
         with socket.socket() as sock:
@@ -60,7 +57,7 @@ def find_free_port(random: Random) -> int:
 
 
 class Node:
-    """One machine's worth of flowbridge: `serve`, or `web` and `work` side by side."""
+    """The processes of one machine: `serve`, or `web` and `work`."""
 
     def __init__(
         self,
@@ -92,30 +89,29 @@ class Node:
 
     @property
     def services(self) -> list[Service]:
-        """Those of its processes that are kept as systemd keeps them."""
+        """The processes that run like systemd services."""
         return [process for process in self.processes.values() if isinstance(process, Service)]
 
     def start(self) -> None:
-        """Start what does not run."""
+        """Start every process that does not run."""
         for process in self.processes.values():
             if not process.pid:
                 process.start()
 
     def set_data_folder(self, data: Path) -> None:
-        """Have the processes that are started from now on keep their data there."""
+        """Set the data folder of the processes that are started from now on."""
         for process in self.processes.values():
             process.environ = {**process.environ, "FLOWBRIDGE_DATA": str(data)}
 
     def kill(self) -> None:
-        """Kill all of it at once."""
+        """Kill all processes at once."""
         for process in self.processes.values():
             process.kill()
 
     def stop(self) -> list[int | None]:
-        """End it as a service manager does; return the exit codes, None for what had to be killed.
+        """Stop all processes with SIGTERM; return the exit codes, None for a killed process.
 
-        One that has just been started, and does not listen to SIGTERM yet, is ended by it all the
-        same: that is 0.
+        A process that has just been started may not handle SIGTERM yet and die of it: that is 0.
         """
         young = [
             time.monotonic() - process.started_at < STARTUP_SECONDS
@@ -136,28 +132,27 @@ class Node:
 
     @property
     def is_ready(self) -> bool:
-        """Whether everything runs and /readyz says yes."""
+        """Whether all processes run and /readyz answers 200."""
         if not all(process.pid for process in self.processes.values()):
             return False
         answer = self._http.send(Call(method="GET", url=f"{self.url}/readyz"), 2.0)
         return isinstance(answer, Answer) and answer.status == 200
 
-    # -- who is who; 0 where there is none now. `workers` are the processes that the store has as
-    # workers.
+    # -- process ids; 0 without such a process. `workers`: the process ids of workers in the store
 
     def find_worker(self, workers: Collection[int]) -> int:
-        """Return the worker."""
+        """Return the process id of the worker."""
         process = self.processes.get("work") or self.processes["serve"]
         if isinstance(process, Service):
             return next((pid for pid in list_children(process.pid) if pid in workers), 0)
         return process.pid
 
     def find_web(self, workers: Collection[int]) -> int:
-        """Return the receivers' parent."""
+        """Return the process id of the receivers' parent."""
         process = self.processes.get("web") or self.processes["serve"]
         if not isinstance(process, Service):
             return process.pid
-        if not self.find_worker(workers):  # it has children as well, and may not be known yet
+        if not self.find_worker(workers):  # it also has children, and may not be in the store yet
             return 0
         return next(
             (

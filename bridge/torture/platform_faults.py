@@ -1,4 +1,4 @@
-"""How the torture's platform misbehaves: a row for each way, and what its runs come to."""
+"""The faults of the test platform, and the results of its runs, with their weights."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 
 from bridge.torture.scenarios import CALL_TIMEOUT_SECONDS, FLAKY_FLOW
 
-START_ANSWER: Final = b""  # stands for the answer that says that it has started
+START_ANSWER: Final = b""  # a placeholder for the normal answer to a start
 GARBAGE_BODY: Final = b"\x00\xff<html><title>Welcome to nginx!</title>"
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformFault:
-    """One way to answer. `executes`: what was asked for is done first. `ending`: how the connection
-    goes on.
+    """One way to answer a request.
 
-    `answer`: as it should; `close`: closed without an answer; `reset`: the same with a reset;
-    `unread`: closed before the body is read;
-    `cut`: closed in the middle of the answer. `wait`: seconds before any of it.
+    `executes`: the platform executes the request before it answers.
+    `delay`: seconds before the answer.
+    `ending`: `answer` sends the whole answer; `close` closes the connection without one; `reset`
+    resets it; `unread` closes it before reading the body; `cut` closes it within the answer.
     """
 
     name: str
@@ -35,8 +35,8 @@ class PlatformFault:
 
 OK: Final = PlatformFault("ok", 100, executes=True)
 _LATE_SECONDS: Final = CALL_TIMEOUT_SECONDS + 0.7
-#: Of a start. None of them lies: a status that says "not started" is never given when it was, as no
-#: caller could see that.
+#: Answers to a start. A status that means "not started" is never sent after an executed start: no
+#: caller could detect that.
 START_FAULTS: Final[tuple[PlatformFault, ...]] = (
     OK,
     PlatformFault("429", 2, status=429, body=b'{"error":"rate_limit"}'),
@@ -62,7 +62,7 @@ START_FAULTS: Final[tuple[PlatformFault, ...]] = (
     PlatformFault("too late", 2, executes=True, delay=_LATE_SECONDS),
     PlatformFault("too late, nothing done", 1, status=500, body=b"", delay=_LATE_SECONDS),
 )
-#: Of a question about a run.
+#: Answers to a poll of a run.
 POLL_FAULTS: Final[tuple[PlatformFault, ...]] = (
     OK,
     PlatformFault("look: 500", 4, status=500, body=b"{}"),
@@ -75,26 +75,25 @@ POLL_FAULTS: Final[tuple[PlatformFault, ...]] = (
     PlatformFault("look: too late", 1, executes=True, delay=_LATE_SECONDS),
 )
 FAULTS_BY_NAME: Final = {fault.name: fault for fault in (*START_FAULTS, *POLL_FAULTS)}
-#: How a run ends -> its weight. `ENDLESS` never does; `STRANGE` is in a state that nobody knows,
-#: then done.
+#: result of a run -> its weight. `ENDLESS` never ends; `STRANGE` is done after an undocumented
+#: state.
 RUN_RESULT_WEIGHTS: Final = {"DONE": 88, "FAILED": 6, "TERMINATED": 2, "ENDLESS": 2, "STRANGE": 2}
 FLAKY_RESULT_WEIGHTS: Final = {
     "DONE": 60,
     "FAILED": 40,
-}  # of the flow FLAKY, however the weather is
-MAX_RUN_SECONDS: Final = 0.8  # seconds of a run that ends
-# times that one delivery is not started for no reason; from then on it is, so that a drain comes to
-# its end
+}  # of FLAKY_FLOW, with and without faults
+MAX_RUN_SECONDS: Final = 0.8  # unless it is endless
+# failed starts of one delivery; the next one succeeds, so that the drain can finish
 MAX_FAILED_STARTS: Final = 4
 
 
 def choose_fault(faults: tuple[PlatformFault, ...], random: Random) -> PlatformFault:
-    """Return how the next request is answered."""
+    """Return a random fault, or `OK`, for the next request."""
     return random.choices(faults, [fault.weight for fault in faults])[0]
 
 
 def choose_run_result(flow: str, random: Random, *, faulty: bool) -> str:
-    """Return how the next run of a flow ends."""
+    """Return a random result for the next run of a flow."""
     endings = (
         FLAKY_RESULT_WEIGHTS
         if flow == FLAKY_FLOW
@@ -106,7 +105,7 @@ def choose_run_result(flow: str, random: Random, *, faulty: bool) -> str:
 
 
 def state_at_age(ends: str, seconds: float, age: float) -> str:
-    """Return the state of a run that is `age` seconds old, in the platform's words."""
+    """Return the platform's name for the state of a run that is `age` seconds old."""
     if ends == "ENDLESS" or age < seconds:
         return (
             "QUEUED"

@@ -1,7 +1,7 @@
-"""Processes that are started, looked at, killed and started again, and that others take over from.
+"""Child processes that are started and killed repeatedly, with or without a handover.
 
-Who tortures adopts what its processes leave behind, so one that takes over, whose parent is gone at
-once, ends with it too.
+The test is a subreaper: it adopts orphans, such as a process that takes over and whose parent ends
+at once, so that they end with the test too.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-MAX_LOG_BYTES: Final = 5_000_000  # bytes of a log; the one before is kept too
-KILL_SECONDS: Final = 5.0  # seconds that the kernel may take to end what was killed
+MAX_LOG_BYTES: Final = 5_000_000  # then it is rotated, once
+KILL_SECONDS: Final = 5.0  # from SIGKILL to the end
 POLL_SECONDS: Final = 0.01
 
 
 def list_children(pid: int) -> list[int]:
-    """Return the children of a process; none where it is gone."""
+    """Return the children of a process; an empty list if it has ended."""
     found: list[int] = []
     with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -34,12 +34,12 @@ def list_children(pid: int) -> list[int]:
 
 
 def list_descendants(pid: int) -> list[int]:
-    """Return all that a process has started, and what that has."""
+    """Return the children of a process, their children, and so on."""
     return [one for child in list_children(pid) for one in (child, *list_descendants(child))]
 
 
 def send_signal(pid: int, number: int) -> bool:
-    """Send a signal; return whether there was somebody to get it."""
+    """Send a signal; return whether the process exists."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
         return True
@@ -47,9 +47,7 @@ def send_signal(pid: int, number: int) -> bool:
 
 
 class AdoptedProcess:
-    """A process that another has started, and whose parent this one has become: as much of `Popen`
-    as is wanted of it.
-    """
+    """An adopted orphan, with the part of the interface of `Popen` that `Process` uses."""
 
     stdin = None
 
@@ -58,7 +56,7 @@ class AdoptedProcess:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Return how it ended, None where it has not."""
+        """Return the exit code, or None while it runs."""
         if self.returncode is None:
             with suppress(ChildProcessError):
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -68,20 +66,20 @@ class AdoptedProcess:
 
 @dataclass(slots=True)
 class Process:
-    """One process in a session of its own, with its log; started again and again."""
+    """A process in its own session with a log, started any number of times."""
 
     name: str
     command: list[str]
     folder: Path
     environ: Mapping[str, str] = field(repr=False)
     popen: subprocess.Popen[bytes] | AdoptedProcess | None = None
-    session: int = 0  # of the last one that was started
-    sessions: set[int] = field(default_factory=set)  # of all that were
+    session: int = 0  # of the last start
+    sessions: set[int] = field(default_factory=set)  # of all starts
     starts: int = 0
     started_at: float = 0.0  # monotonic
 
     def start(self, first_line: bytes = b"") -> None:
-        """Start it; what it writes goes into its log, and `first_line` to its stdin."""
+        """Start the process; write `first_line` to its stdin, and its output to the log."""
         self._reap_orphans()
         self.popen = subprocess.Popen(  # noqa: S603 - our own program, no shell
             self.command,
@@ -106,50 +104,48 @@ class Process:
 
     @property
     def log(self) -> Path:
-        """Where its output is."""
+        """The path of the log."""
         return self.folder / "logs" / f"{self.name}.log"
 
     @property
     def pid(self) -> int:
-        """Its id; 0 where it does not run."""
+        """The process id; 0 while it does not run."""
         self._read_notifications()
         return self.popen.pid if self.popen is not None and self.popen.poll() is None else 0
 
     @property
     def pids(self) -> list[int]:
-        """It, and all that it has started; nothing where it does not run."""
+        """The ids of the process and its descendants; empty while it does not run."""
         return [pid, *list_descendants(pid)] if (pid := self.pid) else []
 
     def send_line(self, line: bytes) -> None:
-        """Write to its stdin."""
+        """Write a line to stdin."""
         if self.popen is not None and self.popen.stdin is not None and line:
             with suppress(BrokenPipeError):
                 self.popen.stdin.write(line + b"\n")
                 self.popen.stdin.flush()
 
     def terminate(self) -> None:
-        """Tell it to end."""
+        """Send SIGTERM."""
         for one in self._popens():
             if one.poll() is None:
                 send_signal(one.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill it with everything in its session, and wait for its end."""
+        """Kill the process with its session and its descendants, and wait for the end."""
         started = [
             pid for one in self._popens() if one.poll() is None for pid in list_descendants(one.pid)
         ]
         with suppress(ProcessLookupError):
             if self.session:
                 os.killpg(self.session, signal.SIGKILL)
-        for pid in started:  # runs of flows lead groups of their own
+        for pid in started:  # runs of flows have their own process groups
             send_signal(pid, signal.SIGKILL)
         self.wait(KILL_SECONDS)
         self._reap_orphans()
 
     def wait(self, seconds: float) -> int | None:
-        """Return how it ended, 0 where it was never started, None where it has not ended within
-        that time.
-        """
+        """Return the exit code: 0 if it was never started, None if it did not end in time."""
         until = time.monotonic() + seconds
         while None in (codes := [one.poll() for one in self._popens()]):
             if time.monotonic() >= until:
@@ -165,10 +161,10 @@ class Process:
         return [] if self.popen is None else [self.popen]
 
     def _read_notifications(self) -> None:
-        """Hear what it says of itself: nothing."""
+        """Read notifications of systemd's protocol; a plain process sends none."""
 
     def _find_orphans(self) -> list[int]:
-        """Those of its sessions that this process has adopted, now or earlier."""
+        """Return the adopted processes of its sessions."""
         known = {one.pid for one in self._popens()}
         return [
             pid
@@ -177,7 +173,7 @@ class Process:
         ]
 
     def _reap_orphans(self) -> None:
-        """Take note of the end of those that it left behind."""
+        """Reap the adopted processes that have ended."""
         for pid in self._find_orphans():
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
@@ -185,20 +181,20 @@ class Process:
 
 @dataclass(slots=True)
 class Service(Process):
-    """One that is kept as systemd keeps a service of Type=notify: it says which process it is;
-    nothing is left when it starts again.
+    """A process that runs like a systemd service of Type=notify.
 
-    `earlier`: those from which another has taken over, and which may still finish what they began.
+    It sends MAINPID when another process takes over, and a restart kills every process it left.
+    `replaced`: processes after a handover, which may still finish their work.
     """
 
     replaced: list[subprocess.Popen[bytes] | AdoptedProcess] = field(default_factory=list)
     notify_socket: socket.socket | None = field(default=None, repr=False)
 
     def start(self, first_line: bytes = b"") -> None:
-        """Start it, once all that is left of the one before is gone."""
+        """Kill all earlier processes of the service, then start it."""
         self.kill()
         self.replaced.clear()
-        # a new one: what the one before said late is not taken for this one's
+        # a new address, so that late notifications of the previous process are ignored
         address = f"flowbridge-torture-{secrets.token_hex(8)}"
         self.notify_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify_socket.setblocking(False)
@@ -208,13 +204,11 @@ class Service(Process):
 
     @property
     def replacements(self) -> list[int]:
-        """Those that have been begun to take over, and have not yet."""
+        """The processes that are taking over and have not finished doing so."""
         return [pid for pid in self._find_orphans() if _session_of(pid) == self.session]
 
     def wait(self, seconds: float) -> int | None:
-        """Return how it ended, and those from which it took over, None where one has not within
-        that time.
-        """
+        """Return the exit code, or None if it or a replaced process did not end in time."""
         code = Process.wait(self, seconds)
         if code is not None and self.notify_socket is not None:
             self.notify_socket.close()
@@ -225,7 +219,7 @@ class Service(Process):
         return [*self.replaced, *Process._popens(self)]
 
     def _read_notifications(self) -> None:
-        """Hear whether another process is the service by now."""
+        """Adopt the new main process if the service has sent one."""
         with suppress(BlockingIOError):
             while self.notify_socket is not None:
                 for line in self.notify_socket.recv(4096).decode().split("\n"):
@@ -241,7 +235,7 @@ def _session_of(pid: int) -> int:
 
 
 def _copy_output(output: IO[bytes], path: Path) -> None:
-    """Copy a process's output to its log until everybody who could write to it is gone."""
+    """Copy a process's output to its log until all writers have closed it."""
     path.parent.mkdir(exist_ok=True)
     with output:
         while piece := os.read(output.fileno(), 65536):

@@ -1,6 +1,4 @@
-"""What is counted: what was sent, what was started, and what is found to be wrong. No I/O, no
-clock.
-"""
+"""The records of the accounting: sent events, executed starts, findings. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -9,34 +7,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-#: What can be wrong, and what it means.
+#: kind of finding -> its meaning
 FINDING_KINDS: Final[Mapping[str, str]] = {
     "lost": (
-        "acknowledged, and not in the store; or its delivery is not there, ended without a reason,"
-        " or was never started"
+        "acknowledged, but not in the store; or its delivery is missing, ended without a reason, or"
+        " was never started"
     ),
     "started_twice": (
-        "started again where nothing declares that it may be, or where nothing was to be started"
+        "started again without a declaration that allows it, or started although the route starts"
+        " nothing"
     ),
-    "ghost": "started, and its event is not in the store",
-    "altered": "kept or started with something else than what was sent",
-    "kept_twice": "one id of the sender is two events",
+    "ghost": "started, but its event is not in the store",
+    "altered": "stored or started with other data than the sender sent",
+    "kept_twice": "one id of the sender became two events",
     "forged": "a request with a wrong signature became an event",
-    "unsettled": "still waiting or under way at the end",
-    "stuck": (
-        "held by a lease, by a slot or by an attempt without an outcome, and nobody works on it"
-    ),
-    "out_of_order": "started before an earlier one of the same key, or while its run was going on",
-    "over_cap": "more runs of a route at once than it allows",
-    "database": "the database's own check found something",
-    "process": "flowbridge did not come back, or did not end when it was told to",
+    "unsettled": "still waiting or in progress at the end",
+    "stuck": "no process works on it, but it has a lease, a slot or an attempt without an outcome",
+    "out_of_order": "started before an earlier event of the same key, or while its run was active",
+    "over_cap": "a route had more concurrent runs than it allows",
+    "database": "the integrity check of the database found a problem",
+    "process": "flowbridge did not become ready again, or did not stop on SIGTERM",
 }
 
 
 @dataclass(slots=True)
 class SentEvent:
-    """One event as its sender knows it. `acknowledged`: the event ids that 2xx answers told, in
-    their order; empty where none was told.
+    """An event as its sender knows it.
+
+    `acknowledged`: the event ids of the 2xx answers, in order; "" for an answer without one.
     """
 
     id: str
@@ -52,8 +50,9 @@ class SentEvent:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One execution, as the platform (or the local flow) wrote it down itself. `ended_at` is null
-    for a run that never ends.
+    """An executed start, from the record of the platform or the local flow.
+
+    `ended_at` is None for a run that never ends.
     """
 
     at: float
@@ -71,7 +70,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: a word of WRONG, the id it is about, and what is known of it."""
+    """A problem: its kind (of `FINDING_KINDS`), the affected id, and the details."""
 
     kind: str
     id: str
@@ -80,7 +79,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Account:
-    """What came out. `counts` are the numbers of the certificate."""
+    """The result of the accounting. `counts` are the numbers of the certificate."""
 
     counts: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
@@ -88,7 +87,7 @@ class Account:
     findings: list[Finding] = field(default_factory=list)
 
     def add_finding(self, kind: str, id_: str, text: str) -> None:
-        """Note that something is wrong."""
+        """Add a finding of a known kind."""
         if kind not in FINDING_KINDS:
             raise ValueError(kind)
         self.findings.append(Finding(kind, id_, text))

@@ -1,6 +1,4 @@
-"""What a torture needs for its time: a folder, a database, and everything that takes part; nothing
-of it is left afterwards.
-"""
+"""Create the folder, the database and the processes of a crash test, and remove them afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ import orjson
 
 from bridge.store.db import scratch_schema
 from bridge.system.linux_process import adopt_orphans
-from bridge.torture import clock, disk, scenarios
+from bridge.torture import clock, disk, project_files
 from bridge.torture.broker import Broker
 from bridge.torture.clock import NodeClock
 from bridge.torture.environment import Environment, ReportProgress
@@ -31,16 +29,16 @@ from bridge.torture.processes import Process
 
 
 @dataclass(slots=True)
-class Retention:
-    """Whether the folder, and the store, are kept: not unless somebody says so."""
+class EvidenceRetention:
+    """Whether to keep the folder and the schema; off by default."""
 
     keep: bool = False
 
 
 @contextmanager
-def open_folder(path: Path) -> Iterator[Retention]:
-    """Give what says whether it is kept."""
-    retention = Retention()
+def open_folder(path: Path) -> Iterator[EvidenceRetention]:
+    """Yield the retention of a folder, and delete the folder at the end unless it is set."""
+    retention = EvidenceRetention()
     try:
         yield retention
     finally:
@@ -50,9 +48,9 @@ def open_folder(path: Path) -> Iterator[Retention]:
 
 @contextmanager
 def open_store(
-    plan: Plan, folder: EvidenceFolder, retention: Retention
+    plan: Plan, folder: EvidenceFolder, retention: EvidenceRetention
 ) -> Iterator[tuple[str, str]]:
-    """Give the URL, and the name of the schema that was made for it; none on SQLite."""
+    """Yield the URL of the store, and the name of its schema (empty on SQLite)."""
     if not plan.database_url:
         yield folder.sqlite_url, ""
         return
@@ -74,27 +72,29 @@ def open_environment(
     report_progress: ReportProgress,
     own_mounts: bool,
 ) -> Iterator[Environment]:
-    """Give everything, not yet started. Whatever happens, nothing of it runs afterwards."""
+    """Yield the environment, not yet started, and end all of its processes afterwards."""
     adopt_orphans()
     random = Random(plan.seed)
-    keys = scenarios.RunSecrets(
+    run_secrets = project_files.RunSecrets(
         source=secrets.token_hex(24), api_key=secrets.token_hex(16), user_id="torture"
     )
     port = find_free_port(random)
     (folder.path / "routes.yaml").write_text(
-        scenarios.render_routes_yaml(f"http://127.0.0.1:{port}", keys)
+        project_files.render_routes_yaml(f"http://127.0.0.1:{port}", run_secrets)
     )
-    (folder.path / "flows.py").write_text(scenarios.render_flows_py(str(folder.local_file)))
-    clean = {name: value for name, value in environ.items() if not name.startswith("FLOWBRIDGE_")}
-    clean |= {
+    (folder.path / "flows.py").write_text(project_files.render_flows_py(str(folder.local_file)))
+    base_environ = {
+        name: value for name, value in environ.items() if not name.startswith("FLOWBRIDGE_")
+    }
+    base_environ |= {
         "FLOWBRIDGE_DATA": str(folder.data),
         "FLOWBRIDGE_LOG": "warning",
         "FLOWBRIDGE_SECRET_KEY": secrets.token_hex(32),
         "FLOWBRIDGE_RECONCILE_AFTER": "2",
     }
-    clean |= {"FLOWBRIDGE_DATABASE_URL": url} if plan.database_url else {}
-    broker = Broker(folder.path, clean, random) if plan.engine == "celery" else None
-    called = clean | (
+    base_environ |= {"FLOWBRIDGE_DATABASE_URL": url} if plan.database_url else {}
+    broker = Broker(folder.path, base_environ, random) if plan.engine == "celery" else None
+    node_environ = base_environ | (
         {}
         if broker is None
         else {"FLOWBRIDGE_ENGINE": "celery", "FLOWBRIDGE_BROKER_URL": broker.url}
@@ -109,29 +109,32 @@ def open_environment(
         Node(
             number,
             folder.path,
-            called | (clocks[number].environ if clocks else {}),
+            node_environ | (clocks[number].environ if clocks else {}),
             find_free_port(random),
             plan.commands,
         )
         for number in range(plan.nodes)
     ]
 
-    def words(faulty: bool) -> bytes:
+    def platform_settings(faulty: bool) -> bytes:
         return orjson.dumps(
             {
                 "port": port,
                 "record": str(folder.starts_file),
                 "seed": random.random(),
-                "api_key": keys.api_key,
-                "user_id": keys.user_id,
+                "api_key": run_secrets.api_key,
+                "user_id": run_secrets.user_id,
                 "faulty": faulty,
             }
         )
 
     platform = Process(
-        "platform", [sys.executable, "-m", "bridge.torture.faulty_platform"], folder.path, clean
+        "platform",
+        [sys.executable, "-m", "bridge.torture.faulty_platform"],
+        folder.path,
+        base_environ,
     )
-    load = LoadGenerator([node.url for node in nodes], keys.source, plan.seed, plan.rate)
+    load = LoadGenerator([node.url for node in nodes], run_secrets.source, plan.seed, plan.rate)
     small = disk.SmallDisk(folder.path / "small") if own_mounts else None
     env = Environment(
         plan,
@@ -139,7 +142,7 @@ def open_environment(
         url,
         nodes,
         platform,
-        words,
+        platform_settings,
         load,
         report_progress,
         random,
@@ -156,7 +159,7 @@ def open_environment(
 
 
 def _end_processes(env: Environment) -> None:
-    """Leave no process, however often Ctrl-C is pressed meanwhile."""
+    """Kill every process, and ignore further signals meanwhile."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
@@ -178,9 +181,7 @@ def _end_processes(env: Environment) -> None:
 
 
 def find_processes(path: Path) -> list[int]:
-    """Return the processes whose environment names the data of this folder: whoever belongs to the
-    torture there.
-    """
+    """Return the processes of a run: their environment names the data of its folder."""
     mark = os.fsencode(f"FLOWBRIDGE_DATA={path}/")
     found = []
     for entry in Path("/proc").iterdir():

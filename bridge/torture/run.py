@@ -1,6 +1,4 @@
-"""A torture from its first process to its certificate: prepare, load and hurt, drain, stop,
-count.
-"""
+"""Run a crash test: start, load with faults, drain, stop, and count."""
 
 from __future__ import annotations
 
@@ -28,12 +26,12 @@ from bridge.torture.plan import CLOSING_SECONDS, FAULT_DESCRIPTIONS, Plan
 from bridge.torture.records import Finding
 from bridge.torture.resources import find_processes, open_environment, open_folder, open_store
 
-START_SECONDS: Final = 40.0  # seconds for the first start
+START_SECONDS: Final = 40.0  # for the first start
 
 
 @dataclass(frozen=True, slots=True)
 class TortureResult:
-    """The certificate, and the folder with the evidence; null where it is gone."""
+    """The certificate, and the evidence folder, or None if it was removed."""
 
     certificate: dict[str, Any]
     folder: Path | None
@@ -42,9 +40,9 @@ class TortureResult:
 def run_torture(
     plan: Plan, environ: Mapping[str, str], report_progress: ReportProgress, *, keep: bool = False
 ) -> TortureResult:
-    """Do what the plan says and return the certificate.
+    """Run the crash test and return the certificate.
 
-    No process of it is left afterwards. Its folder is, where something is wrong or `keep` says so.
+    It ends all of its processes. It removes its folder unless it found a problem or `keep` is set.
     """
     with ExitStack() as stack:
         own_mounts = "disk" in plan.kinds and not plan.database_url and disk.unshare_mounts()
@@ -59,7 +57,7 @@ def run_torture(
         _inject_faults(env, kinds)
         env.missed = [kind for kind in kinds if not env.done[kind]]
         env.not_run = (
-            dict.fromkeys(env.missed, "it was not done before the time was up") | env.not_run
+            dict.fromkeys(env.missed, "it did not occur before the time was up") | env.not_run
         )
         load_ended = env.elapsed
         drained = _drain(env)
@@ -78,7 +76,7 @@ def run_torture(
 
 
 def count_evidence(folder: EvidenceFolder, url: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Hold what the folder has against the store and return the certificate."""
+    """Compare the evidence with the store and return the certificate."""
     database = Database(url)
     try:
         rows = census.read_rows(database)
@@ -92,31 +90,32 @@ def count_evidence(folder: EvidenceFolder, url: str, facts: Mapping[str, Any]) -
     for problem in found["problems"]:
         result.add_finding("database", found["revision"] or "", problem)
     if not facts["drained"] and not result.findings:
-        result.add_finding("unsettled", "drain", "it had not come to rest when the time was up")
+        result.add_finding("unsettled", "drain", "work was still in progress when the time was up")
     if odd:
         result.add_finding(
             "altered",
             "starts",
-            f"{odd} calls to the platform were no starts that it knows, see {folder.starts_file.name}",
+            f"the platform got {odd} invalid starts: see {folder.starts_file.name}",
         )
-    shown = {
+    published = {
         name: value
         for name, value in facts.items()
         if name not in ("process_findings", "database_schema")
     }
-    return certificate.make_certificate(shown, result, answer_faults)
+    return certificate.make_certificate(published, result, answer_faults)
 
 
 def recount(path: Path, database_url: str) -> dict[str, Any]:
-    """Count again what a torture has kept; on PostgreSQL with the URL of the database in which its
-    schema still is.
+    """Count the evidence of an earlier run again.
+
+    On PostgreSQL, `database_url` is the database that contains the schema of that run.
     """
     folder = EvidenceFolder(path.resolve())
     facts = folder.read_facts()
     schema = facts["database_schema"]
     if schema and not database_url:
         raise BridgeError(
-            f"that torture's store is the schema {schema} of a PostgreSQL database: give its"
+            f"the store of that run is the schema {schema} of a PostgreSQL database: add its"
             " --database-url"
         )
     return count_evidence(
@@ -130,7 +129,7 @@ def recount(path: Path, database_url: str) -> dict[str, Any]:
 
 
 def _start(env: Environment) -> None:
-    """Start everything; BridgeError with what was logged where it does not come up."""
+    """Start everything, or raise `BridgeError` with the logs if flowbridge does not get ready."""
     env.phase = "start"
     env.start_platform()
     if not env.recover(min(START_SECONDS, env.remaining(env.plan.load_seconds))):
@@ -145,26 +144,23 @@ def _start(env: Environment) -> None:
 
 
 def _inject_faults(env: Environment, kinds: list[str]) -> None:
-    """One act after the other, until the time of the load is up, or enough was killed; each kind
-    once, if there is any time for it.
-    """
+    """Inject one fault after the other until the load ends, each kind at least once if possible."""
     env.phase = "load"
     order = faults.schedule_faults(kinds, env)
     plan = env.plan
 
-    def due() -> int:
+    def missing() -> int:
         return sum(not env.done[kind] for kind in kinds)
 
     def left() -> float:
-        return env.remaining(plan.max_load_seconds if due() else plan.load_seconds)
+        return env.remaining(plan.max_load_seconds if missing() else plan.load_seconds)
 
-    # of the time, so that one kind from which it is long in recovering does not take that of the
-    # others
+    # limits the recovery, so that one slow kind does not use up the time of the others
     def share() -> float:
-        return max(1.0, left() / (due() + 1))
+        return max(1.0, left() / (missing() + 1))
 
     env.wait(min(1.0, left()))
-    while left() > 0 and (due() or not plan.kills or env.kills.total() < plan.kills):
+    while left() > 0 and (missing() or not plan.kills or env.kills.total() < plan.kills):
         kind = next(order, None)
         if kind is None:
             env.wait(left())
@@ -184,9 +180,7 @@ def _inject_faults(env: Environment, kinds: list[str]) -> None:
 
 
 def _drain(env: Environment) -> bool:
-    """Leave the bridge in peace, on a good day, until nothing is under way; return whether it came
-    to that.
-    """
+    """Stop all faults and wait until no work is in progress; return whether that was reached."""
     env.phase = "drain"
     clock.reset_clocks(env.clocks)
     env.set_platform_faults(False)
@@ -195,32 +189,31 @@ def _drain(env: Environment) -> bool:
         env.start_platform()
     if not env.recover(max(1.0, env.remaining(limit))):
         env.findings.append(
-            Finding("process", "drain", "flowbridge was not ready again when it was left in peace")
+            Finding("process", "drain", "flowbridge did not become ready again without faults")
         )
         return False
     env.load.finish(time.monotonic() + env.remaining(limit))
-    quiet = 0
+    idle_polls = 0
 
-    def at_rest() -> bool:
-        nonlocal quiet
+    def is_drained() -> bool:
+        nonlocal idle_polls
         env.start_nodes()
-        quiet = quiet + 1 if env.load.is_finished and env.count_in_progress() == 0 else 0
-        return quiet > 2
+        is_idle = env.load.is_finished and env.count_in_progress() == 0
+        idle_polls = idle_polls + 1 if is_idle else 0
+        return idle_polls > 2
 
-    return env.wait_until(at_rest, max(1.0, env.remaining(limit)))
+    return env.wait_until(is_drained, max(1.0, env.remaining(limit)))
 
 
 def _stop(env: Environment, drained: bool) -> None:
-    """End everything: in order, or, where there is no time left for that, at once. Then nobody may
-    be left.
-    """
+    """Stop everything, or kill it if the drain failed, and check that no process is left."""
     env.phase = "stop"
     for node in env.nodes:
         if not drained:
             node.kill()
         elif any(codes := node.stop()) or None in codes:
             text = (
-                "SIGTERM ended it with"
+                "exit codes after SIGTERM:"
                 f" {', '.join('kill -9' if code is None else str(code) for code in codes)}: see"
                 " logs/"
             )
@@ -234,7 +227,7 @@ def _stop(env: Environment, drained: bool) -> None:
             Finding(
                 "process",
                 ", ".join(map(str, left)),
-                f"{len(left)} processes were left when it had ended",
+                f"{len(left)} processes were left after the stop",
             )
         )
     env.phase = "count"

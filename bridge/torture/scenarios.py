@@ -1,36 +1,33 @@
-"""What the torture's bridge is configured with: its routes, which events take which of them, and
-what may happen on each.
-"""
+"""The routes of the crash test, the events that they match, and the starts that each allows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-import orjson
 
 SOURCE_NAME: Final = "torture"
 SIGNATURE_HEADER: Final = "X-Torture-Signature"
 TYPE_HEADER: Final = "X-Torture-Type"
-CALL_TIMEOUT_SECONDS: Final = 2.0  # seconds that the bridge waits for the platform
-RUN_TIMEOUT_SECONDS: Final = 6.0  # seconds until it gives up a run that does not end
-KEY_COUNT: Final = 8  # different values of the payload's `key`
-MAX_RUNS: Final = 64
+CALL_TIMEOUT_SECONDS: Final = 2.0  # of the platforms
+RUN_TIMEOUT_SECONDS: Final = 6.0  # of the routes
+KEY_COUNT: Final = 8  # distinct values of the payload's `key`
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One route and what is promised of it.
+    """One route of the crash test, and the guarantees that are checked on it.
 
-    `on_unknown`: `retry` declares that a start may be repeated; with any other policy it never may.
-    `once`: it is not executed twice even so, since the platform sees to that. `mode`: `live` is
-    started, `shadow` never, `parked` never since its schema refuses every payload.
-    `ordered`: one after the other for each `key` of the payload. `cap`: so many runs at once.
-    `reruns`: so many more where runs fail.
-    `merges`: of events of one key that follow each other shortly only the last is started.
-    `exclusive`: nobody else starts its flow.
-    `note`: what is special, for people.
+    `on_unknown`: only `retry` allows repeating a start.
+    `once`: the platform executes a repeated start only once.
+    `mode`: `live` is started; `shadow` never is; `parked` never is, as its schema refuses every
+    payload.
+    `ordered`: `order_by` the payload's `key`.
+    `cap`: `max_concurrent_runs`.
+    `reruns`: further runs after failed ones.
+    `merges`: `debounce` by the payload's `key`.
+    `exclusive`: no other client starts the flow.
+    `note`: the special feature, for the docs.
     """
 
     route: str
@@ -50,15 +47,14 @@ class Scenario:
 
     @property
     def may_repeat(self) -> bool:
-        """Whether a second execution is declared, where the first was in doubt."""
+        """Whether a second execution is allowed if the outcome of the first is unknown."""
         return self.on_unknown == "retry" and not self.once
 
 
-FLAKY_FLOW: Final = "flaky"  # the flow of which many runs fail
+FLAKY_FLOW: Final = "flaky"  # many of its runs fail
 REFUSING_SCHEMA: Final = {"type": "object", "required": ["never"]}
-SELDOM_FLOW_COUNT: Final = (
-    6  # flows that run so seldom that the platform's list of ten runs covers a minute
-)
+#: With so many flows each runs so seldom that the platform's list of ten runs covers a minute.
+SELDOM_FLOW_COUNT: Final = 6
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     Scenario("held", "gumloop", "hold", ("held", "both"), "hold", note="no start is ever repeated"),
     Scenario(
@@ -68,8 +64,8 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         ("found",),
         "reconcile",
         note=(
-            "the default; the flow runs so often that a run may have left the platform's list"
-            " before it is looked for"
+            "the default; the flow runs so often that a run may have dropped out of the"
+            " platform's list before flowbridge searches for it"
         ),
     ),
     *(
@@ -80,8 +76,8 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
             ("seldom",),
             "reconcile",
             note=(
-                "the default; the flows run seldom: a start that has left no run is seen, and made"
-                " again"
+                "the default; the flows run seldom: flowbridge finds that a start created no run,"
+                " and repeats it"
             ),
         )
         for number in range(SELDOM_FLOW_COUNT)
@@ -94,7 +90,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
             ("seldom",),
             "reconcile",
             exclusive=True,
-            note="the same, of flows that are `exclusive`: a run is adopted without an echo",
+            note="the same with `exclusive` flows: a run is adopted without an echo",
         )
         for number in range(SELDOM_FLOW_COUNT // 2)
     ),
@@ -104,7 +100,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         "repeat",
         ("repeated",),
         "retry",
-        note="a start whose outcome is unknown is made again",
+        note="a start with an unknown outcome is repeated",
     ),
     Scenario(
         "ordered",
@@ -113,7 +109,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         ("ordered",),
         "retry",
         ordered=True,
-        note=f"`order_by`: one at a time for each of {KEY_COUNT} keys, in the order of their events",
+        note=f"`order_by`: one at a time for each of {KEY_COUNT} keys, in the order of the events",
     ),
     Scenario(
         "capped", "gumloop", "few", ("capped",), "retry", cap=2, note="`max_concurrent_runs: 2`"
@@ -125,7 +121,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         ("rerun",),
         "hold",
         reruns=2,
-        note="`on_run_failed: retry: 2`, for a flow of which many runs fail",
+        note="`on_run_failed: retry: 2`, with a flow whose runs often fail",
     ),
     Scenario(
         "merged",
@@ -134,7 +130,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         ("merged",),
         "retry",
         merges=True,
-        note="`debounce`: of events that follow each other shortly the last goes",
+        note="`debounce`: only the last of several quick events is started",
     ),
     Scenario(
         "posted",
@@ -142,7 +138,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         "post",
         ("posted", "both"),
         "retry",
-        note="gets an `Idempotency-Key`, and does not use it: every call that it takes is a start",
+        note="gets an `Idempotency-Key` but ignores it: each accepted call is a start",
     ),
     Scenario(
         "again",
@@ -150,7 +146,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         "again",
         ("again",),
         "retry",
-        note="idempotent: a run that is cut off is run again",
+        note="idempotent: an interrupted run is repeated",
     ),
     Scenario(
         "once",
@@ -159,7 +155,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         ("once",),
         "retry",
         once=True,
-        note="not idempotent: a run is never executed twice",
+        note="not idempotent: a run is never repeated",
     ),
     Scenario(
         "parked",
@@ -168,7 +164,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         ("parked",),
         "hold",
         "parked",
-        note="its schema refuses every payload: dead with the reason, never started",
+        note="its schema refuses every payload: `dead` with the reason, never started",
         extra={"payload_schema": REFUSING_SCHEMA},
     ),
     Scenario(
@@ -181,8 +177,8 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         note="`mode: shadow`: never started",
     ),
 )
-#: type of event -> its share of the load; `seldom` takes many routes at once; `nowhere` matches no
-#: route, and is kept all the same
+#: event type -> its share of the load; `seldom` matches many routes; `nowhere` matches none, and is
+#: stored as well
 EVENT_TYPE_SHARES: Final = {
     "held": 12,
     "found": 10,
@@ -207,126 +203,5 @@ PLATFORM_DESCRIPTIONS: Final = {
 
 
 def routes_of(type_: str) -> list[str]:
-    """Return the routes that an event of this type has to have a delivery of."""
+    """Return the routes that need a delivery of an event of this type."""
     return [scenario.route for scenario in SCENARIOS if type_ in scenario.types]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSecrets:
-    """The throw-away secrets of one torture."""
-
-    source: str = field(repr=False)
-    api_key: str = field(repr=False)
-    user_id: str
-
-
-def render_routes_yaml(
-    platform_url: str, keys: RunSecrets, scenarios: Sequence[Scenario] = SCENARIOS
-) -> str:
-    """Return the routes.yaml, written as JSON (which is YAML), for a platform at `platform_url`."""
-    platforms: dict[str, dict[str, Any]] = {
-        "gumloop": {
-            "type": "gumloop",
-            "base_url": f"{platform_url}/api/v1",
-            "api_key": keys.api_key,
-            "user_id": keys.user_id,
-            "max_concurrent_runs": MAX_RUNS,
-        },
-        "http": {
-            "type": "http",
-            "url": f"{platform_url}/post",
-            "max_concurrent_runs": MAX_RUNS // 2,
-        },
-        "local": {"type": "local", "flows": "flows.py", "max_concurrent_runs": MAX_RUNS // 4},
-    }
-    for each in platforms.values():
-        each["timeout"] = f"{CALL_TIMEOUT_SECONDS:g}s"
-    source = {
-        "provider": "hmac",
-        "secret": keys.source,
-        "verify": {"header": SIGNATURE_HEADER, "prefix": "sha256="},
-        "event_type": f"header:{TYPE_HEADER}",
-        "event_id": "body:id",
-    }
-    flows = {
-        scenario.flow: {
-            "platform": scenario.platform,
-            "saved_item_id": scenario.flow,
-            "exclusive": True,
-        }
-        for scenario in scenarios
-        if scenario.exclusive
-    }
-    written = {
-        "version": 1,
-        "platforms": platforms,
-        "sources": {SOURCE_NAME: source},
-        "flows": flows,
-        "routes": [_render_route(scenario) for scenario in scenarios],
-    }
-    return orjson.dumps(written, option=orjson.OPT_INDENT_2).decode()
-
-
-def _render_route(scenario: Scenario) -> dict[str, Any]:
-    inputs = {
-        "route": scenario.route,
-        "event": "${event.id}",
-        "id": "${body.id}",
-        "key": "${body.key}",
-    }
-    route = {
-        "name": scenario.route,
-        "on": f"{SOURCE_NAME} {', '.join(scenario.types)}",
-        "inputs": inputs,
-        "flow": f"{scenario.platform}/{scenario.flow}",
-        "run_timeout": f"{RUN_TIMEOUT_SECONDS:g}s",
-        "retry": {"attempts": 40, "first": "200ms", "max": "2s"},
-    }
-    written: dict[str, Any] = {
-        "mode": "shadow" if scenario.mode == "shadow" else "live",
-        "on_unknown": scenario.on_unknown,
-    }
-    written |= {"order_by": "body.key"} if scenario.ordered else {}
-    written |= {"max_concurrent_runs": scenario.cap} if scenario.cap is not None else {}
-    written |= {"on_run_failed": {"retry": scenario.reruns}} if scenario.reruns else {}
-    written |= (
-        {"debounce": {"wait": "700ms", "max": "3s", "key": "body.key"}} if scenario.merges else {}
-    )
-    return route | written | dict(scenario.extra)
-
-
-def render_flows_py(record: str) -> str:
-    """Return the flows.py: each run writes a line to the file `record` as its one effect."""
-    return f'''import json
-import os
-import time
-
-from bridge.flows import flow
-
-RECORD = {record!r}
-
-
-def _note(**line):
-    """One line by one write: whole, however the process ends."""
-    file = os.open(RECORD, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(file, json.dumps(dict(line, at=time.time())).encode() + b"\\n")
-    finally:
-        os.close(file)
-
-
-@flow(idempotent=True)
-def again(route: str, event: str, id: str, key: str):
-    """A run that is cut off is run again."""
-    _note(route=route, event=event, id=id)
-    time.sleep(0.05)
-    return {{"id": id}}
-
-
-@flow
-def once(route: str, event: str, id: str, key: str):
-    """A run that is cut off has failed, and is not run again."""
-    _note(route=route, event=event, id=id)
-    time.sleep(0.05)
-    return {{"id": id}}
-'''

@@ -279,20 +279,20 @@ def test_a_kind_that_was_not_done_is_incomplete_and_the_exit_code_is_1(
     shutil.copytree(tortured[1], folder.path)
     facts = folder.read_facts() | {
         "missed": ["web"],
-        "not_run": {"web": "it was not done before the time was up"},
+        "not_run": {"web": "it did not occur before the time was up"},
     }
     folder.save(folder.read_sent(), facts)
     done = recounted(folder.path)
     assert (
         done.exit_code == 1
-        and "\nmissed          web: it was not done before the time was up\n" in done.stdout
+        and "\nmissed          web: it did not occur before the time was up\n" in done.stdout
     )
-    assert done.stdout.splitlines()[-1].startswith("incomplete: nothing was found to be wrong")
+    assert done.stdout.splitlines()[-1].startswith("incomplete: no problem was found")
 
 
 def test_only_a_folder_of_torture_is_counted(tmp_path: Path) -> None:
     done = recounted(tmp_path)
-    assert done.exit_code == 2 and "no folder that a torture has kept" in done.stderr
+    assert done.exit_code == 2 and "is not the folder of a crash test" in done.stderr
 
 
 # -- nothing is left
@@ -324,7 +324,7 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None
         (["--nodes", "2"], "several nodes need one PostgreSQL database"),
         (["--minutes", "0.1"], "0.1 is not allowed: a number at least 1.5"),
         (["--only", "everything"], "'everything' is not one of"),
-        (["--only", "database"], "--only database: SQLite has no connections to end"),
+        (["--only", "database"], "--only database: SQLite has no connections to terminate"),
         (["--engine", "steam"], "'steam' is not"),
         (["--engine", "celery"], "several machines on one PostgreSQL database"),
         (["--certificate", "/proc/nowhere/x.json"], "/proc/nowhere"),

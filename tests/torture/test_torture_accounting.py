@@ -423,7 +423,7 @@ def test_what_is_held_because_of_a_clock_is_held_and_not_lost(
         counted,
     )
     assert (
-        "1 of them wait since a clock was stepped"
+        "1 of them because a clock was stepped"
         in rows(certificate.make_certificate(FACTS, result, {}))
     ) is bool(counted)
 
@@ -443,7 +443,7 @@ def test_what_came_of_looking_for_runs_is_counted_where_that_is_the_policy(world
     result = world.account(scenarios=scenarios)
     names = ("reconciled_adopted", "reconciled_queued_again", "reconciled_held")
     assert result.findings == [] and [result.counts[name] for name in names] == [1, 1, 0]
-    assert "reconciled: 2 starts without an answer: 1 adopted, 1 queued again, 0 held" in rows(
+    assert "reconciled: 2 unanswered starts: 1 adopted, 1 queued again, 0 held" in rows(
         certificate.make_certificate(FACTS, result, {})
     )
     world.delivery(HELD, status="unknown", run_id=None, run_state=None)
@@ -610,9 +610,9 @@ def test_a_certificate_says_kept_only_where_nothing_was_found(world: World) -> N
     )
     assert "unsettled" not in text and "reconciled" not in text
     assert (
-        "engine worker" in text and f"code: commit 0123abc, and changes, files {'9f' * 32}" in text
+        "engine worker" in text and f"code: commit 0123abc with changes, sha256 {'9f' * 32}" in text
     )
-    assert "faults: 1 full disks, 1 met by senders\n" in text
+    assert "faults: 1 full disks, 1 of them seen by senders\n" in text
 
 
 def test_a_certificate_counts_steps_of_a_clock_by_their_size(world: World) -> None:
@@ -627,10 +627,10 @@ def test_what_could_have_been_done_and_was_not_is_incomplete_unless_something_is
 ) -> None:
     facts = FACTS | {
         "missed": ["broker"],
-        "not_run": {"broker": "it was not done before the time was up"},
+        "not_run": {"broker": "it did not occur before the time was up"},
     }
     made = certificate.make_certificate(facts, world.account(), {})
-    assert made["verdict"] == "incomplete" and "missed: broker: it was not done" in rows(made)
+    assert made["verdict"] == "incomplete" and "missed: broker: it did not occur" in rows(made)
     world.delivery(POSTED, status="queued")
     assert certificate.make_certificate(facts, world.account(), {})["verdict"] == "unsettled"
     lose_event(world)
@@ -647,7 +647,7 @@ def test_a_certificate_counts_everything_and_lists_a_bounded_number(world: World
         "id": "t-0",
         "text": "gone",
     }
-    assert "lost: 1000  acknowledged, and not in the store" in rows(made)
+    assert "lost: 1000  acknowledged, but not in the store" in rows(made)
 
 
 def test_reasons_of_dead_ones_are_bounded(world: World) -> None:

@@ -170,7 +170,7 @@ def torture(
                 **asked,
             )
         )
-        _is_writable(file)
+        _check_writable(file)
         made, folder = _run(plan, keep=keep)
     if file is not None:
         file.write_bytes(orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n")
@@ -194,14 +194,14 @@ def _run(plan: Plan, *, keep: bool) -> tuple[dict[str, Any], Path | None]:
 
 @contextmanager
 def _ending(seconds: float) -> Iterator[None]:
-    """Make SIGTERM and SIGHUP end it like Ctrl-C, and abort it after `seconds`."""
+    """Make SIGTERM and SIGHUP end the run like Ctrl-C, and abort it after `seconds`."""
 
     def end(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
     def late(_number: int, _frame: object) -> None:
         raise BridgeError(
-            f"it was not finished {GRACE_SECONDS:g} s after its time; everything was removed"
+            f"not finished {GRACE_SECONDS:g} s after the time was up; everything was removed"
         )
 
     before = {
@@ -217,8 +217,8 @@ def _ending(seconds: float) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _is_writable(file: Path | None) -> None:
-    """Raise `SettingsError` before an hour of work whose result cannot be written."""
+def _check_writable(file: Path | None) -> None:
+    """Raise `SettingsError` if the certificate could not be written after the run."""
     if file is not None and not os.access(file.absolute().parent, os.W_OK):
         raise SettingsError(f"--certificate: {file.absolute().parent} is not a writable folder")
 

@@ -1,6 +1,4 @@
-"""The progress of a torture run on stderr: a live line on a terminal, a line now and then
-elsewhere.
-"""
+"""Show the progress on stderr: a live line on a terminal, otherwise a line every 15 seconds."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ def show_progress(plan: Plan) -> Iterator[Callable[[Progress], None]]:
 
 
 class _Lines:
-    """Prints a line when the phase changes, and now and then."""
+    """Prints a line when the phase changes, and every `LINE_SECONDS`."""
 
     def __init__(self) -> None:
         self._phase = ""
@@ -74,4 +72,5 @@ def describe_progress(progress: Progress) -> str:
         f"{progress.sent} events, {progress.acknowledged} acknowledged, {progress.refused} refusals"
     )
     when = f"{progress.phase:<5}  {progress.seconds:4.0f} of {progress.of:.0f} s"
-    return f"{when}  {events}, {moving} in progress, {progress.kills} kills  {progress.current_fault}".rstrip()
+    work = f"{moving} in progress, {progress.kills} kills"
+    return f"{when}  {events}, {work}  {progress.current_fault}".rstrip()
