@@ -1,6 +1,4 @@
-"""torture as a command: it tells the truth of a real run, it can fail, and nothing of it is
-left.
-"""
+"""`flowbridge torture`: a real run and its certificate, planted problems, and the cleanup."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ pytestmark = pytest.mark.slow
 
 
 def processes_of(folder: Path) -> list[int]:
-    """The processes that have to do with a torture in `folder`: they name it in their
-    environment.
-    """
+    """Return the processes of a run in `folder`: their environment names it."""
     mark = os.fsencode(f"{folder}/")
     found = []
     for entry in Path("/proc").iterdir():
@@ -72,9 +68,7 @@ def processes_of(folder: Path) -> list[int]:
 
 
 def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a torture to its end; its folder is made in `place`, and nothing of the environment leads
-    it astray.
-    """
+    """Run a crash test with its folder in `place`; it must ignore the settings in the environment."""
     command = [sys.executable, "-m", "bridge", "torture", "--json", *arguments]
     environ = environment(TMPDIR=str(place), **MISLEADING)
     return subprocess.run(
@@ -83,15 +77,13 @@ def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def recounted(folder: Path, *more: str) -> Result:
-    """Count again, in this process, what a torture has kept in `folder`."""
+    """Recount the evidence in `folder`, in this process."""
     return command_line.run("torture", "--recount", str(folder), *more)
 
 
 @pytest.fixture(scope="module")
 def tortured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """The certificate and the folder of a short torture, which began with a receiver, the worker
-    and the whole tree.
-    """
+    """The certificate and the folder of a short run."""
     place = tmp_path_factory.mktemp("torture")
     kinds = [f"--only={kind}" for kind in ("receiver", "worker", "tree", "takeover", "weather")]
     asked = [
@@ -114,7 +106,7 @@ def tortured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     return json.loads(line), folder
 
 
-def test_a_certificate_has_what_was_done_and_what_came_of_it(
+def test_a_certificate_contains_the_faults_and_the_results(
     tortured: tuple[dict[str, Any], Path],
 ) -> None:
     made, folder = tortured
@@ -141,13 +133,15 @@ def test_a_certificate_has_what_was_done_and_what_came_of_it(
     assert processes_of(folder) == []
 
 
-def test_counted_again_it_is_the_same(tortured: tuple[dict[str, Any], Path]) -> None:
+def test_a_recount_yields_the_same_certificate(tortured: tuple[dict[str, Any], Path]) -> None:
     made, folder = tortured
     done = call(folder, "torture", "--recount", str(folder), "--json")
     assert done.returncode == 0 and json.loads(done.stdout) == made
 
 
-def test_for_people_it_is_a_table_with_the_verdict(tortured: tuple[dict[str, Any], Path]) -> None:
+def test_the_default_output_is_a_table_with_the_verdict(
+    tortured: tuple[dict[str, Any], Path],
+) -> None:
     _, folder = tortured
     done = recounted(folder)
     assert "\nlost            0\nstarted twice   0\n" in done.stdout and done.stdout.splitlines()[
@@ -159,7 +153,7 @@ def test_for_people_it_is_a_table_with_the_verdict(tortured: tuple[dict[str, Any
 
 
 def start_again(folder: Path) -> None:
-    """A start of a route that never repeats one, twice in the platform's record."""
+    """Duplicate a start, of a route that never repeats one, in the platform's record."""
     record = folder / "starts.jsonl"
     lines = record.read_text().splitlines()
     again = next(
@@ -173,7 +167,7 @@ def start_again(folder: Path) -> None:
 
 
 def sql(statement: str) -> Callable[[Path], None]:
-    """Change what belongs to one delivery that was started and is over, and to its event."""
+    """Return a function that changes the rows of one delivered delivery or of its event."""
     one = "(SELECT {} FROM delivery WHERE route = 'held' AND status = 'delivered' LIMIT 1)"
     statement = statement.replace("ONE_EVENT", one.format("event_id")).replace(
         "ONE", one.format("id")
@@ -184,7 +178,7 @@ def sql(statement: str) -> Callable[[Path], None]:
             for (name,) in store.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'trigger'"
             ).fetchall():
-                # the store itself refuses most of what is planted
+                # the triggers of the store refuse most of these changes
                 store.execute(f"DROP TRIGGER {name}")
             assert store.execute(statement).rowcount >= 1
         store.close()
@@ -238,7 +232,7 @@ def sql(statement: str) -> Callable[[Path], None]:
         pytest.param(start_again, {"started_twice"}, id="a start was repeated"),
     ],
 )
-def test_what_is_planted_is_found_and_the_exit_code_is_1(
+def test_a_planted_problem_is_found_and_the_exit_code_is_1(
     tortured: tuple[dict[str, Any], Path],
     tmp_path: Path,
     plant: Callable[[Path], None],
@@ -272,7 +266,7 @@ def test_a_process_that_did_not_end_is_in_the_certificate(
     assert recounted(folder.path).exit_code == 1
 
 
-def test_a_kind_that_was_not_done_is_incomplete_and_the_exit_code_is_1(
+def test_a_kind_that_did_not_occur_is_incomplete_and_the_exit_code_is_1(
     tortured: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
     folder = EvidenceFolder(tmp_path / "planted")
@@ -290,12 +284,12 @@ def test_a_kind_that_was_not_done_is_incomplete_and_the_exit_code_is_1(
     assert done.stdout.splitlines()[-1].startswith("incomplete: no problem was found")
 
 
-def test_only_a_folder_of_torture_is_counted(tmp_path: Path) -> None:
+def test_only_the_folder_of_a_crash_test_is_counted(tmp_path: Path) -> None:
     done = recounted(tmp_path)
     assert done.exit_code == 2 and "is not the folder of a crash test" in done.stderr
 
 
-# -- nothing is left
+# -- cleanup
 
 
 @pytest.mark.parametrize(
@@ -315,7 +309,7 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None
     assert not folder.exists() or number == signal.SIGKILL
 
 
-# -- what it refuses
+# -- refused options
 
 
 @pytest.mark.parametrize(
@@ -333,7 +327,7 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None
         (["--database-url", "postgresql://127.0.0.1:1/x"], "the database cannot be used"),
     ],
 )
-def test_what_cannot_be_done_is_2_before_anything_is_started(
+def test_an_impossible_run_exits_with_2_before_it_starts_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -400,7 +394,7 @@ def test_two_nodes_on_postgresql_and_the_schema_is_gone_afterwards(
     database.close()
 
 
-def test_of_two_who_want_a_database_at_the_same_moment_one_gets_it(empty_postgres: str) -> None:
+def test_of_concurrent_runs_on_a_database_only_one_gets_it(empty_postgres: str) -> None:
     names = [f"{scratch_schema.SCHEMA_PREFIX}{number}" for number in range(4)]
 
     def make(name: str) -> str:
@@ -417,12 +411,12 @@ def test_of_two_who_want_a_database_at_the_same_moment_one_gets_it(empty_postgre
         for one in said
         if "search_path" not in one
     )
-    scratch_schema.disconnect(empty_postgres)  # as a torture does to everybody on the database
+    scratch_schema.disconnect(empty_postgres)  # as a run does to all connections of the database
     assert "is not empty" in make("flowbridge_torture_later")
     scratch_schema.drop(empty_postgres, got)
 
 
-def test_a_rented_schema_is_used_by_its_url_alone(empty_postgres: str) -> None:
+def test_a_scratch_schema_is_used_through_its_url_only(empty_postgres: str) -> None:
     inside = Database(scratch_schema.create(empty_postgres, "flowbridge_torture_x"))
     inside.write(lambda connection: connection.exec_driver_sql("CREATE TABLE mine (n int)"))
     outside = Database(empty_postgres)
@@ -460,11 +454,11 @@ def test_the_time_of_a_plan_holds_all_its_parts(minutes: float) -> None:
         plan.load_seconds + plan.drain_seconds + CLOSING_SECONDS == pytest.approx(60 * minutes)
         and plan.load_seconds > 5
     )
-    # what was planned under a wrong clock comes due within the drain
+    # deliveries scheduled under a wrong clock become due within the drain
     assert 0 < plan.small_step <= plan.drain_seconds - RECOVERY_SECONDS
 
 
-def test_clocks_are_stepped_beyond_what_a_window_covers() -> None:
+def test_clocks_are_stepped_beyond_the_allowed_skew() -> None:
     steps = {
         (sign * size): clock.classify_step(sign * size)
         for sign in (-1, 1)
@@ -536,7 +530,7 @@ assert not small.mounted and not any(small.path.iterdir())
 """
 
 
-def test_a_small_disk_fills_up_and_what_was_on_it_comes_back(tmp_path: Path) -> None:
+def test_a_small_disk_fills_up_and_its_data_is_copied_back(tmp_path: Path) -> None:
     data = tmp_path / "data"
     small = tmp_path / "small"
     data.mkdir()
@@ -569,7 +563,7 @@ for line in sys.stdin:
 """
 
 
-def test_files_of_a_running_process_are_limited_and_let_go(tmp_path: Path) -> None:
+def test_the_file_size_of_a_running_process_is_limited_and_unlimited(tmp_path: Path) -> None:
     import errno
 
     command = [sys.executable, "-c", WRITER, str(tmp_path / "file")]
@@ -594,7 +588,7 @@ def test_files_of_a_running_process_are_limited_and_let_go(tmp_path: Path) -> No
 TICKING = "import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.05)\n"
 
 
-def test_a_clock_is_stepped_for_those_alone_who_go_by_it(tmp_path: Path) -> None:
+def test_a_clock_is_stepped_only_for_the_processes_that_use_it(tmp_path: Path) -> None:
     import time
 
     faketime = clock.find_library()
@@ -631,9 +625,7 @@ print(time.process_time())
 
 
 def test_many_threads_cost_no_more_by_that_clock(tmp_path: Path) -> None:
-    """Each that waited for the interpreter's lock came back at once, again and again: a bridge
-    under load stood still for minutes.
-    """
+    """Waits for the interpreter's lock returned at once, and a bridge under load stalled for minutes."""
     faketime = clock.find_library()
     if faketime is None:
         pytest.skip(clock.NO_LIBFAKETIME)

@@ -1,4 +1,4 @@
-"""The reckoning of torture: it finds what is planted, and nothing where all is well."""
+"""The accounting of the crash test: it finds each planted problem, and none without one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONCE = "t-once"
 
 @dataclass
 class World:
-    """What a torture without any loss leaves behind; tests change it."""
+    """The records of a run without a problem; tests change them."""
 
     sent: list[SentEvent]
     events: list[EventRow]
@@ -105,7 +105,7 @@ def world() -> World:
     return made
 
 
-def test_where_all_is_well_nothing_is_found_and_everything_is_counted(world: World) -> None:
+def test_a_run_without_a_problem_has_no_findings_and_all_counts(world: World) -> None:
     world.sent[0].acknowledged.append(f"evt-{HELD}")  # sent twice
     world.sent[0].tries = 3
     world.sent[0].unanswered = 1
@@ -206,7 +206,7 @@ def shadow_started(world: World) -> None:
     world.starts.append(replace(world.starts[0], route="shadowed", run_id="run-s"))
 
 
-def started_and_not_kept(world: World) -> None:
+def started_and_not_stored(world: World) -> None:
     world.starts.append(replace(world.starts[0], event_id="evt-nowhere"))
 
 
@@ -228,8 +228,8 @@ def parked_is_delivered(world: World) -> None:
     )
 
 
-def by_no_route(world: World) -> None:
-    world.deliveries.append(replace(world.deliveries[1], id="dlv-n", route="nobody"))
+def unknown_route(world: World) -> None:
+    world.deliveries.append(replace(world.deliveries[1], id="dlv-n", route="missing"))
 
 
 def kept_twice(world: World) -> None:
@@ -257,19 +257,19 @@ def still_sending(world: World) -> None:
     world.delivery(POSTED, status="sending")
 
 
-def blocked_for_ever(world: World) -> None:
+def still_blocked(world: World) -> None:
     world.delivery(POSTED, status="blocked")
 
 
 def stuck_lease(world: World) -> None:
-    world.delivery(HELD, lease="somebody")
+    world.delivery(HELD, lease="w:1")
 
 
 def leaked_slot(world: World) -> None:
     world.delivery(HELD, slot=True)
 
 
-def run_not_followed(world: World) -> None:
+def poll_left(world: World) -> None:
     world.delivery(HELD, poll_at=5.0)
 
 
@@ -278,7 +278,7 @@ def attempt_without_outcome(world: World) -> None:
 
 
 def local_run_left(world: World) -> None:
-    world.runs.append(RunRow("r1", None, "RUNNING", "somebody"))
+    world.runs.append(RunRow("r1", None, "RUNNING", "w:1"))
 
 
 PLANTED = {
@@ -300,12 +300,12 @@ PLANTED = {
         local_runs_with_one_key,
         shadow_started,
     ],
-    "ghost": [started_and_not_kept],
-    "altered": [started_for_another, another_run, another_body, parked_is_delivered, by_no_route],
+    "ghost": [started_and_not_stored],
+    "altered": [started_for_another, another_run, another_body, parked_is_delivered, unknown_route],
     "kept_twice": [kept_twice],
     "forged": [forged],
-    "unsettled": [still_queued, still_sending, blocked_for_ever],
-    "stuck": [stuck_lease, leaked_slot, run_not_followed, attempt_without_outcome, local_run_left],
+    "unsettled": [still_queued, still_sending, still_blocked],
+    "stuck": [stuck_lease, leaked_slot, poll_left, attempt_without_outcome, local_run_left],
 }
 
 
@@ -313,7 +313,7 @@ PLANTED = {
     ("kind", "plant"),
     [pytest.param(kind, one, id=one.__name__) for kind, all_ in PLANTED.items() for one in all_],
 )
-def test_what_is_planted_is_found_and_nothing_else(
+def test_a_planted_problem_is_the_only_kind_of_finding(
     world: World, kind: str, plant: Callable[[World], None]
 ) -> None:
     plant(world)
@@ -360,7 +360,7 @@ def test_an_idempotent_local_run_may_be_run_again(world: World) -> None:
     assert result.findings == [] and result.counts["repeated_as_declared"] == 1
 
 
-def test_a_run_that_failed_may_be_followed_by_another_where_the_route_says_so(world: World) -> None:
+def test_a_failed_run_may_be_repeated_on_a_route_with_on_run_failed(world: World) -> None:
     scenarios = tuple(
         replace(scenario, reruns=1) if scenario.route == "held" else scenario
         for scenario in SCENARIOS
@@ -373,15 +373,15 @@ def test_a_run_that_failed_may_be_followed_by_another_where_the_route_says_so(wo
         result.counts["rerun_as_declared"],
         result.counts["repeated_as_declared"],
     ) == (1, 0)
-    world.start_again(HELD)  # one more than it says
+    world.start_again(HELD)  # one more than the route allows
     assert [one.kind for one in world.account(scenarios=scenarios).findings] == ["started_twice"]
 
 
-def test_one_that_was_merged_into_a_later_one_is_accounted_for(world: World) -> None:
+def test_a_merged_delivery_is_accounted_for_by_a_later_one(world: World) -> None:
     first = world.deliveries[1]
     world.deliveries[1] = replace(first, status="cancelled", merged_into="dlv-later")
     world.starts = [start for start in world.starts if start.id != POSTED]
-    assert world.kinds() == ["lost"]  # there is no such one
+    assert world.kinds() == ["lost"]  # there is no such delivery
     world.events.append(replace(world.events[1], id="evt-later", provider_id="t-later", seq=9))
     world.deliveries.append(
         replace(
@@ -390,12 +390,12 @@ def test_one_that_was_merged_into_a_later_one_is_accounted_for(world: World) -> 
     )
     result = world.account()
     assert result.findings == [] and result.counts["merged"] == 1
-    # an earlier one stands for nothing that came after it
+    # an earlier delivery does not account for it
     world.deliveries[-1] = replace(world.deliveries[-1], seq=1)
     assert world.kinds() == ["lost"]
 
 
-def test_held_is_counted_and_whether_it_did_start(world: World) -> None:
+def test_held_deliveries_are_counted_and_whether_they_started(world: World) -> None:
     world.delivery(HELD, status="unknown", run_id=None, run_state=None)
     result = world.account()
     assert result.findings == [] and (result.counts["held"], result.counts["held_started"]) == (
@@ -413,7 +413,7 @@ def test_held_is_counted_and_whether_it_did_start(world: World) -> None:
         (None, 0),
     ],
 )
-def test_what_is_held_because_of_a_clock_is_held_and_not_lost(
+def test_a_delivery_held_because_of_a_clock_is_not_lost(
     world: World, reason: str | None, counted: int
 ) -> None:
     world.delivery(HELD, status="unknown", run_id=None, run_state=None, reason=reason)
@@ -428,7 +428,7 @@ def test_what_is_held_because_of_a_clock_is_held_and_not_lost(
     ) is bool(counted)
 
 
-def test_what_came_of_looking_for_runs_is_counted_where_that_is_the_policy(world: World) -> None:
+def test_searches_for_runs_are_counted_on_routes_that_reconcile(world: World) -> None:
     found = f"connection reset; {RUN_FOUND}"
     nothing = f"connection reset; {RUN_NOT_FOUND}"
     world.attempts += [
@@ -452,14 +452,14 @@ def test_what_came_of_looking_for_runs_is_counted_where_that_is_the_policy(world
     assert "started_twice" in {one.kind for one in world.account(scenarios=scenarios).findings}
 
 
-def test_dead_ones_are_counted_by_their_reasons(world: World) -> None:
+def test_dead_deliveries_are_counted_by_reason(world: World) -> None:
     world.delivery(POSTED, status="dead", reason="HTTP 400")
     result = world.account()
     assert result.findings == [] and result.dead == {"HTTP 400": 1}
 
 
-def test_what_was_cut_off_is_unsettled_and_not_called_stuck(world: World) -> None:
-    world.delivery(POSTED, status="sending", lease="somebody", slot=True)
+def test_after_a_failed_drain_deliveries_are_unsettled_and_not_stuck(world: World) -> None:
+    world.delivery(POSTED, status="sending", lease="w:1", slot=True)
     world.attempt(POSTED, 1, None)
     world.delivery(HELD, slot=True, poll_at=5.0)
     assert [(one.kind, one.id) for one in world.account(ended=False).findings] == [
@@ -480,9 +480,7 @@ CAPPED = tuple(
 def wrong_with(
     world: World, scenarios: tuple[Scenario, ...], *starts: tuple[float, float | None]
 ) -> list[str]:
-    """Put deliveries of one key in their order, each started and ended at these times; return what
-    is wrong.
-    """
+    """Add deliveries of one key, started and ended at these times; return the findings."""
     event = world.events[0]
     delivery = world.deliveries[0]
     start = world.starts[0]
@@ -502,9 +500,9 @@ def wrong_with(
     ("starts", "wrong"),
     [
         ([(1.0, 2.0), (2.0, 3.0), (3.5, 4.0)], []),
-        ([(1.0, None), (2.0, 3.0)], []),  # a run that never ends is given up by the bridge
+        ([(1.0, None), (2.0, 3.0)], []),  # flowbridge gives up a run that never ends
         ([(2.0, 3.0), (1.0, 1.5)], ["out_of_order dlv-1"]),
-        ([(1.0, 3.0), (2.0, 4.0)], ["out_of_order dlv-1"]),  # while the run before went on
+        ([(1.0, 3.0), (2.0, 4.0)], ["out_of_order dlv-1"]),  # while the previous run was active
     ],
 )
 def test_starts_of_a_key_come_in_order_and_one_at_a_time(
@@ -513,10 +511,8 @@ def test_starts_of_a_key_come_in_order_and_one_at_a_time(
     assert wrong_with(world, ORDERED, *starts) == wrong
 
 
-def test_a_run_that_was_started_in_vain_is_not_waited_for(world: World) -> None:
-    """Its answer was lost, so it is not the run of the delivery, and the bridge cannot know how
-    long it goes on.
-    """
+def test_a_run_whose_answer_was_lost_does_not_delay_the_next_one(world: World) -> None:
+    """The delivery has another run, and flowbridge cannot know how long the lost one takes."""
     assert wrong_with(world, ORDERED, (1.0, 2.0), (2.5, 3.0)) == []
     world.starts.append(
         replace(
@@ -524,7 +520,7 @@ def test_a_run_that_was_started_in_vain_is_not_waited_for(world: World) -> None:
         )
     )
     found = world.account(scenarios=ORDERED).findings
-    # by this route; and nothing of the order
+    # and no finding about the order
     assert [one.kind for one in found] == ["started_twice"]
 
 
@@ -533,11 +529,11 @@ def test_a_run_that_was_started_in_vain_is_not_waited_for(world: World) -> None:
     [
         ([(1.0, 2.0), (1.5, 3.0), (2.0, 4.0)], []),
         ([(1.0, 9.0), (1.5, 9.0), (2.0, 4.0)], ["over_cap dlv-2"]),
-        # those that never end are given up by the bridge
+        # flowbridge gives up runs that never end
         ([(1.0, None), (1.5, None), (2.0, 4.0)], []),
     ],
 )
-def test_no_more_runs_of_a_route_go_on_than_it_allows(
+def test_a_route_has_no_more_concurrent_runs_than_it_allows(
     world: World, starts: list[tuple[float, float | None]], wrong: list[str]
 ) -> None:
     assert wrong_with(world, CAPPED, *starts) == wrong
@@ -587,7 +583,7 @@ def rows(made: dict[str, object]) -> str:
     return "\n".join(f"{title}: {text}" for title, text in certificate.format_rows(made))
 
 
-def test_a_certificate_says_kept_only_where_nothing_was_found(world: World) -> None:
+def test_a_certificate_without_findings_is_kept(world: World) -> None:
     made = certificate.make_certificate(FACTS, world.account(), {"429": 3, "reset": 1})
     assert (made["verdict"], made["lost"], made["started_twice"], made["findings"]) == (
         "kept",
@@ -622,7 +618,7 @@ def test_a_certificate_counts_steps_of_a_clock_by_their_size(world: World) -> No
     )
 
 
-def test_what_could_have_been_done_and_was_not_is_incomplete_unless_something_is_worse(
+def test_a_possible_kind_that_did_not_occur_is_incomplete_unless_there_are_findings(
     world: World,
 ) -> None:
     facts = FACTS | {
@@ -650,7 +646,7 @@ def test_a_certificate_counts_everything_and_lists_a_bounded_number(world: World
     assert "lost: 1000  acknowledged, but not in the store" in rows(made)
 
 
-def test_reasons_of_dead_ones_are_bounded(world: World) -> None:
+def test_the_number_of_dead_reasons_is_bounded(world: World) -> None:
     result = world.account()
     result.dead.update({f"reason {number}": 1 for number in range(100)})
     dead = certificate.make_certificate(FACTS, result, {})["dead"]

@@ -1,6 +1,4 @@
-"""What torture does: each kind is done once, what is lost was there, and what is not possible is
-refused.
-"""
+"""The faults of the crash test: their order, their limits, and the impossible ones."""
 
 from __future__ import annotations
 
@@ -43,23 +41,23 @@ def env() -> Any:
     return SimpleNamespace(random=Random(1), done=Counter())
 
 
-def test_each_kind_comes_before_chance_decides_and_again_until_it_was_done() -> None:
+def test_each_kind_is_scheduled_first_and_again_until_it_has_occurred() -> None:
     one = env()
     order = faults.schedule_faults(KINDS_HERE, one)
     first = list(islice(order, 4))
     assert first[0] == "lapse" and sorted(first) == sorted(KINDS_HERE)
-    one.done.update(set(KINDS_HERE) - {"clock"})  # that could not be done just then
-    # as often as it is tried before the others have to wait no longer
+    one.done.update(set(KINDS_HERE) - {"clock"})  # it was not possible at that moment
+    # in the remaining first rounds
     assert list(islice(order, 2)) == ["clock", "clock"]
     assert Counter(islice(order, 4 + 4)).keys() == set(KINDS_HERE)
 
 
-def test_without_anything_to_do_the_order_is_empty() -> None:
+def test_without_kinds_the_schedule_is_empty() -> None:
     assert list(faults.schedule_faults([], env())) == []
 
 
 @pytest.mark.parametrize("minutes", [1.5, 2.0, 60.0])
-def test_kinds_that_were_not_done_have_a_little_more_time_and_the_drain_has_enough_left(
+def test_the_load_is_extended_for_missing_kinds_and_leaves_enough_time_for_the_drain(
     minutes: float,
 ) -> None:
     plan = Plan(minutes=minutes)
@@ -79,7 +77,7 @@ def test_kinds_that_were_not_done_have_a_little_more_time_and_the_drain_has_enou
         (Plan(database_url="postgresql://x/y", nodes=2, engine="celery"), {"disk"}),
     ],
 )
-def test_what_goes_with_a_configuration_is_possible_and_what_is_named_has_to_be(
+def test_impossible_kinds_are_listed_and_refused_with_only(
     plan: Plan, no: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.torture.clock.LIBRARY_FOLDERS", ())
@@ -89,7 +87,7 @@ def test_what_goes_with_a_configuration_is_possible_and_what_is_named_has_to_be(
             check_plan(Plan(only=("web", kind), database_url=plan.database_url, nodes=plan.nodes))
 
 
-def test_the_broker_tells_how_many_messages_it_loses(tmp_path: Path) -> None:
+def test_the_broker_returns_how_many_messages_it_loses(tmp_path: Path) -> None:
     if shutil.which("redis-server") is None:
         assert not os.environ.get("FLOWBRIDGE_REQUIRE_REDIS"), "there is no redis-server"
         pytest.skip("there is no redis-server")
@@ -127,7 +125,7 @@ def test_the_broker_tells_how_many_messages_it_loses(tmp_path: Path) -> None:
         broker.kill()
 
 
-def test_who_has_just_been_started_may_die_of_sigterm_and_later_nobody(tmp_path: Path) -> None:
+def test_only_a_process_that_has_just_started_may_die_of_sigterm(tmp_path: Path) -> None:
     node = Node(0, tmp_path, os.environ, 1, ["web"])
     deaf = node.processes["web"]
     deaf.command[1:] = ["-c", "print('up', flush=True); input()"]
@@ -144,13 +142,13 @@ def test_who_has_just_been_started_may_die_of_sigterm_and_later_nobody(tmp_path:
 
 TAKES_OVER = """
 import os, signal, socket, sys, time
-told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-told.connect("\\0" + os.environ["NOTIFY_SOCKET"][1:])
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.connect("\\0" + os.environ["NOTIFY_SOCKET"][1:])
 def give_way(*_):
     if os.fork() == 0:
         if (pid := os.fork()) == 0:
             time.sleep(9999)
-        told.send(f"STATUS=so so\\nMAINPID={pid}".encode())
+        notify.send(f"STATUS=so so\\nMAINPID={pid}".encode())
         os._exit(0)
     os.wait()
 signal.signal(signal.SIGUSR2, give_way)
@@ -168,9 +166,9 @@ def _adopting() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_adopting")
-def test_who_takes_over_is_the_service_and_goes_with_it(tmp_path: Path) -> None:
+def test_a_process_that_takes_over_becomes_the_service_and_ends_with_it(tmp_path: Path) -> None:
     service = Service("one", [sys.executable, "-c", TAKES_OVER], tmp_path, os.environ)
-    for number in (1, 2):  # nothing of the first time is left at the second
+    for number in (1, 2):  # no process of the first round is left in the second
         service.start()
         until(
             lambda: service.log.exists() and service.log.read_text().count("up") == number,  # noqa: B023

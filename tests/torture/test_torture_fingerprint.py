@@ -1,6 +1,4 @@
-"""Which code a certificate is of: the commit of its checkout, and a digest that anybody can
-make.
-"""
+"""The fingerprint of the tested code: its commit, and a hash that sha256sum reproduces."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ def test_the_digest_is_what_sha256sum_says_and_changes_with_a_file(package: Path
         ["sh", "-c", said], cwd=package, capture_output=True, text=True, check=True
     ).stdout.split()[0]
     assert fingerprint.hash_package(package) == by_hand
-    (package / "below" / "__pycache__" / "a.pyc").write_text("compiled anew")
+    (package / "below" / "__pycache__" / "a.pyc").write_text("compiled again")
     assert fingerprint.hash_package(package) == by_hand
     (package / "below" / "a.txt").write_text("changed")
     assert fingerprint.hash_package(package) != by_hand
@@ -57,7 +55,7 @@ def test_the_commit_is_that_of_the_checkout_that_the_package_belongs_to(package:
         "sha256": fingerprint.hash_package(package),
     }
     git(package.parent, "init", "--quiet")
-    git(package.parent, "commit", "--quiet", "--allow-empty", "-m", "of somebody else")
+    git(package.parent, "commit", "--quiet", "--allow-empty", "-m", "of another project")
     # installed below a checkout of another project
     assert fingerprint.describe_code(package)["commit"] is None
     git(package.parent, "add", "package")

@@ -1,6 +1,4 @@
-"""The platform of torture: it answers as each fault says, and its record has every start that it
-executed, whatever became of it.
-"""
+"""The platform of the crash test: its answers to each fault, and its record of every start."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ from bridge.torture.processes import Process
 from bridge.torture.scenarios import CALL_TIMEOUT_SECONDS
 
 LONG = 60.0  # seconds that an answer may take
-SHORT = 1.0  # seconds in which one does not come that is late: here it never comes
+SHORT = 1.0  # seconds to wait for a late answer, which never comes here
 ONE_OF_EACH = """
 import asyncio, sys
 from dataclasses import replace
@@ -49,10 +47,8 @@ asyncio.run(faulty_platform.main())
 """
 
 
-class Wicked:
-    """A platform in a process of its own that meets its requests with these faults, one after the
-    other.
-    """
+class PlatformProcess:
+    """A platform in a separate process that answers with these faults, one after the other."""
 
     def __init__(self, folder: Path, *faults: str) -> None:
         self.folder = EvidenceFolder(folder)
@@ -70,7 +66,7 @@ class Wicked:
         self.start()
 
     def start(self) -> None:
-        told = {
+        settings = {
             "port": self.port,
             "record": str(self.folder.starts_file),
             "seed": 1,
@@ -78,7 +74,7 @@ class Wicked:
             "user_id": "user",
             "faulty": True,
         }
-        self.process.start(orjson.dumps(told))
+        self.process.start(orjson.dumps(settings))
         eventually(lambda: is_listening(self.port))
 
     def post(self, path: str = "/api/v1/start_pipeline", **more: Any) -> Answer | Lost:
@@ -112,11 +108,11 @@ class Wicked:
 
 
 @pytest.fixture
-def wicked(tmp_path: Path) -> Iterator[Any]:
-    made: list[Wicked] = []
+def make_platform(tmp_path: Path) -> Iterator[Any]:
+    made: list[PlatformProcess] = []
 
-    def make(*faults: str) -> Wicked:
-        made.append(Wicked(tmp_path, *faults))
+    def make(*faults: str) -> PlatformProcess:
+        made.append(PlatformProcess(tmp_path, *faults))
         return made[-1]
 
     yield make
@@ -126,7 +122,7 @@ def wicked(tmp_path: Path) -> Iterator[Any]:
 
 
 def kind_of(answer: Answer | Lost, platform: str) -> OutcomeKind:
-    """What the bridge makes of an answer."""
+    """Return the outcome that flowbridge derives from an answer."""
     if isinstance(answer, Lost):
         return OutcomeKind.UNKNOWN if answer.sent else OutcomeKind.REFUSED
     return PLATFORMS[platform].read_start(answer, 0.0).kind
@@ -136,14 +132,14 @@ CERTAIN = {OutcomeKind.REFUSED, OutcomeKind.THROTTLED, OutcomeKind.REJECTED}
 
 
 @pytest.mark.parametrize("fault", START_FAULTS, ids=lambda fault: fault.name)
-def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: PlatformFault) -> None:
-    """What the bridge takes for "certainly not started" was not, and what it takes for started
-    was.
-    """
-    platform = wicked(fault.name)
+def test_each_fault_is_recorded_and_its_answer_is_truthful(
+    make_platform: Any, fault: PlatformFault
+) -> None:
+    """A start that flowbridge considers refused was not executed; one it considers started was."""
+    platform = make_platform(fault.name)
     kind = kind_of(platform.post(), "gumloop")
     expected = {} if fault.name == "ok" else {fault.name: 1}
-    # nothing else says that one which is late was taken
+    # only the record shows that a late request was accepted
     eventually(lambda: platform.folder.read_starts()[1] == expected)
     starts, faults, odd = platform.folder.read_starts()
     assert len(starts) == fault.executes and odd == 0
@@ -159,8 +155,10 @@ def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: Plat
     assert (kind is OutcomeKind.STARTED) == (fault.name in ("ok", "slow"))
 
 
-def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(wicked: Any) -> None:
-    platform = wicked("ok", "empty", "garbage")
+def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(
+    make_platform: Any,
+) -> None:
+    platform = make_platform("ok", "empty", "garbage")
     assert {kind_of(platform.post("/post"), "http") for _ in range(3)} == {OutcomeKind.STARTED}
     starts, _, _ = platform.folder.read_starts()
     assert [(start.platform, start.idempotency_key, start.run_id) for start in starts] == [
@@ -168,9 +166,9 @@ def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(w
     ]
 
 
-def test_a_start_that_it_does_not_know_is_refused_and_noted(wicked: Any) -> None:
-    platform = wicked()
-    for wrong in ({"user_id": "somebody"}, {"event": None}, {"route": 7}):
+def test_an_invalid_start_is_refused_and_recorded(make_platform: Any) -> None:
+    platform = make_platform()
+    for wrong in ({"user_id": "other"}, {"event": None}, {"route": 7}):
         before = int(time.time())
         answer = platform.post(**wrong)
         assert isinstance(answer, Answer) and answer.status == 400
@@ -180,8 +178,8 @@ def test_a_start_that_it_does_not_know_is_refused_and_noted(wicked: Any) -> None
 
 
 @pytest.mark.parametrize("fault", POLL_FAULTS, ids=lambda fault: fault.name)
-def test_questions_about_a_run_meet_faults_too(wicked: Any, fault: PlatformFault) -> None:
-    platform = wicked("ok", fault.name)
+def test_polls_of_a_run_have_faults_too(make_platform: Any, fault: PlatformFault) -> None:
+    platform = make_platform("ok", fault.name)
     patience = platform.patience
     platform.patience = LONG
     run_id = orjson.loads(platform.post().body)["run_id"]
@@ -193,8 +191,8 @@ def test_questions_about_a_run_meet_faults_too(wicked: Any, fault: PlatformFault
     assert known == (fault.name == "ok")
 
 
-def test_a_killed_platform_takes_up_what_it_has_written(wicked: Any) -> None:
-    platform = wicked("ok", "reset though started")
+def test_a_killed_platform_continues_with_its_record(make_platform: Any) -> None:
+    platform = make_platform("ok", "reset though started")
     run_id = orjson.loads(platform.post().body)["run_id"]
     assert isinstance(platform.post(), Lost)
     platform.process.kill()
@@ -208,16 +206,16 @@ def test_a_killed_platform_takes_up_what_it_has_written(wicked: Any) -> None:
     assert len(platform.folder.read_starts()[0]) == 2
 
 
-def test_good_weather_is_good_at_once(wicked: Any) -> None:
-    platform = wicked(*["500"] * 50)
+def test_faults_are_switched_off_at_once(make_platform: Any) -> None:
+    platform = make_platform(*["500"] * 50)
     assert kind_of(platform.post(), "gumloop") is OutcomeKind.UNKNOWN
     platform.process.send_line(b"healthy")
     eventually(lambda: kind_of(platform.post(), "gumloop") is OutcomeKind.STARTED)
     assert kind_of(platform.post(), "gumloop") is OutcomeKind.STARTED
 
 
-def test_one_delivery_is_spared_only_so_often(tmp_path: Path) -> None:
-    """So that a drain comes to its end however bad the day is."""
+def test_a_delivery_fails_only_a_limited_number_of_times(tmp_path: Path) -> None:
+    """So that the drain finishes with any sequence of faults."""
     platform = FaultyPlatform(tmp_path / "starts.jsonl", "key", "user", Random(1))
     platform.open()
     asked = PlatformRequest("POST", "/post", {}, {})
@@ -228,7 +226,7 @@ def test_one_delivery_is_spared_only_so_often(tmp_path: Path) -> None:
     ]
     assert names == ["429"] * platform_faults.MAX_FAILED_STARTS + ["ok"] * 2
     again = FaultyPlatform(tmp_path / "starts.jsonl", "key", "user", Random(1))
-    again.open()  # it knows that after a kill, too
+    again.open()  # the record preserves the count after a kill
     assert again.start_run(asked, body, FAULTS_BY_NAME["429"])[0].name == "ok"
 
 
