@@ -67,18 +67,18 @@ class EvidenceFolder:
         """Return the starts in order, the count of each fault, and the count of invalid calls."""
         starts = []
         faults = Counter[str]()
-        odd = 0
+        invalid = 0
         for line in _read_lines(self.starts_file):
             if line["what"] == "start":
                 starts.append(_parse_start(line))
-            odd += line["what"] == "odd"
+            invalid += line["what"] == "odd"
             if line.get("fault", "ok") != "ok":
                 faults[line["fault"]] += 1
         starts += [
             Start(line["at"], "local", line["route"], line["event"], line["id"])
             for line in _read_lines(self.local_file)
         ]
-        return sorted(starts, key=lambda start: start.at), faults, odd
+        return sorted(starts, key=lambda start: start.at), faults, invalid
 
 
 def _parse_start(line: dict[str, Any]) -> Start:

@@ -76,17 +76,19 @@ class FaultyPlatform:
 
     # -- requests
 
-    def choose_fault(self, asked: PlatformRequest) -> PlatformFault:
+    def choose_fault(self, request: PlatformRequest) -> PlatformFault:
         """Return the fault for a request, or `OK`."""
         if not self.faulty:
             return OK
         return platform_faults.choose_fault(
-            platform_faults.POLL_FAULTS if asked.method == "GET" else platform_faults.START_FAULTS,
+            platform_faults.POLL_FAULTS
+            if request.method == "GET"
+            else platform_faults.START_FAULTS,
             self.random,
         )
 
     def start_run(
-        self, asked: PlatformRequest, body: bytes, fault: PlatformFault
+        self, request: PlatformRequest, body: bytes, fault: PlatformFault
     ) -> tuple[PlatformFault, bytes]:
         """Execute a start, unless its fault prevents it; return the fault and the answer's body.
 
@@ -94,9 +96,9 @@ class FaultyPlatform:
         """
         given = _parse_object(body)
         identity = {name: str(given.get(name)) for name in IDENTITY_FIELDS}
-        on = "gumloop" if asked.path.startswith(API_PATH) else "http"
+        on = "gumloop" if request.path.startswith(API_PATH) else "http"
         if not all(isinstance(given.get(name), str) for name in IDENTITY_FIELDS) or (
-            on == "gumloop" and not self._is_authorized(asked, given)
+            on == "gumloop" and not self._is_authorized(request, given)
         ):
             self.record_line(what="odd", on=on, **identity)
             return platform_faults.FAULTS_BY_NAME["400"], b'{"error":"bad_request"}'
@@ -123,7 +125,7 @@ class FaultyPlatform:
             "at": time.time(),
             **line,
             **(run if on == "gumloop" else {"run": None}),
-            "idem": asked.headers.get("idempotency-key"),
+            "idem": request.headers.get("idempotency-key"),
             "flow": given.get("saved_item_id"),
         }
         self.record_line(**started)
@@ -139,29 +141,29 @@ class FaultyPlatform:
             }
         )
 
-    def _is_authorized(self, asked: PlatformRequest, given: dict[str, Any]) -> bool:
+    def _is_authorized(self, request: PlatformRequest, given: dict[str, Any]) -> bool:
         return (
-            asked.headers.get("authorization") == f"Bearer {self.api_key}"
+            request.headers.get("authorization") == f"Bearer {self.api_key}"
             and given.get("user_id") == self.user_id
         )
 
     def answer_poll(
-        self, asked: PlatformRequest, fault: PlatformFault
+        self, request: PlatformRequest, fault: PlatformFault
     ) -> tuple[PlatformFault, bytes]:
         """Return the fault and the body of the answer to a poll."""
         if fault is not OK:
             self.record_line(what="look", fault=fault.name)
         if not fault.executes:
             return fault, fault.body
-        if asked.path == f"{API_PATH}get_pl_run":
-            run = self.runs.get(asked.query.get("run_id", ""))
+        if request.path == f"{API_PATH}get_pl_run":
+            run = self.runs.get(request.query.get("run_id", ""))
             return (
                 (fault, orjson.dumps(_describe_run(run)))
                 if run
                 else (platform_faults.FAULTS_BY_NAME["look: no such run"], b'{"error":"not_found"}')
             )
-        if asked.path == f"{API_PATH}get_plrun_saved_item_map":
-            flow = asked.query.get("saved_item_id", "")
+        if request.path == f"{API_PATH}get_plrun_saved_item_map":
+            flow = request.query.get("saved_item_id", "")
             of_flow = sorted(
                 (run for run in self.runs.values() if run["flow"] == flow),
                 key=lambda run: -run["at"],
@@ -211,16 +213,16 @@ async def handle_connection(
 ) -> None:
     """Answer the requests of a connection until a fault or the caller closes it."""
     try:
-        while asked := await _read_head(reader):
-            fault = platform.choose_fault(asked)
+        while request := await _read_head(reader):
+            fault = platform.choose_fault(request)
             if fault.ending == "unread":
                 platform.record_line(what="unread", fault=fault.name)
                 return
-            body = await reader.readexactly(int(asked.headers.get("content-length", "0")))
+            body = await reader.readexactly(int(request.headers.get("content-length", "0")))
             fault, answer = (
-                platform.answer_poll(asked, fault)
-                if asked.method == "GET"
-                else platform.start_run(asked, body, fault)
+                platform.answer_poll(request, fault)
+                if request.method == "GET"
+                else platform.start_run(request, body, fault)
             )
             await asyncio.sleep(fault.delay)
             if not await _write_answer(writer, fault, answer):

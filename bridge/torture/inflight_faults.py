@@ -47,10 +47,10 @@ def pause_during_calls(env: Environment) -> bool:
     with _paused(own):
         with _paused(others):
             env.wait(QUEUE_SECONDS)
-            caught = _stop_after_begin(env, own)
+            attempts = _stop_after_begin(env, own)
         env.kills["SIGSTOP", "celery" if maker == "celery" else "worker"] += 1
-        env.wait_until(lambda: _is_settled(env, caught), TAKEOVER_TIMEOUT_SECONDS)
-        overtaken = caught - (env.query(census.open_attempts) or dict.fromkeys(caught)).keys()
+        env.wait_until(lambda: _is_settled(env, attempts), TAKEOVER_TIMEOUT_SECONDS)
+        overtaken = attempts - (env.query(census.open_attempts) or dict.fromkeys(attempts)).keys()
     env.done["overtaken"] += len(overtaken)
     return bool(overtaken)
 
@@ -82,10 +82,10 @@ def _stop_after_begin(env: Environment, own: Collection[int]) -> set[tuple[str, 
         database.close()
 
 
-def _is_settled(env: Environment, caught: Collection[tuple[str, int]]) -> bool:
+def _is_settled(env: Environment, attempts: Collection[tuple[str, int]]) -> bool:
     """Whether all of these attempts have been resolved."""
     pending = env.query(census.unresolved_attempts)
-    return pending is not None and not pending.keys() & set(caught)
+    return pending is not None and not pending.keys() & set(attempts)
 
 
 def lose_broker_messages(env: Environment) -> bool:

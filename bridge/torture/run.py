@@ -83,7 +83,7 @@ def count_evidence(folder: EvidenceFolder, url: str, facts: Mapping[str, Any]) -
         found = checkup.check_database(database)
     finally:
         database.close()
-    starts, answer_faults, odd = folder.read_starts()
+    starts, answer_faults, invalid = folder.read_starts()
     result = account_for_events(folder.read_sent(), rows, starts, ended=facts["drained"])
     for one in facts["process_findings"]:
         result.findings.append(Finding(**one))
@@ -91,11 +91,11 @@ def count_evidence(folder: EvidenceFolder, url: str, facts: Mapping[str, Any]) -
         result.add_finding("database", found["revision"] or "", problem)
     if not facts["drained"] and not result.findings:
         result.add_finding("unsettled", "drain", "work was still in progress when the time was up")
-    if odd:
+    if invalid:
         result.add_finding(
             "altered",
             "starts",
-            f"the platform got {odd} invalid starts: see {folder.starts_file.name}",
+            f"the platform got {invalid} invalid starts: see {folder.starts_file.name}",
         )
     published = {
         name: value

@@ -513,7 +513,7 @@ FULL_DISK = """
 import errno, sys
 from pathlib import Path
 from bridge.torture import disk
-if not disk.seclude():
+if not disk.unshare_mounts():
     sys.exit(77)
 data, small = Path(sys.argv[1]), disk.SmallDisk(Path(sys.argv[2]))
 small.mount(data)

@@ -132,7 +132,7 @@ def torture(
     kills: int | None,
     database_url: str | None,
     only: tuple[str, ...],
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Crash-test a bridge under load, and account for every event: a certificate for this machine.
 
@@ -167,7 +167,7 @@ def torture(
                 kills=kills or 0,
                 database_url=database_url or "",
                 only=only,
-                **asked,
+                **options,
             )
         )
         _check_writable(file)
@@ -182,7 +182,7 @@ def _run(plan: Plan, *, keep: bool) -> tuple[dict[str, Any], Path | None]:
     from bridge.cli.commands.torture.screen import show_progress
     from bridge.torture import run
 
-    with _ending(plan.total_seconds + GRACE_SECONDS):
+    with _limit_run(plan.total_seconds + GRACE_SECONDS):
         try:
             with show_progress(plan) as report_progress:
                 result = run.run_torture(plan, os.environ, report_progress, keep=keep)
@@ -193,7 +193,7 @@ def _run(plan: Plan, *, keep: bool) -> tuple[dict[str, Any], Path | None]:
 
 
 @contextmanager
-def _ending(seconds: float) -> Iterator[None]:
+def _limit_run(seconds: float) -> Iterator[None]:
     """Make SIGTERM and SIGHUP end the run like Ctrl-C, and abort it after `seconds`."""
 
     def end(_number: int, _frame: object) -> None:
