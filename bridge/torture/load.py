@@ -38,7 +38,7 @@ RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0)  # after the first, second, … try
 class LoadGenerator:
     """Sends events from several threads, from `start` to `finish`.
 
-    Each request goes to a random node of `urls`, so a retry usually reaches another node.
+    Each request goes to a random node of `urls`, so a retry may reach another node.
     """
 
     def __init__(self, urls: Sequence[str], secret: str, seed: int, rate: float) -> None:
