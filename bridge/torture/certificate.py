@@ -13,8 +13,8 @@ MAX_DEAD_REASONS: Final = 20  # the others are counted together
 FAULT_LABELS: Final = {
     "disk": "full disks",
     "disk_refusals": "of them seen by senders",
-    "clock": "clock steps",
-    "clock_minutes": "of them by minutes",
+    "clock": "clock faults",
+    "clock_minutes": "clock steps by minutes",
     "clock_days": "by a day",
     "database": "times all connections terminated",
     "overtaken": "calls taken over by other processes",

@@ -613,7 +613,7 @@ def test_a_certificate_without_findings_is_kept(world: World) -> None:
 
 def test_a_certificate_counts_steps_of_a_clock_by_their_size(world: World) -> None:
     facts = FACTS | {"faults": {"clock": 5, "clock_minutes": 2, "clock_days": 1}}
-    assert "faults: 5 clock steps, 2 of them by minutes, 1 by a day\n" in rows(
+    assert "faults: 5 clock faults, 2 clock steps by minutes, 1 by a day\n" in rows(
         certificate.make_certificate(facts, world.account(), {})
     )
 
