@@ -292,7 +292,7 @@ def test_a_source_of_routes_yaml_signs_with_its_secret(folder: Path) -> None:
 
 
 def test_without_a_source_a_secret_is_made_up_or_given(folder: Path) -> None:
-    assert "made up" in run("sample", "stripe").stderr
+    assert "generated for this sample" in run("sample", "stripe").stderr
     assert run("sample", "stripe", "--secret", "whsec_x").stderr == ""
 
 
@@ -509,7 +509,7 @@ def test_where_the_url_leads_is_said(folder: Path, options: tuple[str, ...]) -> 
         result = run("sample", "github", "--to", server.url, *options)
     assert (
         result.exit_code,
-        "leads to https://hooks.example.com/hooks/github" in result.stderr,
+        "redirects to https://hooks.example.com/hooks/github" in result.stderr,
     ) == (1, True)
 
 

@@ -137,7 +137,7 @@ OTHERS = {
         429,
         "too_many",
     ): "the source github receives too many requests.\nNext: wait a moment, or raise its `rate`",
-    (413, "too_large"): "the body is larger than github takes.\nNext: raise its `max_body`",
+    (413, "too_large"): "the body is larger than github accepts.\nNext: raise its `max_body`",
     (422, "empty"): "no field of the form github has a value.\nNext: set one with --set",
     (
         405,

@@ -269,7 +269,7 @@ def test_it_fits_a_screen_and_needs_no_colour(store: Database, folder: Path, wid
     result = run("status")
     assert result.exit_code == 1
     assert "\x1b" not in result.stdout
-    assert "5 things want attention:" in result.stdout
+    assert "5 problems need attention:" in result.stdout
     assert (
         "a-route-with-quite-a-long-name-2  1       25 h 0 min  0        no platform"
         in result.stdout

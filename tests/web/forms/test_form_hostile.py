@@ -224,7 +224,7 @@ def test_who_sends_slowly_but_steadily_has_the_time_for_it(hurried: Bridge) -> N
 def test_ten_thousand_fields_are_413(web: Bridge, content_type: str, body: bytes) -> None:
     answer = post(web, "plain", body, content_type)
     assert (answer.status, answer.json["error"]) == (413, "too_many_fields")
-    assert "at most 1000" in answer.json["message"]
+    assert "At most 1000" in answer.json["message"]
 
 
 @pytest.mark.parametrize(
