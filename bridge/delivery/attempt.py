@@ -12,7 +12,7 @@ from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.platforms.responses import printable
 from bridge.routing.model import Platform
 
-__all__ = ["Send", "deliver", "look", "newest"]
+__all__ = ["Send", "deliver", "list_newest_runs", "poll_run"]
 
 
 def deliver(
@@ -51,23 +51,22 @@ def deliver(
 
 
 def _wrong_flow_outcome(delivery: Delivery, outcome: Outcome) -> Outcome:
-    """Return the outcome of a start that the platform answers with a run of another flow: that run
-    is not the delivery's.
+    """Return the outcome of a start that the platform answers with a run of another flow.
 
-    The delivery's flow may have started or not. Its key may belong to the other run, so a
-    repetition would bring the same answer.
+    That run is not the delivery's. The delivery's flow may have started or not. The idempotency key
+    may belong to the other run, so a retry would get the same answer.
     """
     said = printable(
-        f"HTTP {outcome.status_code}: the platform names the run {outcome.run_id} of the flow"
+        f"HTTP {outcome.status_code}: the platform returned the run {outcome.run_id} of the flow"
         f" {outcome.saved_item_id!r}"
     )
-    detail = f"{said}; {delivery.saved_item_id!r} was to be started. Whether it was is not known"
+    detail = f"{said}, not of {delivery.saved_item_id!r}. It is not known whether that flow started"
     return Outcome(
         kind=OutcomeKind.UNKNOWN, detail=detail, status_code=outcome.status_code, held=True
     )
 
 
-def look(run_id: str, platform: Platform, send: Send) -> RunReport:
+def poll_run(run_id: str, platform: Platform, send: Send) -> RunReport:
     """Poll a run; if the platform does not answer, the report has no state."""
     kind = PLATFORMS[platform.type]
     if kind.build_run is None or kind.read_run is None:
@@ -80,7 +79,7 @@ def look(run_id: str, platform: Platform, send: Send) -> RunReport:
     )
 
 
-def newest(saved_item_id: str, platform: Platform, send: Send) -> Listing[ListedRun]:
+def list_newest_runs(saved_item_id: str, platform: Platform, send: Send) -> Listing[ListedRun]:
     """List a flow's newest runs; if the platform does not answer, `items` is None."""
     runs = PLATFORMS[platform.type].runs
     if runs is None:

@@ -7,9 +7,9 @@ again, for twice as long. https://martinfowler.com/bliki/CircuitBreaker.html
 **Credentials.** One 401 opens the circuit, since the credentials are those of all starts. Probes
 are rare, and the circuit is half open at once when the configuration may have other credentials.
 
-**Allowance.** A 429 although we count free slots means that someone else uses the platform's slots.
-Then as many runs are allowed as are in flight, and after a while one more is tried: where it starts
-the next is tried at once, where it does not, half as often.
+**Allowance.** A 429 although we count free slots means that another client uses slots of the
+platform. Then only as many runs are allowed as are in flight, and after a while one more is tried.
+If it starts, the next is tried at once; if not, the wait doubles.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from bridge.core.model import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS, Timings
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 
-FAILURES_TO_OPEN: Final = 5  # in a row, until it opens
-# seconds that it stays open after a 401: the first time, and at most
+FAILURES_TO_OPEN: Final = 5  # in a row
+# how long it stays open after a 401: the first time, and at most
 UNAUTHORIZED_FIRST_SECONDS = 60.0
 UNAUTHORIZED_MAX_SECONDS = 900.0
-PROBE_SECONDS: Final = 45.0  # seconds after which a probe that nothing was heard of does not count
-ALLOWANCE_RAISE_MAX_SECONDS: Final = 15.0  # seconds, the most, until one more run is tried
+PROBE_SECONDS: Final = 45.0  # after which a probe without a result does not count
+ALLOWANCE_RAISE_MAX_SECONDS: Final = 15.0  # the longest wait until one more run is tried
 FAILED_KINDS: Final = (OutcomeKind.REFUSED, OutcomeKind.UNKNOWN)
 
 
@@ -97,9 +97,7 @@ def drop_if_closed(circuit: Circuit | None, cap: int) -> Circuit | None:
 
 
 def try_credentials(circuit: Circuit, now: float) -> Circuit:
-    """Return the circuit once the configuration may have other credentials: after a 401 one start
-    goes at once.
-    """
+    """Return the circuit after a change of the configuration: after a 401 one start is allowed."""
     return (
         replace(circuit, open_for=0.0, open_until=now, probe_until=None)
         if circuit.is_unauthorized
@@ -131,7 +129,7 @@ def _failed(
     known: Circuit, outcome: Outcome, now: float, jitter: float, timings: Timings
 ) -> Circuit:
     first = timings.circuit_open_first_seconds
-    if known.is_unauthorized:  # the probe has not found out whether the credentials are accepted
+    if known.is_unauthorized:  # the probe did not show whether the credentials are accepted
         waits = known.state(now) == "open"
         return (
             known
@@ -160,7 +158,7 @@ def _throttled(
     )
     asked = now + min(outcome.retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
     known = replace(known, not_before=max(known.not_before, asked))
-    # more of those that were under way when it said so first
+    # another answer to the calls that were in flight at the first 429
     if known.allowance is not None and now < known.raise_at:
         return replace(known, allowance=min(known.allowance, used))
     raise_for = min(

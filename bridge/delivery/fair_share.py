@@ -1,8 +1,8 @@
-"""Fair share: the route that had the fewest slots of a platform goes first. Pure.
+"""Fair share: the route that had the fewest slots of a platform is first. Pure.
 
-A route counts from the moment at which it waits: one that comes to wait begins with what the least
-of the others had, so that it has no claim on what it missed, and no other has to wait until it
-caught up.
+A route counts only while it waits. One that starts to wait begins with the lowest count of the
+others: it has no claim on slots it did not need before, and the others need not wait for it to
+catch up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 
 class FairShares:
-    """The slots that each waiting route had of each platform, in one worker."""
+    """Count the slots of each platform that each waiting route had, in one worker."""
 
     def __init__(self) -> None:
         self._had: dict[str, dict[str, int]] = {}  # by platform, by route

@@ -1,9 +1,9 @@
 """Transfer of a form's files to the platform of the delivery's flow. Pure.
 
-The frozen inputs hold what is known of a file (a `FormFile`, as an object), not its bytes. When the
-call is built, each such object is replaced by what the platform calls the file by, and so is each
-mark that `file_url` made, by a link. Only what is of the event's own files
-is: what a sender makes look like one stays what it is.
+The frozen inputs hold the record of a file (a `FormFile`, as an object), not its bytes. When the
+call is built, each record is replaced by the platform's reference to the file, and each mark that
+`file_url` made is replaced by a link. Only records of the event's own files are replaced: an object
+that a sender made to look like one is not.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Send = Callable[[Call, float], Answer | Lost]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileTransfer:
-    """Who has the files of one delivery's event. `files`: those that its inputs refer to, by their
-    number among the event's.
+    """Access to the files of a delivery's event while its start is built.
 
-    `content` gives the bytes of a file, null where they are not here; `link` makes a URL of (event
-    id, number, until when), null where nobody knows this flowbridge's own; `left` tells how many
-    seconds the call has; `uploaded` remembers by what name a platform has a file already.
+    `files`: the files that its inputs refer to, by their number among the event's files. `content`:
+    returns the bytes of a file, None if they are not on this machine. `link`: makes a URL from
+    (event id, number, expiry), None without a public URL. `left`: returns the seconds that remain
+    for the call. `uploaded`: the names of files that a platform already has.
     """
 
     files: Mapping[int, FormFile]
@@ -50,14 +50,12 @@ class FileTransfer:
 
 
 def may_refer_to_files(inputs: JSON) -> bool:
-    """Return whether anything in the inputs looks like a file, or like a mark that a link takes the
-    place of.
-    """
+    """Return whether the inputs contain a file record or a mark for a link."""
     return next(_file_objects(inputs), None) is not None or has_links(inputs)
 
 
 def has_links(inputs: JSON) -> bool:
-    """Return whether anything in the inputs looks like a mark that a link takes the place of."""
+    """Return whether the inputs contain a mark for a link."""
     return any(MARK_PREFIX in text for text in _texts(inputs))
 
 
@@ -70,11 +68,11 @@ def find_referenced_files(inputs: JSON, files: Sequence[FormFile]) -> dict[int, 
 def transfer_files(
     delivery: Delivery, platform: Platform, send: Send, now: float, hands: FileTransfer
 ) -> Delivery | Outcome:
-    """Return the delivery with each file as its platform takes it, or what came of trying: then
-    nothing was started.
+    """Return the delivery with its files replaced for the platform, or the outcome of a failure.
 
-    Uploads come before the start and share its time: nobody looks for the run of a start that came
-    later than its attempt may have.
+    After a failure nothing was started. Uploads come before the start and share its timeout: a
+    start after the deadline of its attempt would be outside the window in which reconciliation
+    searches for its run.
     """
     values: dict[Any, JSON] = {}
     for number, file in hands.files.items():
@@ -84,8 +82,7 @@ def transfer_files(
         values[_identity(asdict(file))] = value
     if hands.left() < MIN_START_SECONDS:
         return _refused(
-            "handing over the files took all the time of the call; the platform's `timeout` says"
-            " how much there is"
+            "transferring the files left no time for the start: increase the platform's `timeout`"
         )
     inputs = _replace_files(delivery.inputs, values)
     if has_links(inputs):
@@ -98,8 +95,7 @@ def transfer_files(
 
 
 def uploaded_name(event_id: str, number: int, file: FormFile) -> str:
-    """Return the name that a file has on the platform to which it is uploaded: the same however
-    often that is done, and no other's.
+    """Return the name of an uploaded file on the platform: unique, and the same for each upload.
 
     `number`: its place among the event's files.
     """
@@ -107,16 +103,14 @@ def uploaded_name(event_id: str, number: int, file: FormFile) -> str:
 
 
 def original_name(uploaded: str) -> str:
-    """Return what a file was called by its sender, of the name that `uploaded_name` has made; any
-    other as it is.
-    """
+    """Return the sender's name of a file from `uploaded_name`; any other name unchanged."""
     return _UPLOADED.sub("", uploaded)
 
 
 def link_expiry(created_at: float, now: float, lasts: float) -> float:
-    """Return until when a link works: `lasts` at least, and for half as long again at most.
+    """Return the expiry of a link: between `lasts` and 1.5 × `lasts` seconds from now.
 
-    It follows from when the delivery was planned, so that the calls of one delivery are alike.
+    It is computed from the time of planning, so that all calls of a delivery are the same.
     """
     step = lasts / 2
     return created_at + step * max(ceil((now + lasts - created_at) / step), 3)
@@ -170,8 +164,7 @@ def _upload(
         return _missing_file(file)
     if hands.left() < MIN_START_SECONDS:
         return _refused(
-            f"there was no time left to upload {file.name}; the platform's `timeout` says how much"
-            " there is"
+            f"no time was left to upload {file.name}: increase the platform's `timeout`"
         )
     answer = send(question.build(platform, name, content), hands.left())
     if isinstance(answer, Lost):
@@ -180,8 +173,8 @@ def _upload(
         )
     report = question.read(answer, now)
     if isinstance(report, Outcome):
-        # Nothing was started, whatever the status. What an upload is answered says nothing of how
-        # starts fare, but for a 401.
+        # Nothing was started, whatever the status. A failed upload does not count for the circuit,
+        # except a 401.
         kind = (
             report.kind
             if report.kind in (OutcomeKind.REJECTED, OutcomeKind.UNAUTHORIZED)
@@ -220,7 +213,7 @@ def _file_objects(value: JSON) -> Iterator[dict[str, JSON]]:
 
 
 def _identity(value: dict[str, JSON]) -> Any:
-    """What tells a file from others: all that is known of it."""
+    """Return a hashable key of a file record: all its fields."""
     return tuple((key, type(value[key]), str(value[key])) for key in sorted(_FILE_KEYS))
 
 

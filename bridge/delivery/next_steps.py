@@ -27,11 +27,10 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """`one`: for a delivery, a line each. `many`: for all that are in the same state; null where
-    they are not counted by it.
+    """The next steps for one delivery, a line each, and for all with the same need.
 
-    Names in braces: `retry`, `replay` and `resolve` are commands for the delivery, `window` the
-    filters that choose many.
+    `many` is None if such deliveries are not counted. Names in braces: `retry`, `replay` and
+    `resolve` are commands for the delivery, `window` the filters that select many.
     """
 
     one: tuple[str, ...]
@@ -45,7 +44,7 @@ STEPS: Final[Mapping[Need, Steps]] = {
     ),
     Need.MISSPELT: Steps(("fix routes.yaml, then {replay}",)),
     Need.CHANGED: Steps(
-        ("{replay}", "since its route has changed; retry sends the old inputs again")
+        ("{replay}", "because its route has changed; retry sends the old inputs again")
     ),
     Need.DEAD: Steps(
         ("fix the cause, then {retry}", "or fix routes.yaml, then {replay}"),
@@ -58,7 +57,7 @@ STEPS: Final[Mapping[Need, Steps]] = {
     Need.GIVEN_UP: Steps(("{retry}",)),
     Need.DECISION: Steps(("{resolve}",), "flowbridge resolve"),
 }
-RELEASE_STEP: Final = "or flowbridge cancel {id}, which lets those behind it go"
+RELEASE_STEP: Final = "or flowbridge cancel {id}, which releases the deliveries behind it"
 FAILED_RUN_STATES: Final = (RunState.FAILED, RunState.TERMINATED)
 NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
     DeadKind.OURS: Need.PARKED,
@@ -68,33 +67,26 @@ NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryContext:
-    """What is known beside a delivery. `is_misspelt`: an input of it looks misspelt; `is_changed`:
-    its route has changed since.
+    """Facts about a delivery that are not in its record."""
 
-    `has_several_flows`: its route starts several. `obstacle`: what keeps flowbridge from looking
-    for its run.
-    """
-
-    is_misspelt: bool = False
-    is_changed: bool = False
-    has_several_flows: bool = False
-    obstacle: Obstacle | None = None
+    is_misspelt: bool = False  #: an input of it looks misspelt
+    is_changed: bool = False  #: its route has changed since it was planned
+    has_several_flows: bool = False  #: its route starts several flows
+    obstacle: Obstacle | None = None  #: prevents the search for its run
 
 
 NO_CONTEXT: Final = DeliveryContext()
 
 
 def is_retried(one: Delivery) -> bool:
-    """Tell whether `flowbridge retry` is for a delivery: it is dead but was not parked, or its run
-    failed.
-    """
+    """Return whether `flowbridge retry` applies: its run failed, or it is dead and was sent."""
     if one.status is Status.DEAD:
         return one.dead_kind is not DeadKind.OURS
     return one.status is Status.DELIVERED and one.run_state in FAILED_RUN_STATES
 
 
 def find_need(one: Delivery, known: DeliveryContext = NO_CONTEXT) -> Need | None:
-    """Return what a delivery needs of a person, null where it needs nothing, or settles itself."""
+    """Return what a delivery needs from an operator, or None if it needs nothing."""
     if one.status is Status.UNKNOWN:
         is_stuck = known.obstacle is not None and known.obstacle.needs_decision
         return Need.DECISION if one.look_at is None or is_stuck else None
@@ -116,9 +108,7 @@ def find_need(one: Delivery, known: DeliveryContext = NO_CONTEXT) -> Need | None
 def find_steps(
     one: Delivery, known: DeliveryContext, now: float, confirm_seconds: float
 ) -> list[str]:
-    """Return what a person does next about a delivery, a line each; none where there is nothing to
-    do.
-    """
+    """Return the next steps for a delivery, a line each; an empty list if there are none."""
     need = find_need(one, known)
     before = find_settling_steps(one, known.obstacle, now, confirm_seconds)
     steps = (
@@ -133,8 +123,9 @@ def find_steps(
 
 
 def find_common_steps(needs: Iterable[Need], window: str) -> list[str]:
-    """Return what a person does next about many deliveries, by what they need. `window`: the
-    filters that choose them.
+    """Return the next steps for many deliveries by their needs.
+
+    `window`: the filters that select them.
     """
     needed = set(needs)
     return [
@@ -161,10 +152,10 @@ def _commands(one: Delivery, known: DeliveryContext) -> dict[str, str]:
 def find_settling_steps(
     one: Delivery, obstacle: Obstacle | None, now: float, confirm_seconds: float
 ) -> list[str]:
-    """Return when flowbridge settles an unknown delivery, and what has to be fixed first; nothing
-    where it does not look for the run.
+    """Return when flowbridge settles an unknown delivery, and what must be fixed before.
 
-    `confirm_seconds`: until the second look, where the first finds no run.
+    The list is empty if flowbridge does not search for the run. `confirm_seconds`: the time until
+    the second check, if the first finds no run.
     """
     if one.status is not Status.UNKNOWN or one.look_at is None:
         return []
@@ -173,9 +164,7 @@ def find_settling_steps(
         is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
         again = "" if is_second else f", and again {confirm_seconds:g} s later if no run is found"
         when = f"at {_clock(one.look_at)}" if one.look_at > now else "in a moment"
-        return [
-            f"nothing: it settles itself when the platform's list of runs is read ({when}{again})"
-        ]
+        return [f"nothing: flowbridge settles it from the platform's list of runs ({when}{again})"]
     next_one = (
         ""
         if at is None
@@ -185,11 +174,11 @@ def find_settling_steps(
     )
     if obstacle.fix is None and not obstacle.needs_decision:
         return [
-            f"nothing: flowbridge settles it by itself{next_one}",
+            f"nothing: flowbridge settles it automatically{next_one}",
             f"so far, {obstacle.problem}",
         ]
     return (
-        [f"{obstacle.problem}:", f"{obstacle.fix}; flowbridge then settles it by itself{next_one}"]
+        [f"{obstacle.problem}:", f"{obstacle.fix}; flowbridge then settles it{next_one}"]
         if obstacle.fix
         else []
     )

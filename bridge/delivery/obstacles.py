@@ -1,4 +1,4 @@
-"""Obstacles to settling a start without an answer: no list of runs from the platform. Pure."""
+"""Obstacles to settling an unknown start: the platform's list of runs cannot be read. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from bridge.delivery.platforms.model import NO_RUNS
 from bridge.delivery.reconcile import MAX_LISTED_RUNS
 
 UNAUTHORIZED: Final = 401
-TRANSIENT_STATUSES: Final = (408, 425, 429)  # statuses of the class 4xx that say: later
+TRANSIENT_STATUSES: Final = (408, 425, 429)  # of class 4xx, for which a later call may succeed
 LIST_CALL: Final = "when asked for its list of runs"
 START_WORKER: Final = "flowbridge serve, or flowbridge work"
-IN_ENV: Final = "in .env, which is read again by itself"
+IN_ENV: Final = "in .env (no restart needed)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformState:
-    """What a platform's list of runs is asked with: its configuration, its circuit, and whether a
-    worker runs.
+    """The state of a platform: its configuration, its circuit, and the number of workers.
 
-    `is_configured`: routes.yaml can be used; else it says nothing of the platform. `missing`: which
-    value of the platform is not set.
+    `is_configured`: routes.yaml can be used; else the other fields of the configuration have no
+    meaning. `missing`: the value of the platform that is not set.
     """
 
     is_configured: bool = True
@@ -39,9 +38,9 @@ class PlatformState:
 class Obstacle:
     """An obstacle to reading the platform's list of runs.
 
-    `fix`: what a person does about it, null where it passes by itself. `until`: no call is made
-    before. `needs_decision`: flowbridge cannot settle the delivery while it lasts, and it does not
-    end by itself. `makes_calls`: flowbridge goes on asking for the list meanwhile.
+    `fix`: how an operator removes it; None if it passes by itself. `until`: no call is made before
+    this time. `needs_decision`: it does not pass by itself, and flowbridge cannot settle the
+    delivery until then. `makes_calls`: flowbridge still asks for the list.
     """
 
     kind: str
@@ -55,8 +54,9 @@ class Obstacle:
 def find_obstacle(
     platform: str, evidence: JSON, setting: PlatformState, now: float
 ) -> Obstacle | None:
-    """Return the first thing in the way, null where none is known. What a person has to fix comes
-    before what passes by itself.
+    """Return the first obstacle, or None.
+
+    Obstacles that an operator must remove come before those that pass by themselves.
     """
     found = _of_platform(platform, setting)
     if found is not None and not setting.workers:
@@ -74,9 +74,7 @@ def find_obstacle(
 
 
 def next_call(look_at: float, obstacle: Obstacle | None) -> float | None:
-    """Return when the list is asked for next, null where no call is made until the obstacle is
-    gone.
-    """
+    """Return the time of the next call for the list; None if the obstacle prevents calls."""
     if obstacle is None:
         return look_at
     return max(look_at, obstacle.until or 0.0) if obstacle.makes_calls else None
@@ -130,7 +128,7 @@ def _of_list(name: str, evidence: JSON) -> Obstacle | None:
             None
             if problem is None
             else Obstacle(
-                kind="unreachable", problem=f"{name} gave no answer {LIST_CALL}: {problem}"
+                kind="unreachable", problem=f"{name} did not answer {LIST_CALL}: {problem}"
             )
         )
     if status // 100 == 5 or status in TRANSIENT_STATUSES:
@@ -159,10 +157,10 @@ def _of_circuit(name: str, circuit: Circuit | None, now: float) -> Obstacle | No
 
 
 def last_list_failure(evidence: JSON) -> tuple[str | None, int | None]:
-    """Return why the last look got no list, and the status of the answer, null where there was
-    none; both null where it got one.
+    """Return the problem and the HTTP status of the last call for the list, if it failed.
 
-    The evidence of an earlier version has the problem in `why` alone.
+    The status is None without an answer; both are None if the call succeeded. The evidence of an
+    earlier version has the problem in `why` only.
     """
     seen: Mapping[str, Any] = evidence if isinstance(evidence, dict) else {}
     problem = seen.get("problem")
@@ -179,8 +177,6 @@ def last_list_failure(evidence: JSON) -> tuple[str | None, int | None]:
 
 
 def failing_since(evidence: JSON) -> float | None:
-    """Return when the first of the looks was made that failed in a row, null where the last one did
-    not fail.
-    """
+    """Return when the present series of failed checks began; None if the last one succeeded."""
     at = evidence.get("failing_since") if isinstance(evidence, dict) else None
     return float(at) if isinstance(at, int | float) else None

@@ -1,10 +1,9 @@
 """Polling intervals of a run, from the usual duration of its flow's runs. Pure.
 
-A run whose flow is not known yet is looked at after `first` seconds, and then each time after half
-as long as it has gone on, or, where nobody waits for it, after as long. What its runs take is
-learned from those that end: then the next is first looked at when it has taken 0.85 of that
-(earlier where they differ, and halfway where they take minutes), and from then on in steps of a
-tenth, or of a quarter.
+Without a known duration, a run is polled after `first` seconds, and then each time its duration so
+far has grown by half (if another delivery waits for it) or doubled. The usual duration is learned
+from runs that end. With it, a run is first polled after 0.85 of the usual duration (earlier if
+durations vary, and halfway if they are minutes), and then in steps of a tenth or a quarter of it.
 """
 
 from __future__ import annotations
@@ -12,22 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-FIRST_POLL_FRACTION: Final = 0.85  # of the usual duration, when a run is first expected to be over
-# of the usual duration, between looks from then on
+FIRST_POLL_FRACTION: Final = 0.85  # of the usual duration, until the first poll
+# of the usual duration, between later polls
 EAGER_STEP_FRACTION = 0.1
 LAZY_STEP_FRACTION = 0.25
-EAGER_GROWTH_FACTOR: Final = 0.5  # of the growth, where somebody waits
-# of `first`: so early a run may be looked at with others of its flow where nothing is known of it
+EAGER_GROWTH_FACTOR: Final = 0.5  # of the growth, if a delivery waits for the run
+# of `first`: how early a run without a known duration may be polled together with others
 EARLY_POLL_FRACTION: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """How often a run is asked after: first after `first` seconds, then `growth` times longer each
-    time, up to `max`.
+    """Polling settings of a platform: `first` seconds, then `growth` times longer, up to `max`.
 
-    `least`: never sooner than that. `together`: so many runs of a flow are asked about by one look
-    at its list of runs; 0: each alone.
+    `least`: the shortest interval. `together`: with this many due runs of a flow, one call for its
+    list of runs polls them all; 0: each run is polled separately.
     """
 
     first: float
@@ -37,17 +35,13 @@ class Polling:
     together: int = 2
 
     def delay(self, polls: int) -> float:
-        """Return the seconds to wait before the next look where `polls` have been made and nothing
-        else is known.
-        """
+        """Return the seconds until the next poll after `polls` polls."""
         return min(self.first * self.growth ** min(max(polls, 0), 64), self.max)
 
 
 @dataclass(frozen=True, slots=True)
 class UsualDuration:
-    """How long the runs of a flow take, and by how much they usually differ from that: moving
-    averages, in seconds.
-    """
+    """Moving averages of the duration of a flow's runs and of its deviation, in seconds."""
 
     mean: float
     spread: float = 0.0
@@ -64,8 +58,9 @@ def update_usual_duration(usual: UsualDuration | None, seconds: float) -> UsualD
 def next_poll_delay(
     polling: Polling, elapsed: float, usual: UsualDuration | None, *, eager: bool
 ) -> float:
-    """Return the seconds until a run that has gone on for `elapsed` is looked at. `eager`: somebody
-    waits for it to end.
+    """Return the seconds until the next poll of a run that was started `elapsed` seconds ago.
+
+    `eager`: a delivery waits for it to end.
     """
     growth = (polling.growth - 1) * (EAGER_GROWTH_FACTOR if eager else 1)
     if usual is None:
@@ -78,18 +73,14 @@ def next_poll_delay(
 
 
 def early_poll_seconds(polling: Polling, usual: UsualDuration | None) -> float:
-    """Return how many seconds before its time a run may be looked at, where others of its flow are
-    looked at anyway.
-    """
+    """Return how many seconds early a run may be polled together with others of its flow."""
     return (
         polling.first * EARLY_POLL_FRACTION if usual is None else _step(polling, usual, eager=True)
     )
 
 
 def delay_after_failures(polling: Polling, wait: float, failures: int) -> float:
-    """Return the seconds until the next look where so many in a row have failed, and it would else
-    be `wait`.
-    """
+    """Return the seconds until the next poll after `failures` failed ones; at least `wait`."""
     return max(wait, polling.delay(failures)) if failures else wait
 
 

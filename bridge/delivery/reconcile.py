@@ -1,16 +1,17 @@
-"""Records for finding the run of a start without an answer in a platform's list of runs. Pure.
+"""Records of the search for the run of an unknown start in a platform's list of runs. Pure.
 
-The window of an attempt reaches from its intent to its deadline, with some skew. A run of the flow
-that was created in it and is linked to no delivery is a candidate. The list covers the window where
-it holds fewer runs than it can, or its oldest is older than the window.
+A *look* is one check of that list. The window of an attempt is the time from its intent to its
+deadline, with some clock skew. A run of the flow that was created in the window and is linked to no
+delivery is a candidate. The list covers the window if it is shorter than its limit, or if its
+oldest run is older than the window.
 
-A run is adopted where its outputs echo the id of the delivery or of its event, or where it is the
-sole candidate of a flow that nobody else starts. The delivery is queued again only where two looks
-agree that there is no candidate. Everything else is for a person.
+A run is adopted if its outputs echo the id of the delivery or of its event, or if it is the only
+candidate and only flowbridge starts the flow. The delivery is queued again only if two looks find
+no candidate. Everything else is left to a person.
 
-The window is in wall-clock time, so it means something only where the clock was not set in between.
-A step of the clock between the intent and the look widens the window, up to `SKEW`. Beyond that, or
-where no clock tells the step, the delivery is held.
+The window is in wall-clock time, so it is valid only if the clock was not set in between. A step of
+the clock between the intent and the look widens the window, up to `MAX_SKEW_SECONDS`. If the step
+is larger or unknown, the delivery is held.
 """
 
 from __future__ import annotations
@@ -23,38 +24,38 @@ from typing import Any, Final
 from bridge.core.clock_reading import ClockReading, compare_readings
 from bridge.core.model import JSON, RUN_ENDED, Delivery, RunState
 
-# seconds by which the platform's clock may differ from ours, beyond what its answers tell
+# how far the platform's clock may differ from ours, beyond the difference that its answers show
 MAX_SKEW_SECONDS: Final = 60.0
-MAX_LISTED_RUNS: Final = 10  # runs that a list holds at most: one with fewer is whole
+MAX_LISTED_RUNS: Final = 10  # of a list of runs: a shorter list is complete
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time in which an attempt's run was created, if there is one."""
+    """The time in which the run of an attempt was created, if there is a run."""
 
     since: float
     until: float
 
     def holds(self, at: float) -> bool:
-        """Tell whether a time is in it."""
+        """Return whether a time is in the window."""
         return self.since <= at <= self.until
 
 
 def attempt_window(began_at: float, timeout: float, off: float = 0.0) -> Window:
-    """Return the window of an attempt. `timeout`: seconds until its deadline; `off`: by how much
-    the platform's clock differs.
+    """Return the window of an attempt.
+
+    `timeout`: seconds until its deadline. `off`: the difference of the platform's clock.
     """
     skew = MAX_SKEW_SECONDS + abs(off)
     return Window(began_at - skew, began_at + timeout + skew)
 
 
 def window_by_clocks(intent: ClockReading, look: ClockReading, timeout: float) -> Window:
-    """Return the window of an attempt by the clocks at its intent and at the look, in the time of
-    the platform.
+    """Return the window of an attempt in the platform's time, from the clocks at intent and look.
 
-    What the platform's clock showed may have been known at the intent, and is at the look, from
-    where a step of our clock leads back to the intent. Where it was not known at the intent it may
-    have agreed with ours then.
+    The platform's time may be known at the intent. At the look it is known, and the step of our
+    clock leads back to the intent. If it was not known at the intent, it may have been equal to
+    ours then.
     """
     between = compare_readings(intent, look)
     step = 0.0 if between is None else between.step
@@ -67,16 +68,14 @@ def window_by_clocks(intent: ClockReading, look: ClockReading, timeout: float) -
 
 
 class Echo(StrEnum):
-    """Whose id a run's outputs have in them."""
+    """The id that the outputs of a run contain: the delivery's or the event's."""
 
     DELIVERY = "delivery"
     EVENT = "event"
 
 
 def find_echo(outputs: JSON, delivery: Delivery) -> Echo | None:
-    """Return what a run's outputs echo: one of them is the id of the delivery, or that of its
-    event. Null where none is.
-    """
+    """Return which id one of a run's outputs is equal to, or None."""
     values = (
         {value.strip() for value in outputs.values() if isinstance(value, str)}
         if isinstance(outputs, dict)
@@ -89,8 +88,10 @@ def find_echo(outputs: JSON, delivery: Delivery) -> Echo | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A run that may be the one. `created_at` and `state` are null where the platform does not
-    tell; `gone`: it has it no more.
+    """A run that may be the delivery's.
+
+    `created_at` and `state` are None if the platform does not send them. `gone`: the platform no
+    longer has the run.
     """
 
     run_id: str
@@ -101,14 +102,15 @@ class Candidate:
 
     @property
     def is_over(self) -> bool:
-        """Whether more cannot be learned of it."""
+        """Whether a later look cannot learn more about it."""
         return self.gone or self.state in RUN_ENDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rival:
-    """Another attempt for the same flow whose run is not known, and whose window overlaps.
-    `is_open`: its call is under way.
+    """Another attempt for the same flow without a known run, whose window overlaps.
+
+    `is_open`: its call is in progress.
     """
 
     delivery_id: str
@@ -118,13 +120,13 @@ class Rival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a look at the platform's list of runs has found, at the time `at`.
+    """The result of one check of the platform's list of runs, at the time `at`.
 
-    `listed`: runs that the list holds, of which `unread` could not be read; `oldest`: when the
-    oldest was created. `problem`: why the look has learned nothing. `step`: seconds by which the
-    wall clock was stepped forward since the intent; null where no clock tells.
-    `read_clocks`: the intent stored the clocks, which an earlier version did not. `status_code`:
-    that of the answer to the call for the list, null where there was none.
+    `listed`: the number of runs in the list, of which `unread` could not be read. `oldest`: when
+    the oldest was created. `problem`: why the check failed. `step`: seconds by which the wall clock
+    was set forward since the intent, None if no clock shows it. `read_clocks`: the clocks were
+    stored at the intent, which an earlier version did not do. `status_code`: of the answer to the
+    call for the list, None without an answer.
     """
 
     at: float
@@ -141,7 +143,7 @@ class Look:
 
     @property
     def covers(self) -> bool:
-        """Whether no run of the window can be missing from the list."""
+        """Whether the list has all runs of the window."""
         return self.problem is None and (
             self.listed < MAX_LISTED_RUNS
             or (self.oldest is not None and self.oldest < self.window.since)
@@ -149,18 +151,19 @@ class Look:
 
 
 class ReconcileVerdict(StrEnum):
-    """What a look decides."""
+    """The decision of a look."""
 
     ADOPT = "adopt"  #: the run is the delivery's
-    AGAIN = "again"  #: not yet: look again
-    QUEUE = "queue"  #: there is no run: start it again
-    HOLD = "hold"  #: it is for a person to say
+    AGAIN = "again"  #: not decided yet: look again
+    QUEUE = "queue"  #: there is no run: start the flow again
+    HOLD = "hold"  #: a person must decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileDecision:
-    """What becomes of a delivery, and why. `run_id`: the adopted run; `wait`: seconds until the
-    next look.
+    """The decision about a delivery, and its reason.
+
+    `run_id`: the adopted run. `wait`: seconds until the next look.
     """
 
     verdict: ReconcileVerdict
@@ -171,12 +174,11 @@ class ReconcileDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the looks for the run of one attempt have found, as it is kept with the delivery.
+    """The result of all looks for the run of one attempt, as stored with the delivery.
 
-    `covered`: a look has covered the window; `empty_at`: since then no look has found a candidate,
-    and the first of them covered it.
-    `failing_since`: the time of the first look of those that failed in a row, null where the last
-    one did not fail.
+    `covered`: a look has covered the window. `empty_at`: the time of the first look that covered it
+    and found no candidate, if later looks found none either. `failing_since`: the time of the first
+    failed look of the present series, None if the last one succeeded.
     """
 
     attempt: int
@@ -188,7 +190,7 @@ class Evidence:
     failing_since: float | None = None
 
     def as_json(self) -> dict[str, JSON]:
-        """Return what is kept of it: times are seconds since the epoch."""
+        """Return the stored form; times are seconds since the epoch."""
         look = self.look
         return {
             "attempt": self.attempt,
@@ -214,8 +216,9 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class EarlierLooks:
-    """What later looks need to know of the earlier ones for the same attempt. `step`: that of the
-    clock since the intent, at the last.
+    """The state that earlier looks for the same attempt leave to the next one.
+
+    `step`: the step of the clock since the intent, at the last look.
     """
 
     looks: int = 0
@@ -226,9 +229,7 @@ class EarlierLooks:
     failing_since: float | None = None
 
     def by_clock_of(self, look: Look) -> EarlierLooks:
-        """Return it with its times as the clock has them now, which was stepped since by as much
-        more as `look` says.
-        """
+        """Return a copy with its times corrected for the step of the clock up to `look`."""
         return (
             self
             if self.empty_at is None
@@ -237,9 +238,7 @@ class EarlierLooks:
 
 
 def read_earlier_looks(kept: JSON, attempt: int) -> EarlierLooks:
-    """Return what is known from the evidence that is kept, nothing where it is of another
-    attempt.
-    """
+    """Return the state from stored evidence; an empty one if it is of another attempt."""
     if not isinstance(kept, dict) or kept.get("attempt") != attempt:
         return EarlierLooks()
     run_ids = tuple(one["run_id"] for one in kept["candidates"])
@@ -253,9 +252,7 @@ def read_earlier_looks(kept: JSON, attempt: int) -> EarlierLooks:
 def filter_candidates(
     found: Iterable[Candidate], linked: Collection[str], within: Window
 ) -> tuple[Candidate, ...]:
-    """Return those that are linked to no delivery and were created within the window, or nobody
-    knows when.
-    """
+    """Return the runs without a delivery that were created in the window, or at an unknown time."""
     fit = (one for one in found if one.created_at is None or within.holds(one.created_at))
     return tuple(one for one in fit if one.run_id not in linked)
 

@@ -1,6 +1,6 @@
-"""Decision about a start without an answer, from the platform's list of runs. Pure.
+"""Decision about an unknown start, from the platform's list of runs. Pure.
 
-`reconcile` has the records, and the rules in short.
+See `reconcile` for the records and a summary of the rules.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from bridge.delivery.reconcile import (
     Rival,
 )
 
-WAIT_GROWTH: Final = 1.5  # how the seconds grow until a look is made again
-MAX_NAMED_RUNS: Final = 3  # runs that a reason names
+WAIT_GROWTH: Final = 1.5  # factor by which the delay between checks grows
+MAX_NAMED_RUNS: Final = 3  # runs that a reason lists
 CLOCK_STEPPED: Final = "clock_stepped"
 NOT_COMPARABLE: Final = "clock_not_comparable"
 NO_PLATFORM_CLOCK: Final = (
-    "the call was made before a reboot or on another host, and the platform did not tell its time"
+    "the call was made before a reboot or on another host, and the platform did not send its time"
     " before and after"
 )
 EARLIER_VERSION: Final = (
@@ -45,8 +45,9 @@ def judge_look(
     exclusive: bool,
     timings: Timings = TIMINGS,
 ) -> Evidence:
-    """Decide what a look means for a delivery whose attempt began at `began_at`. `exclusive`:
-    nobody else starts its flow.
+    """Return the evidence after a check for the run of an attempt that began at `began_at`.
+
+    `exclusive`: only flowbridge starts the flow.
     """
     before = before.by_clock_of(look)
     covered = before.covered or look.covers
@@ -73,7 +74,7 @@ def judge_look(
 
 
 def next_look_delay(looks: int, timings: Timings = TIMINGS) -> float:
-    """Return the seconds until the next look where so many were made."""
+    """Return the seconds until the next check after `looks` checks."""
     grown = timings.reconcile_first_seconds * WAIT_GROWTH ** min(looks, 40)
     return min(grown, timings.reconcile_max_seconds)
 
@@ -87,7 +88,7 @@ def _decide(
     *,
     sole: bool,
 ) -> ReconcileDecision:
-    """`sole`: a candidate that is the only one is the run, whether it echoes or not."""
+    """Return the decision. `sole`: a single candidate is the run, even without an echo."""
     again = next_look_delay(before.looks, timings)
     if (undecided := _unusable(delivery, look, again)) is not None:
         return undecided
@@ -100,7 +101,7 @@ def _decide(
     if open_ones := [one for one in look.candidates if not one.is_over]:
         untold = any(one.state is None for one in open_ones)
         if untold or look.at < began_at + delivery.run_timeout:
-            says = "the platform does not say how it stands" if untold else "it has not ended yet"
+            says = "the platform does not report its state" if untold else "it has not ended yet"
             return ReconcileDecision(
                 verdict=ReconcileVerdict.AGAIN,
                 why=f"{_named(open_ones)} may be its run, and {says}",
@@ -110,9 +111,7 @@ def _decide(
 
 
 def _unusable(delivery: Delivery, look: Look, again: float) -> ReconcileDecision | None:
-    """Return what follows from a look that failed, or that cannot be held against the time of the
-    intent; null where neither is so.
-    """
+    """Return the decision if the check failed or its time cannot be compared with the intent's."""
     if look.problem is not None:
         return ReconcileDecision(verdict=ReconcileVerdict.AGAIN, why=look.problem, wait=again)
     if look.step is None:
@@ -122,7 +121,7 @@ def _unusable(delivery: Delivery, look: Look, again: float) -> ReconcileDecision
         way = "forward" if look.step > 0 else "back"
         why = (
             f"{CLOCK_STEPPED}: the clock was set {way} by {abs(look.step):.0f} s between the call"
-            " and this look"
+            " and this check"
         )
     else:
         return None
@@ -133,7 +132,7 @@ def _unusable(delivery: Delivery, look: Look, again: float) -> ReconcileDecision
 
 
 def _clearest(one: Candidate) -> tuple[bool, float]:
-    """What echoes the delivery itself comes first, and then the oldest."""
+    """Sort key: candidates that echo the delivery's id first, then by age."""
     return one.echo is not Echo.DELIVERY, one.created_at or 0.0
 
 
@@ -142,7 +141,10 @@ def _is_certain(one: Candidate) -> bool:
 
 
 def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> ReconcileDecision:
-    """An event's id alone is in the outputs of each of its deliveries' runs."""
+    """Return the decision for a run that echoes an id.
+
+    The event's id does not identify the run: the runs of its other deliveries may echo it too.
+    """
     twins = (
         []
         if one.echo is Echo.DELIVERY
@@ -159,7 +161,7 @@ def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> Rec
 
 def _only(delivery: Delivery, look: Look, one: Candidate, again: float) -> ReconcileDecision:
     if not look.rivals:
-        why = f"{one.run_id} is the only run that fits, and nobody but flowbridge starts this flow"
+        why = f"{one.run_id} is the only matching run, and only flowbridge starts this flow"
         return ReconcileDecision(verdict=ReconcileVerdict.ADOPT, why=why, run_id=one.run_id)
     return _contested(delivery, look.rivals, one, again)
 
@@ -167,12 +169,15 @@ def _only(delivery: Delivery, look: Look, one: Candidate, again: float) -> Recon
 def _contested(
     delivery: Delivery, rivals: Collection[Rival], one: Candidate, again: float
 ) -> ReconcileDecision:
-    """A run that may be another delivery's: a call that is under way is waited for."""
+    """Return the decision for a run that may be another delivery's.
+
+    It waits for calls that are in progress.
+    """
     ids = ", ".join([each.delivery_id for each in rivals][:MAX_NAMED_RUNS])
     why = f"{_named([one])} may be its run, or that of {ids}"
     if all(each.is_open for each in rivals):
         return ReconcileDecision(
-            verdict=ReconcileVerdict.AGAIN, why=f"{why}, whose call is under way", wait=again
+            verdict=ReconcileVerdict.AGAIN, why=f"{why}, whose call is in progress", wait=again
         )
     return ReconcileDecision(
         verdict=ReconcileVerdict.HOLD, why=f"{why}: {_advice(delivery, [one])}"
@@ -184,39 +189,39 @@ def _without(
 ) -> ReconcileDecision:
     if not look.covers or look.unread:
         lack = (
-            "holds entries that cannot be read"
+            "has entries that cannot be read"
             if look.unread
-            else f"holds the {look.listed} newest runs, which do not go back so far"
+            else f"has only the {look.listed} newest runs, which do not go back far enough"
         )
         return ReconcileDecision(
             verdict=ReconcileVerdict.HOLD,
             why=(
-                f"no run that fits was found, but the platform's list {lack}:"
+                f"no matching run was found, but the platform's list {lack}:"
                 f" {_advice(delivery, [])}"
             ),
         )
     if before.empty_at is None:
         return ReconcileDecision(
             verdict=ReconcileVerdict.AGAIN,
-            why="no run fits; a second look has to agree",
+            why="no run matches; a second check must confirm it",
             wait=confirm,
         )
     left = before.empty_at + confirm - look.at
     if left > 0:
         return ReconcileDecision(
-            verdict=ReconcileVerdict.AGAIN, why="no run fits; a second look has to agree", wait=left
+            verdict=ReconcileVerdict.AGAIN,
+            why="no run matches; a second check must confirm it",
+            wait=left,
         )
-    return ReconcileDecision(
-        verdict=ReconcileVerdict.QUEUE, why="no run of it was found, by two looks"
-    )
+    return ReconcileDecision(verdict=ReconcileVerdict.QUEUE, why="two checks found no run of it")
 
 
 def _ambiguous(delivery: Delivery, look: Look) -> ReconcileDecision:
     some = look.candidates
     are = (
-        "may be its run, but does not tell by its outputs"
+        "may be its run, but its outputs do not identify it"
         if len(some) == 1
-        else "may each be its run, and none tells by its outputs"
+        else "may each be its run, and no outputs identify it"
     )
     return ReconcileDecision(
         verdict=ReconcileVerdict.HOLD, why=f"{_named(some)} {are}: {_advice(delivery, some)}"
@@ -235,6 +240,6 @@ def _named(some: Collection[Candidate]) -> str:
 def _advice(delivery: Delivery, some: Collection[Candidate]) -> str:
     run = next((one.run_id for one in some), "RUN") if len(some) == 1 else "RUN"
     return (
-        f"look there, then `flowbridge resolve {delivery.id} --as delivered --run-id {run}`, or"
-        " `--as queued` if it is not there"
+        f"check the platform, then `flowbridge resolve {delivery.id} --as delivered --run-id {run}`"
+        ", or `--as queued` if there is no run"
     )

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from bridge.core.model import Delivery, Outcome, OutcomeKind, Retry, RunReport, RunState, Status
 from bridge.core.plurals import pluralize
 
-RETRY_AFTER_MAX_SECONDS = 3600.0  # a platform cannot put us off for longer than this
+RETRY_AFTER_MAX_SECONDS = 3600.0  # a longer Retry-After is cut to this
 
 
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
-    """The status a delivery goes to, when it is due again, why, and whether the attempt counts
-    against `retry.attempts`.
+    """The next status of a delivery, when it is due, and the reason.
+
+    `spends`: the attempt counts against `retry.attempts`.
     """
 
     status: Status
@@ -25,7 +26,7 @@ class RetryDecision:
 def decide_after_attempt(
     delivery: Delivery, outcome: Outcome, now: float, jitter: float
 ) -> RetryDecision:
-    """Decide what becomes of a delivery after an attempt.
+    """Return the decision about a delivery after an attempt.
 
     `delivery.attempts` counts the attempts spent before this one; `jitter` is a random number in
     [0, 1).
@@ -36,9 +37,9 @@ def decide_after_attempt(
         case OutcomeKind.REJECTED:
             return RetryDecision(Status.DEAD, now, outcome.detail)
         case OutcomeKind.THROTTLED | OutcomeKind.UNAUTHORIZED:
-            # When it goes is the circuit's to say. It was due, whatever a clock that was ahead
-            # said, and a full platform leaves it its place; after a 401 it goes behind the others
-            # that are due, so that the next probe is another delivery.
+            # The circuit decides when it is sent. After a 429 it keeps its place, even if the clock
+            # was ahead. After a 401 it goes behind the other due deliveries, so that the
+            # next probe is another one.
             due_at = min(delivery.due_at, now) if outcome.kind is OutcomeKind.THROTTLED else now
             return RetryDecision(Status.QUEUED, due_at, outcome.detail, spends=False)
         case OutcomeKind.UNKNOWN if outcome.held or delivery.on_unknown != "retry":
@@ -56,10 +57,10 @@ def decide_after_attempt(
 def decide_after_run(
     delivery: Delivery, report: RunReport, now: float, jitter: float
 ) -> RetryDecision:
-    """Decide what follows a run that has ended: nothing, unless it failed and the delivery says
-    what then.
+    """Return the decision about a delivery whose run has ended.
 
-    A run that was terminated was ended on purpose: it is not run again.
+    A failed run is handled by `on_run_failed`. A terminated run is not started again: it was ended
+    on purpose.
     """
     if report.state is RunState.DONE or delivery.on_run_failed == "ignore":
         return RetryDecision(Status.DELIVERED, now)
@@ -94,6 +95,6 @@ def _full_jitter(retry: Retry, times: int, jitter: float) -> float:
 
 
 def _retry_wait(outcome: Outcome, wait: float, most: float) -> float:
-    """The longer of our own wait and what the platform asked for."""
+    """Return the longer of our own wait and the platform's Retry-After."""
     asked = min(outcome.retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
     return max(asked, min(wait, most))

@@ -1,4 +1,4 @@
-"""Why a delivery waits, and the facts that decide it. Pure."""
+"""Records of a wait reason and of the facts that it depends on. Pure."""
 
 from __future__ import annotations
 
@@ -30,34 +30,23 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitContext:
-    """The facts that a wait reason depends on, from the store and routes.yaml.
+    """The facts that a wait reason depends on, from the store and routes.yaml."""
 
-    `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which
-    value of the platform is not set.
-    `absent`: the flow that its route names and that the local platform does not have. `lacks_own`:
-    it does not have the delivery's own.
-    `is_configured`: false where routes.yaml cannot be used, so that cap, `paused` and `limits` say
-    nothing. `used`, `used_by_route`: the slots taken (of a route also by what is unknown).
-    `ahead`: those of its route that are due and go before it. `head`: of its line, with `before`
-    others between the two.
-    `look_at`: when the platform is asked for its run. `hold`: why nothing at all is started, until
-    a person lets it go.
-    """
-
-    cap: int | None = None
-    missing: str | None = None
-    absent: str | None = None
-    lacks_own: bool = False
+    cap: int | None = None  #: slots of the platform; None if routes.yaml has no such platform
+    missing: str | None = None  #: why the platform cannot be called: a value that is not set
+    absent: str | None = None  #: the flow of the route, if the local platform does not have it
+    lacks_own: bool = False  #: the local platform does not have the delivery's flow
+    #: routes.yaml can be used; else `cap`, `is_paused` and `limits` have no meaning
     is_configured: bool = True
     is_paused: bool = False
     limits: Limits = NO_LIMITS
     circuit: Circuit | None = None
     pace: RateState = UNPACED
-    used: int = 0
-    used_by_route: int = 0
-    ahead: int = 0
+    used: int = 0  #: slots of the platform that are taken
+    used_by_route: int = 0  #: slots that its route has taken, also by unknown deliveries
+    ahead: int = 0  #: due deliveries of its route that are sent before it
     workers: int = 1
-    head: Delivery | None = None
-    before: int = 0
-    look_at: float | None = None
-    hold: str | None = None
+    head: Delivery | None = None  #: the first unfinished delivery of its ordering key
+    before: int = 0  #: deliveries of its ordering key between the head and this one
+    look_at: float | None = None  #: when the platform's list of runs is searched for its run
+    hold: str | None = None  #: why no run is started until an operator releases the hold

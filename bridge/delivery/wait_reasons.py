@@ -1,4 +1,4 @@
-"""Why a delivery is not sent yet: the first reason that a worker would find. Pure."""
+"""Wait reasons: why a delivery is not sent yet. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from bridge.delivery.circuit_breaker import count_free_slots
 from bridge.delivery.obstacles import IN_ENV, Obstacle, PlatformState, find_obstacle, next_call
 from bridge.delivery.wait_context import Wait, WaitContext
 
-MAX_COUNTED_AHEAD: Final = 1000  # deliveries that go before one, counted as far as that
+UNCONFIRMED_START: Final = "it is not known whether the run started"
+MAX_COUNTED_AHEAD: Final = 1000  # deliveries ahead of one; more are not counted
 
 
 def find_wait_reason(one: Delivery, around: WaitContext, now: float) -> Wait | None:
-    """Return what keeps a delivery, null for one that does not wait. What a person has to change
-    comes before what passes by itself.
+    """Return why a delivery waits, or None if it does not.
+
+    A reason that a person must remove comes before one that passes by itself.
     """
     if one.status is Status.BLOCKED:
         return _ordering_wait(around)
@@ -40,32 +42,29 @@ def _ordering_wait(around: WaitContext) -> Wait:
         return Wait(
             kind="line", detail="it is sent next: no earlier delivery of its key is waiting"
         )
-    others = (
-        f", after {_count(around.before)} other{'' if around.before == 1 else 's'}"
-        if around.before
-        else ""
-    )
-    return Wait(
-        kind="line",
-        detail=f"behind {around.head.id}{others}: that one {_describe_head(around.head)}",
-        behind=around.head.id,
-    )
+    head = around.head.id
+    others = f"{_count(around.before)} other{'' if around.before == 1 else 's'}"
+    behind = f"{head} and {others}; {head}" if around.before else f"{head}, which"
+    return Wait(kind="line", detail=f"behind {behind} {_describe_head(around.head)}", behind=head)
 
 
 def _describe_head(head: Delivery) -> str:
-    """What the head of a line holds it by."""
+    """Return how the first delivery of an ordering key blocks the others."""
     if head.status is Status.DEAD:
-        return "is dead and holds the line (on_dead: block) until it is retried or cancelled"
+        return (
+            "is dead and blocks its ordering key (on_dead: block) until it is retried or cancelled"
+        )
     if head.status is Status.UNKNOWN:
-        return "is unknown, and has to be settled first"
+        return "is unknown and must be settled first"
     if head.status is Status.DELIVERED:
         return "has started, and its run has not ended"
     return f"is {head.status}"
 
 
 def find_list_obstacle(one: Delivery, around: WaitContext, now: float) -> Obstacle | None:
-    """Return what keeps the run of an unknown delivery from being looked for; null where nothing
-    does, or flowbridge does not look.
+    """Return the obstacle to the search for the run of an unknown delivery.
+
+    None if there is no obstacle, or if flowbridge does not search.
     """
     if one.status is not Status.UNKNOWN or around.look_at is None:
         return None
@@ -82,7 +81,7 @@ def find_list_obstacle(one: Delivery, around: WaitContext, now: float) -> Obstac
 def _unknown_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
     if around.look_at is None:
         return Wait(
-            kind="unknown", detail=f"whether it started is not known: flowbridge resolve {one.id}"
+            kind="unknown", detail=f"{UNCONFIRMED_START}; next step: flowbridge resolve {one.id}"
         )
     obstacle = find_list_obstacle(one, around, now)
     at = next_call(around.look_at, obstacle)
@@ -90,16 +89,14 @@ def _unknown_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
     if obstacle is not None:
         return Wait(
             kind="unknown",
-            detail=f"whether it started is not known; {obstacle.problem}",
+            detail=f"{UNCONFIRMED_START}; {obstacle.problem}",
             until=until,
             obstacle=obstacle,
         )
-    when = "the platform's list of runs is looked through" + (
-        " at once" if until is None else " then"
-    )
+    when = "now" if until is None else "then"
     detail = (
-        f"whether it started is not known; {when}. flowbridge resolve is only for what stays"
-        " unknown"
+        f"{UNCONFIRMED_START}; flowbridge searches the platform's list of runs {when}. Use"
+        " flowbridge resolve only if it stays unknown"
     )
     return Wait(kind="unknown", detail=detail, until=until)
 
@@ -108,7 +105,8 @@ def _hold_wait(around: WaitContext) -> Wait | None:
     if around.hold is None:
         return None
     return Wait(
-        kind="hold", detail=f"nothing is started, since {around.hold}: flowbridge db release"
+        kind="hold",
+        detail=f"no run is started, since {around.hold}; next step: flowbridge db release",
     )
 
 
@@ -122,8 +120,8 @@ def _config_wait(one: Delivery, around: WaitContext) -> Wait | None:
     if around.missing is not None:
         return Wait(
             kind="platform",
-            detail=f"the platform {one.platform!r} cannot be called: {around.missing}. Next: set"
-            f" it {IN_ENV}",
+            detail=f"the platform {one.platform!r} cannot be called: {around.missing}; next step:"
+            f" set it {IN_ENV}",
         )
     if around.circuit is not None and around.circuit.is_unauthorized:
         return _unauthorized(one, around.circuit)
@@ -140,24 +138,24 @@ def _missing_flow(one: Delivery, absent: str | None) -> str:
     if absent is not None:
         return (
             f"the route {one.route!r} names the flow {absent!r}, which the local platform does not"
-            " have. Next: put it back into flows.py, or see flowbridge status"
+            " have; next step: restore it in flows.py, or see flowbridge status"
         )
     do = (
-        f"put it back into flows.py, or flowbridge cancel {one.id}, then flowbridge replay"
+        f"restore it in flows.py, or flowbridge cancel {one.id}, then flowbridge replay"
         f" {one.event_id}"
     )
     return (
         f"it was planned for the flow {one.saved_item_id!r}, which the local platform does not"
-        f" have: {do}"
+        f" have; next step: {do}"
     )
 
 
 def _unauthorized(one: Delivery, known: Circuit) -> Wait:
     why = f" ({known.reason})" if known.reason else ""
-    do = "correct them in .env. Without a change one start is tried then"
+    do = "correct them in .env. Otherwise flowbridge tries one start then"
     return Wait(
         kind="credentials",
-        detail=f"{one.platform} refused the credentials{why}: {do}",
+        detail=f"{one.platform} refused the credentials{why}; next step: {do}",
         until=known.open_until,
     )
 
@@ -169,15 +167,15 @@ def _schedule_wait(one: Delivery, now: float) -> Wait | None:
         most = (
             ""
             if one.due_at >= one.debounce.until
-            else f", but no later than {_clock(one.debounce.until)}"
+            else f", at most until {_clock(one.debounce.until)}"
         )
         return Wait(
             kind="debounce",
-            detail=f"a later event of its key would take its place; each puts it off{most}",
+            detail=f"a later event of its key replaces it and delays it again{most}",
             until=one.due_at,
         )
     if one.attempts or one.throttled:
-        return Wait(kind="retry", detail="its next attempt is due then", until=one.due_at)
+        return Wait(kind="retry", detail="its next attempt is made then", until=one.due_at)
     return Wait(kind="delay", detail="it is not due yet", until=one.due_at)
 
 
@@ -186,7 +184,8 @@ def _worker_wait(around: WaitContext) -> Wait | None:
         None
         if around.workers
         else Wait(
-            kind="worker", detail="no worker is running: flowbridge serve, or flowbridge work"
+            kind="worker",
+            detail="no worker is running; next step: flowbridge serve, or flowbridge work",
         )
     )
 
@@ -222,13 +221,13 @@ def _platform_wait(one: Delivery, around: WaitContext, now: float) -> Wait | Non
     if known is not None and known.open_until is not None:
         return Wait(
             kind="circuit",
-            detail=f"one start tries out whether {one.platform} answers again",
+            detail=f"one start tests whether {one.platform} answers again",
             until=known.probe_until,
         )
     until = known.raise_at if known is not None else None
     full = (
-        f"{one.platform} says that it is full at {pluralize(around.used, 'run')}; one more is tried"
-        " then"
+        f"{one.platform} reported that it is full at {pluralize(around.used, 'run')}; flowbridge"
+        " tries one more then"
     )
     return Wait(kind="allowance", detail=full, until=until)
 
@@ -240,15 +239,15 @@ def _route_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
         return Wait(
             kind="route",
             detail=(
-                f"{_all(cap, 'run')} that the route {one.route!r} may have {_are(cap)} under way,"
-                " or unknown"
+                f"the route {one.route!r} has reached its limit of {pluralize(cap, 'run')} at a"
+                " time (running or unknown)"
             ),
         )
     today = around.pace.starts if around.pace.day == day_of(now) else 0
     if limits.max_runs_per_day is not None and today >= limits.max_runs_per_day:
         most = (
-            f"the {pluralize(limits.max_runs_per_day, 'run')} a day of the route {one.route!r}"
-            f" {_are(limits.max_runs_per_day)} used up"
+            f"the route {one.route!r} has reached its limit of"
+            f" {pluralize(limits.max_runs_per_day, 'run')} a day"
         )
         return Wait(kind="day", detail=most, until=(day_of(now) + 1) * DAY)
     if limits.rate is not None and allowed_starts(limits, around.pace, now) == 0:
@@ -264,11 +263,11 @@ def _route_wait(one: Delivery, around: WaitContext, now: float) -> Wait:
         return Wait(
             kind="turn",
             detail=(
-                f"{_count(around.ahead)} of its route {'goes' if around.ahead == 1 else 'go'}"
-                " before it"
+                f"{_count(around.ahead)} {'delivery' if around.ahead == 1 else 'deliveries'} of its"
+                f" route {_are(around.ahead)} ahead of it"
             ),
         )
-    return Wait(kind="turn", detail="it is due, and goes next")
+    return Wait(kind="turn", detail="it is due and is sent next")
 
 
 def _count(count: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from bridge.core.clock_reading import ClockReading, compare_readings
 from bridge.core.model import RUN_ENDED, Delivery, RunReport
-from bridge.delivery.attempt import Send, look, newest
+from bridge.delivery.attempt import Send, list_newest_runs, poll_run
 from bridge.delivery.platforms.model import ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.reconcile import (
@@ -102,7 +102,7 @@ class Reconciler:
     def _ask(self, known: UnknownStart, platform: Platform, *, exclusive: bool) -> PollAnswers:
         """Ask for the flow's newest runs, and then each candidate for its state and its outputs."""
         one = known.delivery
-        listing = newest(one.saved_item_id, platform, self._send)
+        listing = list_newest_runs(one.saved_item_id, platform, self._send)
         clocks = replace(self._now.read(), platform_at=listing.told_at)
         between = compare_readings(known.clocks, clocks)
         within = window_by_clocks(known.clocks, clocks, platform.timeout)
@@ -155,7 +155,7 @@ class Reconciler:
 
     def _report(self, run_id: str, listed: RunReport, platform: Platform) -> RunReport:
         """Poll a run. Where the answer has no time of its creation, use that of the list."""
-        report = look(run_id, platform, self._send)
+        report = poll_run(run_id, platform, self._send)
         return (
             report
             if report.created_at is not None

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bridge.core.model import RUN_ENDED, Delivery, RunReport, RunState, Status
-from bridge.delivery.attempt import Send, look, newest
+from bridge.delivery.attempt import Send, list_newest_runs, poll_run
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import (
     Polling,
@@ -195,7 +195,7 @@ class RunTracker:
 
     def _ask(self, followed: Delivery, polls: int, platform: Platform) -> None:
         try:
-            report = look(followed.run_id or "", platform, self._send)
+            report = poll_run(followed.run_id or "", platform, self._send)
         except Exception as fault:
             log.error("poll_failed", delivery_id=followed.id, exc_info=fault)
             report = RunReport(state=None, detail="the poll failed because of a bug in flowbridge")
@@ -204,7 +204,7 @@ class RunTracker:
     def _ask_list(self, flow: FlowKey, some: Sequence[TrackedRun], platform: Platform) -> None:
         """Ask for the flow's newest runs. Ended and unlisted ones are polled one by one."""
         try:
-            listed = newest(flow[1], platform, self._send).items or ()
+            listed = list_newest_runs(flow[1], platform, self._send).items or ()
         except Exception as fault:
             log.error("poll_failed", platform=flow[0], saved_item_id=flow[1], exc_info=fault)
             listed = ()

@@ -140,7 +140,7 @@ def test_without_a_worker_it_says_that_before_it_waits(
     assert (result.exit_code, result.stdout) == (130, "")
     waiting, so_far, parting = result.stderr.splitlines()
     assert waiting == "Waiting for the result, at most 30 s…"
-    assert so_far == "So far no worker is running: flowbridge serve, or flowbridge work"
+    assert so_far == "So far no worker is running; next step: flowbridge serve, or flowbridge work"
     assert re.fullmatch(r"The test continues. Result: flowbridge show \w{8}", parting)
 
 

@@ -271,7 +271,7 @@ def test_a_retry_of_an_event_says_why_none_of_its_deliveries_fits(
     refused = run("retry", one.event_id, "--yes")
     why = f"no delivery of {one.event_id} is in a state that allows this: it is queued"
     assert refused.exit_code == 1 and why in refused.stdout + refused.stderr
-    lonely = make_event("lonely", spam="token: there is none")
+    lonely = make_event("lonely", spam="token: no token was sent")
     events.add(store, lonely, [], lambda *_: [])
     refused = run("retry", lonely.id, "--yes")
     why = f"{lonely.id} has no deliveries: flowbridge show {lonely.id} says why"

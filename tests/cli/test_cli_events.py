@@ -688,7 +688,7 @@ def test_show_tells_what_was_found_of_a_start_without_an_answer(store: Database)
     )
     assert "found         Run\\x1b1 (done), created 2025-11-24T16:00:00.000000Z\n" in text
     assert (
-        "decided       hold: Run\\x1b1 (done) may be its run, but does not tell by its outputs: "
+        "decided       hold: Run\\x1b1 (done) may be its run, but its outputs do not identify it: "
         in text
     )
     (shape,) = lines(run("show", event.id, "--json"))
@@ -803,7 +803,7 @@ def test_show_reads_each_older_configuration_once(
         return kept_config(database, config_hash)
 
     monkeypatch.setattr(events, "find_config", read_config)
-    assert "since its route has changed" in run("show", id_).stdout and asked == [was.hash]
+    assert "because its route has changed" in run("show", id_).stdout and asked == [was.hash]
 
 
 def test_a_list_of_deliveries_names_the_command_that_says_what_to_do_next(
@@ -877,12 +877,16 @@ def test_show_says_where_a_delivery_stands_in_its_line(store: Database) -> None:
     behind, text = shown(store, {}, order=line)
     assert "status        blocked\n" in text and "order key     acme/repo\n" in text
     assert (
-        f"waits         behind {head}: that one is dead and holds the line (on_dead: block)" in text
+        f"waits         behind {head}, which is dead and blocks its ordering key (on_dead: block)"
+        in text
     )
     text = run("show", head).stdout
     assert "order key     acme/repo; first of its key, with 1 waiting behind it\n" in text
     assert f"next          fix the cause, then flowbridge retry {head}\n" in text
-    assert f"              or flowbridge cancel {head}, which lets those behind it go\n" in text
+    assert (
+        f"              or flowbridge cancel {head}, which releases the deliveries behind it\n"
+        in text
+    )
     (shape,) = lines(run("show", behind, "--json"))
     (one,) = shape["deliveries"]
     assert (one["order_key"], one["waits_for"]["kind"], one["waits_for"]["behind"]) == (
@@ -898,7 +902,7 @@ def test_show_says_what_is_merged_and_what_waits_to_be(store: Database) -> None:
     first, _ = shown(store, {}, debounce=debounce, due_at=3e9)
     later, text = shown(store, {}, debounce=debounce, due_at=3e9)
     assert (
-        "waits         a later event of its key would take its place" in text
+        "waits         a later event of its key replaces it" in text
         and "until         2065-01-24" in text
     )
     text = run("show", first).stdout
@@ -988,7 +992,7 @@ def test_show_says_why_a_delivery_waits_also_where_routes_yaml_cannot_be_used(
     (shape,) = lines(run("show", id_, "--json"))
     assert shape["deliveries"][0]["waits_for"] == {
         "kind": "worker",
-        "detail": "no worker is running: flowbridge serve, or flowbridge work",
+        "detail": "no worker is running; next step: flowbridge serve, or flowbridge work",
         "until": None,
         "behind": None,
     }

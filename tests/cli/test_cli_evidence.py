@@ -183,7 +183,7 @@ def test_what_settles_itself_says_when_and_offers_no_command(asked: Database) ->
         put(asked, id_, poll_at=due)
         for command in (["resolve"], ["show", id_]):
             text = run(*command).stdout
-            look = "nothing: it settles itself when the platform's list of runs is read"
+            look = "nothing: flowbridge settles it from the platform's list of runs"
             assert (
                 f"next          {look} ({when}, and again 30 s later if no run is found)\n" in text
             ), command
@@ -193,7 +193,7 @@ def test_what_settles_itself_says_when_and_offers_no_command(asked: Database) ->
     (told_of,) = lines(run("resolve", "--json"))
     assert (told_of["commands"], told_of["look_at"]) == ([], "2025-11-24T16:01:30.000000Z")
     again = settling(asked, SEEN | {"empty_at": NOW + 60})
-    assert "list of runs is read (in a moment)\n" in run("show", again).stdout
+    assert "list of runs (in a moment)\n" in run("show", again).stdout
 
 
 @pytest.mark.parametrize("evidence", [None, failed_look(401, "HTTP 401 unauthorized: bad key")])
@@ -208,8 +208,8 @@ def test_a_key_that_is_not_set_is_named_before_all_else(
     for command in (["resolve"], ["show", id_]):
         text = run(*command).stdout
         assert (
-            f"next          {problem}:\n              set it in .env, which is read again by"
-            " itself; flowbridge then" in text
+            f"next          {problem}:\n              set it in .env (no restart needed);"
+            " flowbridge then" in text
         ), command
         assert "asks again" not in text and "until " not in text and "--as" not in text, command
     if evidence is None:
@@ -235,7 +235,11 @@ def test_without_a_worker_it_says_that_none_runs(asked: Database) -> None:
             "next          no worker is running:\n              flowbridge serve, or flowbridge"
             " work; flowbridge then settles" in text
         )
-        assert "settles itself" not in text and "asks again" not in text and "until " not in text
+        assert (
+            "from the platform's list" not in text
+            and "asks again" not in text
+            and "until " not in text
+        )
     assert "              1 waits: no worker is running\n" in run("status").stdout
 
 
@@ -254,10 +258,7 @@ def test_a_key_that_is_refused_is_to_be_corrected_and_says_when_it_is_tried(
             " since 2025-" in text
         ), command
         assert "answer        HTTP 401 unauthorized: bad key\n" in text, command
-        assert (
-            f"read again by itself; flowbridge then settles it by itself; it asks again at {clock}"
-            in text
-        )
+        assert f"(no restart needed); flowbridge then settles it; it asks again at {clock}" in text
     found = json.loads(run("status", "--json").stdout)
     (problem,) = [one for one in found["problems"] if one["key"] == "credentials_refused:gumloop"]
     assert (
@@ -305,7 +306,7 @@ def test_what_passes_by_itself_asks_for_nothing(
     id_ = settling(asked, failed_look(status_code, problem))
     text = run("show", id_).stdout
     assert (
-        "next          nothing: flowbridge settles it by itself; it asks again in a moment\n"
+        "next          nothing: flowbridge settles it automatically; it asks again in a moment\n"
         in text
     )
     assert f"answer        {problem}\n" in text and "the list held" not in text

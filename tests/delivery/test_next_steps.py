@@ -140,14 +140,14 @@ THEN = "2025-11-24T16:00:30Z"
         (
             UNKNOWN,
             DeliveryContext(obstacle=FIXED),
-            ["KEY is not set:", "set it; flowbridge then settles it by itself"],
+            ["KEY is not set:", "set it; flowbridge then settles it"],
         ),
         (
             UNKNOWN | {"look_at": NOW + 30},
             DeliveryContext(obstacle=DECIDED),
             [
                 "HTTP 404:",
-                f"check it; flowbridge then settles it by itself; it asks again at {THEN}",
+                f"check it; flowbridge then settles it; it asks again at {THEN}",
                 "or decide: flowbridge resolve dlv_1",
             ],
         ),
@@ -160,14 +160,17 @@ THEN = "2025-11-24T16:00:30Z"
             UNKNOWN,
             DeliveryContext(obstacle=Obstacle(kind="circuit", problem="it failed", until=NOW + 30)),
             [
-                f"nothing: flowbridge settles it by itself; it asks again at {THEN}",
+                f"nothing: flowbridge settles it automatically; it asks again at {THEN}",
                 "so far, it failed",
             ],
         ),
         (
             {"status": Status.DEAD, "dead_kind": DeadKind.PERSON, "holds_key": True},
             NO_CONTEXT,
-            ["flowbridge retry dlv_1", "or flowbridge cancel dlv_1, which lets those behind it go"],
+            [
+                "flowbridge retry dlv_1",
+                "or flowbridge cancel dlv_1, which releases the deliveries behind it",
+            ],
         ),
         (
             {"status": Status.DEAD, "dead_kind": DeadKind.PLATFORM},

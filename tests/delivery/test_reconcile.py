@@ -151,13 +151,13 @@ def test_of_several_that_echo_the_deliverys_own_comes_first_and_then_the_oldest(
 
 def test_who_holds_is_told_what_was_found_and_what_to_do() -> None:
     one = judged(seen(RUN)).decision.why
-    assert one.startswith("r1 (done) may be its run, but does not tell by its outputs: ")
+    assert one.startswith("r1 (done) may be its run, but its outputs do not identify it: ")
     assert f"`flowbridge resolve {DELIVERY.id} --as delivered --run-id r1`, or `--as queued`" in one
     several = judged(seen(*(replace(RUN, run_id=f"r{n}") for n in range(5)))).decision.why
     assert several.startswith("r0 (done), r1 (done), r2 (done) and 2 more may each be its run")
     assert "--run-id RUN" in several
     assert (
-        "holds the 10 newest runs, which do not go back so far"
+        "has only the 10 newest runs, which do not go back far enough"
         in judged(seen(**SHORT)).decision.why
     )
     assert "or that of d3" in judged(seen(RUN, rivals=(HELD,)), exclusive=True).decision.why
@@ -167,12 +167,12 @@ def test_each_decision_says_why() -> None:
     """A person reads it in `show`, and it is what a hold is settled by."""
     two = replace(RUN, run_id="r2")
     advice = (
-        f"look there, then `flowbridge resolve {DELIVERY.id} --as delivered --run-id RUN`, or `--as"
-        " queued` if it is not there"
+        f"check the platform, then `flowbridge resolve {DELIVERY.id} --as delivered --run-id RUN`, or `--as"
+        " queued` if there is no run"
     )
     with_run = advice.replace("RUN", "r1")
-    agree = "no run fits; a second look has to agree"
-    lacks = "no run that fits was found, but the platform's list holds"
+    agree = "no run matches; a second check must confirm it"
+    lacks = "no matching run was found, but the platform's list has"
     for look, before, exclusive, why in (
         (seen(problem="HTTP 500"), None, False, "HTTP 500"),
         (seen(OURS), None, False, "the outputs of r1 have the id of its delivery"),
@@ -187,13 +187,13 @@ def test_each_decision_says_why() -> None:
             seen(RUN),
             None,
             True,
-            "r1 is the only run that fits, and nobody but flowbridge starts this flow",
+            "r1 is the only matching run, and only flowbridge starts this flow",
         ),
         (
             seen(RUN, rivals=(OPEN,)),
             None,
             True,
-            "r1 (done) may be its run, or that of d2, whose call is under way",
+            "r1 (done) may be its run, or that of d2, whose call is in progress",
         ),
         (
             seen(RUN, rivals=(HELD, OPEN, TWIN, TWIN)),
@@ -206,34 +206,34 @@ def test_each_decision_says_why() -> None:
             seen(UNTOLD),
             None,
             False,
-            "r1 (state unknown) may be its run, and the platform does not say how it stands",
+            "r1 (state unknown) may be its run, and the platform does not report its state",
         ),
         (
             seen(RUN),
             None,
             False,
-            f"r1 (done) may be its run, but does not tell by its outputs: {with_run}",
+            f"r1 (done) may be its run, but its outputs do not identify it: {with_run}",
         ),
         (
             seen(RUN, two),
             None,
             False,
-            f"r1 (done), r2 (done) may each be its run, and none tells by its outputs: {advice}",
+            f"r1 (done), r2 (done) may each be its run, and no outputs identify it: {advice}",
         ),
         (
             seen(replace(UNTOLD, gone=True)),
             None,
             False,
-            f"r1 (gone) may be its run, but does not tell by its outputs: {with_run}",
+            f"r1 (gone) may be its run, but its outputs do not identify it: {with_run}",
         ),
         (seen(), None, False, agree),
         (seen(), replace(EMPTY, empty_at=LOOKED - CONFIRM + 1), False, agree),
-        (seen(), EMPTY, False, "no run of it was found, by two looks"),
+        (seen(), EMPTY, False, "two checks found no run of it"),
         (
             seen(**SHORT),
             EMPTY,
             False,
-            f"{lacks} the 10 newest runs, which do not go back so far: {advice}",
+            f"{lacks} only the 10 newest runs, which do not go back far enough: {advice}",
         ),
         (seen(unread=1), EMPTY, False, f"{lacks} entries that cannot be read: {advice}"),
     ):

@@ -53,8 +53,8 @@ DUE_LATER = {"due_at": NOW + 30}
             replace(FREE, absent="gone"),
             "flow",
             None,
-            "the route 'triage' names the flow 'gone', which the local platform does not have. Next:"
-            " put it back into flows.py",
+            "the route 'triage' names the flow 'gone', which the local platform does not have; next"
+            " step: restore it in flows.py",
         ),
         (
             {},
@@ -64,21 +64,21 @@ DUE_LATER = {"due_at": NOW + 30}
             "it was planned for the flow 'echo', which the local platform does not",
         ),
         (DUE_LATER, FREE, "delay", NOW + 30, "it is not due yet"),
-        (DUE_LATER | {"attempts": 1}, FREE, "retry", NOW + 30, "its next attempt is due then"),
-        (DUE_LATER | {"throttled": 1}, FREE, "retry", NOW + 30, "its next attempt is due then"),
+        (DUE_LATER | {"attempts": 1}, FREE, "retry", NOW + 30, "its next attempt is made then"),
+        (DUE_LATER | {"throttled": 1}, FREE, "retry", NOW + 30, "its next attempt is made then"),
         (
             DUE_LATER | {"debounce": Debounce(key="k", until=NOW + 90)},
             FREE,
             "debounce",
             NOW + 30,
-            "no later than 2025-11-24T16:01:30Z",
+            "at most until 2025-11-24T16:01:30Z",
         ),
         (
             DUE_LATER | {"debounce": Debounce(key="k", until=NOW + 30)},
             FREE,
             "debounce",
             NOW + 30,
-            "each puts it off",
+            "delays it again",
         ),
         ({}, replace(FREE, workers=0), "worker", None, "no worker is running"),
         (
@@ -93,7 +93,7 @@ DUE_LATER = {"due_at": NOW + 30}
             replace(FREE, circuit=HALF),
             "circuit",
             NOW + 40,
-            "one start tries out whether local answers again",
+            "one start tests whether local answers again",
         ),
         (
             {},
@@ -116,29 +116,29 @@ DUE_LATER = {"due_at": NOW + 30}
             replace(FREE, limits=Limits(max_concurrent_runs=1), used_by_route=1),
             "route",
             None,
-            "the only run that the route 'triage'",
+            "the route 'triage' has reached its limit of 1 run",
         ),
-        ({}, replace(FREE, ahead=1), "turn", None, "1 of its route goes before it"),
+        ({}, replace(FREE, ahead=1), "turn", None, "1 delivery of its route is ahead of it"),
         (
             {},
             replace(FREE, used=2, circuit=FULL),
             "allowance",
             NOW + 3,
-            "local says that it is full at 2 runs; one more is tried then",
+            "local reported that it is full at 2 runs; flowbridge tries one more then",
         ),
         (
             {},
             replace(FREE, limits=Limits(max_concurrent_runs=2), used_by_route=2),
             "route",
             None,
-            "all 2 runs that the route 'triage'",
+            "the route 'triage' has reached its limit of 2 runs",
         ),
         (
             {},
             replace(FREE, limits=Limits(max_runs_per_day=100), pace=USED_UP),
             "day",
             (day_of(NOW) + 1) * DAY,
-            "the 100 runs a day",
+            "its limit of 100 runs a day",
         ),
         (
             {},
@@ -149,37 +149,37 @@ DUE_LATER = {"due_at": NOW + 30}
             NOW + 4,
             "the route 'triage' starts at most 6 in 60 s",
         ),
-        ({}, replace(FREE, ahead=12), "turn", None, "12 of its route go before it"),
+        ({}, replace(FREE, ahead=12), "turn", None, "12 deliveries of its route are ahead of it"),
         (
             {},
             replace(FREE, ahead=MAX_COUNTED_AHEAD),
             "turn",
             None,
-            "1000 or more of its route go before it",
+            "1000 or more deliveries of its route are ahead of it",
         ),
-        ({}, FREE, "turn", None, "it is due, and goes next"),
+        ({}, FREE, "turn", None, "it is due and is sent next"),
         # routes.yaml is broken: it says nothing
-        ({}, WaitContext(is_configured=False), "turn", None, "it is due, and goes next"),
+        ({}, WaitContext(is_configured=False), "turn", None, "it is due and is sent next"),
         (
             {"status": Status.BLOCKED},
             replace(FREE, head=HEAD),
             "line",
             None,
-            "behind dlv_head: that one is sending",
+            "behind dlv_head, which is sending",
         ),
         (
             {"status": Status.BLOCKED},
             replace(FREE, head=HEAD, before=1),
             "line",
             None,
-            "behind dlv_head, after 1 other: that one",
+            "behind dlv_head and 1 other; dlv_head",
         ),
         (
             {"status": Status.BLOCKED},
             replace(FREE, head=HEAD, before=3),
             "line",
             None,
-            "behind dlv_head, after 3 others: that one",
+            "behind dlv_head and 3 others; dlv_head",
         ),
         (
             {"status": Status.BLOCKED},
@@ -193,21 +193,21 @@ DUE_LATER = {"due_at": NOW + 30}
             replace(FREE, look_at=NOW + 60),
             "unknown",
             NOW + 60,
-            "list of runs is looked through then",
+            "list of runs then",
         ),
         (
             {"status": Status.UNKNOWN},
             replace(FREE, look_at=NOW - 1),
             "unknown",
             None,
-            "is looked through at once",
+            "list of runs now",
         ),
         (
             {"status": Status.UNKNOWN, "id": "dlv_1"},
             WaitContext(),
             "unknown",
             None,
-            "whether it started is not known: flowbridge resolve dlv_1",
+            "it is not known whether the run started; next step: flowbridge resolve dlv_1",
         ),
     ],
 )
@@ -226,9 +226,9 @@ def test_what_is_in_its_way(
     [
         (
             Status.DEAD,
-            "is dead and holds the line (on_dead: block) until it is retried or cancelled",
+            "is dead and blocks its ordering key (on_dead: block) until it is retried or cancelled",
         ),
-        (Status.UNKNOWN, "is unknown, and has to be settled first"),
+        (Status.UNKNOWN, "is unknown and must be settled first"),
         (Status.DELIVERED, "has started, and its run has not ended"),
         (Status.QUEUED, "is queued"),
     ],
@@ -237,7 +237,7 @@ def test_what_the_head_of_its_line_holds_it_by(status: Status, says: str) -> Non
     wait = find_wait_reason(
         queued(status=Status.BLOCKED), replace(FREE, head=replace(HEAD, status=status)), NOW
     )
-    assert wait is not None and wait.detail.endswith(f"that one {says}")
+    assert wait is not None and wait.detail.endswith(f"which {says}")
 
 
 def test_of_several_the_one_that_a_person_has_to_change_is_named() -> None:
@@ -293,13 +293,15 @@ def test_a_worker_that_was_not_seen_lately_is_none(database: Database) -> None:
     [one] = add(database)
     assert wait_of(database, one, configured()).kind == "worker"
     database.write(lambda connection: heartbeats.beat(connection, "w", "host", 1, NOW))
-    assert wait_of(database, one, configured()).detail == "it is due, and goes next"
+    assert wait_of(database, one, configured()).detail == "it is due and is sent next"
     assert wait_of(database, one, configured(), NOW + 3600).kind == "worker"
 
 
 def test_slots_are_counted_as_a_claim_counts_them(working: Database) -> None:
     ids = add(working, 4)
-    assert wait_of(working, ids[2], configured()).detail == "2 of its route go before it"
+    assert (
+        wait_of(working, ids[2], configured()).detail == "2 deliveries of its route are ahead of it"
+    )
     held = claim(working, caps={"local": 2})
     assert wait_of(working, ids[2], configured()).kind == "slots"
     assert wait_of(working, ids[2], configured(3)).kind == "turn"
@@ -309,7 +311,7 @@ def test_slots_are_counted_as_a_claim_counts_them(working: Database) -> None:
     record(working, held[0], Outcome(kind=Came.UNKNOWN, detail="reset"))
     assert wait_of(working, ids[2], configured()).kind == "turn"
     assert wait_of(working, ids[2], limited).kind == "route"
-    assert wait_of(working, ids[3], None).detail == "1 of its route goes before it"
+    assert wait_of(working, ids[3], None).detail == "1 delivery of its route is ahead of it"
 
 
 def test_what_routes_yaml_says_of_platform_and_route_counts(working: Database) -> None:
@@ -357,7 +359,7 @@ def test_a_blocked_one_names_the_head_of_its_line(working: Database) -> None:
     add(working, 2, order=Order(key="other"))
     add(working, 1, "elsewhere", order=key)
     wait = wait_of(working, third, configured())
-    assert (wait.behind, wait.detail) == (head, f"behind {head}, after 1 other: that one is queued")
+    assert (wait.behind, wait.detail) == (head, f"behind {head} and 1 other; {head} is queued")
     assert [count_blocked_behind(working, get(working, one)) for one in (head, second, third)] == [
         2,
         0,
@@ -365,7 +367,7 @@ def test_a_blocked_one_names_the_head_of_its_line(working: Database) -> None:
     ]
     # the trigger makes it the head
     put(working, head, status="dead", dead_kind=DeadKind.PLATFORM.value, holds_key=False)
-    assert "is dead and holds the line" in wait_of(working, second, None).detail
+    assert "is dead and blocks its ordering key" in wait_of(working, second, None).detail
 
 
 def test_an_unknown_one_says_when_its_run_is_looked_for(working: Database) -> None:

@@ -237,7 +237,7 @@ def test_what_waits_for_a_flow_that_no_route_names_any_more_goes_on_waiting(tmp_
         ).stdout
         assert (
             "waits         it was planned for the flow 'mine', which the local platform does not"
-            " have: put it back" in shown
+            " have; next step: restore it" in shown
         )
         assert f"flowbridge cancel {waiting.id}, then flowbridge replay {old}" in shown
         write("renamed", "mine")

@@ -133,7 +133,7 @@ def test_a_run_of_another_flow_is_never_the_deliverys_and_a_person_decides(
     assert (
         run_id in (one.reason or "")
         and "'another'" in (one.reason or "")
-        and "'q3da' was to be started" in (one.reason or "")
+        and "not of 'q3da'" in (one.reason or "")
     )
     (attempt,) = attempts(database, one.id)
     assert (attempt.outcome, attempt.run_id, attempt.status_code) == ("unknown", None, 200)
@@ -190,7 +190,7 @@ def test_the_sole_run_of_an_exclusive_flow_is_adopted_while_it_goes_on_and_follo
         fake.faults = ["drop"]
         (one,) = wait(database, [send(database, echo=False)], is_in("delivered"))
         assert (one.run_id, slots(database)) == (fake.accepted[0].run_id, 1)
-        assert "the only run that fits" in evidence(one)["why"]
+        assert "the only matching run" in evidence(one)["why"]
         fake.finish()
         (one,) = wait(database, [one.id], ended)
     assert (one.run_state, len(fake.starts), slots(database)) == ("done", 1, 0)
@@ -347,7 +347,7 @@ def test_a_list_that_does_not_go_back_so_far_decides_nothing(database: Database)
         fake.faults = ["lost"]
         one = held(database, send(database))
         assert len(fake.starts) == 11
-    assert "holds the 10 newest runs, which do not go back so far" in (one.reason or "")
+    assert "has only the 10 newest runs, which do not go back far enough" in (one.reason or "")
 
 
 def test_a_list_of_which_entries_cannot_be_read_decides_nothing(sqlite: Database) -> None:
@@ -356,7 +356,7 @@ def test_a_list_of_which_entries_cannot_be_read_decides_nothing(sqlite: Database
         fake.list_fields = ("state", "created_ts")
         fake.faults = ["lost"]
         one = held(sqlite, send(sqlite))
-    assert "holds entries that cannot be read" in (one.reason or "")
+    assert "has entries that cannot be read" in (one.reason or "")
 
 
 # -- looks that fail, and waits

@@ -38,15 +38,15 @@ from bridge.routing.model import Platform
 from bridge.routing.templates import RESERVED_INPUTS
 
 BASE_URL: Final = "https://api.gumloop.com/api/v1"
-MAX_LIST_BYTES: Final = 4 * 1024 * 1024  # bytes: ten runs may come with all their outputs
-CUT_OFF_LINE: Final = "(the platform's answer is too long: outputs or log are not all here)"
+MAX_LIST_BYTES: Final = 4 * 1024 * 1024  # ten runs, possibly with all their outputs
+CUT_OFF_LINE: Final = "(the platform's answer was too long: outputs or log are incomplete)"
 
 
 def build_start(platform: Platform, delivery: Delivery) -> Call:
     """Return the call that starts the delivery's flow.
 
-    The inputs are top-level keys of the body and our ids come last; a whole payload is the body,
-    and the ids travel in the query.
+    The inputs are top-level keys of the body, followed by our ids. With a whole payload, the
+    payload is the body and the ids are in the query.
     """
     ids = _ids(platform, saved_item_id=delivery.saved_item_id)
     url = f"{_base(platform)}/start_pipeline"
@@ -58,15 +58,13 @@ def build_start(platform: Platform, delivery: Delivery) -> Call:
             headers=_headers(platform),
             body=dump(inputs),
         )
-    # Planning keeps reserved names out; here nothing can bring them back in.
+    # Planning rejects reserved names; this is the last check before the call.
     body = {name: value for name, value in inputs.items() if name.lower() not in RESERVED_INPUTS}
     return Call(method="POST", url=url, headers=_headers(platform), body=dump(body | ids))
 
 
 def read_start(answer: Answer, now: float) -> Outcome:
-    """Return what the answer to a start says. Only `run_id` is required of a success; a 2xx without
-    one is unknown.
-    """
+    """Return the outcome of a start. A 2xx without a usable `run_id` is unknown."""
     if answer.status // 100 != 2:
         return read_failure(answer, now)
     value = load(answer.body)
@@ -94,14 +92,14 @@ def read_start(answer: Answer, now: float) -> Outcome:
 
 
 def build_run(platform: Platform, run_id: str) -> Call:
-    """Return the call that asks how a run is."""
+    """Return the call that polls a run."""
     return _get(platform, "get_pl_run", run_id=run_id)
 
 
 def read_run(answer: Answer, lines: int = LOG_LINES) -> RunReport:
-    """Return what the platform says about a run, with the last `lines` of its log.
+    """Return the report of a run, with the last `lines` of its log.
 
-    A state we do not know is not an end; its name is kept.
+    An unknown state counts as running; the report has its name.
     """
     if answer.status == 404:
         return RunReport(state=None, detail=error_text(answer), gone=True)
@@ -138,16 +136,14 @@ def read_inputs(answer: Answer) -> Listing[InputNode]:
 
 
 def build_runs(platform: Platform, saved_item_id: str) -> Call:
-    """Return the call that lists a flow's newest runs; the platform gives ten at most."""
+    """Return the call that lists a flow's newest runs; the platform returns at most ten."""
     return replace(
         _get(platform, "get_plrun_saved_item_map", saved_item_id=saved_item_id), most=MAX_LIST_BYTES
     )
 
 
 def read_runs(answer: Answer) -> Listing[ListedRun]:
-    """Return the runs, the newest first. Which fields a run has is not documented: only its id is
-    required.
-    """
+    """Return the runs, the newest first. Their fields are undocumented; only the id is required."""
     value = load(answer.body)
     lists = (
         {flow: entries for flow, entries in value.items() if isinstance(entries, list)}
@@ -171,7 +167,7 @@ def build_kill(platform: Platform, run_id: str) -> Call:
 
 
 def read_kill(answer: Answer) -> KillReport:
-    """Return whether the platform says that it ends the run."""
+    """Return whether the platform accepted to end the run."""
     value = load(answer.body)
     if answer.status // 100 != 2:
         return KillReport(accepted=False, detail=error_text(answer), gone=answer.status == 404)
@@ -195,7 +191,7 @@ def build_upload(platform: Platform, name: str, content: bytes) -> Call:
 
 
 def read_upload(answer: Answer, now: float) -> str | Outcome:
-    """Return the name that inputs call the uploaded file by."""
+    """Return the name by which inputs refer to the uploaded file."""
     if answer.status // 100 != 2:
         return read_failure(answer, now)
     value = load(answer.body)
@@ -206,7 +202,7 @@ def read_upload(answer: Answer, now: float) -> str | Outcome:
     )
     return name or Outcome(
         kind=OutcomeKind.REFUSED,
-        detail=f"HTTP {answer.status}: the answer names no file",
+        detail=f"HTTP {answer.status}: the answer has no file name",
         status_code=answer.status,
     )
 

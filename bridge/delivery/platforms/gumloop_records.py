@@ -33,7 +33,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@
 
 
 def read_report(value: JSON, lines: int = LOG_LINES) -> RunReport:
-    """Return what a run's record says; `state` is null where it has none."""
+    """Return the report of a run from its record; `state` is None if the record has none."""
     if not isinstance(value, dict):
         return RunReport(state=None)
     state = value.get("state")
@@ -109,12 +109,12 @@ def read_listed_runs(flow: str, entries: list[JSON]) -> Iterator[ListedRun]:
 
 
 def read_identifier(value: JSON) -> str:
-    """Return an id that is fit to be shown and sent again, else nothing."""
+    """Return an id that is safe to print and to send again; else an empty text."""
     return value if isinstance(value, str) and len(value) <= 200 and value.isprintable() else ""
 
 
 def read_link(value: JSON) -> str | None:
-    """Return a run's page where it is an http link fit to be shown, else None."""
+    """Return the URL of a run's page if it is http(s) and safe to print, else None."""
     fit = (
         isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= 2000
     )

@@ -11,8 +11,9 @@ from bridge.routing.model import Platform
 
 
 def build_start(platform: Platform, delivery: Delivery) -> Call:
-    """Return the call to the platform's fixed URL; its configured headers may replace ours, except
-    the Idempotency-Key.
+    """Return the call to the platform's URL.
+
+    Configured headers replace ours, except the Idempotency-Key.
     """
     configured = {name.lower() for name in platform.headers} - {"idempotency-key"}
     headers = {
@@ -28,9 +29,7 @@ def build_start(platform: Platform, delivery: Delivery) -> Call:
 
 
 def read_start(answer: Answer, now: float) -> Outcome:
-    """Return what the answer says: any 2xx started; 429, and a 503 that says when to come back, are
-    throttling.
-    """
+    """Return the outcome: 2xx is a start; 429, and 503 with Retry-After, are throttling."""
     if answer.status // 100 == 2:
         return Outcome(kind=OutcomeKind.STARTED, status_code=answer.status)
     outcome = read_failure(answer, now)

@@ -23,15 +23,13 @@ read_upload = gumloop.read_upload
 
 
 def build_start(platform: Platform, delivery: Delivery) -> Call:
-    """Return the call that starts the delivery's flow; the same delivery gives the same run,
-    however often it is sent.
-    """
+    """Return the call that starts the delivery's flow; a repeated call returns the same run."""
     call = gumloop.build_start(_here(platform), delivery)
     return replace(call, headers={**call.headers, "Idempotency-Key": idempotency_key(delivery)})
 
 
 def build_run(platform: Platform, run_id: str) -> Call:
-    """Return the call that asks how a run is."""
+    """Return the call that polls a run."""
     return gumloop.build_run(_here(platform), run_id)
 
 

@@ -17,9 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedFlow:
-    """A saved flow as its platform lists it. `id` is its saved_item_id; `created_at` is null where
-    the platform does not tell.
-    """
+    """A saved flow in the platform's list. `id` is its saved_item_id."""
 
     id: str
     name: str = ""
@@ -29,8 +27,10 @@ class SavedFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputNode:
-    """One Input node of a flow. `type` is the platform's word for it: `string` or `file`.
-    `required`: known of the local platform only.
+    """An Input node of a flow.
+
+    `type` is the platform's name: `string` or `file`. `required` is known for the local platform
+    only.
     """
 
     name: str
@@ -41,7 +41,7 @@ class InputNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedRun:
-    """A run in the list of a flow's newest; what is not told of it is null in its report."""
+    """A run in the list of a flow's newest runs. Fields that are not in the list are None."""
 
     id: str
     saved_item_id: str
@@ -50,12 +50,11 @@ class ListedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[T]):
-    """A platform's answer to a question for a list. `items` is null where it did not tell; then
-    `detail` says why.
+    """A list from a platform. `items` is None if the call failed; then `detail` says why.
 
-    `unknown`: the platform says that it has not what was asked about. `unread`: entries that could
-    not be read; `told_at`: what time it was by the platform's clock; `status_code`: that of the
-    answer, null where there was none. These three are told of runs only.
+    `unknown`: the platform does not have the flow. `unread`: the number of entries that could not
+    be read. `told_at`: the time by the platform's clock. `status_code`: of the answer, None without
+    an answer. The last three are set for lists of runs only.
     """
 
     items: tuple[T, ...] | None
@@ -68,13 +67,14 @@ class Listing(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillReport:
-    """A platform's answer to "end this run". `accepted` says that it will end it; whether it has
-    ended is for its state to say.
+    """A platform's answer to a call that ends a run.
+
+    `accepted`: the platform will end it. The state of the run shows when it has ended.
     """
 
     accepted: bool
     detail: str = ""
-    gone: bool = False  #: the platform says that it has no such run
+    gone: bool = False  #: the platform does not have the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,10 @@ class PlatformCall(Generic[P, T]):
 
 @dataclass(frozen=True, slots=True)
 class UploadCall:
-    """Two pure functions: one builds the call that uploads (name, bytes), one reads by what name
-    inputs call the file then.
+    """Two pure functions: one builds the call that uploads (name, bytes), one reads the answer.
 
-    The second gets the time, too, and returns an outcome where the file was not taken.
+    The second also gets the time. It returns the name by which inputs refer to the file, or the
+    outcome of a failed upload.
     """
 
     build: Callable[[Platform, str, bytes], Call]

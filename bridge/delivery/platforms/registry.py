@@ -39,7 +39,7 @@ __all__ = [
 
 
 class ReadRun(Protocol):
-    """Reads what a platform says about a run; of its log the last `lines`."""
+    """Function that reads the report of a run, with the last `lines` of its log."""
 
     def __call__(self, answer: Answer, lines: int = ..., /) -> RunReport: ...
 
@@ -48,11 +48,10 @@ class ReadRun(Protocol):
 class PlatformType:
     """One type of platform.
 
-    `idempotent`: every start carries `Idempotency-Key: <delivery id>`, so repeating it is meant to
-    be harmless. `on_unknown`, `base_url`: what holds where routes.yaml does not say. `credentials`:
-    what has to be corrected after a 401. What follows `read_start` is null for one without runs:
-    how a run is, which flows there are, what inputs a flow has, its newest runs, and the end of a
-    run. `upload` is null where files go in the start itself.
+    `idempotent`: every start has `Idempotency-Key: <delivery id>`, so it is safe to repeat.
+    `on_unknown`, `base_url`: the defaults of routes.yaml. `credentials`: the setting to correct
+    after a 401. The calls for runs and flows are None for a platform without runs. `upload` is None
+    if files are sent in the start itself.
     """
 
     build_start: Callable[[Platform, Delivery], Call]
@@ -72,7 +71,7 @@ class PlatformType:
 
     @property
     def has_runs(self) -> bool:
-        """True where the platform gives a run id and can be asked about the run."""
+        """Whether the platform returns run ids and can be polled."""
         return self.build_run is not None
 
 

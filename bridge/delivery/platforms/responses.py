@@ -19,21 +19,20 @@ from bridge.core.times import parse_iso, within_years
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 
 USER_AGENT: Final = f"flowbridge/{bridge.__version__}"
-MAX_DETAIL_CHARS: Final = 300  # characters of an error text
+MAX_DETAIL_CHARS: Final = 300  # of an error text
 
-#: Statuses that do not follow their class. 408: some gateways say it of a slow backend, which may
-#: well have started the run.
-#: 425 (RFC 8470) says that the request was not processed. 401 concerns the credentials, which all
-#: starts of a platform share; 403 may concern one flow.
+#: Statuses that do not follow their class. 408: some gateways return it for a slow backend, which
+#: may have started the run. 425 (RFC 8470): the request was not processed. 401 concerns the
+#: credentials, which all starts of a platform share; 403 may concern one flow.
 KIND_BY_STATUS: Final = {
     401: OutcomeKind.UNAUTHORIZED,
     408: OutcomeKind.UNKNOWN,
     425: OutcomeKind.REFUSED,
     429: OutcomeKind.THROTTLED,
 }
-#: A redirect comes from something standing before the API (a moved host, a login page) and is never
-#: followed; REJECTED repeats nothing by itself. Everything not listed (1xx, 5xx, a 2xx that makes
-#: no sense, no status at all) may have started.
+#: A redirect comes from a proxy in front of the API (a moved host, a login page) and is never
+#: followed; REJECTED is not retried. After any other status (1xx, 5xx, an unreadable 2xx, none at
+#: all) the run may have started.
 KIND_BY_STATUS_CLASS: Final = {3: OutcomeKind.REJECTED, 4: OutcomeKind.REJECTED}
 
 _DECODER = JSONDecoder()
@@ -43,20 +42,19 @@ _CREDENTIAL = re.compile(r"(?i)(bearer\s+|api_key[\"']?\s*[=:]\s*[\"']?)[^\s\"',
 
 
 def idempotency_key(delivery: Delivery) -> str:
-    """Return what a start carries so that repeating it gives the same run: the delivery's id,
-    another for each run after a failed one.
-    """
+    """Return the idempotency key of a start: the delivery's id, numbered after failed runs."""
     return start_key(delivery.id, delivery.reruns)
 
 
 def start_key(delivery_id: str, reruns: int) -> str:
-    """Return the idempotency key of a delivery's start after so many runs."""
+    """Return the idempotency key of a delivery's start after `reruns` runs."""
     return quote(f"{delivery_id}~{reruns + 1}" if reruns else delivery_id, safe="/:@,;=+!*()~ ")
 
 
 def dump(value: JSON) -> bytes:
-    """Return `value` as UTF-8 JSON: what orjson refuses (integers over 64 bits, lone surrogates) is
-    written in ASCII escapes.
+    """Return `value` as UTF-8 JSON.
+
+    A value that orjson refuses (integers over 64 bits, lone surrogates) is written in ASCII.
     """
     try:
         return orjson.dumps(value)
@@ -65,7 +63,7 @@ def dump(value: JSON) -> bytes:
 
 
 def load(body: bytes) -> JSON:
-    """Return the JSON value of `body`, or None where it is none."""
+    """Return the JSON value of `body`, or None if it is not JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -73,11 +71,9 @@ def load(body: bytes) -> JSON:
 
 
 def load_truncated(body: bytes) -> dict[str, JSON]:
-    """Return the members of a JSON object that was cut off: those that stand there whole. Empty
-    where it is none.
+    """Return the complete members of a truncated JSON object; an empty dict if it is not one.
 
-    A run's state comes before its outputs and its log, which may be larger than what is read of an
-    answer.
+    A run's state comes before its outputs and its log, which may exceed the limit for answers.
     """
     text = body.decode("utf-8", "ignore")
     found = {}
@@ -87,14 +83,14 @@ def load_truncated(body: bytes) -> dict[str, JSON]:
             name, place = _DECODER.raw_decode(text, place)
             place = _after(text, ":", place)
             value, end = _DECODER.raw_decode(text, place)
-            place = _after(text, ",", end)  # without it a number may be only half there
+            place = _after(text, ",", end)  # without it a number may be truncated
             found[name] = value
     except (ValueError, RecursionError):
         return found
 
 
 def _after(text: str, mark: str, place: int) -> int:
-    """Return where what follows the mark begins; `ValueError` where the mark does not come next."""
+    """Return the position after the mark. Raises `ValueError` if the mark is not next."""
     blank = _BLANK.match(text, place)
     place = blank.end() if blank else place
     if not text.startswith(mark, place):
@@ -104,17 +100,15 @@ def _after(text: str, mark: str, place: int) -> int:
 
 
 def read_failure(answer: Answer, now: float) -> Outcome:
-    """Return the outcome of an answer that does not say "started", by its status and with the
-    platform's own words.
-    """
+    """Return the outcome of a failed start, from the status and the error text of the answer."""
     kind = KIND_BY_STATUS.get(answer.status) or KIND_BY_STATUS_CLASS.get(
         answer.status // 100, OutcomeKind.UNKNOWN
     )
     detail = error_text(answer)
     if answer.status // 100 == 3:
         detail = (
-            f"HTTP {answer.status}: a redirect, which is never followed: is the platform's base_url"
-            " (or url) right?"
+            f"HTTP {answer.status}: a redirect, which flowbridge does not follow: check the"
+            " platform's base_url (or url)"
         )
     return Outcome(
         kind=kind, detail=detail, retry_after=retry_after(answer, now), status_code=answer.status
@@ -122,36 +116,34 @@ def read_failure(answer: Answer, now: float) -> Outcome:
 
 
 def error_text(answer: Answer) -> str:
-    """Return "HTTP 403 code: message" from any of the shapes error bodies have, printable, at most
-    DETAIL_LENGTH characters.
-    """
+    """Return "HTTP 403 code: message" from the common formats of error bodies, safe to print."""
     code, message = _code_and_message(answer.body)
     head = f"HTTP {answer.status}" + (f" {code}" if code else "")
     return printable(f"{head}: {message}" if message else head)
 
 
 def printable(text: str, length: int = MAX_DETAIL_CHARS) -> str:
-    """Return `text` on one line, without control or direction characters and without credentials a
-    server may have echoed.
-    """
+    """Return `text` on one line, without control characters and without echoed credentials."""
     text = "".join(char if char.isprintable() else " " for char in text[: 8 * length])
     text = _CREDENTIAL.sub(r"\1***", " ".join(text.split()))
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def as_text(value: JSON) -> str:
-    """Return a string as it is, null and false as nothing, and any other value as its JSON."""
+    """Return a string unchanged, null and false as an empty text, and other values as JSON."""
     if value is None or value is False:
         return ""
     try:
         return value if isinstance(value, str) else dump(value).decode()
-    except RecursionError:  # what orjson reads may be nested deeper than anything can write
+    except RecursionError:  # orjson reads deeper nesting than it can write
         return f"a deeply nested {'list' if isinstance(value, list) else 'object'}"
 
 
 def _code_and_message(body: bytes) -> tuple[str, str]:
-    """Read {"error": {"code", "message"}}, {"error": code, "message"}, {"error",
-    "error_description"}, {"detail"}, or text.
+    """Return the code and the message of an error body.
+
+    It reads {"error": {"code", "message"}}, {"error": code, "message"}, {"error",
+    "error_description"}, {"detail"}, and text.
     """
     value = load(body)
     if not isinstance(value, dict):
@@ -167,7 +159,7 @@ def _code_and_message(body: bytes) -> tuple[str, str]:
 
 
 def _text(body: bytes) -> str:
-    """Return the words of a body that is no JSON object: of an HTML page only its title."""
+    """Return the text of a body that is not a JSON object; of an HTML page only its title."""
     text = body[:4096].decode("utf-8", "replace").strip()
     if not text.startswith("<"):
         return text
@@ -176,8 +168,9 @@ def _text(body: bytes) -> str:
 
 
 def retry_after(answer: Answer, now: float) -> float | None:
-    """Return the seconds of Retry-After (a number or an HTTP date: RFC 9110 10.2.3), at most
-    RETRY_AFTER_MAX, or None.
+    """Return the seconds of Retry-After, limited to `RETRY_AFTER_MAX_SECONDS`, or None.
+
+    It is a number or an HTTP date: RFC 9110 10.2.3.
     """
     text = answer.headers.get("retry-after", "").strip()
     if not text or len(text) > 64:
@@ -187,7 +180,7 @@ def retry_after(answer: Answer, now: float) -> float | None:
 
 
 def read_date(answer: Answer) -> float | None:
-    """Return what time it was by the clock of whoever answered (Date: RFC 9110 6.6.1), or None."""
+    """Return the time of the server's clock (Date: RFC 9110 6.6.1), or None."""
     text = answer.headers.get("date", "")
     at = _until(text, 0.0) if len(text) <= 64 else None
     return None if at is None else within_years(at)
@@ -202,7 +195,8 @@ def _until(text: str, now: float) -> float | None:
 
 
 def parse_time(value: JSON) -> float | None:
-    """Return an ISO 8601 time as epoch seconds (one without a zone is UTC); None where it is none,
-    or not within 1970 to 9999.
+    """Return an ISO 8601 time as epoch seconds, or None if it is not one between 1970 and 9999.
+
+    A time without a zone is UTC.
     """
     return parse_iso(value) if isinstance(value, str) and len(value) <= 64 else None
