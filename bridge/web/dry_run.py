@@ -1,8 +1,8 @@
 """Dry-run requests: a running bridge verifies and plans them, and stores nothing.
 
-Only a client with the secret key can make one, for one source and for a minute: for anyone else it
-would be an oracle. The answer to a refused one has digests of what arrived, so that the sender can
-find out what a proxy changed.
+Only a client with the secret key can make one, for one source and for a minute: without the key it
+would be an oracle. The answer to a refused request has digests of its parts, so that the sender can
+find changes of a proxy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bridge.core.model import JSON
 
 HEADER = "X-Flowbridge-Dry"
 TOKEN_SECONDS = 60
-DONE = "nothing was kept"
+DONE = "nothing was stored"
 
 
 def sign_token(secret_key: str, source: str) -> str:
@@ -67,7 +67,7 @@ def find_changes(sent: Request, came: JSON, *, signs_url: bool) -> Iterator[str]
             else "did not arrive"
         )
     if came.get("body") != _digest(sent.body):
-        yield f"the body was changed ({len(sent.body)} bytes were sent, {came.get('size')} came)"
+        yield f"the body was changed ({len(sent.body)} bytes sent, {came.get('size')} arrived)"
     if signs_url and came.get("url") != _bare(sent):
         yield (
             f"{_bare(sent)} was called; it was received as {came.get('url')}"
