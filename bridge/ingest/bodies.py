@@ -38,7 +38,8 @@ def decode(
 
     `wrapped_in`: the form field that holds the JSON where a provider posts it inside a form
     (GitHub's and Slack's `payload`). A body without a content type, or with one we do not know, is
-    JSON if it reads as JSON and text otherwise. `max_values`: of JSON, where anyone may send it.
+    JSON if it reads as JSON and text otherwise. `max_values`: the limit for JSON of unsigned
+    sources.
     """
     media, options = media_of(content_type)
     if media == URLENCODED:
@@ -54,8 +55,8 @@ def decode(
 def decode_token(raw: bytes, claim: str, texts: tuple[str, ...] = (), *, max_depth: int) -> Body:
     """Parse the JSON under a claim of a verified token (Wix).
 
-    `texts`: names in that object under which the sender puts JSON as a text; they are read too,
-    where they hold an object.
+    `texts`: members of that object that contain JSON as text; they are parsed too, if they are
+    objects.
     """
     inner = unwrapped(raw, claim)
     if inner is None:
@@ -75,9 +76,7 @@ def decode_token(raw: bytes, claim: str, texts: tuple[str, ...] = (), *, max_dep
 
 
 def _unwrap(body: Body, wrapped_in: str | None, max_depth: int, max_values: int | None) -> Body:
-    """Take the JSON out of the form field that the provider put it in; without that field it is an
-    ordinary form.
-    """
+    """Parse the JSON in the form field `wrapped_in`; without that field, return the form."""
     inner = (body.form or {}).get(wrapped_in) if wrapped_in else None
     return read_json(inner.encode(), max_depth, max_values) if isinstance(inner, str) else body
 
@@ -85,7 +84,7 @@ def _unwrap(body: Body, wrapped_in: str | None, max_depth: int, max_values: int 
 def read_json(raw: bytes, max_depth: int, max_values: int | None = None) -> Body:
     if max_values is not None and exceeds_values(raw, max_values):
         return Body(
-            problem=f"the JSON body has more than {max_values} values, and anyone may send it"
+            problem=f"the JSON body has more than {max_values} values, the limit of a public source"
         )
     if exceeds_depth(raw, max_depth):
         return Body(problem=f"the JSON body is nested deeper than {max_depth} levels (max_depth)")

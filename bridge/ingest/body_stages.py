@@ -1,7 +1,7 @@
 """Types for the stages of a verified body: raw, masked, stored. Pure.
 
 `RawBody` → `mask_body` → `MaskedBody` → `redaction.redact_body` → `StoredBody`. An event is built
-of a `StoredBody` only, so the type checker refuses to store, plan or log what was not masked and
+from a `StoredBody` only, so the type checker refuses to store, plan or log what was not masked and
 redacted. Each stage has the request with its headers and query, which are masked and redacted with
 the body.
 """
@@ -19,7 +19,7 @@ from bridge.routing.model import Source
 
 @dataclass(frozen=True, slots=True)
 class MaskedBody:
-    """Hold a request without static credentials, and what its body says then.
+    """A request without static credentials, and its parsed body.
 
     It may hold values that the source redacts: never store it.
     """
@@ -30,7 +30,7 @@ class MaskedBody:
 
 @dataclass(frozen=True, slots=True)
 class StoredBody:
-    """Hold a request as it is stored, what its body says then, and the digest of the body."""
+    """A request as it is stored, its parsed body, and the digest of the body."""
 
     request: Request = field(repr=False)
     said: Body = field(repr=False)

@@ -11,9 +11,9 @@ import orjson
 from bridge.core.model import JSON, Body, Event, Reject
 from bridge.core.unicode_text import normalize
 
-# with which a field's path may begin, as in routes.yaml
+# first parts of a field's path, as in routes.yaml
 ROOTS = ("body", "form", "fields", "query")
-MAX_NESTED_JSON = 3  # texts that are JSON within texts that are JSON
+MAX_NESTED_JSON = 3  # levels of JSON inside JSON texts
 
 Path = tuple[str, ...]
 
@@ -22,8 +22,8 @@ Path = tuple[str, ...]
 class DataSubject:
     """A search for the `text` of a field, ignoring case and surrounding blanks.
 
-    `at`: only in fields whose path ends so; positions in lists are passed over. `anywhere`: as a
-    part of any text, in headers too. `marks` stand in its place where it was redacted.
+    `at`: only in fields whose path ends with it, ignoring positions in lists. `anywhere`: also as a
+    part of any text, in headers too. `marks`: the marks of redaction that replace it.
     """
 
     text: str = field(repr=False)
@@ -40,9 +40,7 @@ class DataSubject:
         anywhere: bool = False,
         marks: Iterable[str] = (),
     ) -> DataSubject:
-        """Return the subject; `named` is a field as it stands in `match`, from its root or its last
-        parts.
-        """
+        """Return the subject. `named`: a field as in `match`, or the last parts of its path."""
         parts = tuple(named.split(".")) if named else ()
         at = parts[1:] if len(parts) > 1 and parts[0] in ROOTS else parts
         return cls(fold_text(text), at, anywhere, frozenset(map(fold_text, marks)))

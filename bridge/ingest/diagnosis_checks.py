@@ -29,8 +29,8 @@ from bridge.providers.signatures.scheme import Secret
 from bridge.providers.signatures.shared_token import Basic, Token
 from bridge.routing.model import Config, Source
 
-MAX_HEADER_CHARS = 60  # characters of a header's name
-MAX_VALUE_CHARS = 200  # characters of what is pinned
+MAX_HEADER_CHARS = 60  # of a header's name
+MAX_VALUE_CHARS = 200  # of a pinned value or a URL
 PUBLIC_URL_STEP = "set FLOWBRIDGE_PUBLIC_URL to the URL that the sender calls, without the path."
 
 

@@ -14,7 +14,7 @@ from bridge.core.model import Body
 from bridge.providers.signatures.scheme import Content
 from bridge.routing.model import Source
 
-MAX_NAME_CHARS = 200  # characters of a type and of a provider's id
+MAX_NAME_CHARS = 200  # of a type or a provider's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,14 @@ DEDUP_KEYS: Mapping[str, Callable[[Source, Request, Body, Digests], str | None]]
 def signed_digest(
     source: Source, sent: Request, content: Content | None, digest: str
 ) -> str | None:
-    """Return the digest of what is signed of a request as it came; `digest` is that of its body.
-    Null where nothing is signed.
+    """Return the digest of the signed content of a request; None if nothing is signed.
 
-    It is keyed where the body's digest is, and for a source that redacts: a guess must not be
-    tested against it.
+    `digest`: of its body. The result is keyed if `digest` is, or if the source redacts: else a
+    guess could be tested against it.
     """
     try:
         signed = content and content(sent)
-    except BadSignature:  # an element of a batch that lacks a part of it
+    except BadSignature:  # an item of a batch without a part of the signed content
         signed = sent.body
     if signed is None or signed == sent.body:
         return None if signed is None else digest

@@ -21,8 +21,10 @@ from bridge.providers.signatures.key_source import NO_KEYS, Ask, Keys
 from bridge.routing.form import Form
 from bridge.routing.model import Source
 
-NOT_CONFIRMED: Final = "its URL could not be fetched, or did not answer that it is (see the log)"
-NOTHING_FETCHED: Final = "nothing is fetched for a dry request, or when a reject is readmitted"
+NOT_CONFIRMED: Final = (
+    "its URL could not be fetched, or the answer did not confirm it (see the log)"
+)
+NOTHING_FETCHED: Final = "no URL is fetched for a dry run or a readmitted reject"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

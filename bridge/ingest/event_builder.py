@@ -20,7 +20,7 @@ from bridge.providers.signatures.scheme import Content
 from bridge.routing.model import Config, Source
 from bridge.routing.planner import plan
 
-RETRY_DIGITS = 9  # of the number of the sender's try
+RETRY_DIGITS = 9  # of the sender's retry number
 PLANNING_FAILED = "planning failed by a fault of flowbridge's own"
 
 
@@ -28,9 +28,9 @@ PLANNING_FAILED = "planning failed by a fault of flowbridge's own"
 class Verified:
     """A verified request; `parts` has one item for each of its events.
 
-    `body`: what the whole request says. `content`: returns what is signed of an event, None where
-    nothing is. `digest`: of what was sent, where that is not what the parts hold. `submission`:
-    what the spam check said of a form.
+    `body`: the parsed body of the whole request. `content`: returns the signed content of an event,
+    None if nothing is signed. `digest`: of the body as sent, if the parts have another one.
+    `submission`: the result of the spam check of a form.
     """
 
     source: Source

@@ -9,12 +9,10 @@ from bridge.core.errors import Refused
 from bridge.core.model import Delivery, Event
 from bridge.core.rate_limits import DAY
 
-# bytes of the disk that sources without a signature leave to those with one
+# free disk space that is reserved for sources with signatures
 SIGNED_RESERVE_BYTES: Final = 256 * 1024 * 1024
-SIGNED_SHARE: Final = 10  # or that part of a small disk
-DISK_RETRY_SECONDS: Final = (
-    300  # seconds after which a sender may try again where the disk is nearly full
-)
+SIGNED_SHARE: Final = 10  # on a small disk: one part of this many
+DISK_RETRY_SECONDS: Final = 300  # Retry-After while the disk is nearly full
 
 
 class StoredEvent(Protocol):
@@ -43,7 +41,7 @@ def files_full() -> Refused:
     return Refused(
         507,
         "files_full",
-        "no more files are kept for this form at the moment: send it without, or later",
+        "this form cannot store more files at the moment: send it without files, or later",
     )
 
 
@@ -58,7 +56,7 @@ def daily_bytes_full(now: float) -> Refused:
     return Refused(
         507,
         "daily_bytes_full",
-        "no more is stored of this source today: send it again tomorrow",
+        "this source has reached its daily storage limit: send it again tomorrow",
         headers=wait,
     )
 
@@ -69,6 +67,6 @@ def disk_full() -> Refused:
     return Refused(
         507,
         "disk_full",
-        "the disk is nearly full, and its rest is for signed sources: send it again later",
+        "the disk is nearly full; the rest is reserved for signed sources: send it again later",
         headers=wait,
     )

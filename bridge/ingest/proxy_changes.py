@@ -12,7 +12,7 @@ import orjson
 from bridge.core.http_messages import Request
 
 MAX_NAME_PARTS = 12  # of a header's name, joined by hyphens
-# where proxies leave the name that was called
+# headers in which proxies send the original host
 HOST_HEADERS = ("x-forwarded-host", "x-original-host", "host")
 _WRITERS: dict[str, dict[str, Any]] = {
     "compact JSON": {"separators": (",", ":"), "ensure_ascii": False},
@@ -53,11 +53,10 @@ def original_bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
 def original_headers(
     headers: Mapping[str, str], wanted: Collection[str]
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yield (the name that is there, the name that is wanted, the headers as they may have been)
-    for each renaming that is thinkable.
+    """Yield (present name, wanted name, possible original headers) for each possible renaming.
 
-    First all that proxies do to names at once (`x-original-` before them, `_` for `-`), then any
-    other header for the wanted one.
+    First all usual changes of proxies at once (a prefix `x-original-`, `_` for `-`), then each
+    other header as the wanted one.
     """
     before = {
         once: name for name in headers for once in original_names(name) if once not in headers

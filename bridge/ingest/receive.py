@@ -1,8 +1,8 @@
 """Receive one request: verify, read, identify, plan, store, answer. Pure: see `effects`.
 
 This is the first half of the product, top to bottom. `prepare` turns a request into events that are
-not stored yet, or into a ready answer; `Effects.store` returns once they are on disk; `answer` says
-what became of them.
+not stored yet, or into a ready answer; `Effects.store` returns once they are on disk;
+`build_answer` reports the result.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _verify(request: Request, source: Source, effects: Effects, now: float) -> R
     if request.method != "POST" and not shakes:
         allowed = sorted({"POST"}.union(*(shake.methods for shake in source.provider.handshakes)))
         headers = {"Allow": ", ".join(allowed)}
-        raise Refused(405, "method_not_allowed", "webhooks are sent with POST", headers=headers)
+        raise Refused(405, "method_not_allowed", "send webhooks with POST", headers=headers)
     body = None
     unsigned = [shake for shake in shakes if not shake.signed]
     if unsigned and len(request.body) <= MAX_TEST_BYTES:
@@ -116,7 +116,7 @@ def _verify(request: Request, source: Source, effects: Effects, now: float) -> R
     if reply := _answer(signed, request, source, body, now):
         return Received(reply)
     if request.method != "POST":
-        message = "this is no test of the URL, and webhooks are sent with POST"
+        message = "this is not a test of the URL; send webhooks with POST"
         raise Refused(405, "method_not_allowed", message, headers={"Allow": "POST"})
     if (confirmation := source.provider.confirmation) and confirmation.is_asked(request):
         why = _confirm(confirmation, request, source, effects)
@@ -138,7 +138,7 @@ def _check_form(
 ) -> Verified:
     """Check a submission before it is stored, so that the person who sent it can correct it."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise Refused(415, "encoded", "the body is compressed; a form is sent as it is")
+        raise Refused(415, "encoded", "the body is compressed: send the form uncompressed")
     content_type = request.headers.get("content-type", "")
     sent = forms.read(form, content_type, request.body, max_depth=source.max_depth)
     effects.note_submission(sent)
@@ -174,13 +174,13 @@ def _confirm(
     """Confirm the subscription that a verified request asks for, or return why not."""
     pins = getattr(source.scheme, "pinned", ())
     if source.secrets:
-        return "nothing is fetched for a source that has the sender's certificate as its secret"
+        return "no URL is fetched for a source that has the sender's certificate as its secret"
     if (
         ask := confirmation.ask(request, {value for _, values in pins for value in values})
     ) is None:
         return (
-            "it is for nothing that the source pins, "
-            "or its URL is not of the form that the sender's have"
+            "it is for a topic that the source does not pin, "
+            "or its URL does not look like one of the sender's"
         )
     return effects.confirm(ask, confirmation.answer)
 

@@ -22,7 +22,7 @@ from bridge.ingest.body_stages import MaskedBody, StoredBody
 from bridge.routing.model import Source
 
 ROOTS = ("body", "form", "headers", "query")
-BODY_DROPPED = "kept without its body, since `redact` could not be applied to it"
+BODY_DROPPED = "stored without its body, because `redact` could not be applied to it"
 JSON_TYPE = "application/json"
 
 
@@ -34,7 +34,7 @@ def compile_redaction(texts: tuple[str, ...]) -> Redaction:
         path = tuple(rest.replace("[]", ".0").split("."))
         if root not in ROOTS or "" in path:
             raise ValueError(
-                f"`{text[:60]}` is no place; write body.PATH, body.LIST[].NAME, form.NAME,"
+                f"`{text[:60]}` is not a valid path; write body.PATH, body.LIST[].NAME, form.NAME,"
                 " headers.NAME or query.NAME"
             )
         if root in ("headers", "query") and len(path) != 1:
@@ -65,11 +65,11 @@ def add_keys(source: Source, secret_key: str, *, seals: bool = False) -> Source:
 def redact_body(
     masked: MaskedBody, source: Source, digest: str, read: Callable[[Request], Body]
 ) -> StoredBody:
-    """Return the request as it is stored; none of it tells what was redacted, nor does its digest.
+    """Return the request to store; redacted values cannot be recovered from it or its digest.
 
-    `digest` is that of what was sent, `read` returns what a stored request says. A body of fields
-    is stored as JSON of them; one in which values cannot be located is left out, and its problem
-    says so. Raises `SettingsError` without a key.
+    `digest`: of the body as sent. `read`: parses a stored request. Form fields are stored as JSON.
+    A body in which values cannot be located is dropped, and its problem says so. Raises
+    `SettingsError` without a key.
     """
     redaction = source.redact
     request = masked.request
@@ -121,8 +121,9 @@ def _parameter(pair: str, redaction: Redaction, marked: Callable[[str], str]) ->
 
 
 def _mark_token(token: bytes, marked: Callable[[str], str]) -> bytes:
-    """What stands for a JSON value: of null nothing has to be hidden; an object or a list has the
-    receipt of its JSON, keys sorted.
+    """Return the mark of a JSON value; null is not replaced.
+
+    The fingerprint of an object or a list is that of its JSON with sorted keys.
     """
     try:
         value = orjson.loads(token)

@@ -19,8 +19,8 @@ from bridge.providers.signatures.locations import proofs, signs_url
 from bridge.providers.signatures.request_view import View
 from bridge.routing.model import Config, Source
 
-MAX_REJECT_BODY_BYTES = 64 * 1024  # bytes of a body that are kept
-MAX_REJECT_HEADER_CHARS = 16 * 1024  # characters of names and values of headers that are kept
+MAX_REJECT_BODY_BYTES = 64 * 1024
+MAX_REJECT_HEADER_CHARS = 16 * 1024  # of all names and values together
 
 
 def build_reject(
@@ -31,13 +31,13 @@ def build_reject(
     new_id: str,
     others: Iterable[Source] = (),
 ) -> Reject:
-    """Return the copy of a request that is kept; static credentials are masked.
+    """Return the copy of a rejected request to store, with static credentials masked.
 
-    As in an event, but for one in a body that is signed: with the mask it could not be verified
-    again. Whoever has the wrong URL shows another source's: what any provider's row, or one of the
-    `others`, has for a credential is masked too.
+    A credential in a signed body is not masked: the copy could not be verified again. A request to
+    the wrong URL contains another source's credentials, so those of all providers and of `others`
+    are masked too.
     """
-    # of what was not verified nobody knows what stands where
+    # an unverified body has no known structure, so it cannot be redacted: it is not stored
     most = MAX_REJECT_BODY_BYTES if source.redact is None or not source.redact.body else 0
     kept_from = replace(request, body=request.body[:most])
     locators = [
@@ -76,14 +76,14 @@ def build_reject(
 
 
 def _foreign_credentials(request: Request, source: Source, others: Iterable[Source]) -> list[str]:
-    """Return where there may be credentials that are no business of this source's, under their
-    names or with something before those.
-    """
+    """Return the locators of possible credentials of other sources, also under prefixed names."""
     rows = (
         row.credentials + (row.scheme.credentials if row.scheme else ())
         for row in PROVIDERS.values()
     )
-    signatures = set(proofs(source.scheme)) - source.credentials  # kept, to be verified again
+    signatures = (
+        set(proofs(source.scheme)) - source.credentials
+    )  # not masked: they are needed to verify it again
     known = {locator for row in rows for locator in row}.union(
         *(one.credentials for one in others)
     ) - signatures
@@ -125,9 +125,7 @@ def readmission_obstacle(reject: Reject, config: Config) -> str | None:
 
 
 def _is_masked(reject: Reject, source: Source) -> bool:
-    """Return whether the mask stands where the scheme looks for its proof, or where that could not
-    be read.
-    """
+    """Return whether the mask is in place of the scheme's proof, or of an unreadable one."""
     view = View(rebuild_request(reject))
     for text in proofs(source.scheme):
         try:
@@ -148,7 +146,7 @@ def readmit(
 ) -> Received:
     """Verify a reject with the current configuration at its time of receipt, and store its events.
 
-    Raises `BadSignature` where it still fails, with the present reason, and what `receive` raises.
+    Raises `BadSignature` with the present reason if it still fails, and what `receive` raises.
     """
     if readmission_obstacle(reject, config):
         raise BadSignature(reject.reason)

@@ -1,4 +1,4 @@
-"""What a signature scheme reads of a request: its headers and its timestamp. Pure."""
+"""Headers and timestamp that a signature scheme reads from a request. Pure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def headers_read(scheme: Envelope) -> list[str]:
 
 
 def signed_at(scheme: Envelope, request: Request) -> float | None:
-    """Return when the request says it was signed, or None where it does not say."""
+    """Return the timestamp of a request's signature, or None if it has none."""
     if scheme.timestamp is None:
         return None
     view = View(request)

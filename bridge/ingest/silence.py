@@ -10,31 +10,29 @@ from typing import Final
 
 HOUR = 3600.0
 DAY = 86400.0
-HISTORY_SECONDS: Final = 14 * DAY  # seconds that are looked back from the last event
+HISTORY_SECONDS: Final = 14 * DAY  # before the last event
 MIN_HISTORY_SECONDS: Final = 7 * DAY  # a week has a weekend
-MIN_GAP_SECONDS: Final = 600.0  # seconds; shorter gaps are not measured
-MIN_SILENCE_SECONDS: Final = 1200.0  # seconds without an event that are no silence
-# moments below which nothing is learned, and from which on the longest gap is well known
+MIN_GAP_SECONDS: Final = 600.0  # shorter gaps count as this
+MIN_SILENCE_SECONDS: Final = 1200.0  # a shorter time without an event is no silence
+# with fewer events nothing is expected; with many the longest gap is reliable
 MIN_EVENTS = 10
 MANY_EVENTS = 50
-# so many times the longest gap is a silence
+# this many times the longest gap is a silence
 MANY_EVENTS_GAP_FACTOR = 2.0
 FEW_EVENTS_GAP_FACTOR = 3.0
-# part of the days, and how many at least, on which something came in an hour in which it usually
-# does
+# an hour of the day is active if it had events on this share of the days, and on this many
 ACTIVE_HOUR_SHARE = 0.8
 MIN_ACTIVE_DAYS = 4
 
 
 def expected_by(moments: Sequence[float]) -> float | None:
-    """Return by when it has usually spoken again after the last of `moments`; None where too little
-    is known.
+    """Return the time by which the next event after `moments` is expected, or None if unknown.
 
-    `moments`: Unix times of its events, of `HISTORY` until the last, in their order; of those that
-    come within `STEP` some are enough. Two clocks tell: that on the wall, and one that only runs in
-    the hours in which something usually comes, which stands still at night and at weekends. By each
-    it has usually spoken after twice the longest gap that it had, or three times where few are
-    known.
+    `moments`: Unix times of events in order, up to `HISTORY_SECONDS` before the last; events closer
+    than `MIN_GAP_SECONDS` may be left out. The longest gap is measured by two clocks: the wall
+    clock, and one that runs only in active hours, so not at night or at weekends. By both, the next
+    event is expected within twice the longest gap, or three times if there are few events. The
+    earlier time counts.
     """
     if len(moments) < MIN_EVENTS or moments[-1] - moments[0] < MIN_HISTORY_SECONDS:
         return None
@@ -52,7 +50,7 @@ def expected_by(moments: Sequence[float]) -> float | None:
     ticks = list(accumulate((_hour_kind(hour) in awake for hour in range(begin, end)), initial=0))
 
     def clock(at: float) -> float:
-        """Return the seconds that it has run until then."""
+        """Return the seconds of active hours until a time."""
         hour, rest = divmod(at - begin * HOUR, HOUR)
         return ticks[int(hour)] * HOUR + rest * (ticks[int(hour) + 1] - ticks[int(hour)])
 
@@ -68,9 +66,7 @@ def expected_by(moments: Sequence[float]) -> float | None:
 
 
 def _active_hours(moments: Sequence[float]) -> set[tuple[bool, int]]:
-    """Return the hours in which something usually comes, each with whether it is one of a weekend
-    (UTC).
-    """
+    """Return the active hours, as pairs of (weekend, hour of the day) in UTC."""
     first = int(moments[0] // HOUR) + 1
     last = int(moments[-1] // HOUR)
     heard = Counter(
@@ -85,6 +81,6 @@ def _active_hours(moments: Sequence[float]) -> set[tuple[bool, int]]:
 
 
 def _hour_kind(hour: int) -> tuple[bool, int]:
-    """Return of an hour since 1970 whether it is of a weekend, and which of its day it is."""
+    """Return (weekend, hour of the day) of an hour since 1970."""
     day, of_day = divmod(hour, 24)
     return (day + 3) % 7 >= 5, of_day

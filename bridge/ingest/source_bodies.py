@@ -21,7 +21,7 @@ MAX_BATCH_EVENTS = 1000  # events in one request
 
 @dataclass(frozen=True, slots=True)
 class RawBody:
-    """A request as it was sent, and its parsed body. It has credentials: never store it.
+    """A request as sent, with its parsed body. It contains credentials: never store it.
 
     See `bridge.ingest.body_stages`.
     """
@@ -33,8 +33,9 @@ class RawBody:
 def read_body(
     source: Source, content_type: str, raw: bytes, files: Sequence[FormFile] = ()
 ) -> Body:
-    """Return what a body of this source says. `files`: those of a form, whose bytes are not in the
-    body that is kept.
+    """Parse a body of this source.
+
+    `files`: the files of a form, whose bytes are not in the stored body.
     """
     if source.form is not None:
         return forms.body_of(source.form, content_type, raw, files, max_depth=source.max_depth)
@@ -53,12 +54,11 @@ def read_body(
 
 
 def split_batch(request: Request, source: Source, body: Body) -> list[RawBody]:
-    """Return what the request holds as requests of one event each: itself, or one for each element
-    of its batch.
+    """Split a request into requests of one event each: itself, or one for each item of its batch.
 
-    An element's request has the element's JSON as its body. A batch that is empty, or too long to
-    be taken apart, stays one event. So does one where what stands beside the list, and would be
-    copied into each event, is more than a word.
+    An item's request has the item's JSON as its body. A batch that is empty or too long stays one
+    event. So does a batch whose other fields, which would be copied into each event, are more than
+    a short value.
     """
     batch = source.batch
     whole = [RawBody(request, body)]
@@ -68,7 +68,7 @@ def split_batch(request: Request, source: Source, body: Body) -> list[RawBody]:
     if not isinstance(items, list) or not items:
         return whole
     if len(items) > MAX_BATCH_EVENTS:
-        problem = f"a batch of {len(items)} events; at most {MAX_BATCH_EVENTS} are taken apart"
+        problem = f"a batch of {len(items)} events; at most {MAX_BATCH_EVENTS} can be split"
         return [RawBody(request, replace(body, problem=problem))]
     headers = {**request.headers, "content-type": "application/json"}
     beside = {
@@ -77,7 +77,10 @@ def split_batch(request: Request, source: Source, body: Body) -> list[RawBody]:
         if isinstance(body.value, dict) and name in body.value
     }
     if not all(map(_is_word, beside.values())):
-        problem = f"beside the list of a batch stands more than {MAX_NAME_CHARS} characters"
+        problem = (
+            f"a field beside the list of a batch is no single value of at most {MAX_NAME_CHARS}"
+            " characters"
+        )
         return [RawBody(request, replace(body, problem=problem))]
     parts = [beside | item if isinstance(item, dict) else item for item in items]
     return [

@@ -127,7 +127,7 @@ def test_a_list_in_a_file_is_part_of_the_configuration(tmp_path: Path) -> None:
         ("    spam: {block_words: [7]}\n", "sources.contact.spam.block_words: `7` is not a text"),
         (
             "    spam: {block_addresses: [1.2.3]}\n",
-            "`1.2.3` is no e-mail address, IP address or network",
+            "`1.2.3` is not an e-mail address, IP address or network",
         ),
         (
             "    spam: {captcha: {kind: turnstyle, secret: x}}\n",

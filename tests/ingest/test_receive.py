@@ -426,7 +426,7 @@ def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> Non
     assert len(bench.store.events) == 1
     assert (
         bench.store.events[0].problem
-        == f"a batch of {MAX_BATCH_EVENTS + 1} events; at most {MAX_BATCH_EVENTS} are taken apart"
+        == f"a batch of {MAX_BATCH_EVENTS + 1} events; at most {MAX_BATCH_EVENTS} can be split"
     )
 
 

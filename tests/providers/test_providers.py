@@ -147,7 +147,7 @@ class TestSample:
             return
         assert received.reply.status in (200, 202, 204)
         if one.row.confirmation and type_ == one.row.confirmation.kind[1]:
-            assert "nothing is fetched" in (events[0].problem or "")
+            assert "no URL is fetched" in (events[0].problem or "")
         else:
             assert [event.problem for event in events if event.problem] == []
         if one.row.event_type:

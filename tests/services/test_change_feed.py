@@ -63,8 +63,8 @@ def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(
 def test_a_submission_held_as_spam_is_shown_with_its_reason(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    event = make_event("1", spam="token: there is none")
+    event = make_event("1", spam="token: no token was sent")
     events.add(database, event, [], lambda *_: [])
     print_change(database, 0.0, event, as_json=False)
     line = capsys.readouterr().out
-    assert "spam: token: there is none" in line and "no route matched" not in line
+    assert "spam: token: no token was sent" in line and "no route matched" not in line

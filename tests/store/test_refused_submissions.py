@@ -248,8 +248,12 @@ def _add(database: Database, source: str, at: float, spam: str | None) -> None:
 
 
 def test_what_each_form_holds_as_spam_is_counted_for_24_hours(database: Database) -> None:
-    _add(database, "contact", NOW - DAY - 60, "token: there is none")
-    for source, spam in (("contact", "token: there is none"), ("jobs", None), ("contact", None)):
+    _add(database, "contact", NOW - DAY - 60, "token: no token was sent")
+    for source, spam in (
+        ("contact", "token: no token was sent"),
+        ("jobs", None),
+        ("contact", None),
+    ):
         _add(database, source, NOW - 60, spam)
     _add(database, "contact", NOW - 30, "word: casino")
     found = status.read_status(
@@ -261,7 +265,7 @@ def test_what_each_form_holds_as_spam_is_counted_for_24_hours(database: Database
 def test_status_names_the_command_where_a_form_holds_spam(store: Database, folder: Path) -> None:
     (folder / "routes.yaml").write_text("version: 1\nsources:\n  contact: {provider: form}\n")
     assert "as spam" not in run("status").stdout
-    _add(store, "contact", time.time() - 60, "token: there is none")
+    _add(store, "contact", time.time() - 60, "token: no token was sent")
     assert (
         "form contact marked 1 submission as spam in 24 h\n"
         "  -> see why, and release the legitimate ones: flowbridge spam --source contact\n"

@@ -177,7 +177,7 @@ def test_what_a_person_has_marked_stays_spam(database: Database) -> None:
 
 
 def test_a_duplicate_by_its_id_of_what_is_spam_is_not_planned(database: Database) -> None:
-    first = add(database, marks(), spam="word: it holds “casino”", provider_id="own")
+    first = add(database, marks(), spam="word: it contains “casino”", provider_id="own")
     again = add(database, marks(), provider_id="own")
     assert (again.event_id, again.duplicate, again.deliveries, rows(database, "delivery")) == (
         first.event_id,

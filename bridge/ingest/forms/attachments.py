@@ -1,4 +1,4 @@
-"""Files of a submission: they are stored beside the event, and its body without their bytes. Pure.
+"""Files of a submission: stored beside the event, whose body has no bytes of them. Pure.
 
 In the body a file is replaced by its size and digest, so that parsing it again gives the same
 result: the nth file in the body is the nth of the event's files.
@@ -68,7 +68,7 @@ def _without(sent: Sent, files: Sequence[FormFile]) -> bytes:
 def body_of(
     form: Form, content_type: str, raw: bytes, files: Sequence[FormFile], *, max_depth: int
 ) -> Body:
-    """Parse a stored body, which is without the bytes of `files`."""
+    """Parse a stored body, which does not contain the bytes of `files`."""
     try:
         sent = read(form, content_type, raw, max_depth=max_depth)
     except Refused as refused:
@@ -77,7 +77,7 @@ def body_of(
 
 
 def _said(form: Form, sent: Sent, files: Sequence[FormFile]) -> Body:
-    """Fields are typed by the form's schema, and `form` is without control fields."""
+    """Return the parsed body: fields typed by the form's schema, `form` without control fields."""
     fields, control = parted(_placed(sent.fields, files), form)
     fields = type_fields(fields, form.schema_document or {})
     return Body(value=fields | control, form=fields, files=tuple(files))

@@ -1,4 +1,4 @@
-"""Charsets of forms: the encodings that browsers know, by all their labels. Pure.
+"""Charsets of forms: the encodings that browsers support, with their labels. Pure.
 
 https://encoding.spec.whatwg.org/#names-and-labels. Python also has codecs that decompress or
 execute; only these are ever used.
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 UTF_8: Final = "utf-8"
-DEFAULT_CODEC: Final = "cp1252"  # of a page that says no charset
-#: Python's codec -> the labels of it. As in browsers, Latin-1 and ASCII are read as windows-1252.
+DEFAULT_CODEC: Final = "cp1252"  # of a page that declares no charset
+#: Python's codec -> its labels. As in browsers, Latin-1 and ASCII are read as windows-1252.
 _LABELS: Final = {
     UTF_8: "utf-8 utf8 unicode-1-1-utf-8",
     "cp1252": (

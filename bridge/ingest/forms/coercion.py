@@ -17,12 +17,11 @@ _BY_VALUE = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Return `fields` with each value as the type its schema names, where the text can be read as
-    that type.
+    """Return `fields` with each text converted to the type in the schema.
 
-    What cannot be read stays text, and the schema then says so. A field that the schema wants as an
-    array is a list even when it came once; an empty field that is not required is left out, as a
-    form cannot leave a text field out.
+    A text that cannot be converted stays a text, which the schema then rejects. A field of type
+    array is a list even if it was sent once. An empty field that is not required is left out:
+    browsers send empty text fields.
     """
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
@@ -40,12 +39,12 @@ def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[
         typed[name] = _typed(value, properties.get(name))
     for name, rule in properties.items():
         if name not in fields and _type_of(rule) == "boolean" and name in required:
-            typed[name] = False  # a box that is not ticked is not sent at all
+            typed[name] = False  # browsers do not send a box that is not ticked
     return typed
 
 
 def _rejects_empty(rule: Mapping[str, Any]) -> bool:
-    """Whether a text must be more than any: then an empty one means that nothing was said."""
+    """Return whether the schema of a text rejects an empty one; then empty means no answer."""
     return (
         any(word in rule for word in ("format", "pattern", "enum", "const"))
         or rule.get("minLength", 0) > 0
@@ -53,8 +52,9 @@ def _rejects_empty(rule: Mapping[str, Any]) -> bool:
 
 
 def _type_of(rule: Any) -> str | None:
-    """The first type that is not null of a property's schema; without one that of the values it
-    lists, as `const: true`.
+    """Return the first type other than null in a property's schema.
+
+    Without `type`, return the type of its `const` or `enum` values.
     """
     kinds = rule.get("type") if isinstance(rule, Mapping) else None
     if kinds is None and isinstance(rule, Mapping):
@@ -79,9 +79,7 @@ def _typed(value: JSON, rule: Any) -> JSON:
 
 
 def file_fields(properties: Mapping[str, JSON]) -> list[str]:
-    """Return which properties of a form's schema are files: `format: binary`, alone or as items of
-    an array.
-    """
+    """Return the properties that are files: `format: binary`, alone or as items of an array."""
     items = {
         name: rule.get("items") if _type_of(rule) == "array" else rule
         for name, rule in properties.items()

@@ -1,6 +1,6 @@
 """Control fields of a form, with the names that the known form services use. Pure.
 
-They are not answers: `form` is without them, `body` has them (`body._subject`). A field in the
+They are not answers: `form` does not have them, `body` does (`body._subject`). A field in the
 source's schema is an ordinary field, unless its role is `proof`.
 """
 
@@ -15,11 +15,10 @@ from bridge.routing.form import Form
 
 @dataclass(frozen=True, slots=True)
 class ControlField:
-    """One such name. `role`: what flowbridge itself does with it, empty where it is only put aside,
-    for routes to use.
+    """A control field and its use.
 
-    `only_with`: another field without which it is an ordinary field, as the name alone is too
-    common.
+    `role`: how flowbridge uses it, empty if only routes can use it. `only_with`: another field
+    without which it is an ordinary field, because its name alone is too common.
     """
 
     name: str
@@ -29,10 +28,10 @@ class ControlField:
     only_with: str = ""
 
 
-#: In order: of several redirects the first that is allowed is taken.
+#: In order: the first allowed redirect is used.
 CONTROL_FIELDS = (
     ControlField(
-        "_next", "Formspree", "the page that follows, where its site is allowed", "redirect"
+        "_next", "Formspree", "the page to redirect to, if its site is allowed", "redirect"
     ),
     ControlField("_redirect", "Basin", "the same", "redirect"),
     ControlField("redirect", "Web3Forms", "the same", "redirect"),
@@ -40,33 +39,31 @@ CONTROL_FIELDS = (
     ControlField(
         "_gotcha",
         "Formspree, Basin",
-        "a honeypot: nobody sees it, so only a bot fills it in",
+        "a honeypot: it is hidden, so only a bot fills it in",
         "honeypot",
     ),
     ControlField("bot-field", "Netlify", "the same", "honeypot"),
     ControlField("botcheck", "Web3Forms", "the same", "honeypot"),
-    ControlField("_subject", "Formspree", "kept for routes: a subject for the mail"),
-    ControlField("_replyto", "Formspree", "kept for routes: whom the mail is answered to"),
+    ControlField("_subject", "Formspree", "for routes: the subject of the mail"),
+    ControlField("_replyto", "Formspree", "for routes: the reply address of the mail"),
     ControlField(
-        "_cc", "Formspree", "kept for routes, and never mailed to by itself: anyone can write it"
+        "_cc", "Formspree", "for routes; flowbridge sends no mail to it: anyone can write it"
     ),
-    ControlField("_format", "Formspree", "kept, and does nothing"),
-    ControlField("form-name", "Netlify", "kept for routes: which form of the site it is"),
-    ControlField(
-        "access_key", "Web3Forms", "kept, and proves nothing: the URL says which form it is"
-    ),
-    ControlField("subject", "Web3Forms", "kept for routes", only_with="access_key"),
-    ControlField("from_name", "Web3Forms", "kept for routes", only_with="access_key"),
-    ControlField("replyto", "Web3Forms", "kept for routes", only_with="access_key"),
+    ControlField("_format", "Formspree", "has no effect"),
+    ControlField("form-name", "Netlify", "for routes: the name of the form"),
+    ControlField("access_key", "Web3Forms", "has no effect: the URL identifies the form"),
+    ControlField("subject", "Web3Forms", "for routes", only_with="access_key"),
+    ControlField("from_name", "Web3Forms", "for routes", only_with="access_key"),
+    ControlField("replyto", "Web3Forms", "for routes", only_with="access_key"),
     ControlField(
         "ccemail",
         "Web3Forms",
-        "kept for routes, and never mailed to by itself",
+        "for routes; flowbridge sends no mail to it",
         only_with="access_key",
     ),
-    ControlField("_token", "", "when the form was given out, signed by flowbridge", "proof"),
+    ControlField("_token", "", "when the form was issued, signed by flowbridge", "proof"),
     ControlField("altcha", "", "a proof of work", "proof"),
-    ControlField("g-recaptcha-response", "all", "what a captcha gave the browser", "proof"),
+    ControlField("g-recaptcha-response", "all", "the response of a captcha", "proof"),
     ControlField("recaptcha_response", "Web3Forms", "the same", "proof"),
     ControlField("h-captcha-response", "all", "the same", "proof"),
     ControlField("cf-turnstile-response", "all", "the same", "proof"),
@@ -98,6 +95,6 @@ def control_texts(control: Mapping[str, JSON], role: str) -> list[str]:
 
 
 def role_of(name: str, form: Form) -> str:
-    """Return the role of a control field of a form, empty where it has none."""
+    """Return the role of a field in a form, empty if it has none."""
     row = _BY_NAME.get(name)
     return "honeypot" if name in form.spam.honeypots else row.role if row else ""

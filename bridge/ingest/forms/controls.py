@@ -20,9 +20,9 @@ from bridge.ingest.forms.input_attributes import (
     number_attributes,
 )
 
-LONG_TEXT_CHARS = 200  # characters from which a text gets several lines
-MAX_FIELDS = 200  # fields of one form
-MAX_REFS = 10  # references that lead to a reference
+LONG_TEXT_CHARS = 200  # from which a text gets a textarea
+MAX_FIELDS = 200  # of one form
+MAX_REFS = 10  # references that are followed from one property
 _LONG_TEXT_NAMES = re.compile(
     r"message|comment|description|text|notes?|question|feedback|details|body|nachricht|mensaje",
     re.I,
@@ -31,12 +31,12 @@ _LONG_TEXT_NAMES = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """One field as it is asked for. `kind`: input, textarea, select, checkbox, choices (boxes of
-    which several may be ticked), file.
+    """An HTML control for one field.
 
-    `attributes` are those of the element beside name, id and value, in order; True stands for one
-    without a value. `options` are (value, label). `value` is what stands in it at first; of a
-    checkbox what it sends where it is ticked at first; several for `choices`.
+    `kind`: input, textarea, select, checkbox, choices (several checkboxes) or file. `attributes`:
+    in addition to name, id and value, in order; True is an attribute without a value. `options`:
+    (value, label). `value`: the initial value; for a checkbox that is ticked at first, the value
+    that it sends; a tuple for `choices`.
     """
 
     name: str
@@ -50,9 +50,7 @@ class Control:
 
     @property
     def slug(self) -> str:
-        """The name as part of an id: an id that ends in it is unique in a form whose names differ
-        in more than signs.
-        """
+        """The name as the end of an id, unique unless two names differ in punctuation only."""
         return re.sub(r"[^A-Za-z0-9_-]+", "-", self.name).strip("-") or "field"
 
 
@@ -70,16 +68,14 @@ def controls(schema: Mapping[str, JSON]) -> tuple[Control, ...]:
 
 
 def guess_control(name: str, text: str) -> Control:
-    """Return the control of a field of which nothing is known but what was sent: asked for by its
-    name, and large enough for its text.
-    """
+    """Return a control for a field that is not in the schema, large enough for its text."""
     made = _line({}, {"name": name, "label": _readable(name) or "?"}, required=bool(text.strip()))
     is_long = "\n" in text or len(text) > LONG_TEXT_CHARS
     return replace(made, kind="textarea", attributes={"rows": 6}) if is_long else made
 
 
 def _resolve_refs(rule: Any, schema: Mapping[str, JSON]) -> Mapping[str, Any]:
-    """A property's schema with what a `$ref` within the document leads to beneath it."""
+    """Return a property's schema with its `$ref` within the document resolved."""
     for _ in range(MAX_REFS):
         ref = rule.get("$ref") if isinstance(rule, Mapping) else None
         if not isinstance(ref, str) or not ref.startswith("#/"):
@@ -98,7 +94,7 @@ def _resolve_refs(rule: Any, schema: Mapping[str, JSON]) -> Mapping[str, Any]:
 
 
 def _control(name: str, rule: Mapping[str, Any], *, required: bool) -> Control | None:
-    """The control of one property; None for an object, which no single control can ask for."""
+    """Return the control of a property; None for an object, which has no single control."""
     kind = kind_of(rule)
     if kind == "object":
         return None
@@ -112,7 +108,7 @@ def _control(name: str, rule: Mapping[str, Any], *, required: bool) -> Control |
 
 
 def kind_of(rule: Mapping[str, Any]) -> str:
-    """Return the first type that is not null of a property's schema, `string` where it has none."""
+    """Return the first type other than null in a property's schema; `string` by default."""
     kinds = rule.get("type")
     listed = kinds if isinstance(kinds, list) else [kinds]
     return next((kind for kind in listed if isinstance(kind, str) and kind != "null"), "string")
@@ -123,8 +119,10 @@ def _file(_rule: Mapping[str, Any], common: Common, required: bool) -> Control:
 
 
 def _box(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
-    """A box that may be ticked. One that the schema only requires is false where it is not; one for
-    a single value must be ticked.
+    """Return a checkbox.
+
+    A required boolean is false if it is not ticked; a box for a single allowed value must be
+    ticked.
     """
     only = rule.get("const", True)
     must = (required and "const" in rule) or rule.get("const") is True or rule.get("enum") == [True]
@@ -168,7 +166,7 @@ def _number(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
 
 
 def _line(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
-    """A text of one line, or of several."""
+    """Return an input or a textarea for a text."""
     limits = {
         key: rule[word]
         for key, word in (("minlength", "minLength"), ("maxlength", "maxLength"))
@@ -207,7 +205,7 @@ def _line(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
 
 
 Common = dict[str, Any]
-#: Which control a property is asked for by: the first that fits its schema and its type.
+#: The makers of controls: the first that matches a property's schema and type is used.
 MAKERS: Sequence[
     tuple[
         Callable[[Mapping[str, Any], str], bool],
@@ -224,7 +222,7 @@ MAKERS: Sequence[
 
 
 def _options(rule: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The answers that `enum`, or `oneOf` of `const` with `title`, offers."""
+    """Return the options of `enum`, or of `oneOf`/`anyOf` with `const` and `title`."""
     members = rule.get("enum")
     if isinstance(members, list):
         return tuple(
@@ -245,7 +243,7 @@ def _options(rule: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _readable(name: str) -> str:
-    """A property's name as a label: `first_name` is First name."""
+    """Return a property's name as a label: `first_name` becomes First name."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", re.sub(r"[_\-.\[\]\s]+", " ", name)).strip()
     return (
         words[:1].upper() + (words[1:] if words.isupper() else words[1:].lower()) if words else name
@@ -261,7 +259,7 @@ def _text(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as its text stands in a form."""
+    """Return a value as the text of a form control."""
     if value is None or isinstance(value, (dict, list)):
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,7 +1,7 @@
 """Custom thank-you page: a sandboxed Jinja template, safe for untrusted values. Pure.
 
-https://jinja.palletsprojects.com/en/stable/sandbox/ : no attribute that begins with an underscore,
-no method that changes a value; and nothing that would let a value through as HTML.
+https://jinja.palletsprojects.com/en/stable/sandbox/ : it allows no attribute that begins with an
+underscore and no method that changes a value. Here it also allows no value as unescaped HTML.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from bridge.core.errors import CompileError
 from bridge.core.model import JSON
 
-MAX_PAGE_CHARS = 256 * 1024  # characters of a page
-#: What a template is given; the same names with nothing in them show at load whether it can be
-#: rendered.
+MAX_PAGE_CHARS = 256 * 1024
+#: The variables of a template. At load it is rendered with empty ones, to find errors.
 PAGE_VARIABLES: Mapping[str, str] = {
     "form": "the fields, by name",
     "title": "the title of our own page, in the language of the browser",
@@ -34,7 +33,7 @@ _UNSAFE = ("safe", "xmlattr", "tojson", "urlize")  # filters whose results are H
 _REFUSED: Mapping[tuple[type[nodes.Node], ...], str] = {
     (
         nodes.EvalContextModifier,
-    ): "`autoescape` cannot be changed: what a stranger wrote would be HTML",
+    ): "`autoescape` cannot be changed: untrusted text would become HTML",
     (
         nodes.Include,
         nodes.Import,
@@ -45,7 +44,7 @@ _REFUSED: Mapping[tuple[type[nodes.Node], ...], str] = {
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Says what is unsafe instead of taking it for nothing."""
+    """Jinja sandbox that raises on unsafe access instead of returning undefined."""
 
     def unsafe_undefined(self, _obj: object, attribute: str) -> NoReturn:
         raise SecurityError(f"access to `{attribute}` is unsafe")
@@ -59,9 +58,7 @@ class CustomPage:
     template: Template = field(repr=False, compare=False)
 
     def render(self, values: Mapping[str, JSON]) -> str:
-        """Return the page; `CompileError` where this submission makes it fail, or makes it too
-        long.
-        """
+        """Return the page. Raises `CompileError` if it fails with these values or is too long."""
         try:
             pieces = []
             size = 0
@@ -70,7 +67,7 @@ class CustomPage:
                 size += len(piece)
                 if size > MAX_PAGE_CHARS:
                     raise CompileError(
-                        f"{self.name}: makes a page of more than {MAX_PAGE_CHARS} characters"
+                        f"{self.name}: the page has more than {MAX_PAGE_CHARS} characters"
                     )
             return "".join(pieces)
         except (
@@ -85,9 +82,7 @@ class CustomPage:
 
 
 def compile_page(text: str, name: str) -> CustomPage:
-    """Return the template `text` of the file `name`; `CompileError` says in which line it is
-    wrong.
-    """
+    """Compile the template `text` of the file `name`. Raises `CompileError` with the line."""
     environment = _Sandbox(autoescape=True, undefined=ChainableUndefined)
     for unsafe in _UNSAFE:
         environment.filters.pop(unsafe, None)

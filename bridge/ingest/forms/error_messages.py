@@ -11,7 +11,7 @@ from bridge.ingest.forms.controls import Control
 from bridge.routing.schemas.messages import Failure
 from bridge.routing.schemas.validator import Validator
 
-MAX_FAULTY_FIELDS = 50  # fields of which it is said
+MAX_FAULTY_FIELDS = 50  # fields with a message
 _BY_TYPE = {
     "integer": "no_integer",
     "number": "no_number",
@@ -33,7 +33,7 @@ def _by_limit(key: str) -> Callable[[Failure], FieldFault]:
 
 
 def _number(limit: Any) -> Any:
-    """Write 5.0 as people do."""
+    """Return 5.0 as 5."""
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
@@ -64,7 +64,7 @@ def _extra(failure: Failure) -> FieldFault:
     )
 
 
-#: keyword -> the sentence about a value that fails it
+#: keyword of the schema -> the message for a value that fails it
 FAULT_BY_KEYWORD: Mapping[str, Callable[[Failure], FieldFault]] = {
     "type": _type,
     "const": _const,
@@ -88,10 +88,10 @@ FAULT_BY_KEYWORD: Mapping[str, Callable[[Failure], FieldFault]] = {
 
 
 def field_faults(fields: Mapping[str, JSON], schema: Validator) -> dict[str, FieldFault]:
-    """Return what is wrong with each field, by its name; a fault that belongs to no field is under
-    ``""``.
+    """Return the fault of each field by its name; a fault of the whole form is under ``""``.
 
-    Of several faults of a field the first is said, but that it is empty before all others.
+    For several faults of a field it is the first, except that an empty required field is always
+    `required`.
     """
     faults: dict[str, FieldFault] = {}
     for failure in schema.failures(fields):
@@ -113,7 +113,7 @@ def field_faults(fields: Mapping[str, JSON], schema: Validator) -> dict[str, Fie
     }
 
 
-#: kind of a control -> the sentence about one that is left empty
+#: kind of a control -> the message for an empty one
 EMPTY_FAULTS = {
     "checkbox": "required_box",
     "select": "required_choice",
@@ -124,8 +124,9 @@ EMPTY_FAULTS = {
 def reword_by_control(
     faults: Mapping[str, FieldFault], listed: Iterable[Control]
 ) -> dict[str, FieldFault]:
-    """Return the faults, of fields that are left empty in the words for how each is asked for: a
-    box is ticked, not filled in.
+    """Return the faults, with the message for an empty field worded for its control.
+
+    For example, a box is ticked, not filled in.
     """
     words = {
         control.name: EMPTY_FAULTS[control.kind]

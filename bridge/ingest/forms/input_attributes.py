@@ -15,7 +15,7 @@ INPUT_TYPES = {
     "date": "date",
 }
 PHONE_NAMES = re.compile(r"(tele)?phone|tel|mobile|telefon|telephone|telefono", re.IGNORECASE)
-#: A field's name, without what is no letter -> the token for what a browser may fill in.
+#: A field's name, letters only -> its autocomplete token.
 #: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#autofill
 AUTOCOMPLETE: Mapping[str, str] = {
     **dict.fromkeys(("name", "fullname", "yourname"), "name"),
@@ -71,7 +71,7 @@ def number_attributes(rule: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def anchor_pattern(pattern: str) -> str:
-    """A pattern of JSON Schema as the attribute has it, where it must fit the whole value."""
+    """Return a JSON Schema pattern as a `pattern` attribute, which must match the whole value."""
     if (
         pattern.startswith("^")
         and pattern.endswith("$")

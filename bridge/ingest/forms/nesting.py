@@ -9,13 +9,13 @@ from typing import Any, Final
 from bridge.core.errors import FieldFault, Refused
 
 Fields = dict[str, Any]
-MAX_NESTING: Final = 10  # levels of a[b][c]…
+MAX_NESTING: Final = 10  # levels, as in a[b][c]
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
-_MAX_SHOWN_CHARS: Final = 60  # characters of a name in an answer
+_MAX_SHOWN_CHARS: Final = 60  # of a name in an answer
 
 
 class _Values(list[Any]):
-    """What came under one name. `listed`: it is a list even where it came once."""
+    """The values of one name. `listed`: it is a list even with one value."""
 
     listed = False
 
@@ -24,8 +24,9 @@ class _Values(list[Any]):
 
 
 def gather_fields(pairs: Iterable[tuple[str, Any]], *, nested: bool) -> Fields:
-    """Return the fields in the order in which their names came first; `Refused` where names
-    contradict each other or nest too deep.
+    """Return the fields in the order of their first values.
+
+    Raises `Refused` if names contradict each other or are nested too deeply.
     """
     top: Fields = {}
     for name, value in pairs:
@@ -37,7 +38,7 @@ def gather_fields(pairs: Iterable[tuple[str, Any]], *, nested: bool) -> Fields:
 
 
 def shorten_name(name: str) -> str:
-    """Return a field's name as an answer may repeat it."""
+    """Return a field's name, shortened for an answer."""
     return name if len(name) <= _MAX_SHOWN_CHARS else name[: _MAX_SHOWN_CHARS - 1] + "…"
 
 
@@ -67,7 +68,7 @@ def _place(fields: Fields, path: list[str], name: str) -> _Values:
 
 
 def _plain(value: Any) -> Any:
-    """An object whose members are 0, 1, 2… is a list."""
+    """Return the final value; an object with the members 0, 1, 2… becomes a list."""
     if isinstance(value, _Values):
         return value.plain()
     members = {name: _plain(each) for name, each in value.items()}
@@ -80,4 +81,4 @@ def _plain(value: Any) -> Any:
 
 
 def _wrong(name: str, fault: FieldFault) -> Refused:
-    return Refused(422, "invalid", "some fields are not right", fields={shorten_name(name): fault})
+    return Refused(422, "invalid", "some fields are invalid", fields={shorten_name(name): fault})

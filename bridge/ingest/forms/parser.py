@@ -25,19 +25,17 @@ from bridge.ingest.forms.charsets import DEFAULT_CODEC, UTF_8, find_codec
 from bridge.ingest.forms.nesting import Fields, gather_fields, shorten_name
 from bridge.routing.form import FieldRules, Form
 
-# a hidden field of that name is filled in by the browser:
+# browsers fill in a hidden field of this name:
 # https://www.rfc-editor.org/rfc/rfc7578#section-4.6
 CHARSET_FIELD: Final = "_charset_"
-MAX_FIELD_NAME_CHARS: Final = 200  # characters of a field's name
-MAX_CHARACTER_BYTES: Final = 4  # at most, in every charset that is known
+MAX_FIELD_NAME_CHARS: Final = 200
+MAX_CHARACTER_BYTES: Final = 4  # in every supported charset
 ACCEPTED_TYPES: Final = f"{URLENCODED}, {MULTIPART}, application/json or text/plain"
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as it was sent: the field that it came in, what it is called, and its place in the
-    body. `number` counts them.
-    """
+    """A file in a submission: its number, field, name, and position in the body."""
 
     number: int
     field: str
@@ -47,22 +45,20 @@ class Upload:
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """The size of the file in bytes."""
         return self.end - self.begin
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A submission. In `fields` an `Upload` stands where a file came; `raw` is the body, in which
-    the files are.
-    """
+    """A parsed submission. `fields` has an `Upload` for each file; `raw` is the body with them."""
 
     raw: bytes
     fields: Fields
     uploads: tuple[Upload, ...] = ()
 
     def content(self, upload: Upload) -> memoryview:
-        """The bytes of a file, where they lie."""
+        """Return the bytes of a file, without copying them."""
         return memoryview(self.raw)[upload.begin : upload.end]
 
 
@@ -72,8 +68,8 @@ Pairs = Iterator[tuple[str, str | Upload]]
 def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
     """Parse a submission.
 
-    `Refused` where it cannot be read (400), is of a type or in a charset that is not known (415),
-    or too much (413).
+    Raises `Refused` if it is unreadable (400), too large (413), or of an unknown type or charset
+    (415).
     """
     media, options = media_of(content_type)
     charset = options.get("charset", "")
@@ -88,7 +84,7 @@ def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
     elif media in _SPLITS:
         pairs = _decoded(_SPLITS[media](raw, form.fields), charset)
     else:
-        raise Refused(415, "unknown_type", f"a form is sent as {ACCEPTED_TYPES}")
+        raise Refused(415, "unknown_type", f"send the form as {ACCEPTED_TYPES}")
     named = [
         (name, value)
         for name, value in pairs
@@ -96,9 +92,7 @@ def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
     ]
     if long := next((name for name, _ in named if len(name) > MAX_FIELD_NAME_CHARS), None):
         fault = FieldFault("name_too_long", limit=MAX_FIELD_NAME_CHARS)
-        raise Refused(
-            422, "invalid", "some fields are not right", fields={shorten_name(long): fault}
-        )
+        raise Refused(422, "invalid", "some fields are invalid", fields={shorten_name(long): fault})
     uploads = tuple(value for _, value in named if isinstance(value, Upload))
     if len(named) - len(uploads) > form.fields.max:
         raise _too_many(form.fields.max)
@@ -106,7 +100,7 @@ def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
 
 
 def unreadable(message: str, fields: dict[str, FieldFault] | None = None) -> Refused:
-    """Return the answer to what cannot be read."""
+    """Return the refusal of an unreadable form."""
     return Refused(400, "unreadable", message, fields=fields)
 
 
@@ -114,7 +108,7 @@ def _too_long(name: str, most: int) -> Refused:
     return Refused(
         413,
         "too_large",
-        "some fields are not right",
+        "some fields are invalid",
         fields={shorten_name(name): FieldFault("too_long", limit=most)},
     )
 
@@ -127,7 +121,7 @@ def _too_many(most: int) -> Refused:
     return Refused(
         413,
         "too_many_fields",
-        f"the form was sent with too many fields; at most {most} are allowed",
+        f"the form has too many fields; at most {most} are allowed",
     )
 
 
@@ -140,7 +134,7 @@ def _json(raw: bytes, charset: str, max_depth: int, most: int) -> Fields:
         raw = _text(raw, encoding, "").encode()
     read = read_json(raw, max_depth, MAX_VALUES)
     if read.problem or not isinstance(read.value, dict):
-        raise unreadable(read.problem or "a form posts fields: an object of names and values")
+        raise unreadable(read.problem or "a JSON form must be an object of field names and values")
     if len(read.value) > most:
         raise _too_many(most)
     return read.value
@@ -150,7 +144,7 @@ def _json(raw: bytes, charset: str, max_depth: int, most: int) -> Fields:
 
 
 def _urlencoded(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
-    """https://url.spec.whatwg.org/#urlencoded-parsing"""
+    """Split a URL-encoded body: https://url.spec.whatwg.org/#urlencoded-parsing."""
     if raw.count(b"&") - raw.count(b"&&") > rules.max:
         raise _too_many(rules.max)
     halves = [pair.partition(b"=") for pair in raw.split(b"&") if pair]
@@ -162,10 +156,9 @@ def _unquoted(text: bytes) -> bytes:
 
 
 def _lines(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
-    """Split lines of a name and a value; one without = goes on with the value before, in which
-    there was a line break.
+    """Split a text/plain body into lines of NAME=VALUE; a line without = continues a value.
 
-    A value is refused as soon as it has more bytes than its characters may have.
+    A value is refused as soon as it has more bytes than the allowed characters can have.
     https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#plain-text-form-data
     """
     fields: list[tuple[bytes, list[bytes]]] = []  # each with the lines of its value
@@ -180,7 +173,7 @@ def _lines(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
             fields[-1][1].append(name)
             size += len(b"\r\n") + len(name)
         elif name:
-            raise unreadable("a form in text/plain has lines of NAME=VALUE")
+            raise unreadable("a text/plain form must have lines of NAME=VALUE")
         if len(fields) > rules.max:
             raise _too_many(rules.max)
         if size > MAX_CHARACTER_BYTES * rules.max_length:
@@ -228,7 +221,7 @@ def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
             own = part.type[1].get("charset", "")
             yield name, _text(raw[part.begin : part.end], _encoding(own) if own else encoding, name)
         elif filename or part.begin < part.end:
-            # neither: a browser sends that for an input in which no file was chosen
+            # without both, it is an input in which no file was chosen
             name = name or DEFAULT_FILE_NAME
             yield (
                 name,
@@ -244,7 +237,7 @@ def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
 
 
 def _unmarked(raw: bytes, found: list[Part]) -> Iterator[bytes]:
-    """Yield what is in the charset of the form: names, and texts that do not say their own."""
+    """Yield the names, and the texts without a charset of their own."""
     for part in found:
         yield part.headers.get("content-disposition", b"")
         if part.names[1] is None and "charset" not in part.type[1]:
@@ -252,7 +245,7 @@ def _unmarked(raw: bytes, found: list[Part]) -> Iterator[bytes]:
 
 
 def _bounded(found: Iterator[Part], most: int) -> list[Part]:
-    """Twice as many parts as fields: inputs for files are parts too, also where they are empty."""
+    """Return the parts, at most twice as many as fields: empty file inputs are parts too."""
     kept = []
     for part in found:
         kept.append(part)
@@ -265,7 +258,7 @@ def _named(part: Part, encoding: str) -> tuple[str, str | None]:
     try:
         return part.named(encoding)
     except UnicodeDecodeError:
-        raise unreadable(f"the name of a field is not in the charset {encoding}") from None
+        raise unreadable(f"the name of a field is not valid in the charset {encoding}") from None
     except MultipartError as error:
         raise _malformed(error) from None
 
@@ -274,8 +267,10 @@ def _named(part: Part, encoding: str) -> tuple[str, str | None]:
 
 
 def _encoding(label: str, texts: Iterable[bytes] = ()) -> str:
-    """Return the codec of a label. Without one `texts` are UTF-8, or of a page that says no
-    charset: that is windows-1252 to a browser.
+    """Return the codec of a label.
+
+    Without a label it is UTF-8 if all `texts` are valid UTF-8, else windows-1252: browsers use it
+    for pages that declare no charset.
     """
     encoding = find_codec(label)
     if not label.strip() and not all(map(_is_utf_8, texts)):
@@ -284,7 +279,7 @@ def _encoding(label: str, texts: Iterable[bytes] = ()) -> str:
         raise Refused(
             415,
             "unknown_charset",
-            "the charset of the form is not known; UTF-8 is right for every form",
+            "the charset of the form is unknown: use UTF-8",
         )
     return encoding
 
@@ -303,5 +298,5 @@ def _text(raw: bytes, encoding: str, name: str) -> str:
     except UnicodeDecodeError:
         fault = {shorten_name(name): FieldFault("not_in_charset", limit=encoding)} if name else None
         raise unreadable(
-            f"the form cannot be read: it is not in the charset {encoding}", fault
+            f"the form cannot be read: it is not valid in the charset {encoding}", fault
         ) from None

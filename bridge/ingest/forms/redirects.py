@@ -1,7 +1,7 @@
 """Redirects after a form: only to pages of allowed sites. Pure.
 
-What a browser would read otherwise than we do (https://url.spec.whatwg.org/#url-parsing) is
-refused, never repaired; what is returned begins with an origin as the configuration has it.
+A URL that browsers may parse differently (https://url.spec.whatwg.org/#url-parsing) is refused, not
+repaired. A returned URL begins with an origin from the configuration.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ _AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
 
 
 def origin_of(url: str) -> str | None:
-    """Return the origin of an absolute URL, `https://example.com:8443`, lower-case and without a
-    default port; None for any other text.
+    """Return the origin of an absolute URL, or None if the text is not one.
+
+    An origin is lower-case, without a default port: `https://example.com:8443`.
     """
     if len(url) > MAX_URL or _UNFIT.search(url):
         return None
@@ -31,9 +32,7 @@ def origin_of(url: str) -> str | None:
 
 
 def plain_origin(text: str) -> str | None:
-    """Return an origin as origins are compared; None for what is none, such as `null` or a URL with
-    a path.
-    """
+    """Return an origin in normal form; None for `null`, a URL with a path, or any other text."""
     found = _ORIGIN.fullmatch(text.lower())
     if not found:
         return None
@@ -46,10 +45,9 @@ def plain_origin(text: str) -> str | None:
 
 
 def redirect_target(url: str, allowed: Container[str], base: str | None = None) -> str | None:
-    """Return the absolute URL to send a browser to, or None where `url` does not lead to one of the
-    origins `allowed`.
+    """Return the absolute URL of a redirect, or None if its origin is not in `allowed`.
 
-    `base`: the origin that a URL without one, as `/thanks`, belongs to.
+    `base`: the origin of a relative URL, such as `/thanks`.
     """
     if not url or len(url) > MAX_URL or _UNFIT.search(url):
         return None

@@ -22,21 +22,20 @@ MIB: Final = 1024 * 1024
 FILE_WANTED: Final = FieldFault("file_wanted")
 FILLED_CONTROLS: Final = ("_replyto", "replyto")  # control fields that people fill in
 
-Fault = tuple[str, int, FieldFault]  # field, status, what is wrong
+Fault = tuple[str, int, FieldFault]  # field, status, fault
 
 
 def check(form: Form, sent: Sent) -> None:
-    """Raise `Refused` where a submission is empty or not as the form wants it, with a message for
-    each field that is wrong.
+    """Raise `Refused` if a submission is empty or invalid, with a message for each invalid field.
 
-    Its status is that of what is wrong: 413 too large, 415 a file of a type that is not allowed,
-    422 all else, and several things.
+    The status is 413 for a value or file that is too large, 415 for a file type that is not
+    allowed, and 422 for other or several faults.
     """
     if sent.uploads and form.files is None:
         raise Refused(
             415,
             "files_not_supported",
-            f"this form takes no files (field {shorten_name(sent.uploads[0].field)!r})",
+            f"this form does not accept files (field {shorten_name(sent.uploads[0].field)!r})",
         )
     if _is_empty(form, sent):
         raise Refused(422, "empty", "nothing was filled in")
@@ -50,11 +49,11 @@ def check(form: Form, sent: Sent) -> None:
         fields.setdefault(name, message)
     statuses = {status for _, status, _ in faults}
     status = statuses.pop() if len(statuses) == 1 else 422
-    raise Refused(status, CODES[status], "some fields are not right", fields=fields)
+    raise Refused(status, CODES[status], "some fields are invalid", fields=fields)
 
 
 def _is_empty(form: Form, sent: Sent) -> bool:
-    """Whether nobody filled in anything: control fields come filled in."""
+    """Return whether no field was filled in; pages fill in control fields."""
     fields, control = parted(sent.fields, form)
     said = [*fields.values(), *(control.get(name) for name in FILLED_CONTROLS)]
     return not sent.uploads and not any(
@@ -63,7 +62,7 @@ def _is_empty(form: Form, sent: Sent) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str | None]:
-    """Yield the texts in a value, null for what is there and is no text."""
+    """Yield the texts in a value, and None for each other value."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -103,7 +102,7 @@ def _files(rules: FileRules, sent: Sent) -> Iterator[Fault]:
             )
     came = {upload.field for upload in sent.uploads}
     for field in rules.required:
-        if field not in came:  # a form without that enctype sends a file's name
+        if field not in came:  # without that enctype, browsers send the name of the file only
             yield (
                 field,
                 422,
@@ -112,9 +111,7 @@ def _files(rules: FileRules, sent: Sent) -> Iterator[Fault]:
 
 
 def is_allowed(rules: FileRules, sent: Sent, upload: Upload) -> bool:
-    """Return whether a file may be of its type: its bytes are of one that is allowed, and so is
-    what its name says.
-    """
+    """Return whether the types of a file, by its bytes and by its name, are both allowed."""
     if rules.types is None:
         return True
     kind = file_types.detect_type(sent.content(upload), upload.name)
@@ -128,9 +125,7 @@ def is_allowed(rules: FileRules, sent: Sent, upload: Upload) -> bool:
 
 
 def extensions(rules: FileRules) -> list[str]:
-    """Return the extensions of files that are allowed, in the order of the table; none where any
-    is.
-    """
+    """Return the allowed file extensions in the order of the table; empty if all are allowed."""
     known = [
         each
         for name, row in FILE_TYPES.items()
@@ -141,8 +136,9 @@ def extensions(rules: FileRules) -> list[str]:
 
 
 def accepted_types(rules: FileRules) -> tuple[str, ...]:
-    """Return what files are allowed, for people: groups that are allowed as a whole (`image`), and
-    extensions of others (`.csv`).
+    """Return the allowed file types for a message.
+
+    They are groups that are allowed completely (`image`), and extensions of others (`.csv`).
     """
     allowed = rules.types or frozenset()
     known: list[str] = []
@@ -156,7 +152,7 @@ def accepted_types(rules: FileRules) -> tuple[str, ...]:
 
 
 def format_size(bytes_: int) -> str:
-    """Return a size as people read it."""
+    """Return a size with a unit."""
     return (
         f"{bytes_ / MIB:.3g} MiB"
         if bytes_ >= MIB
@@ -170,8 +166,9 @@ def format_size(bytes_: int) -> str:
 
 
 def _by_schema(form: Form, schema: Validator, sent: Sent) -> Iterator[Fault]:
-    """To a schema a file is the text of its name. A text is never taken for a file: it could be the
-    name of somebody else's.
+    """Yield the faults of the schema, for which a file is its name.
+
+    A text is never accepted as a file: it could be the name of another sender's file.
     """
     fields = {name: _named(value) for name, value in parted(sent.fields, form)[0].items()}
     for name in [

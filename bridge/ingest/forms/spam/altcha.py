@@ -1,10 +1,10 @@
 """ALTCHA: a proof of work by the sender's browser, without a third party. Pure.
 
-A challenge is the digest of a salt and a number; finding the number takes work. This is the
-first form of the protocol, which every version of the official widget solves
-(https://altcha.org/docs/v2/proof-of-work/). The salt holds the form and the end, in one form only
-and with an end of its own, so that nothing of it can be taken for a digit of the number, or the
-other way round (https://github.com/altcha-org/altcha-lib/security/advisories).
+A challenge is the digest of a salt and a number; finding the number takes work. This is version 1
+of the protocol, which every version of the official widget solves
+(https://altcha.org/docs/v2/proof-of-work/). The salt contains the form and the expiry in a fixed
+format with a terminator, so that its end cannot be read as digits of the number, or the other way
+round (https://github.com/altcha-org/altcha-lib/security/advisories).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import orjson
 from bridge.core.model import JSON
 
 ALTCHA_FIELD = "altcha"
-MAX_SOLUTION_CHARS = 2000  # characters of a solution
-TOO_OLD = "the challenge is too old"
+MAX_SOLUTION_CHARS = 2000
+TOO_OLD = "the challenge has expired"
 MAX_NUMBER = 10_000_000
 _SALT = re.compile(r"[0-9a-f]{24}\?expires=(\d{1,12})&form=([A-Za-z0-9_-]{1,63})&")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -30,7 +30,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class SolvedChallenge:
-    """A challenge that was solved, and until when it can be used."""
+    """A solved challenge and its expiry."""
 
     challenge: str
     until: float
@@ -39,8 +39,9 @@ class SolvedChallenge:
 def make_challenge(
     key: bytes, source: str, until: float, *, salt: str, number: int, most: int
 ) -> dict[str, JSON]:
-    """Return a challenge as the widget reads it. `salt` is 24 random hexadecimal digits, `number` a
-    random one up to `most`.
+    """Return a challenge for the widget.
+
+    `salt`: 24 random hexadecimal digits. `number`: a random number up to `most`.
     """
     salt = f"{salt}?expires={int(until)}&form={source}&"
     digest = _digest(salt, number)
@@ -54,22 +55,23 @@ def make_challenge(
 
 
 def check_solution(key: bytes, text: object, source: str, now: float) -> SolvedChallenge | str:
-    """Return what a solution proves, or why it proves nothing: `text` is what the widget sends,
-    base64 of JSON.
+    """Return the solved challenge, or why the solution is invalid.
+
+    `text`: the solution as the widget sends it, base64 of JSON.
     """
     said = _read(text)
     if said is None:
         return "the solution cannot be read"
     digest, number, salt, signature = said
-    # Both are compared whatever the first gives, each in constant time.
+    # Both are always compared, each in constant time.
     fits = hmac.compare_digest(_digest(salt, number), digest) & hmac.compare_digest(
         _sign(key, digest), signature
     )
     found = _SALT.fullmatch(salt)
     if not fits or found is None:
-        return "the solution is not right"
+        return "the solution is wrong"
     if found[2] != source:
-        return "the challenge was given out with another form"
+        return "the challenge was issued for another form"
     until = float(found[1])
     return SolvedChallenge(digest, until) if now <= until else TOO_OLD
 

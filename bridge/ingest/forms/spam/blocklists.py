@@ -1,7 +1,6 @@
 """Blocklists of words, mailboxes, domains and networks for submissions. Pure.
 
-All of it is looked up word by word: a list may be long, and a text too, without one multiplying the
-other.
+Entries are looked up word by word, so the time does not grow with the product of list and text.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from bridge.core.model import JSON
 from bridge.core.unicode_text import normalize
 from bridge.routing.form import Blocklists
 
-MAX_ENTRIES = 10_000  # entries of a list
-MAX_ENTRY_CHARS = 200  # characters of an entry
-MAX_PART_ENTRIES = 100  # entries that may stand inside of a word
-MAX_PHRASE_WORDS = 6  # words of an entry
-MAX_TEXT_CHARS = 256 * 1024  # characters of a submission that are looked at
+MAX_ENTRIES = 10_000  # of a list
+MAX_ENTRY_CHARS = 200
+MAX_PART_ENTRIES = 100  # entries that match a part of a word
+MAX_PHRASE_WORDS = 6
+MAX_TEXT_CHARS = 256 * 1024  # of a submission that are searched
 _WORD = re.compile(r"\w++")
 _LINK = re.compile(r"(?i)(?:https?://|\bwww\.)(?P<host>[^\s/?#\"'<>()\[\]]{0,253}+)[^\s\"'<>]*+")
 _BREAK = re.compile(r"[\s<>()\[\],;:\"']++")
@@ -28,7 +27,7 @@ _BREAK = re.compile(r"[\s<>()\[\],;:\"']++")
 def build_blocklist(
     words: Iterable[str] = (), addresses: Iterable[str] = (), domains: Iterable[str] = ()
 ) -> Blocklists:
-    """Return lists ready to be looked up. ValueError says which entry cannot be used, and why."""
+    """Return the compiled lists. Raises `ValueError` with the entry that is invalid, and why."""
     phrases: dict[int, set[tuple[str, ...]]] = defaultdict(set)
     parts = []
     mailboxes = set()
@@ -55,7 +54,7 @@ def build_blocklist(
             network = ip_network(entry, strict=False)
         except ValueError:
             raise ValueError(
-                f"`{entry[:60]}` is no e-mail address, IP address or network"
+                f"`{entry[:60]}` is not an e-mail address, IP address or network"
             ) from None
         networks[network.version, network.prefixlen].add(
             int(network.network_address) >> (network.max_prefixlen - network.prefixlen)
@@ -73,16 +72,13 @@ def _domain(entry: str) -> str:
     text = _folded(entry).removeprefix("@").removeprefix("*.").strip(".")
     if not re.fullmatch(r"[^\s/@:*]+", text):
         raise ValueError(
-            f"`{entry[:60]}` is no domain, such as example.com (which stands for those below it,"
-            " too)"
+            f"`{entry[:60]}` is not a domain such as example.com (which includes its subdomains)"
         )
     return text
 
 
 def submission_text(fields: JSON) -> str:
-    """Return all that was filled in as one text, as far as it is looked at; names of fields are not
-    in it.
-    """
+    """Return all answers as one text up to `MAX_TEXT_CHARS`, without the names of fields."""
     found = []
     room = MAX_TEXT_CHARS
     for text in _walk(fields):
@@ -94,7 +90,7 @@ def submission_text(fields: JSON) -> str:
 
 
 def _walk(value: JSON) -> Iterator[str]:
-    """Yield texts without recursion: anyone may have sent this."""
+    """Yield texts without recursion: the value is untrusted."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -107,14 +103,12 @@ def _walk(value: JSON) -> Iterator[str]:
 
 
 def count_links(text: str) -> int:
-    """Return how many links a text holds."""
+    """Return the number of links in a text."""
     return sum(1 for _ in _LINK.finditer(text))
 
 
 def find_word(text: str, blocked: Blocklists) -> str | None:
-    """Return the first blocked entry that stands in a text: whole words in any case, or a part of
-    one where the entry says so.
-    """
+    """Return the first blocked word or phrase in a text, ignoring case, or None."""
     folded = text.casefold()
     words = _WORD.findall(folded) if blocked.phrases else []
     for count, phrases in blocked.phrases.items():
@@ -125,7 +119,7 @@ def find_word(text: str, blocked: Blocklists) -> str | None:
 
 
 def find_name(text: str, blocked: Blocklists) -> str | None:
-    """Return the first blocked mailbox or domain of an e-mail address or a link in a text."""
+    """Return the first blocked mailbox or domain in the addresses and links of a text, or None."""
     if not blocked.mailboxes and not blocked.domains:
         return None
     folded = text.casefold()
@@ -148,7 +142,7 @@ def _parent(host: str, blocked: Blocklists) -> str | None:
 
 
 def is_blocked(address: str | None, blocked: Blocklists) -> bool:
-    """Return whether an IP address is of a blocked network."""
+    """Return whether an IP address is in a blocked network."""
     try:
         parsed = ip_address((address or "").partition("%")[0])
     except ValueError:

@@ -1,7 +1,6 @@
 """Captcha services: their widgets, verification requests and responses. Pure.
 
-What the service does not say plainly is not taken for a yes, nor for a no: then it could not be
-checked.
+An unclear response of the service counts neither as passed nor as failed: the captcha is unchecked.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import JSON
 from bridge.routing.form import Captcha
 
-MAX_RESPONSE_CHARS = 8192  # characters of what the page's script gives
+MAX_RESPONSE_CHARS = 8192  # of the value that the page's script sends
 MAX_VERIFICATION_BYTES = 64 * 1024
 UNCHECKED = "could not be checked"
-#: What the services call a fault of ours rather than of who sent the form.
+#: Errors of our configuration or of the service, not of the sender.
 OWN_ERROR_CODES = frozenset(
     {
         "missing-input-secret",
@@ -43,12 +42,10 @@ USED_ERROR_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CaptchaService:
-    """A kind of captcha: its name, the fields in which its script puts the answer, and who says
-    whether that is right.
+    """A captcha service: its name, the fields of its response, and its verification URL.
 
-    `script` is what a page loads, with `{key}` where the site key goes; `widget` the class of the
-    element that it fills, empty where a page shows none and asks as it is sent; `again` what has it
-    ask once more.
+    `script`: the URL that a page loads, with `{key}` for the site key. `widget`: the class of the
+    element that the script fills, empty if there is none. `again`: JavaScript that resets it.
     """
 
     title: str
@@ -105,7 +102,7 @@ CAPTCHA_FIELDS = frozenset(name for kind in CAPTCHA_SERVICES.values() for name i
 
 
 def find_response(captcha: Captcha, controls: Mapping[str, JSON]) -> str | None:
-    """Return what the page's script gave, null where that is nothing it can have given."""
+    """Return the captcha response of a submission; None if it has none or it is malformed."""
     found = next(
         (controls[name] for name in CAPTCHA_SERVICES[captcha.kind].fields if controls.get(name)),
         None,
@@ -114,9 +111,7 @@ def find_response(captcha: Captcha, controls: Mapping[str, JSON]) -> str | None:
 
 
 def find_responses(captcha: Captcha | None, controls: Mapping[str, JSON]) -> dict[str, str]:
-    """Return what the page's script gave, by its fields: for a form that is sent back, where nobody
-    was asked about it yet.
-    """
+    """Return the captcha responses by field, for a form that is returned without verification."""
     fields = CAPTCHA_SERVICES[captcha.kind].fields if captcha is not None else ()
     return {
         name: value
@@ -126,9 +121,7 @@ def find_responses(captcha: Captcha | None, controls: Mapping[str, JSON]) -> dic
 
 
 def build_verification(captcha: Captcha, response: str, address: str | None) -> Call:
-    """Return the question to the service; it is told the sender's address only where the form says
-    so.
-    """
+    """Return the verification call; it has the sender's address only if the form allows that."""
     said = {"secret": captcha.secret, "response": response}
     if captcha.tells_address and address:
         said["remoteip"] = address
@@ -147,17 +140,15 @@ def build_verification(captcha: Captcha, response: str, address: str | None) -> 
 
 
 def read_verification(captcha: Captcha, answer: Answer | Lost) -> str | None:
-    """Return why the captcha does not speak for the submission, null where it does; with
-    `UNCHECKED` in it where nobody knows.
+    """Return why the captcha failed, or None if it passed.
+
+    The reason begins with `UNCHECKED` if the service gave no clear answer.
     """
     if isinstance(answer, Lost):
         return f"{UNCHECKED}: {answer.reason}"
     said = _said(answer)
     if said is None:
-        return (
-            f"{UNCHECKED}: the service answered HTTP {answer.status}, with nothing that it could"
-            " mean"
-        )
+        return f"{UNCHECKED}: the service answered HTTP {answer.status} with an unexpected body"
     if said["success"]:
         return _unfit(captcha, said)
     listed = said.get("error-codes")
@@ -169,7 +160,7 @@ def read_verification(captcha: Captcha, answer: Answer | Lost) -> str | None:
             f"{UNCHECKED}: the service reported {', '.join(sorted(codes & OWN_ERROR_CODES))}; check"
             " `secret`"
         )
-    return "it was used before, or too late" if codes & USED_ERROR_CODES else "it was not solved"
+    return "it was used before, or has expired" if codes & USED_ERROR_CODES else "it was not solved"
 
 
 def _said(answer: Answer) -> dict[str, JSON] | None:
@@ -180,7 +171,7 @@ def _said(answer: Answer) -> dict[str, JSON] | None:
     except orjson.JSONDecodeError:
         return None
     fits = isinstance(said, dict) and isinstance(said.get("success"), bool)
-    # A service may say what is wrong with a status of its own, but its yes has only one.
+    # A service may report errors with other statuses, but success only with 200.
     return said if fits and (answer.status == 200 or not said["success"]) else None
 
 
@@ -197,5 +188,5 @@ def _unfit(captcha: Captcha, said: Mapping[str, JSON]) -> str | None:
     return (
         None
         if score >= captcha.score
-        else f"its score is {score:.2f}, and {captcha.score:g} is the least"
+        else f"its score is {score:.2f}; the minimum is {captcha.score:g}"
     )

@@ -19,11 +19,12 @@ from bridge.routing.model import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpamCheck:
-    """Hold what the check of a submission asks others for.
+    """Functions that the check of a submission needs.
 
-    `solve` asks a captcha's service. `repeated` returns the stored submission that one repeats, and
-    counts it; None where it must be checked. `files_of`: how many bytes of files a source has.
-    `stored_today`: how many bytes of bodies a source has stored on the day of a time.
+    `solve`: asks a captcha service. `repeated`: returns the stored submission that one repeats, and
+    counts it; None if it must be checked. `files_of`: returns the bytes of files that a source has
+    stored. `stored_today`: returns the bytes of bodies that a source has stored on the day of a
+    time.
     """
 
     secret_key: str = field(repr=False)
@@ -35,9 +36,9 @@ class SpamCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedSubmission:
-    """Hold a checked submission: the request as it may be stored, and what its event says of it.
+    """A checked submission: the request to store, and values for its event.
 
-    `marks` are stored with it. `known`: the stored event that it repeats, so that it is not stored.
+    `marks`: stored with it. `known`: the stored event that it repeats; then it is not stored again.
     """
 
     request: Request
@@ -56,12 +57,12 @@ def check_submission(
     now: float,
     size: int,
 ) -> CheckedSubmission:
-    """Check a submission. No service is asked about one that repeats another: it says yes once.
+    """Check a submission for spam, duplicates and room.
 
-    Raises `Refused`: 409 for one that comes too late, so that a person can send it again with a
-    token of now; 507 where there is no room for its files, or for the `size` of its body, before
-    they are stored anywhere. The store checks the room once more, for all who come at the same
-    moment.
+    A repeated submission is not verified again: a captcha response is valid only once. Raises
+    `Refused`: 409 if its token has expired, so that a person can send it again with a new one; 507
+    if there is no room for its files or for the `size` of its body, before they are stored. The
+    store checks the room again, for requests that arrive at the same time.
     """
     one = SpamSubmission(
         source=source.name,
@@ -76,7 +77,7 @@ def check_submission(
     )
     if one.is_late:
         raise Refused(
-            409, "expired", "this form was open for too long: load its page again to send it"
+            409, "expired", "the form was open for too long: reload its page and send it again"
         )
     room = form.files.keep if form.files is not None else None
     marks = replace(
@@ -112,9 +113,7 @@ def check_submission(
 def _full(
     body: Body, marks: SubmissionMarks, source: Source, check: SpamCheck, size: int
 ) -> Refused | None:
-    """Return the answer to a submission with files for which there is no room; null where there
-    is.
-    """
+    """Return the refusal of a submission whose files have no room, or None if there is room."""
     if not body.files:
         return None
     if _is_over(marks.room, check.files_of(source.name) + sum(file.size for file in body.files)):

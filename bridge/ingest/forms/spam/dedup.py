@@ -1,6 +1,6 @@
 """Marks of a submission for deduplication and rate limits. Pure.
 
-All of it is remembered by keyed hashes alone.
+The store has only keyed hashes of them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from bridge.core.rate_limits import Rate
 
 @dataclass(frozen=True, slots=True)
 class UniqueMark:
-    """Something that is there once until a time; with other fields it is refused, with the same it
-    is the same submission.
+    """A mark that is unique until a time.
+
+    A second submission with the mark is a duplicate if its fields are the same; else it is refused.
     """
 
     key: str
@@ -27,7 +28,7 @@ class UniqueMark:
 
 @dataclass(frozen=True, slots=True)
 class RateMark:
-    """Something of which there are not more than the rate says."""
+    """A mark that is counted against a rate."""
 
     key: str
     rate: Rate
@@ -35,11 +36,10 @@ class RateMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionMarks:
-    """All of it of one submission, as of `now`. `digest` is that of its fields: the same where the
-    same was filled in.
+    """All marks of a submission at the time `now`. `digest`: of its fields.
 
-    `room`: so many bytes of files the source keeps at most, null where it takes none.
-    `daily_bytes`: so many bytes of bodies it stores in a day at most.
+    `room`: the maximum bytes of files that the source stores, None if it accepts none.
+    `daily_bytes`: the maximum bytes of bodies that it stores in a day.
     """
 
     now: float
@@ -51,22 +51,23 @@ class SubmissionMarks:
 
 
 def derive_key(secret_key: str, purpose: str) -> bytes:
-    """Return the key that forms use for a purpose; one who has it has no other."""
+    """Return the key of forms for a purpose; no other key can be derived from it."""
     return hmac.digest(secret_key.encode(), f"forms {purpose}".encode(), sha256)
 
 
 def make_mark(key: bytes, kind: str, *parts: str) -> str:
-    """Return what stands for something in the store."""
+    """Return the keyed hash that the store has for these values."""
     text = "\0".join((kind, *parts)).encode(errors="surrogateescape")
     return f"{kind}:{hmac.digest(key, text, sha256).hex()[:40]}"
 
 
 def digest_fields(key: bytes, body: Body, raw: bytes) -> str:
-    """Return the keyed hash of what was filled in, however the browser wrote it: a boundary, say,
-    is another each time.
+    """Return the keyed hash of the answers, independent of their encoding.
+
+    A multipart boundary, for example, differs each time.
     """
     try:
         said = orjson.dumps([body.form, body.files], option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # nested deeper than it can write
+    except TypeError:  # nested deeper than orjson can write
         said = raw
     return hmac.digest(key, said, sha256).hex()

@@ -1,7 +1,6 @@
 """Spam layers: each checks a submission, and the first that gives a reason decides. Pure.
 
-A new layer is a row of `LAYERS`: a function of the submission, and of what the edges give with it,
-that returns a reason or null.
+A new layer is a row of `LAYERS`: a function that takes a submission and returns a reason or None.
 """
 
 from __future__ import annotations
@@ -25,23 +24,21 @@ from bridge.routing.form import Captcha, Spam
 
 TOKEN_FIELD = "_token"  # noqa: S105 - the name of a field
 CONTROLS = frozenset({TOKEN_FIELD, altcha.ALTCHA_FIELD}) | captchas.CAPTCHA_FIELDS
-MARKED_BY_PERSON = "person: marked as spam"  # the reason that a person gives
+MARKED_BY_PERSON = "person: marked as spam"  # the reason when a person marks a submission
 
 Solve = Callable[[Captcha, str, str | None], str | None]
 
 
 def _not_asked(_captcha: Captcha, _response: str, _address: str | None) -> str:
-    return f"{captchas.UNCHECKED}: nobody is asked here"
+    return f"{captchas.UNCHECKED}: no service is called here"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpamSubmission:
-    """What was sent to a form, and what the edges give with it: the time, the secret key, and who
-    asks a captcha's service.
+    """A submission with the values that its checks need: time, secret key, captcha service.
 
-    `fields` are what a person filled in, `controls` what pages and their scripts put in beside (and
-    honeypots). `solve` returns why a captcha does not speak for the submission, null where it does.
-    `digest`: that of the fields.
+    `fields`: the answers of a person. `controls`: fields that pages and scripts add, and honeypots.
+    `solve`: returns why a captcha failed, or None if it passed. `digest`: of the fields.
     """
 
     source: str
@@ -56,7 +53,7 @@ class SpamSubmission:
 
     @cached_property
     def token(self) -> tokens.FormToken | str | None:
-        """The token, or why it is not good; null where there is none, or none is looked at."""
+        """The token, or why it is invalid; None if none was sent or tokens are not checked."""
         given = self.controls.get(TOKEN_FIELD)
         if not self.spam.reads_tokens or given in (None, ""):
             return None
@@ -66,9 +63,7 @@ class SpamSubmission:
 
     @cached_property
     def altcha(self) -> altcha.SolvedChallenge | str | None:
-        """The solved challenge, or why it is none; null where there is none, or none is looked
-        at.
-        """
+        """The solved challenge, or why it is invalid; None if none was sent or none is checked."""
         given = self.controls.get(altcha.ALTCHA_FIELD)
         if not self.spam.reads_work or given in (None, ""):
             return None
@@ -78,9 +73,7 @@ class SpamSubmission:
 
     @property
     def is_worked_for(self) -> bool:
-        """Whether it was sent with a page of ours, and the work done: that stands for a captcha,
-        which no page of ours has.
-        """
+        """Whether our own page sent it with a proof of work, which replaces a captcha there."""
         return (
             isinstance(self.token, tokens.FormToken)
             and self.token.is_ours
@@ -89,20 +82,21 @@ class SpamSubmission:
 
     @property
     def is_late(self) -> bool:
-        """Whether it has a token or a solution that was good once: a person whose page was open for
-        long, more likely than a bot.
+        """Whether its token or solution has expired.
+
+        That is more likely a person whose page was open for long than a bot.
         """
         return self.token == tokens.TOO_OLD or self.altcha == altcha.TOO_OLD
 
     @cached_property
     def text(self) -> str:
-        """All that was filled in."""
+        """All answers as one text."""
         return blocklists.submission_text(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
 class SpamLayer:
-    """What a submission may be held to be spam by, under the name that the reason begins with."""
+    """One spam check. Its reasons begin with `name`."""
 
     name: str
     reason: Callable[[SpamSubmission], str | None]
@@ -110,7 +104,7 @@ class SpamLayer:
 
 def _honeypot(one: SpamSubmission) -> str | None:
     filled = next((name for name in one.spam.honeypots if _is_filled(one.controls.get(name))), None)
-    return filled and f"the field {filled}, which nobody sees, was filled in"
+    return filled and f"the hidden field {filled} was filled in"
 
 
 def _is_filled(value: JSON) -> bool:
@@ -123,24 +117,28 @@ def _token(one: SpamSubmission) -> str | None:
     if one.spam.token == "off":  # noqa: S105 - the word for how a form uses its token
         return None
     if one.token is None:
-        return "there is none" if one.spam.token == "required" else None  # noqa: S105 - the word for how a form uses its token
+        return "no token was sent" if one.spam.token == "required" else None  # noqa: S105 - the word for how a form uses its token
     if isinstance(one.token, str):
         return one.token
     took = one.now - one.token.issued_at
-    return None if took >= one.spam.min_fill else f"it was filled in within {max(took, 0.0):.1f} s"
+    return (
+        None
+        if took >= one.spam.min_fill
+        else f"the form was filled in within {max(took, 0.0):.1f} s"
+    )
 
 
 def _altcha(one: SpamSubmission) -> str | None:
     if one.spam.altcha == "off":
         return None
     if one.altcha is None:
-        return "there is no solution" if one.spam.altcha == "required" else None
+        return "no solution was sent" if one.spam.altcha == "required" else None
     return one.altcha if isinstance(one.altcha, str) else None
 
 
 def _address(one: SpamSubmission) -> str | None:
     return (
-        "it comes from a blocked network"
+        "the sender is in a blocked network"
         if blocklists.is_blocked(one.address, one.spam.blocked)
         else None
     )
@@ -148,21 +146,19 @@ def _address(one: SpamSubmission) -> str | None:
 
 def _name(one: SpamSubmission) -> str | None:
     found = blocklists.find_name(one.text, one.spam.blocked)
-    return found and f"it holds {found}"
+    return found and f"it contains {found}"
 
 
 def _word(one: SpamSubmission) -> str | None:
     found = blocklists.find_word(one.text, one.spam.blocked)
-    return found and f"it holds “{found}”"
+    return found and f"it contains “{found}”"
 
 
 def _links(one: SpamSubmission) -> str | None:
     most = one.spam.max_links
     found = blocklists.count_links(one.text) if most is not None else 0
     return (
-        f"it holds {found} links, and {most} are allowed"
-        if most is not None and found > most
-        else None
+        f"it contains {found} links; allowed: {most}" if most is not None and found > most else None
     )
 
 
@@ -171,7 +167,7 @@ def _captcha(one: SpamSubmission) -> str | None:
     if captcha is None or one.is_worked_for:
         return None
     given = captchas.find_response(captcha, one.controls)
-    reason = one.solve(captcha, given, one.address) if given else "there is no answer"
+    reason = one.solve(captcha, given, one.address) if given else "no answer was sent"
     return None if reason and captchas.UNCHECKED in reason and not captcha.holds else reason
 
 
@@ -183,7 +179,7 @@ LAYERS: tuple[SpamLayer, ...] = (
     SpamLayer("name", _name),
     SpamLayer("word", _word),
     SpamLayer("links", _links),
-    SpamLayer("captcha", _captcha),  # last: it is the only one that asks somebody else
+    SpamLayer("captcha", _captcha),  # last: the only layer that makes a network call
 )
 
 
@@ -198,10 +194,10 @@ def find_spam_reason(one: SpamSubmission) -> str | None:
 def build_marks(
     one: SpamSubmission, rate: Rate | None, per_address: Rate | None
 ) -> SubmissionMarks:
-    """Return what of a submission is remembered.
+    """Return the marks of a submission that the store remembers.
 
-    Where a good token tells it from all others, that decides alone whether it came twice: two
-    people may send the same from one address.
+    With a valid token, only the token decides whether it is a duplicate: two people may send the
+    same answers from one address.
     """
     key = derive_key(one.secret_key, "marks")
     who = counted_network(one.address)

@@ -1,7 +1,7 @@
 """Signed form tokens: when a form was issued and for which source, for one submission. Pure.
 
-A token is `source.milliseconds.nonce.signature`, with `.ours` before the signature where it was
-given out with a page of ours; what it says is no secret.
+A token is `source.milliseconds.nonce.signature`, with `.ours` before the signature if our own page
+issued it. Its content is not secret.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from hashlib import sha256
 
 from itsdangerous import BadData, Signer
 
-MAX_TOKEN_CHARS = 300  # characters
-TOO_OLD = "it is too old"
-MAX_SKEW_SECONDS = 60.0  # seconds that the clocks of two machines may differ
+MAX_TOKEN_CHARS = 300
+TOO_OLD = "it has expired"
+MAX_SKEW_SECONDS = 60.0  # between the clocks of two machines
 _SAID = re.compile(r"([A-Za-z0-9_-]{1,63})\.(\d{1,15})\.([0-9a-f]{32})(\.ours)?")
 
 
 @dataclass(frozen=True, slots=True)
 class FormToken:
-    """A token that is good: when it was given out, until when it is good, and what tells it from
-    all others.
+    """A valid token: when it was issued, when it expires, and its nonce.
 
-    `is_ours`: it came with a page of ours, on which a proof of work stands for a captcha.
+    `is_ours`: our own page issued it; there a proof of work replaces a captcha.
     """
 
     issued_at: float
@@ -42,7 +41,7 @@ def issue_token(key: bytes, source: str, now: float, nonce: str, *, is_ours: boo
 
 
 def read_token(key: bytes, text: object, source: str, now: float, lasts: float) -> FormToken | str:
-    """Return the token, or why it is none that is good here and now."""
+    """Return the token, or why it is invalid for this source at this time."""
     try:
         if not isinstance(text, str) or len(text) > MAX_TOKEN_CHARS:
             raise BadData("no token")
@@ -50,12 +49,12 @@ def read_token(key: bytes, text: object, source: str, now: float, lasts: float) 
     except (BadData, UnicodeError):
         said = None
     if said is None:
-        return "it was not given out here"
+        return "it was not issued by this flowbridge"
     if said[1] != source:
-        return "it was given out with another form"
+        return "it was issued for another form"
     issued_at = int(said[2]) / 1000
     if issued_at > now + MAX_SKEW_SECONDS:
-        return "it was given out in the future: the clocks of two machines differ"
+        return "it was issued in the future: the clocks of two machines differ"
     if issued_at + lasts < now:
         return TOO_OLD
     return FormToken(issued_at, issued_at + lasts, said[3], said[4] is not None)

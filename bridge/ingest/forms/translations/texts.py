@@ -17,13 +17,14 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
     "es": es.TEXTS,
 }
 DEFAULT = "en"
-MAX_LISTED_NAMES = 5  # names that one sentence lists
+MAX_LISTED_NAMES = 5  # in one sentence
 MAX_LISTED_NAME_CHARS = 60
 
 
 def choose_language(accept: str, *wanted: str | None) -> str:
-    """Return the language to answer in: the first of `wanted` that we have, else what `accept` (an
-    Accept-Language header) prefers.
+    """Return the language of the answer: the first supported one of `wanted`, then of `accept`.
+
+    `accept`: an Accept-Language header.
     """
     for tag in (*wanted, *_preferred(accept)):
         language = (tag or "").strip().lower().partition("-")[0]
@@ -33,7 +34,7 @@ def choose_language(accept: str, *wanted: str | None) -> str:
 
 
 def _preferred(accept: str) -> list[str]:
-    """The tags of an Accept-Language header, best first.
+    """Return the tags of an Accept-Language header, best first.
     https://www.rfc-editor.org/rfc/rfc9110#field.accept-language
     """
     weighed = []
@@ -49,19 +50,19 @@ def _preferred(accept: str) -> list[str]:
 
 
 def has_text(key: str) -> bool:
-    """Return whether there is a sentence of that name."""
+    """Return whether there is a text with that key."""
     return key in LANGUAGES[DEFAULT]
 
 
 def text(language: str, key: str, **values: object) -> str:
-    """Return the sentence `key` with `values` in it."""
+    """Return the text `key` with `values` inserted."""
     texts = LANGUAGES[language]
     alone = f"{key}_1" if values.get("limit") == 1 and f"{key}_1" in texts else key
     return texts[alone].format_map(values)
 
 
 def describe_fault(language: str, fault: FieldFault) -> str:
-    """Return what is wrong with a field, in words."""
+    """Return the message of a fault."""
     names = ", ".join(_short(name) for name in fault.names[:MAX_LISTED_NAMES]) + (
         ", …" if len(fault.names) > MAX_LISTED_NAMES else ""
     )
@@ -70,7 +71,7 @@ def describe_fault(language: str, fault: FieldFault) -> str:
 
 
 def _listed(language: str, words: tuple[str, ...]) -> str:
-    """Return groups of files in the words of a language, and other words as they are."""
+    """Return file types as a list, with the names of groups translated."""
     return ", ".join(LANGUAGES[language].get(f"files_{word}", word) for word in words)
 
 
