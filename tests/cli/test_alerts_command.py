@@ -121,8 +121,8 @@ def test_without_a_worker_it_says_so_and_what_comes_next(
     assert result.exit_code == 1
     assert (
         result.stdout
-        == "no result     tell → local/echo: no worker is running: flowbridge serve, or flowbridge"
-        " work\n"
+        == "no result     tell → local/echo: no worker is running; next step: flowbridge serve,"
+        " or flowbridge work\n"
     )
     assert re.fullmatch(
         r"Deliveries without a result continue. See them: flowbridge show \w{8}\n", result.stderr
