@@ -1,8 +1,15 @@
 """Form submissions: parsing, validation, files and control fields. Pure."""
 
-from bridge.ingest.forms.attachments import KeepFile, body_of, digest, keep, sent_again, take
+from bridge.ingest.forms.attachments import (
+    KeepFile,
+    body_of,
+    digest,
+    keep,
+    read_returned_fields,
+    take,
+)
 from bridge.ingest.forms.coercion import file_fields, type_fields
-from bridge.ingest.forms.control_fields import parted
+from bridge.ingest.forms.control_fields import split_control_fields
 from bridge.ingest.forms.error_messages import field_faults
 from bridge.ingest.forms.parser import Sent, Upload, read
 from bridge.ingest.forms.validation import check
@@ -17,9 +24,9 @@ __all__ = [
     "field_faults",
     "file_fields",
     "keep",
-    "parted",
     "read",
-    "sent_again",
+    "read_returned_fields",
+    "split_control_fields",
     "take",
     "type_fields",
 ]

@@ -15,7 +15,7 @@ from bridge.core import file_types
 from bridge.core.errors import Refused
 from bridge.core.model import JSON, Body, FormFile
 from bridge.ingest.forms.coercion import type_fields
-from bridge.ingest.forms.control_fields import parted
+from bridge.ingest.forms.control_fields import split_control_fields
 from bridge.ingest.forms.parser import Sent, Upload, read
 from bridge.routing.form import Form
 
@@ -78,12 +78,12 @@ def body_of(
 
 def _said(form: Form, sent: Sent, files: Sequence[FormFile]) -> Body:
     """Return the parsed body: fields typed by the form's schema, `form` without control fields."""
-    fields, control = parted(_placed(sent.fields, files), form)
+    fields, control = split_control_fields(_placed(sent.fields, files), form)
     fields = type_fields(fields, form.schema_document or {})
     return Body(value=fields | control, form=fields, files=tuple(files))
 
 
-def sent_again(form: Form, sent: Sent) -> tuple[dict[str, JSON], tuple[str, ...]]:
+def read_returned_fields(form: Form, sent: Sent) -> tuple[dict[str, JSON], tuple[str, ...]]:
     """Return the fields of a form that is returned for correction, and the names of file fields."""
     return _said(form, sent, ()).value, tuple(upload.field for upload in sent.uploads)
 

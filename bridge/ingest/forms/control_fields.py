@@ -71,7 +71,9 @@ CONTROL_FIELDS = (
 _BY_NAME = {field.name: field for field in CONTROL_FIELDS}
 
 
-def parted(fields: Mapping[str, JSON], form: Form) -> tuple[dict[str, JSON], dict[str, JSON]]:
+def split_control_fields(
+    fields: Mapping[str, JSON], form: Form
+) -> tuple[dict[str, JSON], dict[str, JSON]]:
     """Return a submission's ordinary fields and its control fields, in their order."""
     control = {name: value for name, value in fields.items() if _is_control(name, fields, form)}
     return {name: value for name, value in fields.items() if name not in control}, control

@@ -10,7 +10,7 @@ from bridge.core.errors import FieldFault, Refused
 from bridge.core.file_types import FILE_GROUPS, FILE_TYPES, HTML, SVG, TEXT_TYPES, XML
 from bridge.core.model import JSON
 from bridge.ingest.forms.coercion import file_fields, type_fields
-from bridge.ingest.forms.control_fields import parted
+from bridge.ingest.forms.control_fields import split_control_fields
 from bridge.ingest.forms.error_messages import field_faults
 from bridge.ingest.forms.nesting import shorten_name
 from bridge.ingest.forms.parser import Sent, Upload
@@ -54,7 +54,7 @@ def check(form: Form, sent: Sent) -> None:
 
 def _is_empty(form: Form, sent: Sent) -> bool:
     """Return whether no field was filled in; pages fill in control fields."""
-    fields, control = parted(sent.fields, form)
+    fields, control = split_control_fields(sent.fields, form)
     said = [*fields.values(), *(control.get(name) for name in FILLED_CONTROLS)]
     return not sent.uploads and not any(
         text is None or text.strip() for value in said for text in _texts(value)
@@ -170,7 +170,9 @@ def _by_schema(form: Form, schema: Validator, sent: Sent) -> Iterator[Fault]:
 
     A text is never accepted as a file: it could be the name of another sender's file.
     """
-    fields = {name: _named(value) for name, value in parted(sent.fields, form)[0].items()}
+    fields = {
+        name: _named(value) for name, value in split_control_fields(sent.fields, form)[0].items()
+    }
     for name in [
         name
         for name in file_fields(form.properties)

@@ -9,8 +9,8 @@ from flask import Response
 
 from bridge.core.errors import FieldFault, Refused
 from bridge.core.model import JSON
-from bridge.ingest.forms.attachments import sent_again
-from bridge.ingest.forms.control_fields import control_texts, parted
+from bridge.ingest.forms.attachments import read_returned_fields
+from bridge.ingest.forms.control_fields import control_texts, split_control_fields
 from bridge.ingest.forms.controls import controls
 from bridge.ingest.forms.error_messages import reword_by_control
 from bridge.ingest.forms.spam import captchas
@@ -40,7 +40,7 @@ def read_sent(asking: FormRequest) -> tuple[dict[str, JSON], tuple[str, ...]]:
     sent = asking.request.environ.get(SUBMISSION_KEY)
     if sent is None:
         return {}, ()
-    fields, files = sent_again(asking.form, sent)
+    fields, files = read_returned_fields(asking.form, sent)
     return fields, files if asking.form.files is not None else ()
 
 
@@ -48,7 +48,7 @@ def answer_refused(
     refused: Refused, source: Source, asking: FormRequest, parts: MakeAntiSpamFields
 ) -> Response:
     sent, files = read_sent(asking)
-    control = parted(sent, asking.form)[1]
+    control = split_control_fields(sent, asking.form)[1]
     language = asking.language(*control_texts(control, "language"))
     key = f"refused_{refused.code}"
     ours = refused.message[:1].upper() + refused.message[1:] + "."

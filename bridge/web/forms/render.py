@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from bridge.core.errors import FieldFault
 from bridge.core.model import JSON
-from bridge.ingest.forms.control_fields import parted, role_of
+from bridge.ingest.forms.control_fields import role_of, split_control_fields
 from bridge.ingest.forms.controls import Control, controls, guess_control
 from bridge.ingest.forms.translations import texts
 from bridge.ingest.forms.validation import extensions
@@ -111,7 +111,7 @@ def filled_view(
     since the form is now on another site. `files`: the fields with files, which no page can fill in
     again.
     """
-    typed, control = parted(sent, form)
+    typed, control = split_control_fields(sent, form)
     listed = controls(form.schema_document) if form.schema_document else ()
     asked = listed or (
         *map(_of_sent, list(typed.items())[:MAX_SHOWN_FIELDS]),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Response
 
 from bridge.core.errors import CompileError, Refused
-from bridge.ingest.forms.control_fields import control_texts, parted
+from bridge.ingest.forms.control_fields import control_texts, split_control_fields
 from bridge.ingest.receive import Received
 from bridge.monitoring.counters import COUNTS
 from bridge.monitoring.metrics import REFUSED
@@ -58,7 +58,7 @@ def _taken(received: Received, source: Source, asking: FormRequest) -> Response:
     kept = received.kept[0][1] if received.kept else None
     fields = received.body.value if received.body and isinstance(received.body.value, dict) else {}
     form = asking.form
-    control = parted(fields, asking.form)[1]
+    control = split_control_fields(fields, asking.form)[1]
     language = asking.language(*control_texts(control, "language"))
     title, text = pages.thank_you_texts(form, language)
     target = find_redirect(control, asking)

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ingest.forms.control_fields import CONTROL_FIELDS, control_texts, parted, role_of
+from bridge.ingest.forms.control_fields import (
+    CONTROL_FIELDS,
+    control_texts,
+    role_of,
+    split_control_fields,
+)
 from bridge.ingest.forms.controls import Control, controls
 from bridge.ingest.forms.spam.layers import CONTROLS
 from bridge.routing.form import Form, Spam
@@ -235,7 +240,7 @@ def test_control_fields_are_put_aside_but_those_that_the_schema_names() -> None:
         "redirect": "https://x",
         "subject": "Mine",
     }
-    fields, control = parted(sent, Form())
+    fields, control = split_control_fields(sent, Form())
     assert fields == {"name": "Ann", "subject": "Mine"}
     assert control == {
         "_subject": "Hi",
@@ -244,7 +249,7 @@ def test_control_fields_are_put_aside_but_those_that_the_schema_names() -> None:
         "redirect": "https://x",
     }
     named = Form(schema_document={"properties": {"redirect": {}, "_subject": {}, "_gotcha": {}}})
-    assert set(parted(sent, named)[0]) == {"name", "_subject", "redirect", "subject"}
+    assert set(split_control_fields(sent, named)[0]) == {"name", "_subject", "redirect", "subject"}
 
 
 def test_a_forms_own_honeypots_and_what_proves_something_are_control_fields_always() -> None:
@@ -252,7 +257,7 @@ def test_a_forms_own_honeypots_and_what_proves_something_are_control_fields_alwa
         spam=Spam(honeypots=("website",)),
         schema_document={"properties": {"website": {}, "_token": {}}},
     )
-    assert parted(
+    assert split_control_fields(
         {"website": "x", "_token": "t", "altcha": "a", "botcheck": "on", "name": "n"}, form
     )[0] == {"name": "n"}
     assert (role_of("website", form), role_of("botcheck", form), role_of("altcha", form)) == (
@@ -270,8 +275,8 @@ def test_what_spam_is_told_by_is_in_the_table() -> None:
 
 def test_common_names_are_control_fields_only_in_a_form_of_web3forms() -> None:
     sent = {"subject": "s", "from_name": "f", "replyto": "r", "ccemail": "c", "email": "e"}
-    assert parted(sent, Form())[1] == {}
-    assert parted({**sent, "access_key": "k"}, Form())[0] == {"email": "e"}
+    assert split_control_fields(sent, Form())[1] == {}
+    assert split_control_fields({**sent, "access_key": "k"}, Form())[0] == {"email": "e"}
 
 
 def test_redirects_are_taken_in_the_tables_order() -> None:
