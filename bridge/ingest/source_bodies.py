@@ -78,7 +78,7 @@ def split_batch(request: Request, source: Source, body: Body) -> list[RawBody]:
     }
     if not all(map(_is_word, beside.values())):
         problem = (
-            f"a field beside the list of a batch is no single value of at most {MAX_NAME_CHARS}"
+            f"a field beside the list of a batch is not a single value of at most {MAX_NAME_CHARS}"
             " characters"
         )
         return [RawBody(request, replace(body, problem=problem))]

@@ -416,7 +416,7 @@ def test_a_text_that_is_too_long_is_refused_while_it_is_read() -> None:
 def test_a_batch_with_much_beside_the_list_is_kept_whole_and_says_so() -> None:
     [whole] = take_apart({"events": [{"n": 1}, {"n": 2}], "beside": "x" * 201})  # type: ignore[misc]
     assert whole.said.problem == (
-        "a field beside the list of a batch is no single value of at most 200 characters"
+        "a field beside the list of a batch is not a single value of at most 200 characters"
     )
     assert len(take_apart({"events": [{"n": 1}, {"n": 2}], "beside": "x" * 200})) == 2  # type: ignore[arg-type]
 
