@@ -437,7 +437,7 @@ CASES: list[tuple[str, list[str]]] = [
         ),
         [
             "2:65: sources.h.verify: signed '{timestamp}{body}': {timestamp} needs a `timestamp`"
-            " that says where the time stands"
+            " that says where the time is"
         ],
     ),
     (

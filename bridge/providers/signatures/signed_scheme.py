@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -13,7 +12,7 @@ from hmac import compare_digest
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.locators import URLENCODED, Locator, compile_locator
-from bridge.providers.signatures.encodings import DECODE, ENCODE
+from bridge.providers.signatures.encodings import ENCODE
 from bridge.providers.signatures.header_formats import PLAIN, Parse
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.providers.signatures.pins import Pin, Pinned, allowed
@@ -26,24 +25,10 @@ from bridge.providers.signatures.scheme import (
     Secret,
     live,
 )
+from bridge.providers.signatures.scheme_compiler import Compiled, compile_scheme
 from bridge.providers.signatures.signed_template import Signed
 from bridge.providers.signatures.signer import place, without
 from bridge.providers.signatures.timestamps import Timestamp
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """The compiled texts of an envelope."""
-
-    at: tuple[Locator, ...]
-    signed: tuple[Signed, ...]
-    requires: tuple[tuple[Locator, str], ...]
-    hash_at: Locator | None
-    # null where there is no time, or it stands in the signature value under `time_label`
-    time_at: Locator | None
-    time_label: str
-    decode: Callable[[str], bytes]
-    given_away: re.Pattern[bytes] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,35 +81,16 @@ class Envelope(ABC):
         return self.key_of(secret)
 
     def __post_init__(self) -> None:
-        if self.encoding not in DECODE:
-            raise ValueError(
-                f"encoding {self.encoding!r} is unknown; allowed are {', '.join(DECODE)}"
-            )
-        at = _tuple(self.at)
-        signed = _tuple(self.signed)
-        if not at or not all(signed) or not signed:
-            raise ValueError(
-                "a signature needs a place where it stands and something that is signed"
-            )
-        where = self.timestamp.at if self.timestamp else ""
-        if not where and (timed := next((text for text in signed if "{timestamp}" in text), "")):
-            raise ValueError(
-                f"signed {timed!r}: {{timestamp}} needs a `timestamp` that says where the time"
-                " stands"
-            )
-        label = where.removeprefix("label:") if where.startswith("label:") else ""
-        compiled = Compiled(
-            at=tuple(map(compile_locator, at)),
-            signed=tuple(map(Signed, signed)),
-            requires=tuple((compile_locator(locator), text) for locator, text in self.requires),
-            hash_at=compile_locator(self.body_sha256) if self.body_sha256 else None,
-            time_at=compile_locator(where) if where and not label else None,
-            time_label=label,
-            decode=DECODE[self.encoding],
-            given_away=re.compile(self.given_away.encode()) if self.given_away else None,
+        compiled = compile_scheme(
+            at=self.at,
+            signed=self.signed,
+            encoding=self.encoding,
+            timestamp=self.timestamp,
+            requires=self.requires,
+            body_sha256=self.body_sha256,
+            given_away=self.given_away,
         )
         object.__setattr__(self, "compiled", compiled)
-        self._refuse_unsigned_time()
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
@@ -302,26 +268,6 @@ class Envelope(ABC):
             )
         return replace(request, headers={**request.headers, **missing}), labels
 
-    def _refuse_unsigned_time(self) -> None:
-        """Raise ValueError unless every template signs the time, since others could change it."""
-        where = self.compiled.time_at
-        if not self.timestamp or not self.timestamp.enforced or (where and where.kind == "body"):
-            return
-        names = {"timestamp"}
-        if where is None:
-            names |= {f"label:{self.compiled.time_label}", self.compiled.time_label}
-        elif where.kind == "query":
-            names |= {"url", "query", f"q:{where.name}"}
-        for signed in self.compiled.signed:
-            covered = {*signed.headers, *(name for must in signed.lists.values() for name in must)}
-            if not names & signed.parts and not (
-                where and where.kind == "header" and where.name in covered
-            ):
-                raise ValueError(
-                    f"signed {signed.text!r} does not cover the time that is checked: add"
-                    " {timestamp}"
-                )
-
 
 def _content(
     signed: Signed,
@@ -335,10 +281,6 @@ def _content(
     view.labels = labels
     view.pins = pins
     return signed.build(view)
-
-
-def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _texts(view: View, locator: Locator) -> list[str | None]:
