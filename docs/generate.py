@@ -46,14 +46,14 @@ from bridge.ingest.forms.spam import captchas  # noqa: E402
 from bridge.monitoring.metrics import METRICS  # noqa: E402
 from bridge.providers.model import MIB  # noqa: E402
 from bridge.providers.registry import MODULES, PROVIDERS, kind_of  # noqa: E402
-from bridge.providers.signatures.alternatives import AnyOf, HeaderSets  # noqa: E402
+from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret  # noqa: E402
 from bridge.providers.signatures.hmac_scheme import Hmac  # noqa: E402
 from bridge.providers.signatures.jwt import Jwt  # noqa: E402
 from bridge.providers.signatures.locations import covers, covers_content, leaves  # noqa: E402
-from bridge.providers.signatures.per_item import Items  # noqa: E402
+from bridge.providers.signatures.per_item import SignedItems  # noqa: E402
 from bridge.providers.signatures.pins import pins_of  # noqa: E402
 from bridge.providers.signatures.scheme import MAX_SECRETS  # noqa: E402
-from bridge.providers.signatures.setup_secret import Aside  # noqa: E402
+from bridge.providers.signatures.setup_secret import SetupSecret  # noqa: E402
 from bridge.routing import planner  # noqa: E402
 from bridge.routing.form import Captcha, FieldRules  # noqa: E402
 from bridge.routing.functions import (  # noqa: E402
@@ -197,13 +197,15 @@ def _proof(scheme: Any) -> str:
     """How a scheme proves who sends, in few words."""
     if scheme is None:
         return "HMAC, as the source's `verify:` says"
-    if isinstance(scheme, AnyOf):
+    if isinstance(scheme, SchemeBySecret):
         return " or ".join(
-            dict.fromkeys(_proof(one) for _, one in scheme.by_secret if not isinstance(one, Aside))
+            dict.fromkeys(
+                _proof(one) for _, one in scheme.by_secret if not isinstance(one, SetupSecret)
+            )
         )
     if isinstance(scheme, HeaderSets):
         return " or ".join(dict.fromkeys(_proof(one) for _, one in scheme.sets))
-    if isinstance(scheme, Items):
+    if isinstance(scheme, SignedItems):
         return f"{_proof(scheme.scheme)}, each element"
     if isinstance(scheme, Hmac):
         return (
@@ -653,13 +655,13 @@ def limits_table() -> str:
             (
                 "4, at most 50 (`files`); 6 MiB, at most"
                 f" {form_source.MAX_FORM_FILE_BYTES // MIB} MiB (`files`);"
-                f" {multipart.MAX_NAME_BYTES}"
+                f" {multipart.MAX_FILE_NAME_BYTES}"
             ),
         ),
         (
             "headers of a part of a multipart body; how many; parameters of one",
             (
-                f"{multipart.MAX_HEADER_BYTES // 1024} KiB; {multipart.MAX_PART_HEADERS};"
+                f"{multipart.MAX_PART_HEADER_BYTES // 1024} KiB; {multipart.MAX_PART_HEADERS};"
                 f" {multipart.MAX_HEADER_PARAMETERS}"
             ),
         ),

@@ -18,7 +18,7 @@ from werkzeug.http import parse_options_header
 
 from bridge.core.unicode_text import normalize
 
-MAX_HEADER_BYTES: Final = 2048  # of a part's headers
+MAX_PART_HEADER_BYTES: Final = 2048  # of a part's headers
 MAX_PART_HEADERS: Final = 20  # of a part
 MAX_HEADER_PARAMETERS: Final = 20  # of a header
 _BOUNDARY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
@@ -36,7 +36,7 @@ _BACKSLASHED = re.compile(r'\\(["\\])')
 _ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _ESCAPED = re.compile("|".join(_ESCAPES))
 
-MAX_NAME_BYTES: Final = 150  # of a file's name, in UTF-8
+MAX_FILE_NAME_BYTES: Final = 150  # of a file's name, in UTF-8
 DEFAULT_FILE_NAME: Final = "file"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # the invisible characters of ASCII
 _INVISIBLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
@@ -49,7 +49,7 @@ class MultipartError(ValueError):
 
 
 # of the field (empty without one) and of the file (null if the part is no file)
-Names = tuple[str, str | None]
+PartNames = tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ class Part:
     headers: dict[str, bytes]
     begin: int
     end: int
-    names: Names
+    names: PartNames
     type: tuple[str, dict[str, str]]
 
-    def named(self, encoding: str) -> Names:
+    def named(self, encoding: str) -> PartNames:
         """Return `names` read in another charset.
 
         Raise UnicodeDecodeError if they are not in it, and `Malformed` as `parts` does.
@@ -76,7 +76,7 @@ class Part:
         return self.names if encoding == "utf-8" or raw.isascii() else _names(text)
 
 
-def _names(text: str) -> Names:
+def _names(text: str) -> PartNames:
     if not _FORM_DATA.match(text):
         return "", None
     given = _parameters(text)
@@ -161,7 +161,7 @@ def _head(raw: bytes, place: int) -> tuple[dict[str, bytes], int]:
     """Return the headers at `place`, and where the content begins."""
     if no_headers := _NO_HEAD.match(raw, place):
         return {}, no_headers.end()
-    blank = _HEAD_END.search(raw, place, place + MAX_HEADER_BYTES)
+    blank = _HEAD_END.search(raw, place, place + MAX_PART_HEADER_BYTES)
     if blank is None:
         raise MultipartError("the headers of a part have no end, or are too long")
     headers: dict[str, bytes] = {}
@@ -180,7 +180,7 @@ def sanitize_file_name(sent: str) -> str:
     Control and invisible characters are removed, also those that reverse the direction of text, and
     so are dots and blanks at the ends. A long name is cut before its extension.
     """
-    last = re.split(r"[/\\]", sent[-4 * MAX_NAME_BYTES :])[-1]
+    last = re.split(r"[/\\]", sent[-4 * MAX_FILE_NAME_BYTES :])[-1]
     if last.isascii():
         shown = _CONTROL.sub("", last)
     else:
@@ -193,7 +193,7 @@ def sanitize_file_name(sent: str) -> str:
         stem = name
         dot = ""
         extension = ""
-    room = MAX_NAME_BYTES - len((dot + extension).encode())
+    room = MAX_FILE_NAME_BYTES - len((dot + extension).encode())
     return (
         _ENDS.sub("", stem.encode()[:room].decode(errors="ignore")) + dot + extension
     ) or DEFAULT_FILE_NAME

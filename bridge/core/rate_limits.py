@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import floor
 from typing import Final
 
-CATCH_UP_SECONDS: Final = 0.1  # seconds
+RATE_CATCH_UP_SECONDS: Final = 0.1  # seconds
 HOUR: Final = 3600.0
 DAY: Final = 86400.0  # a day begins at 00:00 UTC
 
@@ -84,4 +84,4 @@ def record_starts(limits: Limits, pace: RateState, starts: int, now: float) -> R
 
 def _begin(pace: RateState, now: float) -> float:
     """Return when the next start was due: a short delay is made up for, unused starts are not."""
-    return now if now - pace.next_at > CATCH_UP_SECONDS else pace.next_at
+    return now if now - pace.next_at > RATE_CATCH_UP_SECONDS else pace.next_at

@@ -20,7 +20,7 @@ from bridge.flows.process.log_buffer import LogBuffer
 from bridge.flows.types import check_file_name
 from bridge.system.logs import get_logger
 
-MAX_OUTPUT_BYTES: Final = 1024 * 1024  # bytes of JSON
+MAX_RUN_OUTPUT_BYTES: Final = 1024 * 1024  # bytes of JSON
 
 logger = get_logger()
 
@@ -49,7 +49,7 @@ class RunLog:
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
+class CurrentRun:
     """The current run. `data_dir` is the folder in which a flow may store files."""
 
     flow: str
@@ -59,21 +59,21 @@ class Current:
     keep: Callable[[str, bytes], None] | None = None  #: saves a file of the run
 
 
-_current: ContextVar[Current | None] = ContextVar("bridge_current_run", default=None)
+_current: ContextVar[CurrentRun | None] = ContextVar("bridge_current_run", default=None)
 _install = threading.Lock()
-_process_run: list[Current] = []  # in a run's own process: the run of all threads
+_process_run: list[CurrentRun] = []  # in a run's own process: the run of all threads
 
 
-def set_current(run: Current) -> None:
+def set_current(run: CurrentRun) -> None:
     """Make a run the current run of this process and all its threads."""
     _process_run[:] = [run]
 
 
-def _find_current() -> Current | None:
+def _find_current() -> CurrentRun | None:
     return _current.get() or (_process_run[0] if _process_run else None)
 
 
-def current() -> Current:
+def current() -> CurrentRun:
     """Return the current run. Raise FlowError outside of a run."""
     run = _find_current()
     if run is None:
@@ -151,7 +151,7 @@ def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) 
         if not isinstance(sys.stdout, _Output):
             sys.stdout = _Output(sys.stdout)
     written = RunLog()
-    token = _current.set(Current(flow.name, data_dir, log=written, keep=_file_saver(data_dir)))
+    token = _current.set(CurrentRun(flow.name, data_dir, log=written, keep=_file_saver(data_dir)))
     failure: BaseException | None = None
     result = RunResult(state=LocalState.FAILED)
     try:
@@ -208,9 +208,9 @@ def _outputs(value: Any) -> dict[str, JSON]:
         text = orjson.dumps(dict(value))
     except TypeError as error:
         raise FlowError(f"the outputs are not JSON: {error}") from error
-    if len(text) > MAX_OUTPUT_BYTES:
+    if len(text) > MAX_RUN_OUTPUT_BYTES:
         raise FlowError(
-            f"the outputs are {len(text)} bytes of JSON; the limit is {MAX_OUTPUT_BYTES}"
+            f"the outputs are {len(text)} bytes of JSON; the limit is {MAX_RUN_OUTPUT_BYTES}"
         )
     outputs: dict[str, JSON] = orjson.loads(text)
     return outputs

@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.flows.function import FlowError
 
-MAX_NAME_BYTES: Final = 255  # bytes of a file's name
+MAX_SAVED_NAME_BYTES: Final = 255  # bytes of a file's name
 
 
 class WebhookInput(str):
@@ -43,6 +43,8 @@ def check_file_name(name: object) -> str:
         or any(one in "/\\" or one < " " for one in name)
     ):
         raise FlowError(f"{str(name)[:100]!r} is not a file name; use a name without a folder")
-    if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
-        raise FlowError(f"the file name {name[:100]!r}… is longer than {MAX_NAME_BYTES} bytes")
+    if len(name.encode("utf-8", "replace")) > MAX_SAVED_NAME_BYTES:
+        raise FlowError(
+            f"the file name {name[:100]!r}… is longer than {MAX_SAVED_NAME_BYTES} bytes"
+        )
     return name

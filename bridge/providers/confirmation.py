@@ -13,7 +13,7 @@ from bridge.core.locators import compile_locator
 from bridge.providers.signatures.key_source import Ask
 from bridge.providers.signatures.request_view import View
 
-MAX_URL = 2048  # characters
+MAX_CONFIRMATION_URL_CHARACTERS = 2048  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Confirmation:
             not of
             or of not in pinned
             or not url
-            or len(url) > MAX_URL
+            or len(url) > MAX_CONFIRMATION_URL_CHARACTERS
             or not url.isascii()
             or not url.isprintable()
         ):

@@ -16,22 +16,22 @@ import orjson
 
 from bridge.core.model import JSON
 
-MOST = 1000  # labels of one submission
-LABEL_LENGTH = 200  # characters
+MAX_LABELS = 1000  # labels of one submission
+MAX_LABEL_CHARACTERS = 200  # characters
 
-Pairs = Iterator[tuple[Any, JSON]]
+LabelledValues = Iterator[tuple[Any, JSON]]
 
 _JOTFORM = re.compile(r"q\d+_(.+)", re.DOTALL)
 _JOTFORM_DIGITS = re.compile(r"\d{0,4}")
 
 
-def flat(pairs: Iterable[tuple[Any, JSON]]) -> dict[str, JSON]:
+def flatten_answers(pairs: Iterable[tuple[Any, JSON]]) -> dict[str, JSON]:
     """Return labels and values as one object, without empty answers."""
     fields: dict[str, JSON] = {}
     for label, value in _parts(pairs):
-        if len(fields) >= MOST:
+        if len(fields) >= MAX_LABELS:
             break
-        name = label[:LABEL_LENGTH].strip()
+        name = label[:MAX_LABEL_CHARACTERS].strip()
         number = 1
         unique = name
         while unique in fields:
@@ -84,15 +84,15 @@ def _objects(value: JSON) -> list[dict[str, JSON]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def listed(body: JSON, *, at: str, label: str, value: str) -> dict[str, JSON]:
+def read_answer_list(body: JSON, *, at: str, label: str, value: str) -> dict[str, JSON]:
     """Return the answers in a list of objects with a label and a value each."""
-    return flat((each.get(label), each.get(value)) for each in _objects(_at(body, at)))
+    return flatten_answers((each.get(label), each.get(value)) for each in _objects(_at(body, at)))
 
 
-def mapped(body: JSON, *, at: str) -> dict[str, JSON]:
+def read_answer_object(body: JSON, *, at: str) -> dict[str, JSON]:
     """Return the answers in an object whose names are the labels."""
     found = _at(body, at)
-    return flat(found.items()) if isinstance(found, dict) else {}
+    return flatten_answers(found.items()) if isinstance(found, dict) else {}
 
 
 def typeform(body: JSON) -> dict[str, JSON]:
@@ -106,7 +106,7 @@ def typeform(body: JSON) -> dict[str, JSON]:
         if isinstance(each.get("id"), str)
     }
 
-    def pairs() -> Pairs:
+    def pairs() -> LabelledValues:
         for answer in _objects(_at(response, "answers")):
             kind = answer.get("type")
             asked = _at(answer, "field.id")
@@ -122,7 +122,7 @@ def typeform(body: JSON) -> dict[str, JSON]:
         hidden = _at(response, "hidden")
         yield from hidden.items() if isinstance(hidden, dict) else ()
 
-    return flat(pairs())
+    return flatten_answers(pairs())
 
 
 def _chosen(choices: dict[str, JSON]) -> list[JSON]:
@@ -134,7 +134,7 @@ def _chosen(choices: dict[str, JSON]) -> list[JSON]:
 def tally(body: JSON) -> dict[str, JSON]:
     """https://tally.so/help/webhooks: choices are ids, whose texts stand beside them."""
 
-    def pairs() -> Pairs:
+    def pairs() -> LabelledValues:
         for field in _objects(_at(body, "data.fields")):
             label = field.get("label") or field.get("key")
             value = field.get("value")
@@ -156,7 +156,7 @@ def tally(body: JSON) -> dict[str, JSON]:
                 continue  # repeats one box of the list
             yield label, value
 
-    return flat(pairs())
+    return flatten_answers(pairs())
 
 
 def jotform(body: JSON) -> dict[str, JSON]:
@@ -170,7 +170,7 @@ def jotform(body: JSON) -> dict[str, JSON]:
         ]
     except (TypeError, KeyError, AttributeError, ValueError):
         return {}
-    return flat((name, _joined(value)) for name, value in answers)
+    return flatten_answers((name, _joined(value)) for name, value in answers)
 
 
 def _joined(value: JSON) -> JSON:
@@ -197,7 +197,7 @@ def formstack(body: JSON) -> dict[str, JSON]:
         for label, value in body.items()
         if label not in ("FormID", "UniqueID", "HandshakeKey")
     ]
-    return flat((label, _untyped(value)) for label, value in answers)
+    return flatten_answers((label, _untyped(value)) for label, value in answers)
 
 
 def _untyped(value: JSON) -> JSON:
@@ -218,7 +218,7 @@ def cal_com(body: JSON) -> dict[str, JSON]:
     answers: Iterable[tuple[str, JSON]] = (
         responses.items() if isinstance(responses, Mapping) else ()
     )
-    return flat(
+    return flatten_answers(
         (each.get("label") or name, each.get("value"))
         for name, each in answers
         if isinstance(each, dict)
@@ -228,23 +228,25 @@ def cal_com(body: JSON) -> dict[str, JSON]:
 def calendly(body: JSON) -> dict[str, JSON]:
     """https://developer.calendly.com/api-docs: name and email, then the questions."""
 
-    def pairs() -> Pairs:
+    def pairs() -> LabelledValues:
         yield from ((name, _at(body, f"payload.{name}")) for name in ("name", "email"))
         yield from (
             (each.get("question"), each.get("answer"))
             for each in _objects(_at(body, "payload.questions_and_answers"))
         )
 
-    return flat(pairs())
+    return flatten_answers(pairs())
 
 
 def hubspot(body: JSON) -> dict[str, JSON]:
     """https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3: a change of a
     property tells its name and its value.
     """
-    return flat([(_at(body, "propertyName"), _at(body, "propertyValue"))])
+    return flatten_answers([(_at(body, "propertyName"), _at(body, "propertyValue"))])
 
 
-IN_QUESTIONS = partial(listed, at="submission.questions", label="name", value="value")  # Fillout
-IN_ANSWERS = partial(mapped, at="answers")  # the script for Google Forms
-IN_DATA = partial(mapped, at="payload.data")  # Webflow
+IN_QUESTIONS = partial(
+    read_answer_list, at="submission.questions", label="name", value="value"
+)  # Fillout
+IN_ANSWERS = partial(read_answer_object, at="answers")  # the script for Google Forms
+IN_DATA = partial(read_answer_object, at="payload.data")  # Webflow

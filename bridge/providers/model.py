@@ -12,11 +12,10 @@ from bridge.core.model import JSON
 from bridge.providers.confirmation import Confirmation
 from bridge.providers.signatures.scheme import Scheme
 
-FORM = "application/x-www-form-urlencoded"
-MULTIPART = "multipart/form-data; boundary=------------------------3f6a9c0e1b7d"
-XML = "text/xml"
+MULTIPART_MEDIA_TYPE = "multipart/form-data; boundary=------------------------3f6a9c0e1b7d"
+XML_MEDIA_TYPE = "text/xml"
 MIB = 1024 * 1024
-CREDENTIALS = ("header:authorization", "header:cookie", "header:proxy-authorization")
+CREDENTIAL_HEADERS = ("header:authorization", "header:cookie", "header:proxy-authorization")
 UNKNOWN = "not known"
 #: Objects whose keys a sender's customers choose, at nearly every sender: without case, `_` and
 #: `-`.
@@ -57,7 +56,7 @@ CUSTOM_OBJECTS = frozenset(
         "vars",
     }
 )
-EVIDENCE = ("vector", "sdk", "docs", "unconfirmed")  # of a row's correctness, best first
+EVIDENCE_LEVELS = ("vector", "sdk", "docs", "unconfirmed")  # of a row's correctness, best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +189,7 @@ class Provider:
     handshakes: tuple[Handshake, ...] = ()
     learn: Learn | None = None
     confirmation: Confirmation | None = None
-    credentials: tuple[str, ...] = CREDENTIALS
+    credentials: tuple[str, ...] = CREDENTIAL_HEADERS
     max_body: int = 5 * MIB
     fields: Callable[[JSON], dict[str, JSON]] | None = None
     ack: Reply | None = None

@@ -29,43 +29,7 @@ from bridge.providers.catalog import (
     social,
     work,
 )
-from bridge.providers.confirmation import Confirmation
-from bridge.providers.model import (
-    CREDENTIALS,
-    EVIDENCE,
-    FORM,
-    MIB,
-    UNKNOWN,
-    Batch,
-    Handshake,
-    Learn,
-    Lesson,
-    Probe,
-    Provider,
-    Reply,
-    Sample,
-    masked,
-)
-
-__all__ = [
-    "CREDENTIALS",
-    "EVIDENCE",
-    "FORM",
-    "MIB",
-    "PROVIDERS",
-    "UNKNOWN",
-    "Batch",
-    "Confirmation",
-    "Handshake",
-    "Learn",
-    "Lesson",
-    "Probe",
-    "Provider",
-    "Reply",
-    "Sample",
-    "kind_of",
-    "masked",
-]
+from bridge.providers.model import Provider
 
 MODULES = (
     code,

@@ -10,7 +10,7 @@ from command_line import lines, run
 
 from bridge.cli.commands.providers import EVIDENCE as MEANINGS
 from bridge.cli.commands.providers import _print
-from bridge.providers.model import EVIDENCE, UNKNOWN
+from bridge.providers.model import EVIDENCE_LEVELS, UNKNOWN
 from bridge.providers.registry import MODULES, PROVIDERS, kind_of
 
 
@@ -18,7 +18,7 @@ def test_every_row_is_listed_with_its_evidence() -> None:
     listed = lines(run("providers", "--json"))
     assert [one["name"] for one in listed] == list(PROVIDERS)
     assert all(
-        one["evidence"] in EVIDENCE and one["setup"] and one["docs"].startswith("https://")
+        one["evidence"] in EVIDENCE_LEVELS and one["setup"] and one["docs"].startswith("https://")
         for one in listed
     )
     assert len({frozenset(one) for one in listed}) == 1, "every key is always there"

@@ -11,7 +11,12 @@ from growth import CACHED_BYTES, Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.core.multipart import MAX_NAME_BYTES, MultipartError, parse_parts, sanitize_file_name
+from bridge.core.multipart import (
+    MAX_FILE_NAME_BYTES,
+    MultipartError,
+    parse_parts,
+    sanitize_file_name,
+)
 
 Read = list[tuple[str, str | None, bytes]]
 
@@ -229,9 +234,9 @@ def test_time_grows_with_size_only(first: bytes, piece: bytes, count: int) -> No
         ("a\r\nSet-Cookie: x=1.txt", "aSet-Cookie_ x=1.txt"),
         ('a"b<c>d|e?f*g.txt', "a_b_c_d_e_f_g.txt"),
         ("Zoe\u0308.txt", "Zoë.txt"),
-        ("x" * 500 + ".pdf", "x" * (MAX_NAME_BYTES - 4) + ".pdf"),
-        ("é" * 500 + ".pdf", "é" * ((MAX_NAME_BYTES - 4) // 2) + ".pdf"),
-        ("x." + "y" * 500, "x." + "y" * (MAX_NAME_BYTES - 2)),
+        ("x" * 500 + ".pdf", "x" * (MAX_FILE_NAME_BYTES - 4) + ".pdf"),
+        ("é" * 500 + ".pdf", "é" * ((MAX_FILE_NAME_BYTES - 4) // 2) + ".pdf"),
+        ("x." + "y" * 500, "x." + "y" * (MAX_FILE_NAME_BYTES - 2)),
         ("a" * 100_000 + "/b", "b"),
         ("\xa0x\u3000.", "x"),
     ],
@@ -243,7 +248,7 @@ def test_a_files_name_is_one_name_that_can_be_shown(sent: str, name: str) -> Non
 @given(st.text(max_size=400))
 def test_no_name_is_a_path_or_too_long(sent: str) -> None:
     name = sanitize_file_name(sent)
-    assert 0 < len(name.encode()) <= MAX_NAME_BYTES and name == name.strip()
+    assert 0 < len(name.encode()) <= MAX_FILE_NAME_BYTES and name == name.strip()
     assert (
         not set(name) & set('/\\\0\r\n"') and name not in (".", "..") and not name.startswith(".")
     )

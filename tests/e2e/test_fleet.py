@@ -37,7 +37,7 @@ from worker_bench import (
 )
 
 from bridge.core.errors import StoreError
-from bridge.core.rate_limits import CATCH_UP_SECONDS
+from bridge.core.rate_limits import RATE_CATCH_UP_SECONDS
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 
@@ -125,7 +125,9 @@ def test_together_they_keep_the_pace_and_the_number_of_a_day(
     # the calls of one claim leave at once, so a window may hold what was made up for, and one more
     for index, begin in enumerate(at):
         within = sum(begin <= one < begin + 1.0 for one in at[index:])
-        assert within <= per_second * (1 + CATCH_UP_SECONDS) + 1, f"{within} starts within a second"
+        assert within <= per_second * (1 + RATE_CATCH_UP_SECONDS) + 1, (
+            f"{within} starts within a second"
+        )
     moments = sorted(
         [(start, 1) for start, _ in spans.values()] + [(end, -1) for _, end in spans.values()]
     )

@@ -561,7 +561,7 @@ from bridge.flows.process.protocol import ENDED, KILL, FrameDecoder, RunSpec, pa
 @flow
 def touch(): Path(sys.argv[1]).touch()
 
-def slowly(start_process_group=child.start_process_group):
+def slowly(own_group=child.start_process_group):
     time.sleep(1.0)
     start_process_group()
 

@@ -15,7 +15,7 @@ from bridge.core.local_runs import LocalState
 from bridge.flows import File, FlowError, WebhookInput, current, flow, log, run_flow, save_file
 from bridge.flows.ids import ALPHABET, new_run_id
 from bridge.flows.loader import load_flows
-from bridge.flows.process.log_buffer import MAX_LINE_CHARACTERS, MAX_LOG_LINES, LogBuffer
+from bridge.flows.process.log_buffer import MAX_LOG_LINE_CHARACTERS, MAX_RUN_LOG_LINES, LogBuffer
 
 
 def run(function: Any, tmp_path: Path, **inputs: Any) -> Any:
@@ -129,13 +129,13 @@ def test_the_log_is_bounded_and_keeps_its_end(tmp_path: Path) -> None:
 
     lines = run(chatty, tmp_path).log
     assert (
-        len(lines) == MAX_LOG_LINES
+        len(lines) == MAX_RUN_LOG_LINES
         and lines[-1] == "ValueError: the end"
-        and max(map(len, lines)) == MAX_LINE_CHARACTERS
+        and max(map(len, lines)) == MAX_LOG_LINE_CHARACTERS
     )
     assert lines[0] == "(4002 earlier lines were dropped)"
     assert run(flow(name="f")(lambda: print("x" * 10**6, end="")), tmp_path).log == (
-        "x" * (MAX_LINE_CHARACTERS - 1) + "…",
+        "x" * (MAX_LOG_LINE_CHARACTERS - 1) + "…",
     )
 
 
@@ -272,7 +272,7 @@ def test_the_tail_is_the_same_however_the_output_is_cut(size: int) -> None:
     kept = whole[-999:]
     expected = [line.decode("utf-8", "backslashreplace").rstrip("\r") for line in kept]
     expected = [
-        line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 1] + "…"
+        line if len(line) <= MAX_LOG_LINE_CHARACTERS else line[: MAX_LOG_LINE_CHARACTERS - 1] + "…"
         for line in expected
     ]
     dropped = len(whole) - len(kept)

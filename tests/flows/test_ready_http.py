@@ -29,7 +29,7 @@ from servers import (
 
 from bridge.core.local_runs import LocalState
 from bridge.flows.ready.catalog import READY_FLOWS
-from bridge.flows.ready.http_client import MAX_ANSWER_BYTES, is_public
+from bridge.flows.ready.http_client import MAX_CALL_ANSWER_BYTES, is_public
 
 
 @pytest.fixture(scope="module")
@@ -189,9 +189,11 @@ def test_redirects_are_told_and_not_followed(tmp_path: Path, web: Misbehaving) -
 
 def test_an_answer_is_bounded(tmp_path: Path, web: Misbehaving) -> None:
     outputs = done("http_request", tmp_path, url=web.script("/x", huge(50 * 2**20)))
-    assert outputs["truncated"] is True and outputs["body"] == "x" * MAX_ANSWER_BYTES
+    assert outputs["truncated"] is True and outputs["body"] == "x" * MAX_CALL_ANSWER_BYTES
     outputs = done(
-        "http_request", tmp_path, url=web.script("/y", chunked(b"[" + b"1," * MAX_ANSWER_BYTES))
+        "http_request",
+        tmp_path,
+        url=web.script("/y", chunked(b"[" + b"1," * MAX_CALL_ANSWER_BYTES)),
     )
     assert outputs["truncated"] is True and outputs["body"].startswith("[1,1,")
     assert "HTTP 200, but the answer was incomplete" in failed(

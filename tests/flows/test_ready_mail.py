@@ -447,7 +447,7 @@ def test_a_server_that_breaks_off_is_told_apart(
     tmp_path: Path, env: Env, monkeypatch: pytest.MonkeyPatch, steps: list[Any], words: str
 ) -> None:
     if "within" in words:
-        monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.2)
+        monkeypatch.setattr(smtp, "SMTP_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(
         smtp,
         "ERROR_TEXTS",

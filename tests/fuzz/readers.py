@@ -90,7 +90,7 @@ def parts(data: bytes) -> None:
                 "/" in kept
                 or "\\" in kept
                 or "\0" in kept
-                or len(kept.encode()) > multipart.MAX_NAME_BYTES
+                or len(kept.encode()) > multipart.MAX_FILE_NAME_BYTES
             ):
                 raise Finding("the file's name is no name")
             _ = part.type

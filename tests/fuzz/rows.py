@@ -15,9 +15,9 @@ from signing import NOW
 from bridge.core.errors import BadSignature, Refused
 from bridge.core.http_messages import Request
 from bridge.providers.registry import PROVIDERS
-from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
 from bridge.providers.signatures.jwt import Jwt
-from bridge.providers.signatures.per_item import Items
+from bridge.providers.signatures.per_item import SignedItems
 from bridge.providers.signatures.request_view import View
 from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.signed_scheme import Envelope
@@ -108,7 +108,7 @@ def _messages(scheme: Scheme, request: Request, secret: str) -> Iterator[bytes]:
     """Yield what the signature of the request stands for, the time included, by the scheme that
     looks at it.
     """
-    if isinstance(scheme, AnyOf):
+    if isinstance(scheme, SchemeBySecret):
         found = next((one for start, one in scheme.by_secret if secret.startswith(start)), None)
         yield from _messages(found, request, secret) if found else ()
     elif isinstance(scheme, HeaderSets):
@@ -121,7 +121,7 @@ def _messages(scheme: Scheme, request: Request, secret: str) -> Iterator[bytes]:
             None,
         )
         yield from _messages(found, request, secret) if found else ()
-    elif isinstance(scheme, Items):
+    elif isinstance(scheme, SignedItems):
         for element in scheme._elements(request):
             yield from _messages(scheme.scheme, element, secret)
     elif isinstance(scheme, Jwt):

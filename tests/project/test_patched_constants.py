@@ -61,7 +61,7 @@ EXCEPTIONS = {
         "a size",
     ),
     "bridge.flows.ready.smtp.ERROR_TEXTS": "texts with the time limit below",
-    "bridge.flows.ready.smtp.TIMEOUT_SECONDS": "a flow's process has no settings of the bridge",
+    "bridge.flows.ready.smtp.SMTP_TIMEOUT_SECONDS": "a flow's process has no settings of the bridge",
     "bridge.runtime.systemd.FIRST_FD": "a file descriptor",
     "bridge.store.backup.archive.HEAD": "the schema of another version",
     "bridge.store.db.notify.CHANNEL": "a name that breaks the statement",

@@ -17,8 +17,8 @@ from signing import NOW, post, secrets
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
+from bridge.core.locators import URLENCODED
 from bridge.core.model import Event
-from bridge.providers.model import FORM
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.timestamps import Timestamp
@@ -308,7 +308,9 @@ def test_jotform_s_answers_are_in_a_form_of_many_parts() -> None:
 def test_acuity_names_what_happened_in_its_form() -> None:
     one = sender("acuity")
     body = urlencode({"action": "rescheduled", "id": "1"}).encode()
-    assert one.receive(one.sign(post(body, {"content-type": FORM})))[1][0].type == "rescheduled"
+    assert (
+        one.receive(one.sign(post(body, {"content-type": URLENCODED})))[1][0].type == "rescheduled"
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from signing import post, secrets
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.providers.model import FORM
+from bridge.core.locators import URLENCODED
 
 
 def signed(name: str) -> Request:
@@ -58,7 +58,7 @@ def test_braintree_signs_for_us_and_reads_ours() -> None:
         )
     )
     made = gateway.webhook_testing.sample_notification("subscription_went_past_due", "my_id")
-    request = post(urlencode(made).encode(), {"content-type": FORM})
+    request = post(urlencode(made).encode(), {"content-type": URLENCODED})
     scheme = sender("braintree").scheme
     for secret in ("private_key", "public_key|private_key"):
         scheme.verify(request, secrets(secret), time.time())
@@ -72,7 +72,7 @@ def test_braintree_signs_for_us_and_reads_ours() -> None:
     )
     payload = made["bt_payload"]
     ours = scheme.sign(
-        post(urlencode({"bt_payload": payload}).encode(), {"content-type": FORM}),
+        post(urlencode({"bt_payload": payload}).encode(), {"content-type": URLENCODED}),
         "public_key|private_key",
         time.time(),
     )

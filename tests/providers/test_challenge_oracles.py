@@ -15,9 +15,9 @@ from signing import post
 
 from bridge.core.errors import BadSignature, Refused
 from bridge.core.http_messages import Request
-from bridge.providers.model import FORM
+from bridge.core.locators import URLENCODED
 from bridge.providers.registry import PROVIDERS
-from bridge.providers.signatures.encodings import ENCODE, unbase64
+from bridge.providers.signatures.encodings import ENCODERS, unbase64
 
 PUBLIC = "public_key|"
 #: provider -> (parameter of the query, what an attacker would like to have signed)
@@ -67,7 +67,7 @@ def forgeries(one: Sender, token: str, digest: bytes) -> Iterator[Request]:
     """Requests that show the digest of the token as their signature, where the row looks for it and
     in every encoding.
     """
-    bodies = [(token, "application/json"), (token, FORM), (token, "text/plain")]
+    bodies = [(token, "application/json"), (token, URLENCODED), (token, "text/plain")]
     fields = [
         urlencode({"bt_payload": token}),
         f"bt_payload={token}&bt_payload={EVIL}",
@@ -75,13 +75,13 @@ def forgeries(one: Sender, token: str, digest: bytes) -> Iterator[Request]:
     ]
     fields += [f"bt_payload={token}%0A", f"bt_payload={token}&kind=x"]
     prefix = getattr(chosen(one)[0], "prefix", "")
-    for text in (encode(digest) for encode in ENCODE.values()):
+    for text in (encode(digest) for encode in ENCODERS.values()):
         headers = dict.fromkeys(
             ("x-twitter-webhooks-signature", "x-li-signature", "x-ebay-signature"), prefix + text
         )
         for body, kind in [
             *bodies,
-            *((f"bt_signature={quote(PUBLIC + text)}&{more}", FORM) for more in fields),
+            *((f"bt_signature={quote(PUBLIC + text)}&{more}", URLENCODED) for more in fields),
         ]:
             yield post(body.encode(), {**headers, "content-type": kind})
 

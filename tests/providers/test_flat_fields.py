@@ -20,7 +20,7 @@ from bridge.core.http_messages import Request
 from bridge.core.model import Body
 from bridge.ingest.bodies import decode
 from bridge.providers import form_fields
-from bridge.providers.form_fields import LABEL_LENGTH, MOST, flat
+from bridge.providers.form_fields import MAX_LABEL_CHARACTERS, MAX_LABELS, flatten_answers
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample
 from bridge.providers.signatures.scheme import Secret
@@ -171,13 +171,13 @@ def test_formstack_with_its_types() -> None:
 
 
 def test_labels_are_told_apart_and_bounded() -> None:
-    assert flat([("A", 1), ("A", 2), ("A", 3), ("  ", 4), (5, 6)]) == {
+    assert flatten_answers([("A", 1), ("A", 2), ("A", 3), ("  ", 4), (5, 6)]) == {
         "A": 1,
         "A (2)": 2,
         "A (3)": 3,
     }
-    assert [len(label) for label in flat([("x" * 5000, "y")])] == [LABEL_LENGTH]
-    assert len(flat((str(n), n) for n in range(5000))) == MOST
+    assert [len(label) for label in flatten_answers([("x" * 5000, "y")])] == [MAX_LABEL_CHARACTERS]
+    assert len(flatten_answers((str(n), n) for n in range(5000))) == MAX_LABELS
 
 
 json_values = st.recursive(

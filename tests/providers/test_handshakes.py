@@ -15,9 +15,10 @@ from signing import NOW, post, secrets
 
 from bridge.core.errors import BadSignature, Refused
 from bridge.core.http_messages import Request
+from bridge.core.locators import URLENCODED
 from bridge.core.model import Event
-from bridge.providers.handshakes.general import MAX_ECHO, verify_token
-from bridge.providers.model import FORM, Reply
+from bridge.providers.handshakes.general import MAX_ECHO_CHARACTERS, verify_token
+from bridge.providers.model import Reply
 from bridge.providers.registry import PROVIDERS
 
 HOSTILE = (
@@ -26,7 +27,7 @@ HOSTILE = (
     "a\x00b",
     "a\u202eb",
     "\ud800",
-    "x" * (MAX_ECHO + 1),
+    "x" * (MAX_ECHO_CHARACTERS + 1),
 )
 MARKUP = "<script>alert(1)</script>"
 CODE = "890e4665-4dfe-4ab1-b689-ed553bceeed0"
@@ -309,7 +310,7 @@ class TestAlive:
         assert refused.value.status == 405
 
     def test_mandrills_empty_batch_is_answered_though_its_key_is_everybodys(self) -> None:
-        form = {"content-type": FORM}
+        form = {"content-type": URLENCODED}
         reply, events = answer("mandrill", post(b"mandrill_events=%5B%5D", form))
         assert (reply.status, events) == (200, [])
         with pytest.raises(BadSignature):
@@ -338,7 +339,7 @@ class TestSlack:
             one.sign(
                 post(
                     urlencode({"command": "/deploy", "trigger_id": "t", "text": ""}).encode(),
-                    {"content-type": FORM},
+                    {"content-type": URLENCODED},
                 )
             ),
         ):

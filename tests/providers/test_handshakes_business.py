@@ -15,7 +15,7 @@ from senders import sender
 
 from bridge.core.errors import BadSignature, Refused
 from bridge.core.http_messages import Request
-from bridge.providers.model import FORM
+from bridge.core.locators import URLENCODED
 from bridge.providers.signatures.shared_token import Unsigned
 
 SECRET = "integration_private_key"
@@ -56,7 +56,7 @@ class TestBraintree:
         for payload in (challenge, challenge + "\n"):
             body = urlencode({"bt_signature": signature, "bt_payload": payload}).encode()
             with pytest.raises(BadSignature):
-                answer(BRAINTREE, ask("braintree", "POST", body, {"content-type": FORM}))
+                answer(BRAINTREE, ask("braintree", "POST", body, {"content-type": URLENCODED}))
 
     def test_without_a_public_key_no_challenge_is_answered_but_notifications_are_taken(
         self,
@@ -103,7 +103,10 @@ class TestWooCommerce:
     def ping(self, body: bytes, **headers: str) -> Request:
         agent = "WooCommerce/9.9.0 Hookshot (WordPress/6.8)"
         return ask(
-            "woocommerce", "POST", body, {"content-type": FORM, "user-agent": agent, **headers}
+            "woocommerce",
+            "POST",
+            body,
+            {"content-type": URLENCODED, "user-agent": agent, **headers},
         )
 
     def test_the_unsigned_ping_is_answered_200_and_is_no_event(self) -> None:

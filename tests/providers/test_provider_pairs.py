@@ -15,7 +15,7 @@ from signing import NOW
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
 from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.shared_token import Token
 
@@ -24,7 +24,7 @@ def signs(scheme: Scheme, secret: str) -> Scheme:
     """The scheme that signs, where there is a choice."""
     if isinstance(scheme, HeaderSets):
         return signs(scheme.sets[scheme.usual][1], secret)
-    if isinstance(scheme, AnyOf):
+    if isinstance(scheme, SchemeBySecret):
         return signs(
             next(one for start, one in scheme.by_secret if secret.startswith(start)), secret
         )

@@ -21,9 +21,9 @@ from signing import NOW, post, secrets
 from vectors import Vector
 
 from bridge.core.errors import BadSignature
-from bridge.core.locators import JoinedLocators, compile_locator, dig, locate
+from bridge.core.locators import URLENCODED, JoinedLocators, compile_locator, dig, locate
 from bridge.providers import catalog
-from bridge.providers.model import CREDENTIALS, EVIDENCE, FORM, Probe, Provider, masked
+from bridge.providers.model import CREDENTIAL_HEADERS, EVIDENCE_LEVELS, Probe, Provider, masked
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples import loader
 from bridge.providers.samples.loader import sample, sample_types
@@ -63,7 +63,7 @@ def test_most_rows_are_confirmed() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_row_is_whole(row: Provider) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", row.name)
-    assert row.evidence in EVIDENCE
+    assert row.evidence in EVIDENCE_LEVELS
     assert re.fullmatch(r"https://[^\s/]+/\S*", row.docs)
     assert row.title and row.secret_hint and not row.secret_hint.endswith(".")
     for text in (row.setup, row.retries, row.signs, row.limits):
@@ -71,7 +71,7 @@ def test_row_is_whole(row: Provider) -> None:
     assert row.setup and row.retries and row.signs
     assert row.answer_within and not row.answer_within.endswith(".")
     assert row.body == "json" or re.fullmatch(r"form_payload:\w+|jwt:\w+(,\w+)*", row.body)
-    assert set(CREDENTIALS) <= set(row.credentials)
+    assert set(CREDENTIAL_HEADERS) <= set(row.credentials)
     assert row.samples and len(set(sample_types(row.name))) == len(row.samples)
     for place in (*row.event_type, *row.event_id, *row.retry):
         for text in (
@@ -164,7 +164,7 @@ class TestSample:
     def test_is_filled_in_and_fresh(self, name: str, type_: str) -> None:
         one, two = (sample(name, type_, now=NOW + n, new_id=f"id-{n}") for n in (1, 2))
         for text in (one.body.decode(), *one.headers.values()):
-            assert not loader.HOLE.search(text)
+            assert not loader.PLACEHOLDER.search(text)
         assert name == "form" or (one.body, dict(one.headers)) != (two.body, dict(two.headers))
         assert one.path == f"/hooks/{name}" and one.method == "POST"
         assert all(header == header.lower() for header in one.headers)
@@ -201,7 +201,7 @@ def test_batch_is_taken_apart_and_one_that_grew_has_only_one_new_event(row: Prov
     assert row.batch is not None
     one = sender(row.name)
     request = one.request()
-    document = json.loads(request.body) if request.content_type != FORM else None
+    document = json.loads(request.body) if request.content_type != URLENCODED else None
     if document is None:
         return  # a form's batch is in its field: tested with its row
     steps = row.batch.at.split(".") if row.batch.at else []
@@ -254,7 +254,7 @@ def test_github_type_is_the_header_alone() -> None:
 def test_slack_names_its_three_kinds_of_request(
     body: dict[str, Any], form: bool, type_: str, id_: str | None
 ) -> None:
-    request = post(headers={"content-type": FORM if form else "application/json"})
+    request = post(headers={"content-type": URLENCODED if form else "application/json"})
     assert locate(PROVIDERS["slack"].event_type, request, body) == type_
     assert locate(PROVIDERS["slack"].event_id, request, body) == id_
 
@@ -278,7 +278,7 @@ def test_slack_challenge_is_answered_after_verification_and_nothing_else_is() ->
         {"challenge": "x"},
     ):
         assert handshake.answer(Probe(post(), body)) is None
-    form = post(headers={"content-type": FORM})
+    form = post(headers={"content-type": URLENCODED})
     assert handshake.answer(Probe(form, {"type": "url_verification", "challenge": "x"})) is None
 
 
@@ -314,19 +314,19 @@ def test_which_try_of_the_sender_it_was_is_read(name: str) -> None:
 
 def test_static_credentials_are_masked() -> None:
     assert masked(PROVIDERS["token"], Token(at=("header:X-Key", "query:token")), None) == {
-        *CREDENTIALS,
+        *CREDENTIAL_HEADERS,
         "header:x-key",
         "query:token",
     }
     graph = PROVIDERS["msgraph"]
     assert masked(graph, Unsigned(), graph.batch) == {
-        *CREDENTIALS,
+        *CREDENTIAL_HEADERS,
         "body:value.0.clientState",
         "body:clientState",
     }, "insecure or not"
     for row in ROWS:
         scheme = row.scheme or PROVIDERS["basic"].scheme or Token()
-        assert {*CREDENTIALS, *scheme.credentials} <= masked(row, scheme, row.batch)
+        assert {*CREDENTIAL_HEADERS, *scheme.credentials} <= masked(row, scheme, row.batch)
 
 
 @pytest.mark.parametrize(

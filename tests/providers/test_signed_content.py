@@ -19,8 +19,8 @@ from signing import NOW, post
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.core.locators import compile_locator
-from bridge.providers.model import FORM, Provider
+from bridge.core.locators import URLENCODED, compile_locator
+from bridge.providers.model import Provider
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.locations import covers, covers_content, leaves
@@ -47,7 +47,7 @@ def twilio(fields: dict[str, str] | list[tuple[str, str]]) -> Request:
 
 
 def form(body: bytes, name: str) -> Request:
-    return post(body, {"content-type": FORM}, url=f"https://example.com/hooks/{name}")
+    return post(body, {"content-type": URLENCODED}, url=f"https://example.com/hooks/{name}")
 
 
 def known_as(name: str, request: Request, now: float = NOW) -> list[str | None]:
@@ -139,7 +139,9 @@ class TestTwilio:
         assert known_as("twilio", good) == ["EV1"] and "bodySHA256=" in good.url
         for body in (b"", b"a=b", good.body):
             with pytest.raises(BadSignature):
-                one.verify(replace(good, headers={**good.headers, "content-type": FORM}, body=body))
+                one.verify(
+                    replace(good, headers={**good.headers, "content-type": URLENCODED}, body=body)
+                )
         with pytest.raises(BadSignature):
             one.verify(replace(good, query_string="", url=good.url.partition("?")[0]))
 
@@ -370,7 +372,7 @@ def test_a_captured_message_gets_in_once(tmp_path: Path) -> None:
         for fields in (MESSAGE, CALL):
             bare = post(
                 urlencode(fields).encode(),
-                {"content-type": FORM},
+                {"content-type": URLENCODED},
                 url="https://hooks.example.com/hooks/twilio",
             )
             good = scheme.sign(bare, secret, NOW)

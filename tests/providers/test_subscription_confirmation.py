@@ -27,7 +27,7 @@ from bridge.ingest.receive import replan
 from bridge.ingest.rejects import build_reject, readmit
 from bridge.providers.catalog.cloud import SNS
 from bridge.providers.registry import PROVIDERS
-from bridge.providers.signatures.certificates import Certificate
+from bridge.providers.signatures.certificates import SigningCertificate
 from bridge.providers.signatures.key_source import Ask
 from bridge.providers.signatures.rsa import Rsa
 from bridge.providers.signatures.scheme import Secret
@@ -145,7 +145,7 @@ def bench(
     )
     scheme: Any = made.source.scheme
     row = made.source.provider
-    at = Certificate(
+    at = SigningCertificate(
         at="body:SigningCertURL", url=LOCALHOST + r"SimpleNotificationService-\w+\.pem"
     )
     assert row.confirmation is not None

@@ -12,8 +12,8 @@ from records import NOW
 
 from bridge.core.model import Outcome, OutcomeKind, RunReport, RunState, Status
 from bridge.core.rate_limits import (
-    CATCH_UP_SECONDS,
     DAY,
+    RATE_CATCH_UP_SECONDS,
     Limits,
     Rate,
     RateState,
@@ -61,7 +61,7 @@ def test_no_time_holds_more_starts_than_its_share_and_a_tenth_of_a_second(
     for first in range(len(starts)):
         for last in range(first, len(starts)):
             span = starts[last] - starts[first]
-            assert last - first + 1 <= (span + CATCH_UP_SECONDS) * count / per + 1.001
+            assert last - first + 1 <= (span + RATE_CATCH_UP_SECONDS) * count / per + 1.001
 
 
 def test_a_day_ends_at_midnight() -> None:

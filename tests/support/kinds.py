@@ -17,9 +17,9 @@ from signing import BODY, NOW, post, secrets
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.providers.signatures.certificates import Certificate
+from bridge.providers.signatures.certificates import SigningCertificate
 from bridge.providers.signatures.ecdsa import Ecdsa
-from bridge.providers.signatures.header_formats import Wrapped
+from bridge.providers.signatures.header_formats import Base64Json
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwks import KeySet
 from bridge.providers.signatures.jwt import Jwt
@@ -136,7 +136,7 @@ SNS = Rsa(
     signed="{lines:Message,MessageId,Subject?,SubscribeURL?,Timestamp,Token?,TopicArn,Type}",
     version_at="body:SignatureVersion",
     versions=(("1", "sha1"), ("2", "sha256")),
-    certificate=Certificate(
+    certificate=SigningCertificate(
         at="body:SigningCertURL",
         url=r"https://sns\.[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}\.amazonaws\.com(\.cn)?/SimpleNotificationService-[\w-]{1,64}\.pem",
     ),
@@ -148,7 +148,7 @@ PAYPAL = Rsa(
     at="header:PAYPAL-TRANSMISSION-SIG",
     signed="{h:PAYPAL-TRANSMISSION-ID}|{h:PAYPAL-TRANSMISSION-TIME}|{pin:webhook_id}|{body_crc32}",
     requires=(("header:PAYPAL-AUTH-ALGO", "SHA256withRSA"),),
-    certificate=Certificate(
+    certificate=SigningCertificate(
         at="header:PAYPAL-CERT-URL",
         url=r"https://api(-m)?(\.sandbox)?\.paypal\.com/v1/notifications/certs/[\w-]{1,100}",
         names=(
@@ -173,7 +173,7 @@ SNS_BODY = json.dumps(
 WIX = Jwt(algorithm="RS256", wraps="data", expires=True)
 EBAY = Ecdsa(
     at="header:X-EBAY-SIGNATURE",
-    parse=Wrapped(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))),
+    parse=Base64Json(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))),
     digest="sha1",
 )
 

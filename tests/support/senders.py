@@ -28,7 +28,7 @@ from bridge.ingest.receive import Received
 from bridge.providers.model import Provider, masked
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample
-from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.pins import pinned, pins_of
@@ -128,7 +128,7 @@ class Sender:
 
 def leaves(scheme: Scheme) -> Iterator[Scheme]:
     """The schemes that a scheme chooses from; itself where it is no choice."""
-    if isinstance(scheme, AnyOf):
+    if isinstance(scheme, SchemeBySecret):
         for _, one in scheme.by_secret:
             yield from leaves(one)
     elif isinstance(scheme, HeaderSets):
@@ -151,7 +151,7 @@ def keys_of(scheme: Scheme, key: str = KEY) -> list[tuple[str, str]]:
     """
     if isinstance(scheme, HeaderSets):
         return keys_of(scheme.sets[scheme.usual][1], key)
-    if not isinstance(scheme, AnyOf):
+    if not isinstance(scheme, SchemeBySecret):
         return [pair_of(scheme, key)]
     made = []
     for start, one in scheme.by_secret:
@@ -238,12 +238,12 @@ PROVEN = {key: one for key, one in ALL.items() if one.is_proven}
 def chosen(one: Sender) -> list[Scheme]:
     """The schemes that may be looked at with the sender's secret."""
     schemes = [one.scheme]
-    while any(isinstance(each, AnyOf | HeaderSets) for each in schemes):
+    while any(isinstance(each, SchemeBySecret | HeaderSets) for each in schemes):
         opened: list[Scheme] = []
         for each in schemes:
             if isinstance(each, HeaderSets):
                 opened += [inner for _, inner in each.sets]
-            elif isinstance(each, AnyOf):
+            elif isinstance(each, SchemeBySecret):
                 opened.append(
                     next(inner for start, inner in each.by_secret if one.secret.startswith(start))
                 )

@@ -29,9 +29,9 @@ from servers import (
 from signing import NOW, post, secrets
 
 from bridge.core.errors import BadSignature
-from bridge.providers.signatures.certificates import Certificate
+from bridge.providers.signatures.certificates import SigningCertificate
 from bridge.providers.signatures.ecdsa import Ecdsa
-from bridge.providers.signatures.header_formats import Wrapped
+from bridge.providers.signatures.header_formats import Base64Json
 from bridge.providers.signatures.jwks import KeyService, KeySet
 from bridge.providers.signatures.key_source import Ask
 from bridge.providers.signatures.pins import pinned
@@ -346,7 +346,7 @@ class TestWithSchemes:
             respond(401, b"{}"), respond(401, b"{}"), respond(200, key), path="/key/one"
         ).url.replace("one", "{kid}")
         scheme: Any = Ecdsa(
-            at="header:X-Sig", parse=Wrapped(), service=KeyService(url, login.url, "all")
+            at="header:X-Sig", parse=Base64Json(), service=KeyService(url, login.url, "all")
         )
         good = scheme.sign(post(), EC_PRIVATE, NOW)
         value = json.loads(b64decode(good.headers["x-sig"]))
@@ -378,7 +378,7 @@ class TestWithSchemes:
         ask = serve(
             respond(200, certificate("sns.amazonaws.com")), path="/SimpleNotificationService-1.pem"
         )
-        at = Certificate(
+        at = SigningCertificate(
             at="body:SigningCertURL",
             url=r"https://localhost:\d+/SimpleNotificationService-\w+\.pem",
         )
@@ -410,7 +410,7 @@ class TestWithSchemes:
         scheme: Any = pinned(
             replace(
                 PAYPAL,
-                certificate=Certificate(
+                certificate=SigningCertificate(
                     "header:PAYPAL-CERT-URL", r"https://localhost:\d+/\w+", (name,)
                 ),
             ),

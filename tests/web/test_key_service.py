@@ -18,7 +18,7 @@ from signing import NOW, post, secrets
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.providers.registry import PROVIDERS
-from bridge.providers.signatures.alternatives import AnyOf
+from bridge.providers.signatures.alternatives import SchemeBySecret
 from bridge.providers.signatures.ecdsa import Ecdsa
 from bridge.providers.signatures.jwks import KeyService
 from bridge.providers.signatures.key_source import Ask
@@ -135,7 +135,7 @@ def test_key_among_the_secrets_is_used_and_nothing_fetched() -> None:
 @pytest.mark.parametrize("values", [("token:word", LOGIN), (LOGIN, "token:word")])
 def test_beside_a_verification_token_it_is_the_key_that_is_missed(values: tuple[str, ...]) -> None:
     """Which tells eBay to send it again, where a wrong signature would not."""
-    assert isinstance(PROVIDERS["ebay"].scheme, AnyOf)
+    assert isinstance(PROVIDERS["ebay"].scheme, SchemeBySecret)
     assert why(served(token={}), *values, scheme=PROVIDERS["ebay"].scheme) == "no_key"
     PROVIDERS["ebay"].scheme.verify(signed(), secrets(*values), NOW, served())
 

@@ -23,8 +23,8 @@ from bridge.core.locators import query_value
 from bridge.core.masking import Redaction, mask_request
 from bridge.core.model import JSON, Body
 from bridge.core.multipart import (
-    MAX_HEADER_BYTES,
     MAX_HEADER_PARAMETERS,
+    MAX_PART_HEADER_BYTES,
     MAX_PART_HEADERS,
     MultipartError,
     parse_parts,
@@ -333,7 +333,7 @@ def test_the_worst_heads_cost_little_more_than_a_body_of_ordinary_parts(make: Ma
     """A head is at most 2 KiB, and read once: 400 of the worst against a thousand ordinary
     parts.
     """
-    worst = multipart(make(MAX_HEADER_BYTES - 200) * 400)
+    worst = multipart(make(MAX_PART_HEADER_BYTES - 200) * 400)
     ordinary = multipart(part("a", b"x" * 700) * 1000)
     slow, usual = (
         min(measure(lambda raw=raw: as_form(MULTIPART, raw), 1) for _ in range(5))
@@ -360,7 +360,7 @@ def test_a_head_has_bounds() -> None:
         (b";" * MAX_HEADER_PARAMETERS, b""),
         (b"", b"\r\nContent-Type: a/b" + b";x=1" * (MAX_HEADER_PARAMETERS + 1)),
         (b"", b"\r\na: b" * MAX_PART_HEADERS),
-        (b"; filename=" + b"x" * MAX_HEADER_BYTES, b""),
+        (b"; filename=" + b"x" * MAX_PART_HEADER_BYTES, b""),
     ):
         with pytest.raises(MultipartError):
             read(extra, kind)

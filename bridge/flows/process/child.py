@@ -23,7 +23,7 @@ import orjson
 from bridge.config.settings import add_to_environ
 from bridge.core.local_runs import LocalState
 from bridge.core.model import JSON
-from bridge.flows.context import Current, call_flow, error_line, set_current
+from bridge.flows.context import CurrentRun, call_flow, error_line, set_current
 from bridge.flows.function import FlowError, FlowFunction
 from bridge.flows.process.protocol import RunSpec
 from bridge.flows.types import File, WebhookInput
@@ -34,7 +34,7 @@ from bridge.system.redacted_traceback import format_traceback
 SPARE_BYTES: Final = 64 * 1024**2  # bytes beyond the limit, to report that it was reached
 MAX_TRACEBACK_CHARACTERS: Final = 64 * 1024  # characters
 # processes and threads that a run may add to those of its user
-MAX_PROCESSES: Final = 1024
+MAX_RUN_PROCESSES: Final = 1024
 START_SIGNAL: Final = b"g"  # the start signal
 NEVER_RESET: Final = {signal.SIGKILL, signal.SIGSTOP}
 
@@ -130,7 +130,7 @@ def _outcome(flow: FlowFunction | None, spec: RunSpec, result: int) -> dict[str,
     try:
         if flow is None:
             raise FlowError(f"flow {spec.flow!r} no longer exists")
-        set_current(Current(flow.name, Path(spec.data), spec.run_id, keep=keep))
+        set_current(CurrentRun(flow.name, Path(spec.data), spec.run_id, keep=keep))
         return {"state": LocalState.DONE, "outputs": call_flow(flow, _inputs(flow, spec))}
     except MemoryError as error:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)

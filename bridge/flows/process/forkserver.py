@@ -27,7 +27,7 @@ import orjson
 from bridge.config.settings import take_environ
 from bridge.core.errors import BridgeError
 from bridge.flows.process import protocol
-from bridge.flows.process.child import MAX_PROCESSES
+from bridge.flows.process.child import MAX_RUN_PROCESSES
 from bridge.flows.process.protocol import RunSpec
 from bridge.flows.process.run_supervisor import supervise_run
 from bridge.flows.registry import FlowLibrary
@@ -268,7 +268,7 @@ def _process_limit() -> int:
                     else 0
                 )
     allowed, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    most = now + MAX_PROCESSES
+    most = now + MAX_RUN_PROCESSES
     return (
         most
         if allowed == resource.RLIM_INFINITY

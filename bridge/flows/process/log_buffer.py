@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-MAX_LOG_LINES: Final = 1000
-MAX_LINE_CHARACTERS: Final = 2000  # characters
+MAX_RUN_LOG_LINES: Final = 1000
+MAX_LOG_LINE_CHARACTERS: Final = 2000  # characters
 # bytes that always hold more characters than are stored of a line
-_MAX_LINE_BYTES: Final = 4 * (MAX_LINE_CHARACTERS + 2)
+_MAX_LINE_BYTES: Final = 4 * (MAX_LOG_LINE_CHARACTERS + 2)
 
 
 class LogBuffer:
@@ -22,7 +22,7 @@ class LogBuffer:
 
     def __init__(self) -> None:
         # one line is reserved for the note about missing lines
-        self._lines: deque[bytes] = deque(maxlen=MAX_LOG_LINES - 1)
+        self._lines: deque[bytes] = deque(maxlen=MAX_RUN_LOG_LINES - 1)
         self._open = b""  # the stored part of the line without an end
         self._ended = 0  # lines
 
@@ -35,8 +35,8 @@ class LogBuffer:
         first, _, rest = data.partition(b"\n")
         self._lines.append(self._open + first[: _MAX_LINE_BYTES - len(self._open)])
         self._ended += ends
-        *lines, last = rest.rsplit(b"\n", MAX_LOG_LINES)
-        if ends - 1 > MAX_LOG_LINES:
+        *lines, last = rest.rsplit(b"\n", MAX_RUN_LOG_LINES)
+        if ends - 1 > MAX_RUN_LOG_LINES:
             del lines[0]  # all older lines, in one piece
         self._lines.extend(line[:_MAX_LINE_BYTES] for line in lines)
         self._open = last[:_MAX_LINE_BYTES]
@@ -54,7 +54,7 @@ class LogBuffer:
 
     def lines(self) -> tuple[str, ...]:
         """Return the stored lines, oldest first; the first says how many were dropped, if any."""
-        kept = [*self._lines, *([self._open] if self._open else [])][-(MAX_LOG_LINES - 1) :]
+        kept = [*self._lines, *([self._open] if self._open else [])][-(MAX_RUN_LOG_LINES - 1) :]
         dropped = self._ended + bool(self._open) - len(kept)
         lines = tuple(map(_cut, kept))
         return (f"({dropped} earlier lines were dropped)", *lines) if dropped else lines
@@ -62,4 +62,6 @@ class LogBuffer:
 
 def _cut(line: bytes) -> str:
     text = line.decode("utf-8", "backslashreplace").rstrip("\r")
-    return text if len(text) <= MAX_LINE_CHARACTERS else text[: MAX_LINE_CHARACTERS - 1] + "…"
+    return (
+        text if len(text) <= MAX_LOG_LINE_CHARACTERS else text[: MAX_LOG_LINE_CHARACTERS - 1] + "…"
+    )

@@ -45,7 +45,7 @@ log = get_logger()
 KILL_SECONDS: Final = 10.0  # seconds for killing the processes that a run leaves behind
 LOG_UPDATE_SECONDS: Final = 1.0  # seconds between two updates of a growing log
 MAX_UPDATE_CHARACTERS: Final = 64 * 1024  # characters of the log in an update
-READ_BYTES: Final = 256 * 1024  # bytes read at once
+OUTPUT_READ_BYTES: Final = 256 * 1024  # bytes read at once
 MAX_RESULT_BYTES: Final = MAX_FRAME_BYTES // 4  # bytes of a run's report
 
 
@@ -114,7 +114,7 @@ class RunSupervisor:
         )
 
     def _read(self, descriptor: int) -> bool:
-        data = os.read(descriptor, READ_BYTES)
+        data = os.read(descriptor, OUTPUT_READ_BYTES)
         if descriptor == self._output:
             self._tail.feed(data)
         elif len(self._said) < MAX_RESULT_BYTES:

@@ -12,7 +12,7 @@ from bridge.flows.context import current, log
 from bridge.flows.function import FlowError, flow
 from bridge.flows.ready.csv_format import (
     BOM,
-    MAX_HEADER_BYTES,
+    MAX_HEADER_ROW_BYTES,
     RECORD_END,
     find_delimiter,
     format_cell,
@@ -93,7 +93,7 @@ def _add(opened: LockedFile, cells: dict[str, str], bom: bool) -> tuple[list[str
             ]
         )
     with opened.reading() as lines:
-        delimiter = find_delimiter(lines.readline(MAX_HEADER_BYTES))
+        delimiter = find_delimiter(lines.readline(MAX_HEADER_ROW_BYTES))
         lines.seek(0)
         names, raw = read_header(lines, delimiter)
     added = [name for name in cells if name not in names]

@@ -14,7 +14,7 @@ from bridge.flows.function import FlowError
 # end of a record by RFC 4180; a line end inside a cell is \n, so that the two differ
 RECORD_END: Final = "\r\n"
 BOM: Final = b"\xef\xbb\xbf"
-MAX_HEADER_BYTES: Final = 1024 * 1024  # bytes
+MAX_HEADER_ROW_BYTES: Final = 1024 * 1024  # bytes
 
 # a spreadsheet may run text with these beginnings as a formula
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -68,10 +68,10 @@ def read_header(lines: Iterable[bytes], delimiter: str) -> tuple[list[str], byte
     for line in lines:
         raw += line
         inside = is_quote_open(line, inside, delimiter)
-        if len(raw) > MAX_HEADER_BYTES:
+        if len(raw) > MAX_HEADER_ROW_BYTES:
             raise FlowError(
-                f"the file's first row, which names the columns, is over {MAX_HEADER_BYTES} bytes:"
-                " is it a CSV file?"
+                "the file's first row, which names the columns, is over"
+                f" {MAX_HEADER_ROW_BYTES} bytes: is it a CSV file?"
             )
         if not inside:
             break

@@ -13,8 +13,8 @@ from bridge.flows.function import FlowError
 from bridge.flows.ready.environment import read_file_path, read_list
 
 PRIVATE_SETTING: Final = "FLOWBRIDGE_HTTP_REQUEST_PRIVATE"
-CA_SETTING: Final = "FLOWBRIDGE_HTTP_REQUEST_CA"
-MAX_ANSWER_BYTES: Final = 256 * 1024  # bytes
+HTTP_CA_SETTING: Final = "FLOWBRIDGE_HTTP_REQUEST_CA"
+MAX_CALL_ANSWER_BYTES: Final = 256 * 1024  # bytes
 MAX_URL_CHARACTERS: Final = 8190
 
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]+\]")
@@ -127,14 +127,17 @@ def make_call(name: str, call: Call, reach: AddressPolicy, timeout: float) -> An
     from bridge.system.http_client import HttpClient
 
     sender = HttpClient(
-        max_answer=MAX_ANSWER_BYTES, connections=1, ca_file=read_file_path(CA_SETTING), peers=reach
+        max_answer=MAX_CALL_ANSWER_BYTES,
+        connections=1,
+        ca_file=read_file_path(HTTP_CA_SETTING),
+        peers=reach,
     )
     try:
         answer = sender.send(call, timeout)
     finally:
         sender.close()
     if isinstance(answer, Answer):
-        if answer.truncated and len(answer.body) < MAX_ANSWER_BYTES:
+        if answer.truncated and len(answer.body) < MAX_CALL_ANSWER_BYTES:
             raise FlowError(
                 f"{name}: {reach.host}: HTTP {answer.status}, but the answer was incomplete or took"
                 f" over {timeout:g} s"

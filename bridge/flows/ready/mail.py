@@ -30,7 +30,7 @@ FROM_SETTING: Final = "FLOWBRIDGE_SMTP_FROM"
 ALLOWED_TO_SETTING: Final = "FLOWBRIDGE_SMTP_ALLOWED_TO"
 # bytes of all files; Base64 adds a third, and few servers accept as much
 MAX_ATTACHED_BYTES: Final = 25 * MIB
-MAX_TEXT_CHARACTERS: Final = 5 * MIB  # characters
+MAX_MAIL_CHARACTERS: Final = 5 * MIB  # characters
 
 
 @flow(time_limit=900)
@@ -75,7 +75,7 @@ def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
     )
     replies = parse_addresses("reply_to", reply_to)
     message = _message(
-        text_of("text", text, MAX_TEXT_CHARACTERS), text_of("html", html, MAX_TEXT_CHARACTERS)
+        text_of("text", text, MAX_MAIL_CHARACTERS), text_of("html", html, MAX_MAIL_CHARACTERS)
     )
     _attach(message, _files(attachments))
     _address(

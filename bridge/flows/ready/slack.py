@@ -20,11 +20,11 @@ from bridge.flows.ready.inputs import text as text_of
 WEBHOOK_SETTING: Final = "FLOWBRIDGE_SLACK_WEBHOOK_URL"
 HOSTS_SETTING: Final = "FLOWBRIDGE_SLACK_HOSTS"
 SLACK_HOST: Final = "hooks.slack.com"
-MAX_TEXT_CHARACTERS: Final = 40_000  # characters that Slack shows of a message
+MAX_SLACK_CHARACTERS: Final = 40_000  # characters that Slack shows of a message
 # while Slack limits the rate; it accepts about one message a second
 MAX_TRIES: Final = 4
 MAX_WAIT_SECONDS: Final = 60.0  # seconds of one wait, at most
-TIMEOUT_SECONDS: Final = 30.0
+SLACK_TIMEOUT_SECONDS: Final = 30.0
 
 #: Slack's plain-text answer -> its meaning.
 SLACK_ERRORS: Final = {
@@ -71,10 +71,10 @@ def slack_message(text: str, channel: str = "", webhook_url: str = "") -> dict[s
 def _escaped(text: str) -> str:
     """Escape the characters that begin Slack's mentions and links, and cut at the shown length."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    if len(escaped) <= MAX_TEXT_CHARACTERS:
+    if len(escaped) <= MAX_SLACK_CHARACTERS:
         return escaped
-    log(f"the text of {len(escaped)} characters was cut: Slack shows {MAX_TEXT_CHARACTERS}")
-    return re.sub(r"&[a-z]*$", "", escaped[: MAX_TEXT_CHARACTERS - 1]) + "…"
+    log(f"the text of {len(escaped)} characters was cut: Slack shows {MAX_SLACK_CHARACTERS}")
+    return re.sub(r"&[a-z]*$", "", escaped[: MAX_SLACK_CHARACTERS - 1]) + "…"
 
 
 def _webhook(given: str) -> tuple[SplitResult, AddressPolicy]:
@@ -103,7 +103,7 @@ def _webhook(given: str) -> tuple[SplitResult, AddressPolicy]:
 
 def _post(call: Call, reach: AddressPolicy) -> Answer:
     """Post the message, and retry when Slack limits the rate, since it then stores nothing."""
-    answer = make_call("slack", call, reach, TIMEOUT_SECONDS)
+    answer = make_call("slack", call, reach, SLACK_TIMEOUT_SECONDS)
     for _ in range(MAX_TRIES - 1):
         if answer.status != 429:
             break
@@ -113,7 +113,7 @@ def _post(call: Call, reach: AddressPolicy) -> Answer:
             break
         log(f"Slack limits the rate: retry in {wait:g} s")
         time.sleep(wait)
-        answer = make_call("slack", call, reach, TIMEOUT_SECONDS)
+        answer = make_call("slack", call, reach, SLACK_TIMEOUT_SECONDS)
     return answer
 
 

@@ -21,8 +21,8 @@ from bridge.flows.function import FlowError
 from bridge.flows.ready.environment import read_file_path, read_variable
 
 URL_SETTING: Final = "FLOWBRIDGE_SMTP_URL"
-CA_SETTING: Final = "FLOWBRIDGE_SMTP_CA"
-TIMEOUT_SECONDS: Final = 30.0  # seconds for each answer
+SMTP_CA_SETTING: Final = "FLOWBRIDGE_SMTP_CA"
+SMTP_TIMEOUT_SECONDS: Final = 30.0  # seconds for each answer
 DEFAULT_PORTS: Final = {"smtp": 587, "smtps": 465}
 URL_FORMAT: Final = (
     f"{URL_SETTING}: use smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465; in"
@@ -117,19 +117,19 @@ def deliver(server: MailServer, sender: str, recipients: Sequence[str], message:
 def _context() -> ssl.SSLContext:
     import certifi
 
-    own = read_file_path(CA_SETTING)
+    own = read_file_path(SMTP_CA_SETTING)
     try:
         return ssl.create_default_context(cafile=own or certifi.where())
     except ssl.SSLError:
-        raise FlowError(f"{CA_SETTING}: {own} has no certificates in PEM format") from None
+        raise FlowError(f"{SMTP_CA_SETTING}: {own} has no certificates in PEM format") from None
 
 
 def _connect(server: MailServer, context: ssl.SSLContext | None) -> smtplib.SMTP:
     if server.tls:
         return smtplib.SMTP_SSL(
-            server.host, server.port, _own_name(), timeout=TIMEOUT_SECONDS, context=context
+            server.host, server.port, _own_name(), timeout=SMTP_TIMEOUT_SECONDS, context=context
         )
-    return smtplib.SMTP(server.host, server.port, _own_name(), timeout=TIMEOUT_SECONDS)
+    return smtplib.SMTP(server.host, server.port, _own_name(), timeout=SMTP_TIMEOUT_SECONDS)
 
 
 def _own_name() -> str:
@@ -176,7 +176,7 @@ ERROR_TEXTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (smtplib.SMTPNotSupportedError, "the server does not support it"),
     (
         ssl.SSLCertVerificationError,
-        f"the certificate is not trusted (for your own CA set {CA_SETTING})",
+        f"the certificate is not trusted (for your own CA set {SMTP_CA_SETTING})",
     ),
     (
         ssl.SSLError,
@@ -187,7 +187,7 @@ ERROR_TEXTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     ),
     (socket.gaierror, "the host name was not found"),
     (ConnectionRefusedError, "the connection was refused"),
-    (TimeoutError, f"no answer within {TIMEOUT_SECONDS:g} s"),
+    (TimeoutError, f"no answer within {SMTP_TIMEOUT_SECONDS:g} s"),
     (ConnectionError, "the connection was reset"),
 )
 

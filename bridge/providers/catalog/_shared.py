@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.providers.model import Reply
-from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
 from bridge.providers.signatures.ed25519 import Ed25519
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
@@ -11,26 +11,26 @@ from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.timestamps import Timestamp
 
 # for senders that take 200 for a yes, and hardly anything else
-TAKEN = Reply(content_type="text/plain")
-COPIED = "No time is signed: a request can be replayed; duplicates are detected by id."
-COPIED_BODY = (
+PLAIN_200 = Reply(content_type="text/plain")
+REPLAY_KNOWN_BY_ID = "No time is signed: a request can be replayed; duplicates are detected by id."
+REPLAY_KNOWN_BY_BODY = (
     "Neither time nor id is signed: a request can be replayed; duplicates are detected by body."
 )
-COPIED_UNTOLD = "Neither time nor id is signed: a replayed request is a new event."
-SHOWN = (
+REPLAY_UNKNOWN = "Neither time nor id is signed: a replayed request is a new event."
+NOTHING_SIGNED = (
     "A token is sent, nothing is signed: it does not prove that the body is the sender's. Use"
     " HTTPS."
 )
-IN_URL = (
+CREDENTIAL_IN_URL = (
     "The token is in the URL, which proxies and logs may store; it does not prove that the body"
     " is the sender's. Use HTTPS."
 )
-THREE_PARTS = "The id, the time and the body, joined by dots."
-WHSEC = "whsec_… and base64, from the sender"
+SIGNS_ID_TIME_BODY = "The id, the time and the body, joined by dots."
+WHSEC_HINT = "whsec_… and base64, from the sender"
 SVIX_RETRIES = "Retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h more."
 
 
-def standard(start: str) -> Scheme:
+def standard_webhooks(start: str) -> Scheme:
     """Return the scheme of Standard Webhooks with header names that begin with `start`.
 
     The secret decides which of the two kinds of signature counts.
@@ -42,10 +42,12 @@ def standard(start: str) -> Scheme:
         signed=_signed(start),
         timestamp=_time(start),
     )
-    return AnyOf(by_secret=(("whpk_", public), ("whsk_", public), ("", shared(start))))
+    return SchemeBySecret(
+        by_secret=(("whpk_", public), ("whsk_", public), ("", standard_webhooks_hmac(start)))
+    )
 
 
-def shared(start: str) -> Hmac:
+def standard_webhooks_hmac(start: str) -> Hmac:
     """Return the scheme of Standard Webhooks with a shared secret alone (`whsec_…`)."""
     return Hmac(
         at=f"header:{start}signature",
@@ -71,7 +73,9 @@ def _time(start: str) -> Timestamp:
 
 def svix() -> Scheme:
     """Return the scheme of Svix: two sets of header names; the first one present counts."""
-    return HeaderSets(sets=(("svix-", standard("svix-")), ("webhook-", standard("webhook-"))))
+    return HeaderSets(
+        sets=(("svix-", standard_webhooks("svix-")), ("webhook-", standard_webhooks("webhook-")))
+    )
 
 
 SVIX_ID = ("header:svix-id", "header:webhook-id")  # of the set that was verified, as in `svix`

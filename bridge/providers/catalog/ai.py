@@ -5,7 +5,12 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import TAKEN, THREE_PARTS, WHSEC, standard
+from bridge.providers.catalog._shared import (
+    PLAIN_200,
+    SIGNS_ID_TIME_BODY,
+    WHSEC_HINT,
+    standard_webhooks,
+)
 from bridge.providers.model import Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
@@ -15,10 +20,10 @@ ROWS = (
     Provider(
         name="openai",
         title="OpenAI",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("body:type",),
         event_id=("header:webhook-id",),
-        secret_hint=WHSEC,
+        secret_hint=WHSEC_HINT,
         generates_secret=False,
         setup=(
             "In the OpenAI platform's settings open your project → Webhooks → Create, paste the"
@@ -29,7 +34,7 @@ ROWS = (
         evidence="docs",
         retries="Retried with increasing delays for up to 72 hours.",
         answer_within="a few seconds",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         api_key_starts=("sk-",),
         samples=(
             Sample(
@@ -42,7 +47,7 @@ ROWS = (
     Provider(
         name="gemini",
         title="Gemini API",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("body:type",),
         event_id=("header:webhook-id",),
         secret_hint="the signing secret, returned once by the call that creates the webhook",
@@ -57,7 +62,7 @@ ROWS = (
         evidence="docs",
         retries="Retried with increasing delays.",
         answer_within="a few seconds",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         limits=(
             "Only webhooks of a project (static ones) have a shared secret; dynamic ones are signed"
             " with a key pair."
@@ -67,7 +72,7 @@ ROWS = (
     Provider(
         name="replicate",
         title="Replicate",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("body:status",),
         event_id=("header:webhook-id",),
         secret_hint="whsec_… and base64, from Replicate's API",
@@ -82,7 +87,7 @@ ROWS = (
         retries=(
             "The last call of a prediction is retried with increasing delays, earlier ones are not."
         ),
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         api_key_starts=("r8_",),
         samples=(Sample("succeeded", "succeeded.json", {"webhook-id": "msg_{id}"}),),
     ),
@@ -99,7 +104,7 @@ ROWS = (
         event_id=(
             JoinedLocators(("body:type", "body:data.conversation_id", "body:event_timestamp")),
         ),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="wsec_…, shown once at creation",
         generates_secret=False,
         setup=(

@@ -5,7 +5,12 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import COPIED, TAKEN, THREE_PARTS, standard
+from bridge.providers.catalog._shared import (
+    PLAIN_200,
+    REPLAY_KNOWN_BY_ID,
+    SIGNS_ID_TIME_BODY,
+    standard_webhooks,
+)
 from bridge.providers.model import Batch, Provider, Sample
 from bridge.providers.signatures.alternatives import HeaderSets
 from bridge.providers.signatures.header_formats import Pairs
@@ -37,7 +42,7 @@ ROWS = (
         evidence="sdk",
         signs="The body.",
         answer_within="10 s",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="GoCardless tries up to 8 times with increasing delays, the whole batch each time.",
         samples=(
             Sample(
@@ -124,7 +129,7 @@ ROWS = (
         ),
         event_type=("body:name",),
         event_id=("body:id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint=(
             "whsec_…, the notification URL's secret key (the whole text is the key), from Airwallex"
         ),
@@ -156,7 +161,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         answer_within="10 s",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries=(
             "Dwolla retries after 15 min, 45 min, 2, 3, 6, 12, 24 and 24 h, and pauses the"
             " subscription after 400 failures in a row."
@@ -206,7 +211,7 @@ ROWS = (
         docs="https://plaid.com/docs/api/webhooks/webhook-verification/",
         evidence="docs",
         signs="The SHA-256 of the body and the time, in a token.",
-        ack=TAKEN,
+        ack=PLAIN_200,
         answer_within="10 s, with a 200",
         limits=(
             "There is no id, and two events may look alike: no event is treated as a duplicate."
@@ -225,7 +230,7 @@ ROWS = (
         event_type=("body:event.type",),
         event_id=("body:event.id",),
         retry=("body:attempt_number",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the webhook shared secret, from Coinbase Commerce",
         generates_secret=False,
         setup=(
@@ -235,14 +240,14 @@ ROWS = (
         docs="https://docs.cdp.coinbase.com/commerce/api-arcitecture/webhooks-security",
         evidence="sdk",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Coinbase retries for up to three days, waiting an hour at most.",
         samples=(Sample("charge:confirmed", "charge-confirmed.json"),),
     ),
     Provider(
         name="lithic",
         title="Lithic",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("body:event_type",),
         event_id=("header:webhook-id",),
         secret_hint="whsec_… and base64, the subscription's secret, from Lithic",
@@ -253,7 +258,7 @@ ROWS = (
         ),
         docs="https://docs.lithic.com/docs/events-api",
         evidence="docs",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         retries=(
             "Lithic retries with increasing delays, and disables the endpoint after five days of"
             " failures."
@@ -263,7 +268,7 @@ ROWS = (
     Provider(
         name="brex",
         title="Brex",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("body:event_type",),
         event_id=("header:webhook-id",),
         secret_hint="base64, the secret of GET /v1/webhooks/secrets, from Brex",
@@ -275,7 +280,7 @@ ROWS = (
         ),
         docs="https://developer.brex.com/docs/webhooks/",
         evidence="unconfirmed",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         retries="Not documented.",
         samples=(
             Sample("TRANSFER_PROCESSED", "TRANSFER_PROCESSED.json", {"webhook-id": "msg_{id}"}),

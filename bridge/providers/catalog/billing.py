@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import COPIED, TAKEN, THREE_PARTS
+from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID, SIGNS_ID_TIME_BODY
 from bridge.providers.handshakes.commerce import xero_intent
 from bridge.providers.model import Batch, Handshake, Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs, Positional
@@ -32,7 +32,7 @@ ROWS = (
         ),
         batch=Batch("events"),
         handshakes=(Handshake(xero_intent),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         # its test of the URL wants 401 and nothing else where the signature is wrong
         bare_refusal=True,
         secret_hint="the webhook key, base64 that is used undecoded, from Xero",
@@ -46,7 +46,8 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         answer_within="5 s, with no body",
-        limits="An event only names what changed: fetch the record in the flow. " + COPIED,
+        limits="An event only names what changed: fetch the record in the flow. "
+        + REPLAY_KNOWN_BY_ID,
         retries="Xero retries for 24 hours, less and less often, and then disables the webhook.",
         samples=(
             Sample("INVOICE.UPDATE", "INVOICE.UPDATE.json"),
@@ -62,7 +63,7 @@ ROWS = (
         # a list of CloudEvents; the older eventNotifications are an object, and stay one event
         batch=Batch(),
         dedup_body=True,
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the webhook's verifier token, from Intuit",
         generates_secret=False,
         setup=(
@@ -164,7 +165,7 @@ ROWS = (
         ),
         docs="https://polar.sh/docs/integrate/webhooks/delivery",
         evidence="docs",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         answer_within="10 s",
         retries=(
             "Polar tries up to 10 times with increasing delays, and disables the endpoint after"
@@ -205,7 +206,7 @@ ROWS = (
             JoinedLocators(("body:event", "body:data.reference")),
         ),
         dedup_body=True,
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="sk_live_… or sk_test_…, the secret API key, from Paystack",
         generates_secret=False,
         setup=(
@@ -241,7 +242,7 @@ ROWS = (
         docs="https://www.checkout.com/docs/developer-resources/webhooks/receive-webhooks",
         evidence="docs",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Retried with increasing delays; the schedule is in Checkout.com's documentation.",
         samples=(Sample("payment_captured", "payment_captured.json"),),
     ),
@@ -261,7 +262,7 @@ ROWS = (
         docs="https://developer.authorize.net/api/reference/features/webhooks.html",
         evidence="vector",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries=(
             "Authorize.Net tries up to 10 times with increasing delays, and then disables the"
             " webhook."

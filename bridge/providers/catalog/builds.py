@@ -5,7 +5,12 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import COPIED, THREE_PARTS, WHSEC, standard
+from bridge.providers.catalog._shared import (
+    REPLAY_KNOWN_BY_ID,
+    SIGNS_ID_TIME_BODY,
+    WHSEC_HINT,
+    standard_webhooks,
+)
 from bridge.providers.model import Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
@@ -33,7 +38,7 @@ ROWS = (
         retries="Retried unless there is a 2xx in time.",
         answer_within="10 s",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(
             Sample(
                 "workflow-completed",
@@ -89,7 +94,7 @@ ROWS = (
         retries="Retried with increasing delays for up to 24 hours.",
         answer_within="30 s",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(Sample("deployment.succeeded", "deployment.succeeded.json"),),
     ),
     Provider(
@@ -139,7 +144,7 @@ ROWS = (
         evidence="docs",
         retries="At level sync retried for a while; at level notify sent once.",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(
             Sample(
                 "release.create",
@@ -151,10 +156,10 @@ ROWS = (
     Provider(
         name="render",
         title="Render",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("body:type",),
         event_id=("header:webhook-id",),
-        secret_hint=WHSEC,
+        secret_hint=WHSEC_HINT,
         generates_secret=False,
         setup=(
             "In the Render Dashboard open Integrations → Webhooks → Create Webhook, paste the"
@@ -163,7 +168,7 @@ ROWS = (
         docs="https://render.com/docs/webhooks",
         evidence="docs",
         retries="Retried with increasing delays unless the answer is 2xx.",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         samples=(Sample("deploy_ended", "deploy_ended.json", {"webhook-id": "evt-{id}"}),),
     ),
     Provider(
@@ -193,7 +198,7 @@ ROWS = (
         evidence="docs",
         retries="Not documented; the answers are shown in the notification's settings.",
         signs="The body, with SHA-512.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(Sample("run:completed", "run_completed.json"),),
     ),
     Provider(
@@ -218,7 +223,7 @@ ROWS = (
             "By the connection's retry rule; each attempt is counted in X-Hookdeck-Attempt-Count."
         ),
         signs="The body.",
-        limits=COPIED
+        limits=REPLAY_KNOWN_BY_ID
         + " The type is read from body:type; if the original sender puts it elsewhere, set"
         " event_type: in routes.yaml.",
         custom_payload=True,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import IN_URL, SHOWN
+from bridge.providers.catalog._shared import CREDENTIAL_IN_URL, NOTHING_SIGNED
 from bridge.providers.confirmation import Confirmation
 from bridge.providers.handshakes.general import (
     cloudevents_options,
@@ -13,7 +13,7 @@ from bridge.providers.handshakes.general import (
     graph_validation,
 )
 from bridge.providers.model import Batch, Handshake, Provider, Sample
-from bridge.providers.signatures.certificates import Certificate
+from bridge.providers.signatures.certificates import SigningCertificate
 from bridge.providers.signatures.jwks import KeySet
 from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.pins import Pin
@@ -47,7 +47,7 @@ ROWS = (
             ),
             version_at="body:SignatureVersion",
             versions=(("1", "sha1"), ("2", "sha256")),
-            certificate=Certificate(at="body:SigningCertURL", url=SNS_CERTIFICATE),
+            certificate=SigningCertificate(at="body:SigningCertURL", url=SNS_CERTIFICATE),
             pins=(Pin("topic_arn", "the ARN of the topic, or of several", at="body:TopicArn"),),
         ),
         event_type=("body:Type",),
@@ -150,7 +150,7 @@ ROWS = (
         evidence="docs",
         retries="Depends on the sender; 410 ends it, 429 slows it down.",
         signs="Nothing: requests carry the token.",
-        limits=SHOWN + " Both binary and structured mode are read; a batch is one event.",
+        limits=NOTHING_SIGNED + " Both binary and structured mode are read; a batch is one event.",
         custom_payload=True,
         samples=(
             Sample("com.example.order.created", "order.created.json", {}, CLOUDEVENT),
@@ -188,7 +188,7 @@ ROWS = (
         retries="Retried with increasing delays for up to 24 hours.",
         answer_within="30 s",
         signs="Nothing: the URL carries the token.",
-        limits=IN_URL,
+        limits=CREDENTIAL_IN_URL,
         samples=(
             Sample(
                 "Microsoft.Storage.BlobCreated",
@@ -225,7 +225,7 @@ ROWS = (
         answer_within="3 s (the test: 10 s)",
         signs="Nothing: the body carries the clientState.",
         limits=(
-            SHOWN.replace("token", "clientState")
+            NOTHING_SIGNED.replace("token", "clientState")
             + " It is masked in the stored body. Notifications with encrypted resource data are"
             " stored encrypted; few have an id, so a repeated one is mostly a new event."
         ),

@@ -5,9 +5,15 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import COPIED, COPIED_UNTOLD, IN_URL, SHOWN, shared
+from bridge.providers.catalog._shared import (
+    CREDENTIAL_IN_URL,
+    NOTHING_SIGNED,
+    REPLAY_KNOWN_BY_ID,
+    REPLAY_UNKNOWN,
+    standard_webhooks_hmac,
+)
 from bridge.providers.model import MIB, EventTypes, Provider, Sample
-from bridge.providers.signatures.alternatives import AnyOf
+from bridge.providers.signatures.alternatives import SchemeBySecret
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.shared_token import Token
 
@@ -37,7 +43,7 @@ ROWS = (
         retries="Never retried automatically; for three days a person can press Redeliver.",
         answer_within="10 s (Enterprise Server: 30 s)",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         api_key_starts=("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         event_types=EventTypes(
             docs="https://docs.github.com/en/webhooks/webhook-events-and-payloads",
@@ -53,8 +59,11 @@ ROWS = (
         title="GitLab",
         # The secret says which: GitLab's signing token is Standard Webhooks, the older secret token
         # is shown as it is.
-        scheme=AnyOf(
-            by_secret=(("whsec_", shared("webhook-")), ("", Token(at="header:X-Gitlab-Token")))
+        scheme=SchemeBySecret(
+            by_secret=(
+                ("whsec_", standard_webhooks_hmac("webhook-")),
+                ("", Token(at="header:X-Gitlab-Token")),
+            )
         ),
         event_type=("body:object_kind", "body:event_name", "header:X-Gitlab-Event"),
         event_id=("header:webhook-id", "header:Idempotency-Key"),
@@ -125,7 +134,7 @@ ROWS = (
         evidence="vector",
         retries="Retried a few times, counted in X-Attempt-Number.",
         signs="The body.",
-        limits="Bitbucket sends no payload above 256 KB. " + COPIED,
+        limits="Bitbucket sends no payload above 256 KB. " + REPLAY_KNOWN_BY_ID,
         samples=(
             Sample(
                 "repo:push",
@@ -157,7 +166,7 @@ ROWS = (
         evidence="docs",
         retries="Not documented; a webhook that fails often is skipped for a while.",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(
             Sample(
                 "repo:refs_changed",
@@ -190,7 +199,7 @@ ROWS = (
             "The content type must be application/json: of a form only a part is signed, and it"
             " is refused. "
         )
-        + COPIED,
+        + REPLAY_KNOWN_BY_ID,
         samples=(
             Sample(
                 "push",
@@ -225,7 +234,7 @@ ROWS = (
         evidence="docs",
         retries="Not documented; the history is on the webhook's page.",
         signs="Nothing: the URL carries the token.",
-        limits=IN_URL,
+        limits=CREDENTIAL_IN_URL,
         samples=(Sample("push", "push.json", {"user-agent": "Docker Hub"}),),
     ),
     Provider(
@@ -247,7 +256,7 @@ ROWS = (
         evidence="docs",
         retries="Not documented; a delivery can be resent from the webhook's activity page.",
         signs="Nothing: requests carry the secret.",
-        limits=SHOWN + " There is no id: a repeated request is a new event.",
+        limits=NOTHING_SIGNED + " There is no id: a repeated request is a new event.",
         api_key_starts=("hf_",),
         samples=(Sample("repo.content.update", "repo.content.update.json"),),
     ),
@@ -267,7 +276,7 @@ ROWS = (
         retries="Not documented.",
         signs="The body.",
         limits="npm's own registry removed its hooks in 2024, and npm 11 has no `npm hook`. "
-        + COPIED_UNTOLD,
+        + REPLAY_UNKNOWN,
         api_key_starts=("npm_",),
         samples=(Sample("package:publish", "publish.json"),),
     ),

@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import COPIED, TAKEN, THREE_PARTS, standard
+from bridge.providers.catalog._shared import (
+    PLAIN_200,
+    REPLAY_KNOWN_BY_ID,
+    SIGNS_ID_TIME_BODY,
+    standard_webhooks,
+)
 from bridge.providers.handshakes.commerce import ebay_challenge, tebex_validation, woocommerce_ping
 from bridge.providers.model import Handshake, Provider, Sample
-from bridge.providers.signatures.alternatives import AnyOf
+from bridge.providers.signatures.alternatives import SchemeBySecret
 from bridge.providers.signatures.ecdsa import Ecdsa
-from bridge.providers.signatures.header_formats import Pairs, Wrapped
+from bridge.providers.signatures.header_formats import Base64Json, Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwks import KeyService
-from bridge.providers.signatures.setup_secret import Aside
+from bridge.providers.signatures.setup_secret import SetupSecret
 from bridge.providers.signatures.timestamps import Timestamp
 
 HEADERS_OPEN = (
@@ -123,7 +128,7 @@ ROWS = (
         ),
         event_type=("body:scope",),
         event_id=("header:webhook-id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the client secret of the app that made the webhook, from BigCommerce",
         generates_secret=False,
         setup=(
@@ -133,7 +138,7 @@ ROWS = (
         ),
         docs="https://docs.bigcommerce.com/developer/docs/integrations/webhooks/https",
         evidence="docs",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         limits="An event only names what changed: fetch it in the flow.",
         retries=(
             "BigCommerce retries after 1, 3, 5, 10, 15 and 30 minutes and 1, 2, 6, 14 and 24"
@@ -146,14 +151,14 @@ ROWS = (
     Provider(
         name="ebay",
         title="eBay",
-        scheme=AnyOf(
+        scheme=SchemeBySecret(
             by_secret=(
-                ("token:", Aside()),
+                ("token:", SetupSecret()),
                 (
                     "",
                     Ecdsa(
                         at="header:X-EBAY-SIGNATURE",
-                        parse=Wrapped(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))),
+                        parse=Base64Json(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))),
                         digest="sha1",
                         service=KeyService(
                             "https://api.ebay.com/commerce/notification/v1/public_key/{kid}",
@@ -168,7 +173,7 @@ ROWS = (
         event_id=("body:notification.notificationId",),
         retry=("body:notification.publishAttemptCount",),
         handshakes=(Handshake(ebay_challenge, signed=False, methods=("GET",)),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint=(
             "two: token: and a verification token of your choice; and APP_ID:CERT_ID of the keyset,"
             " or eBay's public key (PEM)"
@@ -188,7 +193,7 @@ ROWS = (
         limits=(
             "eBay's signature is the same for every application: check in the flow that the"
             " notification is about one of your users. With a public key among the secrets"
-            " nothing is fetched: add the new one when eBay changes it. " + COPIED
+            " nothing is fetched: add the new one when eBay changes it. " + REPLAY_KNOWN_BY_ID
         ),
         retries=("eBay retries, and may disable a keyset whose notifications are not answered."),
         samples=(Sample("MARKETPLACE_ACCOUNT_DELETION", "MARKETPLACE_ACCOUNT_DELETION.json"),),
@@ -210,7 +215,7 @@ ROWS = (
         docs="https://docs.tebex.io/developers/webhooks/overview",
         evidence="docs",
         signs="The SHA-256 of the body, in hexadecimal digits.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Retried; Tebex's documentation has no schedule.",
         samples=(
             Sample("payment.completed", "payment.completed.json"),
@@ -227,7 +232,7 @@ ROWS = (
             timestamp=Timestamp("label:t", tolerance=86400),
         ),
         dedup_body=True,
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the API client secret, from Recharge",
         generates_secret=False,
         setup=(
@@ -276,7 +281,7 @@ ROWS = (
     Provider(
         name="shipbob",
         title="ShipBob",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("header:x-webhook-topic",),
         event_id=("header:webhook-id",),
         secret_hint="whsec_… and base64, the subscription's secret, from ShipBob",
@@ -287,7 +292,7 @@ ROWS = (
         ),
         docs="https://developer.shipbob.com/2026-01/webhooks",
         evidence="docs",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         limits="The header with the type is not signed.",
         retries="Not documented.",
         samples=(

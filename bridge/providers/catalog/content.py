@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
 from bridge.providers import form_fields
-from bridge.providers.catalog._shared import COPIED, TAKEN
+from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.work import strava_challenge
 from bridge.providers.model import Handshake, Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
@@ -26,7 +26,7 @@ ROWS = (
         ),
         event_type=("body:triggerType",),
         dedup_body=True,
-        ack=TAKEN,
+        ack=PLAIN_200,
         fields=form_fields.IN_DATA,
         secret_hint="the app's client secret, or the webhook's secretKey, from Webflow",
         generates_secret=False,
@@ -51,7 +51,7 @@ ROWS = (
         body="jwt:data,data,identity",
         event_type=("body:eventType",),
         event_id=("body:data.id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the app's public key (PEM), from Wix",
         generates_secret=False,
         setup=(
@@ -178,7 +178,7 @@ ROWS = (
             "With batching on, Segment signs only the first event of a batch, and requests are"
             " refused: leave it off. "
         )
-        + COPIED,
+        + REPLAY_KNOWN_BY_ID,
         retries="Segment retries for 4 hours.",
         custom_payload=True,
         samples=(Sample("Order Completed", "order_completed.json"),),
@@ -194,7 +194,7 @@ ROWS = (
         ),
         event_type=("body:event.type",),
         event_id=("body:event.id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the integration's signing secret, from RevenueCat",
         generates_secret=False,
         setup=(
@@ -214,7 +214,7 @@ ROWS = (
         scheme=Token(prefix="Bearer "),
         event_type=("body:event.type",),
         event_id=("body:event.id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="any long random text; flowbridge generates one, enter it at RevenueCat",
         generates_secret=True,
         setup=(
@@ -298,7 +298,7 @@ ROWS = (
         docs="https://dub.co/docs/concepts/webhooks/verify-webhook-requests",
         evidence="docs",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Dub retries with increasing delays, and disables a webhook that keeps failing.",
         samples=(Sample("lead.created", "lead.created.json"),),
     ),
@@ -319,7 +319,7 @@ ROWS = (
             ),
         ),
         handshakes=(Handshake(strava_challenge, signed=False, methods=("GET",)),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.core.locators import JoinedLocators
 from bridge.providers import form_fields
 from bridge.providers.handshakes.work import front_challenge
-from bridge.providers.model import XML, Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.model import XML_MEDIA_TYPE, Batch, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.shared_token import Basic, Token
 from bridge.providers.signatures.timestamps import Timestamp
@@ -94,7 +94,9 @@ ROWS = (
             " the answer is <Ack>true</Ack>."
         ),
         custom_payload=True,
-        samples=(Sample("notifications", "notifications.json", {"soapaction": '""'}, XML),),
+        samples=(
+            Sample("notifications", "notifications.json", {"soapaction": '""'}, XML_MEDIA_TYPE),
+        ),
     ),
     Provider(
         name="zendesk",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import COPIED, TAKEN
+from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.work import dropbox_challenge
 from bridge.providers.model import Batch, Handshake, Provider, Sample
 from bridge.providers.signatures.hmac_scheme import Hmac
@@ -87,7 +87,7 @@ ROWS = (
             ),
         ),
         retry=("body:retryCount",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="one of the account's HMAC keys for Connect, from DocuSign",
         generates_secret=False,
         setup=(
@@ -98,7 +98,7 @@ ROWS = (
         docs="https://developers.docusign.com/platform/webhooks/connect/validate/",
         evidence="docs",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries=(
             "DocuSign retries after 5 minutes and then with doubled delays, for up to 15 days."
         ),
@@ -116,7 +116,7 @@ ROWS = (
             ),
         ),
         batch=Batch(),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the webhook's shared key, from PandaDoc",
         generates_secret=False,
         setup=(
@@ -128,7 +128,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         answer_within="20 s, with a 200",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Retried; the schedule is in PandaDoc's documentation.",
         samples=(Sample("document_state_changed", "document_state_changed.json"),),
     ),

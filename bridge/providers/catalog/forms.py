@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import JoinedLocators
+from bridge.core.locators import URLENCODED, JoinedLocators
 from bridge.providers import form_fields
-from bridge.providers.catalog._shared import COPIED
+from bridge.providers.catalog._shared import REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.work import only_head
-from bridge.providers.model import FORM, MULTIPART, Handshake, Provider, Sample
+from bridge.providers.model import MULTIPART_MEDIA_TYPE, Handshake, Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.shared_token import Token
@@ -34,7 +34,7 @@ ROWS = (
         docs="https://www.typeform.com/developers/webhooks/secure-your-webhooks/",
         evidence="docs",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries=(
             "Typeform retries every 2 to 3 minutes for 10 hours after a 408, 423, 429 or 503,"
             " else about 5 times; a 404 or 410 disables the webhook."
@@ -62,7 +62,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         answer_within="10 s",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Tally retries after 5 minutes, 30 minutes, 1 hour, 6 hours and 1 day.",
         samples=(Sample("FORM_RESPONSE", "FORM_RESPONSE.json"),),
     ),
@@ -83,7 +83,7 @@ ROWS = (
         signs="Nothing.",
         limits=OPEN + " An edited submission keeps its id, and counts as a duplicate.",
         retries="Not documented.",
-        samples=(Sample("submission", "submission.json", {}, MULTIPART),),
+        samples=(Sample("submission", "submission.json", {}, MULTIPART_MEDIA_TYPE),),
     ),
     Provider(
         name="fillout",
@@ -154,7 +154,7 @@ ROWS = (
         docs="https://help.formstack.com/hc/en-us/articles/4402808103315-WebHook",
         evidence="vector",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Not documented.",
         custom_payload=True,
         samples=(Sample("submission", "submission.json"),),
@@ -178,7 +178,8 @@ ROWS = (
         docs="https://api.surveymonkey.com/v3/docs#webhooks",
         evidence="docs",
         signs="The body.",
-        limits="An event only names what happened: fetch the response in the flow. " + COPIED,
+        limits="An event only names what happened: fetch the response in the flow. "
+        + REPLAY_KNOWN_BY_ID,
         retries="Not documented.",
         samples=(
             Sample(
@@ -206,7 +207,7 @@ ROWS = (
         docs="https://cal.com/docs/developing/guides/automation/webhooks",
         evidence="docs",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Not documented.",
         samples=(Sample("BOOKING_CREATED", "BOOKING_CREATED.json"),),
     ),
@@ -260,6 +261,6 @@ ROWS = (
             "Acuity retries for 24 hours after a 5xx, with increasing delays, and disables the"
             " webhook after 5 days of failures."
         ),
-        samples=(Sample("scheduled", "scheduled.json", {}, FORM),),
+        samples=(Sample("scheduled", "scheduled.json", {}, URLENCODED),),
     ),
 )

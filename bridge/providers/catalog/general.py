@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from bridge.providers.catalog._shared import SVIX_ID, standard, svix
-from bridge.providers.model import FORM, Provider, Sample
+from bridge.core.locators import URLENCODED
+from bridge.providers.catalog._shared import SVIX_ID, standard_webhooks, svix
+from bridge.providers.model import Provider, Sample
 from bridge.providers.signatures.shared_token import Basic, Token, Unsigned
 
 ROWS = (
     Provider(
         name="standard_webhooks",
         title="Standard Webhooks",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("body:type",),
         event_id=("header:webhook-id",),
         secret_hint="whsec_… (shared) or whpk_… (the sender's public key), from the sender",
@@ -80,7 +81,9 @@ ROWS = (
         answer_within="as long as the browser waits",
         signs="Nothing: anyone may send.",
         custom_payload=True,
-        samples=(Sample("submission", "submission.json", {"accept": "application/json"}, FORM),),
+        samples=(
+            Sample("submission", "submission.json", {"accept": "application/json"}, URLENCODED),
+        ),
     ),
     Provider(
         name="hmac",

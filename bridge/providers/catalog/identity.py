@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import (
-    SHOWN,
+    NOTHING_SIGNED,
+    PLAIN_200,
+    SIGNS_ID_TIME_BODY,
     SVIX_ID,
     SVIX_RETRIES,
-    TAKEN,
-    THREE_PARTS,
-    WHSEC,
-    standard,
+    WHSEC_HINT,
+    standard_webhooks,
     svix,
 )
 from bridge.providers.handshakes.general import okta_verification
@@ -46,7 +46,7 @@ ROWS = (
         evidence="docs",
         retries="A failed batch is retried a few times; a stream that keeps failing is paused.",
         signs="Nothing: requests carry the token.",
-        limits=SHOWN,
+        limits=NOTHING_SIGNED,
         samples=(Sample("s", "login.json"),),
     ),
     Provider(
@@ -60,7 +60,7 @@ ROWS = (
         ),
         event_type=("body:event",),
         event_id=("body:id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the endpoint's signing secret, from WorkOS",
         generates_secret=False,
         setup=(
@@ -81,7 +81,7 @@ ROWS = (
         event_id=("body:uuid",),
         batch=Batch("data.events", keep=("eventId", "source")),
         handshakes=(Handshake(okta_verification, signed=False, methods=("GET",)),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint=(
             "any long random text; flowbridge generates one, enter it at Okta as"
             " Authentication secret"
@@ -98,7 +98,7 @@ ROWS = (
         retries="Retried once, unless there is a valid answer in time.",
         answer_within="3 s",
         signs="Nothing: requests carry the secret.",
-        limits=SHOWN,
+        limits=NOTHING_SIGNED,
         samples=(Sample("user.lifecycle.create", "user.lifecycle.create.json"),),
     ),
     Provider(
@@ -107,7 +107,7 @@ ROWS = (
         scheme=svix(),
         event_type=("body:type",),
         event_id=SVIX_ID,
-        secret_hint=WHSEC,
+        secret_hint=WHSEC_HINT,
         generates_secret=False,
         setup=(
             "In the Clerk Dashboard open Configure → Webhooks → Add Endpoint, paste the URL, and"
@@ -117,7 +117,7 @@ ROWS = (
         evidence="docs",
         retries=SVIX_RETRIES,
         answer_within="15 s",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         api_key_starts=("sk_test_", "sk_live_", "pk_test_", "pk_live_"),
         samples=(Sample("user.created", "user.created.json", SVIX),),
     ),
@@ -127,7 +127,7 @@ ROWS = (
         scheme=svix(),
         event_type=(JoinedLocators(("body:object_type", "body:action"), by="."),),
         event_id=SVIX_ID,
-        secret_hint=WHSEC,
+        secret_hint=WHSEC_HINT,
         generates_secret=False,
         setup=(
             "In the Stytch Dashboard open Webhooks → Add endpoint, paste the URL, and choose the"
@@ -137,13 +137,13 @@ ROWS = (
         evidence="docs",
         retries=SVIX_RETRIES,
         answer_within="15 s",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         samples=(Sample("user.CREATE", "user.create.json", SVIX),),
     ),
     Provider(
         name="supabase_auth",
         title="Supabase Auth hooks",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("body:email_data.email_action_type", "body:metadata.name"),
         event_id=("header:webhook-id",),
         ack=Reply(body=b"{}"),  # the hook waits for it
@@ -158,7 +158,7 @@ ROWS = (
         evidence="docs",
         retries="Retried up to three times after a 429 or 503 with Retry-After.",
         answer_within="5 s",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         limits=(
             "Sign-in waits for the answer, which is always an empty object: use hooks that make"
             " no decision, such as Send Email."
@@ -184,7 +184,7 @@ ROWS = (
         retries="Sent once, by pg_net; the answers are in the table net._http_response.",
         answer_within="the hook's own timeout",
         signs="Nothing: requests carry the token.",
-        limits=SHOWN + " There is no id: a repeated request is a new event.",
+        limits=NOTHING_SIGNED + " There is no id: a repeated request is a new event.",
         custom_payload=True,
         samples=(Sample("orders.INSERT", "insert.json"),),
     ),

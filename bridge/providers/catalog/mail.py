@@ -4,21 +4,21 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import JoinedLocators
+from bridge.core.locators import URLENCODED, JoinedLocators
 from bridge.providers.catalog._shared import (
-    COPIED,
-    IN_URL,
-    SHOWN,
+    CREDENTIAL_IN_URL,
+    NOTHING_SIGNED,
+    PLAIN_200,
+    REPLAY_KNOWN_BY_ID,
+    SIGNS_ID_TIME_BODY,
     SVIX_ID,
     SVIX_RETRIES,
-    TAKEN,
-    THREE_PARTS,
-    WHSEC,
-    standard,
+    WHSEC_HINT,
+    standard_webhooks,
     svix,
 )
-from bridge.providers.handshakes.general import alive, nothing_in, query_challenge
-from bridge.providers.model import FORM, Batch, Handshake, Provider, Sample
+from bridge.providers.handshakes.general import confirm_empty_batch, confirm_url, query_challenge
+from bridge.providers.model import Batch, Handshake, Provider, Sample
 from bridge.providers.signatures.ecdsa import Ecdsa
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.shared_token import Basic, Token
@@ -67,7 +67,7 @@ ROWS = (
         ),
         event_type=("body:event-data.event",),
         event_id=("body:signature.token",),  # it is signed, the event's own id is not
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the account's HTTP webhook signing key, from Mailgun",
         generates_secret=False,
         setup=(
@@ -102,7 +102,7 @@ ROWS = (
             ),
             JoinedLocators(("body:MessageStream", "body:MessageID")),
         ),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="user:password of your choice; flowbridge generates the password",
         generates_secret=True,
         setup=(
@@ -117,7 +117,7 @@ ROWS = (
             " 5 and 15 minutes; 403 ends it."
         ),
         signs="Nothing: requests carry user and password.",
-        limits=SHOWN.replace("A token is", "User and password are"),
+        limits=NOTHING_SIGNED.replace("A token is", "User and password are"),
         samples=(Sample("Delivery", "delivery.json"), Sample("Bounce", "bounce.json")),
     ),
     Provider(
@@ -126,7 +126,7 @@ ROWS = (
         scheme=svix(),
         event_type=("body:type",),
         event_id=SVIX_ID,
-        secret_hint=WHSEC,
+        secret_hint=WHSEC_HINT,
         generates_secret=False,
         setup=(
             "In Resend open Webhooks → Add Webhook, paste the URL, and choose the events. Open"
@@ -136,7 +136,7 @@ ROWS = (
         evidence="docs",
         retries=SVIX_RETRIES,
         answer_within="15 s",
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         api_key_starts=("re_",),
         samples=(
             Sample(
@@ -163,11 +163,11 @@ ROWS = (
         body="form_payload:mandrill_events",
         batch=Batch(),
         handshakes=(
-            Handshake(alive, signed=False, methods=("HEAD",)),
+            Handshake(confirm_url, signed=False, methods=("HEAD",)),
             # signed with a key that everybody knows, and holds nothing
-            Handshake(nothing_in(""), signed=False),
+            Handshake(confirm_empty_batch(""), signed=False),
         ),
-        ack=TAKEN,
+        ack=PLAIN_200,
         max_body=25 * 1024 * 1024,
         secret_hint="the webhook's key, from Mandrill",
         generates_secret=False,
@@ -180,8 +180,9 @@ ROWS = (
         evidence="docs",
         retries="Retried with increasing delays.",
         signs="The URL as pasted, and the form's fields, with SHA-1.",
-        limits="FLOWBRIDGE_PUBLIC_URL must match the start of the pasted URL exactly. " + COPIED,
-        samples=(Sample("send", "send.json", {"user-agent": "Mandrill-Webhook/1.0"}, FORM),),
+        limits="FLOWBRIDGE_PUBLIC_URL must match the start of the pasted URL exactly. "
+        + REPLAY_KNOWN_BY_ID,
+        samples=(Sample("send", "send.json", {"user-agent": "Mandrill-Webhook/1.0"}, URLENCODED),),
     ),
     Provider(
         name="mailchimp",
@@ -189,8 +190,8 @@ ROWS = (
         scheme=Token(at="query:token"),
         event_type=("form:type",),
         dedup_body=True,
-        handshakes=(Handshake(alive, signed=False, methods=("GET", "HEAD")),),
-        ack=TAKEN,
+        handshakes=(Handshake(confirm_url, signed=False, methods=("GET", "HEAD")),),
+        ack=PLAIN_200,
         secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
@@ -203,9 +204,9 @@ ROWS = (
         retries="Retried with increasing delays for a while.",
         answer_within="10 s",
         signs="Nothing: the URL carries the token.",
-        limits=IN_URL
+        limits=CREDENTIAL_IN_URL
         + " Events have no id; duplicates are detected by content, including the time fired_at.",
-        samples=(Sample("subscribe", "subscribe.json", {"user-agent": "MailChimp"}, FORM),),
+        samples=(Sample("subscribe", "subscribe.json", {"user-agent": "MailChimp"}, URLENCODED),),
     ),
     Provider(
         name="mailersend",
@@ -225,7 +226,7 @@ ROWS = (
         retries="Retried a few times with increasing delays.",
         answer_within="a few seconds",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(Sample("activity.delivered", "activity.delivered.json"),),
     ),
     Provider(
@@ -259,7 +260,7 @@ ROWS = (
         ),
         event_type=(JoinedLocators(("body:object_type", "body:metric"), by="."),),
         event_id=("body:event_id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the reporting webhook's signing key, from Customer.io",
         generates_secret=False,
         setup=(
@@ -280,7 +281,7 @@ ROWS = (
         event_type=("body:type",),
         event_id=("body:id",),
         handshakes=(Handshake(query_challenge, signed=False, methods=("GET",)),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the webhook's secret, shown once after the test of its URL",
         generates_secret=False,
         setup=(
@@ -293,16 +294,16 @@ ROWS = (
         retries="Retried twice; a URL that keeps failing is marked and finally disabled.",
         answer_within="10 s",
         signs="The body.",
-        limits="Compressed notifications are not supported. " + COPIED,
+        limits="Compressed notifications are not supported. " + REPLAY_KNOWN_BY_ID,
         samples=(Sample("message.created", "message.created.json"),),
     ),
     Provider(
         name="loops",
         title="Loops",
-        scheme=standard("webhook-"),
+        scheme=standard_webhooks("webhook-"),
         event_type=("body:eventName",),
         event_id=("header:webhook-id",),
-        secret_hint=WHSEC,
+        secret_hint=WHSEC_HINT,
         generates_secret=False,
         setup=(
             "In Loops open Settings → Webhooks, paste the URL as Endpoint URL, and choose the"
@@ -311,7 +312,7 @@ ROWS = (
         docs="https://loops.so/docs/webhooks",
         evidence="docs",
         retries=SVIX_RETRIES,
-        signs=THREE_PARTS,
+        signs=SIGNS_ID_TIME_BODY,
         samples=(Sample("email.delivered", "email.delivered.json", {"webhook-id": "{id}"}),),
     ),
 )

@@ -5,16 +5,21 @@
 from __future__ import annotations
 
 from bridge.core.locators import FirstOtherKey, JoinedLocators
-from bridge.providers.catalog._shared import COPIED, COPIED_UNTOLD, SHOWN, TAKEN
+from bridge.providers.catalog._shared import (
+    NOTHING_SIGNED,
+    PLAIN_200,
+    REPLAY_KNOWN_BY_ID,
+    REPLAY_UNKNOWN,
+)
 from bridge.providers.handshakes.general import (
-    alive,
+    confirm_empty_batch,
+    confirm_url,
     discord_event_ping,
     discord_ping,
-    nothing_in,
     slack_challenge,
     zoom_validation,
 )
-from bridge.providers.model import CREDENTIALS, Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.model import CREDENTIAL_HEADERS, Batch, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.ed25519 import Ed25519
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.shared_token import Token
@@ -44,7 +49,7 @@ ROWS = (
         retry=("header:X-Slack-Retry-Num",),
         body="form_payload:payload",
         # deprecated, but some of the app's receivers may still believe it
-        credentials=(*CREDENTIALS, "body:token"),
+        credentials=(*CREDENTIAL_HEADERS, "body:token"),
         handshakes=(Handshake(slack_challenge),),
         # a command or a click shows what is answered, and takes nothing but 200
         ack=Reply(content_type="text/plain"),
@@ -151,7 +156,7 @@ ROWS = (
         retries="Not retried.",
         answer_within="5 s",
         signs="The body.",
-        limits="The answer is always “Received.”. " + COPIED,
+        limits="The answer is always “Received.”. " + REPLAY_KNOWN_BY_ID,
         samples=(Sample("message", "message.json"),),
     ),
     Provider(
@@ -166,7 +171,7 @@ ROWS = (
         event_type=("body:event",),
         dedup_body=True,
         handshakes=(Handshake(zoom_validation),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the app's Secret Token, from Zoom",
         generates_secret=False,
         setup=(
@@ -195,7 +200,7 @@ ROWS = (
         title="Webex",
         scheme=Hmac(at="header:X-Spark-Signature", algorithm="sha1"),
         event_type=(JoinedLocators(("body:resource", "body:event"), by="."),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint=(
             "any long random text; flowbridge generates one, give it to Webex with the webhook"
         ),
@@ -208,7 +213,7 @@ ROWS = (
         evidence="docs",
         retries="A webhook whose URL keeps failing is disabled.",
         signs="The body.",
-        limits=COPIED_UNTOLD,
+        limits=REPLAY_UNKNOWN,
         samples=(Sample("messages.created", "messages.created.json"),),
     ),
     Provider(
@@ -230,7 +235,7 @@ ROWS = (
         evidence="docs",
         retries="Retried for a while unless the answer is 2xx.",
         signs="Nothing: requests carry the secret token.",
-        limits=SHOWN,
+        limits=NOTHING_SIGNED,
         samples=(Sample("message", "message.json"),),
     ),
     Provider(
@@ -240,8 +245,8 @@ ROWS = (
         event_type=("body:type",),
         event_id=("body:webhookEventId",),
         batch=Batch("events", keep=("destination",)),
-        handshakes=(Handshake(nothing_in("events")),),
-        ack=TAKEN,
+        handshakes=(Handshake(confirm_empty_batch("events")),),
+        ack=PLAIN_200,
         secret_hint="the channel's Channel secret, from LINE",
         generates_secret=False,
         setup=(
@@ -256,7 +261,7 @@ ROWS = (
         ),
         answer_within="a few seconds",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(Sample("message", "message.json", {"user-agent": "LineBotWebhook/2.0"}),),
     ),
     Provider(
@@ -265,8 +270,8 @@ ROWS = (
         scheme=Hmac(at="header:X-Hub-Signature", prefix="sha1=", algorithm="sha1"),
         event_type=("body:topic",),
         event_id=("body:id",),
-        handshakes=(Handshake(alive, signed=False, methods=("HEAD",)),),
-        ack=TAKEN,
+        handshakes=(Handshake(confirm_url, signed=False, methods=("HEAD",)),),
+        ack=PLAIN_200,
         secret_hint="the app's Client secret, from Intercom",
         generates_secret=False,
         setup=(
@@ -279,7 +284,7 @@ ROWS = (
         retries="Retried once after a minute; a URL that keeps failing is paused.",
         answer_within="5 s",
         signs="The body, with SHA-1.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(
             Sample("conversation.user.created", "conversation.user.created.json"),
             Sample("ping", "ping.json"),

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import COPIED, SHOWN
+from bridge.providers.catalog._shared import NOTHING_SIGNED, REPLAY_KNOWN_BY_ID
 from bridge.providers.model import Batch, Provider, Sample
 from bridge.providers.signatures.alternatives import HeaderSets
 from bridge.providers.signatures.header_formats import Pairs
@@ -40,7 +40,7 @@ ROWS = (
         ),
         answer_within="1 s",
         signs="The body, without the time in Sentry-Hook-Timestamp.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         api_key_starts=("sntrys_", "sntryu_"),
         samples=(
             Sample(
@@ -72,7 +72,7 @@ ROWS = (
         evidence="sdk",
         retries=("Retried with increasing delays after a 5xx or no answer; other errors end it."),
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(
             Sample(
                 "incident.triggered",
@@ -141,7 +141,7 @@ ROWS = (
             "Retried while the answer is a 5xx; an accepted alert is repeated at repeat_interval."
         ),
         signs="Nothing: requests carry the token.",
-        limits=SHOWN + " There is no id: a repeated alert is a new notification.",
+        limits=NOTHING_SIGNED + " There is no id: a repeated alert is a new notification.",
         samples=(Sample("firing", "firing.json", {"user-agent": "Alertmanager/0.28.1"}),),
     ),
     Provider(
@@ -161,7 +161,7 @@ ROWS = (
         evidence="docs",
         retries="Not documented in detail; failed calls are retried a few times.",
         signs="Nothing: requests carry the token.",
-        limits=SHOWN + " No id is used: a monitor may send an event again on purpose.",
+        limits=NOTHING_SIGNED + " No id is used: a monitor may send an event again on purpose.",
         samples=(Sample("query_alert_monitor", "query_alert_monitor.json"),),
     ),
     Provider(

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import COPIED, TAKEN
-from bridge.providers.handshakes.commerce import BRAINTREE, braintree_challenge
-from bridge.providers.model import FORM, Batch, EventTypes, Handshake, Provider, Reply, Sample
-from bridge.providers.signatures.certificates import Certificate
+from bridge.core.locators import URLENCODED, JoinedLocators
+from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID
+from bridge.providers.handshakes.commerce import BRAINTREE_CHALLENGE, braintree_challenge
+from bridge.providers.model import Batch, EventTypes, Handshake, Provider, Reply, Sample
+from bridge.providers.signatures.certificates import SigningCertificate
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.per_item import Items
+from bridge.providers.signatures.per_item import SignedItems
 from bridge.providers.signatures.pins import Pin
 from bridge.providers.signatures.rsa import Rsa
 from bridge.providers.signatures.shared_token import Token
@@ -73,7 +73,7 @@ ROWS = (
         ),
         event_type=("body:event_type",),
         event_id=("body:event_id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="pdl_ntfset_…, the notification destination's secret key, from Paddle",
         generates_secret=False,
         setup=(
@@ -104,7 +104,7 @@ ROWS = (
         # the header says the same, and is not signed
         event_type=("body:meta.event_name", "header:X-Event-Name"),
         dedup_body=True,  # a retry sends the same bytes; two events differ at least in updated_at
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="6 to 40 characters of your choice; flowbridge generates them",
         generates_secret=True,
         setup=(
@@ -142,7 +142,7 @@ ROWS = (
         docs="https://developer.squareup.com/docs/webhooks/step3validate",
         evidence="vector",
         signs="The URL and the body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Square retries for up to 24 hours, counted in square-retry-number.",
         samples=(
             Sample("payment.updated", "payment.updated.json", {"square-environment": "Production"}),
@@ -155,7 +155,7 @@ ROWS = (
             at="header:PAYPAL-TRANSMISSION-SIG",
             signed="{h:PAYPAL-TRANSMISSION-ID}|{h:PAYPAL-TRANSMISSION-TIME}|{pin:webhook_id}|{body_crc32}",
             requires=(("header:PAYPAL-AUTH-ALGO", "SHA256withRSA"),),
-            certificate=Certificate(
+            certificate=SigningCertificate(
                 at="header:PAYPAL-CERT-URL",
                 url=(
                     r"https://api(-m)?(\.sandbox)?\.paypal\.com/v1/notifications/certs/[\w-]{1,100}"
@@ -207,7 +207,7 @@ ROWS = (
     Provider(
         name="adyen",
         title="Adyen",
-        scheme=Items(
+        scheme=SignedItems(
             at="notificationItems",
             scheme=Hmac(
                 at="body:NotificationRequestItem.additionalData.hmacSignature",
@@ -281,7 +281,7 @@ ROWS = (
         docs="https://docs.adyen.com/platforms/verify-hmac-signatures/",
         evidence="sdk",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries=(
             "Adyen tries three times within half a minute and then moves the message to a retry"
             " queue."
@@ -299,7 +299,7 @@ ROWS = (
             algorithm="sha1",
             key="sha1",
             signed=("{f:bt_payload}", "{f:bt_payload}\n"),
-            given_away=BRAINTREE.pattern,
+            given_away=BRAINTREE_CHALLENGE.pattern,
         ),
         dedup_body=True,  # each notification holds its own time
         handshakes=(Handshake(braintree_challenge, signed=False, methods=("GET",)),),
@@ -325,7 +325,7 @@ ROWS = (
                 "subscription_charged_successfully",
                 "subscription_charged_successfully.json",
                 {},
-                FORM,
+                URLENCODED,
             ),
         ),
     ),
@@ -359,7 +359,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Mollie-Signature", parse=Pairs("sha256")),
         event_type=("body:type",),
         event_id=("body:id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the webhook's signing secret, from Mollie",
         generates_secret=False,
         setup=(
@@ -370,7 +370,7 @@ ROWS = (
         docs="https://docs.mollie.com/reference/webhooks-new",
         evidence="docs",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Retried for about a day; the schedule is in Mollie's documentation.",
         samples=(
             Sample(
@@ -384,7 +384,7 @@ ROWS = (
         name="mollie_classic",
         title="Mollie (webhookUrl of a payment)",
         scheme=Token(at="query:token"),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
         setup=(
@@ -401,7 +401,7 @@ ROWS = (
         ),
         retries="Retried for about a day; the schedule is in Mollie's documentation.",
         samples=(
-            Sample("payment", "payment.json", {"user-agent": "Mollie HTTP client/1.0"}, FORM),
+            Sample("payment", "payment.json", {"user-agent": "Mollie HTTP client/1.0"}, URLENCODED),
         ),
     ),
 )

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from bridge.core.locators import FirstOtherKey, JoinedLocators
-from bridge.providers.catalog._shared import TAKEN
-from bridge.providers.model import FORM, Provider, Reply, Sample
+from bridge.core.locators import URLENCODED, FirstOtherKey, JoinedLocators
+from bridge.providers.catalog._shared import PLAIN_200
+from bridge.providers.model import Provider, Reply, Sample
 from bridge.providers.signatures.alternatives import HeaderSets
 from bridge.providers.signatures.ed25519 import Ed25519
 from bridge.providers.signatures.header_formats import Pairs
@@ -87,8 +87,8 @@ ROWS = (
             " once more."
         ),
         samples=(
-            Sample("received", "message.json", {"user-agent": "TwilioProxy/1.1"}, FORM),
-            Sample("ringing", "call.json", {"user-agent": "TwilioProxy/1.1"}, FORM),
+            Sample("received", "message.json", {"user-agent": "TwilioProxy/1.1"}, URLENCODED),
+            Sample("ringing", "call.json", {"user-agent": "TwilioProxy/1.1"}, URLENCODED),
         ),
     ),
     Provider(
@@ -103,7 +103,7 @@ ROWS = (
         event_type=("body:data.event_type",),
         event_id=("body:data.id",),
         retry=("body:meta.attempt",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="base64, the account's Public Key, from Telnyx",
         generates_secret=False,
         setup=(
@@ -134,7 +134,7 @@ ROWS = (
         ),
         event_type=(FirstOtherKey(SINCH_BESIDE),),
         event_id=(f"header:{SINCH}-nonce",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint=(
             "any long random text; flowbridge generates one, give it to Sinch with the webhook"
         ),
@@ -165,7 +165,7 @@ ROWS = (
         ),
         event_type=("body:type",),
         event_id=("body:id",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the webhook's signing key, from Knock",
         generates_secret=False,
         setup=(

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import FirstOtherKey, JoinedLocators
-from bridge.providers.catalog._shared import COPIED, COPIED_BODY, TAKEN
+from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_BODY, REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.general import (
     CRC_TOKEN,
     hub_challenge,
@@ -29,7 +29,7 @@ ROWS = (
         dedup_body=True,  # of an entry: its ids are those of pages and accounts
         batch=Batch("entry", keep=("object",)),
         handshakes=(Handshake(hub_challenge, signed=False, methods=("GET",)),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="32 hexadecimal characters, the App Secret, from Meta",
         generates_secret=False,
         setup=(
@@ -42,7 +42,7 @@ ROWS = (
         evidence="docs",
         retries="Retried at once, then less often, for up to 36 hours (WhatsApp: up to 7 days).",
         signs="The body, as sent.",
-        limits=COPIED_BODY,
+        limits=REPLAY_KNOWN_BY_BODY,
         samples=(
             Sample("whatsapp_business_account.messages", "whatsapp_message.json"),
             Sample("page.leadgen", "leadgen.json"),
@@ -63,7 +63,7 @@ ROWS = (
         ),
         dedup_body=True,
         handshakes=(Handshake(x_crc, signed=False, methods=("GET",)),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the app's API Key Secret (consumer secret), from X",
         generates_secret=False,
         setup=(
@@ -78,7 +78,7 @@ ROWS = (
         ),
         answer_within="10 s (the test: 3 s)",
         signs="The body.",
-        limits=COPIED_BODY,
+        limits=REPLAY_KNOWN_BY_BODY,
         samples=(Sample("tweet_create_events", "tweet_create_events.json"),),
     ),
     Provider(
@@ -89,7 +89,7 @@ ROWS = (
         event_id=("body:notificationId",),
         batch=Batch("notifications", keep=("type",)),
         handshakes=(Handshake(linkedin_challenge, signed=False, methods=("GET",)),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the application's Client Secret, from LinkedIn",
         generates_secret=False,
         setup=(
@@ -104,7 +104,7 @@ ROWS = (
         ),
         answer_within="3 s",
         signs="The word hmacsha256= and the body.",
-        limits="Only applications that LinkedIn approved get webhooks. " + COPIED,
+        limits="Only applications that LinkedIn approved get webhooks. " + REPLAY_KNOWN_BY_ID,
         samples=(Sample("ORGANIZATION_SOCIAL_ACTION_NOTIFICATIONS", "social_action.json"),),
     ),
     Provider(

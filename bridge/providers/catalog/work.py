@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import COPIED, TAKEN
+from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.work import (
     asana_heartbeat,
     asana_secret,
@@ -29,7 +29,7 @@ ROWS = (
         ),
         event_type=(JoinedLocators(("body:type", "body:action"), by="."),),
         event_id=("header:Linear-Delivery",),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="lin_wh_…, the webhook's signing secret, from Linear",
         generates_secret=False,
         setup=(
@@ -84,7 +84,8 @@ ROWS = (
         docs="https://developers.notion.com/reference/webhooks",
         evidence="docs",
         signs="The body.",
-        limits="An event only names what changed: fetch the page in the flow. " + COPIED,
+        limits="An event only names what changed: fetch the page in the flow. "
+        + REPLAY_KNOWN_BY_ID,
         retries=(
             "Notion retries up to 8 times with increasing delays, the last about 24 hours after"
             " the event."
@@ -104,7 +105,7 @@ ROWS = (
             "Create the webhook with Asana's API (POST /webhooks) with the URL as target: Asana"
             " sends the secret while that call runs.",
         ),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="32 or 64 hexadecimal digits, the X-Hook-Secret that Asana sends once",
         generates_secret=False,
         setup=(
@@ -132,7 +133,7 @@ ROWS = (
         event_type=("body:action.type",),
         event_id=("body:action.id",),
         handshakes=(Handshake(only_head, signed=False, methods=("HEAD",)),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the OAuth1 secret of the Power-Up, from Trello",
         generates_secret=False,
         setup=(
@@ -144,7 +145,7 @@ ROWS = (
         docs="https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",
         evidence="docs",
         signs="The body and the URL.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries=(
             "Trello retries three times, after 30, 60 and 120 seconds, and removes the webhook"
             " after about 30 days of failures."
@@ -199,7 +200,7 @@ ROWS = (
         event_type=("body:event.type",),
         event_id=("body:event.triggerUuid",),
         handshakes=(Handshake(monday_challenge, signed=False),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the app's signing secret, from monday.com",
         generates_secret=False,
         setup=(
@@ -224,7 +225,7 @@ ROWS = (
         event_type=("body:event",),
         event_id=(JoinedLocators(("body:webhook_id", "body:history_items.0.id")),),
         dedup_body=True,
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="the webhook's secret, from ClickUp",
         generates_secret=False,
         setup=(
@@ -246,7 +247,7 @@ ROWS = (
         name="airtable",
         title="Airtable",
         scheme=Hmac(at="header:X-Airtable-Content-MAC", prefix="hmac-sha256=", key="base64"),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint="macSecretBase64, which Airtable shows once, when the webhook is made",
         generates_secret=False,
         setup=(
@@ -274,7 +275,7 @@ ROWS = (
         scheme=Token(at="body:passcode"),
         event_type=("body:event_type",),
         event_id=(JoinedLocators(("body:webhook_id", "body:event_type", "body:timestamp")),),
-        ack=TAKEN,
+        ack=PLAIN_200,
         secret_hint=(
             "any random text of at most 100 characters; flowbridge generates one, enter it at Figma"
         ),
@@ -313,7 +314,7 @@ ROWS = (
         docs="https://docs.taiga.io/webhooks.html",
         evidence="docs",
         signs="The body.",
-        limits=COPIED,
+        limits=REPLAY_KNOWN_BY_ID,
         retries="Never retried automatically; a person can resend a request.",
         samples=(Sample("userstory.create", "userstory.create.json"),),
     ),

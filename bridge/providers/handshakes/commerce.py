@@ -6,15 +6,15 @@ import hmac
 import re
 from hashlib import sha1, sha256
 
-from bridge.core.locators import query_value
+from bridge.core.locators import URLENCODED, query_value
 from bridge.core.model import JSON
-from bridge.providers.handshakes.general import WORD, document, text
-from bridge.providers.model import FORM, Probe, Reply
+from bridge.providers.handshakes.general import WORD, json_reply, text_reply
+from bridge.providers.model import Probe, Reply
 
-BRAINTREE = re.compile(r"[a-f0-9]{20,32}")
+BRAINTREE_CHALLENGE = re.compile(r"[a-f0-9]{20,32}")
 
 
-def word(value: JSON) -> str | None:
+def safe_word(value: JSON) -> str | None:
     """Return a short text of letters, digits, `_` and `-` that is safe to echo; None for others."""
     return value if isinstance(value, str) and WORD.fullmatch(value) else None
 
@@ -30,10 +30,15 @@ def braintree_challenge(probe: Probe) -> Reply | None:
     public, bar, private = next(
         (secret for secret in probe.secrets if "|" in secret), ""
     ).partition("|")
-    if challenge is None or not BRAINTREE.fullmatch(challenge) or not bar or word(public) is None:
+    if (
+        challenge is None
+        or not BRAINTREE_CHALLENGE.fullmatch(challenge)
+        or not bar
+        or safe_word(public) is None
+    ):
         return None
     key = sha1(private.encode("utf-8", "surrogateescape"), usedforsecurity=False).digest()
-    return text(f"{public}|{hmac.digest(key, challenge.encode(), 'sha1').hex()}")
+    return text_reply(f"{public}|{hmac.digest(key, challenge.encode(), 'sha1').hex()}")
 
 
 def woocommerce_ping(probe: Probe) -> Reply | None:
@@ -42,7 +47,7 @@ def woocommerce_ping(probe: Probe) -> Reply | None:
     """
     request = probe.request
     if (
-        request.content_type != FORM
+        request.content_type != URLENCODED
         or "x-wc-webhook-topic" in request.headers
         or not isinstance(probe.body, dict)
     ):
@@ -55,7 +60,7 @@ def woocommerce_ping(probe: Probe) -> Reply | None:
         and number.isdigit()
         and len(number) < 20
     )
-    return text("OK") if is_ping else None
+    return text_reply("OK") if is_ping else None
 
 
 def ebay_challenge(probe: Probe) -> Reply | None:
@@ -64,7 +69,7 @@ def ebay_challenge(probe: Probe) -> Reply | None:
     `?challenge_code=X` is answered with the SHA-256 of X, the verification token (the secret after
     `token:`) and the URL of this source.
     """
-    code = word(query_value(probe.request.query_string, "challenge_code"))
+    code = safe_word(query_value(probe.request.query_string, "challenge_code"))
     token = next(
         (secret.removeprefix("token:") for secret in probe.secrets if secret.startswith("token:")),
         "",
@@ -72,7 +77,7 @@ def ebay_challenge(probe: Probe) -> Reply | None:
     if code is None or not token:
         return None
     url = probe.request.url.partition("?")[0]
-    return document(
+    return json_reply(
         {
             "challengeResponse": (
                 sha256(f"{code}{token}{url}".encode("utf-8", "surrogateescape")).hexdigest()
@@ -97,5 +102,5 @@ def tebex_validation(probe: Probe) -> Reply | None:
     """
     if not isinstance(probe.body, dict) or probe.body.get("type") != "validation.webhook":
         return None
-    id_ = word(probe.body.get("id"))
-    return document({"id": id_}) if id_ else None
+    id_ = safe_word(probe.body.get("id"))
+    return json_reply({"id": id_}) if id_ else None

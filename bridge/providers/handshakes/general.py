@@ -20,7 +20,7 @@ from bridge.core.model import JSON
 from bridge.providers.model import Probe, Reply
 from bridge.providers.signatures.encodings import to_base64
 
-MAX_ECHO = 2048  # characters of what is sent back
+MAX_ECHO_CHARACTERS = 2048  # characters of what is sent back
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 HMAC_SHA256 = HMACAlgorithm(sha256)
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -29,31 +29,35 @@ CRC_TOKEN = re.compile(r"[A-Za-z0-9_.=+/-]{1,200}")
 ORIGIN = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
-def text(value: object, status: int = 200) -> Reply | None:
+def text_reply(value: object, status: int = 200) -> Reply | None:
     """Return a text response; None if the value is not a text, too long, or not printable."""
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_ECHO or not value.isprintable():
+    if (
+        not isinstance(value, str)
+        or not 0 < len(value) <= MAX_ECHO_CHARACTERS
+        or not value.isprintable()
+    ):
         return None
     return Reply(status, "text/plain; charset=utf-8", value.encode(), NOSNIFF)
 
 
-def document(value: JSON) -> Reply:
+def json_reply(value: JSON) -> Reply:
     """Return a JSON response."""
     return Reply(body=orjson.dumps(value), headers=NOSNIFF)
 
 
-def alive(probe: Probe) -> Reply | None:  # noqa: ARG001 - whatever is asked
+def confirm_url(probe: Probe) -> Reply | None:  # noqa: ARG001 - whatever is asked
     """Answer a HEAD or GET that only asks whether the URL exists."""
     return Reply(content_type="text/plain; charset=utf-8", headers=NOSNIFF)
 
 
-def nothing_in(key: str) -> Callable[[Probe], Reply | None]:
+def confirm_empty_batch(key: str) -> Callable[[Probe], Reply | None]:
     """Answer an empty batch under `key` (`""`: the body is the list), by which senders test the
     URL.
     """
 
     def answer(probe: Probe) -> Reply | None:
         held = probe.body.get(key) if key and isinstance(probe.body, dict) else probe.body
-        return alive(probe) if held == [] else None
+        return confirm_url(probe) if held == [] else None
 
     return answer
 
@@ -68,8 +72,8 @@ def slack_challenge(probe: Probe) -> Reply | None:
         return None
     challenge = probe.body.get("challenge")
     return (
-        document({"challenge": challenge})
-        if isinstance(challenge, str) and len(challenge) <= MAX_ECHO
+        json_reply({"challenge": challenge})
+        if isinstance(challenge, str) and len(challenge) <= MAX_ECHO_CHARACTERS
         else None
     )
 
@@ -84,7 +88,9 @@ def zoom_validation(probe: Probe) -> Reply | None:
     token = payload.get("plainToken") if isinstance(payload, dict) else None
     if not isinstance(token, str) or not WORD.fullmatch(token) or not probe.secrets:
         return None
-    return document({"plainToken": token, "encryptedToken": _digest(probe.secrets[0], token).hex()})
+    return json_reply(
+        {"plainToken": token, "encryptedToken": _digest(probe.secrets[0], token).hex()}
+    )
 
 
 def verify_token(secret: str) -> str:
@@ -107,7 +113,7 @@ def hub_challenge(probe: Probe) -> Reply | None:
         for secret in probe.secrets
     ):
         return None
-    return text(challenge) if WORD.fullmatch(challenge) else None
+    return text_reply(challenge) if WORD.fullmatch(challenge) else None
 
 
 def x_crc(probe: Probe) -> Reply | None:
@@ -117,7 +123,7 @@ def x_crc(probe: Probe) -> Reply | None:
     token = query_value(probe.request.query_string, "crc_token") or ""
     if not CRC_TOKEN.fullmatch(token) or not probe.secrets:
         return None
-    return document({"response_token": "sha256=" + to_base64(_digest(probe.secrets[0], token))})
+    return json_reply({"response_token": "sha256=" + to_base64(_digest(probe.secrets[0], token))})
 
 
 def linkedin_challenge(probe: Probe) -> Reply | None:
@@ -125,7 +131,7 @@ def linkedin_challenge(probe: Probe) -> Reply | None:
     code = query_value(probe.request.query_string, "challengeCode") or ""
     if not UUID.fullmatch(code) or not probe.secrets:
         return None
-    return document(
+    return json_reply(
         {"challengeCode": code, "challengeResponse": _digest(probe.secrets[0], code).hex()}
     )
 
@@ -134,23 +140,23 @@ def twitch_challenge(probe: Probe) -> Reply | None:
     """Spec: https://dev.twitch.tv/docs/eventsub/handling-webhook-events/"""
     if probe.request.headers.get("twitch-eventsub-message-type") != "webhook_callback_verification":
         return None
-    return text(probe.body.get("challenge")) if isinstance(probe.body, dict) else None
+    return text_reply(probe.body.get("challenge")) if isinstance(probe.body, dict) else None
 
 
 def okta_verification(probe: Probe) -> Reply | None:
     """Spec: https://developer.okta.com/docs/concepts/event-hooks/#one-time-verification-request"""
     challenge = probe.request.headers.get("x-okta-verification-challenge")
-    return document({"verification": challenge}) if text(challenge) else None
+    return json_reply({"verification": challenge}) if text_reply(challenge) else None
 
 
 def graph_validation(probe: Probe) -> Reply | None:
     """Spec: https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks"""
-    return text(query_value(probe.request.query_string, "validationToken"))
+    return text_reply(query_value(probe.request.query_string, "validationToken"))
 
 
 def query_challenge(probe: Probe) -> Reply | None:
     """Nylas. Spec: https://developer.nylas.com/docs/v3/notifications/"""
-    return text(query_value(probe.request.query_string, "challenge"))
+    return text_reply(query_value(probe.request.query_string, "challenge"))
 
 
 def event_grid_validation(probe: Probe) -> Reply | None:
@@ -165,12 +171,12 @@ def event_grid_validation(probe: Probe) -> Reply | None:
         return None
     data = event.get("data")
     code = data.get("validationCode") if isinstance(data, dict) else None
-    return document({"validationResponse": code}) if text(code) else None
+    return json_reply({"validationResponse": code}) if text_reply(code) else None
 
 
 def discord_ping(probe: Probe) -> Reply | None:
     """Spec: https://docs.discord.com/developers/interactions/overview"""
-    return document({"type": 1}) if _kind(probe.body) == 1 else None
+    return json_reply({"type": 1}) if _kind(probe.body) == 1 else None
 
 
 def discord_event_ping(probe: Probe) -> Reply | None:

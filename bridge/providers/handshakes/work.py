@@ -7,8 +7,8 @@ from hmac import compare_digest
 
 from bridge.core.locators import query_value
 from bridge.core.model import JSON
-from bridge.providers.handshakes.commerce import word
-from bridge.providers.handshakes.general import document, text
+from bridge.providers.handshakes.commerce import safe_word
+from bridge.providers.handshakes.general import json_reply, text_reply
 from bridge.providers.model import Lesson, Probe, Reply
 
 _SECRET = re.compile(r"[!-~]{8,256}")  # one word of printable ASCII: it goes into a header
@@ -27,22 +27,22 @@ def monday_challenge(probe: Probe) -> Reply | None:
     """
     if not isinstance(probe.body, dict) or len(probe.body) != 1:
         return None
-    challenge = word(probe.body.get("challenge"))
-    return document({"challenge": challenge}) if challenge else None
+    challenge = safe_word(probe.body.get("challenge"))
+    return json_reply({"challenge": challenge}) if challenge else None
 
 
 def dropbox_challenge(probe: Probe) -> Reply | None:
     """Spec: https://www.dropbox.com/developers/reference/webhooks: `?challenge=X` is written back
     as text that no browser guesses at.
     """
-    return text(word(query_value(probe.request.query_string, "challenge")))
+    return text_reply(safe_word(query_value(probe.request.query_string, "challenge")))
 
 
 def front_challenge(probe: Probe) -> Reply | None:
     """Spec: https://dev.frontapp.com/docs/application-webhooks: the header X-Front-Challenge is
     written back as text.
     """
-    return text(word(probe.request.headers.get("x-front-challenge")))
+    return text_reply(safe_word(probe.request.headers.get("x-front-challenge")))
 
 
 def strava_challenge(probe: Probe) -> Reply | None:
@@ -51,13 +51,13 @@ def strava_challenge(probe: Probe) -> Reply | None:
     """
     query = probe.request.query_string
     given = query_value(query, "token") or ""
-    challenge = word(query_value(query, "hub.challenge"))
+    challenge = safe_word(query_value(query, "hub.challenge"))
     known = any(
         compare_digest(given.encode(errors="replace"), secret.encode(errors="replace"))
         for secret in probe.secrets
     )
     return (
-        document({"hub.challenge": challenge})
+        json_reply({"hub.challenge": challenge})
         if known and challenge and query_value(query, "hub.mode") == "subscribe"
         else None
     )

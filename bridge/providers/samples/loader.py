@@ -13,12 +13,13 @@ from urllib.parse import urlencode
 import orjson
 
 from bridge.core.http_messages import Request
+from bridge.core.locators import URLENCODED
 from bridge.core.model import JSON
-from bridge.providers.model import FORM, MULTIPART, XML, Sample
+from bridge.providers.model import MULTIPART_MEDIA_TYPE, XML_MEDIA_TYPE, Sample
 from bridge.providers.registry import PROVIDERS
 
-HOLE = re.compile(r"\{(id|now|now_iso)\}")
-NUMBER = re.compile(r"\{now\}0*")
+PLACEHOLDER = re.compile(r"\{(id|now|now_iso)\}")
+TIME_PLACEHOLDER = re.compile(r"\{now\}0*")
 
 
 def sample(
@@ -46,7 +47,7 @@ def sample(
         method="POST",
         path=path or f"/hooks/{provider}",
         headers={"content-type": row.content_type, **headers},
-        body=ENCODE.get(row.content_type.partition(";")[0], orjson.dumps)(payload),
+        body=BODY_ENCODERS.get(row.content_type.partition(";")[0], orjson.dumps)(payload),
         url=url,
     )
 
@@ -77,15 +78,15 @@ def _filled(value: JSON, fills: dict[str, str]) -> JSON:
         return [_filled(inner, fills) for inner in value]
     if not isinstance(value, str):
         return value
-    return int(_fill(value, fills)) if NUMBER.fullmatch(value) else _fill(value, fills)
+    return int(_fill(value, fills)) if TIME_PLACEHOLDER.fullmatch(value) else _fill(value, fills)
 
 
 def _fill(text: str, fills: dict[str, str]) -> str:
-    return HOLE.sub(lambda hole: fills[hole[1]], text)
+    return PLACEHOLDER.sub(lambda hole: fills[hole[1]], text)
 
 
 def _multipart(payload: JSON) -> bytes:
-    boundary = MULTIPART.partition("boundary=")[2]
+    boundary = MULTIPART_MEDIA_TYPE.partition("boundary=")[2]
     parts = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
         for name, value in payload.items()
@@ -94,8 +95,8 @@ def _multipart(payload: JSON) -> bytes:
 
 
 #: By media type; JSON where there is none.
-ENCODE: dict[str, Callable[[JSON], bytes]] = {
-    FORM: lambda payload: urlencode(payload).encode(),
-    MULTIPART.partition(";")[0]: _multipart,
-    XML: lambda payload: str(payload).encode(),  # the payload's file holds one text
+BODY_ENCODERS: dict[str, Callable[[JSON], bytes]] = {
+    URLENCODED: lambda payload: urlencode(payload).encode(),
+    MULTIPART_MEDIA_TYPE.partition(";")[0]: _multipart,
+    XML_MEDIA_TYPE: lambda payload: str(payload).encode(),  # the payload's file holds one text
 }

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
-from bridge.providers.signatures.scheme import Proof, Scheme, Secret, live
+from bridge.providers.signatures.scheme import Proof, Scheme, Secret, active_secrets
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnyOf:
+class SchemeBySecret:
     """Several schemes, chosen by the prefix of the secret; the first match counts, never the
     request.
 
@@ -37,7 +37,7 @@ class AnyOf:
         Raise BadSignature, and nothing else, if it is invalid.
         """
         groups: dict[int, list[Secret]] = {}
-        for value in live(secrets, now):
+        for value in active_secrets(secrets, now):
             if (index := self._index(value)) is not None:
                 groups.setdefault(index, []).append(Secret(value))
         refusal = BadSignature("no_secret")
@@ -100,7 +100,7 @@ class HeaderSets:
         for start, scheme in self.sets:
             if any(name.startswith(start) for name in request.headers):
                 return scheme.verify(request, secrets, now, keys)
-        live(secrets, now)
+        active_secrets(secrets, now)
         raise BadSignature("missing")
 
     def sign(self, request: Request, secret: str, now: float) -> Request:

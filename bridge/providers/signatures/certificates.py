@@ -12,20 +12,20 @@ from typing import Any
 
 from bridge.core.errors import BadSignature
 from bridge.core.locators import Locator, compile_locator
-from bridge.providers.signatures.key_material import as_written, public_der
-from bridge.providers.signatures.key_source import MAX_URL, Ask, Keys
+from bridge.providers.signatures.key_material import public_der, restore_line_breaks
+from bridge.providers.signatures.key_source import MAX_KEY_URL_CHARACTERS, Ask, Keys
 from bridge.providers.signatures.request_view import View
 
-MAX_CHAIN = 10  # certificates of one document
+MAX_CHAIN_CERTIFICATES = 10  # certificates of one document
 # seconds for which a verified chain is believed without another look; the certificate's own dates
 # are always checked
-STEP = 3600
-PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-NEVER = datetime.max.replace(tzinfo=UTC)
+CHAIN_CACHE_SECONDS = 3600
+PEM_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+LATEST_DATE = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class SigningCertificate:
     """An RSA certificate whose URL is at `at` and must match the whole pattern `url`.
 
     The pattern allows the sender's hosts over https only. `names`: host names, of which the
@@ -50,16 +50,20 @@ class Certificate:
         url = view.find(self.locator)
         if not url:
             raise BadSignature("missing")
-        if len(url) > MAX_URL or not self.pattern.fullmatch(url):
+        if len(url) > MAX_KEY_URL_CHARACTERS or not self.pattern.fullmatch(url):
             raise BadSignature("not_pinned")
         return Ask(url, self.url)
 
     def find(self, view: View, now: float, keys: Keys) -> bytes | None:
         """Return the public key in DER form; None if unavailable or invalid at `now`."""
         document = keys.fetch(self.ask(view))
-        if not document or not 0 <= now < NEVER.timestamp():
+        if not document or not 0 <= now < LATEST_DATE.timestamp():
             return None
-        chain = (self.names, keys.roots(), int(now // STEP)) if self.names else ((), b"", 0)
+        chain = (
+            (self.names, keys.roots(), int(now // CHAIN_CACHE_SECONDS))
+            if self.names
+            else ((), b"", 0)
+        )
         found = _believed(document, *chain)
         return found[0] if found and found[1] <= now <= found[2] else None
 
@@ -69,7 +73,7 @@ def is_current(text: str, now: float) -> bool:
     if not text.strip().startswith("-----BEGIN CERTIFICATE"):
         return True
     try:
-        found = _believed(as_written(text).encode("ascii"), (), b"", 0)
+        found = _believed(restore_line_breaks(text).encode("ascii"), (), b"", 0)
     except ValueError:
         return False
     return found is not None and found[1] <= now <= found[2]
@@ -88,13 +92,13 @@ def _believed(
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        leaf, *others = x509.load_pem_x509_certificates(document)[:MAX_CHAIN]
+        leaf, *others = x509.load_pem_x509_certificates(document)[:MAX_CHAIN_CERTIFICATES]
         key = public_der(leaf.public_key(), "rsa")
     except (ValueError, UnsupportedAlgorithm):
         return None
     begins = leaf.not_valid_before_utc
     ends = leaf.not_valid_after_utc
-    moment = max(datetime.fromtimestamp(step * STEP, UTC), begins)
+    moment = max(datetime.fromtimestamp(step * CHAIN_CACHE_SECONDS, UTC), begins)
     if names and not any(_leads_to(leaf, others, name, roots, moment) for name in names):
         return None
     return key, begins.timestamp(), ends.timestamp()
@@ -126,7 +130,7 @@ def _store(roots: bytes) -> Any:
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some old authorities have odd serial numbers
-        for pem in PEM.findall(roots):
+        for pem in PEM_CERTIFICATE.findall(roots):
             try:
                 found.append(x509.load_pem_x509_certificate(pem))
             except ValueError:

@@ -10,7 +10,7 @@ from bridge.providers.signatures import key_material
 from bridge.providers.signatures.jwks import KeyService, login_of
 from bridge.providers.signatures.key_source import Keys
 from bridge.providers.signatures.request_view import View
-from bridge.providers.signatures.scheme import Secret, live
+from bridge.providers.signatures.scheme import Secret, active_secrets
 from bridge.providers.signatures.signed_scheme import Envelope
 
 
@@ -28,7 +28,7 @@ class Ecdsa(Envelope):
     service: KeyService | None = None
 
     def __post_init__(self) -> None:
-        if f"ecdsa_{self.digest}" not in key_material.ALGORITHMS:
+        if f"ecdsa_{self.digest}" not in key_material.KEY_PAIR_ALGORITHMS:
             raise ValueError(f"digest {self.digest!r} is unknown; allowed are sha256, sha1")
         Envelope.__post_init__(self)
 
@@ -81,4 +81,8 @@ class Ecdsa(Envelope):
         )
 
     def _logins(self, secrets: Sequence[Secret], now: float) -> list[str]:
-        return [secret for secret in live(secrets, now) if login_of(secret)] if self.service else []
+        return (
+            [secret for secret in active_secrets(secrets, now) if login_of(secret)]
+            if self.service
+            else []
+        )

@@ -46,12 +46,12 @@ def to_base64url(raw: bytes) -> str:
     return to_base64(raw).rstrip("=").replace("+", "-").replace("/", "_")
 
 
-DECODE: dict[str, Callable[[str], bytes]] = {
+DECODERS: dict[str, Callable[[str], bytes]] = {
     "hex": unhex,
     "base64": unbase64,
     "base64url": unbase64url,
 }
-ENCODE: dict[str, Callable[[bytes], str]] = {
+ENCODERS: dict[str, Callable[[bytes], str]] = {
     "hex": bytes.hex,
     "base64": to_base64,
     "base64url": to_base64url,
@@ -63,7 +63,7 @@ def _whsec(secret: str) -> bytes:
     return unbase64(_padded(bare))
 
 
-KEY: dict[str, Callable[[str], bytes]] = {
+KEY_DECODERS: dict[str, Callable[[str], bytes]] = {
     "utf8": utf8,
     "hex": unhex,
     "base64": unbase64,
@@ -71,7 +71,7 @@ KEY: dict[str, Callable[[str], bytes]] = {
     # Braintree: [PUBLIC|]PRIVATE
     "sha1": lambda secret: sha1(utf8(secret.rpartition("|")[2]), usedforsecurity=False).digest(),
 }
-KEY_FORM = {
+KEY_FORM_TEXTS = {
     "utf8": "any text",
     "hex": "hexadecimal text",
     "base64": "base64 text",

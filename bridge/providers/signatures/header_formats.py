@@ -10,14 +10,14 @@ import orjson
 from bridge.core.errors import BadSignature
 from bridge.providers.signatures.encodings import to_base64, unbase64
 
-Offered = tuple[list[str], Mapping[str, str]]  # the signatures, and the other values by label
+ParsedValue = tuple[list[str], Mapping[str, str]]  # the signatures, and the other values by label
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
     """The value is the signature."""
 
-    def read(self, text: str) -> Offered:
+    def read(self, text: str) -> ParsedValue:
         """Return the signature."""
         return [text], {}
 
@@ -39,7 +39,7 @@ class Pairs:
     separator: str = ","
     assign: str = "="
 
-    def read(self, text: str) -> Offered:
+    def read(self, text: str) -> ParsedValue:
         """Return the signatures, and the first value of every other label.
 
         A label with two different values is malformed.
@@ -72,7 +72,7 @@ class Positional:
     separator: str = ","
     first: int = 1
 
-    def read(self, text: str) -> Offered:
+    def read(self, text: str) -> ParsedValue:
         """Return the entries from `first` on, and those before it by position."""
         entries = [entry.strip() for entry in text.split(self.separator)]
         return entries[self.first :], {
@@ -85,7 +85,7 @@ class Positional:
 
 
 @dataclass(frozen=True, slots=True)
-class Wrapped:
+class Base64Json:
     """Base64 of a JSON object with the signature under `label` (eBay).
 
     Each member of `fixed` must have exactly its value.
@@ -94,7 +94,7 @@ class Wrapped:
     label: str = "signature"
     fixed: tuple[tuple[str, str], ...] = ()
 
-    def read(self, text: str) -> Offered:
+    def read(self, text: str) -> ParsedValue:
         """Return the one signature, and the other texts by name."""
         try:
             found = orjson.loads(unbase64(text))
@@ -114,4 +114,4 @@ class Wrapped:
 
 
 PLAIN = Plain()
-Parse = Plain | Pairs | Positional | Wrapped
+HeaderFormat = Plain | Pairs | Positional | Base64Json

@@ -10,11 +10,11 @@ from typing import Any
 
 from itsdangerous.signer import HMACAlgorithm, SigningAlgorithm
 
-from bridge.providers.signatures.encodings import KEY, KEY_FORM
+from bridge.providers.signatures.encodings import KEY_DECODERS, KEY_FORM_TEXTS
 from bridge.providers.signatures.request_view import View
 from bridge.providers.signatures.signed_scheme import Envelope
 
-ALGORITHMS: dict[str, Callable[..., Any]] = {
+HMAC_DIGESTS: dict[str, Callable[..., Any]] = {
     "sha1": hashlib.sha1,
     "sha256": hashlib.sha256,
     "sha512": hashlib.sha512,
@@ -46,12 +46,12 @@ class Hmac(Envelope):
     compiled_algorithm: SigningAlgorithm = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.algorithm not in ALGORITHMS:
+        if self.algorithm not in HMAC_DIGESTS:
             raise ValueError(
-                f"algorithm {self.algorithm!r} is unknown; allowed are {', '.join(ALGORITHMS)}"
+                f"algorithm {self.algorithm!r} is unknown; allowed are {', '.join(HMAC_DIGESTS)}"
             )
-        if self.key not in KEY:
-            raise ValueError(f"key {self.key!r} is unknown; allowed are {', '.join(KEY)}")
+        if self.key not in KEY_DECODERS:
+            raise ValueError(f"key {self.key!r} is unknown; allowed are {', '.join(KEY_DECODERS)}")
         Envelope.__post_init__(self)
         for signed in self.compiled.signed:
             if signed.needs_key is not self.plain:
@@ -60,14 +60,14 @@ class Hmac(Envelope):
                     " there"
                 )
         kind = _PlainDigest if self.plain else HMACAlgorithm
-        object.__setattr__(self, "compiled_algorithm", kind(ALGORITHMS[self.algorithm]))
+        object.__setattr__(self, "compiled_algorithm", kind(HMAC_DIGESTS[self.algorithm]))
 
     def key_of(self, secret: str) -> bytes:
         """Return the key of `secret`. Raise ValueError for an invalid one."""
         try:
-            key = KEY[self.key](secret)
+            key = KEY_DECODERS[self.key](secret)
         except ValueError:
-            raise ValueError(f"the secret must be {KEY_FORM[self.key]}") from None
+            raise ValueError(f"the secret must be {KEY_FORM_TEXTS[self.key]}") from None
         if not key:
             raise ValueError("the secret holds no key")
         return key

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from joserfc.jwk import Key
     from joserfc.jws import CompactSignature, JWSRegistry
 
-MAX_TOKEN = 8192  # characters
-MAX_KID = 200  # characters
-MAX_SIGNATURE = 2048  # characters; those of an RSA key of 8192 bits are 1366
-MAX_TIME = 1e11  # seconds since the epoch; what is later is no time
-KIND = {"ES256": "ec", "RS256": "rsa"}  # algorithms whose keys are pairs
-SHARED = ("HS256", "HS512")  # algorithms whose key is shared
+MAX_TOKEN_CHARACTERS = 8192  # characters
+MAX_KID_CHARACTERS = 200  # characters
+MAX_TOKEN_SIGNATURE_CHARACTERS = 2048  # characters; those of an RSA key of 8192 bits are 1366
+MAX_TOKEN_TIME = 1e11  # seconds since the epoch; what is later is no time
+KEY_PAIR_KINDS = {"ES256": "ec", "RS256": "rsa"}  # algorithms whose keys are pairs
+SHARED_KEY_ALGORITHMS = ("HS256", "HS512")  # algorithms whose key is shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ def _registry(algorithm: str) -> JWSRegistry:
     from joserfc.jws import JWSRegistry
 
     registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
-    registry.max_header_length = MAX_TOKEN
-    registry.max_signature_length = MAX_SIGNATURE
+    registry.max_header_length = MAX_TOKEN_CHARACTERS
+    registry.max_signature_length = MAX_TOKEN_SIGNATURE_CHARACTERS
     # the limit of bodies bounds a token that is one
-    registry.max_payload_length = sys.maxsize - 2 * MAX_TOKEN
+    registry.max_payload_length = sys.maxsize - 2 * MAX_TOKEN_CHARACTERS
     return registry
 
 
@@ -59,8 +59,8 @@ def joserfc_key(algorithm: str, key: bytes) -> Key:
     from joserfc.errors import SecurityWarning
     from joserfc.jwk import ECKey, OctKey, RSAKey
 
-    if algorithm in KIND:
-        return (ECKey if KIND[algorithm] == "ec" else RSAKey).import_key(key)
+    if algorithm in KEY_PAIR_KINDS:
+        return (ECKey if KEY_PAIR_KINDS[algorithm] == "ec" else RSAKey).import_key(key)
     with warnings.catch_warnings():  # of short secrets: the sender decides how long its secret is
         warnings.simplefilter("ignore", SecurityWarning)
         return OctKey.import_key(key)
@@ -73,7 +73,7 @@ def parse_compact(text: bytes) -> CompactSignature:
 
     try:
         # for its bounds: no algorithm is used yet
-        found = extract_compact(text, registry=_registry(SHARED[0]))
+        found = extract_compact(text, registry=_registry(SHARED_KEY_ALGORITHMS[0]))
     except (JoseError, ValueError, TypeError, RecursionError):
         # JSON of a header that is no object, or nests too deep
         raise BadSignature("malformed") from None
@@ -90,7 +90,7 @@ def read_token(text: bytes, algorithm: str) -> JsonToken:
     if found.protected.get("alg") != algorithm or "crit" in found.protected:
         raise BadSignature("malformed")
     kid = found.protected.get("kid", "")
-    if not isinstance(kid, str) or len(kid) > MAX_KID or not kid.isprintable():
+    if not isinstance(kid, str) or len(kid) > MAX_KID_CHARACTERS or not kid.isprintable():
         raise BadSignature("malformed")
     return JsonToken(kid, _claims(found.payload), found)
 
@@ -111,7 +111,7 @@ def time_claim(claims: Mapping[str, JSON], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if type(value) not in (int, float) or not abs(value) < MAX_TIME:
+    if type(value) not in (int, float) or not abs(value) < MAX_TOKEN_TIME:
         raise BadSignature("malformed")
     return float(value)
 

@@ -10,16 +10,16 @@ from urllib.parse import urlencode
 
 import orjson
 
+from bridge.core.locators import URLENCODED
 from bridge.core.model import JSON
 from bridge.providers.signatures.encodings import to_base64
 from bridge.providers.signatures.key_material import jwk_key, public_der, public_key
 from bridge.providers.signatures.key_source import Ask, Keys
 from bridge.providers.signatures.scheme import utf8
 
-MAX_KEYS = 100  # of one document
-KID = re.compile(r"[A-Za-z0-9_-]{1,100}")  # what a request may put into a URL
-TOKEN = re.compile(r"[!-~]{1,4096}")  # what a service may put into a header
-FORM = "application/x-www-form-urlencoded"
+MAX_SET_KEYS = 100  # of one document
+KID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")  # what a request may put into a URL
+ACCESS_TOKEN_PATTERN = re.compile(r"[!-~]{1,4096}")  # what a service may put into a header
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,12 @@ class KeyService:
 
     def find(self, kid: str, kind: str, logins: Sequence[str], keys: Keys) -> bytes | None:
         """Return the key `kid` in DER form, fetched if necessary; None if there is none."""
-        if not KID.fullmatch(kid):
+        if not KID_PATTERN.fullmatch(kid):
             return None
         for parts in filter(None, map(login_of, logins)):
             for again in (False, True):
                 token = _text(keys.fetch(self._login(*parts), again=again), "access_token")
-                if not TOKEN.fullmatch(token):
+                if not ACCESS_TOKEN_PATTERN.fullmatch(token):
                     continue
                 ask = Ask(
                     self.url.format(kid=kid),
@@ -122,7 +122,7 @@ class KeyService:
             self.login,
             f"{self.login} {name}",
             body,
-            headers=(("Authorization", f"Basic {shown}"), ("Content-Type", FORM)),
+            headers=(("Authorization", f"Basic {shown}"), ("Content-Type", URLENCODED)),
         )
 
 
@@ -150,7 +150,7 @@ def _read(document: bytes, at: str) -> Mapping[tuple[str, str], bytes]:
         return {}
     listed = content.get(at or "keys") if isinstance(content, dict) else None
     found: dict[tuple[str, str], bytes] = {}
-    for jwk in ([listed] if at else listed if isinstance(listed, list) else [])[:MAX_KEYS]:
+    for jwk in ([listed] if at else listed if isinstance(listed, list) else [])[:MAX_SET_KEYS]:
         if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str):
             continue
         if jwk.get("use", "sig") != "sig" or jwk.get("expired_at"):

@@ -18,9 +18,9 @@ from bridge.core.locators import Locator, compile_locator
 from bridge.core.model import JSON
 from bridge.providers.signatures import key_material
 from bridge.providers.signatures.json_token import (
-    KIND,
-    MAX_TOKEN,
-    SHARED,
+    KEY_PAIR_KINDS,
+    MAX_TOKEN_CHARACTERS,
+    SHARED_KEY_ALGORITHMS,
     JsonToken,
     is_signed_by,
     joserfc_key,
@@ -31,10 +31,10 @@ from bridge.providers.signatures.json_token import (
 )
 from bridge.providers.signatures.jwks import KeySet
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
-from bridge.providers.signatures.pins import Pin, Pinned, allowed
-from bridge.providers.signatures.request_view import View, sent
-from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Secret, live, utf8
-from bridge.providers.signatures.signer import place
+from bridge.providers.signatures.pins import Pin, Pinned, pinned_values
+from bridge.providers.signatures.request_view import View, raw_bytes
+from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Secret, active_secrets, utf8
+from bridge.providers.signatures.signer import place_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +74,12 @@ class Jwt:
         return self.keys is None or bool(self.keys.login)
 
     def __post_init__(self) -> None:
-        if self.algorithm not in {*KIND, *SHARED}:
+        if self.algorithm not in {*KEY_PAIR_KINDS, *SHARED_KEY_ALGORITHMS}:
             raise ValueError(
                 f"algorithm {self.algorithm!r} is unknown; allowed are"
-                f" {', '.join((*SHARED, *KIND))}"
+                f" {', '.join((*SHARED_KEY_ALGORITHMS, *KEY_PAIR_KINDS))}"
             )
-        if self.keys and self.algorithm in SHARED:
+        if self.keys and self.algorithm in SHARED_KEY_ALGORITHMS:
             raise ValueError("a shared key is not fetched")
         if not (self.body_hash or self.wraps or self.expires or self.max_age):
             raise ValueError("a token that covers no body must end: expires or max_age")
@@ -137,7 +137,7 @@ class Jwt:
         if self.wraps:
             return replace(request, body=made.encode())
         prefix = self.prefix if self.compiled.kind == "header" else ""
-        return place(request, self.compiled, prefix + made)
+        return place_value(request, self.compiled, prefix + made)
 
     def secret_problem(self, secret: str) -> str | None:
         """Return why `secret` is unusable, without quoting it, or None."""
@@ -151,8 +151,8 @@ class Jwt:
         return None
 
     def _key_of(self, secret: str) -> bytes:
-        if self.algorithm in KIND:
-            return key_material.public_key(secret, KIND[self.algorithm])
+        if self.algorithm in KEY_PAIR_KINDS:
+            return key_material.public_key(secret, KEY_PAIR_KINDS[self.algorithm])
         try:
             key = utf8(secret)
         except ValueError:
@@ -166,7 +166,7 @@ class Jwt:
         return key
 
     def _seal(self, secret: str, head: dict[str, str], payload: bytes) -> str:
-        kind = KIND.get(self.algorithm)
+        kind = KEY_PAIR_KINDS.get(self.algorithm)
         key = key_material.private_key(secret, kind) if kind else self._key_of(secret)
         return sign_compact(head, payload, self.algorithm, key)
 
@@ -178,7 +178,7 @@ class Jwt:
             return [], []
         held = []
         logins = []
-        for secret in live(secrets, now):
+        for secret in active_secrets(secrets, now):
             try:
                 held.append(self._key_of(secret))
             except ValueError:
@@ -195,7 +195,7 @@ class Jwt:
         if not given:
             raise BadSignature("missing")
         prefix = self.prefix.encode() if self.compiled.kind == "header" else b""
-        if len(given) > MAX_TOKEN or given[: len(prefix)].lower() != prefix.lower():
+        if len(given) > MAX_TOKEN_CHARACTERS or given[: len(prefix)].lower() != prefix.lower():
             raise BadSignature("malformed")
         return read_token(given[len(prefix) :], self.algorithm)
 
@@ -219,7 +219,7 @@ class Jwt:
             for name, wanted in self.claims
         ):
             raise BadSignature("mismatch")
-        for name, values in allowed(self.pins, self.pinned).items():
+        for name, values in pinned_values(self.pins, self.pinned).items():
             at = next(pin.at for pin in self.pins if pin.name == name)
             said = claims.get(at)
             if (
@@ -231,10 +231,12 @@ class Jwt:
 
     def _fetched(self, token: JsonToken, logins: Sequence[str], keys: Keys) -> list[bytes]:
         values = {
-            name: values[0] for name, values in allowed(self.pins, self.pinned).items() if values
+            name: values[0]
+            for name, values in pinned_values(self.pins, self.pinned).items()
+            if values
         }
         found = (
-            self.keys.find(token.kid, KIND[self.algorithm], logins, values, keys)
+            self.keys.find(token.kid, KEY_PAIR_KINDS[self.algorithm], logins, values, keys)
             if self.keys
             else None
         )
@@ -258,5 +260,5 @@ def unwrapped(body: bytes, claim: str) -> bytes | None:
 def _same_hash(said: JSON, body: bytes) -> None:
     if not isinstance(said, str) or len(said) != 64:
         raise BadSignature("malformed")
-    if not compare_digest(sent(said.lower()), sha256(body).hexdigest().encode()):
+    if not compare_digest(raw_bytes(said.lower()), sha256(body).hexdigest().encode()):
         raise BadSignature("mismatch")

@@ -17,13 +17,13 @@ import orjson
 from bridge.core.model import JSON
 from bridge.providers.signatures.encodings import unbase64, unbase64url
 
-MAX_KEY = 16 * 1024  # characters of a key's text
-RSA_BITS = range(2048, 8193)
-FORM = {"ec": "a P-256 key", "rsa": "an RSA key of 2048 to 8192 bits"}
-WRITTEN = "as PEM, a JWK, or base64 of its DER form"
-LABEL = re.compile("-----(?:BEGIN|END) [A-Z ]{1,40}-----")
+MAX_KEY_CHARACTERS = 16 * 1024  # characters of a key's text
+ALLOWED_RSA_BITS = range(2048, 8193)
+KEY_FORMS = {"ec": "a P-256 key", "rsa": "an RSA key of 2048 to 8192 bits"}
+KEY_TEXT_FORMATS = "as PEM, a JWK, or base64 of its DER form"
+PEM_LABEL = re.compile("-----(?:BEGIN|END) [A-Z ]{1,40}-----")
 #: algorithm -> (kind of key, digest)
-ALGORITHMS: Mapping[str, tuple[str, str]] = {
+KEY_PAIR_ALGORITHMS: Mapping[str, tuple[str, str]] = {
     "ecdsa_sha256": ("ec", "SHA256"),  # the signature in DER form
     "ecdsa_sha1": ("ec", "SHA1"),
     "rsa_sha1": ("rsa", "SHA1"),
@@ -34,7 +34,7 @@ ALGORITHMS: Mapping[str, tuple[str, str]] = {
 @lru_cache(maxsize=256)
 def public_key(text: str, kind: str) -> bytes:
     """Return the DER form of a public key (PEM, certificate, JWK, base64), or raise ValueError."""
-    return _checked(_public(as_written(text)), kind)
+    return _checked(_public(restore_line_breaks(text)), kind)
 
 
 @lru_cache(maxsize=16)
@@ -42,9 +42,9 @@ def private_key(text: str, kind: str) -> bytes:
     """Return the DER form of a private key of `kind`, or raise ValueError."""
     from cryptography.hazmat.primitives import serialization as forms
 
-    key = _private(as_written(text))
+    key = _private(restore_line_breaks(text))
     if key is None:
-        raise ValueError(f"signing needs the private key, {FORM[kind]}, {WRITTEN}")
+        raise ValueError(f"signing needs the private key, {KEY_FORMS[kind]}, {KEY_TEXT_FORMATS}")
     _checked(key.public_key(), kind)
     return bytes(
         key.private_bytes(forms.Encoding.DER, forms.PrivateFormat.PKCS8, forms.NoEncryption())
@@ -96,14 +96,14 @@ def public_der(key: Any, kind: str) -> bytes:
     return _checked(key, kind)
 
 
-def as_written(text: str) -> str:
+def restore_line_breaks(text: str) -> str:
     """Return the text of a key with PEM's line breaks. Raise ValueError if it is too long."""
-    if len(text) > MAX_KEY:
-        raise ValueError(f"the secret is longer than {MAX_KEY} characters")
+    if len(text) > MAX_KEY_CHARACTERS:
+        raise ValueError(f"the secret is longer than {MAX_KEY_CHARACTERS} characters")
     # PEM that had to fit into one line of an environment file
     text = text.strip().replace("\\n", "\n")
     return (
-        LABEL.sub("\n\\g<0>\n", text).strip()
+        PEM_LABEL.sub("\n\\g<0>\n", text).strip()
         if text.startswith("-----BEGIN") and "\n" not in text
         else text
     )
@@ -178,9 +178,9 @@ def _checked(key: Any, kind: str) -> bytes:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     is_ec = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
-    is_rsa = isinstance(key, rsa.RSAPublicKey) and key.key_size in RSA_BITS
+    is_rsa = isinstance(key, rsa.RSAPublicKey) and key.key_size in ALLOWED_RSA_BITS
     if not (is_ec if kind == "ec" else is_rsa):
-        raise ValueError(f"the secret must be {FORM[kind]}, {WRITTEN}")
+        raise ValueError(f"the secret must be {KEY_FORMS[kind]}, {KEY_TEXT_FORMATS}")
     return bytes(key.public_bytes(forms.Encoding.DER, forms.PublicFormat.SubjectPublicKeyInfo))
 
 
@@ -203,6 +203,6 @@ def _options(algorithm: str) -> tuple[Any, ...]:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, padding
 
-    kind, digest = ALGORITHMS[algorithm]
+    kind, digest = KEY_PAIR_ALGORITHMS[algorithm]
     made = getattr(hashes, digest)()
     return (ec.ECDSA(made),) if kind == "ec" else (padding.PKCS1v15(), made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-MAX_URL = 300  # characters of a URL that a request names
+MAX_KEY_URL_CHARACTERS = 300  # characters of a URL that a request names
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Keys(Protocol):
         """Return the certificates (PEM) of the trusted authorities."""
 
 
-class NoKeys:
+class NoKeySource:
     """A fetcher that fetches nothing, for keys in routes.yaml alone."""
 
     def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:  # noqa: ARG002 - the shape of Keys
@@ -52,4 +52,4 @@ class NoKeys:
         return b""
 
 
-NO_KEYS = NoKeys()
+NO_KEYS = NoKeySource()

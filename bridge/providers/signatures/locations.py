@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from bridge.core.locators import Locator
-from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
 from bridge.providers.signatures.jwt import Jwt
-from bridge.providers.signatures.per_item import Items
+from bridge.providers.signatures.per_item import SignedItems
 from bridge.providers.signatures.scheme import Scheme
-from bridge.providers.signatures.setup_secret import Aside
+from bridge.providers.signatures.setup_secret import SetupSecret
 from bridge.providers.signatures.shared_token import Basic, Token, Unsigned
 from bridge.providers.signatures.signed_scheme import Envelope
-from bridge.providers.signatures.signed_template import Signed
+from bridge.providers.signatures.signed_template import SignedTemplate
 
 
 def leaves(scheme: Scheme) -> Iterator[Scheme]:
     """Yield the schemes of a choice; the scheme itself if it is not a choice."""
-    parts = [one for _, one in scheme.by_secret] if isinstance(scheme, AnyOf) else []
+    parts = [one for _, one in scheme.by_secret] if isinstance(scheme, SchemeBySecret) else []
     parts += [one for _, one in scheme.sets] if isinstance(scheme, HeaderSets) else []
     for part in parts:
         yield from leaves(part)
@@ -46,13 +46,13 @@ def covers_content(scheme: Scheme) -> bool:
     return (
         bool(scheme.body_hash or scheme.wraps)
         if isinstance(scheme, Jwt)
-        else not isinstance(scheme, Token | Basic | Unsigned | Aside)
+        else not isinstance(scheme, Token | Basic | Unsigned | SetupSecret)
     )
 
 
 def covers(scheme: Scheme, locator: Locator) -> bool:
     """Return whether the value at `locator` is signed in every variant of the scheme."""
-    if isinstance(scheme, Items):
+    if isinstance(scheme, SignedItems):
         return covers(scheme.scheme, locator)
     # where a header of a set is there, that set is the one that is checked
     if isinstance(scheme, HeaderSets):
@@ -73,13 +73,13 @@ def _covers(scheme: Scheme, locator: Locator) -> bool:
         return False
     at_time = scheme.compiled.time_at == locator
     return all(
-        COVERED[locator.kind](signed, locator.name, bool(scheme.body_sha256))
+        COVERAGE_CHECKS[locator.kind](signed, locator.name, bool(scheme.body_sha256))
         or (at_time and "timestamp" in signed.parts)
         for signed in scheme.compiled.signed
     )
 
 
-def _covers_field(signed: Signed, name: str, kind: str, is_hashed: bool) -> bool:
+def _covers_field(signed: SignedTemplate, name: str, kind: str, is_hashed: bool) -> bool:
     listed = [part[6:].split(",") for part in signed.parts if part.startswith("lines:")]
     lines = {each.removesuffix("?") for names in listed for each in names}
     whole = signed.covers_body or signed.form_only or is_hashed
@@ -91,16 +91,16 @@ def _covers_field(signed: Signed, name: str, kind: str, is_hashed: bool) -> bool
     )
 
 
-WITH_QUERY = ("url", "url_other_port", "url_unescaped", "canonical_uri", "query")
+PARTS_WITH_QUERY = ("url", "url_other_port", "url_unescaped", "canonical_uri", "query")
 #: For each kind of locator: whether a template covers that name. The last argument: the body's hash
 #: has to be in the request.
-COVERED: Mapping[str, Callable[[Signed, str, bool], bool]] = {
+COVERAGE_CHECKS: Mapping[str, Callable[[SignedTemplate, str, bool], bool]] = {
     "header": (
         lambda signed, name, _: (
             name in signed.headers or any(name in (at, *must) for at, must in signed.lists.items())
         )
     ),
-    "query": lambda signed, name, _: bool(signed.parts & {*WITH_QUERY, f"q:{name}"}),
+    "query": lambda signed, name, _: bool(signed.parts & {*PARTS_WITH_QUERY, f"q:{name}"}),
     "form": lambda signed, name, is_hashed: _covers_field(signed, name, "f", is_hashed),
     "body": lambda signed, name, is_hashed: _covers_field(signed, name, "json", is_hashed),
 }

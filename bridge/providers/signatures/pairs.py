@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
 from bridge.providers.signatures.ecdsa import Ecdsa
 from bridge.providers.signatures.ed25519 import Ed25519
+from bridge.providers.signatures.json_token import KEY_PAIR_KINDS
 from bridge.providers.signatures.jwt import Jwt
-from bridge.providers.signatures.per_item import Items
+from bridge.providers.signatures.per_item import SignedItems
 from bridge.providers.signatures.rsa import Rsa
 from bridge.providers.signatures.scheme import Scheme
-
-PAIRED: Final = {"ES256": "ec", "RS256": "rsa"}  # algorithms of tokens whose keys are pairs
 
 
 def is_pair(scheme: Scheme, secret: str = "") -> bool:
@@ -26,9 +23,9 @@ def chosen(scheme: Scheme, secret: str = "") -> tuple[str, Scheme]:
     while True:
         if isinstance(scheme, HeaderSets):
             scheme = scheme.sets[scheme.usual][1]
-        elif isinstance(scheme, Items):
+        elif isinstance(scheme, SignedItems):
             scheme = scheme.scheme
-        elif isinstance(scheme, AnyOf):
+        elif isinstance(scheme, SchemeBySecret):
             fitting = (each for each in scheme.by_secret if secret and secret.startswith(each[0]))
             start, scheme = next(fitting, scheme.by_secret[-1])
         else:
@@ -38,7 +35,7 @@ def chosen(scheme: Scheme, secret: str = "") -> tuple[str, Scheme]:
 def pair_kind(scheme: Scheme) -> str | None:
     """Return the kind of key pair of a scheme: ed25519, ec or rsa; None for a shared secret."""
     if isinstance(scheme, Jwt):
-        return PAIRED.get(scheme.algorithm)
+        return KEY_PAIR_KINDS.get(scheme.algorithm)
     return next(
         (
             kind

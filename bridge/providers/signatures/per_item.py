@@ -13,13 +13,13 @@ from bridge.core.locators import dig
 from bridge.core.model import JSON
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.providers.signatures.request_view import View
-from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Scheme, Secret, live
+from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Scheme, Secret, active_secrets
 
-MAX_ITEMS = 1000
+MAX_SIGNED_ITEMS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Items:
+class SignedItems:
     """A list at the dotted path `at` of which each element must match `scheme`.
 
     The locators of `scheme` apply to the element. One invalid element refuses the request: nothing
@@ -39,7 +39,7 @@ class Items:
 
         Raise BadSignature, and nothing else, if it is invalid.
         """
-        live(secrets, now)
+        active_secrets(secrets, now)
         proofs = [self.scheme.verify(one, secrets, now, keys) for one in self._elements(request)]
         proof = proofs[0] or WHOLE_BODY
         return Proof(
@@ -75,6 +75,6 @@ class Items:
         found = dig(View(request).json(), self.at.split("."))
         if not isinstance(found, list) or not found:
             raise BadSignature("missing")
-        if len(found) > MAX_ITEMS:
+        if len(found) > MAX_SIGNED_ITEMS:
             raise BadSignature("malformed")
         return found

@@ -13,7 +13,7 @@ from typing import Any
 from bridge.core.errors import BadSignature
 from bridge.providers.signatures.scheme import Scheme
 
-MAX_PINNED = 100  # values of one pin
+MAX_PIN_VALUES = 100  # values of one pin
 Pinned = tuple[tuple[str, tuple[str, ...]], ...]  # names and values, as a scheme holds them
 
 
@@ -61,9 +61,9 @@ def pinned(scheme: Scheme, given: Mapping[str, str | Sequence[str]]) -> Scheme:
 def _checked(pin: Pin, values: tuple[str, ...]) -> tuple[str, ...]:
     if not values and pin.required:
         raise ValueError(f"needs {pin.name}: {pin.what}")
-    if any(not value.strip() for value in values) or len(values) > MAX_PINNED:
+    if any(not value.strip() for value in values) or len(values) > MAX_PIN_VALUES:
         raise ValueError(
-            f"{pin.name} must be text that is not empty, or a list of at most {MAX_PINNED}"
+            f"{pin.name} must be text that is not empty, or a list of at most {MAX_PIN_VALUES}"
         )
     if len(values) > 1 and not pin.at:
         raise ValueError(f"{pin.name} has one value, found {len(values)}")
@@ -72,7 +72,7 @@ def _checked(pin: Pin, values: tuple[str, ...]) -> tuple[str, ...]:
     return values or pin.choices[:1]
 
 
-def allowed(pins: Sequence[Pin], values: Pinned) -> dict[str, tuple[str, ...]]:
+def pinned_values(pins: Sequence[Pin], values: Pinned) -> dict[str, tuple[str, ...]]:
     """Return the values of every pin. Raise BadSignature if a required one is missing."""
     found = dict(values)
     for pin in pins:

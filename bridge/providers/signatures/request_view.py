@@ -78,10 +78,10 @@ class View:
         text = self.find(locator)
         if text is None:
             return None
-        return sent(text) if locator.kind != "body" else text.encode("utf-8", "surrogatepass")
+        return raw_bytes(text) if locator.kind != "body" else text.encode("utf-8", "surrogatepass")
 
 
-def sent(text: str) -> bytes:
+def raw_bytes(text: str) -> bytes:
     """Return the raw bytes of a header, form or query text, which has one character a byte."""
     try:
         return text.encode("latin-1")

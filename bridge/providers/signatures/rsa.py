@@ -11,14 +11,14 @@ from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.locators import compile_locator
 from bridge.providers.signatures import key_material
-from bridge.providers.signatures.certificates import Certificate, is_current
+from bridge.providers.signatures.certificates import SigningCertificate, is_current
 from bridge.providers.signatures.key_source import Keys
 from bridge.providers.signatures.request_view import View
-from bridge.providers.signatures.scheme import Secret, live
+from bridge.providers.signatures.scheme import Secret, active_secrets
 from bridge.providers.signatures.signed_scheme import Envelope
-from bridge.providers.signatures.signer import place
+from bridge.providers.signatures.signer import place_value
 
-DIGESTS = {"sha1": "rsa_sha1", "sha256": "rsa_sha256"}
+RSA_DIGESTS = {"sha1": "rsa_sha1", "sha256": "rsa_sha256"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Rsa(Envelope):
     algorithm: str = "sha256"
     version_at: str | None = None
     versions: tuple[tuple[str, str], ...] = ()
-    certificate: Certificate | None = None
+    certificate: SigningCertificate | None = None
 
     @property
     def needs_secret(self) -> bool:
@@ -44,8 +44,8 @@ class Rsa(Envelope):
 
     def __post_init__(self) -> None:
         used = [digest for _, digest in self.versions] if self.version_at else [self.algorithm]
-        if not used or not set(used) <= set(DIGESTS):
-            raise ValueError(f"an RSA signature has a digest: {', '.join(DIGESTS)}")
+        if not used or not set(used) <= set(RSA_DIGESTS):
+            raise ValueError(f"an RSA signature has a digest: {', '.join(RSA_DIGESTS)}")
         Envelope.__post_init__(self)
 
     def key_of(self, secret: str) -> bytes:
@@ -61,7 +61,9 @@ class Rsa(Envelope):
         if not secrets and self.certificate:
             return []
         return Envelope.held(
-            self, [Secret(value) for value in live(secrets, now) if is_current(value, now)], now
+            self,
+            [Secret(value) for value in active_secrets(secrets, now) if is_current(value, now)],
+            now,
         )
 
     def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - needs no login
@@ -93,7 +95,7 @@ class Rsa(Envelope):
             self.version_at
             and View(request).find(locator := compile_locator(self.version_at)) is None
         ):
-            request = place(request, locator, self.versions[-1][0])
+            request = place_value(request, locator, self.versions[-1][0])
         return Envelope.sign(self, request, secret, now)
 
     def _algorithm(self, view: View) -> str:
@@ -105,4 +107,4 @@ class Rsa(Envelope):
         )
         if digest is None:
             raise BadSignature("malformed")
-        return DIGESTS[digest]
+        return RSA_DIGESTS[digest]

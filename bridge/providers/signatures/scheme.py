@@ -11,8 +11,8 @@ from bridge.core.http_messages import Request
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 
 MAX_SECRETS = 8  # live at once per source; config refuses more
-MAX_OFFERED = 16  # signatures looked at per request
-MAX_SIGNATURE = 4096  # characters of a signature header, checked before it is parsed
+MAX_SIGNATURES = 16  # signatures looked at per request
+MAX_SIGNATURE_CHARACTERS = 4096  # characters of a signature header, checked before it is parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Scheme(Protocol):
         """Return why `secret` is unusable, without quoting it, or None."""
 
 
-def live(secrets: Sequence[Secret], now: float) -> list[str]:
+def active_secrets(secrets: Sequence[Secret], now: float) -> list[str]:
     """Return the secrets that are active at `now`. Raise BadSignature if there are none."""
     values = [
         s.value for s in secrets if (s.not_after is None or s.not_after > now) and s.value.strip()

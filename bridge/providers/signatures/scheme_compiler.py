@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.core.locators import Locator, compile_locator
-from bridge.providers.signatures.encodings import DECODE
-from bridge.providers.signatures.signed_template import Signed
+from bridge.providers.signatures.encodings import DECODERS
+from bridge.providers.signatures.signed_template import SignedTemplate
 from bridge.providers.signatures.timestamps import Timestamp
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledScheme:
     """The compiled texts of a signing scheme."""
 
     at: tuple[Locator, ...]
-    signed: tuple[Signed, ...]
+    signed: tuple[SignedTemplate, ...]
     requires: tuple[tuple[Locator, str], ...]
     hash_at: Locator | None
     # null where there is no time, or it stands in the signature value under `time_label`
@@ -36,10 +36,10 @@ def compile_scheme(
     requires: tuple[tuple[str, str], ...],
     body_sha256: str | None,
     given_away: str | None,
-) -> Compiled:
+) -> CompiledScheme:
     """Compile the texts of a signing scheme. Raise ValueError if they contradict each other."""
-    if encoding not in DECODE:
-        raise ValueError(f"encoding {encoding!r} is unknown; allowed are {', '.join(DECODE)}")
+    if encoding not in DECODERS:
+        raise ValueError(f"encoding {encoding!r} is unknown; allowed are {', '.join(DECODERS)}")
     places = _tuple(at)
     templates = _tuple(signed)
     if not places or not all(templates) or not templates:
@@ -50,14 +50,14 @@ def compile_scheme(
             f"signed {timed!r}: {{timestamp}} needs a `timestamp` that says where the time is"
         )
     label = where.removeprefix("label:") if where.startswith("label:") else ""
-    compiled = Compiled(
+    compiled = CompiledScheme(
         at=tuple(map(compile_locator, places)),
-        signed=tuple(map(Signed, templates)),
+        signed=tuple(map(SignedTemplate, templates)),
         requires=tuple((compile_locator(locator), text) for locator, text in requires),
         hash_at=compile_locator(body_sha256) if body_sha256 else None,
         time_at=compile_locator(where) if where and not label else None,
         time_label=label,
-        decode=DECODE[encoding],
+        decode=DECODERS[encoding],
         given_away=re.compile(given_away.encode()) if given_away else None,
     )
     if timestamp and timestamp.enforced:
@@ -65,7 +65,7 @@ def compile_scheme(
     return compiled
 
 
-def _refuse_unsigned_time(compiled: Compiled) -> None:
+def _refuse_unsigned_time(compiled: CompiledScheme) -> None:
     """Raise ValueError unless every template signs the time, since others could change it."""
     where = compiled.time_at
     if where and where.kind == "body":

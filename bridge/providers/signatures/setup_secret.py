@@ -14,7 +14,7 @@ from bridge.providers.signatures.scheme import Secret
 
 
 @dataclass(frozen=True, kw_only=True)
-class Aside:
+class SetupSecret:
     """A secret that answers a test of the URL and verifies no request."""
 
     credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)

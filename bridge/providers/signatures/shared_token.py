@@ -15,8 +15,13 @@ from bridge.core.locators import Locator, compile_locator
 from bridge.providers.signatures.encodings import to_base64, unbase64
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.providers.signatures.request_view import View
-from bridge.providers.signatures.scheme import MAX_SIGNATURE, Secret, live, utf8
-from bridge.providers.signatures.signer import place
+from bridge.providers.signatures.scheme import (
+    MAX_SIGNATURE_CHARACTERS,
+    Secret,
+    active_secrets,
+    utf8,
+)
+from bridge.providers.signatures.signer import place_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,7 @@ class Token:
         """Check that `request` carries an active secret. Raise BadSignature, and nothing else, if
         not.
         """
-        usable = _usable(self, live(secrets, now))
+        usable = _usable(self, active_secrets(secrets, now))
         view = View(request)
         offered = [token for locator in self.compiled if (token := self._token(view, locator))]
         if not offered:
@@ -54,7 +59,7 @@ class Token:
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with the token at the first of its places."""
         prefix = self.prefix if self.compiled[0].kind == "header" else ""
-        return place(request, self.compiled[0], prefix + secret)
+        return place_value(request, self.compiled[0], prefix + secret)
 
     def secret_problem(self, secret: str) -> str | None:
         """Return why `secret` is unusable, without quoting it, or None."""
@@ -62,7 +67,7 @@ class Token:
 
     def _token(self, view: View, locator: Locator) -> bytes | None:
         given = view.find_bytes(locator)
-        if given is None or len(given) > MAX_SIGNATURE:
+        if given is None or len(given) > MAX_SIGNATURE_CHARACTERS:
             return None
         prefix = self.prefix.encode() if locator.kind == "header" else b""
         return given[len(prefix) :] if given[: len(prefix)].lower() == prefix.lower() else None
@@ -83,12 +88,14 @@ class Basic:
         """Check that `request` carries an active secret. Raise BadSignature, and nothing else, if
         not.
         """
-        pairs = [utf8(secret).partition(b":") for secret in _usable(self, live(secrets, now))]
+        pairs = [
+            utf8(secret).partition(b":") for secret in _usable(self, active_secrets(secrets, now))
+        ]
         given = request.headers.get("authorization", "")
         if not given:
             raise BadSignature("missing")
         word, _, encoded = given.partition(" ")
-        if word.lower() != "basic" or len(given) > MAX_SIGNATURE:
+        if word.lower() != "basic" or len(given) > MAX_SIGNATURE_CHARACTERS:
             raise BadSignature("malformed")
         try:
             user, colon, password = unbase64(encoded.strip()).partition(b":")

@@ -12,22 +12,22 @@ from hmac import compare_digest
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.locators import URLENCODED, Locator, compile_locator
-from bridge.providers.signatures.encodings import ENCODE
-from bridge.providers.signatures.header_formats import PLAIN, Parse
+from bridge.providers.signatures.encodings import ENCODERS
+from bridge.providers.signatures.header_formats import PLAIN, HeaderFormat
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
-from bridge.providers.signatures.pins import Pin, Pinned, allowed
-from bridge.providers.signatures.request_view import View, sent
+from bridge.providers.signatures.pins import Pin, Pinned, pinned_values
+from bridge.providers.signatures.request_view import View, raw_bytes
 from bridge.providers.signatures.scheme import (
-    MAX_OFFERED,
-    MAX_SIGNATURE,
+    MAX_SIGNATURE_CHARACTERS,
+    MAX_SIGNATURES,
     WHOLE_BODY,
     Proof,
     Secret,
-    live,
+    active_secrets,
 )
-from bridge.providers.signatures.scheme_compiler import Compiled, compile_scheme
-from bridge.providers.signatures.signed_template import Signed
-from bridge.providers.signatures.signer import place, without
+from bridge.providers.signatures.scheme_compiler import CompiledScheme, compile_scheme
+from bridge.providers.signatures.signed_template import SignedTemplate
+from bridge.providers.signatures.signer import place_value, remove_value
 from bridge.providers.signatures.timestamps import Timestamp
 
 
@@ -46,7 +46,7 @@ class Envelope(ABC):
 
     at: str | tuple[str, ...]
     prefix: str = ""
-    parse: Parse = PLAIN
+    parse: HeaderFormat = PLAIN
     encoding: str = "hex"
     signed: str | tuple[str, ...] = "{body}"
     timestamp: Timestamp | None = None
@@ -55,7 +55,7 @@ class Envelope(ABC):
     given_away: str | None = None
     pins: tuple[Pin, ...] = ()
     pinned: Pinned = ()
-    compiled: Compiled = field(init=False, repr=False, compare=False)
+    compiled: CompiledScheme = field(init=False, repr=False, compare=False)
 
     credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
@@ -123,9 +123,9 @@ class Envelope(ABC):
         view.key = self.signing_key(secret)
         view.labels = labels
         view.timestamp = self._time(view) if self.timestamp else ""
-        view.pins = allowed(self.pins, self.pinned) if self.pins else {}
-        signature = ENCODE[self.encoding](self.seal(view, self.compiled.signed[0].build(view)))
-        return place(
+        view.pins = pinned_values(self.pins, self.pinned) if self.pins else {}
+        signature = ENCODERS[self.encoding](self.seal(view, self.compiled.signed[0].build(view)))
+        return place_value(
             request, self.compiled.at[0], self.prefix + self.parse.write(signature, labels)
         )
 
@@ -142,7 +142,7 @@ class Envelope(ABC):
     def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
         """Return the keys among the secrets, at least one."""
         held = []
-        for secret in live(secrets, now):
+        for secret in active_secrets(secrets, now):
             try:
                 held.append(self.key_of(secret))
             except ValueError:
@@ -163,7 +163,7 @@ class Envelope(ABC):
             found, view.labels = self.parse.read(text)
             offered += found
         signatures = []
-        for text in offered[:MAX_OFFERED]:
+        for text in offered[:MAX_SIGNATURES]:
             try:
                 signatures.append(self.compiled.decode(text))
             except ValueError:  # another entry of the list may be a good one
@@ -185,8 +185,8 @@ class Envelope(ABC):
             raise BadSignature("missing")
         values = [
             text[len(self.prefix) :]
-            for text in found[:MAX_OFFERED]
-            if len(text) <= MAX_SIGNATURE and text.startswith(self.prefix)
+            for text in found[:MAX_SIGNATURES]
+            if len(text) <= MAX_SIGNATURE_CHARACTERS and text.startswith(self.prefix)
         ]
         if not values:
             raise BadSignature("malformed")
@@ -217,7 +217,7 @@ class Envelope(ABC):
             view.request.content_type != URLENCODED or view.find(at) is not None
         )
 
-    def _proof(self, view: View, signed: Signed) -> Proof:
+    def _proof(self, view: View, signed: SignedTemplate) -> Proof:
         """Return the content that the matching template covers."""
         if signed.covers_body or self._is_hashed(view):
             return WHOLE_BODY
@@ -229,7 +229,7 @@ class Envelope(ABC):
         return Proof(partial(_content, signed, labels, view.pins, self.compiled.time_at))
 
     def _check_pins(self, view: View) -> None:
-        view.pins = allowed(self.pins, self.pinned)
+        view.pins = pinned_values(self.pins, self.pinned)
         for pin in self.pins:
             if (
                 pin.at
@@ -246,16 +246,16 @@ class Envelope(ABC):
         if self.timestamp:
             text = self.timestamp.write(now)
             if self.compiled.time_at:
-                request = place(request, self.compiled.time_at, text)
+                request = place_value(request, self.compiled.time_at, text)
             else:
                 labels[self.compiled.time_label] = text
         for locator, text in self.compiled.requires:
-            request = place(request, locator, text)
+            request = place_value(request, locator, text)
         for pin in self.pins:
             if pin.at and (values := dict(self.pinned).get(pin.name)):
-                request = place(request, compile_locator(pin.at), values[0])
+                request = place_value(request, compile_locator(pin.at), values[0])
         if self.compiled.hash_at and request.content_type != URLENCODED:
-            request = place(request, self.compiled.hash_at, sha256(request.body).hexdigest())
+            request = place_value(request, self.compiled.hash_at, sha256(request.body).hexdigest())
         made_up = "msg_" + sha256(request.body).hexdigest()[:24]
         missing = {
             name: made_up for name in self.compiled.signed[0].headers if name not in request.headers
@@ -270,14 +270,14 @@ class Envelope(ABC):
 
 
 def _content(
-    signed: Signed,
+    signed: SignedTemplate,
     labels: Mapping[str, str],
     pins: Mapping[str, tuple[str, ...]],
     time_at: Locator | None,
     request: Request,
 ) -> bytes:
     """Return the template's text for the request, without the key and the time."""
-    view = View(request if time_at is None else without(request, time_at))
+    view = View(request if time_at is None else remove_value(request, time_at))
     view.labels = labels
     view.pins = pins
     return signed.build(view)
@@ -301,5 +301,5 @@ def _same(view: View, locator: Locator, wanted: str) -> None:
     found = view.find(locator)
     if found is None:
         raise BadSignature("missing")
-    if not compare_digest(sent(found), wanted.encode()):
+    if not compare_digest(raw_bytes(found), wanted.encode()):
         raise BadSignature("mismatch")

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from bridge.core.errors import BadSignature
 from bridge.core.locators import URLENCODED, compile_locator
-from bridge.providers.signatures.request_view import View, sent
+from bridge.providers.signatures.request_view import View, raw_bytes
 
 Part = Callable[[View], bytes]
 
@@ -37,7 +37,7 @@ def _url(url: str) -> bytes:
 
 def _url_unescaped(view: View) -> bytes:
     """Return the URL with the escapes of some characters decoded (HubSpot)."""
-    return _url(HUBSPOT.sub(lambda escape: unquote(escape[0]), view.request.url))
+    return _url(HUBSPOT_ESCAPES.sub(lambda escape: unquote(escape[0]), view.request.url))
 
 
 def _form_sorted(view: View) -> bytes:
@@ -62,14 +62,14 @@ def _run_together(view: View, names: Sequence[str]) -> bytes:
     is_form = bool(body) and view.request.content_type == URLENCODED
     if is_form and not (
         all(b"=" in pair for pair in body.split(b"&"))
-        and all(FIELD.fullmatch(name) for name, _ in pairs)
+        and all(FORM_FIELD_NAME.fullmatch(name) for name, _ in pairs)
     ):
         raise BadSignature("malformed")
     if len(set(pairs)) < len(pairs) or (
         names and sorted(name for name, _ in pairs) != sorted(names)
     ):
         raise BadSignature("malformed")
-    return sent("".join(name + value for name, value in sorted(pairs)))
+    return raw_bytes("".join(name + value for name, value in sorted(pairs)))
 
 
 def _canonical_uri(view: View) -> bytes:
@@ -81,11 +81,11 @@ def _canonical_uri(view: View) -> bytes:
     return quote(whole, safe=JS_URI, errors="replace").encode()
 
 
-FIXED: dict[str, Part] = {
+FIXED_PARTS: dict[str, Part] = {
     "body": lambda view: view.request.body,
     "body_sha256": lambda view: sha256(view.request.body).hexdigest().encode(),
     "body_crc32": lambda view: str(crc32(view.request.body)).encode(),
-    "timestamp": lambda view: sent(view.timestamp),
+    "timestamp": lambda view: raw_bytes(view.timestamp),
     "method": lambda view: _url(view.request.method),
     "url": lambda view: _url(view.request.url),
     "url_other_port": _url_other_port,
@@ -97,24 +97,26 @@ FIXED: dict[str, Part] = {
     "secret": lambda view: view.key,
     "t": lambda view: _label(view, "t"),
 }
-HUBSPOT = re.compile("%(?:2[1478]|29|2[ACF]|3[ABF]|40)", re.IGNORECASE)  # ! $ ' ( ) * , / : ; ? @
+HUBSPOT_ESCAPES = re.compile(
+    "%(?:2[1478]|29|2[ACF]|3[ABF]|40)", re.IGNORECASE
+)  # ! $ ' ( ) * , / : ; ? @
 # beside letters and digits, what JavaScript leaves as it is
 JS_COMPONENT = "-_.!~*'()"
 JS_URI = "-_.!~*'();,/?:@&=+$#"
 # Twilio has names such as MessagingBinding.Address and SipHeader_X-Order
-FIELD = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,63}")
-MAX_LISTED = 50  # headers
+FORM_FIELD_NAME = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,63}")
+MAX_SIGNED_HEADERS = 50  # headers
 # {h:Name}; a `?` after the name: empty where absent
-NAMED = {"h": "header", "q": "query", "f": "form", "json": "body"}
-ALLOWED = (
-    ", ".join(f"{{{name}}}" for name in FIXED)
+LOCATED_PARTS = {"h": "header", "q": "query", "f": "form", "json": "body"}
+ALLOWED_PARTS = (
+    ", ".join(f"{{{name}}}" for name in FIXED_PARTS)
     + ", {label:NAME}, {h:NAME}, {q:NAME}, {f:NAME}, {json:PATH}, {pin:NAME},"
     " {headers:LIST,NAME,…}, {lines:PATH,PATH?,…}, {form_sorted:NAME,…}"
 )
-TOKEN = re.compile(r"(\{\{|\}\}|\{[^{}]*\})")
+TEMPLATE_PART = re.compile(r"(\{\{|\}\}|\{[^{}]*\})")
 
 
-class Signed:
+class SignedTemplate:
     """A compiled template. `parts` are the names in its braces; `needs_key`: the secret is one of
     them.
 
@@ -135,7 +137,7 @@ class Signed:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        pieces = [piece for piece in TOKEN.split(text) if piece]
+        pieces = [piece for piece in TEMPLATE_PART.split(text) if piece]
         names = [piece[1:-1] for piece in pieces if _is_part(piece)]
         self._pieces = tuple(_compile(piece, text) for piece in pieces)
         self.parts = frozenset(names)
@@ -172,16 +174,16 @@ def _compile(piece: str, text: str) -> Part:
         constant = literal.encode()
         return lambda _view: constant
     name = piece[1:-1]
-    if name in FIXED:
-        return FIXED[name]
+    if name in FIXED_PARTS:
+        return FIXED_PARTS[name]
     kind, _, rest = name.partition(":")
     if kind == "label" and rest:
         return lambda view: _label(view, rest)
-    if kind in LISTS and rest:
-        return LISTS[kind](rest.split(","))
-    if kind not in NAMED or not rest:
-        raise ValueError(f"signed {text!r}: {piece} is unknown; allowed are {ALLOWED}")
-    return _located(f"{NAMED[kind]}:{rest.removesuffix('?')}", optional=rest.endswith("?"))
+    if kind in LIST_PARTS and rest:
+        return LIST_PARTS[kind](rest.split(","))
+    if kind not in LOCATED_PARTS or not rest:
+        raise ValueError(f"signed {text!r}: {piece} is unknown; allowed are {ALLOWED_PARTS}")
+    return _located(f"{LOCATED_PARTS[kind]}:{rest.removesuffix('?')}", optional=rest.endswith("?"))
 
 
 def _located(text: str, optional: bool) -> Part:
@@ -219,9 +221,9 @@ def _headers(names: list[str]) -> Part:
         headers = view.request.headers
         if not (text := headers.get(listing)):
             raise BadSignature("missing")
-        listed = sorted({name.strip().lower() for name in text.split(",", MAX_LISTED)})
+        listed = sorted({name.strip().lower() for name in text.split(",", MAX_SIGNED_HEADERS)})
         if (
-            len(listed) > MAX_LISTED
+            len(listed) > MAX_SIGNED_HEADERS
             or not {listing, *must} <= set(listed)
             or not headers.keys() >= set(listed)
         ):
@@ -268,7 +270,7 @@ def _lines(paths: list[str]) -> Part:
     return part
 
 
-LISTS: dict[str, Callable[[list[str]], Part]] = {
+LIST_PARTS: dict[str, Callable[[list[str]], Part]] = {
     "pin": _pin,
     "headers": _headers,
     "lines": _lines,
@@ -279,4 +281,4 @@ LISTS: dict[str, Callable[[list[str]], Part]] = {
 def _label(view: View, label: str) -> bytes:
     if label not in view.labels:
         raise BadSignature("malformed")
-    return sent(view.labels[label])
+    return raw_bytes(view.labels[label])

@@ -12,12 +12,12 @@ from bridge.core.locators import URLENCODED, Locator
 from bridge.core.model import JSON
 
 
-def place(request: Request, locator: Locator, text: str) -> Request:
+def place_value(request: Request, locator: Locator, text: str) -> Request:
     """Return `request` with `text` at `locator`. A numbered header (`name-*`) gets the number 1."""
-    return PLACE[locator.kind](request, locator, text)
+    return PLACERS[locator.kind](request, locator, text)
 
 
-def without(request: Request, locator: Locator) -> Request:
+def remove_value(request: Request, locator: Locator) -> Request:
     """Return `request` without the header or query parameter at `locator`."""
     if locator.kind == "header" and locator.name in request.headers:
         return replace(request, headers={**request.headers, locator.name: ""})
@@ -68,4 +68,4 @@ def _body(request: Request, locator: Locator, text: str) -> Request:
     return replace(request, body=orjson.dumps(document))
 
 
-PLACE = {"header": _header, "query": _query, "form": _form, "body": _body}
+PLACERS = {"header": _header, "query": _query, "form": _form, "body": _body}

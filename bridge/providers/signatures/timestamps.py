@@ -56,7 +56,7 @@ class Timestamp:
 
     def write(self, now: float) -> str:
         """Return `now` in the sender's format."""
-        return WRITE[self.unit](now)
+        return TIME_WRITERS[self.unit](now)
 
 
 def _digits(text: str) -> int:
@@ -83,7 +83,7 @@ READ: dict[str, Callable[[str], float]] = {
     "rfc3339": _iso,
     "http_date": lambda text: parsedate_to_datetime(text).timestamp(),
 }
-WRITE: dict[str, Callable[[float], str]] = {
+TIME_WRITERS: dict[str, Callable[[float], str]] = {
     "s": lambda now: str(int(now)),
     "ms": lambda now: str(int(now * 1000)),
     "iso8601": _to_iso,

@@ -18,7 +18,7 @@ from bridge.core.errors import BadSignature
 from bridge.providers.signatures import hmac_scheme, jwt, shared_token, signed_scheme
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwt import Jwt
-from bridge.providers.signatures.per_item import Items
+from bridge.providers.signatures.per_item import SignedItems
 from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.shared_token import Basic, Token
 
@@ -49,7 +49,7 @@ def is_shared(scheme: Scheme) -> bool:
     """Whether the secret is shared, and so compared with; a public key is used by
     `cryptography`.
     """
-    return isinstance(scheme, Hmac | Token | Basic | Items) or (
+    return isinstance(scheme, Hmac | Token | Basic | SignedItems) or (
         isinstance(scheme, Jwt) and scheme.algorithm.startswith("HS")
     )
 

@@ -13,7 +13,7 @@ from bridge.providers.signatures.ed25519 import Ed25519
 from bridge.providers.signatures.encodings import unbase64, unbase64url, unhex
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.request_view import View
-from bridge.providers.signatures.signed_template import Signed
+from bridge.providers.signatures.signed_template import SignedTemplate
 from bridge.providers.signatures.timestamps import Timestamp
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -119,7 +119,7 @@ def test_body_whose_hash_the_url_lacks_is_refused() -> None:
     ],
 )
 def test_url_with_the_other_spelling_of_its_port(url: str, other: bytes) -> None:
-    assert Signed("{url_other_port}").build(View(post(url=url))) == other
+    assert SignedTemplate("{url_other_port}").build(View(post(url=url))) == other
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_url_with_the_other_spelling_of_its_port(url: str, other: bytes) -> None
 def test_escapes_of_twelve_marks_are_undone_once_where_hubspot_signs_them_undone(
     url: str, signed: str
 ) -> None:
-    assert Signed("{url_unescaped}").build(View(post(url=url))) == signed.encode()
+    assert SignedTemplate("{url_unescaped}").build(View(post(url=url))) == signed.encode()
 
 
 @pytest.mark.parametrize("part", ["h:X-Id", "q:id", "f:id", "json:id"])
@@ -161,14 +161,16 @@ def test_template_parts() -> None:
     request = post(b"b=2&a=1&a=0&c=3", FORM, query_string="q=%C3%A9")
     view = View(request)
     view.labels = {"ts": "7"}
-    built = Signed("{{{q:q}}}|{f:c}|{form_sorted}|{label:ts}|{h:x?}|{method}|{path}").build(view)
+    built = SignedTemplate("{{{q:q}}}|{f:c}|{form_sorted}|{label:ts}|{h:x?}|{method}|{path}").build(
+        view
+    )
     assert built == "{é}|3|a0a1b2c3|7||POST|/hooks/x".encode()
 
 
 @pytest.mark.parametrize("text", ["{", "}", "{a", "{h:}", "{x:y}", "{label:}", "{}", "{ body }"])
 def test_bad_template_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"signed '"):
-        Signed(text)
+        SignedTemplate(text)
 
 
 def test_a_checked_time_must_be_signed() -> None:
