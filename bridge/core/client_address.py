@@ -98,27 +98,27 @@ def counted_network(address: str | None) -> str:
 def mask_addresses(
     headers: Mapping[str, str], address: str | None, show: AddressMask
 ) -> dict[str, str]:
-    """Return the headers with each client address replaced by what `show` returns for it.
+    """Return the headers with each client address replaced by the result of `show`.
 
     This covers the headers that proxies write and any other header that contains the address. A
     header that is empty afterwards is dropped.
     """
-    kept: dict[str, str] = {}
+    shown: dict[str, str] = {}
     for name, value in headers.items():
         if name in CLIENT_ADDRESS_HEADERS:
-            told = ", ".join(filter(None, (_one(part, show) for part in value.split(","))))
+            masked = ", ".join(filter(None, (_one(part, show) for part in value.split(","))))
         elif name == "forwarded":
-            told = _PARAMETER.sub(
+            masked = _PARAMETER.sub(
                 lambda found: f'{found[1]}="{_one(found[2].strip(chr(34)), show) or "unknown"}"',
                 value,
             )
         elif address and address in value and name != "host":  # `Host` is our own address
-            told = value.replace(address, show(address) or MASK)
+            masked = value.replace(address, show(address) or MASK)
         else:
-            told = value
-        if told or not value:
-            kept[name] = told
-    return kept
+            masked = value
+        if masked or not value:
+            shown[name] = masked
+    return shown
 
 
 def _one(text: str, show: AddressMask) -> str | None:

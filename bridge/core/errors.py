@@ -31,9 +31,7 @@ class ConfigProblem:
 
 
 class ConfigError(BridgeError):
-    """routes.yaml, or a file it names, is invalid. `problems` has every problem, not only the
-    first.
-    """
+    """routes.yaml, or a file it names, is invalid. `problems` has all problems."""
 
     def __init__(self, problems: list[ConfigProblem]) -> None:
         self.problems = problems
@@ -53,7 +51,7 @@ class CompileError(BridgeError):
 
 
 class SettingsError(BridgeError):
-    """The environment variables ask for something impossible."""
+    """The environment variables are invalid, or contradict each other."""
 
 
 class BadSignature(BridgeError):
@@ -74,8 +72,8 @@ class BadSignature(BridgeError):
 class FieldFault:
     """An error of one form field, to be shown in the submitter's language.
 
-    `key` names the sentence in `forms.texts`; `limit` and `names` are its values: the limit of the
-    schema, and names of fields, which may be the submitter's own.
+    `key` names the sentence in `ingest.forms.translations`; `limit` and `names` are its values: the
+    limit of the schema, and names of fields, which may be the submitter's own.
     """
 
     key: str

@@ -11,7 +11,7 @@ from hashlib import sha256
 from itsdangerous import BadData, URLSafeSerializer
 
 FILES_PATH = "/files/"
-MAX_TOKEN_CHARACTERS = 500  # characters of a token
+MAX_TOKEN_CHARACTERS = 500
 
 
 def file_link(public_url: str, secret_key: str, event_id: str, number: int, until: float) -> str:

@@ -190,7 +190,7 @@ def extension(name: str) -> str:
 
 
 def detect_type(content: bytes | memoryview, name: str = "") -> FileType:
-    """Return the type of a file; `OTHER` if unknown."""
+    """Return the type of a file; `UNKNOWN_TYPE` if unknown."""
     beginning = bytes(content[:SNIFFED_BYTES])
     last = extension(name)
     alike = [row for row in BINARY_TYPES if _fits(row, beginning, content)]

@@ -69,7 +69,7 @@ class Part:
     def named(self, encoding: str) -> PartNames:
         """Return `names` read in another charset.
 
-        Raise UnicodeDecodeError if they are not in it, and `Malformed` as `parts` does.
+        Raise UnicodeDecodeError if they are not in it, and MultipartError as `parse_parts` does.
         """
         raw = self.headers.get("content-disposition", b"")
         text = raw.decode(encoding)
@@ -128,7 +128,7 @@ def _value(found: re.Match[str]) -> str:
 
 
 def parse_parts(raw: bytes, boundary: str) -> Iterator[Part]:
-    """Yield the parts one by one. Raise `Malformed` if they do not end correctly."""
+    """Yield the parts one by one. Raise MultipartError if they do not end correctly."""
     if not _BOUNDARY.fullmatch(boundary):
         raise MultipartError("the Content-Type has no valid boundary")
     mark = b"--" + boundary.encode("ascii")

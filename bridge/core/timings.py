@@ -62,7 +62,9 @@ class Timings:
     request_head_seconds: float = 5.0  # from the first byte of a request to the end of its head
     request_body_seconds: float = 5.0  # for a body, and one more for each second's worth of bytes:
     request_bytes_per_second: float = 8 * 1024
-    last_request_seconds: float = 1.0  # for which a silent connection is kept when a receiver ends
+    last_request_seconds: float = (
+        1.0  # for which a silent connection stays open when a receiver ends
+    )
     ready_cache_seconds: float = 1.0
     not_ready_cache_seconds: float = 0.1
     # from the first refused submission that is counted until the counts are written
@@ -76,7 +78,7 @@ class Timings:
     probe_answer_seconds: float = 10.0  # for an answer of /readyz to the watchdog
     probe_start_seconds: float = 0.1  # between two probes of the watchdog until the bridge is ready
     probe_interval_seconds: float = 10.0  # the same once the bridge is ready
-    worker_stuck_seconds: float = 60.0  # after which the watchdog takes a silent worker as stuck
+    worker_stuck_seconds: float = 60.0  # after which the watchdog considers a silent worker stuck
     config_poll_seconds: float = 1.0  # between two checks of the configuration's files
     config_quiet_seconds: float = 0.5  # for which the files stay unchanged before they are used
     config_retry_seconds: float = 5.0
@@ -85,10 +87,9 @@ class Timings:
 
     # Monitoring.
     alert_check_seconds: float = 30.0
-    alert_resolve_seconds: float = (
-        300.0  # for which a condition is absent before its alert is resolved
-    )
-    #: By condition: how long it lasts before it is notified, instead of what `CONDITIONS` says.
+    #: For which a condition is absent before its alert is resolved.
+    alert_resolve_seconds: float = 300.0
+    #: By condition: how long it lasts before it is notified, instead of the value in `CONDITIONS`.
     alert_hold_seconds: Mapping[str, float] = field(default_factory=dict)
     certificate_check_seconds: float = 6 * 3600.0
     certificate_step_seconds: float = 10.0  # for each step of a check

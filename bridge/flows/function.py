@@ -14,8 +14,8 @@ from bridge.core.errors import BridgeError
 from bridge.core.local_runs import Input, LocalFlow
 
 FLOW_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-DEFAULT_TIME_LIMIT_SECONDS: Final = 3600.0  # default in seconds
-DEFAULT_MEMORY_BYTES: Final = 512 * 1000**2  # default in bytes
+DEFAULT_TIME_LIMIT_SECONDS: Final = 3600.0
+DEFAULT_MEMORY_BYTES: Final = 512 * 1000**2
 _REFUSED_PARAMETERS: Final = {
     inspect.Parameter.POSITIONAL_ONLY: "positional-only parameters cannot be passed by name",
     inspect.Parameter.VAR_POSITIONAL: "*args cannot be passed by name",
@@ -37,8 +37,8 @@ class FlowFunction:
     #: it has **inputs, which get all inputs without a parameter
     takes_any: bool = False
     idempotent: bool = False  #: an interrupted run may run again
-    time_limit: float | None = None  #: seconds; None: TIME_LIMIT
-    memory: int | None = None  #: bytes; None: MEMORY
+    time_limit: float | None = None  #: seconds; None: DEFAULT_TIME_LIMIT_SECONDS
+    memory: int | None = None  #: bytes; None: DEFAULT_MEMORY_BYTES
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
         return self.function(*args, **inputs)

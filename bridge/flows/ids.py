@@ -11,12 +11,12 @@ ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 def new_run_id() -> str:
     """Return a new id such as `B7uiXDngvzFvUWxHRKQFAD`: 122 random bits."""
-    return _written(uuid4().int)
+    return _encode(uuid4().int)
 
 
 def workbook_id(name: str) -> str:
     """Return the id of a workbook, which depends on its name alone."""
-    return _written(
+    return _encode(
         int.from_bytes(
             hashlib.sha256(b"workbook " + name.encode("utf-8", "surrogatepass")).digest()[:16],
             "big",
@@ -24,7 +24,7 @@ def workbook_id(name: str) -> str:
     )
 
 
-def _written(number: int) -> str:
+def _encode(number: int) -> str:
     text = ""
     for _ in range(22):
         number, digit = divmod(number, len(ALPHABET))

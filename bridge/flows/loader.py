@@ -1,4 +1,4 @@
-"""Loader of the flows in a flows.py."""
+"""Load the flows of a flows.py."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bridge.flows.function import FlowError, FlowFunction
 
 
 def load_flows(path: Path | str) -> dict[str, FlowFunction]:
-    """Return the flows that the file defines or imports, by name. FlowError names the invalid line.
+    """Return the flows that the file defines or imports, by name.
 
-    The file runs as a module with a unique name, so that it and other modules do not hide each
-    other. It leaves no __pycache__ in its folder.
+    Raise FlowError, which names the invalid line. The file runs as a module with a unique name, so
+    that it and other modules do not hide each other. It leaves no __pycache__ in its folder.
     """
     path = Path(path)
     try:

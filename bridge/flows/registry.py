@@ -32,8 +32,8 @@ class FlowLibrary:
 def load_library(path: str | None) -> FlowLibrary:
     """Run flows.py, if there is one, and return its flows and the ready-made ones.
 
-    A flow in flows.py replaces a ready-made one with the same name. FlowError names the invalid
-    line. Call this in processes that may die only: the file can do anything.
+    A flow in flows.py replaces a ready-made one with the same name. Raise FlowError, which names
+    the invalid line. Call this only in processes that may die: the file can do anything.
     """
     if path is None:
         return FlowLibrary(READY_FLOWS)

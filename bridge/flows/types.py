@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.flows.function import FlowError
 
-MAX_SAVED_NAME_BYTES: Final = 255  # bytes of a file's name
+MAX_SAVED_NAME_BYTES: Final = 255
 
 
 class WebhookInput(str):
@@ -19,7 +19,7 @@ class WebhookInput(str):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An uploaded file. Only read `path`: other files with the same bytes share it."""
+    """An uploaded file. Do not write to `path`: files with the same bytes share it."""
 
     name: str
     path: Path

@@ -96,8 +96,9 @@ def read_answer_object(body: JSON, *, at: str) -> dict[str, JSON]:
 
 
 def typeform(body: JSON) -> dict[str, JSON]:
-    """https://www.typeform.com/developers/webhooks/example-payload/: questions and answers stand
-    apart, hidden fields beside them.
+    """Read Typeform's answers: questions and answers are separate lists, as are hidden fields.
+
+    Spec: https://www.typeform.com/developers/webhooks/example-payload/
     """
     response = _at(body, "form_response")
     titles = {
@@ -132,7 +133,10 @@ def _chosen(choices: dict[str, JSON]) -> list[JSON]:
 
 
 def tally(body: JSON) -> dict[str, JSON]:
-    """https://tally.so/help/webhooks: choices are ids, whose texts stand beside them."""
+    """Read Tally's answers: choices are ids, whose texts are in `options`.
+
+    Spec: https://tally.so/help/webhooks
+    """
 
     def pairs() -> LabelledValues:
         for field in _objects(_at(body, "data.fields")):
@@ -160,8 +164,9 @@ def tally(body: JSON) -> dict[str, JSON]:
 
 
 def jotform(body: JSON) -> dict[str, JSON]:
-    """https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/: answers are JSON in
-    rawRequest, as q3_name.
+    """Read Jotform's answers: JSON in rawRequest, with keys such as q3_name.
+
+    Spec: https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/
     """
     try:
         raw = orjson.loads(body["rawRequest"])
@@ -187,8 +192,9 @@ def _joined(value: JSON) -> JSON:
 
 
 def formstack(body: JSON) -> dict[str, JSON]:
-    """https://developers.formstack.com/docs/webhook-examples: answers stand beside the ids, with
-    their field_type if asked for.
+    """Read Formstack's answers: members beside the ids, with their field_type if configured.
+
+    Spec: https://developers.formstack.com/docs/webhook-examples
     """
     if not isinstance(body, dict):
         return {}
@@ -211,8 +217,9 @@ def _untyped(value: JSON) -> JSON:
 
 
 def cal_com(body: JSON) -> dict[str, JSON]:
-    """https://cal.com/docs/developing/guides/automation/webhooks: responses by name, each with its
-    label.
+    """Read Cal.com's responses, which are objects by name with a label each.
+
+    Spec: https://cal.com/docs/developing/guides/automation/webhooks
     """
     responses = _at(body, "payload.responses")
     answers: Iterable[tuple[str, JSON]] = (
@@ -226,7 +233,10 @@ def cal_com(body: JSON) -> dict[str, JSON]:
 
 
 def calendly(body: JSON) -> dict[str, JSON]:
-    """https://developer.calendly.com/api-docs: name and email, then the questions."""
+    """Read Calendly's name and email, then the questions.
+
+    Spec: https://developer.calendly.com/api-docs
+    """
 
     def pairs() -> LabelledValues:
         yield from ((name, _at(body, f"payload.{name}")) for name in ("name", "email"))
@@ -239,8 +249,9 @@ def calendly(body: JSON) -> dict[str, JSON]:
 
 
 def hubspot(body: JSON) -> dict[str, JSON]:
-    """https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3: a change of a
-    property tells its name and its value.
+    """Read the name and value of the property that changed in HubSpot.
+
+    Spec: https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3
     """
     return flatten_answers([(_at(body, "propertyName"), _at(body, "propertyValue"))])
 

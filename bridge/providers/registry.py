@@ -61,5 +61,5 @@ def kind_of(module: ModuleType) -> str:
     return kind[:1].upper() + kind[1:]
 
 
-#: Every row, by name; the order is that of the tables people see.
+#: Every row, by name, in the order of listings and docs.
 PROVIDERS: dict[str, Provider] = {row.name: row for module in MODULES for row in module.ROWS}

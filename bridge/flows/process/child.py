@@ -32,10 +32,10 @@ from bridge.system.linux_process import die_with_parent, start_process_group
 from bridge.system.redacted_traceback import format_traceback
 
 SPARE_BYTES: Final = 64 * 1024**2  # bytes beyond the limit, to report that it was reached
-MAX_TRACEBACK_CHARACTERS: Final = 64 * 1024  # characters
+MAX_TRACEBACK_CHARACTERS: Final = 64 * 1024
 # processes and threads that a run may add to those of its user
 MAX_RUN_PROCESSES: Final = 1024
-START_SIGNAL: Final = b"g"  # the start signal
+START_SIGNAL: Final = b"g"
 NEVER_RESET: Final = {signal.SIGKILL, signal.SIGSTOP}
 
 
@@ -50,11 +50,11 @@ class RunPipes:
 
 
 def run(
-    flow: FlowFunction | None, spec: RunSpec, ends: RunPipes, keeper: int, processes: int
+    flow: FlowFunction | None, spec: RunSpec, ends: RunPipes, supervisor_pid: int, processes: int
 ) -> None:
     """Run the flow in this process. Does not return."""
     try:
-        _set_up(ends, keeper)
+        _set_up(ends, supervisor_pid)
         add_to_environ(spec.environ)
         _limit(spec.memory, processes)
         _end(ends.result, _outcome(flow, spec, ends.result))
@@ -62,11 +62,11 @@ def run(
         os._exit(70)
 
 
-def _set_up(ends: RunPipes, keeper: int) -> None:
+def _set_up(ends: RunPipes, supervisor_pid: int) -> None:
     """Remove everything of the bridge: terminal, open files, signal handlers."""
     start_process_group()
     die_with_parent()
-    if os.getppid() != keeper:  # it died before die_with_parent
+    if os.getppid() != supervisor_pid:  # it died before die_with_parent
         os._exit(70)
     for one in ends.others:
         os.close(one)

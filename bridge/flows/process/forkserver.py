@@ -48,7 +48,7 @@ FAILED = b"failed"
 # requests to the forkserver; the path of flows.py follows LOAD, if there is one
 LOAD = b"load "
 STOP = b"stop"
-MAX_REQUEST_BYTES: Final = 8192  # bytes of a request
+MAX_REQUEST_BYTES: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,8 @@ class _ForkserverProcess:
         self._load = load
         self._environ = environ
         self._newest = 0  # the process of the newest generation
-        self._rings = -1
-        self._bell = -1
+        self._wakeup_reader = -1
+        self._wakeup_writer = -1
 
     def serve(self, parent: int) -> None:
         """Fork generations on request, until the worker is gone."""
@@ -131,23 +131,23 @@ class _ForkserverProcess:
         # signals to the process group are for the worker, and we end with it
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        self._hear_of_ends()
+        self._watch_children()
         gc.freeze()
         while True:
-            ready, _, _ = select.select([self._worker.fileno(), self._rings], [], [])
-            if self._rings in ready:
+            ready, _, _ = select.select([self._worker.fileno(), self._wakeup_reader], [], [])
+            if self._wakeup_reader in ready:
                 self._reap()
             if self._worker.fileno() in ready and not self._answer():
                 return
 
-    def _hear_of_ends(self) -> None:
-        self._rings, self._bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    def _watch_children(self) -> None:
+        self._wakeup_reader, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
 
     def _reap(self) -> None:
         with suppress(BlockingIOError):
-            os.read(self._rings, 65536)
+            os.read(self._wakeup_reader, 65536)
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:
                 self._newest = 0 if ended == self._newest else self._newest
@@ -177,8 +177,8 @@ class _ForkserverProcess:
             signal.set_wakeup_fd(-1)
             for one in (self._worker, to_worker):
                 one.close()
-            os.close(self._rings)
-            os.close(self._bell)
+            os.close(self._wakeup_reader)
+            os.close(self._wakeup_writer)
             _run_and_exit(
                 lambda: _GenerationProcess(own, report, self._environ).serve(
                     lambda: self._load(path), root

@@ -9,13 +9,13 @@ from collections import deque
 from typing import Final
 
 MAX_RUN_LOG_LINES: Final = 1000
-MAX_LOG_LINE_CHARACTERS: Final = 2000  # characters
+MAX_LOG_LINE_CHARACTERS: Final = 2000
 # bytes that always hold more characters than are stored of a line
 _MAX_LINE_BYTES: Final = 4 * (MAX_LOG_LINE_CHARACTERS + 2)
 
 
 class LogBuffer:
-    """The last LOG_LINES lines, each of at most LOG_LENGTH characters.
+    """The last MAX_RUN_LOG_LINES lines, each of at most MAX_LOG_LINE_CHARACTERS characters.
 
     Of a flood of output only the stored part is processed.
     """
@@ -54,9 +54,9 @@ class LogBuffer:
 
     def lines(self) -> tuple[str, ...]:
         """Return the stored lines, oldest first; the first says how many were dropped, if any."""
-        kept = [*self._lines, *([self._open] if self._open else [])][-(MAX_RUN_LOG_LINES - 1) :]
-        dropped = self._ended + bool(self._open) - len(kept)
-        lines = tuple(map(_cut, kept))
+        stored = [*self._lines, *([self._open] if self._open else [])][-(MAX_RUN_LOG_LINES - 1) :]
+        dropped = self._ended + bool(self._open) - len(stored)
+        lines = tuple(map(_cut, stored))
         return (f"({dropped} earlier lines were dropped)", *lines) if dropped else lines
 
 

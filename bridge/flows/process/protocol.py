@@ -14,7 +14,7 @@ from bridge.core.local_runs import LocalState
 from bridge.core.model import JSON
 from bridge.core.timings import TIMINGS
 
-MAX_FRAME_BYTES: Final = 64 * 1024**2  # bytes of one frame
+MAX_FRAME_BYTES: Final = 64 * 1024**2
 #: Kinds of frames from a run's supervisor to the worker.
 BEGUN = b"b"
 LOG = b"l"
@@ -93,7 +93,7 @@ def send_files(sock: socket.socket, message: bytes, descriptors: Sequence[int] =
 
 
 def receive_files(sock: socket.socket) -> tuple[bytes, list[int]]:
-    """Receive what `give` sent; empty if the other end is closed.
+    """Receive a message of `send_files`; it is empty if the other end is closed.
 
     Programs that we start do not inherit the received files.
     """

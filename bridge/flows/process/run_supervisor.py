@@ -42,10 +42,10 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-KILL_SECONDS: Final = 10.0  # seconds for killing the processes that a run leaves behind
-LOG_UPDATE_SECONDS: Final = 1.0  # seconds between two updates of a growing log
-MAX_UPDATE_CHARACTERS: Final = 64 * 1024  # characters of the log in an update
-OUTPUT_READ_BYTES: Final = 256 * 1024  # bytes read at once
+KILL_SECONDS: Final = 10.0  # for killing the processes that a run leaves behind
+LOG_UPDATE_SECONDS: Final = 1.0  # between two updates of a growing log
+MAX_UPDATE_CHARACTERS: Final = 64 * 1024  # of the log
+OUTPUT_READ_BYTES: Final = 256 * 1024
 MAX_RESULT_BYTES: Final = MAX_FRAME_BYTES // 4  # bytes of a run's report
 
 
@@ -66,15 +66,15 @@ class RunSupervisor:
         self._result = result
         self._go = go
         self._tail = LogBuffer()
-        self._said = bytearray()  # on the pipe for results
+        self._reported = bytearray()  # on the pipe for results
         # why the run is being ended: LocalState.TERMINATED, or a sentence
-        self._why: str | None = None
+        self._end_reason: str | None = None
         self._deadline = time.monotonic() + spec.time_limit
         self._kill_at = float("inf")
         self._sent = 0
-        self._look_at = time.monotonic() + LOG_UPDATE_SECONDS / 4
+        self._update_at = time.monotonic() + LOG_UPDATE_SECONDS / 4
 
-    def keep(self) -> None:
+    def supervise(self) -> None:
         """Report the start, release the process, wait for its end and report that."""
         self._send(BEGUN, b"")
         with suppress(BrokenPipeError):  # it is dead already
@@ -84,7 +84,7 @@ class RunSupervisor:
         # its group, whose number stays in use until waitpid
         self._signal(signal.SIGKILL)
         status = os.waitpid(self._pid, 0)[1]
-        self._leave_nothing()
+        self._kill_remaining()
         self._drain()
         self._send(ENDED, orjson.dumps(self._ended(status)))
 
@@ -104,48 +104,48 @@ class RunSupervisor:
                     poll.unregister(descriptor)
             if self._worker.fileno() in ready:
                 self._listen()
-            self._look(time.monotonic())
+            self._act_on_time(time.monotonic())
 
     def _next(self) -> float:
         return min(
             self._deadline,
             self._kill_at,
-            self._look_at if self._tail.size != self._sent else float("inf"),
+            self._update_at if self._tail.size != self._sent else float("inf"),
         )
 
     def _read(self, descriptor: int) -> bool:
         data = os.read(descriptor, OUTPUT_READ_BYTES)
         if descriptor == self._output:
             self._tail.feed(data)
-        elif len(self._said) < MAX_RESULT_BYTES:
-            self._said += data
+        elif len(self._reported) < MAX_RESULT_BYTES:
+            self._reported += data
         return bool(data)
 
     def _listen(self) -> None:
         try:
-            told = self._worker.recv(64)
+            request = self._worker.recv(64)
         except ConnectionResetError:
-            told = b""
-        if not told:
+            request = b""
+        if not request:
             self._give_up()
-        if KILL in told:
+        if KILL in request:
             self._terminate(LocalState.TERMINATED)
 
-    def _look(self, now: float) -> None:
+    def _act_on_time(self, now: float) -> None:
         if now >= self._deadline:
             self._deadline = float("inf")
             self._terminate(f"The run was over its time limit of {self._spec.time_limit:g} s.")
         if now >= self._kill_at:
             self._kill_at = float("inf")
             self._signal(signal.SIGKILL)
-        if now >= self._look_at and self._tail.size != self._sent:
+        if now >= self._update_at and self._tail.size != self._sent:
             self._sent = self._tail.size
-            self._look_at = now + LOG_UPDATE_SECONDS
-            self._send(LOG, orjson.dumps(_newest(self._tail.lines())))
+            self._update_at = now + LOG_UPDATE_SECONDS
+            self._send(LOG, orjson.dumps(_newest_lines(self._tail.lines())))
 
     def _terminate(self, why: str) -> None:
-        if self._why is None:
-            self._why, self._kill_at = why, time.monotonic() + self._spec.stop_seconds
+        if self._end_reason is None:
+            self._end_reason, self._kill_at = why, time.monotonic() + self._spec.stop_seconds
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # a stopped process gets no other signal
 
@@ -156,10 +156,10 @@ class RunSupervisor:
     def _give_up(self) -> NoReturn:
         """Kill the run and exit, since the worker is gone."""
         self._signal(signal.SIGKILL)
-        self._leave_nothing()
+        self._kill_remaining()
         os._exit(0)
 
-    def _leave_nothing(self) -> None:
+    def _kill_remaining(self) -> None:
         """Kill the remaining processes of the run.
 
         Processes that left the group, and their descendants, are our children by now.
@@ -194,21 +194,23 @@ class RunSupervisor:
     # -- the end
 
     def _ended(self, status: int) -> RunEnd:
-        files, said = _read_result(bytes(self._said))
-        if self._why is not None and said.get("state") != LocalState.DONE:
+        files, said = _read_result(bytes(self._reported))
+        if self._end_reason is not None and said.get("state") != LocalState.DONE:
             state = (
-                LocalState.TERMINATED if self._why is LocalState.TERMINATED else LocalState.FAILED
+                LocalState.TERMINATED
+                if self._end_reason is LocalState.TERMINATED
+                else LocalState.FAILED
             )
-            reason = None if self._why is LocalState.TERMINATED else self._why
-            return self._telling(state, reason, files)
+            reason = None if self._end_reason is LocalState.TERMINATED else self._end_reason
+            return self._build_run_end(state, reason, files)
         if not said:
-            return self._telling(LocalState.FAILED, _died(status), files)
+            return self._build_run_end(LocalState.FAILED, _describe_death(status), files)
         state = LocalState.DONE if said["state"] == LocalState.DONE else LocalState.FAILED
-        return self._telling(
+        return self._build_run_end(
             state, said.get("reason"), files, said.get("outputs"), said.get("traceback")
         )
 
-    def _telling(
+    def _build_run_end(
         self,
         state: LocalState,
         reason: str | None,
@@ -243,7 +245,7 @@ def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any
     return files, said
 
 
-def _died(status: int) -> str:
+def _describe_death(status: int) -> str:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         known = next((one.name for one in signal.Signals if one == number), f"signal {number}")
@@ -256,7 +258,7 @@ def _died(status: int) -> str:
     return f"The flow's process ended with code {os.WEXITSTATUS(status)} and no result"
 
 
-def _newest(lines: tuple[str, ...]) -> list[str]:
+def _newest_lines(lines: tuple[str, ...]) -> list[str]:
     """Return the last lines that are worth sending during the run."""
     room = MAX_UPDATE_CHARACTERS
     at = len(lines)
@@ -280,7 +282,7 @@ def supervise_run(
     output, writes = os.pipe2(os.O_CLOEXEC)
     result, says = os.pipe2(os.O_CLOEXEC)
     waits, go = os.pipe2(os.O_CLOEXEC)
-    keeper = os.getpid()
+    supervisor_pid = os.getpid()
     with defer_signals():  # signals that arrive before its setup are delivered after it
         pid = os.fork()
         if pid == 0:
@@ -288,11 +290,11 @@ def supervise_run(
                 flow,
                 spec,
                 child_process.RunPipes(writes, says, waits, (output, result, go, worker.fileno())),
-                keeper,
+                supervisor_pid,
                 processes,
             )
     with suppress(OSError):  # both processes do this, since either may be first
         os.setpgid(pid, pid)
     for one in (writes, says, waits):
         os.close(one)
-    RunSupervisor(spec, worker, pid, output, result, go).keep()
+    RunSupervisor(spec, worker, pid, output, result, go).supervise()

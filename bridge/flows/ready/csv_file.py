@@ -38,8 +38,8 @@ def append_csv(
     """Appends the time and the inputs as a row to the CSV `file` in `files` of the data folder.
 
     The first row names the columns: `received_at`, then the inputs in their order, then each of
-    `fields`. What has no column gets one at the right end; rows that are there already have it
-    empty. `bom: false` begins a new file without the mark by which spreadsheets know UTF-8.
+    `fields`. An input without a column gets a new one at the right end, which is empty in existing
+    rows. `bom: false` starts a new file without the mark by which spreadsheets recognize UTF-8.
     """
     received_at = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M:%S")
     given = {"received_at": received_at, **inputs}

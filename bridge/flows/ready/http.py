@@ -53,10 +53,10 @@ def http_request(
 ) -> dict[str, JSON]:
     """Calls a URL and returns `status`, `headers` and `body` of the answer.
 
-    The returned `body` is a value where the answer is JSON. `query` is
-    added to the URL. `json` is sent as JSON, `body` as text. `method` is GET, or POST
-    with something to send. A status other than `expect` (2xx; or such as 200, 404 or any) fails the
-    run. Redirects are not followed. Private addresses are refused.
+    The returned `body` is a value if the answer is JSON, else text. `query` is added to the URL.
+    `json` is sent as JSON, `body` as text. The default `method` is POST with `json` or `body`, else
+    GET. A status other than `expect` (default 2xx; or 200, 404, any …) fails the run. Redirects are
+    not followed. Private addresses are refused.
     """
     parts = _with_query(parse_url("url", text("url", url, 10**6)), mapping("query", query))
     content, content_type = _content(json, body)
@@ -166,7 +166,7 @@ def _value(answer: Answer) -> JSON:
     said = content_type.partition(";")[0].strip()
     if not answer.truncated and (said.endswith(("/json", "+json"))):
         value = load(answer.body)
-        if value is not None and _can_be_kept(value):
+        if value is not None and _is_serializable(value):
             return value
         if answer.body.strip() == b"null":
             return None
@@ -177,7 +177,7 @@ def _value(answer: Answer) -> JSON:
         return answer.body.decode("utf-8", "replace")
 
 
-def _can_be_kept(value: JSON) -> bool:
+def _is_serializable(value: JSON) -> bool:
     """Return whether the value can be serialized: parsed JSON may be nested too deeply for it."""
     import orjson
 

@@ -122,7 +122,7 @@ def make_call(name: str, call: Call, reach: AddressPolicy, timeout: float) -> An
     """Make the call and return its answer.
 
     Raise FlowError, which names the host only, for no answer or an incomplete one. An answer over
-    MAX_ANSWER is truncated and marked.
+    MAX_CALL_ANSWER_BYTES is truncated and marked.
     """
     from bridge.system.http_client import HttpClient
 

@@ -20,11 +20,8 @@ BOOLEAN_WORDS: Final = {
     "0": False,
     "": False,
 }
-LINE_BREAK_CATEGORIES: Final = (
-    "Cc",
-    "Zl",
-    "Zp",
-)  # Unicode categories of characters that could begin a line
+# Unicode categories of characters that could begin a line
+LINE_BREAK_CATEGORIES: Final = ("Cc", "Zl", "Zp")
 MAX_LINE_CHARACTERS: Final = 998  # characters of a line by RFC 5322
 
 

@@ -45,12 +45,12 @@ def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
     from_: str = "",
     attachments: File | list[File] | None = None,
 ) -> dict[str, JSON]:
-    """Sends a mail through the server of FLOWBRIDGE_SMTP_URL, from FLOWBRIDGE_SMTP_FROM or `from_`.
-    All recipients get it, or none.
+    """Sends a mail through the server of FLOWBRIDGE_SMTP_URL.
 
-    `to`, `cc` and `bcc` are an address (`ada@example.com` or `Ada <ada@example.com>`) or a list of
-    them. `text`, `html` or both are the content. `reply_to` is where an answer goes. `attachments`
-    are uploaded files, such as those of a form.
+    The sender is `from_` or FLOWBRIDGE_SMTP_FROM. All recipients get the mail, or none. `to`, `cc`
+    and `bcc` are an address (`ada@example.com` or `Ada <ada@example.com>`) or a list of them.
+    `text`, `html` or both are the content. Replies go to `reply_to`. `attachments` are uploaded
+    files, such as those of a form.
     """
     from bridge.flows.ready.smtp import deliver, find_server
 
@@ -99,7 +99,7 @@ def _sender(given: JSON, user: str) -> Address:
 
 
 def _subject(value: JSON) -> str:
-    """Return the subject as one line, whatever a sender put into it.
+    """Return the subject as one line without control characters.
 
     Text like an encoded word is broken up: a mail program would decode it, line ends included.
     """
@@ -109,7 +109,7 @@ def _subject(value: JSON) -> str:
 def _message(text: str, html: str) -> EmailMessage:
     """Return a message with its content as lines of ASCII, which every server accepts.
 
-    So no line of it can act as a command.
+    No line can act as a command.
     """
     from email.message import EmailMessage
     from email.policy import SMTP

@@ -48,10 +48,10 @@ SLACK_ERRORS: Final = {
 def slack_message(text: str, channel: str = "", webhook_url: str = "") -> dict[str, JSON]:
     """Posts a message to Slack through an incoming webhook.
 
-    Its URL is `webhook_url`, or FLOWBRIDGE_SLACK_WEBHOOK_URL. The webhook decides the
-    channel; `channel` names another where the webhook allows it. `*bold*`,
-    `_italic_` and line ends work; `<`, `>` and `&` are shown as they are, so that what a sender
-    wrote can neither call everyone nor hide a link.
+    Its URL is `webhook_url`, or FLOWBRIDGE_SLACK_WEBHOOK_URL. The webhook decides the channel;
+    `channel` selects another one if the webhook allows it. `*bold*`, `_italic_` and line ends work;
+    `<`, `>` and `&` are shown literally, so that a sender's text can neither mention everyone nor
+    hide a link.
     """
     message = {"text": _escaped(text_of("text", text, 10**6))}
     if not message["text"].strip():

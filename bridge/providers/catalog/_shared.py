@@ -10,7 +10,7 @@ from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.timestamps import Timestamp
 
-# for senders that take 200 for a yes, and hardly anything else
+# for senders that accept a 200, and hardly any other status
 PLAIN_200 = Reply(content_type="text/plain")
 REPLAY_KNOWN_BY_ID = "No time is signed: a request can be replayed; duplicates are detected by id."
 REPLAY_KNOWN_BY_BODY = (

@@ -1,6 +1,4 @@
-"""The event types that senders document: a file beside this one for each provider whose row has a
-list.
-"""
+"""Lists of the event types that senders document: one file for each provider with a list."""
 
 from __future__ import annotations
 

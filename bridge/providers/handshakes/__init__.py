@@ -1,1 +1,1 @@
-"""Answers to the requests by which a provider proves a URL before it sends events."""
+"""Answers to the requests by which a provider tests a URL before it sends events."""

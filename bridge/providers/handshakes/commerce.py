@@ -20,11 +20,12 @@ def safe_word(value: JSON) -> str | None:
 
 
 def braintree_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://developer.paypal.com/braintree/docs/guides/webhooks/create
+    """Sign Braintree's `bt_challenge`.
 
     `?bt_challenge=X` is answered with the public key, a bar, and the SHA-1 HMAC of X; the secret is
-    `PUBLIC|PRIVATE`. The same HMAC signs notifications, so X must be one of Braintree's (20 to 32
-    hexadecimal digits), which is no notification (`given_away` of the row).
+    `PUBLIC|PRIVATE`. The same HMAC signs notifications, so X must have the form of a challenge (20
+    to 32 hexadecimal digits), which is not accepted as a notification (`given_away` of the row).
+    Spec: https://developer.paypal.com/braintree/docs/guides/webhooks/create
     """
     challenge = query_value(probe.request.query_string, "bt_challenge")
     public, bar, private = next(
@@ -42,8 +43,9 @@ def braintree_challenge(probe: Probe) -> Reply | None:
 
 
 def woocommerce_ping(probe: Probe) -> Reply | None:
-    """Spec: WC_Webhook::deliver_ping of https://github.com/woocommerce/woocommerce: an unsigned
-    form with `webhook_id=N` alone.
+    """Confirm WooCommerce's ping: an unsigned form with `webhook_id=N` alone.
+
+    Spec: WC_Webhook::deliver_ping of https://github.com/woocommerce/woocommerce
     """
     request = probe.request
     if (
@@ -64,10 +66,11 @@ def woocommerce_ping(probe: Probe) -> Reply | None:
 
 
 def ebay_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://developer.ebay.com/marketplace-account-deletion
+    """Hash eBay's `challenge_code` with the verification token and the URL.
 
     `?challenge_code=X` is answered with the SHA-256 of X, the verification token (the secret after
     `token:`) and the URL of this source.
+    Spec: https://developer.ebay.com/marketplace-account-deletion
     """
     code = safe_word(query_value(probe.request.query_string, "challenge_code"))
     token = next(
@@ -87,18 +90,19 @@ def ebay_challenge(probe: Probe) -> Reply | None:
 
 
 def xero_intent(probe: Probe) -> Reply | None:
-    """Spec: https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/
+    """Confirm Xero's “intent to receive”: a signed batch without events.
 
-    “Intent to receive” is a signed batch without events, answered with an empty 200; a wrong
-    signature has had its 401 before.
+    The answer is an empty 200; a request with a wrong signature was refused with 401 before.
+    Spec: https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/
     """
     is_intent = isinstance(probe.body, dict) and probe.body.get("events") == []
     return Reply(200, "text/plain") if is_intent else None
 
 
 def tebex_validation(probe: Probe) -> Reply | None:
-    """Spec: https://docs.tebex.io/developers/webhooks/overview: `validation.webhook` wants its id
-    back.
+    """Echo the id of Tebex's `validation.webhook`.
+
+    Spec: https://docs.tebex.io/developers/webhooks/overview
     """
     if not isinstance(probe.body, dict) or probe.body.get("type") != "validation.webhook":
         return None

@@ -20,7 +20,7 @@ from bridge.core.model import JSON
 from bridge.providers.model import Probe, Reply
 from bridge.providers.signatures.encodings import to_base64
 
-MAX_ECHO_CHARACTERS = 2048  # characters of what is sent back
+MAX_ECHO_CHARACTERS = 2048  # characters of a challenge that is sent back
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 HMAC_SHA256 = HMACAlgorithm(sha256)
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -45,15 +45,13 @@ def json_reply(value: JSON) -> Reply:
     return Reply(body=orjson.dumps(value), headers=NOSNIFF)
 
 
-def confirm_url(probe: Probe) -> Reply | None:  # noqa: ARG001 - whatever is asked
+def confirm_url(probe: Probe) -> Reply | None:  # noqa: ARG001 - the answer is always the same
     """Answer a HEAD or GET that only asks whether the URL exists."""
     return Reply(content_type="text/plain; charset=utf-8", headers=NOSNIFF)
 
 
 def confirm_empty_batch(key: str) -> Callable[[Probe], Reply | None]:
-    """Answer an empty batch under `key` (`""`: the body is the list), by which senders test the
-    URL.
-    """
+    """Return a handshake that confirms an empty batch under `key` (`""`: the body is the list)."""
 
     def answer(probe: Probe) -> Reply | None:
         held = probe.body.get(key) if key and isinstance(probe.body, dict) else probe.body
@@ -63,7 +61,10 @@ def confirm_empty_batch(key: str) -> Callable[[Probe], Reply | None]:
 
 
 def slack_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://docs.slack.dev/reference/events/url_verification"""
+    """Echo Slack's `challenge`.
+
+    Spec: https://docs.slack.dev/reference/events/url_verification
+    """
     if (
         probe.request.content_type in FORM_MEDIA_TYPES
         or not isinstance(probe.body, dict)
@@ -79,8 +80,9 @@ def slack_challenge(probe: Probe) -> Reply | None:
 
 
 def zoom_validation(probe: Probe) -> Reply | None:
-    """Only after verification: unverified, it would sign whatever it is asked to. Spec:
-    https://developers.zoom.us/docs/api/webhooks/
+    """Sign Zoom's `plainToken`, only after verification, since any request could ask for it.
+
+    Spec: https://developers.zoom.us/docs/api/webhooks/
     """
     if not isinstance(probe.body, dict) or probe.body.get("event") != "endpoint.url_validation":
         return None
@@ -102,7 +104,10 @@ def verify_token(secret: str) -> str:
 
 
 def hub_challenge(probe: Probe) -> Reply | None:
-    """Meta. Spec: https://developers.facebook.com/docs/graph-api/webhooks/getting-started"""
+    """Echo Meta's `hub.challenge` if the request has our Verify Token.
+
+    Spec: https://developers.facebook.com/docs/graph-api/webhooks/getting-started
+    """
     query = probe.request.query_string
     if query_value(query, "hub.mode") != "subscribe":
         return None
@@ -117,8 +122,10 @@ def hub_challenge(probe: Probe) -> Reply | None:
 
 
 def x_crc(probe: Probe) -> Reply | None:
-    """X signs events just so: what can be a token is no event (`given_away` of the row). Spec:
-    https://docs.x.com/x-api/webhooks/quickstart
+    """Sign X's `crc_token`.
+
+    X signs events in the same way, so a body that could be a token is not accepted as an event
+    (`given_away` of the row). Spec: https://docs.x.com/x-api/webhooks/quickstart
     """
     token = query_value(probe.request.query_string, "crc_token") or ""
     if not CRC_TOKEN.fullmatch(token) or not probe.secrets:
@@ -127,7 +134,10 @@ def x_crc(probe: Probe) -> Reply | None:
 
 
 def linkedin_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://learn.microsoft.com/en-us/linkedin/shared/api-guide/webhook-validation"""
+    """Sign LinkedIn's `challengeCode`.
+
+    Spec: https://learn.microsoft.com/en-us/linkedin/shared/api-guide/webhook-validation
+    """
     code = query_value(probe.request.query_string, "challengeCode") or ""
     if not UUID.fullmatch(code) or not probe.secrets:
         return None
@@ -137,30 +147,44 @@ def linkedin_challenge(probe: Probe) -> Reply | None:
 
 
 def twitch_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://dev.twitch.tv/docs/eventsub/handling-webhook-events/"""
+    """Echo Twitch's `challenge`.
+
+    Spec: https://dev.twitch.tv/docs/eventsub/handling-webhook-events/
+    """
     if probe.request.headers.get("twitch-eventsub-message-type") != "webhook_callback_verification":
         return None
     return text_reply(probe.body.get("challenge")) if isinstance(probe.body, dict) else None
 
 
 def okta_verification(probe: Probe) -> Reply | None:
-    """Spec: https://developer.okta.com/docs/concepts/event-hooks/#one-time-verification-request"""
+    """Echo Okta's verification challenge.
+
+    Spec: https://developer.okta.com/docs/concepts/event-hooks/#one-time-verification-request
+    """
     challenge = probe.request.headers.get("x-okta-verification-challenge")
     return json_reply({"verification": challenge}) if text_reply(challenge) else None
 
 
 def graph_validation(probe: Probe) -> Reply | None:
-    """Spec: https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks"""
+    """Echo the `validationToken` of Microsoft Graph.
+
+    Spec: https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks
+    """
     return text_reply(query_value(probe.request.query_string, "validationToken"))
 
 
 def query_challenge(probe: Probe) -> Reply | None:
-    """Nylas. Spec: https://developer.nylas.com/docs/v3/notifications/"""
+    """Echo the query parameter `challenge` (Nylas).
+
+    Spec: https://developer.nylas.com/docs/v3/notifications/
+    """
     return text_reply(query_value(probe.request.query_string, "challenge"))
 
 
 def event_grid_validation(probe: Probe) -> Reply | None:
-    """Spec:
+    """Echo the `validationCode` of Azure Event Grid.
+
+    Spec:
     https://learn.microsoft.com/en-us/azure/event-grid/end-point-validation-event-grid-events-schema
     """
     event = probe.body[0] if isinstance(probe.body, list) and len(probe.body) == 1 else None
@@ -175,17 +199,25 @@ def event_grid_validation(probe: Probe) -> Reply | None:
 
 
 def discord_ping(probe: Probe) -> Reply | None:
-    """Spec: https://docs.discord.com/developers/interactions/overview"""
+    """Answer Discord's ping of an interactions URL.
+
+    Spec: https://docs.discord.com/developers/interactions/overview
+    """
     return json_reply({"type": 1}) if _kind(probe.body) == 1 else None
 
 
 def discord_event_ping(probe: Probe) -> Reply | None:
-    """Spec: https://docs.discord.com/developers/events/webhook-events"""
+    """Answer Discord's ping of a URL for webhook events.
+
+    Spec: https://docs.discord.com/developers/events/webhook-events
+    """
     return Reply(204) if _kind(probe.body) == 0 else None
 
 
 def cloudevents_options(probe: Probe) -> Reply | None:
-    """Spec:
+    """Allow the origin of a CloudEvents sender to send events.
+
+    Spec:
     https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection
     """
     origin = probe.request.headers.get("webhook-request-origin", "")

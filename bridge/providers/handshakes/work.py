@@ -15,15 +15,17 @@ _SECRET = re.compile(r"[!-~]{8,256}")  # one word of printable ASCII: it goes in
 
 
 def only_head(probe: Probe) -> Reply | None:
-    """Spec: https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/: any 200 to a
-    HEAD will do.
+    """Confirm Trello's HEAD request; any 200 is accepted.
+
+    Spec: https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/
     """
     return Reply(200, "text/plain") if probe.request.method == "HEAD" else None
 
 
 def monday_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://developer.monday.com/api-reference/reference/webhooks: an object with
-    `challenge` alone is written back.
+    """Echo monday's object that has a `challenge` and nothing else.
+
+    Spec: https://developer.monday.com/api-reference/reference/webhooks
     """
     if not isinstance(probe.body, dict) or len(probe.body) != 1:
         return None
@@ -32,22 +34,25 @@ def monday_challenge(probe: Probe) -> Reply | None:
 
 
 def dropbox_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://www.dropbox.com/developers/reference/webhooks: `?challenge=X` is written back
-    as text that no browser guesses at.
+    """Echo Dropbox's `?challenge=X` as text whose type browsers do not guess.
+
+    Spec: https://www.dropbox.com/developers/reference/webhooks
     """
     return text_reply(safe_word(query_value(probe.request.query_string, "challenge")))
 
 
 def front_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://dev.frontapp.com/docs/application-webhooks: the header X-Front-Challenge is
-    written back as text.
+    """Echo Front's header X-Front-Challenge as text.
+
+    Spec: https://dev.frontapp.com/docs/application-webhooks
     """
     return text_reply(safe_word(probe.request.headers.get("x-front-challenge")))
 
 
 def strava_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://developers.strava.com/docs/webhooks/: `hub.challenge` is written back to who
-    knows the token in the URL.
+    """Echo Strava's `hub.challenge` if the URL has the source's token.
+
+    Spec: https://developers.strava.com/docs/webhooks/
     """
     query = probe.request.query_string
     given = query_value(query, "token") or ""
@@ -64,16 +69,18 @@ def strava_challenge(probe: Probe) -> Reply | None:
 
 
 def asana_heartbeat(probe: Probe) -> Reply | None:
-    """Spec: https://developers.asana.com/docs/webhooks-guide: a signed batch without events, every
-    eight hours, is no event.
+    """Confirm Asana's heartbeat: a signed batch without events, sent every eight hours.
+
+    Spec: https://developers.asana.com/docs/webhooks-guide
     """
     is_beat = isinstance(probe.body, dict) and probe.body.get("events") == []
     return Reply(200, "text/plain") if is_beat else None
 
 
 def asana_secret(probe: Probe) -> Lesson | None:
-    """Spec: https://developers.asana.com/docs/webhooks-guide: X-Hook-Secret is the secret, and is
-    written back in the same header.
+    """Read Asana's secret from X-Hook-Secret, and echo that header.
+
+    Spec: https://developers.asana.com/docs/webhooks-guide
     """
     secret = _secret(probe.request.headers.get("x-hook-secret"))
     if secret is None or "x-hook-signature" in probe.request.headers:
@@ -82,8 +89,9 @@ def asana_secret(probe: Probe) -> Lesson | None:
 
 
 def notion_token(probe: Probe) -> Lesson | None:
-    """Spec: https://developers.notion.com/reference/webhooks: an object with `verification_token`
-    alone, which signs all that follows.
+    """Read Notion's secret from an object that has a `verification_token` and nothing else.
+
+    It signs all later requests. Spec: https://developers.notion.com/reference/webhooks
     """
     if not isinstance(probe.body, dict) or set(probe.body) != {"verification_token"}:
         return None

@@ -1,5 +1,6 @@
-"""Realistic events of every provider, unsigned: the payloads beside this file, filled in anew for
-each copy.
+"""Realistic, unsigned events of every provider, made from the payloads beside this file.
+
+Each copy has its own ids and times.
 """
 
 from __future__ import annotations
@@ -31,11 +32,10 @@ def sample(
     path: str = "",
     url: str = "",
 ) -> Request:
-    """Return an unsigned request such as the named provider sends: its first sample, or the one of
-    `type`.
+    """Return an unsigned request as `provider` sends it: its first sample, or the one of `type`.
 
-    `now` and `new_id` go into every time and id of it. `path` is `/hooks/<provider>` if not given.
-    ValueError for an unknown provider or type.
+    `now` and `new_id` replace every time and id in it. `path` is `/hooks/<provider>` by default.
+    Raise ValueError for an unknown provider or type.
     """
     row = _row(provider, type)
     text = files(__package__).joinpath(provider, row.payload).read_text("utf-8")
@@ -69,8 +69,10 @@ def _row(provider: str, type: str | None) -> Sample:
 
 
 def _filled(value: JSON, fills: dict[str, str]) -> JSON:
-    """Fill the holes in all strings; one that is `{now}` alone, or with zeros for milliseconds,
-    becomes a number, as senders write it.
+    """Replace the placeholders in all strings.
+
+    A string that is `{now}` alone, or with zeros for milliseconds, becomes a number, as senders
+    write it.
     """
     if isinstance(value, dict):
         return {key: _filled(inner, fills) for key, inner in value.items()}

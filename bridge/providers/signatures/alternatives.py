@@ -1,4 +1,4 @@
-"""Choice between schemes, which a sender cannot turn to a weaker one. Pure."""
+"""Choices between schemes. A request cannot choose a weaker scheme. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from bridge.providers.signatures.scheme import Proof, Scheme, Secret, active_sec
 
 @dataclass(frozen=True, kw_only=True)
 class SchemeBySecret:
-    """Several schemes, chosen by the prefix of the secret; the first match counts, never the
-    request.
+    """Several schemes, of which the prefix of the secret chooses one; the first match counts.
+
+    The request has no influence on it.
 
     Standard Webhooks: `whpk_…` is a public key and checks `v1a` entries only, `whsec_…` a shared
     one and checks `v1` only.
@@ -45,7 +46,7 @@ class SchemeBySecret:
             try:
                 return self.by_secret[index][1].verify(request, group, now, keys)
             except BadSignature as error:
-                # which says the least: another group's refusal tells what is wrong
+                # the least specific reason: the refusal of another group says more
                 if error.reason != "no_secret":
                     refusal = error
         raise refusal

@@ -17,8 +17,7 @@ from bridge.providers.signatures.key_source import MAX_KEY_URL_CHARACTERS, Ask, 
 from bridge.providers.signatures.request_view import View
 
 MAX_CHAIN_CERTIFICATES = 10  # certificates of one document
-# seconds for which a verified chain is believed without another look; the certificate's own dates
-# are always checked
+# for which the verification of a chain is cached; the certificate's own dates are always checked
 CHAIN_CACHE_SECONDS = 3600
 PEM_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 LATEST_DATE = datetime.max.replace(tzinfo=UTC)
@@ -64,7 +63,7 @@ class SigningCertificate:
             if self.names
             else ((), b"", 0)
         )
-        found = _believed(document, *chain)
+        found = _read_certificate(document, *chain)
         return found[0] if found and found[1] <= now <= found[2] else None
 
 
@@ -73,14 +72,14 @@ def is_current(text: str, now: float) -> bool:
     if not text.strip().startswith("-----BEGIN CERTIFICATE"):
         return True
     try:
-        found = _believed(restore_line_breaks(text).encode("ascii"), (), b"", 0)
+        found = _read_certificate(restore_line_breaks(text).encode("ascii"), (), b"", 0)
     except ValueError:
         return False
     return found is not None and found[1] <= now <= found[2]
 
 
 @lru_cache(maxsize=64)
-def _believed(
+def _read_certificate(
     document: bytes, names: Sequence[str], roots: bytes, step: int
 ) -> tuple[bytes, float, float] | None:
     """Return the key and the validity of the first certificate of `document`; None if it is

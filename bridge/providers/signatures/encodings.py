@@ -20,7 +20,7 @@ def unbase64(text: str) -> bytes:
     given = text.encode("ascii")
     raw = binascii.a2b_base64(given, strict_mode=True)
     if not compare_digest(binascii.b2a_base64(raw, newline=False), given):
-        # two texts for one signature would defeat whoever compares texts
+        # two texts for one signature would defeat a comparison of texts
         raise ValueError("stray bits in base64")
     return raw
 

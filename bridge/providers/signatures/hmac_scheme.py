@@ -56,8 +56,8 @@ class Hmac(Envelope):
         for signed in self.compiled.signed:
             if signed.needs_key is not self.plain:
                 raise ValueError(
-                    f"signed {signed.text!r}: {{secret}} belongs into a plain digest, and only"
-                    " there"
+                    f"signed {signed.text!r}: a plain digest needs {{secret}}, and an HMAC must not"
+                    " have it"
                 )
         kind = _PlainDigest if self.plain else HMACAlgorithm
         object.__setattr__(self, "compiled_algorithm", kind(HMAC_DIGESTS[self.algorithm]))
@@ -69,7 +69,7 @@ class Hmac(Envelope):
         except ValueError:
             raise ValueError(f"the secret must be {KEY_FORM_TEXTS[self.key]}") from None
         if not key:
-            raise ValueError("the secret holds no key")
+            raise ValueError("the secret contains no key")
         return key
 
     def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:

@@ -82,7 +82,9 @@ class Jwt:
         if self.keys and self.algorithm in SHARED_KEY_ALGORITHMS:
             raise ValueError("a shared key is not fetched")
         if not (self.body_hash or self.wraps or self.expires or self.max_age):
-            raise ValueError("a token that covers no body must end: expires or max_age")
+            raise ValueError(
+                "a token that does not cover the body must expire: set expires or max_age"
+            )
         object.__setattr__(self, "compiled", compile_locator(self.at))
         object.__setattr__(
             self, "credentials", () if self.body_hash or self.wraps else (str(self.compiled),)
@@ -105,7 +107,7 @@ class Jwt:
         held = held or self._fetched(token, logins, keys)
         if not any(self._fits(key, token) for key in held):
             raise BadSignature("mismatch")
-        if claim := self.wraps:  # a token that is made again has other times
+        if claim := self.wraps:  # the token of a retry has other times
             return Proof(lambda whole: unwrapped(whole.body, claim) or whole.body)
         return WHOLE_BODY if self.body_hash else None
 
@@ -203,7 +205,7 @@ class Jwt:
         ends, begins, made = (time_claim(claims, name) for name in ("exp", "nbf", "iat"))
         if (self.expires and ends is None) or (self.max_age is not None and made is None):
             raise BadSignature("malformed")
-        # Written so that a comparison with what is no number refuses.
+        # written so that a comparison with NaN refuses
         if ends is not None and not now < ends + self.leeway:
             raise BadSignature("stale")
         if made is not None and self.max_age is not None and not now - made <= self.max_age:

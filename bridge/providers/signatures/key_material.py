@@ -79,7 +79,7 @@ def jwk_key(document: JSON) -> Any:
         return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     if document.get("kty") == "RSA":
         return rsa.RSAPublicNumbers(_number(document, "e"), _number(document, "n")).public_key()
-    raise ValueError("not a JWK of a kind that is known")
+    raise ValueError("a JWK of an unsupported kind")
 
 
 def kid_of(text: str) -> str:

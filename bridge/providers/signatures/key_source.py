@@ -10,11 +10,11 @@ MAX_KEY_URL_CHARACTERS = 300  # characters of a URL that a request names
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A document with keys on a host of the sender. The caller has checked that `url`; it is https.
+    """A request for a document on a host of the sender. The caller has checked the `url`.
 
-    A `body` is sent by POST, as JSON unless `headers` say otherwise. `headers`: credentials for the
-    document, which is the same for all that may read it. `group`: requests of one group share a
-    rate limit. `what`: for the log.
+    A `body` is sent by POST, as JSON unless `headers` name another type. `headers`: credentials for
+    the document, whose content does not depend on them. `group`: requests of one group share a rate
+    limit. `what`: for the log.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""Locators of the proof of a scheme in a request. Pure."""
+"""Where the proof of a scheme is in a request, and which values it covers. Pure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def covers(scheme: Scheme, locator: Locator) -> bool:
     """Return whether the value at `locator` is signed in every variant of the scheme."""
     if isinstance(scheme, SignedItems):
         return covers(scheme.scheme, locator)
-    # where a header of a set is there, that set is the one that is checked
+    # a header decides which set of names is checked
     if isinstance(scheme, HeaderSets):
         own = [
             one

@@ -68,7 +68,7 @@ class View:
         pairs = self.form() if locator.kind == "form" else self.query()
         name = locator.name.encode().decode("latin-1")
         found = {value for field, value in pairs if field == name}
-        # one of them would be verified, and the others be in the event beside it
+        # one value would be verified, while the event could have the other
         if len(found) > 1:
             raise BadSignature("malformed")
         return next(iter(found), None)

@@ -10,8 +10,8 @@ from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 
-MAX_SECRETS = 8  # live at once per source; config refuses more
-MAX_SIGNATURES = 16  # signatures looked at per request
+MAX_SECRETS = 8  # active at once per source; the configuration refuses more
+MAX_SIGNATURES = 16  # signatures that are checked per request
 MAX_SIGNATURE_CHARACTERS = 4096  # characters of a signature header, checked before it is parsed
 
 

@@ -1,4 +1,4 @@
-"""A secret beside those that verify requests (eBay's verification token). Pure."""
+"""The secret of a URL test, which verifies no request (eBay's verification token). Pure."""
 
 # ruff: noqa: ARG002 - the arguments are the Scheme protocol's
 

@@ -38,7 +38,7 @@ class Token:
     def __post_init__(self) -> None:
         compiled = tuple(map(compile_locator, (self.at,) if isinstance(self.at, str) else self.at))
         if not compiled:
-            raise ValueError("a token needs a place where it stands")
+            raise ValueError("a token needs a location (`at`)")
         object.__setattr__(self, "compiled", compiled)
         object.__setattr__(self, "credentials", tuple(map(str, compiled)))
 
@@ -156,4 +156,4 @@ def _problem(secret: str) -> str | None:
     try:
         return None if utf8(secret).strip() else "the secret is empty"
     except ValueError:
-        return "the secret is no text"
+        return "the secret is not valid UTF-8"

@@ -46,7 +46,7 @@ def _form_sorted(view: View) -> bytes:
 
 
 def _form_of(names: list[str]) -> Part:
-    """Return the same for a form with exactly these fields (Mandrill)."""
+    """Return the part for a form with exactly these fields (Mandrill)."""
     return lambda view: _run_together(view, names)
 
 
@@ -100,7 +100,7 @@ FIXED_PARTS: dict[str, Part] = {
 HUBSPOT_ESCAPES = re.compile(
     "%(?:2[1478]|29|2[ACF]|3[ABF]|40)", re.IGNORECASE
 )  # ! $ ' ( ) * , / : ; ? @
-# beside letters and digits, what JavaScript leaves as it is
+# characters, beside letters and digits, that JavaScript does not escape
 JS_COMPONENT = "-_.!~*'()"
 JS_URI = "-_.!~*'();,/?:@&=+$#"
 # Twilio has names such as MessagingBinding.Address and SipHeader_X-Order
@@ -254,17 +254,17 @@ def _lines(paths: list[str]) -> Part:
         document = view.json()
         if not isinstance(document, dict):
             raise BadSignature("malformed")
-        kept = [
+        present = [
             (path, find)
             for path, find, optional in located
             if not (optional and path not in document)
         ]
-        values = [find(view) for _, find in kept]
+        values = [find(view) for _, find in present]
         if any(b"\n" in value for value in values[1:]):
             raise BadSignature("malformed")
         return b"".join(
             path.encode() + b"\n" + value + b"\n"
-            for (path, _), value in zip(kept, values, strict=True)
+            for (path, _), value in zip(present, values, strict=True)
         )
 
     return part
