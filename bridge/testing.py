@@ -26,7 +26,7 @@ import orjson
 import pytest
 
 from bridge.core.http_messages import Call, Lost
-from bridge.core.model import RunReport
+from bridge.core.outcomes import RunReport
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.model import Platform
 from bridge.system.http_client import HttpClient

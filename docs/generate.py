@@ -33,6 +33,8 @@ from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
 from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402
+from bridge.core.sizes import MIB  # noqa: E402
+from bridge.core.times import DAY  # noqa: E402
 from bridge.core.timings import TIMINGS  # noqa: E402
 from bridge.delivery import circuit_breaker  # noqa: E402
 from bridge.delivery.platforms import gumloop  # noqa: E402
@@ -44,7 +46,6 @@ from bridge.ingest.forms import custom_page, nesting, parser  # noqa: E402
 from bridge.ingest.forms.control_fields import CONTROL_FIELDS  # noqa: E402
 from bridge.ingest.forms.spam import captchas  # noqa: E402
 from bridge.monitoring.metrics import METRICS  # noqa: E402
-from bridge.providers.model import MIB  # noqa: E402
 from bridge.providers.registry import MODULES, PROVIDERS, kind_of  # noqa: E402
 from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret  # noqa: E402
 from bridge.providers.signatures.hmac_scheme import Hmac  # noqa: E402
@@ -327,9 +328,7 @@ def retained(known: retention.Retention) -> str:
     """Return how long things are kept, as it is written."""
     return code(
         "{"
-        + ", ".join(
-            f"{name}: {seconds / retention.DAY:g}d" for name, seconds in asdict(known).items()
-        )
+        + ", ".join(f"{name}: {seconds / DAY:g}d" for name, seconds in asdict(known).items())
         + "}"
     )
 

@@ -12,8 +12,8 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from bridge.core.masking import MASK
+from bridge.core.times import DAY
 
-DAY = 86400
 TRUNCATED_BITS = {4: 24, 6: 48}  # of a truncated address
 # of the network that is counted: one client has all 2**64 addresses of an IPv6 network
 COUNTED_BITS = {4: 32, 6: 64}

@@ -1,6 +1,6 @@
 """Exceptions for errors of senders, operators and the configuration. Pure.
 
-Failures of a *platform* are never exceptions: they are an `Outcome` (see `model`).
+Failures of a *platform* are never exceptions: they are an `Outcome` (see `outcomes`).
 """
 
 from __future__ import annotations

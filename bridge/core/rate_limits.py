@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from math import floor
 from typing import Final
 
+from bridge.core.times import DAY, HOUR
+
 RATE_CATCH_UP_SECONDS: Final = 0.1  # seconds
-HOUR: Final = 3600.0
-DAY: Final = 86400.0  # a day begins at 00:00 UTC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,16 +8,15 @@ from typing import Final
 
 from bridge.core.fingerprints import EMPTY_SHA256
 from bridge.core.model import Event
+from bridge.core.times import DAY, HOUR
 
-DAY: Final = 86400.0  # seconds
 FOREVER: Final = math.inf
-DEDUP_SECONDS: Final = 400 * DAY  # seconds for which provider ids are stored by default
-#: The rows of events and runs detect duplicates: events and local starts that are repeated within
-#: days.
+DEDUP_SECONDS: Final = 400 * DAY  # for which provider ids are stored by default
+#: Rows of events and runs are stored for days, since they detect repeated events and starts.
 MIN_RETENTION_SECONDS: Final = {
     "events": 4 * DAY,
-    "bodies": 3600.0,
-    "rejects": 3600.0,
+    "bodies": HOUR,
+    "rejects": HOUR,
     "runs": 4 * DAY,
 }
 

@@ -11,8 +11,7 @@ from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
 from bridge.core.rate_limits import Rate
 
-DAY: Final = 86400.0
-RECENT_REJECTS_SECONDS: Final = 3600.0  # seconds of rejects that are compared with earlier rejects
+RECENT_REJECTS_SECONDS: Final = 3600.0  # of rejects that are compared with earlier ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+HOUR: Final = 3600.0  # seconds
+DAY: Final = 86400.0  # seconds; a day of a counter begins at 00:00 UTC
 EARLIEST: Final = 0.0  # 1970-01-01T00:00:00Z
 # 9999-12-31T23:59:59Z, the last second that ISO 8601 writes with four digits of the year
 LATEST: Final = 253_402_300_799.0

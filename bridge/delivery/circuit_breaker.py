@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import Outcome, OutcomeKind
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS, Timings
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 

@@ -17,7 +17,8 @@ from math import ceil
 from typing import Any, Final
 
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import JSON, Delivery, FormFile, Outcome, OutcomeKind
+from bridge.core.model import JSON, Delivery, FormFile
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.functions.files import MARK_PATTERN, MARK_PREFIX
 from bridge.routing.model import Platform

@@ -7,8 +7,8 @@ from typing import Final
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery, Status
 from bridge.core.plurals import pluralize
-from bridge.core.rate_limits import DAY, allowed_starts, day_of
-from bridge.core.times import write_time
+from bridge.core.rate_limits import allowed_starts, day_of
+from bridge.core.times import DAY, write_time
 from bridge.delivery.circuit_breaker import count_free_slots
 from bridge.delivery.obstacles import IN_ENV, Obstacle, PlatformState, find_obstacle, next_call
 from bridge.delivery.wait_context import Wait, WaitContext

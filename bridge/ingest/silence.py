@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
-HOUR = 3600.0
-DAY = 86400.0
+from bridge.core.times import DAY, HOUR
+
 HISTORY_SECONDS: Final = 14 * DAY  # before the last event
 MIN_HISTORY_SECONDS: Final = 7 * DAY  # a week has a weekend
 MIN_GAP_SECONDS: Final = 600.0  # shorter gaps count as this

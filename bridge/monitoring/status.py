@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import __version__
 from bridge.core.status import (
-    DAY,
     RECENT_REJECTS_SECONDS,
     OverdueWork,
     Overview,
@@ -19,6 +18,7 @@ from bridge.core.status import (
     RunningProcess,
     SourceStatus,
 )
+from bridge.core.times import DAY
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
 from bridge.monitoring.active_config import find_config, parse_time

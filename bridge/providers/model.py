@@ -9,12 +9,12 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import AnyLocator
 from bridge.core.masking import locators_within_items
 from bridge.core.model import JSON
+from bridge.core.sizes import MIB
 from bridge.providers.confirmation import Confirmation
 from bridge.providers.signatures.scheme import Scheme
 
 MULTIPART_MEDIA_TYPE = "multipart/form-data; boundary=------------------------3f6a9c0e1b7d"
 XML_MEDIA_TYPE = "text/xml"
-MIB = 1024 * 1024
 CREDENTIAL_HEADERS = ("header:authorization", "header:cookie", "header:proxy-authorization")
 UNKNOWN = "not known"
 #: Objects whose keys a sender's customers choose, at nearly every sender: without case, `_` and

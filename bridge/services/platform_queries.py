@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bridge.core.errors import BridgeError, InvalidRequest
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import JSON, Delivery, Outcome, RunReport, Status
+from bridge.core.model import JSON, Delivery, Status
+from bridge.core.outcomes import Outcome, RunReport
 
 if TYPE_CHECKING:
     from bridge.delivery.platforms.model import InputNode, KillReport, ListedRun, Listing, SavedFlow

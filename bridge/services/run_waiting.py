@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import BridgeError
-from bridge.core.model import RUN_ENDED, RunReport
+from bridge.core.model import RUN_ENDED
+from bridge.core.outcomes import RunReport
 from bridge.services.platform_queries import platform_type, read_run, unsupported
 
 if TYPE_CHECKING:

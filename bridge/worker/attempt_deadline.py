@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Delivery, Outcome, OutcomeKind
+from bridge.core.model import Delivery
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.file_transfer import Send
 from bridge.routing.model import Platform
 from bridge.store.db.clock import DatabaseClock, boot_seconds

@@ -8,7 +8,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bridge.core.model import RUN_ENDED, Delivery, RunReport, RunState, Status
+from bridge.core.model import RUN_ENDED, Delivery, RunState, Status
+from bridge.core.outcomes import RunReport
 from bridge.delivery.attempt import Send, list_newest_runs, poll_run
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import (

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 
 from bridge.core.errors import StoreError
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Delivery, Outcome, OutcomeKind, Status
+from bridge.core.model import Delivery, Status
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.attempt import Send
 from bridge.monitoring.spans import Span, make_attempt_span, make_run_span
 from bridge.monitoring.trace_ids import (

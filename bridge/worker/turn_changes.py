@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from bridge.core.local_runs import LocalFlow, LocalRun
-from bridge.core.model import Delivery, Outcome, OutcomeKind, RunReport, Status
+from bridge.core.model import Delivery, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.flows.process.protocol import RunSpec
 from bridge.monitoring.counters import COUNTS
 from bridge.monitoring.metrics import ATTEMPTS, DEATHS, RUNS, TAKEN_OVER

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
-from bridge.core.model import Outcome, OutcomeKind
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.attempt import Send
 from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config

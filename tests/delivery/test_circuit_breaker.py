@@ -13,7 +13,8 @@ from ledger_steps import STARTED, add, claim, get, record
 from records import NOW
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import Outcome, OutcomeKind, Status
+from bridge.core.model import Status
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS
 from bridge.delivery import circuit_breaker
 from bridge.delivery.circuit_breaker import (

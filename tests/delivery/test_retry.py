@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import NOW, make_delivery, make_event
 
-from bridge.core.model import Outcome, OutcomeKind, Retry, RunReport, RunState, Status
+from bridge.core.model import Retry, RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.delivery.retry import (
     RETRY_AFTER_MAX_SECONDS,
     backoff,

@@ -20,7 +20,8 @@ import pytest
 from records import make_delivery, make_event
 from serving import until
 
-from bridge.core.model import Outcome, OutcomeKind, RunReport, RunState, Status
+from bridge.core.model import RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.monitoring import counters as counter_files
 from bridge.monitoring import metrics
 from bridge.monitoring.counters import BUCKET_SECONDS, Counts, CountsFile, sum_counters

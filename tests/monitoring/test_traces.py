@@ -9,7 +9,8 @@ from records import NOW, make_delivery, make_event
 from trace_ids import GOOD, SPAN, TRACE
 
 from bridge.config.loader import load
-from bridge.core.model import Event, Outcome, OutcomeKind, RunReport, RunState, Status
+from bridge.core.model import Event, RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.responses import idempotency_key
 from bridge.monitoring.spans import (
     SpanKind,

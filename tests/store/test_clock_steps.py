@@ -709,7 +709,8 @@ def test_a_dead_worker_that_lies_ahead_does_not_count_as_alive(
 def test_a_throttled_delivery_is_due_whatever_a_clock_that_was_ahead_said(
     sqlite: Database, clocks: Clocks
 ) -> None:
-    from bridge.core.model import Outcome, OutcomeKind, Status
+    from bridge.core.model import Status
+    from bridge.core.outcomes import Outcome, OutcomeKind
     from bridge.delivery.retry import decide_after_attempt
 
     event = make_event("1", now=clocks.time() + DAY)

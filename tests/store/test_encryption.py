@@ -29,7 +29,8 @@ from bridge.core.errors import (
     StoreError,
 )
 from bridge.core.local_runs import LocalRun, LocalState
-from bridge.core.model import OutcomeKind, Status
+from bridge.core.model import Status
+from bridge.core.outcomes import OutcomeKind
 from bridge.store.backup import extraction
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database

@@ -24,17 +24,9 @@ from records import NOW, put
 from sqlalchemy import update
 
 from bridge.core.errors import IllegalTransition
-from bridge.core.model import (
-    TRANSITIONS,
-    DeadKind,
-    Outcome,
-    OutcomeKind,
-    Retry,
-    RunReport,
-    RunState,
-    Status,
-)
-from bridge.core.status import DAY
+from bridge.core.model import TRANSITIONS, DeadKind, Retry, RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.times import DAY
 from bridge.delivery.fair_share import FairShares
 from bridge.store.db.database import Database
 from bridge.store.queries import status as status_queries

@@ -27,17 +27,8 @@ from hypothesis.stateful import (
 from records import NOW, make_delivery, make_event
 from sqlalchemy import select, text
 
-from bridge.core.model import (
-    TRANSITIONS,
-    Debounce,
-    Order,
-    Outcome,
-    OutcomeKind,
-    Retry,
-    RunReport,
-    RunState,
-    Status,
-)
+from bridge.core.model import TRANSITIONS, Debounce, Order, Retry, RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import Limits
 from bridge.core.timings import TIMINGS
 from bridge.store.db.database import Database

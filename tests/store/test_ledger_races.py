@@ -18,7 +18,8 @@ from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.event import listen
 
 from bridge.core.errors import IllegalTransition, RunLimitReached
-from bridge.core.model import Debounce, Delivery, Order, Outcome, OutcomeKind, RunState, Status
+from bridge.core.model import Debounce, Delivery, Order, RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery import reconcile
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

@@ -13,17 +13,8 @@ from records import NOW, make_delivery, make_event, put
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from bridge.core.model import (
-    DeadKind,
-    Delivery,
-    Order,
-    Outcome,
-    OutcomeKind,
-    Retry,
-    RunReport,
-    RunState,
-    Status,
-)
+from bridge.core.model import DeadKind, Delivery, Order, Retry, RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import ledger, ordering, run_tracking, transitions

@@ -17,7 +17,8 @@ from sqlalchemy import insert, select, text, update
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Delivery, Event, FormFile, Reject, Status
 from bridge.core.rate_limits import hour_of
-from bridge.core.retention import DAY, FOREVER, MIN_RETENTION_SECONDS, Retention, is_content_deleted
+from bridge.core.retention import FOREVER, MIN_RETENTION_SECONDS, Retention, is_content_deleted
+from bridge.core.times import DAY
 from bridge.delivery.file_transfer import uploaded_name
 from bridge.delivery.platforms.responses import start_key
 from bridge.routing.model import Config

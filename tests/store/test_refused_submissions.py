@@ -21,7 +21,8 @@ from werkzeug.test import Client
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
-from bridge.core.rate_limits import DAY, HOUR, hour_of
+from bridge.core.rate_limits import hour_of
+from bridge.core.times import DAY, HOUR
 from bridge.core.timings import TIMINGS
 from bridge.ingest.forms.translations.en import TEXTS
 from bridge.monitoring.counters import Counts as Metrics

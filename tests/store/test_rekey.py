@@ -23,7 +23,8 @@ from sqlalchemy import insert, select, update
 from bridge.core.errors import KeyMissing, StoreError
 from bridge.core.fingerprints import keyed_sha256
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState, RunResult
-from bridge.core.model import FormFile, Outcome, OutcomeKind, Reject
+from bridge.core.model import FormFile, Reject
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.encryption import NO_ENCRYPTION, Sealer, sealer_for_secrets

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ledger_steps import STARTED, add, claim, get, record
 from records import NOW
 
-from bridge.core.model import Outcome, OutcomeKind, RunReport, RunState, Status
+from bridge.core.model import RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import (
-    DAY,
     RATE_CATCH_UP_SECONDS,
     Limits,
     Rate,
@@ -21,6 +21,7 @@ from bridge.core.rate_limits import (
     day_of,
     record_starts,
 )
+from bridge.core.times import DAY
 from bridge.store.db.database import Database
 from bridge.store.queue import leases, run_tracking, transitions
 

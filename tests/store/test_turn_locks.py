@@ -15,7 +15,8 @@ from sqlalchemy import text
 from worker_bench import configured, gumloop, made
 
 from bridge.core.clock_reading import ClockReading
-from bridge.core.model import Order, Outcome, OutcomeKind, RunReport, RunState, Status
+from bridge.core.model import Order, RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import Limits
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

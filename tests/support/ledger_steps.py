@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.local_runs import LocalRun, LocalState
-from bridge.core.model import Debounce, Outcome, OutcomeKind, RunReport, RunState
-from bridge.core.status import DAY
+from bridge.core.model import Debounce, RunState
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
+from bridge.core.times import DAY
 from bridge.delivery.fair_share import FairShares
 from bridge.flows.ids import new_run_id
 from bridge.store.db.database import Database

@@ -16,7 +16,7 @@ import pytest
 from processes import eventually, is_listening
 
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import OutcomeKind
+from bridge.core.outcomes import OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.system.http_client import HttpClient
 from bridge.torture import platform_faults

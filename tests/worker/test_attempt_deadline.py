@@ -12,7 +12,8 @@ from records import NOW, make_delivery, make_event
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Delivery, Outcome, OutcomeKind
+from bridge.core.model import Delivery
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS
 from bridge.routing.model import Platform
 from bridge.store.queue import claims

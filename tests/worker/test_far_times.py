@@ -16,7 +16,8 @@ from sqlalchemy import Float, update
 from bridge.cli.ui import output
 from bridge.config.schema.units import parse_moment
 from bridge.core.http_messages import Answer
-from bridge.core.model import Outcome, OutcomeKind, RunReport, RunState, Status
+from bridge.core.model import RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.times import LATEST, parse_iso
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.responses import parse_time, read_date

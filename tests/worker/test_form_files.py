@@ -26,7 +26,8 @@ from worker_bench import QUICK, attempts, configured, get, gumloop, is_in, wait,
 from bridge.config.settings import load_settings
 from bridge.core.file_links import FILES_PATH, file_link, read_file_token
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Delivery, Event, FormFile, OutcomeKind, Retry, Status
+from bridge.core.model import Delivery, Event, FormFile, Retry, Status
+from bridge.core.outcomes import OutcomeKind
 from bridge.delivery.attempt import deliver
 from bridge.delivery.file_transfer import (
     FileTransfer,

@@ -25,8 +25,9 @@ from bridge.config.loader import load
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import Refused, StoreError
 from bridge.core.model import Order
-from bridge.core.retention import DAY
+from bridge.core.sizes import MIB
 from bridge.core.status import BackupStatus
+from bridge.core.times import DAY
 from bridge.core.timings import Timings
 from bridge.monitoring.status import read_overview
 from bridge.routing.model import Config, Platform
@@ -629,8 +630,8 @@ def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(disk_space.os, "statvfs", lambda _: Disk)
         room = disk_space.DiskSpaceGuard(Path("/"))
-        reserve = min(32 * disk_space.MIB, blocks // 20)
-        signed = min(256 * disk_space.MIB, blocks // 10)
+        reserve = min(32 * MIB, blocks // 20)
+        signed = min(256 * MIB, blocks // 10)
         assert room.is_low(size) == (left - 4 * size < reserve)
         assert room.is_low(size, is_public=True) == (left - 4 * size < signed)
         if room.is_low(size, is_public=True):

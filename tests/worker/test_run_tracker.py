@@ -18,7 +18,8 @@ from serving import until
 from sqlalchemy import func, select
 from worker_bench import add, configured, ended, get, gumloop, wait, working
 
-from bridge.core.model import Delivery, Order, RunReport, RunState, Status
+from bridge.core.model import Delivery, Order, RunState, Status
+from bridge.core.outcomes import RunReport
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

@@ -39,7 +39,8 @@ from worker_bench import (
 from bridge.config.settings import load_settings
 from bridge.core.clock_reading import ClockReading
 from bridge.core.errors import BridgeError, StoreError
-from bridge.core.model import Delivery, OutcomeKind, Retry
+from bridge.core.model import Delivery, Retry
+from bridge.core.outcomes import OutcomeKind
 from bridge.core.rate_limits import Limits
 from bridge.core.timings import TIMINGS
 from bridge.delivery.platforms.registry import PLATFORMS

@@ -16,7 +16,8 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED, describe_state, follow_run
 from bridge.cli.ui.tables import Column
 from bridge.core.errors import BridgeError
-from bridge.core.model import JSON, RUN_ENDED, Outcome, OutcomeKind, RunReport, RunState
+from bridge.core.model import JSON, RUN_ENDED, RunState
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.monitoring.serializers import iso
 from bridge.services import platform_queries as platforms
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from bridge.cli.command_settings import command_timings
 from bridge.cli.ui import output
-from bridge.core.model import RUN_ENDED, RunReport
+from bridge.core.model import RUN_ENDED
+from bridge.core.outcomes import RunReport
 from bridge.services.run_waiting import new_log_lines, wait_for_run
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from bridge.config.schema.units import MAX_SIZE_BYTES
 from bridge.core.errors import CompileError
 from bridge.core.file_types import FILE_GROUPS, FILE_TYPES
 from bridge.core.model import JSON
+from bridge.core.sizes import MIB
 from bridge.ingest.forms.coercion import file_fields
 from bridge.ingest.forms.custom_page import compile_page
 from bridge.ingest.forms.redirects import origin_of, plain_origin, redirect_target
 from bridge.routing.expressions.roots import suggest
 from bridge.routing.form import FieldRules, FileRules, Form, Page
 
-MIB: Final = 1024 * 1024
 MAX_FORM_FILE_BYTES: Final = 25 * MIB  # the limit of the flow API
 FIELDS_BYTES: Final = MIB  # of a body with files, for its fields
 MAX_BYTES_WITHOUT_FILES: Final = 256 * 1024  # of a body without files: people type less

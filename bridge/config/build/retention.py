@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.config.problems import Path, Report
-from bridge.core.retention import DAY, Retention
+from bridge.core.retention import Retention
+from bridge.core.times import DAY
 
 
 def build_retention(

@@ -11,7 +11,8 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bridge.core.http_messages import Answer, Call
-from bridge.core.model import Delivery, Outcome, OutcomeKind, RunReport
+from bridge.core.model import Delivery
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.delivery.platforms.gumloop_records import (
     LOG_LINES,
     read_flow,

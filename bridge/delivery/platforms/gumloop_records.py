@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from bridge.core.http_messages import Answer
-from bridge.core.model import JSON, RunReport, RunState
+from bridge.core.model import JSON, RunState
+from bridge.core.outcomes import RunReport
 from bridge.delivery.platforms.model import InputNode, ListedRun, Listing, SavedFlow
 from bridge.delivery.platforms.responses import (
     as_text,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.core.http_messages import Answer, Call
-from bridge.core.model import Delivery, Outcome, OutcomeKind
+from bridge.core.model import Delivery
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.platforms.responses import USER_AGENT, dump, idempotency_key, read_failure
 from bridge.routing.model import Platform
 

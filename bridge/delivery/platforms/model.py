@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, ParamSpec, TypeVar
 
 from bridge.core.http_messages import Answer, Call
-from bridge.core.model import Outcome, RunReport
+from bridge.core.outcomes import Outcome, RunReport
 from bridge.routing.model import Platform
 
 NO_RUNS: Final = "this platform has no runs"

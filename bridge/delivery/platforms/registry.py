@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bridge.core.http_messages import Answer, Call
-from bridge.core.model import Delivery, Outcome, RunReport
+from bridge.core.model import Delivery
+from bridge.core.outcomes import Outcome, RunReport
 from bridge.delivery.platforms import gumloop, http, local
 from bridge.delivery.platforms.model import (
     InputNode,

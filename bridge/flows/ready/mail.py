@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import JSON
+from bridge.core.sizes import MIB
 from bridge.flows.context import log
 from bridge.flows.function import FlowError, flow
 from bridge.flows.ready.addresses import (
@@ -25,7 +26,6 @@ from bridge.flows.types import File
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-MIB: Final = 1024 * 1024
 FROM_SETTING: Final = "FLOWBRIDGE_SMTP_FROM"
 ALLOWED_TO_SETTING: Final = "FLOWBRIDGE_SMTP_ALLOWED_TO"
 # bytes of all files; Base64 adds a third, and few servers accept as much

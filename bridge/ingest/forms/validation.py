@@ -9,6 +9,7 @@ from bridge.core import file_types
 from bridge.core.errors import FieldFault, Refused
 from bridge.core.file_types import FILE_GROUPS, FILE_TYPES, HTML, SVG, TEXT_TYPES, XML
 from bridge.core.model import JSON
+from bridge.core.sizes import MIB
 from bridge.ingest.forms.coercion import file_fields, type_fields
 from bridge.ingest.forms.control_fields import split_control_fields
 from bridge.ingest.forms.error_messages import field_faults
@@ -18,7 +19,6 @@ from bridge.routing.form import FileRules, Form
 from bridge.routing.schemas.validator import Validator
 
 CODES: Final = {413: "too_large", 415: "file_type", 422: "invalid"}
-MIB: Final = 1024 * 1024
 FILE_WANTED: Final = FieldFault("file_wanted")
 FILLED_CONTROLS: Final = ("_replyto", "replyto")  # control fields that people fill in
 

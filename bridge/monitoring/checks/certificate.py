@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from bridge.core.status import DAY, Overview, UrlCertificate
+from bridge.core.status import Overview, UrlCertificate
+from bridge.core.times import DAY
 from bridge.monitoring.checks.occurrence import Occurrence
 
 # seconds before its end in which a certificate should have been renewed

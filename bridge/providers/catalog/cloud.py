@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
+from bridge.core.sizes import MIB
 from bridge.providers.catalog._shared import CREDENTIAL_IN_URL, NOTHING_SIGNED
 from bridge.providers.confirmation import Confirmation
 from bridge.providers.handshakes.general import (
@@ -107,7 +108,7 @@ ROWS = (
         event_type=("body:message.attributes.eventType", "body:message.attributes.type"),
         event_id=("body:message.messageId",),
         retry=("body:deliveryAttempt",),
-        max_body=15 * 1024 * 1024,
+        max_body=15 * MIB,
         secret_hint="none; Google's keys are fetched, unless you set one here",
         generates_secret=False,
         setup=(

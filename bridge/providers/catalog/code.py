@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
+from bridge.core.sizes import MIB
 from bridge.providers.catalog._shared import (
     CREDENTIAL_IN_URL,
     NOTHING_SIGNED,
@@ -12,7 +13,7 @@ from bridge.providers.catalog._shared import (
     REPLAY_UNKNOWN,
     standard_webhooks_hmac,
 )
-from bridge.providers.model import MIB, EventTypes, Provider, Sample
+from bridge.providers.model import EventTypes, Provider, Sample
 from bridge.providers.signatures.alternatives import SchemeBySecret
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.shared_token import Token

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import URLENCODED, JoinedLocators
+from bridge.core.sizes import MIB
 from bridge.providers.catalog._shared import (
     CREDENTIAL_IN_URL,
     NOTHING_SIGNED,
@@ -168,7 +169,7 @@ ROWS = (
             Handshake(confirm_empty_batch(""), signed=False),
         ),
         ack=PLAIN_200,
-        max_body=25 * 1024 * 1024,
+        max_body=25 * MIB,
         secret_hint="the webhook's key, from Mandrill",
         generates_secret=False,
         setup=(

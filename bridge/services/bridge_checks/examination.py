@@ -12,6 +12,7 @@ import orjson
 
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call, Request
+from bridge.core.sizes import MIB
 from bridge.providers.signatures.locations import signs_url
 from bridge.providers.signatures.pairs import is_pair
 from bridge.providers.signatures.shared_token import Unsigned
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.routing.model import Source
     from bridge.system.http_client import HttpClient
-
-MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

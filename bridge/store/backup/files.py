@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from bridge.core.errors import StoreError
+from bridge.core.sizes import MIB
 from bridge.store.backup import archive, extraction
 from bridge.store.backup.age import list_backups
 from bridge.store.backup.archive import Advance
@@ -13,7 +14,6 @@ from bridge.store.backup.manifest import Manifest
 from bridge.store.blobs import sync_directory
 from bridge.store.db import disk_space
 from bridge.store.db.database import Database
-from bridge.store.db.disk_space import MIB
 
 
 def estimate_size(database: Database, data: Path) -> int:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from bridge.core.errors import StoreError
+from bridge.core.sizes import MIB
 from bridge.ingest.ports import disk_full, signed_reserve
 
-MIB: Final = 1024 * 1024
 # Bytes reserved for finishing work: outcomes, ends of runs, pruning.
 MAX_RESERVE_BYTES: Final = 32 * MIB
 RESERVE_DIVISOR: Final = 20  # of a small disk, a twentieth is reserved

@@ -13,9 +13,9 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from bridge.core.errors import StoreError
+from bridge.core.sizes import MIB
 from bridge.store.db import disk_space
 from bridge.store.db.database import Database, exclusive_connection
-from bridge.store.db.disk_space import MIB
 
 INCREMENTAL: Final = 2  # https://sqlite.org/pragma.html#pragma_auto_vacuum
 PAGES_PER_STEP: Final = 200  # pages returned in one transaction

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from bridge.core.sizes import MIB
 from bridge.store.db import clock, disk_space
 from bridge.store.db.database import Database
-from bridge.store.db.disk_space import MIB
 from bridge.store.migrations import upgrade
 from bridge.store.operations import invariants
 from bridge.store.tables import key_usage

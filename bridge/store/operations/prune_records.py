@@ -14,7 +14,8 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, text
 
 from bridge.core.rate_limits import day_of, hour_of
-from bridge.core.retention import DAY, Retention
+from bridge.core.retention import Retention
+from bridge.core.times import DAY
 from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import removal

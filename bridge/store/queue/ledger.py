@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, null, select, text, update
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import DeadKind, Delivery, Outcome, OutcomeKind, RunState, Status
+from bridge.core.model import DeadKind, Delivery, RunState, Status
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.rate_limits import day_of
 from bridge.delivery.circuit_breaker import drop_if_closed as worth_keeping
 from bridge.delivery.circuit_breaker import record_outcome as learned

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
-from bridge.core.model import DeadKind, OutcomeKind, RunReport, RunState, Status
+from bridge.core.model import DeadKind, RunState, Status
+from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.core.plurals import pluralize
 from bridge.core.rate_limits import day_of
 from bridge.delivery.reconcile import Evidence, Look, ReconcileVerdict

@@ -12,6 +12,7 @@ from werkzeug.wsgi import wrap_file
 from bridge.core.errors import Refused, StoreError
 from bridge.core.local_runs import EVENT_FILE_PREFIX, LocalFile
 from bridge.core.model import JSON
+from bridge.core.sizes import MIB
 from bridge.system.logs import get_logger
 from bridge.web.downloads import DOWNLOAD_HEADERS, content_disposition
 from bridge.web.flow_api import responses
@@ -22,7 +23,6 @@ from bridge.web.flow_api.runs import find_run
 from bridge.web.flow_api.zip_stream import stream_zip
 from bridge.web.form_files import SPARE
 
-MIB = 1024 * 1024
 MAX_FILE_BYTES = 25 * MIB
 MAX_FILES = 50  # in one call
 # of one user, without the files of events: they are stored anyway, and deleted with their events

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from werkzeug.routing import Rule
 
 from bridge.core.errors import Refused, RunLimitReached, StoreError
+from bridge.core.sizes import MIB
 from bridge.routing.model import Platform
 from bridge.system.logs import get_logger
 from bridge.web.flow_api import files, queries, responses, runs
@@ -20,7 +21,6 @@ from bridge.web.flow_api.context import FlowApiContext
 from bridge.web.flow_api.request import ApiRequest, bad_request, read_json
 
 PREFIX = "/api/v1"
-MIB = 1024 * 1024
 # bytes of a body
 MAX_START_BYTES = 5 * MIB
 MAX_UPLOAD_BYTES = 35 * MIB

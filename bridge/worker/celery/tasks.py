@@ -13,7 +13,8 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection
 
 from bridge.core.errors import StoreError
-from bridge.core.model import Outcome, Status
+from bridge.core.model import Status
+from bridge.core.outcomes import Outcome
 from bridge.delivery.attempt import Send, deliver
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import next_poll_delay

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
-from bridge.core.retention import DAY
+from bridge.core.times import DAY
 from bridge.monitoring import certificate
 from bridge.routing.model import Config
 from bridge.store.backup import age

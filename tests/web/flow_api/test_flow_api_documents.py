@@ -18,6 +18,7 @@ from serving import Bridge
 
 import bridge as bridge_package
 from bridge.core.local_runs import LocalState
+from bridge.core.sizes import MIB
 from bridge.store.db.database import Database
 from bridge.web.flow_api import context as served
 from bridge.web.flow_api import files, queries, request, routes
@@ -84,7 +85,7 @@ def test_the_document_says_the_limits_and_states_that_hold() -> None:
         if one.get("name") == "Idempotency-Key"
     )
     assert key["schema"]["maxLength"] == flow_api_runs.MAX_KEY_LENGTH
-    mib = routes.MIB
+    mib = MIB
     for size in (
         routes.MAX_START_BYTES // mib,
         routes.MAX_UPLOAD_BYTES // mib,
@@ -112,7 +113,7 @@ def test_the_page_for_people_says_the_same() -> None:
     assert codes == {one for one in re.findall(r"`([a-z_]+)`", table) if "_" in one or one in codes}
     states = page.partition("States are ")[2].partition(".")[0]
     assert set(re.findall(r"`([A-Z]+)`", states)) == {state.value for state in LocalState}
-    mib = routes.MIB
+    mib = MIB
     for row in (
         f"| {routes.MAX_START_BYTES // mib} MiB; {routes.MAX_UPLOAD_BYTES // mib} MiB; {routes.MAX_CALL_BYTES // mib} MiB |",
         (

@@ -21,6 +21,7 @@ from werkzeug.http import parse_options_header
 
 from bridge.config.loader import load
 from bridge.core.local_runs import LocalFile
+from bridge.core.sizes import MIB
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.web.flow_api import files
@@ -316,7 +317,7 @@ def test_a_file_has_a_largest_size_and_so_has_a_body(local: Local) -> None:
     assert (answer.status_code, answer.json["error"]) == (413, "too_large") and local.runs.file(
         USER, "large"
     ) is None
-    answer = local.post("upload_file", b'{"x": "' + b"x" * (35 * files.MIB) + b'"}')
+    answer = local.post("upload_file", b'{"x": "' + b"x" * (35 * MIB) + b'"}')
     assert (answer.status_code, answer.json["error"]) == (413, "too_large")
 
 

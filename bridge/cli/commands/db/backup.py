@@ -17,6 +17,7 @@ from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
 from bridge.core.errors import StoreError
+from bridge.core.sizes import MIB
 from bridge.monitoring.serializers import iso
 from bridge.services.store_access import find_database
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from bridge.store.backup.manifest import Manifest
     from bridge.store.backup.restore import RestoreResult
     from bridge.store.db.database import Database
-
-MIB = 1024 * 1024
 
 
 @click.command()

@@ -13,9 +13,8 @@ from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
 from bridge.core.errors import NotFound, StoreError
+from bridge.core.sizes import MIB
 from bridge.services.store_access import open_store
-
-MIB = 1024 * 1024
 
 
 @click.command()
