@@ -46,11 +46,11 @@ from bridge.ingest.forms import custom_page, nesting, parser  # noqa: E402
 from bridge.ingest.forms.control_fields import CONTROL_FIELDS  # noqa: E402
 from bridge.ingest.forms.spam import captchas  # noqa: E402
 from bridge.monitoring.metrics import METRICS  # noqa: E402
-from bridge.providers.registry import MODULES, PROVIDERS, kind_of  # noqa: E402
+from bridge.providers.registry import CATALOG_MODULES, PROVIDERS, catalog_title  # noqa: E402
 from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret  # noqa: E402
 from bridge.providers.signatures.hmac_scheme import Hmac  # noqa: E402
 from bridge.providers.signatures.jwt import Jwt  # noqa: E402
-from bridge.providers.signatures.locations import covers, covers_content, leaves  # noqa: E402
+from bridge.providers.signatures.locations import covers, covers_content, leaf_schemes  # noqa: E402
 from bridge.providers.signatures.per_item import SignedItems  # noqa: E402
 from bridge.providers.signatures.pins import pins_of  # noqa: E402
 from bridge.providers.signatures.scheme import MAX_SECRETS  # noqa: E402
@@ -129,13 +129,14 @@ def functions_table() -> str:
 def providers_table() -> str:
     """All providers at a glance, kind by kind, then each."""
     parts = []
-    for module in MODULES:
+    for module in CATALOG_MODULES:
         rows = (
             (f"[{code(row.name)}](#{row.name})", row.title, _proof(row.scheme), row.evidence)
             for row in module.ROWS
         )
         parts.append(
-            f"**{kind_of(module)}**\n\n" + table(("provider", "who", "proof", "evidence"), rows)
+            f"**{catalog_title(module)}**\n\n"
+            + table(("provider", "who", "proof", "evidence"), rows)
         )
     return "\n".join([*parts, *map(_provider, PROVIDERS.values())])
 
@@ -229,7 +230,7 @@ def unsigned_table() -> str:
     """Rows that sign, and take their id or type from what they do not sign."""
     rows = []
     for row in PROVIDERS.values():
-        if row.scheme is None or not any(covers_content(one) for one in leaves(row.scheme)):
+        if row.scheme is None or not any(covers_content(one) for one in leaf_schemes(row.scheme)):
             continue
         found = [
             ", ".join(map(code, _uncovered(row.scheme, places[:1])))

@@ -11,7 +11,7 @@ from bridge.core.model import Reject
 from bridge.ingest.diagnosis_checks import CHECKS, PUBLIC_URL_STEP, show_url
 from bridge.ingest.rejects import MAX_REJECT_BODY_BYTES, readmission_obstacle, rebuild_request
 from bridge.ingest.scheme_inspection import fits
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.providers.signatures.locations import signs_url
 from bridge.routing.model import Config
 
@@ -37,7 +37,7 @@ NOT_KEPT = (
 )
 
 
-def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
+def diagnose(reject: Reject, config: Config, keys: KeySource = NO_KEYS) -> list[str]:
     """Return the findings, the most specific first; an empty list if nothing is found.
 
     They never contain a secret, a signature or a part of the body.
@@ -76,7 +76,7 @@ def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def verifies(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> bool:
+def verifies(reject: Reject, config: Config, keys: KeySource = NO_KEYS) -> bool:
     """Return whether the reject verifies with the current configuration, at its time of receipt."""
     if readmission_obstacle(reject, config):
         return False

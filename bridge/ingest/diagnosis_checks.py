@@ -14,7 +14,7 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import Locator, compile_locator
 from bridge.ingest import proxy_changes
 from bridge.ingest.scheme_inspection import (
-    find_envelopes,
+    find_signed_schemes,
     fits,
     headers_read,
     signature_headers,
@@ -22,11 +22,11 @@ from bridge.ingest.scheme_inspection import (
 )
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.locations import leaves, proofs, signs_url
+from bridge.providers.signatures.locations import leaf_schemes, proof_locators, signs_url
 from bridge.providers.signatures.pins import pins_of
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.request_view import RequestView
 from bridge.providers.signatures.scheme import Secret
-from bridge.providers.signatures.shared_token import Basic, Token
+from bridge.providers.signatures.shared_token import BasicAuth, SharedToken
 from bridge.routing.model import Config, Source
 
 MAX_HEADER_CHARS = 60  # of a header's name
@@ -46,7 +46,7 @@ def _check_enrolment(_request: Request, source: Source, _config: Config, _now: f
 
 def _check_time(request: Request, source: Source, _config: Config, now: float) -> list[str]:
     """Find a timestamp outside the tolerance."""
-    for scheme in find_envelopes(source.scheme):
+    for scheme in find_signed_schemes(source.scheme):
         if scheme.timestamp is None or (sent := signed_at(scheme, request)) is None:
             continue
         age = now - sent
@@ -147,7 +147,7 @@ def _check_renamed_headers(
     """Find a header that a proxy renamed."""
     wanted = [
         name
-        for one in find_envelopes(source.scheme)
+        for one in find_signed_schemes(source.scheme)
         for name in headers_read(one)
         if name not in request.headers
     ]
@@ -164,7 +164,7 @@ def _check_renamed_headers(
 
 def _check_variants(request: Request, source: Source, _config: Config, now: float) -> list[str]:
     """Find another encoding, key format or algorithm that verifies the request."""
-    for scheme in leaves(source.scheme):
+    for scheme in leaf_schemes(source.scheme):
         if not isinstance(scheme, Hmac):
             continue
         for what, changes in _variants(scheme):
@@ -209,7 +209,7 @@ def _check_missing_proof(
     request: Request, source: Source, _config: Config, _now: float
 ) -> list[str]:
     """Find a missing signature or token, and headers that look like one."""
-    wanted = [compile_locator(text) for text in proofs(source.scheme)]
+    wanted = [compile_locator(text) for text in proof_locators(source.scheme)]
     if not wanted or any(_is_there(request, locator) for locator in wanted):
         return []
     there = [name for name in request.headers if "signature" in name or "hmac" in name]
@@ -233,7 +233,7 @@ def _check_missing_proof(
     )
     what = (
         "token or password"
-        if all(isinstance(one, Token | Basic) for one in leaves(source.scheme))
+        if all(isinstance(one, SharedToken | BasicAuth) for one in leaf_schemes(source.scheme))
         else "signature"
     )
     return [f"The {what} is missing: expected in {_named(wanted)}{beside}{advice}."]
@@ -242,7 +242,7 @@ def _check_missing_proof(
 def _is_there(request: Request, locator: Locator) -> bool:
     if locator.kind == "header" and locator.name.endswith("*"):
         return any(name.startswith(locator.name[:-1]) for name in request.headers)
-    return bool(View(request).find(locator))
+    return bool(RequestView(request).find(locator))
 
 
 def _is_like(name: str, locator: Locator) -> bool:
@@ -257,7 +257,7 @@ def _check_pins(request: Request, source: Source, _config: Config, _now: float) 
     """Find a value that differs from the source's pins."""
     pinned = dict(getattr(source.scheme, "pinned", ()))
     for pin in pins_of(source.scheme):
-        said = View(request).find(compile_locator(pin.at)) if ":" in pin.at else None
+        said = RequestView(request).find(compile_locator(pin.at)) if ":" in pin.at else None
         if said and pin.name in pinned and said not in pinned[pin.name]:
             return [f"Its {pin.name} is not pinned by the source: {said[:MAX_VALUE_CHARS]!r}."]
     return []

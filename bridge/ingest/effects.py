@@ -17,7 +17,7 @@ from bridge.ingest.forms.parser import Sent
 from bridge.ingest.forms.spam.check import CheckedSubmission
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.ingest.ports import Arrivals, Replan, StoredEvent, StoreEvents
-from bridge.providers.signatures.key_source import NO_KEYS, Ask, Keys
+from bridge.providers.signatures.key_source import NO_KEYS, DocumentRequest, KeySource
 from bridge.routing.form import Form
 from bridge.routing.model import Source
 
@@ -53,13 +53,13 @@ class Effects(Protocol):
     """
 
     @property
-    def keys(self) -> Keys:
+    def keys(self) -> KeySource:
         """Return the keys that senders publish, fetched when one is needed."""
 
-    def confirm(self, ask: Ask, answer: bytes) -> str | None:
-        """Fetch `ask` to confirm a subscription, and return None where `answer` is in the document.
+    def confirm(self, request: DocumentRequest, answer: bytes) -> str | None:
+        """Confirm a subscription by fetching a document, which must contain `answer`.
 
-        Otherwise return why the subscription is not confirmed.
+        Return None, or why the subscription is not confirmed.
         """
 
     def note_submission(self, sent: Sent) -> None:
@@ -96,9 +96,9 @@ class OfflineEffects:
 
     keep: StoreEvents
     make_id: Callable[[], str]
-    keys: Keys = NO_KEYS
+    keys: KeySource = NO_KEYS
 
-    def confirm(self, _ask: Ask, _answer: bytes) -> str:
+    def confirm(self, _request: DocumentRequest, _answer: bytes) -> str:
         """Fetch nothing."""
         return NOTHING_FETCHED
 

@@ -176,13 +176,15 @@ def _confirm(
     if source.secrets:
         return "no URL is fetched for a source that has the sender's certificate as its secret"
     if (
-        ask := confirmation.ask(request, {value for _, values in pins for value in values})
+        document := confirmation.build_request(
+            request, {value for _, values in pins for value in values}
+        )
     ) is None:
         return (
             "it is for a topic that the source does not pin, "
             "or its URL does not look like one of the sender's"
         )
-    return effects.confirm(ask, confirmation.answer)
+    return effects.confirm(document, confirmation.answer)
 
 
 def replan(event: Event, config: Config, now: float, nonce: str) -> list[Delivery]:

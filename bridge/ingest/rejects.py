@@ -14,9 +14,9 @@ from bridge.ingest.effects import OfflineEffects
 from bridge.ingest.ports import StoreEvents
 from bridge.ingest.receive import Received, receive
 from bridge.providers.registry import PROVIDERS
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
-from bridge.providers.signatures.locations import proofs, signs_url
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
+from bridge.providers.signatures.locations import proof_locators, signs_url
+from bridge.providers.signatures.request_view import RequestView
 from bridge.routing.model import Config, Source
 
 MAX_REJECT_BODY_BYTES = 64 * 1024
@@ -82,7 +82,7 @@ def _foreign_credentials(request: Request, source: Source, others: Iterable[Sour
         for row in PROVIDERS.values()
     )
     signatures = (
-        set(proofs(source.scheme)) - source.credentials
+        set(proof_locators(source.scheme)) - source.credentials
     )  # not masked: they are needed to verify it again
     known = {locator for row in rows for locator in row}.union(
         *(one.credentials for one in others)
@@ -126,8 +126,8 @@ def readmission_obstacle(reject: Reject, config: Config) -> str | None:
 
 def _is_masked(reject: Reject, source: Source) -> bool:
     """Return whether the mask is in place of the scheme's proof, or of an unreadable one."""
-    view = View(rebuild_request(reject))
-    for text in proofs(source.scheme):
+    view = RequestView(rebuild_request(reject))
+    for text in proof_locators(source.scheme):
         try:
             if view.find(compile_locator(text)) == MASK:
                 return True
@@ -142,7 +142,7 @@ def readmit(
     *,
     keep: StoreEvents,
     new_id: Callable[[], str],
-    keys: Keys = NO_KEYS,
+    keys: KeySource = NO_KEYS,
 ) -> Received:
     """Verify a reject with the current configuration at its time of receipt, and store its events.
 

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
-from bridge.providers.signatures.locations import leaves
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
+from bridge.providers.signatures.locations import leaf_schemes
+from bridge.providers.signatures.request_view import RequestView
 from bridge.providers.signatures.scheme import Scheme, Secret
-from bridge.providers.signatures.shared_token import Token
-from bridge.providers.signatures.signed_scheme import Envelope
-from bridge.providers.signatures.timestamps import READ
+from bridge.providers.signatures.shared_token import SharedToken
+from bridge.providers.signatures.signed_scheme import SignedScheme
+from bridge.providers.signatures.timestamps import TIME_READERS
 
 
 def fits(
-    scheme: Scheme, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    scheme: Scheme,
+    request: Request,
+    secrets: Sequence[Secret],
+    now: float,
+    keys: KeySource = NO_KEYS,
 ) -> bool:
     """Return whether the request is signed with one of the secrets."""
     try:
@@ -27,16 +31,18 @@ def fits(
 
 
 def signature_headers(scheme: Scheme) -> list[str]:
-    places = [at for one in find_envelopes(scheme) for at in one.compiled.at]
-    places += [at for one in leaves(scheme) if isinstance(one, Token) for at in one.compiled]
+    places = [at for one in find_signed_schemes(scheme) for at in one.compiled.at]
+    places += [
+        at for one in leaf_schemes(scheme) if isinstance(one, SharedToken) for at in one.compiled
+    ]
     return [at.name for at in places if at.kind == "header" and at.name != "authorization"]
 
 
-def find_envelopes(scheme: Scheme) -> list[Envelope]:
-    return [one for one in leaves(scheme) if isinstance(one, Envelope)]
+def find_signed_schemes(scheme: Scheme) -> list[SignedScheme]:
+    return [one for one in leaf_schemes(scheme) if isinstance(one, SignedScheme)]
 
 
-def headers_read(scheme: Envelope) -> list[str]:
+def headers_read(scheme: SignedScheme) -> list[str]:
     """Return the headers that the scheme reads."""
     locators = [
         *scheme.compiled.at,
@@ -49,20 +55,20 @@ def headers_read(scheme: Envelope) -> list[str]:
     return [*named, *(name for signed in scheme.compiled.signed for name in signed.headers)]
 
 
-def signed_at(scheme: Envelope, request: Request) -> float | None:
+def signed_at(scheme: SignedScheme, request: Request) -> float | None:
     """Return the timestamp of a request's signature, or None if it has none."""
     if scheme.timestamp is None:
         return None
-    view = View(request)
+    view = RequestView(request)
     where = scheme.compiled.time_at
     try:
         text = view.find(where) if where else _timestamp_label(scheme, view)
-        return READ[scheme.timestamp.unit](text) if text and len(text) <= 64 else None
+        return TIME_READERS[scheme.timestamp.unit](text) if text and len(text) <= 64 else None
     except (BadSignature, ValueError, OverflowError, TypeError, IndexError):
         return None
 
 
-def _timestamp_label(scheme: Envelope, view: View) -> str | None:
+def _timestamp_label(scheme: SignedScheme, view: RequestView) -> str | None:
     for locator in scheme.compiled.at:
         text = view.find(locator) or ""
         if text.startswith(scheme.prefix):

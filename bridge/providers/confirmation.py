@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.locators import compile_locator
-from bridge.providers.signatures.key_source import Ask
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.key_source import DocumentRequest
+from bridge.providers.signatures.request_view import RequestView
 
 MAX_CONFIRMATION_URL_CHARACTERS = 2048  # characters
 
@@ -41,11 +41,11 @@ class Confirmation:
 
     def is_asked(self, request: Request) -> bool:
         """Return whether the request asks to confirm a subscription."""
-        return _find(View(request), self.kind[0]) == self.kind[1]
+        return _find(RequestView(request), self.kind[0]) == self.kind[1]
 
-    def ask(self, request: Request, pinned: Collection[str]) -> Ask | None:
+    def build_request(self, request: Request, pinned: Collection[str]) -> DocumentRequest | None:
         """Return the URL to fetch; None unless it is for a `pinned` topic and as expected."""
-        view = View(request)
+        view = RequestView(request)
         of = _find(view, self.of)
         url = _find(view, self.at)
         if (
@@ -68,10 +68,10 @@ class Confirmation:
         is_whole = all(text for _, text in wanted) and dict(given) == dict(wanted)
         if not is_whole or not self.pattern.fullmatch(place) or "#" in url:
             return None
-        return Ask(url, f"{self.url} {of}", what="confirmation")
+        return DocumentRequest(url, f"{self.url} {of}", what="confirmation")
 
 
-def _find(view: View, text: str) -> str | None:
+def _find(view: RequestView, text: str) -> str | None:
     try:
         return view.find(compile_locator(text))
     except BadSignature:  # the body is unreadable

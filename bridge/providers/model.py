@@ -16,7 +16,7 @@ from bridge.providers.signatures.scheme import Scheme
 MULTIPART_MEDIA_TYPE = "multipart/form-data; boundary=------------------------3f6a9c0e1b7d"
 XML_MEDIA_TYPE = "text/xml"
 CREDENTIAL_HEADERS = ("header:authorization", "header:cookie", "header:proxy-authorization")
-UNKNOWN = "not known"
+UNKNOWN_TEXT = "not known"
 #: Objects whose keys a sender's customers choose, at nearly every sender: without case, `_` and
 #: `-`.
 CUSTOM_OBJECTS = frozenset(
@@ -94,7 +94,7 @@ class Handshake:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class DeliveredSecret:
     """A secret that a request delivers, and the response to that request."""
 
     secret: str = field(repr=False)
@@ -102,7 +102,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Learn:
+class SecretDelivery:
     """Secret enrolment: the sender delivers its secret once, in an unverified request.
 
     `read` returns None for a request without a secret. It is called only while a person runs the
@@ -111,13 +111,13 @@ class Learn:
     enter the secret at the sender, and so must see it.
     """
 
-    read: Callable[[Probe], Lesson | None]
+    read: Callable[[Probe], DeliveredSecret | None]
     ask: str
     shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class EventBatch:
     """A request with many events. `at` is the dotted path of their list, empty if the body is the
     list.
 
@@ -183,11 +183,11 @@ class Provider:
     event_type: tuple[AnyLocator, ...] = ()
     event_id: tuple[AnyLocator, ...] = ()
     dedup_body: bool = False
-    batch: Batch | None = None
+    batch: EventBatch | None = None
     retry: tuple[AnyLocator, ...] = ()
     body: str = "json"
     handshakes: tuple[Handshake, ...] = ()
-    learn: Learn | None = None
+    learn: SecretDelivery | None = None
     confirmation: Confirmation | None = None
     credentials: tuple[str, ...] = CREDENTIAL_HEADERS
     max_body: int = 5 * MIB
@@ -201,7 +201,7 @@ class Provider:
     evidence: str
     retries: str
     test_types: tuple[str, ...] = ()
-    answer_within: str = UNKNOWN
+    answer_within: str = UNKNOWN_TEXT
     signs: str = ""
     limits: str = ""
     secret_starts: tuple[str, ...] = ()
@@ -240,7 +240,7 @@ class Provider:
         return name or None if kind == "form_payload" else None
 
 
-def masked(provider: Provider, scheme: Scheme, batch: Batch | None) -> frozenset[str]:
+def masked_locators(provider: Provider, scheme: Scheme, batch: EventBatch | None) -> frozenset[str]:
     """Return the locators of static credentials in a source's requests and batch items.
 
     Those of the provider's own scheme are included if the source uses another scheme, or none.

@@ -31,7 +31,7 @@ from bridge.providers.catalog import (
 )
 from bridge.providers.model import Provider
 
-MODULES = (
+CATALOG_MODULES = (
     code,
     builds,
     monitoring,
@@ -55,11 +55,13 @@ MODULES = (
 )
 
 
-def kind_of(module: ModuleType) -> str:
+def catalog_title(module: ModuleType) -> str:
     """Return the title of a module's rows, from its docstring: `Billing and subscriptions`."""
     kind = " ".join((module.__doc__ or "").split()).partition(": ")[2].partition(". Pure")[0]
     return kind[:1].upper() + kind[1:]
 
 
 #: Every row, by name, in the order of listings and docs.
-PROVIDERS: dict[str, Provider] = {row.name: row for module in MODULES for row in module.ROWS}
+PROVIDERS: dict[str, Provider] = {
+    row.name: row for module in CATALOG_MODULES for row in module.ROWS
+}

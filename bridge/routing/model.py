@@ -12,7 +12,7 @@ from bridge.core.masking import Redaction
 from bridge.core.model import JSON, Retry
 from bridge.core.rate_limits import NO_LIMITS, Limits, Rate
 from bridge.core.retention import DEDUP_SECONDS, DEFAULT_RETENTION, Retention
-from bridge.providers.model import Batch, Provider
+from bridge.providers.model import EventBatch, Provider
 from bridge.providers.signatures.scheme import Scheme, Secret
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.form import Form
@@ -47,7 +47,7 @@ class Source:
     redact: Redaction | None = None
     dedup: str = "id"
     dedup_for: float = DEDUP_SECONDS  # seconds that provider ids are stored
-    batch: Batch | None = None  # the place of the list in a request with several events
+    batch: EventBatch | None = None  # the place of the list in a request with several events
     max_body: int = 5 * 1024 * 1024
     daily_bytes: int | None = None  # stored bodies per day (UTC); null: no limit
     max_depth: int = 100

@@ -17,7 +17,7 @@ from bridge.store.inbound import rejects as stored
 from bridge.system.ids import event_id
 
 if TYPE_CHECKING:
-    from bridge.providers.signatures.key_source import Keys
+    from bridge.providers.signatures.key_source import KeySource
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
@@ -70,7 +70,7 @@ class RejectReview:
     """
 
     config: Config
-    keys: Keys
+    keys: KeySource
 
     def diagnose(self, reject: Reject) -> DiagnosedReject:
         """Return why a reject failed."""

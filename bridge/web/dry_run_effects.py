@@ -15,7 +15,7 @@ from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received
 from bridge.monitoring.counters import Counts
 from bridge.providers.model import Reply
-from bridge.providers.signatures.key_source import Ask, Keys
+from bridge.providers.signatures.key_source import DocumentRequest, KeySource
 from bridge.routing.model import Source
 from bridge.store.inbound.events import AddedEvent
 from bridge.system.ids import event_id
@@ -34,13 +34,13 @@ class DryRunEffects:
     gets a description of a request that fails verification, for its sender.
     """
 
-    keys: Keys
+    keys: KeySource
     learning: SecretEnrolment
     said: dict[str, JSON] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     log: Any = field(default_factory=lambda: log.bind(dry=True))
 
-    def confirm(self, _ask: Ask, _answer: bytes) -> str:
+    def confirm(self, _request: DocumentRequest, _answer: bytes) -> str:
         """Fetch nothing."""
         return NOTHING_FETCHED
 

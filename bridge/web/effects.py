@@ -19,7 +19,7 @@ from bridge.monitoring.counters import COUNTS, Counts
 from bridge.monitoring.metrics import FORM_REFUSALS
 from bridge.monitoring.tracing.exporter import Tracer
 from bridge.providers.model import Reply
-from bridge.providers.signatures.key_source import Ask, Keys
+from bridge.providers.signatures.key_source import DocumentRequest, KeySource
 from bridge.routing.form import Form
 from bridge.routing.model import Source
 from bridge.system.ids import event_id
@@ -100,13 +100,13 @@ class ReceiverEffects:
         return log
 
     @property
-    def keys(self) -> Keys:
+    def keys(self) -> KeySource:
         """Return the keys that senders publish."""
         return self.resources.keys
 
-    def confirm(self, ask: Ask, answer: bytes) -> str | None:
-        """Fetch `ask`, and return why the subscription is not confirmed."""
-        document = self.resources.keys.fetch(ask)
+    def confirm(self, request: DocumentRequest, answer: bytes) -> str | None:
+        """Fetch the document, and return why the subscription is not confirmed."""
+        document = self.resources.keys.fetch(request)
         return None if document is not None and answer in document else NOT_CONFIRMED
 
     def note_submission(self, sent: Sent) -> None:

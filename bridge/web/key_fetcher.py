@@ -1,10 +1,10 @@
 """The cache of the public keys that senders publish, fetched when a request needs one.
 
-It implements `bridge.providers.signatures.key_source.Keys`. Anyone who can reach a source can send
-requests that seem to need a key. So each URL is fetched at most once a minute, and the new URLs of
-a sender together a few times a minute; failures count; no request waits longer than the deadline;
-and the cache is bounded. Subscription confirmations, `bridge.providers.confirmation.Confirmation`,
-are fetched in the same way.
+It implements `bridge.providers.signatures.key_source.KeySource`. Anyone who can reach a source can
+send requests that seem to need a key. So each URL is fetched at most once a minute, and the new
+URLs of a sender together a few times a minute; failures count; no request waits longer than the
+deadline; and the cache is bounded. Subscription confirmations,
+`bridge.providers.confirmation.Confirmation`, are fetched in the same way.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from bridge.core.http_messages import Call, Lost
-from bridge.providers.signatures.key_source import Ask
+from bridge.providers.signatures.key_source import DocumentRequest
 from bridge.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -70,18 +70,18 @@ class Keyring:
         self._ca_file = ca_file
         self._deadline = deadline
         self._clock = clock
-        self._entries: dict[Ask, _Entry] = {}
+        self._entries: dict[DocumentRequest, _Entry] = {}
         self._fetches: dict[str, deque[float]] = {}  # when each group's latest were
         self._changed = threading.Condition()
 
-    def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
+    def fetch(self, request: DocumentRequest, *, again: bool = False) -> bytes | None:
         """Return the document, or None if it cannot be fetched now.
 
         `again`: the cached document lacks the key that is needed.
         """
         with self._changed:
             now = self._clock()
-            entry = self._entries.get(ask)
+            entry = self._entries.get(request)
             if (
                 entry is not None
                 and entry.document is not None
@@ -89,8 +89,8 @@ class Keyring:
                 and not again
             ):
                 return entry.document
-            if (entry is None or not entry.is_running) and self._may_fetch(ask, entry, now):
-                entry = self._start(ask, entry, now)
+            if (entry is None or not entry.is_running) and self._may_fetch(request, entry, now):
+                entry = self._start(request, entry, now)
             if entry is None:
                 return None
             if entry.is_running and (again or entry.document is None or now >= entry.kept_until):
@@ -120,29 +120,29 @@ class Keyring:
 
         return HttpClient(max_answer=MAX_DOCUMENT, connections=2, ca_file=self._ca_file)
 
-    def _may_fetch(self, ask: Ask, entry: _Entry | None, now: float) -> bool:
+    def _may_fetch(self, request: DocumentRequest, entry: _Entry | None, now: float) -> bool:
         if entry is not None and now - entry.tried_at < PAUSE_SECONDS:
             return False
         # requests that name other URLs must not keep a valid document from being renewed
         if entry is not None and entry.document is not None:
             return True
-        latest = self._fetches.get(ask.group, ())
-        is_service = bool(ask.body or ask.headers)
+        latest = self._fetches.get(request.group, ())
+        is_service = bool(request.body or request.headers)
         return sum(now - moment < PAUSE_SECONDS for moment in latest) < (
             1 if is_service else MAX_NEW_URLS
         )
 
-    def _start(self, ask: Ask, entry: _Entry | None, now: float) -> _Entry:
+    def _start(self, request: DocumentRequest, entry: _Entry | None, now: float) -> _Entry:
         """Fetch in a thread, so that requests can stop waiting while a host name is resolved."""
         if entry is None:
             self._forget()
-            entry = self._entries[ask] = _Entry()
+            entry = self._entries[request] = _Entry()
         entry.tried_at = now
         entry.is_running = True
-        self._fetches.setdefault(ask.group, deque(maxlen=MAX_NEW_URLS)).append(now)
+        self._fetches.setdefault(request.group, deque(maxlen=MAX_NEW_URLS)).append(now)
         try:
             threading.Thread(
-                target=self._run, args=(ask, entry), name="keyring", daemon=True
+                target=self._run, args=(request, entry), name="keyring", daemon=True
             ).start()
         except RuntimeError:  # no more threads
             entry.is_running = False
@@ -151,21 +151,21 @@ class Keyring:
     def _forget(self) -> None:
         """Evict one entry: first those that failed, then the one tried longest ago."""
         if len(self._entries) >= MAX_REMEMBERED:
-            idle = [ask for ask, entry in self._entries.items() if not entry.is_running]
-            for ask in sorted(
+            idle = [request for request, entry in self._entries.items() if not entry.is_running]
+            for request in sorted(
                 idle,
-                key=lambda ask: (
-                    self._entries[ask].document is not None,
-                    self._entries[ask].tried_at,
+                key=lambda request: (
+                    self._entries[request].document is not None,
+                    self._entries[request].tried_at,
                 ),
             )[:1]:
-                del self._entries[ask]
+                del self._entries[request]
 
-    def _run(self, ask: Ask, entry: _Entry) -> None:
+    def _run(self, request: DocumentRequest, entry: _Entry) -> None:
         document = None
         fresh = 0.0
         try:
-            document, fresh = self._get(ask)
+            document, fresh = self._get(request)
         finally:
             with self._changed:
                 if document is not None:
@@ -176,30 +176,33 @@ class Keyring:
                 entry.is_running = False
                 self._changed.notify_all()
 
-    def _get(self, ask: Ask) -> tuple[bytes | None, float]:
+    def _get(self, request: DocumentRequest) -> tuple[bytes | None, float]:
         """Return the document and the seconds for which it is fresh, or None."""
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "flowbridge"}
-        if ask.body:
+        if request.body:
             headers["Content-Type"] = "application/json"
-        headers |= dict(ask.headers)
+        headers |= dict(request.headers)
         call = Call(
-            method="POST" if ask.body else "GET", url=ask.url, headers=headers, body=ask.body
+            method="POST" if request.body else "GET",
+            url=request.url,
+            headers=headers,
+            body=request.body,
         )
         answer = self._sender.send(call, self._deadline)
-        host = urlsplit(ask.url).hostname
+        host = urlsplit(request.url).hostname
         if isinstance(answer, Lost):
-            log.warning("key_fetch_failed", what=ask.what, host=host, reason=answer.reason)
+            log.warning("key_fetch_failed", what=request.what, host=host, reason=answer.reason)
             return None, 0.0
         if answer.status != 200 or answer.truncated or not answer.body:
             log.warning(
                 "key_fetch_failed",
-                what=ask.what,
+                what=request.what,
                 host=host,
                 status=answer.status,
                 truncated=answer.truncated,
             )
             return None, 0.0
-        log.info("key_fetched", what=ask.what, host=host, bytes=len(answer.body))
+        log.info("key_fetched", what=request.what, host=host, bytes=len(answer.body))
         return answer.body, _freshness(answer.headers.get("cache-control", ""))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bridge.core.http_messages import Request
 from bridge.core.json_limits import MAX_TEST_BYTES
 from bridge.ingest.source_bodies import read_body
-from bridge.providers.model import Lesson, Probe, Reply
+from bridge.providers.model import DeliveredSecret, Probe, Reply
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Source
 from bridge.store.db.database import Database
@@ -78,7 +78,7 @@ class SecretEnrolment:
         return replace(source, secrets=(*source.secrets, Secret(secret))) if secret else source
 
 
-def read_lesson(request: Request, source: Source) -> Lesson | None:
+def read_lesson(request: Request, source: Source) -> DeliveredSecret | None:
     """Return the secret that a request would enrol, and the answer to it."""
     if source.provider.learn is None or len(request.body) > MAX_TEST_BYTES:
         return None

@@ -10,8 +10,8 @@ from command_line import lines, run
 
 from bridge.cli.commands.providers import EVIDENCE as MEANINGS
 from bridge.cli.commands.providers import _print
-from bridge.providers.model import EVIDENCE_LEVELS, UNKNOWN
-from bridge.providers.registry import MODULES, PROVIDERS, kind_of
+from bridge.providers.model import EVIDENCE_LEVELS, UNKNOWN_TEXT
+from bridge.providers.registry import CATALOG_MODULES, PROVIDERS, catalog_title
 
 
 def test_every_row_is_listed_with_its_evidence() -> None:
@@ -47,8 +47,10 @@ def test_a_word_finds_providers_by_name_title_and_kind() -> None:
 
 def test_the_list_is_grouped_by_kind_and_says_what_its_words_mean() -> None:
     listed = run("providers")
-    places = [listed.stdout.index(kind_of(module)) for module in MODULES]
-    assert places == sorted(places) and all(kind_of(module)[0].isupper() for module in MODULES)
+    places = [listed.stdout.index(catalog_title(module)) for module in CATALOG_MODULES]
+    assert places == sorted(places) and all(
+        catalog_title(module)[0].isupper() for module in CATALOG_MODULES
+    )
     assert all(f"{word} = {meaning}" in listed.stderr for word, meaning in MEANINGS.items())
     assert (
         "the secret is shown" not in listed.stdout and "requests carry the secret" in listed.stdout
@@ -66,7 +68,9 @@ def test_one_says_how_to_set_it_up(name: str) -> None:
     )
     (as_json,) = lines(run("providers", name, "--json"))
     assert (
-        as_json["name"] == name and as_json["answer_within"] != UNKNOWN and as_json["limits"] != ""
+        as_json["name"] == name
+        and as_json["answer_within"] != UNKNOWN_TEXT
+        and as_json["limits"] != ""
     )
 
 

@@ -20,7 +20,7 @@ from bridge.core.rate_limits import NO_LIMITS, Limits, Rate
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.shared_token import Token, Unsigned
+from bridge.providers.signatures.shared_token import SharedToken, Unsigned
 from bridge.providers.signatures.timestamps import Timestamp
 from bridge.routing.model import Debouncing, LocalKey, Mode
 
@@ -172,7 +172,7 @@ def test_sources(full):
         20,
         "body",
     )
-    assert full.sources["hook"].scheme == Token(at="header:X-Token")
+    assert full.sources["hook"].scheme == SharedToken(at="header:X-Token")
     assert "header:x-token" in full.sources["hook"].credentials
     assert isinstance(full.sources["open"].scheme, Unsigned)
     assert full.sources["open"].insecure is True

@@ -556,7 +556,7 @@ import os, socket, sys, time
 from pathlib import Path
 from bridge.flows import flow
 from bridge.flows.process import run_supervisor, child
-from bridge.flows.process.protocol import ENDED, KILL, FrameDecoder, RunSpec, parse_run_end
+from bridge.flows.process.protocol import FRAME_ENDED, FRAME_KILL, FrameDecoder, RunSpec, parse_run_end
 
 @flow
 def touch(): Path(sys.argv[1]).touch()
@@ -567,7 +567,7 @@ def slowly(own_group=child.start_process_group):
 
 child.start_process_group = slowly
 ours, theirs = socket.socketpair()
-ours.send(KILL)
+ours.send(FRAME_KILL)
 if os.fork() == 0:
     ours.close()
     spec = RunSpec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=1e6, stop_seconds=1e6, memory=2**28)
@@ -577,7 +577,7 @@ theirs.close()
 frames, said = FrameDecoder(), {}
 while data := ours.recv(4096):
     said |= dict(frames.feed(data))
-print(parse_run_end(said[ENDED]).state)
+print(parse_run_end(said[FRAME_ENDED]).state)
 """
 
 

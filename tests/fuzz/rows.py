@@ -18,9 +18,9 @@ from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
 from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.per_item import SignedItems
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.request_view import RequestView
 from bridge.providers.signatures.scheme import Scheme
-from bridge.providers.signatures.signed_scheme import Envelope
+from bridge.providers.signatures.signed_scheme import SignedScheme
 from fuzz.choices import Choices, Finding, bounded
 
 NAMES = tuple(name for name, row in PROVIDERS.items() if row.scheme is not None and name != "form")
@@ -125,12 +125,16 @@ def _messages(scheme: Scheme, request: Request, secret: str) -> Iterator[bytes]:
         for element in scheme._elements(request):
             yield from _messages(scheme.scheme, element, secret)
     elif isinstance(scheme, Jwt):
-        token = request.body if scheme.wraps else View(request).find_bytes(scheme.compiled) or b""
+        token = (
+            request.body
+            if scheme.wraps
+            else RequestView(request).find_bytes(scheme.compiled) or b""
+        )
         yield token.rpartition(b".")[0].rpartition(b" ")[2] + (
             request.body if scheme.body_hash else b""
         )
-    elif isinstance(scheme, Envelope):
-        view = View(request)
+    elif isinstance(scheme, SignedScheme):
+        view = RequestView(request)
         scheme._open(view, NOW)
         view.key = scheme.key_of(secret)
         # What is not the template that fits is not signed; the first is, or the second where the

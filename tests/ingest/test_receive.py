@@ -34,7 +34,7 @@ from bridge.ingest.forms.spam.check import CheckedSubmission
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.ingest.receive import Received, receive, replan
 from bridge.ingest.source_bodies import MAX_BATCH_EVENTS
-from bridge.providers.model import Batch, Handshake, Probe, Reply
+from bridge.providers.model import EventBatch, Handshake, Probe, Reply
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Config, Source
 from bridge.system.ids import event_id
@@ -357,7 +357,7 @@ def test_an_id_and_a_type_have_200_characters_at_most(
 # -- batches
 
 
-def batch_of(config: Config, batch: Batch, **row: Any) -> Source:
+def batch_of(config: Config, batch: EventBatch, **row: Any) -> Source:
     known = config.sources["ids"]
     return replace(known, batch=batch, provider=replace(known.provider, **row))
 
@@ -374,7 +374,7 @@ def take(bench: Bench, source: Source, value: Any, **more: Any) -> Received:
 
 
 def test_each_element_of_a_batch_is_an_event_of_its_own(bench: Bench) -> None:
-    source = batch_of(bench.config, Batch("events", keep=("account",)))
+    source = batch_of(bench.config, EventBatch("events", keep=("account",)))
     one = {"id": "1", "type": "a", "n": 1}
     two = {"id": "2", "type": "b", "account": "own"}
     status, said = answer(take(bench, source, {"account": "acme", "events": [one, two]}))
@@ -391,7 +391,7 @@ def test_each_element_of_a_batch_is_an_event_of_its_own(bench: Bench) -> None:
 
 
 def test_a_redelivered_batch_with_one_new_element_is_one_event(bench: Bench) -> None:
-    source = batch_of(bench.config, Batch())
+    source = batch_of(bench.config, EventBatch())
     take(bench, source, [{"id": "1"}, {"id": "2"}])
     status, said = answer(take(bench, source, [{"id": "2"}, {"id": "3"}, {"id": "3"}]))
     assert status == 202 and [each.get("duplicate", False) for each in said["events"]] == [
@@ -408,21 +408,23 @@ def test_a_redelivered_batch_with_one_new_element_is_one_event(bench: Bench) -> 
     "value", [{"events": []}, {"other": 1}, {"events": {"id": "1"}}, [], "text"]
 )
 def test_what_holds_no_batch_is_one_event(bench: Bench, value: Any) -> None:
-    received = take(bench, batch_of(bench.config, Batch("events")), value)
+    received = take(bench, batch_of(bench.config, EventBatch("events")), value)
     assert len(received.kept) == 1 and json.loads(bench.store.events[0].body) == value
 
 
 def test_a_batch_of_a_thousand_is_taken_apart(bench: Bench) -> None:
     status, said = answer(
         take(
-            bench, batch_of(bench.config, Batch()), [{"id": str(number)} for number in range(1000)]
+            bench,
+            batch_of(bench.config, EventBatch()),
+            [{"id": str(number)} for number in range(1000)],
         )
     )
     assert status == 202 and len(said["events"]) == len(bench.store.events) == 1000
 
 
 def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> None:
-    take(bench, batch_of(bench.config, Batch()), [1] * (MAX_BATCH_EVENTS + 1))
+    take(bench, batch_of(bench.config, EventBatch()), [1] * (MAX_BATCH_EVENTS + 1))
     assert len(bench.store.events) == 1
     assert (
         bench.store.events[0].problem
@@ -436,10 +438,10 @@ def test_what_is_kept_beside_an_element_is_what_there_is_of_it(bench: Bench) -> 
     """
     take(
         bench,
-        batch_of(bench.config, Batch("events", keep=("account", "absent"))),
+        batch_of(bench.config, EventBatch("events", keep=("account", "absent"))),
         {"account": "acme", "events": [{"id": "1"}, "text"]},
     )
-    take(bench, batch_of(bench.config, Batch(keep=("account",))), [{"id": "2"}])
+    take(bench, batch_of(bench.config, EventBatch(keep=("account",))), [{"id": "2"}])
     assert [json.loads(event.body) for event in bench.store.events] == [
         {"account": "acme", "id": "1"},
         "text",
@@ -451,7 +453,7 @@ def test_what_is_kept_beside_an_element_is_what_there_is_of_it(bench: Bench) -> 
         headers={"content-type": "application/x-www-form-urlencoded"},
         body=urlencode({"events": '[{"id": "3"}]'}).encode(),
     )
-    source = batch_of(bench.config, Batch(), body="form_payload:events")
+    source = batch_of(bench.config, EventBatch(), body="form_payload:events")
     receive_request(form, source, bench.config, bench.store.keep, NOW)
     assert (
         bench.store.events[-1].headers["content-type"],
@@ -462,7 +464,7 @@ def test_what_is_kept_beside_an_element_is_what_there_is_of_it(bench: Bench) -> 
 def test_a_batch_may_be_further_down(bench: Bench) -> None:
     take(
         bench,
-        batch_of(bench.config, Batch("data.events")),
+        batch_of(bench.config, EventBatch("data.events")),
         {"data": {"events": [{"id": "1"}, {"id": "2"}]}},
     )
     assert [event.provider_id for event in bench.store.events] == ["1", "2"]
@@ -470,7 +472,7 @@ def test_a_batch_may_be_further_down(bench: Bench) -> None:
 
 def test_a_senders_own_answer_is_given(bench: Bench) -> None:
     thanks = Reply(202, body=b"<Response/>", content_type="text/xml")
-    source = batch_of(bench.config, Batch(), ack=thanks)
+    source = batch_of(bench.config, EventBatch(), ack=thanks)
     assert take(bench, source, [{"id": "1"}, {"id": "2"}]).reply is thanks
     assert take(bench, source, {"id": "3"}).reply is thanks
 
@@ -478,7 +480,9 @@ def test_a_senders_own_answer_is_given(bench: Bench) -> None:
 def test_an_answer_counts_deliveries(bench: Bench) -> None:
     status, said = answer(bench.post("github", ISSUE, github()))
     assert (status, said) == (202, {"event_id": bench.store.events[0].id, "deliveries": 1})
-    status, said = answer(take(bench, batch_of(bench.config, Batch()), [{"id": "1"}, {"id": "2"}]))
+    status, said = answer(
+        take(bench, batch_of(bench.config, EventBatch()), [{"id": "1"}, {"id": "2"}])
+    )
     one, two = bench.store.events[1:]
     each = [{"event_id": one.id, "deliveries": 0}, {"event_id": two.id, "deliveries": 0}]
     assert (status, said) == (202, {"event_id": one.id, "deliveries": 0, "events": each})
@@ -534,7 +538,7 @@ def test_a_token_as_a_body_is_read_as_its_row_says(bench: Bench) -> None:
 
 
 def test_without_an_id_the_body_is_one_only_where_the_row_says_so(bench: Bench) -> None:
-    known = batch_of(bench.config, Batch(), dedup_body=True)
+    known = batch_of(bench.config, EventBatch(), dedup_body=True)
     assert take(bench, known, {"a": 1}).reply.status == 202
     assert take(bench, known, {"a": 1}).reply.status == 200
     assert take(bench, bench.config.sources["ids"], {"a": 2}).reply.status == 202

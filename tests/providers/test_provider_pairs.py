@@ -17,7 +17,7 @@ from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
 from bridge.providers.signatures.scheme import Scheme
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 
 
 def signs(scheme: Scheme, secret: str) -> Scheme:
@@ -44,7 +44,7 @@ def kin(one: Sender, other: Sender) -> bool:
 def tokens(scheme: Scheme) -> list[tuple[str, str]]:
     return (
         [(str(place), scheme.prefix) for place in scheme.compiled]
-        if isinstance(scheme, Token)
+        if isinstance(scheme, SharedToken)
         else []
     )
 

@@ -23,7 +23,7 @@ from bridge.providers.signatures import key_material
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.scheme import Scheme, Secret
-from bridge.providers.signatures.shared_token import Basic, Token
+from bridge.providers.signatures.shared_token import BasicAuth, SharedToken
 
 TIMED = [key for key, one in PROVEN.items() if tolerances(one)]
 LISTED = [
@@ -69,7 +69,11 @@ def most(digests: list[int], one: Sender) -> int:
     before = digests[0]
     one.verify(signed)
     taken = digests[0] - before
-    allowed = 0 if all(isinstance(each, Token | Basic) for each in chosen(one)) else templates(one)
+    allowed = (
+        0
+        if all(isinstance(each, SharedToken | BasicAuth) for each in chosen(one))
+        else templates(one)
+    )
     assert min(allowed, 1) <= taken <= allowed
     return allowed
 
@@ -88,7 +92,7 @@ def spent(digests: list[int], one: Sender, request: Request, now: float = NOW) -
 def test_good_request_is_let_in_whatever_other_secrets_live_beside_its_own(name: str) -> None:
     one = PROVEN[name]
     one.verify(one.signed())
-    if not isinstance(one.scheme, Basic):
+    if not isinstance(one.scheme, BasicAuth):
         one.verify(one.signed(), NOW, stranger(one).secret)
 
 

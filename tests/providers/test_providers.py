@@ -23,12 +23,18 @@ from vectors import Vector
 from bridge.core.errors import BadSignature
 from bridge.core.locators import URLENCODED, JoinedLocators, compile_locator, dig, locate
 from bridge.providers import catalog
-from bridge.providers.model import CREDENTIAL_HEADERS, EVIDENCE_LEVELS, Probe, Provider, masked
+from bridge.providers.model import (
+    CREDENTIAL_HEADERS,
+    EVIDENCE_LEVELS,
+    Probe,
+    Provider,
+    masked_locators,
+)
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples import loader
 from bridge.providers.samples.loader import sample, sample_types
 from bridge.providers.signatures.alternatives import HeaderSets
-from bridge.providers.signatures.shared_token import Token, Unsigned
+from bridge.providers.signatures.shared_token import SharedToken, Unsigned
 
 VECTORS: list[Vector] = [
     vector
@@ -313,20 +319,22 @@ def test_which_try_of_the_sender_it_was_is_read(name: str) -> None:
 
 
 def test_static_credentials_are_masked() -> None:
-    assert masked(PROVIDERS["token"], Token(at=("header:X-Key", "query:token")), None) == {
+    assert masked_locators(
+        PROVIDERS["token"], SharedToken(at=("header:X-Key", "query:token")), None
+    ) == {
         *CREDENTIAL_HEADERS,
         "header:x-key",
         "query:token",
     }
     graph = PROVIDERS["msgraph"]
-    assert masked(graph, Unsigned(), graph.batch) == {
+    assert masked_locators(graph, Unsigned(), graph.batch) == {
         *CREDENTIAL_HEADERS,
         "body:value.0.clientState",
         "body:clientState",
     }, "insecure or not"
     for row in ROWS:
-        scheme = row.scheme or PROVIDERS["basic"].scheme or Token()
-        assert {*CREDENTIAL_HEADERS, *scheme.credentials} <= masked(row, scheme, row.batch)
+        scheme = row.scheme or PROVIDERS["basic"].scheme or SharedToken()
+        assert {*CREDENTIAL_HEADERS, *scheme.credentials} <= masked_locators(row, scheme, row.batch)
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ from bridge.core.locators import URLENCODED, compile_locator
 from bridge.providers.model import Provider
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.locations import covers, covers_content, leaves
+from bridge.providers.signatures.locations import covers, covers_content, leaf_schemes
 from bridge.providers.signatures.scheme import Scheme
-from bridge.providers.signatures.shared_token import Basic, Token, Unsigned
+from bridge.providers.signatures.shared_token import BasicAuth, SharedToken, Unsigned
 from bridge.providers.signatures.timestamps import Timestamp
 from bridge.services.samples.replay import provider_ids
 
@@ -273,7 +273,7 @@ def test_a_signed_request_without_an_id_is_the_same_event_each_time(row: Provide
     received = [one.receive(one.sign(bare, now), now)[1] for now in (NOW, NOW + 2)]
     first, again = [[event.provider_id for event in events] for events in received]
     assert first == again and first
-    signed = any(covers_content(leaf) for leaf in leaves(one.scheme))
+    signed = any(covers_content(leaf) for leaf in leaf_schemes(one.scheme))
     assert (None not in first) is (signed or row.dedup_body), (
         "where nothing is signed, nothing tells a copy"
     )
@@ -317,7 +317,7 @@ def test_what_is_signed_is_known_of_each_place(name: str, at: str, is_signed: bo
 
 
 def test_without_a_signature_nothing_tells_a_copy() -> None:
-    for scheme in (Token(at="header:X-Token"), Basic(), Unsigned()):
+    for scheme in (SharedToken(at="header:X-Token"), BasicAuth(), Unsigned()):
         one = replace(custom(scheme), secret="user:pass", private="user:pass")
         (event,) = one.receive(one.sign(post(b'{"n":1}')))[1]
         assert event.provider_id is None

@@ -28,7 +28,7 @@ from bridge.ingest.rejects import build_reject, readmit
 from bridge.providers.catalog.cloud import SNS
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.certificates import SigningCertificate
-from bridge.providers.signatures.key_source import Ask
+from bridge.providers.signatures.key_source import DocumentRequest
 from bridge.providers.signatures.rsa import Rsa
 from bridge.providers.signatures.scheme import Secret
 from bridge.providers.signatures.shared_token import Unsigned
@@ -301,7 +301,7 @@ def test_nobody_waits_long_for_it(bench: Bench, reply: Any) -> None:
     """The certificate that the message is verified with is there already, however long it took."""
     scheme: Any = bench.source.scheme
     assert bench.keyring.fetch(
-        Ask(f"{bench.host}/SimpleNotificationService-1.pem", scheme.certificate.url)
+        DocumentRequest(f"{bench.host}/SimpleNotificationService-1.pem", scheme.certificate.url)
     )
     bench.keyring._deadline = 0.5
     bench.server.script("/", reply)
@@ -319,7 +319,7 @@ def test_a_host_with_another_certificate_is_not_asked(bench: Bench) -> None:
         secrets=(Secret(RSA_PUBLIC),),
     )
     source = bench.source
-    ask = source.provider.confirmation and source.provider.confirmation.ask(
+    ask = source.provider.confirmation and source.provider.confirmation.build_request(
         bench.message(), {TOPIC}
     )
     assert ask and bench.keyring.fetch(ask) is None
@@ -407,7 +407,9 @@ def test_only_the_hosts_of_sns_are_fetched_from(region: str, fits: bool) -> None
     assert confirmation is not None and confirmation.url == SNS
     url = f"https://{region}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token={TOKEN}"
     body = json.dumps({"TopicArn": TOPIC, "Token": TOKEN, "SubscribeURL": url}).encode()
-    ask = confirmation.ask(Request(method="POST", path="/", headers={}, body=body), {TOPIC})
+    ask = confirmation.build_request(
+        Request(method="POST", path="/", headers={}, body=body), {TOPIC}
+    )
     assert (ask is not None and ask.url == url) if fits else ask is None
 
 

@@ -13,11 +13,11 @@ from signing import NOW
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.providers.model import Lesson, Probe
+from bridge.providers.model import DeliveredSecret, Probe
 from bridge.providers.registry import PROVIDERS
 
 
-def taught(name: str, request: Request) -> Lesson | None:
+def taught(name: str, request: Request) -> DeliveredSecret | None:
     learn = PROVIDERS[name].learn
     assert learn is not None
     try:

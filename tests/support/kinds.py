@@ -23,8 +23,8 @@ from bridge.providers.signatures.header_formats import Base64Json
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwks import KeySet
 from bridge.providers.signatures.jwt import Jwt
-from bridge.providers.signatures.key_source import Ask
-from bridge.providers.signatures.pins import Pin, pinned
+from bridge.providers.signatures.key_source import DocumentRequest
+from bridge.providers.signatures.pins import Pin, with_pins
 from bridge.providers.signatures.rsa import Rsa
 from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.timestamps import Timestamp
@@ -126,7 +126,7 @@ PUBSUB = Jwt(
         Pin("email", "its service account", at="email"),
     ),
 )
-PUSHED = pinned(
+PUSHED = with_pins(
     PUBSUB,
     {"audience": "https://example.com/hooks/x", "email": ["push@p.iam.gserviceaccount.com", "b@p"]},
 )
@@ -143,7 +143,7 @@ SNS = Rsa(
     pins=(Pin("topic_arn", "the ARN of the topic", at="body:TopicArn"),),
 )
 TOPIC = "arn:aws:sns:us-west-2:123456789012:MyTopic"
-SUBSCRIBED = pinned(SNS, {"topic_arn": TOPIC})
+SUBSCRIBED = with_pins(SNS, {"topic_arn": TOPIC})
 PAYPAL = Rsa(
     at="header:PAYPAL-TRANSMISSION-SIG",
     signed="{h:PAYPAL-TRANSMISSION-ID}|{h:PAYPAL-TRANSMISSION-TIME}|{pin:webhook_id}|{body_crc32}",
@@ -158,7 +158,7 @@ PAYPAL = Rsa(
     ),
     pins=(Pin("webhook_id", "the webhook's id, as PayPal shows it"),),
 )
-PAID = pinned(PAYPAL, {"webhook_id": "96605875FF6516633"})
+PAID = with_pins(PAYPAL, {"webhook_id": "96605875FF6516633"})
 SNS_BODY = json.dumps(
     {
         "Type": "Notification",
@@ -238,7 +238,7 @@ class Served:
         self.asked = []
         self.trusted = roots
 
-    def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
+    def fetch(self, ask: DocumentRequest, *, again: bool = False) -> bytes | None:
         self.asked.append((ask, again))
         return self.documents.get(ask.url)
 

@@ -10,7 +10,7 @@ from bridge.core.errors import StoreError
 from bridge.core.timings import Timings
 from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.shared_config import ConfigState
-from bridge.runtime.reload.watcher import ConfigReader, UsableConfig
+from bridge.runtime.reload.watcher import ConfigReader, WatchedConfig
 from bridge.runtime.startup import load_config
 
 QUICK = Timings(config_quiet_seconds=0.03, config_retry_seconds=0.03)
@@ -53,7 +53,7 @@ class Bench:
             self.settings, self.board, self.loaded.disk if known else None, self.remember
         )
 
-    def remember(self, good: UsableConfig) -> None:
+    def remember(self, good: WatchedConfig) -> None:
         if self.fails:
             self.fails -= 1
             raise StoreError("the disk is full")

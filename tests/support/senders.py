@@ -25,13 +25,13 @@ from signing import NOW, WHPK, WHSK
 from bridge.core.http_messages import Request
 from bridge.core.model import Event
 from bridge.ingest.receive import Received
-from bridge.providers.model import Provider, masked
+from bridge.providers.model import Provider, masked_locators
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample
 from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwt import Jwt
-from bridge.providers.signatures.pins import pinned, pins_of
+from bridge.providers.signatures.pins import pins_of, with_pins
 from bridge.providers.signatures.scheme import Scheme, Secret
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.form import Form
@@ -103,7 +103,7 @@ class Sender:
             secrets=(Secret(self.secret),) if self.is_proven else (),
             event_type=row.event_type,
             event_id=row.event_id,
-            credentials=masked(row, self.scheme, row.batch),
+            credentials=masked_locators(row, self.scheme, row.batch),
             batch=row.batch,
             form=Form() if row.name == "form" else None,
             **more,
@@ -209,7 +209,9 @@ def senders(name: str) -> tuple[Sender, ...]:
     """
     row = PROVIDERS[name]
     scheme = row.scheme or Hmac(at="header:X-Signature")
-    scheme = pinned(scheme, {pin.name: PINS[pin.name] for pin in pins_of(scheme) if pin.required})
+    scheme = with_pins(
+        scheme, {pin.name: PINS[pin.name] for pin in pins_of(scheme) if pin.required}
+    )
     return tuple(Sender(row, scheme, *pair) for pair in keys_of(scheme))
 
 

@@ -12,7 +12,7 @@ from bridge.providers.signatures.ed25519 import Ed25519
 from bridge.providers.signatures.header_formats import Pairs, Positional
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.scheme import Scheme, Secret
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 NOW = 1_700_000_000.0
@@ -88,7 +88,7 @@ CASES = {
         ),
         "shared",
     ),
-    "token_query": Case(Token(at="query:token"), "tokén"),
+    "token_query": Case(SharedToken(at="query:token"), "tokén"),
     "form_field": Case(
         Hmac(
             at="form:sig",

@@ -33,8 +33,8 @@ from bridge.providers.signatures.certificates import SigningCertificate
 from bridge.providers.signatures.ecdsa import Ecdsa
 from bridge.providers.signatures.header_formats import Base64Json
 from bridge.providers.signatures.jwks import KeyService, KeySet
-from bridge.providers.signatures.key_source import Ask
-from bridge.providers.signatures.pins import pinned
+from bridge.providers.signatures.key_source import DocumentRequest
+from bridge.providers.signatures.pins import with_pins
 from bridge.web.key_fetcher import MAX_NEW_URLS, MAX_REMEMBERED, Keyring
 
 
@@ -66,16 +66,18 @@ def keyring(ca_file: str, clock: Clock) -> Iterator[Keyring]:
 
 
 @pytest.fixture
-def serve(server: Misbehaving) -> Callable[..., Ask]:
+def serve(server: Misbehaving) -> Callable[..., DocumentRequest]:
     def script(
         *replies: Reply, path: str = "/keys", group: str = "group", body: bytes = b""
-    ) -> Ask:
-        return Ask(server.script(path, *replies).replace("127.0.0.1", "localhost"), group, body)
+    ) -> DocumentRequest:
+        return DocumentRequest(
+            server.script(path, *replies).replace("127.0.0.1", "localhost"), group, body
+        )
 
     return script
 
 
-Serve = Callable[..., Ask]
+Serve = Callable[..., DocumentRequest]
 
 
 def test_document_is_fetched_once_and_then_remembered(
@@ -282,7 +284,7 @@ def test_proxies_of_the_environment_are_not_used(
 )
 def test_only_https_can_be_asked_for(url: str) -> None:
     with pytest.raises(ValueError, match="https"):
-        Ask(url, "group")
+        DocumentRequest(url, "group")
 
 
 def test_roots_are_those_that_browsers_trust(keyring: Keyring, authority: Authority) -> None:
@@ -298,7 +300,7 @@ class TestWithSchemes:
     ) -> None:
         key = json.loads(written(EC_PUBLIC, "jwk", private=False)) | {"kid": "one"}
         ask = serve(respond(200, {"key": key}), path="/get")
-        scheme = pinned(
+        scheme = with_pins(
             replace(PLAID, keys=KeySet(ask.url, ("client_id", "secret"), "key_id", "key")), {}
         )
         request = scheme.sign(
@@ -407,7 +409,7 @@ class TestWithSchemes:
                 name, by=Authority("Another"), begins=now - 1000, ends=now + 1000
             ),
         }
-        scheme: Any = pinned(
+        scheme: Any = with_pins(
             replace(
                 PAYPAL,
                 certificate=SigningCertificate(

@@ -21,7 +21,7 @@ from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.alternatives import SchemeBySecret
 from bridge.providers.signatures.ecdsa import Ecdsa
 from bridge.providers.signatures.jwks import KeyService
-from bridge.providers.signatures.key_source import Ask
+from bridge.providers.signatures.key_source import DocumentRequest
 
 EBAY = next(scheme for start, scheme in PROVIDERS["ebay"].scheme.by_secret if not start)  # type: ignore[union-attr]
 KID = "9936261a-7d7b-4621-a0f1-96ccb428af49"
@@ -183,7 +183,7 @@ def test_neither_login_nor_token_is_shown() -> None:
 
 def test_a_document_is_the_same_whoever_asks_for_it() -> None:
     url = "https://api.ebay.com/x"
-    assert Ask(url, "g", headers=(("Authorization", "Bearer a"),)) == Ask(
+    assert DocumentRequest(url, "g", headers=(("Authorization", "Bearer a"),)) == DocumentRequest(
         url, "g", headers=(("Authorization", "Bearer b"),)
     )
-    assert Ask(url, "g", b"a") != Ask(url, "g", b"b")
+    assert DocumentRequest(url, "g", b"a") != DocumentRequest(url, "g", b"b")

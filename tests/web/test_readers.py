@@ -38,7 +38,7 @@ from bridge.ingest.data_subjects import fold_text
 from bridge.ingest.forms.spam import blocklists
 from bridge.ingest.redaction import redact_body
 from bridge.ingest.source_bodies import split_batch
-from bridge.providers.model import Batch
+from bridge.providers.model import EventBatch
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.form import FieldRules, FileRules, Form
@@ -215,7 +215,7 @@ def redact(raw: bytes, content_type: str = "application/json") -> object:
 
 
 def take_apart(value: JSON) -> object:
-    source = replace(SOURCE, batch=Batch("events", keep=("beside",)))
+    source = replace(SOURCE, batch=EventBatch("events", keep=("beside",)))
     return split_batch(
         Request(method="POST", path="/", headers={}, body=b""), source, Body(value=value)
     )

@@ -17,7 +17,7 @@ from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
-    from bridge.providers.model import Learn
+    from bridge.providers.model import SecretDelivery
     from bridge.routing.model import Source
     from bridge.store.db.database import Database
 
@@ -97,7 +97,7 @@ def _wait(database: Database, source: str, seconds: float) -> str | None:
         learned_secrets.allow_learning(database, source, None)
 
 
-def _source(sources: Mapping[str, Source], name: str) -> tuple[Source, Learn]:
+def _source(sources: Mapping[str, Source], name: str) -> tuple[Source, SecretDelivery]:
     from bridge.routing.expressions.roots import suggest
 
     learning = {

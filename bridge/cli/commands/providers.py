@@ -11,7 +11,7 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.locators import JoinedLocators
 from bridge.core.model import JSON
-from bridge.providers.model import UNKNOWN
+from bridge.providers.model import UNKNOWN_TEXT
 from bridge.providers.signatures.pins import pins_of
 
 if TYPE_CHECKING:
@@ -86,16 +86,18 @@ def providers(name: str | None, as_json: bool) -> None:
 
 def _found(word: str) -> dict[str, list[Provider]]:
     """Return the providers that match a word, by kind; all for an empty word."""
-    from bridge.providers.registry import MODULES, kind_of
+    from bridge.providers.registry import CATALOG_MODULES, catalog_title
 
     wanted = word.casefold().strip()
     found = {
-        kind_of(module): [
+        catalog_title(module): [
             row
             for row in module.ROWS
-            if any(wanted in text.casefold() for text in (row.name, row.title, kind_of(module)))
+            if any(
+                wanted in text.casefold() for text in (row.name, row.title, catalog_title(module))
+            )
         ]
-        for module in MODULES
+        for module in CATALOG_MODULES
     }
     return {kind: rows for kind, rows in found.items() if rows}
 
@@ -119,7 +121,7 @@ def provider_json(row: Provider) -> dict[str, JSON]:
         "handshake": bool(row.handshakes),
         "confirms": row.confirmation is not None,
         "max_body": row.max_body,
-        "answer_within": None if row.answer_within == UNKNOWN else row.answer_within,
+        "answer_within": None if row.answer_within == UNKNOWN_TEXT else row.answer_within,
         "retries": row.retries,
         "retry_number": [_place(one) for one in row.retry],
         "samples": [one.type for one in row.samples],

@@ -22,7 +22,7 @@ from bridge.core.masking import Redaction
 from bridge.core.rate_limits import Rate
 from bridge.core.retention import Retention
 from bridge.ingest.redaction import compile_redaction
-from bridge.providers.model import Batch, masked
+from bridge.providers.model import EventBatch, masked_locators
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.expressions.roots import suggest
@@ -90,7 +90,7 @@ def _build_source(
         insecure=model.insecure,
         event_type=_check_locators(declared, "event_type") or provider.event_type,
         event_id=_check_locators(declared, "event_id") or provider.event_id,
-        credentials=masked(provider, scheme, batch),
+        credentials=masked_locators(provider, scheme, batch),
         redact=_build_redaction(declared),
         dedup=model.dedup,
         dedup_for=model.dedup_for,
@@ -125,7 +125,7 @@ def _build_redaction(declared: DeclaredSource) -> Redaction | None:
         return None
 
 
-def _build_batch(declared: DeclaredSource) -> Batch | None:
+def _build_batch(declared: DeclaredSource) -> EventBatch | None:
     """Return the place of the list of events: the source's `split`, or the provider's."""
     text = declared.model.split
     if text is None:
@@ -142,7 +142,7 @@ def _build_batch(declared: DeclaredSource) -> Batch | None:
             " the list",
         )
         return None
-    return Batch(path)
+    return EventBatch(path)
 
 
 def _check_keys(declared: DeclaredSource, is_form: bool) -> None:

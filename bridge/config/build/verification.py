@@ -11,9 +11,9 @@ from bridge.config.schema.sources import TimestampSchema, VerifySchema
 from bridge.providers.signatures.header_formats import Pairs, Plain
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.pairs import is_pair
-from bridge.providers.signatures.pins import pinned
+from bridge.providers.signatures.pins import with_pins
 from bridge.providers.signatures.scheme import MAX_SECRETS, Scheme, Secret
-from bridge.providers.signatures.shared_token import Token, Unsigned
+from bridge.providers.signatures.shared_token import SharedToken, Unsigned
 from bridge.providers.signatures.timestamps import Timestamp
 
 MIN_SECRET_LENGTH = 16  # characters; a shorter secret can be guessed
@@ -77,7 +77,7 @@ def _pin_scheme(declared: DeclaredSource, scheme: Scheme) -> Scheme | None:
     if declared.is_settled("pins"):
         return scheme
     try:
-        return pinned(scheme, declared.model.pins or {})
+        return with_pins(scheme, declared.model.pins or {})
     except ValueError as error:
         if declared.model.pins is None:
             declared.report.add(
@@ -133,7 +133,7 @@ def _build_token(verify: VerifySchema, declared: DeclaredSource) -> Scheme:
             f"`{key}` is for the provider hmac; a token has header or query, and prefix",
             key=True,
         )
-    return Token(at=_locator(verify), prefix=verify.prefix or "")
+    return SharedToken(at=_locator(verify), prefix=verify.prefix or "")
 
 
 def build_secrets(declared: DeclaredSource, scheme: Scheme) -> tuple[Secret, ...]:

@@ -16,10 +16,10 @@ from bridge.core.timings import TIMINGS
 
 MAX_FRAME_BYTES: Final = 64 * 1024**2
 #: Kinds of frames from a run's supervisor to the worker.
-BEGUN = b"b"
-LOG = b"l"
-ENDED = b"e"
-KILL: Final = b"k"  # from the worker to the supervisor
+FRAME_BEGUN = b"b"
+FRAME_LOG = b"l"
+FRAME_ENDED = b"e"
+FRAME_KILL: Final = b"k"  # from the worker to the supervisor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

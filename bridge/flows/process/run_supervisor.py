@@ -23,10 +23,10 @@ from bridge.flows.function import FlowFunction
 from bridge.flows.process import child as child_process
 from bridge.flows.process.log_buffer import LogBuffer
 from bridge.flows.process.protocol import (
-    BEGUN,
-    ENDED,
-    KILL,
-    LOG,
+    FRAME_BEGUN,
+    FRAME_ENDED,
+    FRAME_KILL,
+    FRAME_LOG,
     MAX_FRAME_BYTES,
     RunEnd,
     RunSpec,
@@ -76,7 +76,7 @@ class RunSupervisor:
 
     def supervise(self) -> None:
         """Report the start, release the process, wait for its end and report that."""
-        self._send(BEGUN, b"")
+        self._send(FRAME_BEGUN, b"")
         with suppress(BrokenPipeError):  # it is dead already
             os.write(self._go, child_process.START_SIGNAL)
         os.close(self._go)
@@ -86,7 +86,7 @@ class RunSupervisor:
         status = os.waitpid(self._pid, 0)[1]
         self._kill_remaining()
         self._drain()
-        self._send(ENDED, orjson.dumps(self._ended(status)))
+        self._send(FRAME_ENDED, orjson.dumps(self._ended(status)))
 
     def _watch(self) -> None:
         ended = os.pidfd_open(self._pid)
@@ -128,7 +128,7 @@ class RunSupervisor:
             request = b""
         if not request:
             self._give_up()
-        if KILL in request:
+        if FRAME_KILL in request:
             self._terminate(LocalState.TERMINATED)
 
     def _act_on_time(self, now: float) -> None:
@@ -141,7 +141,7 @@ class RunSupervisor:
         if now >= self._update_at and self._tail.size != self._sent:
             self._sent = self._tail.size
             self._update_at = now + LOG_UPDATE_SECONDS
-            self._send(LOG, orjson.dumps(_newest_lines(self._tail.lines())))
+            self._send(FRAME_LOG, orjson.dumps(_newest_lines(self._tail.lines())))
 
     def _terminate(self, why: str) -> None:
         if self._end_reason is None:

@@ -11,7 +11,7 @@ from bridge.providers.catalog._shared import (
     SIGNS_ID_TIME_BODY,
     standard_webhooks,
 )
-from bridge.providers.model import Batch, Provider, Sample
+from bridge.providers.model import EventBatch, Provider, Sample
 from bridge.providers.signatures.alternatives import HeaderSets
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
@@ -27,7 +27,7 @@ ROWS = (
         scheme=Hmac(at="header:Webhook-Signature"),
         event_type=(JoinedLocators(("body:resource_type", "body:action"), by="."),),
         event_id=("body:id",),
-        batch=Batch("events"),
+        batch=EventBatch("events"),
         secret_hint=(
             "the webhook endpoint's secret, from GoCardless, or any text that you enter there"
         ),

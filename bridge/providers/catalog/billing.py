@@ -7,10 +7,10 @@ from __future__ import annotations
 from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID, SIGNS_ID_TIME_BODY
 from bridge.providers.handshakes.commerce import xero_intent
-from bridge.providers.model import Batch, Handshake, Provider, Sample
+from bridge.providers.model import EventBatch, Handshake, Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs, Positional
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.shared_token import Basic
+from bridge.providers.signatures.shared_token import BasicAuth
 from bridge.providers.signatures.timestamps import Timestamp
 
 ROWS = (
@@ -30,7 +30,7 @@ ROWS = (
                 )
             ),
         ),
-        batch=Batch("events"),
+        batch=EventBatch("events"),
         handshakes=(Handshake(xero_intent),),
         ack=PLAIN_200,
         # its test of the URL wants 401 and nothing else where the signature is wrong
@@ -61,7 +61,7 @@ ROWS = (
         event_type=("body:type",),
         event_id=("body:id",),
         # a list of CloudEvents; the older eventNotifications are an object, and stay one event
-        batch=Batch(),
+        batch=EventBatch(),
         dedup_body=True,
         ack=PLAIN_200,
         secret_hint="the webhook's verifier token, from Intuit",
@@ -87,7 +87,7 @@ ROWS = (
     Provider(
         name="chargebee",
         title="Chargebee",
-        scheme=Basic(),
+        scheme=BasicAuth(),
         event_type=("body:event_type",),
         event_id=("body:id",),
         secret_hint="user:password of your choice; flowbridge generates the password",

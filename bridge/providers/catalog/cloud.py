@@ -13,13 +13,13 @@ from bridge.providers.handshakes.general import (
     event_grid_validation,
     graph_validation,
 )
-from bridge.providers.model import Batch, Handshake, Provider, Sample
+from bridge.providers.model import EventBatch, Handshake, Provider, Sample
 from bridge.providers.signatures.certificates import SigningCertificate
 from bridge.providers.signatures.jwks import KeySet
 from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.pins import Pin
 from bridge.providers.signatures.rsa import Rsa
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 
 SNS = r"https://sns\.[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}\.amazonaws\.com(\.cn)?/"
 SNS_CERTIFICATE = SNS + r"SimpleNotificationService-[\w-]{1,64}\.pem"
@@ -133,7 +133,7 @@ ROWS = (
     Provider(
         name="cloudevents",
         title="CloudEvents over HTTP",
-        scheme=Token(at=("header:Authorization", "query:access_token"), prefix="Bearer "),
+        scheme=SharedToken(at=("header:Authorization", "query:access_token"), prefix="Bearer "),
         event_type=("header:ce-type", "body:type"),
         event_id=(
             JoinedLocators(("header:ce-source", "header:ce-id")),
@@ -171,10 +171,10 @@ ROWS = (
     Provider(
         name="azure_event_grid",
         title="Azure Event Grid",
-        scheme=Token(at="query:token"),
+        scheme=SharedToken(at="query:token"),
         event_type=("body:eventType",),
         event_id=("body:id",),
-        batch=Batch(),
+        batch=EventBatch(),
         handshakes=(Handshake(event_grid_validation),),
         secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,
@@ -206,10 +206,10 @@ ROWS = (
     Provider(
         name="msgraph",
         title="Microsoft Graph and SharePoint",
-        scheme=Token(at="body:value.0.clientState"),
+        scheme=SharedToken(at="body:value.0.clientState"),
         event_type=("body:changeType", "body:lifecycleEvent"),
         event_id=("body:id",),
-        batch=Batch("value"),
+        batch=EventBatch("value"),
         handshakes=(Handshake(graph_validation, signed=False),),
         secret_hint=(
             "at most 128 characters; flowbridge generates one, pass it to Graph as clientState"

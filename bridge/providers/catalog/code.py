@@ -16,7 +16,7 @@ from bridge.providers.catalog._shared import (
 from bridge.providers.model import EventTypes, Provider, Sample
 from bridge.providers.signatures.alternatives import SchemeBySecret
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 
 GITHUB = {"x-github-delivery": "{id}", "user-agent": "GitHub-Hookshot/044aadd"}
 
@@ -63,7 +63,7 @@ ROWS = (
         scheme=SchemeBySecret(
             by_secret=(
                 ("whsec_", standard_webhooks_hmac("webhook-")),
-                ("", Token(at="header:X-Gitlab-Token")),
+                ("", SharedToken(at="header:X-Gitlab-Token")),
             )
         ),
         event_type=("body:object_kind", "body:event_name", "header:X-Gitlab-Event"),
@@ -218,7 +218,7 @@ ROWS = (
     Provider(
         name="docker_hub",
         title="Docker Hub",
-        scheme=Token(at="query:token"),
+        scheme=SharedToken(at="query:token"),
         event_id=(
             JoinedLocators(
                 ("body:repository.repo_name", "body:push_data.tag", "body:push_data.pushed_at")
@@ -241,7 +241,7 @@ ROWS = (
     Provider(
         name="hugging_face",
         title="Hugging Face Hub",
-        scheme=Token(at="header:X-Webhook-Secret"),
+        scheme=SharedToken(at="header:X-Webhook-Secret"),
         event_type=(JoinedLocators(("body:event.scope", "body:event.action"), by="."),),
         secret_hint=(
             "any long random text of printable ASCII; flowbridge generates one, enter it at"

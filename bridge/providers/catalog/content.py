@@ -12,7 +12,7 @@ from bridge.providers.model import Handshake, Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwt import Jwt
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 ROWS = (
@@ -211,7 +211,7 @@ ROWS = (
     Provider(
         name="revenuecat_static",
         title="RevenueCat (Authorization header)",
-        scheme=Token(prefix="Bearer "),
+        scheme=SharedToken(prefix="Bearer "),
         event_type=("body:event.type",),
         event_id=("body:event.id",),
         ack=PLAIN_200,
@@ -305,7 +305,7 @@ ROWS = (
     Provider(
         name="strava",
         title="Strava",
-        scheme=Token(at="query:token"),
+        scheme=SharedToken(at="query:token"),
         event_type=(JoinedLocators(("body:object_type", "body:aspect_type"), by="."),),
         event_id=(
             JoinedLocators(

@@ -7,9 +7,9 @@ from __future__ import annotations
 from bridge.core.locators import JoinedLocators
 from bridge.providers import form_fields
 from bridge.providers.handshakes.work import front_challenge
-from bridge.providers.model import XML_MEDIA_TYPE, Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.model import XML_MEDIA_TYPE, EventBatch, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.shared_token import Basic, Token
+from bridge.providers.signatures.shared_token import BasicAuth, SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 SOAP_ACK = (
@@ -39,7 +39,7 @@ ROWS = (
                 ("body:eventId", "body:subscriptionId", "body:objectId?", "body:occurredAt")
             ),
         ),
-        batch=Batch(),
+        batch=EventBatch(),
         retry=("body:attemptNumber",),
         fields=form_fields.hubspot,
         secret_hint="the app's client secret, from HubSpot",
@@ -71,7 +71,7 @@ ROWS = (
     Provider(
         name="salesforce",
         title="Salesforce (outbound messages)",
-        scheme=Token(at="query:token"),
+        scheme=SharedToken(at="query:token"),
         dedup_body=True,  # each notification in it has an id of its own
         ack=Reply(200, "text/xml", SOAP_ACK),
         secret_hint="any long random text; flowbridge generates one, it is part of the URL",
@@ -144,7 +144,7 @@ ROWS = (
     Provider(
         name="freshdesk",
         title="Freshdesk",
-        scheme=Basic(),
+        scheme=BasicAuth(),
         event_type=("body:type",),
         secret_hint="user:password of your choice; flowbridge generates the password",
         generates_secret=True,
@@ -167,7 +167,7 @@ ROWS = (
     Provider(
         name="pipedrive",
         title="Pipedrive",
-        scheme=Basic(),
+        scheme=BasicAuth(),
         event_type=(
             JoinedLocators(("body:meta.action", "body:meta.entity"), by="."),
             JoinedLocators(("body:meta.action", "body:meta.object"), by="."),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.work import dropbox_challenge
-from bridge.providers.model import Batch, Handshake, Provider, Sample
+from bridge.providers.model import EventBatch, Handshake, Provider, Sample
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.timestamps import Timestamp
 
@@ -115,7 +115,7 @@ ROWS = (
                 ("body:event", "body:data.id", "body:data.status?", "body:data.date_modified?")
             ),
         ),
-        batch=Batch(),
+        batch=EventBatch(),
         ack=PLAIN_200,
         secret_hint="the webhook's shared key, from PandaDoc",
         generates_secret=False,

@@ -11,10 +11,10 @@ from bridge.providers.handshakes.work import only_head
 from bridge.providers.model import MULTIPART_MEDIA_TYPE, Handshake, Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
-URL_TOKEN = Token(at="query:token")
+URL_TOKEN = SharedToken(at="query:token")
 OPEN = "The sender signs nothing: anyone with the URL and its token can send."
 
 ROWS = (

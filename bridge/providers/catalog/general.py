@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.core.locators import URLENCODED
 from bridge.providers.catalog._shared import SVIX_ID, standard_webhooks, svix
 from bridge.providers.model import Provider, Sample
-from bridge.providers.signatures.shared_token import Basic, Token, Unsigned
+from bridge.providers.signatures.shared_token import BasicAuth, SharedToken, Unsigned
 
 ROWS = (
     Provider(
@@ -107,7 +107,7 @@ ROWS = (
     Provider(
         name="token",
         title="Any sender that sends a token",
-        scheme=Token(at="header:Authorization", prefix="Bearer "),
+        scheme=SharedToken(at="header:Authorization", prefix="Bearer "),
         secret_hint="any long random text; flowbridge generates one, give it to the sender",
         generates_secret=True,
         setup=(
@@ -127,7 +127,7 @@ ROWS = (
     Provider(
         name="basic",
         title="Any sender that logs in with user and password",
-        scheme=Basic(),
+        scheme=BasicAuth(),
         secret_hint="user:password of your choice; flowbridge generates the password",
         generates_secret=True,
         setup=(

@@ -16,10 +16,10 @@ from bridge.providers.catalog._shared import (
     svix,
 )
 from bridge.providers.handshakes.general import okta_verification
-from bridge.providers.model import Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.model import EventBatch, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 SVIX = {"svix-id": "msg_{id}", "user-agent": "Svix-Webhooks/1.76.1"}
@@ -28,10 +28,10 @@ ROWS = (
     Provider(
         name="auth0",
         title="Auth0 log streams",
-        scheme=Token(at="header:Authorization"),
+        scheme=SharedToken(at="header:Authorization"),
         event_type=("body:data.type",),
         event_id=("body:log_id",),
-        batch=Batch(),
+        batch=EventBatch(),
         secret_hint=(
             "any long random text; flowbridge generates one, enter it at Auth0 as"
             " Authorization Token"
@@ -76,10 +76,10 @@ ROWS = (
     Provider(
         name="okta",
         title="Okta event hooks",
-        scheme=Token(at="header:Authorization"),
+        scheme=SharedToken(at="header:Authorization"),
         event_type=("body:eventType",),
         event_id=("body:uuid",),
-        batch=Batch("data.events", keep=("eventId", "source")),
+        batch=EventBatch("data.events", keep=("eventId", "source")),
         handshakes=(Handshake(okta_verification, signed=False, methods=("GET",)),),
         ack=PLAIN_200,
         secret_hint=(
@@ -168,7 +168,7 @@ ROWS = (
     Provider(
         name="supabase_db",
         title="Supabase database webhooks",
-        scheme=Token(at="header:Authorization", prefix="Bearer "),
+        scheme=SharedToken(at="header:Authorization", prefix="Bearer "),
         event_type=(JoinedLocators(("body:table", "body:type"), by="."),),
         secret_hint=(
             "any long random text; flowbridge generates one, it goes into a header of the webhook"

@@ -19,10 +19,10 @@ from bridge.providers.catalog._shared import (
     svix,
 )
 from bridge.providers.handshakes.general import confirm_empty_batch, confirm_url, query_challenge
-from bridge.providers.model import Batch, Handshake, Provider, Sample
+from bridge.providers.model import EventBatch, Handshake, Provider, Sample
 from bridge.providers.signatures.ecdsa import Ecdsa
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.shared_token import Basic, Token
+from bridge.providers.signatures.shared_token import BasicAuth, SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 SENDGRID = "header:X-Twilio-Email-Event-Webhook"
@@ -39,7 +39,7 @@ ROWS = (
         ),
         event_type=("body:event",),
         event_id=("body:sg_event_id",),
-        batch=Batch(),
+        batch=EventBatch(),
         secret_hint="base64, the Verification Key (a public key), from SendGrid",
         generates_secret=False,
         setup=(
@@ -95,7 +95,7 @@ ROWS = (
     Provider(
         name="postmark",
         title="Postmark",
-        scheme=Basic(),
+        scheme=BasicAuth(),
         event_type=("body:RecordType",),
         event_id=(
             JoinedLocators(
@@ -162,7 +162,7 @@ ROWS = (
             JoinedLocators(("body:type", "body:action", "body:reject.email", "body:ts")),
         ),
         body="form_payload:mandrill_events",
-        batch=Batch(),
+        batch=EventBatch(),
         handshakes=(
             Handshake(confirm_url, signed=False, methods=("HEAD",)),
             # signed with a key that everybody knows, and holds nothing
@@ -188,7 +188,7 @@ ROWS = (
     Provider(
         name="mailchimp",
         title="Mailchimp audiences",
-        scheme=Token(at="query:token"),
+        scheme=SharedToken(at="query:token"),
         event_type=("form:type",),
         dedup_body=True,
         handshakes=(Handshake(confirm_url, signed=False, methods=("GET", "HEAD")),),

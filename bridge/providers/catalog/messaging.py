@@ -19,10 +19,17 @@ from bridge.providers.handshakes.general import (
     slack_challenge,
     zoom_validation,
 )
-from bridge.providers.model import CREDENTIAL_HEADERS, Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.model import (
+    CREDENTIAL_HEADERS,
+    EventBatch,
+    Handshake,
+    Provider,
+    Reply,
+    Sample,
+)
 from bridge.providers.signatures.ed25519 import Ed25519
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 SLACK = {"user-agent": "Slackbot 1.0 (+https://api.slack.com/robots)"}
@@ -219,7 +226,7 @@ ROWS = (
     Provider(
         name="telegram",
         title="Telegram bots",
-        scheme=Token(at="header:X-Telegram-Bot-Api-Secret-Token"),
+        scheme=SharedToken(at="header:X-Telegram-Bot-Api-Secret-Token"),
         event_type=(FirstOtherKey(("update_id",)),),
         event_id=("body:update_id",),
         secret_hint=(
@@ -244,7 +251,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Line-Signature", encoding="base64"),
         event_type=("body:type",),
         event_id=("body:webhookEventId",),
-        batch=Batch("events", keep=("destination",)),
+        batch=EventBatch("events", keep=("destination",)),
         handshakes=(Handshake(confirm_empty_batch("events")),),
         ack=PLAIN_200,
         secret_hint="the channel's Channel secret, from LINE",

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
 from bridge.providers.catalog._shared import NOTHING_SIGNED, REPLAY_KNOWN_BY_ID
-from bridge.providers.model import Batch, Provider, Sample
+from bridge.providers.model import EventBatch, Provider, Sample
 from bridge.providers.signatures.alternatives import HeaderSets
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 GRAFANA = "header:X-Grafana-Alerting-Signature"
@@ -126,7 +126,7 @@ ROWS = (
     Provider(
         name="alertmanager",
         title="Prometheus Alertmanager",
-        scheme=Token(at="header:Authorization", prefix="Bearer "),
+        scheme=SharedToken(at="header:Authorization", prefix="Bearer "),
         event_type=("body:status",),
         secret_hint="any long random text; flowbridge generates one, it goes into alertmanager.yml",
         generates_secret=True,
@@ -147,7 +147,7 @@ ROWS = (
     Provider(
         name="datadog",
         title="Datadog",
-        scheme=Token(at="header:Authorization", prefix="Bearer "),
+        scheme=SharedToken(at="header:Authorization", prefix="Bearer "),
         event_type=("body:event_type",),
         secret_hint="any long random text; flowbridge generates one, it goes into a custom header",
         generates_secret=True,
@@ -175,7 +175,7 @@ ROWS = (
         ),
         event_type=("body:type",),
         dedup_body=True,
-        batch=Batch(),
+        batch=EventBatch(),
         secret_hint="tskey-webhook-…, shown once at creation",
         generates_secret=False,
         setup=(

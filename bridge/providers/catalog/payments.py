@@ -7,14 +7,14 @@ from __future__ import annotations
 from bridge.core.locators import URLENCODED, JoinedLocators
 from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.commerce import BRAINTREE_CHALLENGE, braintree_challenge
-from bridge.providers.model import Batch, EventTypes, Handshake, Provider, Reply, Sample
+from bridge.providers.model import EventBatch, EventTypes, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.certificates import SigningCertificate
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.per_item import SignedItems
 from bridge.providers.signatures.pins import Pin
 from bridge.providers.signatures.rsa import Rsa
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 STRIPE = {"user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)"}
@@ -227,7 +227,7 @@ ROWS = (
                 )
             ),
         ),
-        batch=Batch("notificationItems", keep=("live",)),
+        batch=EventBatch("notificationItems", keep=("live",)),
         ack=Reply(200, "text/plain", b"[accepted]"),
         secret_hint="64 hexadecimal digits, the webhook's HMAC key, from Adyen",
         generates_secret=False,
@@ -383,7 +383,7 @@ ROWS = (
     Provider(
         name="mollie_classic",
         title="Mollie (webhookUrl of a payment)",
-        scheme=Token(at="query:token"),
+        scheme=SharedToken(at="query:token"),
         ack=PLAIN_200,
         secret_hint="any long random text; flowbridge generates one, it is part of the URL",
         generates_secret=True,

@@ -13,7 +13,7 @@ from bridge.providers.handshakes.general import (
     twitch_challenge,
     x_crc,
 )
-from bridge.providers.model import Batch, Handshake, Provider, Sample
+from bridge.providers.model import EventBatch, Handshake, Provider, Sample
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.timestamps import Timestamp
 
@@ -27,7 +27,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Hub-Signature-256", prefix="sha256="),
         event_type=(JoinedLocators(("body:object", "body:changes.0.field"), by="."), "body:object"),
         dedup_body=True,  # of an entry: its ids are those of pages and accounts
-        batch=Batch("entry", keep=("object",)),
+        batch=EventBatch("entry", keep=("object",)),
         handshakes=(Handshake(hub_challenge, signed=False, methods=("GET",)),),
         ack=PLAIN_200,
         secret_hint="32 hexadecimal characters, the App Secret, from Meta",
@@ -87,7 +87,7 @@ ROWS = (
         scheme=Hmac(at="header:X-LI-Signature", signed="hmacsha256={body}"),
         event_type=("body:type",),
         event_id=("body:notificationId",),
-        batch=Batch("notifications", keep=("type",)),
+        batch=EventBatch("notifications", keep=("type",)),
         handshakes=(Handshake(linkedin_challenge, signed=False, methods=("GET",)),),
         ack=PLAIN_200,
         secret_hint="the application's Client Secret, from LinkedIn",

@@ -13,11 +13,11 @@ from bridge.providers.handshakes.work import (
     notion_token,
     only_head,
 )
-from bridge.providers.model import Batch, Handshake, Learn, Provider, Sample
+from bridge.providers.model import EventBatch, Handshake, Provider, Sample, SecretDelivery
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.pins import Pin
-from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 ROWS = (
@@ -68,7 +68,7 @@ ROWS = (
         event_type=("body:type",),
         event_id=("body:id",),
         retry=("body:attempt_number",),
-        learn=Learn(
+        learn=SecretDelivery(
             notion_token,
             "In the integration's settings at Notion open Webhooks and create a subscription with"
             " the URL; then press Verify there and paste the received token.",
@@ -97,10 +97,10 @@ ROWS = (
         title="Asana",
         scheme=Hmac(at="header:X-Hook-Signature"),
         event_type=(JoinedLocators(("body:resource.resource_type", "body:action"), by="."),),
-        batch=Batch("events"),
+        batch=EventBatch("events"),
         dedup_body=True,  # each holds its time to the millisecond
         handshakes=(Handshake(asana_heartbeat),),
-        learn=Learn(
+        learn=SecretDelivery(
             asana_secret,
             "Create the webhook with Asana's API (POST /webhooks) with the URL as target: Asana"
             " sends the secret while that call runs.",
@@ -272,7 +272,7 @@ ROWS = (
     Provider(
         name="figma",
         title="Figma",
-        scheme=Token(at="body:passcode"),
+        scheme=SharedToken(at="body:passcode"),
         event_type=("body:event_type",),
         event_id=(JoinedLocators(("body:webhook_id", "body:event_type", "body:timestamp")),),
         ack=PLAIN_200,

@@ -9,7 +9,7 @@ from bridge.core.locators import query_value
 from bridge.core.model import JSON
 from bridge.providers.handshakes.commerce import safe_word
 from bridge.providers.handshakes.general import json_reply, text_reply
-from bridge.providers.model import Lesson, Probe, Reply
+from bridge.providers.model import DeliveredSecret, Probe, Reply
 
 _SECRET = re.compile(r"[!-~]{8,256}")  # one word of printable ASCII: it goes into a header
 
@@ -77,7 +77,7 @@ def asana_heartbeat(probe: Probe) -> Reply | None:
     return Reply(200, "text/plain") if is_beat else None
 
 
-def asana_secret(probe: Probe) -> Lesson | None:
+def asana_secret(probe: Probe) -> DeliveredSecret | None:
     """Read Asana's secret from X-Hook-Secret, and echo that header.
 
     Spec: https://developers.asana.com/docs/webhooks-guide
@@ -85,10 +85,10 @@ def asana_secret(probe: Probe) -> Lesson | None:
     secret = _secret(probe.request.headers.get("x-hook-secret"))
     if secret is None or "x-hook-signature" in probe.request.headers:
         return None
-    return Lesson(secret, Reply(200, "text/plain", headers={"X-Hook-Secret": secret}))
+    return DeliveredSecret(secret, Reply(200, "text/plain", headers={"X-Hook-Secret": secret}))
 
 
-def notion_token(probe: Probe) -> Lesson | None:
+def notion_token(probe: Probe) -> DeliveredSecret | None:
     """Read Notion's secret from an object that has a `verification_token` and nothing else.
 
     It signs all later requests. Spec: https://developers.notion.com/reference/webhooks
@@ -96,7 +96,7 @@ def notion_token(probe: Probe) -> Lesson | None:
     if not isinstance(probe.body, dict) or set(probe.body) != {"verification_token"}:
         return None
     secret = _secret(probe.body["verification_token"])
-    return Lesson(secret, Reply(200, "text/plain")) if secret else None
+    return DeliveredSecret(secret, Reply(200, "text/plain")) if secret else None
 
 
 def _secret(value: JSON) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.providers.signatures.scheme import Proof, Scheme, Secret, active_secrets
 
 
@@ -31,7 +31,7 @@ class SchemeBySecret:
         object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> Proof | None:
         """Verify `request` with a secret that is active at `now` and return the proof.
 
@@ -92,7 +92,7 @@ class HeaderSets:
         object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> Proof | None:
         """Verify `request` with a secret that is active at `now` and return the proof.
 

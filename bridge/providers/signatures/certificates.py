@@ -13,8 +13,12 @@ from typing import Any
 from bridge.core.errors import BadSignature
 from bridge.core.locators import Locator, compile_locator
 from bridge.providers.signatures.key_material import public_der, restore_line_breaks
-from bridge.providers.signatures.key_source import MAX_KEY_URL_CHARACTERS, Ask, Keys
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.key_source import (
+    MAX_KEY_URL_CHARACTERS,
+    DocumentRequest,
+    KeySource,
+)
+from bridge.providers.signatures.request_view import RequestView
 
 MAX_CHAIN_CERTIFICATES = 10  # certificates of one document
 # for which the verification of a chain is cached; the certificate's own dates are always checked
@@ -44,18 +48,18 @@ class SigningCertificate:
         object.__setattr__(self, "locator", compile_locator(self.at))
         object.__setattr__(self, "pattern", re.compile(self.url, re.ASCII))
 
-    def ask(self, view: View) -> Ask:
+    def build_request(self, view: RequestView) -> DocumentRequest:
         """Return the document to fetch. Raise BadSignature unless it is on a host of the sender."""
         url = view.find(self.locator)
         if not url:
             raise BadSignature("missing")
         if len(url) > MAX_KEY_URL_CHARACTERS or not self.pattern.fullmatch(url):
             raise BadSignature("not_pinned")
-        return Ask(url, self.url)
+        return DocumentRequest(url, self.url)
 
-    def find(self, view: View, now: float, keys: Keys) -> bytes | None:
+    def find(self, view: RequestView, now: float, keys: KeySource) -> bytes | None:
         """Return the public key in DER form; None if unavailable or invalid at `now`."""
-        document = keys.fetch(self.ask(view))
+        document = keys.fetch(self.build_request(view))
         if not document or not 0 <= now < LATEST_DATE.timestamp():
             return None
         chain = (

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from bridge.core.errors import BadSignature
 from bridge.providers.signatures import key_material
 from bridge.providers.signatures.jwks import KeyService, login_of
-from bridge.providers.signatures.key_source import Keys
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.key_source import KeySource
+from bridge.providers.signatures.request_view import RequestView
 from bridge.providers.signatures.scheme import Secret, active_secrets
-from bridge.providers.signatures.signed_scheme import Envelope
+from bridge.providers.signatures.signed_scheme import SignedScheme
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ecdsa(Envelope):
+class Ecdsa(SignedScheme):
     """An ECDSA signature on P-256 in DER form. The secret is the public key.
 
     It is PEM, a JWK, or base64 of its DER form. `digest`: sha256, or sha1 (eBay). `service`: where
@@ -30,7 +30,7 @@ class Ecdsa(Envelope):
     def __post_init__(self) -> None:
         if f"ecdsa_{self.digest}" not in key_material.KEY_PAIR_ALGORITHMS:
             raise ValueError(f"digest {self.digest!r} is unknown; allowed are sha256, sha1")
-        Envelope.__post_init__(self)
+        SignedScheme.__post_init__(self)
 
     def key_of(self, secret: str) -> bytes:
         """Return the public key in DER form. Raise ValueError for an invalid `secret`."""
@@ -40,17 +40,19 @@ class Ecdsa(Envelope):
         """Return the private key in DER form. Raise ValueError for an invalid `secret`."""
         return key_material.private_key(secret, "ec")
 
-    def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
+    def read_keys(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
         """Return the keys among the secrets; there may be none if one secret is a login."""
         try:
-            return Envelope.held(self, secrets, now)
+            return SignedScheme.read_keys(self, secrets, now)
         except BadSignature:
             if not self._logins(secrets, now):
                 raise
             return []
 
-    def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:
-        """Return the key that the signature names."""
+    def fetch_keys(
+        self, view: RequestView, secrets: Sequence[Secret], now: float, keys: KeySource
+    ) -> list[bytes]:
+        """Fetch the key that the signature names."""
         found = (
             self.service.find(view.labels.get("kid", ""), "ec", self._logins(secrets, now), keys)
             if self.service
@@ -60,20 +62,20 @@ class Ecdsa(Envelope):
             raise BadSignature("no_key")
         return [found]
 
-    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+    def check(self, view: RequestView, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` matches `message` under the key."""
         return any(
             key_material.verifies(f"ecdsa_{self.digest}", view.key, message, signature)
             for signature in signatures
         )
 
-    def seal(self, view: View, message: bytes) -> bytes:
+    def seal(self, view: RequestView, message: bytes) -> bytes:
         """Return the signature of `message` under the key."""
         return key_material.seal(f"ecdsa_{self.digest}", view.key, message)
 
     def secret_problem(self, secret: str) -> str | None:
         """Return why `secret` is unusable, without quoting it, or None."""
-        problem = Envelope.secret_problem(self, secret)
+        problem = SignedScheme.secret_problem(self, secret)
         if problem is None or not self.service or not secret.strip():
             return problem
         return (

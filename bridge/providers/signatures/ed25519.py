@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.providers.signatures.encodings import unbase64, unhex
-from bridge.providers.signatures.request_view import View
-from bridge.providers.signatures.signed_scheme import Envelope
+from bridge.providers.signatures.request_view import RequestView
+from bridge.providers.signatures.signed_scheme import SignedScheme
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ed25519(Envelope):
+class Ed25519(SignedScheme):
     """An Ed25519 signature of `signed`. The secret is the public key as hex, base64, or `whpk_` and
     base64.
 
@@ -29,7 +29,7 @@ class Ed25519(Envelope):
         """Return the 32 bytes of the private seed. Raise ValueError for an invalid `secret`."""
         return _decode(secret.removeprefix("whsk_"), (32, 64))[:32]
 
-    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+    def check(self, view: RequestView, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` matches `message` under the key."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -42,7 +42,7 @@ class Ed25519(Envelope):
             return True
         return False
 
-    def seal(self, view: View, message: bytes) -> bytes:
+    def seal(self, view: RequestView, message: bytes) -> bytes:
         """Return the signature of `message` under the key."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

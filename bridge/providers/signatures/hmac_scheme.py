@@ -11,8 +11,8 @@ from typing import Any
 from itsdangerous.signer import HMACAlgorithm, SigningAlgorithm
 
 from bridge.providers.signatures.encodings import KEY_DECODERS, KEY_FORM_TEXTS
-from bridge.providers.signatures.request_view import View
-from bridge.providers.signatures.signed_scheme import Envelope
+from bridge.providers.signatures.request_view import RequestView
+from bridge.providers.signatures.signed_scheme import SignedScheme
 
 HMAC_DIGESTS: dict[str, Callable[..., Any]] = {
     "sha1": hashlib.sha1,
@@ -33,7 +33,7 @@ class _PlainDigest(SigningAlgorithm):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hmac(Envelope):
+class Hmac(SignedScheme):
     """An HMAC of `signed`, or with `plain` a digest of it (then `{secret}` is a part of it).
 
     `algorithm`: sha1, sha256, sha512. `key`: how the secret text gives the key: utf8, hex, base64,
@@ -52,7 +52,7 @@ class Hmac(Envelope):
             )
         if self.key not in KEY_DECODERS:
             raise ValueError(f"key {self.key!r} is unknown; allowed are {', '.join(KEY_DECODERS)}")
-        Envelope.__post_init__(self)
+        SignedScheme.__post_init__(self)
         for signed in self.compiled.signed:
             if signed.needs_key is not self.plain:
                 raise ValueError(
@@ -72,13 +72,13 @@ class Hmac(Envelope):
             raise ValueError("the secret contains no key")
         return key
 
-    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+    def check(self, view: RequestView, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` matches `message`, which is hashed once."""
         if len(signatures) == 1:
             return self.compiled_algorithm.verify_signature(view.key, message, signatures[0])
         expected = self.compiled_algorithm.get_signature(view.key, message)
         return any(compare_digest(signature, expected) for signature in signatures)
 
-    def seal(self, view: View, message: bytes) -> bytes:
+    def seal(self, view: RequestView, message: bytes) -> bytes:
         """Return the signature of `message` under the key."""
         return self.compiled_algorithm.get_signature(view.key, message)

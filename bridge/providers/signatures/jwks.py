@@ -14,7 +14,7 @@ from bridge.core.locators import URLENCODED
 from bridge.core.model import JSON
 from bridge.providers.signatures.encodings import to_base64
 from bridge.providers.signatures.key_material import jwk_key, public_der, public_key
-from bridge.providers.signatures.key_source import Ask, Keys
+from bridge.providers.signatures.key_source import DocumentRequest, KeySource
 from bridge.providers.signatures.scheme import utf8
 
 MAX_SET_KEYS = 100  # of one document
@@ -37,14 +37,14 @@ class KeySet:
     at: str = "key"
 
     def find(
-        self, kid: str, kind: str, logins: Sequence[str], pinned: Mapping[str, str], keys: Keys
+        self, kid: str, kind: str, logins: Sequence[str], pinned: Mapping[str, str], keys: KeySource
     ) -> bytes | None:
         """Return the key `kid` in DER form, fetched if necessary; None if there is none."""
         if not kid:
             return None
-        for ask in self._asks(kid, logins, pinned):
+        for request in self._requests(kid, logins, pinned):
             for again in (False, True):
-                document = keys.fetch(ask, again=again)
+                document = keys.fetch(request, again=again)
                 found = (
                     _read(document, self.at if self.login else "").get((kid, kind))
                     if document
@@ -63,10 +63,12 @@ class KeySet:
         """Describe the other forms of a secret."""
         return f", or {':'.join(self.login)} to fetch it with" if self.login else ""
 
-    def _asks(self, kid: str, logins: Sequence[str], pinned: Mapping[str, str]) -> list[Ask]:
+    def _requests(
+        self, kid: str, logins: Sequence[str], pinned: Mapping[str, str]
+    ) -> list[DocumentRequest]:
         url = self.url.format_map(pinned)
         if self.login is None:
-            return [Ask(url, url)]
+            return [DocumentRequest(url, url)]
         parts = [pair for secret in logins if (pair := self.login_of(secret))]
         bodies = [
             (
@@ -77,7 +79,7 @@ class KeySet:
             )
             for name, word in parts
         ]
-        return [Ask(url, f"{url} {name}", body) for name, body in bodies]
+        return [DocumentRequest(url, f"{url} {name}", body) for name, body in bodies]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class KeyService:
     scope: str
     at: str = "key"
 
-    def find(self, kid: str, kind: str, logins: Sequence[str], keys: Keys) -> bytes | None:
+    def find(self, kid: str, kind: str, logins: Sequence[str], keys: KeySource) -> bytes | None:
         """Return the key `kid` in DER form, fetched if necessary; None if there is none."""
         if not KID_PATTERN.fullmatch(kid):
             return None
@@ -104,21 +106,21 @@ class KeyService:
                 token = _text(keys.fetch(self._login(*parts), again=again), "access_token")
                 if not ACCESS_TOKEN_PATTERN.fullmatch(token):
                     continue
-                ask = Ask(
+                request = DocumentRequest(
                     self.url.format(kid=kid),
                     self.url,
                     headers=(("Authorization", f"Bearer {token}"),),
                 )
                 try:
-                    return public_key(_text(keys.fetch(ask, again=again), self.at), kind)
+                    return public_key(_text(keys.fetch(request, again=again), self.at), kind)
                 except ValueError:
                     continue
         return None
 
-    def _login(self, name: str, word: str) -> Ask:
+    def _login(self, name: str, word: str) -> DocumentRequest:
         body = urlencode({"grant_type": "client_credentials", "scope": self.scope}).encode()
         shown = to_base64(utf8(f"{name}:{word}"))
-        return Ask(
+        return DocumentRequest(
             self.login,
             f"{self.login} {name}",
             body,

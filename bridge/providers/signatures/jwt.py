@@ -30,9 +30,9 @@ from bridge.providers.signatures.json_token import (
     time_claim,
 )
 from bridge.providers.signatures.jwks import KeySet
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.providers.signatures.pins import Pin, Pinned, pinned_values
-from bridge.providers.signatures.request_view import View, raw_bytes
+from bridge.providers.signatures.request_view import RequestView, raw_bytes
 from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Secret, active_secrets, utf8
 from bridge.providers.signatures.signer import place_value
 
@@ -91,7 +91,7 @@ class Jwt:
         )
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> Proof | None:
         """Verify the token of `request` at `now` and return the proof.
 
@@ -193,7 +193,7 @@ class Jwt:
     def _token(self, request: Request) -> JsonToken:
         if self.wraps:
             return read_token(request.body, self.algorithm)
-        given = View(request).find_bytes(self.compiled)
+        given = RequestView(request).find_bytes(self.compiled)
         if not given:
             raise BadSignature("missing")
         prefix = self.prefix.encode() if self.compiled.kind == "header" else b""
@@ -231,7 +231,7 @@ class Jwt:
             ):
                 raise BadSignature("not_pinned")
 
-    def _fetched(self, token: JsonToken, logins: Sequence[str], keys: Keys) -> list[bytes]:
+    def _fetched(self, token: JsonToken, logins: Sequence[str], keys: KeySource) -> list[bytes]:
         values = {
             name: values[0]
             for name, values in pinned_values(self.pins, self.pinned).items()

@@ -9,7 +9,7 @@ MAX_KEY_URL_CHARACTERS = 300  # characters of a URL that a request names
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class DocumentRequest:
     """A request for a document on a host of the sender. The caller has checked the `url`.
 
     A `body` is sent by POST, as JSON unless `headers` name another type. `headers`: credentials for
@@ -28,10 +28,10 @@ class Ask:
             raise ValueError("keys are fetched over https only")
 
 
-class Keys(Protocol):
+class KeySource(Protocol):
     """A fetcher of documents. It may cache, gives up quickly, and never raises."""
 
-    def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
+    def fetch(self, request: DocumentRequest, *, again: bool = False) -> bytes | None:
         """Return the document, or None if unavailable. `again`: the cached one lacks the needed
         key.
         """
@@ -43,7 +43,7 @@ class Keys(Protocol):
 class NoKeySource:
     """A fetcher that fetches nothing, for keys in routes.yaml alone."""
 
-    def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:  # noqa: ARG002 - the shape of Keys
+    def fetch(self, request: DocumentRequest, *, again: bool = False) -> bytes | None:  # noqa: ARG002 - as in KeySource
         """Return None."""
         return None
 

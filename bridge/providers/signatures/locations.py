@@ -10,29 +10,29 @@ from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.per_item import SignedItems
 from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.setup_secret import SetupSecret
-from bridge.providers.signatures.shared_token import Basic, Token, Unsigned
-from bridge.providers.signatures.signed_scheme import Envelope
+from bridge.providers.signatures.shared_token import BasicAuth, SharedToken, Unsigned
+from bridge.providers.signatures.signed_scheme import SignedScheme
 from bridge.providers.signatures.signed_template import SignedTemplate
 
 
-def leaves(scheme: Scheme) -> Iterator[Scheme]:
+def leaf_schemes(scheme: Scheme) -> Iterator[Scheme]:
     """Yield the schemes of a choice; the scheme itself if it is not a choice."""
     parts = [one for _, one in scheme.by_secret] if isinstance(scheme, SchemeBySecret) else []
     parts += [one for _, one in scheme.sets] if isinstance(scheme, HeaderSets) else []
     for part in parts:
-        yield from leaves(part)
+        yield from leaf_schemes(part)
     if not parts:
         yield scheme
 
 
-def proofs(scheme: Scheme) -> tuple[str, ...]:
+def proof_locators(scheme: Scheme) -> tuple[str, ...]:
     """Return the locators of signatures, tokens and passwords.
 
     There are none if each element of a list has its own, or if the body is the token.
     """
     found: list[str] = []
-    for one in leaves(scheme):
-        if isinstance(one, Envelope):
+    for one in leaf_schemes(scheme):
+        if isinstance(one, SignedScheme):
             found += map(str, one.compiled.at)
         elif isinstance(one, Jwt):
             found += () if one.wraps else (str(one.compiled),)
@@ -46,7 +46,7 @@ def covers_content(scheme: Scheme) -> bool:
     return (
         bool(scheme.body_hash or scheme.wraps)
         if isinstance(scheme, Jwt)
-        else not isinstance(scheme, Token | Basic | Unsigned | SetupSecret)
+        else not isinstance(scheme, SharedToken | BasicAuth | Unsigned | SetupSecret)
     )
 
 
@@ -62,14 +62,14 @@ def covers(scheme: Scheme, locator: Locator) -> bool:
             if locator.kind == "header" and locator.name.startswith(start)
         ]
         return all(covers(one, locator) for one in own or [one for _, one in scheme.sets])
-    signing = [one for one in leaves(scheme) if covers_content(one)]
+    signing = [one for one in leaf_schemes(scheme) if covers_content(one)]
     return bool(signing) and all(_covers(one, locator) for one in signing)
 
 
 def _covers(scheme: Scheme, locator: Locator) -> bool:
     if isinstance(scheme, Jwt):
         return locator.kind in ("body", "form")
-    if not isinstance(scheme, Envelope):
+    if not isinstance(scheme, SignedScheme):
         return False
     at_time = scheme.compiled.time_at == locator
     return all(
@@ -108,10 +108,10 @@ COVERAGE_CHECKS: Mapping[str, Callable[[SignedTemplate, str, bool], bool]] = {
 
 def signs_url(scheme: Scheme) -> bool:
     """Return whether the URL is signed."""
-    envelopes = (one for one in leaves(scheme) if isinstance(one, Envelope))
+    signing = (one for one in leaf_schemes(scheme) if isinstance(one, SignedScheme))
     return any(
         part.startswith("url")
-        for one in envelopes
+        for one in signing
         for signed in one.compiled.signed
         for part in signed.parts
     )

@@ -14,10 +14,10 @@ from bridge.providers.signatures.scheme import Scheme
 
 def is_pair(scheme: Scheme, secret: str = "") -> bool:
     """Return whether the secret cannot sign, so that signing needs the sender's private key."""
-    return pair_kind(chosen(scheme, secret)[1]) is not None
+    return pair_kind(choose_scheme(scheme, secret)[1]) is not None
 
 
-def chosen(scheme: Scheme, secret: str = "") -> tuple[str, Scheme]:
+def choose_scheme(scheme: Scheme, secret: str = "") -> tuple[str, Scheme]:
     """Return the prefix and the scheme of `secret`; the usual scheme without a secret."""
     start = ""
     while True:

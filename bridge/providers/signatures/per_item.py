@@ -11,8 +11,8 @@ from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.locators import dig
 from bridge.core.model import JSON
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
+from bridge.providers.signatures.request_view import RequestView
 from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Scheme, Secret, active_secrets
 
 MAX_SIGNED_ITEMS = 1000
@@ -33,7 +33,7 @@ class SignedItems:
     needs_secret = True
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> Proof | None:
         """Verify `request` with a secret that is active at `now` and return the proof.
 
@@ -72,7 +72,7 @@ class SignedItems:
                 raise BadSignature("malformed") from None
 
     def _items(self, request: Request) -> list[JSON]:
-        found = dig(View(request).json(), self.at.split("."))
+        found = dig(RequestView(request).json(), self.at.split("."))
         if not isinstance(found, list) or not found:
             raise BadSignature("missing")
         if len(found) > MAX_SIGNED_ITEMS:

@@ -39,7 +39,7 @@ def pins_of(scheme: Scheme | None) -> tuple[Pin, ...]:
     return pins
 
 
-def pinned(scheme: Scheme, given: Mapping[str, str | Sequence[str]]) -> Scheme:
+def with_pins(scheme: Scheme, given: Mapping[str, str | Sequence[str]]) -> Scheme:
     """Return `scheme` with the values of a source's `pins:`. Raise ValueError for invalid ones."""
     pins = {pin.name: pin for pin in pins_of(scheme)}
     if not pins and not given:

@@ -16,7 +16,7 @@ from bridge.core.model import JSON
 UNREAD = object()
 
 
-class View:
+class RequestView:
     """One request during verification or signing, with its `key`, `labels`, `timestamp` and parsed
     parts.
 

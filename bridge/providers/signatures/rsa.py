@@ -12,17 +12,17 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import compile_locator
 from bridge.providers.signatures import key_material
 from bridge.providers.signatures.certificates import SigningCertificate, is_current
-from bridge.providers.signatures.key_source import Keys
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.key_source import KeySource
+from bridge.providers.signatures.request_view import RequestView
 from bridge.providers.signatures.scheme import Secret, active_secrets
-from bridge.providers.signatures.signed_scheme import Envelope
+from bridge.providers.signatures.signed_scheme import SignedScheme
 from bridge.providers.signatures.signer import place_value
 
 RSA_DIGESTS = {"sha1": "rsa_sha1", "sha256": "rsa_sha256"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rsa(Envelope):
+class Rsa(SignedScheme):
     """An RSA signature, PKCS #1 v1.5. `algorithm`: the digest, sha1 or sha256; `versions`: the text
     at `version_at` that says which.
 
@@ -46,7 +46,7 @@ class Rsa(Envelope):
         used = [digest for _, digest in self.versions] if self.version_at else [self.algorithm]
         if not used or not set(used) <= set(RSA_DIGESTS):
             raise ValueError(f"an RSA signature has a digest: {', '.join(RSA_DIGESTS)}")
-        Envelope.__post_init__(self)
+        SignedScheme.__post_init__(self)
 
     def key_of(self, secret: str) -> bytes:
         """Return the public key in DER form. Raise ValueError for an invalid `secret`."""
@@ -56,25 +56,31 @@ class Rsa(Envelope):
         """Return the private key in DER form. Raise ValueError for an invalid `secret`."""
         return key_material.private_key(secret, "rsa")
 
-    def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
+    def read_keys(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
         """Return the pinned keys, without expired certificates."""
         if not secrets and self.certificate:
             return []
-        return Envelope.held(
+        return SignedScheme.read_keys(
             self,
             [Secret(value) for value in active_secrets(secrets, now) if is_current(value, now)],
             now,
         )
 
-    def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - needs no login
-        """Return the key of the certificate that the request names."""
+    def fetch_keys(
+        self,
+        view: RequestView,
+        secrets: Sequence[Secret],  # noqa: ARG002 - a certificate needs no login
+        now: float,
+        keys: KeySource,
+    ) -> list[bytes]:
+        """Fetch the certificate that the request names, and return its key."""
         self._algorithm(view)
         found = self.certificate.find(view, now, keys) if self.certificate else None
         if found is None:
             raise BadSignature("no_key")
         return [found]
 
-    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+    def check(self, view: RequestView, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` matches `message` under the key."""
         algorithm = self._algorithm(view)
         return any(
@@ -82,7 +88,7 @@ class Rsa(Envelope):
             for signature in signatures
         )
 
-    def seal(self, view: View, message: bytes) -> bytes:
+    def seal(self, view: RequestView, message: bytes) -> bytes:
         """Return the signature of `message` under the key."""
         return key_material.seal(self._algorithm(view), view.key, message)
 
@@ -93,12 +99,12 @@ class Rsa(Envelope):
         """
         if (
             self.version_at
-            and View(request).find(locator := compile_locator(self.version_at)) is None
+            and RequestView(request).find(locator := compile_locator(self.version_at)) is None
         ):
             request = place_value(request, locator, self.versions[-1][0])
-        return Envelope.sign(self, request, secret, now)
+        return SignedScheme.sign(self, request, secret, now)
 
-    def _algorithm(self, view: View) -> str:
+    def _algorithm(self, view: RequestView) -> str:
         said = view.find(compile_locator(self.version_at)) if self.version_at else None
         digest = (
             next((digest for text, digest in self.versions if text == said), None)

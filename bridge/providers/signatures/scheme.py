@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 
 MAX_SECRETS = 8  # active at once per source; the configuration refuses more
 MAX_SIGNATURES = 16  # signatures that are checked per request
@@ -62,7 +62,7 @@ class Scheme(Protocol):
         """Locators of static credentials in a request, which are masked before it is stored."""
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> Proof | None:
         """Verify `request` with a secret that is active at `now` and return the proof.
 

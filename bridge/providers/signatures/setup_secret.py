@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.providers.signatures.scheme import Secret
 
 
@@ -22,7 +22,7 @@ class SetupSecret:
     needs_secret = True
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> None:
         """Raise BadSignature."""
         raise BadSignature("no_secret")

@@ -13,8 +13,8 @@ from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.locators import Locator, compile_locator
 from bridge.providers.signatures.encodings import to_base64, unbase64
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
+from bridge.providers.signatures.request_view import RequestView
 from bridge.providers.signatures.scheme import (
     MAX_SIGNATURE_CHARACTERS,
     Secret,
@@ -25,7 +25,7 @@ from bridge.providers.signatures.signer import place_value
 
 
 @dataclass(frozen=True, kw_only=True)
-class Token:
+class SharedToken:
     """The secret itself at one of the places `at`, after the case-insensitive `prefix`."""
 
     at: str | tuple[str, ...] = "header:Authorization"
@@ -43,13 +43,13 @@ class Token:
         object.__setattr__(self, "credentials", tuple(map(str, compiled)))
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> None:
         """Check that `request` carries an active secret. Raise BadSignature, and nothing else, if
         not.
         """
         usable = _usable(self, active_secrets(secrets, now))
-        view = View(request)
+        view = RequestView(request)
         offered = [token for locator in self.compiled if (token := self._token(view, locator))]
         if not offered:
             raise BadSignature("missing")
@@ -65,7 +65,7 @@ class Token:
         """Return why `secret` is unusable, without quoting it, or None."""
         return _problem(secret)
 
-    def _token(self, view: View, locator: Locator) -> bytes | None:
+    def _token(self, view: RequestView, locator: Locator) -> bytes | None:
         given = view.find_bytes(locator)
         if given is None or len(given) > MAX_SIGNATURE_CHARACTERS:
             return None
@@ -74,7 +74,7 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Basic:
+class BasicAuth:
     """HTTP basic authentication; the secret is `user:password`. Spec: RFC 7617."""
 
     needs_secret = True
@@ -83,7 +83,7 @@ class Basic:
     )
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> None:
         """Check that `request` carries an active secret. Raise BadSignature, and nothing else, if
         not.
@@ -132,7 +132,7 @@ class Unsigned:
     credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> None:
         """Accept any request."""
 
@@ -145,7 +145,7 @@ class Unsigned:
         return None
 
 
-def _usable(scheme: Token | Basic, secrets: Sequence[str]) -> list[str]:
+def _usable(scheme: SharedToken | BasicAuth, secrets: Sequence[str]) -> list[str]:
     usable = [secret for secret in secrets if scheme.secret_problem(secret) is None]
     if not usable:
         raise BadSignature("no_secret")

@@ -1,4 +1,4 @@
-"""Common part of signing schemes: the places of signature and time, and the signed text. Pure."""
+"""Common part of signing schemes: find the signature and the time, verify and sign. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import URLENCODED, Locator, compile_locator
 from bridge.providers.signatures.encodings import ENCODERS
 from bridge.providers.signatures.header_formats import PLAIN, HeaderFormat
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.providers.signatures.pins import Pin, Pinned, pinned_values
-from bridge.providers.signatures.request_view import View, raw_bytes
+from bridge.providers.signatures.request_view import RequestView, raw_bytes
 from bridge.providers.signatures.scheme import (
     MAX_SIGNATURE_CHARACTERS,
     MAX_SIGNATURES,
@@ -32,10 +32,10 @@ from bridge.providers.signatures.timestamps import Timestamp
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envelope(ABC):
-    """The data of a signing scheme. A kind (`Hmac`, `Ed25519`) adds `key_of`, `check`, `seal`.
+class SignedScheme(ABC):
+    """A signing scheme as data. A kind (`Hmac`, `Ed25519`) adds `key_of`, `check` and `seal`.
 
-    A kind may add `signing_key`. `at`: locators of the signature; `header:X-Signature-*` means
+    A kind may override `signing_key`. `at`: locators of the signature; `header:X-Signature-*` means
     numbered headers. `prefix`: required text before it. `signed`: a template, or several of which
     one must match. `requires`: (locator, text) pairs that the request must carry. `body_sha256`:
     the place of the hash of a body that is not a form, for senders that sign only the URL with it.
@@ -69,11 +69,11 @@ class Envelope(ABC):
         """Return the key of `secret`. Raise ValueError for an invalid one."""
 
     @abstractmethod
-    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+    def check(self, view: RequestView, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` matches `message` under the key of `view`."""
 
     @abstractmethod
-    def seal(self, view: View, message: bytes) -> bytes:
+    def seal(self, view: RequestView, message: bytes) -> bytes:
         """Return the signature of `message` under the signing key of `view`."""
 
     def signing_key(self, secret: str) -> bytes:
@@ -93,16 +93,16 @@ class Envelope(ABC):
         object.__setattr__(self, "compiled", compiled)
 
     def verify(
-        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
     ) -> Proof | None:
         """Verify `request` with a secret that is active at `now` and return the proof.
 
         Raise BadSignature, and nothing else, if it is invalid.
         """
-        held = self.held(secrets, now)
-        view = View(request)
+        held = self.read_keys(secrets, now)
+        view = RequestView(request)
         signatures = self._open(view, now)
-        held = held or self.fetched(view, secrets, now, keys)
+        held = held or self.fetch_keys(view, secrets, now, keys)
         for signed in self.compiled.signed:
             message = None if signed.needs_key else signed.build(view)
             if (
@@ -119,7 +119,7 @@ class Envelope(ABC):
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` signed as the sender would. Raise ValueError for an unusable secret."""
         request, labels = self._prepare(request, now)
-        view = View(request)
+        view = RequestView(request)
         view.key = self.signing_key(secret)
         view.labels = labels
         view.timestamp = self._time(view) if self.timestamp else ""
@@ -139,7 +139,7 @@ class Envelope(ABC):
             return str(error)
         return None
 
-    def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
+    def read_keys(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
         """Return the keys among the secrets, at least one."""
         held = []
         for secret in active_secrets(secrets, now):
@@ -151,11 +151,17 @@ class Envelope(ABC):
             raise BadSignature("no_secret")
         return held
 
-    def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - for those that fetch
-        """Return the keys to fetch for `view`, after all cheaper checks."""
+    def fetch_keys(
+        self,
+        view: RequestView,  # noqa: ARG002 - the arguments are for schemes that fetch keys
+        secrets: Sequence[Secret],  # noqa: ARG002
+        now: float,  # noqa: ARG002
+        keys: KeySource,  # noqa: ARG002
+    ) -> list[bytes]:
+        """Fetch the keys for `view`, after all cheaper checks."""
         return []
 
-    def _open(self, view: View, now: float) -> list[bytes]:
+    def _open(self, view: RequestView, now: float) -> list[bytes]:
         """Return the decoded signatures, after every check that is cheaper than hashing."""
         texts = self._values(view)
         offered: list[str] = []
@@ -178,7 +184,7 @@ class Envelope(ABC):
             self._check_pins(view)
         return signatures
 
-    def _values(self, view: View) -> list[str]:
+    def _values(self, view: RequestView) -> list[str]:
         """Return the values with signatures, without prefix. Skip invalid and over-long ones."""
         found = [text for locator in self.compiled.at for text in _texts(view, locator) if text]
         if not found:
@@ -192,7 +198,7 @@ class Envelope(ABC):
             raise BadSignature("malformed")
         return values
 
-    def _time(self, view: View) -> str:
+    def _time(self, view: RequestView) -> str:
         """Return the text of the request's time. Raise BadSignature if it is missing."""
         locator = self.compiled.time_at
         text = view.find(locator) if locator else view.labels.get(self.compiled.time_label)
@@ -200,7 +206,7 @@ class Envelope(ABC):
             raise BadSignature("missing")
         return text
 
-    def _check_required(self, view: View) -> None:
+    def _check_required(self, view: RequestView) -> None:
         for locator, wanted in self.compiled.requires:
             _same(view, locator, wanted)
         if self.compiled.hash_at and self._is_hashed(view):
@@ -210,14 +216,14 @@ class Envelope(ABC):
         ):
             raise BadSignature("malformed")  # nothing of this body would be signed
 
-    def _is_hashed(self, view: View) -> bool:
+    def _is_hashed(self, view: RequestView) -> bool:
         """Return whether the request must carry the hash of its body. A hash is always checked."""
         at = self.compiled.hash_at
         return at is not None and (
             view.request.content_type != URLENCODED or view.find(at) is not None
         )
 
-    def _proof(self, view: View, signed: SignedTemplate) -> Proof:
+    def _proof(self, view: RequestView, signed: SignedTemplate) -> Proof:
         """Return the content that the matching template covers."""
         if signed.covers_body or self._is_hashed(view):
             return WHOLE_BODY
@@ -228,7 +234,7 @@ class Envelope(ABC):
         )
         return Proof(partial(_content, signed, labels, view.pins, self.compiled.time_at))
 
-    def _check_pins(self, view: View) -> None:
+    def _check_pins(self, view: RequestView) -> None:
         view.pins = pinned_values(self.pins, self.pinned)
         for pin in self.pins:
             if (
@@ -277,13 +283,13 @@ def _content(
     request: Request,
 ) -> bytes:
     """Return the template's text for the request, without the key and the time."""
-    view = View(request if time_at is None else remove_value(request, time_at))
+    view = RequestView(request if time_at is None else remove_value(request, time_at))
     view.labels = labels
     view.pins = pins
     return signed.build(view)
 
 
-def _texts(view: View, locator: Locator) -> list[str | None]:
+def _texts(view: RequestView, locator: Locator) -> list[str | None]:
     """Return the texts at `locator`; for `header:name-*` all numbered headers in order."""
     if locator.kind != "header" or not locator.name.endswith("*"):
         return [view.find(locator)]
@@ -297,7 +303,7 @@ def _texts(view: View, locator: Locator) -> list[str | None]:
     return [view.request.headers.get(f"{stem}{number}") for number in numbered]
 
 
-def _same(view: View, locator: Locator, wanted: str) -> None:
+def _same(view: RequestView, locator: Locator, wanted: str) -> None:
     found = view.find(locator)
     if found is None:
         raise BadSignature("missing")

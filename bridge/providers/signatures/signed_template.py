@@ -10,12 +10,12 @@ from zlib import crc32
 
 from bridge.core.errors import BadSignature
 from bridge.core.locators import URLENCODED, compile_locator
-from bridge.providers.signatures.request_view import View, raw_bytes
+from bridge.providers.signatures.request_view import RequestView, raw_bytes
 
-Part = Callable[[View], bytes]
+Part = Callable[[RequestView], bytes]
 
 
-def _url_other_port(view: View) -> bytes:
+def _url_other_port(view: RequestView) -> bytes:
     """Return the URL with its default port added or removed (Twilio signs either)."""
     url = view.request.url
     try:
@@ -35,12 +35,12 @@ def _url(url: str) -> bytes:
     return url.encode("utf-8", "surrogatepass")
 
 
-def _url_unescaped(view: View) -> bytes:
+def _url_unescaped(view: RequestView) -> bytes:
     """Return the URL with the escapes of some characters decoded (HubSpot)."""
     return _url(HUBSPOT_ESCAPES.sub(lambda escape: unquote(escape[0]), view.request.url))
 
 
-def _form_sorted(view: View) -> bytes:
+def _form_sorted(view: RequestView) -> bytes:
     """Return each name of the form with each value, both sorted and concatenated (Twilio)."""
     return _run_together(view, ())
 
@@ -50,7 +50,7 @@ def _form_of(names: list[str]) -> Part:
     return lambda view: _run_together(view, names)
 
 
-def _run_together(view: View, names: Sequence[str]) -> bytes:
+def _run_together(view: RequestView, names: Sequence[str]) -> bytes:
     """Return the form as it is signed. Raise BadSignature if the text is ambiguous.
 
     The signed text does not show where a name ends, or how often a pair occurs. So no pair may
@@ -72,7 +72,7 @@ def _run_together(view: View, names: Sequence[str]) -> bytes:
     return raw_bytes("".join(name + value for name, value in sorted(pairs)))
 
 
-def _canonical_uri(view: View) -> bytes:
+def _canonical_uri(view: RequestView) -> bytes:
     """Return path and query in Contentful's form: encodeURI of the path and the escaped query."""
     path = view.request.path
     query = view.request.query_string.partition("?")[0]
@@ -151,7 +151,7 @@ class SignedTemplate:
         listings = [name[8:].lower().split(",") for name in names if name.startswith("headers:")]
         self.lists = {listing: tuple(must) for listing, *must in listings}
 
-    def build(self, view: View) -> bytes:
+    def build(self, view: RequestView) -> bytes:
         """Return the bytes to sign. Raise BadSignature if the request lacks a part."""
         pieces = self._pieces
         if len(pieces) == 1:
@@ -189,7 +189,7 @@ def _compile(piece: str, text: str) -> Part:
 def _located(text: str, optional: bool) -> Part:
     locator = compile_locator(text)
 
-    def part(view: View) -> bytes:
+    def part(view: RequestView) -> bytes:
         found = view.find_bytes(locator)
         if found is None and not optional:
             raise BadSignature("missing")
@@ -201,7 +201,7 @@ def _located(text: str, optional: bool) -> Part:
 def _pin(names: list[str]) -> Part:
     """Return the value that the source pins."""
 
-    def part(view: View) -> bytes:
+    def part(view: RequestView) -> bytes:
         values = view.pins.get(names[0])
         if not values:
             raise BadSignature("not_pinned")
@@ -217,7 +217,7 @@ def _headers(names: list[str]) -> Part:
     """
     listing, *must = map(str.lower, names)
 
-    def part(view: View) -> bytes:
+    def part(view: RequestView) -> bytes:
         headers = view.request.headers
         if not (text := headers.get(listing)):
             raise BadSignature("missing")
@@ -250,7 +250,7 @@ def _lines(paths: list[str]) -> Part:
         for path in paths
     ]
 
-    def part(view: View) -> bytes:
+    def part(view: RequestView) -> bytes:
         document = view.json()
         if not isinstance(document, dict):
             raise BadSignature("malformed")
@@ -278,7 +278,7 @@ LIST_PARTS: dict[str, Callable[[list[str]], Part]] = {
 }
 
 
-def _label(view: View, label: str) -> bytes:
+def _label(view: RequestView, label: str) -> bytes:
     if label not in view.labels:
         raise BadSignature("malformed")
     return raw_bytes(view.labels[label])

@@ -25,9 +25,9 @@ class Timestamp:
     enforced: bool = True
 
     def __post_init__(self) -> None:
-        if self.unit not in READ:
+        if self.unit not in TIME_READERS:
             raise ValueError(
-                f"timestamp unit {self.unit!r} is unknown; allowed are {', '.join(READ)}"
+                f"timestamp unit {self.unit!r} is unknown; allowed are {', '.join(TIME_READERS)}"
             )
         if not 0 < self.tolerance <= 86400:
             raise ValueError(
@@ -44,7 +44,7 @@ class Timestamp:
         if len(text) > 64:
             raise BadSignature("malformed")
         try:
-            age = now - READ[self.unit](text)
+            age = now - TIME_READERS[self.unit](text)
         except (ValueError, OverflowError, TypeError, IndexError):
             raise BadSignature("malformed") from None
         if not self.enforced:
@@ -76,7 +76,7 @@ def _to_iso(now: float) -> str:
     )
 
 
-READ: dict[str, Callable[[str], float]] = {
+TIME_READERS: dict[str, Callable[[str], float]] = {
     "s": _digits,
     "ms": lambda text: _digits(text) / 1000,
     "iso8601": _iso,

@@ -14,7 +14,7 @@ from bridge import __version__
 from bridge.config.settings import Settings
 from bridge.monitoring.presence import Presence
 from bridge.runtime.reload.shared_config import SharedConfig, describe
-from bridge.runtime.reload.watcher import ConfigReader, UsableConfig
+from bridge.runtime.reload.watcher import ConfigReader, WatchedConfig
 from bridge.runtime.startup import LoadedConfig
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -67,7 +67,7 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: LoadedConfig, 
     os.nice(NICENESS)
     board.register(READER_ROLE, board.read().hash)
 
-    def remember(good: UsableConfig) -> None:
+    def remember(good: WatchedConfig) -> None:
         call_in_fork(lambda: _remember(settings, good), STORE_TIMEOUT_SECONDS)
 
     reader = ConfigReader(settings, board, loaded.disk, remember)
@@ -80,7 +80,7 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: LoadedConfig, 
         asked = board.wake.wait(wait)
 
 
-def _remember(settings: Settings, good: UsableConfig) -> None:
+def _remember(settings: Settings, good: WatchedConfig) -> None:
     database = Database(settings.database_url, timings=settings.timings)
     try:
         events.remember_config(database, good.hash, good.canonical, time.time())

@@ -23,7 +23,7 @@ MAX_PROBLEMS: Final = 20  # problems that are reported
 
 
 @dataclass(frozen=True, slots=True)
-class UsableConfig:
+class WatchedConfig:
     """A valid configuration. `canonical`: its stored form; other fields as in `ConfigState`.
 
     `missing`: by source and platform, the value that is not set.
@@ -43,7 +43,7 @@ class ReadResult:
     """The result of reading the files: a valid configuration, or `problems`."""
 
     disk: FileTracker
-    good: UsableConfig | None = None
+    good: WatchedConfig | None = None
     problems: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
 
@@ -61,7 +61,7 @@ class ConfigReader:
         settings: Settings,
         board: SharedConfig,
         disk: FileTracker | None,
-        remember: Callable[[UsableConfig], None],
+        remember: Callable[[WatchedConfig], None],
     ) -> None:
         self._settings = settings
         self._board = board
@@ -127,7 +127,7 @@ class ConfigReader:
             timings.config_retry_seconds if self._checked is None else timings.config_poll_seconds
         )
 
-    def _log_change(self, was: ConfigState, good: UsableConfig | None, *, asked: bool) -> None:
+    def _log_change(self, was: ConfigState, good: WatchedConfig | None, *, asked: bool) -> None:
         """Log one line for a change; only this process logs it."""
         known = self._known
         if known.restart and known.restart != was.restart:
@@ -165,7 +165,7 @@ def read_files(settings: Settings) -> ReadResult:
         config = complete_platforms(reading.config, settings)
     except BridgeError as error:
         return ReadResult(disk, problems=(str(error),), restart=restart)
-    good = UsableConfig(
+    good = WatchedConfig(
         config.hash,
         reading.key,
         config.canonical,

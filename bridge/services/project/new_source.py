@@ -129,7 +129,7 @@ def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
 
     Raises `InvalidRequest` where one is missing that the provider's signature needs.
     """
-    from bridge.providers.signatures.pins import pinned, pins_of
+    from bridge.providers.signatures.pins import pins_of, with_pins
     from bridge.providers.signatures.shared_token import Unsigned
     from bridge.routing.expressions.roots import suggest
 
@@ -153,7 +153,7 @@ def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
             f" pins that select yours:{needed}"
         )
     try:
-        pinned(row.scheme or Unsigned(), values)
+        with_pins(row.scheme or Unsigned(), values)
     except ValueError as error:
         raise InvalidRequest(f"--pin: {error}") from error
     return values
@@ -215,14 +215,14 @@ def _make_secrets(settings: Settings, row: Provider, variable: str) -> dict[str,
     it. There is none where the sender publishes keys or delivers its secret in a request.
     """
     from bridge.providers.signatures.hmac_scheme import Hmac
-    from bridge.providers.signatures.pairs import chosen
+    from bridge.providers.signatures.pairs import choose_scheme
     from bridge.services.samples.secrets import CHALLENGE_PREFIX, new_secret
 
     scheme = row.scheme or Hmac(at="header:X-Signature")
     if row.learn or not scheme.needs_secret:
         return {}
     made = {variable: new_secret(scheme).verifies if row.generates_secret else ""}
-    if chosen(scheme, CHALLENGE_PREFIX)[0] == CHALLENGE_PREFIX:
+    if choose_scheme(scheme, CHALLENGE_PREFIX)[0] == CHALLENGE_PREFIX:
         made = {
             variable.replace("_WEBHOOK_SECRET", "_WEBHOOK_TOKEN"): CHALLENGE_PREFIX
             + secrets.token_hex(20)

@@ -15,7 +15,7 @@ import orjson
 from bridge.core.http_messages import Request
 from bridge.core.model import JSON
 from bridge.providers.signatures.jwt import Jwt
-from bridge.providers.signatures.pairs import chosen
+from bridge.providers.signatures.pairs import choose_scheme
 from bridge.providers.signatures.scheme import Scheme, Secret
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.services.samples.secrets import new_secret
@@ -59,7 +59,7 @@ def _body(signer: Signer, request: Request, signed: Request, now: float) -> Requ
 
 
 def _need_body(signer: Signer, request: Request, signed: Request, now: float) -> None:
-    _, scheme = chosen(signer.scheme, signer.secret)
+    _, scheme = choose_scheme(signer.scheme, signer.secret)
     if isinstance(scheme, Jwt):
         is_covered = bool(scheme.body_hash or scheme.wraps)
     else:
@@ -87,7 +87,7 @@ def _timestamp(signer: Signer, request: Request, _signed: Request, now: float) -
 
 def time_limit(signer: Signer) -> float:
     """Return how old a request may be, in seconds, by its signed time; 0 for no limit."""
-    scheme: Scheme = chosen(signer.scheme, signer.secret)[1]
+    scheme: Scheme = choose_scheme(signer.scheme, signer.secret)[1]
     if isinstance(scheme, Jwt):
         return scheme.max_age or (TOKEN_SECONDS if scheme.expires else 0.0)
     timestamp = getattr(scheme, "timestamp", None)

@@ -24,7 +24,7 @@ ANSWER_SECONDS: Final = 30.0  # until a call to the form's server fails
 
 
 @dataclass(frozen=True, slots=True)
-class SolvedChallenge:
+class ChallengedRequest:
     """A request with the solved challenge of its form.
 
     `fields`: the names of the fields that were added. `min_fill_seconds`: how long to wait before
@@ -41,7 +41,7 @@ def needs_challenge(form: Form) -> bool:
     return "required" in (form.spam.token, form.spam.altcha) or form.spam.captcha is not None
 
 
-def solve_challenge(request: Request, source: Source, form: Form) -> SolvedChallenge:
+def solve_challenge(request: Request, source: Source, form: Form) -> ChallengedRequest:
     """Fetch the challenge of a form from `/forms/NAME/challenge`, and solve it.
 
     Raises `BridgeError` where it cannot be fetched or solved.
@@ -54,7 +54,7 @@ def solve_challenge(request: Request, source: Source, form: Form) -> SolvedChall
     if "challenge" in given:
         fields[ALTCHA_FIELD] = _solve(given)
     answered = replace(request, body=_with_fields(request, fields))
-    return SolvedChallenge(answered, tuple(fields), form.spam.min_fill)
+    return ChallengedRequest(answered, tuple(fields), form.spam.min_fill)
 
 
 def _fetch(url: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import orjson
 from bridge.core.http_messages import Answer, Request
 from bridge.core.model import JSON, Body
 from bridge.providers.signatures.locations import covers_content
-from bridge.providers.signatures.pairs import chosen
+from bridge.providers.signatures.pairs import choose_scheme
 from bridge.services.samples.forgeries import Signer, time_limit
 
 REPLAY = "replay"
@@ -63,7 +63,7 @@ def provider_ids(signer: Signer, request: Request) -> list[str | None]:
         batch=row.batch,
     )
     body = read_body(source, request.headers.get("content-type", ""), request.body)
-    is_signed = covers_content(chosen(signer.scheme, signer.secret)[1])
+    is_signed = covers_content(choose_scheme(signer.scheme, signer.secret)[1])
 
     def id_of(part: Request, said: Body) -> str | None:
         # This is not the signed digest, but it exists in the same cases and is constant.

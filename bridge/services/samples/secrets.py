@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from bridge.providers.signatures.ed25519 import Ed25519
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.pairs import chosen, pair_kind
+from bridge.providers.signatures.pairs import choose_scheme, pair_kind
 from bridge.providers.signatures.pins import Pin, pins_of
 from bridge.providers.signatures.scheme import Scheme
-from bridge.providers.signatures.shared_token import Basic
+from bridge.providers.signatures.shared_token import BasicAuth
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -38,7 +38,7 @@ class SecretPair:
 
 def new_secret(scheme: Scheme, like: str = "") -> SecretPair:
     """Return a random secret or key pair for the scheme, of the kind of `like` or the usual one."""
-    start, one = chosen(scheme, like)
+    start, one = choose_scheme(scheme, like)
     kind = pair_kind(one)
     if kind is not None:
         return _PAIRS[kind](start, one)
@@ -64,7 +64,7 @@ def signing_text(scheme: Scheme, text: str) -> str:
     seed = key.private_bytes_raw()
     return (
         PRIVATE_KEY_PREFIX + b64encode(seed).decode()
-        if chosen(scheme, PRIVATE_KEY_PREFIX)[0] == PRIVATE_KEY_PREFIX
+        if choose_scheme(scheme, PRIVATE_KEY_PREFIX)[0] == PRIVATE_KEY_PREFIX
         else seed.hex()
     )
 
@@ -80,7 +80,7 @@ def new_pins(scheme: Scheme, said: Callable[[Pin], str | None]) -> dict[str, str
 
 def _shared(scheme: Scheme) -> str:
     """Return a secret of at most 40 characters by default: the strictest senders take no more."""
-    if isinstance(scheme, Basic):
+    if isinstance(scheme, BasicAuth):
         return f"flowbridge:{secrets.token_urlsafe(24)}"
     kinds: dict[str, Callable[[], str]] = {
         "whsec": lambda: f"whsec_{b64encode(secrets.token_bytes(24)).decode()}",

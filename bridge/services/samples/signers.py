@@ -11,7 +11,7 @@ from bridge.core.errors import InvalidRequest
 from bridge.core.locators import compile_locator
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.pairs import is_pair
-from bridge.providers.signatures.pins import Pin, pinned
+from bridge.providers.signatures.pins import Pin, with_pins
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.services.samples.forgeries import Signer
 from bridge.services.samples.secrets import SecretPair, new_pins, new_secret, signing_text
@@ -64,7 +64,7 @@ def choose_signer(
     row = PROVIDERS[name]
     scheme = row.scheme or Hmac(at="header:X-Signature")
     pins = new_pins(scheme, lambda pin: _said(name, pin))
-    scheme = pinned(scheme, pins)
+    scheme = with_pins(scheme, pins)
     if isinstance(scheme, Unsigned):
         return ChosenSigner(Signer(name, row, scheme, ""))
     if secret is None:
@@ -132,11 +132,13 @@ def _why_none(source: Source) -> str:
 def _said(provider: str, pin: Pin) -> str | None:
     """Return the value of a pin in the provider's sample."""
     from bridge.providers.samples.loader import sample as unsigned
-    from bridge.providers.signatures.request_view import View
+    from bridge.providers.signatures.request_view import RequestView
 
     if ":" not in pin.at:  # a part of the signed text, or a claim of a token
         return None
-    return View(unsigned(provider, now=time.time(), new_id="sample")).find(compile_locator(pin.at))
+    return RequestView(unsigned(provider, now=time.time(), new_id="sample")).find(
+        compile_locator(pin.at)
+    )
 
 
 def _explain_no_source(file: Path, name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge.providers.signatures.pairs import chosen
+from bridge.providers.signatures.pairs import choose_scheme
 from bridge.services.samples.secrets import CHALLENGE_PREFIX
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def live_secrets(source: Source, now: float | None = None) -> list[str]:
         for one in source.secrets
         if one.value and (one.not_after is None or one.not_after > now)
     ]
-    return [value for value in lasting if chosen(source.scheme, value)[0] != CHALLENGE_PREFIX]
+    return [
+        value for value in lasting if choose_scheme(source.scheme, value)[0] != CHALLENGE_PREFIX
+    ]
 
 
 def signed_url(settings: Settings, url: str) -> str:

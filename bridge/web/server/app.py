@@ -25,7 +25,7 @@ from bridge.web.server.worker import Receiver
 THREADS = 16  # most of them wait for the same commit: more threads make larger batches
 
 
-class _LogHandler(logging.Handler):
+class _GunicornLogHandler(logging.Handler):
     """Writes the records of gunicorn to our log."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -39,7 +39,7 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        self.error_log.handlers = [_LogHandler()]
+        self.error_log.handlers = [_GunicornLogHandler()]
         # gunicorn warns each time that it leaves out the body of a response to HEAD, as it should.
         logging.getLogger("gunicorn.http.wsgi").setLevel(logging.ERROR)
 

@@ -129,7 +129,7 @@ def execute_forever(
     return int(worker.exitcode or 0)
 
 
-class _LogHandler(logging.Handler):
+class _CeleryLogHandler(logging.Handler):
     """Writes Celery's log records to our log, without the broker's URL: it holds a password."""
 
     def __init__(self, broker_url: str) -> None:
@@ -148,6 +148,6 @@ class _LogHandler(logging.Handler):
 def _redirect_logs(broker_url: str) -> None:
     for name in ("celery", "kombu", "amqp"):
         logger = logging.getLogger(name)
-        logger.handlers = [_LogHandler(broker_url)]
+        logger.handlers = [_CeleryLogHandler(broker_url)]
         logger.propagate = False
         logger.setLevel(logging.WARNING)

@@ -21,7 +21,15 @@ import orjson
 from bridge.core.local_runs import Input, LocalFlow
 from bridge.flows.process import protocol
 from bridge.flows.process.forkserver import BROKEN, FAILED, FORKED, LOAD, LOADED, STOP, Forkserver
-from bridge.flows.process.protocol import BEGUN, ENDED, KILL, LOG, FrameDecoder, RunEnd, RunSpec
+from bridge.flows.process.protocol import (
+    FRAME_BEGUN,
+    FRAME_ENDED,
+    FRAME_KILL,
+    FRAME_LOG,
+    FrameDecoder,
+    RunEnd,
+    RunSpec,
+)
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -122,7 +130,7 @@ class Executor:
         """End a run: SIGTERM first, then SIGKILL. The listener gets its result as usual."""
         if run := self._runs.get(run_id):
             with suppress(OSError):
-                run.sock.send(KILL)
+                run.sock.send(FRAME_KILL)
 
     def drop(self, run_id: str) -> None:
         """End a run at once. The listener does not get its result."""
@@ -256,11 +264,11 @@ class Executor:
         except OSError:
             data = b""
         for kind, text in run.frames.feed(data):
-            if kind == BEGUN:
+            if kind == FRAME_BEGUN:
                 run.begun = True
-            elif kind == LOG:
+            elif kind == FRAME_LOG:
                 run.log = text
-            elif kind == ENDED and self._runs.get(run_id) is run:
+            elif kind == FRAME_ENDED and self._runs.get(run_id) is run:
                 self._close(run_id)
                 self._listener.ended(run_id, protocol.parse_run_end(text))
                 return

@@ -20,7 +20,7 @@ from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.per_item import SignedItems
 from bridge.providers.signatures.scheme import Scheme
-from bridge.providers.signatures.shared_token import Basic, Token
+from bridge.providers.signatures.shared_token import BasicAuth, SharedToken
 
 ENGINE = sorted(Path(bridge.providers.signatures.__file__).parent.glob("*.py"))
 ANSWERS = sorted(
@@ -49,7 +49,7 @@ def is_shared(scheme: Scheme) -> bool:
     """Whether the secret is shared, and so compared with; a public key is used by
     `cryptography`.
     """
-    return isinstance(scheme, Hmac | Token | Basic | SignedItems) or (
+    return isinstance(scheme, Hmac | SharedToken | BasicAuth | SignedItems) or (
         isinstance(scheme, Jwt) and scheme.algorithm.startswith("HS")
     )
 

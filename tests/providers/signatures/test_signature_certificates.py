@@ -27,7 +27,7 @@ from kinds import (
 from signing import NOW, post, secrets
 
 from bridge.core.http_messages import Request
-from bridge.providers.signatures.pins import pinned
+from bridge.providers.signatures.pins import with_pins
 from bridge.web.key_fetcher import Keyring
 
 
@@ -89,7 +89,7 @@ class TestSns:
                 "Type": kind,
             }
         inside = "".join(f"\n{name}\n{value}" for name, value in fields.items())
-        theirs = pinned(SNS, {"topic_arn": TOPIC + "-theirs"})
+        theirs = with_pins(SNS, {"topic_arn": TOPIC + "-theirs"})
         sent = json.loads(SNS_BODY) | {"Message": f"evil{inside}", "TopicArn": TOPIC + "-theirs"}
         signed = json.loads(theirs.sign(post(json.dumps(sent).encode()), RSA_PRIVATE, NOW).body)
         rest = "".join(
@@ -117,14 +117,16 @@ class TestSns:
         assert keys.asked == []
 
     def test_topic_is_pinned(self) -> None:
-        other = pinned(SNS, {"topic_arn": [TOPIC + "2", TOPIC]})
+        other = with_pins(SNS, {"topic_arn": [TOPIC + "2", TOPIC]})
         other.verify(self.signed(), secrets(RSA_PUBLIC), NOW)
         keys = Served()
         assert (
-            refusal(pinned(SNS, {"topic_arn": TOPIC + "2"}), self.signed(), RSA_PUBLIC)
+            refusal(with_pins(SNS, {"topic_arn": TOPIC + "2"}), self.signed(), RSA_PUBLIC)
             == "not_pinned"
         )
-        assert refused(pinned(SNS, {"topic_arn": TOPIC + "2"}), self.signed(), keys) == "not_pinned"
+        assert (
+            refused(with_pins(SNS, {"topic_arn": TOPIC + "2"}), self.signed(), keys) == "not_pinned"
+        )
         assert refusal(SNS, self.signed(), RSA_PUBLIC) == "not_pinned"
         assert keys.asked == []
 
@@ -276,5 +278,5 @@ class TestPayPal:
             assert refusal(PAID, spoiled, RSA_PUBLIC) == "mismatch"
         spoiled = replace(request, headers={**request.headers, "paypal-auth-algo": "SHA1withRSA"})
         assert refusal(PAID, spoiled, RSA_PUBLIC) == "mismatch"
-        assert refusal(pinned(PAYPAL, {"webhook_id": "x"}), request, RSA_PUBLIC) == "mismatch"
+        assert refusal(with_pins(PAYPAL, {"webhook_id": "x"}), request, RSA_PUBLIC) == "mismatch"
         assert refusal(PAYPAL, request, RSA_PUBLIC) == "not_pinned"

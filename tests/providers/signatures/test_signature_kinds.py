@@ -35,7 +35,7 @@ from signing import NOW, post, secrets
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.providers.signatures.ecdsa import Ecdsa
-from bridge.providers.signatures.pins import pinned, pins_of
+from bridge.providers.signatures.pins import pins_of, with_pins
 from bridge.providers.signatures.scheme import Scheme, Secret
 from bridge.providers.signatures.shared_token import Unsigned
 
@@ -94,7 +94,7 @@ def test_every_vector_on_file_is_judged_right_by_a_row(vector: dict[str, Any]) -
         held = []
         keys = Served(**{json.loads(body)["SigningCertURL"]: vector["certificate_pem"].encode()})
     if vector["provider"] == "paypal":
-        scheme = pinned(PAYPAL, {"webhook_id": vector["secret"]})
+        scheme = with_pins(PAYPAL, {"webhook_id": vector["secret"]})
         held = [vector["certificate_pem"]]
         now = 1_490_904_245
     try:
@@ -285,20 +285,20 @@ class TestPins:
     )
     def test_what_is_wrong_is_said(self, given: dict[str, Any], said: str) -> None:
         with pytest.raises(ValueError, match=said):
-            pinned(PUBSUB, given)
+            with_pins(PUBSUB, given)
 
     def test_choices(self) -> None:
-        assert pinned(PLAID, {}) == pinned(PLAID, {"environment": "production"})
+        assert with_pins(PLAID, {}) == with_pins(PLAID, {"environment": "production"})
         with pytest.raises(ValueError, match="one of production, sandbox"):
-            pinned(PLAID, {"environment": "development"})
+            with_pins(PLAID, {"environment": "development"})
         with pytest.raises(ValueError, match="has one value"):
-            pinned(PLAID, {"environment": ["production", "sandbox"]})
+            with_pins(PLAID, {"environment": ["production", "sandbox"]})
 
     def test_scheme_without_pins(self) -> None:
-        assert pinned(NETLIFY, {}) is NETLIFY
-        assert pinned(KINDS["ecdsa"].scheme, {}) is KINDS["ecdsa"].scheme
+        assert with_pins(NETLIFY, {}) is NETLIFY
+        assert with_pins(KINDS["ecdsa"].scheme, {}) is KINDS["ecdsa"].scheme
         with pytest.raises(ValueError, match="allowed: nothing"):
-            pinned(KINDS["ecdsa"].scheme, {"audience": "x"})
+            with_pins(KINDS["ecdsa"].scheme, {"audience": "x"})
         assert pins_of(None) == pins_of(Unsigned()) == ()
 
 

@@ -12,7 +12,7 @@ from bridge.core.http_messages import Request
 from bridge.providers.signatures.ed25519 import Ed25519
 from bridge.providers.signatures.encodings import unbase64, unbase64url, unhex
 from bridge.providers.signatures.hmac_scheme import Hmac
-from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.request_view import RequestView
 from bridge.providers.signatures.signed_template import SignedTemplate
 from bridge.providers.signatures.timestamps import Timestamp
 
@@ -119,7 +119,7 @@ def test_body_whose_hash_the_url_lacks_is_refused() -> None:
     ],
 )
 def test_url_with_the_other_spelling_of_its_port(url: str, other: bytes) -> None:
-    assert SignedTemplate("{url_other_port}").build(View(post(url=url))) == other
+    assert SignedTemplate("{url_other_port}").build(RequestView(post(url=url))) == other
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_url_with_the_other_spelling_of_its_port(url: str, other: bytes) -> None
 def test_escapes_of_twelve_marks_are_undone_once_where_hubspot_signs_them_undone(
     url: str, signed: str
 ) -> None:
-    assert SignedTemplate("{url_unescaped}").build(View(post(url=url))) == signed.encode()
+    assert SignedTemplate("{url_unescaped}").build(RequestView(post(url=url))) == signed.encode()
 
 
 @pytest.mark.parametrize("part", ["h:X-Id", "q:id", "f:id", "json:id"])
@@ -159,7 +159,7 @@ def test_a_part_that_is_missing_is_not_an_empty_one(part: str) -> None:
 
 def test_template_parts() -> None:
     request = post(b"b=2&a=1&a=0&c=3", FORM, query_string="q=%C3%A9")
-    view = View(request)
+    view = RequestView(request)
     view.labels = {"ts": "7"}
     built = SignedTemplate("{{{q:q}}}|{f:c}|{form_sorted}|{label:ts}|{h:x?}|{method}|{path}").build(
         view

@@ -20,7 +20,7 @@ from signing import NOW, post, secrets
 from bridge.core.errors import BadSignature
 from bridge.providers.handshakes.general import verify_token
 from bridge.providers.registry import PROVIDERS
-from bridge.providers.signatures.pins import pinned, pins_of
+from bridge.providers.signatures.pins import pins_of, with_pins
 
 FILE = ROOT.parent / "shared" / "reference" / "signature_vectors.json.gz"
 #: Good by a scheme that its sender has replaced by a stronger one: the row knows the stronger one
@@ -69,7 +69,7 @@ def test_every_vector_on_file_is_judged_right_by_the_row(vector: dict[str, Any])
     row = PROVIDERS[vector["provider"]]
     assert row.scheme is not None
     pins = {pin.name: PINNED[pin.name](vector) for pin in pins_of(row.scheme) if pin.required}
-    scheme = pinned(row.scheme, pins)
+    scheme = with_pins(row.scheme, pins)
     held = vector.get("certificate_pem", vector["secret"])
     if vector["valid"] and vector["id"] not in SUPERSEDED:
         scheme.verify(request, secrets(held), now)

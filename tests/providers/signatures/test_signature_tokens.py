@@ -38,8 +38,8 @@ from signing import NOW, post, secrets
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.providers.signatures.jwt import Jwt, unwrapped
-from bridge.providers.signatures.key_source import Ask
-from bridge.providers.signatures.pins import pinned
+from bridge.providers.signatures.key_source import DocumentRequest
+from bridge.providers.signatures.pins import with_pins
 
 
 def token(
@@ -331,7 +331,7 @@ class TestJwt:
         assert refusal(PUBSUB, pushed(), RSA_PUBLIC) == "not_pinned", "without pins nobody gets in"
 
     def test_pin_that_is_not_required(self) -> None:
-        bound = pinned(MONDAY, {"audience": "https://example.com/a"})
+        bound = with_pins(MONDAY, {"audience": "https://example.com/a"})
         bound.verify(
             token({**GOOD, "aud": "https://example.com/a"}),
             secrets("signing-secret-of-an-app-for-tests"),
@@ -511,7 +511,7 @@ class TestFetchedKeys:
     def test_key_set_by_kid(self) -> None:
         keys = Served(**{self.url: google_answer("zero", "one")})
         PUSHED.verify(pushed(), [], NOW, keys)
-        assert keys.asked == [(Ask(self.url, self.url), False)]
+        assert keys.asked == [(DocumentRequest(self.url, self.url), False)]
 
     def test_unknown_kid_is_asked_for_once_more(self) -> None:
         keys = Served(**{self.url: google_answer("zero")})
@@ -601,7 +601,7 @@ class TestFetchedKeys:
         assert json.loads(ask.body) == {"client_id": "client", "secret": "se:cret", "key_id": KID}
         assert "se:cret" not in repr(ask)
         assert "se:cret" not in ask.group
-        sandbox = pinned(PLAID, {"environment": "sandbox"})
+        sandbox = with_pins(PLAID, {"environment": "sandbox"})
         with pytest.raises(BadSignature, match="no_key"):
             sandbox.verify(request, secrets("client:secret"), NOW, keys)
         assert keys.asked[-1][0].url == PLAID_URL.replace("production", "sandbox")
