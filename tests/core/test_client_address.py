@@ -1,4 +1,4 @@
-"""What is kept of the address that a form was sent from, and in which headers it stands."""
+"""Anonymized client addresses of forms, and the headers that contain them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What two readings of clocks say of the time between them, and what a look at a platform's list
-decides by it.
-"""
+"""Comparison of two clock readings, and its effect on the search for a run."""
 
 from __future__ import annotations
 

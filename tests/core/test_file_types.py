@@ -1,4 +1,4 @@
-"""What a file is: told by its bytes, whatever its name or its sender says."""
+"""File types are detected from the bytes, whatever the name or media type says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured before it is read: nobody fills the memory with a body that proves nothing."""
+"""Size limits that apply before an unverified body is parsed."""
 
 from __future__ import annotations
 

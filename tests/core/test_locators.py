@@ -1,4 +1,4 @@
-"""Locators: what they find, what they refuse."""
+"""Locators: which values they find, and which texts they refuse."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Masking: what is a credential is hidden wherever it stands, and not one byte beside it
-changes.
-"""
+"""Masking hides every static credential, and changes no other byte."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""multipart/form-data: what browsers and libraries write is read as it was meant, and nothing else
-is read at all.
-"""
+"""multipart/form-data of browsers and libraries is parsed; invalid bodies are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patterns find what Python's engine finds, in time that does not depend on the text's malice."""
+"""Patterns match as in Python's `re`, in time linear in the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which name a misspelt one stands for, and which names are not typos of each other."""
+"""Typos of a name are found; similar names that senders use side by side are not typos."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Flows in processes of their own: whatever one does, its run ends with the reason, and nobody else
-is any the worse for it.
-"""
+"""Flows in their own processes: a failure ends only its own run, with a reason."""
 
 from __future__ import annotations
 

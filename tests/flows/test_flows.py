@@ -1,4 +1,4 @@
-"""Flows of the local platform: functions in, results out, each run with a log of its own."""
+"""Flows of the local platform: inputs, outputs, and a log for each run."""
 
 # ruff: noqa: T201 - flows print
 from __future__ import annotations

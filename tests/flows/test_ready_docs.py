@@ -1,5 +1,6 @@
-"""docs/ready-made-flows.md: each route of it is run, from the sender's event to what the flow did;
-and all of it once by `serve`.
+"""Each route of docs/ready-made-flows.md runs, from the sender's event to the flow's effect.
+
+One test runs all of them with `serve`.
 """
 
 from __future__ import annotations

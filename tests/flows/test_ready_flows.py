@@ -1,4 +1,4 @@
-"""Ready-made flows: those to try things with, and those that write files, against real files."""
+"""Ready-made flows for tests, and those that write files, against real files."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The libraries that GitHub, Linear, Sanity and Contentful have for Node.js take what the rows
-sign, and the rows take what they sign.
+"""The Node.js libraries of GitHub, Linear, Sanity and Contentful agree with the rows.
 
 Set FLOWBRIDGE_NODE_MODULES to a node_modules folder with @octokit/webhooks-methods, @linear/sdk,
 @sanity/webhook and @contentful/node-apps-toolkit.

@@ -1,6 +1,4 @@
-"""What is particular to the rows of payments, shops, forms, customers, work tools and content:
-batches, ids, types and answers.
-"""
+"""Batches, ids, types and answers of payments, shops, forms, customers, work tools and content."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The libraries of payment services, CRMs and tables take what our samples are signed with, and we
-take what they sign.
+"""The libraries of payment services, CRMs and tables agree with the rows.
 
 None of them is needed to run the tests: those whose library is not installed skip.
 """

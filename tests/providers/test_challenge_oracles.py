@@ -1,6 +1,4 @@
-"""Some tests of a URL are answered with a digest under the secret, for whoever asks: with that
-nobody gets in.
-"""
+"""Signed answers to URL tests cannot be used to forge an event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people filled in is one flat object, whichever service sent it."""
+"""The answers of every form service become one flat object."""
 
 from __future__ import annotations
 

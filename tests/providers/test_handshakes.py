@@ -1,6 +1,4 @@
-"""How URLs are tested: with what each sender really asks, and with what nobody should be
-answered.
-"""
+"""URL tests: the senders' real requests are answered, and hostile ones are not."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""How payment services, shops and work tools test a URL: with what each really sends, and with
-hostile input.
-"""
+"""URL tests of payment services, shops and work tools, with real and hostile requests."""
 
 from __future__ import annotations
 

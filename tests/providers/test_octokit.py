@@ -1,5 +1,4 @@
-"""Every example of GitHub's own webhooks, signed, through a running `serve`: kept, typed by its
-name, and run to its end.
+"""Every example of GitHub's own webhooks, signed, is stored, typed and run by `serve`.
 
 Set FLOWBRIDGE_OCTOKIT_EXAMPLES to the api.github.com/index.json of the npm package
 @octokit/webhooks-examples (npm pack).

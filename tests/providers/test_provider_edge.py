@@ -1,6 +1,4 @@
-"""Every provider through a real receiver: its samples get in and are stored, its tests of the URL
-are answered, forgeries are not.
-"""
+"""Every provider through a real receiver: samples are stored, URL tests answered, forgeries refused."""
 
 from __future__ import annotations
 

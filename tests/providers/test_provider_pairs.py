@@ -1,5 +1,6 @@
-"""No provider's requests are let in as another's, whatever secret the two share, unless their
-schemes are one by design.
+"""A provider's requests are refused at another's source, even with the same secret.
+
+Exceptions are pairs whose schemes are the same by design.
 """
 
 from __future__ import annotations

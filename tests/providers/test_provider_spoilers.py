@@ -1,6 +1,4 @@
-"""Whatever is spoiled in a request of any provider keeps it out, says nothing but BadSignature, and
-costs no more than a good one.
-"""
+"""Any change of a provider's request raises BadSignature, at no more cost than a valid one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The provider table: each row is whole, its samples are real requests of it, its handshake answers
-only what is one.
-"""
+"""The provider table: rows are complete, samples are accepted, and handshakes answer only tests."""
 
 from __future__ import annotations
 

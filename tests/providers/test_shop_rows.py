@@ -1,6 +1,4 @@
-"""What is particular to the rows of websites, subscriptions and notifications: tokens that hold the
-event, times, ids.
-"""
+"""Wrapped events, times and ids of websites, subscriptions and notifications."""
 
 from __future__ import annotations
 

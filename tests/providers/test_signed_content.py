@@ -1,6 +1,4 @@
-"""What was signed is what becomes the event: readings that the signature does not tell apart are
-refused, or are one event.
-"""
+"""The signed content becomes the event; ambiguous readings are refused, or are one event."""
 
 from __future__ import annotations
 

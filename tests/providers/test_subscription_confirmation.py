@@ -1,6 +1,4 @@
-"""Amazon SNS: a subscription to a topic that the source pins is confirmed, by one URL and seldom;
-all else is kept with a reason.
-"""
+"""Amazon SNS: only a subscription to a pinned topic is confirmed, at one URL, within a rate limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Senders that make the secret and tell it once: what teaches it, and what does not."""
+"""Secret enrolment: which requests deliver a sender's secret, and which do not."""
 
 from __future__ import annotations
 

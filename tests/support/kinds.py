@@ -1,5 +1,4 @@
-"""Signed requests of the kinds of scheme whose keys come in pairs, or are tokens, for the tests of
-signatures.
+"""Signed requests of schemes with key pairs or tokens, for the tests of signatures.
 
 The keys here were made for these tests and protect nothing.
 """

@@ -1,6 +1,7 @@
-"""Signature vectors as their publishers print them, each with its source. Short facts, not code.
+"""Published signature vectors, each with its source. Short facts, not code.
 
-`valid=False`: it must be refused; `note` says what we altered where the publisher did not print it so.
+`valid=False`: the vector must be refused. `note`: what we changed, if its publisher did not print it
+so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Signature vectors of payment services, shops, form services, CRMs and work tools, as their publishers print them."""
+"""Published signature vectors of payments, shops, form services, CRMs and work tools."""
 
 from __future__ import annotations
 

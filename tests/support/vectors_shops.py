@@ -1,4 +1,4 @@
-"""Signature vectors of subscriptions, marketplaces and forms, as their publishers print them."""
+"""Published signature vectors of subscriptions, marketplaces and forms."""
 
 from __future__ import annotations
 

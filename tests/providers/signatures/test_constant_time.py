@@ -1,6 +1,4 @@
-"""What decides is `hmac.compare_digest`, on bytes: where it says no, nobody is let in, and the
-engine has no other way to compare.
-"""
+"""Secrets are compared with `hmac.compare_digest` on bytes, and in no other way."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""check: a value that is most likely not the secret of a webhook, such as an API key, is a warning
-that does not show it.
-"""
+"""`check` warns about a value that is probably no webhook secret, without showing it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""RSA signatures with certificates that a request names: which are asked for, and which are
-believed.
-"""
+"""RSA signatures with certificates that a request names: which are fetched and trusted."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The kinds of scheme whose keys come in pairs or are tokens: what is theirs verifies, and whatever
-is spoiled does not.
-"""
+"""Schemes with key pairs or tokens verify their own requests, and refuse spoiled ones."""
 
 from __future__ import annotations
 

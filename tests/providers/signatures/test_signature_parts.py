@@ -1,4 +1,4 @@
-"""Single axes of a scheme that the table-driven tests do not reach on their own."""
+"""Single options of a scheme that the table-driven tests do not cover."""
 
 from __future__ import annotations
 

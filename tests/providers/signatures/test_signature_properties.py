@@ -1,4 +1,4 @@
-"""What holds of every scheme for whatever is sent, and of the engine's own text."""
+"""Properties of every scheme for any request, and of the engine's source."""
 
 from __future__ import annotations
 

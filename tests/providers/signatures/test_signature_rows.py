@@ -1,6 +1,4 @@
-"""Every vector on file is judged right by the row of its provider, and every provider on file is a
-row.
-"""
+"""Each row verifies the vectors of its provider, and each provider with vectors has a row."""
 
 from __future__ import annotations
 

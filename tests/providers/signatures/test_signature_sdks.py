@@ -1,4 +1,4 @@
-"""The senders' own libraries sign, we verify: independent of our recipes."""
+"""Requests that the senders' own libraries sign are verified."""
 
 from __future__ import annotations
 

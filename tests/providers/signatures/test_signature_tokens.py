@@ -1,6 +1,4 @@
-"""JSON Web Tokens as proof: what they say of themselves decides nothing, and keys are asked for
-last.
-"""
+"""JSON Web Tokens: a token chooses neither its algorithm nor its key; keys are fetched last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every scheme: what its publisher printed verifies, and whatever is spoiled does not."""
+"""Every scheme verifies the published vectors, and refuses spoiled requests."""
 
 from __future__ import annotations
 
