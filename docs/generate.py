@@ -219,8 +219,8 @@ def _proof(scheme: Any) -> str:
         "Ed25519": "Ed25519",
         "Ecdsa": "ECDSA",
         "Rsa": "RSA",
-        "Token": "a token",
-        "Basic": "a password",
+        "SharedToken": "a token",
+        "BasicAuth": "a password",
         "Unsigned": "nothing",
     }
     return f"JWT ({scheme.algorithm})" if isinstance(scheme, Jwt) else kinds[type(scheme).__name__]

@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kinds import RSA_PRIVATE
 from signing import NOW
 
-DAY = 86400.0
+from bridge.core.times import DAY
 
 
 def _builder(subject: str, key: Any, begins: float, ends: float) -> x509.CertificateBuilder:
@@ -37,7 +37,7 @@ def _builder(subject: str, key: Any, begins: float, ends: float) -> x509.Certifi
 
 
 class Authority:
-    """One that issues certificates; its own is signed by itself until `signed_by` another."""
+    """An authority that issues certificates; self-signed unless `signed_by` another one."""
 
     def __init__(
         self, name: str, *, begins: float = NOW - 1000 * DAY, ends: float = NOW + 5000 * DAY
@@ -75,9 +75,7 @@ def certificate(
     ends: float = NOW + DAY,
     key: Any = None,
 ) -> bytes:
-    """The certificate (PEM) of a host for the key RSA_PRIVATE, or `key`; signed by itself without
-    an authority.
-    """
+    """Return a host's certificate (PEM) for RSA_PRIVATE or `key`; self-signed without authority."""
     key = key or load_der_private_key(base64.b64decode(RSA_PRIVATE), None)
     try:
         host: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
@@ -96,5 +94,5 @@ def certificate(
 
 
 def private_pem(key: Any) -> bytes:
-    """`key` as a TLS server takes it."""
+    """Return `key` in the form that a TLS server loads."""
     return bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

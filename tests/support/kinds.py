@@ -70,10 +70,9 @@ RSA_OTHER = (
 
 @dataclass(frozen=True)
 class Kind:
-    """A scheme, the secret that verifies, the one that signs, and a well-formed one that must not
-    verify.
+    """A scheme with a secret to verify, one to sign, and a wrong one of the same form.
 
-    `at`: the header that carries the signature, empty where it stands elsewhere.
+    `at`: the header with the signature; empty if it is elsewhere.
     """
 
     scheme: Scheme
@@ -215,10 +214,10 @@ KINDS = {
 }
 
 
-# some signatures differ from one making to the next, which hypothesis takes for a flaw
+# some signatures differ each time, which hypothesis reports as a flaky test
 @lru_cache(maxsize=1024)
 def kind_request(name: str, body: bytes | None = None, now: float = NOW) -> Request:
-    """A request that the kind `name` accepts at `now`."""
+    """Return a request that the kind `name` accepts at `now`."""
     kind = KINDS[name]
     return kind.scheme.sign(post(kind.body if body is None else body), kind.private, now)
 
@@ -230,23 +229,23 @@ def refusal(scheme: Scheme, request: Request, *values: str, now: float = NOW) ->
 
 
 class Served:
-    """Keys as a test has them, and what was asked for."""
+    """A key source with the documents of a test; `asked` has the requests for them."""
 
     def __init__(self, roots: bytes = b"", **documents: bytes) -> None:
         self.documents = documents
         self.asked = []
         self.trusted = roots
 
-    def fetch(self, ask: DocumentRequest, *, again: bool = False) -> bytes | None:
-        self.asked.append((ask, again))
-        return self.documents.get(ask.url)
+    def fetch(self, request: DocumentRequest, *, again: bool = False) -> bytes | None:
+        self.asked.append((request, again))
+        return self.documents.get(request.url)
 
     def roots(self) -> bytes:
         return self.trusted
 
 
 def written(key: str, form: str, *, private: bool) -> str:
-    """`key` (base64 of DER) in another form."""
+    """Return `key` (base64 of DER) in another form."""
     from cryptography.hazmat.primitives.serialization import (
         load_der_private_key,
         load_der_public_key,

@@ -1,6 +1,4 @@
-"""Fixtures: an HTTPS server on loopback whose certificate, for `localhost`, an authority of the
-test's own has issued.
-"""
+"""Fixtures: an HTTPS server on loopback with a certificate of a test authority."""
 
 from __future__ import annotations
 
@@ -14,17 +12,19 @@ from authorities import Authority, certificate, private_pem
 from cryptography.hazmat.primitives.asymmetric import ec
 from servers import Misbehaving
 
+from bridge.core.times import DAY
+
 
 @pytest.fixture(scope="session")
 def authority() -> Authority:
-    """Who issued the server's certificate."""
+    """Return the authority of the server's certificate."""
     now = time()
-    return Authority("An authority of ours", begins=now - 86400, ends=now + 10 * 86400)
+    return Authority("An authority of ours", begins=now - DAY, ends=now + 10 * DAY)
 
 
 @pytest.fixture(scope="session")
 def ca_file(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The file of certificates for who trusts that authority alone."""
+    """Return the path of a CA file with that authority alone."""
     path = tmp_path_factory.mktemp("authority") / "ca.pem"
     path.write_bytes(authority.pem)
     return str(path)
@@ -32,13 +32,13 @@ def ca_file(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> s
 
 @pytest.fixture
 def tls_server(authority: Authority, tmp_path: Path) -> Iterator[Misbehaving]:
-    """The server, which does as told."""
+    """Yield the server, whose answers the test chooses."""
     now = time()
     key = ec.generate_private_key(ec.SECP256R1())
     both = tmp_path / "both.pem"
     both.write_bytes(
         private_pem(key)
-        + certificate("localhost", by=authority, begins=now - 86400, ends=now + 86400, key=key)
+        + certificate("localhost", by=authority, begins=now - DAY, ends=now + DAY, key=key)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(both)

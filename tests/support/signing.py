@@ -163,7 +163,7 @@ COVERS_BODY = tuple(
 
 
 def case_request(name: str, body: bytes = BODY, now: float = NOW) -> Request:
-    """A request that the case `name` accepts at `now`."""
+    """Return a request that the case `name` accepts at `now`."""
     if name == "form_field":
         body = b"payload=a%2Bb"
         return CASES[name].signed(

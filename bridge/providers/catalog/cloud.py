@@ -1,4 +1,4 @@
-"""Rows: clouds and what they publish. Pure."""
+"""Rows: cloud platforms. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

@@ -1,4 +1,4 @@
-"""Rows: websites, media, and what their visitors do. Pure."""
+"""Rows: websites, media and their visitors. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

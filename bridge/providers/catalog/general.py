@@ -1,4 +1,4 @@
-"""Rows: standards, forms, and any sender that has no row of its own. Pure."""
+"""Rows: standards, forms, and senders without a row of their own. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

@@ -1,4 +1,4 @@
-"""Rows: telephone, text messages, and services that notify by several ways. Pure."""
+"""Rows: telephone, text messages and multi-channel notifications. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 
