@@ -42,7 +42,7 @@ def show(
         ("203.0.113.77:80", None, None),
     ],
 )
-def test_an_address_is_kept_as_the_form_says(
+def test_an_address_is_stored_as_the_form_configures(
     address: str, full: str | None, truncated: str | None
 ) -> None:
     assert (show(address, "full"), show(address, "truncated"), show(address, "none")) == (
@@ -119,7 +119,7 @@ def test_headers_hold_nothing_of_it(how: str) -> None:
     st.sampled_from(sorted(CLIENT_ADDRESS_HEADERS)),
     st.text(max_size=60) | st.lists(st.ip_addresses().map(str), max_size=4).map(", ".join),
 )
-def test_whatever_a_proxys_header_holds_no_address_is_left_in_it(name: str, value: str) -> None:
+def test_no_address_remains_in_a_proxys_header(name: str, value: str) -> None:
     kept = mask_addresses({name: value}, "203.0.113.77", partial(show, how="none"))
     assert set(kept.get(name, "").replace(",", " ").split()) <= {"***"}
 

@@ -50,7 +50,7 @@ RUN = Candidate(run_id="r1", created_at=NOW + 1, state=RunState.DONE, echo=Echo.
         (replace(INTENT, boot_clock=None, boot_id=None, host=None), LATER, 100.0, 0.0),
     ],
 )
-def test_a_step_is_what_the_wall_clock_says_beyond_the_time_that_passed(
+def test_a_step_is_the_wall_clocks_change_beyond_the_elapsed_time(
     intent: ClockReading, look: ClockReading, seconds: float, step: float
 ) -> None:
     between = compare_readings(intent, look)
@@ -84,9 +84,7 @@ def test_without_a_clock_that_runs_through_both_nothing_is_known(
     "look",
     [LOOK, replace(LOOK, candidates=(RUN,)), replace(LOOK, candidates=(replace(RUN, echo=None),))],
 )
-def test_a_step_beyond_the_skew_holds_whatever_the_list_says(
-    look: Look, step: float | None
-) -> None:
+def test_a_step_beyond_the_skew_holds_the_delivery(look: Look, step: float | None) -> None:
     for before in (EarlierLooks(), EarlierLooks(looks=1, covered=True, empty_at=NOW)):
         for exclusive in (False, True):
             found = judge_look(
@@ -170,7 +168,7 @@ def test_evidence_of_an_earlier_version_is_read() -> None:
     assert read_earlier_looks(kept, 1) == EarlierLooks(looks=1, covered=True, empty_at=LOOK.at)
 
 
-def test_the_step_is_kept_to_a_thousandth_of_a_second() -> None:
+def test_the_step_is_stored_in_milliseconds() -> None:
     found = judge_look(
         DELIVERY, 1, NOW, replace(LOOK, step=1.23456), EarlierLooks(), exclusive=False
     )

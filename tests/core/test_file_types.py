@@ -81,7 +81,7 @@ ODT = b"application/vnd.oasis.opendocument.text"
         (b"\0\x01\x02", "a.dwg", "other"),
     ],
 )
-def test_a_type_is_told_by_the_bytes(content: bytes, name: str, type_: str) -> None:
+def test_a_type_is_detected_from_the_bytes(content: bytes, name: str, type_: str) -> None:
     assert detect_type(content, name).name == type_
     assert detect_type(memoryview(content), name).name == type_
 
@@ -115,7 +115,7 @@ def test_a_row_is_found_by_its_own_signature() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.PDF", "x.tar.pdf", "..pdf"])
-def test_an_extension_is_what_stands_behind_the_last_dot(name: str) -> None:
+def test_an_extension_follows_the_last_dot(name: str) -> None:
     assert extension(name) == "pdf"
     assert extension("pdf") == extension(".pdf") == extension("") == ""
 

@@ -81,7 +81,7 @@ def taken(call: object) -> int:
 
 
 @pytest.mark.parametrize("name", PROVEN)
-def test_a_body_that_proves_nothing_takes_little_memory_whatever_is_in_it(name: str) -> None:
+def test_an_unverified_body_takes_little_memory(name: str) -> None:
     one = PROVEN[name]
     forged = stranger(one).signed()
     request = replace(
@@ -98,7 +98,7 @@ def test_a_form_that_is_sent_as_json_takes_little_memory_too() -> None:
     assert taken(lambda: one.receive(request)) < 20 * MIB
 
 
-def test_an_insecure_source_keeps_what_it_does_not_read_with_the_reason() -> None:
+def test_an_insecure_source_stores_an_unread_body_with_the_reason() -> None:
     one = sender("github")
     open_to_all = Sender(one.row, Unsigned(), "", "")
     for body, kind in (

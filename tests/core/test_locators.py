@@ -86,7 +86,7 @@ def test_form_field_is_read_from_the_decoded_form(kind: str) -> None:
         "Header:x",
     ],
 )
-def test_bad_locator_says_what_is_allowed(text: str) -> None:
+def test_the_error_of_an_invalid_locator_names_the_allowed_ones(text: str) -> None:
     with pytest.raises(ValueError, match=r"header:NAME.*body:dotted\.path|header name|single dots"):
         compile_locator(text)
 
@@ -135,5 +135,5 @@ def test_places_that_are_more_than_a_locator(place: Any, found: str | None) -> N
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5, {}])
-def test_no_key_stands_beside_where_there_is_no_object(body: Any) -> None:
+def test_a_body_that_is_no_object_has_no_other_key(body: Any) -> None:
     assert locate([FirstOtherKey(("id",))], post(), body) is None

@@ -183,7 +183,7 @@ def test_what_was_verified_is_never_lost(sent: bytes) -> None:
         b"s3",
     ],
 )
-def test_of_what_was_not_verified_nothing_is_kept_that_cannot_be_read(sent: bytes) -> None:
+def test_unreadable_parts_of_an_unverified_body_are_masked(sent: bytes) -> None:
     assert shown(sent, media="multipart/form-data", verified=False) in (b"***", b"{***")
     assert b"s3" not in shown(sent, verified=False)
 
@@ -275,7 +275,7 @@ def test_all_other_fields_of_a_form_read_as_they_did(fields: dict[str, str]) -> 
         (b'[""', b',""', 5250),
     ],
 )
-def test_nobody_buys_much_time(first: bytes, piece: bytes, size: int) -> None:
+def test_masking_takes_linear_time(first: bytes, piece: bytes, size: int) -> None:
     def prepare(size: int) -> Work:
         body = first + piece * size
         return lambda: shown(body, verified=False)

@@ -88,7 +88,7 @@ def test_a_files_name_as_different_senders_write_it(written: str, name: str) -> 
     assert read(b"--b\r\n" + head + b"\r\n\r\n1\r\n--b--", "b")[0] == ("a", name, b"1")
 
 
-def test_a_boundary_that_is_the_beginning_of_what_stands_in_the_content() -> None:
+def test_a_boundary_may_be_a_prefix_of_the_content() -> None:
     raw = (
         b"--b\r\nContent-Disposition: form-data;"
         b' name="a"\r\n\r\n1\r\n--bc\r\n--b-\r\n2\r\n--b--\r\n'

@@ -90,7 +90,7 @@ def agrees(text: str, value: str) -> bool:
 
 @given(pieces, st.sampled_from(["", "(?i)", "(?a)", "(?mi)", "(?s)", "(?u)"]), values)
 @settings(max_examples=2000, deadline=None)
-def test_it_finds_what_python_finds(text, flags, value):
+def test_it_matches_as_python_does(text, flags, value):
     assert agrees(flags + text, value)
 
 
@@ -121,7 +121,7 @@ MARKS = [
 @given(st.lists(st.sampled_from(MARKS), max_size=12).map("".join), values)
 @settings(max_examples=2500, deadline=None)
 @pytest.mark.filterwarnings("ignore:Possible")
-def test_any_text_is_what_python_says_or_is_refused(text, value):
+def test_any_pattern_matches_as_in_python_or_is_refused(text, value):
     try:
         Pattern(text)
     except CompileError as error:

@@ -62,7 +62,7 @@ OTHER = [
 
 
 @pytest.mark.parametrize(("written", "meant"), TYPOS)
-def test_a_misspelt_name_stands_for_the_right_one(written: str, meant: str) -> None:
+def test_a_typo_is_found(written: str, meant: str) -> None:
     assert find_typo(written, ["zebra", meant]) == meant
 
 

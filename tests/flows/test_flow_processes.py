@@ -477,7 +477,7 @@ def host_and_generation(served: Served) -> tuple[int, int]:
     return host, generation
 
 
-def test_the_death_of_what_runs_come_from_ends_no_run(tmp_path: Path) -> None:
+def test_the_death_of_the_forkserver_ends_no_run(tmp_path: Path) -> None:
     with Served(tmp_path, timings=PATIENT) as served:
         assert served.run_flow("echo")["state"] == "DONE"
         worker = served.worker

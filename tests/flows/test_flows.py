@@ -22,7 +22,7 @@ def run(function: Any, tmp_path: Path, **inputs: Any) -> Any:
     return run_flow(function, inputs, data_dir=tmp_path)
 
 
-def test_the_signature_is_what_a_flow_says_of_its_inputs() -> None:
+def test_the_signature_describes_the_inputs() -> None:
     @flow
     def greet(name: str, greeting: str = "Hello", count=3) -> dict:
         """Greets someone.
@@ -332,6 +332,6 @@ def special(image: File, payload: WebhookInput) -> None: ...
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "a\0", "a\n", "ü" * 128, 7])
-def test_a_file_is_kept_under_a_plain_name_only(tmp_path: Path, name: Any) -> None:
+def test_a_file_is_saved_under_a_plain_name_only(tmp_path: Path, name: Any) -> None:
     result = run(flow(name="f")(lambda: save_file(name, b"x")), tmp_path)
     assert result.state is LocalState.FAILED and "file name" in result.log[-1]

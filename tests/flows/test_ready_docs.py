@@ -155,7 +155,7 @@ def test_the_calls_are_made(
     )["status"] == "paid"
 
 
-def test_what_is_for_trying_does_what_it_says(
+def test_flows_for_tests_do_as_documented(
     inputs: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     assert done("echo", tmp_path, **inputs["echo"])["fields"]["name"] == "Zoë Lindqvist"
@@ -179,7 +179,7 @@ routes:
 """
 
 
-def test_a_form_is_kept_mailed_told_and_handed_on(tmp_path: Path) -> None:
+def test_a_form_is_stored_mailed_posted_and_forwarded(tmp_path: Path) -> None:
     """With the settings in `.env`, from which alone the runs' own processes can know them."""
     authority, certificate = make_certificates(tmp_path)
     context = server_context(certificate)

@@ -197,7 +197,7 @@ FORMULAS = [
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_append_csv_writes_no_formula_but_what_was_written(tmp_path: Path, text: str) -> None:
+def test_append_csv_escapes_formulas(tmp_path: Path, text: str) -> None:
     done("append_csv", tmp_path, received_at=PAST, **{text: text})
     shown = "'" + text.replace("\r", "\n")
     assert rows(tmp_path / "files/events.csv") == [["received_at", shown], [PAST, shown]]
@@ -266,7 +266,7 @@ def read_back(value: Any) -> str:
         max_size=5,
     )
 )
-def test_append_csv_is_read_back_whatever_is_written(
+def test_append_csv_writes_a_readable_file(
     tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]]
 ) -> None:
     folder = tmp_path_factory.mktemp("csv")
@@ -357,7 +357,7 @@ def test_a_row_torn_by_a_crash_or_an_editor_swallows_none(
         (b"a\rb\r\n", "is not valid CSV"),
     ],
 )
-def test_append_csv_leaves_alone_what_is_no_csv_of_its_kind(
+def test_append_csv_leaves_an_unsuitable_file_unchanged(
     tmp_path: Path, content: bytes, words: str
 ) -> None:
     path = tmp_path / "files/events.csv"
@@ -473,7 +473,7 @@ def test_append_csv_makes_columns_of_the_fields_of_a_form(tmp_path: Path) -> Non
 # --------------------------------------------------------------------------------------------------
 
 
-def test_each_says_what_it_does_and_takes() -> None:
+def test_each_flow_describes_itself_and_its_inputs() -> None:
     assert list(READY_FLOWS) == [
         "echo",
         "fail",

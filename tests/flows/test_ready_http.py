@@ -98,7 +98,7 @@ def test_a_request_is_sent_as_it_was_asked_for(tmp_path: Path, web: Misbehaving)
     assert re.fullmatch(r"flowbridge/[\d.]+\w*", got.headers["user-agent"])
 
 
-def test_the_method_follows_from_what_is_sent(tmp_path: Path, web: Misbehaving) -> None:
+def test_the_default_method_depends_on_the_content(tmp_path: Path, web: Misbehaving) -> None:
     for inputs, expected in [
         ({}, ("GET", b"", None)),
         ({"body": "Grüße"}, ("POST", "Grüße".encode(), "text/plain; charset=utf-8")),
@@ -176,7 +176,7 @@ def test_a_status_that_is_not_expected_fails_the_run(
         )
 
 
-def test_redirects_are_told_and_not_followed(tmp_path: Path, web: Misbehaving) -> None:
+def test_redirects_are_reported_and_not_followed(tmp_path: Path, web: Misbehaving) -> None:
     for status in (301, 302, 303, 307, 308):
         url = web.script("/x", redirect("http://169.254.169.254/latest/\x1b[2J", status))
         said = failed("http_request", tmp_path, url=url)
@@ -216,7 +216,7 @@ def test_time_is_bounded_however_slowly_it_comes(tmp_path: Path, web: Misbehavin
         )
 
 
-def test_what_is_no_answer_is_told(tmp_path: Path, web: Misbehaving) -> None:
+def test_a_missing_answer_is_reported(tmp_path: Path, web: Misbehaving) -> None:
     assert "closed before an answer; the request may have arrived" in failed(
         "http_request", tmp_path, url=web.script("/a", drop)
     )
@@ -485,7 +485,7 @@ def test_a_long_message_is_cut_between_characters(tmp_path: Path, slack: Misbeha
         (302, b"", "HTTP 302"),
     ],
 )
-def test_what_slack_refuses_is_told_in_words(
+def test_refusals_of_slack_are_explained(
     tmp_path: Path, slack: Misbehaving, status: int, body: bytes, words: str
 ) -> None:
     slack.script("/services/T0/B0/hunter2", respond(status, body))

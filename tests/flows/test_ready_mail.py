@@ -353,7 +353,7 @@ def test_recipients_can_be_limited(tmp_path: Path, mail: MailServer, env: Env) -
         ({"text": "a virus"}, "554 5.7.1 that is no mail"),
     ],
 )
-def test_what_the_server_refuses_goes_to_nobody(
+def test_a_refused_mail_is_sent_to_no_recipient(
     tmp_path: Path, mail: MailServer, inputs: dict[str, Any], words: str
 ) -> None:
     said = failed("send_email", tmp_path, **MAIL | inputs)
@@ -443,7 +443,7 @@ def test_nothing_is_said_to_a_server_that_is_not_encrypted_or_not_known(
         ([lambda sock: sock.recv(1)], "no connection: no answer within 0.2 s"),
     ],
 )
-def test_a_server_that_breaks_off_is_told_apart(
+def test_a_closed_connection_is_reported(
     tmp_path: Path, env: Env, monkeypatch: pytest.MonkeyPatch, steps: list[Any], words: str
 ) -> None:
     if "within" in words:
@@ -477,7 +477,7 @@ def test_what_a_server_says_before_tls_counts_for_nothing(
         )
 
 
-def test_a_connection_that_cannot_be_made_is_told(tmp_path: Path, env: Env) -> None:
+def test_a_failed_connection_is_reported(tmp_path: Path, env: Env) -> None:
     with socket.socket() as taken:  # nobody listens on it, and nobody else is given it
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -514,7 +514,7 @@ def test_a_connection_that_cannot_be_made_is_told(tmp_path: Path, env: Env) -> N
         "smtp://",
     ],
 )
-def test_a_mail_server_that_cannot_be_used_is_told_without_its_password(
+def test_an_unusable_mail_server_is_reported_without_its_password(
     tmp_path: Path, env: Env, url: str
 ) -> None:
     env(SMTP_URL=url, SMTP_FROM="a@example.com")
@@ -549,9 +549,7 @@ def uploaded(folder: Path, name: str, content: bytes) -> File:
     return File(name, path, len(content))
 
 
-def test_files_are_attached_as_what_they_are_and_nothing_to_run(
-    tmp_path: Path, mail: MailServer
-) -> None:
+def test_files_are_attached_with_their_detected_types(tmp_path: Path, mail: MailServer) -> None:
     event = "evt_" + "0" * 26
     files = [
         uploaded(tmp_path, f'{event}-1-Größe "1"; x=y.png', PNG),

@@ -102,7 +102,7 @@ class TestAdyen:
             b"[" * 2000,
         ],
     )
-    def test_whatever_else_comes_is_refused(self, body: bytes) -> None:
+    def test_other_requests_are_refused(self, body: bytes) -> None:
         with pytest.raises(BadSignature):
             sender("adyen").verify(post(body))
 
@@ -200,7 +200,7 @@ def test_qonto_s_onboarding_signature_is_only_looked_at_without_the_other() -> N
         one.verify(onboarding.sign(stranger(one).signed(), one.secret, NOW))
 
 
-def test_pandadoc_s_retries_keep_their_id_and_its_events_are_told_apart() -> None:
+def test_pandadoc_s_retries_keep_their_id_and_its_events_differ() -> None:
     document = [
         {"event": "document_state_changed", "data": {"id": "d1", "status": "document.sent"}},
         {"event": "recipient_completed", "data": {"id": "d1", "status": "document.sent"}},
@@ -269,7 +269,7 @@ def test_polar_s_secret_is_no_base64() -> None:
         standard.verify(polar.signed(), secrets(polar.secret), NOW)
 
 
-def test_asana_s_events_are_told_apart_by_what_they_say() -> None:
+def test_asana_s_events_differ_by_their_content() -> None:
     event = {
         "action": "changed",
         "created_at": "2026-11-24T17:03:05.776Z",
@@ -287,7 +287,7 @@ def test_what_has_no_id_and_may_look_alike_is_never_a_duplicate(name: str) -> No
     assert ids(one.receive(one.signed())[1]) == [None]
 
 
-def test_salesforce_is_told_that_its_message_came() -> None:
+def test_salesforce_gets_its_acknowledgement() -> None:
     one = sender("salesforce")
     received, (event,) = one.receive(one.signed())
     assert received.reply.content_type == "text/xml" and b"<Ack>true</Ack>" in received.reply.body
@@ -303,7 +303,7 @@ def test_jotform_s_answers_are_in_a_form_of_many_parts() -> None:
     assert (event.provider_id, event.problem) == ("fresh-id", None)
 
 
-def test_acuity_names_what_happened_in_its_form() -> None:
+def test_acuity_names_the_event_in_its_form() -> None:
     one = sender("acuity")
     body = urlencode({"action": "rescheduled", "id": "1"}).encode()
     assert (
@@ -327,7 +327,7 @@ def test_acuity_names_what_happened_in_its_form() -> None:
         ("linear", 200, b""),
     ],
 )
-def test_senders_that_take_no_202_get_what_they_want(name: str, status: int, body: bytes) -> None:
+def test_senders_that_refuse_202_get_their_status(name: str, status: int, body: bytes) -> None:
     one = sender(name)
     reply = one.receive(one.signed())[0].reply
     assert (reply.status, reply.body) == (status, body)

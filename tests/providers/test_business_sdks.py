@@ -155,7 +155,7 @@ def test_square_checks_ours() -> None:
     assert not helper.verify_signature(request_body=changed(request), **given)
 
 
-def test_standard_webhooks_signs_for_those_who_follow_it() -> None:
+def test_standard_webhooks_signs_for_its_adopters() -> None:
     library = pytest.importorskip("standardwebhooks")
     from datetime import UTC, datetime
 

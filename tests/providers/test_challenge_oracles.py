@@ -87,7 +87,7 @@ def forgeries(one: Sender, token: str, digest: bytes) -> Iterator[Request]:
 @pytest.mark.parametrize(
     ("name", "token"), [(name, token) for name, (_, tokens) in ASKED.items() for token in tokens]
 )
-def test_what_anyone_can_have_signed_lets_nobody_in(name: str, token: str) -> None:
+def test_a_signed_challenge_is_not_accepted_as_an_event(name: str, token: str) -> None:
     one = asking(name)
     said = answered(one, urlencode({ASKED[name][0]: token}))
     assert digests(said)
@@ -97,7 +97,7 @@ def test_what_anyone_can_have_signed_lets_nobody_in(name: str, token: str) -> No
                 one.receive(request)
 
 
-def test_no_other_row_signs_what_it_is_asked_to() -> None:
+def test_no_other_row_signs_a_given_text() -> None:
     names = {query for query, _ in ASKED.values()} | {
         "challenge",
         "hub.challenge",

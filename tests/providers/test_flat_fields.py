@@ -146,7 +146,7 @@ def test_tally_has_the_texts_of_choices() -> None:
     }
 
 
-def test_jotform_joins_what_is_digits_in_parts() -> None:
+def test_jotform_joins_parts_of_digits() -> None:
     raw = {
         "q5_date": {"year": "2026", "month": "11", "day": "24"},
         "q6_many": ["a", "b"],
@@ -170,7 +170,7 @@ def test_formstack_with_its_types() -> None:
     assert form_fields.formstack(body) == {"Name first": "Zoë", "Email": "z@example.com"}
 
 
-def test_labels_are_told_apart_and_bounded() -> None:
+def test_labels_are_unique_and_bounded() -> None:
     assert flatten_answers([("A", 1), ("A", 2), ("A", 3), ("  ", 4), (5, 6)]) == {
         "A": 1,
         "A (2)": 2,
@@ -266,7 +266,7 @@ console.log(JSON.stringify(sent))
 """
 
 
-def test_the_script_for_google_forms_signs_what_is_verified() -> None:
+def test_requests_of_the_script_for_google_forms_are_verified() -> None:
     """The script of the documentation, in Node.js, with stand-ins for what Google has."""
     if shutil.which("node") is None:
         pytest.skip("Node.js is not installed")

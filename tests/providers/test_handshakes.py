@@ -79,7 +79,7 @@ class TestZoom:
             "encryptedToken": "bd48235863f4a6323ccc4963c594908b7c97f88b4a6a95278f4f093690b12726",
         }
 
-    def test_nobody_else_gets_a_digest(self) -> None:
+    def test_other_requests_get_no_digest(self) -> None:
         body = json.dumps(
             {"event": "endpoint.url_validation", "payload": {"plainToken": "v0:1:x"}}
         ).encode()
@@ -88,7 +88,7 @@ class TestZoom:
                 sender("zoom").receive(request)
 
     @pytest.mark.parametrize("token", ["v0:1700000000:{}", "", "a b", None, 5, "x" * 300])
-    def test_not_even_zoom_gets_one_of_what_could_be_signed(self, token: Any) -> None:
+    def test_zoom_gets_no_digest_of_a_possible_event(self, token: Any) -> None:
         reply, events = answer(
             "zoom",
             json_of("zoom", {"event": "endpoint.url_validation", "payload": {"plainToken": token}}),
@@ -190,7 +190,7 @@ class TestTwitch:
         with pytest.raises(BadSignature):
             one.receive(one.request(self.TYPE))
 
-    def test_a_revocation_is_an_event_that_is_told_from_a_notification(self) -> None:
+    def test_a_revocation_is_an_event_of_its_own_type(self) -> None:
         one = sender("twitch")
         assert [
             event.type for event in one.receive(one.signed("revocation.channel.follow"))[1]
@@ -238,7 +238,7 @@ class TestDiscord:
         with pytest.raises(BadSignature):
             sender("discord").receive(post(b'{"type":1}'))
 
-    def test_a_command_is_deferred_and_kept(self) -> None:
+    def test_a_command_is_deferred_and_stored(self) -> None:
         reply, events = answer("discord", sender("discord").signed("water"))
         assert (reply.status, json.loads(reply.body), events[0].type) == (200, {"type": 5}, "water")
 

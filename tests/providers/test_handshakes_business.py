@@ -88,7 +88,7 @@ class TestEbay:
                 ask("ebay", challenge_code=code),
             )
 
-    def test_without_a_token_there_is_no_answer_and_the_token_lets_nobody_in(self) -> None:
+    def test_without_a_token_there_is_no_answer_and_the_token_verifies_no_request(self) -> None:
         with pytest.raises((BadSignature, Refused)):
             answer("ebay", ask("ebay", challenge_code=self.code))
         with pytest.raises(BadSignature, match="no_secret"):
@@ -268,7 +268,7 @@ STRAVA = {"hub.mode": "subscribe", "hub.challenge": "15f7d1a91c1f40f8", "hub.ver
 class TestStrava:
     """https://developers.strava.com/docs/webhooks/"""
 
-    def test_the_challenge_comes_back_to_who_knows_the_token(self) -> None:
+    def test_the_challenge_is_echoed_only_with_the_token(self) -> None:
         one = sender("strava")
         reply, events = answer(one, ask("strava", token=one.secret, **STRAVA))
         assert (json.loads(reply.body), events) == ({"hub.challenge": "15f7d1a91c1f40f8"}, [])

@@ -79,7 +79,7 @@ def test_sample_gets_in_and_is_answered_as_its_sender_wants(
 
 
 @pytest.mark.parametrize("name", PROVEN)
-def test_forgery_stays_out_and_is_told_nothing(web: Bridge, name: str) -> None:
+def test_a_forgery_is_refused_without_a_reason(web: Bridge, name: str) -> None:
     answer, _ = send(web, lambda now: stranger(sender(name)).signed(None, f"forged-{now}", now))
     assert (answer.status, answer.body) == (
         401,

@@ -98,7 +98,7 @@ def test_most_pairs_of_providers_share_no_scheme_but_can_share_a_secret() -> Non
     st.binary(max_size=200),
     st.integers(-400, 400),
 )
-def test_whatever_is_sent_no_two_rows_take_each_others_requests_unless_by_design(
+def test_no_two_rows_accept_each_others_requests_unless_by_design(
     a: str, b: str, body: bytes, late: int
 ) -> None:
     """With one secret between them, any body, and any time: the worst that a person can set up by

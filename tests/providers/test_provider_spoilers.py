@@ -87,7 +87,7 @@ def spent(digests: list[int], one: Sender, request: Request, now: float = NOW) -
 
 
 @each
-def test_good_request_is_let_in_whatever_other_secrets_live_beside_its_own(name: str) -> None:
+def test_a_good_request_is_accepted_beside_other_secrets(name: str) -> None:
     one = PROVEN[name]
     one.verify(one.signed())
     if not isinstance(one.scheme, BasicAuth):
@@ -139,7 +139,7 @@ def test_too_old_and_too_new_is_refused_before_anything_is_hashed(
 
 
 @each
-def test_no_secret_lets_nobody_in(name: str) -> None:
+def test_without_a_secret_every_request_is_refused(name: str) -> None:
     one = PROVEN[name]
     for secrets in ([], [Secret("")], [Secret(" ")], [Secret(one.secret, not_after=NOW)]):
         with pytest.raises(BadSignature, match=r"no_secret|no_key"):
@@ -194,7 +194,7 @@ def test_older_header_beside_the_new_one_is_not_looked_at(
     spent(digests, one, old.sign(wrong, one.private, NOW))
 
 
-def test_the_scheme_that_has_no_proof_is_the_form_s_and_of_those_who_say_so() -> None:
+def test_unproven_rows_are_forms_or_name_their_limits() -> None:
     open_to_all = [name for name in PROVIDERS if not sender(name).is_proven]
     assert all(name == "form" or PROVIDERS[name].limits for name in open_to_all)
 

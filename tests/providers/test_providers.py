@@ -45,7 +45,7 @@ FIRST = ["github", "stripe", "slack", "standard_webhooks", "svix", "form", "hmac
 UNCONFIRMED = 0.2  # the part of the table that may be so
 
 
-def test_names_are_told_once_and_those_that_users_rely_on_are_there() -> None:
+def test_every_catalog_module_is_imported_and_names_are_unique() -> None:
     modules = [
         importlib.import_module(f"bridge.providers.catalog.{one.name}")
         for one in pkgutil.iter_modules(catalog.__path__)
@@ -226,7 +226,7 @@ def test_batch_is_taken_apart_and_one_that_grew_has_only_one_new_event(row: Prov
         assert len(set(after)) == len(after) and len(set(after) - before) == 1
 
 
-def test_unknown_sample_says_what_there_is() -> None:
+def test_the_error_of_an_unknown_sample_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="there are issues, ping"):
         sample("github", "nope", now=NOW, new_id="x")
     with pytest.raises(ValueError, match="there are github, "):

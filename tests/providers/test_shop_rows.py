@@ -51,7 +51,7 @@ INNER = {
 class TestWix:
     """https://dev.wix.com/docs/rest/articles/get-started/webhook-structure"""
 
-    def test_event_is_known_by_its_type_and_by_the_id_that_stands_in_a_text_within_a_text(
+    def test_type_and_id_are_read_from_nested_text(
         self,
     ) -> None:
         event = of_wix(
@@ -97,7 +97,7 @@ class TestWix:
         }
 
     @pytest.mark.parametrize("event", ["", "{", "plain text"])
-    def test_token_that_holds_no_json_is_kept_with_a_problem(self, event: str) -> None:
+    def test_a_token_without_json_is_stored_with_a_problem(self, event: str) -> None:
         found = of_wix(event)
         assert found.problem is not None and "JSON" in found.problem and found.type is None
 
@@ -107,7 +107,7 @@ class TestWix:
         kept = decode_token(token({"data": f'{{"a":{deep}}}'}), "data", ("data",), max_depth=40)
         assert kept.problem is None and isinstance(kept.value["data"], str)
 
-    def test_event_is_read_anew_from_the_token_that_was_kept(self) -> None:
+    def test_a_replay_reads_the_event_from_the_stored_token(self) -> None:
         event = of_wix({"eventType": "t", "data": json.dumps(INNER)})
         again = read_body(sender("wix").source(), event.headers["content-type"], event.body)
         assert again == Body(value={"eventType": "t", "data": INNER})
@@ -158,7 +158,7 @@ class TestRecurly:
             with pytest.raises(BadSignature):
                 one.verify(post(body, headers))
 
-    def test_kinds_of_events_and_moments_are_told_apart(self) -> None:
+    def test_events_of_other_types_and_times_are_different(self) -> None:
         one = sender("recurly")
         base = {
             "id": "a",

@@ -125,7 +125,7 @@ class TestTwilio:
         )
         assert known_as("twilio", twilio(CALL | {"CallStatus": "in-progress"})) != [known]
 
-    def test_the_hash_of_a_body_counts_whatever_the_type_of_the_body_is(self) -> None:
+    def test_the_hash_of_a_body_counts_for_every_content_type(self) -> None:
         one = sender("twilio")
         good = one.sign(
             post(
@@ -212,7 +212,7 @@ TIMED = {
 
 
 @pytest.mark.parametrize("scheme", TIMED.values(), ids=TIMED)
-def test_the_time_is_no_part_of_what_tells_an_event(scheme: Scheme) -> None:
+def test_the_time_does_not_identify_an_event(scheme: Scheme) -> None:
     """A sender's next try is signed anew, at another time."""
     one = custom(scheme)
     bare = post(b'{"n":1}', url="https://example.com/hooks/a?a=1", query_string="a=1")
@@ -232,7 +232,7 @@ def test_what_is_not_signed_makes_no_other_event_of_it() -> None:
     assert known_as("braintree", replace(good, body=good.body + b"&x=1")) == [known]
 
 
-def test_each_item_of_adyens_is_told_by_its_own_signed_fields() -> None:
+def test_each_item_of_adyen_is_identified_by_its_own_signed_fields() -> None:
     one = sender("adyen")
     document = json.loads(one.request().body)
     (item,) = document["notificationItems"]
@@ -343,7 +343,7 @@ def test_a_time_without_a_limit_is_a_time() -> None:
         )
 
 
-def test_the_command_knows_what_a_replay_is_known_by() -> None:
+def test_the_command_finds_the_ids_of_twilio_s_events() -> None:
     from bridge.services.samples.forgeries import Signer
 
     one = sender("twilio")

@@ -246,7 +246,7 @@ def test_what_is_not_signed_by_the_sender_fetches_nothing(bench: Bench) -> None:
         None,
     ],
 )
-def test_a_url_that_is_not_just_so_is_not_fetched(bench: Bench, url: str | None) -> None:
+def test_an_unexpected_url_is_not_fetched(bench: Bench, url: str | None) -> None:
     query = f"Action=ConfirmSubscription&TopicArn={TOPIC}&Token={TOKEN}"
     given = url and url.format(h=bench.host, q=query, t=TOPIC, k=TOKEN)
     is_kept(
@@ -278,7 +278,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_what_cannot_be_confirmed_is_kept_with_the_reason(bench: Bench, name: str) -> None:
+def test_an_unconfirmed_subscription_is_stored_with_the_reason(bench: Bench, name: str) -> None:
     bench.server.script("/", ANSWERS[name], DONE)
     is_kept(
         bench,
@@ -295,7 +295,7 @@ def test_what_cannot_be_confirmed_is_kept_with_the_reason(bench: Bench, name: st
 @pytest.mark.parametrize(
     "reply", [slow_headers(3600), drip_body(200, 0.05, 10**5)], ids=["silent", "dripping"]
 )
-def test_nobody_waits_long_for_it(bench: Bench, reply: Any) -> None:
+def test_the_sender_waits_a_bounded_time(bench: Bench, reply: Any) -> None:
     """The certificate that the message is verified with is there already, however long it took."""
     scheme: Any = bench.source.scheme
     assert bench.keyring.fetch(

@@ -62,7 +62,7 @@ class TestAsana:
             is None
         )
 
-    def test_nobody_is_listened_to_unless_asked(self) -> None:
+    def test_a_secret_is_ignored_outside_of_an_enrolment(self) -> None:
         with pytest.raises(BadSignature):
             answer("asana", json_post("asana", {}, **{"x-hook-secret": self.secret}))
 
@@ -97,6 +97,6 @@ class TestNotion:
             is None
         )
 
-    def test_nobody_is_listened_to_unless_asked(self) -> None:
+    def test_a_secret_is_ignored_outside_of_an_enrolment(self) -> None:
         with pytest.raises(BadSignature):
             answer("notion", json_post("notion", {"verification_token": self.token}))

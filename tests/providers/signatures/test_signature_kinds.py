@@ -337,7 +337,7 @@ class TestWrapped:
             {"signature": 1},
         ],
     )
-    def test_object_says_what_it_must(self, change: dict[str, Any]) -> None:
+    def test_object_has_the_required_members(self, change: dict[str, Any]) -> None:
         said = {
             name: value
             for name, value in (json.loads(base64.b64decode(self.signature)) | change).items()

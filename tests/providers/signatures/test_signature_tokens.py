@@ -88,7 +88,7 @@ def pushed(**claims: Any) -> Request:
 
 
 class TestJwt:
-    def test_another_library_reads_what_is_signed_here_and_the_reverse(self) -> None:
+    def test_tokens_are_compatible_with_another_library(self) -> None:
         pem = written(EC_PUBLIC, "pem", private=False)
         options = {"verify_aud": False, "verify_exp": False, "verify_iat": False}
         for name, key, algorithm in (
@@ -464,7 +464,7 @@ def google_answer(*kids: str, key: str = RSA_PUBLIC, **more: Any) -> bytes:
 class TestWholeBody:
     """Wix: the body is a token, and the event is in it."""
 
-    def test_event_is_what_it_holds(self) -> None:
+    def test_event_is_the_content_of_the_token(self) -> None:
         event = {"eventType": "wix.contacts.v4.contact_created", "data": "{}"}
         for value in (json.dumps(event), event):
             token = jwt.encode(
@@ -546,7 +546,7 @@ class TestFetchedKeys:
             == "mismatch"
         )
 
-    def test_nothing_is_fetched_for_what_could_not_be_good(self) -> None:
+    def test_no_key_is_fetched_for_an_implausible_token(self) -> None:
         keys = Served()
         for spoiled in (
             {"aud": "x"},

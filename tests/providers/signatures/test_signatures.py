@@ -406,7 +406,7 @@ class TestStatic:
         for unusable in ("hook", "hook:", ":word", ":"):
             assert refusal(basic, basic.sign(post(), unusable, NOW), unusable) == "no_secret"
 
-    def test_static_schemes_name_what_must_be_masked(self) -> None:
+    def test_static_schemes_name_the_credentials_to_mask(self) -> None:
         assert row("token").credentials == row("basic").credentials == ("header:authorization",)
         assert CASES["token_query"].scheme.credentials == ("query:token",)
         assert row("github").credentials == row("svix").credentials == ()
