@@ -25,7 +25,7 @@ from typing import Any, Protocol
 import orjson
 import pytest
 
-from bridge.core.http_messages import Call, Lost
+from bridge.core.http_messages import Call, NoAnswer
 from bridge.core.outcomes import RunReport
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.model import Platform
@@ -110,7 +110,7 @@ class FlowPlatform:
         sender = HttpClient()
         answer = sender.send(call, START_SECONDS)
         sender.close()
-        if isinstance(answer, Lost):
+        if isinstance(answer, NoAnswer):
             raise ConnectionError(answer.reason)
         return answer
 

@@ -36,6 +36,6 @@ class Alert:
         )
 
     @property
-    def is_told_over(self) -> bool:
+    def is_resolution_notified(self) -> bool:
         """Whether it is resolved, and the resolution was notified."""
         return self.resolved_at is not None and self.raised_at is None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 # a smaller difference between two clocks is drift, or the time of a request
-STEP_SECONDS: Final = 2.0
+MIN_STEP_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from itsdangerous import BadData, URLSafeSerializer
 
 FILES_PATH = "/files/"
-MAX_TOKEN_CHARACTERS = 500
+MAX_LINK_TOKEN_CHARACTERS = 500
 
 
 def file_link(public_url: str, secret_key: str, event_id: str, number: int, until: float) -> str:
@@ -23,7 +23,7 @@ def file_link(public_url: str, secret_key: str, event_id: str, number: int, unti
 
 def read_file_token(token: str, secret_key: str, now: float) -> tuple[str, int] | None:
     """Return (event id, number) of a valid token, None for any other."""
-    if not secret_key or len(token) > MAX_TOKEN_CHARACTERS:
+    if not secret_key or len(token) > MAX_LINK_TOKEN_CHARACTERS:
         return None
     try:
         event_id, number, until = _serializer(secret_key).loads(token)

@@ -56,7 +56,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class NoAnswer:
     """A call without an answer. `sent` is False only if the request certainly never left."""
 
     reason: str

@@ -62,6 +62,9 @@ class LocalFlow:
     created_at: float = 0.0
 
 
+#: The `workbook` of the flows that come with flowbridge.
+READY_MADE = "ready-made"
+
 #: Prefix of the names of uploaded files that belong to an event: names begin with its id.
 EVENT_FILE_PREFIX = "evt_"
 

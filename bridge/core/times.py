@@ -10,14 +10,14 @@ from typing import Final
 
 HOUR: Final = 3600.0  # seconds
 DAY: Final = 86400.0  # seconds; a day of a counter begins at 00:00 UTC
-EARLIEST: Final = 0.0  # 1970-01-01T00:00:00Z
+EARLIEST_TIME: Final = 0.0  # 1970-01-01T00:00:00Z
 # 9999-12-31T23:59:59Z, the last second that ISO 8601 writes with four digits of the year
-LATEST: Final = 253_402_300_799.0
+LATEST_TIME: Final = 253_402_300_799.0
 
 
 def within_years(at: float) -> float | None:
     """Return a time, or None outside the years 1970 to 9999."""
-    return at if EARLIEST <= at <= LATEST else None
+    return at if EARLIEST_TIME <= at <= LATEST_TIME else None
 
 
 def parse_iso(text: str) -> float | None:

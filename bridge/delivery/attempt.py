@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.core.http_messages import Lost
+from bridge.core.http_messages import NoAnswer
 from bridge.core.model import Delivery
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.delivery.file_transfer import FileTransfer, Send, transfer_files
@@ -39,7 +39,7 @@ def deliver(
         delivery = handed
         timeout = hands.left()
     answer = send(kind.build_start(platform, delivery), timeout)
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoAnswer):
         return Outcome(
             kind=OutcomeKind.UNKNOWN if answer.sent else OutcomeKind.REFUSED, detail=answer.reason
         )
@@ -75,7 +75,7 @@ def poll_run(run_id: str, platform: Platform, send: Send) -> RunReport:
     answer = send(kind.build_run(platform, run_id), platform.timeout)
     return (
         RunReport(state=None, detail=answer.reason)
-        if isinstance(answer, Lost)
+        if isinstance(answer, NoAnswer)
         else kind.read_run(answer)
     )
 
@@ -86,6 +86,6 @@ def list_newest_runs(saved_item_id: str, platform: Platform, send: Send) -> List
     if runs is None:
         return Listing(items=None, detail=NO_RUNS)
     answer = send(runs.build(platform, saved_item_id), platform.timeout)
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoAnswer):
         return Listing(items=None, detail=answer.reason)
     return replace(runs.read(answer), status_code=answer.status)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Any, Final
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON, Delivery, FormFile
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
@@ -30,7 +30,7 @@ NO_PUBLIC_URL: Final = (
 )
 _FILE_KEYS: Final = frozenset(field.name for field in fields(FormFile))
 
-Send = Callable[[Call, float], Answer | Lost]
+Send = Callable[[Call, float], Answer | NoAnswer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ def _upload(
             f"no time was left to upload {file.name}: increase the platform's `timeout`"
         )
     answer = send(question.build(platform, name, content), hands.left())
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoAnswer):
         return Outcome(
             kind=OutcomeKind.REFUSED, detail=f"{file.name} was not uploaded: {answer.reason}"
         )

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.core.local_runs import LocalFlow
+from bridge.core.local_runs import READY_MADE, LocalFlow
 from bridge.flows.function import FlowFunction
 from bridge.flows.loader import load_flows
 from bridge.flows.ready.catalog import READY_FLOWS
-
-READY_MADE = "ready-made"
 
 
 @dataclass(frozen=True, slots=True)

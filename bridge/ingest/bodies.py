@@ -14,12 +14,12 @@ from werkzeug.http import parse_options_header
 
 from bridge.core import file_types
 from bridge.core.json_limits import exceeds_depth, exceeds_values
+from bridge.core.locators import URLENCODED
 from bridge.core.model import JSON, Body, FormFile
 from bridge.core.multipart import MultipartError, Part, parse_parts, sanitize_file_name
-from bridge.providers.signatures.jwt import unwrapped
+from bridge.providers.signatures.jwt import unwrap_event
 
 MAX_FIELDS = 1000
-URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 
@@ -58,7 +58,7 @@ def decode_token(raw: bytes, claim: str, texts: tuple[str, ...] = (), *, max_dep
     `texts`: members of that object that contain JSON as text; they are parsed too, if they are
     objects.
     """
-    inner = unwrapped(raw, claim)
+    inner = unwrap_event(raw, claim)
     if inner is None:
         return Body(problem=f"the body is not a token that holds JSON under {claim!r}")
     body = read_json(inner, max_depth)

@@ -58,7 +58,7 @@ def update_alerts(
     alerts = {
         key: one
         for key, one in known.items()
-        if not (one.is_told_over and now - (one.resolved_at or 0.0) >= RESOLVED_SECONDS)
+        if not (one.is_resolution_notified and now - (one.resolved_at or 0.0) >= RESOLVED_SECONDS)
     }
     notices, postponed = _raise(alerts, found, now, _quota(alerts.values(), now), timings)
     if postponed:
@@ -107,11 +107,16 @@ def _resolve(
     """Update `alerts` with the conditions that ended; return the notifications to send."""
     notices = []
     quota = _quota(
-        (one for one in alerts.values() if one.is_told_over and one.told_at == one.resolved_at), now
+        (
+            one
+            for one in alerts.values()
+            if one.is_resolution_notified and one.told_at == one.resolved_at
+        ),
+        now,
     )
     for key in sorted(alerts.keys() - present):
         alert = alerts[key]
-        if alert.is_told_over or now - alert.seen_at < resolve:
+        if alert.is_resolution_notified or now - alert.seen_at < resolve:
             continue
         if not alert.told:
             del alerts[key]

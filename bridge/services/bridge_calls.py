@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 
 if TYPE_CHECKING:
     from bridge.system.http_client import HttpClient
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def call_bridge(sender: HttpClient, call: Call, seconds: float, prefix: str = "") -> Answer:
     """Make a call and return its answer; `BridgeError`, behind `prefix`, where none came."""
     answer = sender.send(call, seconds)
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoAnswer):
         raise BridgeError(f"{prefix}{explain_lost(answer.reason)}")
     return answer
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from bridge.core.errors import BridgeError, InvalidRequest
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON, Delivery, Status
 from bridge.core.outcomes import Outcome, RunReport
 
@@ -167,7 +167,7 @@ def read_run(platform: Platform, run_id: str) -> RunReport:
     answer = try_to_send(platform, kind.build_run(platform, run_id))
     return (
         RunReport(state=None, detail=answer.reason)
-        if isinstance(answer, Lost)
+        if isinstance(answer, NoAnswer)
         else kind.read_run(answer, MAX_LOG_LINES)
     )
 
@@ -212,7 +212,7 @@ def kill_run(platform: Platform, run_id: str) -> KillReport:
 # -- calls
 
 
-def try_to_send(platform: Platform, call: Call) -> Answer | Lost:
+def try_to_send(platform: Platform, call: Call) -> Answer | NoAnswer:
     """Make a call, and return the answer or the failure.
 
     `BridgeError` where a value of the platform is not set.
@@ -236,7 +236,7 @@ def _send(platform: Platform, call: Call) -> Answer:
     `BridgeError` where none came, which says whether a run may exist.
     """
     answer = try_to_send(platform, call)
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoAnswer):
         hint = (
             " (its flows run inside `flowbridge serve`: is it running?)"
             if platform.type == "local"

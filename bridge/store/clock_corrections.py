@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Column, ColumnElement, Connection, case, exists, func, select, text, update
 from sqlalchemy.sql.elements import TextClause
 
-from bridge.core.clock_reading import STEP_SECONDS
+from bridge.core.clock_reading import MIN_STEP_SECONDS
 from bridge.core.rate_limits import day_of
 from bridge.core.timings import Timings
 from bridge.delivery.circuit_breaker import (
@@ -62,7 +62,7 @@ class FutureLimit:
 
     def exceeds(self, now: float) -> ColumnElement[bool]:
         """Return the condition for rows beyond the limit; its first part can use the index."""
-        most = now + self.seconds + STEP_SECONDS
+        most = now + self.seconds + MIN_STEP_SECONDS
         beyond = (
             self.column > most
             if self.beside is None
@@ -117,7 +117,7 @@ def _is_planned_ahead(connection: Connection, now: float) -> bool:
         .subquery()
     )
     latest = select(func.max(newest.c.created_at)).where(newest.c.status.in_(("queued", "blocked")))
-    return (connection.execute(latest).scalar() or 0.0) > now + STEP_SECONDS
+    return (connection.execute(latest).scalar() or 0.0) > now + MIN_STEP_SECONDS
 
 
 def clamp_future_times(connection: Connection, now: float) -> None:
@@ -132,7 +132,9 @@ def clamp_future_times(connection: Connection, now: float) -> None:
         "debounce_until": delivery.c.debounce_until - by,
     }
     connection.execute(
-        update(delivery).where(WAITING, delivery.c.created_at > now + STEP_SECONDS).values(planned)
+        update(delivery)
+        .where(WAITING, delivery.c.created_at > now + MIN_STEP_SECONDS)
+        .values(planned)
     )
     for each in time_limits(timings_of(connection)):
         at = now + each.seconds if each.beside is None else now

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from bridge.core.clock_reading import STEP_SECONDS, ClockReading, compare_readings
+from bridge.core.clock_reading import MIN_STEP_SECONDS, ClockReading, compare_readings
 from bridge.core.status import ClockStep
 from bridge.store.clock_corrections import (
     clamp_future_times,
@@ -118,7 +118,7 @@ class _Comparison:
             at=known.at, boot_clock=known.boot_clock, boot_id=known.boot_id, host=known.host
         )
         if (between := compare_readings(before, clocks)) is not None:
-            step = between.step if abs(between.step) > STEP_SECONDS else 0.0
+            step = between.step if abs(between.step) > MIN_STEP_SECONDS else 0.0
             return cls(step=step, is_news=bool(step or own) or between.seconds > REFRESH_SECONDS)
         # the same boot: this reading is older than the row
         return (
@@ -136,7 +136,7 @@ class _Comparison:
         seen_at = max(
             known.at, connection.execute(select(func.max(worker.c.seen_at))).scalar() or 0.0
         )
-        if clocks.at < seen_at - STEP_SECONDS and not _is_noted(
+        if clocks.at < seen_at - MIN_STEP_SECONDS and not _is_noted(
             known, clocks, clocks.at - seen_at, lease
         ):
             return cls(step=clocks.at - seen_at, is_news=True)

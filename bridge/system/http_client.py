@@ -1,4 +1,4 @@
-"""HTTP client for all outgoing calls: one request, one response or `Lost`, one deadline.
+"""HTTP client for all outgoing calls: one request, one response or `NoAnswer`, one deadline.
 
 It uses the transport adapter of requests, not a Session: it follows no redirects, stores no
 cookies, reads no netrc and no proxy variables, and retries nothing.
@@ -21,7 +21,7 @@ from requests import PreparedRequest, RequestException
 from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.timings import TIMINGS
 from bridge.system.http_connections import Adapter, TLSSocket, progress
 
@@ -67,8 +67,8 @@ class HttpClient:
         context.sslsocket_class = TLSSocket
         return Adapter(context, self._connections)
 
-    def send(self, call: Call, timeout: float) -> Answer | Lost:
-        """Make the call and return its answer, or `Lost` if none comes within `timeout` seconds.
+    def send(self, call: Call, timeout: float) -> Answer | NoAnswer:
+        """Make the call and return its answer; `NoAnswer` if none comes within `timeout` seconds.
 
         The name lookup counts towards the timeout but cannot be interrupted. A response whose body
         is too long, incomplete or too slow still has its status: it is `truncated`.
@@ -85,7 +85,7 @@ class HttpClient:
             response = adapter.call(_prepare(call), timeout, self._proxies)
             return self._read(response, call.most or self._max_answer)
         except (RequestException, failure.HTTPError, HTTPException, OSError, ValueError) as error:
-            return Lost(_reason(error, call, timeout), sent=progress.sent)
+            return NoAnswer(_reason(error, call, timeout), sent=progress.sent)
         finally:
             progress.deadline = float("inf")
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.system.http_client import HttpClient
 from bridge.torture.records import SentEvent
 from bridge.torture.scenarios import (

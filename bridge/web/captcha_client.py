@@ -6,7 +6,7 @@ import threading
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from bridge.core.http_messages import Answer, Lost
+from bridge.core.http_messages import Answer, NoAnswer
 from bridge.ingest.forms.spam import captchas
 from bridge.routing.form import Captcha
 from bridge.system.http_client import HttpClient
@@ -48,11 +48,13 @@ class CaptchaClient:
             ca_file=self._ca_file,
         )
 
-    def _ask(self, captcha: Captcha, response: str, address: str | None) -> Answer | Lost:
+    def _ask(self, captcha: Captcha, response: str, address: str | None) -> Answer | NoAnswer:
         host = urlsplit(captcha.url).hostname
         if not self._places.acquire(blocking=False):
-            return Lost(f"{host}: {MAX_CONCURRENT_CHECKS} checks are already running", sent=False)
-        answers: list[Answer | Lost] = []
+            return NoAnswer(
+                f"{host}: {MAX_CONCURRENT_CHECKS} checks are already running", sent=False
+            )
+        answers: list[Answer | NoAnswer] = []
         over = threading.Event()
 
         def run() -> None:
@@ -70,10 +72,10 @@ class CaptchaClient:
             threading.Thread(target=run, name="captcha", daemon=True).start()
         except RuntimeError:  # no more threads
             self._places.release()
-            return Lost(f"{host}: no thread could be started", sent=False)
+            return NoAnswer(f"{host}: no thread could be started", sent=False)
         over.wait(captcha.timeout + 0.5)
         return (
             answers[0]
             if answers
-            else Lost(f"{host}: no answer within {captcha.timeout:g} s", sent=True)
+            else NoAnswer(f"{host}: no answer within {captcha.timeout:g} s", sent=True)
         )

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from bridge.core.http_messages import Call, Lost
+from bridge.core.http_messages import Call, NoAnswer
 from bridge.providers.signatures.key_source import DocumentRequest
 from bridge.system.logs import get_logger
 
@@ -190,7 +190,7 @@ class Keyring:
         )
         answer = self._sender.send(call, self._deadline)
         host = urlsplit(request.url).hostname
-        if isinstance(answer, Lost):
+        if isinstance(answer, NoAnswer):
             log.warning("key_fetch_failed", what=request.what, host=host, reason=answer.reason)
             return None, 0.0
         if answer.status != 200 or answer.truncated or not answer.body:

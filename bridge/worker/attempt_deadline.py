@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.file_transfer import Send
@@ -85,8 +85,8 @@ def _began(claim: Claim) -> float:
 def _in_time(send: Send, claim: Claim, timeout: float, now: DatabaseClock) -> Send:
     """Return a `send` whose calls all end within `timeout` seconds of the attempt's intent."""
 
-    def bounded(call: Call, seconds: float) -> Answer | Lost:
+    def bounded(call: Call, seconds: float) -> Answer | NoAnswer:
         left = _left(claim, timeout, now())
-        return send(call, min(seconds, left)) if left > 0 else Lost(TIME_OVER, sent=False)
+        return send(call, min(seconds, left)) if left > 0 else NoAnswer(TIME_OVER, sent=False)
 
     return bounded

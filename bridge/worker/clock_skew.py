@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.core.clock_reading import ClockReading
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.delivery.file_transfer import Send
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.platforms.responses import read_date
@@ -53,7 +53,7 @@ class HostClocks:
         self._hosts: dict[str, _HostClock] = {}
         self._mutex = threading.Lock()
 
-    def send(self, call: Call, timeout: float) -> Answer | Lost:
+    def send(self, call: Call, timeout: float) -> Answer | NoAnswer:
         """Make a call."""
         before = time.time()
         answer = self._send(call, timeout)

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from urllib.parse import unquote
 
 from bridge.core.errors import StoreError
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery, Status
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.attempt import Send
@@ -159,7 +159,7 @@ def _with_traceparent(send: Send, traceparent: str) -> Send:
     A call that has one keeps it: the operator configured it for the platform.
     """
 
-    def named(call: Call, timeout: float) -> Answer | Lost:
+    def named(call: Call, timeout: float) -> Answer | NoAnswer:
         if all(name.lower() != TRACEPARENT_HEADER for name in call.headers):
             call = replace(call, headers={**call.headers, TRACEPARENT_HEADER: traceparent})
         return send(call, timeout)

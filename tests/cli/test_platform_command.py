@@ -14,7 +14,7 @@ import pytest
 from processes import call, environment, eventually, is_listening, running
 from serving import Bridge, free_port, github, until
 
-from bridge.core.http_messages import Call, Lost
+from bridge.core.http_messages import Call, NoAnswer
 from bridge.core.model import Delivery, RunState
 from bridge.store.inbound import events
 from bridge.system.http_client import HttpClient
@@ -34,7 +34,7 @@ def greet(name: str, greeting: str = "Hello"):
 
 def start(
     platform: FlowPlatform, flow: str, timeout: float = 60.0, **inputs: object
-) -> tuple[int, dict[str, str], bytes] | Lost:
+) -> tuple[int, dict[str, str], bytes] | NoAnswer:
     """Start a flow as anyone would; no worker, no retry."""
     sender = HttpClient()
     body = json.dumps({"user_id": platform.user_id, "saved_item_id": flow, **inputs}).encode()
@@ -45,7 +45,9 @@ def start(
     )
     sender.close()
     return (
-        answer if isinstance(answer, Lost) else (answer.status, dict(answer.headers), answer.body)
+        answer
+        if isinstance(answer, NoAnswer)
+        else (answer.status, dict(answer.headers), answer.body)
     )
 
 

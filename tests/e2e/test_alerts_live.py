@@ -258,7 +258,7 @@ def test_each_condition_is_told_once_and_its_end_once_through_kills(
         both = once(RAISED, *KEYS) + once(RESOLVED, *KEYS)
         until(lambda: set(world.told()) >= set(both), what="the end of everything")
         assert world.told() == kept(bridge) == both
-        assert all(one.is_told_over for one in known(bridge).values())
+        assert all(one.is_resolution_notified for one in known(bridge).values())
 
 
 @pytest.mark.slow

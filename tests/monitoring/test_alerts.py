@@ -166,7 +166,7 @@ def test_whatever_comes_and_goes_what_is_told_is_bounded_and_each_end_is_told(
     for key in {alert.key for *_, alert in told}:
         types = [type_ for _, type_, alert in told if alert.key == key]
         assert types == [RAISED, RESOLVED] * (len(types) // 2)
-    assert all(alert.is_told_over for alert in known.values())
+    assert all(alert.is_resolution_notified for alert in known.values())
 
 
 def test_two_that_tell_the_same_make_the_same_event() -> None:

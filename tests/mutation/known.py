@@ -1027,7 +1027,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W2",
         "file": "bridge/worker/attempt_deadline.py",
-        "old": "return send(call, min(seconds, left)) if left > 0 else Lost(TIME_OVER, sent=False)",
+        "old": "return send(call, min(seconds, left)) if left > 0 else NoAnswer(TIME_OVER, sent=False)",
         "new": "return send(call, min(seconds, left))",
         "tests": ["tests/worker/test_attempt_deadline.py"],
     },

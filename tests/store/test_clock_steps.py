@@ -20,7 +20,7 @@ from sqlalchemy import insert, select, update
 from stepped_clocks import DAY, Clocks, clocks
 from worker_bench import attempts, configured, ended, get, gumloop, is_in, made, slots, wait
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery, Order, Retry
 from bridge.delivery import reconcile
 from bridge.routing.model import Config, Flow
@@ -111,7 +111,7 @@ def held(database: Database, delivery_id: str) -> Delivery:
     return get(database, delivery_id)
 
 
-def dateless(call: Call, timeout: float) -> Answer | Lost:
+def dateless(call: Call, timeout: float) -> Answer | NoAnswer:
     """Return a platform that sends no Date header."""
     answer = HttpClient().send(call, timeout)
     if isinstance(answer, Answer):

@@ -34,7 +34,7 @@ from servers import (
     then_close,
 )
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.timings import TIMINGS
 from bridge.system import http_connections
 from bridge.system.http_client import HttpClient
@@ -264,7 +264,7 @@ def test_once_the_request_has_left_a_loss_is_ambiguous(
     server: Misbehaving, sender: HttpClient, script: object, reason: str
 ) -> None:
     lost = sender.send(post(server.script("/x", script) + "?user_id=secret-id"), 60)  # type: ignore[arg-type]
-    assert isinstance(lost, Lost) and lost.sent and len(server.received) == 1
+    assert isinstance(lost, NoAnswer) and lost.sent and len(server.received) == 1
     assert reason in lost.reason and "127.0.0.1" in lost.reason and "secret-id" not in lost.reason
 
 
@@ -282,14 +282,14 @@ def test_the_deadline_holds_however_an_answer_drips(
     )
     urls = [server.script(f"/{number}", script) for number, script in enumerate(scripts)]
 
-    def send(url: str) -> tuple[Answer | Lost, float]:
+    def send(url: str) -> tuple[Answer | NoAnswer, float]:
         began = time.monotonic()
         return sender.send(post(url), SHORT), time.monotonic() - began
 
     with ThreadPoolExecutor(len(urls)) as pool:
         *lost, (answer, seconds) = pool.map(send, urls)
     assert [one for one, _ in lost] == [
-        Lost(f"127.0.0.1: no answer within {SHORT} s", sent=True)
+        NoAnswer(f"127.0.0.1: no answer within {SHORT} s", sent=True)
     ] * 3
     assert isinstance(answer, Answer) and answer.status == 429 and answer.truncated
     assert all(SHORT - 0.05 <= each < 60 for each in (*(taken for _, taken in lost), seconds))
@@ -302,7 +302,7 @@ def test_the_deadline_holds_while_the_request_cannot_leave(sender: HttpClient) -
             post(f"http://127.0.0.1:{deaf.getsockname()[1]}/x", b"x" * 30_000_000), SHORT
         )
         assert time.monotonic() - began < 60
-    assert lost == Lost(f"127.0.0.1: no answer within {SHORT} s", sent=False), (
+    assert lost == NoAnswer(f"127.0.0.1: no answer within {SHORT} s", sent=False), (
         "a request whose end never left cannot have been acted on"
     )
 
@@ -317,9 +317,9 @@ def test_the_next_call_has_a_deadline_of_its_own(server: Misbehaving, sender: Ht
 def test_what_never_left_is_certain(sender: HttpClient) -> None:
     with refusing() as port:
         lost = sender.send(post(f"http://127.0.0.1:{port}/x?api_key=k"), 60)
-    assert lost == Lost("127.0.0.1: the connection was refused", sent=False)
+    assert lost == NoAnswer("127.0.0.1: the connection was refused", sent=False)
     lost = sender.send(post("http://no-such-host.invalid/x"), 60)
-    assert lost == Lost("no-such-host.invalid: the name was not found", sent=False)
+    assert lost == NoAnswer("no-such-host.invalid: the name was not found", sent=False)
 
 
 def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: HttpClient) -> None:
@@ -336,7 +336,7 @@ def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: HttpCl
         for one in waiting:
             one.close()
     assert (
-        lost == Lost("127.0.0.1: no connection within 0.3 s", sent=False)
+        lost == NoAnswer("127.0.0.1: no connection within 0.3 s", sent=False)
         and time.monotonic() - began < 60
     )
 
@@ -359,7 +359,7 @@ def test_a_call_that_cannot_be_written_is_a_certain_loss_not_an_error(
     sender: HttpClient, call: Call
 ) -> None:
     lost = sender.send(call, 60)
-    assert isinstance(lost, Lost) and not lost.sent and "Bad" not in lost.reason
+    assert isinstance(lost, NoAnswer) and not lost.sent and "Bad" not in lost.reason
 
 
 def test_a_connection_the_server_closed_between_calls_is_not_written_to(
@@ -387,7 +387,7 @@ def test_a_connection_that_was_idle_too_long_is_not_used_again(
 def test_one_sender_serves_many_threads(server: Misbehaving, sender: HttpClient) -> None:
     url = server.script("/x", respond(200, {"run_id": "a"}))
     slow = server.script("/slow", slow_headers(120))
-    results: list[Answer | Lost] = []
+    results: list[Answer | NoAnswer] = []
 
     def work(place: int) -> None:
         for _ in range(20):
@@ -401,7 +401,7 @@ def test_one_sender_serves_many_threads(server: Misbehaving, sender: HttpClient)
         one.join(60)
     assert sum(isinstance(one, Answer) and one.status == 200 for one in results) == 160
     assert (
-        sum(one == Lost(f"127.0.0.1: no answer within {SHORT} s", sent=True) for one in results)
+        sum(one == NoAnswer(f"127.0.0.1: no answer within {SHORT} s", sent=True) for one in results)
         == 8
     )
     assert server.connections <= 16
@@ -458,7 +458,7 @@ def test_tls_is_verified_kept_alive_and_under_the_same_deadline(
     assert [getattr(sender.send(post(url), 60), "body", None) for _ in range(2)] == [b"a", b"b"]
     assert tls_server.connections == 1
     began = time.monotonic()
-    assert sender.send(post(url), SHORT) == Lost(
+    assert sender.send(post(url), SHORT) == NoAnswer(
         f"localhost: no answer within {SHORT} s", sent=True
     )
     assert time.monotonic() - began < 60
@@ -470,9 +470,9 @@ def test_a_certificate_that_is_not_to_be_trusted_gets_no_request(
 ) -> None:
     url = tls_server.script("/x", respond(200))
     lost = sender.send(post(url.replace("127.0.0.1", "localhost")), 60)
-    assert lost == Lost("localhost: the certificate is not trusted", sent=False)
+    assert lost == NoAnswer("localhost: the certificate is not trusted", sent=False)
     other_name = HttpClient(ca_file=str(certificate)).send(post(url), 60)
-    assert other_name == Lost("127.0.0.1: the certificate is not trusted", sent=False)
+    assert other_name == NoAnswer("127.0.0.1: the certificate is not trusted", sent=False)
     assert tls_server.received == []
 
 
@@ -481,7 +481,7 @@ def test_who_the_machine_trusts_is_trusted(
 ) -> None:
     url = tls_server.script("/x", respond(200, b"a")).replace("127.0.0.1", "localhost")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))  # is not looked at
-    assert HttpClient().send(post(url), 60) == Lost(
+    assert HttpClient().send(post(url), 60) == NoAnswer(
         "localhost: the certificate is not trusted", sent=False
     )
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -494,12 +494,12 @@ def test_a_server_that_does_not_speak_tls_gets_no_request(
 ) -> None:
     server.drop_connections = 1
     lost = sender.send(post(server.url.replace("http:", "https:") + "/x"), 60)
-    assert isinstance(lost, Lost) and not lost.sent
+    assert isinstance(lost, NoAnswer) and not lost.sent
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         lost = sender.send(post(f"https://127.0.0.1:{silent.getsockname()[1]}/x"), 0.3)
         assert (
-            lost == Lost("127.0.0.1: no connection within 0.3 s", sent=False)
+            lost == NoAnswer("127.0.0.1: no connection within 0.3 s", sent=False)
             and time.monotonic() - began < 60
         )
 

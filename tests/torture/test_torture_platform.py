@@ -15,7 +15,7 @@ import orjson
 import pytest
 from processes import eventually, is_listening
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.outcomes import OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.system.http_client import HttpClient
@@ -77,7 +77,7 @@ class PlatformProcess:
         self.process.start(orjson.dumps(settings))
         eventually(lambda: is_listening(self.port))
 
-    def post(self, path: str = "/api/v1/start_pipeline", **more: Any) -> Answer | Lost:
+    def post(self, path: str = "/api/v1/start_pipeline", **more: Any) -> Answer | NoAnswer:
         self.number += 1
         body = {
             "route": "held",
@@ -100,10 +100,10 @@ class PlatformProcess:
             )
         )
 
-    def get(self, question: str) -> Answer | Lost:
+    def get(self, question: str) -> Answer | NoAnswer:
         return self.send(Call(method="GET", url=f"http://127.0.0.1:{self.port}/api/v1/{question}"))
 
-    def send(self, call: Call) -> Answer | Lost:
+    def send(self, call: Call) -> Answer | NoAnswer:
         return self.sender.send(call, self.patience)
 
 
@@ -194,9 +194,9 @@ def test_polls_of_a_run_have_faults_too(make_platform: Any, fault: PlatformFault
 def test_a_killed_platform_continues_with_its_record(make_platform: Any) -> None:
     platform = make_platform("ok", "reset though started")
     run_id = orjson.loads(platform.post().body)["run_id"]
-    assert isinstance(platform.post(), Lost)
+    assert isinstance(platform.post(), NoAnswer)
     platform.process.kill()
-    assert isinstance(platform.post(), Lost)
+    assert isinstance(platform.post(), NoAnswer)
     platform.process.command[-1] = ""  # no more faults
     platform.start()
     answer = platform.get(f"get_pl_run?run_id={run_id}")

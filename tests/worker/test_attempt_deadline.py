@@ -11,7 +11,7 @@ import pytest
 from records import NOW, make_delivery, make_event
 
 from bridge.core.clock_reading import ClockReading
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS
@@ -46,7 +46,7 @@ class Machine:
     def now(self) -> float:
         return self.at
 
-    def send(self, call: Call, seconds: float) -> Answer | Lost:
+    def send(self, call: Call, seconds: float) -> Answer | NoAnswer:
         assert call is CALL
         self.given.append(seconds)
         self.at += self.lasts.pop(0)
@@ -61,13 +61,13 @@ class Machine:
             )  # type: ignore[arg-type]
 
 
-def calls(answers: list[Answer | Lost], *wanted: float) -> Callable[..., Outcome]:
+def calls(answers: list[Answer | NoAnswer], *wanted: float) -> Callable[..., Outcome]:
     """Make one call after the other, each with the time that is wanted for it."""
 
     def deliver(
         _delivery: Delivery,
         _platform: Platform,
-        send: Callable[[Call, float], Answer | Lost],
+        send: Callable[[Call, float], Answer | NoAnswer],
         at: float,
     ) -> Outcome:
         answers.extend(send(CALL, seconds) for seconds in wanted)
@@ -81,16 +81,16 @@ def test_a_call_whose_attempt_is_over_is_not_made() -> None:
     first.
     """
     machine = Machine(NOW, TIMEOUT)
-    answers = list[Answer | Lost]()
+    answers = list[Answer | NoAnswer]()
     assert machine.attempt(calls(answers, 10.0, 10.0)) is DONE
     assert isinstance(answers[0], Answer)
-    assert answers[1] == Lost(attempt_deadline.TIME_OVER, sent=False)
+    assert answers[1] == NoAnswer(attempt_deadline.TIME_OVER, sent=False)
     assert machine.given == [10.0]
 
 
 def test_each_call_has_what_is_left_of_the_time_and_no_more_than_it_wants() -> None:
     machine = Machine(NOW + 1.0, 20.0, 8.5, 0.0)
-    answers = list[Answer | Lost]()
+    answers = list[Answer | NoAnswer]()
     machine.attempt(calls(answers, TIMEOUT, TIMEOUT, TIMEOUT))
     assert machine.given == [TIMEOUT - 1.0, TIMEOUT - 21.0, TIMEOUT - 29.5]
     machine = Machine(NOW + 1.0, 20.0, 0.0)
@@ -114,7 +114,7 @@ def test_an_attempt_begins_while_it_has_its_lease_and_time(
     at: float, kept_at: float, begins: bool
 ) -> None:
     machine = Machine(at, 0.0)
-    answers = list[Answer | Lost]()
+    answers = list[Answer | NoAnswer]()
     outcome = machine.attempt(calls(answers, 1.0), kept_at)
     assert (outcome is DONE, len(machine.given)) == (begins, int(begins))
     assert begins or (

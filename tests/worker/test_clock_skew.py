@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.worker import clock_skew
 from bridge.worker.clock_skew import HostClocks, _seconds_ahead
 
@@ -38,10 +38,10 @@ def answers(ahead: Iterable[float | None], fresh_seconds: float = 3600.0) -> Hos
     """Clocks after calls whose answers were dated so far ahead; null: there was no answer."""
     left = list(ahead)
 
-    def send(call: Call, timeout: float) -> Answer | Lost:
+    def send(call: Call, timeout: float) -> Answer | NoAnswer:
         one = left.pop(0)
         if one is None:
-            return Lost("no answer", sent=False)
+            return NoAnswer("no answer", sent=False)
         return Answer(status=200, headers={"date": formatdate(time.time() + one, usegmt=True)})
 
     found = HostClocks(send, fresh_seconds)

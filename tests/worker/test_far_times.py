@@ -18,7 +18,7 @@ from bridge.config.schema.units import parse_moment
 from bridge.core.http_messages import Answer
 from bridge.core.model import RunState, Status
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.core.times import LATEST, parse_iso
+from bridge.core.times import LATEST_TIME, parse_iso
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.responses import parse_time, read_date
 from bridge.monitoring.serializers import delivery_json, evidence_json, iso
@@ -69,8 +69,8 @@ def test_a_time_outside_1970_to_9999_is_none_wherever_others_send_it(text: str) 
 def test_a_time_within_them_is_read() -> None:
     assert parse_time("1970-01-01T00:00:00Z") == 0.0
     assert parse_time("2025-11-24T16:00:00") == NOW
-    assert parse_time("9999-12-31T23:59:59Z") == LATEST
-    assert iso(LATEST) == "9999-12-31T23:59:59.000000Z"
+    assert parse_time("9999-12-31T23:59:59Z") == LATEST_TIME
+    assert iso(LATEST_TIME) == "9999-12-31T23:59:59.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_one_bad_row_never_breaks_a_listing(store: Database, at: float) -> None:
         )
 
 
-@pytest.mark.parametrize("at", [math.inf, 1e300, -1.0, LATEST])
+@pytest.mark.parametrize("at", [math.inf, 1e300, -1.0, LATEST_TIME])
 def test_a_span_of_a_run_has_times_that_can_be_exported(at: float) -> None:
     one = replace(
         make_delivery(make_event()), run_id="r1", delivered_at=NOW, status=Status.DELIVERED
@@ -171,7 +171,7 @@ def test_a_platform_that_dates_a_run_wrongly_teaches_no_length_of_runs() -> None
     until then.
     """
     one = replace(make_delivery(make_event()), delivered_at=NOW)
-    wrong = RunReport(state=RunState.DONE, created_at=0.0, finished_at=LATEST)
+    wrong = RunReport(state=RunState.DONE, created_at=0.0, finished_at=LATEST_TIME)
     assert _took(one, wrong, NOW + 7) == 7.0
     right = RunReport(state=RunState.DONE, created_at=NOW, finished_at=NOW + 5)
     assert _took(one, right, NOW + 7) == 5.0
@@ -192,7 +192,7 @@ def test_a_run_that_ends_in_the_future_ended_now(database: Database) -> None:
         )
     )
     [followed] = events.deliveries_of(database, [event.id])[event.id]
-    report = RunReport(state=RunState.DONE, finished_at=LATEST)
+    report = RunReport(state=RunState.DONE, finished_at=LATEST_TIME)
     database.write(
         lambda connection: run_tracking.record_run(
             connection, followed, report, NOW + 9, next_poll=1.0

@@ -25,7 +25,7 @@ from worker_bench import QUICK, attempts, configured, get, gumloop, is_in, wait,
 
 from bridge.config.settings import load_settings
 from bridge.core.file_links import FILES_PATH, file_link, read_file_token
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery, Event, FormFile, Retry, Status
 from bridge.core.outcomes import OutcomeKind
 from bridge.delivery.attempt import deliver
@@ -73,11 +73,11 @@ def delivery(inputs: Any, **more: Any) -> Delivery:
 class Sent:
     """Answers calls as told, and remembers them."""
 
-    def __init__(self, *answers: Answer | Lost) -> None:
+    def __init__(self, *answers: Answer | NoAnswer) -> None:
         self.answers = list(answers)
         self.calls = list[Call]()
 
-    def __call__(self, call: Call, _timeout: float) -> Answer | Lost:
+    def __call__(self, call: Call, _timeout: float) -> Answer | NoAnswer:
         self.calls.append(call)
         return self.answers.pop(0) if self.answers else ok({"run_id": "r1"})
 
@@ -278,8 +278,8 @@ def test_inputs_without_files_are_never_touched(inputs: Any) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "ours"),
     [
-        (Lost("no connection", sent=False), OutcomeKind.REFUSED, False),
-        (Lost("no answer within 5 s", sent=True), OutcomeKind.REFUSED, False),
+        (NoAnswer("no connection", sent=False), OutcomeKind.REFUSED, False),
+        (NoAnswer("no answer within 5 s", sent=True), OutcomeKind.REFUSED, False),
         (Answer(status=500), OutcomeKind.REFUSED, True),
         (Answer(status=408), OutcomeKind.REFUSED, True),
         (Answer(status=429, headers={"retry-after": "7"}), OutcomeKind.REFUSED, True),
@@ -295,7 +295,7 @@ def test_inputs_without_files_are_never_touched(inputs: Any) -> None:
     ],
 )
 def test_an_upload_that_fails_started_nothing(
-    answer: Answer | Lost, kind: OutcomeKind, ours: bool
+    answer: Answer | NoAnswer, kind: OutcomeKind, ours: bool
 ) -> None:
     one = delivery({"cv": asdict(CV)})
     send = Sent(answer)
@@ -322,7 +322,7 @@ def test_uploads_and_the_start_share_the_time_of_one_call() -> None:
     allowed = list[float]()
     send = Sent(ok({"success": True, "file_name": "x"}))
 
-    def timed(call: Call, timeout: float) -> Answer | Lost:
+    def timed(call: Call, timeout: float) -> Answer | NoAnswer:
         allowed.append(timeout)
         return send(call, timeout)
 

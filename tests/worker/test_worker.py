@@ -55,7 +55,7 @@ from worker_bench import (
 from bridge.config.settings import Settings, load_settings
 from bridge.core.circuit_state import Circuit
 from bridge.core.errors import BridgeError, StoreError
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Retry, Status
 from bridge.core.timings import Timings
 from bridge.flows import flow
@@ -159,9 +159,9 @@ def test_no_more_calls_are_under_way_than_there_are_threads_for(
     ids = add(sqlite, 5)
     over = threading.Event()
 
-    def send(_call: Call, _seconds: float) -> Lost:
+    def send(_call: Call, _seconds: float) -> NoAnswer:
         over.wait(60)
-        return Lost("over", sent=False)
+        return NoAnswer("over", sent=False)
 
     worker = made(sqlite, configured(gumloop(url="http://127.0.0.1:9")), send=send)
     try:
@@ -194,7 +194,7 @@ def test_what_a_route_has_had_counts_for_the_next_turn(sqlite: Database) -> None
     worker = made(
         sqlite,
         configured(gumloop(url="http://127.0.0.1:9", max_concurrent_runs=1)),
-        send=lambda *_: Lost("over", sent=False),
+        send=lambda *_: NoAnswer("over", sent=False),
     )
     worker.step()
     assert worker._cycle.turns.shares.order("gumloop", ["first", "second"]) == ["second", "first"]
@@ -547,7 +547,7 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(
     heard = threading.Event()
     sender = HttpClient()
 
-    def send(call: Call, seconds: float) -> Answer | Lost:
+    def send(call: Call, seconds: float) -> Answer | NoAnswer:
         if "start_pipeline" not in call.url:
             looks.set()
             go_on.wait(60)

@@ -20,7 +20,7 @@ import orjson
 
 from bridge.core import plurals
 from bridge.core.model import JSON, Delivery
-from bridge.core.times import LATEST, in_utc, write_time
+from bridge.core.times import LATEST_TIME, in_utc, write_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -201,7 +201,7 @@ def utc(at: float) -> str:
 
 def span(seconds: float | None) -> str:
     """Return a duration in words: `0.31 s`, `42.0 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds is None or not seconds <= LATEST:
+    if seconds is None or not seconds <= LATEST_TIME:
         return "-"
     seconds = max(seconds, 0.0)
     if seconds < 60:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.flows.function import FlowError
 from bridge.flows.ready.environment import read_file_path, read_list
 
@@ -146,7 +146,7 @@ def make_call(name: str, call: Call, reach: AddressPolicy, timeout: float) -> An
     raise FlowError(f"{name}: {_why(answer, reach)}")
 
 
-def _why(lost: Lost, reach: AddressPolicy) -> str:
+def _why(lost: NoAnswer, reach: AddressPolicy) -> str:
     if reach.refused and not lost.sent:
         return (
             f"{reach.host} has the address {reach.refused}, which is this machine or a private"

@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from bridge.core.errors import FieldFault, Refused
 from bridge.core.json_limits import MAX_VALUES
+from bridge.core.locators import URLENCODED
 from bridge.core.multipart import (
     DEFAULT_FILE_NAME,
     MultipartError,
@@ -20,7 +21,7 @@ from bridge.core.multipart import (
     parse_parts,
     sanitize_file_name,
 )
-from bridge.ingest.bodies import MULTIPART, URLENCODED, media_of, read_json
+from bridge.ingest.bodies import MULTIPART, media_of, read_json
 from bridge.ingest.forms.charsets import DEFAULT_CODEC, UTF_8, find_codec
 from bridge.ingest.forms.nesting import Fields, gather_fields, shorten_name
 from bridge.routing.form import FieldRules, Form

@@ -15,7 +15,7 @@ from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 URL_TOKEN = SharedToken(at="query:token")
-OPEN = "The sender signs nothing: anyone with the URL and its token can send."
+NOT_SIGNED = "The sender signs nothing: anyone with the URL and its token can send."
 
 ROWS = (
     Provider(
@@ -81,7 +81,7 @@ ROWS = (
         docs="https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/",
         evidence="docs",
         signs="Nothing.",
-        limits=OPEN + " An edited submission keeps its id, and counts as a duplicate.",
+        limits=NOT_SIGNED + " An edited submission keeps its id, and counts as a duplicate.",
         retries="Not documented.",
         samples=(Sample("submission", "submission.json", {}, MULTIPART_MEDIA_TYPE),),
     ),
@@ -102,7 +102,7 @@ ROWS = (
         docs="https://www.fillout.com/help/webhook",
         evidence="unconfirmed",
         signs="Nothing, as far as documented.",
-        limits=OPEN,
+        limits=NOT_SIGNED,
         retries="Not documented.",
         samples=(Sample("submission", "submission.json"),),
     ),

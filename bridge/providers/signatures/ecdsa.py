@@ -65,13 +65,13 @@ class Ecdsa(SignedScheme):
     def check(self, view: RequestView, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` matches `message` under the key."""
         return any(
-            key_material.verifies(f"ecdsa_{self.digest}", view.key, message, signature)
+            key_material.is_signature_valid(f"ecdsa_{self.digest}", view.key, message, signature)
             for signature in signatures
         )
 
     def seal(self, view: RequestView, message: bytes) -> bytes:
         """Return the signature of `message` under the key."""
-        return key_material.seal(f"ecdsa_{self.digest}", view.key, message)
+        return key_material.sign_message(f"ecdsa_{self.digest}", view.key, message)
 
     def secret_problem(self, secret: str) -> str | None:
         """Return why `secret` is unusable, without quoting it, or None."""

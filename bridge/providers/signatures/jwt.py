@@ -108,7 +108,7 @@ class Jwt:
         if not any(self._fits(key, token) for key in held):
             raise BadSignature("mismatch")
         if claim := self.wraps:  # the token of a retry has other times
-            return Proof(lambda whole: unwrapped(whole.body, claim) or whole.body)
+            return Proof(lambda whole: unwrap_event(whole.body, claim) or whole.body)
         return WHOLE_BODY if self.body_hash else None
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
@@ -250,7 +250,7 @@ class Jwt:
         return is_signed_by(token, self.algorithm, key)
 
 
-def unwrapped(body: bytes, claim: str) -> bytes | None:
+def unwrap_event(body: bytes, claim: str) -> bytes | None:
     """Return the JSON under `claim` of a token that is the whole body, or None. Verify it first."""
     try:
         value = orjson.loads(parse_compact(body).payload)[claim]

@@ -51,7 +51,7 @@ def private_key(text: str, kind: str) -> bytes:
     )
 
 
-def verifies(algorithm: str, key: bytes, message: bytes, signature: bytes) -> bool:
+def is_signature_valid(algorithm: str, key: bytes, message: bytes, signature: bytes) -> bool:
     """Return whether `signature` matches `message` under the public `key`."""
     from cryptography.exceptions import InvalidSignature
 
@@ -62,7 +62,7 @@ def verifies(algorithm: str, key: bytes, message: bytes, signature: bytes) -> bo
     return True
 
 
-def seal(algorithm: str, key: bytes, message: bytes) -> bytes:
+def sign_message(algorithm: str, key: bytes, message: bytes) -> bytes:
     """Return the signature of `message` under the private `key`."""
     return bytes(_load_private(key).sign(message, *_options(algorithm)))
 

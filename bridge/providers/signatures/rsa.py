@@ -84,13 +84,13 @@ class Rsa(SignedScheme):
         """Return whether one of `signatures` matches `message` under the key."""
         algorithm = self._algorithm(view)
         return any(
-            key_material.verifies(algorithm, view.key, message, signature)
+            key_material.is_signature_valid(algorithm, view.key, message, signature)
             for signature in signatures
         )
 
     def seal(self, view: RequestView, message: bytes) -> bytes:
         """Return the signature of `message` under the key."""
-        return key_material.seal(self._algorithm(view), view.key, message)
+        return key_material.sign_message(self._algorithm(view), view.key, message)
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` signed as the sender would, by the newest version unless it names one.

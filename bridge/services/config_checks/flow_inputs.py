@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from bridge.core.errors import ConfigProblem
+from bridge.core.local_runs import READY_MADE
 from bridge.core.typos import find_typo
 from bridge.routing.expressions.roots import suggest
 from bridge.services.config_checks.written_routes import WrittenRoutes, read_routes
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from bridge.core.local_runs import LocalFlow
     from bridge.routing.model import Config, Route
 
-READY_MADE = "ready-made"
 #: Inputs of ready-made flows that the sender of a form should not choose, and their meaning.
 SENDER_CHOICES = {
     "append_csv": {"file": "the file that is written to"},

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from bridge.core.clock_reading import STEP_SECONDS, ClockReading
+from bridge.core.clock_reading import MIN_STEP_SECONDS, ClockReading
 from bridge.store.db.database import Database
 from bridge.system.logs import get_logger
 
@@ -59,7 +59,7 @@ class DatabaseClock:
             if self._database.is_sqlite
             else _measure_difference(self._database, boot_seconds)
         )
-        if self._last_origin is not None and abs(origin - self._last_origin) > STEP_SECONDS:
+        if self._last_origin is not None and abs(origin - self._last_origin) > MIN_STEP_SECONDS:
             self.step += origin - self._last_origin
         self._last_origin = origin
         if self._database.is_sqlite:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from bridge.core.errors import Refused
-from bridge.core.local_runs import LocalFlow
+from bridge.core.local_runs import READY_MADE, LocalFlow
 from bridge.core.model import JSON
 from bridge.flows.ids import workbook_id
 from bridge.web.flow_api import responses
@@ -14,7 +14,6 @@ from bridge.web.flow_api.request import ApiRequest, bad_request, forbidden
 from bridge.web.flow_api.runs import find_run
 
 NEWEST_RUNS = 10  # runs of each flow in get_plrun_saved_item_map
-READY_MADE = "ready-made"
 
 
 def get_pl_run(served: FlowApiContext, asked: ApiRequest) -> Response:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import NOW
 
-from bridge.core.http_messages import Answer, Lost
+from bridge.core.http_messages import Answer, NoAnswer
 from bridge.core.rate_limits import Rate
 from bridge.ingest.forms.spam import altcha, blocklists, captchas, tokens
 from bridge.ingest.forms.spam.dedup import derive_key
@@ -522,7 +522,7 @@ def test_a_captcha_that_is_solved_speaks_for_the_submission(kind: str) -> None:
         (Answer(status=400, body=b'{"success":false}'), "not solved"),
         (Answer(status=200, body=b'{"success":true}', truncated=True), "could not be checked"),
         (
-            Lost("captcha.example: no answer within 5 s", sent=True),
+            NoAnswer("captcha.example: no answer within 5 s", sent=True),
             "could not be checked: captcha.example",
         ),
         (told(success=True, hostname="evil.example"), "another site"),
@@ -545,7 +545,7 @@ def test_a_captcha_that_is_solved_speaks_for_the_submission(kind: str) -> None:
     ],
 )
 def test_what_a_service_says_is_taken_for_no_more_than_it_is(
-    answer: Answer | Lost, about: str | None
+    answer: Answer | NoAnswer, about: str | None
 ) -> None:
     site = replace(
         SITE, kind="recaptcha_v3", score=0.5, action="contact", hostnames=frozenset({"example.com"})
@@ -555,7 +555,7 @@ def test_what_a_service_says_is_taken_for_no_more_than_it_is(
 
 
 def test_a_service_that_cannot_be_asked_holds_or_lets_pass() -> None:
-    lost = Lost("captcha.example: no connection", sent=False)
+    lost = NoAnswer("captcha.example: no connection", sent=False)
     fields = {"a": "b", "cf-turnstile-response": "tok"}
     for holds in (True, False):
         one = submission(

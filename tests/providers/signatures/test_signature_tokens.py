@@ -35,7 +35,7 @@ from signing import NOW, post, secrets
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
-from bridge.providers.signatures.jwt import Jwt, unwrapped
+from bridge.providers.signatures.jwt import Jwt, unwrap_event
 from bridge.providers.signatures.key_source import DocumentRequest
 from bridge.providers.signatures.pins import with_pins
 
@@ -473,9 +473,9 @@ class TestWholeBody:
             WIX.verify(
                 post(token.encode(), {"content-type": "text/plain"}), secrets(RSA_PUBLIC), NOW
             )
-            assert json.loads(unwrapped(token.encode(), "data") or b"") == event
+            assert json.loads(unwrap_event(token.encode(), "data") or b"") == event
         signed = WIX.sign(post(json.dumps(event).encode()), RSA_PRIVATE, NOW)
-        assert unwrapped(signed.body, "data") == json.dumps(event).encode()
+        assert unwrap_event(signed.body, "data") == json.dumps(event).encode()
 
     @pytest.mark.parametrize(
         "body",
@@ -492,7 +492,7 @@ class TestWholeBody:
         ],
     )
     def test_what_is_no_token(self, body: bytes) -> None:
-        assert unwrapped(body, "data") is None
+        assert unwrap_event(body, "data") is None
         assert refusal(WIX, post(body), RSA_PUBLIC) in {"missing", "malformed"}
 
     def test_time_and_key(self) -> None:

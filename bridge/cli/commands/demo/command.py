@@ -21,7 +21,7 @@ import click
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError
-from bridge.core.http_messages import Answer, Call, Lost, Request
+from bridge.core.http_messages import Answer, Call, NoAnswer, Request
 from bridge.core.model import Delivery, Event, Reject, RunState
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def _send(settings: Settings, story: DemoRequest) -> None:
         WAIT_SECONDS,
     )
     sender.close()
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoAnswer):
         raise BridgeError(f"the server of the demo does not answer: {answer.reason}")
     story.answer = answer
     story.took = (time.monotonic() - started) * 1000

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON
 from bridge.routing.form import Captcha
 
@@ -144,7 +144,7 @@ def read_verification(captcha: Captcha, answer: Answer | Lost) -> str | None:
 
     The reason begins with `UNCHECKED` if the service gave no clear answer.
     """
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoAnswer):
         return f"{UNCHECKED}: {answer.reason}"
     said = _said(answer)
     if said is None:
