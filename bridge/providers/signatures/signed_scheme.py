@@ -154,9 +154,9 @@ class SignedScheme(ABC):
     def fetch_keys(
         self,
         view: RequestView,  # noqa: ARG002 - the arguments are for schemes that fetch keys
-        secrets: Sequence[Secret],  # noqa: ARG002
-        now: float,  # noqa: ARG002
-        keys: KeySource,  # noqa: ARG002
+        secrets: Sequence[Secret],  # noqa: ARG002 - as above
+        now: float,  # noqa: ARG002 - as above
+        keys: KeySource,  # noqa: ARG002 - as above
     ) -> list[bytes]:
         """Fetch the keys for `view`, after all cheaper checks."""
         return []
