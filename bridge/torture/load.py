@@ -170,8 +170,8 @@ class _Sender:
             ),
         )
 
-    def _record_answer(self, one: SentEvent, answer: Answer | Lost) -> None:
-        if isinstance(answer, Lost):
+    def _record_answer(self, one: SentEvent, answer: Answer | NoAnswer) -> None:
+        if isinstance(answer, NoAnswer):
             one.unanswered += 1
             self._schedule_retry(one)
             return

@@ -121,9 +121,9 @@ def make_platform(tmp_path: Path) -> Iterator[Any]:
         one.process.kill()
 
 
-def kind_of(answer: Answer | Lost, platform: str) -> OutcomeKind:
+def kind_of(answer: Answer | NoAnswer, platform: str) -> OutcomeKind:
     """Return the outcome that flowbridge derives from an answer."""
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoAnswer):
         return OutcomeKind.UNKNOWN if answer.sent else OutcomeKind.REFUSED
     return PLATFORMS[platform].read_start(answer, 0.0).kind
 

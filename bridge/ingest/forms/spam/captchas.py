@@ -139,7 +139,7 @@ def build_verification(captcha: Captcha, response: str, address: str | None) -> 
     )
 
 
-def read_verification(captcha: Captcha, answer: Answer | Lost) -> str | None:
+def read_verification(captcha: Captcha, answer: Answer | NoAnswer) -> str | None:
     """Return why the captcha failed, or None if it passed.
 
     The reason begins with `UNCHECKED` if the service gave no clear answer.
