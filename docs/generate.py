@@ -680,7 +680,7 @@ def limits_table() -> str:
         ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE_BYTES // 1024} KiB"),
         (
             "a type, and a provider's id",
-            f"{MAX_NAME_CHARS} characters; a longer id is kept as its SHA-256",
+            f"{MAX_NAME_CHARS} characters; a longer id is stored as its SHA-256",
         ),
         (
             "a text, and an array, made by a function",

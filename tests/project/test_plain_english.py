@@ -32,6 +32,7 @@ INSTEAD = {
     r"unless (it says|said) otherwise": "by default",
 }
 WORDS = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
+CODE = re.compile(r"`[^`]*`|--[a-z-]+")  # an option keeps its name
 ALLOWED = Path(__file__).with_name("plain_english_allowed.txt")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 MODULES = [
@@ -51,7 +52,7 @@ def prose(page: Path) -> Iterator[str]:
     text = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.M | re.S)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
     for line in text.splitlines():
-        yield re.sub(r"`[^`]*`", "`…`", line)
+        yield CODE.sub("`…`", line)
 
 
 def texts(path: Path) -> Iterator[str]:
@@ -69,7 +70,7 @@ def texts(path: Path) -> Iterator[str]:
             if text is not None:
                 yield re.split(r"(?<=[.!?:])\s|\n\n", text.strip())[0]
             elif len(node.value.split()) > 2:
-                yield from re.sub(r"`[^`]*`", "`…`", node.value).splitlines()
+                yield from CODE.sub("`…`", node.value).splitlines()
 
 
 def found(place: str, lines: Iterator[str]) -> Iterator[str]:

@@ -104,8 +104,7 @@ GRACE_SECONDS = 10.0  # after its time, until it is aborted
     "--keep",
     is_flag=True,
     help=(
-        "Keep the folder, and the schema on PostgreSQL. They are kept anyway if a problem was"
-        " found."
+        "Keep the folder, and the schema on PostgreSQL. They remain anyway if a problem was found."
     ),
 )
 @click.option(
