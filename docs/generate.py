@@ -12,7 +12,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from bridge.ingest.forms import custom_page, nesting, parser  # noqa: E402
 from bridge.ingest.forms.control_fields import CONTROL_FIELDS  # noqa: E402
 from bridge.ingest.forms.spam import captchas  # noqa: E402
 from bridge.monitoring.metrics import METRICS  # noqa: E402
+from bridge.providers.model import Provider  # noqa: E402
 from bridge.providers.registry import CATALOG_MODULES, PROVIDERS, catalog_title  # noqa: E402
 from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret  # noqa: E402
 from bridge.providers.signatures.hmac_scheme import Hmac  # noqa: E402
@@ -78,6 +79,8 @@ from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
 from bridge.web.server import app, incomplete_requests  # noqa: E402
 from bridge.worker import form_files as worker_form_files  # noqa: E402
 
+UNDOCUMENTED = ("", "not known", "Not documented.")  # an entry leaves such a line out
+DEFAULT_MAX_BODY = next(one.default for one in fields(Provider) if one.name == "max_body")
 MARKED = re.compile(r"(<!-- generated: ([a-z_ A-Z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # -- Markdown
@@ -151,14 +154,13 @@ def evidence_table() -> str:
 
 
 def _provider(row: Any) -> str:
-    samples = ", ".join(code(f"flowbridge sample {row.name} {each.type}") for each in row.samples)
+    samples = ", ".join(code(each.type) for each in row.samples)
     facts = {
         "Signed": row.signs,
         "Proof": _proof(row.scheme),
-        "Evidence": EVIDENCE[row.evidence],
         "Secret": row.secret_hint,
         "Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme)),
-        "Event type": _places(row.event_type) or "what `event_type:` of the source names",
+        "Event type": _places(row.event_type) or "set by `event_type:` of the source",
         "Provider's id": (
             _places(row.event_id)
             or ("none: the same body is the same event" if row.dedup_body else "none")
@@ -172,7 +174,9 @@ def _provider(row: Any) -> str:
         "Answers": "`fields` has them as `{label: value}`" if row.fields else "",
         "Tests of the URL": "answered by itself" if row.handshakes else "",
         "Subscriptions": CONFIRMED if row.confirmation else "",
-        "Largest body": f"{row.max_body // MIB} MiB, unless the source says `max_body`",
+        "Largest body": (
+            f"{row.max_body // MIB} MiB by default" if row.max_body != DEFAULT_MAX_BODY else ""
+        ),
         "Waits for the answer": row.answer_within,
         "Retries": row.retries,
         "Which try": _places(row.retry),
@@ -180,7 +184,9 @@ def _provider(row: Any) -> str:
         "Samples": samples,
         "Their documentation": f"<{row.docs}>",
     }
-    lines = "".join(f"- **{name}:** {value}\n" for name, value in facts.items() if value)
+    lines = "".join(
+        f"- **{name}:** {value}\n" for name, value in facts.items() if value not in UNDOCUMENTED
+    )
     return f"## {row.name}\n\n{row.title}. {row.setup}\n\n{lines}"
 
 
