@@ -963,7 +963,7 @@ def test_show_says_who_did_what_to_an_event_and_its_deliveries(
         and " by ana@ops (act_" in text
         and ") queued → cancelled\n" in text
     )
-    why = "not done: it is cancelled: only a delivery with an unknown outcome can be resolved"
+    why = "refused: it is cancelled: only a delivery with an unknown outcome can be resolved"
     assert why in " ".join(text.split())
     (shape,) = lines(run("show", id_, "--json"))
     assert [(one["command"], one["actor"], one["item"]["id"]) for one in shape["operations"]] == [

@@ -356,5 +356,5 @@ def test_what_cannot_start_leaves_the_folder_as_it_was(
     before = sorted(folder.rglob("*"))
     result = run(command)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert ("`flowbridge init` writes one" in result.stderr) is (text is None)
+    assert ("with `flowbridge init`" in result.stderr) is (text is None)
     assert sorted(folder.rglob("*")) == before

@@ -143,7 +143,7 @@ CASES: dict[str, tuple[Change, str, str]] = {
     "rewritten": (
         anew,
         "github",
-        "on the way the body was changed (6993 bytes were sent, 7349 came)",
+        "on the way the body was changed (6993 bytes sent, 7349 arrived)",
     ),
     "another value": (
         lambda headers, body: ({**headers, "content-type": "text/plain"}, body[:-1]),

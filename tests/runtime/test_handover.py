@@ -209,7 +209,7 @@ def test_the_command_waits_until_another_has_taken_over_and_says_where_none_coul
                 failed = systemd.replace("flowbridge.service")
                 assert (
                     failed.returncode == 1
-                    and "flowbridge.service goes on as it was: process" in failed.stderr
+                    and "flowbridge.service was not replaced: process" in failed.stderr
                 )
                 assert "journalctl -u flowbridge.service" in failed.stderr
             bridge.config.write_text(good)
@@ -240,7 +240,7 @@ def test_the_command_says_how_it_is_used_and_what_does_not_run(
     gone = systemd.replace("flowbridge.service")
     assert (gone.returncode, gone.stderr) == (
         1,
-        "flowbridge.service does not run: sudo systemctl start flowbridge.service\n",
+        "flowbridge.service is not running: sudo systemctl start flowbridge.service\n",
     )
 
 

@@ -149,8 +149,8 @@ def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) ->
             tmp_path, "--config", str(bridge.config), "show", waiting.id, environ=bridge.environ
         ).stdout
         assert (
-            "waits         the platform 'crm' cannot be called: environment variable CRM_TOKEN is"
-            " not set. Next: set it in .env; no restart is needed\n" in shown
+            "the platform 'crm' cannot be called: environment variable CRM_TOKEN is not set; next"
+            " step: set it in .env (no restart needed)" in " ".join(shown.split())
         )
         assert set(found := until(problems, what="problems")) == {
             "no_secret:later",
