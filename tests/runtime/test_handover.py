@@ -217,7 +217,7 @@ def test_the_command_waits_until_another_has_taken_over_and_says_where_none_coul
             pid = _pids(bridge)[-1]
             assert (done.returncode, done.stdout, done.stderr) == (
                 0,
-                f"flowbridge.service is process {pid} now\n",
+                f"flowbridge.service is now process {pid}\n",
                 "",
             )
             assert bridge.process is not None and bridge.process.wait(60) == 0

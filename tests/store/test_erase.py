@@ -298,7 +298,7 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
     assert {(one["ok"], one["problem"]) for one in lines(done)} == {(True, None)} and len(
         lines(done)
     ) == 40
-    assert "3 earlier acts" in done.stderr and "1 file went" in done.stderr
+    assert "3 earlier operations" in done.stderr and "1 file deleted" in done.stderr
     assert ANN.encode() not in files_of(folder / "data"), done.stderr
     assert "still contains it" not in done.stderr
     assert table(store, "event") == 40

@@ -298,7 +298,7 @@ def test_a_heartbeat_keeps_the_leases_of_calls_under_way_and_no_others(database:
     for one, lease in ((mine, "mine"), (another, "another")):
         put(database, one, status="sending", lease=lease, lease_until=NOW + 1, slot=True)
     put(database, over, status="queued", lease="mine", lease_until=NOW + 1)
-    beat = lambda *leases: database.write(lambda c: leases.extend_leases(c, leases, NOW + 5))  # noqa: E731
+    beat = lambda *held: database.write(lambda c: leases.extend_leases(c, held, NOW + 5))  # noqa: E731
     assert changes(database, mine, lambda: beat("mine", "unheard-of")) == {
         "lease_until": NOW + 5 + LEASE
     }

@@ -132,7 +132,7 @@ def test_two_turns_that_change_the_same_lines_in_another_order_do_not_deadlock(
         )
         for mine, other in (("x", "y"), ("y", "x"))
     )
-    meeting_after(monkeypatch, ledger, "record", Meeting(postgresql))
+    meeting_after(monkeypatch, ledger, "record_attempts", Meeting(postgresql))
     make = lambda one: postgresql.write(  # noqa: E731
         lambda c: one._cycle.turns.make(c, ClockReading(at=NOW + 5))
     )
@@ -177,8 +177,8 @@ def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(
     [held] = claim(postgresql, most=1, limits=limits)
     refused = [EndedAttempt(held, Outcome(kind=OutcomeKind.REFUSED, detail="no"))]
     meeting = Meeting(postgresql)
-    meeting_after(monkeypatch, throttling, "give_back", meeting)
-    meeting_after(monkeypatch, claims, "lanes", meeting)  # by then it counts slots
+    meeting_after(monkeypatch, throttling, "return_starts", meeting)
+    meeting_after(monkeypatch, claims, "list_route_queues", meeting)  # by then it counts slots
 
     def refuse(connection: Any) -> None:
         ledger.record_attempts(connection, refused, NOW + 1, jitter=0.5)

@@ -1266,7 +1266,7 @@ def test_starts_of_local_flows_that_there_are_not_yet_are_not_allowed(
     )
     config = configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes)
     local: Any = SimpleNamespace(
-        awaits_flows=awaits, flow_ids=lambda _: ["a"], find_absent=Config.absent_flows
+        is_awaited=awaits, ids=lambda _: ["a"], find_absent=Config.absent_flows
     )
     allowed = exclude_missing_flows(find_allowed(config), config, local, None)  # type: ignore[arg-type]
     assert (allowed.caps, allowed.absent, allowed.flows) == (caps, absent, has)
