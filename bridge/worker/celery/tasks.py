@@ -149,17 +149,16 @@ class TaskRunner:
                     raise
                 time.sleep(1.0)
 
+    def _extend_held(self, connection: Connection) -> None:
+        leases.extend_leases(connection, list(self._held), self._now())
+
     def _extend_leases(self) -> None:
         """Extend the leases of calls under way, at every heartbeat."""
         while not self._over.is_set():
             try:
                 self._now.set()
-                if leases := list(self._held):
-                    self._database.write(
-                        lambda connection, leases=leases: leases.extend_leases(  # type: ignore[misc]  # mypy infers no lambda with defaults
-                            connection, leases, self._now()
-                        )
-                    )
+                if self._held:
+                    self._database.write(self._extend_held)
             except StoreError as error:
                 log.error("store_failed", error=str(error))
             except Exception as fault:
