@@ -685,7 +685,7 @@ def test_the_hosted_form_speaks_the_browsers_language(site: Site, opened: Open) 
 
 def write(page: Page, message: str) -> None:
     page.get_by_label("Name").fill("Ann")
-    page.get_by_label("E-mail").fill("ann@example.com")
+    page.get_by_label("Email").fill("ann@example.com")
     page.get_by_label("Message").fill(message)
 
 
