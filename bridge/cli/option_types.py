@@ -16,62 +16,63 @@ from bridge.services.filter_values import (
 )
 
 
-class DurationParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A duration: `90s`, `15m`, `1h`."""
+class _ParsedParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """An option whose text `parse` reads; its `ValueError` is wrong usage.
 
-    name = "time"
+    A value of the type `parsed` was read before and stays: click converts a default again.
+    """
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
+    parsed: type | tuple[()] = ()
+
+    def parse(self, text: Any) -> Any:
+        raise NotImplementedError
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, self.parsed):
             return value
         try:
-            return parse_span(value)
+            return self.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-class ExcerptParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class DurationParam(_ParsedParam):
+    """A duration: `90s`, `15m`, `1h`."""
+
+    name = "time"
+    parsed = float
+
+    def parse(self, text: Any) -> float:
+        return parse_span(text)
+
+
+class ExcerptParam(_ParsedParam):
     """A text to search for; where `raw`, the bytes of the argument, which may be no text."""
 
     name = "text"
+    parsed = bytes
 
     def __init__(self, *, raw: bool = False) -> None:
         self._raw = raw
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, bytes):
-            return value
-        try:
-            return parse_raw_excerpt(value) if self._raw else parse_excerpt(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    def parse(self, text: Any) -> Any:
+        return parse_raw_excerpt(text) if self._raw else parse_excerpt(text)
 
 
-class DeadKindParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class DeadKindParam(_ParsedParam):
     """A kind of dead deliveries: a word of `DEAD_KINDS`, or an earlier word for it."""
 
     name = "kind"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return parse_dead_kind(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    def parse(self, text: Any) -> str:
+        return parse_dead_kind(text)
 
 
-class TimeParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class TimeParam(_ParsedParam):
     """A time: a duration ago (`90s`, `1h`, `2d`, `1w`), a date, or ISO 8601; UTC by default."""
 
     name = "time"
+    parsed = float
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_moment(value, time.time())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    def parse(self, text: Any) -> float:
+        return parse_moment(text, time.time())
