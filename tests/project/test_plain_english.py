@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,10 +82,12 @@ def found(place: str, lines: Iterator[str]) -> Iterator[str]:
             yield f"{place}: {around}"
 
 
+@cache
 def in_docs() -> list[str]:
     return [line for page in PAGES for line in found(page.name, prose(page))]
 
 
+@cache
 def in_code() -> list[str]:
     return [
         line for path in MODULES for line in found(path.relative_to(ROOT).as_posix(), texts(path))
