@@ -17,7 +17,7 @@ OUTSIDE = re.compile(r"\]\(\.\./([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, *, config: Any, **_: Any) -> Files:
-    """Add each linked file of the repository as `source/PATH`, with `.txt` where it is text."""
+    """Add each linked file of the repository as `source/PATH.txt`, which a browser shows."""
     linked = set()
     for page in Path(config["docs_dir"]).glob("*.md"):
         linked |= {found[1] for found in OUTSIDE.finditer(page.read_text("utf-8"))}
