@@ -143,7 +143,7 @@ class CommandGroup(click.Group):
         """Find the command; a usage error for an unknown one suggests the nearest."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
-            from bridge.routing.expressions.roots import suggest
+            from bridge.core.typos import suggest
 
             hint = suggest(name, COMMANDS).strip() or "`flowbridge --help` lists all"
             raise click.UsageError(f"no such command {name!r}; {hint}", ctx)

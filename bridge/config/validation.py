@@ -29,7 +29,7 @@ from bridge.config.schema.sources import (
     TimestampSchema,
     VerifySchema,
 )
-from bridge.routing.expressions.roots import suggest
+from bridge.core.typos import suggest
 
 MAX_KEYS_LISTED = 12  # keys that a message lists; of more it names the nearest
 MAX_KEYS_NAMED = 5

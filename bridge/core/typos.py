@@ -1,14 +1,16 @@
 """Find the correct name for a misspelt one. Pure.
 
-Stricter than a search for similar names: names that senders use side by side (`state` and `status`,
-`line1` and `line2`, `subscribe` and `unsubscribe`) are not typos of each other.
+`find_typo` is stricter than a search for similar names: names that senders use side by side
+(`state` and `status`, `line1` and `line2`, `subscribe` and `unsubscribe`) are not typos of each
+other. `find_close_name` falls back to that search: it is for names that flowbridge knows.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from difflib import get_close_matches
+from typing import Any, Final
 
 ONE_SLIP_LETTERS: Final = 4  # letters of a word in which one slip is a typo
 TWO_SLIPS_LETTERS: Final = 9  # letters of a word in which two slips are a typo
@@ -27,6 +29,21 @@ def find_typo(name: str, names: Iterable[str]) -> str | None:
         else [(distance, each) for each in known if (distance := _distance(name, each)) is not None]
     )
     return min(near, key=lambda pair: pair[0])[1] if near else None
+
+
+def suggest(name: str, names: Any) -> str:
+    """Return "did you mean `x`? " if one of `names` is similar, else ""."""
+    close = find_close_name(name, names)
+    return f"did you mean `{close}`? " if close is not None else ""
+
+
+def find_close_name(name: str, names: Any) -> str | None:
+    """Return the most similar of `names`, likely typos first; None if none is similar."""
+    known = [str(each) for each in names]
+    if (typo := find_typo(str(name), known)) is not None:
+        return typo
+    close = get_close_matches(str(name), known, n=1, cutoff=0.6)
+    return close[0] if close and close[0] != name else None
 
 
 def _distance(name: str, other: str) -> int | None:

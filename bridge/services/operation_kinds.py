@@ -113,7 +113,7 @@ def make_replay_handler(
 
 def _check_route(name: str | None, config: Config) -> None:
     if name is not None and all(route.name != name for route in config.routes):
-        from bridge.routing.expressions.roots import suggest
+        from bridge.core.typos import suggest
 
         names = list(config.route_names)
         raise InvalidRequest(

@@ -41,7 +41,7 @@ def unsupported(platform: Platform, what: str) -> BridgeError:
 
 def find_platform(config: Config, name: str) -> Platform:
     """Return a platform by its name in routes.yaml. Raises `InvalidRequest`."""
-    from bridge.routing.expressions.roots import suggest
+    from bridge.core.typos import suggest
 
     if name not in config.platforms:
         known = ", ".join(config.platforms) or "none"
@@ -57,7 +57,7 @@ def find_flow(config: Config, name: str) -> tuple[Platform, str]:
 
     `name`: a name under `flows` of routes.yaml, or PLATFORM/FLOW. Raises `InvalidRequest`.
     """
-    from bridge.routing.expressions.roots import suggest
+    from bridge.core.typos import suggest
 
     if name in config.flows:
         flow = config.flows[name]
@@ -92,7 +92,7 @@ def find_run(config: Config, name: str) -> tuple[Platform, str]:
 
 def explain_missing_flow(platform: Platform, saved_item_id: str) -> str:
     """Return a message if the platform's list lacks a flow, with its flows; else an empty text."""
-    from bridge.routing.expressions.roots import suggest
+    from bridge.core.typos import suggest
 
     try:
         listed = _ask_for_flows(platform).items

@@ -45,7 +45,7 @@ def check_names(
     The message names the nearest. Where routes.yaml cannot be read, no name is refused.
     """
     from bridge.config.loader import check
-    from bridge.routing.expressions.roots import suggest
+    from bridge.core.typos import suggest
     from bridge.routing.model import OWN_SOURCE_NAME
     from bridge.store.queries import events
 

@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from bridge.core.errors import BridgeError
-from bridge.routing.expressions.roots import suggest
+from bridge.core.typos import suggest
 from bridge.system.logs import get_logger
 from bridge.web.fault_actions import (
     Wsgi,

@@ -15,11 +15,11 @@ from typing import Any
 from bridge.config.settings import Settings
 from bridge.core.errors import BadSignature, Refused, StoreError
 from bridge.core.http_messages import Request
+from bridge.core.typos import find_close_name
 from bridge.ingest.receive import Received, receive
 from bridge.ingest.redaction import add_keys
 from bridge.monitoring.metrics import OTHER, REFUSED, UNVERIFIED
 from bridge.providers.model import Reply
-from bridge.routing.expressions.roots import find_close_name
 from bridge.routing.model import Config, Source
 from bridge.web import dry_run
 from bridge.web.body_reader import BodyReader

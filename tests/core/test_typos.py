@@ -8,10 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.core.typos import find_typo
+from bridge.core.typos import find_close_name, find_typo
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample, sample_types
-from bridge.routing.expressions.roots import find_close_name
 
 TYPOS = [
     ("titel", "title"),

@@ -230,7 +230,7 @@ def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JS
 
     The platform decides which inputs are known and required.
     """
-    from bridge.routing.expressions.roots import suggest
+    from bridge.core.typos import suggest
 
     # only the local platform lists required inputs
     is_of_use = bool(given) or platform.type == "local"

@@ -98,7 +98,7 @@ def _wait(database: Database, source: str, seconds: float) -> str | None:
 
 
 def _source(sources: Mapping[str, Source], name: str) -> tuple[Source, SecretDelivery]:
-    from bridge.routing.expressions.roots import suggest
+    from bridge.core.typos import suggest
 
     learning = {
         one.name: one.provider.learn for one in sources.values() if one.provider.learn is not None

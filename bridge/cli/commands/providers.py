@@ -49,8 +49,8 @@ def providers(name: str | None, as_json: bool) -> None:
     flowbridge providers pay
     flowbridge providers stripe
     """
+    from bridge.core.typos import suggest
     from bridge.providers.registry import PROVIDERS
-    from bridge.routing.expressions.roots import suggest
 
     if name in PROVIDERS:
         output.json_line(provider_json(PROVIDERS[name])) if as_json else _print(PROVIDERS[name])

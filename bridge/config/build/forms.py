@@ -17,10 +17,10 @@ from bridge.core.errors import CompileError
 from bridge.core.file_types import FILE_GROUPS, FILE_TYPES
 from bridge.core.model import JSON
 from bridge.core.sizes import MIB
+from bridge.core.typos import suggest
 from bridge.ingest.forms.coercion import file_fields
 from bridge.ingest.forms.custom_page import compile_page
 from bridge.ingest.forms.redirects import origin_of, plain_origin, redirect_target
-from bridge.routing.expressions.roots import suggest
 from bridge.routing.form import FieldRules, FileRules, Form, Page
 
 MAX_FORM_FILE_BYTES: Final = 25 * MIB  # the limit of the flow API

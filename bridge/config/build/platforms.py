@@ -13,7 +13,7 @@ from bridge.config.build.local_keys import build_keys
 from bridge.config.problems import Path, Report, join_names
 from bridge.config.schema.platforms import FlowSchema, GumloopSchema, HttpSchema, LocalSchema
 from bridge.config.validation import ValidDocument
-from bridge.routing.expressions.roots import suggest
+from bridge.core.typos import suggest
 from bridge.routing.model import Flow, Platform
 
 DEFAULT_CONCURRENT_RUNS = {"gumloop": 5, "http": 16}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bridge.config.build.platforms import describe_missing_platform
 from bridge.config.problems import Path, Report, describe_type, join_names
 from bridge.config.schema.routes import RouteSchema
-from bridge.routing.expressions.roots import suggest
+from bridge.core.typos import suggest
 from bridge.routing.model import OWN_SOURCE_NAME, Flow, Platform, Source
 
 MAX_FLOWS_PER_ROUTE = 20  # of one route

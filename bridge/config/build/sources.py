@@ -21,11 +21,11 @@ from bridge.core.locators import compile_locator
 from bridge.core.masking import Redaction
 from bridge.core.rate_limits import Rate
 from bridge.core.retention import Retention
+from bridge.core.typos import suggest
 from bridge.ingest.redaction import compile_redaction
 from bridge.providers.model import EventBatch, masked_locators
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
-from bridge.routing.expressions.roots import suggest
 from bridge.routing.model import OWN_SOURCE_NAME, Source
 
 DEFAULT_FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address

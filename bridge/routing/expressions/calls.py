@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from bridge.core.errors import CompileError, ExpressionError
 from bridge.core.model import JSON
-from bridge.routing.expressions.roots import Node, suggest
+from bridge.core.typos import suggest
+from bridge.routing.expressions.roots import Node
 from bridge.routing.expressions.steps import Evaluation, Step
 from bridge.routing.expressions.unparse import unparse
 from bridge.routing.functions.registry import FUNCTIONS

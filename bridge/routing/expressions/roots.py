@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from bridge.core.errors import CompileError
-from bridge.core.typos import find_typo
+from bridge.core.typos import suggest
 
 Node = dict[str, Any]
 
@@ -90,21 +89,6 @@ def _describe_unknown_root(name: str) -> str:
         f"`{name}` is not a root; {suggest(name, ROOTS)}allowed: {', '.join(ROOTS)} (a text needs"
         f" single quotes: '{name}')"
     )
-
-
-def suggest(name: str, names: Any) -> str:
-    """Return "did you mean `x`? " if one of `names` is similar, else ""."""
-    close = find_close_name(name, names)
-    return f"did you mean `{close}`? " if close is not None else ""
-
-
-def find_close_name(name: str, names: Any) -> str | None:
-    """Return the most similar of `names`, likely typos first; null if none is similar."""
-    known = [str(each) for each in names]
-    if (typo := find_typo(str(name), known)) is not None:
-        return typo
-    close = get_close_matches(str(name), known, n=1, cutoff=0.6)
-    return close[0] if close and close[0] != name else None
 
 
 def count_copies(node: Node) -> int:

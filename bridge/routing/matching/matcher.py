@@ -9,8 +9,9 @@ from functools import lru_cache
 from bridge.core.errors import CompileError
 from bridge.core.linear_regex import Pattern
 from bridge.core.model import JSON
+from bridge.core.typos import suggest
 from bridge.routing.expressions.compile import compile_expression
-from bridge.routing.expressions.roots import ROOTS, suggest
+from bridge.routing.expressions.roots import ROOTS
 from bridge.routing.functions.signature import type_of
 from bridge.routing.matching.clauses import (
     AllOf,

@@ -12,8 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from bridge.core.errors import ConfigProblem
 from bridge.core.local_runs import READY_MADE
-from bridge.core.typos import find_typo
-from bridge.routing.expressions.roots import suggest
+from bridge.core.typos import find_typo, suggest
 from bridge.services.config_checks.written_routes import WrittenRoutes, read_routes
 
 if TYPE_CHECKING:

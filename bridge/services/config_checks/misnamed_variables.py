@@ -14,7 +14,7 @@ def find_misnamed_variables(settings: Settings, routes: str) -> list[str]:
     Variables that `routes`, the text of routes.yaml, refers to are left out.
     """
     from bridge.config.settings import VARIABLE_PREFIX, VARIABLES, find_unknown_variables
-    from bridge.routing.expressions.roots import suggest
+    from bridge.core.typos import suggest
 
     known = [name.removeprefix(VARIABLE_PREFIX) for name in sorted(VARIABLES)]
     found = []

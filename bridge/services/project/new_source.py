@@ -113,8 +113,8 @@ def write_source(settings: Settings, new: NewSource, changed: str) -> None:
 
 
 def _find_provider(name: str) -> Provider:
+    from bridge.core.typos import suggest
     from bridge.providers.registry import PROVIDERS
-    from bridge.routing.expressions.roots import suggest
 
     if name not in PROVIDERS:
         raise InvalidRequest(
@@ -129,9 +129,9 @@ def _read_pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
 
     Raises `InvalidRequest` where one is missing that the provider's signature needs.
     """
+    from bridge.core.typos import suggest
     from bridge.providers.signatures.pins import pins_of, with_pins
     from bridge.providers.signatures.shared_token import Unsigned
-    from bridge.routing.expressions.roots import suggest
 
     values: dict[str, list[str]] = {}
     for text in given:

@@ -46,8 +46,8 @@ def choose_signer(
     `file`: the routes.yaml of `sources`. `made_up`: sign with a generated secret. Raises
     `InvalidRequest` where nothing has the name, or the source has no secret to sign with.
     """
+    from bridge.core.typos import suggest
     from bridge.providers.registry import PROVIDERS
-    from bridge.routing.expressions.roots import suggest
 
     source = sources.get(name) or next(
         (one for one in sources.values() if one.provider.name == name), None
