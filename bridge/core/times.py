@@ -37,6 +37,14 @@ def in_utc(at: float) -> datetime | None:
         return None
 
 
+def iso(at: float | None) -> str | None:
+    """Return a time in ISO 8601, None for None and for a time outside the calendar."""
+    found = None if at is None else in_utc(at)
+    return (
+        None if found is None else found.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    )
+
+
 def write_time(at: float, form: str) -> str:
     """Format a time in UTC with a `strftime` format; a dash if it is out of range."""
     found = in_utc(at)

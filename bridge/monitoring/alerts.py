@@ -19,9 +19,9 @@ import orjson
 
 from bridge.core.alert import Alert
 from bridge.core.model import Event
+from bridge.core.times import iso
 from bridge.core.timings import TIMINGS, Timings
 from bridge.monitoring.conditions import CONDITIONS, CRITICAL, WARNING, HealthProblem
-from bridge.monitoring.serializers import iso
 from bridge.routing.matching.matcher import match_type
 from bridge.routing.model import OWN_SOURCE_NAME, Config, Mode
 

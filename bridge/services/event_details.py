@@ -13,9 +13,9 @@ from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep
 from bridge.delivery.next_steps import DeliveryContext, find_steps, is_retried
 from bridge.delivery.wait_context import Wait
-from bridge.monitoring.serializers import whole_event_json
 from bridge.services.planned_configs import PlannedConfigs, find_changed
 from bridge.services.route_reasons import NO_REASONS, RouteReasons, find_reasons
+from bridge.services.serializers import whole_event_json
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import rejects
 from bridge.store.operations import log

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
+from bridge.core.times import iso
 from bridge.flows.ready.csv_format import format_cell, format_record
-from bridge.monitoring.serializers import iso
 from bridge.routing.planner import read_form_fields
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events

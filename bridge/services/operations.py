@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
-from bridge.monitoring.serializers import delivery_json
 from bridge.services.pacing import Pacer
+from bridge.services.serializers import delivery_json
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings

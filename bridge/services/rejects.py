@@ -11,7 +11,7 @@ from bridge.core.errors import BadSignature, BridgeError
 from bridge.core.model import JSON, Reject
 from bridge.ingest.diagnosis import diagnose, verifies
 from bridge.ingest.rejects import readmit
-from bridge.monitoring.serializers import reject_json, whole_reject_json
+from bridge.services.serializers import reject_json, whole_reject_json
 from bridge.store.inbound import events
 from bridge.store.inbound import rejects as stored
 from bridge.system.ids import event_id

@@ -9,7 +9,7 @@ import orjson
 from bridge.core.model import JSON
 from bridge.core.plurals import pluralize
 from bridge.delivery.obstacles import last_list_failure
-from bridge.monitoring.serializers import evidence_json
+from bridge.services.serializers import evidence_json
 
 WINDOW_NAME: Final = "looked for"  # the name of the line with the time window
 #: Keys of the evidence that are for later tries, or that other lines show.

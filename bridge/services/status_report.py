@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bridge.core.times import iso
 from bridge.monitoring.conditions import HealthProblem, find_notes, find_problems
 from bridge.monitoring.refused_submissions import find_next_step
-from bridge.monitoring.serializers import iso
 from bridge.monitoring.status import read_overview
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Attempt, Delivery, Event, Status
+from bridge.core.times import iso
 from bridge.delivery.next_steps import DeliveryContext, Need, find_need, find_settling_steps
-from bridge.monitoring.serializers import attempt_json, delivery_json, evidence_json, iso
 from bridge.services.delivery_states import describe_status
 from bridge.services.run_evidence import describe_evidence, find_run_id
 from bridge.services.selection import Selection, select_names
+from bridge.services.serializers import attempt_json, delivery_json, evidence_json
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
 from bridge.store.queries import event_lookup, wait_facts

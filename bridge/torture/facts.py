@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 import bridge
-from bridge.monitoring.serializers import iso
+from bridge.core.times import iso
 from bridge.store.db.database import Database
 from bridge.store.operations import checkup
 from bridge.torture import machine

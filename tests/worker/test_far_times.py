@@ -18,12 +18,12 @@ from bridge.config.schema.units import parse_moment
 from bridge.core.http_messages import Answer
 from bridge.core.model import RunState, Status
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.core.times import LATEST_TIME, parse_iso
+from bridge.core.times import LATEST_TIME, iso, parse_iso
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.responses import parse_time, read_date
-from bridge.monitoring.serializers import delivery_json, evidence_json, iso
 from bridge.monitoring.spans import make_run_span
 from bridge.monitoring.trace_ids import Trace
+from bridge.services.serializers import delivery_json, evidence_json
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import claims, ledger, run_tracking

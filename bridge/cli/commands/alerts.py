@@ -19,6 +19,7 @@ from bridge.config.settings import Settings
 from bridge.core.alert import Alert
 from bridge.core.errors import BridgeError
 from bridge.core.model import Status
+from bridge.core.times import iso
 from bridge.monitoring.alerts import (
     find_resolve_time,
     has_alert_route,
@@ -27,9 +28,9 @@ from bridge.monitoring.alerts import (
     make_test_notice,
 )
 from bridge.monitoring.conditions import find_problems
-from bridge.monitoring.serializers import event_json, iso
 from bridge.monitoring.status import read_overview
 from bridge.services.notification_results import NotificationResult, wait_for_results
+from bridge.services.serializers import event_json
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events

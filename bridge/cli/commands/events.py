@@ -65,7 +65,7 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
     flowbridge events --since 1d --body ord_48213
     flowbridge events --limit 0 --json       all events, streamed
     """
-    from bridge.monitoring.serializers import event_json
+    from bridge.services.serializers import event_json
     from bridge.store.queries import events as event_queries
 
     settings = settings_of(config)
@@ -111,7 +111,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     flowbridge deliveries --status dead --reason 'HTTP 403'
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """
-    from bridge.monitoring.serializers import delivery_json
+    from bridge.services.serializers import delivery_json
     from bridge.store.queries import events as event_queries
 
     settings = settings_of(config)

@@ -18,7 +18,7 @@ from bridge.cli.ui.tables import Column
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, RUN_ENDED, RunState
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.monitoring.serializers import iso
+from bridge.core.times import iso
 from bridge.services import platform_queries as platforms
 
 if TYPE_CHECKING:

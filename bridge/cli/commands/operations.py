@@ -19,7 +19,8 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import load_sources
 from bridge.core.operations import Operation, OperationStep, StepOutcome
-from bridge.monitoring.serializers import iso, item_json, operation_json
+from bridge.core.times import iso
+from bridge.services.serializers import item_json, operation_json
 from bridge.services.store_access import open_store, open_store_to_change
 
 COLUMNS = (

@@ -65,7 +65,7 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
     """
     if ctx.invoked_subcommand is not None:
         return
-    from bridge.monitoring.serializers import event_json
+    from bridge.services.serializers import event_json
     from bridge.store.queries import events as event_queries
 
     settings = settings_of(ctx.obj)

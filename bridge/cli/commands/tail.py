@@ -21,9 +21,9 @@ from bridge.cli.options import (
 from bridge.cli.ui import output, tables
 from bridge.core.errors import StoreError
 from bridge.core.model import Delivery, Event, Reject
-from bridge.monitoring.serializers import delivery_json, event_json
 from bridge.services.change_feed import ChangeFeed
 from bridge.services.delivery_states import describe_status
+from bridge.services.serializers import delivery_json, event_json
 from bridge.services.store_access import open_store
 from bridge.store.inbound import events
 from bridge.store.queries import events as event_queries

@@ -13,7 +13,7 @@ from bridge.cli.ui import output
 from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, print_block, shorten
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
 from bridge.core.retention import is_content_deleted
-from bridge.monitoring.serializers import iso
+from bridge.core.times import iso
 from bridge.services.delivery_states import describe_status
 from bridge.services.run_evidence import WINDOW_NAME, describe_evidence
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.monitoring.serializers import iso
+from bridge.core.times import iso
 from bridge.system.wakeup import Wake
 
 MAX_PROCESSES: Final = 64

@@ -18,7 +18,7 @@ from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
 from bridge.core.errors import StoreError
 from bridge.core.sizes import MIB
-from bridge.monitoring.serializers import iso
+from bridge.core.times import iso
 from bridge.services.store_access import find_database
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from bridge.cli.command_settings import settings_of
 from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
-from bridge.monitoring.serializers import iso
+from bridge.core.times import iso
 from bridge.services.operations import find_actor
 from bridge.services.store_access import open_store_to_change
 

@@ -257,7 +257,7 @@ def _store(settings: Settings) -> Iterator[Database]:
 
 def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bool) -> bool:
     """Send the events, follow them to the end of their runs, and return whether all ended well."""
-    from bridge.monitoring.serializers import event_json
+    from bridge.services.serializers import event_json
 
     stories = [DemoRequest(source, type_) for source, type_ in SAMPLES]
     stories += [] if as_json else [DemoRequest("github", "issues", forged=True)]

@@ -9,7 +9,8 @@ from json_keys import DELIVERY_KEYS, EVENT_KEYS
 from records import NOW, make_delivery, make_event
 
 from bridge.core.model import Attempt, RunState, Status
-from bridge.monitoring.serializers import delivery_json, event_json, iso, whole_event_json
+from bridge.core.times import iso
+from bridge.services.serializers import delivery_json, event_json, whole_event_json
 
 
 def test_every_key_is_there_in_the_order_of_the_design() -> None:

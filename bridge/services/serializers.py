@@ -11,16 +11,8 @@ from dataclasses import asdict
 
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep
-from bridge.core.times import in_utc
+from bridge.core.times import iso
 from bridge.delivery.wait_context import Wait
-
-
-def iso(at: float | None) -> str | None:
-    """Return a time in ISO 8601, None for None and for a time outside the calendar."""
-    found = None if at is None else in_utc(at)
-    return (
-        None if found is None else found.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    )
 
 
 def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:
