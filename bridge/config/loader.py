@@ -19,7 +19,8 @@ from bridge.config.build.sources import build_sources
 from bridge.config.files import ConfigFolder, FileTracker
 from bridge.config.includes import read_document
 from bridge.config.interpolation import Interpolator
-from bridge.config.problems import Report
+from bridge.config.problems import Path as ProblemPath
+from bridge.config.problems import Position, Report
 from bridge.config.validation import validate_document as check_document
 from bridge.config.yaml_reader import find_traps
 from bridge.core.errors import ConfigError, ConfigProblem
@@ -74,6 +75,36 @@ def check(
     """Return the configuration (None if it cannot be used) and all problems, with warnings."""
     found = read(path, environ, strict_secrets=strict_secrets, cpus=cpus)
     return found.config, found.problems
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFiles:
+    """The configuration, also where only values are missing, and all problems, with warnings.
+
+    A missing value is an error of `problems`. `document` and `places`: the files as written, and
+    the position of each path.
+    """
+
+    config: Config | None
+    problems: list[ConfigProblem]
+    document: Mapping[str, Any]
+    places: Mapping[ProblemPath, Position]
+
+
+def check_files(path: str | Path, environ: Mapping[str, str]) -> CheckedFiles:
+    """Check the configuration strictly, and where that fails, without the missing values.
+
+    The files are read once.
+    """
+    strict = Report(str(path))
+    document, folder = read_document(Path(path), strict)
+    lenient = strict.copy()
+    for report in (strict, lenient):
+        filler = Interpolator(environ, folder.path, report, report is strict, folder.disk)
+        config = _build(document, folder, filler, report, None)
+        if config is not None:
+            break
+    return CheckedFiles(config, strict.sorted(), document, strict.places)
 
 
 def read(

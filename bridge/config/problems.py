@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.core.errors import CompileError, ConfigProblem
 
@@ -113,6 +113,16 @@ class Report:
     def is_filled(self, path: Path) -> bool:
         """Return whether a value at or below `path` was filled in: no message may show it."""
         return any(each[: len(path)] == path for each in self.filled)
+
+    def copy(self) -> Report:
+        """Return a copy that collects further problems separately."""
+        return replace(
+            self,
+            problems=list(self.problems),
+            settled=set(self.settled),
+            filled=set(self.filled),
+            routes=dict(self.routes),
+        )
 
     @property
     def failed(self) -> bool:

@@ -4,6 +4,7 @@ fields.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from check_warnings import SECRET, SOURCES, warnings, write_environment
 from command_line import lines, run
 
 from bridge.config import includes
+from bridge.config import loader as config_loader
 from bridge.providers.event_types import loader
 from bridge.providers.event_types.loader import documented_types
 from bridge.providers.registry import PROVIDERS
@@ -310,8 +312,9 @@ def test_problems_of_all_kinds_are_listed_by_place(folder: Path) -> None:
     assert places == sorted(places) and found[0] in all_found["problems"] and places[-1][0] == 12
 
 
+@pytest.mark.parametrize("secret", [SECRET, "${env:NOT_SET}"])
 def test_the_file_is_read_once_for_all_that_is_looked_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, secret: str
 ) -> None:
     read: list[Path] = []
     gather = includes.read_document
@@ -320,8 +323,19 @@ def test_the_file_is_read_once_for_all_that_is_looked_for(
         read.append(path)
         return gather(path, *more)
 
-    monkeypatch.setattr(includes, "read_document", count)
-    warnings(folder, 'on: github issues, inputs: {title: "${body.issue.titel}", id: "$body.id"}')
+    for module in (includes, config_loader):
+        monkeypatch.setattr(module, "read_document", count)
+    write_environment(folder)
+    (folder / "routes.yaml").write_text(
+        SOURCES.replace(SECRET, secret)
+        + "  - {name: one, flow: local/echo, on: github issues,"
+        + ' inputs: {title: "${body.issue.titel}", id: "$body.id"}}\n'
+    )
+    found = json.loads(run("check", "--json").stdout)
+    assert found["valid"] is (secret == SECRET)
+    assert {"routes.0.inputs.title", "routes.0.inputs.id"} <= {
+        one["path"] for one in found["problems"]
+    }
     assert read == [Path("routes.yaml")]
 
 

@@ -78,17 +78,20 @@ def check_project(
 
     `ready` raises `SettingsError` where the settings lack a value that a platform needs.
     """
-    from bridge.config.loader import check as check_config
+    from bridge.config.loader import check_files
     from bridge.services.config_checks.misnamed_variables import find_misnamed_variables
     from bridge.services.config_checks.misspelt_paths import warn_of_misspelt
     from bridge.services.config_checks.unbraced_paths import warn_of_unbraced
-    from bridge.services.config_checks.written_routes import read_routes
+    from bridge.services.config_checks.written_routes import list_routes
     from bridge.services.file_modes import find_exposed_files
 
-    report.config, report.problems = check_config(settings.config, settings.environ)
-    if report.config is None:  # where only values are missing, the rest is looked at all the same
-        report.config, _ = check_config(settings.config, settings.environ, strict_secrets=False)
-        report.incomplete = report.config is not None
+    checked = check_files(settings.config, settings.environ)
+    report.config = checked.config
+    report.problems = checked.problems
+    # where only values are missing, the rest is checked all the same
+    report.incomplete = checked.config is not None and any(
+        one.level == "error" for one in checked.problems
+    )
     if not settings.config.exists():
         report.notes.append(f"there is no {settings.config}: `flowbridge init` writes one")
     canonical = report.config.canonical if report.config else ""
@@ -106,7 +109,7 @@ def check_project(
         _check_platforms(report.config, settings, report, ready)
         _check_keys(report.config, report)
         _check_secrets(report.config, report)
-        written = read_routes(report.config)
+        written = list_routes(str(settings.config), checked.document, checked.places)
         _check_flows(report.config, settings, written, report)
         warn_of_misspelt(report.config, written)
         warn_of_unbraced(written)

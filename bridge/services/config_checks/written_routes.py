@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from bridge.config.problems import Path, Report
+from bridge.config.problems import Path, Position, Report
 from bridge.core.model import JSON
 
 if TYPE_CHECKING:
@@ -60,14 +60,21 @@ def read_routes(config: Config) -> WrittenRoutes:
     if not config.files:
         return WrittenRoutes(Report(""))
     report = Report(config.files[0])
-    data, _ = read_document(FilePath(config.files[0]), report)
-    report.problems.clear()
-    report.name_routes(data)
+    document, _ = read_document(FilePath(config.files[0]), report)
+    return list_routes(report.file, document, report.places)
+
+
+def list_routes(
+    file: str, document: Mapping[str, Any], places: Mapping[Path, Position]
+) -> WrittenRoutes:
+    """Return the routes of a checked document. `places`: the position of each path."""
+    report = Report(file, dict(places))
+    report.name_routes(document)
     return WrittenRoutes(
         report,
         {
             route["name"]: _read_route(index, route)
-            for index, route in enumerate(data.get("routes") or [])
+            for index, route in enumerate(document.get("routes") or [])
         },
     )
 
