@@ -41,15 +41,6 @@ class Window:
         return self.since <= at <= self.until
 
 
-def attempt_window(began_at: float, timeout: float, off: float = 0.0) -> Window:
-    """Return the window of an attempt.
-
-    `timeout`: seconds until its deadline. `off`: the difference of the platform's clock.
-    """
-    skew = MAX_SKEW_SECONDS + abs(off)
-    return Window(began_at - skew, began_at + timeout + skew)
-
-
 def window_by_clocks(intent: ClockReading, look: ClockReading, timeout: float) -> Window:
     """Return the window of an attempt in the platform's time, from the clocks at intent and look.
 

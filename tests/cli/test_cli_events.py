@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 from command_line import lines, run
-from records import NOW, make_delivery, make_event, put
+from records import NOW, attempt_window, make_delivery, make_event, put
 from sqlalchemy import insert
 
 from bridge.cli.main import COMMANDS, SECTIONS
@@ -28,7 +28,7 @@ from bridge.core.model import (
     RunState,
     Status,
 )
-from bridge.delivery.reconcile import Candidate, EarlierLooks, Look, attempt_window
+from bridge.delivery.reconcile import Candidate, EarlierLooks, Look
 from bridge.delivery.reconcile_verdict import judge_look
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.model import OWN_SOURCE_NAME

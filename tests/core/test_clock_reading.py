@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from records import NOW, make_delivery, make_event
+from records import NOW, attempt_window, make_delivery, make_event
 
 from bridge.core.clock_reading import ClockReading, compare_readings
 from bridge.core.model import RunState, Status
@@ -18,7 +18,6 @@ from bridge.delivery.reconcile import (
     Look,
     ReconcileVerdict,
     Window,
-    attempt_window,
     read_earlier_looks,
     window_by_clocks,
 )

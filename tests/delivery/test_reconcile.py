@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import NOW, make_delivery, make_event
+from records import NOW, attempt_window, make_delivery, make_event
 
 from bridge.core.model import Delivery, RunState, Status
 from bridge.core.timings import TIMINGS
 from bridge.delivery.reconcile import (
     MAX_LISTED_RUNS,
-    MAX_SKEW_SECONDS,
     Candidate,
     EarlierLooks,
     Echo,
@@ -23,7 +22,6 @@ from bridge.delivery.reconcile import (
     ReconcileVerdict,
     Rival,
     Window,
-    attempt_window,
     filter_candidates,
     find_echo,
     read_earlier_looks,
@@ -267,17 +265,6 @@ def test_of_those_that_echo_one_without_a_time_comes_first() -> None:
     old = replace(EVENTS, run_id="old", created_at=NOW)
     timeless = replace(EVENTS, run_id="timeless", created_at=None)
     assert judged(seen(old, timeless)).decision.run_id == "timeless"
-
-
-def test_the_window_has_skew_on_both_sides_and_follows_the_platforms_clock() -> None:
-    assert attempt_window(NOW, TIMEOUT) == Window(
-        NOW - MAX_SKEW_SECONDS, NOW + TIMEOUT + MAX_SKEW_SECONDS
-    )
-    assert (
-        attempt_window(NOW, TIMEOUT, -300.0)
-        == attempt_window(NOW, TIMEOUT, 300.0)
-        == Window(NOW - MAX_SKEW_SECONDS - 300, NOW + TIMEOUT + MAX_SKEW_SECONDS + 300)
-    )
 
 
 @pytest.mark.parametrize(

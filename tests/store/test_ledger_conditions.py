@@ -22,7 +22,7 @@ from ledger_steps import (
     run_of,
 )
 from old_events import CONFIG, OLD, UNFINISHED, old_event
-from records import NOW, make_event, put
+from records import NOW, attempt_window, make_event, put
 from serving import until
 from sqlalchemy import insert, select, text, update
 
@@ -965,7 +965,7 @@ def looked(
 ) -> reconcile_store.PollAnswers:
     look = reconcile.Look(
         at=at,
-        window=reconcile.attempt_window(known.began_at, 30.0),
+        window=attempt_window(known.began_at, 30.0),
         listed=len(candidates),
         candidates=candidates,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ledger_steps import STARTED, add, attempts, claim, column, get, late_starts, new_run, record
-from records import NOW, make_delivery, make_event
+from records import NOW, attempt_window, make_delivery, make_event
 from serving import until
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.event import listen
@@ -453,7 +453,7 @@ def found(
         )
         for one in run_ids
     )
-    window = reconcile.attempt_window(known.began_at, 30.0)
+    window = attempt_window(known.began_at, 30.0)
     look = reconcile.Look(
         at=known.began_at + 100, window=window, listed=len(run_ids), candidates=candidates
     )

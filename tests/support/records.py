@@ -6,7 +6,9 @@ import hashlib
 from dataclasses import replace
 from itertools import count
 
+from bridge.core.clock_reading import ClockReading
 from bridge.core.model import Delivery, Event, Status
+from bridge.delivery.reconcile import Window, window_by_clocks
 from bridge.routing.planner import delivery_id
 from bridge.store.db.database import Database
 from bridge.store.tables import schema
@@ -66,3 +68,9 @@ def make_delivery(
         config_hash=event.config_hash,
     )
     return replace(delivery, **changes)  # type: ignore[arg-type]
+
+
+def attempt_window(began_at: float, timeout: float) -> Window:
+    """Return the window of an attempt during which no clock was set."""
+    reading = ClockReading(at=began_at)
+    return window_by_clocks(reading, reading, timeout)

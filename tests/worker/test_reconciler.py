@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from forking import parent
-from records import NOW, make_delivery, make_event
+from records import NOW, attempt_window, make_delivery, make_event
 from servers import FakePlatform
 from serving import until
 from sqlalchemy import select
@@ -608,7 +608,7 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
 
 
 def looked(known: unknown_starts.UnknownStart, run_id: str) -> reconcile_store.PollAnswers:
-    window = reconcile.attempt_window(known.began_at, 0.5)
+    window = attempt_window(known.began_at, 0.5)
     candidate = reconcile.Candidate(
         run_id=run_id, created_at=known.began_at, state=None, echo=reconcile.Echo.DELIVERY
     )
@@ -677,7 +677,7 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
         )
         unknown_starts.find_owned_runs(connection, ["r1", "r2"])
         unknown_starts.find_rivals(
-            connection, known, reconcile.Look(at=NOW, window=reconcile.attempt_window(NOW, 30.0))
+            connection, known, reconcile.Look(at=NOW, window=attempt_window(NOW, 30.0))
         )
         run_tracking.next_due(connection, NOW)
         explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "

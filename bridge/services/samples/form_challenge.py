@@ -13,13 +13,13 @@ import orjson
 from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Call, Request
 from bridge.ingest.forms.spam.altcha import ALTCHA_FIELD, MAX_NUMBER
+from bridge.ingest.forms.spam.layers import TOKEN_FIELD
 from bridge.services.bridge_calls import call_bridge
 
 if TYPE_CHECKING:
     from bridge.routing.form import Form
     from bridge.routing.model import Source
 
-TOKEN_FIELD: Final = "_token"  # noqa: S105 - the name of a field
 ANSWER_SECONDS: Final = 30.0  # until a call to the form's server fails
 
 

@@ -15,7 +15,9 @@ from bridge.ingest.forms.control_fields import (
     split_control_fields,
 )
 from bridge.ingest.forms.controls import Control, controls
-from bridge.ingest.forms.spam.layers import CONTROLS
+from bridge.ingest.forms.spam.altcha import ALTCHA_FIELD
+from bridge.ingest.forms.spam.captchas import CAPTCHA_FIELDS
+from bridge.ingest.forms.spam.layers import TOKEN_FIELD
 from bridge.routing.form import Form, Spam
 
 
@@ -270,7 +272,8 @@ def test_a_forms_own_honeypots_and_what_proves_something_are_control_fields_alwa
 def test_what_spam_is_told_by_is_in_the_table() -> None:
     roles = {row.name: row.role for row in CONTROL_FIELDS}
     assert {name for name, role in roles.items() if role == "honeypot"} == set(Spam().honeypots)
-    assert {name for name, role in roles.items() if role == "proof"} == CONTROLS
+    proofs = {TOKEN_FIELD, ALTCHA_FIELD, *CAPTCHA_FIELDS}
+    assert {name for name, role in roles.items() if role == "proof"} == proofs
 
 
 def test_common_names_are_control_fields_only_in_a_form_of_web3forms() -> None:

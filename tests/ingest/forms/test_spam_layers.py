@@ -22,7 +22,6 @@ from bridge.core.rate_limits import Rate
 from bridge.ingest.forms.spam import altcha, blocklists, captchas, tokens
 from bridge.ingest.forms.spam.dedup import derive_key
 from bridge.ingest.forms.spam.layers import (
-    CONTROLS,
     LAYERS,
     TOKEN_FIELD,
     SpamSubmission,
@@ -43,7 +42,7 @@ def submission(
 ) -> SpamSubmission:
     """What a person sends; honeypots and the like stand among the fields, as they come."""
     given = {"name": "Ann", "message": "Hello there"} if fields is None else dict(fields)
-    beside = CONTROLS.union(spam.honeypots)
+    beside = {TOKEN_FIELD, altcha.ALTCHA_FIELD, *captchas.CAPTCHA_FIELDS, *spam.honeypots}
     filled = {name: value for name, value in given.items() if name not in beside}
     made = SpamSubmission(
         source="contact",

@@ -23,7 +23,6 @@ from bridge.ingest.forms.spam.dedup import (
 from bridge.routing.form import Captcha, Spam
 
 TOKEN_FIELD = "_token"  # noqa: S105 - the name of a field
-CONTROLS = frozenset({TOKEN_FIELD, altcha.ALTCHA_FIELD}) | captchas.CAPTCHA_FIELDS
 MARKED_BY_PERSON = "person: marked as spam"  # the reason when a person marks a submission
 
 Solve = Callable[[Captcha, str, str | None], str | None]
