@@ -9,7 +9,6 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from random import Random
 from typing import Final
 
 from bridge.torture.nodes import find_free_port
@@ -33,8 +32,8 @@ def is_installed() -> bool:
 class Broker:
     """A redis-server that is started, emptied and killed repeatedly."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], random: Random) -> None:
-        self._port = find_free_port(random)
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self._port = find_free_port()
         self._password = secrets.token_hex(16)
         self.url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
         (folder / "redis.conf").write_text(

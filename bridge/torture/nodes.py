@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from random import Random
 from typing import Final
 
 from bridge.core.errors import BridgeError
@@ -42,10 +42,13 @@ SERVICE_COMMANDS: Final = ("serve", "web", "work")
 PORT_RANGE: Final = (15_000, 32_000)
 
 
-def find_free_port(random: Random) -> int:
-    """Return an unused port of the loopback."""
+def find_free_port() -> int:
+    """Return an unused port of the loopback, drawn from the operating system's randomness.
+
+    A port from the seeded generator would be the same in two runs with one seed on a machine.
+    """
     for _ in range(200):
-        port = random.randrange(*PORT_RANGE)
+        port = secrets.choice(range(*PORT_RANGE))
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -29,6 +30,7 @@ from bridge.store.db.database import Database
 from bridge.torture import clock, disk, machine
 from bridge.torture.evidence import EvidenceFolder
 from bridge.torture.faults import FAULTS
+from bridge.torture.nodes import PORT_RANGE, find_free_port
 from bridge.torture.plan import (
     CLOSING_SECONDS,
     DAY_STEP_SECONDS,
@@ -40,6 +42,7 @@ from bridge.torture.plan import (
     Plan,
 )
 from bridge.torture.records import SentEvent
+from bridge.torture.resources import seed_generator
 
 MISLEADING = {
     "FLOWBRIDGE_CONFIG": "/nowhere/routes.yaml",
@@ -478,6 +481,28 @@ def test_clocks_are_stepped_beyond_the_allowed_skew() -> None:
     } == {"clock_minutes"}
     assert {size for step, size in steps.items() if abs(step) >= DAY_STEP_SECONDS} == {"clock_days"}
     assert LARGE_STEP_SECONDS[0] >= 2 * MAX_SKEW_SECONDS
+
+
+def test_two_runs_with_one_seed_on_a_machine_have_different_ports() -> None:
+    ports = []
+    for _ in range(2):
+        random.seed(1)
+        ports.append([find_free_port() for _ in range(5)])
+    assert ports[0] != ports[1]
+    assert {port in range(*PORT_RANGE) for port in ports[0] + ports[1]} == {True}
+
+
+@pytest.mark.parametrize(
+    ("engine", "nodes", "ports"), [("worker", 1, 2), ("worker", 3, 4), ("celery", 1, 3)]
+)
+def test_a_seed_gives_the_faults_that_it_gave_when_the_ports_were_drawn_from_it(
+    engine: str, nodes: int, ports: int
+) -> None:
+    drawn = random.Random(7)
+    for _ in range(ports):
+        drawn.randrange(*PORT_RANGE)
+    made = seed_generator(Plan(seed=7, nodes=nodes, engine=engine))
+    assert [made.random() for _ in range(3)] == [drawn.random() for _ in range(3)]
 
 
 def test_the_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:

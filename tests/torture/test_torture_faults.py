@@ -91,7 +91,7 @@ def test_the_broker_returns_how_many_messages_it_loses(tmp_path: Path) -> None:
     if shutil.which("redis-server") is None:
         assert not os.environ.get("FLOWBRIDGE_REQUIRE_REDIS"), "there is no redis-server"
         pytest.skip("there is no redis-server")
-    broker = Broker(tmp_path, os.environ, Random(os.getpid()))
+    broker = Broker(tmp_path, os.environ)
     assert (broker.count_messages(), broker.flush()) == (0, 0)  # it does not run
     broker.start()
     try:

@@ -52,7 +52,7 @@ class PlatformProcess:
 
     def __init__(self, folder: Path, *faults: str) -> None:
         self.folder = EvidenceFolder(folder)
-        self.port = find_free_port(Random(os.getpid()))
+        self.port = find_free_port()
         self.process = Process(
             "platform", [sys.executable, "-c", ONE_OF_EACH, "|".join(faults)], folder, os.environ
         )
