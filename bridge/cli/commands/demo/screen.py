@@ -19,9 +19,9 @@ from bridge.cli.ui.tables import Column
 from bridge.services.delivery_states import describe_status
 
 if TYPE_CHECKING:
-    from bridge.cli.commands.demo.command import DemoRequest
     from bridge.config.settings import Settings
     from bridge.core.model import Delivery
+    from bridge.services.demo_requests import DemoRequest
 
 OVERRIDING_SETTINGS = (
     "FLOWBRIDGE_DATA",
