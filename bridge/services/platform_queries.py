@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from bridge.core.errors import BridgeError, InvalidRequest
@@ -126,6 +126,25 @@ def list_flows(platform: Platform) -> tuple[SavedFlow, ...]:
     `BridgeError` where it has no list or did not answer.
     """
     return _items(platform, _ask_for_flows(platform))
+
+
+def platforms_with_flows(config: Config) -> list[Platform]:
+    """Return the platforms that can list their flows."""
+    return [one for one in config.platforms.values() if platform_type(one).flows]
+
+
+def list_all_flows(
+    platforms: Iterable[Platform],
+) -> tuple[list[tuple[Platform, SavedFlow]], list[BridgeError]]:
+    """Return the saved flows of these platforms, and the error of each that did not answer."""
+    listed: list[tuple[Platform, SavedFlow]] = []
+    problems: list[BridgeError] = []
+    for platform in platforms:
+        try:
+            listed += [(platform, flow) for flow in list_flows(platform)]
+        except BridgeError as error:
+            problems.append(error)
+    return listed, problems
 
 
 def list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]:

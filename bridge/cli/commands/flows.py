@@ -15,11 +15,11 @@ from bridge.cli.platforms import find_flow, find_platform, find_run, load_config
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED, describe_state, follow_run
 from bridge.cli.ui.tables import Column
-from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, RUN_ENDED, RunState
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.core.times import iso
 from bridge.services import platform_queries as platforms
+from bridge.services.flow_json import flow_json, input_json, kill_json, run_json, start_json
+from bridge.services.given_inputs import check_inputs
 
 if TYPE_CHECKING:
     from bridge.delivery.platforms.model import ListedRun, SavedFlow
@@ -68,26 +68,11 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
     flowbridge flows list gumloop --json
     """
     found = load_config(config)
-    asked = (
-        [find_platform(found, platform)]
-        if platform
-        else [one for one in found.platforms.values() if platforms.platform_type(one).flows]
-    )
-    listed: list[tuple[Platform, SavedFlow]] = []
-    problems: list[BridgeError] = []
-    for one in asked:
-        try:
-            listed += [(one, flow) for flow in platforms.list_flows(one)]
-        except BridgeError as error:
-            problems.append(error)
+    asked = [find_platform(found, platform)] if platform else platforms.platforms_with_flows(found)
+    listed, problems = platforms.list_all_flows(asked)
     if as_json:
         for one, flow in listed:
-            fields = {
-                "name": flow.name,
-                "description": flow.description or None,
-                "created_at": iso(flow.created_at),
-            }
-            output.json_line({"platform": one.name, "saved_item_id": flow.id} | fields)
+            output.json_line(flow_json(one.name, flow))
     elif not tables.print_table(FLOW_COLUMNS, (_flow_row(one, flow) for one, flow in listed)):
         output.say(
             "" if problems else "No flows. Save one on the platform, or add one to flows.py."
@@ -117,12 +102,7 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     nodes = platforms.list_inputs(platform, saved_item_id)
     if as_json:
         for node in nodes:
-            fields = {
-                "name": node.name,
-                "type": node.type or None,
-                "description": node.description or None,
-            }
-            output.json_line({"platform": platform.name, "saved_item_id": saved_item_id} | fields)
+            output.json_line(input_json(platform.name, saved_item_id, node))
     elif not tables.print_table(
         INPUT_COLUMNS, ((node.name, node.type, _first_line(node.description)) for node in nodes)
     ):
@@ -178,16 +158,7 @@ def run(
         )
         report, interrupted = follow_run(platform, outcome.run_id, parting, quiet=as_json)
     if as_json:
-        start = {
-            "outcome": outcome.kind,
-            "detail": outcome.detail or None,
-            "run_id": outcome.run_id,
-            "run_url": outcome.run_url,
-        }
-        ended = {"run_state": report.state, "outputs": report.outputs, "log": list(report.log)}
-        output.json_line(
-            {"platform": platform.name, "saved_item_id": saved_item_id} | start | ended
-        )
+        output.json_line(start_json(platform.name, saved_item_id, outcome, report))
     elif report.state in RUN_ENDED:
         click.echo(output.indented(report.outputs))
     if interrupted:
@@ -226,24 +197,14 @@ def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
 
 
 def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JSON]) -> None:
-    """Raise a usage error where a required input is missing; note inputs that look misspelt.
-
-    The platform decides which inputs are known and required.
-    """
-    from bridge.core.typos import suggest
-
-    # only the local platform lists required inputs
-    is_of_use = bool(given) or platform.type == "local"
-    nodes = platforms.try_to_list_inputs(platform, saved_item_id) if is_of_use else ()
-    names = [node.name for node in nodes]
-    for name in given:
-        if name not in names and (hint := suggest(name, names)):
-            output.say(f"Note: the flow has no input {name!r}; {hint}it has: {', '.join(names)}")
-    missing = [node.name for node in nodes if node.required and node.name not in given]
-    if missing:
-        options = " ".join(f"--input {name}=…" for name in missing)
+    """Raise a usage error where a required input is missing; note inputs that look misspelt."""
+    found = check_inputs(platform, saved_item_id, given)
+    for note in found.notes:
+        output.say(f"Note: {note}")
+    if found.missing:
+        options = " ".join(f"--input {name}=…" for name in found.missing)
         raise click.UsageError(
-            f"the flow {saved_item_id!r} requires {', '.join(missing)}: {options}"
+            f"the flow {saved_item_id!r} requires {', '.join(found.missing)}: {options}"
         )
 
 
@@ -262,20 +223,7 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
     found = platforms.list_runs(platform, saved_item_id)
     if as_json:
         for one in found:
-            fields = {
-                "run_state": one.report.state,
-                "raw_state": one.report.raw_state,
-                "outputs": one.report.outputs,
-            }
-            times = {
-                "created_at": iso(one.report.created_at),
-                "finished_at": iso(one.report.finished_at),
-            }
-            output.json_line(
-                {"platform": platform.name, "saved_item_id": one.saved_item_id, "run_id": one.id}
-                | fields
-                | times
-            )
+            output.json_line(run_json(platform.name, one))
     elif not tables.print_table(RUN_COLUMNS, (_run_row(one, time.time()) for one in found)):
         output.say(
             platforms.explain_missing_flow(platform, saved_item_id) or "The flow has no runs yet."
@@ -329,13 +277,7 @@ def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
     elif killed.accepted:
         report = platforms.read_run(platform, run_id)
     if as_json:
-        head = {
-            "platform": platform.name,
-            "run_id": run_id,
-            "killed": killed.accepted,
-            "detail": killed.detail or None,
-        }
-        output.json_line(head | {"run_state": report.state, "raw_state": report.raw_state})
+        output.json_line(kill_json(platform.name, run_id, killed, report))
     elif killed.accepted:
         output.answer(f"{platform.name}/{run_id} {describe_state(report)}")
     else:
