@@ -52,11 +52,14 @@ def with_learned_secrets(config: str | None, sources: Mapping[str, Source]) -> d
         knows = SecretEnrolment(
             database,
             lambda: sealer_for_secrets(settings.encryption_keys, settings.secret_key),
-            teaches=False,
+            enrols=False,
         )
         return {
             **sources,
-            **{name: knows.knowing(sources[name], knows.known(sources[name])) for name in learning},
+            **{
+                name: knows.with_secret(sources[name], knows.find_enrolment(sources[name]))
+                for name in learning
+            },
         }
 
 

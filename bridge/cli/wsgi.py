@@ -45,7 +45,7 @@ def create() -> Callable[..., Any]:
         settings=settings,
         config=following,
         database=Database.of(settings),
-        wake=Wake().ring,
+        wake=Wake().notify,
         status=lambda: describe(following.board),
     )
     return create_app(context)

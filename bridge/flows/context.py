@@ -172,7 +172,7 @@ def _file_saver(data_dir: Path) -> Callable[[str, bytes], None]:
     def keep(_name: str, data: bytes) -> None:
         from bridge.store.blobs import BlobStore
 
-        BlobStore(data_dir / "blobs").keep(data)
+        BlobStore(data_dir / "blobs").store(data)
 
     return keep
 

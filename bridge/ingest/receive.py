@@ -37,7 +37,7 @@ class Received:
     """
 
     reply: Reply
-    kept: tuple[tuple[Event, StoredEvent], ...] = ()
+    stored: tuple[tuple[Event, StoredEvent], ...] = ()
     fault: Exception | None = None
     body: Body | None = None
 

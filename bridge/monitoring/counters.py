@@ -71,7 +71,7 @@ class Counts:
                 "spans": {name: list(span) for name, span in self._spans.items()},
             }
 
-    def take_in(self, told: dict[str, Any]) -> None:
+    def merge(self, told: dict[str, Any]) -> None:
         """Add the counts of another process, except metrics that this version does not have."""
         for name, *labels, number in told["numbers"]:
             if name in _KINDS and len(labels) == len(_KINDS[name].labels):
@@ -114,7 +114,9 @@ def start_counters(data: Path, interval: float = TIMINGS.counter_write_seconds) 
     if os.getpid() in _begun:
         return
     file = _begun[os.getpid()] = CountsFile(data, COUNTS)
-    threading.Thread(target=file.keep, args=(interval,), name="counts", daemon=True).start()
+    threading.Thread(
+        target=file.write_repeatedly, args=(interval,), name="counts", daemon=True
+    ).start()
     atexit.register(write_counters)
 
 
@@ -139,7 +141,7 @@ class CountsFile:
         self._written = 0
         self._mutex = threading.Lock()
 
-    def keep(self, interval: float) -> None:
+    def write_repeatedly(self, interval: float) -> None:
         """Write the counts every `interval` seconds until the process ends."""
         pause = threading.Event()
         while not pause.wait(interval):
@@ -180,7 +182,7 @@ def sum_counters(data: Path) -> Counts:
     with suppress(FileNotFoundError, PermissionError), _locked(folder, fcntl.LOCK_SH):
         gone = _gone(folder)
         for told in (gone, *map(_read, _files(folder, gone))):
-            found.take_in(told)
+            found.merge(told)
     return found
 
 
@@ -199,7 +201,7 @@ def _fold(folder: Path) -> None:
     left = Counts()
     draft = folder / "gone.new"
     for told in (gone, *map(_read, dead)):
-        left.take_in(told)
+        left.merge(told)
     draft.write_bytes(orjson.dumps({**left.dump(), "folded": [path.name for path in dead]}))
     draft.rename(folder / ENDED_FILE)
     for path in dead:

@@ -31,7 +31,7 @@ class Presence:
         draft.rename(self.path)
         self._said = b""
 
-    def say(self, what: dict[str, Any]) -> None:
+    def publish(self, what: dict[str, Any]) -> None:
         """Write the state of this bridge, if it has changed."""
         raw = orjson.dumps(what)
         if raw != self._said:

@@ -165,7 +165,7 @@ def run_worker(settings: Settings, following: ConfigFollower, wake: Wake) -> Non
     # Another process takes new work, so this one may end without hurry.
     drain = settings.timings.handover_drain_seconds
     signal.signal(HANDOVER_SIGNAL, lambda *_: worker.stop(within=drain))
-    signal.signal(signal.SIGHUP, lambda *_: following.board.wake.ring())
+    signal.signal(signal.SIGHUP, lambda *_: following.board.wake.notify())
     pin_process(0)
     worker.run()
 
@@ -187,7 +187,7 @@ def run_celery(settings: Settings, following: ConfigFollower, concurrency: int) 
         files = FileDeliverer(settings, database)
         return TaskRunner(following, database, sender.send, settings.reconcile_after, files, traced)
 
-    return broker.execute_forever(settings, calls, concurrency, following.board.wake.ring)
+    return broker.execute_forever(settings, calls, concurrency, following.board.wake.notify)
 
 
 def follow_config(
@@ -233,7 +233,7 @@ def receivers_process(
         settings=settings,
         config=following,
         database=Database.of(settings),
-        wake=wake.ring,
+        wake=wake.notify,
         status=lambda: describe(board),
     )
     app = create_app(context)
@@ -242,7 +242,7 @@ def receivers_process(
     chosen = options(settings, following.start) | {
         "bind": [f"fd://{sock.fileno()}" for sock in sockets]
     }
-    return Child("web", Receivers(app, chosen, board.wake.ring).run)
+    return Child("web", Receivers(app, chosen, board.wake.notify).run)
 
 
 def worker_process(settings: Settings, following: ConfigFollower, wake: Wake) -> Child:
@@ -261,5 +261,5 @@ def reader_process(settings: Settings, loaded: LoadedConfig, following: ConfigFo
     board = following.board
     top = os.getpid()
     return Child(
-        "reload", lambda: read_forever(settings, board, loaded, top), reread=board.wake.ring
+        "reload", lambda: read_forever(settings, board, loaded, top), reread=board.wake.notify
     )

@@ -91,7 +91,7 @@ class Supervisor:
             ):
                 return self._end_after_handover(successor)
             time.sleep(0.05)
-        self._watch.stopping()
+        self._watch.notify_stopping()
         return self._stop()
 
     def stop(self) -> None:
@@ -156,7 +156,7 @@ class Supervisor:
                 note="it ended before it was ready; this process continues",
             )
             # deploy/flowbridge-replace reads this text
-            self._watch.notify.say(
+            self._watch.notify.send(
                 f"STATUS=as before: process {self._successor.pid} ended before it was ready"
             )
             self._successor = None
@@ -175,7 +175,7 @@ class Supervisor:
             log.error("handover_impossible", note=str(error))
         else:
             log.info("replacement_started", pid=self._successor.pid)
-            self._watch.notify.say(f"STATUS=handover: process {self._successor.pid} is starting")
+            self._watch.notify.send(f"STATUS=handover: process {self._successor.pid} is starting")
 
     def _end_after_handover(self, successor: int) -> int:
         """End after a handover; the children finish their calls under way without hurry."""

@@ -117,7 +117,7 @@ class ServiceNotifier:
         """Return whether this process replaces another, which runs until this one is ready."""
         return self._predecessor >= 0
 
-    def say(self, *lines: str) -> bool:
+    def send(self, *lines: str) -> bool:
         """Send `NAME=VALUE` lines, and return whether they were delivered.
 
         https://man7.org/linux/man-pages/man3/sd_notify.3.html

@@ -126,7 +126,7 @@ class Watchdog:
         )
         due = self.notify.watchdog and now - self._pinged_at >= self.notify.watchdog / 4
         if due and self._notified is not None and all_alive and self._moves(now):
-            self.notify.say("WATCHDOG=1")
+            self.notify.send("WATCHDOG=1")
             self._pinged_at = now
 
     def _probe(self, address: Address, now: float) -> None:
@@ -159,7 +159,7 @@ class Watchdog:
             if self._ready
             else f"STATUS=not ready: {READY_PATH} does not answer 200"
         )
-        self.notify.say(*([READY] if self._notified is None else []), status)
+        self.notify.send(*([READY] if self._notified is None else []), status)
         self._notified = self._ready
 
     def _began(self) -> bool:
@@ -177,10 +177,10 @@ class Watchdog:
         """Notify the new main process id; return whether systemd has it, else this process must not
         end.
         """
-        return self.notify.say(f"MAINPID={pid}", f"STATUS={self._state}")
+        return self.notify.send(f"MAINPID={pid}", f"STATUS={self._state}")
 
-    def stopping(self) -> None:
+    def notify_stopping(self) -> None:
         """Notify that the service stops, and end the probes."""
         if self._pending_probe is not None:
             self._pending_probe.close()
-        self.notify.say("STOPPING=1", "STATUS=stopping: finishing calls under way")
+        self.notify.send("STOPPING=1", "STATUS=stopping: finishing calls under way")

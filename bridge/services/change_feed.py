@@ -33,7 +33,7 @@ class ChangeFeed:
         self._open: OrderedDict[str, None] = OrderedDict()
         self._events: OrderedDict[str, None] = OrderedDict()
 
-    def look(self) -> Iterator[Change]:
+    def read_changes(self) -> Iterator[Change]:
         """Yield each change with the time at which it was seen.
 
         A delivery that ended before it was seen is one change.

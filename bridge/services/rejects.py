@@ -119,7 +119,7 @@ class RejectReview:
                 new_id=lambda: event_id(reject.received_at),
                 keys=self.keys,
             )
-            ids = tuple(one.event_id for _, one in received.kept)
+            ids = tuple(one.event_id for _, one in received.stored)
             stored.record_outcome(database, reject.id, ids)
         except BridgeError as error:
             stored.record_outcome(database, reject.id, None)

@@ -38,13 +38,13 @@ class BlobStore:
         """Return the blobs of the data folder, with its keys."""
         return cls(settings.data / "blobs", Sealer(settings.encryption_keys))
 
-    def keep(self, data: bytes | memoryview) -> str:
+    def store(self, data: bytes | memoryview) -> str:
         """Store bytes durably and return their SHA-256. Raises OSError."""
         sha256 = hashlib.sha256(data).hexdigest()
-        self._store(sha256, data, self._places(sha256)[0])
+        self._store_at(sha256, data, self._places(sha256)[0])
         return sha256
 
-    def _store(self, sha256: str, data: bytes | memoryview, path: Path) -> None:
+    def _store_at(self, sha256: str, data: bytes | memoryview, path: Path) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._folder_lock(fcntl.LOCK_SH):
             try:
@@ -104,7 +104,7 @@ class BlobStore:
         """
         wanted, others = self._misplaced(sha256, clear=clear)
         if others:
-            self._store(sha256, self.read(sha256), wanted)
+            self._store_at(sha256, self.read(sha256), wanted)
         for path in others:
             path.unlink(missing_ok=True)
         return bool(others)
@@ -140,7 +140,7 @@ class BlobStore:
         Old means last stored before `before`. `owned` returns the digests of all blobs with owners.
         It is called after the old blobs are listed, so a blob that is being stored just now can be
         missing only if it is young. Drafts left by a crash are deleted as well. Nothing is deleted
-        while `still` is active.
+        while `prevent_deletion` is active.
         """
         old = list(self._stored_before(before))
         known = {path.name for digest in (owned() if old else ()) for path in self._places(digest)}
@@ -167,7 +167,7 @@ class BlobStore:
         return False
 
     @contextmanager
-    def still(self) -> Iterator[None]:
+    def prevent_deletion(self) -> Iterator[None]:
         """Prevent the deletion of blobs for as long as the block runs."""
         if not self.folder.exists():
             yield
@@ -194,7 +194,7 @@ class BlobStore:
                 if known.st_mtime < before:
                     yield path, known.st_size
 
-    def room(self) -> int:
+    def free_bytes(self) -> int:
         """Return the free bytes on the disk."""
         folder = self.folder
         while not folder.exists():

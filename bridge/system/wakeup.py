@@ -10,11 +10,11 @@ import time
 
 _TIME = struct.Struct("d")
 # the byte after the time: a wake-up is pending
-_RUNG_OFFSET = _TIME.size
+_PENDING_OFFSET = _TIME.size
 
 
 class Wake:
-    """A pipe, created before the fork. `ring` never blocks, and pending wake-ups are merged.
+    """A pipe, created before the fork. `notify` never blocks, and pending wake-ups are merged.
 
     While a wake-up is pending another one is not written: the sleeper looks for work after it has
     woken.
@@ -30,11 +30,11 @@ class Wake:
         (at,) = _TIME.unpack_from(self._seen)
         return float(at)
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake the sleeper now, or the next time it would sleep."""
-        if self._seen[_RUNG_OFFSET]:
+        if self._seen[_PENDING_OFFSET]:
             return
-        self._seen[_RUNG_OFFSET] = True
+        self._seen[_PENDING_OFFSET] = True
         try:
             os.write(self._write, b"\0")
         except BlockingIOError:
@@ -48,5 +48,5 @@ class Wake:
             os.read(self._read, 65536)
         # After the pipe is empty, and also without a wake-up: a process may have died after it set
         # the byte and before it wrote to the pipe.
-        self._seen[_RUNG_OFFSET] = False
+        self._seen[_PENDING_OFFSET] = False
         return bool(heard)

@@ -61,7 +61,7 @@ def create_app(context: AppContext) -> Flask:
         storage=EventStorage(database=database, room=room),
         blobs=blobs,
         limiter=limiter,
-        wake_workers=WakeupNotifier(database, context.wake).ring,
+        wake_workers=WakeupNotifier(database, context.wake).notify,
         secret_key=secret_key,
     )
 

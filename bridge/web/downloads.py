@@ -63,7 +63,7 @@ class PreviewQueue:
         self._turn = Lock()
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
+    def wait_turn(self) -> Iterator[bool]:
         """Wait for the turn and yield True; yield False at once where too many wait."""
         if not self._seats.acquire(blocking=False):
             yield False
@@ -119,7 +119,7 @@ def _whole(blobs: BlobStore, file: FormFile) -> Response:
 
 
 def _picture(blobs: BlobStore, file: FormFile, queue: PreviewQueue, limit: float) -> Response:
-    with queue.turn() as is_admitted:
+    with queue.wait_turn() as is_admitted:
         if not is_admitted:
             response = _refuse(503, "busy", "too many previews are being rendered")
             response.headers["Retry-After"] = "2"

@@ -71,7 +71,7 @@ class DryRunEffects:
 
     def learn_secret(self, request: Request, source: Source, now: float) -> Reply | Source:
         """Return the source with what it learned before, and learn nothing."""
-        return replace(self.learning, teaches=False).apply(request, source, now)
+        return replace(self.learning, enrols=False).apply(request, source, now)
 
     def record_reject(
         self,

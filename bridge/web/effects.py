@@ -151,7 +151,7 @@ class ReceiverEffects:
         others: Iterable[Source],
     ) -> str | None:
         """Store a copy of a request that failed verification."""
-        return self.resources.rejects.note(request, source, reason, now, others)
+        return self.resources.rejects.record(request, source, reason, now, others)
 
     def log_reject(self, **fields: object) -> None:
         """Warn of a request that failed verification."""
@@ -200,7 +200,7 @@ class TracedEffects(ReceiverEffects):
         public_url = self.resources.context.settings.public_url
         scheme = public_url.partition("://")[0] or self.environ["wsgi.url_scheme"]
         status = None if source.form is not None else received.reply.status  # a form has another
-        kept = received.kept
+        kept = received.stored
         self.tracer.export(
             lambda: spans.make_receipt_spans(kept, source, stages, scheme=scheme, status=status)
         )

@@ -18,9 +18,9 @@ def make_file_storer(blobs: BlobStore) -> KeepFile:
 
     def keep(content: memoryview) -> str:
         try:
-            if blobs.room() < SPARE + len(content):
+            if blobs.free_bytes() < SPARE + len(content):
                 raise disk_full()
-            return blobs.keep(content)
+            return blobs.store(content)
         except OSError as error:
             raise StoreError(f"a file could not be stored: {error.strerror}") from error
 

@@ -45,9 +45,9 @@ def record_refusal(source: Source, effects: HookEffects, refused: Refused) -> No
 def count_events(received: Received, source: Source, seconds: float, effects: HookEffects) -> None:
     """Count the events of a request, and the time that storing them took."""
     effects.counts.observe(ACK, max(seconds, 0.0))
-    if not received.kept:
+    if not received.stored:
         effects.counts.add(EVENTS, source.name, "handshake")
-    for event, kept in received.kept:
+    for event, kept in received.stored:
         effects.counts.add(EVENTS, source.name, _outcome(event, kept))
 
 
@@ -66,12 +66,12 @@ def finish_request(
     log = effects.log
     milliseconds = round((time.monotonic() - started) * 1000, 1)
     if received.fault is not None:
-        last = received.kept[-1][0].id
+        last = received.stored[-1][0].id
         log.error("planning_failed", source=source.name, event_id=last, exc_info=received.fault)
-    if not received.kept:
+    if not received.stored:
         log.info("handshake", source=source.name, status=status)
-    routes = config.routes_of(source.name) if received.kept else ()
-    for event, kept in received.kept:
+    routes = config.routes_of(source.name) if received.stored else ()
+    for event, kept in received.stored:
         log.info(
             "event",
             event_id=kept.event_id,
@@ -89,7 +89,7 @@ def finish_request(
             spam=event.spam and event.spam.partition(":")[0],
             ms=milliseconds,
         )
-    if any(each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries):
+    if any(each.status is Status.QUEUED for _, kept in received.stored for each in kept.deliveries):
         effects.wake_workers()
 
 

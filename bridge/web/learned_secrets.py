@@ -24,25 +24,25 @@ log = get_logger()
 class SecretEnrolment:
     """Enrols secrets of sources, and adds enrolled secrets to them. `sealer` is called when needed.
 
-    Without `teaches` it enrols nothing: a request that carries a secret is one like any other.
+    Without `enrols` it enrols nothing: a request that carries a secret is one like any other.
     """
 
     database: Database
     sealer: Callable[[], Sealer]
-    teaches: bool = True
+    enrols: bool = True
 
     def apply(self, request: Request, source: Source, now: float) -> Reply | Source:
         """Return the answer to a request that enrols a secret, else the source with its secrets."""
         if source.provider.learn is None:
             return source
-        known = self.known(source)
-        return self.taught(request, source, known, now) or self.knowing(source, known)
+        known = self.find_enrolment(source)
+        return self.enrol_secret(request, source, known, now) or self.with_secret(source, known)
 
-    def known(self, source: Source) -> LearnedSecret:
+    def find_enrolment(self, source: Source) -> LearnedSecret:
         """Return the enrolment of a source."""
         return learned_secrets.find(self.database, source.name)
 
-    def taught(
+    def enrol_secret(
         self, request: Request, source: Source, kept: LearnedSecret, now: float
     ) -> Reply | None:
         """Enrol the secret of a request and return its answer; None for any other request.
@@ -50,7 +50,7 @@ class SecretEnrolment:
         A source enrols one secret, and only while its enrolment is open.
         """
         if (
-            not self.teaches
+            not self.enrols
             or kept.until is None
             or kept.until < now
             or (lesson := read_lesson(request, source)) is None
@@ -66,7 +66,7 @@ class SecretEnrolment:
         log.info("secret_learned", source=source.name)
         return lesson.reply
 
-    def knowing(self, source: Source, kept: LearnedSecret) -> Source:
+    def with_secret(self, source: Source, kept: LearnedSecret) -> Source:
         """Return the source with its enrolled secret."""
         secret = (
             learned_secrets.open_secret(self.sealer(), source.name, kept.sealed)

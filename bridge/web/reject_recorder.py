@@ -31,7 +31,7 @@ class RejectRecorder:
     limiter: RateLimiter
     is_full: Callable[[], bool] = lambda: False  # the disk has no room for them
 
-    def note(
+    def record(
         self,
         request: Request,
         source: Source,

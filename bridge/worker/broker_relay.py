@@ -32,7 +32,7 @@ class BrokerRelay:
         self._not_before = 0.0
 
     @property
-    def room(self) -> int:
+    def free_slots(self) -> int:
         """How many deliveries may be leased now."""
         return MAX_RELAYED_DELIVERIES if time.monotonic() >= self._not_before else 0
 

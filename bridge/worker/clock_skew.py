@@ -78,7 +78,7 @@ class HostClocks:
                     del self._hosts[next(iter(self._hosts))]
         return answer
 
-    def ahead(self) -> Mapping[str, float]:
+    def seconds_ahead(self) -> Mapping[str, float]:
         """Return by host how many seconds its clock is ahead, negative where it is behind.
 
         Hosts with fewer than `MIN_ANSWERS` recent answers are left out.

@@ -96,7 +96,7 @@ class Cycle:
             self.clocks,
             most_calls=MAX_CALLS,
         )
-        self.listener = WakeupListener(database, wake.ring)
+        self.listener = WakeupListener(database, wake.notify)
         self.changes = ChangeDetector(database)
         self.is_quiet = False  # nothing becomes due soon, and a wake-up would arrive
         self.is_waiting = False  # calls wait for a thread
@@ -168,13 +168,13 @@ class Cycle:
         """Return whether a turn has work to do."""
         if self.turns.ended or self.turns.beats:
             return True
-        if boot_seconds() < self._idle_until and not self.changes.any():
+        if boot_seconds() < self._idle_until and not self.changes.has_changed():
             return False
         beat = self._timings.heartbeat_seconds
         with self._database.read() as connection:
             is_due = claims.is_work_due(connection, now)
             nothing_soon = not is_due and not claims.is_work_due(connection, now + beat)
-            self.is_quiet = self.listener.hears and nothing_soon
+            self.is_quiet = self.listener.is_connected and nothing_soon
             is_idle = nothing_soon and (self.local is None or self.local.is_idle(connection))
             self._idle_until = boot_seconds() + beat if is_idle else 0.0
             return is_due or (
@@ -207,7 +207,7 @@ class Cycle:
     def _report(self, result: Result) -> None:
         """Put a result on the queue, from any thread."""
         self._results.put(result)
-        self._wake.ring()
+        self._wake.notify()
 
     def collect(self) -> None:
         """Apply the results that are on the queue."""

@@ -81,7 +81,7 @@ class RunTracker:
 
     # -- in a turn
 
-    def first(self, claim: Delivery) -> float | None:
+    def first_poll_delay(self, claim: Delivery) -> float | None:
         """Return the seconds until the first poll of a run that starts now, None where its platform
         has no runs.
         """

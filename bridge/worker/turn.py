@@ -127,7 +127,7 @@ class Turns:
         for each in self.ended.attempts:
             claim = each.claim
             outcome = each.outcome
-            first = self._tracker.first(claim.delivery) if outcome.run_id else None
+            first = self._tracker.first_poll_delay(claim.delivery) if outcome.run_id else None
             settled.append(EndedAttempt(claim, outcome, first, self._look_for(claim, now)))
         statuses = ledger.record_attempts(connection, settled, now, jitter=random.random())
         taken.settled = [
@@ -164,7 +164,7 @@ class Turns:
         self._is_held = read_hold(connection, self._is_held)
         leases.extend_leases(connection, [claim.lease for claim in self.held.values()], now)
         if self._local is not None:
-            self._local.beat(connection, now)
+            self._local.extend_leases(connection, now)
         at = boot_seconds()
         # After a failure of the store others could not extend their leases either.
         lease = self._timings.lease_seconds
@@ -180,7 +180,7 @@ class Turns:
         now = clocks.at
         free = self._most_calls - len(self.held) - len(self._tracker)
         self._tracker.take(connection, max(free, 0), now, taken)
-        most = free - len(taken.polls) if self._relay is None else self._relay.room
+        most = free - len(taken.polls) if self._relay is None else self._relay.free_slots
         if most > 0 and not self._is_held:
             taken.claims = self._claim(connection, config, clocks, most)
         if self._local is not None and not self._is_held:

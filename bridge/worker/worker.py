@@ -97,7 +97,7 @@ class Worker:
         """
         self._within = self._timings.drain_seconds if within is None else within
         self._end_taking()
-        self._wake.ring()
+        self._wake.notify()
 
     def _end_taking(self) -> None:
         self._stopping = True
@@ -165,7 +165,7 @@ class Worker:
 
         def settle(connection: Connection) -> TurnChanges:
             if self._cycle.local is not None:
-                self._cycle.local.cut_off(connection, clocks.at)
+                self._cycle.local.interrupt_running(connection, clocks.at)
             return self._cycle.turns.make(connection, clocks)
 
         self._cycle.traced.record_turn(self._database.write(settle))

@@ -17,7 +17,7 @@ from bridge.store.inbound import events
 def event_with(store: Database, folder: Path, *names: str) -> Event:
     """An event with a file of each of these names, which holds its number."""
     blobs = BlobStore(folder / "data" / "blobs")
-    kept = [(name, blobs.keep(f"file {number}".encode())) for number, name in enumerate(names)]
+    kept = [(name, blobs.store(f"file {number}".encode())) for number, name in enumerate(names)]
     files = [
         FormFile(field="cv", name=name, type="text/plain", size=6, sha256=sha256)
         for name, sha256 in kept

@@ -320,7 +320,7 @@ def test_a_version_that_runs_on_after_an_upgrade_is_pointed_out(
     presence = Presence(folder / "data")
     try:
         processes = [place, {**place, "role": "work", "pid": 8}]
-        presence.say(
+        presence.publish(
             {"pid": 6, "host": "h", "version": "0.0.1", "config": config, "processes": processes}
         )
         result = run("status")

@@ -165,11 +165,12 @@ def test_a_worker_elsewhere_wakes_at_once(postgresql: Database) -> None:
 
     with FakePlatform() as fake, working(postgresql, configured(gumloop(fake))) as worker:
         until(
-            lambda: worker._cycle.listener.hears and worker._cycle.is_quiet, what="an idle worker"
+            lambda: worker._cycle.listener.is_connected and worker._cycle.is_quiet,
+            what="an idle worker",
         )
         elsewhere = Database(url_of(postgresql))
         add(elsewhere)
-        WakeupNotifier(elsewhere, lambda: None).ring()
+        WakeupNotifier(elsewhere, lambda: None).notify()
         until(lambda: fake.starts, 60, "a start")
         elsewhere.close()
 

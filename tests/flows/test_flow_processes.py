@@ -267,7 +267,7 @@ def test_files_come_and_go_by_name(served: Served) -> None:
     blobs = BlobStore(served.folder / "data" / "blobs", Sealer(keys))
     runs = LocalPlatformStore(served.database, lambda: None)
     file = LocalFile(
-        user_id=USER, name="a.txt", sha256=blobs.keep(b"content"), size=7, created_at=time.time()
+        user_id=USER, name="a.txt", sha256=blobs.store(b"content"), size=7, created_at=time.time()
     )
     runs.keep_file(file)
     run = served.run_flow("copies", document="a.txt")
@@ -293,7 +293,7 @@ def test_an_input_takes_several_files(served: Served) -> None:
     blobs = BlobStore(served.folder / "data" / "blobs")
     runs = LocalPlatformStore(served.database, lambda: None)
     for name in ("one", "three"):
-        sha256 = blobs.keep(name.encode())
+        sha256 = blobs.store(name.encode())
         runs.keep_file(
             LocalFile(
                 user_id=USER,

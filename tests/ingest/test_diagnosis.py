@@ -534,7 +534,7 @@ def test_what_verifies_is_let_in_once_as_of_when_it_came(
 
     assert rejects.claim(database, right.id, NOW + 50)
     received = readmit(right, config, keep=keep, new_id=lambda: event_id(right.received_at))
-    ids = tuple(kept.event_id for _, kept in received.kept)
+    ids = tuple(kept.event_id for _, kept in received.stored)
     rejects.record_outcome(database, right.id, ids)
     assert (
         events.get(database, ids[0]).received_at == NOW

@@ -409,7 +409,7 @@ def test_a_redelivered_batch_with_one_new_element_is_one_event(bench: Bench) -> 
 )
 def test_what_holds_no_batch_is_one_event(bench: Bench, value: Any) -> None:
     received = take(bench, batch_of(bench.config, EventBatch("events")), value)
-    assert len(received.kept) == 1 and json.loads(bench.store.events[0].body) == value
+    assert len(received.stored) == 1 and json.loads(bench.store.events[0].body) == value
 
 
 def test_a_batch_of_a_thousand_is_taken_apart(bench: Bench) -> None:
@@ -701,7 +701,7 @@ def test_slacks_test_of_the_url_is_answered_once_it_is_verified_and_not_kept(ben
     body = json.dumps({"type": "url_verification", "challenge": "abc", "token": "x"}).encode()
     received = bench.post("slack", body)
     assert answer(received) == (200, {"challenge": "abc"})
-    assert received.kept == ()
+    assert received.stored == ()
     assert bench.store == Store()
     with pytest.raises(BadSignature):
         bench.post("slack", body, sign=False)
@@ -977,7 +977,7 @@ def test_the_spam_check_decides_what_is_stored_of_a_form(
             "event_id": "evt_known",
             "duplicate": True,
         }
-        assert prepared.kept[0][1] is known
+        assert prepared.stored[0][1] is known
         return
     assert isinstance(prepared, PreparedRequest) and (prepared.marks, files) == (marks, [b"%PDF-1"])
     receive_module.build_answer(prepared, effects.store(prepared))
@@ -1051,7 +1051,7 @@ def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(
         assert bench.store == Store()
     else:
         assert received.fault is None
-        assert len(bench.store.events) == len(received.kept) <= 1
+        assert len(bench.store.events) == len(received.stored) <= 1
         assert all(each.status in (Status.QUEUED, Status.DEAD) for each in bench.store.deliveries)
 
 

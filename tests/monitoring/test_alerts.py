@@ -246,9 +246,9 @@ def test_the_leader_looks_by_itself(
     )
     for each in (keeper, other, keeper, other):
         each.run_due()
-    keeper._leadership.give_up()
+    keeper._leadership.release()
     other.run_due()
-    other._leadership.give_up()
+    other._leadership.release()
     assert [type_ for type_, *_ in kept(database)] == [RAISED]
 
 

@@ -119,7 +119,7 @@ def test_what_another_version_counted_is_left_out() -> None:
         ],
         "spans": {ACK.name: [1.0]},
     }
-    counts.take_in(told)
+    counts.merge(told)
     assert counts.numbers(EVENTS) == [(("a", "spam"), 2)]
     assert sum(counts.span(ACK)) == 0
 

@@ -355,7 +355,7 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
         assert database.write(
             lambda c: claims.claim(c, allowed, most=1, now=now, lease="l", intents=False)
         )
-        assert calls.make(delivery.id, "l")
+        assert calls.make_call(delivery.id, "l")
     finally:
         calls.close()
     [span] = tracer.spans

@@ -1123,7 +1123,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W13-lost-lease-kept",
         "file": "bridge/worker/local/runs.py",
-        "old": "            self._executor.drop(run_id)\n",
+        "old": "            self._executor.discard_run(run_id)\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
@@ -1132,9 +1132,9 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/worker/local/runs.py",
         "old": (
             "            self._forget(run_id)\n"
-            "            self._executor.drop(run_id)\n"
+            "            self._executor.discard_run(run_id)\n"
         ),
-        "new": "            self._executor.drop(run_id)\n",
+        "new": "            self._executor.discard_run(run_id)\n",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {

@@ -356,7 +356,7 @@ def test_a_dry_request_and_a_readmitted_reject_confirm_nothing(bench: Bench) -> 
         new_id=lambda: "evt_1",
         keys=bench.keyring,
     )
-    assert "a readmitted reject" in (received.kept[0][0].problem or "")
+    assert "a readmitted reject" in (received.stored[0][0].problem or "")
     assert bench.asked == []
 
 

@@ -252,8 +252,8 @@ def test_whom_a_successor_tells_is_taken_out_of_the_environment() -> None:
     environ = {"TAKES_OVER_FD": str(writes), "NOTIFY_SOCKET": ""}
     notify = systemd.take_notifier(environ)
     assert not environ and notify and not os.get_inheritable(writes)
-    notify.say("STATUS=not yet")
-    notify.say("READY=1", "STATUS=receiving")
+    notify.send("STATUS=not yet")
+    notify.send("READY=1", "STATUS=receiving")
     assert os.read(reads, 10) == b"\n" and os.read(reads, 10) == b"", "it is told once, and closed"
     assert not notify
     os.close(reads)
@@ -270,5 +270,5 @@ def test_a_pipe_that_nobody_reads_is_no_error() -> None:
     reads, writes = os.pipe()
     os.close(reads)
     notify = systemd.take_notifier({"TAKES_OVER_FD": str(writes)})
-    notify.say("READY=1")
+    notify.send("READY=1")
     assert not notify

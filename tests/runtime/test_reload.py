@@ -485,12 +485,12 @@ def test_the_board_knows_who_lives() -> None:
 
 def test_a_bridge_is_present_for_as_long_as_its_process_lives(tmp_path: Path) -> None:
     mine = Presence(tmp_path)
-    mine.say({"pid": 1, "long": "x" * 1000})
-    mine.say({"pid": 1})
+    mine.publish({"pid": 1, "long": "x" * 1000})
+    mine.publish({"pid": 1})
     asked, answers = os.pipe()
     child = os.fork()
     if child == 0:
-        Presence(tmp_path).say({"pid": 2})
+        Presence(tmp_path).publish({"pid": 2})
         os.write(answers, b"x")
         time.sleep(3600)
         os._exit(0)

@@ -164,7 +164,7 @@ def test_lines_reach_the_socket(abstract: bool, tmp_path: Path) -> None:
     with NotifySocket(address) as heard:
         notify = take_notifier(environ)
         assert notify and notify.watchdog == 3.0 and environ == {"PATH": "/bin"}
-        notify.say("READY=1", "STATUS=läuft")
+        notify.send("READY=1", "STATUS=läuft")
         assert heard.wait_for("READY=1") == "READY=1"
         assert [line for _, line in heard.heard] == ["READY=1", "STATUS=läuft"]
 
@@ -172,8 +172,8 @@ def test_lines_reach_the_socket(abstract: bool, tmp_path: Path) -> None:
 def test_nobody_who_listens_is_no_error(tmp_path: Path) -> None:
     notify = take_notifier({})
     assert not notify and notify.watchdog == 0.0
-    notify.say("READY=1")
-    ServiceNotifier(str(tmp_path / "gone")).say("READY=1")
+    notify.send("READY=1")
+    ServiceNotifier(str(tmp_path / "gone")).send("READY=1")
 
 
 def test_the_watchdog_of_another_process_is_not_ours() -> None:
@@ -264,7 +264,7 @@ def test_ready_is_what_readyz_says_and_later_changes_are_told(quick: list[float]
         watched(seen, quick, lambda: told.lines.count("WATCHDOG=1") > 2)  # it still moves
         server.script("/readyz", respond(200))
         watched(seen, quick, lambda: "STATUS=receiving and delivering" in told.lines)
-        seen.stopping()
+        seen.notify_stopping()
         assert told.lines[-2] == "STOPPING=1"
         assert "READY=1" not in told.lines
         assert {
@@ -290,7 +290,7 @@ def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_anot
         server.script("/readyz", respond(200))
         watched(seen, quick, lambda: "STATUS=receiving and delivering" in told.lines)
         assert told.lines.count("READY=1") == 1
-        seen.stopping()
+        seen.notify_stopping()
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_signs_of_life_stop_with_life(what: str, quick: list[float]) -> None:
         still[0] = False
         server.script("/readyz", respond(200))
         watched(seen, quick, lambda: "WATCHDOG=1" in told.lines)
-        seen.stopping()
+        seen.notify_stopping()
 
 
 def test_where_nobody_listens_nothing_is_asked(quick: list[float]) -> None:

@@ -54,10 +54,12 @@ def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(
         with database.engine.begin() as connection:
             connection.execute(update(schema.delivery).values(values))
         seen += [
-            str(change.status) for _, change in follower.look() if isinstance(change, Delivery)
+            str(change.status)
+            for _, change in follower.read_changes()
+            if isinstance(change, Delivery)
         ]
     assert seen == told
-    assert list(follower.look()) == []
+    assert list(follower.read_changes()) == []
 
 
 def test_a_submission_held_as_spam_is_shown_with_its_reason(

@@ -53,7 +53,7 @@ def fill(database: Database, data: Path) -> None:
     for number in range(5):
         event = make_event(f"id-{number}", body=b'{"n":%d}' % number)
         events.add(database, event, [make_delivery(event)], lambda *_: [])
-    sha256 = BlobStore(data / "blobs").keep(b"a,b\n1,2\n")
+    sha256 = BlobStore(data / "blobs").store(b"a,b\n1,2\n")
     with database.engine.begin() as connection:
         local_files.store_file(
             connection,
@@ -387,7 +387,7 @@ def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kep
         upgrade.upgrade(database)
         known = make_event("mine")
         events.add(database, known, [], lambda *_: [])
-        mine = BlobStore(data / "blobs").keep(b"mine")
+        mine = BlobStore(data / "blobs").store(b"mine")
         (data / "secret_key").write_text("m" * 64)
         (data / "files").mkdir()
         (data / "files" / "mine.csv").write_text("mine")

@@ -26,25 +26,25 @@ def files(folder: Path) -> list[Path]:
 
 def test_bytes_are_kept_under_their_digest(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path / "data" / "blobs")
-    assert blobs.room() > 0, "also where nothing was kept yet"
-    assert blobs.keep(DATA) == SHA
+    assert blobs.free_bytes() > 0, "also where nothing was kept yet"
+    assert blobs.store(DATA) == SHA
     path = tmp_path / "data" / "blobs" / SHA[:2] / SHA
     assert blobs.path(SHA) == path and path.read_bytes() == blobs.read(SHA) == DATA
     assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o077 == 0
     with blobs.open(SHA) as file:
         assert file.read(3) == b"a,b"
     assert (
-        blobs.keep(b"") == hashlib.sha256(b"").hexdigest()
+        blobs.store(b"") == hashlib.sha256(b"").hexdigest()
         and blobs.read(hashlib.sha256(b"").hexdigest()) == b""
     )
 
 
 def test_the_same_bytes_are_written_once(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path)
-    blobs.keep(DATA)
+    blobs.store(DATA)
     os.utime(blobs.path(SHA), (1000, 1000))
     before = blobs.path(SHA).stat()
-    blobs.keep(DATA)
+    blobs.store(DATA)
     after = blobs.path(SHA).stat()
     assert before.st_ino == after.st_ino and files(tmp_path) == [blobs.path(SHA)]
     assert before.st_mtime_ns < after.st_mtime_ns, (
@@ -56,7 +56,7 @@ def test_many_may_keep_the_same_at_once(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path)
     kept = []
     data = os.urandom(300_000)
-    threads = [threading.Thread(target=lambda: kept.append(blobs.keep(data))) for _ in range(16)]
+    threads = [threading.Thread(target=lambda: kept.append(blobs.store(data))) for _ in range(16)]
     for one in threads:
         one.start()
     for one in threads:
@@ -89,7 +89,7 @@ from bridge.store.blobs import BlobStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    BlobStore(Path(sys.argv[1])).keep(b"x" * 5000)
+    BlobStore(Path(sys.argv[1])).store(b"x" * 5000)
 except OSError as error:
     sys.exit(error.errno)
 """
@@ -107,7 +107,7 @@ from pathlib import Path
 from bridge.store.blobs import BlobStore
 blobs = BlobStore(Path(sys.argv[1]))
 while True:
-    print(blobs.keep(os.urandom(200_000)), flush=True)
+    print(blobs.store(os.urandom(200_000)), flush=True)
 """
 
 
@@ -131,7 +131,7 @@ def test_what_was_said_to_be_kept_is_whole_after_a_kill(tmp_path: Path) -> None:
 
 
 def aged(blobs: BlobStore, data: bytes, at: float) -> str:
-    sha256 = blobs.keep(data)
+    sha256 = blobs.store(data)
     os.utime(blobs.path(sha256), (at, at))
     return sha256
 
@@ -163,7 +163,7 @@ def test_one_that_is_kept_again_while_it_is_swept_stays(tmp_path: Path) -> None:
     sha256 = aged(blobs, DATA, 1000)
 
     def owned() -> set[str]:
-        blobs.keep(DATA)  # by somebody whose row is not there yet
+        blobs.store(DATA)  # by somebody whose row is not there yet
         return set()
 
     assert blobs.sweep(owned, 2000) == (0, 0)
@@ -173,10 +173,10 @@ def test_one_that_is_kept_again_while_it_is_swept_stays(tmp_path: Path) -> None:
 def test_blobs_that_are_to_be_still_are_not_swept(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path)
     aged(blobs, DATA, 1000)
-    with blobs.still():
+    with blobs.prevent_deletion():
         assert blobs.sweep(set, 2000) == (0, 0)
     assert blobs.sweep(set, 2000) == (1, len(DATA))
-    with BlobStore(tmp_path / "none").still():
+    with BlobStore(tmp_path / "none").prevent_deletion():
         pass
 
 
@@ -184,7 +184,7 @@ def test_keeping_and_sweeping_at_once_loses_nothing(tmp_path: Path) -> None:
     """A stored blob can be read, however often unowned blobs are deleted meanwhile."""
     blobs = BlobStore(tmp_path)
     over = threading.Event()
-    blobs.keep(DATA)
+    blobs.store(DATA)
 
     def sweep() -> None:
         while not over.is_set():
@@ -196,7 +196,7 @@ def test_keeping_and_sweeping_at_once_loses_nothing(tmp_path: Path) -> None:
     try:
         for _ in range(60):
             began = time.time()
-            assert blobs.keep(DATA) == SHA
+            assert blobs.store(DATA) == SHA
             try:
                 assert blobs.read(SHA) == DATA
             except FileNotFoundError:

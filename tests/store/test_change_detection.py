@@ -21,21 +21,21 @@ from bridge.store.queue import claims
 
 def test_a_commit_of_anybody_is_a_change_and_is_one_once(sqlite: Database) -> None:
     changes = ChangeDetector(sqlite)
-    assert changes.any(), "before the first look nothing is known"
-    assert not changes.any()
+    assert changes.has_changed(), "before the first look nothing is known"
+    assert not changes.has_changed()
     sqlite.write(lambda connection: connection.exec_driver_sql("CREATE TABLE another (x)"))
-    assert (changes.any(), changes.any()) == (True, False)
+    assert (changes.has_changed(), changes.has_changed()) == (True, False)
     other = (
         "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute('INSERT"
         " INTO another VALUES (1)')"
     )
     subprocess.run([sys.executable, "-c", other, str(sqlite.path)], check=True)
-    assert (changes.any(), changes.any()) == (True, False)
+    assert (changes.has_changed(), changes.has_changed()) == (True, False)
     with sqlite.read() as connection:
         connection.exec_driver_sql("SELECT * FROM another").all()
-    assert not changes.any(), "who reads changes nothing"
+    assert not changes.has_changed(), "who reads changes nothing"
     changes.close()
-    assert (changes.any(), changes.any()) == (
+    assert (changes.has_changed(), changes.has_changed()) == (
         True,
         True,
     ), "what cannot be asked may have been changed"
@@ -43,7 +43,7 @@ def test_a_commit_of_anybody_is_a_change_and_is_one_once(sqlite: Database) -> No
 
 def test_where_nobody_counts_there_may_always_be_one(postgresql: Database) -> None:
     changes = ChangeDetector(postgresql)
-    assert all(changes.any() for _ in range(3))
+    assert all(changes.has_changed() for _ in range(3))
     changes.close()
 
 

@@ -742,7 +742,7 @@ def test_a_task_of_celery_stores_the_clocks_with_its_intent(
                     intents=False,
                 )
                 [claimed] = database.write(claim)
-                assert calls.make(claimed.delivery.id, claimed.lease)
+                assert calls.make_call(claimed.delivery.id, claimed.lease)
                 [row] = attempts(database, claimed.delivery.id)
                 assert (row.boot_id, row.host, row.platform_at is not None) == (
                     "boot-1",

@@ -288,7 +288,7 @@ def new_database_before(request: pytest.FixtureRequest, tmp_path: Path):
         else request.getfixturevalue("postgres_database")
     )
     database = Database(url)
-    with database.at_length() as connection:
+    with database.long_transaction() as connection:
         command.upgrade(scripts(connection), "0015")
     yield database
     database.close()

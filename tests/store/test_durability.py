@@ -103,7 +103,7 @@ def test_every_connection_syncs_its_commits(sqlite: Database, way: str) -> None:
             found = asked(another)
             assert asked(connection) == found
     elif way == "at length":
-        with sqlite.at_length() as connection:
+        with sqlite.long_transaction() as connection:
             found = asked(connection)
     else:
         answers: list[dict[str, Any]] = []
@@ -130,7 +130,7 @@ def write(database: Database, name: str) -> None:
 
 
 def write_at_length(database: Database, name: str) -> None:
-    with database.at_length() as connection:
+    with database.long_transaction() as connection:
         note(name)(connection)
 
 
@@ -538,7 +538,7 @@ def test_who_writes_holds_the_write_lock_from_the_first_moment(sqlite: Database)
             other.execute("BEGIN IMMEDIATE")
 
     sqlite.write(read_only)
-    with sqlite.at_length() as connection:
+    with sqlite.long_transaction() as connection:
         read_only(connection)
 
 
@@ -557,7 +557,7 @@ def test_work_that_takes_long_and_others_take_turns(sqlite: Database, long_one_f
         assert go.wait(60)
 
     def long_one(first: bool) -> None:
-        with other.at_length() as connection:
+        with other.long_transaction() as connection:
             held(connection, "long") if first else note("long")(connection)
 
     works = [
@@ -577,11 +577,11 @@ def test_work_that_takes_long_and_others_take_turns(sqlite: Database, long_one_f
 
 
 def test_long_work_that_fails_leaves_nothing_behind(sqlite: Database) -> None:
-    with pytest.raises(LookupError), sqlite.at_length() as connection:
+    with pytest.raises(LookupError), sqlite.long_transaction() as connection:
         note("half")(connection)
         raise LookupError
     write(sqlite, "next")
-    with sqlite.at_length() as connection:
+    with sqlite.long_transaction() as connection:
         note("whole")(connection)
     assert noted(sqlite) == ["next", "whole"]
 
@@ -683,7 +683,7 @@ def test_on_postgresql_a_commit_waits_for_the_disk_too(postgresql: Database) -> 
     assert postgresql.write(ask) == ("on", "on", "read committed")
     with postgresql.read() as connection:
         assert ask(connection) == ("on", "on", "repeatable read")
-    with postgresql.at_length() as connection:
+    with postgresql.long_transaction() as connection:
         assert ask(connection) == ("on", "on", "read committed")
 
 
@@ -720,7 +720,7 @@ def test_a_file_is_synced_before_it_gets_its_name_and_its_folders_after(
     tmp_path: Path, sealer: Sealer, length: int, synced: list[Any]
 ) -> None:
     blobs = BlobStore(tmp_path / "data" / "blobs", sealer)
-    path = blobs.path(blobs.keep(b"x" * length))
+    path = blobs.path(blobs.store(b"x" * length))
     size = path.stat().st_size
     (_, draft, _), *_ = synced
     assert draft.parent == path.parent and draft.name.startswith(f"{path.name}.")
@@ -733,22 +733,22 @@ def test_of_a_file_that_is_there_the_folders_are_synced_all_the_same(
 ) -> None:
     """The process that wrote it may have died before it synced them."""
     blobs = BlobStore(tmp_path / "blobs")
-    path = blobs.path(blobs.keep(b"x"))
+    path = blobs.path(blobs.store(b"x"))
     synced.clear()
-    blobs.keep(b"x")
+    blobs.store(b"x")
     assert synced == [("sync", folder, 0) for folder in (path.parent, blobs.folder, tmp_path)]
 
 
 def test_a_file_that_cannot_be_synced_is_not_kept(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path / "blobs")
     with pytest.raises(OSError, match="Input/output error"):
-        without_syncs(lambda: blobs.keep(b"x"))
+        without_syncs(lambda: blobs.store(b"x"))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "not even half of it"
     with pytest.raises(OSError, match="Input/output error"):
         without_syncs(lambda: sync_directory(tmp_path))
-    blobs.keep(b"x")
+    blobs.store(b"x")
     with pytest.raises(OSError, match="Input/output error"):
-        without_syncs(lambda: blobs.keep(b"x"))
+        without_syncs(lambda: blobs.store(b"x"))
 
 
 def test_nothing_is_deleted_while_somebody_keeps_a_file(
@@ -757,7 +757,7 @@ def test_nothing_is_deleted_while_somebody_keeps_a_file(
     """The blob folder may still be empty, and an old file may be the one that is stored again."""
     blobs = BlobStore(tmp_path)
     write_it = BlobStore._write
-    old = blobs.keep(b"old")
+    old = blobs.store(b"old")
     os.utime(blobs.path(old), (1000, 1000))
     swept: list[tuple[int, int]] = []
 
@@ -766,14 +766,14 @@ def test_nothing_is_deleted_while_somebody_keeps_a_file(
         write_it(self, path, data)
 
     monkeypatch.setattr(BlobStore, "_write", write_beside_a_sweep)
-    blobs.keep(b"new")
+    blobs.store(b"new")
     assert (swept, blobs.read(old)) == ([(0, 0)], b"old")
     assert blobs.sweep(set, 2000) == (1, 3)
 
 
 def test_what_was_kept_at_the_very_time_is_not_older(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path)
-    one = blobs.keep(b"x")
+    one = blobs.store(b"x")
     os.utime(blobs.path(one), (2000, 2000))
     assert (blobs.sweep(set, 2000), blobs.discard({one}, 2000)) == ((0, 0), {one})
     asked: list[int] = []
@@ -788,9 +788,9 @@ def test_a_sealed_file_is_swept_and_owned_by_its_digest(tmp_path: Path) -> None:
     old = BlobStore(tmp_path, Sealer(keys[:1]))
     both = BlobStore(tmp_path, Sealer(keys[::-1]))
     digests = [
-        old.keep(b"of the old key"),
-        both.keep(b"of the new key"),
-        BlobStore(tmp_path).keep(b"in clear"),
+        old.store(b"of the old key"),
+        both.store(b"of the new key"),
+        BlobStore(tmp_path).store(b"in clear"),
     ]
     for path in tmp_path.rglob("*"):
         os.utime(path, (1000, 1000))
@@ -822,7 +822,7 @@ def test_a_sealed_file_is_swept_and_owned_by_its_digest(tmp_path: Path) -> None:
 
 def test_a_sealed_file_that_was_changed_cannot_be_read(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path, Sealer(("k" * 43 + "=",)))
-    one = blobs.keep(b"what was said")
+    one = blobs.store(b"what was said")
     path = blobs.path(one)
     assert path.name != one and b"said" not in path.read_bytes()
     path.write_bytes(path.read_bytes()[:-1] + b"!")

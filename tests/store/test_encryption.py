@@ -458,7 +458,7 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
     data = folder / "data"
     database = store(data, OLD)
     blobs = BlobStore(data / "blobs", Sealer([OLD]))
-    digest = blobs.keep(b"zqfilezq")
+    digest = blobs.store(b"zqfilezq")
     event = make_event("a", body=b"zqbodyzq")
     from bridge.core.model import FormFile
 

@@ -268,7 +268,7 @@ def files_of(data: Path) -> bytes:
 def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> None:
     """The whole data folder is looked through: file, write-ahead log, blobs, keys."""
     blobs = BlobStore(folder / "data" / "blobs")
-    sha256 = blobs.keep(b"Curriculum of ann.subject@example.com")
+    sha256 = blobs.store(b"Curriculum of ann.subject@example.com")
     os.utime(blobs.path(sha256), (time.time() - 7200,) * 2)
     file = FormFile(field="cv", name="ann.pdf", type="application/pdf", size=3, sha256=sha256)
     # before, among and after those of others, small and with overflow pages
@@ -314,7 +314,7 @@ def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
 ) -> None:
     blobs = BlobStore(folder / "data" / "blobs")
     minutes, now, shared = (
-        blobs.keep(text) for text in (b"two minutes old", b"of this moment", b"of both")
+        blobs.store(text) for text in (b"two minutes old", b"of this moment", b"of both")
     )
     for sha256 in (minutes, shared):
         os.utime(blobs.path(sha256), (time.time() - 120,) * 2)
@@ -332,13 +332,13 @@ def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
 
 def test_what_is_kept_again_meanwhile_is_not_deleted(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path)
-    one = blobs.keep(b"kept again")
-    other = blobs.keep(b"old")
+    one = blobs.store(b"kept again")
+    other = blobs.store(b"old")
     for sha256 in (one, other):
         os.utime(blobs.path(sha256), (NOW - 90,) * 2)
-    blobs.keep(b"kept again")
+    blobs.store(b"kept again")
     assert blobs.discard({one, other, "0" * 64}, NOW - 60) == {one}
-    with blobs.still():
+    with blobs.prevent_deletion():
         os.utime(blobs.path(one), (NOW - 90,) * 2)
         assert blobs.discard({one}, NOW - 60) == {one}
     assert blobs.discard({one}, NOW - 60) == set() and not blobs.path(one).exists()

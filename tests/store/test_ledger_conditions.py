@@ -1458,14 +1458,14 @@ def test_the_session_of_a_leader_that_gives_up_ends_with_it(postgresql: Database
     second = Leadership(other)
     pids: list[int] = []
     assert (
-        first.do(
+        first.run_as_leader(
             lambda c: pids.append(c.execute(text("SELECT pg_backend_pid()")).scalar_one()) or 1
         )
         == 1
     )  # type: ignore[func-returns-value]
-    assert second.do(lambda _: 1) is None
-    first.give_up()
-    until(lambda: second.do(lambda _: 1) == 1, what="another leader")
+    assert second.run_as_leader(lambda _: 1) is None
+    first.release()
+    until(lambda: second.run_as_leader(lambda _: 1) == 1, what="another leader")
     with other.read() as connection:
         assert (
             connection.execute(
@@ -1473,5 +1473,5 @@ def test_the_session_of_a_leader_that_gives_up_ends_with_it(postgresql: Database
             ).scalar()
             == 0
         )
-    second.give_up()
+    second.release()
     other.close()

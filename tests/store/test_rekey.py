@@ -376,7 +376,7 @@ def test_a_blob_is_kept_in_clear_again_by_a_store_that_still_has_two_keys(tmp_pa
 def test_two_processes_may_reseal_one_blob_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = BlobStore(tmp_path, Sealer([OLD])).keep(b"said")
+    digest = BlobStore(tmp_path, Sealer([OLD])).store(b"said")
     one = BlobStore(tmp_path, Sealer([NEW, OLD]))
     other = BlobStore(tmp_path, Sealer([NEW, OLD]))
     read = one.read
@@ -398,7 +398,7 @@ def test_a_blob_that_is_there_twice_goes_as_a_whole(tmp_path: Path) -> None:
     plain = BlobStore(tmp_path)
     sealed = BlobStore(tmp_path, Sealer([NEW, OLD]))
     digest = plain.keep(b"twice")
-    assert BlobStore(tmp_path, Sealer([OLD])).keep(b"twice") == sealed.keep(b"twice") == digest
+    assert BlobStore(tmp_path, Sealer([OLD])).store(b"twice") == sealed.keep(b"twice") == digest
     assert sealed.discard({digest}, time.time() - 60) == {digest}, "it is younger than that"
     assert not sealed.discard({digest}, time.time() + 60)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -406,8 +406,8 @@ def test_a_blob_that_is_there_twice_goes_as_a_whole(tmp_path: Path) -> None:
 
 def test_a_blob_that_was_changed_or_moved_is_no_blob(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path, Sealer([OLD]))
-    one = blobs.keep(b"one")
-    other = blobs.keep(b"other")
+    one = blobs.store(b"one")
+    other = blobs.store(b"other")
     shutil.copy(blobs.path(one), blobs.path(other))
     with pytest.raises(OSError, match="cannot be decrypted"):
         blobs.read(other)

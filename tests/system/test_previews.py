@@ -297,7 +297,7 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
 ) -> None:
     settings = load_settings({"FLOWBRIDGE_DATA": str(tmp_path), "FLOWBRIDGE_SECRET_KEY": "s" * 40})
     blobs = BlobStore.of(settings)
-    file = FormFile(field="f", name="a.png", type="image/png", size=1, sha256=blobs.keep(b"x"))
+    file = FormFile(field="f", name="a.png", type="image/png", size=1, sha256=blobs.store(b"x"))
     one = make_event(provider="form", files=(file,))
     events.add(sqlite, one, [], lambda *_: [])
     app = Flask(__name__)

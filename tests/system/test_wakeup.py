@@ -14,10 +14,10 @@ from bridge.system.wakeup import Wake
 
 def test_a_ring_is_heard_now_or_the_next_time() -> None:
     wake = Wake()
-    wake.ring()
+    wake.notify()
     assert wake.wait(60.0)
     assert not wake.wait(0.0), "it was heard"
-    threading.Timer(0.02, wake.ring).start()
+    threading.Timer(0.02, wake.notify).start()
     assert wake.wait(60.0)
 
 
@@ -29,18 +29,18 @@ def test_many_rings_are_one_call_into_the_kernel_and_heard_as_one(
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: written.append(data) or write(fd, data))
     for _ in range(1000):
-        wake.ring()
+        wake.notify()
     assert (len(written), wake.wait(60.0), wake.wait(0.0)) == (1, True, False)
-    wake.ring()
+    wake.notify()
     assert (len(written), wake.wait(60.0)) == (2, True)
 
 
 def test_who_dies_in_the_middle_of_ringing_is_not_waited_for() -> None:
     wake = Wake()
     wake._seen[-1] = True  # rung, and nothing was written
-    wake.ring()
+    wake.notify()
     assert not wake.wait(0.01), "nobody wrote"
-    wake.ring()
+    wake.notify()
     assert wake.wait(60.0)
 
 
@@ -56,8 +56,8 @@ def test_no_ring_is_lost_between_processes() -> None:
     if child == 0:
         for _ in range(rings):
             os.write(written, b"x")  # the work
-            wake.ring()
-        done.ring()
+            wake.notify()
+        done.notify()
         os._exit(0)
     seen = 0
     waited_in_vain = 0

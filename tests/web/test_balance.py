@@ -38,20 +38,20 @@ def test_more_processes_than_places_share_the_last(monkeypatch):
 def test_the_fuller_lets_the_emptier_go_first():
     shared = Balance()
     shared.take_place()
-    shared.tell(1)
-    assert not shared.let_go_first(), "there is no other"
+    shared.publish_count(1)
+    assert not shared.yield_to_emptier(), "there is no other"
 
     def other(connections: int) -> int:
         shared.take_place()
-        shared.tell(connections)
-        return shared.let_go_first()
+        shared.publish_count(connections)
+        return shared.yield_to_emptier()
 
     assert in_child(lambda: other(2)) == 1
-    assert not shared.let_go_first()
+    assert not shared.yield_to_emptier()
     assert in_child(lambda: other(0)) == 0
-    assert shared.let_go_first()
-    assert in_child(lambda: (shared.take_place(), shared.leave())[0]) == 1
-    assert not shared.let_go_first(), "one that left is not counted"
+    assert shared.yield_to_emptier()
+    assert in_child(lambda: (shared.take_place(), shared.free_place())[0]) == 1
+    assert not shared.yield_to_emptier(), "one that left is not counted"
 
 
 def test_kept_connections_are_held_by_all_receivers(tmp_path: Path):

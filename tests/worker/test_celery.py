@@ -91,7 +91,7 @@ def test_a_call_is_made_and_settled_as_a_worker_does(database: Database, calls: 
     with FakePlatform() as fake:
         (one,) = add(database, inputs={"title": "Bug"})
         lease_all(database)
-        assert calls(database, configured(gumloop(fake))).make(one, "w:1")
+        assert calls(database, configured(gumloop(fake))).make_call(one, "w:1")
         assert fake.starts[0].json["title"] == "Bug"
     known = get(database, one)
     assert (known.status, known.attempts, known.run_state, known.lease) == (
@@ -112,7 +112,7 @@ def test_of_a_message_that_comes_many_times_at_once_one_starts_the_flow(
         ours = calls(database, configured(gumloop(fake, max_concurrent_runs=50)))
         made: list[bool] = []
         threads = [
-            threading.Thread(target=lambda one=one: made.append(ours.make(one, "w:1")))
+            threading.Thread(target=lambda one=one: made.append(ours.make_call(one, "w:1")))
             for one in ids * 6
         ]
         for thread in threads:
@@ -120,7 +120,7 @@ def test_of_a_message_that_comes_many_times_at_once_one_starts_the_flow(
         for thread in threads:
             thread.join()
         assert (made.count(True), len(fake.starts)) == (5, 5)
-        assert not any(ours.make(one, "w:1") for one in ids), "nor when all is over"
+        assert not any(ours.make_call(one, "w:1") for one in ids), "nor when all is over"
 
 
 def test_a_message_with_the_lease_of_the_call_itself_starts_nothing(
@@ -134,7 +134,7 @@ def test_a_message_with_the_lease_of_the_call_itself_starts_nothing(
         thread = threading.Thread(target=ours.make, args=(one, "w:1"))
         thread.start()
         until(lambda: fake.starts, what="a call")
-        assert not ours.make(one, get(database, one).lease or "")
+        assert not ours.make_call(one, get(database, one).lease or "")
         thread.join()
         assert len(fake.starts) == 1
 
@@ -147,8 +147,8 @@ def test_a_message_with_another_lease_is_nobodys(
         (one,) = add(database)
         lease_all(database)
         ours = calls(database, configured(gumloop(fake)))
-        assert not ours.make(one, lease)
-        assert not ours.make("dlv_nothing", "w:1")
+        assert not ours.make_call(one, lease)
+        assert not ours.make_call("dlv_nothing", "w:1")
         assert fake.starts == []
     assert attempts(database, one) == []
 
@@ -158,7 +158,7 @@ def test_a_platform_that_only_the_worker_knows_is_left_to_others(
 ) -> None:
     (one,) = add(database)
     lease_all(database)
-    assert not calls(database, configured()).make(one, "w:1")
+    assert not calls(database, configured()).make_call(one, "w:1")
     assert (get(database, one).status, attempts(database, one)) == ("sending", [])
 
 
@@ -169,7 +169,7 @@ def test_a_platform_that_lacks_a_value_by_now_is_not_called(database: Database, 
         assert not calls(
             database,
             configured(gumloop(fake, api_key="", missing="environment variable KEY is not set")),
-        ).make(one, "w:1")
+        ).make_call(one, "w:1")
         assert (get(database, one).status, attempts(database, one), fake.starts) == (
             "sending",
             [],
@@ -186,7 +186,9 @@ def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any)
         fake.faults = [7.0]
         (one,) = add(database)
         wait(database, [one], is_in("sending"))
-        assert calls(database, configured(gumloop(fake))).make(one, get(database, one).lease or "")
+        assert calls(database, configured(gumloop(fake))).make_call(
+            one, get(database, one).lease or ""
+        )
         assert get(database, one).status == "delivered"
         wait(database, [one], ended)
         assert len(fake.starts) == 1
@@ -209,7 +211,7 @@ def test_an_answer_waits_for_a_store_that_fails(
         lease_all(sqlite)
         ours = calls(sqlite, configured(gumloop(fake)))
         monkeypatch.setattr(sqlite, "write", failing)
-        assert ours.make(one, "w:1")
+        assert ours.make_call(one, "w:1")
         assert failed.is_set()
     assert get(sqlite, one).status == "delivered"
 
@@ -220,7 +222,9 @@ def test_a_fault_in_a_call_is_unknown(sqlite: Database, calls: Any) -> None:
 
     (one,) = add(sqlite)
     lease_all(sqlite)
-    assert calls(sqlite, configured(gumloop(url="http://127.0.0.1:1")), broken).make(one, "w:1")
+    assert calls(sqlite, configured(gumloop(url="http://127.0.0.1:1")), broken).make_call(
+        one, "w:1"
+    )
     assert get(sqlite, one).status == "unknown"
 
 
@@ -273,13 +277,13 @@ def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(
     for pause in TIMINGS.broker_backoff_seconds[:2]:
         assert list(relay.hand_over([claim, claim])) == [claim, claim]
         at[0] += pause - 0.01
-        assert relay.room == 0
+        assert relay.free_slots == 0
         at[0] += 0.02
-        assert relay.room > 0
+        assert relay.free_slots > 0
     assert list(relay.hand_over([claim])) == []
     assert list(relay.hand_over([claim])) == [claim]
     at[0] += TIMINGS.broker_backoff_seconds[0] + 0.01
-    assert relay.room > 0, "the waits begin anew"
+    assert relay.free_slots > 0, "the waits begin anew"
 
 
 # -- settings

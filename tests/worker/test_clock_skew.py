@@ -66,17 +66,19 @@ def answers(ahead: Iterable[float | None], fresh_seconds: float = 3600.0) -> Hos
 def test_the_median_of_the_last_answers_tells(
     ahead: list[float | None], told: dict[str, float]
 ) -> None:
-    assert answers(ahead).ahead() == {
+    assert answers(ahead).seconds_ahead() == {
         host: pytest.approx(seconds, abs=2.5) for host, seconds in told.items()
     }
 
 
 def test_what_was_long_ago_does_not_tell() -> None:
-    assert answers([100.0] * 3, fresh_seconds=-1.0).ahead() == {}
+    assert answers([100.0] * 3, fresh_seconds=-1.0).seconds_ahead() == {}
 
 
 def test_few_hosts_are_remembered() -> None:
     found = HostClocks(lambda *_: Answer(status=200, headers={"date": DATE}), 3600.0)
     for number in range(3 * (clock_skew.MAX_HOSTS + 5)):
         found.send(Call(method="GET", url=f"http://host-{number // 3}", headers={}, body=b""), 1.0)
-    assert len(found.ahead()) == clock_skew.MAX_HOSTS and "host-0" not in found.ahead()
+    assert (
+        len(found.seconds_ahead()) == clock_skew.MAX_HOSTS and "host-0" not in found.seconds_ahead()
+    )

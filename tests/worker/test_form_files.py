@@ -405,7 +405,7 @@ def test_a_link_lasts_as_long_as_it_says_and_calls_of_a_delivery_are_alike(
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     for content in CONTENTS.values():
-        BlobStore(tmp_path / "data" / "blobs").keep(content)
+        BlobStore(tmp_path / "data" / "blobs").store(content)
     return tmp_path / "data"
 
 
@@ -590,7 +590,7 @@ def test_a_call_that_is_made_elsewhere_hands_files_over_too(
         [claim] = sqlite.write(
             lambda c: claims.claim(c, allowed, most=5, now=time.time(), lease="w:1", intents=False)
         )
-        assert calls.make(one.id, claim.lease)
+        assert calls.make_call(one.id, claim.lease)
     finally:
         calls.close()
     assert fake.uploads == [(uploaded_name(event.id, 0, CV), PDF)]

@@ -157,7 +157,7 @@ def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path) -> None:
 def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path) -> None:
     old(sqlite, 3)
     blobs = BlobStore(tmp_path / "blobs")
-    sha256 = blobs.keep(b"nobody's")
+    sha256 = blobs.store(b"nobody's")
     of_round = round_of(sqlite, tmp_path, FLOWBRIDGE_BACKUP="daily", FLOWBRIDGE_BACKUP_KEEP="2")
     assert jobs.prune(of_round)["event"] == 3
     assert jobs.sweep_blobs(of_round)["blobs"] == 0, "it is young"
@@ -659,7 +659,7 @@ def test_rejects_are_not_kept_while_the_disk_is_nearly_full(sqlite: Database) ->
     request = Request(method="POST", path="/hooks/g", headers={}, body=b"{}")
     for full, count_ in ((True, 0), (False, 1)):
         away = RejectRecorder(kept.append, RateLimiter(), lambda full=full: full)
-        away.note(request, source, "mismatch", NOW)
+        away.record(request, source, "mismatch", NOW)
         assert len(kept) == count_
 
 

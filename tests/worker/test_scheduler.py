@@ -145,7 +145,7 @@ def listening(database: Database) -> Iterator[tuple[WakeupListener, list[float]]
     listener = WakeupListener(database, lambda: rings.append(time.monotonic()))
     listener.start()
     try:
-        until(lambda: listener.hears and rings, what="a listener")
+        until(lambda: listener.is_connected and rings, what="a listener")
         yield listener, rings
     finally:
         listener.close()
@@ -155,7 +155,7 @@ def test_a_ring_is_heard_by_those_who_share_the_database(postgresql: Database) -
     near = threading.Event()
     with listening(postgresql) as (_, rings):
         before = len(rings)
-        WakeupNotifier(postgresql, near.set).ring()
+        WakeupNotifier(postgresql, near.set).notify()
         until(lambda: len(rings) > before, what="the ring")
         assert near.is_set()
         before = len(rings)
@@ -168,7 +168,7 @@ def test_many_rings_are_few_notifications(postgresql: Database) -> None:
     with listening(postgresql) as (_, rings):
         before = len(rings)
         for _ in range(2000):
-            ours.ring()
+            ours.notify()
         until(lambda: len(rings) > before, what="a ring")
         assert len(rings) - before < 1000
 
@@ -178,17 +178,17 @@ def test_bell_and_listener_come_back_after_their_connections_were_ended(
 ) -> None:
     ours = WakeupNotifier(postgresql, lambda: None)
     with listening(postgresql) as (listener, rings):
-        ours.ring()
+        ours.notify()
         before = len(rings)
         until(lambda: end_connections(postgresql) >= 2, what="two connections")
         until(
-            lambda: listener.hears and len(rings) > before,
+            lambda: listener.is_connected and len(rings) > before,
             what="a listener that rings once, for what it missed",
         )
 
         def heard_again() -> bool:
             at = len(rings)
-            ours.ring()  # the first may be lost with the old connection
+            ours.notify()  # the first may be lost with the old connection
             time.sleep(0.05)
             return len(rings) > at
 
@@ -200,7 +200,7 @@ def test_a_listener_that_cannot_listen_says_so(
 ) -> None:
     with listening(postgresql) as (listener, _):
         monkeypatch.setattr(notify, "CHANNEL", "no such channel")  # LISTEN is then a syntax error
-        until(lambda: end_connections(postgresql) and not listener.hears, what="silence")
+        until(lambda: end_connections(postgresql) and not listener.is_connected, what="silence")
 
 
 def test_on_sqlite_nothing_is_rung_or_heard(sqlite: Database) -> None:
@@ -208,9 +208,9 @@ def test_on_sqlite_nothing_is_rung_or_heard(sqlite: Database) -> None:
     listener = WakeupListener(sqlite, near.set)
     listener.start()
     notify.notify_workers(sqlite)
-    assert not listener.hears
+    assert not listener.is_connected
     listener.close()
-    WakeupNotifier(sqlite, near.set).ring()
+    WakeupNotifier(sqlite, near.set).notify()
     assert near.is_set()
 
 
@@ -253,12 +253,16 @@ def one(_connection: object) -> int:
 def test_one_leads_until_it_gives_up(database: Database) -> None:
     first = Leadership(database)
     second = Leadership(database)
-    assert [first.do(one), second.do(one), first.do(one)] == [1, None, 1]
-    first.give_up()
+    assert [first.run_as_leader(one), second.run_as_leader(one), first.run_as_leader(one)] == [
+        1,
+        None,
+        1,
+    ]
+    first.release()
     # a server takes a moment to see that a session is over
-    until(lambda: second.do(one) == 1, what="the other to lead")
-    assert first.do(one) is None
-    second.give_up()
+    until(lambda: second.run_as_leader(one) == 1, what="the other to lead")
+    assert first.run_as_leader(one) is None
+    second.release()
 
 
 def test_each_schema_of_a_database_has_a_leader_of_its_own(postgresql: Database) -> None:
@@ -271,9 +275,9 @@ def test_each_schema_of_a_database_has_a_leader_of_its_own(postgresql: Database)
     )
     first = Leadership(postgresql)
     second = Leadership(other)
-    assert [first.do(one), second.do(one)] == [1, 1]
-    first.give_up()
-    second.give_up()
+    assert [first.run_as_leader(one), second.run_as_leader(one)] == [1, 1]
+    first.release()
+    second.release()
     other.close()
 
 
@@ -286,34 +290,34 @@ def test_who_leads_commits_and_who_does_not_does_nothing(database: Database) -> 
 
     first = Leadership(database)
     second = Leadership(database)
-    assert [first.do(note("a")), second.do(note("b"))] == [1, None]
+    assert [first.run_as_leader(note("a")), second.run_as_leader(note("b"))] == [1, None]
     with database.read() as connection:
         assert connection.execute(text("SELECT hash FROM config")).scalars().all() == ["a"]
-    first.give_up()
-    second.give_up()
+    first.release()
+    second.release()
 
 
 def test_a_leader_whose_session_ended_does_nothing_and_another_leads(postgresql: Database) -> None:
     first = Leadership(postgresql)
     second = Leadership(postgresql)
-    assert first.do(one) == 1
+    assert first.run_as_leader(one) == 1
     end_connections(postgresql)
     with pytest.raises(StoreError):
-        first.do(one)
-    assert second.do(one) == 1
-    assert first.do(one) is None
-    second.give_up()
+        first.run_as_leader(one)
+    assert second.run_as_leader(one) == 1
+    assert first.run_as_leader(one) is None
+    second.release()
 
 
 @pytest.mark.timings(leader_idle_seconds=5.0)
 def test_a_leader_that_hangs_loses_its_session(postgresql: Database) -> None:
     first = Leadership(postgresql)
     second = Leadership(postgresql)
-    assert first.do(one) == 1
-    until(lambda: second.do(one) == 1, what="another leader")
+    assert first.run_as_leader(one) == 1
+    until(lambda: second.run_as_leader(one) == 1, what="another leader")
     with pytest.raises(StoreError):
-        first.do(one)
-    second.give_up()
+        first.run_as_leader(one)
+    second.release()
 
 
 # -- the chores
@@ -411,13 +415,13 @@ def test_a_chore_that_fails_is_said_and_holds_up_no_other(database: Database) ->
 def test_every_worker_does_some_chores_at_its_start_whoever_leads(database: Database) -> None:
     done: list[str] = []
     leader = Leadership(database)
-    leader.do(one)
+    leader.run_as_leader(one)
     with keeping(
         database, ShortJob("first", 60.0, lambda *_: done.append("at start") or 0, at_start=True)
     ):  # type: ignore[func-returns-value]
         until(lambda: done, what="the chore")
     assert done == ["at start"]
-    leader.give_up()
+    leader.release()
 
 
 def test_the_chores_mend_lines_and_forget_the_dead(database: Database) -> None:

@@ -339,7 +339,7 @@ def test_how_long_it_sleeps(
 
     hand.step()
     assert sleep() == TIMINGS.idle_poll_seconds
-    worker._cycle.listener.hears = True
+    worker._cycle.listener.is_connected = True
     for _ in range(2):
         clock.at += BEAT
         hand.step()
@@ -398,7 +398,7 @@ def test_what_becomes_due_again_waits_a_fifth_of_a_second_at_most(
     hand = Hand(sqlite, configured(gumloop(fake)))
     add(sqlite, due_at=clock.at + 1.0)
     hand.step()
-    hand.worker._cycle.listener.hears = True
+    hand.worker._cycle.listener.is_connected = True
     hand.step()
     hand.worker._wait()
     assert hand.sleeps[-1] <= 0.2
@@ -1017,7 +1017,7 @@ def test_the_threads_of_a_worker_end_with_it(postgresql: Database) -> None:
     ran = threading.Thread(target=hand.worker.run)
     hand.asleep = lambda: time.sleep(0.001)
     ran.start()
-    until(lambda: hand.worker._cycle.listener.hears, what="a listener")
+    until(lambda: hand.worker._cycle.listener.is_connected, what="a listener")
     assert {"listener", "housekeeping"} <= {thread.name for thread in threading.enumerate()}
     hand.worker.stop()
     ran.join(60)

@@ -148,7 +148,7 @@ def sample(
     if is_replay:
         output.say(_expected(signer, request))
     request = redirect_request(request, signed, url)
-    form = signer.of.form if signer.of is not None else None
+    form = signer.configured.form if signer.configured is not None else None
     if to is None:
         if form is not None and needs_challenge(form):
             output.say(
@@ -159,8 +159,8 @@ def sample(
             command = curl_command(request)
         click.echo("\n\n".join([command] * (2 if is_replay else 1)))
         return
-    if form is not None and signer.of is not None and needs_challenge(form):
-        request = _solve_challenge(request, signer.of, form)
+    if form is not None and signer.configured is not None and needs_challenge(form):
+        request = _solve_challenge(request, signer.configured, form)
     sys.exit(
         send_twice(request, signer)
         if is_replay

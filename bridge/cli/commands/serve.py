@@ -199,7 +199,7 @@ def _read_systemd() -> tuple[ServiceNotifier, list[socket.socket]]:
 
     notify = systemd.take_notifier(os.environ)
     given = systemd.take_sockets(os.environ)
-    notify.say("STATUS=reading routes.yaml and the store")
+    notify.send("STATUS=reading routes.yaml and the store")
     return notify, given
 
 

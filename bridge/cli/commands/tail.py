@@ -117,7 +117,7 @@ def follow_changes(
         print_change(database, event.received_at, event, as_json=as_json)
     output.say(note)
     while True:
-        for at, change in follower.look():
+        for at, change in follower.read_changes():
             print_change(database, at, change, as_json=as_json)
         time.sleep(POLL_SECONDS)
 

@@ -35,7 +35,7 @@ class Watcher:
     began: float = field(default_factory=time.monotonic)
     _said: str = ""
 
-    def see(self, report: RunReport) -> None:
+    def show_report(self, report: RunReport) -> None:
         """Write the changes since the last report."""
         if report.state is None:
             self._tell(report.detail, "yellow")
@@ -110,7 +110,7 @@ def follow_run(
     try:
         with nullcontext(watcher) if quiet else open_watcher() as watcher:
             most = command_timings().run_poll_max_seconds  # someone is watching
-            return wait_for_run(platform, run_id, watcher.see, most), False
+            return wait_for_run(platform, run_id, watcher.show_report, most), False
     except KeyboardInterrupt:
         output.say(parting)
         return watcher.last, True

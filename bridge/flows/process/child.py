@@ -122,7 +122,7 @@ def _outcome(flow: FlowFunction | None, spec: RunSpec, result: int) -> dict[str,
 
     def keep(name: str, data: bytes) -> None:
         try:
-            sha256 = BlobStore(Path(spec.data) / "blobs").keep(data)
+            sha256 = BlobStore(Path(spec.data) / "blobs").store(data)
         except OSError as error:
             raise FlowError(f"file {name!r} cannot be saved: {error.strerror}") from error
         _report(result, {"file": [name, sha256, len(data)]})

@@ -76,7 +76,7 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: LoadedConfig, 
         wait = reader.poll(asked=asked)
         board.write_hash(board.read().hash)
         if presence is not None:
-            presence.say(_presence_report(settings, board, top))
+            presence.publish(_presence_report(settings, board, top))
         asked = board.wake.wait(wait)
 
 

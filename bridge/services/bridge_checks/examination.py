@@ -119,7 +119,7 @@ class Examination:
                 "only the sender has the private key, so no sample can be signed here",
             )
             return
-        signer = Signer(source.name, source.provider, source.scheme, secret, of=source)
+        signer = Signer(source.name, source.provider, source.scheme, secret, configured=source)
         url = f"{self.target}/hooks/{source.name}"
         now = time.time()
         signed = signed_url(self.settings, url)

@@ -144,7 +144,7 @@ def _explain_refusal(answer: Answer, request: Request, signer: Signer) -> tuple[
     found, step = (
         MEANINGS.get(str(_json(answer).get("error"))) or MEANINGS.get(str(answer.status)) or OTHER
     )
-    missing = signer.of.missing if signer.of is not None else None
+    missing = signer.configured.missing if signer.configured is not None else None
     named = {
         "source": signer.source,
         "provider": signer.provider.name,

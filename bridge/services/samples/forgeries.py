@@ -30,7 +30,7 @@ TOKEN_SECONDS = 300.0  # until a token of a sample expires
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The sender of a sample: a source of routes.yaml (`of`), or a provider alone.
+    """The sender of a sample: a source of routes.yaml (`configured`), or a provider alone.
 
     `secret` signs. `verified_by`: the keys of the source, if they differ from the one that signs.
     """
@@ -40,7 +40,7 @@ class Signer:
     scheme: Scheme
     secret: str
     verified_by: tuple[Secret, ...] = ()
-    of: Source | None = None
+    configured: Source | None = None
 
 
 def forge(signer: Signer, request: Request, kind: str, now: float) -> Request:

@@ -54,7 +54,7 @@ def provider_ids(signer: Signer, request: Request) -> list[str | None]:
     from bridge.routing.model import Source
 
     row = signer.provider
-    source = signer.of or Source(
+    source = signer.configured or Source(
         name=signer.source,
         provider=row,
         scheme=signer.scheme,

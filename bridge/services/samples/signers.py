@@ -84,7 +84,7 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> ChosenSi
     title = source.provider.title
     scheme = source.scheme
     if isinstance(scheme, Unsigned):
-        return ChosenSigner(Signer(name, source.provider, scheme, "", of=source))
+        return ChosenSigner(Signer(name, source.provider, scheme, "", configured=source))
     own = next(iter(live_secrets(source)), "")
     if made_up or not (secret or own or scheme.needs_secret):
         made = new_secret(scheme, own)
@@ -97,12 +97,14 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> ChosenSi
             f"Signed with a secret generated for this sample: the source {name} refuses it, unless"
             f" {keys}."
         )
-        signer = Signer(name, source.provider, scheme, made.signs, of=source)
+        signer = Signer(name, source.provider, scheme, made.signs, configured=source)
         return ChosenSigner(signer, note, made)
     if secret:
         verified_by = source.secrets if is_pair(scheme, own) else ()
         text = signing_text(scheme, secret)
-        return ChosenSigner(Signer(name, source.provider, scheme, text, verified_by, of=source))
+        return ChosenSigner(
+            Signer(name, source.provider, scheme, text, verified_by, configured=source)
+        )
     if not own:
         raise InvalidRequest(_why_none(source))
     if is_pair(scheme, own):
@@ -111,7 +113,7 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> ChosenSi
             " only verifies. Pass --secret PRIVATE (the key, or @FILE), or --made-up to generate a"
             " key pair"
         )
-    return ChosenSigner(Signer(name, source.provider, scheme, own, of=source))
+    return ChosenSigner(Signer(name, source.provider, scheme, own, configured=source))
 
 
 def _why_none(source: Source) -> str:

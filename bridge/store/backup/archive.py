@@ -65,7 +65,10 @@ def write(
     if not database.path.exists():
         raise StoreError(f"no database at {database.path}: no events were received yet")
     blobs = BlobStore(data / "blobs", database.sealer)
-    with blobs.still(), tempfile.TemporaryDirectory(prefix="backup-", dir=scratch) as folder:
+    with (
+        blobs.prevent_deletion(),
+        tempfile.TemporaryDirectory(prefix="backup-", dir=scratch) as folder,
+    ):
         copy = Path(folder) / DATABASE
         snapshot.copy_database(database.path, copy)
         taken = Database(f"sqlite:///{copy}", database.sealer)

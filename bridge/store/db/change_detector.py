@@ -21,7 +21,7 @@ class ChangeDetector:
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
 
-    def any(self) -> bool:
+    def has_changed(self) -> bool:
         """Return whether the store may have changed; True where that cannot be determined."""
         if self._path is None:
             return True

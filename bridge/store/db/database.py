@@ -155,7 +155,7 @@ class Database:
             raise StoreError(describe_error(error)) from error
 
     @contextmanager
-    def at_length(self) -> Iterator[Connection]:
+    def long_transaction(self) -> Iterator[Connection]:
         """Open a connection for one transaction that may take long; it is committed at the end.
 
         An exception rolls it back. On SQLite all other writers wait for it, however long it takes;

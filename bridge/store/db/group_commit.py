@@ -142,7 +142,7 @@ class GroupCommit:
         """
         connection = self._open()
         raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # this database's driver is sqlite3
-        with self._watch.waiting():
+        with self._watch.watch_wait():
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
             self._take(batch)

@@ -31,7 +31,7 @@ class Leadership:
         self._fd = -1
         self._session: Connection | None = None
 
-    def do(self, work: Work[int]) -> int | None:
+    def run_as_leader(self, work: Work[int]) -> int | None:
         """Run `work` in a transaction and return its value once it is durable; None if another
         process leads.
 
@@ -48,10 +48,10 @@ class Leadership:
                 session.execute(text("SELECT 1"))
                 return work(session)
         except SQLAlchemyError as error:
-            self.give_up()
+            self.release()
             raise StoreError(describe_error(error)) from error
 
-    def give_up(self) -> None:
+    def release(self) -> None:
         """Release the lead."""
         session = self._session
         self._session = None

@@ -43,7 +43,7 @@ class LockWatch:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def watch_wait(self) -> Iterator[None]:
         """Watch the lock during this wait."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="lock-watch", daemon=True)

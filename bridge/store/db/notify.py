@@ -52,19 +52,19 @@ def _autocommit_connection(database: Database) -> Connection:
 class WakeupNotifier:
     """Notifies workers from its own thread, so that callers do not wait.
 
-    `near` wakes the worker on this machine.
+    `wake_local` wakes the worker on this machine.
     """
 
-    def __init__(self, database: Database, near: Callable[[], None]) -> None:
+    def __init__(self, database: Database, wake_local: Callable[[], None]) -> None:
         self._database = database
-        self._near = near
+        self._wake_local = wake_local
         self._wanted = threading.Event()
         self._mutex = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake the workers."""
-        self._near()
+        self._wake_local()
         if self._database.is_sqlite:
             return
         self._wanted.set()
@@ -92,7 +92,7 @@ class WakeupListener:
         self._heard = heard
         self._over = -1
         self._thread: threading.Thread | None = None
-        self.hears = False  # whether it is connected, as far as is known
+        self.is_connected = False  # whether it is connected, as far as is known
 
     def start(self) -> None:
         """Start to listen."""
@@ -116,14 +116,14 @@ class WakeupListener:
                 raw: Any = connection.connection.driver_connection
                 raw.add_notify_handler(lambda _: self._heard())
                 connection.exec_driver_sql(f"LISTEN {CHANNEL}")
-                self.hears = True
+                self.is_connected = True
                 failures = 0
                 self._heard()
                 while not self._is_over(raw.fileno(), CHECK_SECONDS):
                     connection.exec_driver_sql("SELECT 1")  # notifications arrive with the response
             except (SQLAlchemyError, OSError) as error:
                 log.debug("listen_failed", error=type(error).__name__)
-                self.hears = False
+                self.is_connected = False
                 _discard(connection)
                 connection = None
                 failures += 1
@@ -132,7 +132,7 @@ class WakeupListener:
                 ):
                     continue
             _discard(connection)
-            self.hears = False
+            self.is_connected = False
             os.close(self._over)
             return
 

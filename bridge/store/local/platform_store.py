@@ -15,11 +15,11 @@ from bridge.store.local import flows as local_flows
 class LocalPlatformStore:
     """The local platform's flows, runs and files. Each call is its own durable transaction.
 
-    `ring` wakes the worker.
+    `wake_workers` wakes the worker.
     """
 
     database: Database
-    ring: Callable[[], None]
+    wake_workers: Callable[[], None]
 
     def start(self, run: LocalRun, cap: int | None = None) -> LocalRun:
         """Store a new run, or return the earlier one with its idempotency key.
@@ -27,7 +27,7 @@ class LocalPlatformStore:
         Raises `Full` if `cap` runs are unfinished.
         """
         started = self.database.write(lambda connection: runs.start(connection, run, cap))
-        self.ring()
+        self.wake_workers()
         return started
 
     def get(self, run_id: str) -> LocalRun | None:
@@ -50,7 +50,7 @@ class LocalPlatformStore:
     def kill(self, run_id: str, now: float) -> LocalRun | None:
         """End a queued run, or request the termination of a running one; return it, or None."""
         run = self.database.write(lambda connection: runs.kill(connection, run_id, now))
-        self.ring()
+        self.wake_workers()
         return run
 
     def flow(self, flow_id: str) -> LocalFlow | None:

@@ -83,7 +83,7 @@ def upgrade_advice(found: str | None) -> str:
 def _migrate(database: Database) -> tuple[str | None, str]:
     if read_revision(database) == HEAD:
         return HEAD, HEAD
-    with database.at_length() as connection:
+    with database.long_transaction() as connection:
         if not database.is_sqlite:
             take_lock(connection, Lock.MIGRATE)
             most = milliseconds(database.timings.migration_lock_seconds)

@@ -85,7 +85,7 @@ def copy(
     copied = CopyResult()
     with _reading(source) as reader:
         before = _read_marks(reader)
-        with target.at_length() as writer:
+        with target.long_transaction() as writer:
             _write(reader, writer, target, copied, mend=mend, advance=advance)
             if not snapshot and _read_marks_now(source) != before:
                 raise StoreError(

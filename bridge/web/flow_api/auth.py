@@ -28,7 +28,7 @@ class Caller:
     flows: frozenset[str] | None = None
     built_in: bool = False
 
-    def may(self, saved_item_id: str) -> bool:
+    def may_use(self, saved_item_id: str) -> bool:
         """Return whether the key may start and see this flow."""
         return self.flows is None or saved_item_id in self.flows
 

@@ -147,9 +147,9 @@ def _keep(served: FlowApiContext, asked: ApiRequest, fields: JSON) -> str:
                 f"the files of this user would have {total} bytes; at most {MAX_UPLOADED} are"
                 " allowed",
             )
-        if served.blobs.room() < SPARE + len(data):
+        if served.blobs.free_bytes() < SPARE + len(data):
             raise Refused(507, "storage_full", "the disk is nearly full")
-        sha256 = served.blobs.keep(data)
+        sha256 = served.blobs.store(data)
         served.runs.keep_file(
             LocalFile(
                 user_id=user_id, name=name, sha256=sha256, size=len(data), created_at=asked.now

@@ -71,11 +71,11 @@ def get_plrun_saved_item_map(served: FlowApiContext, asked: ApiRequest) -> Respo
 
 
 def _flows(served: FlowApiContext, asked: ApiRequest) -> list[LocalFlow]:
-    return [flow for flow in served.runs.flows() if asked.caller.may(flow.id)]
+    return [flow for flow in served.runs.flows() if asked.caller.may_use(flow.id)]
 
 
 def _flow(served: FlowApiContext, asked: ApiRequest, saved_item_id: str) -> LocalFlow:
-    if not asked.caller.may(saved_item_id):
+    if not asked.caller.may_use(saved_item_id):
         raise forbidden("this flow")
     flow = served.runs.flow(saved_item_id)
     if flow is None:

@@ -27,7 +27,7 @@ log = get_logger()
 def start(served: FlowApiContext, asked: ApiRequest) -> Response:
     """`start_pipeline`: store a run durably and answer with its id; it is executed later."""
     saved_item_id = asked.id("saved_item_id")
-    if not asked.caller.may(saved_item_id):
+    if not asked.caller.may_use(saved_item_id):
         raise forbidden("this flow")
     inputs = _inputs(asked)
     key = _stored_key(asked)
@@ -37,7 +37,7 @@ def start(served: FlowApiContext, asked: ApiRequest) -> Response:
         raise bad_request("unknown_flow", f"there is no flow {saved_item_id[:100]!r}")
     cap = asked.platform.max_concurrent_runs if asked.platform.overflow == "reject" else None
     run = known or served.runs.start(_new_run(asked, saved_item_id, flow, inputs, key), cap)
-    if not asked.caller.may(run.saved_item_id):
+    if not asked.caller.may_use(run.saved_item_id):
         raise forbidden("the flow that was started with this Idempotency-Key")
     if run.saved_item_id != saved_item_id:
         flow = served.runs.flow(run.saved_item_id)
@@ -59,7 +59,7 @@ def find_run(served: FlowApiContext, asked: ApiRequest, run_id: str) -> LocalRun
     if (
         run is None
         or run.user_id != asked.caller.user_id
-        or not asked.caller.may(run.saved_item_id)
+        or not asked.caller.may_use(run.saved_item_id)
     ):
         raise Refused(404, "run_not_found", "there is no such run")
     return run

@@ -26,9 +26,10 @@ def find_redirect(control: Mapping[str, JSON], asking: FormRequest) -> str | Non
 
 def find_requested_page(control: Mapping[str, JSON], asking: FormRequest) -> str | None:
     """Return the first page that the form requests and that is allowed."""
-    base = asking.site if asking.site in asking.landings else None
+    base = asking.site if asking.site in asking.redirect_origins else None
     wanted = (
-        redirect_target(url, asking.landings, base) for url in control_texts(control, "redirect")
+        redirect_target(url, asking.redirect_origins, base)
+        for url in control_texts(control, "redirect")
     )
     return next((url for url in wanted if url), None)
 

@@ -65,7 +65,7 @@ class FormRequest:
         )
 
     @property
-    def landings(self) -> frozenset[str]:
+    def redirect_origins(self) -> frozenset[str]:
         """Return the origins to which a form may redirect.
 
         These are the sites that may send the form, or, if all may, the one that did.
@@ -103,7 +103,7 @@ class FormRequest:
             self.request.headers.get("Accept-Language", ""), *wanted, self.form.page.language
         )
 
-    def let_read(self, response: Response) -> Response:
+    def allow_reading(self, response: Response) -> Response:
         """Let the scripts of allowed sites read the answer; of all sites if all may send the form.
 
         Cookies are never involved.

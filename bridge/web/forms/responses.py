@@ -36,7 +36,7 @@ def answer(
     a refusal; `finish` gets what was received and the status of its answer.
     """
     if asking.request.method == "OPTIONS":
-        return asking.let_read(Response(status=403 if asking.is_foreign else 204))
+        return asking.allow_reading(Response(status=403 if asking.is_foreign else 204))
     try:
         if asking.is_foreign:
             COUNTS.add(REFUSED, source.name, "403")
@@ -44,10 +44,10 @@ def answer(
         received = take()
     except Refused as refused:
         note(refused)
-        return asking.let_read(answer_refused(refused, source, asking, parts))
+        return asking.allow_reading(answer_refused(refused, source, asking, parts))
     status = 500  # the server's answer if rendering the page fails
     try:
-        response = asking.let_read(_taken(received, source, asking))
+        response = asking.allow_reading(_taken(received, source, asking))
         status = response.status_code
     finally:
         finish(received, status)
@@ -55,7 +55,7 @@ def answer(
 
 
 def _taken(received: Received, source: Source, asking: FormRequest) -> Response:
-    kept = received.kept[0][1] if received.kept else None
+    kept = received.stored[0][1] if received.stored else None
     fields = received.body.value if received.body and isinstance(received.body.value, dict) else {}
     form = asking.form
     control = split_control_fields(fields, asking.form)[1]

@@ -73,7 +73,7 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
         "loglevel": "warning",
         "proc_name": "flowbridge",
         "post_fork": lambda _arbiter, worker: _set_up_receiver(worker, settings, balance, begin),
-        "worker_exit": lambda _arbiter, _worker: balance.leave(),
+        "worker_exit": lambda _arbiter, _worker: balance.free_place(),
         "reuse_port": False,
     }
 

@@ -40,18 +40,18 @@ class Balance:
                 continue
             self._place = place
             break
-        self.tell(0)
+        self.publish_count(0)
         return self._place
 
-    def tell(self, connections: int) -> None:
+    def publish_count(self, connections: int) -> None:
         """Publish how many connections this process holds."""
         _COUNT.pack_into(self._counts, self._place * _COUNT.size, connections)
 
-    def leave(self) -> None:
+    def free_place(self) -> None:
         """Free the place."""
-        self.tell(FREE_PLACE)
+        self.publish_count(FREE_PLACE)
 
-    def let_go_first(self) -> bool:
+    def yield_to_emptier(self) -> bool:
         """Wait a moment if another process holds fewer connections; return whether one does."""
         counts = [count for (count,) in _COUNT.iter_unpack(self._counts)]
         fuller = any(FREE_PLACE < count < counts[self._place] for count in counts)

@@ -82,14 +82,14 @@ class IncompleteRequests:
             if not self._networks[network]:
                 del self._networks[network]
 
-    def take_moment(self) -> bool:
+    def add_waiting(self) -> bool:
         """Count a request that waits without a place; return false if that would be too many."""
         with self._mutex:
             fits = self._moments < self._most // 2
             self._moments += fits
             return fits
 
-    def free_moment(self) -> None:
+    def remove_waiting(self) -> None:
         """Count one request that waits without a place less."""
         with self._mutex:
             self._moments -= 1
@@ -182,8 +182,8 @@ class RequestDeadline:
         if self._incomplete.take_place(self._network):
             self._free = partial(self._incomplete.free_place, self._network)
             self._grace = math.inf
-        elif not had_moment and self._incomplete.take_moment():
-            self._free = self._incomplete.free_moment
+        elif not had_moment and self._incomplete.add_waiting():
+            self._free = self._incomplete.remove_waiting
             self._grace = MOMENT_SECONDS
         else:
             raise Refused(

@@ -62,10 +62,10 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def accept(self, listener: Any) -> None:
         """Accept a connection, after a receiver with fewer of them had the chance to."""
         if self.balance is not None:
-            self.balance.let_go_first()
+            self.balance.yield_to_emptier()
         super().accept(ListeningSocket(listener))
         if self.balance is not None:
-            self.balance.tell(self.nr_conns)
+            self.balance.publish_count(self.nr_conns)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin the shutdown: idle connections have little time left to send a request."""
@@ -230,7 +230,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def notify(self) -> None:
         """Do periodic work; the main loop calls this at least once a second."""
         if self.balance is not None:
-            self.balance.tell(self.nr_conns)
+            self.balance.publish_count(self.nr_conns)
         now = time.monotonic()
         for conn in [conn for conn, (until, _) in self._lingering.items() if until < now]:
             self._end(conn)

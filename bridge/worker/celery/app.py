@@ -108,7 +108,7 @@ def execute_forever(
     def deliver(delivery_id: object, lease: object) -> None:
         try:
             if isinstance(delivery_id, str) and isinstance(lease, str):  # the broker is not trusted
-                made[0].make(delivery_id, lease)
+                made[0].make_call(delivery_id, lease)
         except BridgeError as error:  # its lease runs out
             log.error("store_failed", delivery_id=delivery_id, error=str(error))
 

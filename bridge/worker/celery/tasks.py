@@ -74,7 +74,7 @@ class TaskRunner:
         self._over.set()
         self._heartbeat.join(5.0)
 
-    def make(self, delivery_id: str, lease: str) -> bool:
+    def make_call(self, delivery_id: str, lease: str) -> bool:
         """Make the call of a leased delivery; return False where it must not be made (any more).
 
         `StoreError`: the attempt did not begin.

@@ -132,11 +132,11 @@ class Executor:
             with suppress(OSError):
                 run.sock.send(FRAME_KILL)
 
-    def drop(self, run_id: str) -> None:
+    def discard_run(self, run_id: str) -> None:
         """End a run at once. The listener does not get its result."""
         self._close(run_id)
 
-    def logs(self) -> dict[str, bytes]:
+    def take_logs(self) -> dict[str, bytes]:
         """Return the logs of the runs that wrote since the last call, as JSON, by run id."""
         found = {}
         for run_id, run in list(self._runs.items()):

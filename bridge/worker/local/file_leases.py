@@ -25,7 +25,7 @@ class FileLeases:
         self._blobs = blobs
         self._files: defaultdict[str, list[int]] = defaultdict(list)
 
-    def lend(self, run_id: str, sha256: str) -> str:
+    def readable_path(self, run_id: str, sha256: str) -> str:
         """Return the path at which a run can read a blob until it ends. May raise OSError."""
         path = self._blobs.path(sha256)
         if not self._blobs.is_sealed(path, sha256):

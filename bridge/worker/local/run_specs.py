@@ -102,7 +102,7 @@ class RunSpecs:
                 raise BridgeError(f"{name}: there is no uploaded file {value!r}")
             try:
                 found.setdefault(name, []).append(
-                    (file.name, self._leases.lend(run.id, file.sha256), file.size)
+                    (file.name, self._leases.readable_path(run.id, file.sha256), file.size)
                 )
             except OSError:
                 raise BridgeError(

@@ -168,16 +168,17 @@ class LocalRuns:
         runs.return_to_queue(connection, [run.id for run in ended.returned], self._lease, now)
         runs.interrupt(connection, [run.id for run in ended.lost], LOST_REASON, now, self._lease)
 
-    def beat(self, connection: Connection, now: float) -> None:
+    def extend_leases(self, connection: Connection, now: float) -> None:
         """Extend the leases, store the logs so far, and load flows.py if it has changed."""
         logs = {
-            run_id: self._log_so_far(run_id, text) for run_id, text in self._executor.logs().items()
+            run_id: self._log_so_far(run_id, text)
+            for run_id, text in self._executor.take_logs().items()
         }
         held = runs.extend_leases(connection, self._lease, now, self._running, logs)
         for run_id in self._running.keys() - held:
             log.error("lease_lost", run_id=run_id)  # another worker took it over and settled it
             self._forget(run_id)
-            self._executor.drop(run_id)
+            self._executor.discard_run(run_id)
         self.flows.load_changes()
 
     def prepare(self, connection: Connection, now: float, taken: TurnChanges) -> None:
@@ -212,7 +213,7 @@ class LocalRuns:
             self._running[run.id] = run
             self._executor.begin(spec)
 
-    def cut_off(self, connection: Connection, now: float) -> None:
+    def interrupt_running(self, connection: Connection, now: float) -> None:
         """Settle the runs that did not end in time."""
         runs.interrupt(connection, list(self._running), STOPPED_REASON, now, self._lease)
 

@@ -22,7 +22,7 @@ def make_scheduler(
     clocks: HostClocks,
 ) -> Scheduler:
     """Return the scheduler of all maintenance jobs; it is not started yet."""
-    alerts = AlertJob(settings, config, database, clocks.ahead)
+    alerts = AlertJob(settings, config, database, clocks.seconds_ahead)
     rows = (
         *short_jobs(settings.timings),
         expected_sources_job(config, settings.timings),

@@ -136,7 +136,7 @@ class Scheduler:
                 self._do(job, self._database.write)
         while not self._over.wait(self._beat):
             self.run_due()
-        self._leadership.give_up()
+        self._leadership.release()
 
     def run_due(self) -> None:
         """Run the due jobs, where no other worker leads."""
@@ -152,14 +152,14 @@ class Scheduler:
             and now - self._suspended_at >= each.patience
         ]
         for job in due if self._leads() else ():
-            if self._do(job, self._leadership.do):
+            if self._do(job, self._leadership.run_as_leader):
                 self._next[job.name] = time.monotonic() + job.every
         if self._long_jobs is not None:
             self._long_jobs.start_due(self._leads)
 
     def _leads(self) -> bool:
         try:
-            return self._leadership.do(lambda _: 0) is not None
+            return self._leadership.run_as_leader(lambda _: 0) is not None
         except BridgeError as error:
             log.error("store_failed", error=str(error))
             return False

@@ -149,7 +149,7 @@ def test_what_a_run_kept_comes_before_what_its_user_uploaded(local: Local) -> No
     one = local.started({"saved_item_id": "echo"})
     two = local.started({"saved_item_id": "echo"})
     upload(local, "a.txt", b"uploaded")
-    digest = BlobStore(local.blobs).keep(b"of the run")
+    digest = BlobStore(local.blobs).store(b"of the run")
     local.runs.keep_file(
         LocalFile(user_id=USER, name="a.txt", sha256=digest, size=10, created_at=NOW, run_id=one.id)
     )
@@ -162,7 +162,7 @@ def test_what_a_run_kept_comes_before_what_its_user_uploaded(local: Local) -> No
 @pytest.mark.parametrize("name", ["a ", " ", "a\u202eb", "a\x7f", "\ufeff", "x" * 255])
 def test_whatever_name_a_run_gave_a_file_it_comes_back(local: Local, name: str) -> None:
     run = local.started({"saved_item_id": "echo"})
-    digest = BlobStore(local.blobs).keep(b"abc")
+    digest = BlobStore(local.blobs).store(b"abc")
     local.runs.keep_file(
         LocalFile(user_id=USER, name=name, sha256=digest, size=3, created_at=NOW, run_id=run.id)
     )

@@ -173,7 +173,7 @@ def _stay(database: Database, child: int, say: ChangePrinters) -> None:
     began_at = time.time()
     seen = set[str]()
     while os.waitpid(child, os.WNOHANG)[0] == 0:
-        for at, change in follower.look():
+        for at, change in follower.read_changes():
             say.change(at, change)
         for one in reversed(
             [one for one in rejects.list_rejects(database, since=began_at) if one.id not in seen]
