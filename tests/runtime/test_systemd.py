@@ -208,7 +208,7 @@ class Told:
     def __bool__(self) -> bool:
         return True
 
-    def say(self, *lines: str) -> None:
+    def send(self, *lines: str) -> None:
         self.lines += lines
 
 
