@@ -13,9 +13,7 @@ from bridge.cli.numbers import BoundedNumber
 from bridge.cli.option_types import DeadKindParam, ExcerptParam, TimeParam
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import RunState, Status
-from bridge.services.filter_values import (
-    DEAD_KINDS,
-)
+from bridge.services.filter_values import DEAD_KINDS
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -84,70 +82,69 @@ def limit_option(limit: int) -> Callable[[F], F]:
     )
 
 
+ROUTE = click.option(
+    "--route", cls=FilterOption, metavar="NAME", help="Only with a delivery through this route."
+)
+RUN = click.option(
+    "--run",
+    cls=FilterOption,
+    type=click.Choice([state.value for state in RunState]),
+    metavar="STATE",
+    help=f"Only with a delivery whose run is {' | '.join(RunState)}.",
+)
+TYPE = click.option(
+    "--type",
+    "type_",
+    cls=FilterOption,
+    metavar="TYPE",
+    help="Only of this type; * matches anything, as in 'invoice.*'.",
+)
+REASON = click.option(
+    "--reason",
+    cls=FilterOption,
+    type=ExcerptParam(),
+    metavar="TEXT",
+    help="Only if the reason or problem contains TEXT (case-insensitive).",
+)
+DEAD_KIND = click.option(
+    "--dead-kind",
+    cls=FilterOption,
+    type=DeadKindParam(),
+    metavar="KIND",
+    help="Only with a delivery that died for this kind of reason: "
+    + ", ".join(f"{kind} ({what})" for kind, what in DEAD_KINDS.items())
+    + ".",
+)
+BODY = click.option(
+    "--body",
+    cls=FilterOption,
+    type=ExcerptParam(raw=True),
+    metavar="TEXT",
+    help=(
+        "Only if the raw body contains TEXT (exact match). Reads every body that the other"
+        " filters select: add --since."
+    ),
+)
+
+
+def status_option(others: tuple[str, ...] = ()) -> Callable[[F], F]:
+    """Return the option `--status`. `others`: words that the command takes beside the statuses."""
+    choice = click.Choice([*(status.value for status in Status), *others])
+    return click.option(
+        "--status",
+        cls=FilterOption,
+        type=choice,
+        metavar="STATUS",
+        help=f"Only with a delivery that is {' | '.join(choice.choices)}.",
+    )
+
+
 def filter_options(
     *, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True
 ) -> Callable[[F], F]:
     """Add the filter options to a command, which takes each as a keyword argument."""
-    choice = click.Choice([*(status.value for status in Status), *statuses])
-    words = " | ".join(choice.choices)
-    kinds = ", ".join(f"{kind} ({what})" for kind, what in DEAD_KINDS.items())
-    options = [
-        SOURCE,
-        click.option(
-            "--route",
-            cls=FilterOption,
-            metavar="NAME",
-            help="Only with a delivery through this route.",
-        ),
-        click.option(
-            "--status",
-            cls=FilterOption,
-            type=choice,
-            metavar="STATUS",
-            help=f"Only with a delivery that is {words}.",
-        ),
-        click.option(
-            "--run",
-            cls=FilterOption,
-            type=click.Choice([state.value for state in RunState]),
-            metavar="STATE",
-            help=f"Only with a delivery whose run is {' | '.join(RunState)}.",
-        ),
-        click.option(
-            "--type",
-            "type_",
-            cls=FilterOption,
-            metavar="TYPE",
-            help="Only of this type; * matches anything, as in 'invoice.*'.",
-        ),
-        click.option(
-            "--reason",
-            cls=FilterOption,
-            type=ExcerptParam(),
-            metavar="TEXT",
-            help="Only if the reason or problem contains TEXT (case-insensitive).",
-        ),
-        click.option(
-            "--dead-kind",
-            cls=FilterOption,
-            type=DeadKindParam(),
-            metavar="KIND",
-            help=f"Only with a delivery that died for this kind of reason: {kinds}.",
-        ),
-        SINCE,
-    ]
-    if until:
-        options.append(UNTIL)
-    if body:
-        read = (
-            "Only if the raw body contains TEXT (exact match). Reads every body that the other"
-            " filters select: add --since."
-        )
-        options.append(
-            click.option(
-                "--body", cls=FilterOption, type=ExcerptParam(raw=True), metavar="TEXT", help=read
-            )
-        )
+    options = [SOURCE, ROUTE, status_option(statuses), RUN, TYPE, REASON, DEAD_KIND, SINCE]
+    options += [UNTIL] * until + [BODY] * body
     return add_options(*options, limit_option(limit))
 
 

@@ -126,10 +126,7 @@ def sample(
         )
     _say_generated(chosen)
     signer = chosen.signer
-    if to is None:
-        url = f"{settings.public_url or _here(settings)}/hooks/{signer.source}"
-    else:
-        url = _target(_here(settings) if to == THIS_BRIDGE else to, signer.source)
+    url = _choose_url(settings, to, signer.source)
     now = time.time()
     is_replay = tamper == REPLAY
     signed = signed_url(settings, url)
@@ -148,24 +145,35 @@ def sample(
     if is_replay:
         output.say(_expected(signer, request))
     request = redirect_request(request, signed, url)
-    form = signer.configured.form if signer.configured is not None else None
     if to is None:
-        if form is not None and needs_challenge(form):
-            output.say(
-                "This form marks submissions without its token or proof of work as spam; --to sends"
-                " both."
-            )
-        with wrong_usage():
-            command = curl_command(request)
-        click.echo("\n\n".join([command] * (2 if is_replay else 1)))
+        _print_command(request, signer, copies=2 if is_replay else 1)
         return
-    if form is not None and signer.configured is not None and needs_challenge(form):
-        request = _solve_challenge(request, signer.configured, form)
+    request = _answer_challenge(request, signer)
     sys.exit(
         send_twice(request, signer)
         if is_replay
         else send_and_explain(request, signer, settings, is_forged=tamper is not None)
     )
+
+
+def _print_command(request: Request, signer: Signer, *, copies: int) -> None:
+    form = signer.configured.form if signer.configured is not None else None
+    if form is not None and needs_challenge(form):
+        output.say(
+            "This form marks submissions without its token or proof of work as spam; --to sends"
+            " both."
+        )
+    with wrong_usage():
+        command = curl_command(request)
+    click.echo("\n\n".join([command] * copies))
+
+
+def _answer_challenge(request: Request, signer: Signer) -> Request:
+    """Return the request with the solved challenge of its form, if the form has one."""
+    source = signer.configured
+    if source is None or source.form is None or not needs_challenge(source.form):
+        return request
+    return _solve_challenge(request, source, source.form)
 
 
 def _solve_challenge(request: Request, source: Source, form: Form) -> Request:
@@ -208,6 +216,13 @@ def _given(secret: str | None) -> str | None:
             f"--secret {secret}: the file cannot be read:"
             f" {getattr(error, 'strerror', None) or error}"
         ) from error
+
+
+def _choose_url(settings: Settings, to: str | None, source: str) -> str:
+    """Return the URL to sign and send to. `to`: the value of --to."""
+    if to is None:
+        return f"{settings.public_url or _here(settings)}/hooks/{source}"
+    return _target(_here(settings) if to == THIS_BRIDGE else to, source)
 
 
 def _here(settings: Settings) -> str:
