@@ -93,6 +93,9 @@ def select_replay(
 
     Events that a person named (`is_named`) are never left out: the replay refuses those that it
     cannot plan. `advance` gets how many more events were planned.
+
+    The replay plans them again: the ids of its deliveries depend on the operation, events or routes
+    may change before a person confirms, and the plans of all events may not fit into memory.
     """
     from bridge.store.operations.replay_forecast import forecast_replay
 

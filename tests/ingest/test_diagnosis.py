@@ -367,7 +367,7 @@ def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: C
         config,
         keep=lambda arrivals, _: [one for one, _ in map(_kept, arrivals)],
         new_id=lambda: "evt_x",
-    ).kept
+    ).stored
 
 
 def _kept(arrival: Any) -> Any:

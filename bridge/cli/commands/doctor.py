@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from bridge.services.bridge_checks.findings import CheckFinding, sum_up
 from bridge.services.file_modes import find_exposed_files
 from bridge.services.usable_config import load_present
 from bridge.web import dry_run
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
 
 COLUMNS = (
     Column("check", whole=True),
@@ -59,11 +63,7 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     settings = settings_of(config, secrets=True)
     read = load_present(settings)
     sources = with_learned_secrets(config, read.sources)
-    target = (
-        parse_url(to)
-        if to
-        else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
-    ).rstrip("/")
+    target = _choose_target(to, settings)
     sender = HttpClient()
     dry_runs = DryRuns(dry_run.HEADER, dry_run.DONE, dry_run.sign_token, dry_run.find_changes)
     examination = Examination(sender, target, settings, dry_runs)
@@ -83,8 +83,20 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
         shown = findings if verbose else list(sum_up(findings))
         tables.print_table(COLUMNS, ((one.check, one.of, one.result, one.found) for one in shown))
     bad = sum(one.result == "error" for one in findings)
+    _say_summary(len(findings), bad, target)
+    sys.exit(1 if bad else 0)
+
+
+def _choose_target(to: str | None, settings: Settings) -> str:
+    """Return the URL of the bridge to test. `to`: the value of --to."""
+    if to:
+        return parse_url(to).rstrip("/")
+    local = f"http://{settings.bind[0]}:{settings.bind[1]}"
+    return (settings.public_url or local).rstrip("/")
+
+
+def _say_summary(count: int, bad: int, target: str) -> None:
     output.say(
-        f"{len(findings)} checks at {target}: "
+        f"{count} checks at {target}: "
         + (f"{bad} failed" if bad else "good requests are accepted, forgeries refused")
     )
-    sys.exit(1 if bad else 0)

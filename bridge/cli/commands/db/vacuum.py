@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,10 @@ from bridge.cli.ui.progress import progress_bar
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.sizes import MIB
 from bridge.services.store_access import open_store
+
+if TYPE_CHECKING:
+    from bridge.store.db.database import Database
+    from bridge.store.db.vacuum import PageCounts
 
 
 @click.command()
@@ -48,10 +53,7 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
             raise StoreError("PostgreSQL does this automatically (autovacuum)")
         before = database_vacuum.count_pages(database)
         if before.incremental and not anew:
-            with progress_bar("vacuum", before.free) as advance:
-                while gone := database.write(database_vacuum.free_pages):
-                    advance(gone)
-                    time.sleep(0.01)
+            _free_pages(database, before.free)
         else:
             question = (
                 f"{before.count * before.size / MIB:.0f} MiB will be rewritten, and senders wait"
@@ -61,6 +63,20 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
                 database_vacuum.rewrite(database)
                 erase.truncate_wal(database)
         after = database_vacuum.count_pages(database)
+    _print(before, after, as_json=as_json)
+
+
+def _free_pages(database: Database, count: int) -> None:
+    """Free the unused pages, a few at a time, with a progress bar."""
+    from bridge.store.db import vacuum as database_vacuum
+
+    with progress_bar("vacuum", count) as advance:
+        while gone := database.write(database_vacuum.free_pages):
+            advance(gone)
+            time.sleep(0.01)
+
+
+def _print(before: PageCounts, after: PageCounts, *, as_json: bool) -> None:
     if as_json:
         output.json_line(
             {
