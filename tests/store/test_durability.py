@@ -197,11 +197,11 @@ def test_a_form_is_accepted_only_after_its_files_were_synced(
     )
     config = load(folder / "routes.yaml", {"GITHUB_SECRET": SECRET})
     order: list[str] = []
-    keep = BlobStore.keep
+    keep = BlobStore.store
     submit = submissions.add
     monkeypatch.setattr(
         BlobStore,
-        "keep",
+        "store",
         lambda blobs, data: (keep(blobs, data), order.append(f"file of {len(data)} bytes"))[0],
     )
     monkeypatch.setattr(

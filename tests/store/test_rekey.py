@@ -342,7 +342,7 @@ def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> 
         BlobStore(tmp_path, sealer)
         for sealer in (NO_ENCRYPTION, Sealer([OLD]), Sealer([NEW, OLD]), Sealer([NEW]))
     )
-    digests = [plain.keep(b"$fb1$01234567$ in clear"), old.keep(b"sealed")]
+    digests = [plain.store(b"$fb1$01234567$ in clear"), old.store(b"sealed")]
     assert sorted(map(str, both.keys())) == sorted(["None", FIRST])
     assert all(both.needs_resealing(digest) and both.reseal(digest) for digest in digests)
     assert not any(both.needs_resealing(digest) or both.reseal(digest) for digest in digests)
@@ -354,7 +354,7 @@ def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> 
         )
     with pytest.raises(FileNotFoundError):
         old.read(digests[0])
-    assert new.keep(b"sealed") == digests[1], "the same bytes are one file"
+    assert new.store(b"sealed") == digests[1], "the same bytes are one file"
     assert new.sweep(lambda: set(digests), time.time() + 10) == (0, 0)
     assert all(new.reseal(digest, clear=True) for digest in digests)
     assert [plain.read(digest) for digest in digests] == [
@@ -366,7 +366,7 @@ def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> 
 
 def test_a_blob_is_kept_in_clear_again_by_a_store_that_still_has_two_keys(tmp_path: Path) -> None:
     both = BlobStore(tmp_path, Sealer([NEW, OLD]))
-    digest = both.keep(b"said")
+    digest = both.store(b"said")
     assert both.reseal(digest, clear=True) and not both.reseal(digest, clear=True)
     assert BlobStore(tmp_path).read(digest) == both.read(digest) == b"said"
     both.discard({digest}, time.time() + 60)
@@ -397,8 +397,8 @@ def test_a_blob_that_is_there_twice_goes_as_a_whole(tmp_path: Path) -> None:
     """As plaintext from before there were keys, and encrypted because it was sent again."""
     plain = BlobStore(tmp_path)
     sealed = BlobStore(tmp_path, Sealer([NEW, OLD]))
-    digest = plain.keep(b"twice")
-    assert BlobStore(tmp_path, Sealer([OLD])).store(b"twice") == sealed.keep(b"twice") == digest
+    digest = plain.store(b"twice")
+    assert BlobStore(tmp_path, Sealer([OLD])).store(b"twice") == sealed.store(b"twice") == digest
     assert sealed.discard({digest}, time.time() - 60) == {digest}, "it is younger than that"
     assert not sealed.discard({digest}, time.time() + 60)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

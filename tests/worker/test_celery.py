@@ -131,7 +131,7 @@ def test_a_message_with_the_lease_of_the_call_itself_starts_nothing(
         lease_all(database)
         ours = calls(database, configured(gumloop(fake)))
         fake.faults = [0.5]
-        thread = threading.Thread(target=ours.make, args=(one, "w:1"))
+        thread = threading.Thread(target=ours.make_call, args=(one, "w:1"))
         thread.start()
         until(lambda: fake.starts, what="a call")
         assert not ours.make_call(one, get(database, one).lease or "")

@@ -398,18 +398,18 @@ def test_what_the_runs_of_a_flow_take_is_learned_from_what_the_platform_says(
 ) -> None:
     looks = looks_of()
     ids = [started(sqlite) for _ in range(3)]
-    assert looks.first(get(sqlite, ids[0])) == 0.5
+    assert looks.first_poll_delay(get(sqlite, ids[0])) == 0.5
     done = RunReport(state=RunState.DONE, created_at=NOW - 50, finished_at=NOW)
     looks.begin(TurnChanges(over=[(get(sqlite, ids[0]), done)]), {})
-    assert looks.first(get(sqlite, ids[0])) == 30.0  # never later, and then at 42.5
+    assert looks.first_poll_delay(get(sqlite, ids[0])) == 30.0  # never later, and then at 42.5
     assert next_in(sqlite, looks, ids[1], GOES_ON, NOW + 29) == pytest.approx(12.5)
     terminated = RunReport(state=RunState.TERMINATED, created_at=NOW - 1, finished_at=NOW)
     looks.begin(TurnChanges(over=[(get(sqlite, ids[2]), terminated)]), {})
-    assert looks.first(get(sqlite, ids[0])) == 30.0
+    assert looks.first_poll_delay(get(sqlite, ids[0])) == 30.0
 
 
 def test_a_platform_without_runs_has_no_looks() -> None:
     hook = Platform(name="mine", type="http", base_url="http://127.0.0.1:1/")
     looks = run_tracker.RunTracker(lambda: configured(hook), *[None] * 5)  # type: ignore[arg-type]
-    assert looks.first(make_delivery(make_event(), platform="mine")) is None
-    assert looks.first(make_delivery(make_event(), platform="gone")) is None
+    assert looks.first_poll_delay(make_delivery(make_event(), platform="mine")) is None
+    assert looks.first_poll_delay(make_delivery(make_event(), platform="gone")) is None

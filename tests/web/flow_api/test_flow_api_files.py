@@ -497,7 +497,7 @@ def test_a_zip_takes_no_more_memory_than_a_few_pieces(tmp_path: Path) -> None:
     data = os.urandom(20 * READ_BYTES)
     listed = [
         LocalFile(
-            user_id=USER, name=f"{number}", sha256=kept.keep(data), size=len(data), created_at=NOW
+            user_id=USER, name=f"{number}", sha256=kept.store(data), size=len(data), created_at=NOW
         )
         for number in range(5)
     ]
