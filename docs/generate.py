@@ -99,6 +99,7 @@ NAMED_SECRET = re.compile(
     r"the (?:.*'s )?(\w+(?: \w+)?)(?:, shown \S.*)?"
 )  # "the app's client secret"
 NOT_DOCUMENTED = re.compile(r"not documented(?: in detail)?[;.] (\w)", re.IGNORECASE)
+ELSEWHERE = re.compile(r"; (the schedule is in .*|[^;]* has no schedule)\.$")
 SHARED_LIMITS = (
     REPLAY_KNOWN_BY_ID,
     REPLAY_KNOWN_BY_BODY,
@@ -182,13 +183,12 @@ def evidence_table() -> str:
 def _provider(row: Any) -> str:
     """One provider. What the page says once for all of them is left out."""
     facts = [
-        {_signed_label(row): row.signs},
+        {_signed_label(row): "" if _is_usual_signature(row) else row.signs},
         {"Secret": _secret(row)},
         {"Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme))},
         {
             "Type": _places(row.event_type) or "set `event_type`",
             "Id": _places(row.event_id) or ("none, the body counts" if row.dedup_body else "none"),
-            "Attempt number": _places(row.retry),
         },
         {
             "Batches": code("body." + row.batch.at if row.batch.at else "body")
@@ -199,7 +199,7 @@ def _provider(row: Any) -> str:
                 f"{row.max_body // MIB} MiB" if row.max_body != DEFAULT_MAX_BODY else ""
             ),
         },
-        {"Answer within": row.answer_within, "Retries": _retries(row.retries)},
+        {"Retries": _retries(row.retries)},
         {"Good to know": _own_limits(row.limits)},
     ]
     lines = [
@@ -231,8 +231,14 @@ def _secret(row: Any) -> str:
     return "" if named and named[1].lower() in row.setup.lower() else hint
 
 
+def _is_usual_signature(row: Any) -> bool:
+    return row.signs == "The body." and _proof(row.scheme) == "HMAC-SHA256"
+
+
 def _retries(retries: str) -> str:
     """Return how a sender retries, without saying what it does not document."""
+    if ELSEWHERE.search(retries):
+        return ""
     return NOT_DOCUMENTED.sub(lambda found: found[1].upper(), retries)
 
 
