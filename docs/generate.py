@@ -99,6 +99,9 @@ NAMED_SECRET = re.compile(
     r"the (?:.*'s )?(\w+(?: \w+)?)(?:, shown \S.*)?"
 )  # "the app's client secret"
 NOT_DOCUMENTED = re.compile(r"not documented(?: in detail)?[;.] (\w)", re.IGNORECASE)
+NO_ID = re.compile(
+    r"(There is no id(?: for an event)?:|Events have no id;) [^.]*\."
+)  # as "Id" says
 ELSEWHERE = re.compile(r"; (the schedule is in .*|[^;]* has no schedule)\.$")
 SHARED_LIMITS = (
     REPLAY_KNOWN_BY_ID,
@@ -106,10 +109,22 @@ SHARED_LIMITS = (
     REPLAY_UNKNOWN,
     NOTHING_SIGNED,
     CREDENTIAL_IN_URL,
-    "There is no id: an identical body is a duplicate.",
-    "There is no id: a repeated request is a new event.",
     "No time is signed.",
 )
+#: Providers with a section of their own in connect.md, which has their setup.
+GUIDES = {
+    **{name: name for name in ("github", "stripe", "shopify", "slack")},
+    **dict.fromkeys(("standard_webhooks", "svix"), "standard-webhooks-and-svix"),
+    **dict.fromkeys(
+        ("aws_sns", "google_pubsub", "paypal"),
+        "senders-with-published-keys-and-pins-amazon-sns-paypal-pubsub",
+    ),
+    **dict.fromkeys(("asana", "notion"), "senders-that-deliver-their-secret-asana-notion"),
+    "google_forms": "google-forms",
+    "form": "an-html-form",
+    "hmac": "any-sender-with-an-hmac",
+    "token": "a-sender-that-signs-nothing",
+}
 DEFAULT_MAX_BODY = next(one.default for one in fields(Provider) if one.name == "max_body")
 MARKED = re.compile(r"(<!-- generated: ([a-z_ A-Z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -211,7 +226,9 @@ def _provider(row: Any) -> str:
         for group in facts
     ]
     listed = "".join(f"- {line}\n" for line in lines if line)
-    return f"## {row.name}\n\n[{row.title}]({row.docs}). {row.setup}\n\n{listed}"
+    guide = GUIDES.get(row.name)
+    setup = f"Setup: [Connect a sender](connect.md#{guide})." if guide else row.setup
+    return f"## {row.name}\n\n[{row.title}]({row.docs}). {setup}\n\n{listed}"
 
 
 def _signed_label(row: Any) -> str:
@@ -246,6 +263,7 @@ def _own_limits(limits: str) -> str:
     """Return the limits without the sentences that many rows share."""
     for shared in SHARED_LIMITS:
         limits = limits.replace(shared, "")
+    limits = NO_ID.sub("", limits)
     return " ".join(limits.split())
 
 
