@@ -98,6 +98,7 @@ SECRET_ORIGIN = re.compile(r", from (the sender|[A-Z][\w.' ]*)$")
 NAMED_SECRET = re.compile(
     r"the (?:.*'s )?(\w+(?: \w+)?)(?:, shown \S.*)?"
 )  # "the app's client secret"
+WELL_KNOWN_START = re.compile(r"whsec_(?=… and base64$)|user:password(?= of your choice)")
 NOT_DOCUMENTED = re.compile(r"not documented(?: in detail)?[;.] (\w)", re.IGNORECASE)
 NO_ID = re.compile(
     r"(There is no id(?: for an event)?:|Events have no id;) [^.]*\."
@@ -245,7 +246,9 @@ def _secret(row: Any) -> str:
         return ""
     hint = SECRET_ORIGIN.sub("", row.secret_hint)
     named = NAMED_SECRET.fullmatch(hint)
-    return "" if named and named[1].lower() in row.setup.lower() else hint
+    start = WELL_KNOWN_START.match(hint)
+    is_named = named and named[1].lower() in row.setup.lower()
+    return "" if is_named or (start and start[0] in row.setup) else hint
 
 
 def _is_usual_signature(row: Any) -> bool:
