@@ -4,7 +4,7 @@
 #   sudo deploy/install.sh [--dry-run] [--with postgres,celery,otel,previews] [--url https://hooks.example.com]
 #
 # Run it from a copy of flowbridge's source. It prints each command before it runs it; with --dry-run it runs none. Only pip needs the
-# network. PYTHON names another Python than the system's. With DESTDIR it installs below that folder, without a user or a service.
+# network. Set PYTHON to use a Python other than the system's. With DESTDIR it installs below that folder, without a user or a service.
 # shellcheck disable=SC2086 # $as, $owner and $files are several words, or none
 set -eu
 umask 022
@@ -15,7 +15,7 @@ wrong() { echo "$1" >&2 && exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
     --dry-run) dry=1 ;;
-    --with) [ -n "${2:-}" ] || wrong "--with wants names, such as postgres,celery"
+    --with) [ -n "${2:-}" ] || wrong "--with needs names, such as postgres,celery"
         extras="[$2]" files="$files $(echo ",$2" | sed 's|,\([^,]*\)| -r deploy/requirements/\1.txt|g')" && shift ;;
     --url) [ -n "${2:-}" ] || wrong "--url wants the address that senders call, such as https://hooks.example.com" && url=$2 && shift ;;
     *) sed -n '2,7s/^# \{0,1\}//p' deploy/install.sh && exit 2 ;;

@@ -23,7 +23,7 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
-from bridge.cli.commands.providers import CONFIRMED, EVIDENCE  # noqa: E402
+from bridge.cli.commands.providers import EVIDENCE  # noqa: E402
 from bridge.cli.main import SECTIONS, group  # noqa: E402
 from bridge.config import interpolation  # noqa: E402
 from bridge.config.build import forms as form_source  # noqa: E402
@@ -46,6 +46,13 @@ from bridge.ingest.forms import custom_page, nesting, parser  # noqa: E402
 from bridge.ingest.forms.control_fields import CONTROL_FIELDS  # noqa: E402
 from bridge.ingest.forms.spam import captchas  # noqa: E402
 from bridge.monitoring.metrics import METRICS  # noqa: E402
+from bridge.providers.catalog._shared import (  # noqa: E402
+    CREDENTIAL_IN_URL,
+    NOTHING_SIGNED,
+    REPLAY_KNOWN_BY_BODY,
+    REPLAY_KNOWN_BY_ID,
+    REPLAY_UNKNOWN,
+)
 from bridge.providers.model import Provider  # noqa: E402
 from bridge.providers.registry import CATALOG_MODULES, PROVIDERS, catalog_title  # noqa: E402
 from bridge.providers.signatures.alternatives import HeaderSets, SchemeBySecret  # noqa: E402
@@ -79,7 +86,46 @@ from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
 from bridge.web.server import app, incomplete_requests  # noqa: E402
 from bridge.worker import form_files as worker_form_files  # noqa: E402
 
-UNDOCUMENTED = ("", "not known", "Not documented.")  # an entry leaves such a line out
+# an entry leaves such a value out
+UNDOCUMENTED = (
+    "",
+    "not known",
+    "not documented",
+    "depends on the sender",
+)
+ANY_SECRET = re.compile(r"any (long random )?text; flowbridge generates one")
+SECRET_ORIGIN = re.compile(r", from (the sender|[A-Z][\w.' ]*)$")
+NAMED_SECRET = re.compile(
+    r"the (?:.*'s )?(\w+(?: \w+)?)(?:, shown \S.*)?"
+)  # "the app's client secret"
+WELL_KNOWN_START = re.compile(r"whsec_(?=… and base64$)|user:password(?= of your choice)")
+NOT_DOCUMENTED = re.compile(r"not documented(?: in detail)?[;.] (\w)", re.IGNORECASE)
+NO_ID = re.compile(
+    r"(There is no id(?: for an event)?:|Events have no id;) [^.]*\."
+)  # as "Id" says
+ELSEWHERE = re.compile(r"; (the schedule is in .*|[^;]* has no schedule)\.$")
+SHARED_LIMITS = (
+    REPLAY_KNOWN_BY_ID,
+    REPLAY_KNOWN_BY_BODY,
+    REPLAY_UNKNOWN,
+    NOTHING_SIGNED,
+    CREDENTIAL_IN_URL,
+    "No time is signed.",
+)
+#: Providers with a section of their own in connect.md, which has their setup.
+GUIDES = {
+    **{name: name for name in ("github", "stripe", "shopify", "slack")},
+    **dict.fromkeys(("standard_webhooks", "svix"), "standard-webhooks-and-svix"),
+    **dict.fromkeys(
+        ("aws_sns", "google_pubsub", "paypal"),
+        "senders-with-published-keys-and-pins-amazon-sns-paypal-pubsub",
+    ),
+    **dict.fromkeys(("asana", "notion"), "senders-that-deliver-their-secret-asana-notion"),
+    "google_forms": "google-forms",
+    "form": "an-html-form",
+    "hmac": "any-sender-with-an-hmac",
+    "token": "a-sender-that-signs-nothing",
+}
 DEFAULT_MAX_BODY = next(one.default for one in fields(Provider) if one.name == "max_body")
 MARKED = re.compile(r"(<!-- generated: ([a-z_ A-Z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -122,7 +168,7 @@ def functions_table() -> str:
             )
             for row in rows
         )
-        parts.append(f"## {title}\n\n" + table(("function", "gives", "example"), cells))
+        parts.append(f"## {title}\n\n" + table(("function", "result", "example"), cells))
     return "\n".join(parts)
 
 
@@ -130,64 +176,98 @@ def functions_table() -> str:
 
 
 def providers_table() -> str:
-    """All providers at a glance, kind by kind, then each."""
+    """All providers by kind, then each."""
     parts = []
     for module in CATALOG_MODULES:
-        rows = (
-            (f"[{code(row.name)}](#{row.name})", row.title, _proof(row.scheme), row.evidence)
-            for row in module.ROWS
-        )
-        parts.append(
-            f"**{catalog_title(module)}**\n\n"
-            + table(("provider", "who", "proof", "evidence"), rows)
-        )
+        links = ", ".join(f"[{row.title}](#{row.name})" for row in module.ROWS)
+        parts.append(f"**{catalog_title(module)}:** {links}\n")
     return "\n".join([*parts, *map(_provider, PROVIDERS.values())])
 
 
 def evidence_table() -> str:
-    """What the words for evidence mean, and how many rows have each."""
-    counted = Counter(row.evidence for row in PROVIDERS.values())
-    return table(
-        ("evidence", "means", "rows"),
-        ((code(name), EVIDENCE[name], counted[name]) for name in EVIDENCE),
-    )
+    """What the words for evidence mean, and which rows have each."""
+    usual = Counter(row.evidence for row in PROVIDERS.values()).most_common(1)[0][0]
+    rows = []
+    for name, meaning in EVIDENCE.items():
+        found = [row.name for row in PROVIDERS.values() if row.evidence == name]
+        rows.append(
+            (code(name), meaning, "all others" if name == usual else ", ".join(map(code, found)))
+        )
+    return table(("evidence", "means", "providers"), rows)
 
 
 def _provider(row: Any) -> str:
-    samples = ", ".join(code(each.type) for each in row.samples)
-    facts = {
-        "Signed": row.signs,
-        "Proof": _proof(row.scheme),
-        "Secret": row.secret_hint,
-        "Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme)),
-        "Event type": _places(row.event_type) or "set by `event_type:` of the source",
-        "Provider's id": (
-            _places(row.event_id)
-            or ("none: the same body is the same event" if row.dedup_body else "none")
-        ),
-        "Batches": (
-            f"each element of {code('body.' + row.batch.at if row.batch.at else 'body')} is an"
-            " event"
+    """One provider. What the page says once for all of them is left out."""
+    facts = [
+        {_signed_label(row): "" if _is_usual_signature(row) else row.signs},
+        {"Secret": _secret(row)},
+        {"Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme))},
+        {
+            "Type": _places(row.event_type) or "set `event_type`",
+            "Id": _places(row.event_id) or ("none, the body counts" if row.dedup_body else "none"),
+        },
+        {
+            "Batches": code("body." + row.batch.at if row.batch.at else "body")
             if row.batch
-            else ""
-        ),
-        "Answers": "`fields` has them as `{label: value}`" if row.fields else "",
-        "Tests of the URL": "answered by itself" if row.handshakes else "",
-        "Subscriptions": CONFIRMED if row.confirmation else "",
-        "Largest body": (
-            f"{row.max_body // MIB} MiB by default" if row.max_body != DEFAULT_MAX_BODY else ""
-        ),
-        "Waits for the answer": row.answer_within,
-        "Retries": row.retries,
-        "Which try": _places(row.retry),
-        "Good to know": row.limits,
-        "Samples": samples,
-        "Their documentation": f"<{row.docs}>",
-    }
-    lines = "".join(
-        f"- **{name}:** {value}\n" for name, value in facts.items() if value not in UNDOCUMENTED
-    )
-    return f"## {row.name}\n\n{row.title}. {row.setup}\n\n{lines}"
+            else "",
+            "Answers": "in `fields`" if row.fields else "",
+            "Largest body": (
+                f"{row.max_body // MIB} MiB" if row.max_body != DEFAULT_MAX_BODY else ""
+            ),
+        },
+        {"Retries": _retries(row.retries)},
+        {"Good to know": _own_limits(row.limits)},
+    ]
+    lines = [
+        " ".join(
+            f"**{name}:** {value.rstrip('.')}."
+            for name, value in group.items()
+            if value.casefold().rstrip(".") not in UNDOCUMENTED
+        )
+        for group in facts
+    ]
+    listed = "".join(f"- {line}\n" for line in lines if line)
+    guide = GUIDES.get(row.name)
+    setup = f"Setup: [Connect a sender](connect.md#{guide})." if guide else row.setup
+    return f"## {row.name}\n\n[{row.title}]({row.docs}). {setup}\n\n{listed}"
+
+
+def _signed_label(row: Any) -> str:
+    """Return "Signed", with the algorithm unless the text says that nothing is signed."""
+    plain = row.signs.startswith("Nothing:") or row.scheme is None
+    return "Signed" if plain else f"Signed ({_proof(row.scheme)})"
+
+
+def _secret(row: Any) -> str:
+    """Return what the secret looks like; nothing if it is any text that flowbridge generates, or
+    if the setup names it.
+    """
+    if row.generates_secret and ANY_SECRET.match(row.secret_hint):
+        return ""
+    hint = SECRET_ORIGIN.sub("", row.secret_hint)
+    named = NAMED_SECRET.fullmatch(hint)
+    start = WELL_KNOWN_START.match(hint)
+    is_named = named and named[1].lower() in row.setup.lower()
+    return "" if is_named or (start and start[0] in row.setup) else hint
+
+
+def _is_usual_signature(row: Any) -> bool:
+    return row.signs == "The body." and _proof(row.scheme) == "HMAC-SHA256"
+
+
+def _retries(retries: str) -> str:
+    """Return how a sender retries, without saying what it does not document."""
+    if ELSEWHERE.search(retries):
+        return ""
+    return NOT_DOCUMENTED.sub(lambda found: found[1].upper(), retries)
+
+
+def _own_limits(limits: str) -> str:
+    """Return the limits without the sentences that many rows share."""
+    for shared in SHARED_LIMITS:
+        limits = limits.replace(shared, "")
+    limits = NO_ID.sub("", limits)
+    return " ".join(limits.split())
 
 
 def _places(places: Iterable[Any]) -> str:
@@ -229,7 +309,7 @@ def _proof(scheme: Any) -> str:
         "BasicAuth": "a password",
         "Unsigned": "nothing",
     }
-    return f"JWT ({scheme.algorithm})" if isinstance(scheme, Jwt) else kinds[type(scheme).__name__]
+    return f"JWT {scheme.algorithm}" if isinstance(scheme, Jwt) else kinds[type(scheme).__name__]
 
 
 def unsigned_table() -> str:
@@ -343,11 +423,11 @@ def retained(known: retention.Retention) -> str:
 #: Defaults that the models leave to what reads them, and formats that are written as texts.
 DEFAULTS = {
     ("Document", "retention"): retained(retention.DEFAULT_RETENTION),
-    ("Source", "retention"): "that of all",
+    ("Source", "retention"): "the global one",
     (
         "Source",
         "max_body",
-    ): "5 MiB; github 25 MiB; forms 256 KiB, with files what these may come to",
+    ): "5 MiB; some providers more; forms 256 KiB, or enough for the files that they accept",
     ("Source", "daily_bytes"): "none; forms and `insecure` sources 64 MiB",
     ("Files", "max_size"): "6 MiB",
     ("Files", "keep"): "2 GiB",
@@ -409,7 +489,7 @@ def keys(name: str) -> str:
                 code(key),
                 allowed,
                 _default(model, field_name, field),
-                field.description or "its type",
+                field.description or "The kind of platform.",
             )
         )
     return table(("key", "value", "default", "meaning"), rows)
@@ -477,7 +557,7 @@ def captchas_table() -> str:
         (code(name), row.title, ", ".join(map(code, row.fields)), code(row.url))
         for name, row in captchas.CAPTCHA_SERVICES.items()
     )
-    return table(("kind", "whose", "the field of its answer", "who is asked"), rows)
+    return table(("kind", "service", "field with the answer", "verification URL"), rows)
 
 
 def captcha_widgets() -> str:
@@ -495,22 +575,6 @@ def captcha_widgets() -> str:
 def reserved_list() -> str:
     """The names that no input may have."""
     return ", ".join(code(name) for name in sorted(RESERVED_INPUTS)) + "\n"
-
-
-def later_list() -> str:
-    """The section of keys that are refused by name because a later version will have them; nothing
-    where there are none.
-    """
-    rows = [
-        (code(section), ", ".join(code(name) for name in sorted(names)))
-        for section, names in document.UNAVAILABLE_KEYS.items()
-        if names
-    ]
-    head = (
-        "## Not in this version\n\nThese keys are refused by name; a later version will have"
-        " them:\n\n"
-    )
-    return head + table(("under", "not yet"), rows) if rows else ""
 
 
 # -- the ledger
@@ -813,7 +877,7 @@ def control_fields_table() -> str:
         for row in CONTROL_FIELDS
     }
     return table(
-        ("field", "as with", "does"),
+        ("field", "known from", "effect"),
         ((code(row.name), row.of, row.does + beside[row.name]) for row in CONTROL_FIELDS),
     )
 
@@ -821,7 +885,7 @@ def control_fields_table() -> str:
 def page_names_table() -> str:
     """What a thank-you page of one's own is given."""
     return table(
-        ("name", "is"), ((code(name), what) for name, what in custom_page.PAGE_VARIABLES.items())
+        ("name", "value"), ((code(name), what) for name, what in custom_page.PAGE_VARIABLES.items())
     )
 
 
@@ -834,7 +898,7 @@ def file_types_table() -> str:
             f"{code(row.name)} ({' '.join('.' + each for each in row.extensions)})"
             for row in members
         )
-        rows.append((code(name) if name else "none: by its own name only", shown))
+        rows.append((code(name) if name else "no group: name the type itself", shown))
     return table(("group", "types"), rows)
 
 
@@ -857,7 +921,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands_table,
     "operators": operators_table,
     "reserved": reserved_list,
-    "later": later_list,
     "statuses": statuses_table,
     "transitions": transitions_table,
     "metrics": metrics_table,

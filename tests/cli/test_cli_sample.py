@@ -228,7 +228,7 @@ def test_a_replay_is_printed_twice(folder: Path) -> None:
     assert first == second and first.startswith("curl ")
     assert (
         "The second is a duplicate" in result.stderr
-        and "after 300 s is refused for its age" in result.stderr
+        and "After 300 s a copy is refused because it is too old" in result.stderr
     )
 
 
@@ -458,7 +458,7 @@ def test_what_a_source_lacks_is_said(folder: Path) -> None:
     )
     lack = (
         "the secret of the source 'github' cannot be read: environment variable X is not set. Set"
-        " it in .env, or pass --secret"
+        " it in .env (--made-up generates one to try it), or pass --secret"
     )
     assert lack in run("sample", "github").stderr
     assert (
@@ -467,9 +467,8 @@ def test_what_a_source_lacks_is_said(folder: Path) -> None:
     )
     assert run("sample", "asana", "--secret", "0" * 32).stderr == ""
     made = run("sample", "github", "--made-up")
-    secret = next(
-        line.partition("secret: ")[2] for line in made.stderr.splitlines() if "secret: " in line
-    )
+    [secret] = re.findall(r"(?m)^  (\S+)$", made.stderr)
+    assert "put it into .env as the source's secret:" in made.stderr
     PROVIDERS["github"].scheme.verify(sent(made), [Secret(secret)], NOW)  # type: ignore[union-attr]
 
 

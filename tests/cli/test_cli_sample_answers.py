@@ -169,6 +169,15 @@ def test_every_refusal_has_a_meaning(folder: Path, answer: tuple[int, str], said
     assert result.exit_code == 1 and ACCEPTED + said in result.stderr
 
 
+def test_a_sender_that_signs_the_url_points_to_the_public_url(folder: Path) -> None:
+    with Misbehaving() as server:
+        server.script("/hooks/twilio", respond(401, b'{"error": "unauthorized"}'))
+        result = run("sample", "twilio", "--to", server.url)
+    assert result.exit_code == 1
+    assert "twilio signs the URL, and the bridge expects another one" in result.stderr
+    assert "Next: set FLOWBRIDGE_PUBLIC_URL in .env" in result.stderr
+
+
 @pytest.mark.parametrize(
     "body", [b"[]", b"ok", b'{"event_id": 3}', b'{"event_id": "evt_x", "deliveries": 1}', b""]
 )

@@ -103,7 +103,10 @@ def _say_next(new: NewSource, url: str) -> None:
     missing = " and ".join(new.missing)
     first = f"set the secret in .env as {missing}, then " if missing else ""
     learn = f", and in another terminal flowbridge learn {new.name}" if new.provider.learn else ""
-    output.answer(f"Next: {first}flowbridge check && flowbridge serve{learn}")
+    output.answer(
+        f"Next: {first}flowbridge check && flowbridge serve{learn}  (a running flowbridge reloads"
+        " within two seconds)"
+    )
     if is_pair(new.provider.scheme or Unsigned()):
         output.answer(
             f"Try it: flowbridge sample {new.name} --made-up  (generates a key pair: only the"

@@ -25,7 +25,7 @@ COLUMNS = (
     Column("signed", spare=True),
 )
 EVIDENCE = {
-    "vector": "published signatures are among the tests",
+    "vector": "tested with signatures that the sender has published",
     "sdk": "checked against the sender's own library",
     "docs": "as the sender documents it",
     "unconfirmed": "not confirmed: try it before you rely on it",
@@ -152,7 +152,7 @@ def _print(row: Provider) -> None:
         "subscriptions": CONFIRMED if row.confirmation else "",
         "answer within": row.answer_within,
         "retries": row.retries,
-        "which try": ", else ".join(_place(one) for one in row.retry),
+        "attempt number": ", else ".join(_place(one) for one in row.retry),
         "good to know": row.limits,
         "its docs": row.docs,
     }

@@ -249,8 +249,12 @@ def _say_generated(chosen: ChosenSigner) -> None:
     pins = chosen.pins
     if made is None:
         return
-    output.say("To have a source accept it, set in routes.yaml:")
-    output.say(f"  secret: {made.verifies}")
+    if made.signs == made.verifies:
+        output.say("To have a source accept it, put it into .env as the source's secret:")
+        output.say(f"  {made.verifies}")
+    else:
+        output.say("To have a source accept it, set in routes.yaml:")
+        output.say(f"  secret: {made.verifies}")
     if pins:
         output.say(f"  pins: {{{', '.join(f'{name}: {value!r}' for name, value in pins.items())}}}")
     if made.signs != made.verifies:

@@ -1,10 +1,9 @@
-"""Flows of the local platform. The parameters are a flow's inputs, the mapping it returns are its
-outputs.
+"""Flows of the local platform. The parameters are a flow's inputs; the mapping that it returns
+holds its outputs.
 
-A change is picked up within seconds. Beside these there are ready-made ones: echo, append_csv,
+flowbridge reloads this file within two seconds. There are also ready-made flows: echo, append_csv,
 append_jsonl, send_email, slack_message and http_request (`flowbridge flows list` lists them,
-`flowbridge flows inputs local/send_email` their inputs); send_email is set up in .env by
-FLOWBRIDGE_SMTP_URL, FLOWBRIDGE_SMTP_FROM and FLOWBRIDGE_SMTP_ALLOWED_TO.
+`flowbridge flows inputs local/send_email` their inputs). send_email is set up in .env.
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ class FieldsSchema(StrictModel):
         100_000, description="The maximum number of characters in a field."
     )
     nested: bool = Field(
-        False, description="a[b]=x is an object's member, a[0][b]=x one of a list's element."
+        False,
+        description="`a[b]=x` sets a member of an object, `a[0][b]=x` one of an object in a list.",
     )
 
 
@@ -78,9 +79,11 @@ class FilesSchema(StrictModel):
     max_size: Size = Field(6 * 1024 * 1024, description="The largest file, up to 25 MiB.")
     types: Texts = Field(
         ("image", "pdf", "document", "text"),
-        description="Which: groups (image, pdf, document, text…), types, .extensions, or any.",
+        description=(
+            "The accepted types: groups (image, pdf, document, text…), types, .extensions, or any."
+        ),
     )
-    required: Texts | None = Field(None, description="Fields in which there must be a file.")
+    required: Texts | None = Field(None, description="Fields that must contain a file.")
     keep: Memory = Field(
         2 * 1024**3,
         description="The maximum size of all stored files of the form, in bytes or as 2 GiB.",
@@ -148,11 +151,11 @@ class CaptchaSchema(StrictModel):
         description=("The public key of its widget: `flowbridge form` writes the widget with it."),
     )
     score: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="recaptcha_v3: the least score. Default: 0.5."
+        None, description="recaptcha_v3: the lowest accepted score."
     )
     action: str | None = Field(None, description="The action that the solution must be for.")
     hostnames: Texts | None = Field(
-        None, description="The hosts of the pages where it may be solved. Default: any."
+        None, description="The hosts of the pages where it may be solved."
     )
     tell_address: bool = Field(False, description="Send the sender's IP address to the service.")
     unreachable: Literal["hold", "pass"] = Field(
@@ -203,7 +206,7 @@ class SpamSchema(StrictModel):
     captcha: CaptchaSchema | None = Field(None, description="A captcha on the page.")
     block_words: BlocklistOf | None = Field(
         None,
-        description="Words and phrases, whole and in any case; *part* also matches inside a word.",
+        description="Whole words and phrases, ignoring case; *part* also matches inside a word.",
     )
     block_addresses: BlocklistOf | None = Field(
         None, description="E-mail addresses in the fields; IP addresses and networks of senders."

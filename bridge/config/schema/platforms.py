@@ -13,12 +13,15 @@ RunCap = Annotated[int, Field(ge=1, le=10_000)]
 
 class _PlatformSchema(StrictModel):
     max_concurrent_runs: RunCap | None = Field(
-        None, description="Concurrent runs. Default: gumloop 5, http 16, local 2 per core."
+        None, description="How many runs may be in flight at once."
     )
     timeout: Duration = Field(30.0, description="How long a response may take.")
     file_links: Duration = Field(
         7 * 86400.0,
-        description="How long a link to a form's file works at least; at most half as long again.",
+        description=(
+            "How long a link to a form's file is valid: at least this long, at most half as long"
+            " again."
+        ),
     )
 
 
@@ -28,7 +31,7 @@ class GumloopSchema(_PlatformSchema):
     type: Literal["gumloop"]
     base_url: str = Field(
         "https://api.gumloop.com/api/v1",
-        description="The URL of the API. Without TLS only on this machine.",
+        description="The URL of the API: `https://`, or `http://` on this machine.",
     )
     api_key: str = Field(description="The API key: ${env:NAME} or ${file:PATH}.")
     user_id: str = Field(description="The id of the user who owns the flows.")
@@ -97,8 +100,8 @@ class FlowSchema(StrictModel):
     exclusive: bool = Field(
         False,
         description=(
-            "Only flowbridge starts it. After a start without a response, a matching run is then"
-            " taken as the run of that start."
+            "Set this if only flowbridge starts this flow. A matching run is then assumed to belong"
+            " to a start that got no answer."
         ),
     )
     time_limit: Duration | None = Field(

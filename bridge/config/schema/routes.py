@@ -32,14 +32,10 @@ class DebounceSchema(StrictModel):
     """Merge events that follow each other closely; the last one is delivered."""
 
     wait: Duration = Field(description="How long to wait for the next event.")
-    max: Duration | None = Field(
-        None, description="How long the first event waits at most. Default: ten times `wait`."
-    )
+    max: Duration | None = Field(None, description="How long the first event waits at most.")
     key: str | None = Field(
         None,
-        description=(
-            "An expression: only events with the same value are merged. Default: all of the route."
-        ),
+        description="An expression: only events with the same value are merged.",
     )
 
 
@@ -51,7 +47,8 @@ class RouteSchema(StrictModel):
         None, description="SOURCE, or SOURCE TYPE, TYPE…; * in a type matches any text."
     )
     source: str | None = Field(
-        None, description="The source, if match has the types under event (the long form of on)."
+        None,
+        description="The long form of `on`: the source here, the types in `match: {event: …}`.",
     )
     match: dict[str, Any] | None = Field(
         None,
@@ -73,10 +70,7 @@ class RouteSchema(StrictModel):
         WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string", "pattern": r"^\$\{"}]}),
     ] = Field(
         None,
-        description=(
-            "The flow's inputs, with ${…}; or one ${…} that gives them all. Default for forms:"
-            " ${form}."
-        ),
+        description=("The flow's inputs, with ${…}; or one ${…} that gives them all."),
     )
     inputs_schema: SchemaOf | None = Field(
         None, description="JSON Schema of the inputs: a file or inline."
@@ -132,20 +126,20 @@ class RouteSchema(StrictModel):
     )
     retry: RetrySchema = Field(
         default_factory=lambda: RetrySchema.model_validate({}),
-        description="Calls, and the waits between them.",
+        description="How many calls to make, and how long to wait between them.",
     )
     on_unknown: Literal["reconcile", "hold", "retry"] | None = Field(
         None,
         description=(
-            "What follows a start without a response: search for its run, wait for a person, or"
-            " start again, with the risk of two runs."
+            "What to do after a start that got no answer: `reconcile` looks for its run, `hold`"
+            " waits for you, `retry` starts again, which may make two runs."
         ),
     )
     on_run_failed: RunFailed = Field(
         ("ignore", 0),
         description=(
-            "What follows a failed run: nothing, a dead letter, or a number of further runs"
-            " (retry: 3)."
+            "What to do after a failed run: nothing, make the delivery a dead letter, or repeat the"
+            " run up to N times (`retry: 3`)."
         ),
     )
     run_timeout: Duration = Field(

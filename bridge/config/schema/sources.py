@@ -113,7 +113,7 @@ class SourceSchema(StrictModel):
     daily_bytes: Memory | None = Field(
         None,
         description=(
-            "How much of its bodies is stored in a day (UTC), without files, such as 64 MiB."
+            "The total size of the bodies stored in a day (UTC), without files, such as 64 MiB."
             " Further requests get 507."
         ),
     )
@@ -133,8 +133,8 @@ class SourceSchema(StrictModel):
     dedup_for: Age = Field(
         DEDUP_SECONDS,
         description=(
-            "How long ids are stored, longer than their events: a request with a stored id is a"
-            " duplicate."
+            "How long ids are remembered, even after their events were deleted. A request with a"
+            " remembered id is a duplicate."
         ),
     )
     event_type: Texts | None = Field(
@@ -200,13 +200,14 @@ class SourceSchema(StrictModel):
     spam: SpamSchema | None = Field(None, description="Forms: how spam is detected.")
     page: PageSchema | None = Field(None, description="Forms: the pages that people see.")
     fields: FieldsSchema | None = Field(
-        None, description="Forms: how many fields, how long, and whether they nest."
+        None,
+        description="Forms: the limits on number and length of fields, and whether names may nest.",
     )
     files: FilesOf | None = Field(
         None,
         description=(
-            "Forms: true to take files, or which ones. Default: none, unless the schema has a field"
-            " of `format: binary`."
+            "Forms: `true` to accept files, or limits for them. Default: no files, unless the"
+            " schema has a field of `format: binary`."
         ),
     )
     schema_: SchemaOf | None = Field(

@@ -21,8 +21,8 @@ MAX_PAGE_CHARS = 256 * 1024
 #: The variables of a template. At load it is rendered with empty ones, to find errors.
 PAGE_VARIABLES: Mapping[str, str] = {
     "form": "the fields, by name",
-    "title": "the title of our own page, in the language of the browser",
-    "text": "its text",
+    "title": "the title of the built-in page, in the visitor's language",
+    "text": "the text of the built-in page",
     "language": "that language, as `en`",
     "source": "the source's name",
     "event_id": "the event's id",

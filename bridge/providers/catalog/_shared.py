@@ -16,7 +16,10 @@ REPLAY_KNOWN_BY_ID = "No time is signed: a request can be replayed; duplicates a
 REPLAY_KNOWN_BY_BODY = (
     "Neither time nor id is signed: a request can be replayed; duplicates are detected by body."
 )
-REPLAY_UNKNOWN = "Neither time nor id is signed: a replayed request is a new event."
+REPLAY_UNKNOWN = (
+    "There is no id, and no time is signed: a copy of a request is a new event. To recognize"
+    " copies, set `dedup: body`."
+)
 NOTHING_SIGNED = (
     "A token is sent, nothing is signed: it does not prove that the body is the sender's. Use"
     " HTTPS."

@@ -71,8 +71,8 @@ ROWS = (
             " the URL too."
         ),
         limits=(
-            "Anyone can get Amazon's signature for their own topic: only pinned topics are"
-            " accepted. Other fields than the signed ones are not proven. Raw message delivery is"
+            "Anyone can get Amazon's signature for their own topic, so only pinned topics are"
+            " accepted. Fields that are not signed are not verified. Raw message delivery is"
             " unsigned and refused."
         ),
         samples=(
@@ -151,7 +151,7 @@ ROWS = (
         evidence="docs",
         retries="Depends on the sender; 410 ends it, 429 slows it down.",
         signs="Nothing: requests carry the token.",
-        limits=NOTHING_SIGNED + " Both binary and structured mode are read; a batch is one event.",
+        limits=NOTHING_SIGNED + " Binary and structured mode are accepted. A batch is one event.",
         custom_payload=True,
         samples=(
             Sample("com.example.order.created", "order.created.json", {}, CLOUDEVENT),

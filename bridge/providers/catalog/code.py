@@ -233,7 +233,7 @@ ROWS = (
         ),
         docs="https://docs.docker.com/docker-hub/repos/manage/webhooks/",
         evidence="docs",
-        retries="Not documented; the history is on the webhook's page.",
+        retries="Not documented. The webhook's page shows the history of requests.",
         signs="Nothing: the URL carries the token.",
         limits=CREDENTIAL_IN_URL,
         samples=(Sample("push", "push.json", {"user-agent": "Docker Hub"}),),

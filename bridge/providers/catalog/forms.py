@@ -116,7 +116,8 @@ ROWS = (
         secret_hint="any long random text; flowbridge generates one, it goes into the script",
         generates_secret=True,
         setup=(
-            "In the form open ⋮ → Apps Script, paste the script of the guide to Google Forms, put"
+            "In the form open ⋮ → Apps Script, paste the script from “Connect a sender” in the"
+            " documentation, put"
             " the secret into its script properties, and add a trigger “on form submit” for its"
             " function. It posts JSON with event, responseId and answers, and signs it in"
             " X-Signature: sha256= and the hexadecimal digits of the HMAC."

@@ -41,8 +41,8 @@ FUNCTIONS = (
     Function(
         "file_url",
         ("file: object|null",),
-        "A link to download a file of a form. The stored inputs have a placeholder; each call gets"
-        " the link.",
+        "A link to download a file of a form. The stored inputs contain a placeholder, which is"
+        " replaced with a fresh link in each call.",
         "file_url(files[0])",
         f"{MARK_PREFIX}evt_01kbc3vmg00000000000000000/00",
         _file_url,

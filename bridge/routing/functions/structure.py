@@ -264,7 +264,7 @@ FUNCTIONS = (
     Function(
         "merge",
         ("object: object", "more*: object"),
-        "One object of all keys; later ones win.",
+        "One object of all keys; later ones take precedence.",
         "merge({a: 1}, {b: 2})",
         {"a": 1, "b": 2},
         _merge,

@@ -124,8 +124,8 @@ FUNCTIONS = (
     Function(
         "format_time",
         ("time: string|number", "format?: string", "zone?: string"),
-        "A time (ISO 8601 or seconds) as text: a strftime format (ISO 8601 in UTC), in a zone"
-        " (UTC).",
+        "Formats a time (ISO 8601 text, or seconds since 1970) with a strftime format in a time"
+        " zone. Default: ISO 8601 in UTC.",
         "format_time('2026-03-01T12:00:00Z', '%d.%m.%Y %H:%M', 'Europe/Berlin')",
         "01.03.2026 13:00",
         _format_time,
@@ -133,7 +133,8 @@ FUNCTIONS = (
     Function(
         "parse_time",
         ("time: string|number", "format?: string|null", "zone?: string"),
-        "A time as seconds since 1970; text without an offset is in the zone (UTC).",
+        "Reads a time, by default ISO 8601, and gives seconds since 1970. Text without an offset"
+        " is in the given zone (default UTC).",
         "parse_time('2026-03-01T12:00:00Z')",
         1772366400,
         _parse_time,

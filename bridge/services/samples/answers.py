@@ -14,6 +14,7 @@ import orjson
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.http_messages import Answer, Call, Request
 from bridge.core.model import Status
+from bridge.providers.signatures.locations import signs_url
 from bridge.services.bridge_calls import call_bridge
 from bridge.services.samples.replay import REFUSAL_STATUSES, judge_answers
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bridge.store.queries.event_lookup import EventHistory
 
 ANSWER_SECONDS: Final = 30.0  # until a sample counts as not answered
+SIGNED_URL: Final = "signed_url"  # instead of "unauthorized", if the sender signs the URL
 #: By the error code of an answer, or else by its status: the meaning and the next step.
 #: In braces: source, provider, path, status, and the missing value of the source (lack).
 MEANINGS: Final = {
@@ -34,6 +36,16 @@ MEANINGS: Final = {
         (
             "on the machine of the bridge, see the reason: flowbridge rejects --source {source}"
             " --limit 1"
+        ),
+    ),
+    SIGNED_URL: (
+        (
+            "the bridge could not verify it. {provider} signs the URL, and the bridge expects"
+            " another one than this sample was signed for, or its secret for {source} is another"
+        ),
+        (
+            "set FLOWBRIDGE_PUBLIC_URL in .env and restart the bridge; else see the reason:"
+            " flowbridge rejects --source {source} --limit 1"
         ),
     ),
     "unknown_source": (
@@ -141,9 +153,10 @@ def judge_replay(first: Answer, second: Answer, request: Request, signer: Signer
 
 
 def _explain_refusal(answer: Answer, request: Request, signer: Signer) -> tuple[str, str]:
-    found, step = (
-        MEANINGS.get(str(_json(answer).get("error"))) or MEANINGS.get(str(answer.status)) or OTHER
-    )
+    code = str(_json(answer).get("error"))
+    if code == "unauthorized" and signs_url(signer.scheme):
+        code = SIGNED_URL
+    found, step = MEANINGS.get(code) or MEANINGS.get(str(answer.status)) or OTHER
     missing = signer.configured.missing if signer.configured is not None else None
     named = {
         "source": signer.source,

@@ -25,7 +25,7 @@ def describe_expected(signer: Signer, request: Request) -> str:
     name = signer.source
     limit = time_limit(signer)
     later = (
-        f" A copy that arrives after {limit:g} s is refused for its age: --tamper timestamp."
+        f" After {limit:g} s a copy is refused because it is too old (test: --tamper timestamp)."
         if limit
         else ""
     )

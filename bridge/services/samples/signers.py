@@ -127,7 +127,7 @@ def _why_none(source: Source) -> str:
         return f"the source {source.name!r} has no secret; pass --secret"
     return (
         f"the secret of the source {source.name!r} cannot be read: {source.missing}. Set it in"
-        " .env, or pass --secret"
+        " .env (--made-up generates one to try it), or pass --secret"
     )
 
 
