@@ -103,6 +103,7 @@ def test_the_modules_that_end_a_delivery_are_known() -> None:
     assert writers_of_dead_kind() == {
         "monitoring/serializers.py",
         "routing/planner.py",
+        "services/dead_causes.py",
         "store/queue/ledger.py",
         "store/queue/reconcile.py",
         "store/queue/run_tracking.py",
