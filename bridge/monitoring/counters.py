@@ -30,6 +30,8 @@ MAX_SERIES: Final = 5000  # of a process; further series are not counted
 # seconds; the last one is unbounded
 BUCKET_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 ENDED_FILE: Final = "gone.json"  # the counts of processes that have ended
+NODE_FILE: Final = "node"  # the name of this folder's counters in the store
+NODE_CHARS: Final = 16
 SLOT_BYTES: Final = 4 * 1024**2  # bytes, two in a sparse file
 _HEAD: Final = struct.Struct("<QII")  # the number of the write, the length, the CRC-32
 
@@ -182,6 +184,30 @@ def sum_counters(data: Path) -> Counts:
         for told in (gone, *map(_read, _files(folder, gone))):
             found.take_in(told)
     return found
+
+
+def claim_node(data: Path) -> tuple[str, int] | None:
+    """Return the name of the data folder's counters and a locked file; None if another process has
+    the lock.
+
+    The name is made at random once. The lock lasts until the file is closed or the process ends.
+    """
+    folder = data / COUNTERS_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    fd = os.open(folder / NODE_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        name = os.pread(fd, NODE_CHARS, 0).decode("ascii", "replace")
+        if len(name) < NODE_CHARS:
+            name = os.urandom(NODE_CHARS // 2).hex()
+            os.pwrite(fd, name.encode(), 0)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    except BaseException:
+        os.close(fd)
+        raise
+    return name, fd
 
 
 def _fold(folder: Path) -> None:
