@@ -17,6 +17,7 @@ from bridge.core.trends import MINUTE_SECONDS, Series, TrendKind
 from bridge.monitoring import counters
 from bridge.monitoring.counters import COUNTERS_FOLDER, Counts, CountsFile
 from bridge.monitoring.metrics import ACK, ATTEMPTS, EVENTS, PROCESS_METRICS
+from bridge.monitoring.trend_writer import TrendWriter
 from bridge.monitoring.trends import COUNTERS, read_counters, read_values
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
@@ -231,7 +232,7 @@ def test_a_restart_of_the_worker_loses_and_repeats_nothing(
         file.write()
         at[0] += MINUTE_SECONDS
         scheduler.run_due()
-        jobs.close()
+        jobs.writer.close()
         counts.add(EVENTS, "github", "accepted")  # while no worker runs
         file.write()
         jobs = TrendJobs(tmp_path, DatabaseClock(database))
@@ -240,20 +241,17 @@ def test_a_restart_of_the_worker_loses_and_repeats_nothing(
     assert total(database) == {("github", "accepted"): 9.0}
 
 
-def test_of_two_workers_of_a_machine_one_writes(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_two_processes_of_a_data_folder_one_writes(database: Database, tmp_path: Path) -> None:
     counts = Counts()
     file = CountsFile(tmp_path, counts)
-    one, _, at = jobs_of(database, tmp_path, monkeypatch)
-    other = TrendJobs(tmp_path, DatabaseClock(database))
-    elsewhere = TrendJobs(tmp_path / "other", DatabaseClock(database))
+    at = [NOW]
+    one, other = (TrendWriter(tmp_path, lambda: at[0]) for _ in range(2))
+    elsewhere = TrendWriter(tmp_path / "other", lambda: at[0])
 
-    def turn(jobs: TrendJobs) -> bool:
-        with database.read() as connection:
-            needed = jobs.read_counts(connection)
+    def turn(writer: TrendWriter) -> bool:
+        needed = writer.read()
         if needed:
-            database.write(lambda connection: jobs.store_counts(connection, at[0]))
+            database.write(lambda connection: writer.write(connection, at[0]))
         return needed
 
     assert [turn(one), turn(other), turn(elsewhere)] == [True, False, True]
