@@ -40,12 +40,13 @@ _KINDS: Final = {metric.name: metric for metric in PROCESS_METRICS}
 
 
 class Counts:
-    """Counters and histograms by series. Thread-safe."""
+    """Counters, histograms and last times, by series. Thread-safe."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._numbers: dict[Series, float] = defaultdict(float)
         self._spans: dict[str, list[float]] = {}
+        self._times: dict[Series, float] = {}
         self.changes = 0
 
     def add(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
@@ -64,6 +65,22 @@ class Counts:
             span[-1] += seconds
             self.changes += 1
 
+    def mark(self, name: str, *labels: str, at: float) -> None:
+        """Record when something happened last."""
+        series = (name, *labels)
+        with self._mutex:
+            known = self._times.get(series)
+            if known is None and len(self._times) >= MAX_SERIES:
+                return
+            if known is None or at > known:
+                self._times[series] = at
+                self.changes += 1
+
+    def times(self, name: str) -> dict[Series, float]:
+        """Return when something happened last, by the values of its labels."""
+        with self._mutex:
+            return {series[1:]: at for series, at in self._times.items() if series[0] == name}
+
     def dump(self) -> dict[str, Any]:
         """Return all counts as JSON."""
         with self._mutex:
@@ -71,6 +88,7 @@ class Counts:
             return {
                 "numbers": numbers,
                 "spans": {name: list(span) for name, span in self._spans.items()},
+                "times": [[*series, at] for series, at in self._times.items()],
             }
 
     def take_in(self, told: dict[str, Any]) -> None:
@@ -78,6 +96,8 @@ class Counts:
         for name, *labels, number in told["numbers"]:
             if name in _KINDS and len(labels) == len(_KINDS[name].labels):
                 self.add(_KINDS[name], *labels, by=number)
+        for name, *labels, at in told.get("times", ()):  # earlier versions have none
+            self.mark(name, *labels, at=at)
         with self._mutex:
             for name, span in told["spans"].items():
                 kept = self._spans.setdefault(name, _no_span())
