@@ -140,12 +140,23 @@ def status_option(others: tuple[str, ...] = ()) -> Callable[[F], F]:
 
 
 def filter_options(
-    *, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True
+    *,
+    statuses: tuple[str, ...] = (),
+    limit: int | None = 50,
+    until: bool = True,
+    body: bool = True,
+    states: bool = True,
 ) -> Callable[[F], F]:
-    """Add the filter options to a command, which takes each as a keyword argument."""
-    options = [SOURCE, ROUTE, status_option(statuses), RUN, TYPE, REASON, DEAD_KIND, SINCE]
+    """Add the filter options to a command, which takes each as a keyword argument.
+
+    Without `states`, the command has neither --status nor --run. `limit` None: it has no --limit.
+    """
+    of_states = [status_option(statuses), RUN] if states else []
+    options = [SOURCE, ROUTE, *of_states, TYPE, REASON, DEAD_KIND, SINCE]
     options += [UNTIL] * until + [BODY] * body
-    return add_options(*options, limit_option(limit))
+    if limit is not None:
+        options.append(limit_option(limit))
+    return add_options(*options)
 
 
 def make_filters(*, type_: str | None, **chosen: Any) -> Filters:

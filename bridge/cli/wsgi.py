@@ -13,7 +13,7 @@ from bridge.monitoring.tracing import exporter
 from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.process import start
 from bridge.runtime.reload.shared_config import describe
-from bridge.runtime.services import prepare_in_child
+from bridge.runtime.services import make_receiver_start, prepare_in_child
 from bridge.store.db.database import Database
 from bridge.system.logs import configure
 from bridge.system.wakeup import Wake
@@ -21,7 +21,7 @@ from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 from bridge.web.server.app import options
 
-_followings: list[ConfigFollower] = []
+_starts: list[Callable[[str], None]] = []
 
 
 def create() -> Callable[..., Any]:
@@ -40,7 +40,6 @@ def create() -> Callable[..., Any]:
     prepare_in_child(settings, loaded)
     following = ConfigFollower(settings, loaded)
     start(settings, following.board, loaded)
-    _followings.append(following)
     context = AppContext(
         settings=settings,
         config=following,
@@ -48,12 +47,13 @@ def create() -> Callable[..., Any]:
         wake=Wake().notify,
         status=lambda: describe(following.board),
     )
+    _starts.append(make_receiver_start(context, following))
     return create_app(context)
 
 
 def begin(role: str) -> None:
     """Make a receiver that was forked after `create` follow the changes of routes.yaml."""
-    _followings[0].start(role)
+    _starts[0](role)
 
 
 def gunicorn_options() -> dict[str, Any]:

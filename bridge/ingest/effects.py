@@ -32,7 +32,8 @@ class PreparedRequest:
     """A verified request whose events are ready to be stored.
 
     `marks`: what the store remembers of a checked submission, so that it counts once and in its
-    rate. `body`: what was sent. `fault`: the error that stopped planning.
+    rate. `body`: what was sent. `fault`: the error that stopped planning. `place`: the index of the
+    secret that verified it.
     """
 
     source: Source
@@ -41,6 +42,7 @@ class PreparedRequest:
     body: Body
     marks: SubmissionMarks | None = None
     fault: Exception | None = None
+    place: int | None = None
 
 
 class Effects(Protocol):

@@ -30,7 +30,8 @@ class Verified:
 
     `body`: the parsed body of the whole request. `content`: returns the signed content of an event,
     None if nothing is signed. `digest`: of the body as sent, if the parts have another one.
-    `submission`: the result of the spam check of a form.
+    `submission`: the result of the spam check of a form. `place`: the index of the secret that
+    fits.
     """
 
     source: Source
@@ -39,6 +40,7 @@ class Verified:
     content: Content | None = None
     digest: str | None = None
     submission: CheckedSubmission | None = None
+    place: int | None = None
 
 
 Arrival = tuple[Event, Sequence[Delivery]]

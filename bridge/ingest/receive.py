@@ -33,13 +33,15 @@ from bridge.routing.planner import plan
 class Received:
     """The result of a request: the reply, and the stored events (none for a handshake).
 
-    `body`: the parsed body, None for a handshake.
+    `body`: the parsed body, None for a handshake. `place`: the index of the secret that verified
+    the request in the source's secrets, None for a handshake and where no secret is needed.
     """
 
     reply: Reply
     stored: tuple[tuple[Event, StoredEvent], ...] = ()
     fault: Exception | None = None
     body: Body | None = None
+    place: int | None = None
 
 
 def receive(
@@ -77,6 +79,7 @@ def prepare(
         body=verified.body,
         marks=verified.submission.marks if verified.submission else None,
         fault=fault,
+        place=verified.place,
     )
     if verified.submission is not None and verified.submission.known is not None:
         return build_answer(prepared, [verified.submission.known])
@@ -92,6 +95,7 @@ def build_answer(prepared: PreparedRequest, stored: Sequence[StoredEvent]) -> Re
         tuple(zip(events, stored, strict=True)),
         prepared.fault,
         prepared.body,
+        prepared.place,
     )
 
 
@@ -129,8 +133,8 @@ def _verify(request: Request, source: Source, effects: Effects, now: float) -> R
         body = replace(body, problem=problem)
     parts = split_batch(request, source, body)
     is_whole = len(parts) == 1 and parts[0].request is request
-    content = None if proof is None else proof.content if is_whole else proof.element
-    return Verified(source=source, parts=parts, body=body, content=content)
+    content = proof.content if is_whole else proof.element
+    return Verified(source=source, parts=parts, body=body, content=content, place=proof.place)
 
 
 def _check_form(

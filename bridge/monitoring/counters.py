@@ -30,6 +30,8 @@ MAX_SERIES: Final = 5000  # of a process; further series are not counted
 # seconds; the last one is unbounded
 BUCKET_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 ENDED_FILE: Final = "gone.json"  # the counts of processes that have ended
+NODE_FILE: Final = "node"  # the name of this folder's counters in the store
+NODE_CHARS: Final = 16
 SLOT_BYTES: Final = 4 * 1024**2  # bytes, two in a sparse file
 _HEAD: Final = struct.Struct("<QII")  # the number of the write, the length, the CRC-32
 
@@ -38,12 +40,13 @@ _KINDS: Final = {metric.name: metric for metric in PROCESS_METRICS}
 
 
 class Counts:
-    """Counters and histograms by series. Thread-safe."""
+    """Counters, histograms and last times, by series. Thread-safe."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._numbers: dict[Series, float] = defaultdict(float)
         self._spans: dict[str, list[float]] = {}
+        self._times: dict[Series, float] = {}
         self.changes = 0
 
     def add(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
@@ -62,6 +65,22 @@ class Counts:
             span[-1] += seconds
             self.changes += 1
 
+    def mark(self, name: str, *labels: str, at: float) -> None:
+        """Record when something happened last."""
+        series = (name, *labels)
+        with self._mutex:
+            known = self._times.get(series)
+            if known is None and len(self._times) >= MAX_SERIES:
+                return
+            if known is None or at > known:
+                self._times[series] = at
+                self.changes += 1
+
+    def times(self, name: str) -> dict[Series, float]:
+        """Return when something happened last, by the values of its labels."""
+        with self._mutex:
+            return {series[1:]: at for series, at in self._times.items() if series[0] == name}
+
     def dump(self) -> dict[str, Any]:
         """Return all counts as JSON."""
         with self._mutex:
@@ -69,6 +88,7 @@ class Counts:
             return {
                 "numbers": numbers,
                 "spans": {name: list(span) for name, span in self._spans.items()},
+                "times": [[*series, at] for series, at in self._times.items()],
             }
 
     def merge(self, told: dict[str, Any]) -> None:
@@ -76,6 +96,8 @@ class Counts:
         for name, *labels, number in told["numbers"]:
             if name in _KINDS and len(labels) == len(_KINDS[name].labels):
                 self.add(_KINDS[name], *labels, by=number)
+        for name, *labels, at in told.get("times", ()):  # earlier versions have none
+            self.mark(name, *labels, at=at)
         with self._mutex:
             for name, span in told["spans"].items():
                 kept = self._spans.setdefault(name, _no_span())
@@ -184,6 +206,30 @@ def sum_counters(data: Path) -> Counts:
         for told in (gone, *map(_read, _files(folder, gone))):
             found.merge(told)
     return found
+
+
+def claim_node(data: Path) -> tuple[str, int] | None:
+    """Return the name of the data folder's counters and a locked file; None if another process has
+    the lock.
+
+    The name is made at random once. The lock lasts until the file is closed or the process ends.
+    """
+    folder = data / COUNTERS_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    fd = os.open(folder / NODE_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        name = os.pread(fd, NODE_CHARS, 0).decode("ascii", "replace")
+        if len(name) < NODE_CHARS:
+            name = os.urandom(NODE_CHARS // 2).hex()
+            os.pwrite(fd, name.encode(), 0)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    except BaseException:
+        os.close(fd)
+        raise
+    return name, fd
 
 
 def _fold(folder: Path) -> None:

@@ -54,6 +54,12 @@ UNVERIFIED: Final = _counter(
     "source",
     "reason",
 )
+VERIFIED: Final = _counter(
+    "verified",
+    "Verified requests, by the place of the secret in the list of the source: 1 is the first.",
+    "source",
+    "secret",
+)
 ACK: Final = Metric(
     "flowbridge_ack_seconds",
     "histogram",
@@ -73,6 +79,7 @@ PROCESS_METRICS: Final = (
     REFUSED,
     FORM_REFUSALS,
     UNVERIFIED,
+    VERIFIED,
     ACK,
     ATTEMPTS,
     RUNS,

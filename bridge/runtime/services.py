@@ -9,7 +9,7 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,6 +20,7 @@ from bridge.flows.process.forkserver import start_forkserver
 from bridge.flows.registry import load_library
 from bridge.monitoring import prometheus
 from bridge.monitoring.tracing import exporter
+from bridge.monitoring.trend_writer import start_trend_writer
 from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.process import read_forever
 from bridge.runtime.reload.shared_config import describe
@@ -179,6 +180,7 @@ def run_celery(settings: Settings, following: ConfigFollower, concurrency: int) 
     upgrade.upgrade(database)
     key_usage.check_keys(database)
     following.start("celery")
+    start_trend_writer(database, settings.data, settings.timings.heartbeat_seconds)
     prometheus.serve_metrics(settings, database, following)
 
     def calls() -> TaskRunner:
@@ -239,10 +241,21 @@ def receivers_process(
     app = create_app(context)
     if faults:
         app.wsgi_app = FaultInjector(app.wsgi_app, faults)  # type: ignore[method-assign]  # Flask documents it as the place for middleware
-    chosen = options(settings, following.start) | {
+    chosen = options(settings, make_receiver_start(context, following)) | {
         "bind": [f"fd://{sock.fileno()}" for sock in sockets]
     }
     return Child("web", Receivers(app, chosen, board.wake.notify).run)
+
+
+def make_receiver_start(context: AppContext, following: ConfigFollower) -> Callable[[str], None]:
+    """Return what each receiver does after its fork: follow the configuration, write trends."""
+
+    def begin(role: str) -> None:
+        settings = context.settings
+        following.start(role)
+        start_trend_writer(context.database, settings.data, settings.timings.heartbeat_seconds)
+
+    return begin
 
 
 def worker_process(settings: Settings, following: ConfigFollower, wake: Wake) -> Child:

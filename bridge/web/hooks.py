@@ -19,6 +19,7 @@ from bridge.core.typos import find_close_name
 from bridge.ingest.receive import Received, receive
 from bridge.ingest.redaction import add_keys
 from bridge.monitoring.metrics import OTHER, REFUSED, UNVERIFIED
+from bridge.monitoring.secret_use import count_use
 from bridge.providers.model import Reply
 from bridge.routing.model import Config, Source
 from bridge.web import dry_run
@@ -152,6 +153,11 @@ class Hooks:
             effects.log.error("internal_error", source=source.name, exc_info=bug)
             raise Refused(500, "internal_error", "an unexpected error occurred") from bug
         count_events(received, source, time.time() - now, effects)
+        if received.place is not None:
+            secret = source.secrets[received.place]
+            count_use(
+                effects.counts, source.name, secret, received.place, self.settings.secret_key, now
+            )
         return received
 
 

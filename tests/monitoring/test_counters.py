@@ -329,3 +329,31 @@ def test_what_a_turn_settles_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
         metrics.RUNS: {("triage", "failed"): 1},
         metrics.TAKEN_OVER: {("triage",): 1},
     }
+
+
+def test_last_times_are_the_latest_of_all_processes(tmp_path: Path) -> None:
+    for source, at in (("github", 5.0), ("github", 9.0), ("stripe", 7.0), ("github", 3.0)):
+        counts = Counts()
+        counts.mark("used", source, at=at)
+        counts.mark("used", source, at=at - 1)
+        CountsFile(tmp_path, counts).write()
+    found = sum_counters(tmp_path)
+    assert found.times("used") == {("github",): 9.0, ("stripe",): 7.0}
+    assert found.times("other") == {}
+
+
+def test_counts_of_an_earlier_version_have_no_times() -> None:
+    counts = Counts()
+    counts.mark("used", "github", at=5.0)
+    counts.take_in({"numbers": [["flowbridge_events_total", "a", "accepted", 2]], "spans": {}})
+    assert counts.times("used") == {("github",): 5.0}
+    assert counts.numbers(EVENTS) == [(("a", "accepted"), 2)]
+
+
+def test_too_many_last_times_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counter_files, "MAX_SERIES", 3)
+    counts = Counts()
+    for number in range(9):
+        counts.mark("used", f"s{number}", at=number)
+    counts.mark("used", "s1", at=50.0)
+    assert counts.times("used") == {("s0",): 0.0, ("s1",): 50.0, ("s2",): 2.0}

@@ -74,7 +74,7 @@ DOORS = {
     "werkzeug": {"web", "ingest.bodies", "core.multipart"},
     "gunicorn": {"web"},
     # to annotate what they hand from one function of the store to another
-    "sqlalchemy.Connection": {"store", "worker", "cli"},
+    "sqlalchemy.Connection": {"store", "monitoring.trend_writer", "worker", "cli"},
     "sqlalchemy": {"store"},
     "sqlite3": {"store", "cli"},  # cli: its version, for `db check`
     "psycopg": {"store"},

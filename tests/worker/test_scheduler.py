@@ -348,6 +348,23 @@ def test_one_of_two_does_a_chore_and_the_other_when_it_is_gone(database: Databas
             until(lambda: "first" in done, what="the other's turn")
 
 
+def test_a_job_for_everywhere_is_run_by_those_that_do_not_lead(database: Database) -> None:
+    done: list[str] = []
+
+    def jobs(name: str) -> tuple[ShortJob, ...]:
+        return (
+            ShortJob("leads", 0.0, lambda *_: done.append(f"{name} leads") or 0),  # type: ignore[func-returns-value]
+            ShortJob("all", 0.0, lambda *_: done.append(f"{name} all") or 0, everywhere=True),  # type: ignore[func-returns-value]
+        )
+
+    leader, other = (
+        Scheduler(database, DatabaseClock(database), 1.0, jobs(name)) for name in ("one", "two")
+    )
+    for each in (leader, other, leader, other):
+        each.run_due()
+    assert done == ["one leads", "one all", "two all"] * 2
+
+
 def test_a_chore_is_done_as_often_as_its_row_says(sqlite: Database) -> None:
     often: list[float] = []
     seldom: list[float] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import with_learned_secrets
 from bridge.services.bridge_checks.examination import DryRuns, Examination
 from bridge.services.bridge_checks.findings import CheckFinding, sum_up
+from bridge.services.bridge_checks.secret_use import find_secret_use
 from bridge.services.file_modes import find_exposed_files
 from bridge.services.usable_config import load_present
 from bridge.web import dry_run
@@ -51,7 +53,8 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
 
     One row for each source shows how many forgeries were refused, and whether a good request was
     accepted; --verbose and --json list every check. A source without a secret is reported, and the
-    others are tested.
+    others are tested. Of a source with several secrets, it reports when each was last used on this
+    machine.
 
     \b
     flowbridge doctor
@@ -73,7 +76,8 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
         for text in find_exposed_files(settings, read.canonical)
     )
     try:
-        for finding in chain(examination.run(list(sources.values())), exposed):
+        used = find_secret_use(settings, sources.values(), time.time())
+        for finding in chain(examination.run(list(sources.values())), used, exposed):
             findings.append(finding)
             if as_json:
                 output.json_line(finding.as_json())

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.providers.signatures.key_source import NO_KEYS, KeySource
-from bridge.providers.signatures.scheme import Proof, Scheme, Secret, active_secrets
+from bridge.providers.signatures.scheme import (
+    Proof,
+    Scheme,
+    Secret,
+    active_secrets,
+    is_active,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +38,23 @@ class SchemeBySecret:
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> Proof | None:
+    ) -> Proof:
         """Verify `request` with a secret that is active at `now` and return the proof.
 
         Raise BadSignature, and nothing else, if it is invalid.
         """
-        groups: dict[int, list[Secret]] = {}
-        for value in active_secrets(secrets, now):
-            if (index := self._index(value)) is not None:
-                groups.setdefault(index, []).append(Secret(value))
+        active_secrets(secrets, now)
+        groups: dict[int, list[int]] = {}  # places of secrets, by scheme
+        for place, secret in enumerate(secrets):
+            if is_active(secret, now) and (index := self._index(secret.value)) is not None:
+                groups.setdefault(index, []).append(place)
         refusal = BadSignature("no_secret")
-        for index, group in groups.items():
+        for index, places in groups.items():
+            group = [secrets[place] for place in places]
             try:
-                return self.by_secret[index][1].verify(request, group, now, keys)
+                proof = self.by_secret[index][1].verify(request, group, now, keys)
+                at = None if proof.place is None else places[proof.place]
+                return replace(proof, place=at)
             except BadSignature as error:
                 # the least specific reason: the refusal of another group says more
                 if error.reason != "no_secret":
@@ -93,7 +103,7 @@ class HeaderSets:
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> Proof | None:
+    ) -> Proof:
         """Verify `request` with a secret that is active at `now` and return the proof.
 
         Raise BadSignature, and nothing else, if it is invalid.

@@ -33,7 +33,15 @@ from bridge.providers.signatures.jwks import KeySet
 from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.providers.signatures.pins import Pin, Pinned, pinned_values
 from bridge.providers.signatures.request_view import RequestView, raw_bytes
-from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Secret, active_secrets, utf8
+from bridge.providers.signatures.scheme import (
+    NO_CONTENT,
+    WHOLE_BODY,
+    Proof,
+    Secret,
+    active_secrets,
+    find_place,
+    utf8,
+)
 from bridge.providers.signatures.signer import place_value
 
 
@@ -92,7 +100,7 @@ class Jwt:
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> Proof | None:
+    ) -> Proof:
         """Verify the token of `request` at `now` and return the proof.
 
         Raise BadSignature, and nothing else, if it is invalid. Checks without a key come first, so
@@ -104,12 +112,21 @@ class Jwt:
         self._check_claims(token.claims)
         if self.body_hash:
             _same_hash(token.claims.get(self.body_hash), request.body)
+        is_fetched = not held
         held = held or self._fetched(token, logins, keys)
-        if not any(self._fits(key, token) for key in held):
+        fitting = next((key for key in held if self._fits(key, token)), None)
+        if fitting is None:
             raise BadSignature("mismatch")
+        place = (
+            None
+            if is_fetched
+            else find_place(
+                secrets, now, lambda secret: compare_digest(self._key_of(secret), fitting)
+            )
+        )
         if claim := self.wraps:  # the token of a retry has other times
-            return Proof(lambda whole: unwrap_event(whole.body, claim) or whole.body)
-        return WHOLE_BODY if self.body_hash else None
+            return Proof(lambda whole: unwrap_event(whole.body, claim) or whole.body, place=place)
+        return replace(WHOLE_BODY if self.body_hash else NO_CONTENT, place=place)
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with a token as the sender makes it. Raise ValueError for an unusable

@@ -34,17 +34,18 @@ class SignedItems:
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> Proof | None:
+    ) -> Proof:
         """Verify `request` with a secret that is active at `now` and return the proof.
 
         Raise BadSignature, and nothing else, if it is invalid.
         """
         active_secrets(secrets, now)
         proofs = [self.scheme.verify(one, secrets, now, keys) for one in self._elements(request)]
-        proof = proofs[0] or WHOLE_BODY
-        return Proof(
-            lambda whole: b"\n".join(map(proof.content, self._elements(whole))), proof.content
-        )
+        place = proofs[0].place
+        content = proofs[0].content
+        if content is None:
+            return replace(WHOLE_BODY, place=place)
+        return Proof(lambda whole: b"\n".join(map(content, self._elements(whole))), content, place)
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with every element signed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,14 +38,17 @@ class Proof:
 
     `content` returns them for the request, `element` for an element of its batch. The signature's
     time is excluded, since it changes with each retry. If the whole body is signed, they are the
-    body.
+    body. They are None if nothing is signed: a token, a password. `place`: the index of the secret
+    that fits in the list of secrets; None if the key was fetched, or no secret is needed.
     """
 
-    content: Content = body_of
-    element: Content = body_of
+    content: Content | None = body_of
+    element: Content | None = body_of
+    place: int | None = None
 
 
 WHOLE_BODY = Proof()
+NO_CONTENT = Proof(None, None)
 
 
 class Scheme(Protocol):
@@ -63,12 +67,11 @@ class Scheme(Protocol):
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> Proof | None:
+    ) -> Proof:
         """Verify `request` with a secret that is active at `now` and return the proof.
 
-        Raise BadSignature, and nothing else, if it is invalid. The proof is null if it covers no
-        content: a token, a password. Keys that the sender publishes come from `keys`, unless a
-        secret holds one.
+        Raise BadSignature, and nothing else, if it is invalid. Keys that the sender publishes come
+        from `keys`, unless a secret holds one.
         """
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
@@ -78,11 +81,23 @@ class Scheme(Protocol):
         """Return why `secret` is unusable, without quoting it, or None."""
 
 
+def is_active(secret: Secret, now: float) -> bool:
+    """Return whether a secret is usable at `now`: not ended, not blank."""
+    return (secret.not_after is None or secret.not_after > now) and bool(secret.value.strip())
+
+
+def find_place(secrets: Sequence[Secret], now: float, fits: Callable[[str], bool]) -> int | None:
+    """Return the index of the first active secret that fits; `fits` may raise ValueError."""
+    for place, secret in enumerate(secrets):
+        with suppress(ValueError):
+            if is_active(secret, now) and fits(secret.value):
+                return place
+    return None
+
+
 def active_secrets(secrets: Sequence[Secret], now: float) -> list[str]:
     """Return the secrets that are active at `now`. Raise BadSignature if there are none."""
-    values = [
-        s.value for s in secrets if (s.not_after is None or s.not_after > now) and s.value.strip()
-    ]
+    values = [secret.value for secret in secrets if is_active(secret, now)]
     if not values:
         raise BadSignature("no_secret")
     return values[:MAX_SECRETS]

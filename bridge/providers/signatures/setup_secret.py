@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.providers.signatures.key_source import NO_KEYS, KeySource
-from bridge.providers.signatures.scheme import Secret
+from bridge.providers.signatures.scheme import Proof, Secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class SetupSecret:
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> None:
+    ) -> Proof:
         """Raise BadSignature."""
         raise BadSignature("no_secret")
 

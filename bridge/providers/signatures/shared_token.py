@@ -17,8 +17,11 @@ from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.providers.signatures.request_view import RequestView
 from bridge.providers.signatures.scheme import (
     MAX_SIGNATURE_CHARACTERS,
+    NO_CONTENT,
+    Proof,
     Secret,
     active_secrets,
+    find_place,
     utf8,
 )
 from bridge.providers.signatures.signer import place_value
@@ -44,7 +47,7 @@ class SharedToken:
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> None:
+    ) -> Proof:
         """Check that `request` carries an active secret. Raise BadSignature, and nothing else, if
         not.
         """
@@ -55,6 +58,14 @@ class SharedToken:
             raise BadSignature("missing")
         if not any(compare_digest(token, utf8(key)) for token in offered for key in usable):
             raise BadSignature("mismatch")
+        return replace(
+            NO_CONTENT,
+            place=find_place(
+                secrets,
+                now,
+                lambda key: any(compare_digest(token, utf8(key)) for token in offered),
+            ),
+        )
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with the token at the first of its places."""
@@ -84,7 +95,7 @@ class BasicAuth:
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> None:
+    ) -> Proof:
         """Check that `request` carries an active secret. Raise BadSignature, and nothing else, if
         not.
         """
@@ -108,6 +119,11 @@ class BasicAuth:
         ]
         if not any(fits):
             raise BadSignature("mismatch")
+        given_pair = user + b":" + password
+        return replace(
+            NO_CONTENT,
+            place=find_place(secrets, now, lambda key: compare_digest(given_pair, utf8(key))),
+        )
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with the Authorization header."""
@@ -133,8 +149,9 @@ class Unsigned:
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> None:
+    ) -> Proof:
         """Accept any request."""
+        return NO_CONTENT
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` unchanged."""

@@ -24,6 +24,7 @@ from bridge.providers.signatures.scheme import (
     Proof,
     Secret,
     active_secrets,
+    find_place,
 )
 from bridge.providers.signatures.scheme_compiler import CompiledScheme, compile_scheme
 from bridge.providers.signatures.signed_template import SignedTemplate
@@ -94,7 +95,7 @@ class SignedScheme(ABC):
 
     def verify(
         self, request: Request, secrets: Sequence[Secret], now: float, keys: KeySource = NO_KEYS
-    ) -> Proof | None:
+    ) -> Proof:
         """Verify `request` with a secret that is active at `now` and return the proof.
 
         Raise BadSignature, and nothing else, if it is invalid.
@@ -102,6 +103,7 @@ class SignedScheme(ABC):
         held = self.read_keys(secrets, now)
         view = RequestView(request)
         signatures = self._open(view, now)
+        is_fetched = not held
         held = held or self.fetch_keys(view, secrets, now, keys)
         for signed in self.compiled.signed:
             message = None if signed.needs_key else signed.build(view)
@@ -113,7 +115,8 @@ class SignedScheme(ABC):
                 continue
             for view.key in held:
                 if self.check(view, signed.build(view) if message is None else message, signatures):
-                    return self._proof(view, signed)
+                    place = None if is_fetched else self._place(secrets, now, view.key)
+                    return replace(self._proof(view, signed), place=place)
         raise BadSignature("mismatch")
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
@@ -150,6 +153,12 @@ class SignedScheme(ABC):
         if not held:
             raise BadSignature("no_secret")
         return held
+
+    def _place(self, secrets: Sequence[Secret], now: float, key: bytes) -> int | None:
+        """Return the index of the secret that holds the key."""
+        if len(secrets) == 1:
+            return 0
+        return find_place(secrets, now, lambda secret: compare_digest(self.key_of(secret), key))
 
     def fetch_keys(
         self,

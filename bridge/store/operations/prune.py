@@ -20,7 +20,7 @@ from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import deleted_ids, removal
 from bridge.store.inbound.removal import HAS_OPEN_RUN, RECENT, UNFINISHED, Counts
-from bridge.store.operations import prune_records
+from bridge.store.operations import prune_records, trend_rows
 
 BATCH_EVENTS: Final = 50  # events of a batch
 BATCH_BYTES: Final = 4 * 1024 * 1024  # or so many bytes of their bodies
@@ -257,6 +257,10 @@ PRUNE_RULES: Final = (
     PruneRule("acts", _sourceless(prune_records.expired_operations)),
     PruneRule("configs", _sourceless(prune_records.unused_configs)),
     PruneRule("marks", _sourceless(prune_records.stale_state)),
+    PruneRule(
+        "trends",
+        _sourceless(lambda database, _config, now, _of: trend_rows.find_old(database, now)),
+    ),
     PruneRule(
         "ids",
         _sourceless(lambda database, _config, now, _of: deleted_ids.delete_expired(database, now)),

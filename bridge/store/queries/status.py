@@ -133,6 +133,32 @@ class StoreStatus:
         return sum(self.dead_kinds.values())
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingWork:
+    """Waiting deliveries by route, and what is in flight: (calls, runs) by platform."""
+
+    queue: list[RouteQueue]
+    blocked: Mapping[str, int]
+    slots: Mapping[str, tuple[int, int]]
+    unknown: int
+    held: int
+
+
+def read_waiting(connection: Connection) -> WaitingWork:
+    """Return the waiting deliveries and what is in flight."""
+    unknown = connection.execute(_UNKNOWN).one()
+    return WaitingWork(
+        queue=[
+            _lane(connection, platform, route)
+            for platform, route in claims.list_route_queues(connection)
+        ],
+        blocked={row.route: row.n for row in connection.execute(_BLOCKED)},
+        slots=_slots(connection),
+        unknown=unknown.n,
+        held=unknown.held or 0,
+    )
+
+
 def read_status(
     database: Database, sources: Iterable[str], now: float, *, midnight: float, day: float
 ) -> StoreStatus:
@@ -142,7 +168,7 @@ def read_status(
     """
     with database.read() as connection:
         found, cut = _sources(connection, set(sources), midnight)
-        unknown = connection.execute(_UNKNOWN).one()
+        waiting = read_waiting(connection)
         alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(
             is_alive(now, timings_of(connection))
         )
@@ -153,20 +179,17 @@ def read_status(
             rejected={
                 row.source: row.n for row in connection.execute(_REJECTED, {"midnight": midnight})
             },
-            queue=[
-                _lane(connection, platform, route)
-                for platform, route in claims.list_route_queues(connection)
-            ],
-            blocked={row.route: row.n for row in connection.execute(_BLOCKED)},
-            slots=_slots(connection),
+            queue=waiting.queue,
+            blocked=waiting.blocked,
+            slots=waiting.slots,
             circuits=circuits.read_circuits(connection),
             dead=_count(connection, _DEAD),
             dead_kinds={
                 row.dead_kind: row.n
                 for row in connection.execute(_DEAD_SINCE, {"since": now - day})
             },
-            unknown=unknown.n,
-            held=unknown.held or 0,
+            unknown=waiting.unknown,
+            held=waiting.held,
             unsettled=unresolved_deliveries(connection),
             late_starts=_late(connection, now - day),
             hold=start_hold.read_hold(connection),

@@ -25,6 +25,7 @@ from bridge.store.tables.deliveries import attempt, delivery
 from bridge.store.tables.forms import daily_bytes, form_files, recent, refused_submission
 from bridge.store.tables.local_platform import local_file, local_flow, local_run
 from bridge.store.tables.operations import act, act_item
+from bridge.store.tables.trends import trend, trend_node
 
 __all__ = [
     "HEAD",
@@ -51,10 +52,12 @@ __all__ = [
     "refused_submission",
     "reject",
     "store_clock",
+    "trend",
+    "trend_node",
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0019"
+HEAD = "0020"
 
 
 reject = Table(

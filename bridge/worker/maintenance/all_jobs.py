@@ -1,4 +1,4 @@
-"""The maintenance jobs of a worker: short ones, alerts, and long ones."""
+"""The maintenance jobs of a worker: short ones, alerts, trends, and long ones."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bridge.worker.clock_skew import HostClocks
 from bridge.worker.maintenance.alerts import AlertJob, expected_sources_job
 from bridge.worker.maintenance.jobs import LongJobs
 from bridge.worker.maintenance.scheduler import Scheduler, short_jobs
+from bridge.worker.maintenance.trends import TrendJobs
 
 
 def make_scheduler(
@@ -27,6 +28,7 @@ def make_scheduler(
         *short_jobs(settings.timings),
         expected_sources_job(config, settings.timings),
         alerts.job(),
+        *TrendJobs(settings.data, now).jobs(),
     )
     long_jobs = LongJobs(settings, config, database, now)
     return Scheduler(database, now, settings.timings.heartbeat_seconds, rows, long_jobs)

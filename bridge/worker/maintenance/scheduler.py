@@ -1,4 +1,4 @@
-"""Scheduler of the maintenance jobs that one of all workers runs: the one that leads.
+"""Scheduler of the maintenance jobs. Most are run by one of all workers: the one that leads.
 
 A new short job is a row of `short_jobs`; a job that takes long is a row of `jobs.LONG_JOBS`.
 """
@@ -41,7 +41,8 @@ class ShortJob:
     meanwhile. `at_start`: each worker also runs it once when it starts, so two may run it at once
     without harm. `quiet`: work that was done is normal and not logged. `patience`: seconds in which
     it does not run after this process was suspended, since others may have been suspended with it:
-    the machine slept, or the clock was set.
+    the machine slept, or the clock was set. `everywhere`: each worker runs it, not only the one
+    that leads.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ShortJob:
     at_start: bool = False
     quiet: bool = False
     patience: float = 0.0
+    everywhere: bool = False
 
 
 def abandon_runs(connection: Connection, now: float) -> int:
@@ -151,8 +153,10 @@ class Scheduler:
             if self._next[each.name] <= time.monotonic()
             and now - self._suspended_at >= each.patience
         ]
-        for job in due if self._leads() else ():
-            if self._do(job, self._leadership.run_as_leader):
+        leads = self._leads()
+        for job in due:
+            within = self._database.write if job.everywhere else self._leadership.run_as_leader
+            if (leads or job.everywhere) and self._do(job, within):
                 self._next[job.name] = time.monotonic() + job.every
         if self._long_jobs is not None:
             self._long_jobs.start_due(self._leads)

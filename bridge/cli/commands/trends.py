@@ -1,0 +1,114 @@
+"""trends: print the numbers per minute that the store keeps."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from bridge.cli.command_settings import settings_of
+from bridge.cli.option_types import DurationParam, TimeParam
+from bridge.cli.options import AS_JSON, wrong_usage
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
+from bridge.core.trends import TRENDS, TrendKind
+from bridge.services.store_access import open_store
+from bridge.services.trends import TrendPoint, TrendPoints, rank_series, read_trends
+
+DEFAULT_SECONDS = 3600.0
+MAX_SERIES_SHOWN = 5
+LABELS = ("source", "route", "platform")
+NAME_COLUMNS = (
+    Column("name", whole=True),
+    Column("by", whole=True),
+    Column("numbers", spare=True),
+)
+COLUMNS = (Column("at", whole=True), Column("value", whole=True), Column("series", spare=True))
+DURATION_COLUMNS = (
+    Column("at", whole=True),
+    Column("count", whole=True),
+    Column("p50", whole=True),
+    Column("p99", whole=True),
+)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option(
+    "--since",
+    type=TimeParam(),
+    metavar="TIME",
+    help="Only since this time: 15m, 1h, 2d (ago), a date, or ISO 8601. Default: 1h.",
+)
+@click.option(
+    "--step",
+    type=DurationParam(),
+    metavar="TIME",
+    help="The time from one point to the next: 1m, 10m, 1h. Older than a day: at least 10m.",
+)
+@click.option("--source", metavar="NAME", help="Only of this source.")
+@click.option("--route", metavar="NAME", help="Only of this route.")
+@click.option("--platform", metavar="NAME", help="Only of this platform.")
+@AS_JSON
+@click.pass_obj
+def trends(
+    config: str | None,
+    /,
+    name: str | None,
+    since: float | None,
+    step: float | None,
+    source: str | None,
+    route: str | None,
+    platform: str | None,
+    as_json: bool,
+) -> None:
+    """Print the numbers of a trend, oldest first: events, latency, queue, attempts, runs, rejects.
+
+    Without NAME, list the trends. Numbers are stored per minute for a day, then per ten minutes for
+    14 days, of all machines together. A value is a sum, or the highest of a queue's length or age.
+
+    \b
+    flowbridge trends
+    flowbridge trends events --since 1d
+    flowbridge trends oldest --route paid --since 3h --step 5m
+    flowbridge trends ack --since 2d --json
+    """
+    chosen = {"source": source, "route": route, "platform": platform}
+    only = {label: value for label, value in chosen.items() if value is not None}
+    if name is None:
+        if only or since is not None or step is not None:
+            raise click.UsageError("which trend? name one before the options")
+        _list(as_json=as_json)
+        return
+    now = time.time()
+    begin = now - DEFAULT_SECONDS if since is None else since
+    with open_store(settings_of(config)) as database, wrong_usage():
+        found = read_trends(database, name, begin, now, None if step is None else int(step), only)
+    if as_json:
+        for point in found.points:
+            output.json_line(found.as_json(point))
+        return
+    is_durations = found.trend.kind is TrendKind.DURATIONS
+    columns = DURATION_COLUMNS if is_durations else COLUMNS
+    tables.print_table(columns, (_row(found, point) for point in found.points))
+
+
+def _list(*, as_json: bool) -> None:
+    for each in TRENDS.values() if as_json else ():
+        output.json_line({"name": each.name, "help": each.help, "labels": list(each.labels)})
+    if not as_json:
+        tables.print_table(
+            NAME_COLUMNS, ((one.name, ", ".join(one.labels), one.help) for one in TRENDS.values())
+        )
+
+
+def _row(found: TrendPoints, point: TrendPoint) -> tuple[str, ...]:
+    at = output.moment(point.at)
+    if found.trend.kind is TrendKind.DURATIONS:
+        times = ("" if one is None else f"{one * 1000:.1f} ms" for one in (point.p50, point.p99))
+        return at, f"{point.value:g}", *times
+    ranked = rank_series(point.series)
+    shown = [f"{' '.join(labels)} {value:g}".strip() for labels, value in ranked]
+    left = len(shown) - MAX_SERIES_SHOWN
+    more = [f"{left} more"] if left > 0 else []
+    return at, f"{point.value:g}", ", ".join([*shown[:MAX_SERIES_SHOWN], *more])

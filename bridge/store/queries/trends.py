@@ -1,0 +1,25 @@
+"""Read the rows of a trend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+
+from bridge.core.trends import read_series
+from bridge.store.db.database import Database
+from bridge.store.tables.schema import trend
+
+
+def read_rows(
+    database: Database, key: str, since: int, until: int
+) -> Iterator[tuple[int, dict[tuple[str, ...], float]]]:
+    """Yield the minute and the series of each row of a trend, oldest first; of each node a row."""
+    query = (
+        select(trend.c.at, trend.c.value)
+        .where(trend.c.key == key, trend.c.at >= since, trend.c.at < until)
+        .order_by(trend.c.at, trend.c.node)
+    )
+    with database.read() as connection:
+        for row in connection.execute(query):
+            yield row.at, read_series(row.value)
