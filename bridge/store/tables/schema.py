@@ -2,7 +2,9 @@
 
 Every index for frequent queries is partial, so claims, deduplication and run tracking cost the same
 with a million finished deliveries as with ten. `seq` is the order of commits (SQLite's rowid, which
-costs nothing there).
+costs nothing there). PostgreSQL has `BYTE_INDEXES` too, in the order of the bytes of an id, to find
+ids by their beginning: its other indexes are in the order of the database's locale, which need not
+keep such ids together.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from bridge.store.tables.local_platform import local_file, local_flow, local_run
 from bridge.store.tables.operations import act, act_item
 
 __all__ = [
+    "BYTE_INDEXES",
     "HEAD",
     "act",
     "act_item",
@@ -54,7 +57,8 @@ __all__ = [
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0019"
+HEAD = "0021"
+BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 
 reject = Table(
