@@ -68,6 +68,7 @@ SECTIONS = {
         ),
         "events": ("bridge.cli.commands.events", "List events."),
         "deliveries": ("bridge.cli.commands.events", "List deliveries."),
+        "causes": ("bridge.cli.commands.causes", "List dead deliveries by cause."),
         "show": (
             "bridge.cli.commands.show",
             "Show one event with its deliveries, attempts and runs.",

@@ -85,20 +85,21 @@ def limit_option(limit: int) -> Callable[[F], F]:
 
 
 def filter_options(
-    *, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True
+    *,
+    statuses: tuple[str, ...] = (),
+    limit: int | None = 50,
+    until: bool = True,
+    body: bool = True,
+    states: bool = True,
 ) -> Callable[[F], F]:
-    """Add the filter options to a command, which takes each as a keyword argument."""
+    """Add the filter options to a command, which takes each as a keyword argument.
+
+    Without `states`, the command has neither --status nor --run. `limit` None: it has no --limit.
+    """
     choice = click.Choice([*(status.value for status in Status), *statuses])
     words = " | ".join(choice.choices)
     kinds = ", ".join(f"{kind} ({what})" for kind, what in DEAD_KINDS.items())
-    options = [
-        SOURCE,
-        click.option(
-            "--route",
-            cls=FilterOption,
-            metavar="NAME",
-            help="Only with a delivery through this route.",
-        ),
+    of_states = [
         click.option(
             "--status",
             cls=FilterOption,
@@ -113,6 +114,16 @@ def filter_options(
             metavar="STATE",
             help=f"Only with a delivery whose run is {' | '.join(RunState)}.",
         ),
+    ]
+    options = [
+        SOURCE,
+        click.option(
+            "--route",
+            cls=FilterOption,
+            metavar="NAME",
+            help="Only with a delivery through this route.",
+        ),
+        *(of_states if states else ()),
         click.option(
             "--type",
             "type_",
@@ -148,7 +159,9 @@ def filter_options(
                 "--body", cls=FilterOption, type=ExcerptParam(raw=True), metavar="TEXT", help=read
             )
         )
-    return add_options(*options, limit_option(limit))
+    if limit is not None:
+        options.append(limit_option(limit))
+    return add_options(*options)
 
 
 def make_filters(*, type_: str | None, **chosen: Any) -> Filters:

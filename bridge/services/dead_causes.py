@@ -1,0 +1,108 @@
+"""Group dead deliveries by their cause."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from bridge.core.model import JSON, DeadKind
+from bridge.delivery.causes import Cause, find_cause
+from bridge.monitoring.serializers import iso
+
+if TYPE_CHECKING:
+    from bridge.store.db.database import Database
+    from bridge.store.queries.dead_deliveries import DeadDelivery
+    from bridge.store.queries.filters import Filters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CauseGroup:
+    """The dead deliveries of one cause.
+
+    `count` is without the `replayed` ones, whose route has a later delivery of the same event.
+    `routes`: the route with the most deliveries first. `delivery_id`, `event_id` and `route` are of
+    the delivery that died last. No field quotes a payload.
+    """
+
+    cause: Cause
+    dead_kind: DeadKind | None
+    count: int
+    replayed: int
+    first_at: float
+    last_at: float
+    delivery_id: str
+    event_id: str
+    route: str
+    routes: Sequence[str]
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the group for programs; every key is always present."""
+        return {
+            "key": self.cause.key,
+            "label": self.cause.label,
+            "dead_kind": self.dead_kind.word if self.dead_kind else None,
+            "count": self.count,
+            "replayed": self.replayed,
+            "first_at": iso(self.first_at),
+            "last_at": iso(self.last_at),
+            "example": {
+                "delivery_id": self.delivery_id,
+                "event_id": self.event_id,
+                "route": self.route,
+            },
+            "advice": self.cause.advice,
+            "routes": list(self.routes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CauseReport:
+    """The causes, the most frequent first.
+
+    `read_until`: if not all dead deliveries were read, the time since which they were.
+    """
+
+    groups: Sequence[CauseGroup]
+    read_until: float | None = None
+
+
+def group_by_cause(database: Database, filters: Filters) -> CauseReport:
+    """Return the causes of the newest dead deliveries that match; at most `MAX_DEAD_ROWS` are read.
+
+    A cause whose deliveries were all replayed is left out.
+    """
+    from bridge.store.queries.dead_deliveries import list_dead
+
+    found = list_dead(database, filters)
+    find = lru_cache(maxsize=1024)(find_cause)
+    members: dict[tuple[Cause, DeadKind | None], list[DeadDelivery]] = {}
+    for one in found.rows:
+        members.setdefault((find(one.reason, one.dead_kind), one.dead_kind), []).append(one)
+    groups = [
+        _group(cause, dead_kind, some)
+        for (cause, dead_kind), some in members.items()
+        if not all(one.is_replayed for one in some)
+    ]
+    groups.sort(key=lambda group: (-group.count, -group.last_at, group.cause.key))
+    return CauseReport(groups, found.read_until)
+
+
+def _group(cause: Cause, dead_kind: DeadKind | None, members: list[DeadDelivery]) -> CauseGroup:
+    open_ones = [one for one in members if not one.is_replayed]
+    newest = max(open_ones, key=lambda one: one.died_at)
+    routes = Counter(one.route for one in open_ones)
+    return CauseGroup(
+        cause=cause,
+        dead_kind=dead_kind,
+        count=len(open_ones),
+        replayed=len(members) - len(open_ones),
+        first_at=min(one.died_at for one in open_ones),
+        last_at=newest.died_at,
+        delivery_id=newest.id,
+        event_id=newest.event_id,
+        route=newest.route,
+        routes=sorted(routes, key=lambda name: (-routes[name], name)),
+    )

@@ -1,0 +1,99 @@
+"""The newest dead deliveries, for groups by cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import exists, func, select, text
+
+from bridge.core.model import DeadKind
+from bridge.store.db.database import Database
+from bridge.store.queries.filters import Filters, delivery_conditions
+from bridge.store.tables.schema import delivery
+
+MAX_DEAD_ROWS: Final = 5_000  # newest dead deliveries that are read
+
+# the condition of `ix_delivery_stuck`, and the status that its first column has
+_IS_DEAD: Final = (
+    text("delivery.status IN ('dead', 'unknown', 'blocked')"),
+    text("delivery.status = 'dead'"),
+)
+_later = delivery.alias("later")
+_IS_REPLAYED: Final = exists().where(
+    _later.c.event_id == delivery.c.event_id,
+    _later.c.route == delivery.c.route,
+    _later.c.seq > delivery.c.seq,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadDelivery:
+    """The columns of a dead delivery that tell its cause.
+
+    `is_replayed`: its route has a later delivery of the same event.
+    """
+
+    id: str
+    event_id: str
+    route: str
+    reason: str | None
+    dead_kind: DeadKind | None
+    died_at: float
+    is_replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeadDeliveries:
+    """The newest dead deliveries that match, newest first.
+
+    `read_until`: when the oldest of the deliveries that were read was planned, if there are more;
+    None if all were read.
+    """
+
+    rows: Sequence[DeadDelivery]
+    read_until: float | None = None
+
+
+def list_dead(database: Database, filters: Filters, most: int = MAX_DEAD_ROWS) -> DeadDeliveries:
+    """Return those of the newest `most` dead deliveries that match.
+
+    The bound applies before the filters: however few match, no more rows are read.
+    """
+    newest = select(delivery.c.seq).where(*_IS_DEAD).order_by(delivery.c.seq.desc())
+    wanted = replace(filters, status=None)
+    with database.read() as connection:
+        oldest = connection.execute(select(func.min(newest.limit(most).subquery().c.seq))).scalar()
+        if oldest is None:
+            return DeadDeliveries(())
+        has_more = connection.execute(newest.where(delivery.c.seq < oldest).limit(1)).first()
+        planned_at = connection.execute(
+            select(delivery.c.created_at).where(delivery.c.seq == oldest)
+        ).scalar()
+        found = connection.execute(
+            select(
+                delivery.c.id,
+                delivery.c.event_id,
+                delivery.c.route,
+                delivery.c.reason,
+                delivery.c.dead_kind,
+                func.coalesce(delivery.c.finished_at, delivery.c.created_at).label("died_at"),
+                _IS_REPLAYED.label("is_replayed"),
+            )
+            .where(*_IS_DEAD, delivery.c.seq >= oldest, *delivery_conditions(wanted))
+            .order_by(delivery.c.seq.desc())
+        )
+        rows = [
+            DeadDelivery(
+                row.id,
+                row.event_id,
+                row.route,
+                row.reason,
+                DeadKind(row.dead_kind) if row.dead_kind else None,
+                row.died_at,
+                bool(row.is_replayed),
+            )
+            for row in found
+        ]
+    return DeadDeliveries(rows, planned_at if has_more else None)
