@@ -10,7 +10,7 @@ import pytest
 from records import NOW, make_delivery, make_event
 from sqlalchemy import delete, insert, select, text
 
-from bridge.core.model import Status
+from bridge.core.model import Event, Status
 from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import id_conditions
 from bridge.store.inbound import events
@@ -133,27 +133,28 @@ def test_an_answer_ends_when_its_time_is_over(database: Database) -> None:
     assert next(ticks) == 2  # it looked at one chunk
 
 
-def test_a_condition_of_the_caller_is_part_of_the_budget(database: Database) -> None:
-    fill(database, 700)
-    rows = event_queries.event_walk(database, Filters())
+@pytest.mark.usefixtures("small_chunks")
+def test_a_test_of_the_whole_event_counts_as_reading_its_body(database: Database) -> None:
+    fill(database, 60)
     seen: list[str] = []
 
-    def accept(row: Any) -> bool:
-        seen.append(row.id)
-        return row.seq % 100 == 0
+    def where(event: Event) -> bool:
+        seen.append(event.id)
+        return event.body == b"x4"
 
-    page = walk.read_page(database, rows, 3, budget=Budget(rows=100_000, seconds=60), accept=accept)
-    assert [row.seq % 100 for row in page.rows] == [0, 0, 0]
-    following = walk.read_page(
-        database,
-        rows,
-        50,
-        before=page.before,
-        budget=Budget(rows=100_000, seconds=60),
-        accept=accept,
-    )
+    filters = Filters(where=where)
+    expected = event_queries.event_ids(database, Filters(body=b"x4"))
+    assert event_queries.event_ids(database, filters) == expected
     assert len(seen) == len(set(seen))
-    assert following.before is None
+    of_deliveries = event_queries.list_deliveries(database, filters, 0)
+    assert [one.event_id for one in of_deliveries] == [
+        one.event_id for one in event_queries.list_deliveries(database, Filters(body=b"x4"), 0)
+    ]
+    seen.clear()
+    rows = event_queries.event_walk(database, filters)
+    page = walk.read_page(database, rows, 50, budget=Budget(bodies=6, seconds=60))
+    assert len(seen) == 6
+    assert page.before is not None
 
 
 def test_a_beginning_is_found_in_the_order_of_bytes(database: Database) -> None:

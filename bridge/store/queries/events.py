@@ -6,11 +6,11 @@ delays no checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal, null, select, text
+from sqlalchemy import Column, ColumnElement, Row, Select, func, literal, null, select, text
 
 from bridge.core.errors import SettingsError
 from bridge.core.model import Delivery, Event, Status
@@ -123,7 +123,8 @@ def delivery_ids(
 
     `also` is another condition.
     """
-    walk = delivery_walk(database, filters, select(delivery.c.seq, delivery.c.id), also)
+    columns = select(delivery.c.seq, delivery.c.id, delivery.c.event_id)
+    walk = delivery_walk(database, filters, columns, also)
     return _ids(database, walk, limit)
 
 
@@ -138,7 +139,7 @@ def count(
 
     A search in bodies reads that many of them.
     """
-    bodiless = replace(filters, body=None)
+    bodiless = replace(filters, body=None, where=None)
     return count_rows(
         database,
         delivery_walk(database, bodiless, also=also)
@@ -220,6 +221,7 @@ def event_walk(database: Database, filters: Filters, query: Select[Any] = LISTED
         conditions=event_conditions(filters),
         rare=[*by_source, *by_spam],
         late=_body_conditions(database, filters, of_deliveries=False),
+        accept=_make_test(database, filters, event.c.id),
     )
 
 
@@ -238,7 +240,24 @@ def delivery_walk(
         indexed=[IS_STUCK, delivery.c.status == filters.status] if stuck else (),
         rare=RARE_STATUSES.get(filters.status or "", ()),
         late=_body_conditions(database, filters, of_deliveries=True),
+        accept=_make_test(database, filters, delivery.c.event_id),
     )
+
+
+def _make_test(
+    database: Database, filters: Filters, event_id: Column[str]
+) -> Callable[[Sequence[Row[Any]]], Sequence[Row[Any]]] | None:
+    """Return the function that tests the events of rows; `event_id` is the column with their id."""
+    where = filters.where
+    if where is None:
+        return None
+
+    def accept(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+        ids = {row._mapping[event_id.name] for row in rows}
+        matching = {one.id for one in whole_events(database, list(ids)) if where(one)}
+        return [row for row in rows if row._mapping[event_id.name] in matching]
+
+    return accept
 
 
 def _body_conditions(

@@ -35,7 +35,8 @@ class RowWalk:
     `rare`: conditions that any index serves, none to look at every row. If few rows match them, the
     walk looks only at these.
 
-    `late` are conditions on bodies, checked for a few rows at a time.
+    `late` are conditions on bodies, checked for a few rows at a time. `accept` returns the rows for
+    which other conditions on the body hold, which the database cannot check.
     """
 
     table: Table
@@ -44,6 +45,12 @@ class RowWalk:
     indexed: Conditions = ()
     rare: Conditions = ()
     late: Conditions = ()
+    accept: Callable[[Sequence[Row[Any]]], Sequence[Row[Any]]] | None = None
+
+    @property
+    def reads_bodies(self) -> bool:
+        """Whether bodies are read to decide which rows match."""
+        return bool(self.late) or self.accept is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def read_chunks(
         most = min(PAGE_ROWS, left or PAGE_ROWS)
         with database.read() as connection:
             part = _next_part(connection, walk, numbers, before, size)
-            read = _read_late if walk.late else _read
+            read = _read_late if walk.reads_bodies else _read
             chunk = read(connection, walk, part, most)
         yield chunk
         if chunk.before is None:
@@ -165,11 +172,15 @@ def _read_late(connection: Connection, walk: RowWalk, part: _Part, most: int) ->
         .scalars()
         .all()
     )
-    rows = connection.execute(
-        walk.query.where(seq.in_(numbers), *walk.late).order_by(seq.desc()).limit(most)
+    rows: Sequence[Row[Any]] = connection.execute(
+        walk.query.where(seq.in_(numbers), *walk.late).order_by(seq.desc())
     ).all()
+    if walk.accept is not None:
+        rows = walk.accept(rows)
     before = numbers[-1] if len(numbers) == PAGE_BODIES else part.lowest
-    before = rows[-1].seq if len(rows) == most else before
+    if len(rows) > most:
+        rows = rows[:most]
+        before = rows[-1].seq
     return Chunk(rows, before, part.row_count, len(numbers))
 
 
@@ -204,24 +215,15 @@ def read_page(
     *,
     before: int | None = None,
     budget: Budget | None = None,
-    accept: Callable[[Row[Any]], bool] | None = None,
 ) -> RowPage:
-    """Return at most `limit` rows below the number `before`, within a budget.
-
-    `accept` is a condition that the database cannot check, such as one on an encrypted body.
-    """
+    """Return at most `limit` rows below the number `before`, within a budget."""
     limits = budget or Budget()
     until = limits.clock() + limits.seconds
     rows: list[Row[Any]] = []
     row_count = 0
     body_count = 0
-    for chunk in read_chunks(database, walk, before=before, limit=limit if accept is None else 0):
-        for row in chunk.rows:
-            if accept is None or accept(row):
-                rows.append(row)
-                if len(rows) == limit:
-                    is_last = chunk.before is None and row is chunk.rows[-1]
-                    return RowPage(rows, None if is_last else row.seq)
+    for chunk in read_chunks(database, walk, before=before, limit=limit):
+        rows += chunk.rows
         row_count += chunk.row_count
         body_count += chunk.body_count
         before = chunk.before
