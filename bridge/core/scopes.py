@@ -53,11 +53,6 @@ def parse_scopes(text: str) -> frozenset[Scope]:
 
     Raises `ValueError` with a message for the user.
     """
-    if len(text) > MAX_SCOPES_CHARACTERS:
-        raise ValueError(
-            f"a list of scopes has at most {MAX_SCOPES_CHARACTERS} characters, not {len(text)};"
-            f" {_allowed()}"
-        )
     return read_scopes(text.split(","))
 
 
@@ -66,7 +61,13 @@ def read_scopes(words: Iterable[str]) -> frozenset[Scope]:
 
     Raises `ValueError` with a message for the user.
     """
-    given = [word.strip() for word in words]
+    given = list(words)
+    if (length := len(",".join(given))) > MAX_SCOPES_CHARACTERS:
+        raise ValueError(
+            f"a list of scopes has at most {MAX_SCOPES_CHARACTERS} characters, not {length};"
+            f" {_allowed()}"
+        )
+    given = [word.strip() for word in given]
     if not any(given):
         raise ValueError(f"there is no scope; {_allowed()}")
     return expand_scopes(scope for word in given for scope in _read_word(word))

@@ -73,6 +73,8 @@ def test_a_long_list_is_refused_without_its_text() -> None:
     with pytest.raises(ValueError, match=f"at most {MAX_SCOPES_CHARACTERS} characters") as refused:
         parse_scopes(at_limit + " ")
     assert at_limit not in str(refused.value)
+    with pytest.raises(ValueError, match=f"at most {MAX_SCOPES_CHARACTERS} characters"):
+        read_scopes(["read"] * MAX_SCOPES_CHARACTERS)
 
 
 def test_every_set_has_read_and_only_admin_includes_all() -> None:

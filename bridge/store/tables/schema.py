@@ -27,6 +27,7 @@ from bridge.store.tables.deliveries import attempt, delivery
 from bridge.store.tables.forms import daily_bytes, form_files, recent, refused_submission
 from bridge.store.tables.local_platform import local_file, local_flow, local_run
 from bridge.store.tables.operations import act, act_item
+from bridge.store.tables.tokens import token
 
 __all__ = [
     "BYTE_INDEXES",
@@ -54,10 +55,11 @@ __all__ = [
     "refused_submission",
     "reject",
     "store_clock",
+    "token",
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0021"
+HEAD = "0022"
 BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 
