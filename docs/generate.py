@@ -33,6 +33,7 @@ from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
 from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402
+from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, list_scopes  # noqa: E402
 from bridge.core.sizes import MIB  # noqa: E402
 from bridge.core.times import DAY  # noqa: E402
 from bridge.core.timings import TIMINGS  # noqa: E402
@@ -337,6 +338,15 @@ def _uncovered(scheme: Any, places: Iterable[Any]) -> list[str]:
         if isinstance(text, str)
     ]
     return [text for text in texts if not covers(scheme, compile_locator(text))]
+
+
+def scopes_table() -> str:
+    """What each scope of an access token permits, and the presets."""
+    rows = [(code(scope), summary) for scope, summary in SCOPE_SUMMARIES.items()]
+    presets = [
+        (code(name), ", ".join(map(code, list_scopes(of)))) for name, of in SCOPE_PRESETS.items()
+    ]
+    return table(("scope", "permits to"), rows) + "\n" + table(("preset", "scopes"), presets)
 
 
 # -- commands
@@ -919,6 +929,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "evidence": evidence_table,
     "providers": providers_table,
     "commands": commands_table,
+    "scopes": scopes_table,
     "operators": operators_table,
     "reserved": reserved_list,
     "statuses": statuses_table,

@@ -115,6 +115,7 @@ SECTIONS = {
             "bridge.cli.commands.learn",
             "Let a source receive its secret from the sender.",
         ),
+        "token": ("bridge.cli.commands.token", "Create, list and remove access tokens."),
         "erase": ("bridge.cli.commands.erase", "Erase a person's data from the store."),
         "db": ("bridge.cli.commands.db.command", "Maintain the database: back up, prune, upgrade."),
     },

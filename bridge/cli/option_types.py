@@ -14,6 +14,7 @@ from bridge.services.filter_values import (
     parse_raw_excerpt,
     parse_span,
 )
+from bridge.services.where_filters import parse_where
 
 
 class _ParsedParam(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -57,6 +58,16 @@ class ExcerptParam(_ParsedParam):
 
     def parse(self, text: Any) -> Any:
         return parse_raw_excerpt(text) if self._raw else parse_excerpt(text)
+
+
+class WhereParam(_ParsedParam):
+    """A filter on a value inside events, such as `body.action=opened`, as text."""
+
+    name = "where"
+
+    def parse(self, text: Any) -> str:
+        parse_where(text)
+        return str(text)
 
 
 class DeadKindParam(_ParsedParam):

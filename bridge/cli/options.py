@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
+from bridge.cli.command_settings import settings_of
 from bridge.cli.numbers import BoundedNumber
-from bridge.cli.option_types import DeadKindParam, ExcerptParam, TimeParam
+from bridge.cli.option_types import DeadKindParam, ExcerptParam, TimeParam, WhereParam
+from bridge.cli.usable_config import load_sources
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import RunState, Status
 from bridge.services.filter_values import DEAD_KINDS
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.core.model import Event
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
 
@@ -55,6 +58,20 @@ SINCE = click.option(
 )
 UNTIL = click.option(
     "--until", cls=FilterOption, type=TimeParam(), metavar="TIME", help="Only before this time."
+)
+
+
+WHERE = click.option(
+    "--where",
+    cls=FilterOption,
+    type=WhereParam(),
+    multiple=True,
+    callback=lambda _ctx, _param, values: values or None,
+    metavar="PATH=VALUE",
+    help=(
+        "Only if the event has this value, as in body.action=opened; also != > >= < <=. The path is"
+        " one of match. Repeat it for more conditions. Reads bodies, as --body does."
+    ),
 )
 
 
@@ -153,17 +170,26 @@ def filter_options(
     """
     of_states = [status_option(statuses), RUN] if states else []
     options = [SOURCE, ROUTE, *of_states, TYPE, REASON, DEAD_KIND, SINCE]
-    options += [UNTIL] * until + [BODY] * body
+    options += [UNTIL] * until + [BODY, WHERE] * body
     if limit is not None:
         options.append(limit_option(limit))
     return add_options(*options)
 
 
-def make_filters(*, type_: str | None, **chosen: Any) -> Filters:
+def make_filters(
+    *, type_: str | None, where: Sequence[str] | None = None, **chosen: Any
+) -> Filters:
     """Return the filter options as the store takes them."""
     from bridge.store.queries.filters import Filters
 
-    return Filters(type=type_, **chosen)
+    return Filters(type=type_, where=_make_event_test(where) if where else None, **chosen)
+
+
+def _make_event_test(where: Sequence[str]) -> Callable[[Event], bool]:
+    from bridge.services.where_filters import make_event_test, parse_where
+
+    settings = settings_of(click.get_current_context().find_object(str))
+    return make_event_test([parse_where(one) for one in where], load_sources(settings))
 
 
 @contextmanager

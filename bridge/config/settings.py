@@ -122,11 +122,16 @@ class Settings:
     timings: Timings = field(default=TIMINGS, repr=False)
 
     @property
-    def local_base_url(self) -> str:
-        """The local platform's URL on this machine."""
+    def private_url(self) -> str:
+        """The URL of the private listener on this machine."""
         host, port = self.private_bind or self.bind
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - how all addresses of this machine are reached
-        return f"http://{bracket(host)}:{port}/api/v1"
+        return f"http://{bracket(host)}:{port}"
+
+    @property
+    def local_base_url(self) -> str:
+        """The local platform's URL on this machine."""
+        return f"{self.private_url}/api/v1"
 
     @property
     def flow_environ(self) -> dict[str, str]:

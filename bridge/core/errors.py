@@ -135,7 +135,8 @@ class NotFound(BridgeError):
 
 
 class InvalidRequest(BridgeError):
-    """A request names something that routes.yaml does not have, or contradicts itself.
+    """A request names something that routes.yaml does not have, has a value that is not allowed, or
+    contradicts itself.
 
     The CLI reports it as wrong usage.
     """

@@ -10,6 +10,8 @@ from typing import Final
 from bridge.core.model import DeadKind
 
 MAX_EXCERPT_BYTES: Final = 1000
+MAX_LIFETIME_DAYS: Final = 3650
+MAX_SHOWN_CHARS: Final = 40  # of a value in an error
 UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 #: What to do about a dead delivery, by the kind of its cause.
 DEAD_KINDS: Final[Mapping[str, str]] = {
@@ -28,6 +30,20 @@ def parse_span(text: str) -> float:
     seconds = _seconds(text)
     if seconds is None or not 0 < seconds <= UNIT_SECONDS["w"]:
         raise ValueError(f"{text!r} is not a valid duration: use 90s, 15m or 1h (at most 1w)")
+    return seconds
+
+
+def parse_lifetime(text: str) -> float:
+    """Return the seconds of a lifetime such as `12h` or `90d`, at most ten years.
+
+    Raises `ValueError` with a message for the user.
+    """
+    seconds = _seconds(text)
+    if seconds is None or not 1 <= seconds <= MAX_LIFETIME_DAYS * UNIT_SECONDS["d"]:
+        shown = repr(text[:MAX_SHOWN_CHARS] + ("…" if len(text) > MAX_SHOWN_CHARS else ""))
+        raise ValueError(
+            f"{shown} is not a valid lifetime: use 12h, 90d or 52w (1s to {MAX_LIFETIME_DAYS}d)"
+        )
     return seconds
 
 

@@ -69,7 +69,7 @@ def count_bodies(
     """Return how many bodies a selection reads: 0 if the filters do not search bodies."""
     from bridge.store.queries import events
 
-    if wanted.body is None:
+    if not wanted.reads_bodies:
         return 0
     return events.count(database, wanted, of_deliveries=of_deliveries, also=also)
 
@@ -121,7 +121,7 @@ def select_deliveries(
         ids=event_queries.delivery_ids(database, wanted, limit, also=among),
         settling=count(actions.RESOLVES_ITSELF) if move is actions.MOVES["resolve"] else 0,
         parked=count(actions.REJECTED_BY_ROUTING)
-        if command == "retry" and wanted.body is None
+        if command == "retry" and not wanted.reads_bodies
         else 0,
     )
 

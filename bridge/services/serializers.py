@@ -9,8 +9,10 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
+from bridge.core.access_token import AccessToken
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep
+from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.delivery.wait_context import Wait
 
@@ -143,6 +145,18 @@ def item_json(item: OperationStep) -> dict[str, JSON]:
         "became": item.became,
         "made": list(item.made),
         "at": iso(item.at),
+    }
+
+
+def token_json(token: AccessToken) -> dict[str, JSON]:
+    """Return an access token, which never includes its secret."""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "scopes": list_scopes(token.scopes),
+        "created_at": iso(token.created_at),
+        "used_at": iso(token.used_at),
+        "ends_at": iso(token.ends_at),
     }
 
 

@@ -56,6 +56,23 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
 
 
 @contextmanager
+def open_or_create_store(settings: Settings) -> Iterator[Database]:
+    """Open the store, and create it first where there is none yet; otherwise as `open_store`."""
+    from bridge.store.migrations import upgrade
+
+    with open_store(settings) as database:
+        if database is not None:
+            yield database
+            return
+    new = _find_database(settings)[0]
+    try:
+        upgrade.upgrade(new)
+        yield new
+    finally:
+        new.close()
+
+
+@contextmanager
 def open_store_to_change(settings: Settings) -> Iterator[Database]:
     """Open the store to change it, and wake the workers at the end, also after an exception.
 

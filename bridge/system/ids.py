@@ -1,4 +1,4 @@
-"""Ids for events, rejects and operations: 26 characters that sort by time.
+"""Ids for events, rejects, operations and access tokens: 26 characters that sort by time.
 
 They have the format of ULID: https://github.com/ulid/spec
 """
@@ -23,6 +23,11 @@ def reject_id(now: float) -> str:
 def operation_id(now: float) -> str:
     """Return a new id such as `act_01jd…`."""
     return "act_" + _sortable(now)
+
+
+def token_id(now: float) -> str:
+    """Return a new id such as `tok_01jd…`."""
+    return "tok_" + _sortable(now)
 
 
 def _sortable(now: float) -> str:

@@ -496,3 +496,27 @@ def test_the_earlier_names_of_commands_work(folder: Path) -> None:
     )
     assert run("receipt", "--help").exit_code == 0
     assert not {"acts", "receipt"} & set(run("--help").stdout.split())
+
+
+def test_where_selects_by_a_value_in_the_body(store: Database, routes: Path) -> None:
+    opened, closed = (
+        make_event(body=b'{"action": "%s", "issue": {"number": %d}}' % (action, number))
+        for action, number in ((b"opened", 7), (b"closed", 8))
+    )
+    for event in (opened, closed):
+        dead = make_delivery(event, status=Status.DEAD, dead_kind=DeadKind.PLATFORM, reason="no")
+        events.add(store, event, (dead,), lambda *_: [])
+    found = lines(run("events", "--where", "body.action=opened", "--json"))
+    assert [one["id"] for one in found] == [opened.id]
+    two = ("--where", "body.issue.number>7", "--where", "body.action=closed")
+    found = lines(run("deliveries", *two, "--json"))
+    assert [one["event_id"] for one in found] == [closed.id]
+    assert "No matching events" in run("events", "--where", "body.action=renamed").stderr
+    retried = lines(run("retry", "--where", "body.action=opened", "--yes", "--json"))
+    assert [one["deliveries"][0]["event_id"] for one in retried] == [opened.id]
+    one = only_act(store)
+    assert one.asked["filters"] == {"where": ["body.action=opened"]}
+    assert operations.format_command(one) == "retry --where body.action=opened"
+    wrong = run("events", "--where", "bodi.action=opened")
+    assert wrong.exit_code == 2
+    assert "did you mean `body`?" in wrong.stderr

@@ -28,6 +28,7 @@ from sqlalchemy import insert, select, text, update
 from bridge.core.errors import StoreError
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Order
+from bridge.services.access_tokens import authenticate_token, create_token, remove_token
 from bridge.store.backup import age, archive, bounded_tar, extraction, files
 from bridge.store.backup.extraction import check_start
 from bridge.store.backup.manifest import FORMAT, MANIFEST
@@ -38,7 +39,7 @@ from bridge.store.inbound import events
 from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.migrations import upgrade
-from bridge.store.operations import checkup, copy
+from bridge.store.operations import checkup, copy, tokens
 from bridge.store.queries import census
 from bridge.store.queue import claims, hold
 from bridge.store.queue.claims import ClaimLimits
@@ -528,6 +529,31 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(
         )
 
 
+def test_no_access_token_of_a_backup_is_valid_after_a_restore(
+    source: Database, tmp_path: Path
+) -> None:
+    """A token that was removed after the backup would be valid again."""
+    leaked, secret = create_token(source, "leaked", "act", None, now=NOW)
+    create_token(source, "other", "read", "90d", now=NOW)
+    files.create(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    remove_token(source, leaked.id)
+    with target(tmp_path) as (database, data):
+        assert put_back(tmp_path / "x.tar", database, data).removed_tokens == 2
+        assert tokens.list_tokens(database) == []
+        assert authenticate_token(database, secret, NOW) is None
+        create_token(database, "new", "read", None, now=NOW)
+        with pytest.raises(StoreError, match="a store already exists"):
+            put_back(tmp_path / "x.tar", database, data)
+        assert [one.name for one in tokens.list_tokens(database)] == ["new"]
+    files.create(source, tmp_path / "source", tmp_path / "y.tar", NOW)
+    remove_token(source, "other")
+    files.create(source, tmp_path / "source", tmp_path / "z.tar", NOW)
+    for name, count in (("y", 1), ("z", 0)):
+        with target(tmp_path, name) as (database, data):
+            restored = put_back(tmp_path / f"{name}.tar", database, data)
+            assert restored.removed_tokens == count
+
+
 # -- of a store in use
 
 
@@ -651,6 +677,13 @@ def test_the_commands(folder: Path, store: Database) -> None:
     store.close()
     (restored,) = lines(run("db", "restore", str(path), "--replace", "--yes", "--json"))
     assert restored["rows"]["event"] == 1 and Path(restored["aside"]).is_dir()
+    assert restored["removed_tokens"] == 0
+    assert lines(run("token", "add", "ci", "--scope", "read", "--json"))
+    (made,) = lines(run("db", "backup", str(folder / "with-token.tar"), "--json"))
+    said = run("db", "restore", made["path"], "--replace", "--yes")
+    assert said.exit_code == 0
+    assert "1 access token removed" in said.stderr and "flowbridge token add" in said.stderr
+    assert lines(run("token", "list", "--json")) == []
     assert run("db", "restore", "nothing.tar").exit_code == 1
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import Boolean, Float, LargeBinary, Text, insert, make_url, sele
 from bridge.core.errors import StoreError
 from bridge.core.local_runs import LocalFlow, LocalRun, LocalState
 from bridge.core.model import Debounce, Order, Status
+from bridge.services.access_tokens import authenticate_token, create_token, remove_token
 from bridge.store.db.database import Database
 from bridge.store.encryption import sealer_for_secrets
 from bridge.store.inbound import events, learned_secrets
@@ -193,6 +194,40 @@ def test_a_database_without_a_schema_is_given_one(make: Any) -> None:
     assert upgrade.read_revision(target) is None, "a check changes nothing"
     copy.copy(source, target)
     assert upgrade.read_revision(target) == schema.HEAD
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_access_tokens_are_valid_in_the_copy(make: Any, kind: str) -> None:
+    source = make("sqlite")
+    target = make(kind)
+    _, secret = create_token(source, "ci", "act", "90d", now=NOW)
+    _, removed = create_token(source, "old", "read", None, now=NOW)
+    remove_token(source, "old")
+    copy.copy(source, target)
+    assert authenticate_token(target, secret, NOW) == authenticate_token(source, secret, NOW)
+    assert authenticate_token(target, secret, NOW) is not None
+    assert authenticate_token(target, removed, NOW) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_that_is_removed_meanwhile_spoils_the_copy(make: Any, kind: str) -> None:
+    source = make(kind)
+    target = make("sqlite")
+    fill(source)
+    _, secret = create_token(source, "ci", "act", None, now=NOW)
+    names = ["ci"]
+
+    def remove_and_use(_rows: int) -> None:
+        authenticate_token(source, secret, NOW)
+        if names:
+            remove_token(source, names.pop())
+
+    with pytest.raises(StoreError, match="changed during the copy"):
+        copy.copy(source, target, advance=remove_and_use)
+    assert not any(everything(target).values())
+    _, secret = create_token(source, "ci", "act", None, now=NOW)
+    copy.copy(source, target, advance=remove_and_use)
+    assert authenticate_token(target, secret, NOW) is not None, "a use is no change"
 
 
 # -- what is refused
@@ -418,6 +453,7 @@ def test_the_command_copies_after_a_question_and_says_what_comes_next(
     assert "8 rows of event" in done.stdout
     assert f"FLOWBRIDGE_DATABASE_URL={to}" in done.stderr
     assert "stays encrypted" in done.stderr
+    assert "Access tokens are valid in both databases" in done.stderr
     again = run("db", "copy", "--to", to, "--yes")
     assert (again.exit_code, "is not empty" in again.stderr) == (1, True)
 

@@ -14,10 +14,12 @@ from old_events import CONFIG, OLD, UNFINISHED, keep, old_event
 from records import NOW, make_delivery, make_event, put
 from sqlalchemy import insert, select, text, update
 
+from bridge.core.access_token import AccessToken
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Delivery, Event, FormFile, Reject, Status
 from bridge.core.rate_limits import hour_of
 from bridge.core.retention import FOREVER, MIN_RETENTION_SECONDS, Retention, is_content_deleted
+from bridge.core.scopes import Scope
 from bridge.core.times import DAY
 from bridge.delivery.file_transfer import uploaded_name
 from bridge.delivery.platforms.responses import start_key
@@ -33,7 +35,7 @@ from bridge.store.inbound import (
 )
 from bridge.store.local import files as local_files
 from bridge.store.local import runs
-from bridge.store.operations import log, prune_records
+from bridge.store.operations import log, prune_records, tokens
 from bridge.store.operations import prune as prune_operation
 from bridge.store.operations.actions import ItemResult
 from bridge.store.operations.prune import Pruning
@@ -573,6 +575,23 @@ def test_marks_that_say_nothing_any_more_go(database: Database) -> None:
     )
     assert prune(database) == {"pace": 1, "learned": 1, "refused_submission": 2}
     assert set(column(database, "source FROM learned")) == {"open", "told"}
+
+
+def test_a_token_that_ended_goes_after_thirty_days(database: Database) -> None:
+    ends = {"old": NOW - 30 * DAY - 1, "ended": NOW - 30 * DAY + 1, "valid": NOW + 1, "ever": None}
+    for name, at in ends.items():
+        new = AccessToken(
+            id=f"tok_{name}",
+            name=name,
+            scopes=frozenset({Scope.READ}),
+            created_at=OLD,
+            ends_at=at,
+        )
+        assert tokens.add(database, new, f"fbt_{name}")
+    assert prune(database, only="github") == {}
+    assert prune(database) == {"token": 1}
+    assert set(column(database, "name FROM token")) == {"ended", "valid", "ever"}
+    assert prune(database) == {}
 
 
 def test_the_least_times_are_long_enough_for_a_copy_to_be_known() -> None:

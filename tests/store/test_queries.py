@@ -14,7 +14,7 @@ from bridge.core.errors import NotFound
 from bridge.core.model import DeadKind, Delivery, Event, Status
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries import event_feed, event_lookup
+from bridge.store.queries import event_feed, event_lookup, walk
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema
@@ -184,7 +184,7 @@ def test_what_is_sought_in_reasons_and_bodies(
 def test_bodies_are_read_few_at_a_time_and_only_those_that_the_other_filters_leave(
     database: Database, told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_queries, "PAGE_BODIES", 2)  # so that six are three transactions
+    monkeypatch.setattr(walk, "PAGE_BODIES", 2)  # so that six are three transactions
     read = database.read
     opened = []
 
@@ -217,7 +217,7 @@ def test_bodies_are_read_few_at_a_time_and_only_those_that_the_other_filters_lea
 def test_searching_bodies_never_holds_up_who_writes(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_queries, "PAGE_BODIES", 1)
+    monkeypatch.setattr(walk, "PAGE_BODIES", 1)
     for number in range(3):
         keep(sqlite, make_event(str(number), body=b"x"))
     listing = event_queries.list_events(sqlite, Filters(body=b"x"), 0)
@@ -260,7 +260,7 @@ def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]
 def test_the_limit_counts_from_the_newest_and_0_is_all(
     database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_queries, "PAGE_ROWS", 2)  # so that five are three pages
+    monkeypatch.setattr(walk, "PAGE_ROWS", 2)  # so that five are three pages
     newest = [event.id for event in reversed(five)]
     for limit in range(6):
         assert ids(database, limit) == (newest[:limit] if limit else newest)
@@ -271,7 +271,7 @@ def test_the_limit_counts_from_the_newest_and_0_is_all(
 def test_all_is_streamed_while_more_comes_in(
     database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_queries, "PAGE_ROWS", 2)
+    monkeypatch.setattr(walk, "PAGE_ROWS", 2)
     listing = event_queries.list_events(database, Filters(), 0)
     first = next(listing)
     keep(database, make_event("late"))

@@ -420,7 +420,12 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
     assert run("db", "release", "--yes").exit_code == 0
     with store.read() as connection:
         assert hold.read_hold(connection) is None
-    assert run("db", "hold", "--restored", "2025-11-24").exit_code == 0
+    assert lines(run("token", "add", "ci", "--scope", "read", "--json"))
+    assert "token" not in run("db", "hold").stderr
+    assert len(lines(run("token", "list", "--json"))) == 1, "only a restore removes tokens"
+    held = run("db", "hold", "--restored", "2025-11-24")
+    assert held.exit_code == 0 and "1 access token removed" in held.stderr
+    assert lines(run("token", "list", "--json")) == []
     (found,) = lines(run("db", "release", "--dry-run", "--json"))
     assert (
         found["taken_at"] == "2025-11-24T00:00:00.000000Z"

@@ -137,11 +137,12 @@ def format_command(one: Operation) -> str:
         options.pop("to", None)
     if options.get("through") == options.get("route"):
         options.pop("through", None)
-    for name, value in options.items():
-        words += [
-            OPTION_NAMES.get(name, f"--{name.replace('_', '-')}"),
-            *([] if value is True else [_shown(name, value)]),
-        ]
+    for name, given in options.items():
+        for value in given if isinstance(given, list) else [given]:
+            words += [
+                OPTION_NAMES.get(name, f"--{name.replace('_', '-')}"),
+                *([] if value is True else [_shown(name, value)]),
+            ]
     return " ".join(word if word == "…" else shlex.quote(str(word)) for word in words)
 
 

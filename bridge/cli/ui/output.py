@@ -30,7 +30,7 @@ UNSERVED_PAGE = "/console/runs?"  # of a run of the local platform
 MAX_TEXT_COLUMNS = 100  # in which running text is wrapped
 #: Prefix of an id -> how many of its last characters identify it. The last eight of a delivery's id
 #: are the same for all deliveries of a route.
-ID_ENDING_CHARS = {"evt_": 8, "rej_": 8, "act_": 8, "dlv_": 14}
+ID_ENDING_CHARS = {"evt_": 8, "rej_": 8, "act_": 8, "tok_": 8, "dlv_": 14}
 WORD_COLOURS = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
     **dict.fromkeys(("queued", "sending", "running"), "cyan"),

@@ -36,17 +36,19 @@ PROTECTED_TABLES: Final = (
     "learned",
     "local_run",
     "local_file",
+    "token",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreResult:
-    """The result of a restore: manifest, waiting work, and the folder of the previous store, if
-    any.
+    """The result of a restore: manifest, waiting work, access tokens of the backup that were
+    removed, and the folder of the previous store, if any.
     """
 
     manifest: Manifest
     waiting: HeldCounts
+    removed_tokens: int
     aside: Path | None
 
 
@@ -91,20 +93,25 @@ def restore(
     data.mkdir(parents=True, exist_ok=True)
     with extraction.unpack_temporarily(source, database.path.parent, advance) as (folder, manifest):
         extraction.verify_database(folder, manifest)
-        waiting = _prepare(
+        waiting, removed_tokens = _prepare(
             Database(f"sqlite:///{folder / DATABASE}", database.sealer), manifest, now
         )
         with _exclusive_use(database.path):
             aside = _put_in_place(folder, database.path, data, now)
-    return RestoreResult(manifest, waiting, aside)
+    return RestoreResult(manifest, waiting, removed_tokens, aside)
 
 
-def _prepare(database: Database, manifest: Manifest, now: float) -> HeldCounts:
-    """Migrate the unpacked database to this version's schema, and mark its contents as restored."""
+def _prepare(database: Database, manifest: Manifest, now: float) -> tuple[HeldCounts, int]:
+    """Migrate the unpacked database to this version's schema, and mark its contents as restored.
+
+    Returns the waiting work, and how many access tokens were removed.
+    """
     path = database.path
     try:
         upgrade.upgrade(database)  # refuses a newer schema
-        database.write(lambda connection: hold.mark_restored(connection, manifest.taken_at, now))
+        removed_tokens = database.write(
+            lambda connection: hold.mark_restored(connection, manifest.taken_at, now)
+        )
         with database.read() as connection:
             waiting = hold.count_held(connection, now)
     finally:
@@ -113,7 +120,7 @@ def _prepare(database: Database, manifest: Manifest, now: float) -> HeldCounts:
         raise StoreError("another process has opened the unpacked database")
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    return waiting
+    return waiting, removed_tokens
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Table, func, select
+from sqlalchemy import ColumnElement, Row, Table, collate, false, func, select, true
 
 from bridge.core.errors import NotFound
 from bridge.store.db.database import Database
@@ -16,20 +16,23 @@ CANDIDATE_LIMIT: Final = 5
 ELLIPSIS: Final = "…"  # between the beginning and the ending of a shortened id
 
 
-def id_conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[bool]]:
+def id_conditions(
+    column: ColumnElement[str], text: str, *, is_sqlite: bool
+) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions by which `text` may match an id: the whole id, its beginning, its
     ending.
 
-    `evt_…k2m9` matches an id by both ends, as listings print it.
+    `evt_…k2m9` matches an id by both ends, as listings print it. An index serves the first two.
     """
+    by_bytes = column if is_sqlite else collate(column, "C")
     head, gap, tail = text.partition(ELLIPSIS)
     if gap:
         if len(tail) >= MIN_ENDING_LENGTH:
-            yield _begins(column, head) & _ends(column, tail)
+            yield begins_with(by_bytes, head) & _ends(column, tail)
         return
     if text:
         yield column == text
-        yield _begins(column, text)
+        yield begins_with(by_bytes, text)
     if len(text) >= MIN_ENDING_LENGTH:
         yield _ends(column, text)
 
@@ -49,7 +52,7 @@ def find_row(database: Database, table: Table, text: str, none: str) -> Row[Any]
     Raises `NotFound`: with the message `none` if no row matches, and with some of the ids if
     several do.
     """
-    for condition in id_conditions(table.c.id, text):
+    for condition in id_conditions(table.c.id, text, is_sqlite=database.is_sqlite):
         with database.read() as connection:
             rows = connection.execute(select(table).where(condition).limit(CANDIDATE_LIMIT)).all()
         if len(rows) > 1:
@@ -59,8 +62,13 @@ def find_row(database: Database, table: Table, text: str, none: str) -> Row[Any]
     raise NotFound(none)
 
 
-def _begins(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    return func.substr(column, 1, len(text)) == text
+def begins_with(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Return the condition that an id, compared by bytes, begins with a text; ids are ASCII."""
+    if not text:
+        return true()
+    if not text.isascii():
+        return false()
+    return (column >= text) & (column < text[:-1] + chr(ord(text[-1]) + 1))
 
 
 def _ends(column: ColumnElement[str], text: str) -> ColumnElement[bool]:

@@ -19,7 +19,7 @@ from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.operations.copy_rows import CopyResult, copy_table, digest_rows
 from bridge.store.queue import heartbeats
-from bridge.store.tables.schema import HEAD, metadata, worker
+from bridge.store.tables.schema import HEAD, metadata, token, worker
 
 TABLES: Final = tuple(metadata.sorted_tables)
 
@@ -156,7 +156,11 @@ def _read_marks(connection: Connection) -> dict[str, Any]:
         for table in TABLES
         if "seq" in table.c
     }
-    return marks | {worker.name: connection.execute(select(func.max(worker.c.seen_at))).scalar()}
+    return marks | {
+        worker.name: connection.execute(select(func.max(worker.c.seen_at))).scalar(),
+        # a token that was removed during the copy would be valid in the target
+        token.name: connection.execute(select(token.c.id).order_by(token.c.id)).scalars().all(),
+    }
 
 
 def _read_marks_now(source: Database) -> dict[str, Any]:

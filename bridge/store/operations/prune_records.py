@@ -29,6 +29,7 @@ BATCH_ROWS: Final = 500  # rows deleted in one transaction
 # after which a route's rate limit state, an open enrolment window, or a count of refused
 # submissions has no effect any more
 STALE_STATE_SECONDS: Final = 7 * DAY
+ENDED_TOKEN_SECONDS: Final = 30 * DAY  # that an ended access token stays visible
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _RUNS = text("""
@@ -141,17 +142,21 @@ _STALE_STATE: Final = {
     "pace": "pace WHERE day < :day AND next_at < :before",
     "learned": "learned WHERE until < :before AND sealed IS NULL",
     "refused_submission": "refused_submission WHERE hour < :hour",
+    "token": "token WHERE ends_at < :ended",
 }
 
 
 def stale_state(
     database: Database, _config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Yield deletions of rate limit state, closed enrolment windows, and counts of refusals."""
+    """Yield deletions of rate limit state, closed enrolment windows, counts of refusals, and ended
+    access tokens.
+    """
     values = {
         "before": now - STALE_STATE_SECONDS,
         "day": day_of(now - STALE_STATE_SECONDS),
         "hour": hour_of(now - STALE_STATE_SECONDS),
+        "ended": now - ENDED_TOKEN_SECONDS,
     }
     for name, rows in _STALE_STATE.items():
         used = {key: value for key, value in values.items() if f":{key}" in rows}

@@ -77,7 +77,11 @@ def find(database: Database, text: str) -> tuple[str, str | None]:
     likely = _SEARCHES.get(text[:4])
     searches = [likely] if likely else list(_SEARCHES.values())
     for ways in zip(
-        *(id_prefix.id_conditions(column, text) for column, _ in searches), strict=True
+        *(
+            id_prefix.id_conditions(column, text, is_sqlite=database.is_sqlite)
+            for column, _ in searches
+        ),
+        strict=True,
     ):
         with database.read() as connection:
             found = [

@@ -6,11 +6,11 @@ delays no checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, func, literal, null, select, text
+from sqlalchemy import Column, ColumnElement, Row, Select, func, literal, null, select, text
 
 from bridge.core.errors import SettingsError
 from bridge.core.model import Delivery, Event, Status
@@ -23,11 +23,17 @@ from bridge.store.queries.filters import (
     delivery_conditions,
     event_conditions,
 )
+from bridge.store.queries.walk import PAGE_BODIES, RowWalk, count_rows, read_chunks
 from bridge.store.tables.rows import to_delivery, to_event
 from bridge.store.tables.schema import delivery, event
 
-PAGE_ROWS = 200
-PAGE_BODIES = 50  # bodies searched in one transaction
+# Conditions as the partial indexes have them, so that the databases use these.
+IS_STUCK = text("delivery.status IN ('dead', 'unknown', 'blocked')")
+STUCK_STATUSES = (Status.DEAD, Status.UNKNOWN, Status.BLOCKED)
+RARE_STATUSES = {
+    Status.QUEUED: (text("delivery.status = 'queued'"),),
+    Status.SENDING: (text("delivery.status = 'sending'"),),
+}
 STARTED_STATUSES = (Status.QUEUED, Status.BLOCKED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN)
 
 
@@ -67,10 +73,8 @@ def list_events(
 
     `limit` 0 is no limit.
     """
-    for rows in _of_events(database, LISTED_EVENTS, filters, limit):
-        found = events.deliveries_of(database, [row.id for row in rows])
-        for row in rows:
-            yield to_event(row, database.sealer), found[row.id]
+    for chunk in read_chunks(database, event_walk(database, filters), limit=limit):
+        yield from with_deliveries(database, chunk.rows)
 
 
 def list_deliveries(
@@ -80,8 +84,18 @@ def list_deliveries(
 
     `limit` 0 is no limit.
     """
-    for rows in _of_deliveries(database, LISTED_DELIVERIES, filters, limit, also):
-        yield from (to_delivery(row, database.sealer) for row in rows)
+    walk = delivery_walk(database, filters, also=also)
+    for chunk in read_chunks(database, walk, limit=limit):
+        yield from (to_delivery(row, database.sealer) for row in chunk.rows)
+
+
+def with_deliveries(
+    database: Database, rows: Sequence[Row[Any]]
+) -> Iterator[tuple[Event, list[Delivery]]]:
+    """Yield the events of these rows, each with all its deliveries."""
+    found = events.deliveries_of(database, [row.id for row in rows]) if rows else {}
+    for row in rows:
+        yield to_event(row, database.sealer), found[row.id]
 
 
 def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
@@ -98,7 +112,8 @@ def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
 
 def event_ids(database: Database, filters: Filters, limit: int = 0) -> list[str]:
     """Return the ids of the newest `limit` events (0: of all), oldest first."""
-    return _ids(_of_events(database, select(event.c.seq, event.c.id), filters, limit))
+    walk = event_walk(database, filters, select(event.c.seq, event.c.id))
+    return _ids(database, walk, limit)
 
 
 def delivery_ids(
@@ -108,9 +123,9 @@ def delivery_ids(
 
     `also` is another condition.
     """
-    return _ids(
-        _of_deliveries(database, select(delivery.c.seq, delivery.c.id), filters, limit, also)
-    )
+    columns = select(delivery.c.seq, delivery.c.id, delivery.c.event_id)
+    walk = delivery_walk(database, filters, columns, also)
+    return _ids(database, walk, limit)
 
 
 def count(
@@ -124,16 +139,13 @@ def count(
 
     A search in bodies reads that many of them.
     """
-    table = delivery if of_deliveries else event
-    conditions = [
-        *(delivery_conditions if of_deliveries else event_conditions)(filters),
-        *([] if also is None else [also]),
-    ]
-    with database.read() as connection:
-        return (
-            connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar()
-            or 0
-        )
+    bodiless = replace(filters, body=None, where=None)
+    return count_rows(
+        database,
+        delivery_walk(database, bodiless, also=also)
+        if of_deliveries
+        else event_walk(database, bodiless),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,26 +211,56 @@ def latest_run(database: Database, one: Delivery) -> Delivery | None:
 # -- the statements
 
 
-def _of_events(
-    database: Database, query: Select[Any], filters: Filters, limit: int
-) -> Iterator[Sequence[Row[Any]]]:
-    late = _of_bodies(database, filters, of_deliveries=False)
-    return _pages(database, query.where(*event_conditions(filters)), event, limit, late)
+def event_walk(database: Database, filters: Filters, query: Select[Any] = LISTED_EVENTS) -> RowWalk:
+    """Return the walk over the events that match, newest first."""
+    by_source = [] if filters.source is None else [event.c.source == filters.source]
+    by_spam = [text("event.spam IS NOT NULL")] if filters.spam else []
+    return RowWalk(
+        table=event,
+        query=query,
+        conditions=event_conditions(filters),
+        rare=[*by_source, *by_spam],
+        late=_body_conditions(database, filters, of_deliveries=False),
+        accept=_make_test(database, filters, event.c.id),
+    )
 
 
-def _of_deliveries(
+def delivery_walk(
     database: Database,
-    query: Select[Any],
     filters: Filters,
-    limit: int,
-    also: ColumnElement[bool] | None,
-) -> Iterator[Sequence[Row[Any]]]:
-    late = _of_bodies(database, filters, of_deliveries=True)
-    conditions = [*delivery_conditions(filters), *([] if also is None else [also])]
-    return _pages(database, query.where(*conditions), delivery, limit, late)
+    query: Select[Any] = LISTED_DELIVERIES,
+    also: ColumnElement[bool] | None = None,
+) -> RowWalk:
+    """Return the walk over the deliveries that match, newest first; `also` is another condition."""
+    stuck = filters.status in STUCK_STATUSES
+    return RowWalk(
+        table=delivery,
+        query=query,
+        conditions=[*delivery_conditions(filters), *([] if also is None else [also])],
+        indexed=[IS_STUCK, delivery.c.status == filters.status] if stuck else (),
+        rare=RARE_STATUSES.get(filters.status or "", ()),
+        late=_body_conditions(database, filters, of_deliveries=True),
+        accept=_make_test(database, filters, delivery.c.event_id),
+    )
 
 
-def _of_bodies(
+def _make_test(
+    database: Database, filters: Filters, event_id: Column[str]
+) -> Callable[[Sequence[Row[Any]]], Sequence[Row[Any]]] | None:
+    """Return the function that tests the events of rows; `event_id` is the column with their id."""
+    where = filters.where
+    if where is None:
+        return None
+
+    def accept(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+        ids = {row._mapping[event_id.name] for row in rows}
+        matching = {one.id for one in whole_events(database, list(ids)) if where(one)}
+        return [row for row in rows if row._mapping[event_id.name] in matching]
+
+    return accept
+
+
+def _body_conditions(
     database: Database, filters: Filters, *, of_deliveries: bool
 ) -> Sequence[ColumnElement[bool]]:
     if filters.body is not None and database.sealer.on:
@@ -228,42 +270,7 @@ def _of_bodies(
     return body_conditions(filters, of_deliveries=of_deliveries, is_sqlite=database.is_sqlite)
 
 
-def _pages(
-    database: Database,
-    query: Select[Any],
-    table: Table,
-    limit: int,
-    late: Sequence[ColumnElement[bool]],
-) -> Iterator[Sequence[Row[Any]]]:
-    """Yield the newest rows page by page.
-
-    The conditions `late` are expensive, and apply to one page of rows at a time.
-    """
-    left = limit or None
-    before = None
-    while left is None or left > 0:
-        size = PAGE_BODIES if late else PAGE_ROWS if left is None else min(PAGE_ROWS, left)
-        page = query.order_by(table.c.seq.desc()).limit(size)
-        page = page if before is None else page.where(table.c.seq < before)
-        with database.read() as connection:
-            if late:
-                numbers = connection.execute(page.with_only_columns(table.c.seq)).scalars().all()
-                picked = (
-                    query.where(table.c.seq.in_(numbers), *late)
-                    .order_by(table.c.seq.desc())
-                    .limit(left)
-                )
-                rows = connection.execute(picked).all()
-            else:
-                rows = connection.execute(page).all()
-                numbers = [row.seq for row in rows]
-        if rows:
-            yield rows
-        if len(numbers) < size:
-            return
-        before = numbers[-1]
-        left = None if left is None else left - len(rows)
-
-
-def _ids(pages: Iterator[Sequence[Row[Any]]]) -> list[str]:
-    return [row.id for rows in pages for row in rows][::-1]
+def _ids(database: Database, walk: RowWalk, limit: int) -> list[str]:
+    return [row.id for chunk in read_chunks(database, walk, limit=limit) for row in chunk.rows][
+        ::-1
+    ]

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from bridge.core.model import Status
 from bridge.store.queue import ledger
-from bridge.store.tables.schema import delivery, hold, worker
+from bridge.store.tables.schema import delivery, hold, token, worker
 
 STARTS = "starts"
 RESTORED = "restored"
@@ -75,12 +75,14 @@ def count_held(connection: Connection, until: float) -> HeldCounts:
     return HeldCounts(**connection.execute(_WAITING, {"until": until}).one()._mapping)
 
 
-def mark_restored(connection: Connection, taken_at: float, now: float) -> None:
-    """Mark a store as restored from a backup, and begin a hold.
+def mark_restored(connection: Connection, taken_at: float, now: float) -> int:
+    """Mark a store as restored from a backup, begin a hold, and return how many access tokens were
+    removed.
 
     Calls under way end as after a crash. flowbridge does not search for the run of an unknown
     outcome any more: the run may have been found, or replaced by another, after the backup. For the
-    same reason a failed run makes its delivery dead instead of starting another run.
+    same reason a failed run makes its delivery dead instead of starting another run. All access
+    tokens are removed: one that was removed after the backup would be valid again.
     """
     connection.execute(
         update(delivery).where(delivery.c.status == Status.SENDING.value).values(lease_until=0.0)
@@ -94,8 +96,10 @@ def mark_restored(connection: Connection, taken_at: float, now: float) -> None:
     failing = text("poll_at IS NOT NULL"), delivery.c.on_run_failed == "retry"
     connection.execute(update(delivery).where(*failing).values(on_run_failed="dead"))
     connection.execute(delete(worker))  # none of them runs on this store
+    removed = connection.execute(delete(token)).rowcount
     connection.execute(delete(hold))
     begin(connection, "the store was restored from a backup", now)
     connection.execute(
         insert(hold).values(what=RESTORED, since=taken_at, reason="when the backup was taken")
     )
+    return removed

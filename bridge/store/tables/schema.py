@@ -2,7 +2,9 @@
 
 Every index for frequent queries is partial, so claims, deduplication and run tracking cost the same
 with a million finished deliveries as with ten. `seq` is the order of commits (SQLite's rowid, which
-costs nothing there).
+costs nothing there). PostgreSQL has `BYTE_INDEXES` too, in the order of the bytes of an id, to find
+ids by their beginning: its other indexes are in the order of the database's locale, which need not
+keep such ids together.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ from bridge.store.tables.deliveries import attempt, delivery
 from bridge.store.tables.forms import daily_bytes, form_files, recent, refused_submission
 from bridge.store.tables.local_platform import local_file, local_flow, local_run
 from bridge.store.tables.operations import act, act_item
+from bridge.store.tables.tokens import token
 from bridge.store.tables.trends import trend, trend_node
 
 __all__ = [
+    "BYTE_INDEXES",
     "HEAD",
     "act",
     "act_item",
@@ -52,12 +56,14 @@ __all__ = [
     "refused_submission",
     "reject",
     "store_clock",
+    "token",
     "trend",
     "trend_node",
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0020"
+HEAD = "0022"
+BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 
 reject = Table(

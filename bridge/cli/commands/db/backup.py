@@ -13,6 +13,7 @@ import click
 from bridge.cli.actions.confirmation import confirm
 from bridge.cli.actions.request import YES
 from bridge.cli.command_settings import settings_of
+from bridge.cli.commands.db.hold import explain_removed_tokens
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
@@ -135,7 +136,8 @@ def restore(
 
     Deliveries that were waiting when the backup was taken may have started since, and only you can
     tell. So no flow is started, for new events either, until `flowbridge db release`; new events
-    are stored meanwhile.
+    are stored meanwhile. All access tokens are removed, since the backup may have tokens that were
+    removed later.
 
     \b
     flowbridge db restore data/backups/flowbridge-20261124T031500Z.tar --dry-run
@@ -209,6 +211,7 @@ def _print_restored(restored: RestoreResult, *, as_json: bool) -> None:
                 "waiting": waiting.before,
                 "unknown": waiting.unknown,
                 "runs": waiting.runs,
+                "removed_tokens": restored.removed_tokens,
                 "aside": restored.aside and str(restored.aside),
             }
         )
@@ -230,6 +233,8 @@ def _print_restored(restored: RestoreResult, *, as_json: bool) -> None:
     if waiting.unknown:
         what = f"{output.number(waiting.unknown, 'delivery is', 'deliveries are')} unknown"
         output.say(f"{what}, and flowbridge no longer searches for the run: flowbridge resolve")
+    if restored.removed_tokens:
+        output.say(explain_removed_tokens(restored.removed_tokens))
     output.say(
         "Next: start flowbridge, check `flowbridge deliveries --status queued`, then run flowbridge"
         " db release."

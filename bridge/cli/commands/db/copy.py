@@ -132,5 +132,10 @@ def _next(source: Database, target: Database, rows: Mapping[str, int]) -> Iterat
             "Encrypted data stays encrypted: it needs the same FLOWBRIDGE_SECRET_KEY and"
             " FLOWBRIDGE_ENCRYPTION_KEYS."
         )
+    if rows["token"]:
+        yield (
+            "Access tokens are valid in both databases: remove those that only one should accept"
+            " (flowbridge token remove)."
+        )
     if rows["local_file"]:
         yield "Files of the local platform are not in the database: copy the data folder too."

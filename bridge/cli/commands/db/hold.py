@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     metavar="TIME",
     help=(
         "The time to which the database was restored by other means than db restore: deliveries in"
-        " progress then become unknown."
+        " progress then become unknown, and all access tokens are removed."
     ),
 )
 @click.pass_obj
@@ -48,18 +48,21 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
     from bridge.store.queue import hold as start_hold
 
     settings = settings_of(config)
+    removed_tokens = 0
     with open_store_to_change(settings) as database:
         why = reason or f"held by {find_actor(settings)}"
         if restored is None:
             database.write(lambda connection: start_hold.begin(connection, why, time.time()))
         else:
-            database.write(
+            removed_tokens = database.write(
                 lambda connection: start_hold.mark_restored(connection, restored, time.time())
             )
         with database.read() as connection:
             found = start_hold.read_hold(connection)
     if found is not None:
         output.answer(f"starts are on hold since {iso(found.since)}: {found.reason}")
+    if removed_tokens:
+        output.say(explain_removed_tokens(removed_tokens))
 
 
 @click.command()
@@ -111,6 +114,14 @@ def _shape(found: Hold | None, waiting: HeldCounts) -> dict[str, object]:
         "unknown": waiting.unknown,
         "runs": waiting.runs,
     }
+
+
+def explain_removed_tokens(count: int) -> str:
+    """Return why a restore removed access tokens, and the next step."""
+    return (
+        f"{output.number(count, 'access token')} removed, since tokens that were removed after the"
+        " backup would be valid again. Create new ones: flowbridge token add NAME --scope SCOPE"
+    )
 
 
 def _deliveries(count: int) -> str:

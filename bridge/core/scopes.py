@@ -1,0 +1,88 @@
+"""Scopes: what an access token permits in the admin API and the console. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+from bridge.core.typos import find_typo
+
+MAX_SCOPES_CHARACTERS: Final = 200  # of a list of scopes
+
+
+class Scope(StrEnum):
+    """Scopes of an access token."""
+
+    READ = "read"  #: everything but contents; every token has it
+    BODIES = "bodies"  #: contents
+    ACT = "act"  #: operations
+    ADMIN = "admin"  #: upkeep; it includes the other scopes
+
+
+#: What each scope permits, for the help and the docs.
+SCOPE_SUMMARIES: Final[Mapping[Scope, str]] = {
+    Scope.READ: "read everything but contents; every token has this scope",
+    Scope.BODIES: "read contents: payloads, headers, inputs, outputs, logs and files",
+    Scope.ACT: "run operations: retry, cancel, resolve, replay, readmit and release",
+    Scope.ADMIN: "manage tokens, learn secrets, hold starts and erase; includes every other scope",
+}
+#: Names for sets of scopes that are often given together.
+SCOPE_PRESETS: Final[Mapping[str, frozenset[Scope]]] = {
+    "viewer": frozenset({Scope.READ}),
+    "reader": frozenset({Scope.READ, Scope.BODIES}),
+    "operator": frozenset({Scope.READ, Scope.BODIES, Scope.ACT}),
+}
+SCOPE_WORDS: Final = (*Scope, *SCOPE_PRESETS)
+
+
+def expand_scopes(scopes: Iterable[Scope]) -> frozenset[Scope]:
+    """Return the scopes with those that they include: `read`, and all scopes for `admin`."""
+    given = frozenset(scopes)
+    return frozenset(Scope) if Scope.ADMIN in given else given | {Scope.READ}
+
+
+def list_scopes(scopes: Iterable[Scope]) -> list[str]:
+    """Return the words of scopes in the order of `Scope`, for JSON and for the store."""
+    given = frozenset(scopes)
+    return [scope.value for scope in Scope if scope in given]
+
+
+def parse_scopes(text: str) -> frozenset[Scope]:
+    """Return the expanded scopes of a list such as `read,act`; a preset stands for its scopes.
+
+    Raises `ValueError` with a message for the user.
+    """
+    return read_scopes(text.split(","))
+
+
+def read_scopes(words: Iterable[str]) -> frozenset[Scope]:
+    """Return the expanded scopes of several words; a preset stands for its scopes.
+
+    Raises `ValueError` with a message for the user.
+    """
+    given = list(words)
+    if (length := len(",".join(given))) > MAX_SCOPES_CHARACTERS:
+        raise ValueError(
+            f"a list of scopes has at most {MAX_SCOPES_CHARACTERS} characters, not {length};"
+            f" {_allowed()}"
+        )
+    given = [word.strip() for word in given]
+    if not any(given):
+        raise ValueError(f"there is no scope; {_allowed()}")
+    return expand_scopes(scope for word in given for scope in _read_word(word))
+
+
+def _read_word(word: str) -> frozenset[Scope]:
+    if word in SCOPE_PRESETS:
+        return SCOPE_PRESETS[word]
+    try:
+        return frozenset({Scope(word)})
+    except ValueError:
+        near = find_typo(word, SCOPE_WORDS)
+        hint = f"did you mean `{near}`? " if near is not None else ""
+        raise ValueError(f"{word!r} is not a scope; {hint}{_allowed()}") from None
+
+
+def _allowed() -> str:
+    return f"allowed are {', '.join(Scope)} and the presets {', '.join(SCOPE_PRESETS)}"
