@@ -5,7 +5,7 @@ Failures of a *platform* are never exceptions: they are an `Outcome` (see `outco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +132,14 @@ class RunLimitReached(BridgeError):
 
 class NotFound(BridgeError):
     """No such event, delivery, route, flow or run."""
+
+
+class AmbiguousId(NotFound):
+    """Several ids match a shortened one; `ids` are some of them."""
+
+    def __init__(self, message: str, ids: Sequence[str]) -> None:
+        self.ids = tuple(ids)
+        super().__init__(message)
 
 
 class InvalidRequest(BridgeError):

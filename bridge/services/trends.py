@@ -102,7 +102,7 @@ def read_trends(
 
 def find_trend(name: str) -> Trend:
     """Return a trend by its name; `InvalidRequest` names the nearest."""
-    from bridge.routing.expressions.roots import suggest
+    from bridge.core.typos import suggest
 
     if name not in TRENDS:
         raise InvalidRequest(

@@ -30,6 +30,11 @@ def token_id(now: float) -> str:
     return "tok_" + _sortable(now)
 
 
+def request_id(now: float) -> str:
+    """Return a new id of a request to the admin API, such as `req_01jd…`."""
+    return "req_" + _sortable(now)
+
+
 def _sortable(now: float) -> str:
     number = int(now * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Table, collate, false, func, select, true
 
-from bridge.core.errors import NotFound
+from bridge.core.errors import AmbiguousId, NotFound
 from bridge.store.db.database import Database
 
 MIN_ENDING_LENGTH: Final = 4  # shorter endings match too many ids
@@ -17,32 +17,34 @@ ELLIPSIS: Final = "…"  # between the beginning and the ending of a shortened i
 
 
 def id_conditions(
-    column: ColumnElement[str], text: str, *, is_sqlite: bool
+    column: ColumnElement[str], text: str, *, is_sqlite: bool, by_ending: bool = True
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions by which `text` may match an id: the whole id, its beginning, its
     ending.
 
-    `evt_…k2m9` matches an id by both ends, as listings print it. An index serves the first two.
+    `evt_…k2m9` matches an id by both ends, as listings print it. An index serves the first two
+    conditions; without `by_ending` there are no others.
     """
     by_bytes = column if is_sqlite else collate(column, "C")
     head, gap, tail = text.partition(ELLIPSIS)
     if gap:
-        if len(tail) >= MIN_ENDING_LENGTH:
+        if by_ending and len(tail) >= MIN_ENDING_LENGTH:
             yield begins_with(by_bytes, head) & _ends(column, tail)
         return
     if text:
         yield column == text
         yield begins_with(by_bytes, text)
-    if len(text) >= MIN_ENDING_LENGTH:
+    if by_ending and len(text) >= MIN_ENDING_LENGTH:
         yield _ends(column, text)
 
 
-def ambiguous_id(text: str, ids: list[str]) -> NotFound:
+def ambiguous_id(text: str, ids: list[str]) -> AmbiguousId:
     """Return the error for a text that matches several ids."""
     more = f", {ELLIPSIS}" if len(ids) >= CANDIDATE_LIMIT else ""
-    return NotFound(
+    return AmbiguousId(
         f"several ids match {text!r}: {', '.join(ids[: CANDIDATE_LIMIT - 1])}{more}; their endings"
-        " differ"
+        " differ",
+        ids,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, Select, null, select
+from sqlalchemy import text as sql_text
 
 from bridge.core.errors import NotFound
 from bridge.core.model import Attempt, Delivery, Event
@@ -72,13 +73,16 @@ def newest_event(database: Database) -> NewestEvent | None:
     return NewestEvent(newest) if sent in (None, newest) else NewestEvent(sent, newest)
 
 
-def find(database: Database, text: str) -> tuple[str, str | None]:
-    """Return (event id, delivery id or None) of an id; raises `NotFound` as `show` does."""
+def find(database: Database, text: str, *, by_ending: bool = True) -> tuple[str, str | None]:
+    """Return (event id, delivery id or None) of an id; raises `NotFound` as `show` does.
+
+    `by_ending`: also if only the ending of an id is given, for which all ids are read.
+    """
     likely = _SEARCHES.get(text[:4])
     searches = [likely] if likely else list(_SEARCHES.values())
     for ways in zip(
         *(
-            id_prefix.id_conditions(column, text, is_sqlite=database.is_sqlite)
+            id_prefix.id_conditions(column, text, is_sqlite=database.is_sqlite, by_ending=by_ending)
             for column, _ in searches
         ),
         strict=True,
@@ -94,6 +98,21 @@ def find(database: Database, text: str) -> tuple[str, str | None]:
         if found:
             return found[0].event_id, found[0].delivery_id
     raise NotFound(f"no event, delivery or run has the id {text!r}")
+
+
+def find_by_provider_id(database: Database, text: str, sources: Collection[str]) -> list[str]:
+    """Return the ids of the events of these sources that have this id of the sender."""
+    query = (
+        select(event.c.id)
+        .where(
+            sql_text("event.provider_id IS NOT NULL"),
+            event.c.source.in_(sources),
+            event.c.provider_id == text,
+        )
+        .order_by(event.c.id.desc())
+    )
+    with database.read() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def _search(column: Column[Any], event_id: Column[Any], delivery_id: Any) -> Select[Any]:

@@ -10,7 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, func, literal, null, select, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Row,
+    Select,
+    TextClause,
+    func,
+    literal,
+    null,
+    select,
+    text,
+)
 
 from bridge.core.errors import SettingsError
 from bridge.core.model import Delivery, Event, Status
@@ -29,10 +40,10 @@ from bridge.store.tables.schema import delivery, event
 
 # Conditions as the partial indexes have them, so that the databases use these.
 IS_STUCK = text("delivery.status IN ('dead', 'unknown', 'blocked')")
+IS_SPAM = text("event.spam IS NOT NULL")
 STUCK_STATUSES = (Status.DEAD, Status.UNKNOWN, Status.BLOCKED)
-RARE_STATUSES = {
-    Status.QUEUED: (text("delivery.status = 'queued'"),),
-    Status.SENDING: (text("delivery.status = 'sending'"),),
+RARE_STATUSES: dict[str, TextClause] = {
+    one: text(f"delivery.status = '{one}'") for one in (Status.QUEUED, Status.SENDING)
 }
 STARTED_STATUSES = (Status.QUEUED, Status.BLOCKED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN)
 
@@ -214,7 +225,7 @@ def latest_run(database: Database, one: Delivery) -> Delivery | None:
 def event_walk(database: Database, filters: Filters, query: Select[Any] = LISTED_EVENTS) -> RowWalk:
     """Return the walk over the events that match, newest first."""
     by_source = [] if filters.source is None else [event.c.source == filters.source]
-    by_spam = [text("event.spam IS NOT NULL")] if filters.spam else []
+    by_spam = [IS_SPAM] if filters.spam else []
     return RowWalk(
         table=event,
         query=query,
@@ -238,7 +249,7 @@ def delivery_walk(
         query=query,
         conditions=[*delivery_conditions(filters), *([] if also is None else [also])],
         indexed=[IS_STUCK, delivery.c.status == filters.status] if stuck else (),
-        rare=RARE_STATUSES.get(filters.status or "", ()),
+        rare=[RARE_STATUSES[filters.status]] if filters.status in RARE_STATUSES else (),
         late=_body_conditions(database, filters, of_deliveries=True),
         accept=_make_test(database, filters, delivery.c.event_id),
     )

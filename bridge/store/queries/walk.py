@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, TextClause, func, select
 
 from bridge.store.db.database import Database
 
@@ -21,7 +21,7 @@ FIRST_CHUNK_ROWS: Final = 500  # rows looked at by the first statement
 MAX_CHUNK_ROWS: Final = 4000  # rows looked at by one statement
 MAX_RARE_ROWS: Final = 4000  # with more, the walk looks at every row instead
 
-Conditions = Sequence[ColumnElement[bool]]
+Conditions = Sequence[ColumnElement[bool] | TextClause]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

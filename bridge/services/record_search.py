@@ -1,0 +1,126 @@
+"""Search for a record by anything that a person may have: an id, a sender's id, text in a body."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.errors import AmbiguousId, NotFound
+from bridge.core.model import JSON
+from bridge.core.times import iso
+from bridge.services.event_details import REJECT_PREFIX
+from bridge.services.filter_values import MAX_EXCERPT_BYTES
+from bridge.services.lists import page_events
+from bridge.store.inbound import rejects
+from bridge.store.queries import event_lookup
+from bridge.store.queries.filters import Filters
+
+if TYPE_CHECKING:
+    from bridge.store.db.database import Database
+    from bridge.store.queries.walk import Budget
+
+MAX_FOUND: Final = 50
+
+
+class FoundBy(StrEnum):
+    """How a record was found."""
+
+    ID = "id"
+    PROVIDER_ID = "provider_id"  #: the sender's own id of the event
+    BODY = "body"  #: text in the body
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A record that was found. `event_id` is null for a reject."""
+
+    kind: str
+    id: str
+    event_id: str | None
+    found_by: FoundBy
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the record in the shape of the admin API."""
+        return {
+            "kind": self.kind,
+            "id": self.id,
+            "event_id": self.event_id,
+            "found_by": self.found_by.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The records found, the newest first. `next` and `looked_until` are as of a `ListPage`, and
+    concern the search in bodies.
+    """
+
+    records: Sequence[FoundRecord]
+    next: str | None = None
+    looked_until: float | None = None
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the result in the shape of the admin API."""
+        return {
+            "items": [one.as_json() for one in self.records],
+            "next": self.next,
+            "complete": self.next is None,
+            "looked_until": iso(self.looked_until),
+        }
+
+
+def search_records(
+    database: Database,
+    text: str,
+    sources: Collection[str],
+    *,
+    in_bodies: bool = False,
+    before: int | None = None,
+    digest: str = "",
+    budget: Budget | None = None,
+) -> SearchResult:
+    """Return the records that a text names: by id, by the sender's id, else by text in the body.
+
+    `sources`: those whose senders' ids are searched. With `before`, only bodies are searched, below
+    that number. Bodies are not searched with `in_bodies` false, or if they are encrypted.
+    """
+    if before is None:
+        records = [*_by_id(database, text), *_by_provider_id(database, text, sources)]
+        if records:
+            return SearchResult(records)
+    if not in_bodies or database.sealer.on:
+        return SearchResult(())
+    raw = text.encode("utf-8", "surrogateescape")[:MAX_EXCERPT_BYTES]
+    page = page_events(
+        database, Filters(body=raw), limit=MAX_FOUND, before=before, digest=digest, budget=budget
+    )
+    records = [FoundRecord("event", one.id, one.id, FoundBy.BODY) for one, _ in page.items]
+    return SearchResult(records, page.next, page.looked_until)
+
+
+def _by_id(database: Database, text: str) -> Iterator[FoundRecord]:
+    """Yield the records with this id, or whose id begins with it."""
+    if text.startswith(REJECT_PREFIX):
+        with suppress(NotFound):
+            yield FoundRecord("reject", rejects.get(database, text).id, None, FoundBy.ID)
+        return
+    try:
+        event_id, delivery_id = event_lookup.find(database, text, by_ending=False)
+    except AmbiguousId as error:
+        for id_ in error.ids:
+            yield from _by_id(database, id_)
+    except NotFound:
+        return
+    else:
+        kind = "event" if delivery_id is None else "delivery"
+        yield FoundRecord(kind, delivery_id or event_id, event_id, FoundBy.ID)
+
+
+def _by_provider_id(
+    database: Database, text: str, sources: Collection[str]
+) -> Iterator[FoundRecord]:
+    for id_ in event_lookup.find_by_provider_id(database, text, sources):
+        yield FoundRecord("event", id_, id_, FoundBy.PROVIDER_ID)

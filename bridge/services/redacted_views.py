@@ -1,0 +1,112 @@
+"""JSON of events, deliveries and rejects for readers who may not see contents of payloads.
+
+Reasons and problems may quote a payload, so the label of their cause stands in their place. Every
+key of the full shape is present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bridge.core.model import JSON, DeadKind, Delivery, Event, Reject
+from bridge.delivery.causes import blank_text, find_cause
+from bridge.services.event_details import EventDetails
+from bridge.services.serializers import delivery_json, event_json
+
+Shape = dict[str, JSON]
+
+
+def list_event(event: Event, deliveries: Sequence[Delivery], *, with_contents: bool) -> Shape:
+    """Return an event in the shape of `events --json`."""
+    shape = event_json(event, ())
+    if not with_contents:
+        shape = _hide_event(shape, event)
+    shape["deliveries"] = [list_delivery(one, with_contents=with_contents) for one in deliveries]
+    return shape
+
+
+def list_delivery(delivery: Delivery, *, with_contents: bool) -> Shape:
+    """Return a delivery in the shape of `deliveries --json`."""
+    shape = delivery_json(delivery)
+    return shape if with_contents else _hide_delivery(shape, delivery)
+
+
+def describe_event(details: EventDetails, *, with_contents: bool) -> Shape:
+    """Return an event in the shape of `show --json`."""
+    shape = details.as_json()
+    if with_contents:
+        return shape
+    known = {one.id: one for one in details.deliveries}
+    deliveries = [
+        _hide_whole_delivery(one, known[str(one["id"])]) for one in _records(shape["deliveries"])
+    ]
+    return _hide_event(shape, details.event) | {
+        "deliveries": deliveries,
+        "headers": None,
+        "query_string": None,
+        "body": None,
+        "body_base64": None,
+        "operations": [
+            one | {"item": item | {"problem": _label(item["problem"])}}
+            for one in _records(shape["operations"])
+            if isinstance(item := one["item"], dict)
+        ],
+    }
+
+
+def describe_reject(shape: Shape, reject: Reject, *, with_contents: bool) -> Shape:
+    """Return a reject in one of its shapes; `shape` is the full one."""
+    if with_contents:
+        return shape
+    hidden: Shape = dict.fromkeys(
+        name
+        for name in ("client", "path", "query_string", "headers", "body", "body_base64")
+        if name in shape
+    )
+    return shape | hidden | {"reason": blank_text(reject.reason), "diagnosis": []}
+
+
+def _hide_event(shape: Shape, event: Event) -> Shape:
+    files: list[JSON] = [
+        {"field": None, "name": None, "type": one.type, "size": one.size, "sha256": None}
+        for one in event.files
+    ]
+    return shape | {
+        "problem": _label(event.problem),
+        "spam": _label(event.spam),
+        "client": None,
+        "files": files,
+    }
+
+
+def _hide_delivery(shape: Shape, delivery: Delivery) -> Shape:
+    return shape | {
+        "reason": _label(delivery.reason, delivery.dead_kind),
+        "outputs": None,
+        "order_key": None,
+    }
+
+
+def _hide_whole_delivery(shape: Shape, delivery: Delivery) -> Shape:
+    attempts: list[JSON] = [
+        one | {"detail": _label(one["detail"]), "outputs": None, "log": []}
+        for one in _records(shape["attempt_list"])
+    ]
+    wait = shape["waits_for"]
+    return _hide_delivery(shape, delivery) | {
+        "inputs": None,
+        "log": [],
+        "attempt_list": attempts,
+        "evidence": None,
+        "waits_for": wait | {"detail": None} if isinstance(wait, dict) else None,
+    }
+
+
+def _label(text: JSON, dead_kind: DeadKind | None = None) -> str | None:
+    return find_cause(text, dead_kind).label if isinstance(text, str) else None
+
+
+def _records(value: JSON) -> list[dict[str, JSON]]:
+    return (
+        [dict(one) for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    )
