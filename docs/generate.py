@@ -83,6 +83,9 @@ from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
 from bridge.torture import certificate, plan, records, scenarios  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web import form_files as web_form_files  # noqa: E402
+from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
+from bridge.web.admin.problems import PROBLEM_TYPES as PROBLEMS  # noqa: E402
+from bridge.web.admin.problems import TYPE_PREFIX  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
 from bridge.web.server import app, incomplete_requests  # noqa: E402
 from bridge.worker import form_files as worker_form_files  # noqa: E402
@@ -670,6 +673,31 @@ def metrics_table() -> str:
     return table(("metric", "kind", "labels", "is"), rows)
 
 
+# -- the admin API
+
+
+def admin_endpoints_table() -> str:
+    """The endpoints of the admin API, with their parameters."""
+    return table(
+        ("path", "scope", "answers", "parameters"),
+        (
+            (
+                code(one.path),
+                code(one.scope),
+                one.summary,
+                " ".join(code(each.name) for each in one.parameters),
+            )
+            for one in ADMIN_ENDPOINTS
+        ),
+    )
+
+
+def admin_problems_table() -> str:
+    """The types of errors of the admin API."""
+    rows = ((code(f"{TYPE_PREFIX}{one.word}"), one.status, one.title) for one in PROBLEMS.values())
+    return table(("type", "status", "title"), rows)
+
+
 # -- limits
 
 
@@ -935,6 +963,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "statuses": statuses_table,
     "transitions": transitions_table,
     "metrics": metrics_table,
+    "admin endpoints": admin_endpoints_table,
+    "admin problems": admin_problems_table,
     "limits": limits_table,
     "faults": faults_table,
     "crash faults": crash_faults_table,

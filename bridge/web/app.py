@@ -21,6 +21,8 @@ from bridge.store.db.notify import WakeupNotifier
 from bridge.store.local.platform_store import LocalPlatformStore
 from bridge.system.logs import get_logger
 from bridge.web import hooks
+from bridge.web.admin.context import AdminContext
+from bridge.web.admin.views import admin_api
 from bridge.web.app_context import AppContext
 from bridge.web.downloads import downloads
 from bridge.web.dry_run_effects import DryRunEffects
@@ -84,6 +86,8 @@ def create_app(context: AppContext) -> Flask:
     app.register_blueprint(challenge_pages(settings, config, limiter, secret_key))
     app.register_blueprint(form_pages(settings, config, limiter, parts))
     app.register_blueprint(downloads(settings, database, blobs))
+    admin = AdminContext(settings=settings, database=database, config=config, limiter=limiter)
+    app.register_blueprint(admin_api(admin))
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)

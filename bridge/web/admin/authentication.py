@@ -1,0 +1,72 @@
+"""Authentication of the admin API: a bearer token, and its scopes. Fails closed."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.core.rate_limits import Rate
+from bridge.core.scopes import Scope, expand_scopes
+from bridge.services.access_tokens import authenticate_token
+from bridge.web.admin.context import AdminContext
+from bridge.web.admin.problems import AdminProblem
+
+ADMIN_TOKEN_NAME: Final = "FLOWBRIDGE_ADMIN_TOKEN"  # noqa: S105 - the name of a setting
+MAX_TOKEN_CHARS: Final = 1000
+READ_RATE: Final = Rate(count=100, per=5.0)  # 20 a second, in bursts of 100
+#: Refused tokens of one address.
+REFUSED_RATE: Final = Rate(count=20, per=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    """The holder of a token: its name, a key for rate limits, and what it may do."""
+
+    name: str
+    key: str
+    scopes: frozenset[Scope]
+
+
+def authenticate(context: AdminContext, authorization: str, client: str) -> TokenHolder:
+    """Return the holder of the token in an `Authorization` header.
+
+    Raises `AdminProblem`: 401 without a valid token, 429 where it or the address sends too many.
+    """
+    holder = _find_holder(context, authorization)
+    if holder is None:
+        _count(context, f"admin refused {client}", REFUSED_RATE)
+        raise AdminProblem(
+            "unauthorized",
+            "pass a token as `Authorization: Bearer TOKEN`; `flowbridge token add` makes one",
+            headers={"WWW-Authenticate": 'Bearer realm="flowbridge admin"'},
+        )
+    _count(context, f"admin read {holder.key}", READ_RATE)
+    return holder
+
+
+def _count(context: AdminContext, key: str, rate: Rate) -> None:
+    wait = context.limiter.wait([(key, rate)], time.time())
+    if wait > 0:
+        seconds = int(wait) + 1
+        raise AdminProblem(
+            "rate_limited",
+            f"at most {rate.count} requests in {rate.per:g} s; wait {seconds} s",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
+def _find_holder(context: AdminContext, authorization: str) -> TokenHolder | None:
+    scheme, _, given = authorization.partition(" ")
+    given = given.strip()
+    if scheme.lower() != "bearer" or not 0 < len(given) <= MAX_TOKEN_CHARS:
+        return None
+    configured = context.settings.admin_token
+    is_admin = hmac.compare_digest(given.encode("utf-8", "surrogateescape"), configured.encode())
+    if configured and is_admin:
+        return TokenHolder(ADMIN_TOKEN_NAME, ADMIN_TOKEN_NAME, expand_scopes({Scope.ADMIN}))
+    found = authenticate_token(context.database, given, time.time())
+    if found is None:
+        return None
+    return TokenHolder(found.name, found.id, found.scopes)

@@ -1,0 +1,55 @@
+"""Values that the endpoints of the admin API use, and one request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.config.settings import Settings
+from bridge.core.model import JSON
+from bridge.core.scopes import Scope
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.web.rate_limiter import RateLimiter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminContext:
+    """Values for all requests. `config` returns the current configuration."""
+
+    settings: Settings
+    database: Database
+    config: Callable[[], Config]
+    limiter: RateLimiter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminRequest:
+    """One authenticated request.
+
+    `values` are its query parameters by name, `texts` the same as they were given, and `ids` the
+    parts of its path. `token`: the name of the token.
+    """
+
+    token: str
+    scopes: frozenset[Scope]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def with_contents(self) -> bool:
+        """Whether the token may see contents of payloads."""
+        return Scope.BODIES in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """An answer that is not JSON: bytes, and the file name for a download."""
+
+    content: bytes
+    file_name: str
+
+
+Answer = Mapping[str, JSON] | RawAnswer

@@ -1,0 +1,120 @@
+"""The table of endpoints of the admin API. Routes and OpenAPI document follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.core.scopes import Scope
+from bridge.services.filter_values import parse_excerpt
+from bridge.web.admin import resources
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.parameters import BEFORE, Parameter, filter_parameters
+
+PREFIX: Final = "/admin/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One path with its method.
+
+    `path` has its variable parts in braces, as in `/events/{id}`. `scope` is needed to use it.
+    `schema` names the schema of the answer in `schemas`, null for raw bytes. `has_contents`: an
+    answer may contain contents of payloads.
+    """
+
+    path: str
+    summary: str
+    answer: Callable[[AdminContext, AdminRequest], Answer]
+    schema: str | None
+    scope: Scope = Scope.READ
+    parameters: tuple[Parameter, ...] = ()
+    has_contents: bool = False
+
+
+CAUSE_FILTERS: Final = tuple(
+    one
+    for one in filter_parameters(of_events=False)
+    if one.name in ("source", "route", "type", "dead_kind", "since", "until")
+)
+QUERY: Final = Parameter(
+    name="q",
+    doc="An id or its beginning, a sender's id, or (with the scope `bodies`) text in a body.",
+    parse=parse_excerpt,
+    is_required=True,
+)
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/",
+        summary="The version, the scopes of the token, and links.",
+        answer=resources.describe_api,
+        schema="Api",
+    ),
+    Endpoint(
+        path="/status",
+        summary="Processes, queue, failures and problems, as `flowbridge status --json`.",
+        answer=resources.show_status,
+        schema="Status",
+    ),
+    Endpoint(
+        path="/conditions",
+        summary="The conditions that need attention, each with the next step.",
+        answer=resources.list_conditions,
+        schema="Conditions",
+    ),
+    Endpoint(
+        path="/events",
+        summary="Events with their deliveries, newest first.",
+        answer=resources.list_events,
+        schema="EventPage",
+        parameters=filter_parameters(of_events=True),
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/events/{id}",
+        summary="One event with its deliveries, attempts and operations.",
+        answer=resources.show_event,
+        schema="EventDetails",
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/events/{id}/body",
+        summary="The raw body of an event.",
+        answer=resources.show_body,
+        schema=None,
+        scope=Scope.BODIES,
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/deliveries",
+        summary="Deliveries, newest first.",
+        answer=resources.list_deliveries,
+        schema="DeliveryPage",
+        parameters=filter_parameters(of_events=False),
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/deliveries/{id}",
+        summary="One delivery with its attempts.",
+        answer=resources.show_delivery,
+        schema="DeliveryDetails",
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/causes",
+        summary="Dead deliveries by cause, the most frequent first.",
+        answer=resources.list_causes,
+        schema="Causes",
+        parameters=CAUSE_FILTERS,
+    ),
+    Endpoint(
+        path="/find",
+        summary="Records by id, by a sender's id, or by text in the body.",
+        answer=resources.find,
+        schema="FoundPage",
+        parameters=(QUERY, BEFORE),
+        has_contents=True,
+    ),
+)

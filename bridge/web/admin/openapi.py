@@ -1,0 +1,103 @@
+"""The OpenAPI 3.1 document of the admin API, built from the table of endpoints.
+
+https://spec.openapis.org/oas/v3.1.0
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from bridge import __version__
+from bridge.core.scopes import SCOPE_SUMMARIES
+from bridge.web.admin.endpoints import ENDPOINTS, PREFIX, Endpoint
+from bridge.web.admin.parameters import Parameter
+from bridge.web.admin.problems import MEDIA_TYPE, PROBLEM_TYPES
+from bridge.web.admin.schemas import SCHEMAS
+
+_PATH_PART: Final = re.compile(r"\{(\w+)\}")
+#: Problems that any endpoint may answer, by status.
+COMMON_STATUSES: Final = (401, 403, 429, 500, 503)
+
+
+def build_document() -> dict[str, Any]:
+    """Return the document."""
+    scopes = "; ".join(f"`{scope}`: {summary}" for scope, summary in SCOPE_SUMMARIES.items())
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "flowbridge admin API",
+            "version": __version__,
+            "description": (
+                "Reads what a bridge received and what became of it. Tokens have scopes:"
+                f" {scopes}. Times are ISO 8601 in UTC. Errors are problems of RFC 9457."
+            ),
+        },
+        "servers": [{"url": PREFIX}],
+        "security": [{"token": []}],
+        "paths": {one.path: {"get": _describe(one)} for one in ENDPOINTS},
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _describe(endpoint: Endpoint) -> dict[str, Any]:
+    parts = _PATH_PART.findall(endpoint.path)
+    statuses = {
+        *COMMON_STATUSES,
+        *([400] if endpoint.parameters else []),
+        *([404, 409] if parts else []),
+        400,
+    }
+    return {
+        "summary": endpoint.summary,
+        "description": f"Needs the scope `{endpoint.scope}`.",
+        "operationId": endpoint.answer.__name__,
+        "parameters": [
+            *(_part(name) for name in parts),
+            *(_parameter(one) for one in endpoint.parameters),
+        ],
+        "responses": {
+            "200": _success(endpoint),
+            **{str(status): _problem(status) for status in sorted(statuses)},
+        },
+    }
+
+
+def _success(endpoint: Endpoint) -> dict[str, Any]:
+    if endpoint.schema is None:
+        return {"description": "The bytes.", "content": {"application/octet-stream": {}}}
+    schema = {"$ref": f"#/components/schemas/{endpoint.schema}"}
+    return {"description": endpoint.summary, "content": {"application/json": {"schema": schema}}}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    words = [one.word for one in PROBLEM_TYPES.values() if one.status == status]
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": ", ".join(words), "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def _part(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": "The id, or a beginning or an ending of it that names one record.",
+        "schema": {"type": "string"},
+    }
+
+
+def _parameter(one: Parameter) -> dict[str, Any]:
+    needs = " Needs the scope `bodies`." if one.reads_contents else ""
+    described: dict[str, Any] = {
+        "name": one.name,
+        "in": "query",
+        "required": one.is_required,
+        "description": f"{one.doc}{needs}",
+        "schema": dict(one.schema),
+    }
+    if one.max_count > 1:
+        described |= {"style": "form", "explode": True}
+    return described

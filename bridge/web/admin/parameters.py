@@ -1,0 +1,199 @@
+"""Query parameters of the admin API: parsed by a table, with errors for all at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bridge.core.model import JSON, RunState, Status
+from bridge.core.typos import find_typo
+from bridge.services.filter_values import (
+    DEAD_KINDS,
+    parse_dead_kind,
+    parse_excerpt,
+    parse_moment,
+    parse_raw_excerpt,
+)
+from bridge.services.lists import DEFAULT_PAGE_ITEMS, MAX_CURSOR_CHARS, MAX_PAGE_ITEMS
+from bridge.services.where_filters import MAX_WHERE_FILTERS, parse_where
+from bridge.store.queries.filters import NONE
+from bridge.web.admin.problems import AdminProblem, ParameterError
+
+MAX_NAME_CHARS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A query parameter.
+
+    `parse` returns its value, or raises `ValueError` with a message for the client.
+    `reads_contents`: the answer depends on contents of payloads, so it needs the scope `bodies`.
+    `max_count`: how often it may be given; its value is a list if that is more than once.
+    """
+
+    name: str
+    doc: str
+    parse: Callable[[str], Any] = str
+    schema: Mapping[str, JSON] = field(default_factory=lambda: {"type": "string"})
+    allowed: Sequence[str] = ()
+    default: Any = None
+    is_required: bool = False
+    reads_contents: bool = False
+    max_count: int = 1
+
+
+def read_parameters(
+    given: Mapping[str, Sequence[str]], parameters: Sequence[Parameter]
+) -> dict[str, Any]:
+    """Return the values of all parameters by name.
+
+    Raises `AdminProblem` with every parameter that is unknown, repeated or not valid.
+    """
+    known = {one.name: one for one in parameters}
+    errors = [_unknown(name, known) for name in given if name not in known]
+    values: dict[str, Any] = {}
+    for one in parameters:
+        texts = given.get(one.name, ())
+        if one.is_required and not texts:
+            errors.append(ParameterError(one.name, f"it is missing: {one.doc}"))
+            continue
+        if len(texts) > one.max_count:
+            times = "once" if one.max_count == 1 else f"{one.max_count} times"
+            errors.append(ParameterError(one.name, f"it may be given {times}"))
+            continue
+        try:
+            found = [_parse(one, text) for text in texts]
+        except ValueError as error:
+            errors.append(ParameterError(one.name, str(error), _near(one, texts), one.allowed))
+            continue
+        values[one.name] = (
+            (found or None) if one.max_count > 1 else found[0] if found else one.default
+        )
+    if errors:
+        names = ", ".join(dict.fromkeys(one.parameter for one in errors))
+        raise AdminProblem("invalid_parameter", f"not valid: {names}", errors=errors)
+    return values
+
+
+def _parse(one: Parameter, text: str) -> Any:
+    if "\0" in text:
+        raise ValueError("it contains a null character")
+    if one.allowed and text not in one.allowed:
+        raise ValueError(f"{text[:100]!r} is not one of {', '.join(one.allowed)}")
+    return one.parse(text)
+
+
+def _near(one: Parameter, texts: Sequence[str]) -> str | None:
+    return next((near for text in texts if (near := find_typo(text, list(one.allowed)))), None)
+
+
+def _unknown(name: str, known: Mapping[str, Parameter]) -> ParameterError:
+    near = find_typo(name, list(known))
+    meant = f"; did you mean {near}?" if near else ""
+    return ParameterError(name[:100], f"there is no such parameter{meant}", near, list(known))
+
+
+def _parse_name(text: str) -> str:
+    if not 0 < len(text) <= MAX_NAME_CHARS:
+        raise ValueError(f"it has {len(text)} characters; allowed are 1 to {MAX_NAME_CHARS}")
+    return text
+
+
+def _parse_limit(text: str) -> int:
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    if not 1 <= limit <= MAX_PAGE_ITEMS:
+        raise ValueError(f"{text[:20]!r} is not a number from 1 to {MAX_PAGE_ITEMS}")
+    return limit
+
+
+def _parse_cursor(text: str) -> str:
+    if not 0 < len(text) <= MAX_CURSOR_CHARS or not text.isascii():
+        raise ValueError("it is not a cursor: pass `next` of the page before")
+    return text
+
+
+def _parse_time(text: str) -> float:
+    return parse_moment(text[:100], time.time())
+
+
+def _parse_body(text: str) -> bytes:
+    return parse_raw_excerpt(text)
+
+
+TIME_DOC: Final = "15m, 1h, 2d (ago), a date, or ISO 8601"
+
+LIMIT: Final = Parameter(
+    name="limit",
+    doc="The number of items.",
+    parse=_parse_limit,
+    schema={
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_PAGE_ITEMS,
+        "default": DEFAULT_PAGE_ITEMS,
+    },
+    default=DEFAULT_PAGE_ITEMS,
+)
+BEFORE: Final = Parameter(
+    name="before", doc="`next` of the page before, with the same filters.", parse=_parse_cursor
+)
+SOURCE: Final = Parameter(name="source", doc="Only from this source.", parse=_parse_name)
+SINCE: Final = Parameter(name="since", doc=f"Only since this time: {TIME_DOC}.", parse=_parse_time)
+UNTIL: Final = Parameter(name="until", doc=f"Only before this time: {TIME_DOC}.", parse=_parse_time)
+
+
+def _one_of(name: str, doc: str, allowed: Sequence[str]) -> Parameter:
+    schema: dict[str, JSON] = {"type": "string", "enum": list(allowed)}
+    return Parameter(name=name, doc=doc, allowed=allowed, schema=schema)
+
+
+def filter_parameters(*, of_events: bool) -> tuple[Parameter, ...]:
+    """Return the filters of a list of events or deliveries, named as those of the commands."""
+    statuses = [status.value for status in Status] + ([NONE] if of_events else [])
+    filters = [
+        SOURCE,
+        Parameter(name="route", doc="Only with a delivery through this route.", parse=_parse_name),
+        _one_of("status", "Only with a delivery in this status.", statuses),
+        _one_of(
+            "run", "Only with a delivery whose run has this state.", [one.value for one in RunState]
+        ),
+        Parameter(name="type", doc="Only of this type; `*` matches anything.", parse=_parse_name),
+        Parameter(
+            name="reason",
+            doc="Only if the reason or problem contains this text.",
+            parse=parse_excerpt,
+            reads_contents=True,
+        ),
+        Parameter(
+            name="dead_kind",
+            doc="Only with a delivery that died for this kind of reason.",
+            parse=parse_dead_kind,
+            schema={"type": "string", "enum": list(DEAD_KINDS)},
+        ),
+        SINCE,
+        UNTIL,
+        Parameter(
+            name="body",
+            doc="Only if the raw body contains this text.",
+            parse=_parse_body,
+            reads_contents=True,
+        ),
+        Parameter(
+            name="where",
+            doc="Only if the event has this value, as in `body.action=opened`; may be repeated.",
+            parse=_parse_where,
+            schema={"type": "array", "items": {"type": "string"}},
+            reads_contents=True,
+            max_count=MAX_WHERE_FILTERS,
+        ),
+    ]
+    if of_events:
+        filters.append(_one_of("spam", "Only marked as spam, or only others.", ("true", "false")))
+    return (*filters, LIMIT, BEFORE)
+
+
+def _parse_where(text: str) -> str:
+    parse_where(text)
+    return text

@@ -1,0 +1,91 @@
+"""Errors of the admin API: one row for each type, answered as `application/problem+json`.
+
+The format is RFC 9457: https://www.rfc-editor.org/rfc/rfc9457
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.core.errors import BridgeError
+from bridge.core.model import JSON
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:flowbridge:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A type of error: its word in `type`, its status and its title."""
+
+    word: str
+    status: int
+    title: str
+
+
+PROBLEM_TYPES: Final = {
+    one.word: one
+    for one in (
+        ProblemType("invalid_parameter", 400, "A parameter is not valid"),
+        ProblemType("cursor_of_another_list", 400, "The cursor belongs to another list"),
+        ProblemType("unauthorized", 401, "The token is missing, unknown or ended"),
+        ProblemType("missing_scope", 403, "The token lacks a scope"),
+        ProblemType("not_found", 404, "There is no such resource"),
+        ProblemType("method_not_allowed", 405, "The method is not allowed"),
+        ProblemType("ambiguous_id", 409, "Several records match the id"),
+        ProblemType("rate_limited", 429, "There were too many requests"),
+        ProblemType("internal_error", 500, "An unexpected error occurred"),
+        ProblemType("busy", 503, "All places for readers are taken"),
+        ProblemType("store_unavailable", 503, "The store cannot be read"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterError:
+    """What is wrong with one parameter. `near`: what was probably meant. `allowed`: what is."""
+
+    parameter: str
+    detail: str
+    near: str | None = None
+    allowed: Sequence[str] = ()
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the error as an entry of `errors`."""
+        return {
+            "param": self.parameter,
+            "detail": self.detail,
+            "near": self.near,
+            "allowed": list(self.allowed),
+        }
+
+
+class AdminProblem(BridgeError):
+    """An error that the admin API answers. `detail` never quotes a payload or a token."""
+
+    def __init__(
+        self,
+        word: str,
+        detail: str,
+        *,
+        errors: Sequence[ParameterError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.type = PROBLEM_TYPES[word]
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        super().__init__(f"{word}: {detail}")
+
+    def as_json(self, request_id: str) -> dict[str, JSON]:
+        """Return the body of the answer."""
+        return {
+            "type": f"{TYPE_PREFIX}{self.type.word}",
+            "title": self.type.title,
+            "status": self.type.status,
+            "detail": self.detail,
+            "instance": request_id,
+            "errors": [one.as_json() for one in self.errors],
+        }

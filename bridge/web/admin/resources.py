@@ -1,0 +1,177 @@
+"""The answers of the admin API that read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge import __version__
+from bridge.core.errors import AmbiguousId, NotFound
+from bridge.core.scopes import list_scopes
+from bridge.core.times import iso
+from bridge.services import lists, redacted_views
+from bridge.services.dead_causes import group_by_cause
+from bridge.services.event_details import NamedRecord, find_record, read_event_details
+from bridge.services.lists import WrongCursor, digest_filters, parse_cursor
+from bridge.services.record_search import search_records
+from bridge.services.status_report import read_status
+from bridge.services.where_filters import make_event_test, parse_where
+from bridge.store.queries.filters import Filters
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
+from bridge.web.admin.problems import AdminProblem, ParameterError
+
+#: Parameters that are no filters.
+PAGE_PARAMETERS: Final = ("limit", "before")
+
+
+def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the version, the token's scopes and the links."""
+    return {
+        "version": __version__,
+        "token": asked.token,
+        "scopes": list_scopes(asked.scopes),
+        "links": {
+            "openapi": "/admin/v1/openapi.json",
+            "status": "/admin/v1/status",
+            "events": "/admin/v1/events",
+            "deliveries": "/admin/v1/deliveries",
+            "causes": "/admin/v1/causes",
+        },
+    }
+
+
+def show_status(context: AdminContext, _asked: AdminRequest) -> Answer:
+    """Return the status, as `status --json`."""
+    return read_status(context.settings, context.database).as_json()
+
+
+def list_conditions(context: AdminContext, _asked: AdminRequest) -> Answer:
+    """Return the conditions that need attention, each with the next step."""
+    return {"items": read_status(context.settings, context.database).as_json()["problems"]}
+
+
+def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a page of events with their deliveries."""
+    digest, before = _place("events", asked)
+    page = lists.page_events(
+        context.database,
+        _filters(context, asked),
+        limit=asked.values["limit"],
+        before=before,
+        digest=digest,
+    )
+    return page.as_json(
+        [
+            redacted_views.list_event(event, deliveries, with_contents=asked.with_contents)
+            for event, deliveries in page.items
+        ]
+    )
+
+
+def list_deliveries(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a page of deliveries."""
+    digest, before = _place("deliveries", asked)
+    page = lists.page_deliveries(
+        context.database,
+        _filters(context, asked),
+        limit=asked.values["limit"],
+        before=before,
+        digest=digest,
+    )
+    return page.as_json(
+        [redacted_views.list_delivery(one, with_contents=asked.with_contents) for one in page.items]
+    )
+
+
+def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return one event with everything that is stored of it, as `show --json`."""
+    record = _find(context, asked.ids["id"])
+    if record.found is None:
+        raise _missing(asked.ids["id"])
+    details = read_event_details(
+        context.database, context.settings, record.found, with_reasons=False
+    )
+    return redacted_views.describe_event(details, with_contents=asked.with_contents)
+
+
+def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the raw body of an event."""
+    record = _find(context, asked.ids["id"])
+    if record.found is None:
+        raise _missing(asked.ids["id"])
+    return RawAnswer(record.found.event.body, f"{record.found.event.id}.bin")
+
+
+def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return one delivery, as it is in its event."""
+    record = _find(context, asked.ids["id"])
+    if record.found is None or record.found.delivery_id is None:
+        raise _missing(asked.ids["id"])
+    details = read_event_details(
+        context.database, context.settings, record.found, with_reasons=False
+    )
+    shape = redacted_views.describe_event(details, with_contents=asked.with_contents)
+    deliveries = shape["deliveries"]
+    for one in deliveries if isinstance(deliveries, list) else ():
+        if isinstance(one, dict) and one["id"] == record.found.delivery_id:
+            return one
+    raise _missing(asked.ids["id"])
+
+
+def list_causes(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the causes of dead deliveries, the most frequent first."""
+    report = group_by_cause(context.database, _filters(context, asked))
+    return {
+        "items": [one.as_json() for one in report.groups],
+        "read_until": iso(report.read_until),
+    }
+
+
+def find(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the records that an id, a sender's id or a text in a body names."""
+    digest, before = _place("find", asked)
+    sources = list(context.config().sources)
+    return search_records(
+        context.database,
+        asked.values["q"],
+        sources,
+        in_bodies=asked.with_contents,
+        before=before,
+        digest=digest,
+    ).as_json()
+
+
+def _place(list_name: str, asked: AdminRequest) -> tuple[str, int | None]:
+    """Return the digest of a list's filters, and where its page starts."""
+    given = {name: list(one) for name, one in asked.texts.items() if name not in PAGE_PARAMETERS}
+    digest = digest_filters(list_name, given)
+    try:
+        return digest, parse_cursor(asked.values["before"], digest)
+    except WrongCursor as error:
+        raise AdminProblem(
+            "cursor_of_another_list", str(error), errors=[ParameterError("before", str(error))]
+        ) from None
+
+
+def _filters(context: AdminContext, asked: AdminRequest) -> Filters:
+    values = {name: value for name, value in asked.values.items() if name not in PAGE_PARAMETERS}
+    where = values.pop("where", None)
+    spam = values.pop("spam", None)
+    test = (
+        make_event_test([parse_where(one) for one in where], context.config().sources)
+        if where
+        else None
+    )
+    return Filters(**values, where=test, spam={"true": True, "false": False}.get(spam))
+
+
+def _find(context: AdminContext, text: str) -> NamedRecord:
+    try:
+        return find_record(context.database, text)
+    except AmbiguousId as error:
+        raise AdminProblem("ambiguous_id", str(error)) from None
+    except NotFound as error:
+        raise AdminProblem("not_found", str(error)) from None
+
+
+def _missing(text: str) -> AdminProblem:
+    return AdminProblem("not_found", f"there is no such record with the id {text[:100]!r}")

@@ -1,0 +1,212 @@
+"""JSON Schemas of the answers of the admin API, by name.
+
+Every key of a record is always present; contents are null for a token without the scope `bodies`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from bridge.core.model import RunState, Status
+from bridge.core.scopes import Scope
+from bridge.services.filter_values import DEAD_KINDS
+
+Schema = dict[str, Any]
+
+
+def _nullable(schema: Schema) -> Schema:
+    if "$ref" in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    kinds = schema["type"]
+    schema = {**schema, "type": [*(kinds if isinstance(kinds, list) else [kinds]), "null"]}
+    return {**schema, "enum": [*schema["enum"], None]} if "enum" in schema else schema
+
+
+def _record(**properties: Schema) -> Schema:
+    """Return the schema of an object with exactly these keys."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _word(*words: str) -> Schema:
+    return {"type": "string", "enum": list(words)}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _page(name: str) -> Schema:
+    return _record(
+        items=_list(_ref(name)), next=_nullable(TEXT), complete=FLAG, looked_until=_nullable(TIME)
+    )
+
+
+TEXT: Final[Schema] = {"type": "string"}
+COUNT: Final[Schema] = {"type": "integer"}
+NUMBER: Final[Schema] = {"type": "number"}
+FLAG: Final[Schema] = {"type": "boolean"}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+ANY: Final[Schema] = {}
+OBJECT: Final[Schema] = {"type": "object"}
+RUN_STATE: Final[Schema] = _word(*(one.value for one in RunState))
+
+_FILE: Final = _record(
+    field=_nullable(TEXT), name=_nullable(TEXT), type=TEXT, size=COUNT, sha256=_nullable(TEXT)
+)
+_DELIVERY: Final[Schema] = {
+    "id": TEXT,
+    "event_id": TEXT,
+    "route": TEXT,
+    "flow": TEXT,
+    "platform": TEXT,
+    "status": _word(*(one.value for one in Status)),
+    "reason": _nullable(TEXT),
+    "attempts": COUNT,
+    "throttled": COUNT,
+    "run_id": _nullable(TEXT),
+    "run_url": _nullable(TEXT),
+    "run_state": _nullable(RUN_STATE),
+    "outputs": ANY,
+    "created_at": TIME,
+    "due_at": _nullable(TIME),
+    "delivered_at": _nullable(TIME),
+    "finished_at": _nullable(TIME),
+    "dead_kind": _nullable(_word(*DEAD_KINDS)),
+    "order_key": _nullable(TEXT),
+    "merged_into": _nullable(TEXT),
+    "reruns": COUNT,
+}
+_EVENT: Final[Schema] = {
+    "id": TEXT,
+    "source": TEXT,
+    "provider": TEXT,
+    "type": _nullable(TEXT),
+    "provider_id": _nullable(TEXT),
+    "received_at": TIME,
+    "problem": _nullable(TEXT),
+    "config_hash": TEXT,
+    "body_sha256": TEXT,
+    "same_body_as": _nullable(TEXT),
+    "duplicates": COUNT,
+    "sender_retry": _nullable(COUNT),
+    "files": _list(_FILE),
+    "spam": _nullable(TEXT),
+    "client": _nullable(TEXT),
+}
+_ATTEMPT: Final = _record(
+    number=COUNT,
+    started_at=TIME,
+    finished_at=_nullable(TIME),
+    outcome=_nullable(TEXT),
+    status_code=_nullable(COUNT),
+    detail=_nullable(TEXT),
+    run_id=_nullable(TEXT),
+    run_state=_nullable(RUN_STATE),
+    run_finished_at=_nullable(TIME),
+    outputs=ANY,
+    log=_list(TEXT),
+    late_at=_nullable(TIME),
+)
+_WAIT: Final = _record(
+    kind=TEXT, detail=_nullable(TEXT), until=_nullable(TIME), behind=_nullable(TEXT)
+)
+_ITEM: Final = _record(
+    number=COUNT,
+    id=TEXT,
+    outcome=_nullable(TEXT),
+    problem=_nullable(TEXT),
+    was=_nullable(TEXT),
+    became=_nullable(TEXT),
+    made=_list(TEXT),
+    at=_nullable(TIME),
+)
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "Problem": _record(
+        type=TEXT,
+        title=TEXT,
+        status=COUNT,
+        detail=TEXT,
+        instance=TEXT,
+        errors=_list(_record(param=TEXT, detail=TEXT, near=_nullable(TEXT), allowed=_list(TEXT))),
+    ),
+    "Api": _record(
+        version=TEXT,
+        token=TEXT,
+        scopes=_list(_word(*(one.value for one in Scope))),
+        links={"type": "object", "additionalProperties": TEXT},
+    ),
+    "Condition": _record(key=TEXT, severity=_word("warning", "critical"), what=TEXT, do=TEXT),
+    "Conditions": _record(items=_list(_ref("Condition"))),
+    "Status": {
+        "type": "object",
+        "properties": {
+            "ok": FLAG,
+            "problems": _list(_ref("Condition")),
+            "notes": _list(TEXT),
+            "at": TIME,
+            "version": TEXT,
+            "python": TEXT,
+            "database": OBJECT,
+            "config": OBJECT,
+            "processes": _list(OBJECT),
+            "sources": _list(OBJECT),
+            "queue": _list(OBJECT),
+            "platforms": _list(OBJECT),
+            "runs": _list(OBJECT),
+            "dead": _record(total=COUNT, within_a_day=COUNT),
+            "unknown": _record(total=COUNT, for_a_person=COUNT),
+        },
+        "required": ["ok", "problems", "at", "version", "sources", "queue", "dead", "unknown"],
+    },
+    "Delivery": _record(**_DELIVERY),
+    "DeliveryPage": _page("Delivery"),
+    "DeliveryDetails": _record(
+        **_DELIVERY,
+        inputs=ANY,
+        log=_list(TEXT),
+        attempt_list=_list(_ATTEMPT),
+        evidence=ANY,
+        waits_for=_nullable(_WAIT),
+    ),
+    "Event": _record(**_EVENT, deliveries=_list(_ref("Delivery"))),
+    "EventPage": _page("Event"),
+    "EventDetails": _record(
+        **_EVENT,
+        deliveries=_list(_ref("DeliveryDetails")),
+        headers=_nullable({"type": "object", "additionalProperties": TEXT}),
+        query_string=_nullable(TEXT),
+        body=_nullable(TEXT),
+        body_base64=_nullable(TEXT),
+        operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_ITEM)),
+    ),
+    "Cause": _record(
+        key=TEXT,
+        label=TEXT,
+        dead_kind=_nullable(_word(*DEAD_KINDS)),
+        count=COUNT,
+        replayed=COUNT,
+        first_at=TIME,
+        last_at=TIME,
+        example=_record(delivery_id=TEXT, event_id=TEXT, route=TEXT),
+        advice=TEXT,
+        routes=_list(TEXT),
+    ),
+    "Causes": _record(items=_list(_ref("Cause")), read_until=_nullable(TIME)),
+    "Found": _record(
+        kind=_word("event", "delivery", "reject"),
+        id=TEXT,
+        event_id=_nullable(TEXT),
+        found_by=_word("id", "provider_id", "body"),
+    ),
+    "FoundPage": _page("Found"),
+}

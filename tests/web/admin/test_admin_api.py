@@ -1,0 +1,434 @@
+"""The admin API: tokens, scopes, lists, lookups and errors, each answer validated by its document."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from admin_client import ADMIN_TOKEN, AdminClient
+from records import NOW, make_delivery, make_event
+
+from bridge.core.model import DeadKind, FormFile, Reject, Status
+from bridge.core.rate_limits import Rate
+from bridge.core.scopes import Scope
+from bridge.store.db.database import Database
+from bridge.store.inbound import events, rejects
+from bridge.store.operations import tokens
+from bridge.web.admin import api, authentication
+from bridge.web.admin.endpoints import ENDPOINTS
+from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
+
+READ = (Scope.READ,)
+READER = (Scope.READ, Scope.BODIES)
+SECRET = "s3cret-c0ntent"
+
+
+@pytest.fixture
+def admin(database: Database, tmp_path: Path) -> AdminClient:
+    return AdminClient(database, tmp_path)
+
+
+@pytest.fixture
+def one(admin: AdminClient) -> Any:
+    """An event with contents in every place that has some, and two deliveries."""
+    event = make_event(
+        "gh-1",
+        body=b'{"action": "opened", "note": "%s"}' % SECRET.encode(),
+        headers={"content-type": "application/json", "x-note": SECRET},
+        query_string=f"a={SECRET}",
+        problem=f"the body is not valid: '{SECRET}'",
+        spam=f"blocked word: {SECRET}",
+        client=SECRET,
+        files=(
+            FormFile(
+                field=SECRET, name=f"{SECRET}.pdf", type="application/pdf", size=7, sha256="0" * 64
+            ),
+        ),
+    )
+    dead = make_delivery(
+        event,
+        status=Status.DEAD,
+        dead_kind=DeadKind.OURS,
+        reason=f"payload_schema /title: '{SECRET}' is too long",
+        inputs={"note": SECRET},
+    )
+    events.add(
+        admin.database, event, (dead, make_delivery(event, "other", inputs=[SECRET])), lambda *_: []
+    )
+    return event
+
+
+def problem_of(answer: Any) -> str:
+    assert answer.mimetype == MEDIA_TYPE, answer.text
+    problem = answer.get_json()
+    assert problem["status"] == answer.status_code
+    assert problem["instance"] == answer.headers["X-Request-Id"]
+    return str(problem["type"]).removeprefix(TYPE_PREFIX)
+
+
+def path_of(path: str, event: Any) -> str:
+    if path.startswith("/deliveries/"):
+        return path.replace("{id}", make_delivery(event).id)
+    return path.replace("{id}", event.id)
+
+
+QUERIES = {"/find": {"q": "gh-1"}}
+
+
+# -- tokens and scopes
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.path)
+@pytest.mark.parametrize("scopes", [READ, READER, (Scope.READ, Scope.ACT), (Scope.ADMIN,)], ids=str)
+def test_each_endpoint_wants_its_scope(
+    admin: AdminClient, one: Any, endpoint: Any, scopes: tuple[Scope, ...]
+) -> None:
+    path = path_of(endpoint.path, one)
+    answer = admin.get(path, QUERIES.get(endpoint.path), scopes=scopes)
+    may = endpoint.scope in scopes or endpoint.scope is Scope.READ or Scope.ADMIN in scopes
+    assert answer.status_code == (200 if may else 403), answer.text
+    if not may:
+        assert problem_of(answer) == "missing_scope"
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.path)
+def test_without_the_scope_bodies_no_answer_has_contents(
+    admin: AdminClient, one: Any, endpoint: Any
+) -> None:
+    path = path_of(endpoint.path, one)
+    query = QUERIES.get(endpoint.path)
+    hidden = admin.get(path, query, scopes=READ)
+    assert SECRET not in hidden.text
+    whole = admin.get(path, query, scopes=READER)
+    if hidden.status_code == 200:
+        assert hidden.get_json().keys() == whole.get_json().keys()
+    if endpoint.path.startswith(("/events", "/deliveries")):
+        assert SECRET in whole.text
+        assert whole.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["reason", "body", "where"])
+@pytest.mark.parametrize("path", ["/events", "/deliveries"])
+def test_contents_are_no_filter_without_the_scope(admin: AdminClient, path: str, name: str) -> None:
+    value = "body.action=opened" if name == "where" else "opened"
+    assert problem_of(admin.get(path, {name: value}, scopes=READ)) == "missing_scope"
+    assert admin.get(path, {name: value}, scopes=READER).status_code == 200
+
+
+def test_a_search_without_the_scope_reads_no_body(admin: AdminClient, one: Any) -> None:
+    assert admin.get("/find", {"q": SECRET}, scopes=READ).get_json()["items"] == []
+    found = admin.get("/find", {"q": SECRET}, scopes=READER).get_json()["items"]
+    assert [(each["id"], each["found_by"]) for each in found] == [(one.id, "body")]
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        "Bearer fbt_" + "a" * 43,
+        f"Basic {ADMIN_TOKEN}",
+        f"Bearer {ADMIN_TOKEN}x",
+        f"Bearer {ADMIN_TOKEN[:-1]}",
+        "Bearer " + "x" * 5000,
+        "Bearer \udcff",
+    ],
+)
+def test_a_request_without_a_valid_token_is_refused(
+    admin: AdminClient, authorization: str | None
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    answer = admin.client.get("/admin/v1/status", headers=headers)
+    assert problem_of(answer) == "unauthorized"
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert ADMIN_TOKEN[:-1] not in answer.text
+
+
+def test_the_token_of_the_settings_may_do_everything(admin: AdminClient) -> None:
+    answer = admin.client.get("/admin/v1/", headers={"Authorization": f"bearer {ADMIN_TOKEN}"})
+    assert answer.get_json()["scopes"] == [one.value for one in Scope]
+    assert answer.get_json()["token"] == "FLOWBRIDGE_ADMIN_TOKEN"
+
+
+def test_a_cookie_or_a_query_is_no_token(admin: AdminClient) -> None:
+    secret = admin.token(READ)
+    admin.client.set_cookie("token", secret)
+    assert admin.client.get(f"/admin/v1/?token={secret}").status_code == 401
+    assert admin.client.get("/admin/v1/", headers={"X-Api-Key": secret}).status_code == 401
+
+
+def test_a_token_ends_at_once(admin: AdminClient) -> None:
+    assert admin.get("/", scopes=READ).status_code == 200
+    (token,) = tokens.list_tokens(admin.database)
+    assert token.used_at is not None
+    tokens.remove(admin.database, token.id)
+    assert admin.get("/", scopes=READ).status_code == 401
+
+
+def test_wrong_tokens_of_an_address_are_limited(
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "REFUSED_RATE", Rate(count=3, per=3600.0))
+    statuses = [admin.client.get("/admin/v1/").status_code for _ in range(5)]
+    assert statuses == [401, 401, 401, 429, 429]
+    assert admin.get("/").status_code == 200  # a valid token is another count
+
+
+def test_the_requests_of_a_token_are_limited(
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "READ_RATE", Rate(count=2, per=3600.0))
+    statuses = [admin.get("/", scopes=READ).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    last = admin.get("/", scopes=READ)
+    assert problem_of(last) == "rate_limited"
+    assert int(last.headers["Retry-After"]) > 0
+    assert admin.get("/", scopes=READER).status_code == 200
+
+
+def test_few_threads_are_for_readers(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "MAX_REQUESTS", 0)
+    answer = admin.client.get("/admin/v1/status")
+    assert problem_of(answer) == "busy"
+    assert answer.headers["Retry-After"] == "1"
+
+
+# -- lists
+
+
+def fill(admin: AdminClient, count: int) -> list[str]:
+    made = []
+    for number in range(count):
+        event = make_event(str(number), now=NOW + number, source="ab"[number % 2])
+        events.add(admin.database, event, (make_delivery(event),), lambda *_: [])
+        made.append(event.id)
+    return made[::-1]
+
+
+@pytest.mark.parametrize("path", ["/events", "/deliveries"])
+def test_pages_go_back_to_the_oldest(admin: AdminClient, path: str) -> None:
+    ids = fill(admin, 7)
+    key = "id" if path == "/events" else "event_id"
+    found: list[str] = []
+    query: dict[str, Any] = {"limit": 3}
+    for size in (3, 3, 1):
+        page = admin.get(path, query).get_json()
+        found += [one[key] for one in page["items"]]
+        assert len(page["items"]) == size
+        assert page["complete"] is (page["next"] is None)
+        assert (page["looked_until"] is None) is page["complete"]
+        fill(admin, 1)  # newer ones change nothing
+        query["before"] = page["next"]
+    assert page["complete"]
+    assert found == ids
+
+
+def test_a_cursor_belongs_to_its_list_and_filters(admin: AdminClient) -> None:
+    fill(admin, 7)
+    cursor = admin.get("/events", {"limit": 2, "source": "a"}).get_json()["next"]
+    assert admin.get("/events", {"limit": 5, "source": "a", "before": cursor}).status_code == 200
+    for path, query in (
+        ("/events", {"source": "b"}),
+        ("/events", {}),
+        ("/deliveries", {"source": "a"}),
+    ):
+        answer = admin.get(path, {**query, "before": cursor})
+        assert problem_of(answer) == "cursor_of_another_list"
+    for wrong in (
+        "x",
+        "é",
+        cursor + "A",
+        cursor[:-2],
+        "A" * 101,
+        "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OS4",
+    ):
+        assert admin.get("/events", {"source": "a", "before": wrong}).status_code == 400
+
+
+def test_the_filters_are_those_of_the_commands(admin: AdminClient, one: Any) -> None:
+    fill(admin, 4)
+    assert len(admin.items("/events")) == 5
+    assert [each["id"] for each in admin.items("/events", source="github")] == [one.id]
+    assert [each["id"] for each in admin.items("/events", status="dead")] == [one.id]
+    assert [each["id"] for each in admin.items("/events", spam="true")] == [one.id]
+    assert len(admin.items("/events", spam="false")) == 4
+    assert [each["id"] for each in admin.items("/events", where="body.action=opened")] == [one.id]
+    two = ["body.action=opened", "body.note=other"]
+    assert admin.items("/events", where=two) == []
+    assert [each["id"] for each in admin.items("/events", body=SECRET)] == [one.id]
+    assert [each["route"] for each in admin.items("/deliveries", dead_kind="config")] == ["triage"]
+    assert len(admin.items("/events", since="2025-11-24", until="2025-11-25")) == 5
+    assert [each["count"] for each in admin.items("/causes")] == [1]
+    assert admin.items("/causes", route="none") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "near", "detail"),
+    [
+        ({"sorce": "a"}, "sorce", "source", "did you mean source?"),
+        ({"nothing_like_it": "a"}, "nothing_like_it", None, "there is no such parameter"),
+        ({"status": "dad"}, "status", "dead", "is not one of"),
+        ({"limit": "0"}, "limit", None, "from 1 to 500"),
+        ({"limit": "501"}, "limit", None, "from 1 to 500"),
+        ({"limit": "١"}, "limit", None, "from 1 to 500"),
+        ({"limit": ["1", "2"]}, "limit", None, "once"),
+        ({"since": "yesterday"}, "since", None, "is not a valid time"),
+        ({"dead_kind": "x"}, "dead_kind", None, "is not one of"),
+        ({"where": "bodi.a=1"}, "where", None, "did you mean `body`?"),
+        ({"where": ["body.a=1"] * 11}, "where", None, "10 times"),
+        ({"body": ""}, "body", None, "1 to 1000"),
+        ({"source": "a\0"}, "source", None, "null character"),
+        ({"spam": "yes"}, "spam", None, "is not one of true, false"),
+    ],
+    ids=str,
+)
+def test_a_wrong_parameter_is_refused(
+    admin: AdminClient, query: dict[str, Any], parameter: str, near: str | None, detail: str
+) -> None:
+    answer = admin.get("/events", query)
+    assert problem_of(answer) == "invalid_parameter"
+    (error,) = answer.get_json()["errors"]
+    assert (error["param"], error["near"]) == (parameter, near)
+    assert detail in error["detail"]
+
+
+def test_all_wrong_parameters_are_named_at_once(admin: AdminClient) -> None:
+    answer = admin.get("/events", {"limit": "x", "statsu": "dead", "spam": "maybe"})
+    assert {one["param"] for one in answer.get_json()["errors"]} == {"limit", "statsu", "spam"}
+
+
+# -- lookups
+
+
+def test_a_record_is_found_by_its_id_or_a_part_of_it(admin: AdminClient, one: Any) -> None:
+    for text in (one.id, one.id[:-3], one.id[-8:]):
+        assert admin.get(f"/events/{text}").get_json()["id"] == one.id
+    whole = admin.get(f"/events/{one.id}").get_json()
+    assert whole["body"] == one.body.decode()
+    delivery = whole["deliveries"][0]
+    assert admin.get(f"/deliveries/{delivery['id']}").get_json() == delivery
+    assert admin.get(f"/events/{one.id}/body").data == one.body
+
+
+def test_an_unknown_or_ambiguous_id_is_said_to_be_so(admin: AdminClient) -> None:
+    ids = fill(admin, 3)
+    assert problem_of(admin.get("/events/evt_zz")) == "not_found"
+    assert problem_of(admin.get(f"/events/{ids[0][:8]}")) == "ambiguous_id"
+    assert problem_of(admin.get(f"/deliveries/{ids[0]}")) == "not_found"
+    assert problem_of(admin.get("/nothing")) == "not_found"
+    assert problem_of(admin.get("/events/a/b/c")) == "not_found"
+
+
+def test_find_looks_for_ids_first_then_in_bodies(admin: AdminClient, one: Any) -> None:
+    ids = fill(admin, 2)
+    reject = Reject(
+        id="rej_01kav9f000000000000000000a",
+        source="a",
+        provider="github",
+        received_at=NOW,
+        reason="signature mismatch",
+        method="POST",
+        path="/hooks/a",
+        headers={},
+        query_string="",
+        url="http://localhost/hooks/a",
+        body=b"x",
+        size=1,
+        cut=False,
+    )
+    rejects.add(admin.database, reject)
+
+    def found(text: str) -> Iterator[tuple[str, str, str]]:
+        for each in admin.items("/find", q=text):
+            yield each["kind"], each["id"], each["found_by"]
+
+    delivery = make_delivery(one)
+    assert list(found(one.id)) == [("event", one.id, "id")]
+    assert list(found(delivery.id[:-3])) == [("delivery", delivery.id, "id")]
+    assert list(found(reject.id)) == [("reject", reject.id, "id")]
+    assert {each for _, each, _ in found(ids[0][:8])} == {one.id, *ids}
+    assert list(found(SECRET)) == [("event", one.id, "body")]
+    assert list(found("nothing of it")) == []
+
+
+def test_find_knows_the_ids_of_senders(database: Database, tmp_path: Path, one_source: Any) -> None:
+    admin = AdminClient(database, tmp_path, one_source)
+    event = make_event("gh-1")
+    events.add(database, event, (), lambda *_: [])
+    (found,) = admin.items("/find", q="gh-1")
+    assert (found["id"], found["found_by"]) == (event.id, "provider_id")
+
+
+@pytest.fixture
+def one_source(tmp_path: Path) -> Any:
+    from bridge.config.loader import load
+
+    path = tmp_path / "one.yaml"
+    path.write_text("version: 1\nsources:\n  github: {provider: github, secret: 's'}\n")
+    return load(path, {}, strict_secrets=False)
+
+
+def test_search_needs_a_text(admin: AdminClient) -> None:
+    assert problem_of(admin.get("/find")) == "invalid_parameter"
+    assert problem_of(admin.get("/find", {"q": ""})) == "invalid_parameter"
+
+
+# -- HTTP
+
+
+def test_an_unchanged_answer_is_not_sent_again(admin: AdminClient, one: Any) -> None:
+    first = admin.get("/deliveries", scopes=READ)
+    again = admin.get("/deliveries", scopes=READ, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    fill(admin, 1)
+    after = admin.get("/deliveries", scopes=READ, headers={"If-None-Match": first.headers["ETag"]})
+    assert after.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_another_method_is_refused(admin: AdminClient, method: str) -> None:
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    answer = admin.client.open("/admin/v1/events", method=method, headers=headers)
+    assert problem_of(answer) == "method_not_allowed"
+    assert answer.headers["Allow"] == "GET, HEAD"
+    assert not any(name.startswith("Access-Control") for name, _ in answer.headers)
+
+
+def test_a_body_is_a_download_that_runs_nothing(admin: AdminClient, one: Any) -> None:
+    answer = admin.get(f"/events/{one.id}/body")
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{one.id}.bin"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_the_document_needs_no_token(admin: AdminClient) -> None:
+    answer = admin.client.get("/admin/v1/openapi.json")
+    assert answer.get_json() == admin.document
+    assert set(answer.get_json()["paths"]) == {one.path for one in ENDPOINTS}
+
+
+def test_an_error_of_the_store_is_said_without_details(
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin.token(READ)
+    admin.database.write(lambda connection: connection.exec_driver_sql("DROP TABLE attempt"))
+    admin.database.write(lambda connection: connection.exec_driver_sql("DROP TABLE event"))
+    answer = admin.get("/events", scopes=READ)
+    assert problem_of(answer) == "store_unavailable"
+    assert "event" not in answer.get_json()["detail"]
+
+
+def test_the_modules_are_imported_at_the_first_request() -> None:
+    code = (
+        "import sys, bridge.web.app; "
+        "print([name for name in sys.modules if name.startswith('bridge.web.admin.')])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "['bridge.web.admin.context', 'bridge.web.admin.views']"

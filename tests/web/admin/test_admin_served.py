@@ -1,0 +1,92 @@
+"""The admin API as `flowbridge serve` serves it: real HTTP, a token made by the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from processes import call_here
+from serving import Answer, Bridge, exchange, free_port, head
+
+
+class Served:
+    """A bridge with a private listener, and a token of the scope `read`."""
+
+    def __init__(self, bridge: Bridge, private: int) -> None:
+        self.bridge = bridge
+        self.private = private
+        self.token = self.add_token("reader", "read")
+
+    def call(self, *arguments: str) -> str:
+        """Run a command in the bridge's folder and return its output."""
+        done = call_here(self.bridge.folder, *arguments, environ=self.bridge.environ)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def add_token(self, name: str, scopes: str) -> str:
+        """Return the secret of a new token."""
+        made = json.loads(self.call("token", "add", name, "--scope", scopes, "--json"))
+        return str(made["token"])
+
+    def get(self, path: str, *, token: str | None = None, port: int = 0, host: str = "") -> Answer:
+        """GET a path below /admin/v1, on the private listener."""
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        if host:
+            headers["Host"] = host
+        return exchange(port or self.private, head("GET", f"/admin/v1{path}", headers))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    port = free_port()
+    environ = {"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{port}"}
+    with Bridge(tmp_path_factory.mktemp("admin"), environ=environ) as bridge:
+        yield Served(bridge, port)
+
+
+def test_an_event_is_seen_from_its_arrival_to_its_delivery(served: Served) -> None:
+    sent = served.bridge.event(b'{"action": "opened"}')
+    event_id = sent.json["event_id"]
+    assert event_id in [one["id"] for one in served.get("/events?source=github").json["items"]]
+    served.bridge.wait_for(event_id, lambda one: one.status == "delivered")
+    shown = served.get(f"/events/{event_id}").json
+    assert shown["body"] is None
+    assert shown["deliveries"][0]["status"] == "delivered"
+    whole = served.add_token("whole", "read,bodies")
+    shown = served.get(f"/events/{event_id}", token=whole).json
+    assert json.loads(shown["body"]) == {"action": "opened"}
+    command = json.loads(served.call("show", event_id, "--json"))
+    assert shown.keys() == command.keys()
+    assert served.get("/status").json["processes"]
+
+
+def test_a_removed_token_ends_at_once_in_every_process(served: Served) -> None:
+    token = served.add_token("short-lived", "read")
+    assert served.get("/", token=token).status == 200
+    served.call("token", "remove", "short-lived", "--yes")
+    assert [served.get("/", token=token).status for _ in range(4)] == [401] * 4
+
+
+def test_the_public_listener_does_not_have_it(served: Served) -> None:
+    for path in ("/", "/status", "/openapi.json"):
+        assert served.get(path, port=served.bridge.port).status == 404
+
+
+def test_a_page_that_rebinds_its_name_is_refused(served: Served) -> None:
+    assert served.get("/status", host="evil.example").status == 421
+    assert served.get("/openapi.json", host="evil.example").status == 421
+
+
+def test_the_log_has_the_requests_without_the_token(served: Served) -> None:
+    answer = served.get("/events?type=secret-of-the-query")
+    found = [
+        one
+        for one in served.bridge.log
+        if one["event"] == "admin_request" and one["id"] == answer.headers["x-request-id"]
+    ]
+    assert [(one["path"], one["status"], one["token"]) for one in found] == [
+        ("/admin/v1/events", 200, "reader")
+    ]
+    assert served.token not in served.bridge.stderr
+    assert "secret-of-the-query" not in served.bridge.stderr
