@@ -176,7 +176,7 @@ GAUGES: Final = (
     ),
     _gauge(
         "queue_oldest_age_seconds",
-        "Age of the delivery that was planned first of those that wait.",
+        "Age of the oldest waiting delivery.",
         lambda now: _lanes(now, lambda one: max(0.0, now.at - one.oldest_at)),
         "route",
         "platform",
@@ -203,7 +203,7 @@ GAUGES: Final = (
     ),
     _gauge(
         "deliveries_dead_day",
-        "Of those, the ones of the last day that were not replayed since.",
+        "Those that died within the last day and were not replayed since.",
         lambda now: _one(now.dead_today),
     ),
     _gauge(

@@ -37,9 +37,10 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
     and the secret key.
 
     The backup is verified by restoring it into a temporary place. PATH is a file or a folder; the
-    default is `backups` in the data folder. It contains a secret, and event data in plaintext
-    unless FLOWBRIDGE_ENCRYPTION_KEYS is set: to encrypt it, write it to a pipe (PATH is -).
-    routes.yaml, flows.py and .env are not included.
+    default is `backups` in the data folder. It contains event data in plain text unless
+    FLOWBRIDGE_ENCRYPTION_KEYS is set: to encrypt it, write it to a pipe (PATH is -). routes.yaml,
+    flows.py and .env, and so a FLOWBRIDGE_SECRET_KEY in .env, are not included: back them up
+    separately.
 
     \b
     flowbridge db backup
@@ -159,7 +160,7 @@ def restore(
             backups.check_start(source)
         there = has_data(database)
         question = f"{file} will be restored to {settings.data}" + (
-            ", and the present store moved to a folder beside it" if there and replace else ""
+            ", and the current store moved to a folder beside it" if there and replace else ""
         )
         refused = there and not replace  # no question: it is refused below
         if refused or confirm(question, 1, dry_run=False, yes=yes, as_json=as_json):
