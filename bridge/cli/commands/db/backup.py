@@ -27,14 +27,16 @@ if TYPE_CHECKING:
     from bridge.store.backup.restore import RestoreResult
     from bridge.store.db.database import Database
 
+NOT_INCLUDED = "Not in it: routes.yaml, flows.py, and .env with the secrets. Back them up, too."
+
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @AS_JSON
 @click.pass_obj
 def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
-    """Write a backup to a new file while flowbridge runs: the database, the local platform's files,
-    and the secret key.
+    """Write a backup to a new file while flowbridge runs: the database and the files of the data
+    folder.
 
     The backup is verified by restoring it into a temporary place. PATH is a file or a folder; the
     default is `backups` in the data folder. It contains event data in plain text unless
@@ -97,8 +99,7 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
         output.say(f"missing, although a record refers to it: the blob {digest}")
     if path == Path("-"):
         output.say(f"backed up: {counts}; the database was verified, the output was not")
-        return
-    if as_json:
+    elif as_json:
         output.json_line(
             {
                 "path": str(path),
@@ -112,6 +113,7 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
         )
     else:
         output.answer(f"{path}: {counts}; verified by restoring it into a temporary folder")
+    output.say(NOT_INCLUDED)
 
 
 @click.command()
