@@ -413,7 +413,7 @@ def test_what_is_merely_to_be_known() -> None:
 def test_that_nobody_is_told_is_noted_where_there_is_something_to_tell() -> None:
     assert find_notes(replace(WELL, tells=False)) == find_notes(replace(WELL, held=1)) == []
     (said,) = find_notes(replace(WELL, tells=False, held=1))
-    assert said.startswith("alerts are sent nowhere")
+    assert said.startswith("alerts are not sent anywhere")
 
 
 @pytest.mark.parametrize(
