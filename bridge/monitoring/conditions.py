@@ -134,7 +134,7 @@ def find_notes(now: Overview) -> list[str]:
         )
     if not now.tells and find_problems(now):
         found.append(
-            "alerts are not sent anywhere: no route subscribes to them (flowbridge alerts --help shows"
-            " such a route)"
+            "alerts are not sent anywhere: no route subscribes to them (flowbridge alerts --help"
+            " shows such a route)"
         )
     return found

@@ -213,12 +213,12 @@ GAUGES: Final = (
     ),
     _gauge(
         "deliveries_held",
-        "Of the unknown ones, those that wait for a person.",
+        "Of the unknown ones, those that wait for a decision.",
         lambda now: _one(now.held),
     ),
     _gauge(
         "starts_held_back",
-        "1: all starts are on hold, by a person or a restored backup.",
+        "1: all starts are on hold, by an operator or a restored backup.",
         lambda now: _one(now.hold_since is not None),
     ),
     _gauge(
