@@ -233,18 +233,20 @@ def _proof(scheme: Any) -> str:
     return f"JWT ({scheme.algorithm})" if isinstance(scheme, Jwt) else kinds[type(scheme).__name__]
 
 
-def unsigned_table() -> str:
-    """Rows that sign, and take their id or type from what they do not sign."""
-    rows = []
+def unsigned_list() -> str:
+    """Return the providers that sign, and whose id or type is not signed."""
+    found: dict[str, list[str]] = {"id and type": [], "id": [], "type": []}
     for row in PROVIDERS.values():
         if row.scheme is None or not any(covers_content(one) for one in leaf_schemes(row.scheme)):
             continue
-        found = [
-            ", ".join(map(code, _uncovered(row.scheme, places[:1])))
-            for places in (row.event_id, row.event_type)
+        unsigned = [
+            name
+            for name, places in (("id", row.event_id), ("type", row.event_type))
+            if _uncovered(row.scheme, places[:1])
         ]
-        rows += [[row.title, *found]] if any(found) else []
-    return table(("provider", "id", "type"), rows)
+        if unsigned:
+            found[" and ".join(unsigned)].append(row.title)
+    return "".join(f"- **{what}:** {', '.join(titles)}\n" for what, titles in found.items())
 
 
 def _uncovered(scheme: Any, places: Iterable[Any]) -> list[str]:
@@ -906,7 +908,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "page_names": page_names_table,
     "file_types": file_types_table,
     "sealed": sealed_table,
-    "unsigned": unsigned_table,
+    "unsigned": unsigned_list,
 }
 MODELS = (
     "Document",
