@@ -173,7 +173,7 @@ def _provider(row: Any) -> str:
             else ""
         ),
         "Answers": "`fields` has them as `{label: value}`" if row.fields else "",
-        "Tests of the URL": "answered automatically" if row.handshakes else "",
+        "Tests of the URL": "answered by itself" if row.handshakes else "",
         "Subscriptions": CONFIRMED if row.confirmation else "",
         "Largest body": (
             f"{row.max_body // MIB} MiB by default" if row.max_body != DEFAULT_MAX_BODY else ""

@@ -203,10 +203,10 @@ class Examination:
         )
         if answer.headers.get(header) != self.dry_runs.done and answer.status != 413:
             raise BridgeError(
-                f"{request.url} answers {answer.status} and does not accept dry runs: it has not"
-                " reloaded routes.yaml yet (wait two seconds), it has another FLOWBRIDGE_SECRET_KEY"
-                " (or <data>/secret_key), another routes.yaml or an older flowbridge, or a proxy"
-                " answers instead. Nothing more was sent."
+                f"{request.url} answers {answer.status} and does not accept dry runs: it has"
+                " not reloaded routes.yaml yet (wait two seconds), has another"
+                " FLOWBRIDGE_SECRET_KEY (or <data>/secret_key), another routes.yaml or an older"
+                " flowbridge, or a proxy answers instead. Nothing more was sent."
             )
         return answer
 
