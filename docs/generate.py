@@ -25,6 +25,7 @@ if __name__ == "__main__":
 
 from bridge.cli.commands.providers import EVIDENCE  # noqa: E402
 from bridge.cli.main import SECTIONS, group  # noqa: E402
+from bridge.cli.options import FilterOption  # noqa: E402
 from bridge.config import interpolation  # noqa: E402
 from bridge.config.build import forms as form_source  # noqa: E402
 from bridge.config.build import platforms, sources, verification  # noqa: E402
@@ -316,18 +317,20 @@ def _proof(scheme: Any) -> str:
     return f"JWT {scheme.algorithm}" if isinstance(scheme, Jwt) else kinds[type(scheme).__name__]
 
 
-def unsigned_table() -> str:
-    """Rows that sign, and take their id or type from what they do not sign."""
-    rows = []
+def unsigned_list() -> str:
+    """Return the providers that sign, and whose id or type is not signed."""
+    found: dict[str, list[str]] = {"id and type": [], "id": [], "type": []}
     for row in PROVIDERS.values():
         if row.scheme is None or not any(covers_content(one) for one in leaf_schemes(row.scheme)):
             continue
-        found = [
-            ", ".join(map(code, _uncovered(row.scheme, places[:1])))
-            for places in (row.event_id, row.event_type)
+        unsigned = [
+            name
+            for name, places in (("id", row.event_id), ("type", row.event_type))
+            if _uncovered(row.scheme, places[:1])
         ]
-        rows += [[row.title, *found]] if any(found) else []
-    return table(("provider", "id", "type"), rows)
+        if unsigned:
+            found[" and ".join(unsigned)].append(row.title)
+    return "".join(f"- **{what}:** {', '.join(titles)}\n" for what, titles in found.items())
 
 
 def _uncovered(scheme: Any, places: Iterable[Any]) -> list[str]:
@@ -354,6 +357,14 @@ def scopes_table() -> str:
 
 # -- commands
 
+#: Options that commands share, with their help.
+COMMON_OPTIONS = {
+    "--json": "Print JSON, one object per line.",
+    "--dry-run": "Only print how many there are.",
+    "--yes, -y": "Do not ask for confirmation.",
+    "--rate RATE": "At most this rate, such as 50/s or 600/min. Default: no limit.",
+}
+
 
 def commands_table() -> str:
     """Every command with its arguments and options, in the order of `flowbridge --help`."""
@@ -370,20 +381,46 @@ def _command(command: click.Command | None, name: str) -> Iterator[str]:
     if command is None:
         raise ValueError(f"{name} is listed, but is no command")
     arguments = [_argument(each) for each in command.params if isinstance(each, click.Argument)]
-    own = [each for each in command.params if isinstance(each, click.Option)]
-    usage = [
-        name,
-        *(["COMMAND"] if isinstance(command, click.Group) else []),
-        *arguments,
-        *(["[OPTIONS]"] if own else []),
-    ]
-    yield f"### {name}\n\n```text\n{' '.join(usage)}\n```\n"
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    shared = [each for each in options if _help(each) in COMMON_OPTIONS.values()]
+    filters = _filters(command)
+    own = [each for each in options if each not in shared and each not in filters]
+    yield f"### {name}\n"
+    if arguments:
+        rest = ["[OPTIONS]"] if options else []
+        yield f"```text\n{' '.join([name, *arguments, *rest])}\n```\n"
     yield _prose(command.help or "")
     if own:
         yield table(("option", "does"), ((code(_option(each)), _help(each)) for each in own))
+    also = [code(each.opts[0]) for each in shared]
+    if filters:
+        also.insert(0, "the [filters](#filters)")
+    if also:
+        yield f"{'Also' if own else 'Options'}: {', '.join(also)}.\n"
     if isinstance(command, click.Group):
         for each in command.list_commands(click.Context(command)):
             yield from _command(command.get_command(click.Context(command), each), f"{name} {each}")
+
+
+def _filters(command: click.Command) -> list[click.Option]:
+    """Return the filters of a command that has all of them; they are described once."""
+    found = [each for each in command.params if isinstance(each, FilterOption)]
+    return found if any(each.name == "dead_kind" for each in found) else []
+
+
+def filters_table() -> str:
+    """Return the filters of events and deliveries."""
+    events = group.get_command(click.Context(group), "events")
+    if events is None:
+        raise ValueError("there is no command `events`")
+    return table(
+        ("filter", "selects"), ((code(_option(each)), _help(each)) for each in _filters(events))
+    )
+
+
+def common_options_table() -> str:
+    """Return the options that many commands share."""
+    return table(("option", "does"), ((code(name), text) for name, text in COMMON_OPTIONS.items()))
 
 
 def _argument(one: click.Argument) -> str:
@@ -410,7 +447,9 @@ def _prose(help_text: str) -> str:
     """A command's help as paragraphs, its examples as a block for a shell."""
     parts = []
     for paragraph in inspect.cleandoc(help_text).split("\n\n"):
-        if paragraph.startswith("\b"):
+        if paragraph.startswith("\b\n- "):
+            parts.append("```text\n" + paragraph.removeprefix("\b\n") + "\n```\n")
+        elif paragraph.startswith("\b"):
             lines = [
                 re.sub(r"\s{3,}(\S.*)$", r"  # \1", line.strip())
                 for line in paragraph.splitlines()[1:]
@@ -599,20 +638,19 @@ MEANING = {
     Status.UNKNOWN: "a call left and no answer came: a run may exist",
     Status.DEAD: "given up, with a reason (a dead letter)",
     Status.BLOCKED: "waits for an earlier delivery of its ordering key",
-    Status.CANCELLED: "taken out of the queue: by a person, or merged into a later one",
+    Status.CANCELLED: "removed from the queue: by `flowbridge cancel`, or merged into a later one",
     Status.SHADOW: "planned by a route in mode shadow; never sent",
 }
 CAUSES = {
     ("queued", "sending"): "a worker leases it; the intent of the attempt is in the same commit",
-    ("queued", "cancelled"): "`flowbridge cancel`; `debounce`: a later one takes its place",
+    ("queued", "cancelled"): "`flowbridge cancel`; `debounce`: a later one replaces it",
     ("sending", "delivered"): "the platform said that it started",
     (
         "sending",
         "unknown",
     ): "no answer came, or one that may mean either; the worker died while the call was under way",
     ("sending", "queued"): (
-        "it certainly did not start and may be tried again; the platform is full; the call never"
-        " began"
+        "it certainly did not start and is tried again; the platform is full; the call never began"
     ),
     ("sending", "dead"): "the platform refused it for good; the attempts are used up",
     ("unknown", "delivered"): (
@@ -629,17 +667,20 @@ CAUSES = {
         "delivered",
         "dead",
     ): "its run failed: `on_run_failed: dead`, or no more runs of `retry: N` are left",
-    ("blocked", "queued"): "the one before it in line ended",
+    ("blocked", "queued"): "the one before it in its ordering queue ended",
     (
         "blocked",
         "dead",
     ): "it was parked by planning, its turn has come, and it holds its key (`on_dead: block`)",
     ("blocked", "cancelled"): "`flowbridge cancel`",
     ("dead", "queued"): "`flowbridge retry`",
-    ("dead", "blocked"): "`flowbridge retry`, behind the head of its line",
-    ("dead", "cancelled"): "`flowbridge cancel` of one that holds its key: the next goes",
+    ("dead", "blocked"): "`flowbridge retry`, behind the head of its ordering queue",
+    (
+        "dead",
+        "cancelled",
+    ): "`flowbridge cancel` of a delivery that holds its key: the next one is sent",
     ("cancelled", "queued"): "`flowbridge retry`",
-    ("cancelled", "blocked"): "`flowbridge retry`, behind the head of its line",
+    ("cancelled", "blocked"): "`flowbridge retry`, behind the head of its ordering queue",
 }
 
 
@@ -670,7 +711,7 @@ def metrics_table() -> str:
     rows = (
         (code(row.name), row.kind, " ".join(map(code, row.labels)), row.help) for row in METRICS
     )
-    return table(("metric", "kind", "labels", "is"), rows)
+    return table(("metric", "kind", "labels", "meaning"), rows)
 
 
 # -- the admin API
@@ -702,149 +743,141 @@ def admin_problems_table() -> str:
 
 
 def limits_table() -> str:
-    """What is bounded, and by how much."""
-    polled = {name: row.polling for name, row in PLATFORMS.items() if row.polling}
-    polls = "; ".join(
-        f"{name} {polling.first:g} s, then up to {polling.max:g} s"
-        for name, polling in polled.items()
-    )
-    rows = (
-        ("request line; one header; number of headers", "8190 bytes; 8190 bytes; 100"),
-        (
-            "reading the head of a request; its body",
+    """Return a table of limits for each part of the way of an event."""
+    groups: dict[str, tuple[tuple[str, object], ...]] = {
+        "Requests": (
+            ("a request line; a header; the number of headers", "8190 bytes; 8190 bytes; 100"),
+            ("time for the head of a request", f"{TIMINGS.request_head_seconds:g} s"),
             (
-                f"{TIMINGS.request_head_seconds:g} s; {TIMINGS.request_body_seconds:g} s, and 1 s"
-                f" for each {TIMINGS.request_bytes_per_second / 1024:g} KiB that have come; then it"
-                " is cut off"
+                "time for its body",
+                f"{TIMINGS.request_body_seconds:g} s, and 1 s for each"
+                f" {TIMINGS.request_bytes_per_second / 1024:g} KiB received",
             ),
-        ),
-        (
-            "requests that a receiver waits for, as they have not arrived whole",
             (
-                f"half of its {app.THREADS} threads; {incomplete_requests.MAX_PER_NETWORK} from one"
+                "incomplete requests in a receiver",
+                f"half of its {app.THREADS} threads, {incomplete_requests.MAX_PER_NETWORK} from one"
                 f" network (/{incomplete_requests.NETWORK_BITS[4]},"
-                f" /{incomplete_requests.NETWORK_BITS[6]}), unless it is a trusted proxy; then 503"
+                f" /{incomplete_requests.NETWORK_BITS[6]}) that is not a trusted proxy; then 503",
+            ),
+            ("bodies being read in a receiver", f"{body_reader.IN_FLIGHT // MIB} MiB; then 503"),
+            (
+                "a request that tests the URL or delivers a secret",
+                f"{json_limits.MAX_TEST_BYTES // 1024} KiB",
             ),
         ),
-        ("a body", "5 MiB; github 25 MiB; a form without files 256 KiB (`max_body`)"),
-        (
-            "what forms and `insecure` sources store in a day",
-            f"{sources.PUBLIC_DAILY_BYTES // MIB} MiB of bodies (`daily_bytes`), then 507",
+        "Bodies": (
+            ("a body (`max_body`)", "5 MiB; GitHub 25 MiB; a form without files 256 KiB"),
+            ("JSON nesting (`max_depth`)", "100"),
+            ("values in JSON that is not verified, or not yet", json_limits.MAX_VALUES),
+            ("an event's type and id", f"{MAX_NAME_CHARS} characters; a longer id is hashed"),
         ),
-        (
-            "what of the disk is for signed sources only",
+        "Forms and unsigned sources": (
+            ("submissions (`rate`)", "60 a minute, 10 from one address"),
+            ("bodies stored in a day (`daily_bytes`)", _then_507(sources.PUBLIC_DAILY_BYTES)),
             (
-                f"{ports.SIGNED_RESERVE_BYTES // MIB} MiB, or a tenth of a small disk; others are"
-                " answered 507"
+                "disk space reserved for signed sources",
+                f"{ports.SIGNED_RESERVE_BYTES // MIB} MiB (a tenth of a disk under 2.5 GiB);"
+                " others get 507",
+            ),
+            ("fields (`fields`)", bodies.MAX_FIELDS),
+            ("characters of a field (`fields`); of its name", _field_lengths()),
+            ("levels of a[b][c]", nesting.MAX_NESTING),
+            ("files (`files`)", "4, at most 50"),
+            (
+                "bytes of a file (`files`)",
+                f"6 MiB, at most {form_source.MAX_FORM_FILE_BYTES // MIB} MiB",
+            ),
+            ("bytes of a file's name", multipart.MAX_FILE_NAME_BYTES),
+            ("disk space that files leave free", _then_507(web_form_files.SPARE)),
+            ("headers of a part of a multipart body", _part_headers()),
+        ),
+        "Configuration and expressions": (
+            ("secrets of a source at once", MAX_SECRETS),
+            ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE_BYTES // 1024} KiB"),
+            (
+                "a secret that draws a warning",
+                f"shorter than {verification.MIN_SECRET_LENGTH} characters",
+            ),
+            ("text made by a function", f"{signature.MAX_TEXT // MIB} MiB"),
+            ("elements of an array made by a function", signature.MAX_ITEMS),
+            ("text that `regex` searches", f"{MAX_REGEX_TEXT} characters, in linear time"),
+            ("errors listed by a schema", validator.MAX_ERRORS),
+            (
+                "a key of `order_by` and `debounce`",
+                f"{planner.MAX_KEY_LENGTH} characters; a longer one is hashed",
             ),
         ),
-        (
-            "bodies being read at once, in a receiver",
-            f"{body_reader.IN_FLIGHT // MIB} MiB, then 503",
-        ),
-        ("JSON nesting", "100 (`max_depth`)"),
-        (
-            "values of JSON that anyone may send, or that is read before it is proven",
-            json_limits.MAX_VALUES,
-        ),
-        (
-            "a test of the URL, and a request that tells a secret",
-            f"{json_limits.MAX_TEST_BYTES // 1024} KiB",
-        ),
-        (
-            "fields of a form; characters of one; of its name; levels of a[b][c]",
+        "Deliveries and platforms": (
+            ("a call (`timeout`)", "30 s"),
+            ("an answer", f"{MAX_ANSWER_BYTES // 1024} KiB; then cut"),
+            ("a list of runs", f"{gumloop.MAX_LIST_BYTES // MIB} MiB"),
+            ("Retry-After", f"at most {RETRY_AFTER_MAX_SECONDS / 60:g} min"),
+            ("failures in a row that open a circuit", circuit_breaker.FAILURES_TO_OPEN),
             (
-                f"{bodies.MAX_FIELDS} (`fields`); {FieldRules().max_length} (`fields`);"
-                f" {parser.MAX_FIELD_NAME_CHARS}; {nesting.MAX_NESTING}"
-            ),
-        ),
-        (
-            "files of a form; bytes of one; of its name",
-            (
-                "4, at most 50 (`files`); 6 MiB, at most"
-                f" {form_source.MAX_FORM_FILE_BYTES // MIB} MiB (`files`);"
-                f" {multipart.MAX_FILE_NAME_BYTES}"
-            ),
-        ),
-        (
-            "headers of a part of a multipart body; how many; parameters of one",
-            (
-                f"{multipart.MAX_PART_HEADER_BYTES // 1024} KiB; {multipart.MAX_PART_HEADERS};"
-                f" {multipart.MAX_HEADER_PARAMETERS}"
-            ),
-        ),
-        ("what files of forms leave of the disk", f"{web_form_files.SPARE // MIB} MiB, then 507"),
-        (
-            "files in hand at once, in a process that makes calls",
-            f"{worker_form_files.MAX_HELD_BYTES // MIB} MiB, then they wait",
-        ),
-        ("requests to a form", "60 a minute, and 10 a minute from one address (`rate`)"),
-        ("secrets of a source at once", MAX_SECRETS),
-        (
-            "a secret that draws a warning",
-            f"shorter than {verification.MIN_SECRET_LENGTH} characters, or like an API key of the"
-            " sender",
-        ),
-        ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE_BYTES // 1024} KiB"),
-        (
-            "a type, and a provider's id",
-            f"{MAX_NAME_CHARS} characters; a longer id is stored as its SHA-256",
-        ),
-        (
-            "a text, and an array, made by a function",
-            f"{signature.MAX_TEXT // MIB} MiB; {signature.MAX_ITEMS} elements",
-        ),
-        (
-            "text that `regex` looks at",
-            f"{MAX_REGEX_TEXT} characters, in time that grows with the text alone",
-        ),
-        ("errors listed by a schema", validator.MAX_ERRORS),
-        (
-            "an answer of a platform; its list of runs",
-            f"{MAX_ANSWER_BYTES // 1024} KiB; {gumloop.MAX_LIST_BYTES // MIB} MiB; then cut",
-        ),
-        ("a whole call to a platform", "30 s (`timeout`)"),
-        ("Retry-After of a platform", f"at most {RETRY_AFTER_MAX_SECONDS / 60:g} min"),
-        (
-            "until one more run is tried where others fill the platform",
-            (
-                f"{TIMINGS.allowance_raise_first_seconds:g} s, growing to"
-                f" {circuit_breaker.ALLOWANCE_RAISE_MAX_SECONDS:g} s"
-            ),
-        ),
-        ("failures in a row that open a platform's circuit", circuit_breaker.FAILURES_TO_OPEN),
-        (
-            "a circuit stays open",
-            (
+                "a circuit stays open",
                 f"{TIMINGS.circuit_open_first_seconds:g} s, growing to"
-                f" {TIMINGS.circuit_open_max_seconds / 60:g} min"
+                f" {TIMINGS.circuit_open_max_seconds / 60:g} min",
             ),
-        ),
-        (
-            "the same after a 401",
             (
+                "the same after a 401",
                 f"{circuit_breaker.UNAUTHORIZED_FIRST_SECONDS:g} s, growing to"
-                f" {circuit_breaker.UNAUTHORIZED_MAX_SECONDS / 60:g} min"
+                f" {circuit_breaker.UNAUTHORIZED_MAX_SECONDS / 60:g} min",
             ),
-        ),
-        (
-            "a key of `order_by` and `debounce`",
-            f"{planner.MAX_KEY_LENGTH} characters; a longer one is known by its SHA-256",
-        ),
-        ("a worker's lease on a delivery", f"{TIMINGS.lease_seconds:g} s, extended while it lives"),
-        ("looks at a run", polls),
-        (
-            "until a start without an answer is looked for; again; a second look",
             (
-                "60 s (`FLOWBRIDGE_RECONCILE_AFTER`) after its deadline; after"
-                f" {TIMINGS.reconcile_first_seconds:g} s, growing to"
-                f" {TIMINGS.reconcile_max_seconds / 60:g} min;"
-                f" {TIMINGS.reconcile_confirm_seconds:g} s"
+                "wait before one more start on a platform that others have filled",
+                f"{TIMINGS.allowance_raise_first_seconds:g} s, growing to"
+                f" {circuit_breaker.ALLOWANCE_RAISE_MAX_SECONDS:g} s",
             ),
+            *(
+                (
+                    f"interval between polls of a run: {name}",
+                    f"{row.polling.first:g} s, growing to {row.polling.max:g} s",
+                )
+                for name, row in PLATFORMS.items()
+                if row.polling
+            ),
+            (
+                "first search for the run of an unanswered start",
+                "60 s after the call's deadline (`FLOWBRIDGE_RECONCILE_AFTER`)",
+            ),
+            (
+                "next search if there was no list",
+                f"after {TIMINGS.reconcile_first_seconds:g} s, growing to"
+                f" {TIMINGS.reconcile_max_seconds / 60:g} min",
+            ),
+            (
+                "second search if no run was found",
+                f"after {TIMINGS.reconcile_confirm_seconds:g} s",
+            ),
+            (
+                "files held in memory by a process that makes calls",
+                f"{worker_form_files.MAX_HELD_BYTES // MIB} MiB; then they wait",
+            ),
+            (
+                "a worker's lease on a delivery",
+                f"{TIMINGS.lease_seconds:g} s, extended while it lives",
+            ),
+            ("time to end after SIGTERM", f"{TIMINGS.stop_seconds:g} s"),
         ),
-        ("time to end after SIGTERM", f"{TIMINGS.stop_seconds:g} s"),
+    }
+    return "\n".join(
+        f"**{title}**\n\n{table(('what', 'limit'), rows)}" for title, rows in groups.items()
     )
-    return table(("what", "limit"), rows)
+
+
+def _then_507(size: int) -> str:
+    return f"{size // MIB} MiB; then 507"
+
+
+def _field_lengths() -> str:
+    return f"{FieldRules().max_length}; {parser.MAX_FIELD_NAME_CHARS}"
+
+
+def _part_headers() -> str:
+    return (
+        f"{multipart.MAX_PART_HEADERS}, {multipart.MAX_PART_HEADER_BYTES // 1024} KiB in all,"
+        f" {multipart.MAX_HEADER_PARAMETERS} parameters each"
+    )
 
 
 # -- faults
@@ -949,7 +982,7 @@ def sealed_table() -> str:
         )
         for row in encrypted.ENCRYPTED_COLUMNS
     ]
-    return table(("table", "sealed"), rows)
+    return table(("table", "encrypted"), rows)
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -958,6 +991,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "providers": providers_table,
     "commands": commands_table,
     "scopes": scopes_table,
+    "common options": common_options_table,
+    "filters": filters_table,
     "operators": operators_table,
     "reserved": reserved_list,
     "statuses": statuses_table,
@@ -977,7 +1012,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "page_names": page_names_table,
     "file_types": file_types_table,
     "sealed": sealed_table,
-    "unsigned": unsigned_table,
+    "unsigned": unsigned_list,
 }
 MODELS = (
     "Document",

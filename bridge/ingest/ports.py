@@ -12,6 +12,9 @@ from bridge.core.times import DAY
 # free disk space that is reserved for sources with signatures
 SIGNED_RESERVE_BYTES: Final = 256 * 1024 * 1024
 SIGNED_SHARE: Final = 10  # on a small disk: one part of this many
+# free disk space that is reserved for finishing work: outcomes, ends of runs, pruning
+FINISHING_RESERVE_BYTES: Final = 32 * 1024 * 1024
+FINISHING_SHARE: Final = 20
 DISK_RETRY_SECONDS: Final = 300  # Retry-After while the disk is nearly full
 
 
@@ -48,6 +51,11 @@ def files_full() -> Refused:
 def signed_reserve(total: int) -> int:
     """Return how many bytes of a disk are reserved for signed sources."""
     return min(SIGNED_RESERVE_BYTES, total // SIGNED_SHARE)
+
+
+def finishing_reserve(total: int) -> int:
+    """Return how many bytes of a disk are reserved from all new events."""
+    return min(FINISHING_RESERVE_BYTES, total // FINISHING_SHARE)
 
 
 def daily_bytes_full(now: float) -> Refused:

@@ -55,10 +55,10 @@ CONDITIONS: Final = {
     "no_credentials": Condition(CRITICAL, 60.0, configuration.find_missing_credentials),
     "credentials_refused": Condition(CRITICAL, 60.0, platforms.find_refused_credentials),
     "disk_full": Condition(CRITICAL, 60.0, machine.find_full_disk),
+    "disk_low": Condition(WARNING, 60.0, machine.find_low_disk),
     "backup": Condition(WARNING, 900.0, machine.find_missed_backups),
     "files_full": Condition(WARNING, 60.0, sources.find_full_forms),
     "daily_bytes_full": Condition(WARNING, 60.0, sources.find_full_days),
-    "disk_low": Condition(WARNING, 60.0, machine.find_low_disk),
     "certificate_urgent": Condition(CRITICAL, 0.0, certificate.find_urgent_certificate),
     "certificate": Condition(WARNING, 0.0, certificate.find_old_certificate),
     "clock_skew": Condition(WARNING, 300.0, machine.find_clock_skew),
@@ -134,7 +134,7 @@ def find_notes(now: Overview) -> list[str]:
         )
     if not now.tells and find_problems(now):
         found.append(
-            "alerts are sent nowhere: no route subscribes to them (flowbridge alerts --help shows"
-            " such a route)"
+            "alerts are not sent anywhere: no route subscribes to them (flowbridge alerts --help"
+            " shows such a route)"
         )
     return found

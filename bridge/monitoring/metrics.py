@@ -183,7 +183,7 @@ GAUGES: Final = (
     ),
     _gauge(
         "queue_oldest_age_seconds",
-        "Age of the delivery that was planned first of those that wait.",
+        "Age of the oldest waiting delivery.",
         lambda now: _lanes(now, lambda one: max(0.0, now.at - one.oldest_at)),
         "route",
         "platform",
@@ -210,7 +210,7 @@ GAUGES: Final = (
     ),
     _gauge(
         "deliveries_dead_day",
-        "Of those, the ones of the last day that were not replayed since.",
+        "Those that died within the last day and were not replayed since.",
         lambda now: _one(now.dead_today),
     ),
     _gauge(
@@ -220,12 +220,12 @@ GAUGES: Final = (
     ),
     _gauge(
         "deliveries_held",
-        "Of the unknown ones, those that wait for a person.",
+        "Of the unknown ones, those that wait for a decision.",
         lambda now: _one(now.held),
     ),
     _gauge(
         "starts_held_back",
-        "1: all starts are on hold, by a person or a restored backup.",
+        "1: all starts are on hold, by an operator or a restored backup.",
         lambda now: _one(now.hold_since is not None),
     ),
     _gauge(

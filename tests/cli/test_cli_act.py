@@ -203,7 +203,7 @@ def test_a_retry_says_which_inputs_an_older_configuration_made(
         " unchanged.\n" in one.stderr
     )
     assert (
-        f"the present routes.yaml: flowbridge replay {waiting[0].event_id} --through triage\n"
+        f"the current routes.yaml: flowbridge replay {waiting[0].event_id} --through triage\n"
         in one.stderr
     )
     many = run("retry", "--status", "dead", "--dry-run")

@@ -437,9 +437,7 @@ def test_a_window_that_was_covered_once_stays_so_and_the_first_empty_look_counts
 
 def test_waits_grow_to_their_ceiling() -> None:
     assert [next_look_delay(n) for n in (0, 1, 2)] == [5.0, 7.5, 11.25]
-    assert (
-        next_look_delay(1000) == TIMINGS.reconcile_max_seconds == 600.0
-    )  # as docs/operations.md says
+    assert next_look_delay(1000) == TIMINGS.reconcile_max_seconds == 600.0  # as docs/events.md says
 
 
 # -- whatever comes

@@ -48,7 +48,7 @@ FAST = QUICK | {
             "runs_failing",
             "config_unusable",
             "silence",
-            "disk_full",
+            "disk_low",
         ),
         SOON,
     ),
@@ -310,10 +310,10 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, world: World, small: SmallDi
         small.fill()
         with (small.path / "ballast").open("r+b") as file:
             file.truncate(file.seek(0, 2) - 8 * 1024 * 1024)  # a third of it is left
-        until(lambda: world.told() == once(RAISED, "disk_full"), what="the alert")
+        until(lambda: world.told() == once(RAISED, "disk_low"), what="the alert")
         small.make_room()
         until(
-            lambda: world.told() == once(RAISED, "disk_full") + once(RESOLVED, "disk_full"),
+            lambda: world.told() == once(RAISED, "disk_low") + once(RESOLVED, "disk_low"),
             what="its end",
         )
 

@@ -172,7 +172,7 @@ WELL = {
 SAME = {
     "FlowbridgeBackupMissed": "backup",
     "FlowbridgeNoWorker": "no_worker",
-    "FlowbridgeDiskNearlyFull": "disk_full",
+    "FlowbridgeDiskNearlyFull": "disk_low",
     "FlowbridgeDeadLetters": "dead",
     "FlowbridgeUnknown": "unknown",
     "FlowbridgeCircuitOpen": "circuit_open",

@@ -25,7 +25,7 @@ from bridge.core.status import (
     SourceStatus,
     UnresolvedDeliveries,
 )
-from bridge.monitoring.conditions import find_notes, find_problems
+from bridge.monitoring.conditions import CONDITIONS, find_notes, find_problems
 from bridge.monitoring.status import read_overview
 from bridge.monitoring.stuck_deliveries import find_stuck
 from bridge.routing.model import Config, Platform
@@ -326,6 +326,33 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
     assert do in found.do
 
 
+MIB = 1024**2
+FORM = SourceStatus(name="contact", is_public=True)
+
+
+@pytest.mark.parametrize(
+    ("free", "sources", "is_shared", "keys"),
+    [
+        (1025 * MIB, [FORM], False, set()),
+        (1023 * MIB, [FORM], False, {"disk_low"}),
+        (255 * MIB, [], False, {"disk_low"}),
+        (255 * MIB, [FORM], False, {"disk_low", "disk_full"}),
+        (31 * MIB, [], False, {"disk_low", "disk_full"}),
+        (31 * MIB, [FORM], True, {"disk_low"}),
+    ],
+)
+def test_a_disk_is_low_before_requests_are_refused_and_full_then(
+    free: int, sources: list[SourceStatus], is_shared: bool, keys: set[str]
+) -> None:
+    now = replace(
+        WELL, disk_free=free, disk_total=100 * 1024**3, sources=sources, is_shared=is_shared
+    )
+    found = {one.key for one in find_problems(now)}
+    assert found & {"disk_low", "disk_full"} == keys
+    assert CONDITIONS["disk_low"].severity == "warning"
+    assert CONDITIONS["disk_full"].severity == "critical"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -386,7 +413,7 @@ def test_what_is_merely_to_be_known() -> None:
 def test_that_nobody_is_told_is_noted_where_there_is_something_to_tell() -> None:
     assert find_notes(replace(WELL, tells=False)) == find_notes(replace(WELL, held=1)) == []
     (said,) = find_notes(replace(WELL, tells=False, held=1))
-    assert said.startswith("alerts are sent nowhere")
+    assert said.startswith("alerts are not sent anywhere")
 
 
 @pytest.mark.parametrize(

@@ -656,6 +656,8 @@ def test_the_commands(folder: Path, store: Database) -> None:
         made["verified"],
     ) == (1, True)
     assert run("db", "backup", str(path)).exit_code == 1, "it already exists"
+    second = run("db", "backup", str(folder / "second.tar"))
+    assert "Not in it: routes.yaml, flows.py, and .env with the secrets" in second.stderr
     (inside,) = lines(run("db", "restore", str(path), "--dry-run", "--json"))
     assert inside["rows"]["event"] == 1 and inside["missing"] == []
     assert "the backup is complete" in run("db", "restore", str(path), "--dry-run").stdout

@@ -63,8 +63,8 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     """List the alerts that are raised or pending. A worker checks their conditions every 30
     seconds.
 
-    An alert is over when its condition no longer holds. The notification of that is sent after five
-    minutes, in case the condition returns.
+    An alert is over when its condition no longer holds. The notification that it is over is sent
+    five minutes later, in case the condition returns.
 
     An alert is an event of the source flowbridge, of type alert.raised or alert.resolved; a route
     sends it to a flow:

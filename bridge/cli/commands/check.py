@@ -22,14 +22,12 @@ def check(config: str | None, /, as_json: bool) -> None:
     """Check routes.yaml and everything that it needs: secrets, schemas, expressions, flows.py,
     settings and the database.
 
-    Every problem is listed with its place. Exit code 2: routes.yaml or the settings cannot be used,
-    or a secret is missing. Exit code 1: any other error.
+    Every problem is listed with its file and line. Exit code 2: routes.yaml or the settings cannot
+    be used, or a secret is missing. Exit code 1: any other error.
 
-    Warnings: event types that GitHub or Stripe does not document, or that look misspelt compared
-    with the samples of another provider; paths that look misspelt compared with the samples or with
-    the fields of a form; text in inputs that looks like a path ($body.id or {{body.id}} for
-    ${body.id}); and secrets that look like an API key of the sender. Warnings do not change the
-    exit code: samples do not show every field.
+    Event types and paths that look misspelt, text that looks like an unquoted path ($body.id or
+    {{body.id}} for ${body.id}), and secrets that look like an API key of the sender are warnings,
+    which do not change the exit code.
 
     \b
     flowbridge check

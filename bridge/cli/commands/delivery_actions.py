@@ -111,7 +111,7 @@ def resolve(
     force: bool,
     **options: Any,
 ) -> None:
-    """Decide deliveries whose outcome is unknown, after you have looked at the platform. Without
+    """Decide the outcome of unknown deliveries, after you have looked at the platform. Without
     --as, print the evidence for each.
 
     This is for deliveries that stay unknown. While flowbridge still searches for the run of a
@@ -231,7 +231,7 @@ def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]
     )
     one = older.event_id if older.count == 1 else "with the same filters or ids"
     through = f" --through {older.routes[0]}" if older.count == 1 else ""
-    output.say(f"To make new ones with the present routes.yaml: flowbridge replay {one}{through}")
+    output.say(f"To make new ones with the current routes.yaml: flowbridge replay {one}{through}")
 
 
 def _chosen(database: Database, name: str, move: Move, asked: OperationRequest) -> Selection:

@@ -44,8 +44,8 @@ COLUMNS = (
 @AS_JSON
 @click.pass_obj
 def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) -> None:
-    """Prove that the running bridge refuses forgeries: each source gets a good sample and forgeries
-    of it, as dry runs.
+    """Check that the running bridge accepts valid requests and refuses forgeries: each source gets
+    a valid sample and forgeries of it, as dry runs.
 
     Nothing is stored, so replays cannot be tested. The command also checks the public URL, its
     certificate, the clock, and the largest body that a proxy lets through. Exit code 1: a check

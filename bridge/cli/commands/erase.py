@@ -54,8 +54,8 @@ def erase(
     anywhere: bool,
     **options: Any,
 ) -> None:
-    """Delete a person's data. SUBJECT is the value of a field, such as an e-mail address, in any
-    case; - reads it from stdin.
+    """Delete a person's data. SUBJECT is the value of a field, such as an e-mail address; upper and
+    lower case are the same. - reads it from stdin.
 
     Events that contain it are deleted with their deliveries, attempts, inputs, outputs, runs and
     files; so are rejects, and runs of the local platform that others started. Waiting deliveries

@@ -18,7 +18,7 @@ from bridge.services.store_access import open_store
     "--source",
     metavar="NAME",
     required=True,
-    help="The source that received it: each has tokens of its own.",
+    help="The source that received it; the tokens of sources differ.",
 )
 @AS_JSON
 @click.pass_obj

@@ -27,7 +27,7 @@ FORMATS = ("html", "plain", "fetch", "react")
     type=click.Choice(FORMATS),
     default="html",
     show_default=True,
-    help="HTML (plain: the same), HTML with a script that sends it, or a React component.",
+    help="HTML, HTML with a script that sends it, or a React component.",
 )
 @click.option(
     "--url",

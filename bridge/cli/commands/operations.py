@@ -151,7 +151,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 @operations.command()
-@click.argument("id_", metavar="ACT")
+@click.argument("id_", metavar="OPERATION")
 @click.option(
     "--only",
     type=click.Choice(OUTCOMES),
@@ -222,7 +222,7 @@ def _item_row(item: OperationStep) -> tuple[str, ...]:
 
 
 @operations.command()
-@click.argument("id_", metavar="ACT")
+@click.argument("id_", metavar="OPERATION")
 @RATE
 @YES
 @DRY_RUN
@@ -234,7 +234,7 @@ def resume(
     """Resume an operation that was interrupted.
 
     It continues with the items that are left, at the same rate unless another is given. A replay
-    uses the present routes.yaml, unless it was started with --with-routes then.
+    uses the current routes.yaml, unless it was started with --with-routes then.
 
     \b
     flowbridge operations resume act_01jd2x

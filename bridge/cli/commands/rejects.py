@@ -133,7 +133,7 @@ def readmit(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Verify rejects again, with the present routes.yaml and the time at which they arrived. Those
+    """Verify rejects again, with the current routes.yaml and the time at which they arrived. Those
     that pass become events, once.
 
     Fix the secret first. With a filter, rejects that still fail are skipped; with ids, they are
@@ -189,7 +189,7 @@ def _print_readmitted(one: Readmission, *, as_json: bool) -> bool:
 
 
 def _review(config: str | None, *, to_look: bool = False) -> RejectReview:
-    """Return the review of rejects with the present routes.yaml; with `to_look`, the last good one
+    """Return the review of rejects with the current routes.yaml; with `to_look`, the last good one
     where it cannot be used.
     """
     from bridge.services.rejects import RejectReview
@@ -199,7 +199,7 @@ def _review(config: str | None, *, to_look: bool = False) -> RejectReview:
 
 
 def _routes(config: str | None, *, to_look: bool = False) -> Config:
-    """Return the present routes.yaml as receivers use it; with `to_look`, the last good one where
+    """Return the current routes.yaml as receivers use it; with `to_look`, the last good one where
     it cannot be used.
     """
     from bridge.ingest.redaction import add_keys

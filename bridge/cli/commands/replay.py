@@ -38,7 +38,7 @@ THEN = "then"
     default=NOW,
     show_default=True,
     help=(
-        "The routes.yaml to plan with: the present one (now), or the one with which the event was"
+        "The routes.yaml to plan with: the current one (now), or the one with which the event was"
         " first planned (then)."
     ),
 )
@@ -48,15 +48,16 @@ THEN = "then"
 def replay(
     config: str | None, /, events: tuple[str, ...], through: str | None, when: str, **options: Any
 ) -> None:
-    """Plan stored events again, as new deliveries. Earlier deliveries stay as they are, and
-    credentials are the present ones.
+    """Plan stored events again, as new deliveries. Earlier deliveries stay as they are. The current
+    credentials are used.
 
     Events are planned as fast as possible, and their deliveries go ahead of later events of the
     same route: use --rate to limit that. `flowbridge operations resume` continues an interrupted
     replay. Events marked as spam are not replayed: use flowbridge spam release.
 
-    Filters select the events that a route matches now. Before it asks, the command prints how many
-    there are, and how many others are left out, with the reasons; a dry run prints the same.
+    With filters, only events that a route matches now are replayed. Before it asks, the command
+    prints how many there are, and how many others are left out, with the reasons; a dry run prints
+    the same.
 
     \b
     flowbridge replay evt_01jd2x

@@ -94,7 +94,7 @@ def sample(
     tamper: str | None,
     **changes: Any,
 ) -> None:
-    """Make a realistic event, signed like its provider does, and print it as a curl command. With
+    """Make a realistic event, signed as its provider signs, and print it as a curl command. With
     --to, send it.
 
     --set and --body change the event before it is signed. If a form requires a token or a proof of
@@ -106,7 +106,7 @@ def sample(
 
     Some senders sign the URL: a sample for this machine is signed for FLOWBRIDGE_PUBLIC_URL.
     Senders with a key pair (Discord, SendGrid, PayPal) sign with a private key that only they have:
-    pass another with --secret, or generate a pair with --made-up.
+    pass your own with --secret, or generate a pair with --made-up.
 
     \b
     flowbridge sample github

@@ -252,8 +252,8 @@ def celery(config: str | None, concurrency: int) -> None:
     """Run a Celery worker: it makes the calls that `flowbridge work` queues. Any number can run, on
     any machine.
 
-    For FLOWBRIDGE_ENGINE=celery: workers lease deliveries within their limits, and the broker
-    passes them on. SIGTERM or Ctrl-C stops it when the calls in progress have ended.
+    For FLOWBRIDGE_ENGINE=celery: workers claim deliveries within the limits, and the broker passes
+    them to this command. SIGTERM or Ctrl-C stops it when the calls in progress have ended.
 
     \b
     FLOWBRIDGE_ENGINE=celery FLOWBRIDGE_BROKER_URL=redis://broker.internal:6379/0 flowbridge celery

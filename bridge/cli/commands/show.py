@@ -38,7 +38,7 @@ NO_FILES = "a reject has no files: flowbridge stores none for requests that fail
     "--all",
     "with_all",
     is_flag=True,
-    help="On a terminal: print everything, also what is folded to fit a screen.",
+    help="On a terminal, print everything, including what is usually shortened.",
 )
 @click.option(
     "--save",
@@ -72,7 +72,7 @@ def show(
 
     For a route that did not match, it shows the clause that failed, the expected value and the
     actual one. For an input without a value, it shows the path that the event does not have. Both
-    are evaluated with the present routes.yaml.
+    are evaluated with the current routes.yaml.
 
     \b
     flowbridge show                                   the newest event

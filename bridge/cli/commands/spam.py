@@ -104,7 +104,7 @@ def _row(event: Event) -> tuple[str, ...]:
 @operation_options
 @click.pass_obj
 def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> None:
-    """Release events that are not spam: each is planned once with the present routes.yaml, as if it
+    """Release events that are not spam: each is planned once with the current routes.yaml, as if it
     had just arrived.
 
     This is an operation: flowbridge operations shows who released them, and resumes an interrupted

@@ -91,7 +91,7 @@ def _facts(now: Overview, file: str) -> None:
         + (f"used since {output.utc(config.since)}" if config.since else "not used by any process"),
     )
     if config.error_since:
-        output.line("wrong", f"since {output.utc(config.error_since)}", "red")
+        output.line("not valid", f"since {output.utc(config.error_since)}", "red")
     output.line(
         "dead",
         f"{format_count(now.dead, now)} ({format_count(now.dead_today, now)} in 24 h)",

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from bridge.core.status import Overview
-from bridge.ingest.ports import signed_reserve
+from bridge.ingest.ports import finishing_reserve, signed_reserve
 from bridge.monitoring.checks.occurrence import SEE_LOG, Occurrence, format_clock
 
-# a disk is full where less than both, a share and bytes, is free
+# a disk is low where less than both, a share and bytes, is free
 MIN_FREE_SHARE = 0.05
 MIN_FREE_BYTES = 1024**3
 CLOCK_STEP_SECONDS: Final = 3600.0  # for which a step of the clock is reported
@@ -20,7 +20,7 @@ FREE_SPACE: Final = "free some space, or use a larger disk"
 SET_CLOCKS: Final = "set the clocks: timedatectl"
 
 
-def find_full_disk(now: Overview) -> Iterator[Occurrence]:
+def find_low_disk(now: Overview) -> Iterator[Occurrence]:
     """Report that the disk of the data folder is nearly full."""
     if (
         now.disk_free is not None
@@ -33,14 +33,18 @@ def find_full_disk(now: Overview) -> Iterator[Occurrence]:
         )
 
 
-def find_low_disk(now: Overview) -> Iterator[Occurrence]:
-    """Report that the rest of the disk is reserved for signed sources."""
-    if (
-        now.disk_free is not None
-        and now.disk_total
-        and not now.is_shared
-        and now.disk_free < signed_reserve(now.disk_total)
-        and any(one.is_public and one.is_configured for one in now.sources)
+def find_full_disk(now: Overview) -> Iterator[Occurrence]:
+    """Report that requests are refused because the disk has too little space."""
+    if now.disk_free is None or not now.disk_total or now.is_shared:
+        return
+    if now.disk_free < finishing_reserve(now.disk_total):
+        yield Occurrence(
+            f"the disk of {now.data} is full: {now.disk_free // 1024**2} MB are free, and all new"
+            " events are refused (503)",
+            FREE_SPACE,
+        )
+    elif now.disk_free < signed_reserve(now.disk_total) and any(
+        one.is_public and one.is_configured for one in now.sources
     ):
         yield Occurrence(
             f"the last {now.disk_free // 1024**2} MB of the disk of {now.data} are reserved for"

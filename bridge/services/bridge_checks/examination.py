@@ -228,11 +228,13 @@ class Examination:
                 "largest body",
                 source.name,
                 "error",
-                f"{mib} (max_body) do not get through: {error}",
+                f"a body of {mib} (max_body) does not get through: {error}",
             )
         if answer.status == 413:
             found = (
                 f"a proxy refuses {mib} (max_body): raise its limit (client_max_body_size in nginx)"
             )
             return CheckFinding("largest body", source.name, "error", found)
-        return CheckFinding("largest body", source.name, "ok", f"{mib} (max_body) get through")
+        return CheckFinding(
+            "largest body", source.name, "ok", f"a body of {mib} (max_body) gets through"
+        )

@@ -128,7 +128,7 @@ def _exclusive_use(path: Path) -> Iterator[None]:
     """Prevent other processes from using the database. Raises `StoreError` if it is in use."""
     in_use = StoreError(
         f"{path} is in use: stop flowbridge first (for the service: systemctl stop"
-        " flowbridge.socket flowbridge)"
+        " flowbridge.socket flowbridge-private.socket flowbridge)"
     )
     leader = os.open(
         path.with_name(path.name + ".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600

@@ -10,11 +10,8 @@ from typing import Final
 
 from bridge.core.errors import StoreError
 from bridge.core.sizes import MIB
-from bridge.ingest.ports import disk_full, signed_reserve
+from bridge.ingest.ports import disk_full, finishing_reserve, signed_reserve
 
-# Bytes reserved for finishing work: outcomes, ends of runs, pruning.
-MAX_RESERVE_BYTES: Final = 32 * MIB
-RESERVE_DIVISOR: Final = 20  # of a small disk, a twentieth is reserved
 # An event's bytes are written up to four times: event and deliveries, each to the log as well.
 WRITE_FACTOR: Final = 4
 #: A write-ahead log needs shared memory, which a network file system does not provide:
@@ -36,9 +33,8 @@ def free_space(path: Path, *, is_public: bool = False) -> tuple[int, int]:
     except FileNotFoundError:
         return free_space(path.parent, is_public=is_public)
     total = disk.f_blocks * disk.f_frsize
-    return disk.f_bavail * disk.f_frsize, (
-        signed_reserve(total) if is_public else min(MAX_RESERVE_BYTES, total // RESERVE_DIVISOR)
-    )
+    reserve = signed_reserve(total) if is_public else finishing_reserve(total)
+    return disk.f_bavail * disk.f_frsize, reserve
 
 
 def file_system_type(path: Path) -> str | None:

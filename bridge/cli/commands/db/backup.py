@@ -28,19 +28,22 @@ if TYPE_CHECKING:
     from bridge.store.backup.restore import RestoreResult
     from bridge.store.db.database import Database
 
+NOT_INCLUDED = "Not in it: routes.yaml, flows.py, and .env with the secrets. Back them up, too."
+
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @AS_JSON
 @click.pass_obj
 def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
-    """Write a backup to a new file while flowbridge runs: the database, the local platform's files,
-    and the secret key.
+    """Write a backup to a new file while flowbridge runs: the database and the files of the data
+    folder.
 
     The backup is verified by restoring it into a temporary place. PATH is a file or a folder; the
-    default is `backups` in the data folder. It contains a secret, and event data in plaintext
-    unless FLOWBRIDGE_ENCRYPTION_KEYS is set: to encrypt it, write it to a pipe (PATH is -).
-    routes.yaml, flows.py and .env are not included.
+    default is `backups` in the data folder. It contains event data in plain text unless
+    FLOWBRIDGE_ENCRYPTION_KEYS is set: to encrypt it, write it to a pipe (PATH is -). routes.yaml,
+    flows.py and .env, and so a FLOWBRIDGE_SECRET_KEY in .env, are not included: back them up
+    separately.
 
     \b
     flowbridge db backup
@@ -97,8 +100,7 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
         output.say(f"missing, although a record refers to it: the blob {digest}")
     if path == Path("-"):
         output.say(f"backed up: {counts}; the database was verified, the output was not")
-        return
-    if as_json:
+    elif as_json:
         output.json_line(
             {
                 "path": str(path),
@@ -112,6 +114,7 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
         )
     else:
         output.answer(f"{path}: {counts}; verified by restoring it into a temporary folder")
+    output.say(NOT_INCLUDED)
 
 
 @click.command()
@@ -161,7 +164,7 @@ def restore(
             backups.check_start(source)
         there = has_data(database)
         question = f"{file} will be restored to {settings.data}" + (
-            ", and the present store moved to a folder beside it" if there and replace else ""
+            ", and the current store moved to a folder beside it" if there and replace else ""
         )
         refused = there and not replace  # no question: it is refused below
         if refused or confirm(question, 1, dry_run=False, yes=yes, as_json=as_json):

@@ -58,7 +58,7 @@ def check_(config: str | None, /, as_json: bool) -> None:
     """Check the database: its schema, the integrity of the file, the references between records,
     and the encryption keys in use.
 
-    This takes long on a large database; flowbridge can run meanwhile. Exit code 1: a problem was
+    This takes a while on a large database. flowbridge can keep running. Exit code 1: a problem was
     found.
 
     \b

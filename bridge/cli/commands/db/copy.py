@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--mend",
     is_flag=True,
-    help="Replace characters that the target cannot store (NUL in PostgreSQL) by U+FFFD.",
+    help="Replace characters that the target cannot store (NUL in PostgreSQL) with U+FFFD.",
 )
 @AS_JSON
 @click.option(

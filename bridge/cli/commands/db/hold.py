@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 )
 @click.pass_obj
 def hold(config: str | None, /, reason: str | None, restored: float | None) -> None:
-    """Start no flow from now on, on any machine. Events are still stored and planned, and runs are
+    """Stop starting flows, on all machines. Events are still stored and planned, and runs are
     tracked. End it with `db release`.
 
     Running workers notice within seconds; calls in progress finish. After pg_restore, or after the
@@ -71,7 +71,8 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
 @YES
 @click.pass_obj
 def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> None:
-    """Release the starts that db restore or db hold has put on hold, after a count of what waits.
+    """Release the starts that db restore or db hold has put on hold. The command first says how
+    many wait.
 
     After a restore, first check the deliveries that were waiting when the backup was taken: the
     platform shows which have started since. Cancel those; a retry undoes a cancellation.
@@ -136,7 +137,7 @@ def _local_runs(count: int) -> str:
 
 def _print(found: Hold, waiting: HeldCounts) -> None:
     output.line("held since", iso(found.since))
-    output.line("because", found.reason)
+    output.line("reason", found.reason)
     output.line("backup of", iso(found.taken_at))
     output.line(
         "waiting",

@@ -35,9 +35,8 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
     """Return free space of the SQLite file to the disk, such as after db prune. Seldom needed: new
     data uses the free space.
 
-    It works a few pages at a time, and needs no extra space. A file from an early version of
-    flowbridge is rewritten once, after a confirmation: senders wait meanwhile, and the disk needs
-    twice the space. --anew rewrites any file, such as after erase.
+    It works a few pages at a time, and needs no extra space. With --anew the whole file is
+    rewritten, such as after erase: senders wait meanwhile, and the disk needs twice the space.
 
     \b
     flowbridge db vacuum

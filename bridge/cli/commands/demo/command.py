@@ -42,14 +42,14 @@ POLL_SECONDS = 0.03  # of the store
     "--json",
     "as_json",
     is_flag=True,
-    help='Print {"events": […]} when every run has ended; then as `tail --json`.',
+    help='Print {"events": […]} when every run has ended, then what `tail --json` prints.',
 )
 def demo(once: bool, port: int, as_json: bool) -> None:
     """See everything work, without any setup: no account, file or setting is used or changed.
 
-    It starts flowbridge in a temporary folder with the local platform, sends signed events like
-    GitHub, Stripe and a form do, shows each from receipt to finished run, then stays up for you to
-    try. Ctrl-C stops it and removes the folder.
+    It starts flowbridge in a temporary folder with the local platform, sends events as GitHub,
+    Stripe and a form would, shows each one until its run has ended, then keeps running so that you
+    can try it. Ctrl-C stops it and removes the folder.
 
     \b
     flowbridge demo

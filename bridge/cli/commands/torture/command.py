@@ -57,7 +57,7 @@ GRACE_SECONDS = 10.0  # after its time, until it is aborted
     "--kills",
     type=BoundedNumber(1),
     metavar="N",
-    help="Stop after N signals, once each kind of fault occurred, if the time is not up before.",
+    help="Stop after N signals, once each kind of fault has occurred, or when the time is up.",
 )
 @click.option(
     "--rate",
@@ -118,7 +118,7 @@ GRACE_SECONDS = 10.0  # after its time, until it is aborted
     "--recount",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Start nothing: count again the evidence of an earlier run in DIR.",
+    help="Start nothing: count the evidence of an earlier run in DIR again.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as one line of JSON.")
 def torture(
