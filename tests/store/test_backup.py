@@ -541,10 +541,6 @@ def test_no_access_token_of_a_backup_is_valid_after_a_restore(
         assert put_back(tmp_path / "x.tar", database, data).removed_tokens == 2
         assert tokens.list_tokens(database) == []
         assert authenticate_token(database, secret, NOW) is None
-        create_token(database, "new", "read", None, now=NOW)
-        with pytest.raises(StoreError, match="a store already exists"):
-            put_back(tmp_path / "x.tar", database, data)
-        assert [one.name for one in tokens.list_tokens(database)] == ["new"]
     files.create(source, tmp_path / "source", tmp_path / "y.tar", NOW)
     remove_token(source, "other")
     files.create(source, tmp_path / "source", tmp_path / "z.tar", NOW)
@@ -552,6 +548,15 @@ def test_no_access_token_of_a_backup_is_valid_after_a_restore(
         with target(tmp_path, name) as (database, data):
             restored = put_back(tmp_path / f"{name}.tar", database, data)
             assert restored.removed_tokens == count
+
+
+def test_a_store_with_only_a_token_is_not_replaced_unasked(packed: Path, tmp_path: Path) -> None:
+    with target(tmp_path) as (database, data):
+        upgrade.upgrade(database)
+        create_token(database, "new", "read", None, now=NOW)
+        with pytest.raises(StoreError, match="a store already exists"):
+            put_back(packed, database, data)
+        assert [one.name for one in tokens.list_tokens(database)] == ["new"]
 
 
 # -- of a store in use
