@@ -1,7 +1,7 @@
 # Development commands: `make help` lists them. They use the virtual environment in .venv.
 BIN := .venv/bin
 
-.PHONY: help install test lint format types docs bench
+.PHONY: help install test lint format types docs bench packages
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,3 +28,6 @@ docs: ## Regenerate the generated parts of the docs
 
 bench: ## Measure durable acknowledgements against a bare Flask view
 	$(BIN)/python bench/ingest.py
+
+packages: ## Build wheel, sdist, pyz, Debian package and SBOM of the last commit into dist/
+	deploy/build/packages.sh dist

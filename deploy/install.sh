@@ -29,6 +29,7 @@ case $url in *[!A-Za-z0-9.:/_-]*) is_url='' ;; '' | http://?* | https://?*) is_u
 for file in $files; do [ "$file" = -r ] || [ -f "$file" ] || wrong "--with: there is no extra of which $file would be"; done
 run() { printf '+ %s\n' "$*" && { [ -n "$dry" ] || "$@"; }; }
 
+[ -n "$root" ] || ! dpkg-query -L flowbridge 2>/dev/null | grep -q /opt/flowbridge/ || wrong "the Debian package is installed here: upgrade or remove it with apt"
 "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     { echo "$python is not Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv)" >&2 && exit 1; }
 [ -n "$root$dry" ] || [ "$(id -u)" = 0 ] || { echo "root is required: sudo deploy/install.sh" >&2 && exit 1; }
@@ -37,8 +38,7 @@ run() { printf '+ %s\n' "$*" && { [ -n "$dry" ] || "$@"; }; }
 as='' owner=''
 if [ -z "$root" ]; then
     as='runuser -u flowbridge --' owner='-o flowbridge -g flowbridge'
-    getent passwd flowbridge >/dev/null ||
-        run useradd --system --user-group --home-dir /var/lib/flowbridge --no-create-home --shell /usr/sbin/nologin flowbridge
+    getent passwd flowbridge >/dev/null || run useradd --system --user-group --home-dir /var/lib/flowbridge --no-create-home --shell /usr/sbin/nologin flowbridge
 fi
 
 # The program with its tested versions, verified by their hashes, and the command `flowbridge`.

@@ -1,0 +1,47 @@
+"""Make the links of an exported README.md absolute: a package index shows it without its files.
+
+    python deploy/build/absolute_links.py SOURCE_FOLDER TAG
+
+The address is that of `Source` in setup.cfg.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+LINK = re.compile(r'(\]\(|<img src=")(?![a-z]+:|#)([^)"\s]+)')
+
+
+def source_url(folder: Path) -> str:
+    """Return the address of the repository."""
+    setup = ConfigParser()
+    setup.read(folder / "setup.cfg")
+    urls = dict(
+        re.split(r"\s*=\s*", line, maxsplit=1)
+        for line in setup["metadata"]["project_urls"].strip().splitlines()
+    )
+    return urls["Source"]
+
+
+def make_absolute(text: str, url: str, tag: str) -> str:
+    """Return a page with each relative link led to the file of the tag, and images to raw files."""
+
+    def replace(found: re.Match[str]) -> str:
+        kind = "raw" if found[1].startswith("<img") else "blob"
+        return f"{found[1]}{url}/{kind}/{tag}/{found[2]}"
+
+    return LINK.sub(replace, text)
+
+
+def main() -> None:
+    """Rewrite README.md of the folder."""
+    folder, tag = Path(sys.argv[1]), sys.argv[2]
+    readme = folder / "README.md"
+    readme.write_text(make_absolute(readme.read_text("utf-8"), source_url(folder), tag), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
