@@ -14,18 +14,16 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map, Rule
 
 from bridge.core.client_address import counted_network
-from bridge.core.errors import StoreError
+from bridge.core.errors import InvalidRequest, StoreError
 from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
-from bridge.web.admin import openapi
+from bridge.web.admin import limits, openapi
 from bridge.web.admin.authentication import TokenHolder, authenticate
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
 from bridge.web.admin.endpoints import ENDPOINTS, PREFIX, Endpoint
 from bridge.web.admin.parameters import read_parameters
 from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
 
-#: Requests at once, of the 16 threads of a receiver: receiving comes first.
-MAX_REQUESTS: Final = 4
 READ_METHODS: Final = ("GET", "HEAD")
 DOCUMENT_PATH: Final = "/openapi.json"
 
@@ -37,7 +35,7 @@ class AdminApi:
 
     def __init__(self, context: AdminContext) -> None:
         self._context = context
-        self._seats = threading.BoundedSemaphore(MAX_REQUESTS)
+        self._seats = threading.BoundedSemaphore(limits.MAX_REQUESTS)
         self._endpoints = {one.path: one for one in ENDPOINTS}
         paths = [*self._endpoints, DOCUMENT_PATH]
         rules = [Rule(path.replace("{", "<").replace("}", ">"), endpoint=path) for path in paths]
@@ -52,7 +50,7 @@ class AdminApi:
             if not self._seats.acquire(blocking=False):
                 raise AdminProblem(
                     "busy",
-                    f"at most {MAX_REQUESTS} requests are answered at once",
+                    f"at most {limits.MAX_REQUESTS} requests are answered at once",
                     headers={"Retry-After": "1"},
                 )
             try:
@@ -61,6 +59,8 @@ class AdminApi:
                 self._seats.release()
         except AdminProblem as problem:
             response = _problem_response(problem, identity)
+        except InvalidRequest as error:
+            response = _problem_response(AdminProblem("invalid_parameter", str(error)), identity)
         except StoreError as error:
             log.error("admin_request_failed", path=request.path, error=str(error), id=identity)
             failed = AdminProblem(

@@ -10,14 +10,12 @@ from typing import Final
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope, expand_scopes
 from bridge.services.access_tokens import authenticate_token
+from bridge.web.admin import limits
 from bridge.web.admin.context import AdminContext
 from bridge.web.admin.problems import AdminProblem
 
 ADMIN_TOKEN_NAME: Final = "FLOWBRIDGE_ADMIN_TOKEN"  # noqa: S105 - the name of a setting
 MAX_TOKEN_CHARS: Final = 1000
-READ_RATE: Final = Rate(count=100, per=5.0)  # 20 a second, in bursts of 100
-#: Refused tokens of one address.
-REFUSED_RATE: Final = Rate(count=20, per=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +34,13 @@ def authenticate(context: AdminContext, authorization: str, client: str) -> Toke
     """
     holder = _find_holder(context, authorization)
     if holder is None:
-        _count(context, f"admin refused {client}", REFUSED_RATE)
+        _count(context, f"admin refused {client}", limits.REFUSED_RATE)
         raise AdminProblem(
             "unauthorized",
             "pass a token as `Authorization: Bearer TOKEN`; `flowbridge token add` makes one",
             headers={"WWW-Authenticate": 'Bearer realm="flowbridge admin"'},
         )
-    _count(context, f"admin read {holder.key}", READ_RATE)
+    _count(context, f"admin read {holder.key}", limits.READ_RATE)
     return holder
 
 

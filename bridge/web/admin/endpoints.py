@@ -10,7 +10,14 @@ from bridge.core.scopes import Scope
 from bridge.services.filter_values import parse_excerpt
 from bridge.web.admin import resources
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.parameters import BEFORE, Parameter, filter_parameters
+from bridge.web.admin.parameters import (
+    BEFORE,
+    STEP,
+    TREND,
+    TREND_SINCE,
+    Parameter,
+    filter_parameters,
+)
 
 PREFIX: Final = "/admin/v1"
 
@@ -108,6 +115,13 @@ ENDPOINTS: Final = (
         answer=resources.list_causes,
         schema="Causes",
         parameters=CAUSE_FILTERS,
+    ),
+    Endpoint(
+        path="/trends",
+        summary="Numbers over time of one trend, oldest first.",
+        answer=resources.list_trend,
+        schema="TrendPage",
+        parameters=(TREND, TREND_SINCE, STEP),
     ),
     Endpoint(
         path="/find",

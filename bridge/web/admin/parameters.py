@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.core.model import JSON, RunState, Status
+from bridge.core.trends import TRENDS
 from bridge.core.typos import find_typo
 from bridge.services.filter_values import (
     DEAD_KINDS,
@@ -15,6 +16,7 @@ from bridge.services.filter_values import (
     parse_excerpt,
     parse_moment,
     parse_raw_excerpt,
+    parse_span,
 )
 from bridge.services.lists import DEFAULT_PAGE_ITEMS, MAX_CURSOR_CHARS, MAX_PAGE_ITEMS
 from bridge.services.where_filters import MAX_WHERE_FILTERS, parse_where
@@ -122,6 +124,10 @@ def _parse_body(text: str) -> bytes:
     return parse_raw_excerpt(text)
 
 
+def _parse_step(text: str) -> int:
+    return int(parse_span(text[:100]))
+
+
 TIME_DOC: Final = "15m, 1h, 2d (ago), a date, or ISO 8601"
 
 LIMIT: Final = Parameter(
@@ -141,6 +147,19 @@ BEFORE: Final = Parameter(
 )
 SOURCE: Final = Parameter(name="source", doc="Only from this source.", parse=_parse_name)
 SINCE: Final = Parameter(name="since", doc=f"Only since this time: {TIME_DOC}.", parse=_parse_time)
+TREND: Final = Parameter(
+    name="name",
+    doc=f"The trend: {', '.join(TRENDS)}.",
+    allowed=tuple(TRENDS),
+    schema={"type": "string", "enum": list(TRENDS)},
+    is_required=True,
+)
+TREND_SINCE: Final = Parameter(
+    name="since", doc=f"Since this time: {TIME_DOC}.", parse=_parse_time, is_required=True
+)
+STEP: Final = Parameter(
+    name="step", doc="The time from one point to the next, such as 10m.", parse=_parse_step
+)
 UNTIL: Final = Parameter(name="until", doc=f"Only before this time: {TIME_DOC}.", parse=_parse_time)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from bridge import __version__
@@ -11,12 +12,14 @@ from bridge.core.times import iso
 from bridge.services import lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.event_details import NamedRecord, find_record, read_event_details
-from bridge.services.lists import WrongCursor, digest_filters, parse_cursor
+from bridge.services.lists import MAX_PAGE_ITEMS, WrongCursor, digest_filters, parse_cursor
 from bridge.services.record_search import search_records
 from bridge.services.status_report import read_status
+from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test, parse_where
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
+from bridge.web.admin.limits import READ_RATE
 from bridge.web.admin.problems import AdminProblem, ParameterError
 
 #: Parameters that are no filters.
@@ -29,12 +32,19 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
         "version": __version__,
         "token": asked.token,
         "scopes": list_scopes(asked.scopes),
+        "limits": {
+            "page_items": MAX_PAGE_ITEMS,
+            "requests": READ_RATE.count,
+            "seconds": READ_RATE.per,
+        },
         "links": {
             "openapi": "/admin/v1/openapi.json",
             "status": "/admin/v1/status",
             "events": "/admin/v1/events",
             "deliveries": "/admin/v1/deliveries",
             "causes": "/admin/v1/causes",
+            "trends": "/admin/v1/trends",
+            "find": "/admin/v1/find",
         },
     }
 
@@ -124,6 +134,14 @@ def list_causes(context: AdminContext, asked: AdminRequest) -> Answer:
         "items": [one.as_json() for one in report.groups],
         "read_until": iso(report.read_until),
     }
+
+
+def list_trend(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the points of a trend, oldest first, as `trends --json`."""
+    now = time.time()
+    values = asked.values
+    found = read_trends(context.database, values["name"], values["since"], now, values["step"])
+    return {"step": found.step, "items": [found.as_json(one) for one in found.points]}
 
 
 def find(context: AdminContext, asked: AdminRequest) -> Answer:

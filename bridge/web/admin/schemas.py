@@ -143,6 +143,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         version=TEXT,
         token=TEXT,
         scopes=_list(_word(*(one.value for one in Scope))),
+        limits=_record(page_items=COUNT, requests=COUNT, seconds=NUMBER),
         links={"type": "object", "additionalProperties": TEXT},
     ),
     "Condition": _record(key=TEXT, severity=_word("warning", "critical"), what=TEXT, do=TEXT),
@@ -202,6 +203,18 @@ SCHEMAS: Final[dict[str, Schema]] = {
         routes=_list(TEXT),
     ),
     "Causes": _record(items=_list(_ref("Cause")), read_until=_nullable(TIME)),
+    "TrendPoint": _record(
+        name=TEXT,
+        at=TIME,
+        step=COUNT,
+        value=NUMBER,
+        p50=_nullable(NUMBER),
+        p99=_nullable(NUMBER),
+        series=_list(
+            _record(labels={"type": "object", "additionalProperties": TEXT}, value=NUMBER)
+        ),
+    ),
+    "TrendPage": _record(step=COUNT, items=_list(_ref("TrendPoint"))),
     "Found": _record(
         kind=_word("event", "delivery", "reject"),
         id=TEXT,

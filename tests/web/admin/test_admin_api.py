@@ -18,7 +18,7 @@ from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.operations import tokens
-from bridge.web.admin import api, authentication
+from bridge.web.admin import limits
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
 
@@ -76,7 +76,7 @@ def path_of(path: str, event: Any) -> str:
     return path.replace("{id}", event.id)
 
 
-QUERIES = {"/find": {"q": "gh-1"}}
+QUERIES = {"/find": {"q": "gh-1"}, "/trends": {"name": "events", "since": "1h"}}
 
 
 # -- tokens and scopes
@@ -175,7 +175,7 @@ def test_a_token_ends_at_once(admin: AdminClient) -> None:
 def test_wrong_tokens_of_an_address_are_limited(
     admin: AdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(authentication, "REFUSED_RATE", Rate(count=3, per=3600.0))
+    monkeypatch.setattr(limits, "REFUSED_RATE", Rate(count=3, per=3600.0))
     statuses = [admin.client.get("/admin/v1/").status_code for _ in range(5)]
     assert statuses == [401, 401, 401, 429, 429]
     assert admin.get("/").status_code == 200  # a valid token is another count
@@ -184,7 +184,7 @@ def test_wrong_tokens_of_an_address_are_limited(
 def test_the_requests_of_a_token_are_limited(
     admin: AdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(authentication, "READ_RATE", Rate(count=2, per=3600.0))
+    monkeypatch.setattr(limits, "READ_RATE", Rate(count=2, per=3600.0))
     statuses = [admin.get("/", scopes=READ).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
     last = admin.get("/", scopes=READ)
@@ -194,7 +194,7 @@ def test_the_requests_of_a_token_are_limited(
 
 
 def test_few_threads_are_for_readers(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "MAX_REQUESTS", 0)
+    monkeypatch.setattr(limits, "MAX_REQUESTS", 0)
     answer = admin.client.get("/admin/v1/status")
     assert problem_of(answer) == "busy"
     assert answer.headers["Retry-After"] == "1"
@@ -302,6 +302,18 @@ def test_a_wrong_parameter_is_refused(
 def test_all_wrong_parameters_are_named_at_once(admin: AdminClient) -> None:
     answer = admin.get("/events", {"limit": "x", "statsu": "dead", "spam": "maybe"})
     assert {one["param"] for one in answer.get_json()["errors"]} == {"limit", "statsu", "spam"}
+
+
+def test_a_trend_has_a_point_for_each_step(admin: AdminClient) -> None:
+    answer = admin.get("/trends", {"name": "events", "since": "2h", "step": "10m"}).get_json()
+    assert answer["step"] == 600
+    assert 11 <= len(answer["items"]) <= 13
+    assert problem_of(admin.get("/trends", {"since": "1h"})) == "invalid_parameter"
+    wrong = admin.get("/trends", {"name": "event", "since": "1h"})
+    assert wrong.get_json()["errors"][0]["near"] == "events"
+    for step in ("90s", "x"):
+        query = {"name": "events", "since": "1h", "step": step}
+        assert problem_of(admin.get("/trends", query)) == "invalid_parameter"
 
 
 # -- lookups
