@@ -22,7 +22,7 @@ from bridge.store.local.platform_store import LocalPlatformStore
 from bridge.system.logs import get_logger
 from bridge.web import hooks
 from bridge.web.admin.context import AdminContext
-from bridge.web.admin.views import admin_api
+from bridge.web.admin.entry import WsgiApp, admin_app, is_admin_path
 from bridge.web.app_context import AppContext
 from bridge.web.downloads import downloads
 from bridge.web.dry_run_effects import DryRunEffects
@@ -86,12 +86,13 @@ def create_app(context: AppContext) -> Flask:
     app.register_blueprint(challenge_pages(settings, config, limiter, secret_key))
     app.register_blueprint(form_pages(settings, config, limiter, parts))
     app.register_blueprint(downloads(settings, database, blobs))
-    admin = AdminContext(settings=settings, database=database, config=config, limiter=limiter)
-    app.register_blueprint(admin_api(admin))
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
-    app.wsgi_app = _by_path(receiving, app.wsgi_app, ListenerPaths(settings))  # type: ignore[method-assign]  # as Flask documents it
+    admin = admin_app(
+        AdminContext(settings=settings, database=database, config=config, limiter=limiter)
+    )
+    app.wsgi_app = _by_path(receiving, admin, app.wsgi_app, ListenerPaths(settings))  # type: ignore[method-assign]  # as Flask documents it
     return app
 
 
@@ -101,7 +102,7 @@ def _not_with_this_method(error: MethodNotAllowed) -> Response:
     return response
 
 
-def _by_path(receiving: hooks.Hooks, inner: Any, faces: ListenerPaths) -> Any:
+def _by_path(receiving: hooks.Hooks, admin: WsgiApp, inner: Any, faces: ListenerPaths) -> Any:
     def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"]
         if not faces.serves(path, environ):
@@ -110,6 +111,8 @@ def _by_path(receiving: hooks.Hooks, inner: Any, faces: ListenerPaths) -> Any:
             return _json(421, MISDIRECTED_BODY)(environ, start_response)
         if path.startswith(hooks.PREFIX):
             return receiving(environ, start_response)
+        if is_admin_path(path):
+            return admin(environ, start_response)
         return inner(environ, start_response)
 
     return wsgi

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from flask import Request, Response
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
 
 from bridge.core.client_address import counted_network
 from bridge.core.errors import InvalidRequest, StoreError
@@ -20,7 +22,8 @@ from bridge.system.logs import get_logger
 from bridge.web.admin import limits, openapi
 from bridge.web.admin.authentication import TokenHolder, authenticate
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
-from bridge.web.admin.endpoints import ENDPOINTS, PREFIX, Endpoint
+from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
+from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import read_parameters
 from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
 
@@ -39,75 +42,92 @@ class AdminApi:
         self._endpoints = {one.path: one for one in ENDPOINTS}
         paths = [*self._endpoints, DOCUMENT_PATH]
         rules = [Rule(path.replace("{", "<").replace("}", ">"), endpoint=path) for path in paths]
-        self._paths = Map(rules, strict_slashes=False)
+        self._paths = Map(rules, strict_slashes=False, merge_slashes=False)
 
     def __call__(self, request: Request) -> Response:
         """Answer a request; errors are problems of RFC 9457."""
         began = time.monotonic()
-        identity = request_id(time.time())
-        token = None
+        line = RequestLine(request_id(time.time()))
         try:
-            if not self._seats.acquire(blocking=False):
-                raise AdminProblem(
-                    "busy",
-                    f"at most {limits.MAX_REQUESTS} requests are answered at once",
-                    headers={"Retry-After": "1"},
-                )
-            try:
-                response, token = self._answer(request)
-            finally:
-                self._seats.release()
-        except AdminProblem as problem:
-            response = _problem_response(problem, identity)
-        except InvalidRequest as error:
-            response = _problem_response(AdminProblem("invalid_parameter", str(error)), identity)
-        except StoreError as error:
-            log.error("admin_request_failed", path=request.path, error=str(error), id=identity)
-            failed = AdminProblem(
-                "store_unavailable", "the store cannot be read", headers={"Retry-After": "1"}
-            )
-            response = _problem_response(failed, identity)
+            with self._take_seat():
+                response = self._answer(request, line)
         except Exception as error:
-            log.error("internal_error", exc_info=error, id=identity)
-            response = _problem_response(
-                AdminProblem("internal_error", "see the log for this request"), identity
-            )
-        response.headers["X-Request-Id"] = identity
+            response = _problem_response(_to_problem(error, line), line.id)
+        response.headers["X-Request-Id"] = line.id
         response.headers["X-Content-Type-Options"] = "nosniff"
         log.info(
             "admin_request",
-            path=request.path,
+            id=line.id,
+            path=line.path,
+            token=line.token,
             status=response.status_code,
-            token=token,
-            id=identity,
             ms=round((time.monotonic() - began) * 1000, 1),
         )
         return response
 
-    def _answer(self, request: Request) -> tuple[Response, str | None]:
+    @contextmanager
+    def _take_seat(self) -> Iterator[None]:
+        if not self._seats.acquire(blocking=False):
+            raise AdminProblem(
+                "busy",
+                f"at most {limits.MAX_REQUESTS} requests are answered at once",
+                headers={"Retry-After": "1"},
+            )
+        try:
+            yield
+        finally:
+            self._seats.release()
+
+    def _answer(self, request: Request, line: RequestLine) -> Response:
         path = "/" + request.path.removeprefix(PREFIX).removeprefix("/")
         try:
             known, ids = self._paths.bind("localhost").match(path, method="GET")
         except NotFound:
             known, ids = None, {}
+        line.path = known and f"{PREFIX}{known}"
         if known == DOCUMENT_PATH:
             _check_method(request)
-            return _json(openapi.build_document()), None
+            return _json(openapi.build_document())
         holder = authenticate(
             self._context,
             request.headers.get("Authorization", ""),
             counted_network(request.remote_addr),
         )
+        line.token = holder.name
         if known is None:
             raise AdminProblem(
                 "not_found", f"there is no such path; {PREFIX}{DOCUMENT_PATH} lists all"
             )
-        endpoint = self._endpoints[known]
         _check_method(request)
+        endpoint = self._endpoints[known]
         asked = _read_request(endpoint, holder, ids, request)
         answer = endpoint.answer(self._context, asked)
-        with_contents = asked.with_contents and endpoint.has_contents
-        return _response(request, answer, with_contents=with_contents), holder.name
+        return _response(
+            request, answer, with_contents=asked.with_contents and endpoint.has_contents
+        )
+
+
+@dataclass(slots=True)
+class RequestLine:
+    """What the log says of one request: its path as in the table, since ids may be anything."""
+
+    id: str
+    path: str | None = None
+    token: str | None = None
+
+
+def _to_problem(error: Exception, line: RequestLine) -> AdminProblem:
+    if isinstance(error, AdminProblem):
+        return error
+    if isinstance(error, InvalidRequest):
+        return AdminProblem("invalid_parameter", str(error))
+    if isinstance(error, StoreError):
+        log.error("admin_request_failed", id=line.id, path=line.path, error=str(error))
+        return AdminProblem(
+            "store_unavailable", "the store cannot be read", headers={"Retry-After": "1"}
+        )
+    log.error("internal_error", exc_info=error, id=line.id, path=line.path)
+    return AdminProblem("internal_error", "see the log for this request")
 
 
 def _check_method(request: Request) -> None:

@@ -19,8 +19,6 @@ from bridge.web.admin.parameters import (
     filter_parameters,
 )
 
-PREFIX: Final = "/admin/v1"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:

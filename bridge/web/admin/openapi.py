@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from bridge import __version__
 from bridge.core.scopes import SCOPE_SUMMARIES
-from bridge.web.admin.endpoints import ENDPOINTS, PREFIX, Endpoint
+from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
+from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import Parameter
 from bridge.web.admin.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bridge.web.admin.schemas import SCHEMAS

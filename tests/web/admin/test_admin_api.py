@@ -443,4 +443,4 @@ def test_the_modules_are_imported_at_the_first_request() -> None:
         "print([name for name in sys.modules if name.startswith('bridge.web.admin.')])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "['bridge.web.admin.context', 'bridge.web.admin.views']"
+    assert shown.stdout.strip() == "['bridge.web.admin.context', 'bridge.web.admin.entry']"

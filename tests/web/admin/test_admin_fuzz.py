@@ -1,0 +1,109 @@
+"""Requests to the admin API that nobody foresaw: each gets a documented answer, none a 500."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from admin_client import AdminClient
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from records import NOW, make_delivery, make_event
+
+from bridge.core.model import DeadKind, Status
+from bridge.core.rate_limits import Rate
+from bridge.core.scopes import Scope
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.web.admin import limits
+from bridge.web.admin.endpoints import ENDPOINTS
+
+MAX_EXAMPLES = int(os.environ.get("ADMIN_FUZZ_EXAMPLES", "400"))
+NAMES = sorted({one.name for endpoint in ENDPOINTS for one in endpoint.parameters})
+VALUES = (
+    "",
+    "0",
+    "-1",
+    "1e9",
+    "500",
+    "dead",
+    "none",
+    "true",
+    "null",
+    "evt_",
+    "dlv_",
+    "1d",
+    "99999999999d",
+    "2026-11-28",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01",
+    "body.action=opened",
+    "body.a.0.b!=null",
+    "headers.x>1",
+    "event.received_at>=1",
+    "form=1",
+    "%",
+    "_",
+    "\\",
+    "*",
+    "'",
+    "a\0b",
+    "…",
+    "evt_…abcd",
+    "\U0010ffff",
+    "events",
+    "MTIz",
+)
+texts = st.one_of(st.sampled_from(VALUES), st.text(max_size=40))
+queries = st.lists(
+    st.tuples(st.one_of(st.sampled_from(NAMES), st.text(max_size=8)), texts), max_size=4
+)
+ids = st.one_of(st.sampled_from(VALUES), st.text(min_size=1, max_size=30))
+paths = st.sampled_from([one.path for one in ENDPOINTS])
+
+
+@pytest.fixture(scope="module")
+def admin(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Iterator[AdminClient]:
+    folder = tmp_path_factory.mktemp("fuzzed")
+    copy = folder / "flowbridge.db"
+    copy.write_bytes(migrated_file.read_bytes())
+    database = Database(f"sqlite:///{copy}")
+    for number in range(20):
+        event = make_event(str(number), now=NOW + number, body=b'{"action": "opened"}')
+        dead = make_delivery(
+            event, status=Status.DEAD, dead_kind=DeadKind.PLATFORM, reason="HTTP 401: no"
+        )
+        events.add(database, event, (dead,), lambda *_: [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "READ_RATE", Rate(count=10**9, per=1.0))
+        yield AdminClient(database, folder)
+    database.close()
+
+
+@settings(max_examples=MAX_EXAMPLES)
+@given(path=paths, id_=ids, query=queries, may=st.sampled_from([(Scope.READ,), tuple(Scope)]))
+@example(path="/events/{id}", id_="%", query=[], may=(Scope.READ,))
+@example(path="/events", id_="", query=[("where", "body.a=[1,{}]")], may=tuple(Scope))
+@example(path="/events", id_="", query=[("where", "body.a=" + "[" * 900)], may=tuple(Scope))
+@example(path="/events", id_="", query=[("where", "body.a=1e999")], may=tuple(Scope))
+@example(path="/find", id_="", query=[("q", "\ud800")], may=tuple(Scope))
+def test_no_request_is_answered_with_500(
+    admin: AdminClient,
+    path: str,
+    id_: str,
+    query: list[tuple[str, str]],
+    may: tuple[Scope, ...],
+) -> None:
+    there = path.replace("{id}", quote(id_, safe="", errors="surrogatepass"))
+    asked = "&".join(
+        f"{quote(name, safe='', errors='surrogatepass')}={quote(value, safe='', errors='surrogatepass')}"
+        for name, value in query
+    )
+    bearer = {"Authorization": f"Bearer {admin.token(may)}"}
+    answer = admin.client.get(f"/admin/v1{there}?{asked}", headers=bearer)
+    assert answer.status_code < 500, answer.text
+    if "{id}" not in path or (id_ and "/" not in id_):
+        admin.validate(path.replace("{id}", "x"), answer)
