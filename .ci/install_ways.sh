@@ -111,7 +111,6 @@ try --unit "$unit_folder/flowbridge.service" flowbridge
 way "the Debian package beside deploy/install.sh is refused"
 if apt-get -qq install "$release"/flowbridge_*.deb >/tmp/refused 2>&1; then echo "it was not refused" && exit 1; fi
 grep uninstall.sh /tmp/refused
-dpkg-query -W flowbridge 2>/dev/null | grep . && dpkg --purge flowbridge
 [ -e /opt/flowbridge/bin/flowbridge ] && [ -e /etc/flowbridge/.env ]
 way "deploy/install.sh: an upgrade in place, and removal"
 deploy/install.sh >/tmp/log 2>&1 || { cat /tmp/log && exit 1; }
