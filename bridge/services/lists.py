@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from sqlalchemy import select
+
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Delivery, Event
+from bridge.core.operations import Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
+from bridge.store.operations.log import list_items, to_operation
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.walk import Budget, RowPage, RowWalk, read_age, read_page
 from bridge.store.tables.rows import to_delivery
-from bridge.store.tables.schema import delivery, event
+from bridge.store.tables.schema import act, delivery, event
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
@@ -25,6 +29,7 @@ T = TypeVar("T")
 MAX_PAGE_ITEMS: Final = 500
 DEFAULT_PAGE_ITEMS: Final = 50
 MAX_CURSOR_CHARS: Final = 100
+OPEN_ITEMS: Final = "open"  # beside the outcomes of items
 
 
 class WrongCursor(InvalidRequest):
@@ -124,6 +129,52 @@ def page_deliveries(
     return ListPage(items, _next(page, digest), until)
 
 
+def page_operations(
+    database: Database,
+    *,
+    since: float | None = None,
+    unfinished: bool = False,
+    limit: int = DEFAULT_PAGE_ITEMS,
+    before: int | None = None,
+    digest: str = "",
+) -> ListPage[Operation]:
+    """Return operations, without their items; `unfinished`: only those with items left."""
+    conditions = [act.c.finished_at.is_(None)] if unfinished else []
+    conditions += [] if since is None else [act.c.created_at >= since]
+    walk = RowWalk(table=act, query=select(act), conditions=conditions)
+    page = read_page(database, walk, limit, before=before)
+    items = [to_operation(row, database.sealer) for row in page.rows]
+    return ListPage(items, _next(page, digest), _looked_until(database, walk, page))
+
+
+def page_items(
+    database: Database,
+    operation: Operation,
+    *,
+    outcome: str | None = None,
+    limit: int = DEFAULT_PAGE_ITEMS,
+    after: int | None = None,
+    digest: str = "",
+) -> ListPage[OperationStep]:
+    """Return items of an operation in their order, behind the number `after`.
+
+    `outcome`: `done`, `refused`, or `open` for those that are not processed yet.
+    """
+    is_open = outcome == OPEN_ITEMS
+    found = list_items(
+        database,
+        operation,
+        outcome=StepOutcome(outcome) if outcome and not is_open else None,
+        is_open=is_open,
+        after=after or 0,
+        limit=limit + 1,
+    )
+    items = list(found)
+    more = len(items) > limit
+    last = Cursor(items[limit - 1].number, digest).as_text() if more else None
+    return ListPage(items[:limit], last, None)
+
+
 def _next(page: RowPage, digest: str) -> str | None:
     return None if page.before is None else Cursor(page.before, digest).as_text()
 
@@ -131,6 +182,10 @@ def _next(page: RowPage, digest: str) -> str | None:
 def _looked_until(database: Database, walk: RowWalk, page: RowPage) -> float | None:
     if page.before is None:
         return None
-    ages = {event.name: event.c.received_at, delivery.name: delivery.c.created_at}
+    ages = {
+        event.name: event.c.received_at,
+        delivery.name: delivery.c.created_at,
+        act.name: act.c.created_at,
+    }
     found: float | None = read_age(database, walk, ages[walk.table.name], page.before)
     return found

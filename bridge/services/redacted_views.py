@@ -7,13 +7,22 @@ key of the full shape is present.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from bridge.core.model import JSON, DeadKind, Delivery, Event, Reject
+from bridge.core.operations import Operation, OperationStep
 from bridge.delivery.causes import blank_text, find_cause
 from bridge.services.event_details import EventDetails
-from bridge.services.serializers import delivery_json, event_json
+from bridge.services.serializers import (
+    delivery_json,
+    event_json,
+    item_json,
+    operation_json,
+)
 
 Shape = dict[str, JSON]
+#: Filters whose value may quote a payload.
+CONTENT_FILTERS: Final = frozenset({"body", "reason", "where"})
 
 
 def list_event(event: Event, deliveries: Sequence[Delivery], *, with_contents: bool) -> Shape:
@@ -64,6 +73,22 @@ def describe_reject(shape: Shape, reject: Reject, *, with_contents: bool) -> Sha
         if name in shape
     )
     return shape | hidden | {"reason": blank_text(reject.reason), "diagnosis": []}
+
+
+def list_operation(operation: Operation, *, with_contents: bool) -> Shape:
+    """Return an operation in the shape of `operations --json`."""
+    shape = operation_json(operation)
+    filters = operation.asked.get("filters")
+    if with_contents or not isinstance(filters, dict):
+        return shape
+    shown = {name: None if name in CONTENT_FILTERS else one for name, one in filters.items()}
+    return shape | {"asked": {**operation.asked, "filters": shown}}
+
+
+def list_item(item: OperationStep, *, with_contents: bool) -> Shape:
+    """Return an item of an operation in the shape of `operations show --json`."""
+    shape = item_json(item)
+    return shape if with_contents else shape | {"problem": _label(item.problem)}
 
 
 def _hide_event(shape: Shape, event: Event) -> Shape:

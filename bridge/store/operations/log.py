@@ -206,7 +206,7 @@ def _marked(seq: int, number: int, result: ItemResult, now: float) -> dict[str, 
 
 def find(database: Database, text: str) -> Operation:
     """Return the operation with this id or unique prefix of an id; `NotFound` otherwise."""
-    return _to_act(
+    return to_operation(
         find_row(
             database,
             act,
@@ -228,7 +228,7 @@ def list_operations(
         query = query.where(act.c.finished_at.is_(None))
     with database.read() as connection:
         rows = connection.execute(query).all()
-    yield from (_to_act(row, database.sealer) for row in rows)
+    yield from (to_operation(row, database.sealer) for row in rows)
 
 
 def list_items(
@@ -237,18 +237,19 @@ def list_items(
     *,
     outcome: StepOutcome | None = None,
     is_open: bool = False,
+    after: int = 0,
     limit: int = 0,
 ) -> Iterator[OperationStep]:
     """Yield an operation's items in order: all, those with this `outcome`, or the open ones.
 
-    `limit` 0 is no limit.
+    They begin behind the number `after`. `limit` 0 is no limit.
     """
     query = select(act_item).where(act_item.c.act == one.seq).order_by(act_item.c.number)
     if outcome is not None:
         query = query.where(act_item.c.outcome == outcome)
     if is_open:
         query = query.where(act_item.c.outcome.is_(None))
-    last = 0
+    last = after
     left = limit or None
     while left is None or left > 0:
         size = PAGE_ITEMS if left is None else min(PAGE_ITEMS, left)
@@ -274,17 +275,18 @@ def operations_on(
     )
     with database.read() as connection:
         rows = connection.execute(query).all()
-    return [(_to_act(row, database.sealer), _to_item(row, "item_")) for row in reversed(rows)]
+    return [(to_operation(row, database.sealer), _to_item(row, "item_")) for row in reversed(rows)]
 
 
 def _get(database: Database, seq: int) -> Operation:
     with database.read() as connection:
-        return _to_act(
+        return to_operation(
             connection.execute(select(act).where(act.c.seq == seq)).one(), database.sealer
         )
 
 
-def _to_act(row: Row[Any], sealer: Sealer) -> Operation:
+def to_operation(row: Row[Any], sealer: Sealer) -> Operation:
+    """Return the operation of a row of the table `act`."""
     values = {column.name: row._mapping[column.name] for column in act.c}
     resumed = tuple((actor, at) for actor, at in from_json(values["resumed"]) or ())
     return Operation(

@@ -12,9 +12,13 @@ from bridge.web.admin import resources
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import (
     BEFORE,
+    LIMIT,
+    OUTCOME,
+    SINCE,
     STEP,
     TREND,
     TREND_SINCE,
+    UNFINISHED,
     Parameter,
     filter_parameters,
 )
@@ -105,6 +109,29 @@ ENDPOINTS: Final = (
         summary="One delivery with its attempts.",
         answer=resources.show_delivery,
         schema="DeliveryDetails",
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/operations",
+        summary="Operations that people ran, newest first.",
+        answer=resources.list_operations,
+        schema="OperationPage",
+        parameters=(SINCE, UNFINISHED, LIMIT, BEFORE),
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/operations/{id}",
+        summary="One operation and its progress.",
+        answer=resources.show_operation,
+        schema="Operation",
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/operations/{id}/items",
+        summary="The items of an operation, in their order, each with its outcome.",
+        answer=resources.list_operation_items,
+        schema="OperationItemPage",
+        parameters=(OUTCOME, LIMIT, BEFORE),
         has_contents=True,
     ),
     Endpoint(

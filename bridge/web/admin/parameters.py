@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.core.model import JSON, RunState, Status
+from bridge.core.operations import StepOutcome
 from bridge.core.trends import TRENDS
 from bridge.core.typos import find_typo
 from bridge.services.filter_values import (
@@ -18,7 +19,12 @@ from bridge.services.filter_values import (
     parse_raw_excerpt,
     parse_span,
 )
-from bridge.services.lists import DEFAULT_PAGE_ITEMS, MAX_CURSOR_CHARS, MAX_PAGE_ITEMS
+from bridge.services.lists import (
+    DEFAULT_PAGE_ITEMS,
+    MAX_CURSOR_CHARS,
+    MAX_PAGE_ITEMS,
+    OPEN_ITEMS,
+)
 from bridge.services.where_filters import MAX_WHERE_FILTERS, parse_where
 from bridge.store.queries.filters import NONE
 from bridge.web.admin.problems import AdminProblem, ParameterError
@@ -166,6 +172,14 @@ UNTIL: Final = Parameter(name="until", doc=f"Only before this time: {TIME_DOC}."
 def _one_of(name: str, doc: str, allowed: Sequence[str]) -> Parameter:
     schema: dict[str, JSON] = {"type": "string", "enum": list(allowed)}
     return Parameter(name=name, doc=doc, allowed=allowed, schema=schema)
+
+
+UNFINISHED: Final = _one_of("unfinished", "Only with items left.", ("true", "false"))
+OUTCOME: Final = _one_of(
+    "outcome",
+    "Only items with this outcome, or those that are not processed yet.",
+    (*(one.value for one in StepOutcome), OPEN_ITEMS),
+)
 
 
 def filter_parameters(*, of_events: bool) -> tuple[Parameter, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from bridge import __version__
 from bridge.core.errors import AmbiguousId, NotFound
+from bridge.core.operations import Operation
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.services import lists, redacted_views
@@ -17,11 +19,13 @@ from bridge.services.record_search import search_records
 from bridge.services.status_report import read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test, parse_where
+from bridge.store.operations import log
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
 from bridge.web.admin.limits import READ_RATE
 from bridge.web.admin.problems import AdminProblem, ParameterError
 
+T = TypeVar("T")
 #: Parameters that are no filters.
 PAGE_PARAMETERS: Final = ("limit", "before")
 
@@ -42,6 +46,7 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
             "status": "/admin/v1/status",
             "events": "/admin/v1/events",
             "deliveries": "/admin/v1/deliveries",
+            "operations": "/admin/v1/operations",
             "causes": "/admin/v1/causes",
             "trends": "/admin/v1/trends",
             "find": "/admin/v1/find",
@@ -127,6 +132,48 @@ def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
     raise _missing(asked.ids["id"])
 
 
+def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a page of operations."""
+    digest, before = _place("operations", asked)
+    page = lists.page_operations(
+        context.database,
+        since=asked.values["since"],
+        unfinished=asked.values["unfinished"] == "true",
+        limit=asked.values["limit"],
+        before=before,
+        digest=digest,
+    )
+    return page.as_json(
+        [
+            redacted_views.list_operation(one, with_contents=asked.with_contents)
+            for one in page.items
+        ]
+    )
+
+
+def show_operation(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return one operation, without its items."""
+    found = _find_operation(context, asked.ids["id"])
+    return redacted_views.list_operation(found, with_contents=asked.with_contents)
+
+
+def list_operation_items(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a page of an operation's items, in their order."""
+    found = _find_operation(context, asked.ids["id"])
+    digest, after = _place(f"items of {found.id}", asked)
+    page = lists.page_items(
+        context.database,
+        found,
+        outcome=asked.values["outcome"],
+        limit=asked.values["limit"],
+        after=after,
+        digest=digest,
+    )
+    return page.as_json(
+        [redacted_views.list_item(one, with_contents=asked.with_contents) for one in page.items]
+    )
+
+
 def list_causes(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the causes of dead deliveries, the most frequent first."""
     report = group_by_cause(context.database, _filters(context, asked))
@@ -183,8 +230,16 @@ def _filters(context: AdminContext, asked: AdminRequest) -> Filters:
 
 
 def _find(context: AdminContext, text: str) -> NamedRecord:
+    return _look_up(lambda: find_record(context.database, text))
+
+
+def _find_operation(context: AdminContext, text: str) -> Operation:
+    return _look_up(lambda: log.find(context.database, text))
+
+
+def _look_up(find_one: Callable[[], T]) -> T:
     try:
-        return find_record(context.database, text)
+        return find_one()
     except AmbiguousId as error:
         raise AdminProblem("ambiguous_id", str(error)) from None
     except NotFound as error:

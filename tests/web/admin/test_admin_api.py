@@ -17,7 +17,8 @@ from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
-from bridge.store.operations import tokens
+from bridge.store.operations import log, tokens
+from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.web.admin import limits
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
@@ -25,6 +26,7 @@ from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
 SECRET = "s3cret-c0ntent"
+OPERATION = "act_01kav9f000000000000000000a"
 
 
 @pytest.fixture
@@ -59,6 +61,17 @@ def one(admin: AdminClient) -> Any:
     events.add(
         admin.database, event, (dead, make_delivery(event, "other", inputs=[SECRET])), lambda *_: []
     )
+    operation = log.begin(
+        admin.database,
+        OPERATION,
+        command="retry",
+        actor="someone",
+        asked={"filters": {"body": SECRET, "route": "triage"}, "to": "queued"},
+        ids=[dead.id, "dlv_gone"],
+        now=NOW,
+    )
+    handler = MoveHandler(move=MOVES["retry"], to=Status.QUEUED)
+    log.advance(admin.database, operation, handler, NOW)
     return event
 
 
@@ -71,6 +84,8 @@ def problem_of(answer: Any) -> str:
 
 
 def path_of(path: str, event: Any) -> str:
+    if path.startswith("/operations/"):
+        return path.replace("{id}", OPERATION)
     if path.startswith("/deliveries/"):
         return path.replace("{id}", make_delivery(event).id)
     return path.replace("{id}", event.id)
@@ -106,7 +121,7 @@ def test_without_the_scope_bodies_no_answer_has_contents(
     whole = admin.get(path, query, scopes=READER)
     if hidden.status_code == 200:
         assert hidden.get_json().keys() == whole.get_json().keys()
-    if endpoint.path.startswith(("/events", "/deliveries")):
+    if endpoint.path.startswith(("/events", "/deliveries", "/operations")):
         assert SECRET in whole.text
         assert whole.headers["Cache-Control"] == "no-store"
 
@@ -314,6 +329,23 @@ def test_a_trend_has_a_point_for_each_step(admin: AdminClient) -> None:
     for step in ("90s", "x"):
         query = {"name": "events", "since": "1h", "step": step}
         assert problem_of(admin.get("/trends", query)) == "invalid_parameter"
+
+
+def test_the_items_of_an_operation_are_listed_by_their_outcome(
+    admin: AdminClient, one: Any
+) -> None:
+    (operation,) = admin.items("/operations")
+    assert (operation["id"], operation["chosen"], operation["refused"]) == (OPERATION, 2, 2)
+    assert admin.get(f"/operations/{OPERATION[:-2]}").get_json() == operation
+    path = f"/operations/{OPERATION}/items"
+    first = admin.get(path, {"limit": 1}).get_json()
+    assert [item["number"] for item in first["items"]] == [1]
+    second = admin.get(path, {"limit": 1, "before": first["next"]}).get_json()
+    assert ([item["number"] for item in second["items"]], second["next"]) == ([2], None)
+    assert len(admin.items(path, outcome="refused")) == 2
+    assert admin.items(path, outcome="open") == []
+    assert admin.items("/operations", unfinished="true") == []
+    assert problem_of(admin.get("/operations/act_zz/items")) == "not_found"
 
 
 # -- lookups
