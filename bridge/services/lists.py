@@ -8,17 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from sqlalchemy import select
-
 from bridge.core.errors import InvalidRequest
-from bridge.core.model import JSON, Delivery, Event
+from bridge.core.model import JSON, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
-from bridge.store.operations.log import list_items, to_operation
+from bridge.store.db.row_walk import Budget, RowPage, RowWalk, read_age, read_page
+from bridge.store.inbound.rejects import reject_walk, to_reject
+from bridge.store.operations.log import list_items, operation_walk, to_operation
 from bridge.store.queries import events as event_queries
-from bridge.store.queries.walk import Budget, RowPage, RowWalk, read_age, read_page
 from bridge.store.tables.rows import to_delivery
-from bridge.store.tables.schema import act, delivery, event
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
@@ -28,6 +26,7 @@ T = TypeVar("T")
 
 MAX_PAGE_ITEMS: Final = 500
 DEFAULT_PAGE_ITEMS: Final = 50
+MAX_PAGE_REJECTS: Final = 20  # each is diagnosed
 MAX_CURSOR_CHARS: Final = 100
 OPEN_ITEMS: Final = "open"  # beside the outcomes of items
 
@@ -129,6 +128,22 @@ def page_deliveries(
     return ListPage(items, _next(page, digest), until)
 
 
+def page_rejects(
+    database: Database,
+    *,
+    source: str | None = None,
+    since: float | None = None,
+    limit: int = MAX_PAGE_REJECTS,
+    before: int | None = None,
+    digest: str = "",
+) -> ListPage[Reject]:
+    """Return rejects with their requests, each of which may have 64 KiB."""
+    walk = reject_walk(source=source, since=since)
+    page = read_page(database, walk, limit, before=before)
+    items = [to_reject(row, database.sealer) for row in page.rows]
+    return ListPage(items, _next(page, digest), _looked_until(database, walk, page))
+
+
 def page_operations(
     database: Database,
     *,
@@ -139,9 +154,7 @@ def page_operations(
     digest: str = "",
 ) -> ListPage[Operation]:
     """Return operations, without their items; `unfinished`: only those with items left."""
-    conditions = [act.c.finished_at.is_(None)] if unfinished else []
-    conditions += [] if since is None else [act.c.created_at >= since]
-    walk = RowWalk(table=act, query=select(act), conditions=conditions)
+    walk = operation_walk(since=since, unfinished=unfinished)
     page = read_page(database, walk, limit, before=before)
     items = [to_operation(row, database.sealer) for row in page.rows]
     return ListPage(items, _next(page, digest), _looked_until(database, walk, page))
@@ -182,10 +195,4 @@ def _next(page: RowPage, digest: str) -> str | None:
 def _looked_until(database: Database, walk: RowWalk, page: RowPage) -> float | None:
     if page.before is None:
         return None
-    ages = {
-        event.name: event.c.received_at,
-        delivery.name: delivery.c.created_at,
-        act.name: act.c.created_at,
-    }
-    found: float | None = read_age(database, walk, ages[walk.table.name], page.before)
-    return found
+    return read_age(database, walk, page.before)

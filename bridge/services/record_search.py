@@ -20,7 +20,7 @@ from bridge.store.queries.filters import Filters
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
-    from bridge.store.queries.walk import Budget
+    from bridge.store.db.row_walk import Budget
 
 MAX_FOUND: Final = 50
 

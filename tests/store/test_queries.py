@@ -12,9 +12,10 @@ from sqlalchemy import insert, update
 
 from bridge.core.errors import NotFound
 from bridge.core.model import DeadKind, Delivery, Event, Status
+from bridge.store.db import row_walk as walk
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries import event_feed, event_lookup, walk
+from bridge.store.queries import event_feed, event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from bridge.core.model import Reject
 from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import find_row
+from bridge.store.db.row_walk import RowWalk
 from bridge.store.encryption import Sealer
 from bridge.store.tables.encrypted import COLUMNS_BY_TABLE, encrypt_row
 from bridge.store.tables.rows import from_json, to_json
@@ -80,6 +81,19 @@ def list_rejects(
             return
         left = left - PAGE_ROWS
         page = query.where(reject.c.seq < rows[-1].seq)
+
+
+def reject_walk(*, source: str | None = None, since: float | None = None) -> RowWalk:
+    """Return the walk over the rejects that match, newest first."""
+    return RowWalk(
+        table=reject,
+        query=select(reject),
+        age=reject.c.received_at,
+        conditions=[
+            *([] if source is None else [reject.c.source == source]),
+            *([] if since is None else [reject.c.received_at >= since]),
+        ],
+    )
 
 
 def get(database: Database, text: str) -> Reject:

@@ -15,6 +15,7 @@ from bridge.core.model import JSON
 from bridge.core.operations import Operation, OperationStep, StepOutcome
 from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import find_row
+from bridge.store.db.row_walk import RowWalk
 from bridge.store.encryption import Sealer
 from bridge.store.operations.actions import ItemResult
 from bridge.store.tables.encrypted import encrypt_row
@@ -229,6 +230,19 @@ def list_operations(
     with database.read() as connection:
         rows = connection.execute(query).all()
     yield from (to_operation(row, database.sealer) for row in rows)
+
+
+def operation_walk(*, since: float | None = None, unfinished: bool = False) -> RowWalk:
+    """Return the walk over operations, newest first; `unfinished`: only those with items left."""
+    return RowWalk(
+        table=act,
+        query=select(act),
+        age=act.c.created_at,
+        conditions=[
+            *([act.c.finished_at.is_(None)] if unfinished else []),
+            *([] if since is None else [act.c.created_at >= since]),
+        ],
+    )
 
 
 def list_items(

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from bridge.core.errors import SettingsError
 from bridge.core.model import Delivery, Event, Status
 from bridge.store.db.database import Database
+from bridge.store.db.row_walk import PAGE_BODIES, RowWalk, count_rows, read_chunks
 from bridge.store.encryption import SETTING
 from bridge.store.inbound import events
 from bridge.store.queries.filters import (
@@ -34,7 +35,6 @@ from bridge.store.queries.filters import (
     delivery_conditions,
     event_conditions,
 )
-from bridge.store.queries.walk import PAGE_BODIES, RowWalk, count_rows, read_chunks
 from bridge.store.tables.rows import to_delivery, to_event
 from bridge.store.tables.schema import delivery, event
 
@@ -229,6 +229,7 @@ def event_walk(database: Database, filters: Filters, query: Select[Any] = LISTED
     return RowWalk(
         table=event,
         query=query,
+        age=event.c.received_at,
         conditions=event_conditions(filters),
         rare=[*by_source, *by_spam],
         late=_body_conditions(database, filters, of_deliveries=False),
@@ -247,6 +248,7 @@ def delivery_walk(
     return RowWalk(
         table=delivery,
         query=query,
+        age=delivery.c.created_at,
         conditions=[*delivery_conditions(filters), *([] if also is None else [also])],
         indexed=[IS_STUCK, delivery.c.status == filters.status] if stuck else (),
         rare=[RARE_STATUSES[filters.status]] if filters.status in RARE_STATUSES else (),

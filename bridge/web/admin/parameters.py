@@ -23,6 +23,7 @@ from bridge.services.lists import (
     DEFAULT_PAGE_ITEMS,
     MAX_CURSOR_CHARS,
     MAX_PAGE_ITEMS,
+    MAX_PAGE_REJECTS,
     OPEN_ITEMS,
 )
 from bridge.services.where_filters import MAX_WHERE_FILTERS, parse_where
@@ -109,11 +110,20 @@ def _parse_name(text: str) -> str:
     return text
 
 
-def _parse_limit(text: str) -> int:
-    limit = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-    if not 1 <= limit <= MAX_PAGE_ITEMS:
-        raise ValueError(f"{text[:20]!r} is not a number from 1 to {MAX_PAGE_ITEMS}")
-    return limit
+def _limit(most: int, default: int) -> Parameter:
+    def parse(text: str) -> int:
+        limit = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+        if not 1 <= limit <= most:
+            raise ValueError(f"{text[:20]!r} is not a number from 1 to {most}")
+        return limit
+
+    return Parameter(
+        name="limit",
+        doc="The number of items.",
+        parse=parse,
+        schema={"type": "integer", "minimum": 1, "maximum": most, "default": default},
+        default=default,
+    )
 
 
 def _parse_cursor(text: str) -> str:
@@ -136,18 +146,8 @@ def _parse_step(text: str) -> int:
 
 TIME_DOC: Final = "15m, 1h, 2d (ago), a date, or ISO 8601"
 
-LIMIT: Final = Parameter(
-    name="limit",
-    doc="The number of items.",
-    parse=_parse_limit,
-    schema={
-        "type": "integer",
-        "minimum": 1,
-        "maximum": MAX_PAGE_ITEMS,
-        "default": DEFAULT_PAGE_ITEMS,
-    },
-    default=DEFAULT_PAGE_ITEMS,
-)
+LIMIT: Final = _limit(MAX_PAGE_ITEMS, DEFAULT_PAGE_ITEMS)
+REJECT_LIMIT: Final = _limit(MAX_PAGE_REJECTS, MAX_PAGE_REJECTS)
 BEFORE: Final = Parameter(
     name="before", doc="`next` of the page before, with the same filters.", parse=_parse_cursor
 )

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from bridge import __version__
 from bridge.core.errors import AmbiguousId, NotFound
+from bridge.core.model import JSON, Reject
 from bridge.core.operations import Operation
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
+from bridge.ingest.diagnosis import diagnose
+from bridge.ingest.redaction import add_keys
 from bridge.services import lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.event_details import NamedRecord, find_record, read_event_details
 from bridge.services.lists import MAX_PAGE_ITEMS, WrongCursor, digest_filters, parse_cursor
 from bridge.services.record_search import search_records
+from bridge.services.serializers import reject_json, whole_reject_json
 from bridge.services.status_report import read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test, parse_where
+from bridge.store.inbound import rejects
 from bridge.store.operations import log
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
@@ -46,6 +52,7 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
             "status": "/admin/v1/status",
             "events": "/admin/v1/events",
             "deliveries": "/admin/v1/deliveries",
+            "rejects": "/admin/v1/rejects",
             "operations": "/admin/v1/operations",
             "causes": "/admin/v1/causes",
             "trends": "/admin/v1/trends",
@@ -130,6 +137,43 @@ def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
         if isinstance(one, dict) and one["id"] == record.found.delivery_id:
             return one
     raise _missing(asked.ids["id"])
+
+
+def list_rejects(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a page of rejects, each with the diagnosis of its failure."""
+    digest, before = _place("rejects", asked)
+    page = lists.page_rejects(
+        context.database,
+        source=asked.values["source"],
+        since=asked.values["since"],
+        limit=asked.values["limit"],
+        before=before,
+        digest=digest,
+    )
+    return page.as_json([_describe_reject(context, asked, one) for one in page.items])
+
+
+def show_reject(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return one reject with its request, as `show --json`."""
+    text = asked.ids["id"]
+    found = _look_up(lambda: rejects.get(context.database, text))
+    return _describe_reject(context, asked, found, whole=True)
+
+
+def _describe_reject(
+    context: AdminContext, asked: AdminRequest, reject: Reject, *, whole: bool = False
+) -> dict[str, JSON]:
+    """Return the JSON of a reject. Keys that senders publish are not fetched to diagnose it."""
+    config = context.config()
+    source = config.sources.get(reject.source)
+    if source is not None:
+        settings = context.settings
+        seals = bool(settings.encryption_keys)
+        keyed = add_keys(source, settings.secret_key, seals=seals)
+        config = replace(config, sources={**config.sources, source.name: keyed})
+    findings = diagnose(reject, config) if asked.with_contents else ()
+    shape = (whole_reject_json if whole else reject_json)(reject, findings)
+    return redacted_views.describe_reject(shape, reject, with_contents=asked.with_contents)
 
 
 def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -129,6 +129,19 @@ _ITEM: Final = _record(
     made=_list(TEXT),
     at=_nullable(TIME),
 )
+_REJECT: Final[Schema] = {
+    "id": TEXT,
+    "source": TEXT,
+    "provider": TEXT,
+    "received_at": TIME,
+    "reason": TEXT,
+    "diagnosis": _list(TEXT),
+    "client": _nullable(TEXT),
+    "size": COUNT,
+    "cut": FLAG,
+    "readmitted_at": _nullable(TIME),
+    "events": _list(TEXT),
+}
 
 SCHEMAS: Final[dict[str, Schema]] = {
     "Problem": _record(
@@ -189,6 +202,17 @@ SCHEMAS: Final[dict[str, Schema]] = {
         body=_nullable(TEXT),
         body_base64=_nullable(TEXT),
         operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_ITEM)),
+    ),
+    "Reject": _record(**_REJECT),
+    "RejectPage": _page("Reject"),
+    "RejectDetails": _record(
+        **_REJECT,
+        method=TEXT,
+        path=_nullable(TEXT),
+        query_string=_nullable(TEXT),
+        headers=_nullable({"type": "object", "additionalProperties": TEXT}),
+        body=_nullable(TEXT),
+        body_base64=_nullable(TEXT),
     ),
     "Operation": _record(
         id=TEXT,

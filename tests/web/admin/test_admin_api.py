@@ -27,6 +27,7 @@ READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
 SECRET = "s3cret-c0ntent"
 OPERATION = "act_01kav9f000000000000000000a"
+REJECT = "rej_01kav9f000000000000000000a"
 
 
 @pytest.fixture
@@ -72,7 +73,30 @@ def one(admin: AdminClient) -> Any:
     )
     handler = MoveHandler(move=MOVES["retry"], to=Status.QUEUED)
     log.advance(admin.database, operation, handler, NOW)
+    add_reject(admin)
     return event
+
+
+def add_reject(admin: AdminClient) -> Reject:
+    """Store a reject with contents in every place that has some."""
+    reject = Reject(
+        id=REJECT,
+        source="a",
+        provider="github",
+        received_at=NOW,
+        reason="mismatch",
+        method="POST",
+        path=f"/hooks/a/{SECRET}",
+        headers={"x-note": SECRET},
+        query_string=f"a={SECRET}",
+        url=f"http://localhost/hooks/a?{SECRET}",
+        body=SECRET.encode(),
+        size=1,
+        cut=False,
+        client=SECRET,
+    )
+    rejects.add(admin.database, reject)
+    return reject
 
 
 def problem_of(answer: Any) -> str:
@@ -84,6 +108,8 @@ def problem_of(answer: Any) -> str:
 
 
 def path_of(path: str, event: Any) -> str:
+    if path.startswith("/rejects/"):
+        return path.replace("{id}", REJECT)
     if path.startswith("/operations/"):
         return path.replace("{id}", OPERATION)
     if path.startswith("/deliveries/"):
@@ -121,7 +147,7 @@ def test_without_the_scope_bodies_no_answer_has_contents(
     whole = admin.get(path, query, scopes=READER)
     if hidden.status_code == 200:
         assert hidden.get_json().keys() == whole.get_json().keys()
-    if endpoint.path.startswith(("/events", "/deliveries", "/operations")):
+    if endpoint.path.startswith(("/events", "/deliveries", "/operations", "/rejects/")):
         assert SECRET in whole.text
         assert whole.headers["Cache-Control"] == "no-store"
 
@@ -331,6 +357,17 @@ def test_a_trend_has_a_point_for_each_step(admin: AdminClient) -> None:
         assert problem_of(admin.get("/trends", query)) == "invalid_parameter"
 
 
+def test_a_reject_is_diagnosed(admin: AdminClient) -> None:
+    reject = add_reject(admin)
+    (found,) = admin.items("/rejects")
+    assert found["diagnosis"], found
+    assert admin.items("/rejects", source="b") == []
+    whole = admin.get(f"/rejects/{reject.id[:-1]}").get_json()
+    assert whole["body"] == SECRET
+    assert problem_of(admin.get("/rejects", {"limit": "21"})) == "invalid_parameter"
+    assert problem_of(admin.get("/rejects/rej_zz")) == "not_found"
+
+
 def test_the_items_of_an_operation_are_listed_by_their_outcome(
     admin: AdminClient, one: Any
 ) -> None:
@@ -372,22 +409,6 @@ def test_an_unknown_or_ambiguous_id_is_said_to_be_so(admin: AdminClient) -> None
 
 def test_find_looks_for_ids_first_then_in_bodies(admin: AdminClient, one: Any) -> None:
     ids = fill(admin, 2)
-    reject = Reject(
-        id="rej_01kav9f000000000000000000a",
-        source="a",
-        provider="github",
-        received_at=NOW,
-        reason="signature mismatch",
-        method="POST",
-        path="/hooks/a",
-        headers={},
-        query_string="",
-        url="http://localhost/hooks/a",
-        body=b"x",
-        size=1,
-        cut=False,
-    )
-    rejects.add(admin.database, reject)
 
     def found(text: str) -> Iterator[tuple[str, str, str]]:
         for each in admin.items("/find", q=text):
@@ -396,7 +417,7 @@ def test_find_looks_for_ids_first_then_in_bodies(admin: AdminClient, one: Any) -
     delivery = make_delivery(one)
     assert list(found(one.id)) == [("event", one.id, "id")]
     assert list(found(delivery.id[:-3])) == [("delivery", delivery.id, "id")]
-    assert list(found(reject.id)) == [("reject", reject.id, "id")]
+    assert list(found(REJECT)) == [("reject", REJECT, "id")]
     assert {each for _, each, _ in found(ids[0][:8])} == {one.id, *ids}
     assert list(found(SECRET)) == [("event", one.id, "body")]
     assert list(found("nothing of it")) == []

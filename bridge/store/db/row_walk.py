@@ -28,7 +28,8 @@ Conditions = Sequence[ColumnElement[bool] | TextClause]
 class RowWalk:
     """Rows of a table to read, newest first.
 
-    `query` selects the columns, `seq` among them, and `conditions` the rows. Without an index that
+    `query` selects the columns, `seq` among them, and `conditions` the rows; `age` is the column
+    with the time of a row. Without an index that
     serves a condition the walk looks at every row; these two save it from that:
 
     `indexed`: conditions that an index with `seq` as its next column serves.
@@ -41,6 +42,7 @@ class RowWalk:
 
     table: Table
     query: Select[Any]
+    age: ColumnElement[float]
     conditions: Conditions = ()
     indexed: Conditions = ()
     rare: Conditions = ()
@@ -237,8 +239,9 @@ def read_page(
     return RowPage(rows, before)
 
 
-def read_age(database: Database, walk: RowWalk, column: ColumnElement[float], at: int) -> Any:
+def read_age(database: Database, walk: RowWalk, at: int) -> float | None:
     """Return the time of the oldest row that a walk down to the number `at` has looked at."""
     seq = walk.table.c.seq
+    query = select(walk.age).where(seq >= at).order_by(seq).limit(1)
     with database.read() as connection:
-        return connection.execute(select(column).where(seq >= at).order_by(seq).limit(1)).scalar()
+        return connection.execute(query).scalar()

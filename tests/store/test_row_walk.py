@@ -11,13 +11,13 @@ from records import NOW, make_delivery, make_event
 from sqlalchemy import delete, insert, select, text
 
 from bridge.core.model import Event, Status
+from bridge.store.db import row_walk as walk
 from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import id_conditions
+from bridge.store.db.row_walk import Budget
 from bridge.store.inbound import events
 from bridge.store.queries import events as event_queries
-from bridge.store.queries import walk
 from bridge.store.queries.filters import Filters
-from bridge.store.queries.walk import Budget
 from bridge.store.tables import schema
 
 SOURCES = ("github", "crm", "shop")
@@ -115,7 +115,7 @@ def test_an_answer_ends_with_its_budget_and_says_how_far_it_looked(database: Dat
     page = walk.read_page(database, rows, 50, budget=Budget(rows=500, seconds=60))
     assert page.rows == []
     assert page.before is not None
-    looked_until = walk.read_age(database, rows, schema.event.c.received_at, page.before)
+    looked_until = walk.read_age(database, rows, page.before)
     with database.read() as connection:
         seen = connection.execute(
             select(schema.event.c.received_at).order_by(schema.event.c.seq.desc()).limit(500)
