@@ -345,7 +345,7 @@ def test_last_times_are_the_latest_of_all_processes(tmp_path: Path) -> None:
 def test_counts_of_an_earlier_version_have_no_times() -> None:
     counts = Counts()
     counts.mark("used", "github", at=5.0)
-    counts.take_in({"numbers": [["flowbridge_events_total", "a", "accepted", 2]], "spans": {}})
+    counts.merge({"numbers": [["flowbridge_events_total", "a", "accepted", 2]], "spans": {}})
     assert counts.times("used") == {("github",): 5.0}
     assert counts.numbers(EVENTS) == [(("a", "accepted"), 2)]
 

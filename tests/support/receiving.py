@@ -64,7 +64,7 @@ class Unlimited:
 class Unlearning:
     """No source learns its secret."""
 
-    teaches: bool = False
+    enrols: bool = False
 
     def apply(self, _request: Request, source: Source, _now: float) -> Reply | Source:
         return source

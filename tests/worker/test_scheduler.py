@@ -178,9 +178,15 @@ def test_bell_and_listener_come_back_after_their_connections_were_ended(
 ) -> None:
     ours = WakeupNotifier(postgresql, lambda: None)
     with listening(postgresql) as (listener, rings):
-        ours.notify()
-        before = len(rings)
-        until(lambda: end_connections(postgresql) >= 2, what="two connections")
+        before = 0
+
+        def end_both() -> bool:
+            nonlocal before
+            ours.notify()  # it connects again, should only the listener have been connected
+            before = len(rings)
+            return end_connections(postgresql) >= 2
+
+        until(end_both, what="two connections")
         until(
             lambda: listener.is_connected and len(rings) > before,
             what="a listener that rings once, for what it missed",

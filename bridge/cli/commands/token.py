@@ -38,10 +38,15 @@ NEVER = "never"
 
 @click.group()
 def token() -> None:
-    """Manage access tokens of the admin API and the console.
+    """Manage access tokens of the admin API.
 
     Only the hash of a token is stored. A new token is valid at once in every process, and a removed
     one is refused at once.
+
+    \b
+    flowbridge token add grafana --scope viewer
+    flowbridge token list
+    flowbridge token remove grafana
     """
 
 
