@@ -487,7 +487,10 @@ DEFAULTS = {
     ("Source", "rate"): "none; forms `60/min and 10/min per address`",
     ("Source", "event_type"): "the provider's",
     ("Source", "event_id"): "the provider's",
-    ("Source", "secret"): "one of the two is needed, unless `insecure` or a form",
+    ("Source", "secret"): (
+        "`secret` or `secrets` is needed, except for forms, `insecure` sources, and senders that"
+        " publish their keys or deliver their secret"
+    ),
     ("Source", "secrets"): "",
     ("LocalKey", "user_id"): "`key-NAME` where there are `flows`, else the built-in one",
     ("LocalKey", "flows"): "all",
@@ -497,7 +500,10 @@ DEFAULTS = {
     ("Route", "inputs"): "forms `${form}`; else needed",
     ("Route", "match"): "every event",
     ("Route", "retry"): "`{attempts: 12, first: 5s, max: 6h}`",
-    ("Route", "on_unknown"): "`reconcile`; where the platform takes an idempotency key `retry`",
+    (
+        "Route",
+        "on_unknown",
+    ): "`retry` on platforms that take an idempotency key (`http`, `local`); else `reconcile`",
     ("Route", "on_run_failed"): "`ignore`",
     ("Debounce", "max"): "ten times `wait`",
     ("Debounce", "key"): "all events of the route",
@@ -596,7 +602,7 @@ def _allowed(rule: dict[str, Any]) -> str:
 def operators_table() -> str:
     """The operators of `match`."""
     rows = ((code(row.name), _types(row.types), row.doc) for row in OPERATORS.values())
-    return table(("operator", "is given", "true where the value"), rows)
+    return table(("operator", "takes", "true if the value"), rows)
 
 
 def _types(types: tuple[str, ...]) -> str:
@@ -948,7 +954,7 @@ def control_fields_table() -> str:
         for row in CONTROL_FIELDS
     }
     return table(
-        ("field", "known from", "effect"),
+        ("field", "used by", "effect"),
         ((code(row.name), row.of, row.does + beside[row.name]) for row in CONTROL_FIELDS),
     )
 

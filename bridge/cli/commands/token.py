@@ -1,4 +1,4 @@
-"""token: create, list and remove access tokens of the admin API and the console."""
+"""token: create, list and remove access tokens of the admin API."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NEVER = "never"
 
 @click.group()
 def token() -> None:
-    """Manage access tokens of the admin API and the console.
+    """Manage access tokens of the admin API.
 
     Only the hash of a token is stored. A new token is valid at once in every process, and a removed
     one is refused at once.
