@@ -133,6 +133,8 @@ GUIDES = {
 }
 PLATFORM_MODELS = ("Gumloop", "Local", "Http")
 SHARED_PLATFORM_KEYS = ("timeout", "file_links")
+#: Providers for senders of which flowbridge knows nothing.
+ANY_SENDER = ("hmac", "token", "basic")
 DEFAULT_MAX_BODY = next(one.default for one in fields(Provider) if one.name == "max_body")
 MARKED = re.compile(r"(<!-- generated: ([a-z_ A-Z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -243,7 +245,7 @@ def _no_id(row: Any) -> str:
     """Return what the page says of a provider whose events have no known id."""
     if row.dedup_body:
         return "none, the body counts"
-    return "none" if row.event_type else "set `event_id`"
+    return "set `event_id`" if row.name in ANY_SENDER else "none"
 
 
 def _signed_label(row: Any) -> str:
