@@ -131,6 +131,10 @@ GUIDES = {
     "hmac": "any-sender-with-an-hmac",
     "token": "a-sender-that-signs-nothing",
 }
+PLATFORM_MODELS = ("Gumloop", "Local", "Http")
+SHARED_PLATFORM_KEYS = ("timeout", "file_links")
+#: Providers for senders of which flowbridge knows nothing.
+ANY_SENDER = ("hmac", "token", "basic")
 DEFAULT_MAX_BODY = next(one.default for one in fields(Provider) if one.name == "max_body")
 MARKED = re.compile(r"(<!-- generated: ([a-z_ A-Z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -209,7 +213,7 @@ def _provider(row: Any) -> str:
         {"Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme))},
         {
             "Type": _places(row.event_type) or "set `event_type`",
-            "Id": _places(row.event_id) or ("none, the body counts" if row.dedup_body else "none"),
+            "Id": _places(row.event_id) or _no_id(row),
         },
         {
             "Batches": code("body." + row.batch.at if row.batch.at else "body")
@@ -235,6 +239,13 @@ def _provider(row: Any) -> str:
     guide = GUIDES.get(row.name)
     setup = f"Setup: [Connect a sender](connect.md#{guide})." if guide else row.setup
     return f"## {row.name}\n\n[{row.title}]({row.docs}). {setup}\n\n{listed}"
+
+
+def _no_id(row: Any) -> str:
+    """Return what the page says of a provider whose events have no known id."""
+    if row.dedup_body:
+        return "none, the body counts"
+    return "set `event_id`" if row.name in ANY_SENDER else "none"
 
 
 def _signed_label(row: Any) -> str:
@@ -483,11 +494,14 @@ DEFAULTS = {
     ("Source", "daily_bytes"): "none; forms and `insecure` sources 64 MiB",
     ("Files", "max_size"): "6 MiB",
     ("Files", "keep"): "2 GiB",
-    **{(name, "file_links"): "`7d`" for name in ("Gumloop", "Local", "Http")},
+    **{(name, "file_links"): "`7d`" for name in PLATFORM_MODELS},
     ("Source", "rate"): "none; forms `60/min and 10/min per address`",
     ("Source", "event_type"): "the provider's",
     ("Source", "event_id"): "the provider's",
-    ("Source", "secret"): "one of the two is needed, unless `insecure` or a form",
+    ("Source", "secret"): (
+        "`secret` or `secrets` is needed, except for forms, `insecure` sources, and senders that"
+        " publish their keys or deliver their secret"
+    ),
     ("Source", "secrets"): "",
     ("LocalKey", "user_id"): "`key-NAME` where there are `flows`, else the built-in one",
     ("LocalKey", "flows"): "all",
@@ -497,7 +511,10 @@ DEFAULTS = {
     ("Route", "inputs"): "forms `${form}`; else needed",
     ("Route", "match"): "every event",
     ("Route", "retry"): "`{attempts: 12, first: 5s, max: 6h}`",
-    ("Route", "on_unknown"): "`reconcile`; where the platform takes an idempotency key `retry`",
+    (
+        "Route",
+        "on_unknown",
+    ): "`retry` on platforms that take an idempotency key (`http`, `local`); else `reconcile`",
     ("Route", "on_run_failed"): "`ignore`",
     ("Debounce", "max"): "ten times `wait`",
     ("Debounce", "key"): "all events of the route",
@@ -531,9 +548,21 @@ CHOICES = {  # of several kinds, each said
 def keys(name: str) -> str:
     """The keys of one model of routes.yaml."""
     model = getattr(document, f"{name}Schema")
+    skipped = SHARED_PLATFORM_KEYS if name in PLATFORM_MODELS else ()
+    return _keys_table(name, [one for one in model.model_fields if one not in skipped])
+
+
+def platform_keys_table() -> str:
+    """The keys that all platforms have, with the same defaults."""
+    return _keys_table(PLATFORM_MODELS[0], SHARED_PLATFORM_KEYS)
+
+
+def _keys_table(name: str, field_names: Iterable[str]) -> str:
+    model = getattr(document, f"{name}Schema")
     properties = model.model_json_schema(by_alias=True)["properties"]
     rows = []
-    for field_name, field in model.model_fields.items():
+    for field_name in field_names:
+        field = model.model_fields[field_name]
         key = field.alias or field_name
         allowed = CHOICES.get((name, field_name)) or _allowed(properties[key])
         rows.append(
@@ -596,7 +625,7 @@ def _allowed(rule: dict[str, Any]) -> str:
 def operators_table() -> str:
     """The operators of `match`."""
     rows = ((code(row.name), _types(row.types), row.doc) for row in OPERATORS.values())
-    return table(("operator", "is given", "true where the value"), rows)
+    return table(("operator", "takes", "true if the value"), rows)
 
 
 def _types(types: tuple[str, ...]) -> str:
@@ -948,7 +977,7 @@ def control_fields_table() -> str:
         for row in CONTROL_FIELDS
     }
     return table(
-        ("field", "known from", "effect"),
+        ("field", "used by", "effect"),
         ((code(row.name), row.of, row.does + beside[row.name]) for row in CONTROL_FIELDS),
     )
 
@@ -994,6 +1023,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "common options": common_options_table,
     "filters": filters_table,
     "operators": operators_table,
+    "platform keys": platform_keys_table,
     "reserved": reserved_list,
     "statuses": statuses_table,
     "transitions": transitions_table,

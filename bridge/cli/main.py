@@ -88,7 +88,7 @@ SECTIONS = {
         ),
         "fingerprint": (
             "bridge.cli.commands.fingerprint",
-            "Print the token that replaces a redacted value.",
+            "Print the fingerprint that replaces a redacted value.",
         ),
         "tail": ("bridge.cli.commands.tail", "Follow events and their deliveries as they happen."),
         "flows": ("bridge.cli.commands.flows", "List a platform's flows; start and end runs."),

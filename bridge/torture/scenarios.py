@@ -76,8 +76,8 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
             ("seldom",),
             "reconcile",
             note=(
-                "the default; the flows run seldom: flowbridge finds that a start created no run,"
-                " and repeats it"
+                "the default; the flows run rarely, so flowbridge can tell that a start created no"
+                " run, and repeats it"
             ),
         )
         for number in range(SELDOM_FLOW_COUNT)
@@ -90,7 +90,10 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
             ("seldom",),
             "reconcile",
             exclusive=True,
-            note="the same with `exclusive` flows: a run is adopted without an echo",
+            note=(
+                "the same with `exclusive` flows: a run is accepted as the delivery's even though"
+                " its outputs do not contain the event's id"
+            ),
         )
         for number in range(SELDOM_FLOW_COUNT // 2)
     ),

@@ -178,7 +178,10 @@ def _is_header(argument: str) -> str:
 #: The kinds of faults by name; `STATUS` stands for any number from 200 to 599.
 FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "STATUS": FaultKind(
-        "does nothing, and answers {kind}", answer_status, "the value of Retry-After", _is_header
+        "does not run the call, and answers with {kind}",
+        answer_status,
+        "the value of Retry-After",
+        _is_header,
     ),
     "garbage": FaultKind(
         "runs the call, and answers 200 with a body that is not JSON", answer_garbage

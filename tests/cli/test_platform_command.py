@@ -88,7 +88,7 @@ def test_a_person_is_told_what_to_write_into_routes_yaml(tmp_path: Path) -> None
     assert f'base_url: "http://127.0.0.1:{port}/api/v1"' in stdout
     assert (
         said[1]
-        == "fault start_pipeline=429:2*3: does nothing, and answers 429 (Retry-After: 2); 3 times\n"
+        == "fault start_pipeline=429:2*3: does not run the call, and answers with 429 (Retry-After: 2); 3 times\n"
     )
 
 

@@ -108,7 +108,7 @@ def test_every_kind_says_what_it_does() -> None:
         assert fault.words.endswith("; 2 times") and "{" not in fault.words and row.does
     assert (
         read_fault("start_pipeline=429:7*1").words
-        == "does nothing, and answers 429 (Retry-After: 7); once"
+        == "does not run the call, and answers with 429 (Retry-After: 7); once"
     )
     assert "download_files" in ENDPOINT_NAMES
 

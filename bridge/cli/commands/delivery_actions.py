@@ -38,12 +38,12 @@ RESOLUTIONS = ("delivered", "queued", "dead")
 @operation_options
 @click.pass_obj
 def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -> None:
-    """Send deliveries again that are dead, cancelled, or whose run failed: the same deliveries with
-    the same inputs.
+    """Send again deliveries that are dead or cancelled, or whose run failed: the same deliveries,
+    with the same inputs.
 
     Filters select dead deliveries and those whose run failed. The id of an event selects all of its
-    deliveries. Deliveries that routing rejected (--dead-kind config) have no inputs to send: fix
-    routes.yaml, then replay. A delivery with an ordering key waits for its turn. If a route has
+    deliveries. Parked deliveries (--dead-kind config) have no inputs to send: fix routes.yaml, then
+    replay. A delivery with an ordering key waits for its turn. If a route has
     changed since, retry prints a note: only replay makes new inputs.
 
     \b

@@ -51,7 +51,10 @@ DELIVERY_COLUMNS = (
 @click.option(
     "--spam/--not-spam",
     default=None,
-    help="Only events marked as spam (--reason then searches the spam reason), or only the others.",
+    help=(
+        "--spam: only events marked as spam (--reason then searches the spam reason);"
+        " --not-spam: only the others."
+    ),
 )
 @AS_JSON
 @click.pass_obj

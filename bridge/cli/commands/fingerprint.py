@@ -18,16 +18,16 @@ from bridge.services.store_access import open_store
     "--source",
     metavar="NAME",
     required=True,
-    help="The source that received it; the tokens of sources differ.",
+    help="The source that received it; the fingerprints of sources differ.",
 )
 @AS_JSON
 @click.pass_obj
 def fingerprint(config: str | None, /, value: str, source: str, as_json: bool) -> None:
-    """Print the token that replaces VALUE in the events of a source with `redact`. - reads the
-    value from stdin, unchanged.
+    """Print the fingerprint that replaces VALUE in the events of a source with `redact`. - reads
+    the value from stdin, unchanged.
 
-    The token is a keyed hash made with the secret key. It proves to anyone who has the value that
-    the event contained it.
+    The fingerprint is a hash made with this bridge's secret key. With the value and that key, one
+    can check that an event contained it.
 
     \b
     flowbridge fingerprint 078-05-1120 --source crm

@@ -27,7 +27,7 @@ FORMATS = ("html", "plain", "fetch", "react")
     type=click.Choice(FORMATS),
     default="html",
     show_default=True,
-    help="HTML, HTML with a script that sends it, or a React component.",
+    help="html or plain: HTML; fetch: with a script that sends it; react: a React component.",
 )
 @click.option(
     "--url",

@@ -110,7 +110,7 @@ def sample(
 
     \b
     flowbridge sample github
-    flowbridge sample github --to            to the bridge that runs on this project
+    flowbridge sample github --to            to the running bridge of this project
     flowbridge sample stripe invoice.paid --to http://127.0.0.1:8080
     flowbridge sample stripe invoice.paid --set body.data.object.amount_paid=25000 --to http://127.0.0.1:8080
     flowbridge sample github issues --body payload.json --to http://127.0.0.1:8080

@@ -1,4 +1,4 @@
-"""token: create, list and remove access tokens of the admin API and the console."""
+"""token: create, list and remove access tokens of the admin API."""
 
 from __future__ import annotations
 

@@ -136,7 +136,8 @@ class PageSchema(StrictModel):
     embed_in: list[str] | None = Field(
         None,
         description=(
-            "The sites that may show the pages in a frame, as https://example.com. Default: none."
+            "The sites that may show the pages in a frame, such as https://example.com."
+            " Default: none."
         ),
     )
 
@@ -194,7 +195,7 @@ class SpamSchema(StrictModel):
     altcha: CheckMode = Field(
         "optional",
         description=(
-            "A proof of work, in the field `altcha`: valid if present, or always required."
+            "A proof of work, in the field `altcha`: checked if present (`optional`), or required."
         ),
     )
     altcha_work: Annotated[int, Field(ge=1000, le=MAX_NUMBER)] = Field(

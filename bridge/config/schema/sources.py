@@ -45,7 +45,10 @@ class VerifySchema(StrictModel):
     header: str | None = Field(None, description="The header that carries the signature or token.")
     query: str | None = Field(None, description="The query parameter that carries it.")
     prefix: str | None = Field(
-        None, description="Text before it in the header, such as sha256= or Bearer and a space."
+        None,
+        description=(
+            'Text before it in the header, such as `sha256=` or `"Bearer "` (with the space).'
+        ),
     )
     algorithm: Literal["sha1", "sha256", "sha512"] = Field(
         "sha256", description="The hash of the HMAC."

@@ -1,4 +1,4 @@
-"""Rows: banks, bank payments and digital money. Pure."""
+"""Rows: banking and crypto. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

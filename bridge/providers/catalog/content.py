@@ -1,4 +1,4 @@
-"""Rows: websites, media and their visitors. Pure."""
+"""Rows: CMS, analytics, media and others. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

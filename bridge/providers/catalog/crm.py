@@ -1,4 +1,4 @@
-"""Rows: customers, their conversations, and mail to them. Pure."""
+"""Rows: CRM, support and marketing. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

@@ -1,4 +1,4 @@
-"""Rows: files and documents to sign. Pure."""
+"""Rows: file storage and e-signatures. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

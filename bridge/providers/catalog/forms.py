@@ -1,4 +1,4 @@
-"""Rows: form services and calendars for booking. Pure."""
+"""Rows: form and scheduling services. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

@@ -1,4 +1,4 @@
-"""Rows: standards, forms, and senders without a row of their own. Pure."""
+"""Rows: standards, HTML forms, and any other sender. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

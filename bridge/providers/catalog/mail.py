@@ -50,10 +50,10 @@ ROWS = (
         docs="https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features",
         evidence="vector",
         retries="Retried with increasing delays for up to 24 hours.",
-        signs="The time and the body, its line end included.",
+        signs="The time and the body, including its trailing newline.",
         limits=(
-            "The time is signed, but a late retry may be a day old, so its age has no limit;"
-            " duplicates are detected by the events' ids."
+            "The time is signed, but because a retry may come a day later, flowbridge accepts a"
+            " request of any age; duplicates are detected by the events' ids."
         ),
         api_key_starts=("SG.",),
         samples=(Sample("delivered", "delivered.json"),),

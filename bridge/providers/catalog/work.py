@@ -1,4 +1,4 @@
-"""Rows: tasks, boards, tables and designs. Pure."""
+"""Rows: project management and collaboration. Pure."""
 
 # ruff: noqa: S106 - secret_hint tells what a secret looks like
 

@@ -129,7 +129,7 @@ FUNCTIONS = (
     Function(
         "truncate",
         ("text: string", "length: number", "ending?: string"),
-        "The text cut to this number of characters, including the ending (…).",
+        "The text cut to this number of characters, including `ending` (default `…`).",
         "truncate('abcdef', 4)",
         "abc…",
         _truncate,
