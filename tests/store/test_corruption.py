@@ -82,7 +82,8 @@ def test_no_command_ends_with_a_traceback_on_a_corrupt_database(tmp_path: Path) 
     with Bridge(tmp_path) as bridge:
         event_id = bridge.event().json["event_id"]
         bridge.stop()
-    overwrite(bridge.database.path, "event", "delivery", "ix_delivery_event", "ix_delivery_stuck")
+    indexes = ("ix_delivery_event", "ix_delivery_stuck", "ix_event_spam")
+    overwrite(bridge.database.path, "event", "delivery", *indexes)
     for command in COMMANDS:
         words = command.format(event=event_id, folder=tmp_path).split()
         done = call(tmp_path, "--config", str(bridge.config), *words, environ=bridge.environ)
