@@ -29,15 +29,16 @@ class RowWalk:
     """Rows of a table to read, newest first.
 
     `query` selects the columns, `seq` among them, and `conditions` the rows; `age` is the column
-    with the time of a row. Without an index that
-    serves a condition the walk looks at every row; these two save it from that:
+    with the time of a row. Without an index that serves a condition the walk looks at every row;
+    these two save it from that:
 
     `indexed`: conditions that an index with `seq` as its next column serves.
     `rare`: conditions that any index serves, none to look at every row. If few rows match them, the
     walk looks only at these.
 
     `late` are conditions on bodies, checked for a few rows at a time. `accept` returns the rows for
-    which other conditions on the body hold, which the database cannot check.
+    which other conditions on the body hold, which the database cannot check. `page_rows`: rows
+    returned by one statement, null for the usual number.
     """
 
     table: Table
@@ -48,6 +49,7 @@ class RowWalk:
     rare: Conditions = ()
     late: Conditions = ()
     accept: Callable[[Sequence[Row[Any]]], Sequence[Row[Any]]] | None = None
+    page_rows: int | None = None
 
     @property
     def reads_bodies(self) -> bool:
@@ -76,11 +78,12 @@ def read_chunks(
 
     It ends after `limit` rows (0: no limit) or at the end of the table.
     """
-    numbers = _find_rare(database, walk, before)
+    numbers = _find_rare(database, walk)
     size = FIRST_CHUNK_ROWS
+    page_rows = walk.page_rows or PAGE_ROWS
     left = limit or None
     while left is None or left > 0:
-        most = min(PAGE_ROWS, left or PAGE_ROWS)
+        most = min(page_rows, left or page_rows)
         with database.read() as connection:
             part = _next_part(connection, walk, numbers, before, size)
             read = _read_late if walk.reads_bodies else _read
@@ -96,7 +99,7 @@ def read_chunks(
 
 def count_rows(database: Database, walk: RowWalk) -> int:
     """Count the rows of a walk, without its `late` conditions."""
-    numbers = _find_rare(database, walk, None)
+    numbers = _find_rare(database, walk)
     found = 0
     before: int | None = None
     while True:
@@ -121,7 +124,7 @@ class _Part:
     row_count: int
 
 
-def _find_rare(database: Database, walk: RowWalk, before: int | None) -> list[int] | None:
+def _find_rare(database: Database, walk: RowWalk) -> list[int] | None:
     """Return the numbers of the rows that match `rare`, newest first; null if they are many."""
     if not walk.rare:
         return None
@@ -129,9 +132,7 @@ def _find_rare(database: Database, walk: RowWalk, before: int | None) -> list[in
     query = select(seq).where(*walk.rare).limit(MAX_RARE_ROWS + 1)
     with database.read() as connection:
         numbers = connection.execute(query).scalars().all()
-    if len(numbers) > MAX_RARE_ROWS:
-        return None
-    return sorted((number for number in numbers if before is None or number < before), reverse=True)
+    return sorted(numbers, reverse=True) if len(numbers) <= MAX_RARE_ROWS else None
 
 
 def _next_part(

@@ -5,17 +5,16 @@ The limits prevent a flood of requests from filling the disk.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from bridge.core.model import Reject
 from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import find_row
-from bridge.store.db.row_walk import RowWalk
+from bridge.store.db.row_walk import RowWalk, read_chunks
 from bridge.store.encryption import Sealer
 from bridge.store.tables.encrypted import COLUMNS_BY_TABLE, encrypt_row
 from bridge.store.tables.rows import from_json, to_json
@@ -62,28 +61,14 @@ def list_rejects(
 
     `waiting`: only rejects that were not readmitted; `limit`: 0 for no limit.
     """
-    query = select(reject).order_by(reject.c.seq.desc())
-    conditions: list[ColumnElement[bool]] = []
-    if source is not None:
-        conditions.append(reject.c.source == source)
-    if since is not None:
-        conditions.append(reject.c.received_at >= since)
-    if waiting:
-        conditions.append(reject.c.readmitted_at.is_(None))
-    left = limit or sys.maxsize
-    query = query.where(*conditions)
-    page = query
-    while left > 0:
-        with database.read() as connection:
-            rows = connection.execute(page.limit(min(left, PAGE_ROWS))).all()
-        yield from (to_reject(row, database.sealer) for row in rows)
-        if len(rows) < PAGE_ROWS:
-            return
-        left = left - PAGE_ROWS
-        page = query.where(reject.c.seq < rows[-1].seq)
+    walk = reject_walk(source=source, since=since, waiting=waiting)
+    for chunk in read_chunks(database, walk, limit=limit):
+        yield from (to_reject(row, database.sealer) for row in chunk.rows)
 
 
-def reject_walk(*, source: str | None = None, since: float | None = None) -> RowWalk:
+def reject_walk(
+    *, source: str | None = None, since: float | None = None, waiting: bool = False
+) -> RowWalk:
     """Return the walk over the rejects that match, newest first."""
     return RowWalk(
         table=reject,
@@ -92,7 +77,9 @@ def reject_walk(*, source: str | None = None, since: float | None = None) -> Row
         conditions=[
             *([] if source is None else [reject.c.source == source]),
             *([] if since is None else [reject.c.received_at >= since]),
+            *([reject.c.readmitted_at.is_(None)] if waiting else []),
         ],
+        page_rows=PAGE_ROWS,
     )
 
 

@@ -15,7 +15,7 @@ from bridge.core.model import JSON
 from bridge.core.operations import Operation, OperationStep, StepOutcome
 from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import find_row
-from bridge.store.db.row_walk import RowWalk
+from bridge.store.db.row_walk import RowWalk, read_chunks
 from bridge.store.encryption import Sealer
 from bridge.store.operations.actions import ItemResult
 from bridge.store.tables.encrypted import encrypt_row
@@ -222,14 +222,9 @@ def list_operations(
     database: Database, *, since: float | None = None, unfinished: bool = False, limit: int = 0
 ) -> Iterator[Operation]:
     """Yield operations, newest first; `limit` 0 is no limit."""
-    query = select(act).order_by(act.c.seq.desc()).limit(limit or None)
-    if since is not None:
-        query = query.where(act.c.created_at >= since)
-    if unfinished:
-        query = query.where(act.c.finished_at.is_(None))
-    with database.read() as connection:
-        rows = connection.execute(query).all()
-    yield from (to_operation(row, database.sealer) for row in rows)
+    walk = operation_walk(since=since, unfinished=unfinished)
+    for chunk in read_chunks(database, walk, limit=limit):
+        yield from (to_operation(row, database.sealer) for row in chunk.rows)
 
 
 def operation_walk(*, since: float | None = None, unfinished: bool = False) -> RowWalk:

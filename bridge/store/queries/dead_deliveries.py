@@ -10,16 +10,14 @@ from sqlalchemy import exists, func, select, text
 
 from bridge.core.model import DeadKind
 from bridge.store.db.database import Database
+from bridge.store.queries.events import IS_STUCK
 from bridge.store.queries.filters import Filters, delivery_conditions
 from bridge.store.tables.schema import delivery
 
 MAX_DEAD_ROWS: Final = 5_000  # newest dead deliveries that are read
 
 # the condition of `ix_delivery_stuck`, and the status that its first column has
-_IS_DEAD: Final = (
-    text("delivery.status IN ('dead', 'unknown', 'blocked')"),
-    text("delivery.status = 'dead'"),
-)
+_IS_DEAD: Final = (IS_STUCK, text("delivery.status = 'dead'"))
 _later = delivery.alias("later")
 _IS_REPLAYED: Final = exists().where(
     _later.c.event_id == delivery.c.event_id,
