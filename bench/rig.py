@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from bridge.providers.samples.loader import sample
+from bridge.store.db.database import Database
 
 SECRET = "b3f1c0ffee" * 4
 SIZE = 9 * 1024  # bytes of the payload: between a GitHub push (7 KB) and a pull request (24 KB)
@@ -226,6 +227,20 @@ def postgres(path: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+@contextlib.contextmanager
+def database(kind: str, path: Path) -> Iterator[Database]:
+    """Give an empty database of a kind."""
+    with contextlib.ExitStack() as stack:
+        url = (
+            f"sqlite:///{path / 'bench.db'}"
+            if kind == "sqlite"
+            else stack.enter_context(postgres(path))
+        )
+        opened = Database(url)
+        stack.callback(opened.close)
+        yield opened
 
 
 @contextlib.contextmanager
