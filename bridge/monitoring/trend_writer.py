@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
 
 from sqlalchemy import Connection
 
@@ -22,8 +21,6 @@ from bridge.monitoring.trends import read_counters
 from bridge.store.db.database import Database
 from bridge.store.operations import trend_rows
 from bridge.system.logs import get_logger
-
-WORKER_FIRST: Final = 5  # checks that a thread waits before its first
 
 log = get_logger()
 
@@ -77,11 +74,7 @@ class TrendWriter:
 
 
 def start_trend_writer(database: Database, data: Path, seconds: float) -> None:
-    """Write trends in a thread that checks every so many `seconds`. Call it after the fork.
-
-    A worker that starts at the same time takes the lock first: it has opened the store already,
-    which takes some MB in each process.
-    """
+    """Write trends in a thread that checks every so many `seconds`. Call it after the fork."""
     threading.Thread(
         target=_write_forever, args=(database, data, seconds), name="trends", daemon=True
     ).start()
@@ -89,7 +82,6 @@ def start_trend_writer(database: Database, data: Path, seconds: float) -> None:
 
 def _write_forever(database: Database, data: Path, seconds: float) -> None:
     writer = TrendWriter(data, time.time)
-    time.sleep(WORKER_FIRST * seconds)
     while True:
         try:
             if writer.read():

@@ -213,7 +213,7 @@ def serve_processes(
     """Return the processes of `serve`: the receivers, a worker, and the reader of routes.yaml."""
     bound = with_bound_addresses(settings, sockets)
     return [
-        receivers_process(bound, following, wake, sockets, faults),
+        receivers_process(bound, following, wake, sockets, faults, has_worker=True),
         worker_process(settings, following, wake),
         reader_process(bound, loaded, following),
     ]
@@ -225,10 +225,13 @@ def receivers_process(
     wake: Wake,
     sockets: Sequence[socket.socket],
     faults: Sequence[InjectedFault] = (),
+    *,
+    has_worker: bool = False,
 ) -> Child:
     """Return the receivers and their parent; builds the application before the fork.
 
     `settings` have the addresses of the sockets. `faults` are injected into the flow API.
+    `has_worker`: a worker runs beside them.
     """
     board = following.board
     context = AppContext(
@@ -241,19 +244,26 @@ def receivers_process(
     app = create_app(context)
     if faults:
         app.wsgi_app = FaultInjector(app.wsgi_app, faults)  # type: ignore[method-assign]  # Flask documents it as the place for middleware
-    chosen = options(settings, make_receiver_start(context, following)) | {
+    chosen = options(settings, make_receiver_start(context, following, has_worker=has_worker)) | {
         "bind": [f"fd://{sock.fileno()}" for sock in sockets]
     }
     return Child("web", Receivers(app, chosen, board.wake.notify).run)
 
 
-def make_receiver_start(context: AppContext, following: ConfigFollower) -> Callable[[str], None]:
-    """Return what each receiver does after its fork: follow the configuration, write trends."""
+def make_receiver_start(
+    context: AppContext, following: ConfigFollower, *, has_worker: bool = False
+) -> Callable[[str], None]:
+    """Return what each receiver does after its fork: follow the configuration, write trends.
+
+    A worker beside it writes the trends: it has opened the store already, which takes some MB in
+    each process.
+    """
 
     def begin(role: str) -> None:
         settings = context.settings
         following.start(role)
-        start_trend_writer(context.database, settings.data, settings.timings.heartbeat_seconds)
+        if not has_worker:
+            start_trend_writer(context.database, settings.data, settings.timings.heartbeat_seconds)
 
     return begin
 
