@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from bridge.store.db.disk_space import DiskSpaceGuard
 from bridge.store.local import flows
 from bridge.store.queries.overdue import count_overdue
 from bridge.store.queue import heartbeats
+from bridge.web.bearer import is_admin_token, read_bearer
 
 Details = Callable[[], dict[str, Any]]
 # whether the store can be written to, the number of workers alive, the error
@@ -49,7 +49,8 @@ def health_pages(
         writable, workers, error = check()
         ready = writable and workers > 0
         body: dict[str, Any] = {"ready": ready}
-        if _is_admin(settings.admin_token, request.headers.get("Authorization", "")):
+        given = read_bearer(request.headers.get("Authorization", ""))
+        if is_admin_token(given, settings.admin_token):
             body |= {
                 "version": __version__,
                 "store": {"writable": writable, "error": error},
@@ -129,12 +130,6 @@ def _absent(database: Database, config: Config) -> dict[str, str] | None:
             return dict(flows.find_absent(connection, config).by_route)
     except BridgeError:
         return None
-
-
-def _is_admin(token: str, authorization: str) -> bool:
-    scheme, _, given = authorization.partition(" ")
-    is_same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
-    return bool(token) and scheme.lower() == "bearer" and is_same
 
 
 def _json(status: int, body: dict[str, Any]) -> Response:

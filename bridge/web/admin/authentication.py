@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +12,7 @@ from bridge.services.access_tokens import authenticate_token
 from bridge.web.admin import limits
 from bridge.web.admin.context import AdminContext
 from bridge.web.admin.problems import AdminProblem
+from bridge.web.bearer import is_admin_token, read_bearer
 
 ADMIN_TOKEN_NAME: Final = "FLOWBRIDGE_ADMIN_TOKEN"  # noqa: S105 - the name of a setting
 MAX_TOKEN_CHARS: Final = 1000
@@ -56,13 +56,10 @@ def _count(context: AdminContext, key: str, rate: Rate) -> None:
 
 
 def _find_holder(context: AdminContext, authorization: str) -> TokenHolder | None:
-    scheme, _, given = authorization.partition(" ")
-    given = given.strip()
-    if scheme.lower() != "bearer" or not 0 < len(given) <= MAX_TOKEN_CHARS:
+    given = read_bearer(authorization)
+    if not 0 < len(given) <= MAX_TOKEN_CHARS:
         return None
-    configured = context.settings.admin_token
-    is_admin = hmac.compare_digest(given.encode("utf-8", "surrogateescape"), configured.encode())
-    if configured and is_admin:
+    if is_admin_token(given, context.settings.admin_token):
         return TokenHolder(ADMIN_TOKEN_NAME, ADMIN_TOKEN_NAME, expand_scopes({Scope.ADMIN}))
     found = authenticate_token(context.database, given, time.time())
     if found is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bridge.core.errors import Refused
 from bridge.core.model import JSON
 from bridge.routing.model import LocalKey
+from bridge.web.bearer import read_bearer
 
 BUILT_IN = "built-in"
 
@@ -65,8 +66,7 @@ def key_in(authorization: str | None, api_keys: Sequence[str]) -> str:
     """
     if authorization is None:
         return api_keys[0] if len(api_keys) == 1 else ""
-    scheme, _, bearer = authorization.partition(" ")
-    return bearer.strip() if scheme.lower() == "bearer" else ""
+    return read_bearer(authorization)
 
 
 def check_user(caller: Caller, users: Iterable[JSON], projects: Iterable[JSON]) -> None:
