@@ -19,7 +19,7 @@ from bridge.core.locators import FORM_MEDIA_TYPES, as_text
 from bridge.core.masking import Path, Redaction, rewrite_values
 from bridge.core.model import JSON, Body
 from bridge.ingest.body_stages import MaskedBody, StoredBody
-from bridge.routing.model import Source
+from bridge.routing.model import Config, Source
 
 ROOTS = ("body", "form", "headers", "query")
 BODY_DROPPED = "stored without its body, because `redact` could not be applied to it"
@@ -60,6 +60,14 @@ def add_keys(source: Source, secret_key: str, *, seals: bool = False) -> Source:
         if source.redact is None
         else replace(source, redact=replace(source.redact, secret_key=secret_key))
     )
+
+
+def add_all_keys(config: Config, secret_key: str, *, seals: bool = False) -> Config:
+    """Return the configuration with the keys of every source (see `add_keys`)."""
+    sources = {
+        name: add_keys(source, secret_key, seals=seals) for name, source in config.sources.items()
+    }
+    return replace(config, sources=sources)
 
 
 def redact_body(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
-from bridge.store.db.row_walk import Budget, RowPage, RowWalk, read_age, read_page
+from bridge.store.db.row_walk import Budget, RowWalk, read_age, read_page
 from bridge.store.inbound.rejects import reject_walk, to_reject
 from bridge.store.operations.log import list_items, operation_walk, to_operation
 from bridge.store.queries import events as event_queries
@@ -20,6 +20,7 @@ from bridge.store.tables.rows import to_delivery
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
+    from bridge.store.encryption import Sealer
     from bridge.store.queries.filters import Filters
 
 T = TypeVar("T")
@@ -36,15 +37,24 @@ class WrongCursor(InvalidRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place in one list with certain filters."""
+class PageRequest:
+    """A request for a page: at most `limit` items below the number `before`, or the newest.
 
-    before: int
-    digest: str
+    `digest` is that of the list and its filters, for the cursor of the following page.
+    """
 
-    def as_text(self) -> str:
-        """Return the cursor as clients pass it back."""
-        return urlsafe_b64encode(f"{self.before}.{self.digest}".encode()).decode().rstrip("=")
+    limit: int = DEFAULT_PAGE_ITEMS
+    before: int | None = None
+    digest: str = ""
+
+    def make_cursor(self, before: int | None) -> str | None:
+        """Return the cursor of the page below a number, as clients pass it back; null for none."""
+        if before is None:
+            return None
+        return urlsafe_b64encode(f"{before}.{self.digest}".encode()).decode().rstrip("=")
+
+
+NEWEST: Final = PageRequest()
 
 
 def digest_filters(list_name: str, filters: Mapping[str, JSON]) -> str:
@@ -84,10 +94,10 @@ class ListPage(Generic[T]):
     next: str | None
     looked_until: float | None
 
-    def as_json(self, items: Sequence[JSON]) -> dict[str, JSON]:
-        """Return the page with these items in the shape of the admin API."""
+    def as_json(self, describe: Callable[[T], JSON]) -> dict[str, JSON]:
+        """Return the page in the shape of the admin API; `describe` returns the JSON of an item."""
         return {
-            "items": list(items),
+            "items": [describe(one) for one in self.items],
             "next": self.next,
             "complete": self.next is None,
             "looked_until": iso(self.looked_until),
@@ -97,79 +107,55 @@ class ListPage(Generic[T]):
 def page_events(
     database: Database,
     filters: Filters,
-    *,
-    limit: int = DEFAULT_PAGE_ITEMS,
-    before: int | None = None,
-    digest: str = "",
+    asked: PageRequest = NEWEST,
     budget: Budget | None = None,
 ) -> ListPage[tuple[Event, Sequence[Delivery]]]:
     """Return events with their deliveries, without bodies and headers."""
     walk = event_queries.event_walk(database, filters)
-    page = read_page(database, walk, limit, before=before, budget=budget)
-    items = list(event_queries.with_deliveries(database, page.rows))
-    until = _looked_until(database, walk, page)
-    return ListPage(items, _next(page, digest), until)
+    return _read(
+        database, walk, asked, lambda rows: event_queries.with_deliveries(database, rows), budget
+    )
 
 
 def page_deliveries(
     database: Database,
     filters: Filters,
-    *,
-    limit: int = DEFAULT_PAGE_ITEMS,
-    before: int | None = None,
-    digest: str = "",
+    asked: PageRequest = NEWEST,
     budget: Budget | None = None,
 ) -> ListPage[Delivery]:
     """Return deliveries without inputs and log."""
     walk = event_queries.delivery_walk(database, filters)
-    page = read_page(database, walk, limit, before=before, budget=budget)
-    items = [to_delivery(row, database.sealer) for row in page.rows]
-    until = _looked_until(database, walk, page)
-    return ListPage(items, _next(page, digest), until)
+    return _read(database, walk, asked, _each(database, to_delivery), budget)
 
 
 def page_rejects(
     database: Database,
+    asked: PageRequest,
     *,
     source: str | None = None,
     since: float | None = None,
-    limit: int = MAX_PAGE_REJECTS,
-    before: int | None = None,
-    digest: str = "",
 ) -> ListPage[Reject]:
     """Return rejects with their requests, each of which may have 64 KiB."""
     walk = reject_walk(source=source, since=since)
-    page = read_page(database, walk, limit, before=before)
-    items = [to_reject(row, database.sealer) for row in page.rows]
-    return ListPage(items, _next(page, digest), _looked_until(database, walk, page))
+    return _read(database, walk, asked, _each(database, to_reject))
 
 
 def page_operations(
     database: Database,
+    asked: PageRequest,
     *,
     since: float | None = None,
     unfinished: bool = False,
-    limit: int = DEFAULT_PAGE_ITEMS,
-    before: int | None = None,
-    digest: str = "",
 ) -> ListPage[Operation]:
     """Return operations, without their items; `unfinished`: only those with items left."""
     walk = operation_walk(since=since, unfinished=unfinished)
-    page = read_page(database, walk, limit, before=before)
-    items = [to_operation(row, database.sealer) for row in page.rows]
-    return ListPage(items, _next(page, digest), _looked_until(database, walk, page))
+    return _read(database, walk, asked, _each(database, to_operation))
 
 
 def page_items(
-    database: Database,
-    operation: Operation,
-    *,
-    outcome: str | None = None,
-    limit: int = DEFAULT_PAGE_ITEMS,
-    after: int | None = None,
-    digest: str = "",
+    database: Database, operation: Operation, asked: PageRequest, *, outcome: str | None = None
 ) -> ListPage[OperationStep]:
-    """Return items of an operation in their order, behind the number `after`.
+    """Return items of an operation in their order, behind the number `asked.before`.
 
     `outcome`: `done`, `refused`, or `open` for those that are not processed yet.
     """
@@ -179,20 +165,27 @@ def page_items(
         operation,
         outcome=StepOutcome(outcome) if outcome and not is_open else None,
         is_open=is_open,
-        after=after or 0,
-        limit=limit + 1,
+        after=asked.before or 0,
+        limit=asked.limit + 1,
     )
     items = list(found)
-    more = len(items) > limit
-    last = Cursor(items[limit - 1].number, digest).as_text() if more else None
-    return ListPage(items[:limit], last, None)
+    last = items[asked.limit - 1].number if len(items) > asked.limit else None
+    return ListPage(items[: asked.limit], asked.make_cursor(last), None)
 
 
-def _next(page: RowPage, digest: str) -> str | None:
-    return None if page.before is None else Cursor(page.before, digest).as_text()
+def _read(
+    database: Database,
+    walk: RowWalk,
+    asked: PageRequest,
+    to_items: Callable[[Sequence[Any]], Iterable[T]],
+    budget: Budget | None = None,
+) -> ListPage[T]:
+    page = read_page(database, walk, asked.limit, before=asked.before, budget=budget)
+    until = None if page.before is None else read_age(database, walk, page.before)
+    return ListPage(list(to_items(page.rows)), asked.make_cursor(page.before), until)
 
 
-def _looked_until(database: Database, walk: RowWalk, page: RowPage) -> float | None:
-    if page.before is None:
-        return None
-    return read_age(database, walk, page.before)
+def _each(
+    database: Database, to_item: Callable[[Any, Sealer], T]
+) -> Callable[[Sequence[Any]], Iterable[T]]:
+    return lambda rows: [to_item(row, database.sealer) for row in rows]

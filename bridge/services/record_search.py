@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.core.errors import AmbiguousId, NotFound
 from bridge.core.model import JSON
-from bridge.core.times import iso
 from bridge.services.event_details import REJECT_PREFIX
 from bridge.services.filter_values import MAX_EXCERPT_BYTES
-from bridge.services.lists import page_events
+from bridge.services.lists import NEWEST, ListPage, PageRequest, page_events
 from bridge.store.inbound import rejects
 from bridge.store.queries import event_lookup
 from bridge.store.queries.filters import Filters
@@ -21,8 +20,6 @@ from bridge.store.queries.filters import Filters
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
     from bridge.store.db.row_walk import Budget
-
-MAX_FOUND: Final = 50
 
 
 class FoundBy(StrEnum):
@@ -52,53 +49,30 @@ class FoundRecord:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """The records found, the newest first. `next` and `looked_until` are as of a `ListPage`, and
-    concern the search in bodies.
-    """
-
-    records: Sequence[FoundRecord]
-    next: str | None = None
-    looked_until: float | None = None
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return the result in the shape of the admin API."""
-        return {
-            "items": [one.as_json() for one in self.records],
-            "next": self.next,
-            "complete": self.next is None,
-            "looked_until": iso(self.looked_until),
-        }
-
-
 def search_records(
     database: Database,
     text: str,
     sources: Collection[str],
+    asked: PageRequest = NEWEST,
     *,
     in_bodies: bool = False,
-    before: int | None = None,
-    digest: str = "",
     budget: Budget | None = None,
-) -> SearchResult:
+) -> ListPage[FoundRecord]:
     """Return the records that a text names: by id, by the sender's id, else by text in the body.
 
-    `sources`: those whose senders' ids are searched. With `before`, only bodies are searched, below
-    that number. Bodies are not searched with `in_bodies` false, or if they are encrypted.
+    `sources`: those whose senders' ids are searched. A page that continues another has only events
+    with the text in the body. Bodies are searched with `in_bodies`, unless they are encrypted.
     """
-    if before is None:
+    if asked.before is None:
         records = [*_by_id(database, text), *_by_provider_id(database, text, sources)]
         if records:
-            return SearchResult(records)
+            return ListPage(records, None, None)
     if not in_bodies or database.sealer.on:
-        return SearchResult(())
+        return ListPage((), None, None)
     raw = text.encode("utf-8", "surrogateescape")[:MAX_EXCERPT_BYTES]
-    page = page_events(
-        database, Filters(body=raw), limit=MAX_FOUND, before=before, digest=digest, budget=budget
-    )
+    page = page_events(database, Filters(body=raw), asked, budget)
     records = [FoundRecord("event", one.id, one.id, FoundBy.BODY) for one, _ in page.items]
-    return SearchResult(records, page.next, page.looked_until)
+    return ListPage(records, page.next, page.looked_until)
 
 
 def _by_id(database: Database, text: str) -> Iterator[FoundRecord]:

@@ -29,15 +29,19 @@ class StatusReport:
     found: Sequence[HealthProblem]
     python: str
 
+    def problems_as_json(self) -> list[dict[str, str]]:
+        """Return the conditions that need attention, each with the next step."""
+        return [
+            {"key": one.key, "severity": one.severity, "what": one.what, "do": one.do}
+            for one in self.found
+        ]
+
     def as_json(self) -> dict[str, Any]:
         """Return the report in the shape of `status --json`."""
         now = self.overview
         head = {
             "ok": not self.found,
-            "problems": [
-                {"key": one.key, "severity": one.severity, "what": one.what, "do": one.do}
-                for one in self.found
-            ],
+            "problems": self.problems_as_json(),
             "notes": find_notes(now),
             "at": iso(now.at),
             "version": now.version,

@@ -202,17 +202,12 @@ def _routes(config: str | None, *, to_look: bool = False) -> Config:
     """Return the current routes.yaml as receivers use it; with `to_look`, the last good one where
     it cannot be used.
     """
-    from bridge.ingest.redaction import add_keys
+    from bridge.ingest.redaction import add_all_keys
 
     settings = settings_of(config)
     routes = load_usable(settings) if to_look else load_present(settings)
     seals = bool(settings.encryption_keys)
     if seals or any(source.redact for source in routes.sources.values()):
         key = settings_of(config, secrets=True).secret_key
-        routes = replace(
-            routes,
-            sources={
-                name: add_keys(source, key, seals=seals) for name, source in routes.sources.items()
-            },
-        )
+        routes = add_all_keys(routes, key, seals=seals)
     return replace(routes, sources=with_learned_secrets(config, routes.sources))

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Request, Response
 
 from bridge.core.client_address import counted_network
 from bridge.core.errors import InvalidRequest, StoreError
+from bridge.core.scopes import Scope
 from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits, openapi
@@ -144,7 +145,7 @@ def _read_request(
         raise AdminProblem("missing_scope", f"this needs the scope `{endpoint.scope}`")
     given = request.args.to_dict(flat=False)
     for one in endpoint.parameters:
-        if one.reads_contents and one.name in given and "bodies" not in holder.scopes:
+        if one.reads_contents and one.name in given and Scope.BODIES not in holder.scopes:
             raise AdminProblem(
                 "missing_scope", f"the parameter `{one.name}` needs the scope `bodies`"
             )

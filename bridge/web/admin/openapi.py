@@ -6,6 +6,7 @@ https://spec.openapis.org/oas/v3.1.0
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Final
 
 from bridge import __version__
@@ -18,11 +19,12 @@ from bridge.web.admin.schemas import SCHEMAS
 
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
 #: Problems that any endpoint may answer, by status.
-COMMON_STATUSES: Final = (401, 403, 429, 500, 503)
+COMMON_STATUSES: Final = (400, 401, 403, 429, 500, 503)
 
 
+@cache
 def build_document() -> dict[str, Any]:
-    """Return the document."""
+    """Return the document, which is the same for the life of a process."""
     scopes = "; ".join(f"`{scope}`: {summary}" for scope, summary in SCOPE_SUMMARIES.items())
     return {
         "openapi": "3.1.0",
@@ -46,12 +48,7 @@ def build_document() -> dict[str, Any]:
 
 def _describe(endpoint: Endpoint) -> dict[str, Any]:
     parts = _PATH_PART.findall(endpoint.path)
-    statuses = {
-        *COMMON_STATUSES,
-        *([400] if endpoint.parameters else []),
-        *([404, 409] if parts else []),
-        400,
-    }
+    statuses = {*COMMON_STATUSES, *([404, 409] if parts else [])}
     return {
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}`.",

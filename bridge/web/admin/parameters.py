@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bridge.core.model import JSON, RunState, Status
@@ -136,10 +136,6 @@ def _parse_time(text: str) -> float:
     return parse_moment(text[:100], time.time())
 
 
-def _parse_body(text: str) -> bytes:
-    return parse_raw_excerpt(text)
-
-
 def _parse_step(text: str) -> int:
     return int(parse_span(text[:100]))
 
@@ -174,7 +170,11 @@ def _one_of(name: str, doc: str, allowed: Sequence[str]) -> Parameter:
     return Parameter(name=name, doc=doc, allowed=allowed, schema=schema)
 
 
-UNFINISHED: Final = _one_of("unfinished", "Only with items left.", ("true", "false"))
+def _flag(name: str, doc: str) -> Parameter:
+    return replace(_one_of(name, doc, ("true", "false")), parse=lambda text: text == "true")
+
+
+UNFINISHED: Final = _flag("unfinished", "Only with items left.")
 OUTCOME: Final = _one_of(
     "outcome",
     "Only items with this outcome, or those that are not processed yet.",
@@ -210,23 +210,18 @@ def filter_parameters(*, of_events: bool) -> tuple[Parameter, ...]:
         Parameter(
             name="body",
             doc="Only if the raw body contains this text.",
-            parse=_parse_body,
+            parse=parse_raw_excerpt,
             reads_contents=True,
         ),
         Parameter(
             name="where",
             doc="Only if the event has this value, as in `body.action=opened`; may be repeated.",
-            parse=_parse_where,
+            parse=parse_where,
             schema={"type": "array", "items": {"type": "string"}},
             reads_contents=True,
             max_count=MAX_WHERE_FILTERS,
         ),
     ]
     if of_events:
-        filters.append(_one_of("spam", "Only marked as spam, or only others.", ("true", "false")))
+        filters.append(_flag("spam", "Only marked as spam, or only others."))
     return (*filters, LIMIT, BEFORE)
-
-
-def _parse_where(text: str) -> str:
-    parse_where(text)
-    return text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, TypeVar
 
 from bridge import __version__
@@ -13,19 +12,27 @@ from bridge.core.model import JSON, Reject
 from bridge.core.operations import Operation
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
-from bridge.ingest.diagnosis import diagnose
-from bridge.ingest.redaction import add_keys
+from bridge.ingest.redaction import add_all_keys
+from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
-from bridge.services.event_details import NamedRecord, find_record, read_event_details
-from bridge.services.lists import MAX_PAGE_ITEMS, WrongCursor, digest_filters, parse_cursor
-from bridge.services.record_search import search_records
-from bridge.services.serializers import reject_json, whole_reject_json
+from bridge.services.event_details import EventDetails, find_record, read_event_details
+from bridge.services.lists import (
+    DEFAULT_PAGE_ITEMS,
+    MAX_PAGE_ITEMS,
+    PageRequest,
+    WrongCursor,
+    digest_filters,
+    parse_cursor,
+)
+from bridge.services.record_search import FoundRecord, search_records
+from bridge.services.rejects import DiagnosedReject, RejectReview
 from bridge.services.status_report import read_status
 from bridge.services.trends import read_trends
-from bridge.services.where_filters import make_event_test, parse_where
+from bridge.services.where_filters import make_event_test
 from bridge.store.inbound import rejects
 from bridge.store.operations import log
+from bridge.store.queries.event_lookup import EventHistory
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
 from bridge.web.admin.limits import READ_RATE
@@ -68,153 +75,120 @@ def show_status(context: AdminContext, _asked: AdminRequest) -> Answer:
 
 def list_conditions(context: AdminContext, _asked: AdminRequest) -> Answer:
     """Return the conditions that need attention, each with the next step."""
-    return {"items": read_status(context.settings, context.database).as_json()["problems"]}
+    return {"items": [*read_status(context.settings, context.database).problems_as_json()]}
 
 
 def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of events with their deliveries."""
-    digest, before = _place("events", asked)
     page = lists.page_events(
-        context.database,
-        _filters(context, asked),
-        limit=asked.values["limit"],
-        before=before,
-        digest=digest,
+        context.database, _filters(context, asked), _page_request("events", asked)
     )
     return page.as_json(
-        [
-            redacted_views.list_event(event, deliveries, with_contents=asked.with_contents)
-            for event, deliveries in page.items
-        ]
+        lambda one: redacted_views.list_event(*one, with_contents=asked.with_contents)
     )
 
 
 def list_deliveries(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of deliveries."""
-    digest, before = _place("deliveries", asked)
     page = lists.page_deliveries(
-        context.database,
-        _filters(context, asked),
-        limit=asked.values["limit"],
-        before=before,
-        digest=digest,
+        context.database, _filters(context, asked), _page_request("deliveries", asked)
     )
     return page.as_json(
-        [redacted_views.list_delivery(one, with_contents=asked.with_contents) for one in page.items]
+        lambda one: redacted_views.list_delivery(one, with_contents=asked.with_contents)
     )
 
 
 def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one event with everything that is stored of it, as `show --json`."""
-    record = _find(context, asked.ids["id"])
-    if record.found is None:
-        raise _missing(asked.ids["id"])
-    details = read_event_details(
-        context.database, context.settings, record.found, with_reasons=False
-    )
+    details = _read_details(context, _find_event(context, asked))
     return redacted_views.describe_event(details, with_contents=asked.with_contents)
 
 
 def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the raw body of an event."""
-    record = _find(context, asked.ids["id"])
-    if record.found is None:
-        raise _missing(asked.ids["id"])
-    return RawAnswer(record.found.event.body, f"{record.found.event.id}.bin")
+    event = _find_event(context, asked).event
+    return RawAnswer(event.body, f"{event.id}.bin")
 
 
 def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one delivery, as it is in its event."""
-    record = _find(context, asked.ids["id"])
-    if record.found is None or record.found.delivery_id is None:
-        raise _missing(asked.ids["id"])
-    details = read_event_details(
-        context.database, context.settings, record.found, with_reasons=False
+    found = _find_event(context, asked)
+    if found.delivery_id is None:
+        raise _missing(asked)
+    shape = redacted_views.describe_event(
+        _read_details(context, found), with_contents=asked.with_contents
     )
-    shape = redacted_views.describe_event(details, with_contents=asked.with_contents)
     deliveries = shape["deliveries"]
     for one in deliveries if isinstance(deliveries, list) else ():
-        if isinstance(one, dict) and one["id"] == record.found.delivery_id:
+        if isinstance(one, dict) and one["id"] == found.delivery_id:
             return one
-    raise _missing(asked.ids["id"])
+    raise _missing(asked)
 
 
 def list_rejects(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of rejects, each with the diagnosis of its failure."""
-    digest, before = _place("rejects", asked)
     page = lists.page_rejects(
         context.database,
+        _page_request("rejects", asked),
         source=asked.values["source"],
         since=asked.values["since"],
-        limit=asked.values["limit"],
-        before=before,
-        digest=digest,
     )
-    return page.as_json([_describe_reject(context, asked, one) for one in page.items])
+    return page.as_json(_reject_view(context, asked))
 
 
 def show_reject(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one reject with its request, as `show --json`."""
-    text = asked.ids["id"]
-    found = _look_up(lambda: rejects.get(context.database, text))
-    return _describe_reject(context, asked, found, whole=True)
+    found = _look_up(lambda: rejects.get(context.database, asked.ids["id"]))
+    return _reject_view(context, asked, whole=True)(found)
 
 
-def _describe_reject(
-    context: AdminContext, asked: AdminRequest, reject: Reject, *, whole: bool = False
-) -> dict[str, JSON]:
-    """Return the JSON of a reject. Keys that senders publish are not fetched to diagnose it."""
-    config = context.config()
-    source = config.sources.get(reject.source)
-    if source is not None:
-        settings = context.settings
-        seals = bool(settings.encryption_keys)
-        keyed = add_keys(source, settings.secret_key, seals=seals)
-        config = replace(config, sources={**config.sources, source.name: keyed})
-    findings = diagnose(reject, config) if asked.with_contents else ()
-    shape = (whole_reject_json if whole else reject_json)(reject, findings)
-    return redacted_views.describe_reject(shape, reject, with_contents=asked.with_contents)
+def _reject_view(
+    context: AdminContext, asked: AdminRequest, *, whole: bool = False
+) -> Callable[[Reject], dict[str, JSON]]:
+    """Return the function that describes rejects. It fetches no keys that senders publish."""
+    settings = context.settings
+    seals = bool(settings.encryption_keys)
+    review = RejectReview(add_all_keys(context.config(), settings.secret_key, seals=seals), NO_KEYS)
+
+    def describe(reject: Reject) -> dict[str, JSON]:
+        found = review.diagnose(reject) if asked.with_contents else DiagnosedReject(reject, ())
+        return redacted_views.describe_reject(
+            found.as_json(whole=whole), reject, with_contents=asked.with_contents
+        )
+
+    return describe
 
 
 def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of operations."""
-    digest, before = _place("operations", asked)
     page = lists.page_operations(
         context.database,
+        _page_request("operations", asked),
         since=asked.values["since"],
-        unfinished=asked.values["unfinished"] == "true",
-        limit=asked.values["limit"],
-        before=before,
-        digest=digest,
+        unfinished=bool(asked.values["unfinished"]),
     )
     return page.as_json(
-        [
-            redacted_views.list_operation(one, with_contents=asked.with_contents)
-            for one in page.items
-        ]
+        lambda one: redacted_views.list_operation(one, with_contents=asked.with_contents)
     )
 
 
 def show_operation(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one operation, without its items."""
-    found = _find_operation(context, asked.ids["id"])
+    found = _find_operation(context, asked)
     return redacted_views.list_operation(found, with_contents=asked.with_contents)
 
 
 def list_operation_items(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of an operation's items, in their order."""
-    found = _find_operation(context, asked.ids["id"])
-    digest, after = _place(f"items of {found.id}", asked)
+    found = _find_operation(context, asked)
     page = lists.page_items(
         context.database,
         found,
+        _page_request(f"items of {found.id}", asked),
         outcome=asked.values["outcome"],
-        limit=asked.values["limit"],
-        after=after,
-        digest=digest,
     )
     return page.as_json(
-        [redacted_views.list_item(one, with_contents=asked.with_contents) for one in page.items]
+        lambda one: redacted_views.list_item(one, with_contents=asked.with_contents)
     )
 
 
@@ -237,48 +211,49 @@ def list_trend(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def find(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the records that an id, a sender's id or a text in a body names."""
-    digest, before = _place("find", asked)
-    sources = list(context.config().sources)
-    return search_records(
+    page = search_records(
         context.database,
         asked.values["q"],
-        sources,
+        list(context.config().sources),
+        _page_request("find", asked),
         in_bodies=asked.with_contents,
-        before=before,
-        digest=digest,
-    ).as_json()
+    )
+    return page.as_json(FoundRecord.as_json)
 
 
-def _place(list_name: str, asked: AdminRequest) -> tuple[str, int | None]:
-    """Return the digest of a list's filters, and where its page starts."""
+def _page_request(list_name: str, asked: AdminRequest) -> PageRequest:
+    """Return the page of a list that is asked for, with the digest of the filters."""
     given = {name: list(one) for name, one in asked.texts.items() if name not in PAGE_PARAMETERS}
     digest = digest_filters(list_name, given)
     try:
-        return digest, parse_cursor(asked.values["before"], digest)
+        before = parse_cursor(asked.values["before"], digest)
     except WrongCursor as error:
         raise AdminProblem(
             "cursor_of_another_list", str(error), errors=[ParameterError("before", str(error))]
         ) from None
+    return PageRequest(asked.values.get("limit", DEFAULT_PAGE_ITEMS), before, digest)
 
 
 def _filters(context: AdminContext, asked: AdminRequest) -> Filters:
     values = {name: value for name, value in asked.values.items() if name not in PAGE_PARAMETERS}
-    where = values.pop("where", None)
-    spam = values.pop("spam", None)
-    test = (
-        make_event_test([parse_where(one) for one in where], context.config().sources)
-        if where
-        else None
-    )
-    return Filters(**values, where=test, spam={"true": True, "false": False}.get(spam))
+    clauses = values.pop("where", None)
+    where = make_event_test(clauses, context.config().sources) if clauses else None
+    return Filters(**values, where=where)
 
 
-def _find(context: AdminContext, text: str) -> NamedRecord:
-    return _look_up(lambda: find_record(context.database, text))
+def _find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:
+    record = _look_up(lambda: find_record(context.database, asked.ids["id"]))
+    if record.found is None:
+        raise _missing(asked)
+    return record.found
 
 
-def _find_operation(context: AdminContext, text: str) -> Operation:
-    return _look_up(lambda: log.find(context.database, text))
+def _read_details(context: AdminContext, found: EventHistory) -> EventDetails:
+    return read_event_details(context.database, context.settings, found, with_reasons=False)
+
+
+def _find_operation(context: AdminContext, asked: AdminRequest) -> Operation:
+    return _look_up(lambda: log.find(context.database, asked.ids["id"]))
 
 
 def _look_up(find_one: Callable[[], T]) -> T:
@@ -290,5 +265,7 @@ def _look_up(find_one: Callable[[], T]) -> T:
         raise AdminProblem("not_found", str(error)) from None
 
 
-def _missing(text: str) -> AdminProblem:
-    return AdminProblem("not_found", f"there is no such record with the id {text[:100]!r}")
+def _missing(asked: AdminRequest) -> AdminProblem:
+    return AdminProblem(
+        "not_found", f"there is no such record with the id {asked.ids['id'][:100]!r}"
+    )
