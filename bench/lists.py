@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import rig
@@ -60,15 +60,15 @@ def id_of(prefix: str, number: int) -> str:
     return f"{prefix}_{number:026d}"
 
 
-def fill(database: Database, count: int) -> None:
-    """Store so many events."""
+def fill(database: Database, count: int, statuses: Mapping[int, str] = STATUSES) -> None:
+    """Store so many events. `statuses`: of the deliveries of a few events in a hundred."""
     now = time.time()
     for start in range(0, count, BATCH_ROWS):
         numbers = range(start, min(start + BATCH_ROWS, count))
         at = {number: now - (count - number) * 0.5 for number in numbers}
         rows = [event_row(number, at[number]) for number in numbers]
         deliveries = [
-            delivery_row(number, copy, at[number])
+            delivery_row(number, copy, at[number], statuses)
             for number in numbers
             for copy in range(1 + (number % 5 == 0))
         ]
@@ -95,8 +95,10 @@ def event_row(number: int, at: float) -> dict[str, Any]:
     }
 
 
-def delivery_row(number: int, copy: int, at: float) -> dict[str, Any]:
-    status = STATUSES.get(number % 300 if number % 100 < 3 else 99, "delivered")
+def delivery_row(
+    number: int, copy: int, at: float, statuses: Mapping[int, str] = STATUSES
+) -> dict[str, Any]:
+    status = statuses.get(number % 300 if number % 100 < 3 else 99, "delivered")
     return {
         "id": id_of("dlv", number * 2 + copy),
         "event_id": id_of("evt", number),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import alembic_settings
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from records import make_event
-from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy import CheckConstraint, Connection, inspect, text
 
 from bridge.core.errors import StoreError
 from bridge.store.db.database import Database
@@ -130,6 +133,26 @@ def test_of_five_processes_one_migrates(database: Database) -> None:
         [(None, schema.HEAD), *[(schema.HEAD, schema.HEAD)] * 4], key=str
     )
     assert upgrade.read_revision(database) == schema.HEAD
+
+
+def test_each_migration_is_a_transaction_of_its_own(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writers wait for one migration at most, not for all of an upgrade."""
+    wipe(database)
+    with database.long_transaction() as connection:
+        command.upgrade(alembic_settings.scripts(connection), "0001")
+    begun = []
+    begin = Database.long_transaction
+
+    def note(self: Database) -> AbstractContextManager[Connection]:
+        begun.append(upgrade.read_revision(self))
+        return begin(self)
+
+    monkeypatch.setattr(Database, "long_transaction", note)
+    assert upgrade.upgrade(database) == ("0001", schema.HEAD)
+    revisions = [one.revision for one in scripts().walk_revisions()]
+    assert begun == revisions[:0:-1]  # from 0001 to the one before the newest
 
 
 def test_no_file_of_the_store_is_for_others_to_read(tmp_path: Path) -> None:

@@ -51,9 +51,10 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     timings = database.timings
     until = time.monotonic() + timings.migration_limit_seconds
     waits = chain(timings.migration_retry_seconds, repeat(timings.migration_retry_seconds[-1]))
+    revisions: list[str | None] = []  # before each step
     while True:
         try:
-            return _migrate(database)
+            before, after = _run_step(database)
         except DBAPIError as error:
             if not _is_lock_error(error) or time.monotonic() > until:
                 raise StoreError(
@@ -61,6 +62,10 @@ def upgrade(database: Database) -> tuple[str | None, str]:
                 ) from error
             log.warning("migration_lock_timeout", error=describe_error(error))
             time.sleep(next(waits))
+            continue
+        revisions.append(before)
+        if after == HEAD:
+            return revisions[0], HEAD
 
 
 def _is_lock_error(error: DBAPIError) -> bool:
@@ -80,7 +85,12 @@ def upgrade_advice(found: str | None) -> str:
     )
 
 
-def _migrate(database: Database) -> tuple[str | None, str]:
+def _run_step(database: Database) -> tuple[str | None, str | None]:
+    """Run the next migration in a transaction of its own, so that writers wait for one at most.
+
+    An empty database has no writers: it gets all migrations in one transaction. Returns the
+    revisions before and after; they are equal where nothing is left to do.
+    """
     if read_revision(database) == HEAD:
         return HEAD, HEAD
     with database.long_transaction() as connection:
@@ -90,13 +100,13 @@ def _migrate(database: Database) -> tuple[str | None, str]:
             connection.execute(
                 text("SELECT set_config('lock_timeout', :most, true)"), {"most": most}
             )
-        before = read_revision(database)
+        before = read_revision(database)  # another process may have run it meanwhile
         if before != HEAD:
-            _run_alembic(connection, before)
-    return before, HEAD
+            _run_alembic(connection, before, "head" if before is None else "+1")
+    return before, read_revision(database)
 
 
-def _run_alembic(connection: Connection, before: str | None) -> None:
+def _run_alembic(connection: Connection, before: str | None, target: str) -> None:
     # Imported here: most starts migrate nothing, and importing Alembic takes 0.1 s.
     from alembic import command
     from alembic.config import Config
@@ -111,4 +121,4 @@ def _run_alembic(connection: Connection, before: str | None) -> None:
             f"the database has schema {before}, which is newer than this version of flowbridge"
             f" ({HEAD}): upgrade flowbridge"
         )
-    command.upgrade(settings, "head")
+    command.upgrade(settings, target)
