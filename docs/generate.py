@@ -13,7 +13,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +81,7 @@ from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
 from bridge.store.tables import encrypted  # noqa: E402
 from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
-from bridge.torture import certificate, plan, records, scenarios  # noqa: E402
+from bridge.torture import certificate, plan, records  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web import form_files as web_form_files  # noqa: E402
 from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
@@ -982,21 +981,6 @@ def crash_faults_table() -> str:
     )
 
 
-def crash_routes_table() -> str:
-    """The routes of the crash test; routes that differ only in their flow share a row."""
-    alike = groupby(scenarios.SCENARIOS, lambda row: (row.platform, row.on_unknown, row.note))
-    rows = (
-        (
-            " ".join(code(row.route) for row in some),
-            scenarios.PLATFORM_DESCRIPTIONS[platform],
-            code(policy),
-            note,
-        )
-        for (platform, policy, note), some in alike
-    )
-    return table(("route", "goes to", "`on_unknown`", "what is special"), rows)
-
-
 def findings_table() -> str:
     """The kinds of findings of the crash test."""
     return table(
@@ -1078,7 +1062,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "limits": limits_table,
     "faults": faults_table,
     "crash faults": crash_faults_table,
-    "crash routes": crash_routes_table,
     "findings": findings_table,
     "verdicts": verdicts_table,
     "captchas_table": captchas_table,
