@@ -231,7 +231,7 @@ def _provider(row: Any) -> str:
         {"Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme))},
         {
             "Type": _places(row.event_type) or "set `event_type`",
-            "Id": _places(row.event_id) or _no_id(row),
+            "Id": "" if _is_plain_id(row.event_id) else _places(row.event_id) or _no_id(row),
         },
         {
             "Batches": code("body." + row.batch.at if row.batch.at else "body")
@@ -257,6 +257,11 @@ def _provider(row: Any) -> str:
     guide = GUIDES.get(row.name)
     setup = f"Setup: [Connect a sender](connect.md#{guide})." if guide else row.setup
     return f"## {row.name}\n\n[{row.title}]({row.docs}). {setup}\n\n{listed}"
+
+
+def _is_plain_id(places: tuple[Any, ...]) -> bool:
+    """Return whether the id is one value that the sender sends, which needs no words."""
+    return bool(places) and all(isinstance(place, str) for place in places)
 
 
 def _no_id(row: Any) -> str:
