@@ -100,6 +100,8 @@ UNDOCUMENTED = (
 )
 ANY_SECRET = re.compile(r"any (long random )?text; flowbridge generates one")
 SECRET_ORIGIN = re.compile(r", from (the sender|[A-Z][\w.' ]*)$")
+GENERATED = re.compile(r"; flowbridge generates (one|them)\b.*")
+SHAPE = re.compile(r"((?:\d+ |base64|\S*_…)[^,;:]*), (?!base64)(?:the|shown|sent) [^:]*$")
 NAMED_SECRET = re.compile(
     r"the (?:.*'s )?(\w+(?: \w+)?)(?:, shown \S.*)?"
 )  # "the app's client secret"
@@ -288,7 +290,9 @@ def _secret(row: Any) -> str:
     """
     if row.generates_secret and ANY_SECRET.match(row.secret_hint):
         return ""
-    hint = SECRET_ORIGIN.sub("", row.secret_hint)
+    hint = GENERATED.sub("", SECRET_ORIGIN.sub("", row.secret_hint))
+    if shape := SHAPE.match(hint):
+        return shape[1]
     named = NAMED_SECRET.fullmatch(hint)
     start = WELL_KNOWN_START.match(hint)
     is_named = named and named[1].lower() in row.setup.lower()
@@ -434,10 +438,10 @@ def _command(command: click.Command | None, name: str) -> Iterator[str]:
     yield f"### {name}\n"
     if arguments:
         rest = ["[OPTIONS]"] if options else []
-        yield f"```text\n{' '.join([name, *arguments, *rest])}\n```\n"
+        yield f"{code(' '.join([name, *arguments, *rest]))}\n"
     yield _prose(command.help or "")
     if own:
-        yield table(("option", "does"), ((code(_option(each)), _help(each)) for each in own))
+        yield "".join(f"- {code(_option(each))}: {_help(each)}\n" for each in own)
     also = [code(each.opts[0]) for each in shared]
     if filters:
         also.insert(0, "the [filters](#filters)")
