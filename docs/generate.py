@@ -13,7 +13,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +53,7 @@ from bridge.providers.catalog._shared import (  # noqa: E402
     REPLAY_KNOWN_BY_BODY,
     REPLAY_KNOWN_BY_ID,
     REPLAY_UNKNOWN,
+    SIGNS_ID_TIME_BODY,
 )
 from bridge.providers.model import Provider  # noqa: E402
 from bridge.providers.registry import CATALOG_MODULES, PROVIDERS, catalog_title  # noqa: E402
@@ -81,7 +81,7 @@ from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
 from bridge.store.tables import encrypted  # noqa: E402
 from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
-from bridge.torture import certificate, plan, records, scenarios  # noqa: E402
+from bridge.torture import certificate, plan, records  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web import form_files as web_form_files  # noqa: E402
 from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
@@ -100,6 +100,8 @@ UNDOCUMENTED = (
 )
 ANY_SECRET = re.compile(r"any (long random )?text; flowbridge generates one")
 SECRET_ORIGIN = re.compile(r", from (the sender|[A-Z][\w.' ]*)$")
+GENERATED = re.compile(r"; flowbridge generates (one|them)\b.*")
+SHAPE = re.compile(r"((?:\d+ |base64|\S*_…)[^,;:]*), (?!base64)(?:the|shown|sent) [^:]*$")
 NAMED_SECRET = re.compile(
     r"the (?:.*'s )?(\w+(?: \w+)?)(?:, shown \S.*)?"
 )  # "the app's client secret"
@@ -115,7 +117,25 @@ SHARED_LIMITS = (
     REPLAY_UNKNOWN,
     NOTHING_SIGNED,
     CREDENTIAL_IN_URL,
+    "Neither time nor id is signed: duplicates are detected by body.",
     "No time is signed.",
+    "Use HTTPS.",
+)
+#: What the head of providers.md, or security.md, says once for all.
+SHARED_PATTERNS = (
+    re.compile(r"User and password are sent, nothing is signed: it does not prove [^.]*\."),
+    re.compile(r"A (password|token) does not prove that the body is [^.:]*[.:]"),
+    re.compile(r"[^.]*: the same body with another id is marked\."),
+    re.compile(
+        r"(The header with the type|(The|Its) id (is|may be) in a header that) is not signed\."
+    ),
+)
+HOW_JOINED = re.compile(r", (joined by \w+( \w+)?|concatenated)(?=[.;]|$)")
+#: Of how senders retry, the page has what costs events; `flowbridge providers` has the schedules.
+COSTS_EVENTS = re.compile(
+    r"never retried|not retried|sent once|tries once|disabl|delet|paus|block|revok|suspend|remov"
+    r"|stops|loses|skipped|no requests|only if|later events wait|keeps failing",
+    re.IGNORECASE,
 )
 #: Providers with a section of their own in connect.md, which has their setup.
 GUIDES = {
@@ -208,12 +228,12 @@ def evidence_table() -> str:
 def _provider(row: Any) -> str:
     """One provider. What the page says once for all of them is left out."""
     facts = [
-        {_signed_label(row): "" if _is_usual_signature(row) else row.signs},
+        _signature(row),
         {"Secret": _secret(row)},
         {"Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme))},
         {
             "Type": _places(row.event_type) or "set `event_type`",
-            "Id": _places(row.event_id) or _no_id(row),
+            "Id": "" if _is_plain_id(row.event_id) else _places(row.event_id) or _no_id(row),
         },
         {
             "Batches": code("body." + row.batch.at if row.batch.at else "body")
@@ -225,7 +245,7 @@ def _provider(row: Any) -> str:
             ),
         },
         {"Retries": _retries(row.retries)},
-        {"Good to know": _own_limits(row.limits)},
+        {"Note": _own_limits(row.limits)},
     ]
     lines = [
         " ".join(
@@ -241,6 +261,11 @@ def _provider(row: Any) -> str:
     return f"## {row.name}\n\n[{row.title}]({row.docs}). {setup}\n\n{listed}"
 
 
+def _is_plain_id(places: tuple[Any, ...]) -> bool:
+    """Return whether the id is one value that the sender sends, which needs no words."""
+    return bool(places) and all(isinstance(place, str) for place in places)
+
+
 def _no_id(row: Any) -> str:
     """Return what the page says of a provider whose events have no known id."""
     if row.dedup_body:
@@ -248,10 +273,15 @@ def _no_id(row: Any) -> str:
     return "set `event_id`" if row.name in ANY_SENDER else "none"
 
 
-def _signed_label(row: Any) -> str:
-    """Return "Signed", with the algorithm unless the text says that nothing is signed."""
-    plain = row.signs.startswith("Nothing:") or row.scheme is None
-    return "Signed" if plain else f"Signed ({_proof(row.scheme)})"
+def _signature(row: Any) -> dict[str, str]:
+    """Return what is signed, with the algorithm unless nothing is; nothing if it is the usual."""
+    if row.signs == "The body." and _proof(row.scheme) == "HMAC-SHA256":
+        return {}
+    if row.signs == SIGNS_ID_TIME_BODY and row.name != "standard_webhooks":
+        return {"Signed": "as [Standard Webhooks](#standard_webhooks)"}
+    signed = HOW_JOINED.sub("", row.signs)
+    plain = signed.startswith("Nothing:") or row.scheme is None
+    return {"Signed" if plain else f"Signed ({_proof(row.scheme)})": signed}
 
 
 def _secret(row: Any) -> str:
@@ -260,30 +290,32 @@ def _secret(row: Any) -> str:
     """
     if row.generates_secret and ANY_SECRET.match(row.secret_hint):
         return ""
-    hint = SECRET_ORIGIN.sub("", row.secret_hint)
+    hint = GENERATED.sub("", SECRET_ORIGIN.sub("", row.secret_hint))
+    if shape := SHAPE.match(hint):
+        return shape[1]
     named = NAMED_SECRET.fullmatch(hint)
     start = WELL_KNOWN_START.match(hint)
     is_named = named and named[1].lower() in row.setup.lower()
     return "" if is_named or (start and start[0] in row.setup) else hint
 
 
-def _is_usual_signature(row: Any) -> bool:
-    return row.signs == "The body." and _proof(row.scheme) == "HMAC-SHA256"
-
-
 def _retries(retries: str) -> str:
-    """Return how a sender retries, without saying what it does not document."""
-    if ELSEWHERE.search(retries):
+    """Return how a sender retries, if that costs events; not what it does not document."""
+    if ELSEWHERE.search(retries) or not COSTS_EVENTS.search(retries):
         return ""
     return NOT_DOCUMENTED.sub(lambda found: found[1].upper(), retries)
 
 
 def _own_limits(limits: str) -> str:
     """Return the limits without the sentences that many rows share."""
+    all_limits = limits
     for shared in SHARED_LIMITS:
         limits = limits.replace(shared, "")
+    for pattern in SHARED_PATTERNS:
+        limits = pattern.sub("", limits)
     limits = NO_ID.sub("", limits)
-    return " ".join(limits.split())
+    rest = " ".join(limits.split())
+    return rest if all_limits.startswith(rest) else rest[:1].upper() + rest[1:]
 
 
 def _places(places: Iterable[Any]) -> str:
@@ -374,7 +406,9 @@ COMMON_OPTIONS = {
     "--dry-run": "Only print how many there are.",
     "--yes, -y": "Do not ask for confirmation.",
     "--rate RATE": "At most this rate, such as 50/s or 600/min. Default: no limit.",
+    "--limit N": "Only the newest N; 0 for all. Default: 50 in lists, 10 in `tail`, else all.",
 }
+NEWEST = re.compile(r"(The|Only the) newest N; 0 for all\.")
 
 
 def commands_table() -> str:
@@ -393,19 +427,27 @@ def _command(command: click.Command | None, name: str) -> Iterator[str]:
         raise ValueError(f"{name} is listed, but is no command")
     arguments = [_argument(each) for each in command.params if isinstance(each, click.Argument)]
     options = [each for each in command.params if isinstance(each, click.Option)]
-    shared = [each for each in options if _help(each) in COMMON_OPTIONS.values()]
+    shared = [
+        each
+        for each in options
+        if _help(each) in COMMON_OPTIONS.values() or NEWEST.match(each.help or "")
+    ]
     filters = _filters(command)
-    own = [each for each in options if each not in shared and each not in filters]
+    some = [] if filters else [each for each in options if _is_filter(each)]
+    own = [each for each in options if each not in (*shared, *filters, *some)]
     yield f"### {name}\n"
     if arguments:
         rest = ["[OPTIONS]"] if options else []
-        yield f"```text\n{' '.join([name, *arguments, *rest])}\n```\n"
+        yield f"{code(' '.join([name, *arguments, *rest]))}\n"
     yield _prose(command.help or "")
     if own:
-        yield table(("option", "does"), ((code(_option(each)), _help(each)) for each in own))
+        yield "".join(f"- {code(_option(each))}: {_help(each)}\n" for each in own)
     also = [code(each.opts[0]) for each in shared]
     if filters:
         also.insert(0, "the [filters](#filters)")
+    if some:
+        names = " ".join(code(each.opts[0]) for each in some)
+        also.insert(0, f"the [filters](#filters) {names}")
     if also:
         yield f"{'Also' if own else 'Options'}: {', '.join(also)}.\n"
     if isinstance(command, click.Group):
@@ -419,14 +461,25 @@ def _filters(command: click.Command) -> list[click.Option]:
     return found if any(each.name == "dead_kind" for each in found) else []
 
 
-def filters_table() -> str:
-    """Return the filters of events and deliveries."""
+def _is_filter(one: click.Option) -> bool:
+    """Return whether an option is one of the filters, alone."""
+    return any(
+        one.opts == each.opts and not one.required and _help(each).startswith(_help(one)[:-1])
+        for each in _filters(_events_command())
+    )
+
+
+def _events_command() -> click.Command:
     events = group.get_command(click.Context(group), "events")
     if events is None:
         raise ValueError("there is no command `events`")
-    return table(
-        ("filter", "selects"), ((code(_option(each)), _help(each)) for each in _filters(events))
-    )
+    return events
+
+
+def filters_table() -> str:
+    """Return the filters of events and deliveries."""
+    rows = ((code(_option(each)), _help(each)) for each in _filters(_events_command()))
+    return table(("filter", "selects"), rows)
 
 
 def common_options_table() -> str:
@@ -937,21 +990,6 @@ def crash_faults_table() -> str:
     )
 
 
-def crash_routes_table() -> str:
-    """The routes of the crash test; routes that differ only in their flow share a row."""
-    alike = groupby(scenarios.SCENARIOS, lambda row: (row.platform, row.on_unknown, row.note))
-    rows = (
-        (
-            " ".join(code(row.route) for row in some),
-            scenarios.PLATFORM_DESCRIPTIONS[platform],
-            code(policy),
-            note,
-        )
-        for (platform, policy, note), some in alike
-    )
-    return table(("route", "goes to", "`on_unknown`", "what is special"), rows)
-
-
 def findings_table() -> str:
     """The kinds of findings of the crash test."""
     return table(
@@ -1033,7 +1071,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "limits": limits_table,
     "faults": faults_table,
     "crash faults": crash_faults_table,
-    "crash routes": crash_routes_table,
     "findings": findings_table,
     "verdicts": verdicts_table,
     "captchas_table": captchas_table,

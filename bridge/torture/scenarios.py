@@ -27,7 +27,7 @@ class Scenario:
     `reruns`: further runs after failed ones.
     `merges`: `debounce` by the payload's `key`.
     `exclusive`: no other client starts the flow.
-    `note`: the special feature, for the docs.
+    `note`: the special feature.
     """
 
     route: str
@@ -197,11 +197,6 @@ EVENT_TYPE_SHARES: Final = {
     "once": 6,
     "parked": 3,
     "nowhere": 5,
-}
-PLATFORM_DESCRIPTIONS: Final = {
-    "gumloop": "a platform without an idempotency key",
-    "http": "an `http` platform",
-    "local": "a local flow",
 }
 
 

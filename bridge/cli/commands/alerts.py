@@ -63,9 +63,6 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     """List the alerts that are raised or pending. A worker checks their conditions every 30
     seconds.
 
-    An alert is over when its condition no longer holds. The notification that it is over is sent
-    five minutes later, in case the condition returns.
-
     An alert is an event of the source flowbridge, of type alert.raised or alert.resolved; a route
     sends it to a flow:
 
@@ -187,9 +184,8 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
     """Send a test through the routes that subscribe to alerts: an event alert.test, with deliveries
     like any other.
 
-    The command waits for the result, and prints for each route the flow that delivered the
-    notification, or why it failed. A worker must run. Exit code 1: no route matches the test, a
-    notification was not delivered, or a result is not known in time.
+    The command waits for the result of each route. A worker must run. Exit code 1: no route matches
+    the test, a notification was not delivered, or a result is not known in time.
 
     \b
     flowbridge alerts test

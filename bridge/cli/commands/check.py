@@ -25,9 +25,8 @@ def check(config: str | None, /, as_json: bool) -> None:
     Every problem is listed with its file and line. Exit code 2: routes.yaml or the settings cannot
     be used, or a secret is missing. Exit code 1: any other error.
 
-    Event types and paths that look misspelt, text that looks like an unquoted path ($body.id or
-    {{body.id}} for ${body.id}), and secrets that look like an API key of the sender are warnings,
-    which do not change the exit code.
+    Names that look misspelt, text that looks like an unquoted path ({{body.id}} for ${body.id}),
+    and secrets that look like an API key are warnings, which do not change the exit code.
 
     \b
     flowbridge check

@@ -48,13 +48,8 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     a valid sample and forgeries of it, as dry runs.
 
     Nothing is stored, so replays cannot be tested. The command also checks the public URL, its
-    certificate, the clock, and the largest body that a proxy lets through. Exit code 1: a check
-    failed.
-
-    One row for each source shows how many forgeries were refused, and whether a good request was
-    accepted; --verbose and --json list every check. A source without a secret is reported, and the
-    others are tested. Of a source with several secrets, it reports when each was last used on this
-    machine.
+    certificate, the clock, the largest body that a proxy lets through, and when each of several
+    secrets was last used. Exit code 1: a check failed.
 
     \b
     flowbridge doctor

@@ -57,14 +57,12 @@ def erase(
     """Delete a person's data. SUBJECT is the value of a field, such as an e-mail address; upper and
     lower case are the same. - reads it from stdin.
 
-    Events that contain it are deleted with their deliveries, attempts, inputs, outputs, runs and
-    files; so are rejects, and runs of the local platform that others started. Waiting deliveries
-    are taken out of the queue; those in progress are refused, to be erased later. Deliveries that
-    went to flows are listed: flowbridge cannot delete what the flows did with the data. The
-    operation is stored without the subject.
+    Events that contain it are deleted with their deliveries, inputs, outputs, runs and files; so
+    are rejects. Deliveries in progress are refused, to be erased later. Deliveries that went to
+    flows are listed: flowbridge cannot delete what the flows did with the data.
 
-    Earlier backups still contain the data. Uploaded files are found through their events only.
-    Files that flows have written (data/files) are listed where they contain it.
+    Earlier backups still contain the data. Files that flows have written (data/files) are listed
+    where they contain it.
 
     \b
     flowbridge erase ann@example.com --dry-run

@@ -41,8 +41,7 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
     """Export form submissions, oldest first: of your own forms, and of services such as Typeform.
 
     CSV has a column for each field; an apostrophe is put before text that a spreadsheet would run
-    as a formula. Other events are left out and counted at the end, as are those whose body cannot
-    be read or was deleted by `retention`.
+    as a formula. Submissions whose body cannot be read or was deleted are left out and counted.
 
     \b
     flowbridge export --source contact > contact.csv

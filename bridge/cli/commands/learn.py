@@ -41,8 +41,7 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
     that is not signed.
 
     Such a request is accepted only while this command waits, and only the first one. An earlier
-    secret stays valid until then. The secret is stored encrypted with FLOWBRIDGE_ENCRYPTION_KEYS,
-    or else with the secret key.
+    secret stays valid until then.
 
     \b
     flowbridge learn asana

@@ -98,9 +98,9 @@ def platform(
 ) -> None:
     """Run the local platform alone, to rehearse failures without an account.
 
-    It serves the flow API, so `base_url` of a platform of type gumloop can point to it. No file of
-    the current folder is used. KIND is a status such as 429 or 500, or garbage, slow:SECONDS, drop
-    (not executed, no answer), lost (executed, but no answer), ok (no fault). Ctrl-C stops it.
+    `base_url` of a platform of type gumloop can point to it. No file of the current folder is used.
+    KIND is a status such as 429 or 500, or garbage, slow:SECONDS, drop (not executed, no answer),
+    lost (executed, but no answer), ok (no fault).
 
     \b
     flowbridge platform --fault 'start_pipeline=429:2*3'      Retry-After 2, three times

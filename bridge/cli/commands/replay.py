@@ -51,13 +51,11 @@ def replay(
     """Plan stored events again, as new deliveries. Earlier deliveries stay as they are. The current
     credentials are used.
 
-    Events are planned as fast as possible, and their deliveries go ahead of later events of the
-    same route: use --rate to limit that. `flowbridge operations resume` continues an interrupted
-    replay. Events marked as spam are not replayed: use flowbridge spam release.
+    Their deliveries go ahead of later events of the same route: use --rate to limit that. Events
+    marked as spam are not replayed: use flowbridge spam release.
 
-    With filters, only events that a route matches now are replayed. Before it asks, the command
-    prints how many there are, and how many others are left out, with the reasons; a dry run prints
-    the same.
+    With filters, only events that a route matches now are replayed. The command first prints how
+    many there are, and how many are left out, with the reasons.
 
     \b
     flowbridge replay evt_01jd2x

@@ -100,13 +100,12 @@ def sample(
     --set and --body change the event before it is signed. If a form requires a token or a proof of
     work, --to sends both, like a browser.
 
-    With --to, the command prints why an event was refused, or why an accepted one starts nothing,
-    and the next step. Exit code 0: the event was accepted; a forgery was refused; or, for a replay,
-    the second copy was refused or recognized as the same event.
+    With --to, the command prints why an event was refused, or why an accepted one starts nothing.
+    Exit code 0: the event was accepted, or the forgery was refused, or the copy was recognized.
 
-    Some senders sign the URL: a sample for this machine is signed for FLOWBRIDGE_PUBLIC_URL.
-    Senders with a key pair (Discord, SendGrid, PayPal) sign with a private key that only they have:
-    pass your own with --secret, or generate a pair with --made-up.
+    A sender that signs the URL gets that of FLOWBRIDGE_PUBLIC_URL. For senders with a key pair
+    (Discord, SendGrid, PayPal), pass a private key of your own with --secret, or generate a pair
+    with --made-up.
 
     \b
     flowbridge sample github

@@ -63,16 +63,14 @@ def show(
     """Show one event with its deliveries, their attempts and runs; one delivery; or one reject, and
     why it failed.
 
-    ID is the id of an event, a delivery, a run or a reject. A unique prefix or suffix is enough.
-    Without ID, the newest event of a sender is shown; a line on stderr names a newer alert of
-    flowbridge itself.
+    ID is the id of an event, a delivery, a run or a reject, or the start or end of it. Without ID,
+    the newest event of a sender is shown.
 
-    On a terminal, inputs, outputs, log and body are cut to a few lines, and headers and early
-    attempts are left out; --all shows everything.
+    On a terminal, long values are cut, and headers and early attempts are left out; --all shows
+    everything.
 
-    For a route that did not match, it shows the clause that failed, the expected value and the
-    actual one. For an input without a value, it shows the path that the event does not have. Both
-    are evaluated with the current routes.yaml.
+    It also shows why a route did not match (the clause, the expected value and the actual one), and
+    which path of an input the event does not have, by the current routes.yaml.
 
     \b
     flowbridge show                                   the newest event

@@ -46,10 +46,8 @@ ID_CHARS = 30
 def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
     """Follow events and the states of their deliveries as they happen, until Ctrl-C.
 
-    The newest events (--limit) are printed first. If no bridge runs on the store, a line on stderr
-    says so; you can start one later. With --json, each line is an event (its id begins with evt_)
-    or a delivery that has changed (dlv_). A delivery is printed when it matches --status, --run,
-    --reason and --dead-kind.
+    The newest events (--limit) are printed first. With --json, each line is an event (its id begins
+    with evt_) or a delivery that has changed (dlv_).
 
     \b
     flowbridge tail

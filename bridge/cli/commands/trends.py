@@ -65,7 +65,7 @@ def trends(
     """Print the numbers of a trend, oldest first: events, latency, queue, attempts, runs, rejects.
 
     Without NAME, list the trends. Numbers are stored per minute for a day, then per ten minutes for
-    14 days, of all machines together. A value is a sum, or the highest of a queue's length or age.
+    14 days, of all machines together. A value is a sum; of a queue, the highest.
 
     \b
     flowbridge trends

@@ -228,8 +228,7 @@ ROWS = (
         generates_secret=True,
         setup=(
             "In the repository on Docker Hub open Webhooks, name the webhook, and paste the URL"
-            " with ?token=SECRET added to it. Docker Hub signs nothing: anyone with the URL can"
-            " send."
+            " with ?token=SECRET added to it."
         ),
         docs="https://docs.docker.com/docker-hub/repos/manage/webhooks/",
         evidence="docs",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
 from bridge.providers import form_fields
-from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID
+from bridge.providers.catalog._shared import CREDENTIAL_IN_URL, PLAIN_200, REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.work import strava_challenge
 from bridge.providers.model import Handshake, Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
@@ -329,12 +329,9 @@ ROWS = (
         ),
         docs="https://developers.strava.com/docs/webhooks/",
         evidence="docs",
-        signs="Nothing.",
+        signs="Nothing: the URL carries the token.",
         answer_within="2 s, with a 200",
-        limits=(
-            "Strava signs nothing: anyone with the URL and its token can send. It holds ids only:"
-            " fetch the rest in the flow."
-        ),
+        limits=CREDENTIAL_IN_URL + " An event has ids only: fetch the rest in the flow.",
         retries="Strava tries up to three times in all.",
         samples=(Sample("activity.create", "activity.create.json"),),
     ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
 from bridge.providers import form_fields
+from bridge.providers.catalog._shared import CREDENTIAL_IN_URL
 from bridge.providers.handshakes.work import front_challenge
 from bridge.providers.model import XML_MEDIA_TYPE, EventBatch, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.hmac_scheme import Hmac
@@ -83,11 +84,9 @@ ROWS = (
         ),
         docs="https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_om_outboundmessaging.htm",
         evidence="docs",
-        signs="Nothing.",
-        limits=(
-            "Salesforce signs nothing: anyone with the URL and its token can send. The body is"
-            " XML, without type or id: compare OrganizationId in the flow."
-        ),
+        signs="Nothing: the URL carries the token.",
+        limits=CREDENTIAL_IN_URL
+        + " The body is XML, without type or id: compare OrganizationId in the flow.",
         answer_within="60 s",
         retries=(
             "Salesforce retries for 24 hours, with increasing delays of 2 hours at most, until"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bridge.core.locators import URLENCODED, JoinedLocators
 from bridge.providers import form_fields
-from bridge.providers.catalog._shared import REPLAY_KNOWN_BY_ID
+from bridge.providers.catalog._shared import CREDENTIAL_IN_URL, REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.work import only_head
 from bridge.providers.model import MULTIPART_MEDIA_TYPE, Handshake, Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs
@@ -15,7 +15,6 @@ from bridge.providers.signatures.shared_token import SharedToken
 from bridge.providers.signatures.timestamps import Timestamp
 
 URL_TOKEN = SharedToken(at="query:token")
-NOT_SIGNED = "The sender signs nothing: anyone with the URL and its token can send."
 
 ROWS = (
     Provider(
@@ -80,8 +79,9 @@ ROWS = (
         ),
         docs="https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/",
         evidence="docs",
-        signs="Nothing.",
-        limits=NOT_SIGNED + " An edited submission keeps its id, and counts as a duplicate.",
+        signs="Nothing: the URL carries the token.",
+        limits=CREDENTIAL_IN_URL
+        + " An edited submission keeps its id, and counts as a duplicate.",
         retries="Not documented.",
         samples=(Sample("submission", "submission.json", {}, MULTIPART_MEDIA_TYPE),),
     ),
@@ -101,8 +101,8 @@ ROWS = (
         ),
         docs="https://www.fillout.com/help/webhook",
         evidence="unconfirmed",
-        signs="Nothing, as far as documented.",
-        limits=NOT_SIGNED,
+        signs="Nothing: the URL carries the token.",
+        limits=CREDENTIAL_IN_URL,
         retries="Not documented.",
         samples=(Sample("submission", "submission.json"),),
     ),

@@ -180,7 +180,7 @@ ROWS = (
         docs="https://mandrill.zendesk.com/hc/en-us/articles/205583257-How-to-Authenticate-Webhook-Requests",
         evidence="docs",
         retries="Retried with increasing delays.",
-        signs="The URL as pasted, and the form's fields, with SHA-1.",
+        signs="The URL as pasted, and the form's fields.",
         limits="FLOWBRIDGE_PUBLIC_URL must match the start of the pasted URL exactly. "
         + REPLAY_KNOWN_BY_ID,
         samples=(Sample("send", "send.json", {"user-agent": "Mandrill-Webhook/1.0"}, URLENCODED),),
@@ -198,7 +198,7 @@ ROWS = (
         setup=(
             "Start flowbridge: Mailchimp tests the URL. In Mailchimp open Audience → Settings →"
             " Webhooks → Create New Webhook, paste the URL with ?token=SECRET added to it, and"
-            " choose the events. Mailchimp signs nothing: anyone with the URL can send."
+            " choose the events."
         ),
         docs="https://mailchimp.com/developer/marketing/guides/sync-audience-data-webhooks/",
         evidence="docs",

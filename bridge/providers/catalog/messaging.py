@@ -290,7 +290,7 @@ ROWS = (
         evidence="docs",
         retries="Retried once after a minute; a URL that keeps failing is paused.",
         answer_within="5 s",
-        signs="The body, with SHA-1.",
+        signs="The body.",
         limits=REPLAY_KNOWN_BY_ID,
         samples=(
             Sample("conversation.user.created", "conversation.user.created.json"),

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.core.locators import URLENCODED, JoinedLocators
-from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID
+from bridge.providers.catalog._shared import CREDENTIAL_IN_URL, PLAIN_200, REPLAY_KNOWN_BY_ID
 from bridge.providers.handshakes.commerce import BRAINTREE_CHALLENGE, braintree_challenge
 from bridge.providers.model import EventBatch, EventTypes, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.certificates import SigningCertificate
@@ -394,11 +394,8 @@ ROWS = (
         ),
         docs="https://docs.mollie.com/reference/webhooks",
         evidence="docs",
-        signs="Nothing.",
-        limits=(
-            "Mollie signs nothing here: anyone with the URL can call it. Each change sends the"
-            " same id."
-        ),
+        signs="Nothing: the URL carries the token.",
+        limits=CREDENTIAL_IN_URL + " Each change sends the same id.",
         retries="Retried for about a day; the schedule is in Mollie's documentation.",
         samples=(
             Sample("payment", "payment.json", {"user-agent": "Mollie HTTP client/1.0"}, URLENCODED),

@@ -40,10 +40,9 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
     folder.
 
     The backup is verified by restoring it into a temporary place. PATH is a file or a folder; the
-    default is `backups` in the data folder. It contains event data in plain text unless
-    FLOWBRIDGE_ENCRYPTION_KEYS is set: to encrypt it, write it to a pipe (PATH is -). routes.yaml,
-    flows.py and .env, and so a FLOWBRIDGE_SECRET_KEY in .env, are not included: back them up
-    separately.
+    default is `backups` in the data folder. It is plain text unless FLOWBRIDGE_ENCRYPTION_KEYS is
+    set: to encrypt it, write it to a pipe (PATH is -). routes.yaml, flows.py and .env are not
+    included: back them up separately.
 
     \b
     flowbridge db backup
@@ -137,10 +136,9 @@ def restore(
 ) -> None:
     """Restore a backup; stop flowbridge first. FILE is - for stdin.
 
-    Deliveries that were waiting when the backup was taken may have started since, and only you can
-    tell. So no flow is started, for new events either, until `flowbridge db release`; new events
-    are stored meanwhile. All access tokens are removed, since the backup may have tokens that were
-    removed later.
+    No flow is started until `flowbridge db release`, because deliveries that waited when the backup
+    was taken may have started since; new events are stored meanwhile. All access tokens are
+    removed.
 
     \b
     flowbridge db restore data/backups/flowbridge-20261124T031500Z.tar --dry-run

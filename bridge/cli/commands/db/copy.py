@@ -55,9 +55,9 @@ def copy(
 ) -> None:
     """Copy the whole database into an empty one, such as from SQLite to PostgreSQL, or back.
 
-    Stop flowbridge everywhere first: a copy while a worker runs is refused, since it would miss new
-    events. An interrupted copy leaves the target empty. Every row is read back and compared. Other
-    users of this machine can see a password in URL; use PGPASSWORD or ~/.pgpass instead.
+    Stop flowbridge everywhere first: a copy while a worker runs is refused. An interrupted copy
+    leaves the target empty. Every row is read back and compared. Other users of this machine can
+    see a password in URL; use PGPASSWORD or ~/.pgpass instead.
 
     \b
     flowbridge db copy --to postgresql://flowbridge@db.internal/flowbridge

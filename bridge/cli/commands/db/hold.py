@@ -37,9 +37,8 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
     """Stop starting flows, on all machines. Events are still stored and planned, and runs are
     tracked. End it with `db release`.
 
-    Running workers notice within seconds; calls in progress finish. After pg_restore, or after the
-    disk was reset to a snapshot, use --restored before any start: deliveries that were waiting then
-    may have started since.
+    Calls in progress finish. After pg_restore, or after the disk was reset to a snapshot, use
+    --restored before any start.
 
     \b
     flowbridge db hold --reason 'the CRM is being moved'
@@ -74,8 +73,8 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
     """Release the starts that db restore or db hold has put on hold. The command first says how
     many wait.
 
-    After a restore, first check the deliveries that were waiting when the backup was taken: the
-    platform shows which have started since. Cancel those; a retry undoes a cancellation.
+    After a restore, first cancel the deliveries that the platform has started since; a retry undoes
+    a cancellation.
 
     \b
     flowbridge db release --dry-run

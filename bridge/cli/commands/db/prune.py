@@ -42,9 +42,8 @@ def prune(
     """Delete old data, according to `retention` in routes.yaml. A worker does the same once an
     hour.
 
-    Data that still needs a decision stays, however old. The command deletes in small batches, so
-    that flowbridge is not blocked; Ctrl-C stops it at any time. The file does not shrink: new data
-    uses the free space, or db vacuum returns it to the disk.
+    Data that still needs a decision stays, however old. flowbridge can keep running. The file does
+    not shrink: new data uses the free space, or db vacuum returns it to the disk.
 
     \b
     flowbridge db prune --dry-run

@@ -39,10 +39,9 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
     """Encrypt stored data with the first of FLOWBRIDGE_ENCRYPTION_KEYS: plaintext, and data
     encrypted with another key.
 
-    To change the key, put the new one before the old one, restart flowbridge everywhere, and rekey;
-    flowbridge db check then shows that the old one can be removed. The command works in small
-    batches while flowbridge runs; after Ctrl-C, run it again to continue. Exit code 1: a value
-    could not be decrypted, and was not changed.
+    To change the key, put the new one before the old one, restart flowbridge everywhere, and rekey.
+    The command works in small batches while flowbridge runs; after Ctrl-C, run it again. Exit code
+    1: a value could not be decrypted, and was not changed.
 
     \b
     flowbridge db rekey --dry-run

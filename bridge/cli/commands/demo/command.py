@@ -47,9 +47,8 @@ POLL_SECONDS = 0.03  # of the store
 def demo(once: bool, port: int, as_json: bool) -> None:
     """See everything work, without any setup: no account, file or setting is used or changed.
 
-    It starts flowbridge in a temporary folder with the local platform, sends events as GitHub,
-    Stripe and a form would, shows each one until its run has ended, then keeps running so that you
-    can try it. Ctrl-C stops it and removes the folder.
+    It sends events as GitHub, Stripe and a form would, shows each one until its run has ended, then
+    keeps running so that you can try it. Ctrl-C stops it and removes its temporary folder.
 
     \b
     flowbridge demo

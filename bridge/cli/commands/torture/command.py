@@ -136,14 +136,11 @@ def torture(
     """Crash-test a bridge under load, and account for every event: a certificate for this machine.
 
     It starts flowbridge in a temporary folder and a flow platform that misbehaves, posts signed
-    events, kills processes, fills the disk, steps the clock, and restarts. Then it waits until
-    everything has settled, and compares the acknowledged events with the store and with the starts
-    on the platform. None of your projects, settings or non-empty databases is used, and nothing
-    listens beyond this machine.
+    events, kills processes, fills the disk, steps the clock, and then compares the acknowledged
+    events with the store and with the starts on the platform. Nothing of yours is used.
 
-    Exit code 1: an acknowledged event was lost; a flow was started twice without being declared
-    unknown; a delivery did not settle in time; or a kind of fault that is possible here never
-    occurred.
+    Exit code 1: an event was lost, a flow was started twice without being declared unknown, or the
+    test could not be completed.
 
     \b
     flowbridge torture
