@@ -108,6 +108,15 @@ def test_the_services_are_confined_alike_and_run_commands_that_exist() -> None:
     assert {command for _, command in commands} == {"serve", "web", "work"}
 
 
+@pytest.mark.parametrize("path", SERVICES, ids=by_name)
+def test_a_unit_needs_only_programs_that_each_debian_has(path: Path) -> None:
+    """A minimal Debian has no `/bin/kill`: it belongs to procps."""
+    said = directives(path)
+    lines = [line for name in said if name.startswith("Exec") for line in said[name]]
+    assert len(lines) == 2
+    assert {line.split()[0] for line in lines} == {COMMAND, "/bin/sh"}
+
+
 def test_sockets_have_the_names_that_are_looked_for_and_belong_to_a_service() -> None:
     read = {path.name: directives(path) for path in SOCKETS}
     assert {name for each in read.values() for name in each["FileDescriptorName"]} == set(
