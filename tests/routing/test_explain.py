@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ BODY: Any = {
     "state": "actve",
     "nothing": None,
     "email": "ada@example.com",
+    "io.dot.num": 1,
 }
 ROOTS: Any = {
     "body": BODY,
@@ -142,6 +144,7 @@ FAR: dict[str, dict[str, Any]] = {
     "a null value": {"body.nothing": 1},
     "an unlike value": {"body.action": ["closed", "deleted"]},
     "an unlike key": {"body.zebra": 1},
+    "a key that a path cannot name": {"body.iodotnum": 1},
     "a value that is refused": {"body.action": {"ne": "opened"}},
     "a value of a refused list": {"body.action": {"not_in": ["opened"]}},
     "a value that must not exist": {"body.action": {"exists": False}},
@@ -389,16 +392,16 @@ def test_every_example_of_github_is_explained_as_it_is_planned() -> None:
         for example in one["examples"]
     ]
     assert len(events) > 300
-    assert sum(map(check_paths, events)) > 10_000
+    assert sum(check_paths(event, every=5) for event in events) > 5_000
 
 
-def check_paths(event: Event) -> int:
+def check_paths(event: Event, every: int = 1) -> int:
     """Explain rules that one leaf of the body fits, and the same with a slip."""
     body = decode("application/json", event.body, max_depth=50)
     leaves = [
         (steps, value)
-        for steps, value in _leaves(body.value)
-        if all(step and " " not in step and step.isascii() for step in steps)
+        for steps, value in list(_leaves(body.value))[::every]
+        if all(re.fullmatch(r"[\w-]+", step) for step in steps)
     ]
     for steps, value in leaves:
         path = ".".join(("body", *steps))

@@ -60,7 +60,7 @@ class ClauseExplanation:
     """One clause with the value found.
 
     `path` and `expected` are null for `any`, `all` and `not`, which have `clauses`; a `when` has
-    `parts`. `problem`: why a `when` cannot be evaluated.
+    a `tree` of its parts. `problem`: why a `when` cannot be evaluated.
     """
 
     path: str | None
@@ -70,8 +70,13 @@ class ClauseExplanation:
     ok: bool
     near: tuple[NearMiss, ...] = ()
     clauses: tuple[ClauseExplanation, ...] = ()
-    parts: tuple[PartExplanation, ...] = ()
+    tree: PartExplanation | None = None
     problem: str | None = None
+
+    @property
+    def parts(self) -> tuple[PartExplanation, ...]:
+        """The parts of a `when`; one that is a single value is its only part."""
+        return () if self.tree is None else self.tree.parts or (self.tree,)
 
     def as_json(self) -> dict[str, JSON]:
         """Return the clause in the shape of `explain --json`."""
@@ -140,8 +145,6 @@ def _explain_when(result: ClauseResult, roots: Roots) -> ClauseExplanation:
         tree = _explain_part(compile_expression(str(result.expected)).explain(roots), roots)
     except CompileError:  # it was compiled before, so this does not happen
         tree = None
-    # a condition that is one value, or one comparison, is shown with its sides
-    parts = () if tree is None else tree.parts or (tree,)
     near = dict.fromkeys(one for part in _leaves(tree) for one in part.near)
     return ClauseExplanation(
         "when",
@@ -150,7 +153,7 @@ def _explain_when(result: ClauseResult, roots: Roots) -> ClauseExplanation:
         result.found,
         result.verdict,
         tuple(near)[:MAX_NEAR] if not result.verdict else (),
-        parts=parts,
+        tree=tree,
         problem=result.problem,
     )
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from bridge.core.errors import CompileError
 from bridge.core.locators import dig
 from bridge.core.model import JSON
 from bridge.core.typos import find_typo
 from bridge.routing.expressions.paths import write_path
+from bridge.routing.matching.matcher import path_steps
 
 MAX_NEAR: Final = 3  # paths or values that are listed for one clause
 MAX_KEYS: Final = 1000  # of one object, and elements of one list, that are compared
@@ -45,7 +47,7 @@ def find_near_paths(
         return ()
     found: dict[Steps, str] = {}
     for path, note in _candidates(steps, place, parent, dotted=dotted):
-        if path != steps and dig(roots, path) is not None:
+        if path != steps and dig(roots, path) is not None and _is_writable(path, dotted=dotted):
             found.setdefault(path, note)
         if len(found) == MAX_NEAR:
             break
@@ -62,7 +64,7 @@ def find_inside(
     or a member of an element.
     """
     for below, value, note in _members(found):
-        if accept(value):
+        if accept(value) and _is_writable((*steps, *below), dotted=dotted):
             text = write_steps((*steps, *below), dotted=dotted)
             return (NearMiss(text, note, is_path=True),)
     return ()
@@ -173,6 +175,14 @@ def _members(value: JSON) -> Iterator[tuple[Steps, JSON, str]]:
             if isinstance(element, dict):
                 for key, member in islice(element.items(), MAX_KEYS):
                     yield (index, key), member, "the value is a list of objects"
+
+
+def _is_writable(steps: Steps, *, dotted: bool) -> bool:
+    """Return whether a path can be written: in `match`, no name may hold a dot or an operator."""
+    try:
+        return not dotted or path_steps(write_steps(steps)) == steps
+    except CompileError:
+        return False
 
 
 def _is_index(step: str) -> bool:
