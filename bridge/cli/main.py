@@ -77,6 +77,10 @@ SECTIONS = {
             "bridge.cli.commands.show",
             "Show one event with its deliveries, attempts and runs.",
         ),
+        "explain": (
+            "bridge.cli.commands.explain",
+            "Explain what each route does with an event, and why.",
+        ),
         "rejects": (
             "bridge.cli.commands.rejects",
             "List webhooks that failed verification; readmit them.",

@@ -91,13 +91,13 @@ def make_replay_handler(
     then = asked.get("routes") == "then"
     present = None if then else load_present(settings)
     if present is not None:
-        _check_route(through, present)
+        check_route(through, present)
 
     def make(database: Database, one: Operation | None) -> ReplayHandler:
         nonce = "" if one is None else one.id
         if present is None:
             return ReplayHandler(
-                config_of=_stored_configs(database, settings),
+                config_of=find_stored_configs(database, settings),
                 nonce=nonce,
                 through=through,
                 releases=releases,
@@ -111,7 +111,8 @@ def make_replay_handler(
     return make
 
 
-def _check_route(name: str | None, config: Config) -> None:
+def check_route(name: str | None, config: Config) -> None:
+    """Raise `InvalidRequest`, with the nearest name, where a configuration has no such route."""
     if name is not None and all(route.name != name for route in config.routes):
         from bridge.core.typos import suggest
 
@@ -122,7 +123,7 @@ def _check_route(name: str | None, config: Config) -> None:
         )
 
 
-def _stored_configs(database: Database, settings: Settings) -> Callable[[Event], Config]:
+def find_stored_configs(database: Database, settings: Settings) -> Callable[[Event], Config]:
     """Return a function that gives the configuration that an event was planned with, with the
     current credentials.
     """

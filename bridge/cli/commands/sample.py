@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from bridge.cli.body_file import read_body_file
 from bridge.cli.command_settings import settings_of
 from bridge.cli.options import parse_url, wrong_usage
 from bridge.cli.ui import output
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 
 THIS_BRIDGE = ""  # the value of --to without a URL
-MAX_BODY_BYTES = 64 * 1024 * 1024  # of a file that is sent
 
 
 @click.command()
@@ -129,7 +129,7 @@ def sample(
     now = time.time()
     is_replay = tamper == REPLAY
     signed = signed_url(settings, url)
-    body = _read_body(changes["body_file"]) if changes["body_file"] is not None else None
+    body = read_body_file(changes["body_file"]) if changes["body_file"] is not None else None
     with wrong_usage():
         request = make_sample(
             signer,
@@ -184,24 +184,6 @@ def _solve_challenge(request: Request, source: Source, form: Form) -> Request:
     )
     time.sleep(solved.min_fill_seconds)
     return solved.request
-
-
-def _read_body(name: str) -> bytes:
-    """Return the body that `--body` names: a file, or standard input for `-`."""
-    try:
-        raw = sys.stdin.buffer.read(MAX_BODY_BYTES + 1) if name == "-" else _read(Path(name))
-    except OSError as error:
-        raise click.UsageError(
-            f"--body {name}: the file cannot be read: {error.strerror}"
-        ) from None
-    if len(raw) > MAX_BODY_BYTES:
-        raise click.UsageError(f"--body {name}: it is larger than {MAX_BODY_BYTES} bytes")
-    return raw
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_BODY_BYTES + 1)
 
 
 def _given(secret: str | None) -> str | None:

@@ -5,7 +5,7 @@ https://jmespath.org/specification.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from jmespath.parser import Parser
 
 from bridge.core.errors import CompileError, ExpressionError
 from bridge.core.model import JSON
+from bridge.routing.expressions.condition_tree import ConditionPart, condition_tree
 from bridge.routing.expressions.evaluate import build
 from bridge.routing.expressions.parts import condition_parts
 from bridge.routing.expressions.paths import (
@@ -69,10 +70,23 @@ class Expression:
 
         Raises ExpressionError if it cannot be evaluated.
         """
+        return condition_parts(_parse(self.text), self._evaluator(context))
+
+    def explain(self, context: Mapping[str, JSON]) -> ConditionPart:
+        """Return it with all its parts and their values, as a tree."""
+        return condition_tree(_parse(self.text), self._evaluator(context))
+
+    @staticmethod
+    def _evaluator(context: Mapping[str, JSON]) -> Callable[[Node], JSON]:
         value = {root: context.get(root) for root in ROOTS}
-        return condition_parts(
-            _parse(self.text), lambda node: build(node)(value, Evaluation(context))
-        )
+
+        def evaluate(node: Node) -> JSON:
+            try:
+                return build(node)(value, Evaluation(context))
+            except RecursionError:
+                raise ExpressionError("the value is nested too deep") from None
+
+        return evaluate
 
 
 class ExpressionParser(Parser):  # type: ignore[misc]  # jmespath has no types

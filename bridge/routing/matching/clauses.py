@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bridge.core.errors import ExpressionError
@@ -22,7 +22,8 @@ class ClauseResult:
 
     `inner` has the results of the clauses inside it. `problem`: why an expression could not be
     evaluated; the clause is then false. `parts`: the compared parts of a condition, as (text,
-    value). `near`: paths that exist and are similar to a path without a value.
+    value). `near`: paths that exist and are similar to a path without a value. `is_written`: it is
+    an `all` of routes.yaml, not the several keys of a mapping.
     """
 
     path: str
@@ -34,6 +35,7 @@ class ClauseResult:
     problem: str | None = None
     parts: tuple[tuple[str, JSON], ...] = ()
     near: tuple[str, ...] = ()
+    is_written: bool = False
 
 
 class Clause(Protocol):
@@ -97,15 +99,17 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Every clause must match."""
+    """Every clause must match. `is_written`: it is an `all`, not the keys of a mapping."""
 
     clauses: tuple[Clause, ...]
+    is_written: bool = False
 
     def __call__(self, context: Context) -> bool:
         return all(clause(context) for clause in self.clauses)
 
     def explain(self, context: Context) -> ClauseResult:
-        return _explain("all", self.clauses, context, all)
+        found = _explain("all", self.clauses, context, all)
+        return replace(found, is_written=self.is_written)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def _group(key: str, value: JSON, path: Path, problems: Problems, depth: int) ->
         clauses = []
     if not clauses:
         problems.append((path, f"`{key}` needs a list of mappings, found {_found(value)}"))
-    return AnyOf(tuple(clauses)) if key == "any" else AllOf(tuple(clauses))
+    return AnyOf(tuple(clauses)) if key == "any" else AllOf(tuple(clauses), is_written=True)
 
 
 def _any_or_mapping(value: JSON, path: Path, problems: Problems, depth: int) -> Clause:

@@ -1,0 +1,169 @@
+"""explain: what each route does with an event, clause by clause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli.body_file import read_body_file
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON, wrong_usage
+from bridge.cli.ui import output
+from bridge.cli.usable_config import say_unusable
+from bridge.core.errors import NotFound, Refused
+from bridge.services.explanations import (
+    MAX_HEADERS,
+    NOW,
+    THEN,
+    GivenRequest,
+    RouteChoice,
+    explain_record,
+    explain_request,
+    explain_sample,
+    parse_header,
+)
+from bridge.services.store_access import open_store
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.services.explanations import EventExplanation
+
+
+@click.command()
+@click.argument("event", metavar="[EVENT]", required=False)
+@click.option("--route", metavar="NAME", help="Explain only this route.")
+@click.option(
+    "--routes",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    metavar="FILE",
+    help="Explain the routes of this file instead of routes.yaml.",
+)
+@click.option(
+    "--with-routes",
+    "when",
+    type=click.Choice([NOW, THEN]),
+    default=NOW,
+    show_default=True,
+    help="The current routes (now), or those with which the event was first planned (then).",
+)
+@click.option(
+    "--source", metavar="NAME", help="With --body or --sample: the source that receives it."
+)
+@click.option(
+    "--type", "type_", metavar="TYPE", help="With --body: the event type, as the sender names it."
+)
+@click.option(
+    "--body",
+    "body_file",
+    metavar="FILE|-",
+    help="Explain this body, as if it came now; - is standard input.",
+)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="With --body: a header of the request. Repeatable.",
+)
+@click.option(
+    "--sample",
+    nargs=2,
+    metavar="PROVIDER TYPE",
+    help="Explain the sample of this provider (or source) and type.",
+)
+@AS_JSON
+@click.pass_obj
+def explain(config: str | None, /, event: str | None, as_json: bool, **options: Any) -> None:
+    """Explain what each route does with an event: whether it matches, clause by clause with the
+    value found, and the inputs that would be sent.
+
+    EVENT is the id of an event, a delivery, a run or a reject. A unique prefix or suffix is enough.
+    Without EVENT, --body and --sample, the newest event of a sender is explained.
+
+    Routes that match come first, then those that one clause separates from a match. A clause that
+    fails names near misses: a misspelt key, a key one level up or down, a list where an object is
+    expected, "100" for 100, a value in another case. Nothing is stored or sent, and the exit code
+    is 0 whether or not a route matches.
+
+    \b
+    flowbridge explain k2m9abcd
+    flowbridge explain evt_01jd2x --route triage-opened-issues
+    flowbridge explain evt_01jd2x --routes draft.yaml
+    flowbridge explain --source github --type issues --body payload.json
+    flowbridge explain --sample github issues --json | jq .routes
+    """
+    _check_options(event, options)
+    settings = settings_of(config)
+    choice = RouteChoice(file=options["file"], when=options["when"], route=options["route"])
+    with wrong_usage():
+        found = _explain(settings, event, choice, options)
+    if found:
+        say_unusable(found[0].config_error)
+    for number, one in enumerate(found):
+        if as_json:
+            output.json_line(one.as_json())
+        else:
+            from bridge.cli.ui.explanation_view import print_explanation
+
+            if number:
+                click.echo()
+            print_explanation(one)
+
+
+def _check_options(event: str | None, options: dict[str, Any]) -> None:
+    """Raise a usage error for options that contradict each other."""
+    has_body = options["body_file"] is not None
+    has_sample = options["sample"] is not None
+    if (event is not None) + has_body + has_sample > 1:
+        raise click.UsageError("EVENT, --body and --sample cannot be combined: give one of them")
+    if has_body and options["source"] is None:
+        raise click.UsageError("--body needs --source: the source that receives it")
+    if options["source"] is not None and not (has_body or has_sample):
+        raise click.UsageError("--source needs --body or --sample: a stored event has a source")
+    for name in ("type_", "headers"):
+        if options[name] and not has_body:
+            raise click.UsageError(f"--{name.strip('_').removesuffix('s')} needs --body")
+    if options["when"] == THEN and (has_body or has_sample):
+        raise click.UsageError("--with-routes then needs a stored event")
+    if options["when"] == THEN and options["file"] is not None:
+        raise click.UsageError("--routes and --with-routes then cannot be combined")
+    if len(options["headers"]) > MAX_HEADERS:
+        raise click.UsageError(f"--header: at most {MAX_HEADERS} can be given")
+
+
+def _explain(
+    settings: Settings, event: str | None, choice: RouteChoice, options: dict[str, Any]
+) -> Sequence[EventExplanation]:
+    if options["body_file"] is not None:
+        given = GivenRequest(
+            source=options["source"],
+            body=read_body_file(options["body_file"]),
+            headers=dict(_parse(parse_header, one) for one in options["headers"]),
+            type=options["type_"],
+        )
+        try:
+            return explain_request(settings, given, choice)
+        except Refused as error:
+            raise NotFound(_describe_refusal(error)) from None
+    if options["sample"] is not None:
+        return explain_sample(settings, *options["sample"], choice, options["source"])
+    with open_store(settings) as database:
+        if database is None:
+            raise NotFound("nothing has been received yet: try --sample or --body")
+        return list(explain_record(database, settings, event, choice))
+
+
+def _describe_refusal(error: Refused) -> str:
+    fields = f" (fields: {', '.join(filter(None, error.fields))})" if any(error.fields) else ""
+    return f"the form refuses this submission, {error.status} {error.code}: {error}{fields}"
+
+
+def _parse(parse: Callable[[str], tuple[str, str]], text: str) -> tuple[str, str]:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise click.UsageError(f"--header: {error}") from None

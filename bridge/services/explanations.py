@@ -1,0 +1,284 @@
+"""Explanations of what routes do with an event, a reject, a body from a file, or a sample."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from bridge.core.errors import ConfigError, InvalidRequest, NotFound
+from bridge.core.http_messages import Request
+from bridge.core.model import JSON, Event, Reject
+from bridge.core.retention import is_content_deleted
+from bridge.core.times import iso
+from bridge.services.operation_kinds import check_route, find_stored_configs
+from bridge.services.usable_config import UsableConfig, body_reader, find_usable
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.routing.explain.explanation import RouteExplanation
+    from bridge.routing.model import Config, Source
+    from bridge.store.db.database import Database
+
+NOW: Final = "now"
+THEN: Final = "then"
+SAMPLE_ID: Final = "sample"  # in the place of every id of a sample
+MAX_HEADERS: Final = 100
+MAX_HEADER_CHARS: Final = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteChoice:
+    """The routes to explain: the current ones, those of `file`, or those of then.
+
+    `route`: only the one with this name.
+    """
+
+    file: Path | None = None
+    when: str = NOW
+    route: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventExplanation:
+    """What each route does with one event, the matching ones first.
+
+    `event_id` is null for an event that is not stored; `reject_id` is that of a reject. `problem`:
+    why no route sees the event, or why what matches is not sent. `config_error`: why the last good
+    configuration was used instead of the files.
+    """
+
+    event: Event
+    event_id: str | None
+    reject_id: str | None
+    config_hash: str
+    problem: str | None
+    routes: Sequence[RouteExplanation]
+    config_error: ConfigError | None = None
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the explanation in the shape of `explain --json`."""
+        return {
+            "event_id": self.event_id,
+            "reject_id": self.reject_id,
+            "source": self.event.source,
+            "type": self.event.type,
+            "received_at": iso(self.event.received_at),
+            "config_hash": self.config_hash,
+            "problem": self.problem,
+            "routes": [one.as_json() for one in self.routes],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenRequest:
+    """A request from a file. `type`: its event type, null for that of its headers and body."""
+
+    source: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    type: str | None = None
+
+
+def explain_record(
+    database: Database, settings: Settings, text: str | None, choice: RouteChoice
+) -> Iterator[EventExplanation]:
+    """Yield the explanation of an event or a reject, by its id, or of the newest event.
+
+    A reject may hold several events. Raises `NotFound` where there is no such record, or its body
+    is deleted or incomplete.
+    """
+    from bridge.services.event_details import find_record
+
+    record = find_record(database, text)
+    if record.reject is not None:
+        yield from _explain_reject(settings, record.reject, choice)
+    elif record.found is not None:
+        yield explain_event(database, settings, record.found.event, choice)
+
+
+def explain_event(
+    database: Database, settings: Settings, event: Event, choice: RouteChoice
+) -> EventExplanation:
+    """Return the explanation of a stored event. Raises `NotFound` where its body is deleted."""
+    if is_content_deleted(event):
+        raise NotFound(f"{event.id}: the `retention` of its source has deleted its body")
+    if choice.when == THEN:
+        usable = UsableConfig(find_stored_configs(database, settings)(event))
+    else:
+        usable = _find_config(settings, choice)
+    return _explain(event, usable, choice, event_id=event.id)
+
+
+def explain_request(
+    settings: Settings, given: GivenRequest, choice: RouteChoice
+) -> list[EventExplanation]:
+    """Return the explanation of each event in a request from a file, as if it came now."""
+    usable = _find_config(settings, choice)
+    source = _find_source(usable.config, given.source)
+    headers = {name.lower(): value for name, value in given.headers.items()}
+    headers.setdefault("content-type", _guess_content_type(given.body, source))
+    if given.type is not None:
+        headers = _type_headers(source, given.type) | headers
+    request = Request(method="POST", path=f"/hooks/{source.name}", headers=headers, body=given.body)
+    return [
+        _explain(event if given.type is None else replace(event, type=given.type), usable, choice)
+        for event in _read_events(settings, usable.config, source, request, time.time())
+    ]
+
+
+def explain_sample(
+    settings: Settings, name: str, type_: str, choice: RouteChoice, source: str | None = None
+) -> list[EventExplanation]:
+    """Return the explanation of each event in a provider's sample.
+
+    `name` is a provider or a source. `source`: of several sources of the provider, the one whose
+    routes are explained.
+    """
+    from bridge.providers.samples.loader import sample
+
+    usable = _find_config(settings, choice)
+    config = usable.config
+    if source is None and name not in config.sources:
+        named = [one.name for one in config.sources.values() if one.provider.name == name]
+        if len(named) > 1:
+            raise InvalidRequest(
+                f"several sources have the provider {name}: choose one with --source"
+                f" ({', '.join(named)})"
+            )
+        source = named[0] if named else name
+    found = _find_source(config, source or name)
+    now = time.time()
+    provider = name if source is not None and name not in config.sources else found.provider.name
+    try:
+        request = sample(provider, type_, now=now, new_id=SAMPLE_ID)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None
+    return [
+        _explain(event, usable, choice)
+        for event in _read_events(settings, config, found, request, now)
+    ]
+
+
+def parse_header(text: str) -> tuple[str, str]:
+    """Return the name and value of a header that is written `Name: value`."""
+    name, colon, value = text.partition(":")
+    name = name.strip()
+    if not colon or not name or not name.isascii() or not name.isprintable() or " " in name:
+        raise ValueError(f"{text[:80]!r} is not a header: write 'Name: value'")
+    if len(text) > MAX_HEADER_CHARS:
+        raise ValueError(f"the header {name[:80]} is longer than {MAX_HEADER_CHARS} characters")
+    return name.lower(), value.strip()
+
+
+# -- parts
+
+
+def _find_config(settings: Settings, choice: RouteChoice) -> UsableConfig:
+    if choice.file is None:
+        return find_usable(settings)
+    from bridge.config.loader import load
+
+    return UsableConfig(load(choice.file, settings.environ, strict_secrets=False))
+
+
+def _find_source(config: Config, name: str) -> Source:
+    source = config.sources.get(name)
+    if source is None:
+        from bridge.core.typos import suggest
+
+        names = list(config.sources)
+        raise InvalidRequest(
+            f"there is no source {name!r}; {suggest(name, names)}there are:"
+            f" {', '.join(names) or 'none yet'}"
+        )
+    return source
+
+
+def _read_events(
+    settings: Settings, config: Config, source: Source, request: Request, now: float
+) -> list[Event]:
+    """Return the events of a request with the fingerprints that a receiver would write."""
+    from bridge.ingest.redaction import add_keys
+    from bridge.ingest.unverified_events import build_unverified_events
+
+    seals = bool(settings.encryption_keys)
+    keyed = add_keys(source, settings.secret_key, seals=seals)
+    return build_unverified_events(request, keyed, config, now)
+
+
+def _explain_reject(
+    settings: Settings, reject: Reject, choice: RouteChoice
+) -> Iterator[EventExplanation]:
+    from bridge.ingest.rejects import rebuild_request
+
+    if choice.when == THEN:
+        raise InvalidRequest("a reject was planned with no routes: leave out --with-routes then")
+    if reject.cut:
+        raise NotFound(
+            f"{reject.id}: only the first {len(reject.body)} of its {reject.size} bytes are stored"
+        )
+    usable = _find_config(settings, choice)
+    source = _find_source(usable.config, reject.source)
+    request = rebuild_request(reject)
+    for event in _read_events(settings, usable.config, source, request, reject.received_at):
+        yield _explain(event, usable, choice, reject_id=reject.id)
+
+
+def _explain(
+    event: Event,
+    usable: UsableConfig,
+    choice: RouteChoice,
+    *,
+    event_id: str | None = None,
+    reject_id: str | None = None,
+) -> EventExplanation:
+    from bridge.ingest.receive import asks_to_confirm
+    from bridge.routing.explain.explanation import explain_routes
+
+    config = usable.config
+    check_route(choice.route, config)
+    source = config.source(event.source)
+    body = body_reader(config.sources)(event)
+    is_hidden = body.problem is not None
+    problem = body.problem
+    if problem is None and source is None:
+        problem = f"its source {event.source!r} is not in routes.yaml"
+    elif problem is None and source is not None and asks_to_confirm(source, event):
+        is_hidden = True
+        problem = "it asks to confirm a subscription"
+    elif problem is None and event.spam is not None:
+        problem = f"it is marked as spam ({event.spam}), so it starts nothing until it is released"
+    present = replace(event, config_hash=config.hash)
+    routes = [one for one in config.routes if choice.route in (None, one.name)]
+    return EventExplanation(
+        event=event,
+        event_id=event_id,
+        reject_id=reject_id,
+        config_hash=config.hash,
+        problem=problem,
+        routes=() if is_hidden else explain_routes(present, body, routes, event.received_at),
+        config_error=usable.error,
+    )
+
+
+def _guess_content_type(body: bytes, source: Source) -> str:
+    """Return the content type of a body that was given without one."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return "application/x-www-form-urlencoded" if source.form is not None else "text/plain"
+    return "application/json"
+
+
+def _type_headers(source: Source, type_: str) -> dict[str, str]:
+    """Return the header in which the sender of a source names the event type, if there is one."""
+    for place in source.event_type:
+        kind, _, name = str(place).partition(":")
+        if kind == "header":
+            return {name.lower(): type_}
+    return {}
