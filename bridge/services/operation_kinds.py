@@ -97,7 +97,7 @@ def make_replay_handler(
         nonce = "" if one is None else one.id
         if present is None:
             return ReplayHandler(
-                config_of=_stored_configs(database, settings),
+                config_of=find_stored_configs(database, settings),
                 nonce=nonce,
                 through=through,
                 releases=releases,
@@ -122,9 +122,9 @@ def _check_route(name: str | None, config: Config) -> None:
         )
 
 
-def _stored_configs(database: Database, settings: Settings) -> Callable[[Event], Config]:
+def find_stored_configs(database: Database, settings: Settings) -> Callable[[Event], Config]:
     """Return a function that gives the configuration that an event was planned with, with the
-    current credentials.
+    current credentials. It raises `NotFound` where that one was deleted or cannot be used.
     """
     from bridge.config.loader import load_canonical
     from bridge.store.inbound import events
