@@ -29,6 +29,10 @@ SECTIONS = {
             "List the built-in providers, and how to set each up.",
         ),
         "check": ("bridge.cli.commands.check", "Check routes.yaml, flows.py and the database."),
+        "test": (
+            "bridge.cli.commands.traffic_test",
+            "Test routes.yaml on recorded events, before it is used.",
+        ),
         "schema": (
             "bridge.cli.commands.schema",
             "Print the JSON Schema of routes.yaml for editors.",

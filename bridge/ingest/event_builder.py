@@ -10,7 +10,7 @@ from functools import partial
 from bridge.core.fingerprints import keyed_sha256
 from bridge.core.http_messages import Request
 from bridge.core.locators import locate
-from bridge.core.model import Body, Delivery, Event, FormFile
+from bridge.core.model import JSON, Body, Delivery, Event, FormFile
 from bridge.ingest.body_stages import StoredBody, mask_body
 from bridge.ingest.duplicates import MAX_NAME_CHARS, Digests, identify, signed_digest
 from bridge.ingest.forms.spam.check import CheckedSubmission
@@ -104,7 +104,7 @@ def _build_event(
         id=event_id,
         source=source.name,
         provider=source.provider.name,
-        type=_fit_type(locate(source.event_type, request, said.value)),
+        type=read_event_type(source, request, said.value),
         provider_id=provider_id,
         received_at=now,
         headers=request.headers,
@@ -129,8 +129,11 @@ def _number(text: str | None) -> int | None:
     )
 
 
-def _fit_type(text: str | None) -> str | None:
-    """Make an event type one short printable line: it is untrusted and shown on terminals."""
+def read_event_type(source: Source, request: Request, value: JSON) -> str | None:
+    """Return the type of an event as one short printable line: it is untrusted and shown on
+    terminals. `value`: the parsed body.
+    """
+    text = locate(source.event_type, request, value)
     return text and "".join(
         char if char.isprintable() else "\ufffd" for char in text[:MAX_NAME_CHARS]
     )

@@ -13,17 +13,20 @@ from urllib.parse import quote, unquote_plus
 
 import orjson
 
+from bridge.core.errors import BridgeError, SettingsError
 from bridge.core.fingerprints import fingerprint, keyed_digest
 from bridge.core.http_messages import Request
 from bridge.core.locators import FORM_MEDIA_TYPES, as_text
 from bridge.core.masking import Path, Redaction, rewrite_values
-from bridge.core.model import JSON, Body
+from bridge.core.model import JSON, Body, Event
 from bridge.ingest.body_stages import MaskedBody, StoredBody
+from bridge.ingest.source_bodies import read_body
 from bridge.routing.model import Config, Source
 
 ROOTS = ("body", "form", "headers", "query")
 BODY_DROPPED = "stored without its body, because `redact` could not be applied to it"
 JSON_TYPE = "application/json"
+MARK_BEGINNING = "[redacted "
 
 
 def compile_redaction(texts: tuple[str, ...]) -> Redaction:
@@ -49,7 +52,7 @@ def compile_redaction(texts: tuple[str, ...]) -> Redaction:
 
 def redaction_mark(secret_key: str, source: str, value: str) -> str:
     """Return the text that replaces a value."""
-    return f"[redacted {fingerprint(secret_key, source, value)}]"
+    return f"{MARK_BEGINNING}{fingerprint(secret_key, source, value)}]"
 
 
 def add_keys(source: Source, secret_key: str, *, seals: bool = False) -> Source:
@@ -71,20 +74,25 @@ def add_all_keys(config: Config, secret_key: str, *, seals: bool = False) -> Con
 
 
 def redact_body(
-    masked: MaskedBody, source: Source, digest: str, read: Callable[[Request], Body]
+    masked: MaskedBody,
+    source: Source,
+    digest: str,
+    read: Callable[[Request], Body],
+    mark: Callable[[str], str] | None = None,
 ) -> StoredBody:
     """Return the request to store; redacted values cannot be recovered from it or its digest.
 
-    `digest`: of the body as sent. `read`: parses a stored request. Form fields are stored as JSON.
-    A body in which values cannot be located is dropped, and its problem says so. Raises
-    `SettingsError` without a key.
+    `digest`: of the body as sent. `read`: parses a stored request. `mark`: returns the text that
+    replaces a value, by default its fingerprint. Form fields are stored as JSON. A body in which
+    values cannot be located is dropped, and its problem says so. Raises `SettingsError` without a
+    key.
     """
     redaction = source.redact
     request = masked.request
     body = masked.said
     if redaction is None:
         return StoredBody(request, body, digest)
-    marked = partial(redaction_mark, redaction.secret_key, source.name)
+    marked = mark or partial(redaction_mark, redaction.secret_key, source.name)
     headers = {
         name: marked(value) if name in redaction.headers else value
         for name, value in request.headers.items()
@@ -110,6 +118,45 @@ def redact_body(
     kept = replace(kept, body=written, headers=headers)
     said = replace(read(kept), problem=body.problem, files=body.files)
     return StoredBody(kept, said, sha256(written).hexdigest())
+
+
+def redact_copy(event: Event, source: Source) -> Event:
+    """Return a stored event without the values of `redact`, for a copy outside of the store.
+
+    Values that were redacted on receipt keep their fingerprints; others get a mark without one, so
+    that no key is needed. Raises `BridgeError` where values cannot be located in the body.
+    """
+    if source.redact is None:
+        return event
+    request = Request(
+        method="POST",
+        path="",
+        headers=event.headers,
+        query_string=event.query_string,
+        body=event.body,
+    )
+
+    def read(each: Request) -> Body:
+        content_type = each.headers.get("content-type", "")
+        return read_body(source, content_type, each.body, event.files)
+
+    try:
+        stored = redact_body(MaskedBody(request, read(request)), source, "", read, _mark_copy)
+    except SettingsError:  # it would be stored without its body
+        stored = None
+    if stored is None or (event.body and not stored.request.body):
+        raise BridgeError(f"`redact` cannot be applied to the body of {event.id}")
+    return replace(
+        event,
+        headers=stored.request.headers,
+        query_string=stored.request.query_string,
+        body=stored.request.body,
+        body_sha256=stored.digest or event.body_sha256,
+    )
+
+
+def _mark_copy(value: str) -> str:
+    return value if value.startswith(MARK_BEGINNING) else f"{MARK_BEGINNING[:-1]}]"
 
 
 def _dumped(value: JSON) -> bytes | None:

@@ -125,7 +125,7 @@ def check_route(name: str | None, config: Config) -> None:
 
 def find_stored_configs(database: Database, settings: Settings) -> Callable[[Event], Config]:
     """Return a function that gives the configuration that an event was planned with, with the
-    current credentials.
+    current credentials. It raises `NotFound` where that one was deleted or cannot be used.
     """
     from bridge.config.loader import load_canonical
     from bridge.store.inbound import events

@@ -1,0 +1,231 @@
+"""test: recorded events, or saved cases, planned by two configurations and compared."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import (
+    AS_JSON,
+    FilteredCommand,
+    filter_options,
+    make_filters,
+    require_existing,
+    say_search_size,
+    wrong_usage,
+)
+from bridge.cli.ui import output
+from bridge.core.errors import BridgeError, InvalidRequest, NotFound
+from bridge.core.times import DAY
+from bridge.services.store_access import open_store
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.ingest.plan_comparison import EventComparison
+    from bridge.services.traffic_comparison import TrafficSummary
+
+DEFAULT_DAYS: Final = 7
+FAIL_WORDS: Final = ("changed", "lost", "dead", "never")
+OF_EVENTS: Final = "lost"  # the default of --fail-on for stored events
+OF_CASES: Final = "changed"  # and for cases
+
+
+@click.command(cls=FilteredCommand)
+@click.argument("what", metavar="[DIR | EVENT...]", nargs=-1)
+@click.option(
+    "--routes",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The routes.yaml to test (default: the present file, as it is on disk).",
+)
+@click.option(
+    "--against",
+    metavar="now|then|FILE",
+    help=(
+        "The configuration to compare with: the one in use (now, the default), the one with which"
+        " each event was first planned (then), or a file."
+    ),
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(FAIL_WORDS),
+    help=(
+        "Exit with 1 if any delivery changed, if one is lost or dead (lost, the default), if one is"
+        " dead, or never. For cases the default is changed."
+    ),
+)
+@click.option(
+    "--save",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the events as cases to this folder, with the deliveries that --routes plans.",
+)
+@filter_options(statuses=("none",), limit=0)
+@AS_JSON
+@click.pass_obj
+def test(
+    config: str | None,
+    /,
+    what: tuple[str, ...],
+    file: Path | None,
+    against: str | None,
+    fail_on: str | None,
+    folder: Path | None,
+    as_json: bool,
+    limit: int,
+    **chosen: Any,
+) -> None:
+    """Plan recorded events by the routes.yaml on disk and by the configuration in use, and list
+    what would change. Nothing is stored or sent, and no secret needs to be set.
+
+    Without --since, the events of the last 7 days are compared. Changes: inputs, new, lost, dead
+    (planning fails), alive (planning no longer fails), flow, order (the key of order_by or
+    debounce) and renamed. With --json there is a line for each changed delivery, then a summary.
+    Events that cannot be compared are counted with the reason.
+
+    --save writes events as files, without the values at `redact` and without signatures. `test DIR`
+    tests them without a database, for example in CI.
+
+    \b
+    flowbridge test                                what the edited routes.yaml changes
+    flowbridge test --routes new.yaml --since 2d --source github
+    flowbridge test --against then --fail-on changed
+    flowbridge test --save cases/ evt_01jd2x       write a case
+    flowbridge test cases/                         test the cases, without a database
+    """
+    settings = settings_of(config)
+    is_filtered = limit > 0 or any(value is not None for value in chosen.values())
+    with wrong_usage():
+        _check_usage(what, folder, against, fail_on, is_filtered=is_filtered)
+    if folder is not None:
+        _save(settings, what, folder, file)
+    elif what:
+        _test_cases(settings, Path(what[0]), file, fail_on or OF_CASES, as_json=as_json)
+    else:
+        _test_events(
+            settings, chosen, limit, (file, against), fail_on or OF_EVENTS, as_json=as_json
+        )
+
+
+def _check_usage(
+    what: tuple[str, ...],
+    folder: Path | None,
+    against: str | None,
+    fail_on: str | None,
+    *,
+    is_filtered: bool,
+) -> None:
+    """Raise `InvalidRequest` for arguments that contradict each other."""
+    if folder is not None and not what:
+        raise InvalidRequest("--save needs the ids of events: --save DIR EVENT...")
+    if (folder is not None or what) and (is_filtered or against is not None):
+        raise InvalidRequest("cases take neither filters nor --against")
+    if folder is not None and fail_on is not None:
+        raise InvalidRequest("--save compares nothing, so it takes no --fail-on")
+    if folder is None and len(what) > 1:
+        raise InvalidRequest("test takes one folder of cases; to write cases: --save DIR EVENT...")
+    if folder is None and what and not Path(what[0]).is_dir():
+        raise InvalidRequest(
+            f"{what[0]!r} is not a folder of cases; to write a case of an event:"
+            f" flowbridge test --save DIR {what[0]}"
+        )
+
+
+def _test_events(
+    settings: Settings,
+    chosen: dict[str, Any],
+    limit: int,
+    sides: tuple[Path | None, str | None],
+    fail_on: str,
+    *,
+    as_json: bool,
+) -> None:
+    from bridge.services import traffic_comparison as traffic
+
+    file, against = sides
+    after = traffic.load_routes(settings, file)
+    if chosen["since"] is None:
+        chosen["since"] = time.time() - DEFAULT_DAYS * DAY
+    with open_store(settings) as database:
+        if database is None:
+            raise NotFound("nothing was received yet: there is no database to test with")
+        require_existing(settings, database, **chosen)
+        wanted = make_filters(**chosen)
+        before = traffic.find_compared_config(settings, database, against or traffic.NOW)
+        say_search_size(database, wanted, of_deliveries=False)
+        found = traffic.compare_recorded(database, wanted, before, after, limit)
+        _report(found, fail_on, f"since {output.utc(chosen['since'])}", as_json=as_json)
+
+
+def _test_cases(
+    settings: Settings, folder: Path, file: Path | None, fail_on: str, *, as_json: bool
+) -> None:
+    from bridge.services.saved_cases import compare_cases, list_cases
+    from bridge.services.traffic_comparison import load_routes
+
+    config = load_routes(settings, file)
+    found = compare_cases(list_cases(folder), config)
+    _report(found, fail_on, f"in {folder}", as_json=as_json)
+
+
+def _save(settings: Settings, names: tuple[str, ...], folder: Path, file: Path | None) -> None:
+    """Write cases, and print their files. Exit code 1: an event could not be written."""
+    from bridge.services.saved_cases import make_case, save_case
+    from bridge.services.selection import select_named_events
+    from bridge.services.traffic_comparison import load_routes
+    from bridge.store.inbound import events
+
+    config = load_routes(settings, file)
+    with open_store(settings) as database:
+        if database is None:
+            raise NotFound("nothing was received yet: there is no database")
+        selected = select_named_events(database, names)
+        problems = list(selected.problems.values())
+        for event_id in selected.ids:
+            try:
+                case = make_case(events.get(database, event_id), config)
+                output.answer(str(save_case(case, folder)))
+            except BridgeError as error:
+                problems.append(str(error))
+    for problem in problems:
+        output.say(f"Error: {problem}")
+    sys.exit(1 if problems else 0)
+
+
+def _report(found: Iterable[EventComparison], fail_on: str, which: str, *, as_json: bool) -> None:
+    """Print the changes and the summary, and exit with 1 if the test fails."""
+    from bridge.cli.ui.comparison_view import print_summary, say_skipped
+    from bridge.services.traffic_comparison import TrafficSummary, change_json
+
+    summary = TrafficSummary()
+    for one in found:
+        summary.add(one)
+        if as_json:
+            for change in one.changes:
+                output.json_line(change_json(change))
+    if as_json:
+        output.json_line({"summary": summary.as_json()})
+    else:
+        print_summary(summary, which)
+    say_skipped(summary)
+    _exit(summary, fail_on)
+
+
+def _exit(summary: TrafficSummary, fail_on: str) -> None:
+    if not summary.fails(fail_on):
+        sys.exit(0)
+    counts = ", ".join(
+        f"{count} {name}"
+        for name, count in summary.as_json().items()
+        if count and name in ("changed", "new", "lost", "dead")
+    )
+    output.say(f"The test fails (--fail-on {fail_on}): {counts}")
+    sys.exit(1)

@@ -1,0 +1,183 @@
+"""Compare the deliveries that two configurations plan for the same event. Pure.
+
+Both plan at the time of receipt, so that a configuration compared with itself changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from bridge.core.http_messages import Request
+from bridge.core.model import Body, Event
+from bridge.core.retention import is_content_deleted
+from bridge.ingest.event_builder import read_event_type
+from bridge.ingest.planned_deliveries import (
+    PlanChange,
+    PlannedDelivery,
+    RouteChange,
+    compare_plans,
+)
+from bridge.ingest.receive import asks_to_confirm
+from bridge.ingest.redaction import BODY_DROPPED
+from bridge.ingest.source_bodies import read_body
+from bridge.routing.matching.matcher import match_type
+from bridge.routing.matching.reasons import explain_mismatch, explain_type
+from bridge.routing.model import Config, Source
+from bridge.routing.planner import build_context, plan
+
+
+class Incomparable(StrEnum):
+    """Why an event cannot be compared."""
+
+    SPAM = "spam"
+    EMPTIED = "emptied"
+    REDACTED = "redacted"
+    ENCRYPTED = "encrypted"
+    NO_CONFIG = "no_config"
+    FAULT = "fault"
+
+
+#: What to print beside a count of events that cannot be compared.
+INCOMPARABLE_TEXTS: Final = {
+    Incomparable.SPAM: "marked as spam, so no configuration plans it",
+    Incomparable.EMPTIED: "its body was deleted (retention, or an erasure)",
+    Incomparable.REDACTED: "the two configurations redact different values of it",
+    Incomparable.ENCRYPTED: "it cannot be decrypted (FLOWBRIDGE_ENCRYPTION_KEYS)",
+    Incomparable.NO_CONFIG: "the configuration that planned it was deleted or cannot be used",
+    Incomparable.FAULT: "planning failed by a fault of flowbridge's own",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventComparison:
+    """The comparison of one event. `same`: the route of each delivery that does not change.
+
+    `incomparable`: why the event cannot be compared.
+    """
+
+    event_id: str
+    same: Sequence[str] = ()
+    changes: Sequence[RouteChange] = ()
+    incomparable: Incomparable | None = None
+
+
+def compare_event(event: Event, before: Config, after: Config) -> EventComparison:
+    """Plan an event with two configurations, and compare the deliveries by route."""
+    obstacle = _find_obstacle(event, before, after)
+    if obstacle is not None:
+        return EventComparison(event.id, incomparable=obstacle)
+    try:
+        read = _read_twice(event, before, after)
+        plans = [
+            _plan(known, body, config)
+            for (known, body), config in zip(read, (before, after), strict=True)
+        ]
+        found = compare_plans(event.id, *plans)
+        known, body = read[1]
+        changes = [_explain(one, known, body, after) for one in found.changes]
+        return EventComparison(event.id, found.same, changes)
+    except Exception:  # as in `receive`: a bug must not stop the others
+        return EventComparison(event.id, incomparable=Incomparable.FAULT)
+
+
+def plan_event(event: Event, config: Config) -> list[PlannedDelivery]:
+    """Return the deliveries that a configuration plans for an event, in the order of its routes."""
+    return _plan(event, _read(event, config.source(event.source)), config)
+
+
+# -- planning
+
+
+def _find_obstacle(event: Event, before: Config, after: Config) -> Incomparable | None:
+    if event.spam is not None:
+        return Incomparable.SPAM
+    if is_content_deleted(event):
+        dropped = event.problem is not None and BODY_DROPPED in event.problem
+        return Incomparable.REDACTED if dropped else Incomparable.EMPTIED
+    sources = [config.source(event.source) for config in (before, after)]
+    redacted = {_redaction_key(source) for source in sources if source is not None}
+    return Incomparable.REDACTED if len(redacted) > 1 else None
+
+
+def _redaction_key(source: Source) -> object:
+    """Return the values that a source redacts, without the key of their fingerprints."""
+    redact = source.redact
+    return None if redact is None else (frozenset(redact.body), redact.headers, redact.query)
+
+
+_Reading = tuple[Event, Body | None]
+
+
+def _read_twice(event: Event, before: Config, after: Config) -> tuple[_Reading, _Reading]:
+    """Return the event and its body as each configuration reads them; parse once if possible."""
+    one = before.source(event.source)
+    other = after.source(event.source)
+    body = _read(event, one)
+    same_body = one is not None and other is not None and _reads_alike(one, other)
+    other_body = body if same_body else _read(event, other)
+    if one is None or other is None or one.event_type == other.event_type:
+        return (event, body), (event, other_body)
+    return (_retype(event, body, one), body), (_retype(event, other_body, other), other_body)
+
+
+def _reads_alike(one: Source, other: Source) -> bool:
+    """Return whether two sources parse a body in the same way, as far as is certain."""
+    keys = [(each.provider, each.max_depth, each.is_public) for each in (one, other)]
+    return one.form is None and other.form is None and keys[0] == keys[1]
+
+
+def _read(event: Event, source: Source | None) -> Body | None:
+    """Return the parsed body, None where the source plans nothing of the event."""
+    if source is None or asks_to_confirm(source, event):
+        return None
+    return read_body(source, event.headers.get("content-type", ""), event.body, event.files)
+
+
+def _retype(event: Event, body: Body | None, source: Source) -> Event:
+    """Return the event with its type as the source reads it."""
+    if body is None:
+        return event
+    request = Request(
+        method="POST",
+        path="",
+        headers=event.headers,
+        query_string=event.query_string,
+        body=event.body,
+    )
+    return replace(event, type=read_event_type(source, request, body.value))
+
+
+def _plan(event: Event, body: Body | None, config: Config) -> list[PlannedDelivery]:
+    if body is None or body.problem is not None:
+        return []
+    routes = config.routes_of(event.source)
+    return [PlannedDelivery.of(one) for one in plan(event, body, routes, event.received_at)]
+
+
+def _explain(change: RouteChange, event: Event, body: Body | None, config: Config) -> RouteChange:
+    """Add why the other configuration loses a delivery."""
+    if change.change is not PlanChange.LOST or change.reason is not None:
+        return change
+    return replace(change, reason=_find_reason(change.route, event, body, config))
+
+
+def _find_reason(name: str, event: Event, body: Body | None, config: Config) -> str:
+    source = config.source(event.source)
+    if source is None:
+        return f"there is no source {event.source}"
+    if body is None or body.problem is not None:
+        return "the body asks to confirm a subscription" if body is None else str(body.problem)
+    routes = [one for one in config.routes if one.name == name]
+    if not routes:
+        return f"there is no route {name}"
+    route = routes[0]
+    if route.source != event.source:
+        return f"route {name} is for the source {route.source}"
+    if not match_type(route.types, event.type):
+        return explain_type(route.types, event.type)
+    roots = build_context(event, body, event.received_at)
+    reasons = explain_mismatch(route.match, roots) if route.match is not None else []
+    return reasons[0] if reasons else "the route starts fewer flows"

@@ -1,0 +1,227 @@
+"""Deliveries as configurations plan them, and the changes between two plans of one event. Pure.
+
+The comparison covers what is sent and where to, and the keys of `order_by` and `debounce`. It does
+not cover how it is sent: `retry`, `delay`, limits and the credentials of a platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from bridge.core.json_differences import Difference, find_differences
+from bridge.core.model import JSON, Delivery, Status
+
+
+class PlanChange(StrEnum):
+    """What another configuration changes for one event and one route."""
+
+    INPUTS = "inputs"  #: the same flow gets other inputs
+    NEW = "new"  #: only the other configuration plans a delivery
+    LOST = "lost"  #: the other configuration plans no delivery
+    DEAD = "dead"  #: planning now fails: the delivery is dead at once
+    ALIVE = "alive"  #: planning failed, and now succeeds
+    FLOW = "flow"  #: another flow gets it
+    ORDER = "order"  #: the key of order_by or debounce differs
+    RENAMED = "renamed"  #: the same flow and inputs, through a route of another name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDelivery:
+    """The compared parts of a planned delivery. `flow`: as PLATFORM/FLOW."""
+
+    route: str
+    status: str
+    flow: str
+    inputs: JSON
+    reason: str | None = None
+    whole_body: bool = False
+    order: JSON = None
+    debounce: str | None = None
+
+    @classmethod
+    def of(cls, planned: Delivery) -> PlannedDelivery:
+        """Return the compared parts of a delivery."""
+        order = planned.order
+        return cls(
+            route=planned.route,
+            status=planned.status.value,
+            flow=f"{planned.platform}/{planned.saved_item_id}",
+            inputs=planned.inputs,
+            reason=planned.reason,
+            whole_body=planned.whole_body,
+            order=None
+            if order is None
+            else {"key": order.key, "until": order.until, "blocks": order.blocks},
+            debounce=None if planned.debounce is None else planned.debounce.key,
+        )
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether planning failed."""
+        return self.status == Status.DEAD
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether it would start a flow: it is neither dead nor of a shadow route."""
+        return self.status == Status.QUEUED
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChange:
+    """One change of an event's deliveries. `reason`: why a delivery is lost or dead.
+
+    `starts_less`: the flow was started, and would not be started any more.
+    """
+
+    event_id: str
+    route: str
+    change: PlanChange
+    diff: Sequence[Difference] = ()
+    reason: str | None = None
+    starts_less: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDifferences:
+    """The differences of two plans. `same`: the route of each delivery that does not change."""
+
+    same: Sequence[str] = ()
+    changes: Sequence[RouteChange] = ()
+
+
+def compare_plans(
+    event_id: str, before: Sequence[PlannedDelivery], after: Sequence[PlannedDelivery]
+) -> PlanDifferences:
+    """Compare the deliveries that two configurations planned for one event."""
+    pairs, lost, new = _pair(before, after)
+    renamed, lost, new = _pair_renamed(lost, new)
+    same = []
+    changes = []
+    for one, other in [*pairs, *renamed]:
+        change = _classify(one, other)
+        if change is None:
+            same.append(other.route)
+        else:
+            changes.append(_change(event_id, other.route, change, one, other))
+    changes += [_change(event_id, one.route, PlanChange.LOST, one, None) for one in lost]
+    changes += [
+        _change(event_id, one.route, PlanChange.DEAD if one.is_dead else PlanChange.NEW, None, one)
+        for one in new
+    ]
+    return PlanDifferences(same, changes)
+
+
+_Plans = list[PlannedDelivery]
+_Pairs = list[tuple[PlannedDelivery, PlannedDelivery]]
+
+
+def _pair(
+    before: Sequence[PlannedDelivery], after: Sequence[PlannedDelivery]
+) -> tuple[_Pairs, _Plans, _Plans]:
+    """Return the pairs of one route, and those that have no partner.
+
+    Of a route that starts several flows, those to the same flow are a pair, then the others in
+    their order.
+    """
+    pairs: _Pairs = []
+    left = list(before)
+    new = list(after)
+    for is_pair in (_is_same_target, _is_same_route):
+        for one in list(left):
+            other = next((each for each in new if is_pair(one, each)), None)
+            if other is not None:
+                pairs.append((one, other))
+                left.remove(one)
+                new.remove(other)
+    return pairs, left, new
+
+
+def _pair_renamed(
+    lost: Sequence[PlannedDelivery], new: Sequence[PlannedDelivery]
+) -> tuple[_Pairs, _Plans, _Plans]:
+    """Return the pairs of different routes with the same flow and inputs, and the others."""
+    pairs: _Pairs = []
+    left = list(new)
+    others: _Plans = []
+    for one in lost:
+        other = next((each for each in left if _has_same_content(one, each)), None)
+        if other is None:
+            others.append(one)
+        else:
+            pairs.append((one, other))
+            left.remove(other)
+    return pairs, others, left
+
+
+def _is_same_route(one: PlannedDelivery, other: PlannedDelivery) -> bool:
+    return one.route == other.route
+
+
+def _is_same_target(one: PlannedDelivery, other: PlannedDelivery) -> bool:
+    return one.route == other.route and one.flow == other.flow
+
+
+def _has_same_content(one: PlannedDelivery, other: PlannedDelivery) -> bool:
+    return (
+        (one.flow, one.status, one.reason, one.whole_body)
+        == (other.flow, other.status, other.reason, other.whole_body)
+    ) and not find_differences(one.inputs, other.inputs, most=1)
+
+
+def _classify(one: PlannedDelivery, other: PlannedDelivery) -> PlanChange | None:
+    """Return the most important change of a pair, None where nothing changes."""
+    is_sent = one.is_sent, other.is_sent
+    rules = (
+        (one.is_dead and other.is_dead and one.route == other.route, None),
+        (other.is_dead and not one.is_dead, PlanChange.DEAD),
+        (one.is_dead and not other.is_dead, PlanChange.ALIVE),
+        (is_sent == (True, False), PlanChange.LOST),
+        (is_sent == (False, True), PlanChange.NEW),
+        (one.route != other.route, PlanChange.RENAMED),
+        (one.flow != other.flow, PlanChange.FLOW),
+        ((one.order, one.debounce) != (other.order, other.debounce), PlanChange.ORDER),
+        (one.whole_body != other.whole_body, PlanChange.INPUTS),
+        (bool(find_differences(one.inputs, other.inputs, most=1)), PlanChange.INPUTS),
+    )
+    return next((change for applies, change in rules if applies), None)
+
+
+def _change(
+    event_id: str,
+    route: str,
+    change: PlanChange,
+    one: PlannedDelivery | None,
+    other: PlannedDelivery | None,
+) -> RouteChange:
+    reason = None
+    if change is PlanChange.DEAD and other is not None:
+        reason = other.reason
+    elif change is PlanChange.LOST and other is not None:
+        reason = f"its delivery would be {other.status}: it is planned and never sent"
+    return RouteChange(
+        event_id,
+        route,
+        change,
+        tuple(_differences(one, other)),
+        reason,
+        starts_less=one is not None and one.is_sent and (other is None or not other.is_sent),
+    )
+
+
+def _differences(
+    one: PlannedDelivery | None, other: PlannedDelivery | None
+) -> Iterator[Difference]:
+    """Yield the differences of two deliveries; of one that has no partner, only its status."""
+    if one is None or other is None:
+        yield from find_differences(
+            {} if one is None else {"status": one.status},
+            {} if other is None else {"status": other.status},
+        )
+        return
+    yield from find_differences(_members(one), _members(other))
+
+
+def _members(one: PlannedDelivery) -> JSON:
+    return {each.name: getattr(one, each.name) for each in fields(one)}

@@ -1,0 +1,68 @@
+"""Whole events in bounded pages, newest first: each page is a short transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row, func, select
+
+from bridge.core.errors import DecryptionError, KeyMissing
+from bridge.core.model import Event
+from bridge.store.db.database import Database
+from bridge.store.db.row_walk import PAGE_BODIES, read_chunks
+from bridge.store.queries.events import event_walk
+from bridge.store.queries.filters import Filters
+from bridge.store.tables.rows import to_event
+from bridge.store.tables.schema import event
+
+MAX_PAGE_BYTES: Final = 4 * 1024 * 1024  # of bodies that are read at once; a larger one goes alone
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableEvent:
+    """An event that cannot be decrypted here. `problem` names the missing key."""
+
+    id: str
+    problem: str
+
+
+def read_events(
+    database: Database, filters: Filters, limit: int = 0
+) -> Iterator[Event | UnreadableEvent]:
+    """Yield whole events that match, newest first, without those that are deleted meanwhile.
+
+    `limit` 0 is no limit.
+    """
+    columns = select(event.c.seq, event.c.id, func.length(event.c.body).label("size"))
+    walk = event_walk(database, filters, columns)
+    for chunk in read_chunks(database, walk, limit=limit):
+        for page in _pages(chunk.rows):
+            with database.read() as connection:
+                rows = connection.execute(select(event).where(event.c.id.in_(page))).all()
+            found = {row.id: row for row in rows}
+            del rows
+            yield from (_read(found.pop(id_), database) for id_ in page if id_ in found)
+
+
+def _pages(rows: Sequence[Row[Any]]) -> Iterator[list[str]]:
+    """Yield the ids of rows in pages of few bodies and few bytes."""
+    page: list[str] = []
+    size = 0
+    for row in rows:
+        if page and (len(page) >= PAGE_BODIES or size + row.size > MAX_PAGE_BYTES):
+            yield page
+            page = []
+            size = 0
+        page.append(row.id)
+        size += row.size
+    if page:
+        yield page
+
+
+def _read(row: Row[Any], database: Database) -> Event | UnreadableEvent:
+    try:
+        return to_event(row, database.sealer)
+    except (KeyMissing, DecryptionError) as error:
+        return UnreadableEvent(row.id, str(error))
