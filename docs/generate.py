@@ -715,11 +715,11 @@ def reserved_list() -> str:
 
 MEANING = {
     Status.QUEUED: "waits for its time and a slot",
-    Status.SENDING: "leased by a worker; its call is under way",
-    Status.DELIVERED: "the platform accepted it; says nothing of how the run ended",
-    Status.UNKNOWN: "a call left and no answer came: a run may exist",
-    Status.DEAD: "given up, with a reason (a dead letter)",
-    Status.BLOCKED: "waits for an earlier delivery of its ordering key",
+    Status.SENDING: "a worker makes the call",
+    Status.DELIVERED: "the platform accepted the start; it says nothing about how the run ended",
+    Status.UNKNOWN: "a start was sent and no clear answer came: a run may exist",
+    Status.DEAD: "given up, with a reason (a dead letter), until you retry or cancel it",
+    Status.BLOCKED: "waits for an earlier delivery with the same value of the route's `order_by`",
     Status.CANCELLED: "removed from the queue: by `flowbridge cancel`, or merged into a later one",
     Status.SHADOW: "planned by a route in mode shadow; never sent",
 }
