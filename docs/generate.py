@@ -257,8 +257,15 @@ def _provider(row: Any) -> str:
     ]
     listed = "".join(f"- {line}\n" for line in lines if line)
     guide = GUIDES.get(row.name)
-    setup = f"Setup: [Connect a sender](connect.md#{guide})." if guide else row.setup
+    setup = f"Setup: [Connect a sender](connect.md#{guide})." if guide else _setup(row)
     return f"## {row.name}\n\n[{row.title}]({row.docs}). {setup}\n\n{listed}"
+
+
+def _setup(row: Any) -> str:
+    """Return the setup without the name of the sender, which is the title, and the usual end."""
+    setup = row.setup.replace(", paste the URL, and choose the events.", ".")
+    begin = f"In {row.title} open "
+    return f"Open {setup.removeprefix(begin)}" if setup.startswith(begin) else setup
 
 
 def _is_plain_id(places: tuple[Any, ...]) -> bool:
