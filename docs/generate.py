@@ -102,6 +102,7 @@ ANY_SECRET = re.compile(r"any (long random )?text; flowbridge generates one")
 SECRET_ORIGIN = re.compile(r", from (the sender|[A-Z][\w.' ]*)$")
 GENERATED = re.compile(r"; flowbridge generates (one|them)\b.*")
 SHAPE = re.compile(r"((?:\d+ |base64|\S*_…)[^,;:]*), (?!base64)(?:the|shown|sent) [^:]*$")
+NO_TYPE = "set `event_type`"
 NAMED_SECRET = re.compile(
     r"the (?:.*'s )?(\w+(?: \w+)?)(?:, shown \S.*)?"
 )  # "the app's client secret"
@@ -232,7 +233,7 @@ def _provider(row: Any) -> str:
         {"Secret": _secret(row)},
         {"Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme))},
         {
-            "Type": _places(row.event_type) or "set `event_type`",
+            "Type": "" if _is_in_body(row.event_type) else _places(row.event_type) or NO_TYPE,
             "Id": "" if _is_plain_id(row.event_id) else _places(row.event_id) or _no_id(row),
         },
         {
@@ -257,8 +258,21 @@ def _provider(row: Any) -> str:
     ]
     listed = "".join(f"- {line}\n" for line in lines if line)
     guide = GUIDES.get(row.name)
-    setup = f"Setup: [Connect a sender](connect.md#{guide})." if guide else row.setup
-    return f"## {row.name}\n\n[{row.title}]({row.docs}). {setup}\n\n{listed}"
+    setup = f"Setup: [Connect a sender](connect.md#{guide})." if guide else _setup(row)
+    facts_below = f"\n{listed}" if listed else ""
+    return f"## {row.name}\n\n[{row.title}]({row.docs}). {setup}\n{facts_below}"
+
+
+def _setup(row: Any) -> str:
+    """Return the setup without the name of the sender, which is the title, and the usual end."""
+    setup = row.setup.replace(", paste the URL, and choose the events.", ".")
+    begin = f"In {row.title} open "
+    return f"Open {setup.removeprefix(begin)}" if setup.startswith(begin) else setup
+
+
+def _is_in_body(places: tuple[Any, ...]) -> bool:
+    """Return whether the type is one value of the body, which a sample shows."""
+    return len(places) == 1 and isinstance(places[0], str) and places[0].startswith("body:")
 
 
 def _is_plain_id(places: tuple[Any, ...]) -> bool:
@@ -715,11 +729,11 @@ def reserved_list() -> str:
 
 MEANING = {
     Status.QUEUED: "waits for its time and a slot",
-    Status.SENDING: "leased by a worker; its call is under way",
-    Status.DELIVERED: "the platform accepted it; says nothing of how the run ended",
-    Status.UNKNOWN: "a call left and no answer came: a run may exist",
-    Status.DEAD: "given up, with a reason (a dead letter)",
-    Status.BLOCKED: "waits for an earlier delivery of its ordering key",
+    Status.SENDING: "a worker makes the call",
+    Status.DELIVERED: "the platform accepted the start; it says nothing about how the run ended",
+    Status.UNKNOWN: "a start was sent and no clear answer came: a run may exist",
+    Status.DEAD: "given up, with a reason (a dead letter), until you retry or cancel it",
+    Status.BLOCKED: "waits for an earlier delivery with the same value of the route's `order_by`",
     Status.CANCELLED: "removed from the queue: by `flowbridge cancel`, or merged into a later one",
     Status.SHADOW: "planned by a route in mode shadow; never sent",
 }
