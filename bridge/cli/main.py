@@ -291,7 +291,7 @@ def group(ctx: click.Context, config: str | None, server: str | None) -> None:
     """
     ctx.meta[Timings.__name__] = ctx.obj or TIMINGS
     ctx.obj = config
-    if server:
+    if server is not None:
         _use_server(ctx, server)
     elif (
         ctx.get_parameter_source("config") is ParameterSource.ENVIRONMENT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 
 from records import make_delivery, make_event, put
 from sqlalchemy import insert
@@ -54,11 +55,17 @@ def add_records(database: Database) -> None:
     _add_settled(database, now)
     for number in range(REJECTS):
         _add_reject(database, number, now - 900 + number)
-    minute = step_of(now) - 600
+    _add_trends(database, step_of(now) - 600)
+
+
+def _add_trends(database: Database, minute: int) -> None:
+    """Store what two nodes counted in a minute, and the length of a queue."""
     series = {("github", "accepted"): 3.0, (HOSTILE[:20], "refused"): 1.0}
-    database.write(
-        lambda connection: trend_rows.add_counts(connection, "a", minute, {"events": series})
-    )
+    for node in ("a", "b"):
+        for counted in ({}, {"events": series}):  # a node counts from its first values on
+            database.write(partial(trend_rows.add_counts, node=node, at=minute, counters=counted))
+    queue = {"queued": {("triage",): 7.5, (HOSTILE,): 2.0}}
+    database.write(partial(trend_rows.add_highest, at=minute, values=queue))
 
 
 def _add_hostile_event(database: Database, number: int, body: bytes, now: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import quote, quote_from_bytes
+from urllib.parse import quote
 
 import orjson
 
@@ -25,8 +25,9 @@ MAX_WAIT_SECONDS: Final = 60.0  # of all waits for one answer, as Retry-After as
 MAX_DETAIL_CHARS: Final = 2000  # of an error of the server that are shown
 PAGE_ITEMS: Final = 500
 WAIT_STATUSES: Final = (429, 503)
-#: A query parameter: its name, and its text or bytes.
-Query = list[tuple[str, str | bytes]]
+LONG_WAIT_SECONDS: Final = 3.0  # that are said
+#: Query parameters: pairs of a name and a text.
+Query = list[tuple[str, str]]
 
 
 class ServerError(BridgeError):
@@ -45,11 +46,17 @@ class AdminClient:
     """Asks the admin API of one bridge, with one token that goes to no other host."""
 
     def __init__(
-        self, server: ServerUrl, token: str, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        server: ServerUrl,
+        token: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.server = server
         self._token = token
         self._sleep = sleep
+        self._say = say
         self._http = HttpClient(
             max_answer=MAX_ANSWER_BYTES,
             connections=1,
@@ -107,6 +114,8 @@ class AdminClient:
             wait = _read_wait(answer)
             if wait is None or wait > left:
                 return self._check(answer)
+            if wait > LONG_WAIT_SECONDS:
+                self._say(f"{self.server} is busy; waiting {wait:.0f} s, as it asks")
             self._sleep(wait)
             left -= wait
 
@@ -132,12 +141,8 @@ class AdminClient:
 
 
 def _write_query(query: Query) -> str:
-    pairs = [f"{name}={_quote(value)}" for name, value in query]
+    pairs = [f"{name}={quote(value, safe='')}" for name, value in query]
     return f"?{'&'.join(pairs)}" if pairs else ""
-
-
-def _quote(value: str | bytes) -> str:
-    return quote_from_bytes(value, safe="") if isinstance(value, bytes) else quote(value, safe="")
 
 
 def _read_wait(answer: Answer) -> float | None:

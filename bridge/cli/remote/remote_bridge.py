@@ -13,7 +13,8 @@ from bridge.cli.options import wrong_usage
 from bridge.cli.remote.client import PAGE_ITEMS, AdminClient, Query
 from bridge.cli.remote.server_url import ServerUrl, parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
-from bridge.core.errors import NotFound, SettingsError
+from bridge.cli.ui import output
+from bridge.core.errors import InvalidRequest, NotFound, SettingsError
 from bridge.core.model import JSON
 from bridge.core.times import iso
 from bridge.routing.model import OWN_SOURCE_NAME
@@ -25,6 +26,7 @@ from bridge.services.parsed_records import expect_shape
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
 MAX_TOKEN_CHARS: Final = 1000
 NEWEST_EVENTS: Final = 20  # of a page that is searched for the newest event of a sender
+LAST_TIME: Final = "9999-12-31T23:59:59Z"
 SCREEN: Final[Query] = [("screen", "true")]
 
 
@@ -35,7 +37,7 @@ def open_remote_bridge(url: str) -> Iterator[RemoteBridge]:
     A parameter that the bridge does not accept is wrong usage.
     """
     server = parse_server_url(url)
-    client = AdminClient(server, find_token(server))
+    client = AdminClient(server, find_token(server), say=output.say)
     try:
         with wrong_usage():
             yield RemoteBridge(client)
@@ -207,9 +209,14 @@ def _write_filters(chosen: Mapping[str, Any]) -> Query:
     return query
 
 
-def _write_value(name: str, value: Any) -> str | bytes:
+def _write_value(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if name in ("since", "until"):
-        return iso(value) or "9999-12-31T23:59:59Z"
-    return value if isinstance(value, bytes) else str(value)
+        return iso(value) or LAST_TIME
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value).encode().decode()
+    except UnicodeError:
+        raise InvalidRequest(
+            f"--{name.rstrip('_')}: with --server it must be valid UTF-8"
+        ) from None

@@ -178,7 +178,7 @@ def test_a_list_ends_where_a_cursor_repeats(server: Misbehaving) -> None:
     assert [one.query for one in server.received] == ["", "before=a"]
 
 
-def test_bytes_and_hostile_texts_are_escaped_in_the_query(server: Misbehaving) -> None:
+def test_hostile_texts_are_escaped_in_the_query(server: Misbehaving) -> None:
     server.script("/admin/v1/events", respond(200, {}))
-    make_client(server.port).get("/events", [("body", b"\xff&a=b"), ("type", "a b#?\r\n€")])
-    assert server.received[0].query == "body=%FF%26a%3Db&type=a%20b%23%3F%0D%0A%E2%82%AC"
+    make_client(server.port).get("/events", [("body", "%&a=b"), ("type", "a b#?\r\n€")])
+    assert server.received[0].query == "body=%25%26a%3Db&type=a%20b%23%3F%0D%0A%E2%82%AC"

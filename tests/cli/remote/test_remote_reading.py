@@ -118,6 +118,7 @@ def assert_same(both: BothWays, *arguments: str) -> str:
         ["trends", "events"],
         ["trends", "events", "--since", "2d", "--source", "github", "--step", "1h"],
         ["trends", "ack"],
+        ["trends", "queued", "--route", "triage"],
         ["show"],
     ],
     ids=" ".join,

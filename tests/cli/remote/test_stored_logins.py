@@ -80,6 +80,8 @@ def test_the_variables_take_the_place_of_options(
     assert run("serve").exit_code == 2
     assert run("serve", "--help").exit_code == 0
     assert run("schema").exit_code == 0
+    assert run("--server", "", "events").exit_code == 2
+    assert "valid UTF-8" in run("events", "--body", "\udcff").stderr
 
 
 def test_a_refused_token_is_not_stored(server: Misbehaving, home: Path) -> None:
