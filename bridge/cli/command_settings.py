@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +17,25 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
 
 
+SERVER_KEY: Final = "flowbridge.server"
+#: Commands that work with --server.
+REMOTE_COMMANDS: Final = (
+    "status",
+    "events",
+    "deliveries",
+    "causes",
+    "trends",
+    "show",
+    "rejects",
+    "spam",
+    "operations",
+)
+#: Commands that ask no bridge, or take the URL of one themselves.
+SERVERLESS_COMMANDS: Final = frozenset(
+    {"login", "logout", "providers", "schema", "help", "version"}
+)
+
+
 def command_timings() -> Timings:
     """Return the timings that `main` was called with."""
     context = click.get_current_context(silent=True)
@@ -24,16 +43,44 @@ def command_timings() -> Timings:
     return timings
 
 
+def set_server(server: str | None) -> None:
+    """Have the commands of this context ask the bridge at a URL, or (None) use this machine's."""
+    click.get_current_context().meta[SERVER_KEY] = server
+
+
+def find_server() -> str | None:
+    """Return the URL of --server or FLOWBRIDGE_SERVER, None where this machine's bridge is used."""
+    context = click.get_current_context(silent=True)
+    server: str | None = None if context is None else context.meta.get(SERVER_KEY)
+    return server
+
+
+def refuse_server() -> None:
+    """Raise a usage error where --server is given: the rest of the command works here only."""
+    if find_server() is not None:
+        context = click.get_current_context()
+        raise click.UsageError(explain_local_only(context.command_path.partition(" ")[2]))
+
+
+def explain_local_only(command: str) -> str:
+    """Return that a command does not work with --server, and which do."""
+    return (
+        f"`{command}` works on the bridge's own machine only, not with --server (or"
+        f" FLOWBRIDGE_SERVER). These work with it: {', '.join(REMOTE_COMMANDS)}"
+    )
+
+
 def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
     """Return the settings of a command; with `secrets`, also those that calls to the local platform
     need.
 
     If a bridge runs on the data folder, the addresses are its own: they may differ from the
-    settings.
+    settings. A usage error with --server, whose commands use no settings of this machine.
     """
     from bridge.config.settings import load_settings
     from bridge.monitoring.presence import find_addresses
 
+    refuse_server()
     settings = load_settings(os.environ, config=config, secrets=False, timings=command_timings())
     if secrets:
         is_sqlite = settings.database_url.startswith("sqlite")

@@ -124,15 +124,20 @@ SECTIONS = {
             "Let a source receive its secret from the sender.",
         ),
         "token": ("bridge.cli.commands.token", "Create, list and remove access tokens."),
+        "login": ("bridge.cli.commands.login", "Store the token of a bridge for --server."),
+        "logout": ("bridge.cli.commands.login", "Delete the stored token of a bridge."),
         "erase": ("bridge.cli.commands.erase", "Erase a person's data from the store."),
         "db": ("bridge.cli.commands.db.command", "Maintain the database: back up, prune, upgrade."),
     },
 }
 #: Commands that do not read the project's routes.yaml.
-WITHOUT_ROUTES = frozenset({"demo", "init", "providers", "schema", "torture", "help", "version"})
+WITHOUT_ROUTES = frozenset(
+    {"demo", "init", "login", "logout", "providers", "schema", "torture", "help", "version"}
+)
 #: Earlier names of commands, which still work.
 ALIASES = {"acts": "operations", "receipt": "fingerprint"}
 HIDDEN = {"help": "bridge.cli.commands.usage", "version": "bridge.cli.commands.usage"}
+HELP_KEY = "flowbridge.help"  # of the context: the help of the command is asked for
 #: Files are for their own user only, whatever the shell's umask is.
 UMASK = 0o077
 COMMANDS = {
@@ -161,6 +166,7 @@ class CommandGroup(click.Group):
 
             hint = suggest(name, COMMANDS).strip() or "`flowbridge --help` lists all"
             raise click.UsageError(f"no such command {name!r}; {hint}", ctx)
+        ctx.meta[HELP_KEY] = any(one in ctx.help_option_names for one in args)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the shape of click
@@ -248,6 +254,25 @@ def _note_other_routes(used: str) -> None:
         _complain(f"note: FLOWBRIDGE_CONFIG is set, so {used} is used, {instead}")
 
 
+def _use_server(ctx: click.Context, server: str) -> None:
+    """Have the command ask the bridge at a URL; a usage error where it cannot."""
+    from bridge.cli.command_settings import (
+        REMOTE_COMMANDS,
+        SERVERLESS_COMMANDS,
+        explain_local_only,
+        set_server,
+    )
+
+    command = ctx.invoked_subcommand or ""
+    name = ALIASES.get(command, command)
+    works = name in REMOTE_COMMANDS or name in SERVERLESS_COMMANDS
+    if not works and not ctx.meta.get(HELP_KEY):
+        raise click.UsageError(explain_local_only(name))
+    if ctx.get_parameter_source("config") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--config and --server cannot be combined: no routes.yaml is read")
+    set_server(server)
+
+
 @click.group(
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -258,9 +283,15 @@ def _note_other_routes(used: str) -> None:
     envvar="FLOWBRIDGE_CONFIG",
     help="The routes.yaml to use (or FLOWBRIDGE_CONFIG).",
 )
+@click.option(
+    "--server",
+    metavar="URL",
+    envvar="FLOWBRIDGE_SERVER",
+    help="The URL of a bridge on another machine, for commands that look (or FLOWBRIDGE_SERVER).",
+)
 @click.version_option(__version__, prog_name="flowbridge")
 @click.pass_context
-def group(ctx: click.Context, config: str | None) -> None:
+def group(ctx: click.Context, config: str | None, server: str | None) -> None:
     """A webhook-to-flow event bridge: verify webhooks, store them, and start the flows that
     routes.yaml maps them to.
 
@@ -268,7 +299,9 @@ def group(ctx: click.Context, config: str | None) -> None:
     """
     ctx.meta[Timings.__name__] = ctx.obj or TIMINGS
     ctx.obj = config
-    if (
+    if server is not None:
+        _use_server(ctx, server)
+    elif (
         ctx.get_parameter_source("config") is ParameterSource.ENVIRONMENT
         and ctx.invoked_subcommand not in WITHOUT_ROUTES
     ):

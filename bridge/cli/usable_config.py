@@ -63,7 +63,7 @@ def with_learned_secrets(config: str | None, sources: Mapping[str, Source]) -> d
         }
 
 
-def say_unusable(error: ConfigError | None) -> None:
+def say_unusable(error: ConfigError | str | None) -> None:
     """Print why the last good configuration is used, if it is."""
     if error is not None:
         output.say(

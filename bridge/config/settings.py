@@ -64,6 +64,8 @@ VARIABLES = frozenset(
         "BACKUPS",
         "BACKUP_KEEP",
         "ACTOR",
+        "SERVER",
+        "TOKEN",
         "LOG",
         "LOG_ADDRESSES",
         "RECONCILE_AFTER",

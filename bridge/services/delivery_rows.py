@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from bridge.core.model import Delivery, Status
+from bridge.core.model import JSON, Delivery, Status
 from bridge.services.delivery_states import describe_status, needs_person
+from bridge.services.parsed_records import expect_shape, parse_delivery
 from bridge.services.planned_configs import PlannedConfigs
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ class ListedDelivery:
     """A delivery in a list: its status and a note, in words.
 
     `has_several_flows`: its route started several flows when it was planned, so only the flow tells
-    its deliveries apart; always false without `with_flows`. `needs_person`: a person has to look at
-    it.
+    its deliveries apart. `needs_person`: a person has to look at it.
     """
 
     delivery: Delivery
@@ -32,30 +32,49 @@ class ListedDelivery:
     needs_person: bool
 
 
-def list_deliveries(
-    database: Database,
-    deliveries: Iterable[Delivery],
-    format_time: Callable[[float], str],
-    *,
-    with_flows: bool,
-) -> Iterator[ListedDelivery]:
-    """Yield a row for each delivery.
+class DeliveryScreens:
+    """Describes what only a screen shows of the deliveries of a list."""
 
-    `format_time` writes the times in notes. `with_flows`: find `has_several_flows`, which reads the
-    configuration of each delivery.
+    def __init__(self, database: Database) -> None:
+        self._planned = PlannedConfigs(database)
+        self._several: dict[tuple[str, str], bool] = {}  # by the plan: hash and route
+
+    def describe(self, one: Delivery) -> dict[str, JSON]:
+        """Return it for a delivery, in the shape of the admin API."""
+        return {
+            "debounced": one.debounce is not None,
+            "needs_person": needs_person(one),
+            "several_flows": self._has_several_flows(one),
+        }
+
+    def _has_several_flows(self, one: Delivery) -> bool:
+        plan = (one.config_hash, one.route)
+        if plan not in self._several:
+            self._several[plan] = self._planned.has_several_flows(one)
+        return self._several[plan]
+
+
+def make_row(
+    shape: Mapping[str, Any], screen: Mapping[str, Any], format_time: Callable[[float], str]
+) -> ListedDelivery:
+    """Return the row of a delivery, from its JSON and what `DeliveryScreens` describes.
+
+    `format_time` writes the times in notes. Raises `UnreadableAnswer` for JSON of another shape.
     """
-    planned = PlannedConfigs(database)
-    for one in deliveries:
-        yield ListedDelivery(
+    one = parse_delivery(shape)
+    with expect_shape():
+        return ListedDelivery(
             one,
             describe_status(one),
-            describe_delivery(one, format_time),
-            with_flows and planned.has_several_flows(one),
-            needs_person(one),
+            _describe_wait(one, format_time, is_debounced=screen["debounced"]),
+            screen["several_flows"],
+            screen["needs_person"],
         )
 
 
-def describe_delivery(delivery: Delivery, format_time: Callable[[float], str]) -> str:
+def _describe_wait(
+    delivery: Delivery, format_time: Callable[[float], str], *, is_debounced: bool
+) -> str:
     """Return the reason of a delivery's state, its run, or what it waits for; empty where there is
     none.
     """
@@ -65,6 +84,6 @@ def describe_delivery(delivery: Delivery, format_time: Callable[[float], str]) -
         return f"{RUN_PREFIX}{delivery.run_id}"
     if delivery.status is Status.BLOCKED and delivery.order is not None:
         return f"in line: order key {delivery.order.key}"
-    if delivery.status is Status.QUEUED and delivery.debounce is not None:
+    if delivery.status is Status.QUEUED and is_debounced:
         return f"waits for later ones until {format_time(delivery.due_at)}"
     return ""

@@ -27,6 +27,11 @@ NO_FINDING: Final = (
 )
 
 
+def list_reasons(findings: Sequence[str]) -> Sequence[str]:
+    """Return the findings for a person: at least one."""
+    return findings or [NO_FINDING]
+
+
 @dataclass(frozen=True, slots=True)
 class DiagnosedReject:
     """A reject, and the changes with which it would verify, the most likely first."""
@@ -37,7 +42,7 @@ class DiagnosedReject:
     @property
     def reasons(self) -> Sequence[str]:
         """The findings for a person: at least one."""
-        return self.findings or [NO_FINDING]
+        return list_reasons(self.findings)
 
     def as_json(self, *, whole: bool = False) -> dict[str, JSON]:
         """Return it in the shape of `rejects --json`, or (`whole`) of `show --json`."""

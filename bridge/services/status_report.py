@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.times import iso
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class StatusReport:
     """The overview of a bridge. `store`: the database and its version. `found`: the conditions that
-    need attention. `python`: the version of Python.
+    need attention. `python`: the version of Python. `file`: the path of routes.yaml.
     """
 
     overview: Overview
     store: str
     found: Sequence[HealthProblem]
     python: str
+    file: str
 
     def problems_as_json(self) -> list[dict[str, str]]:
         """Return the conditions that need attention, each with the next step."""
@@ -47,7 +48,7 @@ class StatusReport:
             "version": now.version,
             "python": self.python,
         }
-        return head | _running(now, self.store) | _stored(now) | _machine(now)
+        return head | _running(now, self.store, self.file) | _stored(now) | _machine(now)
 
 
 def read_status(settings: Settings, database: Database | None) -> StatusReport:
@@ -62,10 +63,11 @@ def read_status(settings: Settings, database: Database | None) -> StatusReport:
         with database.read() as connection:
             store = checkup.read_version(connection, database)
     now = read_overview(settings, database)
-    return StatusReport(now, store, find_problems(now), platform.python_version())
+    file = str(settings.config.absolute())
+    return StatusReport(now, store, find_problems(now), platform.python_version(), file)
 
 
-def _running(now: Overview, store: str) -> dict[str, Any]:
+def _running(now: Overview, store: str, file: str) -> dict[str, Any]:
     return {
         "database": {
             "version": store,
@@ -78,6 +80,7 @@ def _running(now: Overview, store: str) -> dict[str, Any]:
             "error": list(now.config.error),
             "error_since": iso(now.config.error_since),
             "restart": list(now.config.restart),
+            "file": file,
         },
         "processes": [
             {
@@ -143,6 +146,7 @@ def _stored(now: Overview) -> dict[str, Any]:
         ],
         "dead": {"total": now.dead, "within_a_day": now.dead_today},
         "unknown": {"total": now.unknown, "for_a_person": now.held},
+        "stuck": [asdict(one) | {"since": iso(one.since)} for one in now.stuck],
         "overdue": {
             "leases": now.overdue.leases,
             "looks": now.overdue.looks,

@@ -6,20 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.command_settings import settings_of
-from bridge.cli.options import (
-    AS_JSON,
-    FilteredCommand,
-    filter_options,
-    make_filters,
-    require_existing,
-)
+from bridge.cli.bridge_access import open_bridge
+from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.services.store_access import open_store
+from bridge.services.parsed_records import expect_shape, parse_time, require_time
 
 if TYPE_CHECKING:
-    from bridge.services.dead_causes import CauseGroup
+    from bridge.services.bridge_reader import Shape
 
 MAX_ROUTES_SHOWN = 3
 COLUMNS = (
@@ -48,17 +42,12 @@ def causes(config: str | None, /, *, as_json: bool, **chosen: Any) -> None:
     flowbridge causes --since 1d
     flowbridge causes --route triage-opened-issues --dead-kind config
     """
-    from bridge.services.dead_causes import CauseReport, group_by_cause
-
-    settings = settings_of(config)
-    with open_store(settings) as database:
-        wanted = make_filters(**chosen)
-        require_existing(settings, database, **chosen)
-        report = group_by_cause(database, wanted) if database else CauseReport(())
+    with open_bridge(config) as bridge:
+        report = bridge.read_causes(chosen)
     if as_json:
-        for group in report.groups:
-            output.json_line(group.as_json())
-    elif not tables.print_table(COLUMNS, map(_row, report.groups)):
+        for group in report.items:
+            output.json_line(group)
+    elif not tables.print_table(COLUMNS, map(_row, report.items)):
         is_filtered = any(value is not None for value in chosen.values())
         output.say(
             "No matching dead deliveries. Without filters: flowbridge causes"
@@ -68,20 +57,21 @@ def causes(config: str | None, /, *, as_json: bool, **chosen: Any) -> None:
     if report.read_until is not None:
         output.say(
             "There are more dead deliveries: only those planned since"
-            f" {output.utc(report.read_until)} were read."
+            f" {output.utc(require_time(report.read_until))} were read."
         )
 
 
-def _row(group: CauseGroup) -> tuple[str, ...]:
-    shown = list(group.routes[:MAX_ROUTES_SHOWN])
-    left = len(group.routes) - len(shown)
-    return (
-        str(group.count),
-        group.dead_kind.word if group.dead_kind else "",
-        output.moment(group.first_at),
-        output.moment(group.last_at),
-        group.delivery_id,
-        group.cause.label,
-        ", ".join([*shown, *([f"{left} more"] if left else [])]),
-        group.cause.advice,
-    )
+def _row(group: Shape) -> tuple[str, ...]:
+    with expect_shape():
+        shown = list(group["routes"][:MAX_ROUTES_SHOWN])
+        left = len(group["routes"]) - len(shown)
+        return (
+            str(group["count"]),
+            group["dead_kind"] or "",
+            output.moment(parse_time(group["first_at"])),
+            output.moment(parse_time(group["last_at"])),
+            group["example"]["delivery_id"],
+            group["label"],
+            ", ".join([*shown, *([f"{left} more"] if left else [])]),
+            group["advice"],
+        )

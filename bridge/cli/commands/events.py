@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.command_settings import settings_of
-from bridge.cli.options import (
-    AS_JSON,
-    FilteredCommand,
-    filter_options,
-    make_filters,
-    require_existing,
-    say_search_size,
-)
+from bridge.cli.bridge_access import open_bridge
+from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.core.errors import ConfigError
-from bridge.core.model import Delivery, Event
-from bridge.services.delivery_rows import RUN_PREFIX, ListedDelivery, list_deliveries
+from bridge.services.delivery_rows import RUN_PREFIX, ListedDelivery, make_row
 from bridge.services.delivery_states import describe_outcome
-from bridge.services.store_access import open_store
-from bridge.services.usable_config import load_present
+from bridge.services.parsed_records import expect_shape, parse_delivery, parse_event
 
 if TYPE_CHECKING:
-    from bridge.config.settings import Settings
+    from bridge.services.bridge_reader import BridgeReader, Shape
 
 EVENT_COLUMNS = (
     Column("received", whole=True),
@@ -68,33 +57,26 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
     flowbridge events --since 1d --body ord_48213
     flowbridge events --limit 0 --json       all events, streamed
     """
-    from bridge.services.serializers import event_json
-    from bridge.store.queries import events as event_queries
-
-    settings = settings_of(config)
-    with open_store(settings) as database:
-        wanted = make_filters(**chosen)
-        require_existing(settings, database, **chosen)
-        if database:
-            say_search_size(database, wanted, of_deliveries=False)
-        found = event_queries.list_events(database, wanted, limit) if database else iter(())
+    with open_bridge(config) as bridge:
+        found = bridge.list_events(chosen, limit)
         if as_json:
-            for event, deliveries in found:
-                output.json_line(event_json(event, deliveries))
+            for one in found:
+                output.json_line(one)
             return
-        count = tables.print_table(
-            EVENT_COLUMNS, (_event_row(event, deliveries) for event, deliveries in found)
-        )
+        count = tables.print_table(EVENT_COLUMNS, map(_event_row, found))
         _after(
             count,
             limit,
             "events",
-            settings,
+            bridge,
             is_filtered=any(value is not None for value in chosen.values()),
         )
 
 
-def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
+def _event_row(shape: Shape) -> tuple[str, ...]:
+    event = parse_event(shape)
+    with expect_shape():
+        deliveries = [parse_delivery(one) for one in shape["deliveries"]]
     outcome = describe_outcome(event, deliveries)
     return output.moment(event.received_at), event.id, event.source, event.type or "", outcome
 
@@ -114,29 +96,14 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     flowbridge deliveries --status dead --reason 'HTTP 403'
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """
-    from bridge.services.serializers import delivery_json
-    from bridge.store.queries import events as event_queries
-
-    settings = settings_of(config)
-    with open_store(settings) as database:
-        wanted = make_filters(**chosen)
-        require_existing(settings, database, **chosen)
-        if database:
-            say_search_size(database, wanted, of_deliveries=True)
-        found: Iterator[Delivery] = (
-            event_queries.list_deliveries(database, wanted, limit) if database else iter(())
-        )
+    with open_bridge(config) as bridge:
+        found = bridge.list_deliveries(chosen, limit, with_screen=not as_json)
         if as_json:
-            for delivery in found:
-                output.json_line(delivery_json(delivery))
+            for shape, _ in found:
+                output.json_line(shape)
             return
         wrong: list[str] = []
-        with_flows = output.on_terminal()
-        rows = (
-            list_deliveries(database, found, output.moment, with_flows=with_flows)
-            if database
-            else iter(())
-        )
+        rows = (make_row(shape, screen, output.moment) for shape, screen in found)
         count = tables.print_table(DELIVERY_COLUMNS, _delivery_cells(rows, wrong))
         if wrong and output.on_terminal():
             output.say(
@@ -146,12 +113,12 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
             count,
             limit,
             "deliveries",
-            settings,
+            bridge,
             is_filtered=any(value is not None for value in chosen.values()),
         )
 
 
-def _delivery_cells(rows: Iterator[ListedDelivery], wrong: list[str]) -> Iterator[tuple[str, ...]]:
+def _delivery_cells(rows: Iterable[ListedDelivery], wrong: list[str]) -> Iterator[tuple[str, ...]]:
     """Yield the cells of each row, and append the ids of those that need a person to `wrong`.
 
     On a terminal the flow may not fit: it is shown with the route if that has several flows.
@@ -160,14 +127,14 @@ def _delivery_cells(rows: Iterator[ListedDelivery], wrong: list[str]) -> Iterato
         one = row.delivery
         wrong += [one.id] if row.needs_person else []
         created = output.moment(one.created_at)
-        if row.has_several_flows:
+        if row.has_several_flows and output.on_terminal():
             route = f"{one.route}{tables.ARROW}{one.flow}"
             yield created, one.id, route, row.status, "-", row.note
         else:
             yield created, one.id, one.route, row.status, one.flow, row.note
 
 
-def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered: bool) -> None:
+def _after(count: int, limit: int, what: str, bridge: BridgeReader, *, is_filtered: bool) -> None:
     """Print a note where a list was cut, or is empty."""
     if count and count == limit and output.on_terminal():
         output.say(f"the newest {limit}; --limit 0 lists all")
@@ -176,16 +143,4 @@ def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered
     if is_filtered:
         output.say(f"No matching {what}. Without filters: flowbridge {what}")
         return
-    host = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
-    output.say(f"No {what} yet.")
-    output.say(
-        f"Start `flowbridge serve`, then send one: flowbridge sample {_any_source(settings)} --to"
-        f" {host}"
-    )
-
-
-def _any_source(settings: Settings) -> str:
-    """Return the name of a source for a sample; "form" where routes.yaml has none or is invalid."""
-    with suppress(ConfigError):
-        return next(iter(load_present(settings).sources), "form")
-    return "form"
+    output.say(bridge.explain_empty(what))

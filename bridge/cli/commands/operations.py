@@ -11,6 +11,7 @@ from bridge.cli.actions import run
 from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_items
 from bridge.cli.actions.rate_option import RATE
 from bridge.cli.actions.request import DRY_RUN, YES, OperationRequest
+from bridge.cli.bridge_access import open_bridge
 from bridge.cli.command_settings import settings_of
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.option_types import TimeParam
@@ -20,8 +21,9 @@ from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import load_sources
 from bridge.core.operations import Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
-from bridge.services.serializers import item_json, operation_json
-from bridge.services.store_access import open_store, open_store_to_change
+from bridge.services.lists import OPEN_ITEMS
+from bridge.services.parsed_records import parse_operation, parse_step
+from bridge.services.store_access import open_store_to_change
 
 COLUMNS = (
     Column("began", whole=True),
@@ -35,8 +37,7 @@ ITEM_COLUMNS = (
     Column("outcome", style=output.find_colour, whole=True),
     Column("details", spare=True),
 )
-OPEN = "open"
-OUTCOMES = (*(one.value for one in StepOutcome), OPEN)
+OUTCOMES = (*(one.value for one in StepOutcome), OPEN_ITEMS)
 OPTION_NAMES = {
     "routes": "--with-routes",
     "to": "--as",
@@ -81,18 +82,12 @@ def operations(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from bridge.store.operations import log
-
-    with open_store(settings_of(ctx.obj)) as database:
-        found = (
-            log.list_operations(database, since=since, unfinished=unfinished, limit=limit)
-            if database
-            else iter(())
-        )
+    with open_bridge(ctx.obj) as bridge:
+        found = bridge.list_operations(since=since, unfinished=unfinished, limit=limit)
         if as_json:
             for one in found:
-                output.json_line(operation_json(one))
-        elif not tables.print_table(COLUMNS, map(_row, found)):
+                output.json_line(one)
+        elif not tables.print_table(COLUMNS, (_row(parse_operation(one)) for one in found)):
             output.say(
                 "No operations"
                 + (
@@ -175,22 +170,20 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
     flowbridge operations show act_01jd2x
     flowbridge operations show act_01jd2x --only refused --limit 0
     """
-    from bridge.store.operations import log
-
-    with open_store_to_change(settings_of(config)) as database:
-        one = log.find(database, id_)
-        outcome = None if only in (None, OPEN) else StepOutcome(only)
-        found = log.list_items(database, one, outcome=outcome, is_open=only == OPEN, limit=limit)
+    with open_bridge(config) as bridge:
+        shape = bridge.read_operation(id_)
+        one = parse_operation(shape)
+        found = bridge.list_items(one.id, outcome=only, limit=limit)
         if as_json:
-            output.json_line(operation_json(one))
+            output.json_line(shape)
             for item in found:
-                output.json_line(item_json(item))
+                output.json_line(item)
             return
         _print_act(one)
-        count = tables.print_table(ITEM_COLUMNS, map(_item_row, found))
+        count = tables.print_table(ITEM_COLUMNS, (_item_row(parse_step(item)) for item in found))
         total = {
             None: one.chosen or 0,
-            OPEN: one.left,
+            OPEN_ITEMS: one.left,
             StepOutcome.DONE.value: one.done,
             StepOutcome.REFUSED.value: one.refused,
         }[only]
@@ -218,7 +211,7 @@ def _item_row(item: OperationStep) -> tuple[str, ...]:
     became = item.problem or (
         f"{item.was} → {item.became}" if item.became else ", ".join(item.made)
     )
-    return item.item_id, str(item.outcome or OPEN), became
+    return item.item_id, str(item.outcome or OPEN_ITEMS), became
 
 
 @operations.command()

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.bridge_access import open_bridge
 from bridge.cli.command_settings import settings_of
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON, require_existing
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.cli.usable_config import load_usable, with_learned_secrets
 from bridge.core.errors import NotFound
+from bridge.services.parsed_records import expect_shape, parse_reject
+from bridge.services.rejects import list_reasons
 from bridge.services.store_access import open_store
-from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
-    from bridge.core.model import Reject
-    from bridge.routing.model import Config
-    from bridge.services.rejects import DiagnosedReject, Readmission, RejectReview
+    from bridge.services.bridge_reader import Shape
+    from bridge.services.rejects import Readmission
 
 COLUMNS = (
     Column("received", whole=True),
@@ -65,54 +64,26 @@ def rejects(
     """
     if ctx.invoked_subcommand is not None:
         return
-    settings = settings_of(ctx.obj)
-    review = _review(ctx.obj, to_look=True)
-    with open_store(settings) as database:
-        require_existing(settings, database, source=source)
-        found = (
-            review.list_rejects(database, source=source, since=since, limit=limit)
-            if database
-            else iter(())
-        )
+    with open_bridge(ctx.obj) as bridge:
+        found = bridge.list_rejects(source=source, since=since, limit=limit)
         if as_json:
             for one in found:
-                output.json_line(one.as_json())
+                output.json_line(one)
             return
         if not tables.print_table(COLUMNS, map(_row, found)):
             output.say(
                 f"No {'matching ' if source or since is not None else ''}rejects are stored."
             )
-    _say_unset(review.config, source)
+        for note in bridge.explain_unset(source):
+            output.say(note)
 
 
-def _say_unset(config: Config, source: str | None) -> None:
-    """Print which sources store no rejects because a secret is not set; of all, or of one."""
-    for one in config.sources.values():
-        if one.missing is not None and source in (None, one.name):
-            which = f"{one.name} that no other secret verifies" if one.secrets else one.name
-            output.say(
-                f"Requests to source {which} are answered 503 and not stored, since its secret"
-                f" cannot be read: {one.missing}.\nNext: set it in .env; no restart is needed."
-            )
-
-
-def _row(found: DiagnosedReject) -> tuple[str, ...]:
-    one = found.reject
-    why = f"readmitted as {', '.join(one.event_ids)}" if one.event_ids else found.reasons[0]
+def _row(shape: Shape) -> tuple[str, ...]:
+    one = parse_reject(shape)
+    with expect_shape():
+        reason = list_reasons(shape["diagnosis"])[0]
+    why = f"readmitted as {', '.join(one.event_ids)}" if one.event_ids else reason
     return output.moment(one.received_at), one.id, one.source, one.reason, why
-
-
-def show_reject(
-    config: str | None, one: Reject, *, with_body: bool, is_folded: bool, as_json: bool
-) -> None:
-    """Print one reject with the reasons, for `flowbridge show`."""
-    from bridge.cli.ui.event_view import print_reject
-
-    found = _review(config, to_look=True).diagnose(one)
-    if as_json:
-        output.json_line(found.as_json(whole=True))
-    else:
-        print_reject(one, found.reasons, with_body=with_body, is_folded=is_folded)
 
 
 @rejects.command()
@@ -146,8 +117,10 @@ def readmit(
     """
     if bool(ids) == bool(source or since):
         raise click.UsageError("pass ids, or select by --source or --since")
-    review = _review(config)
+    from bridge.cli.reject_review import make_review
+
     settings = settings_of(config)
+    review = make_review(config)
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing has been received yet: there is no database")
@@ -186,28 +159,3 @@ def _print_readmitted(one: Readmission, *, as_json: bool) -> bool:
             f" {output.clean(one.problem)}"
         )
     return one.problem is None
-
-
-def _review(config: str | None, *, to_look: bool = False) -> RejectReview:
-    """Return the review of rejects with the current routes.yaml; with `to_look`, the last good one
-    where it cannot be used.
-    """
-    from bridge.services.rejects import RejectReview
-    from bridge.web.key_fetcher import Keyring
-
-    return RejectReview(_routes(config, to_look=to_look), Keyring())
-
-
-def _routes(config: str | None, *, to_look: bool = False) -> Config:
-    """Return the current routes.yaml as receivers use it; with `to_look`, the last good one where
-    it cannot be used.
-    """
-    from bridge.ingest.redaction import add_all_keys
-
-    settings = settings_of(config)
-    routes = load_usable(settings) if to_look else load_present(settings)
-    seals = bool(settings.encryption_keys)
-    if seals or any(source.redact for source in routes.sources.values()):
-        key = settings_of(config, secrets=True).secret_key
-        routes = add_all_keys(routes, key, seals=seals)
-    return replace(routes, sources=with_learned_secrets(config, routes.sources))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.bridge_access import open_bridge
 from bridge.cli.command_settings import settings_of
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
@@ -16,11 +17,8 @@ from bridge.core.model import Event
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
-    from bridge.config.settings import Settings
-    from bridge.services.event_details import NamedRecord
+    from bridge.services.bridge_reader import NamedShape, Shape
     from bridge.store.blobs import BlobStore
-    from bridge.store.db.database import Database
-    from bridge.store.queries.event_lookup import EventHistory
 
 
 NO_FILES = "a reject has no files: flowbridge stores none for requests that failed verification"
@@ -82,70 +80,71 @@ def show(
 
     if folder is not None and id_ is not None and id_.startswith(REJECT_PREFIX):
         raise click.UsageError(NO_FILES)
-    settings = settings_of(config)
-    is_folded = output.on_terminal() and not with_all
-    with open_store(settings) as database:
-        if database is None:
-            missing = "" if id_ is None else f"no event, delivery or run has the id {id_!r}: "
-            raise NotFound(f"{missing}nothing has been received yet")
-        record = _find(database, id_)
-        if record.found is not None:
-            _show_event(
-                database,
-                record.found,
-                settings,
-                with_body=with_body,
-                is_folded=is_folded,
-                folder=folder,
-                as_json=as_json,
-            )
-            return
     if folder is not None:
-        raise click.UsageError(NO_FILES)
-    if record.reject is not None:
-        from bridge.cli.commands.rejects import show_reject
-
-        show_reject(
-            config, record.reject, with_body=with_body, is_folded=is_folded, as_json=as_json
-        )
-
-
-def _find(database: Database, text: str | None) -> NamedRecord:
-    """Return the record that `text` names, and print a note of an alert that is newer."""
-    from bridge.services.event_details import find_record
-
-    record = find_record(database, text)
-    if record.alert_id is not None:
-        short = output.ending(record.alert_id)
-        output.say(f"newer: alert {record.alert_id} (flowbridge show {short})")
-    return record
+        sys.exit(not _save_event_files(config, id_, folder, as_json=as_json))
+    is_folded = output.on_terminal() and not with_all
+    with open_bridge(config) as bridge:
+        record = bridge.read_record(id_, with_screen=not as_json)
+    _say_newer(record.alert_id)
+    if as_json:
+        output.json_line(record.shape)
+    elif record.is_reject:
+        _print_reject(record, with_body=with_body, is_folded=is_folded)
+    else:
+        _print_event(record.shape, with_body=with_body, is_folded=is_folded)
 
 
-def _show_event(
-    database: Database,
-    found: EventHistory,
-    settings: Settings,
-    *,
-    with_body: bool,
-    is_folded: bool,
-    folder: Path | None,
-    as_json: bool,
-) -> None:
+def _say_newer(alert_id: str | None) -> None:
+    """Print a note of an alert that is newer than the event."""
+    if alert_id is not None:
+        output.say(f"newer: alert {alert_id} (flowbridge show {output.ending(alert_id)})")
+
+
+def _print_event(shape: Shape, *, with_body: bool, is_folded: bool) -> None:
     from bridge.cli.ui.event_view import print_delivery, print_event
     from bridge.cli.usable_config import say_unusable
-    from bridge.services.event_details import read_event_details
+    from bridge.services.event_screen import parse_screen
+
+    screen = parse_screen(shape)
+    say_unusable(screen.config_error)
+    if screen.asked_for is not None:
+        print_delivery(screen, screen.asked_for, with_body=with_body, is_folded=is_folded)
+    else:
+        print_event(screen, with_body=with_body, is_folded=is_folded)
+
+
+def _print_reject(record: NamedShape, *, with_body: bool, is_folded: bool) -> None:
+    from bridge.cli.ui.event_view import print_reject
+    from bridge.services.parsed_records import expect_shape, parse_reject
+    from bridge.services.rejects import list_reasons
+
+    shape = record.shape
+    with expect_shape():
+        has_contents = shape["headers"] is not None
+        reasons = list_reasons(shape["diagnosis"]) if has_contents else ()
+    print_reject(
+        parse_reject(shape),
+        reasons,
+        with_body=with_body,
+        is_folded=is_folded,
+        has_contents=has_contents,
+    )
+
+
+def _save_event_files(config: str | None, id_: str | None, folder: Path, *, as_json: bool) -> bool:
+    """Save the files of the event that is named; return whether all could be read."""
+    from bridge.services.event_details import find_record
     from bridge.store.blobs import BlobStore
 
-    if folder is not None:
-        sys.exit(not _save_files(found.event, BlobStore.of(settings), folder, as_json=as_json))
-    details = read_event_details(database, settings, found, with_reasons=not as_json)
-    say_unusable(details.reasons.config_error)
-    if as_json:
-        output.json_line(details.as_json())
-    elif details.asked_for is not None:
-        print_delivery(details, details.asked_for, with_body=with_body, is_folded=is_folded)
-    else:
-        print_event(details, with_body=with_body, is_folded=is_folded)
+    settings = settings_of(config)
+    with open_store(settings) as database:
+        if database is None:
+            raise NotFound("nothing has been received yet")
+        record = find_record(database, id_)
+    _say_newer(record.alert_id)
+    if record.found is None:
+        raise click.UsageError(NO_FILES)
+    return _save_files(record.found.event, BlobStore.of(settings), folder, as_json=as_json)
 
 
 def _save_files(event: Event, blobs: BlobStore, folder: Path, *, as_json: bool) -> bool:

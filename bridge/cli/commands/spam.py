@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
+from bridge.cli.bridge_access import open_bridge
 from bridge.cli.command_settings import settings_of
 from bridge.cli.option_types import ExcerptParam
 from bridge.cli.options import (
@@ -22,7 +23,8 @@ from bridge.cli.options import (
 )
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.services.store_access import open_store, open_store_to_change
+from bridge.services.parsed_records import parse_event
+from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.core.model import Event
@@ -65,23 +67,12 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
     """
     if ctx.invoked_subcommand is not None:
         return
-    from bridge.services.serializers import event_json
-    from bridge.store.queries import events as event_queries
-
-    settings = settings_of(ctx.obj)
-    with open_store(settings) as database:
-        require_existing(settings, database, **chosen)
-        found = (
-            event_queries.list_events(
-                database, make_filters(type_=None, **chosen, spam=True), limit
-            )
-            if database
-            else iter(())
-        )
+    with open_bridge(ctx.obj) as bridge:
+        found = bridge.list_events({"type_": None, **chosen, "spam": True}, limit)
         if as_json:
-            for event, deliveries in found:
-                output.json_line(event_json(event, deliveries))
-        elif not tables.print_table(COLUMNS, (_row(event) for event, _ in found)):
+            for one in found:
+                output.json_line(one)
+        elif not tables.print_table(COLUMNS, (_row(parse_event(one)) for one in found)):
             output.say(
                 "No spam"
                 + (" matches." if any(value is not None for value in chosen.values()) else ".")

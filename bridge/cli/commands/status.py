@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 import click
 
-from bridge.cli.command_settings import settings_of
+from bridge.cli.bridge_access import open_bridge
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.refusals_view import print_refusals, print_spam
 from bridge.cli.ui.status_tables import HASH_CHARS, format_count, status_tables
 from bridge.config.settings import BACKUP_INTERVAL_SECONDS
 from bridge.core.status import BackupStatus, OverdueWork, Overview, UrlCertificate
-from bridge.monitoring.conditions import HealthProblem, find_notes
-from bridge.services.status_report import StatusReport, read_status
-from bridge.services.store_access import open_store
+from bridge.services.parsed_status import ShownStatus, parse_status
 
 WIDTH = 80  # columns
 UNITS = ("kB", "MB", "GB", "TB")
@@ -37,23 +34,24 @@ def status(config: str | None, /, as_json: bool) -> None:
     flowbridge status
     flowbridge status --json | jq -r '.problems[] | "\\(.what): \\(.do)"'
     """
-    settings = settings_of(config)
-    with open_store(settings) as database:
-        report = read_status(settings, database)
+    with open_bridge(config) as bridge:
+        shape = bridge.read_status()
+    found = parse_status(shape)
     if as_json:
-        output.json_line(report.as_json())
+        output.json_line(shape)
     else:
-        _print(report, str(settings.config))
-    sys.exit(1 if report.found else 0)
+        _print(found)
+    sys.exit(1 if found.problems else 0)
 
 
-def _print(report: StatusReport, file: str) -> None:
-    now = report.overview
-    click.secho(f"flowbridge {now.version}", bold=True, nl=False)
-    click.echo(f" on Python {report.python}, {output.clean(report.store)}; {output.utc(now.at)}")
-    _verdict(now, report.found)
+def _print(found: ShownStatus) -> None:
+    now = found.overview
+    click.secho(f"flowbridge {output.clean(now.version)}", bold=True, nl=False)
+    on = f" on Python {found.python}, {found.store}; {output.utc(now.at)}"
+    click.echo(output.clean(on))
+    _verdict(found)
     click.echo()
-    _facts(now, file)
+    _facts(now, found.file)
     for columns, rows in status_tables(now):
         if rows:
             click.echo()
@@ -62,18 +60,18 @@ def _print(report: StatusReport, file: str) -> None:
     print_spam(now.sources)
 
 
-def _verdict(now: Overview, found: Sequence[HealthProblem]) -> None:
-    if not found:
+def _verdict(found: ShownStatus) -> None:
+    count = len(found.problems)
+    if not count:
         click.secho("All is well.", fg="green")
     else:
         click.secho(
-            f"{len(found)} {'problem needs' if len(found) == 1 else 'problems need'} attention:",
-            fg="red",
+            f"{count} {'problem needs' if count == 1 else 'problems need'} attention:", fg="red"
         )
-    for one in found:
+    for one in found.problems:
         click.echo(click.style("! ", fg="red") + _wrap(one.what, 2))
         click.echo(click.style(f"  -> {_wrap(one.do, 5)}", dim=True))
-    for text in find_notes(now):
+    for text in found.notes:
         click.echo(f"note: {_wrap(text, 6)}")
 
 

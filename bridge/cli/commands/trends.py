@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.command_settings import settings_of
+from bridge.cli.bridge_access import open_bridge
 from bridge.cli.option_types import DurationParam, TimeParam
 from bridge.cli.options import AS_JSON, wrong_usage
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.trends import TRENDS, TrendKind
-from bridge.services.store_access import open_store
-from bridge.services.trends import TrendPoint, TrendPoints, rank_series, read_trends
+from bridge.services.parsed_records import expect_shape, parse_time
+from bridge.services.trends import find_trend
+
+if TYPE_CHECKING:
+    from bridge.services.bridge_reader import Shape
 
 DEFAULT_SECONDS = 3600.0
 MAX_SERIES_SHOWN = 5
@@ -80,17 +84,18 @@ def trends(
             raise click.UsageError("which trend? name one before the options")
         _list(as_json=as_json)
         return
-    now = time.time()
-    begin = now - DEFAULT_SECONDS if since is None else since
-    with open_store(settings_of(config)) as database, wrong_usage():
-        found = read_trends(database, name, begin, now, None if step is None else int(step), only)
+    begin = time.time() - DEFAULT_SECONDS if since is None else since
+    whole_step = None if step is None else int(step)
+    with wrong_usage(), open_bridge(config) as bridge:
+        trend = find_trend(name)
+        points = bridge.read_trend(name, since=begin, step=whole_step, only=only)
     if as_json:
-        for point in found.points:
-            output.json_line(found.as_json(point))
-        return
-    is_durations = found.trend.kind is TrendKind.DURATIONS
-    columns = DURATION_COLUMNS if is_durations else COLUMNS
-    tables.print_table(columns, (_row(found, point) for point in found.points))
+        for point in points:
+            output.json_line(point)
+    elif trend.kind is TrendKind.DURATIONS:
+        tables.print_table(DURATION_COLUMNS, map(_duration_row, points))
+    else:
+        tables.print_table(COLUMNS, map(_row, points))
 
 
 def _list(*, as_json: bool) -> None:
@@ -102,13 +107,20 @@ def _list(*, as_json: bool) -> None:
         )
 
 
-def _row(found: TrendPoints, point: TrendPoint) -> tuple[str, ...]:
-    at = output.moment(point.at)
-    if found.trend.kind is TrendKind.DURATIONS:
-        times = ("" if one is None else f"{one * 1000:.1f} ms" for one in (point.p50, point.p99))
-        return at, f"{point.value:g}", *times
-    ranked = rank_series(point.series)
-    shown = [f"{' '.join(labels)} {value:g}".strip() for labels, value in ranked]
-    left = len(shown) - MAX_SERIES_SHOWN
-    more = [f"{left} more"] if left > 0 else []
-    return at, f"{point.value:g}", ", ".join([*shown[:MAX_SERIES_SHOWN], *more])
+def _duration_row(point: Shape) -> tuple[str, ...]:
+    with expect_shape():
+        numbers = (point["p50"], point["p99"])
+        times = ("" if one is None else f"{one * 1000:.1f} ms" for one in numbers)
+        return output.moment(parse_time(point["at"])), f"{point['value']:g}", *times
+
+
+def _row(point: Shape) -> tuple[str, ...]:
+    with expect_shape():
+        shown = [
+            f"{' '.join(one['labels'].values())} {one['value']:g}".strip()
+            for one in point["series"]
+        ]
+        left = len(shown) - MAX_SERIES_SHOWN
+        more = [f"{left} more"] if left > 0 else []
+        series = ", ".join([*shown[:MAX_SERIES_SHOWN], *more])
+        return output.moment(parse_time(point["at"])), f"{point['value']:g}", series

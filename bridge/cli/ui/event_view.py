@@ -3,65 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
 from bridge.cli.ui import output
-from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, print_block, shorten
-from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
-from bridge.core.retention import is_content_deleted
+from bridge.cli.ui.request_view import print_event_request, print_hidden_request, print_request
+from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, print_block
+from bridge.core.model import Attempt, Event, Reject, Status
 from bridge.core.times import iso
 from bridge.services.delivery_states import describe_status
 from bridge.services.run_evidence import WINDOW_NAME, describe_evidence
 
 if TYPE_CHECKING:
     from bridge.providers.model import Provider
-    from bridge.services.event_details import EventDetails
+    from bridge.services.event_screen import EventScreen, ShownDelivery
 
 SHOWN_ATTEMPTS = 2  # the last ones; earlier ones are folded
 
 
-def print_event(details: EventDetails, *, with_body: bool = False, is_folded: bool = False) -> None:
+def print_event(screen: EventScreen, *, with_body: bool = False, is_folded: bool = False) -> None:
     """Print an event with its deliveries: names on the left, values beside them.
 
     `is_folded`: shorten what is rarely read, so that the rest fits a screen.
     """
-    _print_head(details.event, is_folded=is_folded)
-    _print_unmatched(details)
-    _print_operations(details, details.event.id)
-    for delivery in details.deliveries:
+    _print_head(screen.event, is_folded=is_folded)
+    _print_unmatched(screen)
+    _print_operations(screen, screen.event.id)
+    for shown in screen.deliveries:
         click.echo()
-        _print_whole_delivery(details, delivery, is_folded=is_folded)
+        _print_whole_delivery(screen, shown, is_folded=is_folded)
     click.echo()
-    _print_request(details.event, whole=with_body, is_folded=is_folded and not with_body)
+    print_event_request(screen, whole=with_body, is_folded=is_folded and not with_body)
 
 
 def print_delivery(
-    details: EventDetails, delivery: Delivery, *, with_body: bool = False, is_folded: bool = False
+    screen: EventScreen, shown: ShownDelivery, *, with_body: bool = False, is_folded: bool = False
 ) -> None:
     """Print one delivery with a line about its event; with `with_body`, the event's request too."""
-    event = details.event
+    event = screen.event
     line = f"{event.id}  {event.source} {event.type or ''}".rstrip()
-    _print_whole_delivery(details, delivery, event=line, is_folded=is_folded)
+    _print_whole_delivery(screen, shown, event=line, is_folded=is_folded)
     if with_body:
         click.echo()
-        _print_request(event, whole=True)
+        print_event_request(screen, whole=True)
     else:
         click.echo()
         output.line("the event", f"flowbridge show {event.id}")
 
 
 def _print_whole_delivery(
-    details: EventDetails, delivery: Delivery, *, is_folded: bool, event: str | None = None
+    screen: EventScreen, shown: ShownDelivery, *, is_folded: bool, event: str | None = None
 ) -> None:
+    delivery = shown.delivery
     click.secho(output.clean(delivery.id), bold=True)
     output.line("event", event)
-    _print_delivery(details, delivery, is_folded=is_folded)
-    _print_operations(details, delivery.id)
-    attempts = details.attempts_of(delivery)
+    _print_delivery(shown, is_folded=is_folded)
+    _print_operations(screen, delivery.id)
+    attempts = shown.attempts
     folded = max(len(attempts) - SHOWN_ATTEMPTS, 0) if is_folded else 0
     output.line(
         "attempts", f"{output.number(folded, 'earlier one')}: {SHOW_ALL_HINT}" if folded else None
@@ -77,14 +76,12 @@ def _print_whole_delivery(
     print_block("log", "\n".join(delivery.log) or None, is_folded=is_folded, keeps_end=True)
 
 
-def _print_unmatched(details: EventDetails) -> None:
+def _print_unmatched(screen: EventScreen) -> None:
     from bridge.routing.model import OWN_SOURCE_NAME
 
-    event = details.event
-    lines = [
-        f"{route}: {reason}" if route else reason for route, reason in details.reasons.unmatched
-    ]
-    if details.deliveries:
+    event = screen.event
+    lines = [": ".join(filter(None, pair)) for pair in screen.unmatched]
+    if screen.deliveries:
         for index, line in enumerate(lines):
             output.line("" if index else "not matched", line)
     elif lines and (provider := _tester(event)) is not None:
@@ -113,9 +110,17 @@ def _tester(event: Event) -> Provider | None:
 
 
 def print_reject(
-    reject: Reject, findings: Sequence[str], *, with_body: bool = False, is_folded: bool = False
+    reject: Reject,
+    findings: Sequence[str],
+    *,
+    with_body: bool = False,
+    is_folded: bool = False,
+    has_contents: bool = True,
 ) -> None:
-    """Print a request that failed verification, with the reasons."""
+    """Print a request that failed verification, with the reasons.
+
+    Without `has_contents`, its request and the reasons are hidden.
+    """
     click.secho(output.clean(reject.id), bold=True)
     output.line(
         "source",
@@ -134,12 +139,15 @@ def print_reject(
         output.line(
             "readmitted", f"{iso(reject.readmitted_at)} as {', '.join(reject.event_ids)}", "green"
         )
-    if reject.cut:
+    if reject.cut and has_contents:
         output.line(
             "size", f"{output.number(reject.size, 'byte')}; the first {len(reject.body)} are stored"
         )
     click.echo()
-    _print_request(reject, whole=with_body, is_folded=is_folded and not with_body)
+    if has_contents:
+        print_request(reject, whole=with_body, is_folded=is_folded and not with_body)
+    else:
+        print_hidden_request()
 
 
 def _print_head(event: Event, *, is_folded: bool) -> None:
@@ -153,7 +161,9 @@ def _print_head(event: Event, *, is_folded: bool) -> None:
     output.line("received", iso(event.received_at))
     for file in event.files:
         output.line(
-            "file", f"{file.name} in {file.field}: {file.type}, {output.number(file.size, 'byte')}"
+            "file",
+            f"{f'{file.name} in {file.field}: ' if file.name else ''}{file.type},"
+            f" {output.number(file.size, 'byte')}",
         )
     output.line("next", f"flowbridge show {event.id} --save DIR" if event.files else None)
     output.line("problem", event.problem, "red")
@@ -166,34 +176,36 @@ def _print_head(event: Event, *, is_folded: bool) -> None:
     output.line("config", None if is_folded else event.config_hash[:12])
 
 
-def _print_operations(details: EventDetails, id_: str) -> None:
-    for act, item in details.operations_on(id_):
+def _print_operations(screen: EventScreen, id_: str) -> None:
+    for act in screen.operations_on(id_):
+        item = act.item
         changed = f"{item.was} → {item.became}" if item.became else item.was and f"was {item.was}"
         came = f"refused: {item.problem}" if item.problem else changed or ""
         output.line(act.command, f"{iso(item.at)} by {act.actor} ({act.id}) {came}".rstrip())
 
 
-def _print_delivery(details: EventDetails, delivery: Delivery, *, is_folded: bool) -> None:
+def _print_delivery(shown: ShownDelivery, *, is_folded: bool) -> None:
+    delivery = shown.delivery
     output.line("route", f"{delivery.route} → {delivery.flow}")
     output.line("status", describe_status(delivery), output.find_colour(describe_status(delivery)))
     output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
-    for one in details.reasons.missing.get(delivery.id, ()):
+    for one in shown.missing:
         output.line(
             "left out" if one.is_harmless else "missing",
             one.text,
             None if one.is_harmless else "yellow",
         )
-    for row, step in enumerate(details.next_steps(delivery)):
+    for row, step in enumerate(shown.next_steps):
         output.line("" if row else "next", step)
-    if wait := details.waits.get(delivery.id):
-        is_said = is_folded and wait.obstacle is not None  # the next step says it
+    if wait := shown.wait:
+        is_said = is_folded and wait.has_obstacle  # the next step says it
         output.line("waits", None if is_said else wait.detail, "yellow")
         output.line("until", iso(wait.until))
     elif delivery.status is Status.QUEUED:
         output.line("due", iso(delivery.due_at))
     if delivery.order is not None:
-        behind = details.behind.get(delivery.id, 0)
-        place = f"; first of its key, with {behind} waiting behind it" if delivery.holds_key else ""
+        behind = f"; first of its key, with {shown.behind} waiting behind it"
+        place = behind if shown.holds_key else ""
         output.line("order key", delivery.order.key + place)
     output.line("merged into", delivery.merged_into)
     output.line("run", " ".join(filter(None, (delivery.run_id, output.run_link(delivery)))))
@@ -239,42 +251,4 @@ def _took(since: float | None, until: float | None) -> str:
     """Return how long a run took, as a suffix; empty where that is unknown."""
     return (
         "" if since is None or until is None else f", after {output.span(max(until - since, 0.0))}"
-    )
-
-
-def _print_request(event: Event | Reject, *, whole: bool = False, is_folded: bool = False) -> None:
-    click.secho("request", bold=True, nl=not is_folded)
-    if is_folded:
-        click.secho(f"  ({output.number(len(event.headers), 'header')}: {SHOW_ALL_HINT})", dim=True)
-    for name, value in event.headers.items() if not is_folded else ():
-        click.echo(f"  {output.clean(name)}: {output.clean(value)}")
-    if event.query_string:
-        click.echo(f"  ?{output.clean(event.query_string)}")
-    if not is_folded:
-        click.echo()
-    if isinstance(event, Event) and is_content_deleted(event):
-        click.echo(
-            "  the `retention` of its source deleted its body, and the inputs and outputs of its"
-            " deliveries"
-        )
-        return
-    try:
-        text = event.body.decode()
-    except UnicodeDecodeError:
-        click.echo(
-            f"  {output.number(len(event.body), 'byte')} of binary data: --json shows them in"
-            " base64"
-        )
-        return
-    parsed: JSON = None
-    with suppress(orjson.JSONDecodeError):  # other text is shown unchanged
-        parsed = orjson.loads(text)
-        text = orjson.dumps(parsed, option=orjson.OPT_INDENT_2).decode()
-    if is_folded:
-        print_block("body", parsed if isinstance(parsed, dict | list) else text, is_folded=True)
-        return
-    click.echo(
-        "\n".join(
-            f"  {line}" for line in output.clean_lines(text if whole else shorten(text)).split("\n")
-        )
     )

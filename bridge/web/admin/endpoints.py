@@ -15,10 +15,12 @@ from bridge.web.admin.parameters import (
     LIMIT,
     OUTCOME,
     REJECT_LIMIT,
+    SCREEN,
     SINCE,
     SOURCE,
     STEP,
     TREND,
+    TREND_LABELS,
     TREND_SINCE,
     UNFINISHED,
     Parameter,
@@ -88,6 +90,7 @@ ENDPOINTS: Final = (
         summary="One event with its deliveries, attempts and operations.",
         answer=resources.show_event,
         schema="EventDetails",
+        parameters=(SCREEN,),
         has_contents=True,
     ),
     Endpoint(
@@ -103,7 +106,7 @@ ENDPOINTS: Final = (
         summary="Deliveries, newest first.",
         answer=resources.list_deliveries,
         schema="DeliveryPage",
-        parameters=filter_parameters(of_events=False),
+        parameters=(*filter_parameters(of_events=False), SCREEN),
         has_contents=True,
     ),
     Endpoint(
@@ -163,7 +166,7 @@ ENDPOINTS: Final = (
         summary="Numbers over time of one trend, oldest first.",
         answer=resources.list_trend,
         schema="TrendPage",
-        parameters=(TREND, TREND_SINCE, STEP),
+        parameters=(TREND, TREND_SINCE, STEP, *TREND_LABELS),
     ),
     Endpoint(
         path="/find",

@@ -31,6 +31,7 @@ from bridge.store.queries.filters import NONE
 from bridge.web.admin.problems import AdminProblem, ParameterError
 
 MAX_NAME_CHARS: Final = 200
+LABELS: Final = ("source", "route", "platform")  # of trends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,9 @@ TREND: Final = Parameter(
 TREND_SINCE: Final = Parameter(
     name="since", doc=f"Since this time: {TIME_DOC}.", parse=_parse_time, is_required=True
 )
+TREND_LABELS: Final = tuple(
+    Parameter(name=name, doc=f"Only of this {name}.", parse=_parse_name) for name in LABELS
+)
 STEP: Final = Parameter(
     name="step", doc="The time from one point to the next, such as 10m.", parse=_parse_step
 )
@@ -174,6 +178,9 @@ def _flag(name: str, doc: str) -> Parameter:
     return replace(_one_of(name, doc, ("true", "false")), parse=lambda text: text == "true")
 
 
+SCREEN: Final = _flag(
+    "screen", "Also return, as `screen`, the advice that commands print for people."
+)
 UNFINISHED: Final = _flag("unfinished", "Only with items left.")
 OUTCOME: Final = _one_of(
     "outcome",

@@ -16,7 +16,9 @@ from bridge.ingest.redaction import add_all_keys
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
+from bridge.services.delivery_rows import DeliveryScreens
 from bridge.services.event_details import EventDetails, find_record, read_event_details
+from bridge.services.event_screen import describe_screen
 from bridge.services.lists import (
     DEFAULT_PAGE_ITEMS,
     MAX_PAGE_ITEMS,
@@ -36,11 +38,12 @@ from bridge.store.queries.event_lookup import EventHistory
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
 from bridge.web.admin.limits import READ_RATE
+from bridge.web.admin.parameters import LABELS
 from bridge.web.admin.problems import AdminProblem, ParameterError
 
 T = TypeVar("T")
 #: Parameters that are no filters.
-PAGE_PARAMETERS: Final = ("limit", "before")
+PAGE_PARAMETERS: Final = ("limit", "before", "screen")
 
 
 def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
@@ -93,15 +96,23 @@ def list_deliveries(context: AdminContext, asked: AdminRequest) -> Answer:
     page = lists.page_deliveries(
         context.database, _filters(context, asked), _page_request("deliveries", asked)
     )
-    return page.as_json(
+    shape = page.as_json(
         lambda one: redacted_views.list_delivery(one, with_contents=asked.with_contents)
     )
+    if asked.values["screen"]:
+        screens = DeliveryScreens(context.database)
+        shape["screen"] = {one.id: screens.describe(one) for one in page.items}
+    return shape
 
 
 def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one event with everything that is stored of it, as `show --json`."""
-    details = _read_details(context, _find_event(context, asked))
-    return redacted_views.describe_event(details, with_contents=asked.with_contents)
+    with_screen = bool(asked.values["screen"])
+    details = _read_details(context, _find_event(context, asked), with_reasons=with_screen)
+    shape = redacted_views.describe_event(details, with_contents=asked.with_contents)
+    if with_screen:
+        shape["screen"] = describe_screen(details, with_contents=asked.with_contents)
+    return shape
 
 
 def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -205,7 +216,9 @@ def list_trend(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the points of a trend, oldest first, as `trends --json`."""
     now = time.time()
     values = asked.values
-    found = read_trends(context.database, values["name"], values["since"], now, values["step"])
+    only = {name: values[name] for name in LABELS if values[name] is not None}
+    step = values["step"]
+    found = read_trends(context.database, values["name"], values["since"], now, step, only)
     return {"step": found.step, "items": [found.as_json(one) for one in found.points]}
 
 
@@ -248,8 +261,10 @@ def _find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:
     return record.found
 
 
-def _read_details(context: AdminContext, found: EventHistory) -> EventDetails:
-    return read_event_details(context.database, context.settings, found, with_reasons=False)
+def _read_details(
+    context: AdminContext, found: EventHistory, *, with_reasons: bool = False
+) -> EventDetails:
+    return read_event_details(context.database, context.settings, found, with_reasons=with_reasons)
 
 
 def _find_operation(context: AdminContext, asked: AdminRequest) -> Operation:

@@ -32,6 +32,11 @@ def _record(**properties: Schema) -> Schema:
     }
 
 
+def _with_screen(schema: Schema) -> Schema:
+    """Return the schema of a record that may have the key `screen`."""
+    return {**schema, "properties": {**schema["properties"], "screen": OBJECT}}
+
+
 def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
@@ -179,11 +184,12 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "runs": _list(OBJECT),
             "dead": _record(total=COUNT, within_a_day=COUNT),
             "unknown": _record(total=COUNT, for_a_person=COUNT),
+            "stuck": _list(OBJECT),
         },
         "required": ["ok", "problems", "at", "version", "sources", "queue", "dead", "unknown"],
     },
     "Delivery": _record(**_DELIVERY),
-    "DeliveryPage": _page("Delivery"),
+    "DeliveryPage": _with_screen(_page("Delivery")),
     "DeliveryDetails": _record(
         **_DELIVERY,
         inputs=ANY,
@@ -194,14 +200,16 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Event": _record(**_EVENT, deliveries=_list(_ref("Delivery"))),
     "EventPage": _page("Event"),
-    "EventDetails": _record(
-        **_EVENT,
-        deliveries=_list(_ref("DeliveryDetails")),
-        headers=_nullable({"type": "object", "additionalProperties": TEXT}),
-        query_string=_nullable(TEXT),
-        body=_nullable(TEXT),
-        body_base64=_nullable(TEXT),
-        operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_ITEM)),
+    "EventDetails": _with_screen(
+        _record(
+            **_EVENT,
+            deliveries=_list(_ref("DeliveryDetails")),
+            headers=_nullable({"type": "object", "additionalProperties": TEXT}),
+            query_string=_nullable(TEXT),
+            body=_nullable(TEXT),
+            body_base64=_nullable(TEXT),
+            operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_ITEM)),
+        )
     ),
     "Reject": _record(**_REJECT),
     "RejectPage": _page("Reject"),

@@ -1,0 +1,200 @@
+"""The bridge of this machine, read from its store. See `services.bridge_reader`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bridge.cli.options import make_filters, require_existing, say_search_size
+from bridge.core.errors import ConfigError, NotFound
+from bridge.core.operations import StepOutcome
+from bridge.core.times import iso
+from bridge.services import serializers
+from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
+from bridge.services.lists import OPEN_ITEMS
+from bridge.services.usable_config import load_present
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.core.operations import Operation
+    from bridge.services.rejects import RejectReview
+    from bridge.store.db.database import Database
+    from bridge.store.queries.event_lookup import EventHistory
+
+NO_STORE = "nothing has been received yet"
+
+
+@dataclass
+class LocalBridge:
+    """Reads a bridge from its store, if there is one.
+
+    `config`: the routes.yaml that the command line names.
+    """
+
+    config: str | None
+    settings: Settings
+    database: Database | None
+
+    def read_status(self) -> Shape:
+        """Return the status, as `status --json`."""
+        from bridge.services.status_report import read_status
+
+        return read_status(self.settings, self.database).as_json()
+
+    def list_events(self, chosen: Chosen, limit: int) -> Iterator[Shape]:
+        """Yield events with their deliveries."""
+        from bridge.store.queries import events
+
+        wanted = make_filters(**chosen)
+        self._check(chosen)
+        if self.database is None:
+            return
+        say_search_size(self.database, wanted, of_deliveries=False)
+        for event, deliveries in events.list_events(self.database, wanted, limit):
+            yield serializers.event_json(event, deliveries)
+
+    def list_deliveries(
+        self, chosen: Chosen, limit: int, *, with_screen: bool
+    ) -> Iterator[tuple[Shape, Shape]]:
+        """Yield deliveries, each with what only a screen shows."""
+        from bridge.services.delivery_rows import DeliveryScreens
+        from bridge.store.queries import events
+
+        wanted = make_filters(**chosen)
+        self._check(chosen)
+        if self.database is None:
+            return
+        say_search_size(self.database, wanted, of_deliveries=True)
+        screens = DeliveryScreens(self.database)
+        for one in events.list_deliveries(self.database, wanted, limit):
+            yield serializers.delivery_json(one), screens.describe(one) if with_screen else {}
+
+    def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
+        """Return the event or the reject that an id names; None names the newest event."""
+        from bridge.services.event_details import find_record
+
+        if self.database is None:
+            missing = "" if id_ is None else f"no event, delivery or run has the id {id_!r}: "
+            raise NotFound(f"{missing}{NO_STORE}")
+        record = find_record(self.database, id_)
+        if record.reject is not None:
+            found = self._review.diagnose(record.reject)
+            return NamedShape(found.as_json(whole=True), is_reject=True)
+        if record.found is None:
+            raise NotFound(NO_STORE)
+        shape = self._describe_event(self.database, record.found, with_screen=with_screen)
+        return NamedShape(shape, alert_id=record.alert_id)
+
+    def list_rejects(
+        self, *, source: str | None, since: float | None, limit: int
+    ) -> Iterator[Shape]:
+        """Yield rejects, each with its diagnosis."""
+        review = self._review
+        self._check({"source": source})
+        if self.database is not None:
+            for one in review.list_rejects(self.database, source=source, since=since, limit=limit):
+                yield one.as_json()
+
+    def list_operations(
+        self, *, since: float | None, unfinished: bool, limit: int
+    ) -> Iterator[Shape]:
+        """Yield operations."""
+        from bridge.store.operations import log
+
+        if self.database is not None:
+            found = log.list_operations(
+                self.database, since=since, unfinished=unfinished, limit=limit
+            )
+            yield from map(serializers.operation_json, found)
+
+    def read_operation(self, id_: str) -> Shape:
+        """Return an operation."""
+        return serializers.operation_json(self._find_operation(id_)[1])
+
+    def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
+        """Yield the items of an operation in their order."""
+        from bridge.store.operations import log
+
+        database, one = self._find_operation(id_)
+        found = log.list_items(
+            database,
+            one,
+            outcome=None if outcome in (None, OPEN_ITEMS) else StepOutcome(outcome),
+            is_open=outcome == OPEN_ITEMS,
+            limit=limit,
+        )
+        yield from map(serializers.item_json, found)
+
+    def read_causes(self, chosen: Chosen) -> CauseList:
+        """Return the causes of dead deliveries, the most frequent first."""
+        from bridge.services.dead_causes import group_by_cause
+
+        wanted = make_filters(**chosen)
+        self._check(chosen)
+        if self.database is None:
+            return CauseList(())
+        report = group_by_cause(self.database, wanted)
+        return CauseList([one.as_json() for one in report.groups], iso(report.read_until))
+
+    def read_trend(
+        self, name: str, *, since: float, step: int | None, only: Mapping[str, str]
+    ) -> Sequence[Shape]:
+        """Return the points of a trend, oldest first."""
+        from bridge.services.trends import read_trends
+
+        found = read_trends(self.database, name, since, time.time(), step, only)
+        return [found.as_json(one) for one in found.points]
+
+    def explain_empty(self, what: str) -> str:
+        """Return how to send a first event."""
+        bind = self.settings.bind
+        host = self.settings.public_url or f"http://{bind[0]}:{bind[1]}"
+        return (
+            f"No {what} yet.\nStart `flowbridge serve`, then send one:"
+            f" flowbridge sample {self._any_source()} --to {host}"
+        )
+
+    def explain_unset(self, source: str | None) -> Iterator[str]:
+        """Yield which sources store no rejects because a secret is not set; of all, or of one."""
+        for one in self._review.config.sources.values():
+            if one.missing is not None and source in (None, one.name):
+                which = f"{one.name} that no other secret verifies" if one.secrets else one.name
+                yield (
+                    f"Requests to source {which} are answered 503 and not stored, since its secret"
+                    f" cannot be read: {one.missing}.\nNext: set it in .env; no restart is needed."
+                )
+
+    @cached_property
+    def _review(self) -> RejectReview:
+        from bridge.cli.reject_review import make_review
+
+        return make_review(self.config, to_look=True)
+
+    def _any_source(self) -> str:
+        """Return the name of a source for a sample; "form" where there is none to be read."""
+        with suppress(ConfigError):
+            return next(iter(load_present(self.settings).sources), "form")
+        return "form"
+
+    def _check(self, chosen: Chosen) -> None:
+        require_existing(self.settings, self.database, **chosen)
+
+    def _describe_event(
+        self, database: Database, found: EventHistory, *, with_screen: bool
+    ) -> Shape:
+        from bridge.services.event_details import read_event_details
+        from bridge.services.event_screen import describe_screen
+
+        details = read_event_details(database, self.settings, found, with_reasons=with_screen)
+        return details.as_json() | ({"screen": describe_screen(details)} if with_screen else {})
+
+    def _find_operation(self, id_: str) -> tuple[Database, Operation]:
+        from bridge.store.operations import log
+
+        if self.database is None:
+            raise NotFound("nothing was received yet: there is no database")
+        return self.database, log.find(self.database, id_)

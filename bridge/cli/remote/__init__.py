@@ -1,0 +1,1 @@
+"""A bridge on another machine, asked through its admin API: `flowbridge --server URL`."""

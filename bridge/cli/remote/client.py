@@ -1,0 +1,199 @@
+"""A client of the admin API of a bridge. It follows no redirects and uses no proxy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from bridge import __version__
+from bridge.cli.remote.server_url import API_PATH, ServerUrl, is_loopback
+from bridge.core.errors import BridgeError, InvalidRequest, NotFound
+from bridge.core.http_messages import Answer, Call, NoAnswer
+from bridge.core.model import JSON
+from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer
+from bridge.system.http_client import HttpClient
+
+TIMEOUT_SECONDS: Final = 60.0  # of one request
+MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024  # an event has a body of at most 25 MiB, escaped
+MAX_WAIT_SECONDS: Final = 60.0  # of all waits for one answer, as Retry-After asks
+MAX_DETAIL_CHARS: Final = 2000  # of an error of the server that are shown
+PAGE_ITEMS: Final = 500
+WAIT_STATUSES: Final = (429, 503)
+LONG_WAIT_SECONDS: Final = 3.0  # that are said
+#: Query parameters: pairs of a name and a text.
+Query = list[tuple[str, str]]
+
+
+class ServerError(BridgeError):
+    """The server could not be reached, refused the request, or is no bridge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error that the server answered: the word of its type, and its sentence."""
+
+    word: str
+    detail: str
+
+
+class AdminClient:
+    """Asks the admin API of one bridge, with one token that goes to no other host."""
+
+    def __init__(
+        self,
+        server: ServerUrl,
+        token: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.server = server
+        self._token = token
+        self._sleep = sleep
+        self._say = say
+        self._http = HttpClient(
+            max_answer=MAX_ANSWER_BYTES,
+            connections=1,
+            # a name such as localhost may have an address of another machine
+            peers=is_loopback if server.is_plain else None,
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def get(self, path: str, query: Query | None = None) -> dict[str, JSON]:
+        """GET a path of the admin API and return its JSON object.
+
+        `NotFound` where there is no such record, `InvalidRequest` for a parameter that is not
+        valid, `ServerError` for anything else. Answers 429 and 503 are waited out.
+        """
+        answer = self._send(path, query or [])
+        try:
+            found = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            found = None
+        if not isinstance(found, dict):
+            raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
+        return found
+
+    def list_pages(self, path: str, query: Query) -> Iterator[dict[str, JSON]]:
+        """Yield the pages of a list, newest first, until there is no further one."""
+        before: str | None = None
+        while True:
+            more: Query = [] if before is None else [("before", before)]
+            page = self.get(path, [*query, *more])
+            following = page.get("next")
+            is_list = isinstance(page.get("items"), list)
+            is_new = following is None or (isinstance(following, str) and following != before)
+            if not is_list or not is_new:
+                raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
+            yield page
+            if following is None:
+                return
+            before = following
+
+    def _send(self, path: str, query: Query) -> Answer:
+        url = f"{self.server.origin}{API_PATH}{path}{_write_query(query)}"
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Accept": "application/json",
+            "User-Agent": f"flowbridge/{__version__}",
+        }
+        left = MAX_WAIT_SECONDS
+        while True:
+            answer = self._http.send(Call(method="GET", url=url, headers=headers), TIMEOUT_SECONDS)
+            if isinstance(answer, NoAnswer):
+                raise ServerError(f"{self.server} cannot be reached: {answer.reason}")
+            wait = _read_wait(answer)
+            if wait is None or wait > left:
+                return self._check(answer)
+            if wait > LONG_WAIT_SECONDS:
+                self._say(f"{self.server} is busy; waiting {wait:.0f} s, as it asks")
+            self._sleep(wait)
+            left -= wait
+
+    def _check(self, answer: Answer) -> Answer:
+        if answer.status == 200:
+            if answer.truncated:
+                raise ServerError(
+                    f"{self.server} sent an incomplete answer, or one of over"
+                    f" {MAX_ANSWER_BYTES // 1024 // 1024} MiB"
+                )
+            return answer
+        problem = _read_problem(answer)
+        if problem is None:
+            raise ServerError(f"{self.server} {_explain_status(answer)}")
+        if problem.word in ("not_found", "ambiguous_id"):
+            raise NotFound(problem.detail)
+        if problem.word in ("invalid_parameter", "cursor_of_another_list"):
+            raise InvalidRequest(f"{self.server} refused the request: {problem.detail}")
+        next_step = (
+            f". Next: flowbridge login {self.server}" if problem.word == "unauthorized" else ""
+        )
+        raise ServerError(f"{self.server} refused: {problem.detail}{next_step}")
+
+
+def _write_query(query: Query) -> str:
+    pairs = [f"{name}={quote(value, safe='')}" for name, value in query]
+    return f"?{'&'.join(pairs)}" if pairs else ""
+
+
+def _read_wait(answer: Answer) -> float | None:
+    """Return the seconds that the server asks to wait for, None where it does not ask."""
+    text = answer.headers.get("retry-after", "").strip()
+    if answer.status not in WAIT_STATUSES or not text:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _read_problem(answer: Answer) -> Problem | None:
+    """Return the error of the admin API, None where something else answered."""
+    try:
+        found = orjson.loads(answer.body)
+        if answer.truncated or not isinstance(found, dict):
+            return None
+        word = str(found["type"]).rpartition(":")[2]
+        detail = ": ".join([str(found["detail"]), *_errors(found)])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return Problem(word, detail[:MAX_DETAIL_CHARS])
+
+
+def _errors(problem: Mapping[str, Any]) -> list[str]:
+    found = [
+        f"{one.get('param') or one.get('pointer')}: {one['detail']}"
+        for one in problem.get("errors") or ()
+    ]
+    return ["; ".join(found)] if found else []
+
+
+def _explain_status(answer: Answer) -> str:
+    """Return why an answer of something else than the admin API is no use."""
+    if 300 <= answer.status < 400:
+        return (
+            f"answered {answer.status}, a redirect, which is not followed: the token goes to no"
+            " other address"
+        )
+    if answer.status == 404:
+        return (
+            "has no admin API: it is served on the private listener, while a token exists"
+            " (flowbridge token add)"
+        )
+    if answer.status == 421:
+        return (
+            "does not accept this host name: add it to FLOWBRIDGE_CONSOLE_HOSTS of the bridge, or"
+            " use an SSH tunnel"
+        )
+    return f"answered {answer.status}"

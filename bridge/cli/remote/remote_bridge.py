@@ -1,0 +1,222 @@
+"""The bridge of another machine, read from its admin API. See `services.bridge_reader`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import Any, Final
+from urllib.parse import quote
+
+from bridge.cli.options import wrong_usage
+from bridge.cli.remote.client import PAGE_ITEMS, AdminClient, Query
+from bridge.cli.remote.server_url import ServerUrl, parse_server_url
+from bridge.cli.remote.stored_logins import StoredLogins
+from bridge.cli.ui import output
+from bridge.core.errors import InvalidRequest, NotFound, SettingsError
+from bridge.core.model import JSON
+from bridge.core.times import iso
+from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
+from bridge.services.event_details import EVENT_PREFIXES, REJECT_PREFIX
+from bridge.services.lists import MAX_PAGE_REJECTS
+from bridge.services.parsed_records import expect_shape
+
+TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
+MAX_TOKEN_CHARS: Final = 1000
+NEWEST_EVENTS: Final = 20  # of a page that is searched for the newest event of a sender
+LAST_TIME: Final = "9999-12-31T23:59:59Z"
+SCREEN: Final[Query] = [("screen", "true")]
+
+
+@contextmanager
+def open_remote_bridge(url: str) -> Iterator[RemoteBridge]:
+    """Open the bridge at a URL, with the token of FLOWBRIDGE_TOKEN or of `flowbridge login`.
+
+    A parameter that the bridge does not accept is wrong usage.
+    """
+    server = parse_server_url(url)
+    client = AdminClient(server, find_token(server), say=output.say)
+    try:
+        with wrong_usage():
+            yield RemoteBridge(client)
+    finally:
+        client.close()
+
+
+def find_token(server: ServerUrl) -> str:
+    """Return the token for a server. `SettingsError` where there is none."""
+    given = os.environ.get(TOKEN_VARIABLE)
+    if given:
+        return check_token(given, TOKEN_VARIABLE)
+    stored = StoredLogins.of_user(os.environ).find_token(server.origin)
+    if stored is None:
+        raise SettingsError(
+            f"there is no token for {server}. Next: flowbridge login {server}, or set"
+            f" {TOKEN_VARIABLE}"
+        )
+    return check_token(stored, "the stored token")
+
+
+def check_token(token: str, where: str) -> str:
+    """Return a token that can be sent. `SettingsError`, without the token, where it cannot."""
+    token = token.strip()
+    is_sendable = token.isascii() and token.isprintable() and " " not in token
+    if not 0 < len(token) <= MAX_TOKEN_CHARS or not is_sendable:
+        raise SettingsError(
+            f"{where} is not valid: a token has 1 to {MAX_TOKEN_CHARS} visible ASCII characters"
+        )
+    return token
+
+
+class RemoteBridge:
+    """Reads a bridge through its admin API."""
+
+    def __init__(self, client: AdminClient) -> None:
+        self._client = client
+
+    def read_status(self) -> Shape:
+        """Return the status, as `status --json`."""
+        return self._client.get("/status")
+
+    def list_events(self, chosen: Chosen, limit: int) -> Iterator[Shape]:
+        """Yield events with their deliveries."""
+        return self._list("/events", _write_filters(chosen), limit)
+
+    def list_deliveries(
+        self, chosen: Chosen, limit: int, *, with_screen: bool
+    ) -> Iterator[tuple[Shape, Shape]]:
+        """Yield deliveries, each with what only a screen shows."""
+        query = _write_filters(chosen) + (SCREEN if with_screen else [])
+        pages = self._client.list_pages("/deliveries", query + _page_size(limit))
+        found = (pair for page in pages for pair in _pair_screens(page, with_screen=with_screen))
+        return islice(found, limit or None)
+
+    def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
+        """Return the event or the reject that an id names; None names the newest event."""
+        if id_ is None:
+            newest, alert_id = self._find_newest()
+            return NamedShape(self._read_event(newest, with_screen=with_screen), alert_id=alert_id)
+        if id_.startswith(REJECT_PREFIX):
+            return self._read_reject(id_)
+        try:
+            return NamedShape(self._read_event(id_, with_screen=with_screen))
+        except NotFound:
+            if id_.startswith(EVENT_PREFIXES):
+                raise
+            with suppress(NotFound):
+                return self._read_reject(id_)
+            raise
+
+    def list_rejects(
+        self, *, source: str | None, since: float | None, limit: int
+    ) -> Iterator[Shape]:
+        """Yield rejects, each with its diagnosis."""
+        query = _write_filters({"source": source, "since": since})
+        return self._list("/rejects", query, limit, most=MAX_PAGE_REJECTS)
+
+    def list_operations(
+        self, *, since: float | None, unfinished: bool, limit: int
+    ) -> Iterator[Shape]:
+        """Yield operations."""
+        query = _write_filters({"since": since, "unfinished": unfinished or None})
+        return self._list("/operations", query, limit)
+
+    def read_operation(self, id_: str) -> Shape:
+        """Return an operation."""
+        return self._client.get(f"/operations/{_part(id_)}")
+
+    def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
+        """Yield the items of an operation in their order."""
+        query = _write_filters({"outcome": outcome})
+        return self._list(f"/operations/{_part(id_)}/items", query, limit)
+
+    def read_causes(self, chosen: Chosen) -> CauseList:
+        """Return the causes of dead deliveries, the most frequent first."""
+        found = self._client.get("/causes", _write_filters(chosen))
+        with expect_shape():
+            return CauseList(list(found["items"]), found["read_until"])
+
+    def read_trend(
+        self, name: str, *, since: float, step: int | None, only: Mapping[str, str]
+    ) -> Sequence[Shape]:
+        """Return the points of a trend, oldest first."""
+        asked = {"name": name, "since": since, **only}
+        query = _write_filters(asked) + ([] if step is None else [("step", f"{step}s")])
+        found = self._client.get("/trends", query)
+        with expect_shape():
+            return list(found["items"])
+
+    def explain_unset(self, source: str | None) -> Iterator[str]:  # noqa: ARG002 - the protocol
+        """Yield nothing: the status names secrets that are not set."""
+        return iter(())
+
+    def explain_empty(self, what: str) -> str:
+        """Return that nothing is stored there."""
+        return f"No {what} on {self._client.server} yet."
+
+    def _list(self, path: str, query: Query, limit: int, most: int = PAGE_ITEMS) -> Iterator[Shape]:
+        pages = self._client.list_pages(path, query + _page_size(limit, most))
+        return islice((one for page in pages for one in page["items"]), limit or None)
+
+    def _read_event(self, id_: str, *, with_screen: bool) -> Shape:
+        return self._client.get(f"/events/{_part(id_)}", SCREEN if with_screen else [])
+
+    def _read_reject(self, id_: str) -> NamedShape:
+        return NamedShape(self._client.get(f"/rejects/{_part(id_)}"), is_reject=True)
+
+    def _find_newest(self) -> tuple[str, str | None]:
+        """Return the id of the newest event of a sender, and that of a newer alert."""
+        newest: str | None = None
+        pages = self._client.list_pages("/events", _page_size(NEWEST_EVENTS))
+        for one in (one for page in pages for one in page["items"]):
+            with expect_shape():
+                id_ = str(one["id"])
+                if one["source"] != OWN_SOURCE_NAME:
+                    return id_, newest
+            newest = newest or id_
+        if newest is None:
+            raise NotFound("no event is stored yet")
+        return newest, None
+
+
+def _page_size(limit: int, most: int = PAGE_ITEMS) -> Query:
+    return [("limit", str(min(limit, most) if limit else most))]
+
+
+def _part(id_: str) -> str:
+    """Return an id as a part of a path."""
+    if not id_ or id_ in (".", ".."):
+        raise NotFound(f"no record has the id {id_!r}")
+    return quote(id_, safe="", errors="surrogateescape")
+
+
+def _pair_screens(page: Mapping[str, JSON], *, with_screen: bool) -> Iterator[tuple[Shape, Shape]]:
+    with expect_shape():
+        screens = page["screen"] if with_screen else {}
+        pairs = [(one, screens.get(one["id"], {})) for one in page["items"]]
+    yield from pairs
+
+
+def _write_filters(chosen: Mapping[str, Any]) -> Query:
+    """Return filters as query parameters: the names of a command's arguments, and their values."""
+    query: Query = []
+    for name, value in chosen.items():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one is not None:
+                query.append((name.rstrip("_"), _write_value(name, one)))
+    return query
+
+
+def _write_value(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if name in ("since", "until"):
+        return iso(value) or LAST_TIME
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value).encode().decode()
+    except UnicodeError:
+        raise InvalidRequest(
+            f"--{name.rstrip('_')}: with --server it must be valid UTF-8"
+        ) from None

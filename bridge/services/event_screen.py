@@ -1,0 +1,170 @@
+"""The details of an event as a screen shows them: its JSON, with the advice that people get.
+
+`describe_screen` adds the advice to the JSON of an event, and `parse_screen` reads both. So the
+screen of a local store and that of a remote bridge are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bridge.core.model import JSON, Attempt, Delivery, Event
+from bridge.core.operations import OperationStep
+from bridge.services.event_details import EventDetails
+from bridge.services.parsed_records import (
+    expect_shape,
+    parse_attempt,
+    parse_delivery,
+    parse_event,
+    parse_step,
+    parse_time,
+)
+from bridge.services.route_reasons import MissingInput
+
+Shape = dict[str, JSON]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownWait:
+    """The wait reason of a delivery. `has_obstacle`: the next steps name what has to be fixed."""
+
+    detail: str | None
+    until: float | None
+    has_obstacle: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownDelivery:
+    """A delivery with its attempts and the advice about it.
+
+    `behind`: how many deliveries wait for it. `missing`: its inputs without a value.
+    """
+
+    delivery: Delivery
+    attempts: Sequence[Attempt]
+    wait: ShownWait | None
+    holds_key: bool
+    behind: int
+    next_steps: Sequence[str]
+    missing: Sequence[MissingInput]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownOperation:
+    """One item of an operation on the event or on a delivery."""
+
+    id: str
+    command: str
+    actor: str
+    item: OperationStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventScreen:
+    """One event with its deliveries, as a screen shows them.
+
+    `unmatched`: pairs of a route and the reason why it did not match; null if contents are hidden.
+    `asked_for`: the delivery that was named, None if the event was. `config_error`: why the last
+    good configuration was used for the reasons. `has_contents`: headers, body, inputs and outputs
+    are not hidden.
+    """
+
+    event: Event
+    deliveries: Sequence[ShownDelivery]
+    operations: Sequence[ShownOperation]
+    unmatched: Sequence[tuple[str, str | None]]
+    asked_for: ShownDelivery | None
+    config_error: str | None
+    has_contents: bool = field(default=True)
+
+    def operations_on(self, id_: str) -> Sequence[ShownOperation]:
+        """Return the operations on the event, or on one delivery."""
+        return [one for one in self.operations if one.item.item_id == id_]
+
+
+def describe_screen(details: EventDetails, *, with_contents: bool = True) -> Shape:
+    """Return the advice about an event, for the key `screen` of its JSON.
+
+    Without contents, it has no text that may quote a payload or a platform's answer.
+    """
+    reasons = details.reasons
+    steps_of = details if with_contents else replace(details, waits={})
+    asked_for = details.asked_for
+    return {
+        "asked_for": None if asked_for is None else asked_for.id,
+        "config_error": None if reasons.config_error is None else str(reasons.config_error),
+        "unmatched": [
+            {"route": route, "reason": reason if with_contents else None}
+            for route, reason in reasons.unmatched
+        ],
+        "deliveries": {
+            one.id: {
+                "next_steps": list(steps_of.next_steps(one)),
+                "missing": [
+                    {"text": each.text, "misspelt": each.is_misspelt, "harmless": each.is_harmless}
+                    for each in (reasons.missing.get(one.id, ()) if with_contents else ())
+                ],
+                "behind": details.behind.get(one.id, 0),
+                "holds_key": one.holds_key,
+                "has_obstacle": (wait := details.waits.get(one.id)) is not None
+                and wait.obstacle is not None,
+            }
+            for one in details.deliveries
+        },
+    }
+
+
+def parse_screen(shape: Mapping[str, Any]) -> EventScreen:
+    """Return the screen of an event from its JSON with the key `screen`.
+
+    Raises `UnreadableAnswer` where the JSON has another shape.
+    """
+    with expect_shape():
+        advice = shape["screen"]
+        deliveries = [_parse_delivery(one, advice) for one in shape["deliveries"]]
+        return EventScreen(
+            event=parse_event(shape),
+            deliveries=deliveries,
+            operations=[
+                ShownOperation(
+                    id=one["id"],
+                    command=one["command"],
+                    actor=one["actor"],
+                    item=parse_step(one["item"]),
+                )
+                for one in shape["operations"]
+            ],
+            unmatched=[(one["route"], one["reason"]) for one in advice["unmatched"]],
+            asked_for=next(
+                (one for one in deliveries if one.delivery.id == advice["asked_for"]), None
+            ),
+            config_error=advice["config_error"],
+            has_contents=shape["headers"] is not None,
+        )
+
+
+def _parse_delivery(shape: Mapping[str, Any], advice: Mapping[str, Any]) -> ShownDelivery:
+    about = advice["deliveries"][shape["id"]]
+    wait = shape["waits_for"]
+    return ShownDelivery(
+        delivery=parse_delivery(shape),
+        attempts=[parse_attempt(one, shape["id"]) for one in shape["attempt_list"]],
+        wait=(
+            None
+            if wait is None
+            else ShownWait(
+                detail=wait["detail"],
+                until=parse_time(wait["until"]),
+                has_obstacle=about["has_obstacle"],
+            )
+        ),
+        holds_key=about["holds_key"],
+        behind=about["behind"],
+        next_steps=about["next_steps"],
+        missing=[
+            MissingInput(one["text"], one["misspelt"], is_harmless=one["harmless"])
+            for one in about["missing"]
+        ],
+    )
