@@ -107,11 +107,9 @@ NAMED_SECRET = re.compile(
     r"the (?:.*'s )?(\w+(?: \w+)?)(?:, shown \S.*)?"
 )  # "the app's client secret"
 WELL_KNOWN_START = re.compile(r"whsec_(?=… and base64$)|user:password(?= of your choice)")
-NOT_DOCUMENTED = re.compile(r"not documented(?: in detail)?[;.] (\w)", re.IGNORECASE)
 NO_ID = re.compile(
     r"(There is no id(?: for an event)?:|Events have no id;) [^.]*\."
 )  # as "Id" says
-ELSEWHERE = re.compile(r"; (the schedule is in .*|[^;]* has no schedule)\.$")
 SHARED_LIMITS = (
     REPLAY_KNOWN_BY_ID,
     REPLAY_KNOWN_BY_BODY,
@@ -133,11 +131,13 @@ SHARED_PATTERNS = (
 )
 HOW_JOINED = re.compile(r", (joined by \w+( \w+)?|concatenated)(?=[.;]|$)")
 #: Of how senders retry, the page has what costs events; `flowbridge providers` has the schedules.
-COSTS_EVENTS = re.compile(
-    r"never retried|not retried|sent once|tries once|disabl|delet|paus|block|revok|suspend|remov"
-    r"|stops|loses|skipped|no requests|only if|later events wait|keeps failing",
+TRIES_ONCE = re.compile(r"never retried|not retried|sent once|\btries once|only if", re.IGNORECASE)
+AFTER_FAILURES = re.compile(
+    r"disabl|delet|paus|block|revok|suspend|remov|stops|loses|skipped|no requests"
+    r"|later events wait",
     re.IGNORECASE,
 )
+CLAUSE_END = re.compile(r", and (?!for )(?:then )?|; ")
 #: Providers with a section of their own in connect.md, which has their setup.
 GUIDES = {
     **{name: name for name in ("github", "stripe", "shopify", "slack")},
@@ -245,7 +245,7 @@ def _provider(row: Any) -> str:
                 f"{row.max_body // MIB} MiB" if row.max_body != DEFAULT_MAX_BODY else ""
             ),
         },
-        {"Retries": _retries(row.retries)},
+        _retries(row.retries),
         {"Note": _own_limits(row.limits)},
     ]
     lines = [
@@ -313,11 +313,12 @@ def _secret(row: Any) -> str:
     return "" if is_named or (start and start[0] in row.setup) else hint
 
 
-def _retries(retries: str) -> str:
-    """Return how a sender retries, if that costs events; not what it does not document."""
-    if ELSEWHERE.search(retries) or not COSTS_EVENTS.search(retries):
-        return ""
-    return NOT_DOCUMENTED.sub(lambda found: found[1].upper(), retries)
+def _retries(retries: str) -> dict[str, str]:
+    """Return what of a sender's retries costs events: that there are none, or what ends them."""
+    if TRIES_ONCE.search(retries):
+        return {"Retries": retries}
+    clauses = CLAUSE_END.split(retries.rstrip("."))
+    return {"After failures": "; ".join(one for one in clauses if AFTER_FAILURES.search(one))}
 
 
 def _own_limits(limits: str) -> str:
