@@ -81,6 +81,10 @@ SECTIONS = {
             "bridge.cli.commands.explain",
             "Explain what each route does with an event, and why.",
         ),
+        "types": (
+            "bridge.cli.commands.types",
+            "List the event types seen; infer a schema of one.",
+        ),
         "rejects": (
             "bridge.cli.commands.rejects",
             "List webhooks that failed verification; readmit them.",

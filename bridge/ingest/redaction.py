@@ -22,6 +22,7 @@ from bridge.ingest.body_stages import MaskedBody, StoredBody
 from bridge.routing.model import Config, Source
 
 ROOTS = ("body", "form", "headers", "query")
+MARK_START = "[redacted "
 BODY_DROPPED = "stored without its body, because `redact` could not be applied to it"
 JSON_TYPE = "application/json"
 
@@ -49,7 +50,7 @@ def compile_redaction(texts: tuple[str, ...]) -> Redaction:
 
 def redaction_mark(secret_key: str, source: str, value: str) -> str:
     """Return the text that replaces a value."""
-    return f"[redacted {fingerprint(secret_key, source, value)}]"
+    return f"{MARK_START}{fingerprint(secret_key, source, value)}]"
 
 
 def add_keys(source: Source, secret_key: str, *, seals: bool = False) -> Source:
