@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_ids
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
@@ -27,7 +28,7 @@ NO_FILES = "a reject has no files: flowbridge stores none for requests that fail
 
 
 @click.command()
-@click.argument("id_", metavar="[ID]", required=False)
+@click.argument("id_", metavar="[ID]", required=False, shell_complete=complete_ids)
 @click.option(
     "--body",
     "with_body",

@@ -9,6 +9,7 @@ import click
 import orjson
 
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_sources
 from bridge.cli.options import AS_JSON, require_existing
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
@@ -38,7 +39,7 @@ CHANGE_COLUMNS = (
 
 
 @click.command()
-@click.argument("source", required=False)
+@click.argument("source", required=False, shell_complete=complete_sources)
 @click.option(
     "--schema",
     "type_",
