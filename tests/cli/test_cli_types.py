@@ -64,18 +64,16 @@ def test_types_are_counted_with_their_first_and_last_time(stored: Database) -> N
     assert "SOURCE" in text and "invoice.paid" in text
 
 
-def test_a_count_stops_at_its_bound_and_says_so(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_types, "TYPE_CHUNK_ROWS", 2)
+def test_a_count_stops_at_its_bound_and_says_so(database: Database) -> None:
     for number in range(7):
         add(database, {"n": number}, number, type="push" if number % 2 else "issues")
-    whole = event_types.count_types(database)
-    assert {one.type: one.count for one in whole.rows} == {"issues": 4, "push": 3}
-    assert whole.read_until is None
-    some = event_types.count_types(database, most=4)
-    assert sum(one.count for one in some.rows) == 4
-    assert some.read_until == NOW + 3
+    for chunk_rows in (1, 2, 7, 100):
+        whole = event_types.count_types(database, chunk_rows=chunk_rows)
+        assert {one.type: one.count for one in whole.rows} == {"issues": 4, "push": 3}
+        assert whole.read_until is None
+    some = event_types.count_types(database, most=5, chunk_rows=2)
+    assert sum(one.count for one in some.rows) == 5
+    assert some.read_until == NOW + 2
 
 
 def test_a_schema_is_made_from_the_bodies_of_a_type(stored: Database) -> None:

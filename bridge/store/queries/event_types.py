@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from bridge.core.model import Event
 from bridge.store.db.database import Database
@@ -47,47 +47,65 @@ class TypeCounts:
 
 
 def count_types(
-    database: Database, source: str | None = None, most: int = MAX_TYPE_ROWS
+    database: Database,
+    source: str | None = None,
+    *,
+    most: int = MAX_TYPE_ROWS,
+    chunk_rows: int = TYPE_CHUNK_ROWS,
 ) -> TypeCounts:
-    """Count the newest `most` events by source and type. Each statement counts some of them."""
+    """Count the newest `most` events by source and type, `chunk_rows` with each statement."""
     found: dict[tuple[str, str | None], TypeCount] = {}
     before: int | None = None
-    read_until: float | None = None
-    left = most
-    while True:
+    for start in range(0, most, chunk_rows):
         with database.read() as connection:
-            below = [] if before is None else [event.c.seq < before]
-            newest = select(event.c.seq).where(*below).order_by(event.c.seq.desc())
-            lowest = connection.execute(
-                newest.offset(min(TYPE_CHUNK_ROWS, left) - 1).limit(1)
-            ).scalar()
-            within = [] if lowest is None else [event.c.seq >= lowest]
-            # an expression, so that no index on `source` is used instead of `seq`
-            of_source = [] if source is None else [event.c.source + "" == source]
-            rows = connection.execute(
-                select(
-                    event.c.source,
-                    event.c.type,
-                    func.count().label("n"),
-                    func.min(event.c.received_at).label("first_at"),
-                    func.max(event.c.received_at).label("last_at"),
-                )
-                .where(*below, *within, *of_source)
-                .group_by(event.c.source, event.c.type)
-            ).all()
-            left -= TYPE_CHUNK_ROWS
-            if lowest is not None and left <= 0:
-                has_more = connection.execute(newest.where(event.c.seq < lowest).limit(1)).first()
-                if has_more is not None:
-                    oldest = select(event.c.received_at).where(event.c.seq == lowest)
-                    read_until = connection.execute(oldest).scalar()
+            lowest = _find_lowest(connection, before, min(chunk_rows, most - start))
+            rows = _count_chunk(connection, source, before, lowest)
         for row in rows:
             _add(found, TypeCount(row.source, row.type, row.n, row.first_at, row.last_at))
-        if lowest is None or left <= 0:
-            break
         before = lowest
+        if lowest is None:
+            break
     newest_first = sorted(found.values(), key=lambda one: one.last_at, reverse=True)
-    return TypeCounts(newest_first, read_until)
+    return TypeCounts(newest_first, _read_end(database, before))
+
+
+def _find_lowest(connection: Connection, before: int | None, count: int) -> int | None:
+    """Return the number of the last of `count` events below `before`; null if there are fewer."""
+    below = [] if before is None else [event.c.seq < before]
+    newest = select(event.c.seq).where(*below).order_by(event.c.seq.desc())
+    return connection.execute(newest.offset(count - 1).limit(1)).scalar()
+
+
+def _count_chunk(
+    connection: Connection, source: str | None, before: int | None, lowest: int | None
+) -> Sequence[Row[Any]]:
+    conditions = [
+        *([] if before is None else [event.c.seq < before]),
+        *([] if lowest is None else [event.c.seq >= lowest]),
+        # an expression, so that no index on `source` is used instead of `seq`
+        *([] if source is None else [event.c.source + "" == source]),
+    ]
+    query = select(
+        event.c.source,
+        event.c.type,
+        func.count().label("n"),
+        func.min(event.c.received_at).label("first_at"),
+        func.max(event.c.received_at).label("last_at"),
+    )
+    groups = query.where(*conditions).group_by(event.c.source, event.c.type)
+    return connection.execute(groups).all()
+
+
+def _read_end(database: Database, lowest: int | None) -> float | None:
+    """Return when the event with the number `lowest` came, if there are earlier ones."""
+    if lowest is None:
+        return None
+    earlier = select(event.c.seq).where(event.c.seq < lowest).limit(1)
+    came = select(event.c.received_at).where(event.c.seq == lowest)
+    with database.read() as connection:
+        if connection.execute(earlier).first() is None:
+            return None
+        return connection.execute(came).scalar()
 
 
 def _add(found: dict[tuple[str, str | None], TypeCount], one: TypeCount) -> None:
