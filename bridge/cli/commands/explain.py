@@ -156,7 +156,8 @@ def _explain(
         except Refused as error:
             raise NotFound(_describe_refusal(error)) from None
     if options["sample"] is not None:
-        return explain_sample(settings, *options["sample"], choice, options["source"])
+        provider, type_ = options["sample"]
+        return explain_sample(settings, provider, type_, choice, options["source"])
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing has been received yet: try --sample or --body")
