@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -16,6 +17,9 @@ from bridge import __version__
 from bridge.cli.interrupts import reraise_interrupts
 from bridge.core.errors import BridgeError, ConfigError, SettingsError
 from bridge.core.timings import TIMINGS, Timings
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: The commands in the order of the help: heading -> command -> (module, summary). The summaries are
 #: here so that the help imports no command.
@@ -41,6 +45,10 @@ SECTIONS = {
         "sample": (
             "bridge.cli.commands.sample",
             "Make a signed, realistic sample event, or send it.",
+        ),
+        "completion": (
+            "bridge.cli.commands.completion",
+            "Let bash, zsh or fish complete names and ids.",
         ),
         "doctor": (
             "bridge.cli.commands.doctor",
@@ -84,6 +92,10 @@ SECTIONS = {
         "explain": (
             "bridge.cli.commands.explain",
             "Explain what each route does with an event, and why.",
+        ),
+        "types": (
+            "bridge.cli.commands.types",
+            "List the event types seen; infer a schema of one.",
         ),
         "rejects": (
             "bridge.cli.commands.rejects",
@@ -132,7 +144,18 @@ SECTIONS = {
 }
 #: Commands that do not read the project's routes.yaml.
 WITHOUT_ROUTES = frozenset(
-    {"demo", "init", "login", "logout", "providers", "schema", "torture", "help", "version"}
+    {
+        "completion",
+        "demo",
+        "help",
+        "init",
+        "login",
+        "logout",
+        "providers",
+        "schema",
+        "torture",
+        "version",
+    }
 )
 #: Earlier names of commands, which still work.
 ALIASES = {"acts": "operations", "receipt": "fingerprint"}
@@ -161,13 +184,27 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; a usage error for an unknown one suggests the nearest."""
         name = args[0] if args else ""
-        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+        is_completion = ctx.resilient_parsing
+        is_name = bool(name) and not name.startswith("-") and not is_completion
+        if is_name and self.get_command(ctx, name) is None:
             from bridge.core.typos import suggest
 
             hint = suggest(name, COMMANDS).strip() or "`flowbridge --help` lists all"
             raise click.UsageError(f"no such command {name!r}; {hint}", ctx)
         ctx.meta[HELP_KEY] = any(one in ctx.help_option_names for one in args)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin with a text; no command is imported."""
+        from click.shell_completion import CompletionItem
+
+        named = [
+            CompletionItem(name, help=summary)
+            for commands in SECTIONS.values()
+            for name, (_, summary) in commands.items()
+            if name.startswith(incomplete)
+        ]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the shape of click
         for heading, commands in SECTIONS.items():

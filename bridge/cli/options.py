@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_routes, complete_sources
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.option_types import DeadKindParam, ExcerptParam, TimeParam, WhereParam
 from bridge.cli.usable_config import load_sources
@@ -48,7 +49,13 @@ class FilteredCommand(click.Command):
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
-SOURCE = click.option("--source", cls=FilterOption, metavar="NAME", help="Only from this source.")
+SOURCE = click.option(
+    "--source",
+    cls=FilterOption,
+    metavar="NAME",
+    shell_complete=complete_sources,
+    help="Only from this source.",
+)
 SINCE = click.option(
     "--since",
     cls=FilterOption,
@@ -100,7 +107,11 @@ def limit_option(limit: int) -> Callable[[F], F]:
 
 
 ROUTE = click.option(
-    "--route", cls=FilterOption, metavar="NAME", help="Only with a delivery through this route."
+    "--route",
+    cls=FilterOption,
+    metavar="NAME",
+    shell_complete=complete_routes,
+    help="Only with a delivery through this route.",
 )
 RUN = click.option(
     "--run",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -102,13 +102,23 @@ def explain_record(
 
 
 def explain_event(
-    database: Database, settings: Settings, event: Event, choice: RouteChoice
+    database: Database,
+    settings: Settings,
+    event: Event,
+    choice: RouteChoice,
+    loaded: Callable[[], Config] | None = None,
 ) -> EventExplanation:
-    """Return the explanation of a stored event. Raises `NotFound` where its body is deleted."""
+    """Return the explanation of a stored event.
+
+    `loaded` returns the configuration that a process has loaded; without it the files are read.
+    Raises `NotFound` where the body of the event or the configuration of then is deleted.
+    """
     if is_content_deleted(event):
         raise NotFound(f"{event.id}: the `retention` of its source has deleted its body")
     if choice.when == THEN:
         usable = UsableConfig(find_stored_configs(database, settings)(event))
+    elif loaded is not None:
+        usable = UsableConfig(loaded())
     else:
         usable = _find_config(settings, choice)
     return _explain(event, usable, choice, event_id=event.id)

@@ -109,6 +109,13 @@ def test_the_screen_has_clauses_near_misses_and_inputs(stored: str) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_a_long_path_has_a_line_of_its_own(stored: str, project: Path) -> None:
+    path = "body.issue.user.a_name_that_is_longer_than_its_column"
+    (project / "routes.yaml").write_text(ROUTES.replace("body.action: ", f"{path}: "))
+    shown = run("explain", stored, "--route", "triage").stdout
+    assert re.search(rf"^  ✗ {path}\n +in \[opened, reopened\] +nothing$", shown, re.M)
+
+
 def test_hostile_values_are_cleaned_and_shortened(store: Database, project: Path) -> None:
     body = {"action": "\x1b[31m\u202e" + "x" * 5000, "issue": {"title": "\x1b]0;t\x07" * 50}}
     event = make_event(body=json.dumps(body).encode(), type="issues")

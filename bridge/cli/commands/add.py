@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_providers
 from bridge.cli.options import wrong_usage
 from bridge.cli.ui import output
 from bridge.core.errors import ConfigError
@@ -20,7 +21,7 @@ WIDTH = 78  # columns
 
 
 @click.command()
-@click.argument("provider")
+@click.argument("provider", shell_complete=complete_providers)
 @click.argument("name", required=False)
 @click.option(
     "--flow",

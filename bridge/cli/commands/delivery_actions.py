@@ -11,6 +11,7 @@ from bridge.cli.actions.confirmation import count_items
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.actions.run import start_operation
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_ids
 from bridge.cli.options import (
     FilteredCommand,
     filter_options,
@@ -33,7 +34,7 @@ RESOLUTIONS = ("delivered", "queued", "dead")
 
 
 @click.command(cls=FilteredCommand)
-@click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
+@click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1, shell_complete=complete_ids)
 @filter_options(limit=0)
 @operation_options
 @click.pass_obj
@@ -55,7 +56,7 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
 
 
 @click.command(cls=FilteredCommand)
-@click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
+@click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1, shell_complete=complete_ids)
 @filter_options(limit=0)
 @operation_options
 @click.pass_obj
@@ -79,7 +80,7 @@ def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -
 
 
 @click.command(cls=FilteredCommand)
-@click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
+@click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1, shell_complete=complete_ids)
 @click.option(
     "--as",
     "to",

@@ -10,6 +10,7 @@ import click
 
 from bridge.cli.body_file import read_body_file
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_ids, complete_routes, complete_sources
 from bridge.cli.options import AS_JSON, wrong_usage
 from bridge.cli.ui import output
 from bridge.cli.usable_config import say_unusable
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("event", metavar="[EVENT]", required=False)
-@click.option("--route", metavar="NAME", help="Explain only this route.")
+@click.argument("event", metavar="[EVENT]", required=False, shell_complete=complete_ids)
+@click.option(
+    "--route", metavar="NAME", help="Explain only this route.", shell_complete=complete_routes
+)
 @click.option(
     "--routes",
     "file",
@@ -51,7 +54,10 @@ if TYPE_CHECKING:
     help="The current routes (now), or those with which the event was first planned (then).",
 )
 @click.option(
-    "--source", metavar="NAME", help="With --body or --sample: the source that receives it."
+    "--source",
+    metavar="NAME",
+    shell_complete=complete_sources,
+    help="With --body or --sample: the source that receives it.",
 )
 @click.option(
     "--type", "type_", metavar="TYPE", help="With --body: the event type, as the sender names it."
@@ -150,7 +156,8 @@ def _explain(
         except Refused as error:
             raise NotFound(_describe_refusal(error)) from None
     if options["sample"] is not None:
-        return explain_sample(settings, *options["sample"], choice, options["source"])
+        provider, type_ = options["sample"]
+        return explain_sample(settings, provider, type_, choice, options["source"])
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing has been received yet: try --sample or --body")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_sources
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
@@ -20,7 +21,7 @@ FORMATS = ("html", "plain", "fetch", "react")
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_sources)
 @click.option(
     "--as",
     "kind",

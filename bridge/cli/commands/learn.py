@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_sources
 from bridge.cli.option_types import DurationParam
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
@@ -25,7 +26,7 @@ POLL_SECONDS = 0.3
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", shell_complete=complete_sources)
 @click.option(
     "--for",
     "seconds",

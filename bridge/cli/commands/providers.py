@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.completion_values import complete_providers
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
@@ -35,7 +36,7 @@ LABEL_COLUMNS = 16  # of a name, before its value
 
 
 @click.command()
-@click.argument("name", required=False, metavar="[NAME | WORD]")
+@click.argument("name", required=False, metavar="[NAME | WORD]", shell_complete=complete_providers)
 @AS_JSON
 def providers(name: str | None, as_json: bool) -> None:
     """List the built-in providers, or show one: how to set it up, what it signs, and how it

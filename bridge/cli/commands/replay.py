@@ -9,6 +9,7 @@ import click
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.actions.run import start_operation
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_ids, complete_routes
 from bridge.cli.options import (
     FilteredCommand,
     filter_options,
@@ -25,10 +26,11 @@ THEN = "then"
 
 
 @click.command(cls=FilteredCommand)
-@click.argument("events", metavar="[EVENT]...", nargs=-1)
+@click.argument("events", metavar="[EVENT]...", nargs=-1, shell_complete=complete_ids)
 @click.option(
     "--through",
     metavar="ROUTE",
+    shell_complete=complete_routes,
     help="Plan through this route only (default: the one of --route, else every route).",
 )
 @click.option(

@@ -14,6 +14,7 @@ import click
 
 from bridge.cli.body_file import read_body_file
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_senders
 from bridge.cli.options import parse_url, wrong_usage
 from bridge.cli.ui import output
 from bridge.cli.ui.sample_result import send_and_explain, send_twice
@@ -39,7 +40,7 @@ THIS_BRIDGE = ""  # the value of --to without a URL
 
 
 @click.command()
-@click.argument("provider", metavar="PROVIDER|SOURCE")
+@click.argument("provider", metavar="PROVIDER|SOURCE", shell_complete=complete_senders)
 @click.argument("type_", metavar="[TYPE]", required=False)
 @click.option(
     "--to",

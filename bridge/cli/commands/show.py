@@ -10,6 +10,7 @@ import click
 
 from bridge.cli.bridge_access import open_bridge
 from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_ids
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
@@ -25,7 +26,7 @@ NO_FILES = "a reject has no files: flowbridge stores none for requests that fail
 
 
 @click.command()
-@click.argument("id_", metavar="[ID]", required=False)
+@click.argument("id_", metavar="[ID]", required=False, shell_complete=complete_ids)
 @click.option(
     "--body",
     "with_body",

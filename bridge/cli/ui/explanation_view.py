@@ -161,8 +161,13 @@ def _print_line(line: _Line) -> None:
     room = max(_width() - len(margin) - 2, MIN_COLUMNS)
     first = int(room * PATH_SHARE)
     second = int(room * TEST_SHARE)
-    cells = _fit((path, test, found), (first, second, room - first - second - 4))
-    click.echo(f"{margin}{click.style(symbol, fg=colour)} {cells}".rstrip())
+    widths = first, second, room - first - second - 4
+    lead = f"{margin}{click.style(symbol, fg=colour)} "
+    if len(path) > first and (test or found):  # the path has a line of its own
+        click.echo(lead + _cut(output.clean(path), room))
+        lead = margin + " " * 2
+        path = ""
+    click.echo(f"{lead}{_fit((path, test, found), widths)}".rstrip())
     below = margin + " " * 4
     for one in near:
         note = f" ({one.note})" if one.note else ""

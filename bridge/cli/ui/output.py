@@ -101,11 +101,10 @@ def json_line(value: JSON) -> None:
     click.echo(json_text(value))
 
 
-def json_text(value: JSON) -> str:
+def json_text(value: JSON, *, is_indented: bool = False) -> str:
     """Return JSON with the characters escaped that a terminal would interpret."""
-    return _HARMFUL_IN_JSON.sub(
-        lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode()
-    )
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if is_indented else None).decode()
+    return _HARMFUL_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def indented(value: JSON) -> str:

@@ -17,6 +17,7 @@ from bridge.routing.matching.matcher import path_steps
 
 MAX_NEAR: Final = 3  # paths or values that are listed for one clause
 MAX_KEYS: Final = 1000  # of one object, and elements of one list, that are compared
+MAX_INNER_ELEMENTS: Final = 20  # of a list one level down
 MAX_RENAMED_STEPS: Final = 3  # misspelt steps of one path
 
 #: Roots in which a value is looked for that is written under another one.
@@ -141,14 +142,14 @@ def _similar(name: str, keys: Iterable[str]) -> list[str]:
     """Return the keys that differ from a name in case or separators only, then the nearest."""
     known = list(islice(keys, MAX_KEYS))
     folded = fold_name(name)
-    equal = [key for key in known if fold_name(key) == folded] if folded else []
+    equal = [key for key in known if fold_name(key) == folded][:MAX_NEAR] if folded else []
     typo = find_typo(name, known)
     return equal if typo is None or typo in equal else [*equal, typo]
 
 
-def _in_elements(elements: Sequence[JSON], rest: Steps) -> Iterator[Steps]:
+def _in_elements(elements: Sequence[JSON], rest: Steps, most: int = MAX_KEYS) -> Iterator[Steps]:
     """Yield the path of the first element with a value at `rest`."""
-    for index, element in enumerate(islice(elements, MAX_KEYS)):
+    for index, element in enumerate(islice(elements, most)):
         if dig(element, rest) is not None:
             yield (str(index), *rest)
             return
@@ -159,7 +160,7 @@ def _in_members(members: Mapping[str, JSON], rest: Steps) -> Iterator[Steps]:
         if isinstance(member, dict) and dig(member, rest) is not None:
             yield (key, *rest)
         elif isinstance(member, list):
-            yield from ((key, *below) for below in _in_elements(member, rest))
+            yield from ((key, *below) for below in _in_elements(member, rest, MAX_INNER_ELEMENTS))
 
 
 def _members(value: JSON) -> Iterator[tuple[Steps, JSON, str]]:

@@ -12,6 +12,8 @@ from bridge.web.admin import resources
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import (
     BEFORE,
+    EXPLAINED_ROUTE,
+    EXPLAINED_ROUTES,
     LIMIT,
     OUTCOME,
     REJECT_LIMIT,
@@ -99,6 +101,15 @@ ENDPOINTS: Final = (
         answer=resources.show_body,
         schema=None,
         scope=Scope.BODIES,
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/events/{id}/explain",
+        summary="What each route does with an event, clause by clause, as `explain --json`.",
+        answer=resources.explain_event,
+        schema="Explanation",
+        scope=Scope.BODIES,
+        parameters=(EXPLAINED_ROUTE, EXPLAINED_ROUTES),
         has_contents=True,
     ),
     Endpoint(

@@ -11,6 +11,7 @@ from bridge.core.model import JSON, RunState, Status
 from bridge.core.operations import StepOutcome
 from bridge.core.trends import TRENDS
 from bridge.core.typos import find_typo
+from bridge.services.explanations import NOW, THEN
 from bridge.services.filter_values import (
     DEAD_KINDS,
     parse_dead_kind,
@@ -180,6 +181,15 @@ def _flag(name: str, doc: str) -> Parameter:
 
 SCREEN: Final = _flag(
     "screen", "Also return, as `screen`, the advice that commands print for people."
+)
+EXPLAINED_ROUTE: Final = Parameter(name="route", doc="Only this route.", parse=_parse_name)
+EXPLAINED_ROUTES: Final = replace(
+    _one_of(
+        "routes",
+        "The current routes (`now`, the default), or those that the event was planned with.",
+        (NOW, THEN),
+    ),
+    default=NOW,
 )
 UNFINISHED: Final = _flag("unfinished", "Only with items left.")
 OUTCOME: Final = _one_of(

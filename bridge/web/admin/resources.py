@@ -7,18 +7,19 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from bridge import __version__
-from bridge.core.errors import AmbiguousId, NotFound
+from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound
 from bridge.core.model import JSON, Reject
 from bridge.core.operations import Operation
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.ingest.redaction import add_all_keys
 from bridge.providers.signatures.key_source import NO_KEYS
-from bridge.services import lists, redacted_views
+from bridge.services import explanations, lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.delivery_rows import DeliveryScreens
 from bridge.services.event_details import EventDetails, find_record, read_event_details
 from bridge.services.event_screen import describe_screen
+from bridge.services.explanations import RouteChoice
 from bridge.services.lists import (
     DEFAULT_PAGE_ITEMS,
     MAX_PAGE_ITEMS,
@@ -119,6 +120,22 @@ def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the raw body of an event."""
     event = _find_event(context, asked).event
     return RawAnswer(event.body, f"{event.id}.bin")
+
+
+def explain_event(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return what each route does with an event, as `explain --json`."""
+    event = _find_event(context, asked).event
+    choice = RouteChoice(when=asked.values["routes"], route=asked.values["route"])
+    try:
+        return _look_up(
+            lambda: explanations.explain_event(
+                context.database, context.settings, event, choice, context.config
+            )
+        ).as_json()
+    except InvalidRequest as error:
+        raise AdminProblem(
+            "invalid_parameter", str(error), errors=[ParameterError("route", str(error))]
+        ) from None
 
 
 def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bridge.core.model import RunState, Status
 from bridge.core.scopes import Scope
+from bridge.routing.model import Mode
 from bridge.services.filter_values import DEAD_KINDS
 
 Schema = dict[str, Any]
@@ -210,6 +211,52 @@ SCHEMAS: Final[dict[str, Schema]] = {
             body_base64=_nullable(TEXT),
             operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_ITEM)),
         )
+    ),
+    "Explanation": _record(
+        event_id=_nullable(TEXT),
+        reject_id=_nullable(TEXT),
+        source=TEXT,
+        type=_nullable(TEXT),
+        received_at=TIME,
+        config_hash=TEXT,
+        problem=_nullable(TEXT),
+        routes=_list(_ref("RouteExplanation")),
+    ),
+    "RouteExplanation": _record(
+        route=TEXT,
+        flows=_list(TEXT),
+        mode=_word(*(one.value for one in Mode)),
+        matches=FLAG,
+        other_source=FLAG,
+        clauses=_list(_ref("Clause")),
+        inputs=ANY,
+        missing=_list(_record(input=TEXT, path=TEXT, near=_list(ANY))),
+        problem=_nullable(TEXT),
+    ),
+    "Clause": {
+        "type": "object",
+        "properties": {
+            "path": _nullable(TEXT),
+            "operator": TEXT,
+            "expected": ANY,
+            "found": ANY,
+            "ok": FLAG,
+            "near": _list(ANY),
+            "clauses": _list(_ref("Clause")),
+            "parts": _list(_ref("ConditionPart")),
+            "problem": _nullable(TEXT),
+        },
+        "required": ["path", "operator", "expected", "found", "ok", "near"],
+        "additionalProperties": False,
+    },
+    "ConditionPart": _record(
+        text=TEXT,
+        operator=_nullable(TEXT),
+        found=ANY,
+        ok=FLAG,
+        near=_list(ANY),
+        problem=_nullable(TEXT),
+        parts=_list(_ref("ConditionPart")),
     ),
     "Reject": _record(**_REJECT),
     "RejectPage": _page("Reject"),

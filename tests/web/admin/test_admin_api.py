@@ -147,6 +147,8 @@ def test_without_the_scope_bodies_no_answer_has_contents(
     whole = admin.get(path, query, scopes=READER)
     if hidden.status_code == 200:
         assert hidden.get_json().keys() == whole.get_json().keys()
+    if endpoint.path.endswith("/explain"):  # no route quotes the event
+        return
     if endpoint.path.startswith(("/events", "/deliveries", "/operations", "/rejects/")):
         assert SECRET in whole.text
         assert whole.headers["Cache-Control"] == "no-store"

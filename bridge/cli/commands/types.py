@@ -1,0 +1,164 @@
+"""types: the event types that were seen, and the schema of a type's bodies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from bridge.cli.command_settings import settings_of
+from bridge.cli.completion_values import complete_sources
+from bridge.cli.options import AS_JSON, require_existing
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
+from bridge.cli.usable_config import load_sources
+from bridge.core.errors import NotFound
+from bridge.services.store_access import open_store
+
+if TYPE_CHECKING:
+    from bridge.routing.schemas.drift import SchemaChange
+    from bridge.services.event_types import InferredSchema
+    from bridge.store.db.database import Database
+
+MAX_SCHEMA_FILE_BYTES = 8 * 1024 * 1024
+TYPE_COLUMNS = (
+    Column("source"),
+    Column("type"),
+    Column("count", whole=True),
+    Column("first", whole=True),
+    Column("last", whole=True),
+)
+CHANGE_COLUMNS = (
+    Column("change", whole=True),
+    Column("path"),
+    Column("before"),
+    Column("now"),
+)
+
+
+@click.command()
+@click.argument("source", required=False, shell_complete=complete_sources)
+@click.option(
+    "--schema",
+    "type_",
+    metavar="TYPE",
+    help="Print a JSON Schema of `body`, made from the newest events of this type.",
+)
+@click.option(
+    "--drift",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    metavar="FILE",
+    help="With --schema: instead, print what is new or gone since the schema in this file.",
+)
+@AS_JSON
+@click.pass_obj
+def types(
+    config: str | None,
+    /,
+    source: str | None,
+    type_: str | None,
+    file: Path | None,
+    as_json: bool,
+) -> None:
+    """List the event types that were seen, with how many events of each came, and when the first
+    and the last. The newest 200,000 events are counted.
+
+    With --schema, the newest 1,000 events of a type are read. The schema has types and names of
+    keys, no values, and accepts every body that it was made from. A further event can only make it
+    accept more. Encrypted and redacted bodies are left out. Use it as `payload_schema`.
+
+    \b
+    flowbridge types
+    flowbridge types github
+    flowbridge types github --schema issues > schemas/issues.json
+    flowbridge types github --schema issues --drift schemas/issues.json
+    """
+    if type_ is None and file is not None:
+        raise click.UsageError("--drift needs --schema: the type of the events to compare")
+    if type_ is not None and source is None:
+        raise click.UsageError("--schema needs the name of a source: flowbridge types SOURCE")
+    before = None if file is None else _read_schema(file)
+    settings = settings_of(config)
+    with open_store(settings) as database:
+        require_existing(settings, database, source=source)
+        if type_ is None or source is None:
+            _list_types(database, source, as_json=as_json)
+            return
+        if database is None:
+            raise NotFound("nothing has been received yet")
+        from bridge.services.event_types import infer_schema
+
+        found = infer_schema(database, load_sources(settings), source, type_)
+    _say_used(found)
+    if file is None:
+        click.echo(output.json_text(found.schema, is_indented=not as_json))
+    else:
+        _print_drift(before, found, file, as_json=as_json)
+
+
+def _list_types(database: Database | None, source: str | None, *, as_json: bool) -> None:
+    from bridge.services.event_types import list_types, type_json
+
+    found = list_types(database, source)
+    if as_json:
+        for one in found.rows:
+            output.json_line(type_json(one))
+    else:
+        rows = (
+            (
+                one.source,
+                one.type,
+                one.count,
+                output.moment(one.first_at),
+                output.moment(one.last_at),
+            )
+            for one in found.rows
+        )
+        if not tables.print_table(TYPE_COLUMNS, rows):
+            output.say("No events yet.")
+    if found.read_until is not None:
+        output.say(
+            f"There are more events: only those since {output.utc(found.read_until)} were counted."
+        )
+
+
+def _say_used(found: InferredSchema) -> None:
+    from bridge.services.event_types import describe_left_out
+
+    left_out = describe_left_out(found.left_out)
+    output.say(
+        f"From {output.number(found.count, 'body', 'bodies')}"
+        + (f"; left out: {left_out}." if left_out else ".")
+    )
+
+
+def _print_drift(before: Any, found: InferredSchema, file: Path, *, as_json: bool) -> None:
+    from bridge.routing.schemas.drift import compare_schemas
+
+    changes = compare_schemas(before, found.schema)
+    if as_json:
+        for one in changes:
+            output.json_line(one.as_json())
+    elif not tables.print_table(CHANGE_COLUMNS, map(_row, changes)):
+        output.say(f"Nothing is new or gone since {output.clean(file)}.")
+
+
+def _row(one: SchemaChange) -> tuple[str, ...]:
+    types = (one.before, one.now)
+    before, now = (", ".join(each) if isinstance(each, list) else "" for each in types)
+    return one.change, one.path, before, now
+
+
+def _read_schema(file: Path) -> Any:
+    if file.stat().st_size > MAX_SCHEMA_FILE_BYTES:
+        raise click.UsageError(f"--drift {file}: it is larger than {MAX_SCHEMA_FILE_BYTES} bytes")
+    try:
+        found = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise click.UsageError(f"--drift {file}: it is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise click.UsageError(f"--drift {file}: it is not a JSON Schema, which is an object")
+    return found

@@ -1,0 +1,147 @@
+"""The types of stored events, and the newest events of a type, within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, select
+
+from bridge.core.model import Event
+from bridge.store.db.database import Database
+from bridge.store.db.row_walk import PAGE_BODIES, read_chunks
+from bridge.store.queries.events import event_walk
+from bridge.store.queries.filters import Filters
+from bridge.store.tables.encrypted import MARK_LENGTH, MARKS
+from bridge.store.tables.rows import to_event
+from bridge.store.tables.schema import event
+
+MAX_TYPE_ROWS: Final = 200_000  # newest events whose types are counted
+MAX_TYPES: Final = 10_000  # types that are counted
+TYPE_CHUNK_ROWS: Final = 10_000  # rows counted by one statement
+MAX_SEARCHED_ROWS: Final = 200_000  # newest events among which those of a type are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class TypeCount:
+    """How many events of a source have a type, and when the first and the last one came."""
+
+    source: str
+    type: str | None
+    count: int
+    first_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TypeCounts:
+    """The types of the newest events, the latest first.
+
+    `read_until`: when the oldest event that was counted came, if there are more; None if all were
+    counted.
+    """
+
+    rows: Sequence[TypeCount]
+    read_until: float | None = None
+
+
+def count_types(
+    database: Database,
+    source: str | None = None,
+    *,
+    most: int = MAX_TYPE_ROWS,
+    chunk_rows: int = TYPE_CHUNK_ROWS,
+) -> TypeCounts:
+    """Count the newest `most` events by source and type, `chunk_rows` with each statement."""
+    found: dict[tuple[str, str | None], TypeCount] = {}
+    before: int | None = None
+    for start in range(0, most, chunk_rows):
+        with database.read() as connection:
+            lowest = _find_lowest(connection, before, min(chunk_rows, most - start))
+            rows = _count_chunk(connection, source, before, lowest)
+        for row in rows:
+            _add(found, TypeCount(row.source, row.type, row.n, row.first_at, row.last_at))
+        before = lowest
+        if lowest is None:
+            break
+    newest_first = sorted(found.values(), key=lambda one: one.last_at, reverse=True)
+    return TypeCounts(newest_first, _read_end(database, before))
+
+
+def _find_lowest(connection: Connection, before: int | None, count: int) -> int | None:
+    """Return the number of the last of `count` events below `before`; null if there are fewer."""
+    below = [] if before is None else [event.c.seq < before]
+    newest = select(event.c.seq).where(*below).order_by(event.c.seq.desc())
+    return connection.execute(newest.offset(count - 1).limit(1)).scalar()
+
+
+def _count_chunk(
+    connection: Connection, source: str | None, before: int | None, lowest: int | None
+) -> Sequence[Row[Any]]:
+    conditions = [
+        *([] if before is None else [event.c.seq < before]),
+        *([] if lowest is None else [event.c.seq >= lowest]),
+        # an expression, so that no index on `source` is used instead of `seq`
+        *([] if source is None else [event.c.source + "" == source]),
+    ]
+    query = select(
+        event.c.source,
+        event.c.type,
+        func.count().label("n"),
+        func.min(event.c.received_at).label("first_at"),
+        func.max(event.c.received_at).label("last_at"),
+    )
+    groups = query.where(*conditions).group_by(event.c.source, event.c.type)
+    return connection.execute(groups).all()
+
+
+def _read_end(database: Database, lowest: int | None) -> float | None:
+    """Return when the event with the number `lowest` came, if there are earlier ones."""
+    if lowest is None:
+        return None
+    earlier = select(event.c.seq).where(event.c.seq < lowest).limit(1)
+    came = select(event.c.received_at).where(event.c.seq == lowest)
+    with database.read() as connection:
+        if connection.execute(earlier).first() is None:
+            return None
+        return connection.execute(came).scalar()
+
+
+def _add(found: dict[tuple[str, str | None], TypeCount], one: TypeCount) -> None:
+    key = (one.source, one.type)
+    known = found.get(key)
+    if known is not None:
+        found[key] = TypeCount(
+            one.source,
+            one.type,
+            known.count + one.count,
+            min(known.first_at, one.first_at),
+            max(known.last_at, one.last_at),
+        )
+    elif len(found) < MAX_TYPES:
+        found[key] = one
+
+
+def newest_of_type(
+    database: Database, source: str, type_: str, limit: int
+) -> Iterator[Event | None]:
+    """Yield the newest `limit` events of a type with their bodies; None for an encrypted one.
+
+    `type_` may contain `*`. The search ends after `MAX_SEARCHED_ROWS` events.
+    """
+    walk = replace(
+        event_walk(database, Filters(source=source, type=type_), select(event)),
+        page_rows=PAGE_BODIES,
+    )
+    looked = 0
+    for chunk in read_chunks(database, walk, limit=limit):
+        for row in chunk.rows:
+            yield None if _is_sealed(row) else to_event(row, database.sealer)
+        looked += chunk.row_count
+        if looked >= MAX_SEARCHED_ROWS:
+            return
+
+
+def _is_sealed(row: Row[Any]) -> bool:
+    return bytes(row.body[:MARK_LENGTH]) in MARKS
