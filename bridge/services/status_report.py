@@ -78,6 +78,7 @@ def _running(now: Overview, store: str) -> dict[str, Any]:
             "error": list(now.config.error),
             "error_since": iso(now.config.error_since),
             "restart": list(now.config.restart),
+            "held": now.config.held,
         },
         "processes": [
             {
