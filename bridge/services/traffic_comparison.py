@@ -171,23 +171,28 @@ def summarize(found: Iterable[EventComparison]) -> TrafficSummary:
 
 def change_json(one: RouteChange) -> dict[str, JSON]:
     """Return a change in the shape of `test --json`. A long value is replaced by its length."""
-    diff = list(one.diff)
-    if one.reason is not None and all(each.path != "/reason" for each in diff):
-        diff.append(Difference("add", "/reason", None, one.reason))
     return {
         "event_id": one.event_id,
         "route": one.route,
         "change": one.change.value,
-        "diff": [
-            {
-                "op": each.op,
-                "path": each.path,
-                "before": _shorten(each.before),
-                "after": _shorten(each.after),
-            }
-            for each in diff
-        ],
+        "diff": differences_json(one.diff, one.reason),
     }
+
+
+def differences_json(diff: Iterable[Difference], reason: str | None) -> JSON:
+    """Return differences as JSON, with the reason as the last one if they lack it."""
+    found = list(diff)
+    if reason is not None and all(each.path != "/reason" for each in found):
+        found.append(Difference("add", "/reason", None, reason))
+    return [
+        {
+            "op": each.op,
+            "path": each.path,
+            "before": _shorten(each.before),
+            "after": _shorten(each.after),
+        }
+        for each in found
+    ]
 
 
 def _shorten(value: JSON) -> JSON:
