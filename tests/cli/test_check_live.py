@@ -100,6 +100,23 @@ def test_a_file_needs_a_file(
     assert len(messages) == (1 if said is None else 2) and (said or "") in messages[-1]
 
 
+def test_a_local_flow_may_take_inputs_that_it_does_not_list(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bridge.services.config_checks import live_flows
+
+    nodes = (InputNode(name="title"),)
+    monkeypatch.setattr(live_flows, "ask_for_inputs", lambda *_: Listing(items=nodes))
+    route = "  - {name: a, on: github, inputs: {INPUTS}, flow: local/echo}\n"
+    for inputs, count in (("title: x, other: y", 0), ("titel: x", 2)):
+        write(platform, route.replace("INPUTS", inputs))
+        file = Path("routes.yaml")
+        file.write_text(
+            file.read_text().replace("platforms:\n", "platforms:\n  local: {type: local}\n")
+        )
+        assert len(check()[1]) == count
+
+
 def test_a_missing_flow_is_an_error_with_a_near_name(platform: FakePlatform) -> None:
     write(platform, GOOD.replace("gumloop/echo", "gumloop/ecko"))
     code, problems, _ = check()

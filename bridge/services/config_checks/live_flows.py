@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import BridgeError
-from bridge.core.typos import suggest
+from bridge.core.typos import find_typo, suggest
 from bridge.services.config_checks.written_routes import WrittenRoute, WrittenRoutes
 from bridge.services.platform_queries import ask_for_inputs, explain_missing_flow, platform_type
 
@@ -29,7 +29,8 @@ class LiveFlow:
     """The answer of a platform about one flow.
 
     `inputs` is null without an answer; `missing`: why the platform says that there is no such flow;
-    `unasked`: why there is no answer.
+    `unasked`: why there is no answer. `may_take_any`: the flow may take inputs that are not listed,
+    as a local one with `**inputs` does.
     """
 
     platform: str
@@ -37,6 +38,7 @@ class LiveFlow:
     inputs: Sequence[InputNode] | None = None
     missing: str | None = None
     unasked: str | None = None
+    may_take_any: bool = False
 
     @property
     def name(self) -> str:
@@ -93,7 +95,8 @@ def _ask(platform: Platform, saved_item_id: str, silent: dict[str, str]) -> Live
         silent[platform.name] = str(error)
         return LiveFlow(platform.name, saved_item_id, unasked=str(error))
     if listing.items is not None:
-        return LiveFlow(platform.name, saved_item_id, listing.items)
+        is_local = platform.type == "local"
+        return LiveFlow(platform.name, saved_item_id, listing.items, may_take_any=is_local)
     if listing.unknown:
         said = explain_missing_flow(platform, saved_item_id)
         missing = said or f"the platform {platform.name!r} has no flow {saved_item_id!r}"
@@ -125,6 +128,11 @@ def _check_names(
     given = written.keys["inputs"]
     for name in given:
         if name in names or siblings is None or name in siblings:
+            continue
+        if (
+            flow.may_take_any
+            and find_typo(name, [each for each in names if each not in given]) is None
+        ):
             continue
         has = f"it has: {', '.join(names)}" if names else "it has none"
         message = f"the flow `{flow.name}` has no input `{name}`; {suggest(name, names)}{has}"
