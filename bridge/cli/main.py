@@ -81,6 +81,10 @@ SECTIONS = {
         "events": ("bridge.cli.commands.events", "List events."),
         "deliveries": ("bridge.cli.commands.events", "List deliveries."),
         "causes": ("bridge.cli.commands.causes", "List dead deliveries by cause."),
+        "shadow": (
+            "bridge.cli.commands.shadow",
+            "Compare a shadow route with the route that it may replace.",
+        ),
         "trends": (
             "bridge.cli.commands.trends",
             "Print numbers per minute: events, latency, queue, runs.",

@@ -69,6 +69,7 @@ VARIABLES = frozenset(
         "LOG",
         "LOG_ADDRESSES",
         "RECONCILE_AFTER",
+        "RELOAD_TEST",
         "SMTP_URL",
         "SMTP_FROM",
         "SMTP_ALLOWED_TO",
@@ -81,6 +82,7 @@ VARIABLES = frozenset(
 )
 ENGINES = ("worker", "celery")
 BACKUP_INTERVAL_SECONDS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
+MAX_RELOAD_TEST_SECONDS = 7 * 86400.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ADDRESS_LOG_MODES = ("full", "truncated", "none")
 
@@ -112,6 +114,8 @@ class Settings:
     backup_every: float | None = None
     backup_keep: int = 7  # automatic backups that are not deleted
     reconcile_after: float = 60.0  # seconds after a call's deadline until the search for its run
+    # seconds of stored events that a changed configuration is tested on; null: not tested
+    reload_test: float | None = None
     broker_url: str = field(default="", repr=False)
     secret_key: str = field(default="", repr=False)
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
@@ -197,6 +201,7 @@ def load_settings(
         reconcile_after=_parse_seconds(
             "FLOWBRIDGE_RECONCILE_AFTER", merged.get("FLOWBRIDGE_RECONCILE_AFTER") or "60"
         ),
+        reload_test=_parse_reload_test(merged.get("FLOWBRIDGE_RELOAD_TEST") or "off"),
         encryption_keys=tuple(
             filter(None, map(str.strip, merged.get("FLOWBRIDGE_ENCRYPTION_KEYS", "").split(",")))
         ),
@@ -249,6 +254,17 @@ def _parse_seconds(name: str, text: str) -> float:
     if found is None:
         raise SettingsError(f"{name}: {text!r} is not a duration; allowed: 60, 60s or 5m")
     return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+
+
+def _parse_reload_test(text: str) -> float | None:
+    if text == "off":
+        return None
+    seconds = _parse_seconds("FLOWBRIDGE_RELOAD_TEST", text)
+    if not 0 < seconds <= MAX_RELOAD_TEST_SECONDS:
+        raise SettingsError(
+            f"FLOWBRIDGE_RELOAD_TEST: {text!r} is out of range; allowed: off, or up to 168h"
+        )
+    return seconds
 
 
 def _parse_name(name: str, text: str) -> str:

@@ -185,7 +185,7 @@ class ClockStep:
 class ConfigStatus:
     """The active configuration, and the errors in its files.
 
-    `since` is null if no process runs.
+    `since` is null if no process runs. `held`: why the files are valid and not used.
     """
 
     hash: str | None
@@ -193,6 +193,7 @@ class ConfigStatus:
     error: Sequence[str] = ()
     error_since: float | None = None
     restart: Sequence[str] = ()
+    held: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ def find_config(
             error=newest["error"],
             error_since=parse_time(newest["error_since"]),
             restart=newest["restart"],
+            held=newest.get("held"),  # an older version has none
         )
         if used is not None:
             return used, said

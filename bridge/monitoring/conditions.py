@@ -48,6 +48,7 @@ CONDITIONS: Final = {
     "no_worker": Condition(CRITICAL, 120.0, processes.find_no_worker),
     "no_receiver": Condition(CRITICAL, 120.0, processes.find_no_receiver),
     "config_unusable": Condition(WARNING, 60.0, configuration.find_unusable_config),
+    "config_held": Condition(WARNING, 60.0, configuration.find_held_config),
     "config_not_taken": Condition(WARNING, 120.0, configuration.find_outdated_processes),
     "flows_unusable": Condition(WARNING, 60.0, configuration.find_unusable_flows),
     "flow_missing": Condition(WARNING, 60.0, configuration.find_missing_flows),

@@ -38,6 +38,10 @@ class PlannedConfigs:
         route = _routes(self._read(one.config_hash)).get(one.route, {})
         return isinstance(route.get("flow"), list) and len(route["flow"]) > 1
 
+    def has_route(self, config_hash: str, name: str) -> bool:
+        """Return whether a configuration has a route of this name."""
+        return name in _routes(self._read(config_hash))
+
     def changed(self, plans: Iterable[Plan], present: Config) -> set[Plan]:
         """Return the plans whose route still exists, and now makes different deliveries."""
         now = json.loads(present.canonical)

@@ -153,11 +153,18 @@ def list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]
     `BridgeError` where the platform cannot list them or did not answer; where it has no such flow,
     the message has the nearest name.
     """
+    return _items(platform, ask_for_inputs(platform, saved_item_id), saved_item_id)
+
+
+def ask_for_inputs(platform: Platform, saved_item_id: str) -> Listing[InputNode]:
+    """Return the platform's answer about the inputs of a flow.
+
+    `BridgeError` where the platform cannot list them or did not answer.
+    """
     question = platform_type(platform).inputs
     if question is None:
         raise unsupported(platform, "list of inputs")
-    answer = _send(platform, question.build(platform, saved_item_id))
-    return _items(platform, question.read(answer), saved_item_id)
+    return question.read(_send(platform, question.build(platform, saved_item_id)))
 
 
 def try_to_list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]:

@@ -29,8 +29,11 @@ CASE_VERSION: Final = 1
 MAX_CASES: Final = 10_000
 MAX_CASE_BYTES: Final = 16 * 1024 * 1024
 CASE_ENDING: Final = ".json"
-#: Parts of the names of headers that are not saved.
-SECRET_HEADER_PARTS: Final = ("signature", "hmac", "token", "secret", "authorization", "cookie")
+#: Parts of the names of headers that are not saved: credentials, and addresses of callers.
+LEFT_OUT_HEADER_PARTS: Final = (
+    *("signature", "hmac", "token", "secret", "authorization", "cookie", "api-key"),
+    *("forwarded", "real-ip", "client-ip", "connecting-ip"),
+)
 _TEXTS: Final = ("id", "source", "provider", "received_at", "query_string")
 _EXPECTED_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "route": (str,),
@@ -235,7 +238,7 @@ def _write_event(event: Event) -> str:
     headers = {
         name: value
         for name, value in event.headers.items()
-        if not any(part in name for part in SECRET_HEADER_PARTS)
+        if not any(part in name for part in LEFT_OUT_HEADER_PARTS)
     }
     written = {
         "id": event.id,

@@ -81,6 +81,7 @@ def _running(now: Overview, store: str, file: str) -> dict[str, Any]:
             "error_since": iso(now.config.error_since),
             "restart": list(now.config.restart),
             "file": file,
+            "held": now.config.held,
         },
         "processes": [
             {

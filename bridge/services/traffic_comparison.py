@@ -39,9 +39,13 @@ ConfigOf = Callable[[Event], "Config"]
 
 @dataclass(slots=True)
 class RouteTally:
-    """The deliveries of one route by result, and the first change."""
+    """The deliveries of one route by result, and the first change.
+
+    `starts_less`: deliveries that were sent, and would not be sent any more.
+    """
 
     same: int = 0
+    starts_less: int = 0
     changes: Counter[PlanChange] = field(default_factory=Counter)
     example: RouteChange | None = None
 
@@ -53,15 +57,11 @@ class RouteTally:
 
 @dataclass(slots=True)
 class TrafficSummary:
-    """The counts of a comparison: events, deliveries by route, and events left out by reason.
-
-    `starts_less`: deliveries that were sent, and would not be sent any more.
-    """
+    """The counts of a comparison: events, deliveries by route, and events left out by reason."""
 
     events: int = 0
     routes: dict[str, RouteTally] = field(default_factory=dict)
     skipped: Counter[Incomparable] = field(default_factory=Counter)
-    starts_less: int = 0
 
     def add(self, found: EventComparison) -> None:
         """Count the comparison of one event."""
@@ -74,7 +74,12 @@ class TrafficSummary:
             tally = self.routes.setdefault(one.route, RouteTally())
             tally.changes[one.change] += 1
             tally.example = tally.example or one
-            self.starts_less += one.starts_less
+            tally.starts_less += one.starts_less
+
+    @property
+    def starts_less(self) -> int:
+        """The number of deliveries that were sent, and would not be sent any more."""
+        return sum(one.starts_less for one in self.routes.values())
 
     def count(self, change: PlanChange) -> int:
         """Return how many deliveries have this change."""
@@ -166,23 +171,28 @@ def summarize(found: Iterable[EventComparison]) -> TrafficSummary:
 
 def change_json(one: RouteChange) -> dict[str, JSON]:
     """Return a change in the shape of `test --json`. A long value is replaced by its length."""
-    diff = list(one.diff)
-    if one.reason is not None and all(each.path != "/reason" for each in diff):
-        diff.append(Difference("add", "/reason", None, one.reason))
     return {
         "event_id": one.event_id,
         "route": one.route,
         "change": one.change.value,
-        "diff": [
-            {
-                "op": each.op,
-                "path": each.path,
-                "before": _shorten(each.before),
-                "after": _shorten(each.after),
-            }
-            for each in diff
-        ],
+        "diff": differences_json(one.diff, one.reason),
     }
+
+
+def differences_json(diff: Iterable[Difference], reason: str | None) -> JSON:
+    """Return differences as JSON, with the reason as the last one if they lack it."""
+    found = list(diff)
+    if reason is not None and all(each.path != "/reason" for each in found):
+        found.append(Difference("add", "/reason", None, reason))
+    return [
+        {
+            "op": each.op,
+            "path": each.path,
+            "before": _shorten(each.before),
+            "after": _shorten(each.after),
+        }
+        for each in found
+    ]
 
 
 def _shorten(value: JSON) -> JSON:

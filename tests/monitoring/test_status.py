@@ -99,6 +99,11 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "flowbridge check",
         ),
         (
+            {"config": ConfigStatus(hash=HASH, since=NOW - 60, held="2 deliveries are lost")},
+            "the changed configuration is not used: 2 deliveries are lost",
+            "flowbridge test --since 1h; a restart uses the changed configuration",
+        ),
+        (
             {"config": ConfigStatus(hash=None, error=["routes.yaml:3:1: a"])},
             "the configuration is not valid: routes.yaml:3:1: a",
             "check",

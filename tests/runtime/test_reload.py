@@ -249,6 +249,43 @@ def test_a_schema_that_changes_while_the_rest_is_quiet_is_waited_for_too(bench: 
     assert schema.errors({})
 
 
+# -- what would lose deliveries
+
+
+def test_what_would_lose_deliveries_is_not_used(bench: Bench, said: list[Any]) -> None:
+    before = bench.known
+    bench.loses = "2 deliveries would not be sent"
+    bench.file.write_text(written("other"))
+    known = bench.settle()
+    assert (known.hash, known.key, known.error) == (before.hash, before.key, ())
+    assert (known.held, bench.route, bench.kept) == (bench.loses, "first", [])
+    assert describe(bench.board)["config"]["held"] == bench.loses
+    for _ in range(3):
+        assert bench.reader.poll() == QUICK.config_poll_seconds
+    assert said == [("config_held", {"reason": bench.loses, "used": before.hash})]
+    bench.settle(asked=True)
+    assert len(said) == 2, "SIGHUP tests and says it again"
+    bench.loses = None
+    assert bench.settle(asked=True).held is None
+    assert bench.route == "other" and said[-1][0] == "config_reloaded"
+
+
+def test_what_was_not_used_is_forgotten_with_its_change(bench: Bench, said: list[Any]) -> None:
+    bench.loses = "2 deliveries would not be sent"
+    bench.file.write_text(written("other"))
+    assert bench.settle().held is not None
+    bench.file.write_text(written())
+    assert bench.settle().held is None
+    assert [event for event, _ in said] == ["config_held", "config_valid"]
+
+
+def test_what_cannot_be_tested_is_not_used(bench: Bench, said: list[Any]) -> None:
+    bench.loses = BridgeError("timed out")
+    bench.file.write_text(written("other"))
+    assert bench.settle().held == "the test on stored events failed: timed out"
+    assert bench.route == "first"
+
+
 # -- what cannot be used
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from bridge.config.settings import load_settings
-from bridge.core.errors import StoreError
+from bridge.core.errors import BridgeError, StoreError
 from bridge.core.timings import Timings
 from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.shared_config import ConfigState
@@ -39,6 +39,7 @@ class Bench:
         self.folder = folder
         self.kept = []
         self.fails = 0
+        self.loses: str | BridgeError | None = None
         self.file = folder / "routes.yaml"
         self.file.write_text(written())
         (folder / "issue.json").write_text('{"type": "object"}')
@@ -50,7 +51,11 @@ class Bench:
         self.following = ConfigFollower(self.settings, self.loaded)
         self.board = self.following.board
         self.reader = ConfigReader(
-            self.settings, self.board, self.loaded.disk if known else None, self.remember
+            self.settings,
+            self.board,
+            self.loaded.disk if known else None,
+            self.remember,
+            self.find_losses,
         )
 
     def remember(self, good: WatchedConfig) -> None:
@@ -61,6 +66,11 @@ class Bench:
             "kept before anybody has it"
         )
         self.kept.append(good.hash)
+
+    def find_losses(self, good: WatchedConfig) -> str | None:
+        if isinstance(self.loses, BridgeError):
+            raise self.loses
+        return self.loses
 
     @property
     def known(self) -> ConfigState:

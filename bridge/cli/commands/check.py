@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,11 +15,25 @@ from bridge.config.problems import WHOLE_FILE
 from bridge.core.errors import ConfigError, SettingsError
 from bridge.services.config_checks.report import ProjectReport, check_project, count_entries
 
+if TYPE_CHECKING:
+    from bridge.routing.model import Config
+    from bridge.services.config_checks.written_routes import WrittenRoutes
+
 
 @click.command()
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Also ask the platforms for the inputs of the flows, and compare them with the routes.",
+)
+@click.option(
+    "--lock",
+    is_flag=True,
+    help="With --live: write the inputs to flows.lock, to notice when a flow changes.",
+)
 @AS_JSON
 @click.pass_obj
-def check(config: str | None, /, as_json: bool) -> None:
+def check(config: str | None, /, live: bool, lock: bool, as_json: bool) -> None:
     """Check routes.yaml and everything that it needs: secrets, schemas, expressions, flows.py,
     settings and the database.
 
@@ -28,16 +43,30 @@ def check(config: str | None, /, as_json: bool) -> None:
     Names that look misspelt, text that looks like an unquoted path ({{body.id}} for ${body.id}),
     and secrets that look like an API key are warnings, which do not change the exit code.
 
+    With --live, a flow that its platform does not have is an error. Inputs that the flow does not
+    have, inputs that the route does not give, values of a wrong type, and inputs that changed since
+    flows.lock are warnings. A flow that could not be asked is an error.
+
     \b
     flowbridge check
+    flowbridge check --live --lock
     flowbridge --config other.yaml check --json
     """
     from bridge.runtime.startup import complete_platforms
 
     name = config or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml"
+    if lock and not live:
+        raise click.UsageError("--lock needs --live")
     found = ProjectReport()
+
+    def ask(loaded: Config, written: WrittenRoutes) -> None:
+        from bridge.services.config_checks.live_report import check_live
+
+        settings = settings_of(config, secrets=True)
+        check_live(complete_platforms(loaded, settings), settings, written, found, lock=lock)
+
     try:
-        check_project(settings_of(config), found, complete_platforms)
+        check_project(settings_of(config), found, complete_platforms, ask if live else None)
     except (SettingsError, ConfigError) as error:
         found.refused = True
         found.wrong.append(str(error))
@@ -61,6 +90,8 @@ def _print(name: str, found: ProjectReport) -> None:
         click.echo(f"{place} {path}: {level}{output.clean(one.message)}")
     for text in found.wrong:
         click.echo(click.style("error: ", fg="red") + output.clean_lines(text))
+    for text in found.unasked:
+        click.echo(click.style("not asked: ", fg="red") + output.clean_lines(text))
     for text in found.notes:
         output.say(f"note: {text}")
     errors = sum(one.level == "error" for one in found.problems) + len(found.wrong)
@@ -81,6 +112,11 @@ def _print(name: str, found: ProjectReport) -> None:
         click.echo(
             click.style(f"{what} cannot be used", fg="red")
             + f": {output.number(errors, 'error')}{more}{tail}"
+        )
+    elif found.unasked:
+        click.echo(
+            click.style(f"{name} could not be compared with every flow", fg="red")
+            + f": {output.number(len(found.unasked), 'flow')} not asked"
         )
     else:
         click.echo(

@@ -90,6 +90,7 @@ def _facts(now: Overview, file: str) -> None:
     )
     if config.error_since:
         output.line("not valid", f"since {output.utc(config.error_since)}", "red")
+    output.line("not used", config.held, "red")
     output.line(
         "dead",
         f"{format_count(now.dead, now)} ({format_count(now.dead_today, now)} in 24 h)",

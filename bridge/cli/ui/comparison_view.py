@@ -12,6 +12,7 @@ from bridge.ingest.plan_comparison import INCOMPARABLE_TEXTS
 from bridge.ingest.planned_deliveries import PlanChange
 
 if TYPE_CHECKING:
+    from bridge.core.json_differences import Difference
     from bridge.ingest.planned_deliveries import RouteChange
     from bridge.services.traffic_comparison import RouteTally, TrafficSummary
 
@@ -80,10 +81,14 @@ def _describe(change: RouteChange) -> str:
         return change.change.value
     first = change.diff[0]
     more = f" (and {len(change.diff) - 1} more)" if len(change.diff) > 1 else ""
-    path = first.path.removeprefix("/")
-    sides = f"{_shorten(first.before)} → {_shorten(first.after)}"
-    word = "" if path.startswith(change.change.value) else f"{change.change}: "
-    return f"{word}{path}: {sides}{more}"
+    text = describe_difference(first)
+    word = "" if text.startswith(change.change.value) else f"{change.change}: "
+    return f"{word}{text}{more}"
+
+
+def describe_difference(one: Difference) -> str:
+    """Return a difference as `inputs/n: 1 → 2`, with long values cut."""
+    return f"{one.path.removeprefix('/')}: {_shorten(one.before)} → {_shorten(one.after)}"
 
 
 def _shorten(value: object) -> str:

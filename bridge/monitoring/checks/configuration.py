@@ -24,6 +24,15 @@ def find_unusable_config(now: Overview) -> Iterator[Occurrence]:
         )
 
 
+def find_held_config(now: Overview) -> Iterator[Occurrence]:
+    """Report a changed configuration that is not used, since it would lose deliveries."""
+    if now.config.held is not None:
+        yield Occurrence(
+            f"the changed configuration is not used: {now.config.held}",
+            "flowbridge test --since 1h; a restart uses the changed configuration",
+        )
+
+
 def find_outdated_processes(now: Overview) -> Iterator[Occurrence]:
     """Report processes that still use an older configuration."""
     config = now.config

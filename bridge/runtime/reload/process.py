@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, Final
 
 from bridge import __version__
+from bridge.config.loader import rebuild
 from bridge.config.settings import Settings
 from bridge.monitoring.presence import Presence
 from bridge.runtime.reload.shared_config import SharedConfig, describe
@@ -27,6 +28,7 @@ log = get_logger()
 READER_ROLE: Final = "reload"
 NICENESS: Final = 10  # reading files is less urgent than answering requests
 STORE_TIMEOUT_SECONDS: Final = 60.0  # to store a configuration
+TEST_TIMEOUT_SECONDS: Final = 60.0  # to test one on stored events
 
 
 def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> None:
@@ -70,7 +72,13 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: LoadedConfig, 
     def remember(good: WatchedConfig) -> None:
         call_in_fork(lambda: _remember(settings, good), STORE_TIMEOUT_SECONDS)
 
-    reader = ConfigReader(settings, board, loaded.disk, remember)
+    def find_losses(good: WatchedConfig) -> str | None:
+        if settings.reload_test is None:
+            return None
+        used = board.read().hash
+        return call_in_fork(lambda: _find_losses(settings, used, good), TEST_TIMEOUT_SECONDS)
+
+    reader = ConfigReader(settings, board, loaded.disk, remember, find_losses)
     asked = False
     while True:
         wait = reader.poll(asked=asked)
@@ -84,6 +92,17 @@ def _remember(settings: Settings, good: WatchedConfig) -> None:
     database = Database(settings.database_url, timings=settings.timings)
     try:
         events.remember_config(database, good.hash, good.canonical, time.time())
+    finally:
+        database.close()
+
+
+def _find_losses(settings: Settings, used_hash: str, good: WatchedConfig) -> str | None:
+    from bridge.services.reload_test import find_losses
+
+    changed = rebuild(good.parts, settings.config.parent)
+    database = Database.of(settings)
+    try:
+        return find_losses(settings, database, used_hash, changed)
     finally:
         database.close()
 

@@ -35,7 +35,8 @@ class ConfigState:
     """The last valid configuration, since when, and the problems of the files now.
 
     `key` and `parts`: see `config.Reading`; no parts for the configuration of the start. `restart`:
-    changed settings in `.env` that apply after a restart.
+    changed settings in `.env` that apply after a restart. `held`: why the files are valid and not
+    used.
     """
 
     hash: str
@@ -44,6 +45,7 @@ class ConfigState:
     error: tuple[str, ...] = ()
     error_since: float | None = None
     restart: tuple[str, ...] = ()
+    held: str | None = None
     parts: str = field(default="", repr=False)
 
 
@@ -192,6 +194,7 @@ def describe(board: SharedConfig) -> dict[str, Any]:
             "error": list(known.error),
             "error_since": iso(known.error_since),
             "restart": list(known.restart),
+            "held": known.held,
         },
         "processes": [
             {"pid": one.pid, "role": one.role, "since": iso(one.since), "config_hash": one.hash}

@@ -54,6 +54,7 @@ class ConfigReader:
     A configuration with a missing value is used as at a start: the source answers 503, and the
     platform's deliveries wait. `disk`: the files of the current configuration, null where unknown.
     `remember` stores a configuration before any process uses it, and raises BridgeError on failure.
+    `find_losses` returns why a valid configuration is not used, None where it is.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class ConfigReader:
         board: SharedConfig,
         disk: FileTracker | None,
         remember: Callable[[WatchedConfig], None],
+        find_losses: Callable[[WatchedConfig], str | None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._board = board
         self._remember = remember
+        self._find_losses = find_losses
         self._timings = settings.timings
         self._known = board.read()
         self._checked = disk  # the files at the last check
@@ -103,10 +106,12 @@ class ConfigReader:
         before = self._known
         asked = self._asked
         self._asked = False
-        known = replace(before, restart=found.restart)
         problems = found.problems
         good = found.good
-        if good is not None and good.key != before.key:
+        is_new = good is not None and good.key != before.key
+        held = self._find_obstacle(good) if good is not None and is_new else None
+        known = replace(before, restart=found.restart, held=held)
+        if good is not None and is_new and held is None:
             try:
                 self._remember(good)
                 known = replace(
@@ -127,6 +132,13 @@ class ConfigReader:
             timings.config_retry_seconds if self._checked is None else timings.config_poll_seconds
         )
 
+    def _find_obstacle(self, good: WatchedConfig) -> str | None:
+        """Return why a valid configuration is not used. One that cannot be tested is not used."""
+        try:
+            return self._find_losses(good)
+        except BridgeError as error:
+            return f"the test on stored events failed: {error}"
+
     def _log_change(self, was: ConfigState, good: WatchedConfig | None, *, asked: bool) -> None:
         """Log one line for a change; only this process logs it."""
         known = self._known
@@ -135,6 +147,9 @@ class ConfigReader:
         if known.error:
             if known.error != was.error or asked:
                 log.error("config_invalid", problems=known.error, kept=known.hash)
+        elif known.held is not None:
+            if known.held != was.held or asked:
+                log.error("config_held", reason=known.held, used=known.hash)
         elif known.key != was.key and good is not None:
             log.info(
                 "config_reloaded",
@@ -145,7 +160,7 @@ class ConfigReader:
                 mended=bool(was.error),
             )
             warn_of_missing(good.missing)
-        elif was.error:
+        elif was.error or was.held:
             log.info("config_valid", hash=known.hash)
         elif asked:
             log.info("config_unchanged", hash=known.hash)

@@ -32,11 +32,13 @@ class ProjectReport:
     """The result of a check.
 
     `problems` have a place in a file, `wrong` are other errors, and `notes` need no action.
+    `unasked`: why a flow could not be compared with the platform.
     """
 
     problems: list[ConfigProblem] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unasked: list[str] = field(default_factory=list)
     config: Config | None = None
     refused: bool = False  # the settings or routes.yaml cannot be used
     incomplete: bool = False  # routes.yaml can be used, and a secret or another value is missing
@@ -46,11 +48,10 @@ class ProjectReport:
         """The exit code: 2 where a process would not start or a value is missing, 1 where something
         else is wrong.
         """
-        return (
-            2
-            if self.refused or self.incomplete
-            else int(bool(self.wrong) or any(one.level == "error" for one in self.problems))
-        )
+        if self.refused or self.incomplete:
+            return 2
+        is_wrong = any(one.level == "error" for one in self.problems)
+        return int(is_wrong or bool(self.wrong or self.unasked))
 
     def as_json(self, name: str) -> dict[str, Any]:
         """Return the report on the file called `name`, in the shape of `check --json`."""
@@ -59,7 +60,8 @@ class ProjectReport:
             {key: getattr(one, key) for key in keys} for one in self.problems
         ]
         problems += [
-            dict.fromkeys(keys) | {"level": "error", "message": text} for text in self.wrong
+            dict.fromkeys(keys) | {"level": "error", "message": text}
+            for text in [*self.wrong, *self.unasked]
         ]
         counts = (
             count_entries(self.config)
@@ -72,11 +74,15 @@ class ProjectReport:
 
 
 def check_project(
-    settings: Settings, report: ProjectReport, ready: Callable[[Config, Settings], object]
+    settings: Settings,
+    report: ProjectReport,
+    ready: Callable[[Config, Settings], object],
+    ask: Callable[[Config, WrittenRoutes], None] | None = None,
 ) -> None:
     """Check routes.yaml and everything that it needs, and add the findings to `report`.
 
-    `ready` raises `SettingsError` where the settings lack a value that a platform needs.
+    `ready` raises `SettingsError` where the settings lack a value that a platform needs. `ask`
+    checks the routes against the platforms.
     """
     from bridge.config.loader import check_files
     from bridge.services.config_checks.misnamed_variables import find_misnamed_variables
@@ -113,6 +119,8 @@ def check_project(
         _check_flows(report.config, settings, written, report)
         warn_of_misspelt(report.config, written)
         warn_of_unbraced(written)
+        if ask is not None and not report.refused:
+            ask(report.config, written)
         report.problems += written.report.problems
         report.problems.sort(key=lambda one: (one.file != str(settings.config), one))
         _check_alerts(report.config, report)

@@ -1,0 +1,169 @@
+"""Check of routes against the inputs that their flows have on the platforms now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.core.errors import BridgeError
+from bridge.core.typos import find_typo, suggest
+from bridge.services.config_checks.written_routes import WrittenRoute, WrittenRoutes
+from bridge.services.platform_queries import ask_for_inputs, explain_missing_flow, platform_type
+
+if TYPE_CHECKING:
+    from bridge.config.problems import Report
+    from bridge.delivery.platforms.model import InputNode
+    from bridge.routing.model import Config, Platform, Route
+
+MAX_CALLS_AT_ONCE: Final = 2
+FILE_TYPE: Final = "file"
+TEXT_TYPE: Final = "string"
+
+FlowKey = tuple[str, str]  # the name of the platform, and the saved_item_id
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFlow:
+    """The answer of a platform about one flow.
+
+    `inputs` is null without an answer; `missing`: why the platform says that there is no such flow;
+    `unasked`: why there is no answer. `may_take_any`: the flow may take inputs that are not listed,
+    as a local one with `**inputs` does.
+    """
+
+    platform: str
+    saved_item_id: str
+    inputs: Sequence[InputNode] | None = None
+    missing: str | None = None
+    unasked: str | None = None
+    may_take_any: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the flow as PLATFORM/FLOW."""
+        return f"{self.platform}/{self.saved_item_id}"
+
+
+def ask_flows(config: Config) -> dict[FlowKey, LiveFlow]:
+    """Ask the platforms for the inputs of every flow of a route, at most two calls at once.
+
+    A flow of a platform without a list of inputs is left out. A platform that did not answer is not
+    asked again.
+    """
+    keys = dict.fromkeys((one.flow.platform, one.flow.saved_item_id) for one in config.routes)
+    asked = [key for key in keys if platform_type(config.platforms[key[0]]).inputs is not None]
+    silent: dict[str, str] = {}
+    with ThreadPoolExecutor(MAX_CALLS_AT_ONCE) as pool:
+        answers = pool.map(lambda key: _ask(config.platforms[key[0]], key[1], silent), asked)
+        return dict(zip(asked, answers, strict=True))
+
+
+def warn_of_live_misfits(
+    config: Config, flows: Mapping[FlowKey, LiveFlow], written: WrittenRoutes
+) -> None:
+    """Report an error for each missing flow, and warnings for inputs that do not fit.
+
+    A place that had a problem before gets no second one.
+    """
+    report = written.report
+    known = {one.path for one in report.problems}
+    for route in config.routes:
+        flow = flows.get((route.flow.platform, route.flow.saved_item_id))
+        place = written.routes.get(route.name)
+        if flow is None or place is None:
+            continue
+        before = len(report.problems)
+        if flow.missing is not None:
+            report.add((*place.path, "flow"), flow.missing)
+        elif flow.inputs is not None and isinstance(place.keys.get("inputs"), Mapping):
+            siblings = _sibling_inputs(route, config, flows)
+            _check_names(place, flow, siblings, report)
+            _check_types(place, flow, report)
+        report.problems[before:] = [
+            one for one in report.problems[before:] if one.path not in known
+        ]
+
+
+def _ask(platform: Platform, saved_item_id: str, silent: dict[str, str]) -> LiveFlow:
+    if platform.name in silent:
+        return LiveFlow(platform.name, saved_item_id, unasked=silent[platform.name])
+    try:
+        listing = ask_for_inputs(platform, saved_item_id)
+    except BridgeError as error:
+        silent[platform.name] = str(error)
+        return LiveFlow(platform.name, saved_item_id, unasked=str(error))
+    if listing.items is not None:
+        is_local = platform.type == "local"
+        return LiveFlow(platform.name, saved_item_id, listing.items, may_take_any=is_local)
+    if listing.unknown:
+        said = explain_missing_flow(platform, saved_item_id)
+        missing = said or f"the platform {platform.name!r} has no flow {saved_item_id!r}"
+        return LiveFlow(platform.name, saved_item_id, missing=missing)
+    return LiveFlow(platform.name, saved_item_id, unasked=f"{platform.name}: {listing.detail}")
+
+
+def _sibling_inputs(
+    route: Route, config: Config, flows: Mapping[FlowKey, LiveFlow]
+) -> set[str] | None:
+    """Return the inputs of the route's other flows, None where one of them is not known."""
+    names: set[str] = set()
+    for other in config.routes:
+        if other.name != route.name or other.flow == route.flow:
+            continue
+        flow = flows.get((other.flow.platform, other.flow.saved_item_id))
+        if flow is None or flow.inputs is None:
+            return None
+        names.update(one.name for one in flow.inputs)
+    return names
+
+
+def _check_names(
+    written: WrittenRoute, flow: LiveFlow, siblings: set[str] | None, report: Report
+) -> None:
+    """Warn of inputs that the flow does not have, and of those that the route does not give."""
+    nodes = flow.inputs or ()
+    names = [one.name for one in nodes]
+    given = written.keys["inputs"]
+    for name in given:
+        if name in names or siblings is None or name in siblings:
+            continue
+        if (
+            flow.may_take_any
+            and find_typo(name, [each for each in names if each not in given]) is None
+        ):
+            continue
+        has = f"it has: {', '.join(names)}" if names else "it has none"
+        message = f"the flow `{flow.name}` has no input `{name}`; {suggest(name, names)}{has}"
+        report.add((*written.path, "inputs", name), message, key=True, level="warning")
+    lacking = [one for one in nodes if one.name not in given]
+    if lacking:
+        shown = ", ".join(f"`{one.name}`" for one in lacking)
+        needs = any(one.required for one in lacking)
+        message = f"the route does not give {shown} of the flow `{flow.name}`" + (
+            ", which it requires" if needs else "; the flow uses its default"
+        )
+        report.add((*written.path, "inputs"), message, key=True, level="warning")
+
+
+def _check_types(written: WrittenRoute, flow: LiveFlow, report: Report) -> None:
+    """Warn of values whose type is certain, and that the flow's input does not take."""
+    given = written.keys["inputs"]
+    for node in flow.inputs or ():
+        wrong = _find_wrong_type(node.type, given[node.name]) if node.name in given else None
+        if wrong is not None:
+            message = f"the input `{node.name}` of the flow `{flow.name}` is a {node.type}; {wrong}"
+            report.add((*written.path, "inputs", node.name), message, level="warning")
+
+
+def _find_wrong_type(wanted: str, value: Any) -> str | None:
+    """Return why a written value does not fit. The value of a lone `${…}` is not known."""
+    if isinstance(value, Mapping | list):
+        kind = "an object" if isinstance(value, Mapping) else "a list"
+        hint = ": ${json(…)} makes it text" if wanted == TEXT_TYPE else ""
+        return f"the route gives {kind}{hint}" if wanted in (TEXT_TYPE, FILE_TYPE) else None
+    if wanted != FILE_TYPE:
+        return None
+    is_expression = isinstance(value, str) and value.startswith("${") and value.endswith("}")
+    return None if is_expression else "the route gives text, and not a file"
