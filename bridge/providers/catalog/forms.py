@@ -80,8 +80,7 @@ ROWS = (
         docs="https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/",
         evidence="docs",
         signs="Nothing: the URL carries the token.",
-        limits=CREDENTIAL_IN_URL
-        + " An edited submission keeps its id, and counts as a duplicate.",
+        limits=CREDENTIAL_IN_URL + " An edited submission keeps its id, and counts as a duplicate.",
         retries="Not documented.",
         samples=(Sample("submission", "submission.json", {}, MULTIPART_MEDIA_TYPE),),
     ),
