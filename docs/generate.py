@@ -53,7 +53,6 @@ from bridge.providers.catalog._shared import (  # noqa: E402
     REPLAY_KNOWN_BY_BODY,
     REPLAY_KNOWN_BY_ID,
     REPLAY_UNKNOWN,
-    SIGNS_ID_TIME_BODY,
 )
 from bridge.providers.model import Provider  # noqa: E402
 from bridge.providers.registry import CATALOG_MODULES, PROVIDERS, catalog_title  # noqa: E402
@@ -129,6 +128,13 @@ SHARED_PATTERNS = (
         r"(The header with the type|(The|Its) id (is|may be) in a header that) is not signed\."
     ),
 )
+#: The usual: the whole body, with or without an id and a time, in a way that is strong.
+STRONG_PROOFS = ("HMAC-SHA256", "HMAC-SHA512", "Ed25519", "Ed25519 or HMAC-SHA256")
+WHOLE_BODY = re.compile(
+    r"The body( and the time)?\.|The body, (as sent|with SHA-512)\."
+    r"|The (id, the |version v\d, the )?time( in milliseconds)? and the body\."
+)
+STANDARDS = ("standard_webhooks",)
 HOW_JOINED = re.compile(r", (joined by \w+( \w+)?|concatenated)(?=[.;]|$)")
 #: Of how senders retry, the page has what costs events; `flowbridge providers` has the schedules.
 TRIES_ONCE = re.compile(r"never retried|not retried|sent once|\btries once|only if", re.IGNORECASE)
@@ -289,13 +295,12 @@ def _no_id(row: Any) -> str:
 
 def _signature(row: Any) -> dict[str, str]:
     """Return what is signed, with the algorithm unless nothing is; nothing if it is the usual."""
-    if row.signs == "The body." and _proof(row.scheme) == "HMAC-SHA256":
-        return {}
-    if row.signs == SIGNS_ID_TIME_BODY and row.name != "standard_webhooks":
-        return {"Signed": "as [Standard Webhooks](#standard_webhooks)"}
+    proof = _proof(row.scheme)
     signed = HOW_JOINED.sub("", row.signs)
+    if proof in STRONG_PROOFS and WHOLE_BODY.fullmatch(signed) and row.name not in STANDARDS:
+        return {}
     plain = signed.startswith("Nothing:") or row.scheme is None
-    return {"Signed" if plain else f"Signed ({_proof(row.scheme)})": signed}
+    return {"Signed" if plain else f"Signed ({proof})": signed}
 
 
 def _secret(row: Any) -> str:
