@@ -7,7 +7,7 @@ from click.shell_completion import ShellComplete, get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "flowbridge"
-COMPLETE_VARIABLE = "_FLOWBRIDGE_COMPLETE"  # by which click's scripts ask for completions
+COMPLETE_VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"  # click's name for it
 
 
 @click.command()
@@ -20,7 +20,7 @@ def completion(ctx: click.Context, /, shell: str) -> None:
     Names come from the routes.yaml of the folder that you are in. Start a new shell afterwards.
 
     \b
-    flowbridge completion bash > ~/.local/share/bash-completion/completions/flowbridge
+    flowbridge completion bash >> ~/.bashrc
     flowbridge completion zsh > ~/.zfunc/_flowbridge          a folder of your fpath
     flowbridge completion fish > ~/.config/fish/completions/flowbridge.fish
     """

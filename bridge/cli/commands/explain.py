@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--routes",
     "file",
-    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Explain the routes of this file instead of routes.yaml.",
 )
@@ -137,6 +138,8 @@ def _check_options(event: str | None, options: dict[str, Any]) -> None:
         raise click.UsageError("--with-routes then needs a stored event")
     if options["when"] == THEN and options["file"] is not None:
         raise click.UsageError("--routes and --with-routes then cannot be combined")
+    if options["file"] is not None and not os.access(options["file"], os.R_OK):
+        raise click.UsageError(f"--routes {options['file']}: there is no such file to read")
     if len(options["headers"]) > MAX_HEADERS:
         raise click.UsageError(f"--header: at most {MAX_HEADERS} can be given")
 

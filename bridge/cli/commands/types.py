@@ -49,7 +49,7 @@ CHANGE_COLUMNS = (
 @click.option(
     "--drift",
     "file",
-    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="With --schema: instead, print what is new or gone since the schema in this file.",
 )
@@ -153,12 +153,18 @@ def _row(one: SchemaChange) -> tuple[str, ...]:
 
 
 def _read_schema(file: Path) -> Any:
-    if file.stat().st_size > MAX_SCHEMA_FILE_BYTES:
-        raise click.UsageError(f"--drift {file}: it is larger than {MAX_SCHEMA_FILE_BYTES} bytes")
     try:
-        found = orjson.loads(file.read_bytes())
+        with file.open("rb") as opened:
+            text = opened.read(MAX_SCHEMA_FILE_BYTES + 1)
+        found = orjson.loads(text)
+    except OSError as error:
+        raise click.UsageError(
+            f"--drift {file}: the file cannot be read: {error.strerror}"
+        ) from None
     except orjson.JSONDecodeError as error:
-        raise click.UsageError(f"--drift {file}: it is not JSON: {error}") from None
+        too_large = len(text) > MAX_SCHEMA_FILE_BYTES
+        why = f"it is larger than {MAX_SCHEMA_FILE_BYTES} bytes" if too_large else "it is not JSON"
+        raise click.UsageError(f"--drift {file}: {why}: {error}") from None
     if not isinstance(found, dict):
         raise click.UsageError(f"--drift {file}: it is not a JSON Schema, which is an object")
     return found
