@@ -288,4 +288,6 @@ class Overview:
     flows_error_since: float | None = None
     # by route, the missing local flow that it names
     flows_absent: Mapping[str, str] = field(default_factory=dict)
+    # by PLATFORM/FLOW, how its inputs changed since flows.lock
+    flow_changes: Mapping[str, str] = field(default_factory=dict)
     tells: bool = True  # a route subscribes to alerts

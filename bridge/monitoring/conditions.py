@@ -52,6 +52,7 @@ CONDITIONS: Final = {
     "config_not_taken": Condition(WARNING, 120.0, configuration.find_outdated_processes),
     "flows_unusable": Condition(WARNING, 60.0, configuration.find_unusable_flows),
     "flow_missing": Condition(WARNING, 60.0, configuration.find_missing_flows),
+    "flow_changed": Condition(WARNING, 0.0, configuration.find_changed_flows),
     "no_secret": Condition(CRITICAL, 60.0, configuration.find_missing_secrets),
     "no_credentials": Condition(CRITICAL, 60.0, configuration.find_missing_credentials),
     "credentials_refused": Condition(CRITICAL, 60.0, platforms.find_refused_credentials),

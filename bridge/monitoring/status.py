@@ -23,6 +23,7 @@ from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
 from bridge.monitoring.active_config import find_config, parse_time
 from bridge.monitoring.alerts import has_alert_route
+from bridge.monitoring.flow_changes import list_flow_changes
 from bridge.monitoring.stuck_deliveries import find_stuck
 from bridge.routing.model import OWN_SOURCE_NAME, AbsentFlows
 from bridge.store.backup import age
@@ -101,6 +102,7 @@ def read_overview(
         tells=config is None or has_alert_route(config),
         flows_error=broken["error"] if broken else None,
         flows_absent=absent.by_route,
+        flow_changes=list_flow_changes(settings.data),
         flows_error_since=parse_time(broken["error_since"]) if broken else None,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -75,6 +76,8 @@ def find_changes(locked: LockedInputs, flows: Iterable[LiveFlow]) -> dict[str, s
     found = {}
     for flow in flows:
         before = locked.get(flow.name)
+        if before is not None and flow.missing is not None:
+            found[flow.name] = f"the flow `{flow.name}` does not exist any more"
         if before is None or flow.inputs is None:
             continue
         now = inputs_of(flow)
@@ -93,6 +96,11 @@ def find_changes(locked: LockedInputs, flows: Iterable[LiveFlow]) -> dict[str, s
                 f" {', '.join(parts)}"
             )
     return found
+
+
+def lock_digest(locked: LockedInputs) -> str:
+    """Return a digest that differs for another flows.lock."""
+    return sha256(json.dumps(locked, sort_keys=True).encode()).hexdigest()
 
 
 def inputs_of(flow: LiveFlow) -> dict[str, str]:

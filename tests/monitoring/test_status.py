@@ -104,6 +104,11 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "flowbridge test --since 1h; a restart uses the changed configuration",
         ),
         (
+            {"flow_changes": {"gumloop/echo": "the inputs of the flow `gumloop/echo` changed"}},
+            "the inputs of the flow `gumloop/echo` changed",
+            "check --live --lock",
+        ),
+        (
             {"config": ConfigStatus(hash=None, error=["routes.yaml:3:1: a"])},
             "the configuration is not valid: routes.yaml:3:1: a",
             "check",

@@ -70,6 +70,17 @@ def find_missing_flows(now: Overview) -> Iterator[Occurrence]:
         )
 
 
+def find_changed_flows(now: Overview) -> Iterator[Occurrence]:
+    """Report flows whose inputs changed since flows.lock was written."""
+    for flow, change in now.flow_changes.items():
+        yield Occurrence(
+            change,
+            "flowbridge check --live shows what no longer fits; once the routes fit: flowbridge"
+            " check --live --lock",
+            flow,
+        )
+
+
 def find_missing_secrets(now: Overview) -> Iterator[Occurrence]:
     """Report sources whose secret is not set."""
     for one in now.sources:

@@ -50,6 +50,8 @@ def check_live(
     changes = find_changes(locked or {}, flows.values())
     for route in config.routes:
         change = changes.pop(f"{route.flow.platform}/{route.flow.saved_item_id}", None)
-        if change is not None and route.name in written.routes:
+        flow = flows.get((route.flow.platform, route.flow.saved_item_id))
+        is_reported = flow is not None and flow.missing is not None  # as an error
+        if change is not None and route.name in written.routes and not is_reported:
             place = (*written.routes[route.name].path, "flow")
             written.report.add(place, change, level="warning")

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.times import DAY
-from bridge.monitoring import certificate
+from bridge.monitoring import certificate, flow_changes
 from bridge.routing.model import Config
 from bridge.store.backup import age
 from bridge.store.blobs import BlobStore
@@ -31,6 +31,7 @@ T = TypeVar("T")
 log = get_logger()
 
 REST_FACTOR: Final = 4.0  # the rest after a batch, in durations of the batch
+LOCK_NAME: Final = "flows.lock"
 FREE_SHARE_TO_SHRINK: Final = 0.5  # of the file: above it pages are given back
 FREE_SHARE_TO_LEAVE: Final = 0.25  # where giving back ends
 MIN_FREE_BYTES: Final = 64 * 1024 * 1024  # nothing is given back below it
@@ -151,6 +152,35 @@ def check_certificate(context: JobContext) -> Counter[str]:
     return Counter(looked=1)
 
 
+def check_flow_inputs(context: JobContext) -> Counter[str]:
+    """Compare the inputs of flows with flows.lock once a day, where there is one.
+
+    A flow that could not be asked keeps its earlier result.
+    """
+    folder = context.settings.config.parent
+    data = context.settings.data
+    known = flow_changes.load_flow_changes(data)
+    if not (folder / LOCK_NAME).exists():
+        if known is not None and known.changes:
+            flow_changes.store_flow_changes(data, flow_changes.FlowChanges(time.time(), ""))
+        return Counter()
+    # imported here: a bridge without flows.lock need not have it in memory
+    from bridge.services.config_checks.live_flows import ask_flows
+    from bridge.services.flow_lock import find_changes, lock_digest, read_lock
+
+    locked = read_lock(folder) or {}
+    digest = lock_digest(locked)
+    if not flow_changes.is_check_due(known, digest, time.time()):
+        return Counter()
+    flows = ask_flows(context.config).values()
+    earlier = known.changes if known is not None and known.lock == digest else {}
+    unasked = {one.name: earlier[one.name] for one in flows if one.unasked and one.name in earlier}
+    changes = find_changes(locked, flows) | unasked
+    found = flow_changes.FlowChanges(time.time(), digest, changes)
+    flow_changes.store_flow_changes(data, found)
+    return Counter(changed=len(changes))
+
+
 def recount_files(context: JobContext) -> Counter[str]:
     """Recount the bytes of each form's files."""
     return form_files.recount(context.database)
@@ -163,6 +193,7 @@ LONG_JOBS: Final = (
     LongJob("count_files", DAY, recount_files),
     LongJob("backup", 600.0, back_up),  # how often it checks whether one is due
     LongJob("certificate", 600.0, check_certificate, everywhere=True),  # the same
+    LongJob("flow_inputs", 600.0, check_flow_inputs, everywhere=True),  # the same
 )
 
 
