@@ -87,6 +87,7 @@ way "pipx, as docs/deploy.md has it"
 /tmp/tools/bin/pipx install --quiet --pip-args='-c deploy/constraints.txt' .
 try flowbridge
 /tmp/tools/bin/pipx uninstall flowbridge
+rm -f /root/.local/share/pipx/venvs/.flowbridge.lock # pipx leaves its lock
 nothing_left
 
 way "uv tool, as docs/deploy.md has it"

@@ -49,12 +49,8 @@ all_active $all_in_one
 flowbridge --version
 start_load
 
-way "systemctl reload"
-process=$(main_of flowbridge.service)
-systemctl reload flowbridge.service
-[ "$(main_of flowbridge.service)" = "$process" ]
-
 way "an upgrade in place"
+process=$(main_of flowbridge.service)
 apt install "$release"/flowbridge_*.deb
 dpkg-query -W -f '   ${Package} ${Version}\n' flowbridge
 replaced flowbridge.service "$process"
