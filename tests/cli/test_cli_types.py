@@ -76,6 +76,20 @@ def test_a_count_stops_at_its_bound_and_says_so(database: Database) -> None:
     assert some.read_until == NOW + 2
 
 
+def test_the_newest_events_of_a_type_are_read_with_their_bodies(database: Database) -> None:
+    for number in range(120):
+        add(database, {"n": number}, number, type="push" if number % 2 else "issues")
+    found = list(event_types.newest_of_type(database, "github", "issues", 55))
+    assert [one.body for one in found if one is not None] == [
+        b'{"n": %d}' % number for number in range(118, 8, -2)
+    ]
+    assert list(event_types.newest_of_type(database, "shop", "issues", 5)) == []
+    database.sealer = Sealer(["A" * 43 + "="])
+    add(database, {"n": 1}, 200, type="issues")
+    sealed, other = event_types.newest_of_type(database, "github", "issues", 2)
+    assert sealed is None and other is not None
+
+
 def test_a_schema_is_made_from_the_bodies_of_a_type(stored: Database) -> None:
     result = run("types", "github", "--schema", "issues")
     schema = json.loads(result.stdout)
