@@ -7,27 +7,16 @@ set -euo pipefail
 release=$1 previous=$2 source=$3 previous_source=$4
 export DEBIAN_FRONTEND=noninteractive HOME=/root PATH=/root/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 XDG_CACHE_HOME=/tmp/cache PIP_CACHE_DIR=/tmp/cache/pip UV_CACHE_DIR=/tmp/cache/uv
+# shellcheck source=/dev/null
+. "$source/.ci/left_behind.sh"
 cd /
 
 way() { printf '\n-- %s (%ss)\n' "$1" "$SECONDS"; }
 try() { unshare --net python3 "$source/.ci/try_program.py" "$@" 2>/tmp/stderr || { cat /tmp/stderr && exit 1; }; }
 apt() { apt-get -qq -o Dpkg::Use-Pty=0 "$@" >/tmp/apt 2>&1 || { cat /tmp/apt && exit 1; }; }
 
-files() { # each file but those that apt, logs and other programs write for themselves; and the users
-    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /mnt -o -path /var/log -o -path /var/cache -o -path /var/lib/apt \
-        -o -path /root/.local/share/pipx -o -path /root/.local/share/uv -o -path /root/.local/state/pipx -o -name __pycache__ \) -prune -o -print |
-        grep -vE '^(/etc/[a-z]+-|/etc/\.pwd\.lock|/var/lib/dpkg/[a-z-]+|/root/\.local(/share|/share/man|/bin|/state)?)$' | sort
-    cat /etc/passwd /etc/group
-}
-nothing_left() {
-    files | diff /tmp/before - || { echo "that is left" && exit 1; }
-    left=$(find / -xdev \( -path /proc -o -path /tmp -o -path /mnt \) -prune -o -name '*flowbridge*' -print)
-    [ -z "$left" ] || { echo "left: $left" && exit 1; }
-    echo "   nothing is left"
-}
-
 way "flowbridge.pyz with a bare Python"
-files >/tmp/before
+note_files
 if python3 -c 'import ensurepip' 2>/dev/null; then echo "this Python is not bare" && exit 1; fi
 PEX_ROOT=/tmp/pex try python3 "$release/flowbridge.pyz"
 PEX_ROOT=/tmp/pex try "$release/flowbridge.pyz"
@@ -62,9 +51,11 @@ if "$source/deploy/install.sh" >/tmp/refused 2>&1; then echo "it was not refused
 grep 'Debian package' /tmp/refused
 
 way "the Debian package: removed, installed again, and purged"
+touch "$(echo /opt/flowbridge/lib/python3.*/site-packages)/added_by_pip.py"
 apt remove flowbridge
 grep -qx '# mine' /etc/flowbridge/routes.yaml && [ -e /var/lib/flowbridge/flowbridge.db ]
 [ ! -e /opt/flowbridge ] || { find /opt/flowbridge | head && exit 1; }
+[ -d /opt ] || { echo "/opt is missing" && exit 1; }
 apt install "$release"/flowbridge_*.deb
 try --unit "$unit_folder/flowbridge.service" flowbridge | tee /tmp/tried
 grep -q '(2 before)' /tmp/tried
@@ -76,7 +67,7 @@ apt install python3-venv
 python3 -m venv /tmp/tools
 /tmp/tools/bin/pip install --quiet pipx uv
 cp -r "$source" /tmp/source && cp -r "$previous_source" /tmp/previous
-files >/tmp/before
+note_files
 cd /tmp/source
 
 way "the wheel with pip: the version before, an upgrade, removal"
@@ -96,6 +87,7 @@ way "pipx, as docs/deploy.md has it"
 /tmp/tools/bin/pipx install --quiet --pip-args='-c deploy/constraints.txt' .
 try flowbridge
 /tmp/tools/bin/pipx uninstall flowbridge
+rm -f /root/.local/share/pipx/venvs/.flowbridge.lock # pipx leaves its lock
 nothing_left
 
 way "uv tool, as docs/deploy.md has it"
@@ -116,5 +108,7 @@ way "deploy/install.sh: an upgrade in place, and removal"
 deploy/install.sh >/tmp/log 2>&1 || { cat /tmp/log && exit 1; }
 try --unit "$unit_folder/flowbridge.service" flowbridge | tee /tmp/tried
 grep -q '(1 before)' /tmp/tried
+dpkg-deb --control "$release"/flowbridge_*.deb /tmp/control # a purge of the package that was removed before deletes no data of this
+/tmp/control/postrm purge && [ -e /etc/flowbridge/.env ] && [ -e /var/lib/flowbridge/flowbridge.db ]
 deploy/uninstall.sh --purge >/dev/null
 nothing_left
