@@ -51,7 +51,7 @@ if "$source/deploy/install.sh" >/tmp/refused 2>&1; then echo "it was not refused
 grep 'Debian package' /tmp/refused
 
 way "the Debian package: removed, installed again, and purged"
-touch /opt/flowbridge/lib/python3.*/site-packages/added_by_pip.py
+touch "$(echo /opt/flowbridge/lib/python3.*/site-packages)/added_by_pip.py"
 apt remove flowbridge
 grep -qx '# mine' /etc/flowbridge/routes.yaml && [ -e /var/lib/flowbridge/flowbridge.db ]
 [ ! -e /opt/flowbridge ] || { find /opt/flowbridge | head && exit 1; }

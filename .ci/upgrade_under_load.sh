@@ -22,7 +22,7 @@ all_active() { # UNIT…
 start_load() {
     python3 "$source/.ci/send_load.py" send /tmp/answers --env /etc/flowbridge/.env &
     load=$!
-    until [ -s /tmp/answers ]; do kill -0 "$load" && sleep 0.1; done
+    until [ -s /tmp/answers ]; do kill -0 "$load" || exit 1; sleep 0.1; done
 }
 end_load() {
     kill -TERM "$load" && wait "$load"
@@ -85,7 +85,7 @@ no_errors
 
 way "purge"
 apt purge flowbridge
-left=$(systemctl list-units --all --plain --no-legend 'flowbridge*' && systemctl list-unit-files --no-legend 'flowbridge*')
+left=$(systemctl list-units --all --plain --no-legend 'flowbridge*'; systemctl list-unit-files --no-legend 'flowbridge*') || : # without a unit it ends with 1
 [ -z "$left" ] || { echo "left: $left" && exit 1; }
 if getent passwd flowbridge || getent group flowbridge; then echo "the user is left" && exit 1; fi
 if grep -als '/opt/[f]lowbridge' /proc/[0-9]*/cmdline; then echo "a process is left" && exit 1; fi
