@@ -519,7 +519,7 @@ def _option(one: click.Option) -> str:
         else one.metavar
         or ("|".join(one.type.choices) if isinstance(one.type, click.Choice) else "VALUE")
     )
-    return f"{', '.join(one.opts)} {value}".strip()
+    return f"{', '.join([*one.opts, *one.secondary_opts])} {value}".strip()
 
 
 def _help(one: click.Option) -> str:
