@@ -311,7 +311,7 @@ def _secret(row: Any) -> str:
         return ""
     hint = GENERATED.sub("", SECRET_ORIGIN.sub("", row.secret_hint))
     if shape := SHAPE.match(hint):
-        return shape[1]
+        return "text in base64" if shape[1] == "base64" else shape[1]
     named = NAMED_SECRET.fullmatch(hint)
     start = WELL_KNOWN_START.match(hint)
     is_named = named and named[1].lower() in row.setup.lower()
