@@ -736,9 +736,11 @@ def reserved_list() -> str:
 MEANING = {
     Status.QUEUED: "waits for its time and a slot",
     Status.SENDING: "a worker makes the call",
-    Status.DELIVERED: "the platform accepted the start; it says nothing about how the run ended",
+    Status.DELIVERED: "the platform accepted the start; the run may still fail",
     Status.UNKNOWN: "a start was sent and no clear answer came: a run may exist",
-    Status.DEAD: "given up, with a reason (a dead letter), until you retry or cancel it",
+    Status.DEAD: (
+        "given up, with a reason (a dead letter), until you retry it or its event is deleted"
+    ),
     Status.BLOCKED: "waits for an earlier delivery with the same value of the route's `order_by`",
     Status.CANCELLED: "removed from the queue: by `flowbridge cancel`, or merged into a later one",
     Status.SHADOW: "planned by a route in mode shadow; never sent",
