@@ -311,7 +311,7 @@ def _secret(row: Any) -> str:
         return ""
     hint = GENERATED.sub("", SECRET_ORIGIN.sub("", row.secret_hint))
     if shape := SHAPE.match(hint):
-        return shape[1]
+        return "text in base64" if shape[1] == "base64" else shape[1]
     named = NAMED_SECRET.fullmatch(hint)
     start = WELL_KNOWN_START.match(hint)
     is_named = named and named[1].lower() in row.setup.lower()
@@ -519,7 +519,7 @@ def _option(one: click.Option) -> str:
         else one.metavar
         or ("|".join(one.type.choices) if isinstance(one.type, click.Choice) else "VALUE")
     )
-    return f"{', '.join(one.opts)} {value}".strip()
+    return f"{', '.join([*one.opts, *one.secondary_opts])} {value}".strip()
 
 
 def _help(one: click.Option) -> str:
@@ -736,9 +736,11 @@ def reserved_list() -> str:
 MEANING = {
     Status.QUEUED: "waits for its time and a slot",
     Status.SENDING: "a worker makes the call",
-    Status.DELIVERED: "the platform accepted the start; it says nothing about how the run ended",
+    Status.DELIVERED: "the platform accepted the start; the run may still fail",
     Status.UNKNOWN: "a start was sent and no clear answer came: a run may exist",
-    Status.DEAD: "given up, with a reason (a dead letter), until you retry or cancel it",
+    Status.DEAD: (
+        "given up, with a reason (a dead letter), until you retry it or its event is deleted"
+    ),
     Status.BLOCKED: "waits for an earlier delivery with the same value of the route's `order_by`",
     Status.CANCELLED: "removed from the queue: by `flowbridge cancel`, or merged into a later one",
     Status.SHADOW: "planned by a route in mode shadow; never sent",

@@ -41,8 +41,7 @@ DELIVERY_COLUMNS = (
     "--spam/--not-spam",
     default=None,
     help=(
-        "--spam: only events marked as spam (--reason then searches the spam reason);"
-        " --not-spam: only the others."
+        "Only events marked as spam (--reason then searches the spam reason), or only the others."
     ),
 )
 @AS_JSON

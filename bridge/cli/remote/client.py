@@ -188,8 +188,8 @@ def _explain_status(answer: Answer) -> str:
         )
     if answer.status == 404:
         return (
-            "has no admin API: it is served on the private listener, while a token exists"
-            " (flowbridge token add)"
+            "has no admin API: it is served on the private listener, which has port 8081 if"
+            " flowbridge runs as a service"
         )
     if answer.status == 421:
         return (

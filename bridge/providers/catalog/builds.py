@@ -58,7 +58,7 @@ ROWS = (
             timestamp=Timestamp("label:timestamp"),
         ),
         event_type=("body:event", "header:X-Buildkite-Event"),
-        secret_hint="the notification service's token, sent as a signature; from Buildkite",
+        secret_hint="the notification service's token, from Buildkite",
         generates_secret=False,
         setup=(
             "In the organization open Settings → Notification Services → Webhook, paste the URL,"

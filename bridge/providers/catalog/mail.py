@@ -86,8 +86,8 @@ ROWS = (
         signs="The time and a token in the body, but not the event.",
         limits=(
             "The event itself is not signed: someone who intercepts a request before it arrives"
-            " could change the event, but each token is accepted once. Use HTTPS. Forms of old"
-            " webhooks are refused."
+            " could change the event, but each token is accepted once. Use HTTPS. Old"
+            " webhooks, which send forms, are refused."
         ),
         fixed_objects=frozenset({"eventdata"}),
         samples=(Sample("delivered", "delivered.json"),),
