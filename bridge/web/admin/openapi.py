@@ -64,7 +64,7 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
     parts = _PATH_PART.findall(endpoint.path)
     changes = CHANGE_STATUSES if endpoint.method != "GET" else ()
     statuses = {*COMMON_STATUSES, *([404, 409] if parts else []), *changes}
-    described = {
+    described: dict[str, Any] = {
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}`.",
         "operationId": endpoint.answer.__name__,
