@@ -34,10 +34,12 @@ from bridge.web.admin.context import (
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import read_parameters
-from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
+from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, ParameterError
 from bridge.web.body_reader import BodyReader
 
 DOCUMENT_PATH: Final = "/openapi.json"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+MAX_KEY_CHARS: Final = 255
 
 log = get_logger()
 
@@ -109,16 +111,30 @@ class AdminApi:
         line.token = holder.name
         by_method = self._endpoints.get(known or "", {})
         endpoint = by_method.get(_method_of(request))
-        kind = limits.RateKind.READS if endpoint is None else endpoint.rate
-        count_request(self._context, holder, kind)
+        if endpoint is not None:
+            return self._answer_endpoint(request, endpoint, holder, ids)
+        count_request(self._context, holder, limits.RateKind.READS)
         if known is None:
             raise AdminProblem(
                 "not_found", f"there is no such path; {PREFIX}{DOCUMENT_PATH} lists all"
             )
-        if endpoint is None:
-            raise _method_not_allowed(by_method)
-        asked = self._read_request(endpoint, holder, ids, request)
-        answer = endpoint.answer(self._context, asked)
+        raise _method_not_allowed(by_method)
+
+    def _answer_endpoint(
+        self, request: Request, endpoint: Endpoint, holder: TokenHolder, ids: Mapping[str, str]
+    ) -> Response:
+        """Answer a request; one that is sent again with its `Idempotency-Key` is not counted."""
+        answer = None
+        if endpoint.repeat is not None and IDEMPOTENCY_KEY in request.headers:
+            asked = self._read_request(endpoint, holder, ids, request)
+            answer = endpoint.repeat(self._context, asked)
+            if answer is None:
+                count_request(self._context, holder, endpoint.rate)
+        else:
+            count_request(self._context, holder, endpoint.rate)
+            asked = self._read_request(endpoint, holder, ids, request)
+        if answer is None:
+            answer = endpoint.answer(self._context, asked)
         return _response(request, endpoint, answer, asked)
 
     def _read_request(
@@ -137,6 +153,7 @@ class AdminApi:
             texts=given,
             ids=ids,
             body=body,
+            idempotency_key=_read_key(request) if endpoint.repeat is not None else None,
         )
 
 
@@ -187,6 +204,18 @@ def _check_scopes(
             raise AdminProblem(
                 "missing_scope", f"the parameter `{one.name}` needs the scope `bodies`"
             )
+
+
+def _read_key(request: Request) -> str | None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is not None and not (
+        0 < len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()
+    ):
+        error = ParameterError(
+            IDEMPOTENCY_KEY, f"a key has 1 to {MAX_KEY_CHARS} printable ASCII characters"
+        )
+        raise AdminProblem("invalid_parameter", f"not valid: {IDEMPOTENCY_KEY}", errors=[error])
+    return key
 
 
 def _response(
