@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from bridge.core.errors import SettingsError
 from bridge.core.timings import TIMINGS, Timings
@@ -43,9 +44,16 @@ def command_timings() -> Timings:
     return timings
 
 
-def set_server(server: str | None) -> None:
-    """Have the commands of this context ask the bridge at a URL, or (None) use this machine's."""
-    click.get_current_context().meta[SERVER_KEY] = server
+def use_server(ctx: click.Context, server: str, command: str, *, is_help: bool) -> None:
+    """Have a command ask the bridge at a URL; a usage error where it cannot.
+
+    `is_help`: only the help of the command is asked for.
+    """
+    if not is_help and command not in (*REMOTE_COMMANDS, *SERVERLESS_COMMANDS):
+        raise click.UsageError(explain_local_only(command))
+    if ctx.get_parameter_source("config") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--config and --server cannot be combined: no routes.yaml is read")
+    ctx.meta[SERVER_KEY] = server
 
 
 def find_server() -> str | None:

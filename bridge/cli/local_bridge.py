@@ -103,17 +103,23 @@ class LocalBridge:
         self, *, since: float | None, unfinished: bool, limit: int
     ) -> Iterator[Shape]:
         """Yield operations."""
+        from bridge.services.operation_control import are_starts_held
         from bridge.store.operations import log
 
         if self.database is not None:
             found = log.list_operations(
                 self.database, since=since, unfinished=unfinished, limit=limit
             )
-            yield from map(serializers.operation_json, found)
+            is_held = are_starts_held(self.database)
+            for one in found:
+                yield _describe_operation(one, is_held=is_held)
 
     def read_operation(self, id_: str) -> Shape:
         """Return an operation."""
-        return serializers.operation_json(self._find_operation(id_)[1])
+        from bridge.services.operation_control import are_starts_held
+
+        database, one = self._find_operation(id_)
+        return _describe_operation(one, is_held=are_starts_held(database))
 
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""
@@ -198,3 +204,7 @@ class LocalBridge:
         if self.database is None:
             raise NotFound("nothing was received yet: there is no database")
         return self.database, log.find(self.database, id_)
+
+
+def _describe_operation(one: Operation, *, is_held: bool) -> Shape:
+    return serializers.operation_json(one, one.state(time.time(), is_held=is_held))

@@ -164,6 +164,8 @@ WITHOUT_ROUTES = frozenset(
 #: Earlier names of commands, which still work.
 ALIASES = {"acts": "operations", "receipt": "fingerprint"}
 HIDDEN = {"help": "bridge.cli.commands.usage", "version": "bridge.cli.commands.usage"}
+#: Options that go before the command, with their values.
+EARLY_OPTIONS = {"--config": "FILE", "--server": "URL"}
 HELP_KEY = "flowbridge.help"  # of the context: the help of the command is asked for
 #: Files are for their own user only, whatever the shell's umask is.
 UMASK = 0o077
@@ -219,10 +221,12 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
-            if error.option_name == "--config" and error.ctx is not None:
+            value = EARLY_OPTIONS.get(error.option_name)
+            if value is not None and error.ctx is not None:
                 program, _, command = error.ctx.command_path.partition(" ")
+                early = f"{error.option_name} {value}"
                 raise click.UsageError(
-                    f"--config goes before the command: {program} --config FILE {command}",
+                    f"{error.option_name} goes before the command: {program} {early} {command}",
                     error.ctx,
                 ) from None
             raise
@@ -295,25 +299,6 @@ def _note_other_routes(used: str) -> None:
         _complain(f"note: FLOWBRIDGE_CONFIG is set, so {used} is used, {instead}")
 
 
-def _use_server(ctx: click.Context, server: str) -> None:
-    """Have the command ask the bridge at a URL; a usage error where it cannot."""
-    from bridge.cli.command_settings import (
-        REMOTE_COMMANDS,
-        SERVERLESS_COMMANDS,
-        explain_local_only,
-        set_server,
-    )
-
-    command = ctx.invoked_subcommand or ""
-    name = ALIASES.get(command, command)
-    works = name in REMOTE_COMMANDS or name in SERVERLESS_COMMANDS
-    if not works and not ctx.meta.get(HELP_KEY):
-        raise click.UsageError(explain_local_only(name))
-    if ctx.get_parameter_source("config") is ParameterSource.COMMANDLINE:
-        raise click.UsageError("--config and --server cannot be combined: no routes.yaml is read")
-    set_server(server)
-
-
 @click.group(
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -341,7 +326,10 @@ def group(ctx: click.Context, config: str | None, server: str | None) -> None:
     ctx.meta[Timings.__name__] = ctx.obj or TIMINGS
     ctx.obj = config
     if server is not None:
-        _use_server(ctx, server)
+        from bridge.cli.command_settings import use_server
+
+        command = ctx.invoked_subcommand or ""
+        use_server(ctx, server, ALIASES.get(command, command), is_help=ctx.meta[HELP_KEY])
     elif (
         ctx.get_parameter_source("config") is ParameterSource.ENVIRONMENT
         and ctx.invoked_subcommand not in WITHOUT_ROUTES

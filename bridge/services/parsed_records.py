@@ -192,7 +192,16 @@ def parse_operation(shape: Shape) -> Operation:
         worked_at=parse_time(shape["worked_at"]),
         finished_at=parse_time(shape["finished_at"]),
         resumed=tuple((one["actor"], require_time(one["at"])) for one in shape["resumed"]),
+        proposed_until=parse_time(shape["proposed_until"]),
+        agreed_at=parse_time(shape["agreed_at"]),
+        stopped_at=parse_time(shape["stopped_at"]),
     )
+
+
+@_checked
+def read_state(shape: Shape) -> str:
+    """Return the state of an operation."""
+    return str(shape["state"])
 
 
 @_checked

@@ -44,6 +44,7 @@ KEYS = {
     "runs",
     "dead",
     "unknown",
+    "stuck",
     "hold",
     "counted_to",
     "disk",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,13 +22,17 @@ from bridge.cli.usable_config import load_sources
 from bridge.core.operations import Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
 from bridge.services.lists import OPEN_ITEMS
-from bridge.services.parsed_records import parse_operation, parse_step
+from bridge.services.parsed_records import parse_operation, parse_step, read_state
 from bridge.services.store_access import open_store_to_change
+
+if TYPE_CHECKING:
+    from bridge.services.bridge_reader import Shape
 
 COLUMNS = (
     Column("began", whole=True),
     tables.ID_COLUMN,
     Column("actor"),
+    Column("state", style=output.find_colour, whole=True),
     Column("done", style=output.find_colour, whole=True),
     Column("command", spare=True),
 )
@@ -72,8 +76,9 @@ def operations(
     """List operations on events and deliveries, newest first: who, when, which command, how many
     items, and how many are done.
 
-    ACTOR is the user and host name, or FLOWBRIDGE_ACTOR. The items of an operation are stored
-    before it begins: after Ctrl-C or a crash, it can be resumed, and does no item twice.
+    ACTOR is the user and host name, or FLOWBRIDGE_ACTOR; of an operation over the admin API, its
+    token. STATE is proposed, expired, waiting, running, stopped or done. The items of an operation
+    are stored before it begins: after Ctrl-C or a crash, it can be resumed, and does no item twice.
 
     \b
     flowbridge operations --since 1d
@@ -87,7 +92,7 @@ def operations(
         if as_json:
             for one in found:
                 output.json_line(one)
-        elif not tables.print_table(COLUMNS, (_row(parse_operation(one)) for one in found)):
+        elif not tables.print_table(COLUMNS, map(_row, found)):
             output.say(
                 "No operations"
                 + (
@@ -98,11 +103,13 @@ def operations(
             )
 
 
-def _row(one: Operation) -> tuple[str, ...]:
+def _row(shape: Shape) -> tuple[str, ...]:
+    one = parse_operation(shape)
     return (
         output.moment(one.created_at),
         one.id,
         one.actor,
+        read_state(shape),
         describe_progress(one),
         format_command(one),
     )
@@ -179,7 +186,7 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
             for item in found:
                 output.json_line(item)
             return
-        _print_act(one)
+        _print_act(one, read_state(shape))
         count = tables.print_table(ITEM_COLUMNS, (_item_row(parse_step(item)) for item in found))
         total = {
             None: one.chosen or 0,
@@ -191,13 +198,15 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
             output.say(f"the first {count} of {total}; --limit 0 shows all")
 
 
-def _print_act(one: Operation) -> None:
+def _print_act(one: Operation, state: str) -> None:
     click.secho(output.clean(one.id), bold=True)
     output.line("command", format_command(one))
     output.line("actor", one.actor)
     output.line("began", iso(one.created_at))
+    output.line("state", state)
     output.line("items", describe_progress(one))
-    if one.chosen is not None and not one.finished_at:
+    output.line("agreed", iso(one.agreed_at))
+    if one.chosen is not None and not one.finished_at and one.is_agreed:
         output.line("last done", iso(one.worked_at))
         output.line("resume", f"flowbridge operations resume {one.id}")
     output.line("finished", iso(one.finished_at))

@@ -26,6 +26,7 @@ from bridge.services.parsed_records import expect_shape
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
 MAX_TOKEN_CHARS: Final = 1000
 NEWEST_EVENTS: Final = 20  # of a page that is searched for the newest event of a sender
+ITEM_EXTRAS: Final = ("deliveries",)  # of items, which `operations show` does not print
 LAST_TIME: Final = "9999-12-31T23:59:59Z"
 SCREEN: Final[Query] = [("screen", "true")]
 
@@ -130,7 +131,8 @@ class RemoteBridge:
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""
         query = _write_filters({"outcome": outcome})
-        return self._list(f"/operations/{_part(id_)}/items", query, limit)
+        for one in self._list(f"/operations/{_part(id_)}/items", query, limit):
+            yield {name: value for name, value in one.items() if name not in ITEM_EXTRAS}
 
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""

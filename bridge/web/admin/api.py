@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,15 +21,25 @@ from bridge.core.scopes import Scope
 from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits, openapi
-from bridge.web.admin.authentication import TokenHolder, authenticate
-from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
+from bridge.web.admin.actors import name_actor
+from bridge.web.admin.authentication import TokenHolder, authenticate, count_request
+from bridge.web.admin.bodies import read_body
+from bridge.web.admin.context import (
+    AdminContext,
+    AdminRequest,
+    Answer,
+    RawAnswer,
+    StatusAnswer,
+)
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import read_parameters
-from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
+from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, ParameterError
+from bridge.web.body_reader import BodyReader
 
-READ_METHODS: Final = ("GET", "HEAD")
 DOCUMENT_PATH: Final = "/openapi.json"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+MAX_KEY_CHARS: Final = 255
 
 log = get_logger()
 
@@ -37,10 +47,13 @@ log = get_logger()
 class AdminApi:
     """Answers requests below /admin/v1. Create one in each process."""
 
-    def __init__(self, context: AdminContext) -> None:
+    def __init__(self, context: AdminContext, endpoints: Sequence[Endpoint] = ENDPOINTS) -> None:
         self._context = context
         self._seats = threading.BoundedSemaphore(limits.MAX_REQUESTS)
-        self._endpoints = {one.path: one for one in ENDPOINTS}
+        self._bodies = BodyReader(limits.MAX_REQUESTS * limits.MAX_BODY_BYTES)
+        self._endpoints: dict[str, dict[str, Endpoint]] = {}
+        for one in endpoints:
+            self._endpoints.setdefault(one.path, {})[one.method] = one
         paths = [*self._endpoints, DOCUMENT_PATH]
         rules = [Rule(path.replace("{", "<").replace("}", ">"), endpoint=path) for path in paths]
         self._paths = Map(rules, strict_slashes=False, merge_slashes=False)
@@ -87,7 +100,8 @@ class AdminApi:
             known, ids = None, {}
         line.path = known and f"{PREFIX}{known}"
         if known == DOCUMENT_PATH:
-            _check_method(request)
+            if _method_of(request) != "GET":
+                raise _method_not_allowed(("GET",))
             return _json(openapi.build_document())
         holder = authenticate(
             self._context,
@@ -95,16 +109,51 @@ class AdminApi:
             counted_network(request.remote_addr),
         )
         line.token = holder.name
+        by_method = self._endpoints.get(known or "", {})
+        endpoint = by_method.get(_method_of(request))
+        if endpoint is not None:
+            return self._answer_endpoint(request, endpoint, holder, ids)
+        count_request(self._context, holder, limits.RateKind.READS)
         if known is None:
             raise AdminProblem(
                 "not_found", f"there is no such path; {PREFIX}{DOCUMENT_PATH} lists all"
             )
-        _check_method(request)
-        endpoint = self._endpoints[known]
-        asked = _read_request(endpoint, holder, ids, request)
-        answer = endpoint.answer(self._context, asked)
-        return _response(
-            request, answer, with_contents=asked.with_contents and endpoint.has_contents
+        raise _method_not_allowed(by_method)
+
+    def _answer_endpoint(
+        self, request: Request, endpoint: Endpoint, holder: TokenHolder, ids: Mapping[str, str]
+    ) -> Response:
+        """Answer a request; one that is sent again with its `Idempotency-Key` is not counted."""
+        answer = None
+        if endpoint.repeat is not None and IDEMPOTENCY_KEY in request.headers:
+            asked = self._read_request(endpoint, holder, ids, request)
+            answer = endpoint.repeat(self._context, asked)
+            if answer is None:
+                count_request(self._context, holder, endpoint.rate)
+        else:
+            count_request(self._context, holder, endpoint.rate)
+            asked = self._read_request(endpoint, holder, ids, request)
+        if answer is None:
+            answer = endpoint.answer(self._context, asked)
+        return _response(request, endpoint, answer, asked)
+
+    def _read_request(
+        self, endpoint: Endpoint, holder: TokenHolder, ids: Mapping[str, str], request: Request
+    ) -> AdminRequest:
+        given = request.args.to_dict(flat=False)
+        _check_scopes(endpoint, holder, given)
+        values = read_parameters(given, endpoint.parameters)
+        body = None if endpoint.method == "GET" else read_body(request, self._bodies, endpoint.body)
+        return AdminRequest(
+            token=holder.name,
+            token_id=holder.key,
+            actor=name_actor(holder.name, request.headers.get("X-Flowbridge-Actor", "")),
+            scopes=holder.scopes,
+            values=values,
+            texts=given,
+            ids=ids,
+            body=body,
+            idempotency_key=_read_key(request) if endpoint.repeat is not None else None,
         )
 
 
@@ -131,39 +180,59 @@ def _to_problem(error: Exception, line: RequestLine) -> AdminProblem:
     return AdminProblem("internal_error", "see the log for this request")
 
 
-def _check_method(request: Request) -> None:
-    if request.method not in READ_METHODS:
-        raise AdminProblem(
-            "method_not_allowed", "use GET", headers={"Allow": ", ".join(READ_METHODS)}
-        )
+def _method_of(request: Request) -> str:
+    """Return the method of the endpoint that may answer a request."""
+    return "GET" if request.method == "HEAD" else str(request.method)
 
 
-def _read_request(
-    endpoint: Endpoint, holder: TokenHolder, ids: Mapping[str, str], request: Request
-) -> AdminRequest:
+def _method_not_allowed(allowed: Collection[str]) -> AdminProblem:
+    names = sorted({*allowed, *(["HEAD"] if "GET" in allowed else [])})
+    return AdminProblem(
+        "method_not_allowed",
+        f"use {' or '.join(sorted(allowed))}",
+        headers={"Allow": ", ".join(names)},
+    )
+
+
+def _check_scopes(
+    endpoint: Endpoint, holder: TokenHolder, given: Mapping[str, Sequence[str]]
+) -> None:
     if endpoint.scope not in holder.scopes:
         raise AdminProblem("missing_scope", f"this needs the scope `{endpoint.scope}`")
-    given = request.args.to_dict(flat=False)
     for one in endpoint.parameters:
         if one.reads_contents and one.name in given and Scope.BODIES not in holder.scopes:
             raise AdminProblem(
                 "missing_scope", f"the parameter `{one.name}` needs the scope `bodies`"
             )
-    values = read_parameters(given, endpoint.parameters)
-    return AdminRequest(
-        token=holder.name, scopes=holder.scopes, values=values, texts=given, ids=ids
-    )
 
 
-def _response(request: Request, answer: Answer, *, with_contents: bool) -> Response:
+def _read_key(request: Request) -> str | None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is not None and not (
+        0 < len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()
+    ):
+        error = ParameterError(
+            IDEMPOTENCY_KEY, f"a key has 1 to {MAX_KEY_CHARS} printable ASCII characters"
+        )
+        raise AdminProblem("invalid_parameter", f"not valid: {IDEMPOTENCY_KEY}", errors=[error])
+    return key
+
+
+def _response(
+    request: Request, endpoint: Endpoint, answer: Answer, asked: AdminRequest
+) -> Response:
     if isinstance(answer, RawAnswer):
         response = Response(answer.content, content_type="application/octet-stream")
         response.headers["Content-Disposition"] = f'attachment; filename="{answer.file_name}"'
         response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
         response.headers["Cache-Control"] = "no-store"
         return response
-    response = _json(answer)
-    if with_contents:
+    if not isinstance(answer, StatusAnswer):
+        answer = StatusAnswer(answer, endpoint.status)
+    response = _json(answer.body) if answer.status != openapi.NO_CONTENT else Response()
+    response.status_code = answer.status
+    response.headers.update(answer.headers)
+    if endpoint.method != "GET" or (asked.with_contents and endpoint.has_contents):
         response.headers["Cache-Control"] = "no-store"
         return response
     response.headers["Cache-Control"] = "private, no-cache"

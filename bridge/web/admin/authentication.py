@@ -30,7 +30,7 @@ class TokenHolder:
 def authenticate(context: AdminContext, authorization: str, client: str) -> TokenHolder:
     """Return the holder of the token in an `Authorization` header.
 
-    Raises `AdminProblem`: 401 without a valid token, 429 where it or the address sends too many.
+    Raises `AdminProblem`: 401 without a valid token, 429 where the address sends too many of them.
     """
     holder = _find_holder(context, authorization)
     if holder is None:
@@ -40,8 +40,12 @@ def authenticate(context: AdminContext, authorization: str, client: str) -> Toke
             "pass a token as `Authorization: Bearer TOKEN`; `flowbridge token add` makes one",
             headers={"WWW-Authenticate": 'Bearer realm="flowbridge admin"'},
         )
-    _count(context, f"admin read {holder.key}", limits.READ_RATE)
     return holder
+
+
+def count_request(context: AdminContext, holder: TokenHolder, kind: limits.RateKind) -> None:
+    """Count a request of a token. Raises `AdminProblem`: 429 where it sends too many."""
+    _count(context, f"admin {kind} {holder.key}", limits.rate_of(kind))
 
 
 def _count(context: AdminContext, key: str, rate: Rate) -> None:

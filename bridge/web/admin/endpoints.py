@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.services.filter_values import parse_excerpt
-from bridge.web.admin import resources
+from bridge.web.admin import operation_resources, resources
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.limits import RateKind
 from bridge.web.admin.parameters import (
     BEFORE,
     EXPLAINED_ROUTE,
@@ -32,11 +33,15 @@ from bridge.web.admin.parameters import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One path with its method.
+    """One path with its method; two endpoints may share a path. `GET` also answers `HEAD`.
 
     `path` has its variable parts in braces, as in `/events/{id}`. `scope` is needed to use it.
-    `schema` names the schema of the answer in `schemas`, null for raw bytes. `has_contents`: an
-    answer may contain contents of payloads.
+    `schema` names the schema of the answer in `schemas`, null for raw bytes, and for 204.
+    `status` is the status of the answer; `more_answers` names the schemas of `StatusAnswer`s with
+    other statuses. `body` names the schema of the request's body in `request_schemas`; without one
+    the body must be empty. `rate`: the requests that it is counted with. `repeat` returns the
+    answer to a request with an `Idempotency-Key` that was sent before, which is not counted.
+    `has_contents`: an answer may contain contents of payloads.
     """
 
     path: str
@@ -46,6 +51,12 @@ class Endpoint:
     scope: Scope = Scope.READ
     parameters: tuple[Parameter, ...] = ()
     has_contents: bool = False
+    method: str = "GET"
+    body: str | None = None
+    status: int = 200
+    more_answers: Mapping[int, str] = field(default_factory=dict)
+    rate: RateKind = RateKind.READS
+    repeat: Callable[[AdminContext, AdminRequest], Answer | None] | None = None
 
 
 CAUSE_FILTERS: Final = tuple(
@@ -164,6 +175,38 @@ ENDPOINTS: Final = (
         schema="OperationItemPage",
         parameters=(OUTCOME, LIMIT, BEFORE),
         has_contents=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/operations",
+        summary="Counts the items of an operation, proposes it, or begins it.",
+        answer=operation_resources.begin_operation,
+        repeat=operation_resources.repeat_operation,
+        body="OperationRequest",
+        status=201,
+        schema="Operation",
+        more_answers={200: "OperationCount", 202: "Operation"},
+        scope=Scope.ACT,
+        rate=RateKind.OPERATIONS,
+        has_contents=True,
+    ),
+    *(
+        Endpoint(
+            method="POST",
+            path=f"/operations/{{id}}/{word}",
+            summary=summary,
+            answer=answer,
+            status=status,
+            schema="Operation",
+            scope=Scope.ACT,
+            rate=RateKind.OPERATIONS,
+            has_contents=True,
+        )
+        for word, status, answer, summary in (
+            ("agree", 202, operation_resources.agree, "Agrees to a proposed operation."),
+            ("stop", 200, operation_resources.stop, "Stops an operation."),
+            ("resume", 202, operation_resources.resume, "Resumes a stopped operation."),
+        )
     ),
     Endpoint(
         path="/causes",

@@ -28,6 +28,7 @@ from bridge.services.lists import (
     digest_filters,
     parse_cursor,
 )
+from bridge.services.operation_control import are_starts_held
 from bridge.services.record_search import FoundRecord, search_records
 from bridge.services.rejects import DiagnosedReject, RejectReview
 from bridge.services.status_report import read_status
@@ -37,6 +38,7 @@ from bridge.store.inbound import rejects
 from bridge.store.operations import log
 from bridge.store.queries.event_lookup import EventHistory
 from bridge.store.queries.filters import Filters
+from bridge.store.queries.selection_counts import read_deliveries
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
 from bridge.web.admin.limits import READ_RATE
 from bridge.web.admin.parameters import LABELS
@@ -195,28 +197,43 @@ def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
         since=asked.values["since"],
         unfinished=bool(asked.values["unfinished"]),
     )
+    is_held = are_starts_held(context.database)
+    now = time.time()
     return page.as_json(
-        lambda one: redacted_views.list_operation(one, with_contents=asked.with_contents)
+        lambda one: redacted_views.list_operation(
+            one, one.state(now, is_held=is_held), with_contents=asked.with_contents
+        )
     )
 
 
 def show_operation(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one operation, without its items."""
-    found = _find_operation(context, asked)
-    return redacted_views.list_operation(found, with_contents=asked.with_contents)
+    return describe_operation(context, asked, find_operation(context, asked))
+
+
+def describe_operation(
+    context: AdminContext, asked: AdminRequest, operation: Operation
+) -> dict[str, JSON]:
+    """Return an operation as the token may see it."""
+    state = operation.state(time.time(), is_held=are_starts_held(context.database))
+    return redacted_views.list_operation(operation, state, with_contents=asked.with_contents)
 
 
 def list_operation_items(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of an operation's items, in their order."""
-    found = _find_operation(context, asked)
+    found = find_operation(context, asked)
     page = lists.page_items(
         context.database,
         found,
         _page_request(f"items of {found.id}", asked),
         outcome=asked.values["outcome"],
     )
+    ids = [id_ for item in page.items for id_ in (*item.made, item.item_id)]
+    deliveries = read_deliveries(context.database, ids)
     return page.as_json(
-        lambda one: redacted_views.list_item(one, with_contents=asked.with_contents)
+        lambda one: redacted_views.list_item_with_deliveries(
+            one, deliveries, with_contents=asked.with_contents
+        )
     )
 
 
@@ -284,7 +301,8 @@ def _read_details(
     return read_event_details(context.database, context.settings, found, with_reasons=with_reasons)
 
 
-def _find_operation(context: AdminContext, asked: AdminRequest) -> Operation:
+def find_operation(context: AdminContext, asked: AdminRequest) -> Operation:
+    """Return the operation of the path. Raises `AdminProblem`."""
     return _look_up(lambda: log.find(context.database, asked.ids["id"]))
 
 

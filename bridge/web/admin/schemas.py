@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bridge.core.model import RunState, Status
+from bridge.core.operations import OperationState
 from bridge.core.scopes import Scope
 from bridge.routing.model import Mode
 from bridge.services.filter_values import DEAD_KINDS
@@ -63,6 +64,7 @@ FLAG: Final[Schema] = {"type": "boolean"}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 ANY: Final[Schema] = {}
 OBJECT: Final[Schema] = {"type": "object"}
+COUNT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
 RUN_STATE: Final[Schema] = _word(*(one.value for one in RunState))
 
 _FILE: Final = _record(
@@ -125,16 +127,25 @@ _ATTEMPT: Final = _record(
 _WAIT: Final = _record(
     kind=TEXT, detail=_nullable(TEXT), until=_nullable(TIME), behind=_nullable(TEXT)
 )
-_ITEM: Final = _record(
-    number=COUNT,
-    id=TEXT,
-    outcome=_nullable(TEXT),
-    problem=_nullable(TEXT),
-    was=_nullable(TEXT),
-    became=_nullable(TEXT),
-    made=_list(TEXT),
-    at=_nullable(TIME),
-)
+_ITEM: Final[Schema] = {
+    "number": COUNT,
+    "id": TEXT,
+    "outcome": _nullable(TEXT),
+    "problem": _nullable(TEXT),
+    "was": _nullable(TEXT),
+    "became": _nullable(TEXT),
+    "made": _list(TEXT),
+    "at": _nullable(TIME),
+}
+_COUNTS: Final[Schema] = {
+    "count": COUNT,
+    "by_route": COUNT_BY_NAME,
+    "by_status": COUNT_BY_NAME,
+    "left_out": COUNT_BY_NAME,
+    "problems": _list(_record(id=TEXT, problem=_nullable(TEXT))),
+    "went_already": COUNT,
+    "examples": _list(TEXT),
+}
 _REJECT: Final[Schema] = {
     "id": TEXT,
     "source": TEXT,
@@ -156,7 +167,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
         status=COUNT,
         detail=TEXT,
         instance=TEXT,
-        errors=_list(_record(param=TEXT, detail=TEXT, near=_nullable(TEXT), allowed=_list(TEXT))),
+        errors=_list(
+            _record(
+                param=_nullable(TEXT),
+                pointer=_nullable(TEXT),
+                detail=TEXT,
+                near=_nullable(TEXT),
+                allowed=_list(TEXT),
+            )
+        ),
     ),
     "Api": _record(
         version=TEXT,
@@ -209,7 +228,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             query_string=_nullable(TEXT),
             body=_nullable(TEXT),
             body_base64=_nullable(TEXT),
-            operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_ITEM)),
+            operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_record(**_ITEM))),
         )
     ),
     "Explanation": _record(
@@ -269,9 +288,11 @@ SCHEMAS: Final[dict[str, Schema]] = {
         body=_nullable(TEXT),
         body_base64=_nullable(TEXT),
     ),
+    "OperationCount": _record(**_COUNTS),
     "Operation": _record(
         id=TEXT,
         command=TEXT,
+        state=_word(*(one.value for one in OperationState)),
         actor=TEXT,
         created_at=TIME,
         asked=OBJECT,
@@ -281,9 +302,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
         worked_at=_nullable(TIME),
         finished_at=_nullable(TIME),
         resumed=_list(_record(actor=TEXT, at=TIME)),
+        proposed_until=_nullable(TIME),
+        agreed_at=_nullable(TIME),
+        stopped_at=_nullable(TIME),
+        **{name: _nullable(schema) for name, schema in _COUNTS.items()},
     ),
     "OperationPage": _page("Operation"),
-    "OperationItem": _ITEM,
+    "OperationItem": _record(**_ITEM, deliveries=_list(_ref("Delivery"))),
     "OperationItemPage": _page("OperationItem"),
     "Cause": _record(
         key=TEXT,

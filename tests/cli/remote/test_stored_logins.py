@@ -81,6 +81,8 @@ def test_the_variables_take_the_place_of_options(
     assert run("serve", "--help").exit_code == 0
     assert run("schema").exit_code == 0
     assert run("--server", "", "events").exit_code == 2
+    late = run("events", "--server", "https://a.example.com")
+    assert "--server goes before the command: group --server URL events" in late.stderr
     assert "valid UTF-8" in run("events", "--body", "\udcff").stderr
 
 
