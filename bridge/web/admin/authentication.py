@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from bridge.core.rate_limits import Rate
@@ -40,8 +41,29 @@ def authenticate(context: AdminContext, authorization: str, client: str) -> Toke
             "pass a token as `Authorization: Bearer TOKEN`; `flowbridge token add` makes one",
             headers={"WWW-Authenticate": 'Bearer realm="flowbridge admin"'},
         )
-    _count(context, f"admin read {holder.key}", limits.READ_RATE)
+    try:
+        _count(context, _read_key(holder), limits.READ_RATE)
+    except AdminProblem as problem:
+        problem.headers |= rate_headers(context, holder)
+        raise
     return holder
+
+
+def rate_headers(context: AdminContext, holder: TokenHolder) -> dict[str, str]:
+    """Return the headers that tell a client its rate and what is left of it.
+
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+    """
+    rate = limits.READ_RATE
+    use = context.limiter.read_use(_read_key(holder), rate, time.time())
+    return {
+        "RateLimit-Policy": f'"requests";q={rate.count};w={ceil(rate.per)}',
+        "RateLimit": f'"requests";r={use.left};t={ceil(use.reset_seconds)}',
+    }
+
+
+def _read_key(holder: TokenHolder) -> str:
+    return f"admin read {holder.key}"
 
 
 def _count(context: AdminContext, key: str, rate: Rate) -> None:

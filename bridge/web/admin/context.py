@@ -11,17 +11,22 @@ from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
+from bridge.web.process_locks import ProcessLocks
 from bridge.web.rate_limiter import RateLimiter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminContext:
-    """Values for all requests. `config` returns the current configuration."""
+    """Values for all requests. `config` returns the current configuration.
+
+    `locks` are shared by the receivers of a machine, as `limiter` is.
+    """
 
     settings: Settings
     database: Database
     config: Callable[[], Config]
     limiter: RateLimiter
+    locks: ProcessLocks = field(default_factory=ProcessLocks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

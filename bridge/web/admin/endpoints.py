@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.services.filter_values import parse_excerpt
-from bridge.web.admin import resources
+from bridge.web.admin import resources, streams
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import (
     BEFORE,
@@ -24,6 +24,7 @@ from bridge.web.admin.parameters import (
     Parameter,
     filter_parameters,
 )
+from bridge.web.admin.streams import Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class Endpoint:
 
     `path` has its variable parts in braces, as in `/events/{id}`. `scope` is needed to use it.
     `schema` names the schema of the answer in `schemas`, null for raw bytes. `has_contents`: an
-    answer may contain contents of payloads.
+    answer may contain contents of payloads. `stream` yields all records of a list by chunks, for
+    NDJSON; null for an endpoint that does not stream.
     """
 
     path: str
@@ -42,6 +44,7 @@ class Endpoint:
     scope: Scope = Scope.READ
     parameters: tuple[Parameter, ...] = ()
     has_contents: bool = False
+    stream: Callable[[AdminContext, AdminRequest], Records] | None = None
 
 
 CAUSE_FILTERS: Final = tuple(
@@ -82,6 +85,7 @@ ENDPOINTS: Final = (
         schema="EventPage",
         parameters=filter_parameters(of_events=True),
         has_contents=True,
+        stream=streams.stream_events,
     ),
     Endpoint(
         path="/events/{id}",
@@ -105,6 +109,7 @@ ENDPOINTS: Final = (
         schema="DeliveryPage",
         parameters=filter_parameters(of_events=False),
         has_contents=True,
+        stream=streams.stream_deliveries,
     ),
     Endpoint(
         path="/deliveries/{id}",
@@ -120,6 +125,7 @@ ENDPOINTS: Final = (
         schema="RejectPage",
         parameters=(SOURCE, SINCE, REJECT_LIMIT, BEFORE),
         has_contents=True,
+        stream=streams.stream_rejects,
     ),
     Endpoint(
         path="/rejects/{id}",
@@ -135,6 +141,7 @@ ENDPOINTS: Final = (
         schema="OperationPage",
         parameters=(SINCE, UNFINISHED, LIMIT, BEFORE),
         has_contents=True,
+        stream=streams.stream_operations,
     ),
     Endpoint(
         path="/operations/{id}",
@@ -150,6 +157,7 @@ ENDPOINTS: Final = (
         schema="OperationItemPage",
         parameters=(OUTCOME, LIMIT, BEFORE),
         has_contents=True,
+        stream=streams.stream_operation_items,
     ),
     Endpoint(
         path="/causes",

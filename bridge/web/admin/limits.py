@@ -12,3 +12,6 @@ MAX_REQUESTS: Final = 4
 READ_RATE: Final = Rate(count=100, per=5.0)
 #: Requests of one address without a valid token.
 REFUSED_RATE: Final = Rate(count=20, per=60.0)
+#: Streams at once of a receiver; each takes one of the places of `MAX_REQUESTS` too.
+MAX_STREAMS: Final = 2
+STREAM_RETRY_SECONDS: Final = 5

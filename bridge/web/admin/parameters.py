@@ -31,6 +31,7 @@ from bridge.store.queries.filters import NONE
 from bridge.web.admin.problems import AdminProblem, ParameterError
 
 MAX_NAME_CHARS: Final = 200
+MAX_STREAM_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,17 @@ def _limit(most: int, default: int) -> Parameter:
     )
 
 
+def stream_parameters(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """Return the parameters of a list for its stream, which has another limit."""
+    return tuple(STREAM_LIMIT if one.name == STREAM_LIMIT.name else one for one in parameters)
+
+
+def _parse_stream_limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > MAX_STREAM_DIGITS:
+        raise ValueError(f"{text[:20]!r} is not a number; 0 is no limit")
+    return int(text)
+
+
 def _parse_cursor(text: str) -> str:
     if not 0 < len(text) <= MAX_CURSOR_CHARS or not text.isascii():
         raise ValueError("it is not a cursor: pass `next` of the page before")
@@ -143,9 +155,14 @@ def _parse_step(text: str) -> int:
 TIME_DOC: Final = "15m, 1h, 2d (ago), a date, or ISO 8601"
 
 LIMIT: Final = _limit(MAX_PAGE_ITEMS, DEFAULT_PAGE_ITEMS)
+STREAM_LIMIT: Final = Parameter(
+    name="limit", doc="The number of items; 0 for all.", parse=_parse_stream_limit, default=0
+)
 REJECT_LIMIT: Final = _limit(MAX_PAGE_REJECTS, MAX_PAGE_REJECTS)
 BEFORE: Final = Parameter(
-    name="before", doc="`next` of the page before, with the same filters.", parse=_parse_cursor
+    name="before",
+    doc="`next` of the page before, with the same filters; or the id of the last record.",
+    parse=_parse_cursor,
 )
 SOURCE: Final = Parameter(name="source", doc="Only from this source.", parse=_parse_name)
 SINCE: Final = Parameter(name="since", doc=f"Only since this time: {TIME_DOC}.", parse=_parse_time)

@@ -34,6 +34,7 @@ PROBLEM_TYPES: Final = {
         ProblemType("missing_scope", 403, "The token lacks a scope"),
         ProblemType("not_found", 404, "There is no such resource"),
         ProblemType("method_not_allowed", 405, "The method is not allowed"),
+        ProblemType("not_acceptable", 406, "The resource has no such representation"),
         ProblemType("ambiguous_id", 409, "Several records match the id"),
         ProblemType("rate_limited", 429, "There were too many requests"),
         ProblemType("internal_error", 500, "An unexpected error occurred"),

@@ -14,7 +14,7 @@ from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.ingest.redaction import add_all_keys
 from bridge.providers.signatures.key_source import NO_KEYS
-from bridge.services import lists, redacted_views
+from bridge.services import list_streams, lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.event_details import EventDetails, find_record, read_event_details
 from bridge.services.lists import (
@@ -23,7 +23,6 @@ from bridge.services.lists import (
     PageRequest,
     WrongCursor,
     digest_filters,
-    parse_cursor,
 )
 from bridge.services.record_search import FoundRecord, search_records
 from bridge.services.rejects import DiagnosedReject, RejectReview
@@ -81,7 +80,7 @@ def list_conditions(context: AdminContext, _asked: AdminRequest) -> Answer:
 def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of events with their deliveries."""
     page = lists.page_events(
-        context.database, _filters(context, asked), _page_request("events", asked)
+        context.database, event_filters(context, asked), _page_request(context, "events", asked)
     )
     return page.as_json(
         lambda one: redacted_views.list_event(*one, with_contents=asked.with_contents)
@@ -91,7 +90,7 @@ def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
 def list_deliveries(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of deliveries."""
     page = lists.page_deliveries(
-        context.database, _filters(context, asked), _page_request("deliveries", asked)
+        context.database, event_filters(context, asked), _page_request(context, "deliveries", asked)
     )
     return page.as_json(
         lambda one: redacted_views.list_delivery(one, with_contents=asked.with_contents)
@@ -129,20 +128,20 @@ def list_rejects(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of rejects, each with the diagnosis of its failure."""
     page = lists.page_rejects(
         context.database,
-        _page_request("rejects", asked),
+        _page_request(context, "rejects", asked),
         source=asked.values["source"],
         since=asked.values["since"],
     )
-    return page.as_json(_reject_view(context, asked))
+    return page.as_json(reject_view(context, asked))
 
 
 def show_reject(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one reject with its request, as `show --json`."""
     found = _look_up(lambda: rejects.get(context.database, asked.ids["id"]))
-    return _reject_view(context, asked, whole=True)(found)
+    return reject_view(context, asked, whole=True)(found)
 
 
-def _reject_view(
+def reject_view(
     context: AdminContext, asked: AdminRequest, *, whole: bool = False
 ) -> Callable[[Reject], dict[str, JSON]]:
     """Return the function that describes rejects. It fetches no keys that senders publish."""
@@ -163,7 +162,7 @@ def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of operations."""
     page = lists.page_operations(
         context.database,
-        _page_request("operations", asked),
+        _page_request(context, "operations", asked),
         since=asked.values["since"],
         unfinished=bool(asked.values["unfinished"]),
     )
@@ -174,17 +173,17 @@ def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def show_operation(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one operation, without its items."""
-    found = _find_operation(context, asked)
+    found = find_operation(context, asked)
     return redacted_views.list_operation(found, with_contents=asked.with_contents)
 
 
 def list_operation_items(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of an operation's items, in their order."""
-    found = _find_operation(context, asked)
+    found = find_operation(context, asked)
     page = lists.page_items(
         context.database,
         found,
-        _page_request(f"items of {found.id}", asked),
+        _page_request(context, f"items of {found.id}", asked),
         outcome=asked.values["outcome"],
     )
     return page.as_json(
@@ -194,7 +193,7 @@ def list_operation_items(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_causes(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the causes of dead deliveries, the most frequent first."""
-    report = group_by_cause(context.database, _filters(context, asked))
+    report = group_by_cause(context.database, event_filters(context, asked))
     return {
         "items": [one.as_json() for one in report.groups],
         "read_until": iso(report.read_until),
@@ -215,26 +214,36 @@ def find(context: AdminContext, asked: AdminRequest) -> Answer:
         context.database,
         asked.values["q"],
         list(context.config().sources),
-        _page_request("find", asked),
+        _page_request(context, "find", asked),
         in_bodies=asked.with_contents,
     )
     return page.as_json(FoundRecord.as_json)
 
 
-def _page_request(list_name: str, asked: AdminRequest) -> PageRequest:
+def _page_request(context: AdminContext, list_name: str, asked: AdminRequest) -> PageRequest:
     """Return the page of a list that is asked for, with the digest of the filters."""
-    given = {name: list(one) for name, one in asked.texts.items() if name not in PAGE_PARAMETERS}
-    digest = digest_filters(list_name, given)
+    limit = asked.values.get("limit", DEFAULT_PAGE_ITEMS)
+    return PageRequest(limit, page_start(context, list_name, asked), _digest(list_name, asked))
+
+
+def page_start(context: AdminContext, list_name: str, asked: AdminRequest) -> int | None:
+    """Return the number that a list goes on from: that of its cursor, or of its last record."""
     try:
-        before = parse_cursor(asked.values["before"], digest)
+        return list_streams.parse_start(
+            context.database, list_name, asked.values["before"], _digest(list_name, asked)
+        )
     except WrongCursor as error:
         raise AdminProblem(
             "cursor_of_another_list", str(error), errors=[ParameterError("before", str(error))]
         ) from None
-    return PageRequest(asked.values.get("limit", DEFAULT_PAGE_ITEMS), before, digest)
 
 
-def _filters(context: AdminContext, asked: AdminRequest) -> Filters:
+def _digest(list_name: str, asked: AdminRequest) -> str:
+    given = {name: list(one) for name, one in asked.texts.items() if name not in PAGE_PARAMETERS}
+    return digest_filters(list_name, given)
+
+
+def event_filters(context: AdminContext, asked: AdminRequest) -> Filters:
     values = {name: value for name, value in asked.values.items() if name not in PAGE_PARAMETERS}
     clauses = values.pop("where", None)
     where = make_event_test(clauses, context.config().sources) if clauses else None
@@ -252,7 +261,7 @@ def _read_details(context: AdminContext, found: EventHistory) -> EventDetails:
     return read_event_details(context.database, context.settings, found, with_reasons=False)
 
 
-def _find_operation(context: AdminContext, asked: AdminRequest) -> Operation:
+def find_operation(context: AdminContext, asked: AdminRequest) -> Operation:
     return _look_up(lambda: log.find(context.database, asked.ids["id"]))
 
 
