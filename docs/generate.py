@@ -749,9 +749,10 @@ def metrics_table() -> str:
 def admin_endpoints_table() -> str:
     """The endpoints of the admin API, with their parameters."""
     return table(
-        ("path", "scope", "answers", "parameters"),
+        ("method", "path", "scope", "answers", "parameters"),
         (
             (
+                one.method,
                 code(one.path),
                 code(one.scope),
                 one.summary,

@@ -49,6 +49,7 @@ EXCEPTIONS = {
             "bridge.store.db.row_walk.PAGE_BODIES",
             "bridge.store.db.row_walk.PAGE_ROWS",
             "bridge.web.admin.limits.MAX_REQUESTS",
+            "bridge.web.admin.limits.OPERATION_RATE",
             "bridge.web.admin.limits.READ_RATE",
             "bridge.web.admin.limits.REFUSED_RATE",
             "bridge.web.body_reader.IN_FLIGHT",

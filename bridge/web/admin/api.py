@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,21 +17,34 @@ from werkzeug.wrappers import Request, Response
 
 from bridge.core.client_address import counted_network
 from bridge.core.errors import InvalidRequest, StoreError
+from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits, openapi
-from bridge.web.admin.authentication import TokenHolder, authenticate, rate_headers
-from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
+from bridge.web.admin.actors import name_actor
+from bridge.web.admin.authentication import (
+    TokenHolder,
+    authenticate,
+    count_request,
+    rate_headers,
+)
+from bridge.web.admin.bodies import read_body
+from bridge.web.admin.context import (
+    AdminContext,
+    AdminRequest,
+    Answer,
+    RawAnswer,
+    StatusAnswer,
+)
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import read_parameters, stream_parameters
 from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
-from bridge.web.admin.streams import NDJSON, StreamSeats, write_lines
+from bridge.web.admin.streams import NDJSON, StreamSeats, wants_stream, write_lines
+from bridge.web.body_reader import BodyReader
 
-READ_METHODS: Final = ("GET", "HEAD")
 DOCUMENT_PATH: Final = "/openapi.json"
-JSON_TYPE: Final = "application/json"
 
 log = get_logger()
 
@@ -39,11 +52,14 @@ log = get_logger()
 class AdminApi:
     """Answers requests below /admin/v1. Create one in each process."""
 
-    def __init__(self, context: AdminContext) -> None:
+    def __init__(self, context: AdminContext, endpoints: Sequence[Endpoint] = ENDPOINTS) -> None:
         self._context = context
         self._seats = threading.BoundedSemaphore(limits.MAX_REQUESTS)
         self._streams = StreamSeats(context)
-        self._endpoints = {one.path: one for one in ENDPOINTS}
+        self._bodies = BodyReader(limits.MAX_REQUESTS * limits.MAX_BODY_BYTES)
+        self._endpoints: dict[str, dict[str, Endpoint]] = {}
+        for one in endpoints:
+            self._endpoints.setdefault(one.path, {})[one.method] = one
         paths = [*self._endpoints, DOCUMENT_PATH]
         rules = [Rule(path.replace("{", "<").replace("}", ">"), endpoint=path) for path in paths]
         self._paths = Map(rules, strict_slashes=False, merge_slashes=False)
@@ -92,7 +108,8 @@ class AdminApi:
             known, ids = None, {}
         line.path = known and f"{PREFIX}{known}"
         if known == DOCUMENT_PATH:
-            _check_method(request)
+            if _method_of(request) != "GET":
+                raise _method_not_allowed(("GET",))
             return _json(openapi.build_document())
         holder = authenticate(
             self._context,
@@ -100,21 +117,53 @@ class AdminApi:
             counted_network(request.remote_addr),
         )
         line.token = holder.name
-        line.headers = rate_headers(self._context, holder)
+        by_method = self._endpoints.get(known or "", {})
+        endpoint = by_method.get(_method_of(request))
+        kind = limits.RateKind.READS if endpoint is None else endpoint.rate
+        try:
+            count_request(self._context, holder, kind)
+        finally:
+            line.headers = rate_headers(self._context, holder, kind)
         if known is None:
             raise AdminProblem(
                 "not_found", f"there is no such path; {PREFIX}{DOCUMENT_PATH} lists all"
             )
-        _check_method(request)
-        endpoint = self._endpoints[known]
-        if _wants_stream(request, endpoint):
-            asked = _read_request(endpoint, holder, ids, request, is_stream=True)
+        if endpoint is None:
+            raise _method_not_allowed(by_method)
+        is_stream = wants_stream(request, can_stream=endpoint.stream is not None)
+        asked = self._read_request(endpoint, holder, ids, request, is_stream=is_stream)
+        if is_stream and endpoint.stream is not None:
             seats.enter_context(self._streams.take(holder.key))
-            return _stream(self._context, endpoint, asked, request, line, seats)
-        asked = _read_request(endpoint, holder, ids, request)
+            lines = write_lines(
+                endpoint.stream(self._context, asked), request.environ, line.about()
+            )
+            return _stream(lines, seats)
         answer = endpoint.answer(self._context, asked)
-        return _response(
-            request, answer, with_contents=asked.with_contents and endpoint.has_contents
+        return _response(request, endpoint, answer, asked)
+
+    def _read_request(
+        self,
+        endpoint: Endpoint,
+        holder: TokenHolder,
+        ids: Mapping[str, str],
+        request: Request,
+        *,
+        is_stream: bool,
+    ) -> AdminRequest:
+        given = request.args.to_dict(flat=False)
+        _check_scopes(endpoint, holder, given)
+        parameters = stream_parameters(endpoint.parameters) if is_stream else endpoint.parameters
+        values = read_parameters(given, parameters)
+        body = None if endpoint.method == "GET" else read_body(request, self._bodies, endpoint.body)
+        return AdminRequest(
+            token=holder.name,
+            token_id=holder.key,
+            actor=name_actor(holder.name, request.headers.get("X-Flowbridge-Actor", "")),
+            scopes=holder.scopes,
+            values=values,
+            texts=given,
+            ids=ids,
+            body=body,
         )
 
 
@@ -129,6 +178,10 @@ class RequestLine:
     path: str | None = None
     token: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+
+    def about(self) -> dict[str, JSON]:
+        """Return the request as further lines of the log name it."""
+        return {"id": self.id, "path": self.path, "token": self.token}
 
 
 def _to_problem(error: Exception, line: RequestLine) -> AdminProblem:
@@ -145,79 +198,55 @@ def _to_problem(error: Exception, line: RequestLine) -> AdminProblem:
     return AdminProblem("internal_error", "see the log for this request")
 
 
-def _check_method(request: Request) -> None:
-    if request.method not in READ_METHODS:
-        raise AdminProblem(
-            "method_not_allowed", "use GET", headers={"Allow": ", ".join(READ_METHODS)}
-        )
+def _method_of(request: Request) -> str:
+    """Return the method of the endpoint that may answer a request."""
+    return "GET" if request.method == "HEAD" else str(request.method)
 
 
-def _read_request(
-    endpoint: Endpoint,
-    holder: TokenHolder,
-    ids: Mapping[str, str],
-    request: Request,
-    *,
-    is_stream: bool = False,
-) -> AdminRequest:
+def _method_not_allowed(allowed: Collection[str]) -> AdminProblem:
+    names = sorted({*allowed, *(["HEAD"] if "GET" in allowed else [])})
+    return AdminProblem(
+        "method_not_allowed",
+        f"use {' or '.join(sorted(allowed))}",
+        headers={"Allow": ", ".join(names)},
+    )
+
+
+def _check_scopes(
+    endpoint: Endpoint, holder: TokenHolder, given: Mapping[str, Sequence[str]]
+) -> None:
     if endpoint.scope not in holder.scopes:
         raise AdminProblem("missing_scope", f"this needs the scope `{endpoint.scope}`")
-    given = request.args.to_dict(flat=False)
-    parameters = stream_parameters(endpoint.parameters) if is_stream else endpoint.parameters
-    for one in parameters:
+    for one in endpoint.parameters:
         if one.reads_contents and one.name in given and Scope.BODIES not in holder.scopes:
             raise AdminProblem(
                 "missing_scope", f"the parameter `{one.name}` needs the scope `bodies`"
             )
-    values = read_parameters(given, parameters)
-    return AdminRequest(
-        token=holder.name, scopes=holder.scopes, values=values, texts=given, ids=ids
-    )
 
 
-def _wants_stream(request: Request, endpoint: Endpoint) -> bool:
-    """Return whether a client prefers NDJSON. Raises `AdminProblem` if that is not possible."""
-    accepted = request.accept_mimetypes
-    if accepted.best_match((JSON_TYPE, NDJSON)) != NDJSON:
-        return False
-    if endpoint.stream is None:
-        raise AdminProblem("not_acceptable", f"{endpoint.path} answers no {NDJSON}")
-    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
-        raise AdminProblem(
-            "not_acceptable",
-            "a stream needs HTTP/1.1, which shows a client that an answer is broken off; a proxy"
-            " may have to be set up for it",
-        )
-    return True
-
-
-def _stream(
-    context: AdminContext,
-    endpoint: Endpoint,
-    asked: AdminRequest,
-    request: Request,
-    line: RequestLine,
-    seats: ExitStack,
-) -> Response:
-    """Return the stream of a list. It holds its seats until it ends."""
-    assert endpoint.stream is not None
-    about = {"id": line.id, "path": line.path, "token": line.token}
-    lines = write_lines(endpoint.stream(context, asked), request.environ, about)
+def _stream(lines: Iterator[bytes], seats: ExitStack) -> Response:
+    """Return the answer that streams lines. It holds its seats until it ends."""
     response = Response(lines, content_type=NDJSON)
     response.headers["Cache-Control"] = "no-store"
     response.call_on_close(seats.pop_all().close)
     return response
 
 
-def _response(request: Request, answer: Answer, *, with_contents: bool) -> Response:
+def _response(
+    request: Request, endpoint: Endpoint, answer: Answer, asked: AdminRequest
+) -> Response:
     if isinstance(answer, RawAnswer):
         response = Response(answer.content, content_type="application/octet-stream")
         response.headers["Content-Disposition"] = f'attachment; filename="{answer.file_name}"'
         response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
         response.headers["Cache-Control"] = "no-store"
         return response
-    response = _json(answer)
-    if with_contents:
+    if not isinstance(answer, StatusAnswer):
+        answer = StatusAnswer(answer, endpoint.status)
+    response = _json(answer.body) if answer.status != openapi.NO_CONTENT else Response()
+    response.status_code = answer.status
+    response.headers.update(answer.headers)
+    if endpoint.method != "GET" or (asked.with_contents and endpoint.has_contents):
         response.headers["Cache-Control"] = "no-store"
         return response
     response.headers["Cache-Control"] = "private, no-cache"

@@ -31,7 +31,7 @@ class TokenHolder:
 def authenticate(context: AdminContext, authorization: str, client: str) -> TokenHolder:
     """Return the holder of the token in an `Authorization` header.
 
-    Raises `AdminProblem`: 401 without a valid token, 429 where it or the address sends too many.
+    Raises `AdminProblem`: 401 without a valid token, 429 where the address sends too many of them.
     """
     holder = _find_holder(context, authorization)
     if holder is None:
@@ -41,29 +41,31 @@ def authenticate(context: AdminContext, authorization: str, client: str) -> Toke
             "pass a token as `Authorization: Bearer TOKEN`; `flowbridge token add` makes one",
             headers={"WWW-Authenticate": 'Bearer realm="flowbridge admin"'},
         )
-    try:
-        _count(context, _read_key(holder), limits.READ_RATE)
-    except AdminProblem as problem:
-        problem.headers |= rate_headers(context, holder)
-        raise
     return holder
 
 
-def rate_headers(context: AdminContext, holder: TokenHolder) -> dict[str, str]:
+def count_request(context: AdminContext, holder: TokenHolder, kind: limits.RateKind) -> None:
+    """Count a request of a token. Raises `AdminProblem`: 429 where it sends too many."""
+    _count(context, _key_of(holder, kind), limits.rate_of(kind))
+
+
+def rate_headers(
+    context: AdminContext, holder: TokenHolder, kind: limits.RateKind
+) -> dict[str, str]:
     """Return the headers that tell a client its rate and what is left of it.
 
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
     """
-    rate = limits.READ_RATE
-    use = context.limiter.read_use(_read_key(holder), rate, time.time())
+    rate = limits.rate_of(kind)
+    use = context.limiter.read_use(_key_of(holder, kind), rate, time.time())
     return {
-        "RateLimit-Policy": f'"requests";q={rate.count};w={ceil(rate.per)}',
-        "RateLimit": f'"requests";r={use.left};t={ceil(use.reset_seconds)}',
+        "RateLimit-Policy": f'"{kind}";q={rate.count};w={ceil(rate.per)}',
+        "RateLimit": f'"{kind}";r={use.left};t={ceil(use.reset_seconds)}',
     }
 
 
-def _read_key(holder: TokenHolder) -> str:
-    return f"admin read {holder.key}"
+def _key_of(holder: TokenHolder, kind: limits.RateKind) -> str:
+    return f"admin {kind} {holder.key}"
 
 
 def _count(context: AdminContext, key: str, rate: Rate) -> None:

@@ -34,14 +34,18 @@ class AdminRequest:
     """One authenticated request.
 
     `values` are its query parameters by name, `texts` the same as they were given, and `ids` the
-    parts of its path. `token`: the name of the token.
+    parts of its path. `token`: the name of the token, and `token_id` its id. `actor`: the name to
+    record with a change. `body`: the validated body, null where the endpoint takes none.
     """
 
     token: str
+    token_id: str
+    actor: str
     scopes: frozenset[Scope]
     values: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
 
     @property
     def with_contents(self) -> bool:
@@ -57,4 +61,13 @@ class RawAnswer:
     file_name: str
 
 
-Answer = Mapping[str, JSON] | RawAnswer
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """A JSON answer with another status than the endpoint's first, or with headers."""
+
+    body: Mapping[str, JSON]
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer = Mapping[str, JSON] | RawAnswer | StatusAnswer

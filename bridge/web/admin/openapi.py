@@ -6,6 +6,7 @@ https://spec.openapis.org/oas/v3.1.0
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
@@ -16,17 +17,29 @@ from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import STREAM_LIMIT, Parameter
 from bridge.web.admin.problems import MEDIA_TYPE, PROBLEM_TYPES
+from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 from bridge.web.admin.schemas import SCHEMAS
 from bridge.web.admin.streams import NDJSON
 
+NO_CONTENT: Final = 204
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
 #: Problems that any endpoint may answer, by status.
 COMMON_STATUSES: Final = (400, 401, 403, 406, 429, 500, 503)
+#: Problems that an endpoint with a method other than GET may answer too.
+CHANGE_STATUSES: Final = (409, 413, 415)
 
 
 @cache
 def build_document() -> dict[str, Any]:
     """Return the document, which is the same for the life of a process."""
+    return describe_endpoints(ENDPOINTS)
+
+
+def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """Return the document of these endpoints."""
+    paths: dict[str, dict[str, Any]] = {}
+    for one in endpoints:
+        paths.setdefault(one.path, {})[one.method.lower()] = _describe(one)
     scopes = "; ".join(f"`{scope}`: {summary}" for scope, summary in SCOPE_SUMMARIES.items())
     return {
         "openapi": "3.1.0",
@@ -34,15 +47,16 @@ def build_document() -> dict[str, Any]:
             "title": "flowbridge admin API",
             "version": __version__,
             "description": (
-                "Reads what a bridge received and what became of it. Tokens have scopes:"
-                f" {scopes}. Times are ISO 8601 in UTC. Errors are problems of RFC 9457."
+                "Reads what a bridge received and what became of it, and runs operations. Tokens"
+                f" have scopes: {scopes}. Times are ISO 8601 in UTC."
+                " Errors are problems of RFC 9457."
             ),
         },
         "servers": [{"url": PREFIX}],
         "security": [{"token": []}],
-        "paths": {one.path: {"get": _describe(one)} for one in ENDPOINTS},
+        "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": {**SCHEMAS, **REQUEST_SCHEMAS},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -50,11 +64,12 @@ def build_document() -> dict[str, Any]:
 
 def _describe(endpoint: Endpoint) -> dict[str, Any]:
     parts = _PATH_PART.findall(endpoint.path)
-    statuses = {*COMMON_STATUSES, *([404, 409] if parts else [])}
+    changes = CHANGE_STATUSES if endpoint.method != "GET" else ()
+    statuses = {*COMMON_STATUSES, *([404, 409] if parts else []), *changes}
     parameters = endpoint.parameters
     if endpoint.stream is not None:
         parameters = tuple(_with_stream_limit(one) for one in parameters)
-    return {
+    described = {
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}`.",
         "operationId": endpoint.answer.__name__,
@@ -63,10 +78,18 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
             *(_parameter(one) for one in parameters),
         ],
         "responses": {
-            "200": _success(endpoint),
+            str(endpoint.status): _success(endpoint),
+            **{
+                str(status): _json_content(endpoint.summary, name)
+                for status, name in endpoint.more_answers.items()
+            },
             **{str(status): _problem(status) for status in sorted(statuses)},
         },
     }
+    if endpoint.body is not None:
+        body = _json_content("The request.", endpoint.body)
+        described["requestBody"] = {**body, "required": True}
+    return described
 
 
 def _with_stream_limit(one: Parameter) -> Parameter:
@@ -83,15 +106,21 @@ def _with_stream_limit(one: Parameter) -> Parameter:
 
 
 def _success(endpoint: Endpoint) -> dict[str, Any]:
+    if endpoint.status == NO_CONTENT:
+        return {"description": endpoint.summary}
     if endpoint.schema is None:
         return {"description": "The bytes.", "content": {"application/octet-stream": {}}}
-    schema = {"$ref": f"#/components/schemas/{endpoint.schema}"}
-    content = {"application/json": {"schema": schema}}
+    described = _json_content(endpoint.summary, endpoint.schema)
     if endpoint.stream is not None:
         # Each line is one item of the page.
-        item = {"$ref": f"#/components/schemas/{endpoint.schema.removesuffix('Page')}"}
-        content[NDJSON] = {"schema": item}
-    return {"description": endpoint.summary, "content": content}
+        line = _json_content("", endpoint.schema.removesuffix("Page"))
+        described["content"][NDJSON] = line["content"]["application/json"]
+    return described
+
+
+def _json_content(description: str, schema_name: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{schema_name}"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
 def _problem(status: int) -> dict[str, Any]:

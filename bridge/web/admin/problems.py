@@ -30,12 +30,16 @@ PROBLEM_TYPES: Final = {
     for one in (
         ProblemType("invalid_parameter", 400, "A parameter is not valid"),
         ProblemType("cursor_of_another_list", 400, "The cursor belongs to another list"),
+        ProblemType("malformed_body", 400, "The body cannot be read"),
+        ProblemType("invalid_body", 400, "The body is not valid"),
         ProblemType("unauthorized", 401, "The token is missing, unknown or ended"),
         ProblemType("missing_scope", 403, "The token lacks a scope"),
         ProblemType("not_found", 404, "There is no such resource"),
         ProblemType("method_not_allowed", 405, "The method is not allowed"),
         ProblemType("not_acceptable", 406, "The resource has no such representation"),
         ProblemType("ambiguous_id", 409, "Several records match the id"),
+        ProblemType("too_large", 413, "The body is too large"),
+        ProblemType("unsupported_media_type", 415, "The body has another media type"),
         ProblemType("rate_limited", 429, "There were too many requests"),
         ProblemType("internal_error", 500, "An unexpected error occurred"),
         ProblemType("busy", 503, "All places for readers are taken"),
@@ -57,6 +61,30 @@ class ParameterError:
         """Return the error as an entry of `errors`."""
         return {
             "param": self.parameter,
+            "pointer": None,
+            "detail": self.detail,
+            "near": self.near,
+            "allowed": list(self.allowed),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BodyError:
+    """An error of one value of the body. `pointer`: its place, as in RFC 6901.
+
+    `near`: what was probably meant. `allowed`: what is.
+    """
+
+    pointer: str
+    detail: str
+    near: str | None = None
+    allowed: Sequence[str] = ()
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the error as an entry of `errors`."""
+        return {
+            "param": None,
+            "pointer": self.pointer,
             "detail": self.detail,
             "near": self.near,
             "allowed": list(self.allowed),
@@ -71,7 +99,7 @@ class AdminProblem(BridgeError):
         word: str,
         detail: str,
         *,
-        errors: Sequence[ParameterError] = (),
+        errors: Sequence[ParameterError | BodyError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.type = PROBLEM_TYPES[word]

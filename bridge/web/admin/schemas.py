@@ -150,7 +150,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
         status=COUNT,
         detail=TEXT,
         instance=TEXT,
-        errors=_list(_record(param=TEXT, detail=TEXT, near=_nullable(TEXT), allowed=_list(TEXT))),
+        errors=_list(
+            _record(
+                param=_nullable(TEXT),
+                pointer=_nullable(TEXT),
+                detail=TEXT,
+                near=_nullable(TEXT),
+                allowed=_list(TEXT),
+            )
+        ),
     ),
     "Api": _record(
         version=TEXT,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import orjson
+from werkzeug.wrappers import Request
 
 from bridge.core.model import JSON
 from bridge.services import list_streams, redacted_views
@@ -24,6 +25,7 @@ from bridge.web.admin.resources import (
     reject_view,
 )
 
+JSON_TYPE: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 Records = Iterator[Sequence[JSON]]
 
@@ -125,6 +127,21 @@ class StreamSeats:
 
 def _busy(detail: str) -> AdminProblem:
     return AdminProblem("busy", detail, headers={"Retry-After": str(limits.STREAM_RETRY_SECONDS)})
+
+
+def wants_stream(request: Request, *, can_stream: bool) -> bool:
+    """Return whether a client prefers NDJSON. Raises `AdminProblem` if that is not possible."""
+    if request.accept_mimetypes.best_match((JSON_TYPE, NDJSON)) != NDJSON:
+        return False
+    if not can_stream:
+        raise AdminProblem("not_acceptable", f"only lists answer {NDJSON}")
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        raise AdminProblem(
+            "not_acceptable",
+            "a stream needs HTTP/1.1, which shows a client that an answer is broken off; a proxy"
+            " may have to be set up for it",
+        )
+    return True
 
 
 def write_lines(

@@ -20,7 +20,7 @@ from bridge.store.inbound import events, rejects
 from bridge.store.operations import log, tokens
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.web.admin import limits
-from bridge.web.admin.endpoints import ENDPOINTS
+from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
 
 READ = (Scope.READ,)
@@ -117,26 +117,37 @@ def path_of(path: str, event: Any) -> str:
     return path.replace("{id}", event.id)
 
 
+def name_of(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}"
+
+
+READS = [each for each in ENDPOINTS if each.method == "GET"]
+#: Bodies for the endpoints that take one, by method and path.
+BODIES: dict[str, Any] = {}
 QUERIES = {"/find": {"q": "gh-1"}, "/trends": {"name": "events", "since": "1h"}}
 
 
 # -- tokens and scopes
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.path)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=name_of)
 @pytest.mark.parametrize("scopes", [READ, READER, (Scope.READ, Scope.ACT), (Scope.ADMIN,)], ids=str)
 def test_each_endpoint_wants_its_scope(
     admin: AdminClient, one: Any, endpoint: Any, scopes: tuple[Scope, ...]
 ) -> None:
     path = path_of(endpoint.path, one)
-    answer = admin.get(path, QUERIES.get(endpoint.path), scopes=scopes)
+    body = BODIES.get(name_of(endpoint))
+    query = QUERIES.get(endpoint.path)
+    answer = admin.send(endpoint.method, path, query, body, scopes=scopes)
     may = endpoint.scope in scopes or endpoint.scope is Scope.READ or Scope.ADMIN in scopes
-    assert answer.status_code == (200 if may else 403), answer.text
-    if not may:
+    if may:
+        assert answer.status_code in {endpoint.status, *endpoint.more_answers}, answer.text
+    else:
+        assert answer.status_code == 403, answer.text
         assert problem_of(answer) == "missing_scope"
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.path)
+@pytest.mark.parametrize("endpoint", READS, ids=name_of)
 def test_without_the_scope_bodies_no_answer_has_contents(
     admin: AdminClient, one: Any, endpoint: Any
 ) -> None:
@@ -232,6 +243,23 @@ def test_the_requests_of_a_token_are_limited(
     assert problem_of(last) == "rate_limited"
     assert int(last.headers["Retry-After"]) > 0
     assert admin.get("/", scopes=READER).status_code == 200
+
+
+def test_answers_tell_the_rate_and_the_rest(
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "READ_RATE", Rate(count=3, per=3600.0))
+    for path, status, left in (
+        ("/", 200, 2),
+        ("/nothing", 404, 1),
+        ("/events/evt_zz", 404, 0),
+        ("/", 429, 0),
+    ):
+        answer = admin.get(path, scopes=READ)
+        assert answer.status_code == status
+        assert answer.headers["RateLimit-Policy"] == '"reads";q=3;w=3600'
+        assert answer.headers["RateLimit"].startswith(f'"reads";r={left};t=')
+    assert "RateLimit" not in admin.client.get("/admin/v1/").headers
 
 
 def test_few_threads_are_for_readers(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -476,7 +504,12 @@ def test_a_body_is_a_download_that_runs_nothing(admin: AdminClient, one: Any) ->
 def test_the_document_needs_no_token(admin: AdminClient) -> None:
     answer = admin.client.get("/admin/v1/openapi.json")
     assert answer.get_json() == admin.document
-    assert set(answer.get_json()["paths"]) == {one.path for one in ENDPOINTS}
+    described = {
+        f"{method.upper()} {path}"
+        for path, methods in answer.get_json()["paths"].items()
+        for method in methods
+    }
+    assert described == {name_of(one) for one in ENDPOINTS}
 
 
 def test_an_error_of_the_store_is_said_without_details(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -19,7 +21,8 @@ from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.admin import limits
-from bridge.web.admin.endpoints import ENDPOINTS
+from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
+from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 
 MAX_EXAMPLES = int(os.environ.get("ADMIN_FUZZ_EXAMPLES", "400"))
 NAMES = sorted({one.name for endpoint in ENDPOINTS for one in endpoint.parameters})
@@ -62,7 +65,24 @@ queries = st.lists(
     st.tuples(st.one_of(st.sampled_from(NAMES), st.text(max_size=8)), texts), max_size=4
 )
 ids = st.one_of(st.sampled_from(VALUES), st.text(min_size=1, max_size=30))
-paths = st.sampled_from([one.path for one in ENDPOINTS])
+KEYS = sorted(
+    {
+        key
+        for schema in REQUEST_SCHEMAS.values()
+        for part in (schema, *schema["properties"].values())
+        for key in part.get("properties", {})
+    }
+    | {"x"}
+)
+scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts)
+bodies = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(st.sampled_from(KEYS), st.text(max_size=5)), inner, max_size=5),
+    ),
+    max_leaves=12,
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,31 +99,50 @@ def admin(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Iter
         events.add(database, event, (dead,), lambda *_: [])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "READ_RATE", Rate(count=10**9, per=1.0))
+        patch.setattr(limits, "OPERATION_RATE", Rate(count=10**9, per=1.0))
         yield AdminClient(database, folder)
     database.close()
 
 
+def find_endpoint(method: str, path: str) -> Endpoint:
+    return next(one for one in ENDPOINTS if (one.method, one.path) == (method, path))
+
+
 @settings(max_examples=MAX_EXAMPLES)
-@given(path=paths, id_=ids, query=queries, may=st.sampled_from([(Scope.READ,), tuple(Scope)]))
-@example(path="/events/{id}", id_="%", query=[], may=(Scope.READ,))
-@example(path="/events", id_="", query=[("where", "body.a=[1,{}]")], may=tuple(Scope))
-@example(path="/events", id_="", query=[("where", "body.a=" + "[" * 900)], may=tuple(Scope))
-@example(path="/events", id_="", query=[("where", "body.a=1e999")], may=tuple(Scope))
-@example(path="/find", id_="", query=[("q", "\ud800")], may=tuple(Scope))
+@given(
+    endpoint=st.sampled_from(ENDPOINTS),
+    id_=ids,
+    query=queries,
+    body=bodies,
+    may=st.sampled_from([(Scope.READ,), tuple(Scope)]),
+)
+@example(find_endpoint("GET", "/events/{id}"), "%", [], None, (Scope.READ,))
+@example(find_endpoint("GET", "/events"), "", [("where", "body.a=[1,{}]")], None, tuple(Scope))
+@example(
+    find_endpoint("GET", "/events"), "", [("where", "body.a=" + "[" * 900)], None, tuple(Scope)
+)
+@example(find_endpoint("GET", "/events"), "", [("where", "body.a=1e999")], None, tuple(Scope))
+@example(find_endpoint("GET", "/find"), "", [("q", "\ud800")], None, tuple(Scope))
 def test_no_request_is_answered_with_500(
     admin: AdminClient,
-    path: str,
+    endpoint: Endpoint,
     id_: str,
     query: list[tuple[str, str]],
+    body: Any,
     may: tuple[Scope, ...],
 ) -> None:
-    there = path.replace("{id}", quote(id_, safe="", errors="surrogatepass"))
+    there = endpoint.path.replace("{id}", quote(id_, safe="", errors="surrogatepass"))
     asked = "&".join(
         f"{quote(name, safe='', errors='surrogatepass')}={quote(value, safe='', errors='surrogatepass')}"
         for name, value in query
     )
-    bearer = {"Authorization": f"Bearer {admin.token(may)}"}
-    answer = admin.client.get(f"/admin/v1{there}?{asked}", headers=bearer)
+    answer = admin.client.open(
+        f"/admin/v1{there}?{asked}",
+        method=endpoint.method,
+        headers={"Authorization": f"Bearer {admin.token(may)}"},
+        data=None if endpoint.body is None else json.dumps(body),
+        content_type=None if endpoint.body is None else "application/json",
+    )
     assert answer.status_code < 500, answer.text
-    if "{id}" not in path or (id_ and "/" not in id_):
-        admin.validate(path.replace("{id}", "x"), answer)
+    if "{id}" not in endpoint.path or (id_ and "/" not in id_):
+        admin.validate(endpoint.path.replace("{id}", "x"), answer, endpoint.method)

@@ -13,6 +13,7 @@ from records import NOW, make_delivery, make_event
 
 from bridge.core.model import DeadKind, Status
 from bridge.core.scopes import Scope
+from bridge.store.db import row_walk
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log
@@ -23,14 +24,16 @@ from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.web.admin.streams import NDJSON
 
 READ = (Scope.READ,)
-COUNT = 450  # more than two chunks
+CHUNK = 20
+COUNT = 45  # more than two chunks
 ACCEPT = {"Accept": NDJSON}
 OPERATION = "act_01kav9f000000000000000000a"
 STREAMED = [one.path for one in ENDPOINTS if one.stream is not None]
 
 
 @pytest.fixture
-def admin(database: Database, tmp_path: Path) -> AdminClient:
+def admin(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AdminClient:
+    monkeypatch.setattr(row_walk, "PAGE_ROWS", CHUNK)
     return AdminClient(database, tmp_path)
 
 
@@ -79,7 +82,7 @@ def test_a_stream_has_every_record(admin: AdminClient, ids: list[str]) -> None:
     assert [one["id"] for one in admin.stream("/events")] == ids
     assert [one["event_id"] for one in admin.stream("/deliveries")] == ids
     assert [one["id"] for one in admin.stream("/events", {"limit": 3})] == ids[:3]
-    assert [one["id"] for one in admin.stream("/events", {"source": "b"})] == ids[::2]
+    assert [one["id"] for one in admin.stream("/events", {"source": "b"})] == ids[1::2]
     assert admin.stream("/rejects") == []
     assert admin.stream("/operations") == []
 
@@ -97,9 +100,9 @@ def test_a_broken_stream_goes_on_after_its_last_record(
     admin: AdminClient, ids: list[str], path: str
 ) -> None:
     whole = admin.stream(path)
-    assert admin.stream(path, {"before": whole[199]["id"]}) == whole[200:]
-    page = admin.get(path, {"before": whole[199]["id"], "limit": 5}).get_json()
-    assert page["items"] == whole[200:205]
+    assert admin.stream(path, {"before": whole[CHUNK - 1]["id"]}) == whole[CHUNK:]
+    page = admin.get(path, {"before": whole[CHUNK - 1]["id"], "limit": 5}).get_json()
+    assert page["items"] == whole[CHUNK : CHUNK + 5]
     cursor = admin.get(path, {"limit": 7}).get_json()["next"]
     assert admin.stream(path, {"before": cursor}) == whole[7:]
 
@@ -117,8 +120,11 @@ def test_a_record_of_another_list_is_no_start(admin: AdminClient, ids: list[str]
 def test_the_items_of_an_operation_are_streamed(admin: AdminClient, items: list[str]) -> None:
     path = f"/operations/{OPERATION}/items"
     assert [one["id"] for one in admin.stream(path)] == items
-    assert [one["number"] for one in admin.stream(path, {"before": 448})] == [449, 450]
-    assert len(admin.stream(path, {"outcome": "refused"})) == log.BATCH_ITEMS
+    assert [one["number"] for one in admin.stream(path, {"before": COUNT - 2})] == [
+        COUNT - 1,
+        COUNT,
+    ]
+    assert len(admin.stream(path, {"outcome": "refused"})) == COUNT
     assert [one["id"] for one in admin.stream("/operations")] == [OPERATION]
     assert admin.stream("/operations", {"before": OPERATION}) == []
 
@@ -214,7 +220,7 @@ def test_no_transaction_is_open_while_a_client_stalls(admin: AdminClient, ids: l
 
 def test_a_failure_breaks_the_stream_off(admin: AdminClient, ids: list[str]) -> None:
     stream = OpenStream(admin, READ)
-    assert len(next(stream.chunks).splitlines()) == 200
+    assert len(next(stream.chunks).splitlines()) == CHUNK
     admin.database.write(lambda connection: connection.exec_driver_sql("DROP TABLE attempt"))
     admin.database.write(lambda connection: connection.exec_driver_sql("DROP TABLE delivery"))
     with pytest.raises(BrokenPipeError):
