@@ -67,6 +67,7 @@ class Timings:
         1.0  # for which a silent connection stays open when a receiver ends
     )
     ready_cache_seconds: float = 1.0
+    overview_cache_seconds: float = 2.0  # for the resources of the admin API
     not_ready_cache_seconds: float = 0.1
     # from the first refused submission that is counted until the counts are written
     refusals_write_seconds: float = 1.0

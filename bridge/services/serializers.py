@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from bridge.core.access_token import AccessToken
+from bridge.core.alert import Alert
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep
 from bridge.core.scopes import list_scopes
@@ -157,6 +158,25 @@ def token_json(token: AccessToken) -> dict[str, JSON]:
         "created_at": iso(token.created_at),
         "used_at": iso(token.used_at),
         "ends_at": iso(token.ends_at),
+    }
+
+
+def alert_json(one: Alert, *, notifies: bool, over: bool) -> dict[str, JSON]:
+    """Return an alert. `notifies`: a route subscribes to alerts. `over`: its condition is over."""
+    condition, _, subject = one.key.partition(":")
+    return {
+        "key": one.key,
+        "condition": condition,
+        "subject": subject or None,
+        "severity": one.severity,
+        "state": one.state,
+        "over": over,
+        "summary": one.what,
+        "what_to_do": one.do,
+        "since": iso(one.since),
+        "told": one.told,
+        "notified": one.told if notifies else 0,
+        "told_at": iso(one.told_at),
     }
 
 

@@ -37,7 +37,8 @@ from bridge.web.admin.context import (
     RawAnswer,
     StatusAnswer,
 )
-from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
+from bridge.web.admin.endpoint_row import Endpoint
+from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import read_parameters, stream_parameters
 from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem

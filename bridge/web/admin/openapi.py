@@ -13,18 +13,20 @@ from typing import Any, Final
 
 from bridge import __version__
 from bridge.core.scopes import SCOPE_SUMMARIES
-from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
+from bridge.web.admin.endpoint_row import Endpoint
+from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import STREAM_LIMIT, Parameter
 from bridge.web.admin.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
+from bridge.web.admin.resource_schemas import RESOURCE_SCHEMAS
 from bridge.web.admin.schemas import SCHEMAS
 from bridge.web.admin.streams import NDJSON
 
 NO_CONTENT: Final = 204
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
 #: Problems that any endpoint may answer, by status.
-COMMON_STATUSES: Final = (400, 401, 403, 406, 429, 500, 503)
+COMMON_STATUSES: Final = (400, 401, 403, 406, 429, 500, 502, 503)
 #: Problems that an endpoint with a method other than GET may answer too.
 CHANGE_STATUSES: Final = (409, 413, 415)
 
@@ -56,7 +58,7 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": {**SCHEMAS, **REQUEST_SCHEMAS},
+            "schemas": {**SCHEMAS, **RESOURCE_SCHEMAS, **REQUEST_SCHEMAS},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }

@@ -31,6 +31,8 @@ from bridge.store.queries.filters import NONE
 from bridge.web.admin.problems import AdminProblem, ParameterError
 
 MAX_NAME_CHARS: Final = 200
+MAX_PAGE_SUBMISSIONS: Final = 50  # each is read with its body
+MAX_WAIT_SECONDS: Final = 5.0
 MAX_STREAM_DIGITS: Final = 12
 
 
@@ -144,6 +146,16 @@ def _parse_cursor(text: str) -> str:
     return text
 
 
+def _parse_wait(text: str) -> float:
+    try:
+        seconds = float(text[:20]) if text.isascii() else -1.0
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_WAIT_SECONDS:
+        raise ValueError(f"{text[:20]!r} is not a number from 0 to {MAX_WAIT_SECONDS:g}")
+    return seconds
+
+
 def _parse_time(text: str) -> float:
     return parse_moment(text[:100], time.time())
 
@@ -196,6 +208,26 @@ OUTCOME: Final = _one_of(
     "outcome",
     "Only items with this outcome, or those that are not processed yet.",
     (*(one.value for one in StepOutcome), OPEN_ITEMS),
+)
+
+
+PLATFORM: Final = Parameter(name="platform", doc="Only of this platform.", parse=_parse_name)
+FLOW: Final = Parameter(
+    name="flow",
+    doc="The newest runs of this flow, as its platform lists them: a name under `flows`, or"
+    " PLATFORM/FLOW.",
+    parse=_parse_name,
+)
+SUBMISSION_LIMIT: Final = _limit(MAX_PAGE_SUBMISSIONS, MAX_PAGE_SUBMISSIONS)
+AFTER: Final = Parameter(
+    name="after", doc="`next` of the answer before; without it only `next` is answered."
+)
+WAIT: Final = Parameter(
+    name="wait",
+    doc=f"Seconds to wait for a change, at most {MAX_WAIT_SECONDS:g}.",
+    parse=_parse_wait,
+    schema={"type": "number", "minimum": 0, "maximum": MAX_WAIT_SECONDS, "default": 0},
+    default=0.0,
 )
 
 

@@ -42,6 +42,7 @@ PROBLEM_TYPES: Final = {
         ProblemType("unsupported_media_type", 415, "The body has another media type"),
         ProblemType("rate_limited", 429, "There were too many requests"),
         ProblemType("internal_error", 500, "An unexpected error occurred"),
+        ProblemType("platform_failed", 502, "The platform gave no usable answer"),
         ProblemType("busy", 503, "All places for readers are taken"),
         ProblemType("store_unavailable", 503, "The store cannot be read"),
     )

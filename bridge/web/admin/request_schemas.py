@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.web.admin.schemas import Schema
+from bridge.web.admin.schema_parts import Schema
 
 REQUEST_SCHEMAS: Final[dict[str, Schema]] = {}
 

@@ -63,6 +63,14 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
             "causes": "/admin/v1/causes",
             "trends": "/admin/v1/trends",
             "find": "/admin/v1/find",
+            "alerts": "/admin/v1/alerts",
+            "sources": "/admin/v1/sources",
+            "routes": "/admin/v1/routes",
+            "platforms": "/admin/v1/platforms",
+            "flows": "/admin/v1/flows",
+            "runs": "/admin/v1/runs",
+            "configs": "/admin/v1/configs",
+            "tail": "/admin/v1/tail",
         },
     }
 
@@ -80,7 +88,7 @@ def list_conditions(context: AdminContext, _asked: AdminRequest) -> Answer:
 def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of events with their deliveries."""
     page = lists.page_events(
-        context.database, event_filters(context, asked), _page_request(context, "events", asked)
+        context.database, event_filters(context, asked), page_request(context, "events", asked)
     )
     return page.as_json(
         lambda one: redacted_views.list_event(*one, with_contents=asked.with_contents)
@@ -90,7 +98,7 @@ def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
 def list_deliveries(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of deliveries."""
     page = lists.page_deliveries(
-        context.database, event_filters(context, asked), _page_request(context, "deliveries", asked)
+        context.database, event_filters(context, asked), page_request(context, "deliveries", asked)
     )
     return page.as_json(
         lambda one: redacted_views.list_delivery(one, with_contents=asked.with_contents)
@@ -99,19 +107,19 @@ def list_deliveries(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one event with everything that is stored of it, as `show --json`."""
-    details = _read_details(context, _find_event(context, asked))
+    details = _read_details(context, find_event(context, asked))
     return redacted_views.describe_event(details, with_contents=asked.with_contents)
 
 
 def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the raw body of an event."""
-    event = _find_event(context, asked).event
+    event = find_event(context, asked).event
     return RawAnswer(event.body, f"{event.id}.bin")
 
 
 def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one delivery, as it is in its event."""
-    found = _find_event(context, asked)
+    found = find_event(context, asked)
     if found.delivery_id is None:
         raise _missing(asked)
     shape = redacted_views.describe_event(
@@ -128,7 +136,7 @@ def list_rejects(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of rejects, each with the diagnosis of its failure."""
     page = lists.page_rejects(
         context.database,
-        _page_request(context, "rejects", asked),
+        page_request(context, "rejects", asked),
         source=asked.values["source"],
         since=asked.values["since"],
     )
@@ -162,7 +170,7 @@ def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of operations."""
     page = lists.page_operations(
         context.database,
-        _page_request(context, "operations", asked),
+        page_request(context, "operations", asked),
         since=asked.values["since"],
         unfinished=bool(asked.values["unfinished"]),
     )
@@ -183,7 +191,7 @@ def list_operation_items(context: AdminContext, asked: AdminRequest) -> Answer:
     page = lists.page_items(
         context.database,
         found,
-        _page_request(context, f"items of {found.id}", asked),
+        page_request(context, f"items of {found.id}", asked),
         outcome=asked.values["outcome"],
     )
     return page.as_json(
@@ -214,13 +222,13 @@ def find(context: AdminContext, asked: AdminRequest) -> Answer:
         context.database,
         asked.values["q"],
         list(context.config().sources),
-        _page_request(context, "find", asked),
+        page_request(context, "find", asked),
         in_bodies=asked.with_contents,
     )
     return page.as_json(FoundRecord.as_json)
 
 
-def _page_request(context: AdminContext, list_name: str, asked: AdminRequest) -> PageRequest:
+def page_request(context: AdminContext, list_name: str, asked: AdminRequest) -> PageRequest:
     """Return the page of a list that is asked for, with the digest of the filters."""
     limit = asked.values.get("limit", DEFAULT_PAGE_ITEMS)
     return PageRequest(limit, page_start(context, list_name, asked), _digest(list_name, asked))
@@ -244,13 +252,15 @@ def _digest(list_name: str, asked: AdminRequest) -> str:
 
 
 def event_filters(context: AdminContext, asked: AdminRequest) -> Filters:
+    """Return the filters of a list of events or deliveries."""
     values = {name: value for name, value in asked.values.items() if name not in PAGE_PARAMETERS}
     clauses = values.pop("where", None)
     where = make_event_test(clauses, context.config().sources) if clauses else None
     return Filters(**values, where=where)
 
 
-def _find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:
+def find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:
+    """Return the event that an id, or that of a delivery, names. Raises `AdminProblem`."""
     record = _look_up(lambda: find_record(context.database, asked.ids["id"]))
     if record.found is None:
         raise _missing(asked)
@@ -262,6 +272,7 @@ def _read_details(context: AdminContext, found: EventHistory) -> EventDetails:
 
 
 def find_operation(context: AdminContext, asked: AdminRequest) -> Operation:
+    """Return the operation that an id names. Raises `AdminProblem`."""
     return _look_up(lambda: log.find(context.database, asked.ids["id"]))
 
 
