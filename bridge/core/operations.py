@@ -6,10 +6,15 @@ A replay has events as its steps, any other operation has deliveries.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from bridge.core.model import JSON
+
+WORKER: Final = "worker"  # the driver of an operation that a worker carries out
+#: After which a command that does nothing counts as stopped: it does its own items.
+COMMAND_QUIET_SECONDS: Final = 60.0
 
 
 class StepOutcome(StrEnum):
@@ -19,6 +24,33 @@ class StepOutcome(StrEnum):
     REFUSED = "refused"  #: nothing was done; its problem says why
 
 
+class OperationState(StrEnum):
+    """States of an operation."""
+
+    PROPOSED = "proposed"  #: its items are stored, and it does nothing until it is agreed to
+    EXPIRED = "expired"  #: it was proposed, and the time to agree to it is over
+    WAITING = "waiting"  #: no worker has begun it, or starts are on hold
+    RUNNING = "running"
+    STOPPED = "stopped"  #: it does nothing until it is resumed
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRequest:
+    """The request over HTTP that began an operation.
+
+    `token` is the id of its token, `key` its `Idempotency-Key`, and `digest` that of its body.
+    `proposed_until`: until when that token may agree to it; null for an operation that needs no
+    agreement. `counted` is the count that was answered.
+    """
+
+    token: str
+    key: str | None = None
+    digest: str | None = None
+    proposed_until: float | None = None
+    counted: Mapping[str, JSON] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One command of a person, applied to everything it selected before it began.
@@ -26,6 +58,9 @@ class Operation:
     `asked` is the command's options, such as `filters`. `chosen` is the number of selected items;
     null if the operation ended while it recorded its selection, so that it did nothing. `worked_at`
     is the time of the latest commit. `resumed`: (actor, time) of each resumption.
+
+    `driver` is `WORKER` for an operation that a worker carries out, and null for a command, which
+    does its own items. `token` and the fields after it are those of `OperationRequest`.
     """
 
     seq: int
@@ -40,6 +75,35 @@ class Operation:
     worked_at: float | None = None
     finished_at: float | None = None
     resumed: tuple[tuple[str, float], ...] = ()
+    driver: str | None = None
+    token: str | None = None
+    request_key: str | None = None
+    request_digest: str | None = None
+    counted: Mapping[str, JSON] | None = None
+    proposed_until: float | None = None
+    agreed_at: float | None = None
+    stopped_at: float | None = None
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether it may be carried out."""
+        return self.proposed_until is None or self.agreed_at is not None
+
+    def state(self, now: float, *, is_held: bool = False) -> OperationState:
+        """Return its state. `is_held`: starts are on hold, so that workers wait."""
+        if self.finished_at is not None:
+            return OperationState.DONE
+        if not self.is_agreed:
+            is_open = self.proposed_until is not None and now < self.proposed_until
+            return OperationState.PROPOSED if is_open else OperationState.EXPIRED
+        if self.stopped_at is not None or self.chosen is None:
+            return OperationState.STOPPED
+        if self.driver == WORKER:
+            is_waiting = is_held or self.worked_at is None
+            return OperationState.WAITING if is_waiting else OperationState.RUNNING
+        quiet_for = now - (self.worked_at or self.created_at)
+        is_quiet = quiet_for >= COMMAND_QUIET_SECONDS
+        return OperationState.STOPPED if is_quiet else OperationState.RUNNING
 
     @property
     def left(self) -> int:

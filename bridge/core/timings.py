@@ -36,6 +36,12 @@ class Timings:
     job_rest_seconds: float = 0.02  # at least, after each batch
     orphan_blob_seconds: float = 86400.0  # after which a blob without an owner is deleted
 
+    # Operations over the admin API.
+    proposal_seconds: float = 600.0  # for which a proposed operation may be agreed to
+    selection_seconds: float = 10.0  # for the search for the items of an operation
+    #: After which an operation that has not stored all its items was interrupted.
+    selection_stored_seconds: float = 60.0
+
     # Calls whose outcome is unknown, and platforms that fail.
     reconcile_first_seconds: float = 5.0  # until the next search for the run of a start; it grows
     reconcile_max_seconds: float = 600.0

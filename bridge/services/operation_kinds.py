@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import ConfigError, InvalidRequest, NotFound
 from bridge.core.model import Event, Status
@@ -22,15 +22,20 @@ if TYPE_CHECKING:
     from bridge.store.operations.replay import ReplayHandler
     from bridge.store.operations.spam import SpamHandler
 
+THEN: Final = "then"  # the routes with which an event was first planned
 MAX_CACHED_CONFIGS = 8  # of earlier configurations
 
 
 def make_handler(
-    settings: Settings, one: Operation, sources: Mapping[str, Source]
+    settings: Settings,
+    one: Operation,
+    sources: Mapping[str, Source],
+    present: Config | None = None,
 ) -> Callable[[Database, Operation], OperationHandler[Any]]:
     """Return a function that builds the handler of an operation. `sources`: for an erasure.
 
-    Raises `ConfigError` where routes.yaml is needed and cannot be used.
+    `present` is the current configuration; without it that of the file is read. Raises
+    `ConfigError` where that is needed and cannot be used.
     """
     if one.command == "spam mark":
         return make_spam_handler
@@ -38,7 +43,7 @@ def make_handler(
         return make_erase_handler(sources)
     is_release = one.command == "spam release"
     return (
-        make_replay_handler(settings, one.asked, releases=is_release)
+        make_replay_handler(settings, one.asked, releases=is_release, present=present)
         if one.command == "replay" or is_release
         else make_move_handler
     )
@@ -76,22 +81,29 @@ def make_erase_handler(
 
 
 def make_replay_handler(
-    settings: Settings, asked: Mapping[str, Any], *, releases: bool = False
+    settings: Settings,
+    asked: Mapping[str, Any],
+    *,
+    releases: bool = False,
+    present: Config | None = None,
 ) -> Callable[[Database, Operation | None], ReplayHandler]:
     """Return a function that builds the handler that plans events again.
 
     It uses the current routes, or for each event the routes that it was planned with. Without an
     operation it is for a forecast, and stores nothing. `releases`: it plans events that are marked
-    as spam, and removes the mark. `InvalidRequest` where `through` names no current route.
+    as spam, and removes the mark. `present` is the current configuration; without it that of the
+    file is read, and `InvalidRequest` raised where `through` names no route of it.
     """
     from bridge.store.inbound import events
     from bridge.store.operations.replay import ReplayHandler
 
     through = asked.get("through")
-    then = asked.get("routes") == "then"
-    present = None if then else load_present(settings)
-    if present is not None:
-        _check_route(through, present)
+    then = asked.get("routes") == THEN
+    if then:
+        present = None
+    elif present is None:
+        present = load_present(settings)
+        check_route(through, present)
 
     def make(database: Database, one: Operation | None) -> ReplayHandler:
         nonce = "" if one is None else one.id
@@ -111,7 +123,8 @@ def make_replay_handler(
     return make
 
 
-def _check_route(name: str | None, config: Config) -> None:
+def check_route(name: str | None, config: Config) -> None:
+    """Raise `InvalidRequest` where a configuration has no route with this name."""
     if name is not None and all(route.name != name for route in config.routes):
         from bridge.core.typos import suggest
 

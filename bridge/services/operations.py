@@ -33,12 +33,14 @@ MAX_STORED_NAMES: Final = 5  # of the ids that were given, stored with an operat
 @dataclass(frozen=True, slots=True)
 class ReplaySelection:
     """The events of a replay. By reason: how many others are left out, and how many of `ids` it
-    will refuse.
+    will refuse. `by_route` and `by_status`: how many deliveries it makes.
     """
 
     ids: Sequence[str]
     left_out: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
+    by_route: Mapping[str, int] = field(default_factory=dict)
+    by_status: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -100,9 +102,12 @@ def select_replay(
     from bridge.store.operations.replay_forecast import forecast_replay
 
     found = forecast_replay(database, replaying, ids, time.time(), advance)
+    made = {"by_route": found.by_route, "by_status": found.by_status}
     if is_named:
-        return ReplaySelection(ids, refused=Counter(found.left_out) + Counter(found.refused))
-    return ReplaySelection(found.ids, found.left_out, found.refused)
+        return ReplaySelection(
+            ids, refused=Counter(found.left_out) + Counter(found.refused), **made
+        )
+    return ReplaySelection(found.ids, found.left_out, found.refused, **made)
 
 
 def begin_operation(
@@ -136,14 +141,16 @@ def find_resumable(database: Database, id_: str) -> Operation:
             f"{found.id} was interrupted while it stored its items: nothing was done; run the"
             " command again"
         )
+    if not found.is_agreed:
+        raise BridgeError(f"{found.id} is only proposed: agree to it over the admin API first")
     return found
 
 
 def resume_operation(database: Database, operation: Operation, *, actor: str) -> Operation:
     """Store that an actor resumes an operation, and return it."""
-    from bridge.store.operations import log
+    from bridge.store.operations import control
 
-    return log.resume(database, operation, actor, time.time())
+    return control.resume(database, operation, actor, time.time())
 
 
 def do_items(

@@ -31,15 +31,22 @@ class Pacer:
 
     def wait(self, most: int) -> int:
         """Wait until items may go, and return how many: from 1 to `most`."""
+        while True:
+            due = self.count_due(most)
+            if due > 0:
+                return due
+            time.sleep(
+                max(self._began + self._gone * self._every - time.monotonic(), BATCH_SECONDS)
+            )
+
+    def count_due(self, most: int) -> int:
+        """Return how many items may go now: from 0 to `most`."""
         if not self._every:
             return most
-        while True:
-            now = time.monotonic()
-            self._began = max(self._began, now - self._gone * self._every - CATCH_UP_SECONDS)
-            due = floor((now - self._began) / self._every) + 1 - self._gone
-            if due > 0:
-                return min(due, most)
-            time.sleep(max(self._began + self._gone * self._every - now, BATCH_SECONDS))
+        now = time.monotonic()
+        self._began = max(self._began, now - self._gone * self._every - CATCH_UP_SECONDS)
+        due = floor((now - self._began) / self._every) + 1 - self._gone
+        return max(0, min(due, most))
 
     def count_done(self, count: int) -> None:
         """Count items that are done."""

@@ -6,11 +6,12 @@ key of the full shape is present.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bridge.core.model import JSON, DeadKind, Delivery, Event, Reject
-from bridge.core.operations import Operation, OperationStep
+from bridge.core.operations import Operation, OperationState, OperationStep
 from bridge.delivery.causes import blank_text, find_cause
 from bridge.services.event_details import EventDetails
 from bridge.services.serializers import (
@@ -89,14 +90,49 @@ def describe_run(shape: Shape, *, with_contents: bool) -> Shape:
     return shape if with_contents else shape | {"outputs": None}
 
 
-def list_operation(operation: Operation, *, with_contents: bool) -> Shape:
+def list_operation(operation: Operation, state: OperationState, *, with_contents: bool) -> Shape:
     """Return an operation in the shape of `operations --json`."""
-    shape = operation_json(operation)
-    filters = operation.asked.get("filters")
-    if with_contents or not isinstance(filters, dict):
+    shape = operation_json(operation, state)
+    if with_contents:
         return shape
-    shown = {name: None if name in CONTENT_FILTERS else one for name, one in filters.items()}
-    return shape | {"asked": {**operation.asked, "filters": shown}}
+    filters = operation.asked.get("filters")
+    if isinstance(filters, dict):
+        shown = {name: None if name in CONTENT_FILTERS else one for name, one in filters.items()}
+        shape |= {"asked": {**operation.asked, "filters": shown}}
+    return hide_reasons(shape)
+
+
+def hide_reasons(shape: Shape) -> Shape:
+    """Return the counts of an operation with the causes of reasons that may quote a payload."""
+    left_out = shape["left_out"]
+    if isinstance(left_out, dict):
+        labels: Counter[str] = Counter()
+        for reason, count in left_out.items():
+            labels[_label(reason) or ""] += int(str(count))
+        shape |= {"left_out": dict(labels)}
+    if shape["problems"] is not None:
+        problems = [
+            one | {"problem": _label(one["problem"])} for one in _records(shape["problems"])
+        ]
+        shape |= {"problems": [*problems]}
+    return shape
+
+
+def list_item_with_deliveries(
+    item: OperationStep, deliveries: Mapping[str, Delivery], *, with_contents: bool
+) -> Shape:
+    """Return an item of an operation, with the deliveries that it changed or made as they are now.
+
+    `deliveries` are those that are still stored.
+    """
+    ids = item.made or ((item.item_id,) if item.became is not None else ())
+    return list_item(item, with_contents=with_contents) | {
+        "deliveries": [
+            list_delivery(deliveries[id_], with_contents=with_contents)
+            for id_ in ids
+            if id_ in deliveries
+        ]
+    }
 
 
 def list_item(item: OperationStep, *, with_contents: bool) -> Shape:

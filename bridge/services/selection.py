@@ -104,11 +104,17 @@ def select_named_deliveries(database: Database, names: Sequence[str], move: Move
 
 
 def select_deliveries(
-    database: Database, command: str, move: Move, wanted: Filters, limit: int = 0
+    database: Database,
+    command: str,
+    move: Move,
+    wanted: Filters,
+    limit: int = 0,
+    check: Callable[[], object] = lambda: None,
 ) -> Selection:
     """Select the newest `limit` deliveries (0: all) that the filters and the command allow.
 
-    Without a status or a run state in the filters, the command's usual states apply.
+    Without a status or a run state in the filters, the command's usual states apply. `check` is
+    called before each part of the search, and ends it by an exception.
     """
     from bridge.store.operations import actions
     from bridge.store.queries import events as event_queries
@@ -118,7 +124,7 @@ def select_deliveries(
 
     among = allowed_states(move, wanted)
     return Selection(
-        ids=event_queries.delivery_ids(database, wanted, limit, also=among),
+        ids=event_queries.delivery_ids(database, wanted, limit, also=among, check=check),
         settling=count(actions.RESOLVES_ITSELF) if move is actions.MOVES["resolve"] else 0,
         parked=count(actions.REJECTED_BY_ROUTING)
         if command == "retry" and not wanted.reads_bodies

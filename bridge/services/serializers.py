@@ -8,14 +8,26 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Final
 
 from bridge.core.access_token import AccessToken
 from bridge.core.alert import Alert
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
-from bridge.core.operations import Operation, OperationStep
+from bridge.core.operations import Operation, OperationState, OperationStep
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.delivery.wait_context import Wait
+
+#: What was counted before a person agreed to an operation.
+COUNTS: Final = (
+    "count",
+    "by_route",
+    "by_status",
+    "left_out",
+    "problems",
+    "went_already",
+    "examples",
+)
 
 
 def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:
@@ -118,11 +130,16 @@ def attempt_json(attempt: Attempt) -> dict[str, JSON]:
     }
 
 
-def operation_json(act: Operation) -> dict[str, JSON]:
-    """Return an operation, without its items."""
+def operation_json(act: Operation, state: OperationState) -> dict[str, JSON]:
+    """Return an operation in this state, without its items.
+
+    `count` and the keys after it are those of a request over HTTP, null for a command.
+    """
+    counted = act.counted or {}
     return {
         "id": act.id,
         "command": act.command,
+        "state": state.value,
         "actor": act.actor,
         "created_at": iso(act.created_at),
         "asked": dict(act.asked),
@@ -132,6 +149,10 @@ def operation_json(act: Operation) -> dict[str, JSON]:
         "worked_at": iso(act.worked_at),
         "finished_at": iso(act.finished_at),
         "resumed": [{"actor": actor, "at": iso(at)} for actor, at in act.resumed],
+        "proposed_until": iso(act.proposed_until),
+        "agreed_at": iso(act.agreed_at),
+        "stopped_at": iso(act.stopped_at),
+        **{name: counted.get(name) for name in COUNTS},
     }
 
 
@@ -241,10 +262,8 @@ def whole_event_json(
         "query_string": event.query_string,
         **_body(event.body),
     }
-    shown = ("id", "command", "actor")
     shape["operations"] = [
-        {name: value for name, value in operation_json(act).items() if name in shown}
-        | {"item": item_json(item)}
+        {"id": act.id, "command": act.command, "actor": act.actor} | {"item": item_json(item)}
         for act, item in acts
     ]
     return shape

@@ -61,7 +61,7 @@ class Worker:
         )
         self.id = self._cycle.id
         self._scheduler = make_scheduler(
-            settings, config, database, self._cycle.now, self._cycle.clocks
+            settings, config, database, self._cycle.now, self._cycle.clocks, wake.notify
         )
         self._grown_at = 0.0
         self._stopping = False

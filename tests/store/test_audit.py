@@ -15,7 +15,7 @@ from bridge.core.model import Delivery, Status
 from bridge.core.operations import Operation, StepOutcome
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import log
+from bridge.store.operations import control, log
 from bridge.store.operations.actions import MOVES, ItemResult, MoveHandler
 from bridge.store.tables import schema
 
@@ -177,10 +177,10 @@ def test_two_who_go_on_with_one_act_share_its_items(database: Database) -> None:
 def test_who_goes_on_with_an_act_is_noted(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "MAX_RESUMED", 2)
+    monkeypatch.setattr(control, "MAX_RESUMED", 2)
     one = begin(database, ["dlv_1"])
     for number, actor in enumerate(("bob@ops", "cat@ops", "dan@ops")):
-        one = log.resume(database, one, actor, NOW + number)
+        one = control.resume(database, one, actor, NOW + number)
     assert one.resumed == (("cat@ops", NOW + 1), ("dan@ops", NOW + 2))
     assert again(database, one) == one
 

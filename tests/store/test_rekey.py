@@ -24,6 +24,7 @@ from bridge.core.errors import KeyMissing, StoreError
 from bridge.core.fingerprints import keyed_sha256
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState, RunResult
 from bridge.core.model import FormFile, Reject
+from bridge.core.operations import OperationRequest
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
@@ -103,6 +104,7 @@ def fill(database: Database, name: str) -> None:
         asked={"of": name},
         ids=[event.id],
         now=NOW,
+        request=OperationRequest(token="tok", counted={"left_out": {name: 1}}),
     )
     mine = LocalRun(
         id=f"run_{name}",

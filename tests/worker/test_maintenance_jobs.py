@@ -116,7 +116,7 @@ def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(
         raise StoreError("no")
 
     rows = (LongJob("fails", 3600.0, fails), errand("works", done, every=3600.0))
-    keeper = Scheduler(sqlite, DatabaseClock(sqlite), 0.02, (), of(sqlite, tmp_path, *rows))
+    keeper = Scheduler(sqlite, DatabaseClock(sqlite), 0.02, (), (of(sqlite, tmp_path, *rows),))
     keeper.start()
     until(lambda: done == ["failed", "works"], what="both")
     keeper.close()
@@ -143,7 +143,7 @@ def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path) -> None:
     events.add(database, fresh, [], lambda *_: [])
     settings = replace(settings_in(tmp_path), timings=database.timings)
     worker = Worker(settings, lambda: CONFIG, database, lambda *_: None, Wake(), None)  # type: ignore[arg-type, return-value]
-    worker._scheduler._long_jobs._next = {one.name: 0.0 for one in LONG_JOBS}  # type: ignore[union-attr]
+    worker._scheduler._threads[0]._next = {one.name: 0.0 for one in LONG_JOBS}  # type: ignore[attr-defined]
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from typing import Any
 
 import click
@@ -18,8 +19,9 @@ from bridge.cli.options import AS_JSON, wrong_usage
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import load_sources
-from bridge.core.operations import Operation, OperationStep, StepOutcome
+from bridge.core.operations import Operation, OperationState, OperationStep, StepOutcome
 from bridge.core.times import iso
+from bridge.services.operation_control import are_starts_held
 from bridge.services.serializers import item_json, operation_json
 from bridge.services.store_access import open_store, open_store_to_change
 
@@ -27,6 +29,7 @@ COLUMNS = (
     Column("began", whole=True),
     tables.ID_COLUMN,
     Column("actor"),
+    Column("state", style=output.find_colour, whole=True),
     Column("done", style=output.find_colour, whole=True),
     Column("command", spare=True),
 )
@@ -71,8 +74,9 @@ def operations(
     """List operations on events and deliveries, newest first: who, when, which command, how many
     items, and how many are done.
 
-    ACTOR is the user and host name, or FLOWBRIDGE_ACTOR. The items of an operation are stored
-    before it begins: after Ctrl-C or a crash, it can be resumed, and does no item twice.
+    ACTOR is the user and host name, or FLOWBRIDGE_ACTOR; of an operation over the admin API, its
+    token. STATE is proposed, expired, waiting, running, stopped or done. The items of an operation
+    are stored before it begins: after Ctrl-C or a crash, it can be resumed, and does no item twice.
 
     \b
     flowbridge operations --since 1d
@@ -89,10 +93,14 @@ def operations(
             if database
             else iter(())
         )
+        now = time.time()
+        is_held = database is not None and are_starts_held(database)
         if as_json:
             for one in found:
-                output.json_line(operation_json(one))
-        elif not tables.print_table(COLUMNS, map(_row, found)):
+                output.json_line(operation_json(one, one.state(now, is_held=is_held)))
+        elif not tables.print_table(
+            COLUMNS, (_row(one, one.state(now, is_held=is_held)) for one in found)
+        ):
             output.say(
                 "No operations"
                 + (
@@ -103,11 +111,12 @@ def operations(
             )
 
 
-def _row(one: Operation) -> tuple[str, ...]:
+def _row(one: Operation, state: OperationState) -> tuple[str, ...]:
     return (
         output.moment(one.created_at),
         one.id,
         one.actor,
+        state.value,
         describe_progress(one),
         format_command(one),
     )
@@ -179,14 +188,15 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
 
     with open_store_to_change(settings_of(config)) as database:
         one = log.find(database, id_)
+        state = one.state(time.time(), is_held=are_starts_held(database))
         outcome = None if only in (None, OPEN) else StepOutcome(only)
         found = log.list_items(database, one, outcome=outcome, is_open=only == OPEN, limit=limit)
         if as_json:
-            output.json_line(operation_json(one))
+            output.json_line(operation_json(one, state))
             for item in found:
                 output.json_line(item_json(item))
             return
-        _print_act(one)
+        _print_act(one, state)
         count = tables.print_table(ITEM_COLUMNS, map(_item_row, found))
         total = {
             None: one.chosen or 0,
@@ -198,13 +208,15 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
             output.say(f"the first {count} of {total}; --limit 0 shows all")
 
 
-def _print_act(one: Operation) -> None:
+def _print_act(one: Operation, state: OperationState) -> None:
     click.secho(output.clean(one.id), bold=True)
     output.line("command", format_command(one))
     output.line("actor", one.actor)
     output.line("began", iso(one.created_at))
+    output.line("state", state.value)
     output.line("items", describe_progress(one))
-    if one.chosen is not None and not one.finished_at:
+    output.line("agreed", iso(one.agreed_at))
+    if one.chosen is not None and not one.finished_at and one.is_agreed:
         output.line("last done", iso(one.worked_at))
         output.line("resume", f"flowbridge operations resume {one.id}")
     output.line("finished", iso(one.finished_at))

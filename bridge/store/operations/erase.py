@@ -10,6 +10,7 @@ import json
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,8 @@ def deliveries_with_runs(database: Database, ids: Sequence[str]) -> Iterator[Del
 
 
 def scrub_operations(database: Database, letters: str) -> int:
-    """Erase a subject from the arguments of earlier operations, such as the text of a body search.
+    """Erase a subject from the arguments of earlier operations, such as the text of a body search,
+    and from the reasons for which they left out others.
 
     Returns how many operations changed.
     """
@@ -155,14 +157,19 @@ def scrub_operations(database: Database, letters: str) -> int:
 
     def work(connection: Connection) -> int:
         changed = 0
-        for row in connection.execute(select(act.c.seq, act.c.id, act.c.asked)).all():
-            asked = from_json(sealer.open(row.asked, "act", "asked", row.id))
-            kept = _scrubbed(asked, letters)
-            if kept != asked:
+        columns = (act.c.asked, act.c.counted)
+        for row in connection.execute(select(act.c.seq, act.c.id, *columns)).all():
+            kept = {}
+            for column in columns:
+                stored = sealer.open(row._mapping[column.name], "act", column.name, row.id)
+                value = from_json(stored)
+                if (scrubbed := _scrubbed(value, letters)) != value:
+                    kept[column.name] = to_json(scrubbed)
+            if kept:
                 connection.execute(
                     update(act)
                     .where(act.c.seq == row.seq)
-                    .values(encrypt_row(sealer, "act", row.id, {"asked": to_json(kept)}))
+                    .values(encrypt_row(sealer, "act", row.id, kept))
                 )
                 changed += 1
         return changed
@@ -172,10 +179,21 @@ def scrub_operations(database: Database, letters: str) -> int:
 
 def _scrubbed(value: Any, letters: str) -> Any:
     if isinstance(value, dict):
-        return {name: _scrubbed(each, letters) for name, each in value.items()}
+        return {
+            name: _scrub_reasons(each, letters) if name == "left_out" else _scrubbed(each, letters)
+            for name, each in value.items()
+        }
     if isinstance(value, list):
         return [_scrubbed(each, letters) for each in value]
     return ERASED if isinstance(value, str) and letters in fold_text(value) else value
+
+
+def _scrub_reasons(counts: Any, letters: str) -> Any:
+    """Scrub the names of counts by reason, which may quote a payload."""
+    scrubbed: Counter[str] = Counter()
+    for reason, count in counts.items():
+        scrubbed[ERASED if letters in fold_text(reason) else reason] += count
+    return dict(scrubbed)
 
 
 def truncate_wal(database: Database) -> bool:

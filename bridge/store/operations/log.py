@@ -11,11 +11,13 @@ from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
 
+from bridge.core.errors import StoreError
 from bridge.core.model import JSON
-from bridge.core.operations import Operation, OperationStep, StepOutcome
+from bridge.core.operations import WORKER, Operation, OperationRequest, OperationStep, StepOutcome
 from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import find_row
 from bridge.store.db.row_walk import RowWalk, read_chunks
+from bridge.store.db.upsert import dialect_insert
 from bridge.store.encryption import Sealer
 from bridge.store.operations.actions import ItemResult
 from bridge.store.tables.encrypted import encrypt_row
@@ -25,7 +27,6 @@ from bridge.store.tables.schema import act, act_item
 T = TypeVar("T")
 PAGE_ITEMS: Final = 500  # items written or read in one transaction
 BATCH_ITEMS: Final = 50  # items processed in one transaction
-MAX_RESUMED: Final = 20  # resumptions that an operation remembers
 
 _OPEN = (act_item.c.act == bindparam("of")) & act_item.c.outcome.is_(None)
 _NEXT = (
@@ -74,10 +75,12 @@ def begin(
     asked: Mapping[str, JSON],
     ids: Sequence[str],
     now: float,
+    request: OperationRequest | None = None,
 ) -> Operation:
     """Store an operation with the items that it selected, without processing any.
 
-    Many items take several commits, and count when all are stored.
+    Many items take several commits, and count when all are stored. A worker carries out an
+    operation with a `request`; where an operation has that key already, it is returned instead.
     """
     values: dict[str, Any] = {
         "id": act_id,
@@ -85,24 +88,47 @@ def begin(
         "actor": actor,
         "created_at": now,
         "asked": to_json(dict(asked)),
+        **({} if request is None else _requested(request)),
     }
+    if request is not None and request.proposed_until is None and not ids:
+        values["finished_at"] = now
     values = encrypt_row(database.sealer, "act", act_id, values)
     seq = database.write(
         lambda connection: _begin(
             connection, values, ids[:PAGE_ITEMS], is_all=len(ids) <= PAGE_ITEMS
         )
     )
+    if seq is None:
+        return _get_rival(database, request)
     for at in range(PAGE_ITEMS, len(ids), PAGE_ITEMS):
         database.write(lambda connection, at=at: _add(connection, seq, ids, at))  # type: ignore[misc]  # mypy infers no lambda with defaults
-    return _get(database, seq)
+    return get(database, seq)
+
+
+def _requested(request: OperationRequest) -> dict[str, Any]:
+    return {
+        "driver": WORKER,
+        "token": request.token,
+        "request_key": request.key,
+        "request_digest": request.digest,
+        "proposed_until": request.proposed_until,
+        "counted": to_json(dict(request.counted)),
+    }
 
 
 def _begin(
     connection: Connection, values: Mapping[str, Any], ids: Sequence[str], *, is_all: bool
-) -> int:
-    adding = insert(act).values(**values, chosen=len(ids) if is_all else None).returning(act.c.seq)
-    seq: int = connection.execute(adding).scalar_one()
-    _insert_items(connection, seq, 0, ids)
+) -> int | None:
+    """Store an operation with its first items; null where an operation has its key already."""
+    adding = (
+        dialect_insert(connection.dialect.name)(act)
+        .values(**values, chosen=len(ids) if is_all else None)
+        .on_conflict_do_nothing()
+        .returning(act.c.seq)
+    )
+    seq: int | None = connection.execute(adding).scalar()
+    if seq is not None and ids:
+        _insert_items(connection, seq, 0, ids)
     return seq
 
 
@@ -119,15 +145,13 @@ def _insert_items(connection: Connection, seq: int, first: int, ids: Sequence[st
     )
 
 
-def resume(database: Database, one: Operation, actor: str, now: float) -> Operation:
-    """Store the actor that resumes an operation."""
-    resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-MAX_RESUMED:])
-    database.write(
-        lambda connection: connection.execute(
-            update(act).where(act.c.seq == one.seq).values(resumed=resumed)
-        )
-    )
-    return _get(database, one.seq)
+def _get_rival(database: Database, request: OperationRequest | None) -> Operation:
+    """Return the operation that was begun with the same key at the same time."""
+    key = None if request is None else request.key
+    found = find_by_key(database, request.token, key) if request is not None and key else None
+    if found is None:
+        raise StoreError("an operation with the same id or key was begun at the same time")
+    return found
 
 
 # -- advance
@@ -287,7 +311,18 @@ def operations_on(
     return [(to_operation(row, database.sealer), _to_item(row, "item_")) for row in reversed(rows)]
 
 
-def _get(database: Database, seq: int) -> Operation:
+def find_by_key(database: Database, token: str, key: str) -> Operation | None:
+    """Return the operation that a token began with an `Idempotency-Key`, null where none did."""
+    query = select(act).where(
+        act.c.token == token, act.c.request_key == key, act.c.request_key.is_not(None)
+    )
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else to_operation(row, database.sealer)
+
+
+def get(database: Database, seq: int) -> Operation:
+    """Return the operation with this number."""
     with database.read() as connection:
         return to_operation(
             connection.execute(select(act).where(act.c.seq == seq)).one(), database.sealer
@@ -303,6 +338,7 @@ def to_operation(row: Row[Any], sealer: Sealer) -> Operation:
         | {
             "asked": from_json(sealer.open(values["asked"], "act", "asked", row.id)),
             "resumed": resumed,
+            "counted": from_json(sealer.open(values["counted"], "act", "counted", row.id)),
         }
     )
 

@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, text
 
 from bridge.core.rate_limits import day_of, hour_of
 from bridge.core.retention import Retention
-from bridge.core.times import DAY
+from bridge.core.times import DAY, HOUR
 from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import removal
@@ -29,6 +29,7 @@ BATCH_ROWS: Final = 500  # rows deleted in one transaction
 # after which a route's rate limit state, an open enrolment window, or a count of refused
 # submissions has no effect any more
 STALE_STATE_SECONDS: Final = 7 * DAY
+EXPIRED_PROPOSAL_SECONDS: Final = HOUR  # that a proposal stays visible after its time is over
 ENDED_TOKEN_SECONDS: Final = 30 * DAY  # that an ended access token stays visible
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -42,8 +43,8 @@ SELECT d.id, e.source, {UNFINISHED} AS unfinished FROM delivery d JOIN event e O
     WHERE d.id IN :ids
 """).bindparams(_ids)  # noqa: S608 - names of our own tables and columns
 _ACTS = text(
-    "SELECT seq FROM act WHERE coalesce(worked_at, finished_at, created_at) < :before ORDER BY seq"
-    " LIMIT :most"
+    "SELECT seq FROM act WHERE coalesce(worked_at, finished_at, created_at) < :before"
+    " OR agreed_at IS NULL AND proposed_until < :expired ORDER BY seq LIMIT :most"
 )
 _ITEMS = text("""
 DELETE FROM act_item WHERE act = :act AND number IN (SELECT number FROM act_item WHERE act = :act
@@ -94,11 +95,15 @@ def _old(
 def expired_operations(
     database: Database, config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Yield deletions of operations that did not advance for the retention of events."""
-    before = now - config.retention.events
-    while not math.isinf(before) and (
-        rows := _read(database, _ACTS, {"before": before, "most": BATCH_ROWS})
-    ):
+    """Yield deletions of operations that did not advance for the retention of events, and of
+    proposals that were not agreed to.
+    """
+    bounds = {
+        "before": max(now - config.retention.events, 0.0),
+        "expired": now - EXPIRED_PROPOSAL_SECONDS,
+        "most": BATCH_ROWS,
+    }
+    while rows := _read(database, _ACTS, bounds):
         for row in rows:
             while _read(
                 database, text("SELECT 1 FROM act_item WHERE act = :act LIMIT 1"), {"act": row.seq}

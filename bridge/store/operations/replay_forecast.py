@@ -17,12 +17,14 @@ class Forecast:
 
     `ids`: the events that change. `left_out`: how many others there are, by reason. `refused`: how
     many of `ids` start no flow, by reason: their deliveries are dead at once, or only their problem
-    changes.
+    changes. `by_route` and `by_status`: how many deliveries they make.
     """
 
     ids: Sequence[str]
     left_out: Mapping[str, int]
     refused: Mapping[str, int]
+    by_route: Mapping[str, int]
+    by_status: Mapping[str, int]
 
 
 def forecast_replay(
@@ -39,6 +41,8 @@ def forecast_replay(
     chosen: list[str] = []
     left_out: Counter[str] = Counter()
     refused: Counter[str] = Counter()
+    routes: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
     at = 0
     while at < len(ids):
         planned = replaying.prepare(database, ids[at : at + BATCH_ITEMS], now)
@@ -47,11 +51,13 @@ def forecast_replay(
                 left_out[one.problem] += 1
                 continue
             chosen.append(one.id)
+            routes.update(each.route for each in one.deliveries)
+            statuses.update(each.status.value for each in one.deliveries)
             if one.problem is not None:
                 refused[one.problem] += 1
         at += len(planned)
         advance(len(planned))
-    return Forecast(chosen, left_out, refused)
+    return Forecast(chosen, left_out, refused, routes, statuses)
 
 
 def _stores(one: ReplayPlan) -> bool:

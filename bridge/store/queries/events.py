@@ -121,22 +121,34 @@ def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
         yield from (found[each] for each in page if each in found)
 
 
-def event_ids(database: Database, filters: Filters, limit: int = 0) -> list[str]:
-    """Return the ids of the newest `limit` events (0: of all), oldest first."""
+def event_ids(
+    database: Database,
+    filters: Filters,
+    limit: int = 0,
+    check: Callable[[], object] = lambda: None,
+) -> list[str]:
+    """Return the ids of the newest `limit` events (0: of all), oldest first.
+
+    `check` is called before each part of the search, and ends it by an exception.
+    """
     walk = event_walk(database, filters, select(event.c.seq, event.c.id))
-    return _ids(database, walk, limit)
+    return _ids(database, walk, limit, check)
 
 
 def delivery_ids(
-    database: Database, filters: Filters, limit: int = 0, also: ColumnElement[bool] | None = None
+    database: Database,
+    filters: Filters,
+    limit: int = 0,
+    also: ColumnElement[bool] | None = None,
+    check: Callable[[], object] = lambda: None,
 ) -> list[str]:
     """Return the ids of the newest `limit` deliveries (0: of all), oldest first.
 
-    `also` is another condition.
+    `also` is another condition, and `check` that of `event_ids`.
     """
     columns = select(delivery.c.seq, delivery.c.id, delivery.c.event_id)
     walk = delivery_walk(database, filters, columns, also)
-    return _ids(database, walk, limit)
+    return _ids(database, walk, limit, check)
 
 
 def count(
@@ -283,7 +295,10 @@ def _body_conditions(
     return body_conditions(filters, of_deliveries=of_deliveries, is_sqlite=database.is_sqlite)
 
 
-def _ids(database: Database, walk: RowWalk, limit: int) -> list[str]:
-    return [row.id for chunk in read_chunks(database, walk, limit=limit) for row in chunk.rows][
-        ::-1
-    ]
+def _ids(database: Database, walk: RowWalk, limit: int, check: Callable[[], object]) -> list[str]:
+    found: list[str] = []
+    check()
+    for chunk in read_chunks(database, walk, limit=limit):
+        found += [row.id for row in chunk.rows]
+        check()
+    return found[::-1]

@@ -89,7 +89,10 @@ ENCRYPTED_COLUMNS: Final = (
         },
     ),
     EncryptedColumns(local_file, {"sha256": "the digest of a file"}, ("user_id", "run_id", "name")),
-    EncryptedColumns(act, {"asked": "the request of the operation"}),
+    EncryptedColumns(
+        act,
+        {"asked": "the request of the operation", "counted": "the count that was agreed to"},
+    ),
     EncryptedColumns(learned, {"sealed": "the secret from the sender"}, ("source",), always=True),
 )
 MARK_LENGTH = len(MARK_PREFIX)

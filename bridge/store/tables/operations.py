@@ -21,6 +21,16 @@ act = Table(
     Column("worked_at", Float),
     Column("finished_at", Float),
     Column("resumed", Text),
+    Column("driver", Text),  # null for a command, which does its own items
+    Column("token", Text),  # id of the token that began it
+    Column("request_key", Text),  # the Idempotency-Key of the request
+    Column("request_digest", Text),
+    Column("counted", Text),  # the count that a person agrees to
+    Column("proposed_until", Float),  # null for an operation that needs no agreement
+    Column("agreed_at", Float),
+    Column("stopped_at", Float),
+    partial("ix_act_request", "token", "request_key", where="request_key IS NOT NULL", unique=True),
+    partial("ix_act_driver", "seq", where="driver IS NOT NULL AND finished_at IS NULL"),
 )
 
 act_item = Table(

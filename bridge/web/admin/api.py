@@ -41,11 +41,13 @@ from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import read_parameters, stream_parameters
-from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
-from bridge.web.admin.streams import NDJSON, StreamSeats, wants_stream, write_lines
+from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, ParameterError
+from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader
 
 DOCUMENT_PATH: Final = "/openapi.json"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+MAX_KEY_CHARS: Final = 255
 
 log = get_logger()
 
@@ -122,6 +124,8 @@ class AdminApi:
         endpoint = by_method.get(_method_of(request))
         kind = limits.RateKind.READS if endpoint is None else endpoint.rate
         try:
+            if endpoint is not None:
+                return self._answer_endpoint(request, endpoint, holder, ids, line, seats)
             count_request(self._context, holder, kind)
         finally:
             line.headers = rate_headers(self._context, holder, kind)
@@ -129,17 +133,35 @@ class AdminApi:
             raise AdminProblem(
                 "not_found", f"there is no such path; {PREFIX}{DOCUMENT_PATH} lists all"
             )
-        if endpoint is None:
-            raise _method_not_allowed(by_method)
-        is_stream = wants_stream(request, can_stream=endpoint.stream is not None)
-        asked = self._read_request(endpoint, holder, ids, request, is_stream=is_stream)
-        if is_stream and endpoint.stream is not None:
-            seats.enter_context(self._streams.take(holder.key))
-            lines = write_lines(
-                endpoint.stream(self._context, asked), request.environ, line.about()
-            )
-            return _stream(lines, seats)
-        answer = endpoint.answer(self._context, asked)
+        raise _method_not_allowed(by_method)
+
+    def _answer_endpoint(
+        self,
+        request: Request,
+        endpoint: Endpoint,
+        holder: TokenHolder,
+        ids: Mapping[str, str],
+        line: RequestLine,
+        seats: ExitStack,
+    ) -> Response:
+        """Answer a request; one that is sent again with its `Idempotency-Key` is not counted."""
+        answer = None
+        if endpoint.repeat is not None and IDEMPOTENCY_KEY in request.headers:
+            asked = self._read_request(endpoint, holder, ids, request, is_stream=False)
+            answer = endpoint.repeat(self._context, asked)
+            if answer is None:
+                count_request(self._context, holder, endpoint.rate)
+        else:
+            count_request(self._context, holder, endpoint.rate)
+            is_stream = wants_stream(request, can_stream=endpoint.stream is not None)
+            asked = self._read_request(endpoint, holder, ids, request, is_stream=is_stream)
+            if is_stream and endpoint.stream is not None:
+                seats.enter_context(self._streams.take(holder.key))
+                chunks = endpoint.stream(self._context, asked)
+                lines = write_lines(chunks, request.environ, line.about())
+                return stream_response(lines, seats)
+        if answer is None:
+            answer = endpoint.answer(self._context, asked)
         return _response(request, endpoint, answer, asked)
 
     def _read_request(
@@ -165,6 +187,7 @@ class AdminApi:
             texts=given,
             ids=ids,
             body=body,
+            idempotency_key=_read_key(request) if endpoint.repeat is not None else None,
         )
 
 
@@ -225,12 +248,16 @@ def _check_scopes(
             )
 
 
-def _stream(lines: Iterator[bytes], seats: ExitStack) -> Response:
-    """Return the answer that streams lines. It holds its seats until it ends."""
-    response = Response(lines, content_type=NDJSON)
-    response.headers["Cache-Control"] = "no-store"
-    response.call_on_close(seats.pop_all().close)
-    return response
+def _read_key(request: Request) -> str | None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is not None and not (
+        0 < len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()
+    ):
+        error = ParameterError(
+            IDEMPOTENCY_KEY, f"a key has 1 to {MAX_KEY_CHARS} printable ASCII characters"
+        )
+        raise AdminProblem("invalid_parameter", f"not valid: {IDEMPOTENCY_KEY}", errors=[error])
+    return key
 
 
 def _response(

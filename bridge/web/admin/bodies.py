@@ -131,8 +131,9 @@ def _describe(failure: Failure, document: Mapping[str, Any]) -> Iterator[BodyErr
         detail = f"{_show(failure.value)!r} is not one of {', '.join(allowed)}"
         yield BodyError(to_pointer(*failure.steps), detail, near, allowed)
     else:
-        write = _MESSAGES.get(failure.keyword, lambda _: f"it does not fit `{failure.keyword}`")
-        yield BodyError(to_pointer(*failure.steps), write(failure))
+        write = _MESSAGES.get(failure.keyword)
+        detail = write(failure) if write else f"it does not fit `{failure.keyword}`"
+        yield BodyError(to_pointer(*failure.steps), detail)
 
 
 def _find_schema(document: Mapping[str, Any], steps: tuple[str | int, ...]) -> Mapping[str, Any]:

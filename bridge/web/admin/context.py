@@ -40,6 +40,7 @@ class AdminRequest:
     `values` are its query parameters by name, `texts` the same as they were given, and `ids` the
     parts of its path. `token`: the name of the token, and `token_id` its id. `actor`: the name to
     record with a change. `body`: the validated body, null where the endpoint takes none.
+    `idempotency_key`: the header of a request that may be repeated.
     """
 
     token: str
@@ -50,6 +51,7 @@ class AdminRequest:
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    idempotency_key: str | None = None
 
     @property
     def with_contents(self) -> bool:

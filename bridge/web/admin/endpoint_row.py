@@ -20,9 +20,10 @@ class Endpoint:
     `schema` names the schema of the answer in `schemas`, null for raw bytes, and for 204.
     `status` is the status of the answer; `more_answers` names the schemas of `StatusAnswer`s with
     other statuses. `body` names the schema of the request's body in `request_schemas`; without one
-    the body must be empty. `rate`: the requests that it is counted with. `has_contents`: an answer
-    may contain contents of payloads. `stream` yields all records of a list by chunks, for NDJSON;
-    null for an endpoint that does not stream.
+    the body must be empty. `rate`: the requests that it is counted with. `repeat` returns the
+    answer to a request with an `Idempotency-Key` that was sent before, which is not counted.
+    `has_contents`: an answer may contain contents of payloads. `stream` yields all records of a
+    list by chunks, for NDJSON; null for an endpoint that does not stream.
     """
 
     path: str
@@ -38,3 +39,4 @@ class Endpoint:
     status: int = 200
     more_answers: Mapping[int, str] = field(default_factory=dict)
     rate: RateKind = RateKind.READS
+    repeat: Callable[[AdminContext, AdminRequest], Answer | None] | None = None

@@ -6,8 +6,9 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.services.filter_values import parse_excerpt
-from bridge.web.admin import resources, streams
+from bridge.web.admin import operation_lists, operation_resources, resources, streams
 from bridge.web.admin.endpoint_row import Endpoint
+from bridge.web.admin.limits import RateKind
 from bridge.web.admin.parameters import (
     BEFORE,
     LIMIT,
@@ -114,7 +115,7 @@ ENDPOINTS: Final = (
     Endpoint(
         path="/operations",
         summary="Operations that people ran, newest first.",
-        answer=resources.list_operations,
+        answer=operation_lists.list_operations,
         schema="OperationPage",
         parameters=(SINCE, UNFINISHED, LIMIT, BEFORE),
         has_contents=True,
@@ -123,18 +124,50 @@ ENDPOINTS: Final = (
     Endpoint(
         path="/operations/{id}",
         summary="One operation and its progress.",
-        answer=resources.show_operation,
+        answer=operation_lists.show_operation,
         schema="Operation",
         has_contents=True,
     ),
     Endpoint(
         path="/operations/{id}/items",
         summary="The items of an operation, in their order, each with its outcome.",
-        answer=resources.list_operation_items,
+        answer=operation_lists.list_operation_items,
         schema="OperationItemPage",
         parameters=(OUTCOME, LIMIT, BEFORE),
         has_contents=True,
         stream=streams.stream_operation_items,
+    ),
+    Endpoint(
+        method="POST",
+        path="/operations",
+        summary="Counts the items of an operation, proposes it, or begins it.",
+        answer=operation_resources.begin_operation,
+        repeat=operation_resources.repeat_operation,
+        body="OperationRequest",
+        status=201,
+        schema="Operation",
+        more_answers={200: "OperationCount", 202: "Operation"},
+        scope=Scope.ACT,
+        rate=RateKind.OPERATIONS,
+        has_contents=True,
+    ),
+    *(
+        Endpoint(
+            method="POST",
+            path=f"/operations/{{id}}/{word}",
+            summary=summary,
+            answer=answer,
+            status=status,
+            schema="Operation",
+            scope=Scope.ACT,
+            rate=RateKind.OPERATIONS,
+            has_contents=True,
+        )
+        for word, status, answer, summary in (
+            ("agree", 202, operation_resources.agree, "Agrees to a proposed operation."),
+            ("stop", 200, operation_resources.stop, "Stops an operation."),
+            ("resume", 202, operation_resources.resume, "Resumes a stopped operation."),
+        )
     ),
     Endpoint(
         path="/causes",

@@ -71,7 +71,7 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
     parameters = endpoint.parameters
     if endpoint.stream is not None:
         parameters = tuple(_with_stream_limit(one) for one in parameters)
-    described = {
+    described: dict[str, Any] = {
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}`.",
         "operationId": endpoint.answer.__name__,

@@ -7,9 +7,23 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridge.services.operation_commands import (
+    COMMANDS,
+    MAX_REASON_CHARS,
+    RESOLUTIONS,
+    ROUTE_CHOICES,
+)
+from bridge.services.operation_selection import MAX_IDS, MAX_ITEMS
+from bridge.web.admin.parameters import Parameter, filter_parameters
 from bridge.web.admin.schema_parts import Schema
 
-REQUEST_SCHEMAS: Final[dict[str, Schema]] = {}
+MODES: Final = ("dry_run", "propose", "do")
+MAX_FILTER_CHARS: Final = 1000
+MAX_NAME_CHARS: Final = 200
+#: Filters of operations: those of the lists that are no parameters of a page.
+OPERATION_FILTERS: Final = tuple(
+    one for one in filter_parameters(of_events=True) if one.name not in ("limit", "before", "spam")
+)
 
 
 def body_schema(*required: str, **properties: Schema) -> Schema:
@@ -20,3 +34,45 @@ def body_schema(*required: str, **properties: Schema) -> Schema:
         "required": list(required),
         "additionalProperties": False,
     }
+
+
+def _word(*words: str) -> Schema:
+    return {"type": "string", "enum": list(words)}
+
+
+def _text(most: int) -> Schema:
+    return {"type": "string", "minLength": 1, "maxLength": most}
+
+
+def _filter(one: Parameter) -> Schema:
+    text = _text(MAX_FILTER_CHARS)
+    if one.max_count == 1:
+        return {**text, "description": one.doc}
+    return {
+        "type": ["string", "array"],
+        "description": one.doc,
+        "items": text,
+        "maxItems": one.max_count,
+    }
+
+
+REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
+    "OperationRequest": body_schema(
+        "command",
+        "mode",
+        command=_word(*COMMANDS),
+        mode=_word(*MODES),
+        ids={"type": "array", "items": _text(MAX_NAME_CHARS), "minItems": 1, "maxItems": MAX_IDS},
+        filters=body_schema(**{one.name: _filter(one) for one in OPERATION_FILTERS}),
+        how=body_schema(
+            to=_word(*RESOLUTIONS),
+            run_id=_text(MAX_NAME_CHARS),
+            force={"type": "boolean"},
+            reason=_text(MAX_REASON_CHARS),
+            through=_text(MAX_NAME_CHARS),
+            routes=_word(*ROUTE_CHOICES),
+            rate=_text(MAX_NAME_CHARS),
+        ),
+        expect={"type": "integer", "minimum": 0, "maximum": MAX_ITEMS},
+    ),
+}

@@ -9,7 +9,6 @@ from typing import Final, TypeVar
 from bridge import __version__
 from bridge.core.errors import AmbiguousId, NotFound
 from bridge.core.model import JSON, Reject
-from bridge.core.operations import Operation
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.ingest.redaction import add_all_keys
@@ -30,7 +29,6 @@ from bridge.services.status_report import read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test
 from bridge.store.inbound import rejects
-from bridge.store.operations import log
 from bridge.store.queries.event_lookup import EventHistory
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
@@ -145,7 +143,7 @@ def list_rejects(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def show_reject(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one reject with its request, as `show --json`."""
-    found = _look_up(lambda: rejects.get(context.database, asked.ids["id"]))
+    found = look_up(lambda: rejects.get(context.database, asked.ids["id"]))
     return reject_view(context, asked, whole=True)(found)
 
 
@@ -164,39 +162,6 @@ def reject_view(
         )
 
     return describe
-
-
-def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return a page of operations."""
-    page = lists.page_operations(
-        context.database,
-        page_request(context, "operations", asked),
-        since=asked.values["since"],
-        unfinished=bool(asked.values["unfinished"]),
-    )
-    return page.as_json(
-        lambda one: redacted_views.list_operation(one, with_contents=asked.with_contents)
-    )
-
-
-def show_operation(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return one operation, without its items."""
-    found = find_operation(context, asked)
-    return redacted_views.list_operation(found, with_contents=asked.with_contents)
-
-
-def list_operation_items(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return a page of an operation's items, in their order."""
-    found = find_operation(context, asked)
-    page = lists.page_items(
-        context.database,
-        found,
-        page_request(context, f"items of {found.id}", asked),
-        outcome=asked.values["outcome"],
-    )
-    return page.as_json(
-        lambda one: redacted_views.list_item(one, with_contents=asked.with_contents)
-    )
 
 
 def list_causes(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -261,7 +226,7 @@ def event_filters(context: AdminContext, asked: AdminRequest) -> Filters:
 
 def find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:
     """Return the event that an id, or that of a delivery, names. Raises `AdminProblem`."""
-    record = _look_up(lambda: find_record(context.database, asked.ids["id"]))
+    record = look_up(lambda: find_record(context.database, asked.ids["id"]))
     if record.found is None:
         raise _missing(asked)
     return record.found
@@ -271,12 +236,8 @@ def _read_details(context: AdminContext, found: EventHistory) -> EventDetails:
     return read_event_details(context.database, context.settings, found, with_reasons=False)
 
 
-def find_operation(context: AdminContext, asked: AdminRequest) -> Operation:
-    """Return the operation that an id names. Raises `AdminProblem`."""
-    return _look_up(lambda: log.find(context.database, asked.ids["id"]))
-
-
-def _look_up(find_one: Callable[[], T]) -> T:
+def look_up(find_one: Callable[[], T]) -> T:
+    """Return what a function finds. Raises `AdminProblem` if that is nothing or not unique."""
     try:
         return find_one()
     except AmbiguousId as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.model import RunState, Status
+from bridge.core.operations import OperationState
 from bridge.core.scopes import Scope
 from bridge.services.filter_values import DEAD_KINDS
 from bridge.web.admin.schema_parts import (
@@ -27,6 +28,7 @@ from bridge.web.admin.schema_parts import record as _record
 from bridge.web.admin.schema_parts import ref as _ref
 from bridge.web.admin.schema_parts import word as _word
 
+COUNT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
 RUN_STATE: Final[Schema] = _word(*(one.value for one in RunState))
 
 _FILE: Final = _record(
@@ -89,16 +91,25 @@ ATTEMPT: Final = _record(
 _WAIT: Final = _record(
     kind=TEXT, detail=_nullable(TEXT), until=_nullable(TIME), behind=_nullable(TEXT)
 )
-_ITEM: Final = _record(
-    number=COUNT,
-    id=TEXT,
-    outcome=_nullable(TEXT),
-    problem=_nullable(TEXT),
-    was=_nullable(TEXT),
-    became=_nullable(TEXT),
-    made=_list(TEXT),
-    at=_nullable(TIME),
-)
+_ITEM: Final[Schema] = {
+    "number": COUNT,
+    "id": TEXT,
+    "outcome": _nullable(TEXT),
+    "problem": _nullable(TEXT),
+    "was": _nullable(TEXT),
+    "became": _nullable(TEXT),
+    "made": _list(TEXT),
+    "at": _nullable(TIME),
+}
+_COUNTS: Final[Schema] = {
+    "count": COUNT,
+    "by_route": COUNT_BY_NAME,
+    "by_status": COUNT_BY_NAME,
+    "left_out": COUNT_BY_NAME,
+    "problems": _list(_record(id=TEXT, problem=_nullable(TEXT))),
+    "went_already": COUNT,
+    "examples": _list(TEXT),
+}
 _REJECT: Final[Schema] = {
     "id": TEXT,
     "source": TEXT,
@@ -179,7 +190,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         query_string=_nullable(TEXT),
         body=_nullable(TEXT),
         body_base64=_nullable(TEXT),
-        operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_ITEM)),
+        operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_record(**_ITEM))),
     ),
     "Reject": _record(**_REJECT),
     "RejectPage": _page("Reject"),
@@ -192,9 +203,11 @@ SCHEMAS: Final[dict[str, Schema]] = {
         body=_nullable(TEXT),
         body_base64=_nullable(TEXT),
     ),
+    "OperationCount": _record(**_COUNTS),
     "Operation": _record(
         id=TEXT,
         command=TEXT,
+        state=_word(*(one.value for one in OperationState)),
         actor=TEXT,
         created_at=TIME,
         asked=OBJECT,
@@ -204,9 +217,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
         worked_at=_nullable(TIME),
         finished_at=_nullable(TIME),
         resumed=_list(_record(actor=TEXT, at=TIME)),
+        proposed_until=_nullable(TIME),
+        agreed_at=_nullable(TIME),
+        stopped_at=_nullable(TIME),
+        **{name: _nullable(schema) for name, schema in _COUNTS.items()},
     ),
     "OperationPage": _page("Operation"),
-    "OperationItem": _ITEM,
+    "OperationItem": _record(**_ITEM, deliveries=_list(_ref("Delivery"))),
     "OperationItemPage": _page("OperationItem"),
     "Cause": _record(
         key=TEXT,

@@ -6,24 +6,20 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import orjson
-from werkzeug.wrappers import Request
+from werkzeug.wrappers import Request, Response
 
 from bridge.core.model import JSON
 from bridge.services import list_streams, redacted_views
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits
 from bridge.web.admin.context import AdminContext, AdminRequest
+from bridge.web.admin.operation_lists import describe_items, describe_operations, find_operation
 from bridge.web.admin.problems import AdminProblem
-from bridge.web.admin.resources import (
-    event_filters,
-    find_operation,
-    page_start,
-    reject_view,
-)
+from bridge.web.admin.resources import event_filters, page_start, reject_view
 
 JSON_TYPE: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -82,9 +78,7 @@ def stream_operations(context: AdminContext, asked: AdminRequest) -> Records:
         limit=asked.values["limit"],
     )
     for items in chunks:
-        yield [
-            redacted_views.list_operation(one, with_contents=asked.with_contents) for one in items
-        ]
+        yield describe_operations(context, asked, items)
 
 
 def stream_operation_items(context: AdminContext, asked: AdminRequest) -> Records:
@@ -98,7 +92,7 @@ def stream_operation_items(context: AdminContext, asked: AdminRequest) -> Record
         limit=asked.values["limit"],
     )
     for items in chunks:
-        yield [redacted_views.list_item(one, with_contents=asked.with_contents) for one in items]
+        yield describe_items(context, asked, items)
 
 
 class StreamSeats:
@@ -142,6 +136,14 @@ def wants_stream(request: Request, *, can_stream: bool) -> bool:
             " may have to be set up for it",
         )
     return True
+
+
+def stream_response(lines: Iterator[bytes], seats: ExitStack) -> Response:
+    """Return the answer that streams lines. It holds its seats until it ends."""
+    response = Response(lines, content_type=NDJSON)
+    response.headers["Cache-Control"] = "no-store"
+    response.call_on_close(seats.pop_all().close)
+    return response
 
 
 def write_lines(

@@ -1,4 +1,4 @@
-"""The maintenance jobs of a worker: short ones, alerts, trends, and long ones."""
+"""The maintenance jobs of a worker: short ones, alerts, trends, long ones, and operations."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bridge.store.db.database import Database
 from bridge.worker.clock_skew import HostClocks
 from bridge.worker.maintenance.alerts import AlertJob, expected_sources_job
 from bridge.worker.maintenance.jobs import LongJobs
+from bridge.worker.maintenance.operations import OperationRunner
 from bridge.worker.maintenance.scheduler import Scheduler, short_jobs
 from bridge.worker.maintenance.trends import TrendJobs
 
@@ -21,8 +22,9 @@ def make_scheduler(
     database: Database,
     now: DatabaseClock,
     clocks: HostClocks,
+    wake: Callable[[], None] = lambda: None,
 ) -> Scheduler:
-    """Return the scheduler of all maintenance jobs; it is not started yet."""
+    """Return the scheduler of all maintenance jobs, not started. `wake` wakes the worker."""
     alerts = AlertJob(settings, config, database, clocks.seconds_ahead)
     rows = (
         *short_jobs(settings.timings),
@@ -30,5 +32,8 @@ def make_scheduler(
         alerts.job(),
         *TrendJobs(settings.data, now).jobs(),
     )
-    long_jobs = LongJobs(settings, config, database, now)
-    return Scheduler(database, now, settings.timings.heartbeat_seconds, rows, long_jobs)
+    threads = (
+        LongJobs(settings, config, database, now),
+        OperationRunner(settings, config, database, now, wake),
+    )
+    return Scheduler(database, now, settings.timings.heartbeat_seconds, rows, threads)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
@@ -23,7 +23,6 @@ from bridge.store.inbound import submissions
 from bridge.store.local import runs
 from bridge.store.queue import heartbeats, ordering
 from bridge.system.logs import get_logger
-from bridge.worker.maintenance.jobs import LongJobs
 
 log = get_logger()
 
@@ -89,6 +88,19 @@ def short_jobs(timings: Timings) -> tuple[ShortJob, ...]:
     )
 
 
+class JobThread(Protocol):
+    """Jobs that take long, in a thread of their own."""
+
+    def start_due(self, leads: Callable[[], bool], /) -> None:
+        """Start what is due, unless it runs. `leads` returns whether this worker leads."""
+
+    def end(self) -> None:
+        """Ask the thread to end soon."""
+
+    def close(self) -> None:
+        """Ask the thread to end, and wait some seconds for it."""
+
+
 class Scheduler:
     """Runs jobs in a thread of its own, so that a long one delays no delivery.
 
@@ -101,13 +113,13 @@ class Scheduler:
         clock: DatabaseClock,
         beat: float,
         jobs: Sequence[ShortJob],
-        long_jobs: LongJobs | None = None,
+        threads: Sequence[JobThread] = (),
     ) -> None:
         self._database = database
         self._clock = clock
         self._beat = beat
         self._jobs = jobs
-        self._long_jobs = long_jobs
+        self._threads = threads
         self._leadership = Leadership(database)
         self._next = dict.fromkeys((job.name for job in jobs), 0.0)
         self._checked_at = self._clock()
@@ -122,14 +134,14 @@ class Scheduler:
     def end(self) -> None:
         """Start no more jobs, and ask the running one to end soon."""
         self._over.set()
-        if self._long_jobs is not None:
-            self._long_jobs.end()
+        for each in self._threads:
+            each.end()
 
     def close(self) -> None:
         """Wait some seconds for the running job, and give up the lead."""
         self.end()
-        if self._long_jobs is not None:
-            self._long_jobs.close()
+        for each in self._threads:
+            each.close()
         self._thread.join(5.0)
 
     def _run(self) -> None:
@@ -158,8 +170,8 @@ class Scheduler:
             within = self._database.write if job.everywhere else self._leadership.run_as_leader
             if (leads or job.everywhere) and self._do(job, within):
                 self._next[job.name] = time.monotonic() + job.every
-        if self._long_jobs is not None:
-            self._long_jobs.start_due(self._leads)
+        for each in self._threads:
+            each.start_due(self._leads)
 
     def _leads(self) -> bool:
         try:

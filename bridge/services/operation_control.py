@@ -1,0 +1,141 @@
+"""Operations that a worker carries out: begin, agree, stop and resume them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.errors import BridgeError
+from bridge.core.operations import WORKER, Operation, OperationState
+from bridge.core.times import iso
+from bridge.services.operation_commands import COMMANDS
+
+if TYPE_CHECKING:
+    from bridge.core.operations import OperationRequest
+    from bridge.services.operation_selection import OperationSelection
+    from bridge.store.db.database import Database
+
+
+class OperationConflict(BridgeError):
+    """The state of an operation does not allow this."""
+
+
+class KeyReused(BridgeError):
+    """An `Idempotency-Key` was sent with another request before."""
+
+
+def begin_requested(
+    database: Database,
+    command: str,
+    found: OperationSelection,
+    *,
+    actor: str,
+    asked: Mapping[str, Any],
+    request: OperationRequest,
+) -> Operation:
+    """Store an operation with the items that were counted, for a worker.
+
+    Where the same request was stored meanwhile, its operation is returned.
+    """
+    from bridge.store.operations import log
+    from bridge.system.ids import operation_id
+
+    now = time.time()
+    return log.begin(
+        database,
+        operation_id(now),
+        command=command,
+        actor=actor,
+        asked=asked,
+        ids=found.ids,
+        now=now,
+        request=request,
+    )
+
+
+def find_repeated(database: Database, token: str, key: str, digest: str) -> Operation | None:
+    """Return the operation that a token began with the same key and body, null where it did not.
+
+    Raises `KeyReused` for another body. An operation that ended while it stored its items does not
+    count.
+    """
+    from bridge.store.operations import control, log
+
+    found = log.find_by_key(database, token, key)
+    if found is None:
+        return None
+    if found.request_digest != digest:
+        raise KeyReused(f"this Idempotency-Key began {found.id}, with another body")
+    age = time.time() - found.created_at
+    if found.chosen is None and age > database.timings.selection_stored_seconds:
+        control.release_key(database, found)
+        return None
+    return found
+
+
+def agree_to_operation(database: Database, one: Operation, token: str) -> Operation:
+    """Agree to a proposal with the token that proposed it, and return the operation.
+
+    Raises `OperationConflict`. Of several that agree at once, one succeeds.
+    """
+    from bridge.store.operations import control, log
+
+    now = time.time()
+    agreed = control.agree(database, one, token, now)
+    if agreed is None:
+        raise OperationConflict(_why_not_agreed(log.get(database, one.seq), token))
+    return agreed
+
+
+def _why_not_agreed(one: Operation, token: str) -> str:
+    if one.proposed_until is None:
+        return f"{one.id} needs no agreement"
+    if one.token != token:
+        return f"{one.id} was proposed with another token: only that one can agree to it"
+    if one.agreed_at is not None:
+        return f"{one.id} was agreed to at {iso(one.agreed_at)}"
+    if one.chosen is None:
+        return f"{one.id} has not stored all its items: propose it again"
+    return f"the time to agree to {one.id} was over at {iso(one.proposed_until)}: propose it again"
+
+
+def stop_operation(database: Database, one: Operation) -> Operation:
+    """Stop an operation after the batch that a worker is at. Raises `OperationConflict`."""
+    from bridge.store.operations import control
+
+    if one.finished_at is not None:
+        raise OperationConflict(f"{one.id} ended at {iso(one.finished_at)}")
+    if not one.is_agreed:
+        raise OperationConflict(f"{one.id} is only proposed: it does nothing")
+    if one.driver != WORKER:
+        raise OperationConflict(f"a command carries out {one.id}: end that command")
+    return control.stop(database, one, time.time())
+
+
+def resume_stopped(database: Database, one: Operation, actor: str) -> Operation:
+    """Let a worker carry out the rest of a stopped operation. Raises `OperationConflict`."""
+    from bridge.store.operations import control
+
+    now = time.time()
+    if one.finished_at is not None:
+        raise OperationConflict(f"{one.id} ended at {iso(one.finished_at)}")
+    if not one.is_agreed:
+        raise OperationConflict(f"{one.id} is only proposed: agree to it")
+    if one.chosen is None:
+        raise OperationConflict(f"{one.id} was interrupted while it stored its items")
+    if one.command not in COMMANDS:
+        raise OperationConflict(f"resume {one.id} with `flowbridge operations resume`")
+    if one.state(now) is not OperationState.STOPPED:
+        if one.driver != WORKER:
+            raise OperationConflict(f"a command is carrying out {one.id}")
+        return one
+    return control.resume(database, one, actor, now, by_worker=True)
+
+
+def are_starts_held(database: Database) -> bool:
+    """Return whether starts are on hold, so that workers carry out no operation."""
+    from bridge.store.queue.hold import read_hold
+
+    with database.read() as connection:
+        return read_hold(connection) is not None

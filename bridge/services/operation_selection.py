@@ -1,0 +1,199 @@
+"""The items of an operation, selected and counted before a person agrees to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.core.errors import InvalidRequest
+from bridge.core.model import JSON
+from bridge.services import selection
+from bridge.services.operation_kinds import THEN, check_route, make_replay_handler
+from bridge.services.operations import select_replay
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.routing.model import Config
+    from bridge.services.operation_commands import OperationCommand
+    from bridge.services.selection import Selection
+    from bridge.store.db.database import Database
+    from bridge.store.queries.filters import Filters
+
+MAX_ITEMS: Final = 100_000  # of an operation
+MAX_IDS: Final = 10_000  # that a request may name
+#: Events that are planned to count a replay. Of more, each is planned only when it is replayed.
+MAX_FORECAST_EVENTS: Final = 2000
+MAX_EXAMPLES: Final = 3
+SEARCHED_FOR: Final = "flowbridge is searching for the run"
+REJECTED: Final = "routing rejected it: fix routes.yaml, then replay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationSelection:
+    """The items of an operation, and their counts.
+
+    `count` is the number of items that are expected to succeed. `by_route` and `by_status` count
+    deliveries: the selected ones, or those that a replay would make. `left_out`: how many others
+    there are, by reason. `problems`: why a given name selects nothing. `went_already`: how many
+    deliveries, or events of a replay, have started a flow before.
+    """
+
+    ids: Sequence[str]
+    count: int
+    by_route: Mapping[str, int] = field(default_factory=dict)
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    went_already: int = 0
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the counts, with a few of the ids as examples."""
+        return {
+            "count": self.count,
+            "by_route": dict(self.by_route),
+            "by_status": dict(self.by_status),
+            "left_out": dict(self.left_out),
+            "problems": [
+                {"id": name, "problem": problem} for name, problem in self.problems.items()
+            ],
+            "went_already": self.went_already,
+            "examples": list(self.ids[:MAX_EXAMPLES]),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionRequest:
+    """A request for the items of a command: by ids, or by filters.
+
+    `how` are the options of the command, complete.
+    """
+
+    command: OperationCommand
+    how: Mapping[str, Any]
+    ids: Sequence[str] = ()
+    filters: Filters | None = None
+
+
+def select_items(
+    settings: Settings, database: Database, config: Config, asked: SelectionRequest
+) -> OperationSelection:
+    """Select the items of a command and count them; nothing is written.
+
+    Raises `InvalidRequest` for more than 100,000 items, and for a search that takes too long.
+    """
+    check = _time_limit(database.timings.selection_seconds)
+    if not asked.command.of_events:
+        found = _select_deliveries(database, asked, check)
+    elif asked.command.name == "replay":
+        found = _select_replay(settings, database, config, asked, check)
+    else:
+        found = _select_events(database, asked, check)
+    if len(found.ids) > MAX_ITEMS:
+        raise InvalidRequest(f"more than {MAX_ITEMS:,} items match: use narrower filters")
+    return found
+
+
+def _time_limit(seconds: float) -> Callable[[], None]:
+    until = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > until:
+            raise InvalidRequest(
+                f"the search took longer than {seconds:g} s: use narrower filters, such as `since`"
+            )
+
+    return check
+
+
+def _select_deliveries(
+    database: Database, asked: SelectionRequest, check: Callable[[], None]
+) -> OperationSelection:
+    from bridge.store.operations.actions import move_of
+    from bridge.store.queries.selection_counts import count_deliveries
+
+    name = asked.command.name
+    move = move_of(name, force=bool(asked.how.get("force")))
+    chosen = (
+        selection.select_named_deliveries(database, asked.ids, move)
+        if asked.filters is None
+        else selection.select_deliveries(
+            database, name, move, asked.filters, MAX_ITEMS + 1, check=check
+        )
+    )
+    left_out = {SEARCHED_FOR: chosen.settling, REJECTED: chosen.parked}
+    counts = count_deliveries(database, chosen.ids)
+    return OperationSelection(
+        ids=chosen.ids,
+        count=len(chosen.ids),
+        by_route=counts.by_route,
+        by_status=counts.by_status,
+        left_out={reason: count for reason, count in left_out.items() if count},
+        problems=chosen.problems,
+        went_already=counts.started,
+    )
+
+
+def _select_replay(
+    settings: Settings,
+    database: Database,
+    config: Config,
+    asked: SelectionRequest,
+    check: Callable[[], None],
+) -> OperationSelection:
+    from bridge.store.queries.events import count_started
+
+    through = asked.how.get("through")
+    if asked.how.get("routes") != THEN:
+        check_route(through, config)
+    chosen = _find_events(database, asked, check, spam=False)
+    if len(chosen.ids) > MAX_FORECAST_EVENTS:
+        return OperationSelection(
+            ids=chosen.ids,
+            count=len(chosen.ids),
+            problems=chosen.problems,
+            went_already=count_started(database, chosen.ids, through),
+        )
+    handler = make_replay_handler(settings, asked.how, present=config)(database, None)
+    found = select_replay(
+        database,
+        handler,
+        chosen.ids,
+        is_named=asked.filters is None,
+        advance=lambda _: check(),
+    )
+    return OperationSelection(
+        ids=found.ids,
+        count=found.count,
+        by_route=found.by_route,
+        by_status=found.by_status,
+        left_out={**found.left_out, **found.refused},
+        problems=chosen.problems,
+        went_already=count_started(database, found.ids, through),
+    )
+
+
+def _select_events(
+    database: Database, asked: SelectionRequest, check: Callable[[], None]
+) -> OperationSelection:
+    from bridge.store.queries.events import count_started
+
+    chosen = _find_events(database, asked, check, spam=True)
+    return OperationSelection(
+        ids=chosen.ids,
+        count=len(chosen.ids),
+        problems=chosen.problems,
+        went_already=count_started(database, chosen.ids),
+    )
+
+
+def _find_events(
+    database: Database, asked: SelectionRequest, check: Callable[[], None], *, spam: bool
+) -> Selection:
+    from bridge.store.queries.events import event_ids
+
+    if asked.filters is None:
+        return selection.select_named_events(database, asked.ids)
+    wanted = replace(asked.filters, spam=spam)
+    return selection.Selection(ids=event_ids(database, wanted, MAX_ITEMS + 1, check))

@@ -1,0 +1,98 @@
+"""Agree to operations, stop them and resume them; and find those that workers carry out."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, case, select, text, update
+
+from bridge.core.operations import WORKER, Operation
+from bridge.store.db.database import Database
+from bridge.store.operations.log import get, to_operation
+from bridge.store.tables.rows import to_json
+from bridge.store.tables.schema import act
+
+MAX_RESUMED: Final = 20  # resumptions that an operation remembers
+MAX_OPEN_OPERATIONS: Final = 100  # that a worker carries out by turns
+_UNFINISHED: Final = act.c.finished_at.is_(None)
+# The condition of its index, in its words.
+_OF_WORKERS: Final = text("act.driver IS NOT NULL AND act.finished_at IS NULL")
+
+
+def agree(database: Database, one: Operation, token: str, now: float) -> Operation | None:
+    """Store that a token agrees to its proposal, and return the operation.
+
+    Null where it may not: of several that agree at once, one succeeds.
+    """
+    agreeing = (
+        update(act)
+        .where(
+            act.c.seq == one.seq,
+            act.c.token == token,
+            act.c.agreed_at.is_(None),
+            act.c.proposed_until > now,
+            act.c.chosen.is_not(None),
+        )
+        .values(agreed_at=now, finished_at=case((act.c.chosen == 0, now)))
+    )
+    changed = database.write(lambda connection: connection.execute(agreeing).rowcount)
+    return get(database, one.seq) if changed else None
+
+
+def stop(database: Database, one: Operation, now: float) -> Operation:
+    """Store that an operation is stopped: no worker does another of its items."""
+    stopping = (
+        update(act)
+        .where(act.c.seq == one.seq, _UNFINISHED, act.c.stopped_at.is_(None))
+        .values(stopped_at=now)
+    )
+    database.write(lambda connection: connection.execute(stopping))
+    return get(database, one.seq)
+
+
+def resume(
+    database: Database, one: Operation, actor: str, now: float, *, by_worker: bool = False
+) -> Operation:
+    """Store the actor that resumes an operation; `by_worker`: a worker carries it out from now."""
+    resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-MAX_RESUMED:])
+    values: dict[str, Any] = {"resumed": resumed, "stopped_at": None}
+    if by_worker:
+        values["driver"] = WORKER
+    database.write(
+        lambda connection: connection.execute(
+            update(act).where(act.c.seq == one.seq).values(values)
+        )
+    )
+    return get(database, one.seq)
+
+
+def release_key(database: Database, one: Operation) -> None:
+    """Remove the `Idempotency-Key` of an operation that ended while it stored its items."""
+    database.write(
+        lambda connection: connection.execute(
+            update(act).where(act.c.seq == one.seq, act.c.chosen.is_(None)).values(request_key=None)
+        )
+    )
+
+
+def has_work(connection: Connection) -> bool:
+    """Return whether there may be an operation for a worker."""
+    return connection.execute(select(act.c.seq).where(_OF_WORKERS).limit(1)).first() is not None
+
+
+def list_work(database: Database) -> list[Operation]:
+    """Return the operations that a worker has to carry out, the oldest first."""
+    query = (
+        select(act)
+        .where(
+            _OF_WORKERS,
+            act.c.chosen.is_not(None),
+            act.c.stopped_at.is_(None),
+            act.c.proposed_until.is_(None) | act.c.agreed_at.is_not(None),
+        )
+        .order_by(act.c.seq)
+        .limit(MAX_OPEN_OPERATIONS)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    return [to_operation(row, database.sealer) for row in rows]

@@ -1,0 +1,258 @@
+"""The answers of the admin API that begin operations, agree to them, stop and resume them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from bridge.core.errors import InvalidRequest
+from bridge.core.operations import Operation, OperationRequest
+from bridge.core.scopes import Scope
+from bridge.services import redacted_views
+from bridge.services.operation_commands import (
+    COMMANDS,
+    OperationCommand,
+    OptionError,
+    check_options,
+)
+from bridge.services.operation_control import (
+    KeyReused,
+    OperationConflict,
+    agree_to_operation,
+    begin_requested,
+    find_repeated,
+    resume_stopped,
+    stop_operation,
+)
+from bridge.services.operation_selection import (
+    OperationSelection,
+    SelectionRequest,
+    select_items,
+)
+from bridge.services.operations import describe_request
+from bridge.services.selection import check_names
+from bridge.services.where_filters import make_event_test
+from bridge.store.queries.filters import NONE, Filters
+from bridge.web.admin.bodies import invalid_body, to_pointer
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
+from bridge.web.admin.entry import PREFIX
+from bridge.web.admin.operation_lists import describe_operation, find_operation
+from bridge.web.admin.parameters import read_parameters
+from bridge.web.admin.problems import AdminProblem, BodyError
+from bridge.web.admin.request_schemas import OPERATION_FILTERS
+
+T = TypeVar("T")
+STATUS_BY_MODE: Final = {"propose": 201, "do": 202}
+REPLAYED: Final = {"Idempotent-Replayed": "true"}
+
+
+def begin_operation(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Count the items of an operation; unless it is a dry run, store it with them."""
+    body = asked.body
+    command = COMMANDS[body["command"]]
+    how = {name: value for name, value in body.get("how", {}).items() if value is not False}
+    _check_request(command, body, how)
+    filters = _read_filters(asked, command, body.get("filters"))
+    if command.name == "replay" and "through" not in how and filters and filters.get("route"):
+        how["through"] = filters["route"]
+    complete = command.complete(how)
+    found = _select(context, command, complete, body, filters)
+    counts = found.as_json()
+    if body["mode"] == "dry_run":
+        shown = counts if asked.with_contents else redacted_views.hide_reasons(counts)
+        return StatusAnswer(shown, 200)
+    _check_count(body, found.count)
+    operation = begin_requested(
+        context.database,
+        command.name,
+        found,
+        actor=asked.actor,
+        asked=describe_request(_shown_filters(filters, body), body.get("ids", ()), **complete),
+        request=OperationRequest(
+            token=asked.token_id,
+            key=asked.idempotency_key,
+            digest=_digest(body),
+            proposed_until=_proposed_until(context) if body["mode"] == "propose" else None,
+            counted=counts,
+        ),
+    )
+    if operation.request_digest != _digest(body):  # a rival with the same key and another body
+        raise AdminProblem("idempotency_key_reused", "this Idempotency-Key began another request")
+    return _answer(context, asked, operation)
+
+
+def repeat_operation(context: AdminContext, asked: AdminRequest) -> Answer | None:
+    """Return the answer to a request that was sent before with the same key; null for a new one."""
+    if asked.idempotency_key is None or asked.body["mode"] not in STATUS_BY_MODE:
+        return None
+    try:
+        found = find_repeated(
+            context.database, asked.token_id, asked.idempotency_key, _digest(asked.body)
+        )
+    except KeyReused as error:
+        raise AdminProblem("idempotency_key_reused", str(error)) from None
+    return None if found is None else _answer(context, asked, found, REPLAYED)
+
+
+def agree(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Agree to a proposed operation: a worker carries out exactly its items."""
+    one = find_operation(context, asked)
+    agreed = _change(lambda: agree_to_operation(context.database, one, asked.token_id))
+    return describe_operation(context, asked, agreed)
+
+
+def stop(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Stop an operation after the batch that is being carried out."""
+    one = find_operation(context, asked)
+    return describe_operation(
+        context, asked, _change(lambda: stop_operation(context.database, one))
+    )
+
+
+def resume(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Resume a stopped operation: a worker carries out the items that are left."""
+    one = find_operation(context, asked)
+    resumed = _change(lambda: resume_stopped(context.database, one, asked.actor))
+    return describe_operation(context, asked, resumed)
+
+
+def _change(change: Callable[[], T]) -> T:
+    try:
+        return change()
+    except OperationConflict as error:
+        raise AdminProblem("operation_conflict", str(error)) from None
+
+
+def _answer(
+    context: AdminContext,
+    asked: AdminRequest,
+    operation: Operation,
+    headers: Mapping[str, str] | None = None,
+) -> StatusAnswer:
+    location = {"Location": f"{PREFIX}/operations/{operation.id}"}
+    return StatusAnswer(
+        describe_operation(context, asked, operation),
+        STATUS_BY_MODE[asked.body["mode"]],
+        {**location, **(headers or {})},
+    )
+
+
+def _proposed_until(context: AdminContext) -> float:
+    return time.time() + context.database.timings.proposal_seconds
+
+
+def _digest(body: Any) -> str:
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _check_request(
+    command: OperationCommand, body: Mapping[str, Any], how: Mapping[str, Any]
+) -> None:
+    """Raise `AdminProblem` where parts of the body contradict each other."""
+    ids = body.get("ids", ())
+    filters = body.get("filters")
+    if ids and filters is not None:
+        raise invalid_body([BodyError("/filters", "pass `ids` or `filters`, not both")])
+    if not ids and not filters:
+        raise invalid_body([BodyError("/filters", "pass `ids`, or select by a filter")])
+    if filters is not None and command.filters == ():
+        raise invalid_body([BodyError("/filters", f"`{command.name}` takes `ids` only")])
+    try:
+        check_options(command, how, len(ids))
+    except OptionError as error:
+        found = BodyError(to_pointer("how", error.option), str(error), None, error.allowed)
+        raise invalid_body([found]) from None
+    if body["mode"] == "do" and filters is not None and "expect" not in body:
+        raise invalid_body(
+            [BodyError("/expect", "it is missing: the number of items that a dry run counted")]
+        )
+
+
+def _read_filters(
+    asked: AdminRequest, command: OperationCommand, filters: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """Return the values of the filters, with the conditions of `where` as they were given."""
+    if filters is None:
+        return None
+    given = {
+        name: [value] if isinstance(value, str) else list(value) for name, value in filters.items()
+    }
+    known = [
+        one for one in OPERATION_FILTERS if command.filters is None or one.name in command.filters
+    ]
+    allowed = [one.name for one in known]
+    for name in given:
+        if name not in allowed:
+            detail = f"`{command.name}` has no such filter"
+            raise invalid_body([BodyError(to_pointer("filters", name), detail, None, allowed)])
+    for one in known:
+        if one.reads_contents and one.name in given and Scope.BODIES not in asked.scopes:
+            raise AdminProblem("missing_scope", f"the filter `{one.name}` needs the scope `bodies`")
+    if not command.of_events and filters.get("status") == NONE:
+        detail = f"{NONE!r} selects events without deliveries"
+        raise invalid_body([BodyError("/filters/status", detail)])
+    try:
+        return read_parameters(given, known)
+    except AdminProblem as problem:
+        raise invalid_body(
+            [
+                BodyError(
+                    to_pointer("filters", error.parameter), error.detail, error.near, error.allowed
+                )
+                for error in problem.errors
+                if not isinstance(error, BodyError)
+            ]
+        ) from None
+
+
+def _shown_filters(filters: Mapping[str, Any] | None, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters as they are stored: conditions in the words of the request."""
+    if filters is None:
+        return {}
+    where = body["filters"].get("where")
+    texts = [where] if isinstance(where, str) else where
+    return {**filters, "where": texts} if where else dict(filters)
+
+
+def _select(
+    context: AdminContext,
+    command: OperationCommand,
+    how: Mapping[str, Any],
+    body: Mapping[str, Any],
+    filters: Mapping[str, Any] | None,
+) -> OperationSelection:
+    ids: Sequence[str] = body.get("ids", ())
+    config = context.config()
+    wanted = None
+    if filters is not None:
+        for name in ("source", "route"):
+            _check_name(context, name, filters.get(name))
+        clauses = filters.get("where")
+        where = make_event_test(clauses, config.sources) if clauses else None
+        wanted = Filters(**{**filters, "where": where})
+    request = SelectionRequest(command=command, how=how, ids=ids, filters=wanted)
+    try:
+        return select_items(context.settings, context.database, config, request)
+    except InvalidRequest as error:
+        pointer = "/how/through" if "has no route" in str(error) else "/filters"
+        raise invalid_body([BodyError(pointer, str(error))]) from None
+
+
+def _check_name(context: AdminContext, name: str, value: str | None) -> None:
+    try:
+        check_names(context.settings, context.database, **{name: value})
+    except InvalidRequest as error:
+        raise invalid_body([BodyError(to_pointer("filters", name), str(error))]) from None
+
+
+def _check_count(body: Mapping[str, Any], count: int) -> None:
+    expected = body.get("expect")
+    if expected is not None and expected != count:
+        detail = f"it was {int(expected)}, but {count} match now"
+        raise AdminProblem(
+            "count_changed", detail, errors=[BodyError("/expect", detail, None, [str(count)])]
+        )
