@@ -24,6 +24,7 @@ from bridge.web.admin.parameters import (
     filter_parameters,
 )
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
+from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 CAUSE_FILTERS: Final = tuple(
     one
@@ -192,4 +193,5 @@ ENDPOINTS: Final = (
         has_contents=True,
     ),
     *RESOURCE_ENDPOINTS,
+    *UPKEEP_ENDPOINTS,
 )

@@ -33,7 +33,7 @@ def list_flows(context: AdminContext, asked: AdminRequest) -> Answer:
         if name
         else platform_queries.platforms_with_flows(config)
     )
-    listed, problems = platform_queries.list_all_flows(map(_hurry, named[:MAX_ASKED_PLATFORMS]))
+    listed, problems = platform_queries.list_all_flows(map(hurry, named[:MAX_ASKED_PLATFORMS]))
     return {
         "items": [flow_json(one.name, flow) for one, flow in listed[:MAX_LISTED_FLOWS]],
         "complete": len(named) <= MAX_ASKED_PLATFORMS and len(listed) <= MAX_LISTED_FLOWS,
@@ -43,13 +43,9 @@ def list_flows(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the inputs of a flow: the names that `inputs:` of a route can set."""
-    config = context.config()
     saved_item_id = asked.ids["id"]
-    try:
-        platform = platform_queries.find_platform(config, asked.ids["platform"])
-    except InvalidRequest as error:
-        raise AdminProblem("not_found", str(error)) from None
-    nodes = _ask(lambda: platform_queries.list_inputs(_hurry(platform), saved_item_id))
+    platform = find_platform(context, asked)
+    nodes = ask_platform(lambda: platform_queries.list_inputs(hurry(platform), saved_item_id))
     return {"items": [input_json(platform.name, saved_item_id, one) for one in nodes]}
 
 
@@ -65,7 +61,7 @@ def list_runs(context: AdminContext, asked: AdminRequest) -> Answer:
     if asked.values["platform"] is not None:
         raise InvalidRequest("`flow` names its platform: leave out `platform`")
     platform, saved_item_id = platform_queries.find_flow(config, flow)
-    listed = _ask(lambda: platform_queries.list_runs(_hurry(platform), saved_item_id))
+    listed = ask_platform(lambda: platform_queries.list_runs(hurry(platform), saved_item_id))
     shown += [
         redacted_views.describe_run(run_json(platform.name, one), with_contents=asked.with_contents)
         | {"delivery_id": None, "event_id": None, "route": None}
@@ -90,11 +86,21 @@ def _in_flight(one: Delivery) -> dict[str, JSON]:
     }
 
 
-def _hurry(platform: Platform) -> Platform:
+def find_platform(context: AdminContext, asked: AdminRequest) -> Platform:
+    """Return the platform of the path. Raises `AdminProblem`."""
+    try:
+        return platform_queries.find_platform(context.config(), asked.ids["platform"])
+    except InvalidRequest as error:
+        raise AdminProblem("not_found", str(error)) from None
+
+
+def hurry(platform: Platform) -> Platform:
+    """Return a platform whose answers are awaited for a short time only."""
     return replace(platform, timeout=min(platform.timeout, PLATFORM_WAIT_SECONDS))
 
 
-def _ask(send: Callable[[], T]) -> T:
+def ask_platform(send: Callable[[], T]) -> T:
+    """Return the answer of a platform. Raises `AdminProblem` if there is no usable one."""
     try:
         return send()
     except BridgeError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.model import RunState
+from bridge.core.scopes import Scope
 from bridge.web.admin.schema_parts import (
     ANY,
     COUNT,
@@ -79,6 +80,15 @@ _PLATFORM: Final = record(
     routes=_TEXTS,
 )
 _CONFIG: Final[Schema] = {"hash": TEXT, "seen_at": TIME, "current": FLAG}
+
+_TOKEN: Final[Schema] = {
+    "id": TEXT,
+    "name": TEXT,
+    "scopes": list_of(word(*(one.value for one in Scope))),
+    "created_at": TIME,
+    "used_at": nullable(TIME),
+    "ends_at": nullable(TIME),
+}
 
 RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
     "Alert": record(
@@ -169,4 +179,27 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
         delivery=nullable(ref("Delivery")),
     ),
     "Changes": record(items=list_of(ref("Change")), next=TEXT),
+    "Token": record(**_TOKEN),
+    "Tokens": record(items=list_of(ref("Token"))),
+    "NewToken": record(**_TOKEN, token=TEXT),
+    "Hold": record(
+        since=nullable(TIME),
+        reason=nullable(TEXT),
+        taken_at=nullable(TIME),
+        before=COUNT,
+        after=COUNT,
+        unknown=COUNT,
+        runs=COUNT,
+    ),
+    "Learning": record(
+        source=TEXT, path=TEXT, until=nullable(TIME), learned_at=nullable(TIME), ask=TEXT
+    ),
+    "KilledRun": record(
+        platform=TEXT,
+        run_id=TEXT,
+        killed=FLAG,
+        detail=nullable(TEXT),
+        run_state=nullable(word(*(one.value for one in RunState))),
+        raw_state=nullable(TEXT),
+    ),
 }

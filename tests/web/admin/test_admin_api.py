@@ -23,6 +23,7 @@ from bridge.web.admin import limits
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
+from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
@@ -122,8 +123,9 @@ def name_of(endpoint: Endpoint) -> str:
     return f"{endpoint.method} {endpoint.path}"
 
 
-#: Those of records; test_admin_resources.py has the others.
-RECORDS = [each for each in ENDPOINTS if each not in RESOURCE_ENDPOINTS]
+#: Those of test_admin_resources.py and test_admin_upkeep.py.
+OTHERS = (*RESOURCE_ENDPOINTS, *UPKEEP_ENDPOINTS)
+RECORDS = [each for each in ENDPOINTS if each not in OTHERS]
 READS = [each for each in RECORDS if each.method == "GET"]
 #: Bodies for the endpoints that take one, by method and path.
 BODIES: dict[str, Any] = {
