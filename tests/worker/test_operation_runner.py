@@ -8,17 +8,21 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from admin_client import NO_CONFIG
 from processes import environment, eventually, running
-from records import make_event
+from records import make_delivery, make_event
 from sqlalchemy import func, select
 
+from bridge.config.settings import Settings
 from bridge.core.operations import Operation, OperationRequest
 from bridge.core.times import DAY
+from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import control, log
 from bridge.store.tables import schema
 from bridge.system.ids import operation_id
+from bridge.worker.maintenance.operations import OperationRunner
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +33,7 @@ sources: {github: {provider: github, secret: "${env:NOT_SET}"}}
 routes:
   - {name: triage, on: github issues, mode: paused, inputs: {n: "${body.n}"}, flow: local/echo}
 """
-MANY = 3000
+MANY = {"sqlite": 3000, "postgresql": 600}
 TOKEN = "tok_test"
 
 
@@ -46,6 +50,80 @@ def propose_replay(database: Database, ids: list[str]) -> Operation:
         now=now,
         request=request,
     )
+
+
+def begin_cancel(database: Database, count: int, rate: str | None = None) -> Operation:
+    """Begin to cancel that many new deliveries."""
+    made = [make_event() for _ in range(count)]
+    planned = [make_delivery(one) for one in made]
+    pairs = [(one, [delivery]) for one, delivery in zip(made, planned, strict=True)]
+    events.add_all(database, pairs, lambda *_: [])
+    now = time.time()
+    return log.begin(
+        database,
+        operation_id(now),
+        command="cancel",
+        actor="ci",
+        asked={"filters": {}, "to": "cancelled", "rate": rate},
+        ids=[one.id for one in planned],
+        now=now,
+        request=OperationRequest(token=TOKEN),
+    )
+
+
+def make_runner(database: Database, folder: Path) -> OperationRunner:
+    settings = Settings(
+        config=folder / "routes.yaml",
+        data=folder / "data",
+        database_url="",
+        bind=("127.0.0.1", 8080),
+        timings=database.timings,
+    )
+    return OperationRunner(settings, lambda: NO_CONFIG, database, DatabaseClock(database))
+
+
+def test_a_rate_needs_no_new_start_for_each_batch(sqlite: Database, tmp_path: Path) -> None:
+    one = begin_cancel(sqlite, 40, "100/s")
+    runner = make_runner(sqlite, tmp_path)
+    began = time.monotonic()
+    runner.start_due(lambda: True)
+    eventually(lambda: log.get(sqlite, one.seq).finished_at)
+    assert time.monotonic() - began > 0.3
+    runner.close()
+
+
+def test_only_the_worker_that_leads_carries_out_operations(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    one = begin_cancel(sqlite, 3)
+    runner = make_runner(sqlite, tmp_path)
+    runner.start_due(lambda: False)
+    runner.close()
+    assert log.get(sqlite, one.seq).done == 0
+    runner = make_runner(sqlite, tmp_path)
+    asked: list[bool] = []
+    runner.start_due(lambda: not asked.append(True))
+    eventually(lambda: log.get(sqlite, one.seq).finished_at)
+    runner.close()
+    assert asked == [True]
+
+
+def test_without_operations_the_leader_is_not_asked_for(sqlite: Database, tmp_path: Path) -> None:
+    runner = make_runner(sqlite, tmp_path)
+    runner.start_due(lambda: pytest.fail("there is nothing to do"))
+    runner.close()
+
+
+def test_two_workers_do_no_item_twice(database: Database, tmp_path: Path) -> None:
+    one = begin_cancel(database, 300)
+    runners = [make_runner(database, tmp_path) for _ in range(2)]
+    for runner in runners:
+        runner.start_due(lambda: True)
+    eventually(lambda: log.get(database, one.seq).finished_at)
+    for runner in runners:
+        runner.close()
+    ended = log.get(database, one.seq)
+    assert (ended.done, ended.refused) == (300, 0)
 
 
 def count_planned(database: Database) -> Counter[str]:
@@ -71,7 +149,8 @@ def environ(database: Database, tmp_path: Path) -> dict[str, str]:
 def test_killed_workers_do_each_item_exactly_once(
     database: Database, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    made = [make_event() for _ in range(MANY)]
+    many = MANY[database.engine.dialect.name]
+    made = [make_event() for _ in range(many)]
     events.add_all(database, [(one, []) for one in made], lambda *_: [])
     ids = [one.id for one in made]
     one = propose_replay(database, ids)
@@ -88,13 +167,13 @@ def test_killed_workers_do_each_item_exactly_once(
             eventually(lambda: done() > before)  # noqa: B023 - called before the loop goes on
             process.send_signal(signal.SIGKILL)
             process.wait()
-        assert before < done() < MANY
+        assert before < done() < many
         assert count_planned(database).total() == done()
     with running(tmp_path, "work", environ=environ):
         eventually(lambda: log.get(database, one.seq).finished_at)
     ended = log.get(database, one.seq)
-    assert (ended.done, ended.refused, ended.left) == (MANY, 0, 0)
+    assert (ended.done, ended.refused, ended.left) == (many, 0, 0)
     assert count_planned(database) == Counter(ids)
     items = list(log.list_items(database, ended))
     assert [item.item_id for item in items] == ids
-    assert len({made for item in items for made in item.made}) == MANY
+    assert len({made for item in items for made in item.made}) == many

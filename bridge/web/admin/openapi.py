@@ -27,6 +27,14 @@ NO_CONTENT: Final = 204
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
 #: Problems that any endpoint may answer, by status.
 COMMON_STATUSES: Final = (400, 401, 403, 406, 429, 500, 502, 503)
+#: Headers of requests that change something, and that of requests that may be repeated.
+REQUEST_HEADERS: Final = (
+    ("X-Flowbridge-Actor", "A name that is recorded beside that of the token."),
+)
+IDEMPOTENCY_KEY: Final = (
+    "Idempotency-Key",
+    "The same key and body of a token begin one operation, and get it as the answer.",
+)
 #: Problems that an endpoint with a method other than GET may answer too.
 CHANGE_STATUSES: Final = (409, 413, 415)
 
@@ -78,6 +86,8 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
         "parameters": [
             *(_part(name) for name in parts),
             *(_parameter(one) for one in parameters),
+            *(_header(*one) for one in REQUEST_HEADERS if endpoint.method != "GET"),
+            *([_header(*IDEMPOTENCY_KEY)] if endpoint.repeat is not None else []),
         ],
         "responses": {
             str(endpoint.status): _success(endpoint),
@@ -105,6 +115,16 @@ def _with_stream_limit(one: Parameter) -> Parameter:
         " for all (default).",
         schema={"type": "integer", "minimum": 0},
     )
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
+    }
 
 
 def _success(endpoint: Endpoint) -> dict[str, Any]:

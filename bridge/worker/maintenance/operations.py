@@ -13,7 +13,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.operations import Operation
 from bridge.routing.model import Config
 from bridge.services.operation_kinds import make_handler
-from bridge.services.pacing import Pacer
+from bridge.services.pacing import BATCH_SECONDS, Pacer
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.db.notify import notify_workers
@@ -22,9 +22,10 @@ from bridge.store.operations.log import OperationHandler
 from bridge.store.queue.hold import read_hold
 from bridge.system.logs import get_logger
 
-RUN_SECONDS: Final = 10.0  # after which the leader is asked for again
+LEAD_SECONDS: Final = 10.0  # for which it goes on after this worker was last known to lead
 REST_FACTOR: Final = 1.0  # the rest after a batch, in durations of the batch
-FAILED_REST_SECONDS: Final = 30.0  # until an operation is tried again after an error
+STORE_REST_SECONDS: Final = 3.0  # until an operation is tried again after an error of the store
+FAULT_REST_SECONDS: Final = 30.0  # the same after an error of the program
 
 logger = get_logger()
 
@@ -37,6 +38,7 @@ class OperationTurns:
     config_hash: str = ""
     handler: OperationHandler[Any] | None = None
     not_before: float = 0.0
+    worked_at: float = 0.0
 
 
 class OperationRunner:
@@ -61,12 +63,17 @@ class OperationRunner:
         self._clock = clock
         self._wake = wake
         self._turns: dict[int, OperationTurns] = {}
+        self._until = 0.0
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start_due(self, leads: Callable[[], bool]) -> None:
-        """Start the thread where there are operations, unless it runs."""
-        if self._over.is_set() or (self._thread is not None and self._thread.is_alive()):
+        """Start the thread where there are operations; if it runs, let it go on for some time."""
+        if self._over.is_set():
+            return
+        if self._thread is not None and self._thread.is_alive():
+            if leads():
+                self._until = time.monotonic() + LEAD_SECONDS
             return
         try:
             with self._database.read() as connection:
@@ -75,6 +82,7 @@ class OperationRunner:
             logger.error("store_failed", error=str(error))
             return
         if has_work and leads():
+            self._until = time.monotonic() + LEAD_SECONDS
             self._thread = threading.Thread(target=self._run, name="operations", daemon=True)
             self._thread.start()
 
@@ -92,17 +100,20 @@ class OperationRunner:
         """Do a batch of each operation that is due, and return how many items were done."""
         with self._database.read() as connection:
             if read_hold(connection) is not None:
+                self._turns = {}
                 return 0
         work = control.list_work(self._database)
         self._turns = {one.seq: self._turns_of(one) for one in work}
         return sum(self._take_turn(one) for one in work if not self._over.is_set())
 
     def _run(self) -> None:
-        until = time.monotonic() + RUN_SECONDS
         try:
-            while not self._over.is_set() and time.monotonic() < until:
-                if not self.run_once():
+            while not self._over.is_set() and time.monotonic() < self._until:
+                if self.run_once():
+                    continue
+                if not self._turns:
                     return
+                self._over.wait(BATCH_SECONDS)
         except Exception as fault:
             logger.error("operations_failed", exc_info=fault)
 
@@ -118,18 +129,20 @@ class OperationRunner:
         turns = self._turns[one.seq]
         now = time.monotonic()
         most = turns.pacer.count_due(log.BATCH_ITEMS)
-        if turns.not_before > now or not most:
+        is_small = most < log.BATCH_ITEMS and now - turns.worked_at < BATCH_SECONDS
+        if turns.not_before > now or not most or is_small:
             return 0
+        turns.worked_at = now
         try:
             results = log.advance(
                 self._database, one, self._handler_of(one, turns), self._clock(), most
             )
         except BridgeError as error:
-            turns.not_before = now + FAILED_REST_SECONDS
+            turns.not_before = now + STORE_REST_SECONDS
             logger.error("operation_failed", operation=one.id, error=str(error))
             return 0
         except Exception as fault:
-            turns.not_before = now + FAILED_REST_SECONDS
+            turns.not_before = now + FAULT_REST_SECONDS
             logger.error("operation_failed", operation=one.id, exc_info=fault)
             return 0
         turns.pacer.count_done(len(results))

@@ -42,6 +42,16 @@ class Served:
             headers["Host"] = host
         return exchange(port or self.private, head("GET", f"/admin/v1{path}", headers))
 
+    def post(self, path: str, body: object, token: str) -> Answer:
+        """POST a JSON body, or none, to a path below /admin/v1."""
+        raw = b"" if body is None else json.dumps(body).encode()
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Content-Length": str(len(raw)),
+        }
+        return exchange(self.private, head("POST", f"/admin/v1{path}", headers) + raw)
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -66,6 +76,31 @@ def test_an_event_is_seen_from_its_arrival_to_its_delivery(served: Served) -> No
     command = json.loads(served.call("show", event_id, "--json"))
     assert shown.keys() == command.keys()
     assert served.get("/status").json["processes"]
+
+
+def test_an_operation_is_proposed_agreed_to_and_carried_out(served: Served) -> None:
+    sent = served.bridge.event(b'{"action": "closed"}')
+    event_id = sent.json["event_id"]
+    served.bridge.wait_for(event_id, lambda one: one.status == "delivered")
+    token = served.add_token("operator", "operator")
+    proposed = served.post(
+        "/operations", {"command": "replay", "mode": "propose", "ids": [event_id]}, token
+    )
+    assert (proposed.status, proposed.json["count"]) == (201, 1)
+    path = f"/operations/{proposed.json['id']}"
+    assert served.post(f"{path}/agree", None, token).status == 202
+    until(
+        lambda: served.get(path, token=token).json["state"] == "done", what="the operation to end"
+    )
+    (item,) = served.get(f"{path}/items", token=token).json["items"]
+    assert (item["outcome"], item["id"], len(item["made"])) == ("done", event_id, 1)
+    assert [one["id"] for one in item["deliveries"]] == item["made"]
+    listed = json.loads(served.call("operations", "--json").splitlines()[0])
+    assert (listed["id"], listed["state"], listed["actor"]) == (
+        proposed.json["id"],
+        "done",
+        "operator",
+    )
 
 
 def test_a_removed_token_ends_at_once_in_every_process(served: Served) -> None:
