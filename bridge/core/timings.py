@@ -68,10 +68,12 @@ class Timings:
     request_head_seconds: float = 5.0  # from the first byte of a request to the end of its head
     request_body_seconds: float = 5.0  # for a body, and one more for each second's worth of bytes:
     request_bytes_per_second: float = 8 * 1024
+    answer_stall_seconds: float = 30.0  # after which a client that reads nothing is disconnected
     last_request_seconds: float = (
         1.0  # for which a silent connection stays open when a receiver ends
     )
     ready_cache_seconds: float = 1.0
+    overview_cache_seconds: float = 2.0  # for the resources of the admin API
     not_ready_cache_seconds: float = 0.1
     # from the first refused submission that is counted until the counts are written
     refusals_write_seconds: float = 1.0

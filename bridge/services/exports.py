@@ -11,14 +11,15 @@ from bridge.core.retention import is_content_deleted
 from bridge.core.times import iso
 from bridge.flows.ready.csv_format import format_cell, format_record
 from bridge.routing.planner import read_form_fields
+from bridge.services.lists import ListPage, PageRequest, page_events
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events
+from bridge.store.queries.filters import Filters
 
 if TYPE_CHECKING:
     from bridge.core.model import Body
     from bridge.routing.model import Source
     from bridge.store.db.database import Database
-    from bridge.store.queries.filters import Filters
 
 MAX_TABLE_COLUMNS: Final = 1000
 SUBMISSION_COLUMNS: Final = ("received_at", "id", "source")  # the columns before the fields
@@ -102,6 +103,21 @@ def read_table(submissions: Submissions) -> SubmissionTable:
     for one in submissions:
         names |= dict.fromkeys(one.fields)
     return SubmissionTable(submissions, tuple(names)[:MAX_TABLE_COLUMNS], len(names))
+
+
+def page_submissions(
+    database: Database, sources: Mapping[str, Source], source: str, asked: PageRequest
+) -> ListPage[ExportedSubmission]:
+    """Return the submissions among the events of a page, newest first, without spam."""
+    read = body_reader(sources)
+    page = page_events(database, Filters(source=source, spam=False), asked)
+    ids = [event.id for event, _ in page.items]
+    found = [
+        ExportedSubmission(event, fields)
+        for event in events.whole_events(database, ids)
+        if (fields := _fields(event, read)) is not None
+    ]
+    return ListPage(found, page.next, page.looked_until)
 
 
 def _fields(event: Event, read: Callable[[Event], Body]) -> dict[str, JSON] | None:

@@ -96,8 +96,12 @@ class ListPage(Generic[T]):
 
     def as_json(self, describe: Callable[[T], JSON]) -> dict[str, JSON]:
         """Return the page in the shape of the admin API; `describe` returns the JSON of an item."""
+        return self.as_json_of([describe(one) for one in self.items])
+
+    def as_json_of(self, items: list[JSON]) -> dict[str, JSON]:
+        """Return the page in the shape of the admin API, with the JSON of its items."""
         return {
-            "items": [describe(one) for one in self.items],
+            "items": items,
             "next": self.next,
             "complete": self.next is None,
             "looked_until": iso(self.looked_until),

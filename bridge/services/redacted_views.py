@@ -76,6 +76,20 @@ def describe_reject(shape: Shape, reject: Reject, *, with_contents: bool) -> Sha
     return shape | hidden | {"reason": blank_text(reject.reason), "diagnosis": []}
 
 
+def describe_unknown(shape: Shape, delivery: Delivery, *, with_contents: bool) -> Shape:
+    """Return a delivery with its evidence; `shape` is that of `resolve --json`."""
+    if with_contents:
+        return shape
+    attempt = shape["attempt"]
+    hidden = _hide_attempt(attempt) if isinstance(attempt, dict) else None
+    return _hide_delivery(shape, delivery) | {"evidence": None, "attempt": hidden, "commands": []}
+
+
+def describe_run(shape: Shape, *, with_contents: bool) -> Shape:
+    """Return a run in the shape of `flows runs --json`."""
+    return shape if with_contents else shape | {"outputs": None}
+
+
 def list_operation(operation: Operation, state: OperationState, *, with_contents: bool) -> Shape:
     """Return an operation in the shape of `operations --json`."""
     shape = operation_json(operation, state)
@@ -149,10 +163,7 @@ def _hide_delivery(shape: Shape, delivery: Delivery) -> Shape:
 
 
 def _hide_whole_delivery(shape: Shape, delivery: Delivery) -> Shape:
-    attempts: list[JSON] = [
-        one | {"detail": _label(one["detail"]), "outputs": None, "log": []}
-        for one in _records(shape["attempt_list"])
-    ]
+    attempts: list[JSON] = [_hide_attempt(one) for one in _records(shape["attempt_list"])]
     wait = shape["waits_for"]
     return _hide_delivery(shape, delivery) | {
         "inputs": None,
@@ -161,6 +172,10 @@ def _hide_whole_delivery(shape: Shape, delivery: Delivery) -> Shape:
         "evidence": None,
         "waits_for": wait | {"detail": None} if isinstance(wait, dict) else None,
     }
+
+
+def _hide_attempt(shape: Shape) -> Shape:
+    return shape | {"detail": _label(shape["detail"]), "outputs": None, "log": []}
 
 
 def _label(text: JSON, dead_kind: DeadKind | None = None) -> str | None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bridge.core.access_token import AccessToken
+from bridge.core.alert import Alert
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationState, OperationStep
 from bridge.core.scopes import list_scopes
@@ -27,6 +28,9 @@ COUNTS: Final = (
     "went_already",
     "examples",
 )
+
+if TYPE_CHECKING:
+    from bridge.store.queue.hold import HeldCounts, Hold
 
 
 def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:
@@ -178,6 +182,38 @@ def token_json(token: AccessToken) -> dict[str, JSON]:
         "created_at": iso(token.created_at),
         "used_at": iso(token.used_at),
         "ends_at": iso(token.ends_at),
+    }
+
+
+def alert_json(one: Alert, *, notifies: bool, over: bool) -> dict[str, JSON]:
+    """Return an alert. `notifies`: a route subscribes to alerts. `over`: its condition is over."""
+    condition, _, subject = one.key.partition(":")
+    return {
+        "key": one.key,
+        "condition": condition,
+        "subject": subject or None,
+        "severity": one.severity,
+        "state": one.state,
+        "over": over,
+        "summary": one.what,
+        "what_to_do": one.do,
+        "since": iso(one.since),
+        "told": one.told,
+        "notified": one.told if notifies else 0,
+        "told_at": iso(one.told_at),
+    }
+
+
+def hold_json(found: Hold | None, waiting: HeldCounts) -> dict[str, JSON]:
+    """Return the hold of starts, null where there is none, with the counts of what waits."""
+    return {
+        "since": None if found is None else iso(found.since),
+        "reason": None if found is None else found.reason,
+        "taken_at": None if found is None else iso(found.taken_at),
+        "before": waiting.before,
+        "after": waiting.after,
+        "unknown": waiting.unknown,
+        "runs": waiting.runs,
     }
 
 

@@ -14,7 +14,7 @@ from bridge.monitoring.status import read_overview
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.core.status import Overview, SourceStatus
+    from bridge.core.status import Overview, PlatformStatus, RouteQueue, SourceStatus
     from bridge.store.db.database import Database
 
 
@@ -98,49 +98,11 @@ def _running(now: Overview, store: str, file: str) -> dict[str, Any]:
 
 def _stored(now: Overview) -> dict[str, Any]:
     return {
-        "sources": [
-            {
-                "name": one.name,
-                "configured": one.is_configured,
-                "last_event_at": iso(one.last_at),
-                "today": one.today,
-                "rejected_today": one.rejected_today,
-                "files": one.files,
-                "files_keep": one.files_keep,
-                "stored_today": one.stored_today,
-                "daily_bytes": one.daily_bytes,
-                "refused": _refusals(one),
-                "spam": one.spam,
-            }
-            for one in now.sources
-        ],
+        "sources": [source_json(one) for one in now.sources],
         "today_cut": now.today_cut,
-        "queue": [
-            {
-                "route": one.route,
-                "platform": one.platform,
-                "queued": one.queued,
-                "oldest_id": one.oldest_id,
-                "oldest_created_at": iso(one.oldest_at),
-                "due_at": iso(one.due_at),
-                "state": one.state,
-            }
-            for one in now.queue
-        ],
+        "queue": [queue_json(one) for one in now.queue],
         "blocked": dict(now.blocked),
-        "platforms": [
-            {
-                "name": one.name,
-                "max_concurrent_runs": one.cap,
-                "calls": one.calls,
-                "runs": one.runs,
-                "circuit": one.circuit.state(now.at) if one.circuit else "closed",
-                "open_until": iso(one.circuit.open_until) if one.circuit else None,
-                "allowance": one.circuit.allowance if one.circuit else None,
-                "full_until": iso(one.full_until),
-            }
-            for one in now.platforms
-        ],
+        "platforms": [platform_json(one, now.at) for one in now.platforms],
         "runs": [
             {"route": route, "ended_within_a_day": one.ended, "failed_within_a_day": one.failed}
             for route, one in sorted(now.runs_ended.items())
@@ -192,6 +154,50 @@ def _machine(now: Overview) -> dict[str, Any]:
                 "unreached": now.certificate.unreached,
             }
         ),
+    }
+
+
+def source_json(one: SourceStatus) -> dict[str, Any]:
+    """Return the status of a source."""
+    return {
+        "name": one.name,
+        "configured": one.is_configured,
+        "last_event_at": iso(one.last_at),
+        "today": one.today,
+        "rejected_today": one.rejected_today,
+        "files": one.files,
+        "files_keep": one.files_keep,
+        "stored_today": one.stored_today,
+        "daily_bytes": one.daily_bytes,
+        "refused": _refusals(one),
+        "spam": one.spam,
+    }
+
+
+def queue_json(one: RouteQueue) -> dict[str, Any]:
+    """Return the waiting deliveries of a route for a platform."""
+    return {
+        "route": one.route,
+        "platform": one.platform,
+        "queued": one.queued,
+        "oldest_id": one.oldest_id,
+        "oldest_created_at": iso(one.oldest_at),
+        "due_at": iso(one.due_at),
+        "state": one.state,
+    }
+
+
+def platform_json(one: PlatformStatus, at: float) -> dict[str, Any]:
+    """Return the status of a platform at a time."""
+    return {
+        "name": one.name,
+        "max_concurrent_runs": one.cap,
+        "calls": one.calls,
+        "runs": one.runs,
+        "circuit": one.circuit.state(at) if one.circuit else "closed",
+        "open_until": iso(one.circuit.open_until) if one.circuit else None,
+        "allowance": one.circuit.allowance if one.circuit else None,
+        "full_until": iso(one.full_until),
     }
 
 

@@ -15,6 +15,7 @@ from bridge.config.allowed_hosts import MISDIRECTED_BODY
 from bridge.core.model import JSON
 from bridge.monitoring.prometheus import make_exposition
 from bridge.routing.model import Source
+from bridge.services.cached_overview import cached_overview
 from bridge.store.blobs import BlobStore
 from bridge.store.db.disk_space import DiskSpaceGuard
 from bridge.store.db.notify import WakeupNotifier
@@ -90,7 +91,13 @@ def create_app(context: AppContext) -> Flask:
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
     admin = admin_app(
-        AdminContext(settings=settings, database=database, config=config, limiter=limiter)
+        AdminContext(
+            settings=settings,
+            database=database,
+            config=config,
+            limiter=limiter,
+            overview=cached_overview(settings, database, config),
+        )
     )
     app.wsgi_app = _by_path(receiving, admin, app.wsgi_app, ListenerPaths(settings))  # type: ignore[method-assign]  # as Flask documents it
     return app

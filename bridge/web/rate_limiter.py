@@ -12,7 +12,7 @@ import os
 import struct
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
@@ -24,7 +24,16 @@ CELLS = 65536
 # created before the fork; secret, so that no client can choose an address that shares a limit
 SALT = os.urandom(16)
 VIEWS_PER_SUBMISSION: Final = 10  # how much oftener a form may be viewed than sent
+ROUNDING: Final = 1e-6  # of a request
 _CELL = struct.Struct("d")
+
+
+@dataclass(frozen=True, slots=True)
+class RateUse:
+    """Use of a rate: how many requests may follow at once, and when none is counted any more."""
+
+    left: int
+    reset_seconds: float
 
 
 class RateLimiter:
@@ -54,6 +63,14 @@ class RateLimiter:
                 for cell, empty_at in times.items():
                     _CELL.pack_into(self._cells, cell, empty_at)
         return longest
+
+    def read_use(self, key: str, rate: Rate, now: float) -> RateUse:
+        """Return how much of a rate is left under a key, and count nothing."""
+        with self._mutex:
+            (empty_at,) = _CELL.unpack_from(self._cells, _cell_of(key))
+        used_seconds = max(0.0, empty_at - now)
+        left = int((rate.per - used_seconds) * rate.count / rate.per + ROUNDING)
+        return RateUse(left=max(0, left), reset_seconds=used_seconds)
 
 
 def _cell_of(key: str) -> int:

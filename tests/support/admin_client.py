@@ -4,6 +4,7 @@ document that the API serves.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from bridge.services.access_tokens import create_token
 from bridge.store.db.database import Database
 from bridge.web.admin.openapi import build_document
 from bridge.web.admin.problems import MEDIA_TYPE
+from bridge.web.admin.streams import NDJSON
 from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 
@@ -92,6 +94,13 @@ class AdminClient:
         self.validate(path, answer, method)
         return answer
 
+    def stream(self, path: str, query: Mapping[str, Any] | None = None, **more: Any) -> list[Any]:
+        """Return the records of a stream."""
+        answer = self.get(path, query, headers={"Accept": NDJSON}, **more)
+        assert answer.status_code == 200, answer.text
+        assert answer.mimetype == NDJSON
+        return [json.loads(line) for line in answer.text.splitlines()]
+
     def items(self, path: str, **query: Any) -> list[Any]:
         """Return the items of a list that a full page answers."""
         answer = self.get(path, query)
@@ -115,9 +124,12 @@ class AdminClient:
                 return
             assert answer.mimetype in content, (answer.mimetype, content)
             schema = content[answer.mimetype].get("schema", {})
+        root = {"components": self.document["components"], **schema}
         if answer.mimetype in ("application/json", MEDIA_TYPE):
-            root = {"components": self.document["components"], **schema}
             Draft202012Validator(root).validate(answer.get_json())
+        if answer.mimetype == NDJSON:
+            for line in answer.text.splitlines():
+                Draft202012Validator(root).validate(json.loads(line))
 
     def _find(self, path: str, method: str) -> dict[str, Any] | None:
         parts = path.split("/")

@@ -7,13 +7,16 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 
 import pytest
 
+from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.connection import Connection, ListeningSocket
 
 Pair = tuple[Connection, socket.socket]
+ANSWERS = AnswerLimits(stall_seconds=0.05)
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def pair() -> Iterator[Pair]:
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()) as sender,
     ):
-        ours, address = ListeningSocket(server).accept()
+        ours, address = ListeningSocket(server, ANSWERS).accept()
         assert address == sender.getsockname()
         with ours:
             yield ours, sender
@@ -74,3 +77,47 @@ def test_a_file_is_sent_whole(pair: Pair) -> None:
         file.seek(0)
         assert ours.sendfile(file) == 3
     assert sender.recv(10) == b"abc"
+
+
+def test_a_client_that_stops_reading_is_disconnected(pair: Pair) -> None:
+    ours, client = pair
+    ours.setblocking(True)
+    with pytest.raises(BrokenPipeError, match="has read nothing"):
+        ours.sendall(b"x" * 64 * 1024 * 1024)
+    ours.close()
+    with pytest.raises(ConnectionResetError):
+        while client.recv(1 << 20):
+            pass
+
+
+def test_a_client_that_reads_slowly_gets_everything(pair: Pair) -> None:
+    ours, client = pair
+    ours.setblocking(True)
+    ours.answers = AnswerLimits(stall_seconds=30.0)
+    client.settimeout(30.0)
+    size = 16 * 1024 * 1024
+    received = 0
+    sending = threading.Thread(target=ours.sendall, args=(b"x" * size,))
+    sending.start()
+    while received < size:
+        received += len(client.recv(10_000))
+    sending.join()
+
+
+def test_a_file_waits_for_no_client_that_stops_reading(pair: Pair) -> None:
+    ours, client = pair
+    ours.setblocking(True)
+    with tempfile.TemporaryFile() as file:
+        file.truncate(64 * 1024 * 1024)
+        with pytest.raises(BrokenPipeError, match="stopped reading"):
+            ours.sendfile(file)
+    client.sendall(b"next")
+    assert ours.recv(10) == b"next"
+
+
+def test_a_receiver_that_ends_waits_for_no_client(pair: Pair) -> None:
+    ours, _ = pair
+    ours.setblocking(True)
+    ours.answers = AnswerLimits(stall_seconds=3600.0, is_ending=True)
+    with pytest.raises(BrokenPipeError):
+        ours.sendall(b"x" * 64 * 1024 * 1024)

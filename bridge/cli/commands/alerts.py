@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,7 +19,6 @@ from bridge.config.settings import Settings
 from bridge.core.alert import Alert
 from bridge.core.errors import BridgeError
 from bridge.core.model import Status
-from bridge.core.times import iso
 from bridge.monitoring.alerts import (
     find_resolve_time,
     has_alert_route,
@@ -30,7 +29,7 @@ from bridge.monitoring.alerts import (
 from bridge.monitoring.conditions import find_problems
 from bridge.monitoring.status import read_overview
 from bridge.services.notification_results import NotificationResult, wait_for_results
-from bridge.services.serializers import event_json
+from bridge.services.serializers import alert_json, event_json
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
@@ -90,7 +89,7 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     notifies = _notifies(settings)
     if as_json:
         for one in known:
-            output.json_line(_shape(one, notifies=notifies, over=one.key in over))
+            output.json_line(alert_json(one, notifies=notifies, over=one.key in over))
     elif not known:
         click.echo("No alert is raised.")
     else:
@@ -148,24 +147,6 @@ def _row(one: Alert, end: str | None, *, notifies: bool) -> tuple[str, ...]:
 
 def _notified(one: Alert) -> str:
     return "not yet" if not one.told else "once" if one.told == 1 else f"{one.told} times"
-
-
-def _shape(one: Alert, *, notifies: bool, over: bool) -> dict[str, Any]:
-    condition, _, subject = one.key.partition(":")
-    return {
-        "key": one.key,
-        "condition": condition,
-        "subject": subject or None,
-        "severity": one.severity,
-        "state": one.state,
-        "over": over,
-        "summary": one.what,
-        "what_to_do": one.do,
-        "since": iso(one.since),
-        "told": one.told,
-        "notified": one.told if notifies else 0,
-        "told_at": iso(one.told_at),
-    }
 
 
 @alerts.command()

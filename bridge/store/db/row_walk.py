@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, TextClause, func, select
@@ -88,6 +88,8 @@ def read_chunks(
             part = _next_part(connection, walk, numbers, before, size)
             read = _read_late if walk.reads_bodies else _read
             chunk = read(connection, walk, part, most)
+        if walk.accept is not None:
+            chunk = _limit(replace(chunk, rows=walk.accept(chunk.rows)), most)
         yield chunk
         if chunk.before is None:
             return
@@ -178,13 +180,16 @@ def _read_late(connection: Connection, walk: RowWalk, part: _Part, most: int) ->
     rows: Sequence[Row[Any]] = connection.execute(
         walk.query.where(seq.in_(numbers), *walk.late).order_by(seq.desc())
     ).all()
-    if walk.accept is not None:
-        rows = walk.accept(rows)
     before = numbers[-1] if len(numbers) == PAGE_BODIES else part.lowest
-    if len(rows) > most:
-        rows = rows[:most]
-        before = rows[-1].seq
-    return Chunk(rows, before, part.row_count, len(numbers))
+    chunk = Chunk(rows, before, part.row_count, len(numbers))
+    return chunk if walk.accept is not None else _limit(chunk, most)
+
+
+def _limit(chunk: Chunk, most: int) -> Chunk:
+    """Return a chunk with its first `most` rows; the next one begins with the others."""
+    if len(chunk.rows) <= most:
+        return chunk
+    return replace(chunk, rows=chunk.rows[:most], before=chunk.rows[most - 1].seq)
 
 
 # -- one answer

@@ -66,3 +66,10 @@ def next_deliveries(
             for row in connection.execute(query.where(*delivery_conditions(filters.lasting))):
                 found[row.seq] = to_delivery(row, database.sealer)
     return sorted(found.items())
+
+
+def read_deliveries(database: Database, numbers: Collection[int]) -> list[tuple[int, Delivery]]:
+    """Return the deliveries with these sequence numbers, each with its number."""
+    query = LISTED_DELIVERIES.where(delivery.c.seq.in_(numbers))
+    with database.read() as connection:
+        return [(row.seq, to_delivery(row, database.sealer)) for row in connection.execute(query)]

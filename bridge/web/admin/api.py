@@ -6,8 +6,8 @@ import hashlib
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -17,12 +17,18 @@ from werkzeug.wrappers import Request, Response
 
 from bridge.core.client_address import counted_network
 from bridge.core.errors import InvalidRequest, StoreError
+from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits, openapi
 from bridge.web.admin.actors import name_actor
-from bridge.web.admin.authentication import TokenHolder, authenticate, count_request
+from bridge.web.admin.authentication import (
+    TokenHolder,
+    authenticate,
+    count_request,
+    rate_headers,
+)
 from bridge.web.admin.bodies import read_body
 from bridge.web.admin.context import (
     AdminContext,
@@ -31,10 +37,12 @@ from bridge.web.admin.context import (
     RawAnswer,
     StatusAnswer,
 )
-from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
+from bridge.web.admin.endpoint_row import Endpoint
+from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.entry import PREFIX
-from bridge.web.admin.parameters import read_parameters
+from bridge.web.admin.parameters import read_parameters, stream_parameters
 from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, ParameterError
+from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader
 
 DOCUMENT_PATH: Final = "/openapi.json"
@@ -50,6 +58,7 @@ class AdminApi:
     def __init__(self, context: AdminContext, endpoints: Sequence[Endpoint] = ENDPOINTS) -> None:
         self._context = context
         self._seats = threading.BoundedSemaphore(limits.MAX_REQUESTS)
+        self._streams = StreamSeats(context)
         self._bodies = BodyReader(limits.MAX_REQUESTS * limits.MAX_BODY_BYTES)
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
         for one in endpoints:
@@ -63,10 +72,12 @@ class AdminApi:
         began = time.monotonic()
         line = RequestLine(request_id(time.time()))
         try:
-            with self._take_seat():
-                response = self._answer(request, line)
+            with ExitStack() as seats:
+                seats.enter_context(self._take_seat())
+                response = self._answer(request, line, seats)
         except Exception as error:
             response = _problem_response(_to_problem(error, line), line.id)
+        response.headers.update(line.headers)
         response.headers["X-Request-Id"] = line.id
         response.headers["X-Content-Type-Options"] = "nosniff"
         log.info(
@@ -92,7 +103,7 @@ class AdminApi:
         finally:
             self._seats.release()
 
-    def _answer(self, request: Request, line: RequestLine) -> Response:
+    def _answer(self, request: Request, line: RequestLine, seats: ExitStack) -> Response:
         path = "/" + request.path.removeprefix(PREFIX).removeprefix("/")
         try:
             known, ids = self._paths.bind("localhost").match(path, method="GET")
@@ -111,9 +122,13 @@ class AdminApi:
         line.token = holder.name
         by_method = self._endpoints.get(known or "", {})
         endpoint = by_method.get(_method_of(request))
-        if endpoint is not None:
-            return self._answer_endpoint(request, endpoint, holder, ids)
-        count_request(self._context, holder, limits.RateKind.READS)
+        kind = limits.RateKind.READS if endpoint is None else endpoint.rate
+        try:
+            if endpoint is not None:
+                return self._answer_endpoint(request, endpoint, holder, ids, line, seats)
+            count_request(self._context, holder, kind)
+        finally:
+            line.headers = rate_headers(self._context, holder, kind)
         if known is None:
             raise AdminProblem(
                 "not_found", f"there is no such path; {PREFIX}{DOCUMENT_PATH} lists all"
@@ -121,28 +136,47 @@ class AdminApi:
         raise _method_not_allowed(by_method)
 
     def _answer_endpoint(
-        self, request: Request, endpoint: Endpoint, holder: TokenHolder, ids: Mapping[str, str]
+        self,
+        request: Request,
+        endpoint: Endpoint,
+        holder: TokenHolder,
+        ids: Mapping[str, str],
+        line: RequestLine,
+        seats: ExitStack,
     ) -> Response:
         """Answer a request; one that is sent again with its `Idempotency-Key` is not counted."""
         answer = None
         if endpoint.repeat is not None and IDEMPOTENCY_KEY in request.headers:
-            asked = self._read_request(endpoint, holder, ids, request)
+            asked = self._read_request(endpoint, holder, ids, request, is_stream=False)
             answer = endpoint.repeat(self._context, asked)
             if answer is None:
                 count_request(self._context, holder, endpoint.rate)
         else:
             count_request(self._context, holder, endpoint.rate)
-            asked = self._read_request(endpoint, holder, ids, request)
+            is_stream = wants_stream(request, can_stream=endpoint.stream is not None)
+            asked = self._read_request(endpoint, holder, ids, request, is_stream=is_stream)
+            if is_stream and endpoint.stream is not None:
+                seats.enter_context(self._streams.take(holder.key))
+                chunks = endpoint.stream(self._context, asked)
+                lines = write_lines(chunks, request.environ, line.about())
+                return stream_response(lines, seats)
         if answer is None:
             answer = endpoint.answer(self._context, asked)
         return _response(request, endpoint, answer, asked)
 
     def _read_request(
-        self, endpoint: Endpoint, holder: TokenHolder, ids: Mapping[str, str], request: Request
+        self,
+        endpoint: Endpoint,
+        holder: TokenHolder,
+        ids: Mapping[str, str],
+        request: Request,
+        *,
+        is_stream: bool,
     ) -> AdminRequest:
         given = request.args.to_dict(flat=False)
         _check_scopes(endpoint, holder, given)
-        values = read_parameters(given, endpoint.parameters)
+        parameters = stream_parameters(endpoint.parameters) if is_stream else endpoint.parameters
+        values = read_parameters(given, parameters)
         body = None if endpoint.method == "GET" else read_body(request, self._bodies, endpoint.body)
         return AdminRequest(
             token=holder.name,
@@ -159,11 +193,19 @@ class AdminApi:
 
 @dataclass(slots=True)
 class RequestLine:
-    """What the log says of one request: its path as in the table, since ids may be anything."""
+    """What the log says of one request: its path as in the table, since ids may be anything.
+
+    `headers` are for every answer to it.
+    """
 
     id: str
     path: str | None = None
     token: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def about(self) -> dict[str, JSON]:
+        """Return the request as further lines of the log name it."""
+        return {"id": self.id, "path": self.path, "token": self.token}
 
 
 def _to_problem(error: Exception, line: RequestLine) -> AdminProblem:

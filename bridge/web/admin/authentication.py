@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from bridge.core.rate_limits import Rate
@@ -45,7 +46,26 @@ def authenticate(context: AdminContext, authorization: str, client: str) -> Toke
 
 def count_request(context: AdminContext, holder: TokenHolder, kind: limits.RateKind) -> None:
     """Count a request of a token. Raises `AdminProblem`: 429 where it sends too many."""
-    _count(context, f"admin {kind} {holder.key}", limits.rate_of(kind))
+    _count(context, _key_of(holder, kind), limits.rate_of(kind))
+
+
+def rate_headers(
+    context: AdminContext, holder: TokenHolder, kind: limits.RateKind
+) -> dict[str, str]:
+    """Return the headers that tell a client its rate and what is left of it.
+
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+    """
+    rate = limits.rate_of(kind)
+    use = context.limiter.read_use(_key_of(holder, kind), rate, time.time())
+    return {
+        "RateLimit-Policy": f'"{kind}";q={rate.count};w={ceil(rate.per)}',
+        "RateLimit": f'"{kind}";r={use.left};t={ceil(use.reset_seconds)}',
+    }
+
+
+def _key_of(holder: TokenHolder, kind: limits.RateKind) -> str:
+    return f"admin {kind} {holder.key}"
 
 
 def _count(context: AdminContext, key: str, rate: Rate) -> None:

@@ -9,19 +9,28 @@ from typing import Any
 from bridge.config.settings import Settings
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
+from bridge.core.status import Overview
 from bridge.routing.model import Config
+from bridge.services.cached_overview import CachedValue
 from bridge.store.db.database import Database
+from bridge.web.process_locks import ProcessLocks
 from bridge.web.rate_limiter import RateLimiter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminContext:
-    """Values for all requests. `config` returns the current configuration."""
+    """Values for all requests. `config` returns the current configuration.
+
+    `locks` are shared by the receivers of a machine, as `limiter` is. `overview`: the status of the
+    bridge, as it was a short while ago.
+    """
 
     settings: Settings
     database: Database
     config: Callable[[], Config]
     limiter: RateLimiter
+    overview: CachedValue[Overview]
+    locks: ProcessLocks = field(default_factory=ProcessLocks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

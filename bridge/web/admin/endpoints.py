@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.services.filter_values import parse_excerpt
-from bridge.web.admin import operation_resources, resources
-from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin import operation_lists, operation_resources, resources, streams
+from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.limits import RateKind
 from bridge.web.admin.parameters import (
     BEFORE,
@@ -29,35 +27,8 @@ from bridge.web.admin.parameters import (
     Parameter,
     filter_parameters,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """One path with its method; two endpoints may share a path. `GET` also answers `HEAD`.
-
-    `path` has its variable parts in braces, as in `/events/{id}`. `scope` is needed to use it.
-    `schema` names the schema of the answer in `schemas`, null for raw bytes, and for 204.
-    `status` is the status of the answer; `more_answers` names the schemas of `StatusAnswer`s with
-    other statuses. `body` names the schema of the request's body in `request_schemas`; without one
-    the body must be empty. `rate`: the requests that it is counted with. `repeat` returns the
-    answer to a request with an `Idempotency-Key` that was sent before, which is not counted.
-    `has_contents`: an answer may contain contents of payloads.
-    """
-
-    path: str
-    summary: str
-    answer: Callable[[AdminContext, AdminRequest], Answer]
-    schema: str | None
-    scope: Scope = Scope.READ
-    parameters: tuple[Parameter, ...] = ()
-    has_contents: bool = False
-    method: str = "GET"
-    body: str | None = None
-    status: int = 200
-    more_answers: Mapping[int, str] = field(default_factory=dict)
-    rate: RateKind = RateKind.READS
-    repeat: Callable[[AdminContext, AdminRequest], Answer | None] | None = None
-
+from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
+from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 CAUSE_FILTERS: Final = tuple(
     one
@@ -97,6 +68,7 @@ ENDPOINTS: Final = (
         schema="EventPage",
         parameters=filter_parameters(of_events=True),
         has_contents=True,
+        stream=streams.stream_events,
     ),
     Endpoint(
         path="/events/{id}",
@@ -130,6 +102,7 @@ ENDPOINTS: Final = (
         schema="DeliveryPage",
         parameters=(*filter_parameters(of_events=False), SCREEN),
         has_contents=True,
+        stream=streams.stream_deliveries,
     ),
     Endpoint(
         path="/deliveries/{id}",
@@ -145,6 +118,7 @@ ENDPOINTS: Final = (
         schema="RejectPage",
         parameters=(SOURCE, SINCE, REJECT_LIMIT, BEFORE),
         has_contents=True,
+        stream=streams.stream_rejects,
     ),
     Endpoint(
         path="/rejects/{id}",
@@ -156,25 +130,27 @@ ENDPOINTS: Final = (
     Endpoint(
         path="/operations",
         summary="Operations that people ran, newest first.",
-        answer=resources.list_operations,
+        answer=operation_lists.list_operations,
         schema="OperationPage",
         parameters=(SINCE, UNFINISHED, LIMIT, BEFORE),
         has_contents=True,
+        stream=streams.stream_operations,
     ),
     Endpoint(
         path="/operations/{id}",
         summary="One operation and its progress.",
-        answer=resources.show_operation,
+        answer=operation_lists.show_operation,
         schema="Operation",
         has_contents=True,
     ),
     Endpoint(
         path="/operations/{id}/items",
         summary="The items of an operation, in their order, each with its outcome.",
-        answer=resources.list_operation_items,
+        answer=operation_lists.list_operation_items,
         schema="OperationItemPage",
         parameters=(OUTCOME, LIMIT, BEFORE),
         has_contents=True,
+        stream=streams.stream_operation_items,
     ),
     Endpoint(
         method="POST",
@@ -230,4 +206,6 @@ ENDPOINTS: Final = (
         parameters=(QUERY, BEFORE),
         has_contents=True,
     ),
+    *RESOURCE_ENDPOINTS,
+    *UPKEEP_ENDPOINTS,
 )

@@ -16,6 +16,9 @@ READ_RATE: Final = Rate(count=100, per=5.0)
 OPERATION_RATE: Final = Rate(count=10, per=10.0)
 #: Requests of one address without a valid token.
 REFUSED_RATE: Final = Rate(count=20, per=60.0)
+#: Streams at once of a receiver; each takes one of the places of `MAX_REQUESTS` too.
+MAX_STREAMS: Final = 2
+STREAM_RETRY_SECONDS: Final = 5
 #: Bytes of a request's body, and how deep its JSON may nest.
 MAX_BODY_BYTES: Final = 1 * MIB
 MAX_BODY_DEPTH: Final = 20

@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
 from bridge import __version__
 from bridge.core.scopes import SCOPE_SUMMARIES
-from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
+from bridge.web.admin.endpoint_row import Endpoint
+from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.entry import PREFIX
-from bridge.web.admin.parameters import Parameter
+from bridge.web.admin.parameters import STREAM_LIMIT, Parameter
 from bridge.web.admin.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
+from bridge.web.admin.resource_schemas import RESOURCE_SCHEMAS
 from bridge.web.admin.schemas import SCHEMAS
+from bridge.web.admin.streams import NDJSON
 
 NO_CONTENT: Final = 204
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
 #: Problems that any endpoint may answer, by status.
-COMMON_STATUSES: Final = (400, 401, 403, 429, 500, 503)
+COMMON_STATUSES: Final = (400, 401, 403, 406, 429, 500, 502, 503)
 #: Headers of requests that change something, and that of requests that may be repeated.
 REQUEST_HEADERS: Final = (
     ("X-Flowbridge-Actor", "A name that is recorded beside that of the token."),
@@ -62,7 +66,7 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": {**SCHEMAS, **REQUEST_SCHEMAS},
+            "schemas": {**SCHEMAS, **RESOURCE_SCHEMAS, **REQUEST_SCHEMAS},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -72,13 +76,16 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
     parts = _PATH_PART.findall(endpoint.path)
     changes = CHANGE_STATUSES if endpoint.method != "GET" else ()
     statuses = {*COMMON_STATUSES, *([404, 409] if parts else []), *changes}
+    parameters = endpoint.parameters
+    if endpoint.stream is not None:
+        parameters = tuple(_with_stream_limit(one) for one in parameters)
     described: dict[str, Any] = {
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}`.",
         "operationId": endpoint.answer.__name__,
         "parameters": [
             *(_part(name) for name in parts),
-            *(_parameter(one) for one in endpoint.parameters),
+            *(_parameter(one) for one in parameters),
             *(_header(*one) for one in REQUEST_HEADERS if endpoint.method != "GET"),
             *([_header(*IDEMPOTENCY_KEY)] if endpoint.repeat is not None else []),
         ],
@@ -97,6 +104,19 @@ def _describe(endpoint: Endpoint) -> dict[str, Any]:
     return described
 
 
+def _with_stream_limit(one: Parameter) -> Parameter:
+    """Return the limit of a list with that of its stream, which JSON Schema cannot tell apart."""
+    if one.name != STREAM_LIMIT.name:
+        return one
+    most = one.schema["maximum"]
+    return replace(
+        one,
+        doc=f"The number of items: 1 to {most} (default {one.default}); in a stream any number, 0"
+        " for all (default).",
+        schema={"type": "integer", "minimum": 0},
+    )
+
+
 def _header(name: str, description: str) -> dict[str, Any]:
     return {
         "name": name,
@@ -112,7 +132,12 @@ def _success(endpoint: Endpoint) -> dict[str, Any]:
         return {"description": endpoint.summary}
     if endpoint.schema is None:
         return {"description": "The bytes.", "content": {"application/octet-stream": {}}}
-    return _json_content(endpoint.summary, endpoint.schema)
+    described = _json_content(endpoint.summary, endpoint.schema)
+    if endpoint.stream is not None:
+        # Each line is one item of the page.
+        line = _json_content("", endpoint.schema.removesuffix("Page"))
+        described["content"][NDJSON] = line["content"]["application/json"]
+    return described
 
 
 def _json_content(description: str, schema_name: str) -> dict[str, Any]:

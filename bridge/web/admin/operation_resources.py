@@ -40,10 +40,10 @@ from bridge.store.queries.filters import NONE, Filters
 from bridge.web.admin.bodies import invalid_body, to_pointer
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
 from bridge.web.admin.entry import PREFIX
+from bridge.web.admin.operation_lists import describe_operation, find_operation
 from bridge.web.admin.parameters import read_parameters
 from bridge.web.admin.problems import AdminProblem, BodyError
 from bridge.web.admin.request_schemas import OPERATION_FILTERS
-from bridge.web.admin.resources import describe_operation, find_operation
 
 T = TypeVar("T")
 STATUS_BY_MODE: Final = {"propose": 201, "do": 202}

@@ -33,6 +33,9 @@ from bridge.web.admin.problems import AdminProblem, ParameterError
 
 MAX_NAME_CHARS: Final = 200
 LABELS: Final = ("source", "route", "platform")  # of trends
+MAX_PAGE_SUBMISSIONS: Final = 50  # each is read with its body
+MAX_WAIT_SECONDS: Final = 5.0
+MAX_STREAM_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +131,31 @@ def _limit(most: int, default: int) -> Parameter:
     )
 
 
+def stream_parameters(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """Return the parameters of a list for its stream, which has another limit."""
+    return tuple(STREAM_LIMIT if one.name == STREAM_LIMIT.name else one for one in parameters)
+
+
+def _parse_stream_limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > MAX_STREAM_DIGITS:
+        raise ValueError(f"{text[:20]!r} is not a number; 0 is no limit")
+    return int(text)
+
+
 def _parse_cursor(text: str) -> str:
     if not 0 < len(text) <= MAX_CURSOR_CHARS or not text.isascii():
         raise ValueError("it is not a cursor: pass `next` of the page before")
     return text
+
+
+def _parse_wait(text: str) -> float:
+    try:
+        seconds = float(text[:20]) if text.isascii() else -1.0
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_WAIT_SECONDS:
+        raise ValueError(f"{text[:20]!r} is not a number from 0 to {MAX_WAIT_SECONDS:g}")
+    return seconds
 
 
 def _parse_time(text: str) -> float:
@@ -145,9 +169,14 @@ def _parse_step(text: str) -> int:
 TIME_DOC: Final = "15m, 1h, 2d (ago), a date, or ISO 8601"
 
 LIMIT: Final = _limit(MAX_PAGE_ITEMS, DEFAULT_PAGE_ITEMS)
+STREAM_LIMIT: Final = Parameter(
+    name="limit", doc="The number of items; 0 for all.", parse=_parse_stream_limit, default=0
+)
 REJECT_LIMIT: Final = _limit(MAX_PAGE_REJECTS, MAX_PAGE_REJECTS)
 BEFORE: Final = Parameter(
-    name="before", doc="`next` of the page before, with the same filters.", parse=_parse_cursor
+    name="before",
+    doc="`next` of the page before, with the same filters; or the id of the last record.",
+    parse=_parse_cursor,
 )
 SOURCE: Final = Parameter(name="source", doc="Only from this source.", parse=_parse_name)
 SINCE: Final = Parameter(name="since", doc=f"Only since this time: {TIME_DOC}.", parse=_parse_time)
@@ -196,6 +225,26 @@ OUTCOME: Final = _one_of(
     "outcome",
     "Only items with this outcome, or those that are not processed yet.",
     (*(one.value for one in StepOutcome), OPEN_ITEMS),
+)
+
+
+PLATFORM: Final = Parameter(name="platform", doc="Only of this platform.", parse=_parse_name)
+FLOW: Final = Parameter(
+    name="flow",
+    doc="The newest runs of this flow, as its platform lists them: a name under `flows`, or"
+    " PLATFORM/FLOW.",
+    parse=_parse_name,
+)
+SUBMISSION_LIMIT: Final = _limit(MAX_PAGE_SUBMISSIONS, MAX_PAGE_SUBMISSIONS)
+AFTER: Final = Parameter(
+    name="after", doc="`next` of the answer before; without it only `next` is answered."
+)
+WAIT: Final = Parameter(
+    name="wait",
+    doc=f"Seconds to wait for a change, at most {MAX_WAIT_SECONDS:g}.",
+    parse=_parse_wait,
+    schema={"type": "number", "minimum": 0, "maximum": MAX_WAIT_SECONDS, "default": 0},
+    default=0.0,
 )
 
 

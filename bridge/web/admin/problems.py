@@ -36,6 +36,7 @@ PROBLEM_TYPES: Final = {
         ProblemType("missing_scope", 403, "The token lacks a scope"),
         ProblemType("not_found", 404, "There is no such resource"),
         ProblemType("method_not_allowed", 405, "The method is not allowed"),
+        ProblemType("not_acceptable", 406, "The resource has no such representation"),
         ProblemType("ambiguous_id", 409, "Several records match the id"),
         ProblemType("operation_conflict", 409, "The state of the operation does not allow this"),
         ProblemType("count_changed", 409, "Another number of items matches"),
@@ -44,6 +45,7 @@ PROBLEM_TYPES: Final = {
         ProblemType("unsupported_media_type", 415, "The body has another media type"),
         ProblemType("rate_limited", 429, "There were too many requests"),
         ProblemType("internal_error", 500, "An unexpected error occurred"),
+        ProblemType("platform_failed", 502, "The platform gave no usable answer"),
         ProblemType("busy", 503, "All places for readers are taken"),
         ProblemType("store_unavailable", 503, "The store cannot be read"),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridge.core.scopes import Scope
 from bridge.services.operation_commands import (
     COMMANDS,
     MAX_REASON_CHARS,
@@ -15,11 +16,13 @@ from bridge.services.operation_commands import (
 )
 from bridge.services.operation_selection import MAX_IDS, MAX_ITEMS
 from bridge.web.admin.parameters import Parameter, filter_parameters
-from bridge.web.admin.schemas import Schema
+from bridge.web.admin.schema_parts import Schema
 
 MODES: Final = ("dry_run", "propose", "do")
 MAX_FILTER_CHARS: Final = 1000
 MAX_NAME_CHARS: Final = 200
+MAX_HOLD_REASON_CHARS: Final = 500
+MAX_LEARN_SECONDS: Final = 3600
 #: Filters of operations: those of the lists that are no parameters of a page.
 OPERATION_FILTERS: Final = tuple(
     one for one in filter_parameters(of_events=True) if one.name not in ("limit", "before", "spam")
@@ -74,5 +77,21 @@ REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
             rate=_text(MAX_NAME_CHARS),
         ),
         expect={"type": "integer", "minimum": 0, "maximum": MAX_ITEMS},
+    ),
+    "TokenRequest": body_schema(
+        "name",
+        "scopes",
+        name=_text(MAX_NAME_CHARS),
+        scopes={
+            "type": "array",
+            "items": _word(*(one.value for one in Scope)),
+            "minItems": 1,
+            "maxItems": len(Scope),
+        },
+        expires=_text(MAX_NAME_CHARS),
+    ),
+    "HoldRequest": body_schema(reason=_text(MAX_HOLD_REASON_CHARS)),
+    "LearnRequest": body_schema(
+        seconds={"type": "integer", "minimum": 0, "maximum": MAX_LEARN_SECONDS}
     ),
 }

@@ -9,12 +9,11 @@ from typing import Final, TypeVar
 from bridge import __version__
 from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound
 from bridge.core.model import JSON, Reject
-from bridge.core.operations import Operation
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.ingest.redaction import add_all_keys
 from bridge.providers.signatures.key_source import NO_KEYS
-from bridge.services import explanations, lists, redacted_views
+from bridge.services import explanations, list_streams, lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.delivery_rows import DeliveryScreens
 from bridge.services.event_details import EventDetails, find_record, read_event_details
@@ -26,19 +25,15 @@ from bridge.services.lists import (
     PageRequest,
     WrongCursor,
     digest_filters,
-    parse_cursor,
 )
-from bridge.services.operation_control import are_starts_held
 from bridge.services.record_search import FoundRecord, search_records
 from bridge.services.rejects import DiagnosedReject, RejectReview
 from bridge.services.status_report import read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test
 from bridge.store.inbound import rejects
-from bridge.store.operations import log
 from bridge.store.queries.event_lookup import EventHistory
 from bridge.store.queries.filters import Filters
-from bridge.store.queries.selection_counts import read_deliveries
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
 from bridge.web.admin.limits import READ_RATE
 from bridge.web.admin.parameters import LABELS
@@ -70,6 +65,14 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
             "causes": "/admin/v1/causes",
             "trends": "/admin/v1/trends",
             "find": "/admin/v1/find",
+            "alerts": "/admin/v1/alerts",
+            "sources": "/admin/v1/sources",
+            "routes": "/admin/v1/routes",
+            "platforms": "/admin/v1/platforms",
+            "flows": "/admin/v1/flows",
+            "runs": "/admin/v1/runs",
+            "configs": "/admin/v1/configs",
+            "tail": "/admin/v1/tail",
         },
     }
 
@@ -87,7 +90,7 @@ def list_conditions(context: AdminContext, _asked: AdminRequest) -> Answer:
 def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of events with their deliveries."""
     page = lists.page_events(
-        context.database, _filters(context, asked), _page_request("events", asked)
+        context.database, event_filters(context, asked), page_request(context, "events", asked)
     )
     return page.as_json(
         lambda one: redacted_views.list_event(*one, with_contents=asked.with_contents)
@@ -97,7 +100,7 @@ def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
 def list_deliveries(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of deliveries."""
     page = lists.page_deliveries(
-        context.database, _filters(context, asked), _page_request("deliveries", asked)
+        context.database, event_filters(context, asked), page_request(context, "deliveries", asked)
     )
     shape = page.as_json(
         lambda one: redacted_views.list_delivery(one, with_contents=asked.with_contents)
@@ -111,7 +114,7 @@ def list_deliveries(context: AdminContext, asked: AdminRequest) -> Answer:
 def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one event with everything that is stored of it, as `show --json`."""
     with_screen = bool(asked.values["screen"])
-    details = _read_details(context, _find_event(context, asked), with_reasons=with_screen)
+    details = _read_details(context, find_event(context, asked), with_reasons=with_screen)
     shape = redacted_views.describe_event(details, with_contents=asked.with_contents)
     if with_screen:
         shape["screen"] = describe_screen(details, with_contents=asked.with_contents)
@@ -120,16 +123,16 @@ def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the raw body of an event."""
-    event = _find_event(context, asked).event
+    event = find_event(context, asked).event
     return RawAnswer(event.body, f"{event.id}.bin")
 
 
 def explain_event(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return what each route does with an event, as `explain --json`."""
-    event = _find_event(context, asked).event
+    event = find_event(context, asked).event
     choice = RouteChoice(when=asked.values["routes"], route=asked.values["route"])
     try:
-        return _look_up(
+        return look_up(
             lambda: explanations.explain_event(
                 context.database, context.settings, event, choice, context.config
             )
@@ -142,7 +145,7 @@ def explain_event(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one delivery, as it is in its event."""
-    found = _find_event(context, asked)
+    found = find_event(context, asked)
     if found.delivery_id is None:
         raise _missing(asked)
     shape = redacted_views.describe_event(
@@ -159,20 +162,20 @@ def list_rejects(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of rejects, each with the diagnosis of its failure."""
     page = lists.page_rejects(
         context.database,
-        _page_request("rejects", asked),
+        page_request(context, "rejects", asked),
         source=asked.values["source"],
         since=asked.values["since"],
     )
-    return page.as_json(_reject_view(context, asked))
+    return page.as_json(reject_view(context, asked))
 
 
 def show_reject(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one reject with its request, as `show --json`."""
-    found = _look_up(lambda: rejects.get(context.database, asked.ids["id"]))
-    return _reject_view(context, asked, whole=True)(found)
+    found = look_up(lambda: rejects.get(context.database, asked.ids["id"]))
+    return reject_view(context, asked, whole=True)(found)
 
 
-def _reject_view(
+def reject_view(
     context: AdminContext, asked: AdminRequest, *, whole: bool = False
 ) -> Callable[[Reject], dict[str, JSON]]:
     """Return the function that describes rejects. It fetches no keys that senders publish."""
@@ -189,57 +192,9 @@ def _reject_view(
     return describe
 
 
-def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return a page of operations."""
-    page = lists.page_operations(
-        context.database,
-        _page_request("operations", asked),
-        since=asked.values["since"],
-        unfinished=bool(asked.values["unfinished"]),
-    )
-    is_held = are_starts_held(context.database)
-    now = time.time()
-    return page.as_json(
-        lambda one: redacted_views.list_operation(
-            one, one.state(now, is_held=is_held), with_contents=asked.with_contents
-        )
-    )
-
-
-def show_operation(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return one operation, without its items."""
-    return describe_operation(context, asked, find_operation(context, asked))
-
-
-def describe_operation(
-    context: AdminContext, asked: AdminRequest, operation: Operation
-) -> dict[str, JSON]:
-    """Return an operation as the token may see it."""
-    state = operation.state(time.time(), is_held=are_starts_held(context.database))
-    return redacted_views.list_operation(operation, state, with_contents=asked.with_contents)
-
-
-def list_operation_items(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return a page of an operation's items, in their order."""
-    found = find_operation(context, asked)
-    page = lists.page_items(
-        context.database,
-        found,
-        _page_request(f"items of {found.id}", asked),
-        outcome=asked.values["outcome"],
-    )
-    ids = [id_ for item in page.items for id_ in (*item.made, item.item_id)]
-    deliveries = read_deliveries(context.database, ids)
-    return page.as_json(
-        lambda one: redacted_views.list_item_with_deliveries(
-            one, deliveries, with_contents=asked.with_contents
-        )
-    )
-
-
 def list_causes(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the causes of dead deliveries, the most frequent first."""
-    report = group_by_cause(context.database, _filters(context, asked))
+    report = group_by_cause(context.database, event_filters(context, asked))
     return {
         "items": [one.as_json() for one in report.groups],
         "read_until": iso(report.read_until),
@@ -262,34 +217,46 @@ def find(context: AdminContext, asked: AdminRequest) -> Answer:
         context.database,
         asked.values["q"],
         list(context.config().sources),
-        _page_request("find", asked),
+        page_request(context, "find", asked),
         in_bodies=asked.with_contents,
     )
     return page.as_json(FoundRecord.as_json)
 
 
-def _page_request(list_name: str, asked: AdminRequest) -> PageRequest:
+def page_request(context: AdminContext, list_name: str, asked: AdminRequest) -> PageRequest:
     """Return the page of a list that is asked for, with the digest of the filters."""
-    given = {name: list(one) for name, one in asked.texts.items() if name not in PAGE_PARAMETERS}
-    digest = digest_filters(list_name, given)
+    limit = asked.values.get("limit", DEFAULT_PAGE_ITEMS)
+    return PageRequest(limit, page_start(context, list_name, asked), _digest(list_name, asked))
+
+
+def page_start(context: AdminContext, list_name: str, asked: AdminRequest) -> int | None:
+    """Return the number that a list goes on from: that of its cursor, or of its last record."""
     try:
-        before = parse_cursor(asked.values["before"], digest)
+        return list_streams.parse_start(
+            context.database, list_name, asked.values["before"], _digest(list_name, asked)
+        )
     except WrongCursor as error:
         raise AdminProblem(
             "cursor_of_another_list", str(error), errors=[ParameterError("before", str(error))]
         ) from None
-    return PageRequest(asked.values.get("limit", DEFAULT_PAGE_ITEMS), before, digest)
 
 
-def _filters(context: AdminContext, asked: AdminRequest) -> Filters:
+def _digest(list_name: str, asked: AdminRequest) -> str:
+    given = {name: list(one) for name, one in asked.texts.items() if name not in PAGE_PARAMETERS}
+    return digest_filters(list_name, given)
+
+
+def event_filters(context: AdminContext, asked: AdminRequest) -> Filters:
+    """Return the filters of a list of events or deliveries."""
     values = {name: value for name, value in asked.values.items() if name not in PAGE_PARAMETERS}
     clauses = values.pop("where", None)
     where = make_event_test(clauses, context.config().sources) if clauses else None
     return Filters(**values, where=where)
 
 
-def _find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:
-    record = _look_up(lambda: find_record(context.database, asked.ids["id"]))
+def find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:
+    """Return the event that an id, or that of a delivery, names. Raises `AdminProblem`."""
+    record = look_up(lambda: find_record(context.database, asked.ids["id"]))
     if record.found is None:
         raise _missing(asked)
     return record.found
@@ -301,12 +268,8 @@ def _read_details(
     return read_event_details(context.database, context.settings, found, with_reasons=with_reasons)
 
 
-def find_operation(context: AdminContext, asked: AdminRequest) -> Operation:
-    """Return the operation of the path. Raises `AdminProblem`."""
-    return _look_up(lambda: log.find(context.database, asked.ids["id"]))
-
-
-def _look_up(find_one: Callable[[], T]) -> T:
+def look_up(find_one: Callable[[], T]) -> T:
+    """Return what a function finds. Raises `AdminProblem` if that is nothing or not unique."""
     try:
         return find_one()
     except AmbiguousId as error:

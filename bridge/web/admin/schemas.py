@@ -5,33 +5,29 @@ Every key of a record is always present; contents are null for a token without t
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from bridge.core.model import RunState, Status
 from bridge.core.operations import OperationState
 from bridge.core.scopes import Scope
 from bridge.routing.model import Mode
 from bridge.services.filter_values import DEAD_KINDS
-
-Schema = dict[str, Any]
-
-
-def _nullable(schema: Schema) -> Schema:
-    if "$ref" in schema:
-        return {"anyOf": [schema, {"type": "null"}]}
-    kinds = schema["type"]
-    schema = {**schema, "type": [*(kinds if isinstance(kinds, list) else [kinds]), "null"]}
-    return {**schema, "enum": [*schema["enum"], None]} if "enum" in schema else schema
-
-
-def _record(**properties: Schema) -> Schema:
-    """Return the schema of an object with exactly these keys."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+from bridge.web.admin.schema_parts import (
+    ANY,
+    COUNT,
+    FLAG,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    TIME,
+    Schema,
+)
+from bridge.web.admin.schema_parts import list_of as _list
+from bridge.web.admin.schema_parts import nullable as _nullable
+from bridge.web.admin.schema_parts import page_of as _page
+from bridge.web.admin.schema_parts import record as _record
+from bridge.web.admin.schema_parts import ref as _ref
+from bridge.web.admin.schema_parts import word as _word
 
 
 def _with_screen(schema: Schema) -> Schema:
@@ -39,38 +35,13 @@ def _with_screen(schema: Schema) -> Schema:
     return {**schema, "properties": {**schema["properties"], "screen": OBJECT}}
 
 
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _word(*words: str) -> Schema:
-    return {"type": "string", "enum": list(words)}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _page(name: str) -> Schema:
-    return _record(
-        items=_list(_ref(name)), next=_nullable(TEXT), complete=FLAG, looked_until=_nullable(TIME)
-    )
-
-
-TEXT: Final[Schema] = {"type": "string"}
-COUNT: Final[Schema] = {"type": "integer"}
-NUMBER: Final[Schema] = {"type": "number"}
-FLAG: Final[Schema] = {"type": "boolean"}
-TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-ANY: Final[Schema] = {}
-OBJECT: Final[Schema] = {"type": "object"}
 COUNT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
 RUN_STATE: Final[Schema] = _word(*(one.value for one in RunState))
 
 _FILE: Final = _record(
     field=_nullable(TEXT), name=_nullable(TEXT), type=TEXT, size=COUNT, sha256=_nullable(TEXT)
 )
-_DELIVERY: Final[Schema] = {
+DELIVERY: Final[Schema] = {
     "id": TEXT,
     "event_id": TEXT,
     "route": TEXT,
@@ -110,7 +81,7 @@ _EVENT: Final[Schema] = {
     "spam": _nullable(TEXT),
     "client": _nullable(TEXT),
 }
-_ATTEMPT: Final = _record(
+ATTEMPT: Final = _record(
     number=COUNT,
     started_at=TIME,
     finished_at=_nullable(TIME),
@@ -208,13 +179,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
         "required": ["ok", "problems", "at", "version", "sources", "queue", "dead", "unknown"],
     },
-    "Delivery": _record(**_DELIVERY),
+    "Delivery": _record(**DELIVERY),
     "DeliveryPage": _with_screen(_page("Delivery")),
     "DeliveryDetails": _record(
-        **_DELIVERY,
+        **DELIVERY,
         inputs=ANY,
         log=_list(TEXT),
-        attempt_list=_list(_ATTEMPT),
+        attempt_list=_list(ATTEMPT),
         evidence=ANY,
         waits_for=_nullable(_WAIT),
     ),

@@ -18,6 +18,7 @@ from bridge.config.settings import Settings
 from bridge.system.cpu_affinity import count_processors, pin_process
 from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
+from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import Balance
 from bridge.web.server.incomplete_requests import IncompleteRequests
 from bridge.web.server.worker import Receiver
@@ -87,6 +88,7 @@ def _set_up_receiver(
     worker.incomplete = IncompleteRequests(
         THREADS // 2, settings.trusted_proxies, settings.private_bind, settings.timings
     )
+    worker.answers = AnswerLimits(settings.timings.answer_stall_seconds)
     worker.last_request_seconds = settings.timings.last_request_seconds
     pin_process(balance.take_place() + 1)  # the worker process is on the first
     _cache_settings(worker.cfg)

@@ -19,6 +19,7 @@ from bridge.core.errors import Refused
 from bridge.core.timings import TIMINGS
 from bridge.system.linux_process import unblock_signals
 from bridge.system.logs import get_logger
+from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import Balance
 from bridge.web.server.connection import ListeningSocket
 from bridge.web.server.incomplete_requests import IncompleteRequests, RequestDeadline
@@ -50,6 +51,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     balance: Balance | None = None  # set after the fork, like the next
     incomplete = IncompleteRequests(most=0)
+    answers = AnswerLimits()
     last_request_seconds = TIMINGS.last_request_seconds
     _looked = 0.0
     _last_word = 0.0
@@ -63,12 +65,13 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Accept a connection, after a receiver with fewer of them had the chance to."""
         if self.balance is not None:
             self.balance.yield_to_emptier()
-        super().accept(ListeningSocket(listener))
+        super().accept(ListeningSocket(listener, self.answers))
         if self.balance is not None:
             self.balance.publish_count(self.nr_conns)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin the shutdown: idle connections have little time left to send a request."""
+        self.answers.is_ending = True
         if self.alive:
             self._last_word = time.monotonic() + self.last_request_seconds
             for conn in self._silent():

@@ -22,6 +22,8 @@ from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.web.admin import limits
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
+from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
+from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
@@ -121,7 +123,10 @@ def name_of(endpoint: Endpoint) -> str:
     return f"{endpoint.method} {endpoint.path}"
 
 
-READS = [each for each in ENDPOINTS if each.method == "GET"]
+#: Those of test_admin_resources.py and test_admin_upkeep.py.
+OTHERS = (*RESOURCE_ENDPOINTS, *UPKEEP_ENDPOINTS)
+RECORDS = [each for each in ENDPOINTS if each not in OTHERS]
+READS = [each for each in RECORDS if each.method == "GET"]
 #: Bodies for the endpoints that take one, by method and path.
 BODIES: dict[str, Any] = {
     "POST /operations": {"command": "retry", "mode": "dry_run", "filters": {"status": "dead"}},
@@ -132,7 +137,7 @@ QUERIES = {"/find": {"q": "gh-1"}, "/trends": {"name": "events", "since": "1h"}}
 # -- tokens and scopes
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=name_of)
+@pytest.mark.parametrize("endpoint", RECORDS, ids=name_of)
 @pytest.mark.parametrize("scopes", [READ, READER, (Scope.READ, Scope.ACT), (Scope.ADMIN,)], ids=str)
 def test_each_endpoint_wants_its_scope(
     admin: AdminClient, one: Any, endpoint: Any, scopes: tuple[Scope, ...]
@@ -249,6 +254,23 @@ def test_the_requests_of_a_token_are_limited(
     assert problem_of(last) == "rate_limited"
     assert int(last.headers["Retry-After"]) > 0
     assert admin.get("/", scopes=READER).status_code == 200
+
+
+def test_answers_tell_the_rate_and_the_rest(
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "READ_RATE", Rate(count=3, per=3600.0))
+    for path, status, left in (
+        ("/", 200, 2),
+        ("/nothing", 404, 1),
+        ("/events/evt_zz", 404, 0),
+        ("/", 429, 0),
+    ):
+        answer = admin.get(path, scopes=READ)
+        assert answer.status_code == status
+        assert answer.headers["RateLimit-Policy"] == '"reads";q=3;w=3600'
+        assert answer.headers["RateLimit"].startswith(f'"reads";r={left};t=')
+    assert "RateLimit" not in admin.client.get("/admin/v1/").headers
 
 
 def test_few_threads_are_for_readers(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
+from http.client import HTTPResponse, IncompleteRead
 
 import pytest
 from processes import call_here
+from records import make_delivery, make_event
 from serving import Answer, Bridge, exchange, free_port, head, until
+
+from bridge.core.model import Status
+from bridge.store.inbound import events
 
 
 class Served:
@@ -51,7 +57,8 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     port = free_port()
     environ = {"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{port}"}
-    with Bridge(tmp_path_factory.mktemp("admin"), environ=environ) as bridge:
+    timings = {"answer_stall_seconds": 1.0}
+    with Bridge(tmp_path_factory.mktemp("admin"), environ=environ, timings=timings) as bridge:
         yield Served(bridge, port)
 
 
@@ -125,3 +132,83 @@ def test_the_log_has_the_requests_without_the_token(served: Served) -> None:
     ]
     assert served.token not in served.bridge.stderr
     assert "secret-of-the-query" not in served.bridge.stderr
+
+
+# -- streams
+
+LARGE_COUNT = 250  # more than one chunk, and far more bytes than the kernel takes
+
+
+@pytest.fixture(scope="module")
+def large(served: Served) -> int:
+    """Store deliveries with long reasons, and return their number."""
+    reason = "x" * 64 * 1024
+    for number in range(LARGE_COUNT):
+        event = make_event(f"large-{number}", source="large")
+        one = make_delivery(event, "large", status=Status.DEAD, reason=reason)
+        events.add(served.bridge.database, event, (one,), lambda *_: [])
+    return LARGE_COUNT
+
+
+class StreamClient:
+    """A client of a stream that reads when a test says so."""
+
+    def __init__(self, served: Served, token: str) -> None:
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        self.socket.settimeout(60.0)
+        self.socket.connect(("127.0.0.1", served.private))
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/x-ndjson"}
+        self.socket.sendall(head("GET", "/admin/v1/deliveries?route=large", headers))
+
+    def read_rest(self) -> HTTPResponse:
+        """Return the answer, whose body is still to be read."""
+        answer = HTTPResponse(self.socket)
+        answer.begin()
+        return answer
+
+
+def ended_streams(served: Served, name: str) -> list[str]:
+    """Return how the streams of a token ended."""
+    return [
+        one["outcome"]
+        for one in served.bridge.log
+        if one["event"] == "admin_stream_ended" and one["token"] == name
+    ]
+
+
+def test_a_stream_has_the_whole_list(served: Served, large: int) -> None:
+    client = StreamClient(served, served.add_token("streams-all", "read,bodies"))
+    answer = client.read_rest()
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    lines = answer.read().splitlines()
+    assert len({json.loads(line)["id"] for line in lines}) == large
+    client.socket.close()
+
+
+def test_a_client_that_stops_reading_loses_its_stream(served: Served, large: int) -> None:
+    token = served.add_token("stalls", "read,bodies")
+    client = StreamClient(served, token)
+    until(lambda: client.socket.recv(1, socket.MSG_PEEK))
+    with served.bridge.database.read() as connection:
+        checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
+        _, pages, done = connection.exec_driver_sql(checkpoint).one()
+    assert pages == done  # no reader holds the log back
+    assert until(lambda: ended_streams(served, "stalls")) == ["disconnected"]
+    assert "answer_stalled" in [one["event"] for one in served.bridge.log]
+    with pytest.raises((IncompleteRead, ConnectionError)):
+        client.read_rest().read()
+    client.socket.close()
+    again = StreamClient(served, token)
+    assert again.read_rest().status == 200  # the token's place is free
+    again.socket.close()
+
+
+def test_a_stream_does_not_delay_the_end_of_the_bridge(served: Served, large: int) -> None:
+    """The last test: it ends the bridge."""
+    client = StreamClient(served, served.add_token("ends", "read,bodies"))
+    until(lambda: client.socket.recv(1, socket.MSG_PEEK))
+    assert served.bridge.stop() == 0
+    with pytest.raises((IncompleteRead, ConnectionError)):
+        client.read_rest().read()
+    client.socket.close()

@@ -15,6 +15,7 @@ from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.core.times import iso
 from bridge.services.operations import find_actor
+from bridge.services.serializers import hold_json
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
@@ -90,11 +91,11 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
             waiting = start_hold.count_held(connection, found.since if found else 0.0)
         if found is None:
             if as_json:
-                output.json_line(_shape(None, waiting))
+                output.json_line(hold_json(None, waiting))
             output.say("Starts are not on hold.")
             return
         if as_json:
-            output.json_line(_shape(found, waiting))
+            output.json_line(hold_json(found, waiting))
         else:
             _print(found, waiting)
         if not dry_run and confirm(
@@ -102,18 +103,6 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
         ):
             database.write(start_hold.release)
             output.say("Released: workers continue within seconds.")
-
-
-def _shape(found: Hold | None, waiting: HeldCounts) -> dict[str, object]:
-    return {
-        "since": found and iso(found.since),
-        "reason": found and found.reason,
-        "taken_at": found and iso(found.taken_at),
-        "before": waiting.before,
-        "after": waiting.after,
-        "unknown": waiting.unknown,
-        "runs": waiting.runs,
-    }
 
 
 def explain_removed_tokens(count: int) -> str:

@@ -1,0 +1,133 @@
+"""Changes in the store since a cursor, for a client that polls. Nothing is remembered between.
+
+The cursor holds the numbers of the newest event and delivery, and the states of the newest
+deliveries that may still change.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+import orjson
+
+from bridge.core.model import Delivery, Event
+from bridge.services.delivery_states import is_over
+from bridge.services.lists import WrongCursor
+from bridge.store.queries import event_feed
+from bridge.store.queries.filters import Filters
+
+if TYPE_CHECKING:
+    from bridge.store.db.database import Database
+
+MAX_FOLLOWED: Final = 200  # deliveries whose changes a cursor follows
+MAX_TAIL_CURSOR_CHARS: Final = 6000
+MAX_NUMBER: Final = 1 << 62
+EVERYTHING: Final = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class TailCursor:
+    """A place in the changes.
+
+    `states`: a digest of the state of each followed delivery, by its number. `seen`: numbers of
+    events that may be read again.
+    """
+
+    event: int
+    delivery: int
+    states: Mapping[int, int] = field(default_factory=dict)
+    seen: frozenset[int] = frozenset()
+
+    def encode(self) -> str:
+        """Return the cursor as clients pass it back."""
+        # Numbers as their distance from the newest, which is short.
+        states = [[self.delivery - number, digest] for number, digest in self.states.items()]
+        seen = [self.event - number for number in self.seen]
+        packed = orjson.dumps([self.event, self.delivery, states, seen])
+        return urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def decode_tail_cursor(text: str) -> TailCursor:
+    """Return the cursor of a text. Raises `WrongCursor`."""
+    try:
+        if len(text) > MAX_TAIL_CURSOR_CHARS:
+            raise ValueError
+        padded = text + "=" * (-len(text) % 4)
+        event, delivery, states, seen = orjson.loads(urlsafe_b64decode(padded.encode()))
+        numbers = [event, delivery, *(one for pair in states for one in pair), *seen]
+        if not all(type(one) is int and 0 <= one < MAX_NUMBER for one in numbers):
+            raise ValueError
+        if len(states) > MAX_FOLLOWED or len(seen) > event_feed.OVERLAP_ROWS:
+            raise ValueError
+        return TailCursor(
+            event,
+            delivery,
+            {delivery - ago: digest for ago, digest in states},
+            frozenset(event - ago for ago in seen),
+        )
+    except (ValueError, TypeError):
+        raise WrongCursor("it is not a cursor: pass `next` of the answer before") from None
+
+
+def start_tail(database: Database) -> TailCursor:
+    """Return the cursor at the newest change. Deliveries in flight are followed."""
+    event, delivery = event_feed.newest_numbers(database)
+    moving = event_feed.next_deliveries(database, delivery, (), EVERYTHING)
+    states = {number: _digest(one) for number, one in moving[-MAX_FOLLOWED:]}
+    again = event_feed.next_events(database, event, EVERYTHING)
+    return TailCursor(event, delivery, states, frozenset(number for number, _ in again))
+
+
+def read_tail(
+    database: Database, cursor: TailCursor
+) -> tuple[Sequence[Event | Delivery], TailCursor]:
+    """Return the changes since a cursor, and the cursor after them.
+
+    An event precedes its deliveries, since deliveries are read first.
+    """
+    following = event_feed.next_deliveries(database, cursor.delivery, (), EVERYTHING)
+    new = [pair for pair in following if _is_new(pair[0], cursor)]
+    known = event_feed.read_deliveries(database, list(cursor.states))
+    changes: list[Event | Delivery] = []
+    newest_event = cursor.event
+    seen = set(cursor.seen)
+    for number, event in event_feed.next_events(database, cursor.event, EVERYTHING):
+        if number not in seen:
+            changes.append(event)
+        seen.add(number)
+        newest_event = max(newest_event, number)
+    states = {}
+    newest_delivery = cursor.delivery
+    for number, delivery in sorted(dict([*new, *known]).items()):
+        newest_delivery = max(newest_delivery, number)
+        digest = _digest(delivery)
+        if cursor.states.get(number) != digest:
+            changes.append(delivery)
+        states[number] = digest
+    overlap = 0 if database.is_sqlite else event_feed.OVERLAP_ROWS
+    ended = {number for number, one in [*new, *known] if is_over(one)}
+    followed = sorted(
+        number for number in states if number not in ended or number > newest_delivery - overlap
+    )[-MAX_FOLLOWED:]
+    kept = sorted(number for number in seen if number > newest_event - overlap)[-overlap:]
+    after = TailCursor(
+        newest_event,
+        newest_delivery,
+        {number: states[number] for number in followed},
+        frozenset(kept if overlap else ()),
+    )
+    return changes, after
+
+
+def _is_new(number: int, cursor: TailCursor) -> bool:
+    """Return whether a delivery was planned after the cursor, or may have been."""
+    return number > cursor.delivery - event_feed.OVERLAP_ROWS and number not in cursor.states
+
+
+def _digest(one: Delivery) -> int:
+    stands = (one.status, one.run_state, one.attempts, one.throttled, one.reason)
+    return crc32(repr(stands).encode("utf-8", "surrogatepass"))

@@ -1,0 +1,169 @@
+"""The answers of the admin API about the parts of a bridge: alerts, sources, routes, platforms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from bridge.core.model import JSON
+from bridge.core.status import Overview, PlatformStatus, SourceStatus
+from bridge.core.typos import suggest
+from bridge.monitoring.alerts import has_ended, list_open
+from bridge.monitoring.conditions import find_problems
+from bridge.routing.model import Config, Platform, Route
+from bridge.services.config_views import mask_config, mask_path
+from bridge.services.serializers import alert_json
+from bridge.services.status_report import platform_json, queue_json, source_json
+from bridge.store.queries import alerts
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.parameters import MAX_NAME_CHARS
+from bridge.web.admin.problems import AdminProblem
+
+Shape = dict[str, JSON]
+
+
+def list_alerts(context: AdminContext, _asked: AdminRequest) -> Answer:
+    """Return the alerts that are raised or pending, as `alerts --json`."""
+    with context.database.read() as connection:
+        known = list_open(alerts.read(connection).values())
+    now = context.overview.get()
+    present = {one.key for one in find_problems(now)}
+    return {
+        "items": [
+            alert_json(one, notifies=now.tells, over=has_ended(one, present, now.at))
+            for one in known
+        ]
+    }
+
+
+# -- sources
+
+
+def list_sources(context: AdminContext, _asked: AdminRequest) -> Answer:
+    """Return the sources of routes.yaml, and those that have events only."""
+    config = context.config()
+    return {"items": [_source(config, one) for one in context.overview.get().sources]}
+
+
+def show_source(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return one source."""
+    known = {one.name: one for one in context.overview.get().sources}
+    return _source(context.config(), known[_check_name(asked, "source", known)])
+
+
+def _source(config: Config, one: SourceStatus) -> Shape:
+    known = config.sources.get(one.name)
+    names = dict.fromkeys(route.name for route in config.routes_of(one.name))
+    return source_json(one) | {
+        "provider": known.provider.name if known else None,
+        "path": f"/hooks/{one.name}" if known else None,
+        "public": one.is_public,
+        "missing": one.missing,
+        "secret_doubt": one.secret_doubt,
+        "routes": [*names],
+    }
+
+
+# -- routes
+
+
+def list_routes(context: AdminContext, _asked: AdminRequest) -> Answer:
+    """Return the routes of routes.yaml, and those that have waiting deliveries only."""
+    config = context.config()
+    now = context.overview.get()
+    return {"items": [_route(config, now, name) for name in _route_names(config, now)]}
+
+
+def show_route(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return one route, as it is written in routes.yaml."""
+    config = context.config()
+    now = context.overview.get()
+    name = _check_name(asked, "route", _route_names(config, now))
+    return _route(config, now, name) | {"definition": _find_definition(config, name)}
+
+
+def _route_names(config: Config, now: Overview) -> list[str]:
+    waiting = sorted({one.route for one in now.queue} | set(now.blocked))
+    return [*dict.fromkeys((*config.route_names, *waiting))]
+
+
+def _route(config: Config, now: Overview, name: str) -> Shape:
+    records = [one for one in config.routes if one.name == name]
+    first = records[0] if records else None
+    ended = now.runs_ended.get(name)
+    return {
+        "name": name,
+        "configured": first is not None,
+        "source": first.source if first else None,
+        "types": list(first.types) if first else [],
+        "mode": first.mode.value if first else None,
+        "flows": [_flow(one) for one in records],
+        "queue": [queue_json(one) for one in now.queue if one.route == name],
+        "blocked": now.blocked.get(name, 0),
+        "ended_within_a_day": ended.ended if ended else 0,
+        "failed_within_a_day": ended.failed if ended else 0,
+    }
+
+
+def _flow(route: Route) -> Shape:
+    return {
+        "name": route.flow.name,
+        "platform": route.flow.platform,
+        "saved_item_id": route.flow.saved_item_id,
+    }
+
+
+def _find_definition(config: Config, name: str) -> JSON:
+    document = orjson.loads(config.canonical or b"{}")
+    routes = mask_config(document.get("config", {})).get("routes")
+    for one in routes if isinstance(routes, list) else ():
+        if isinstance(one, dict) and one.get("name") == name:
+            return one
+    return None
+
+
+# -- platforms
+
+
+def list_platforms(context: AdminContext, _asked: AdminRequest) -> Answer:
+    """Return the platforms of routes.yaml, and those that have deliveries only."""
+    config = context.config()
+    now = context.overview.get()
+    return {"items": [_platform(config, one, now.at) for one in now.platforms]}
+
+
+def show_platform(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return one platform."""
+    now = context.overview.get()
+    known = {one.name: one for one in now.platforms}
+    return _platform(context.config(), known[_check_name(asked, "platform", known)], now.at)
+
+
+def _platform(config: Config, one: PlatformStatus, at: float) -> Shape:
+    known = config.platforms.get(one.name)
+    routes = dict.fromkeys(each.name for each in config.routes if each.flow.platform == one.name)
+    return platform_json(one, at) | {
+        "configured": known is not None,
+        "type": known.type if known else None,
+        "base_url": _base_url(known) if known else None,
+        "missing": one.missing,
+        "routes": [*routes],
+    }
+
+
+def _base_url(platform: Platform) -> str | None:
+    """Return the URL of a platform; that of the type http may have a secret in its path."""
+    url = mask_path(platform.base_url) if platform.type == "http" else platform.base_url
+    return url or None
+
+
+def _check_name(asked: AdminRequest, what: str, known: Iterable[str] | Mapping[str, Any]) -> str:
+    """Return the name in the path. Raises `AdminProblem` with the nearest one if it is unknown."""
+    name = asked.ids["name"]
+    names = list(known)
+    if name not in names:
+        near = suggest(name[:MAX_NAME_CHARS], names)
+        raise AdminProblem("not_found", f"there is no {what} {name[:100]!r}. {near}".strip())
+    return name

@@ -1,0 +1,69 @@
+"""The answers of the admin API about stored configurations, with secrets masked."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from bridge.core.errors import AmbiguousId, NotFound
+from bridge.core.model import JSON
+from bridge.core.times import iso
+from bridge.services.config_views import compare_configs, mask_config
+from bridge.store.queries.configs import StoredConfig, find_config_by_prefix, list_configs
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.problems import AdminProblem
+
+MAX_LISTED_CONFIGS: Final = 500
+
+
+def list_stored_configs(context: AdminContext, _asked: AdminRequest) -> Answer:
+    """Return the stored configurations, the one used last first."""
+    found = list_configs(context.database, MAX_LISTED_CONFIGS + 1)
+    present = context.config().hash
+    return {
+        "items": [_summary(one, present) for one in found[:MAX_LISTED_CONFIGS]],
+        "complete": len(found) <= MAX_LISTED_CONFIGS,
+    }
+
+
+def show_config(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return one configuration before `${env:…}` is filled, with its schemas."""
+    found, document = _find(context, asked.ids["hash"])
+    return _summary(found, context.config().hash) | {
+        "config": mask_config(document["config"]),
+        "schemas": document["schemas"],
+    }
+
+
+def compare_stored_configs(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the differences of two configurations and their schemas."""
+    before, old = _find(context, asked.ids["a"])
+    after, new = _find(context, asked.ids["b"])
+    changes, is_complete = compare_configs(_comparable(old), _comparable(new))
+    return {
+        "before": before.hash,
+        "after": after.hash,
+        "items": [one.as_json() for one in changes],
+        "complete": is_complete,
+    }
+
+
+def _comparable(document: dict[str, Any]) -> dict[str, JSON]:
+    # A path begins with a key of routes.yaml, or with `(schemas)` and the name of a file.
+    schemas: dict[str, JSON] = {"(schemas)": document["schemas"]} if document["schemas"] else {}
+    return mask_config(document["config"]) | schemas
+
+
+def _summary(found: StoredConfig, present: str) -> dict[str, JSON]:
+    return {"hash": found.hash, "seen_at": iso(found.seen_at), "current": found.hash == present}
+
+
+def _find(context: AdminContext, text: str) -> tuple[StoredConfig, dict[str, Any]]:
+    try:
+        found, canonical = find_config_by_prefix(context.database, text)
+    except AmbiguousId as error:
+        raise AdminProblem("ambiguous_id", str(error)) from None
+    except NotFound as error:
+        raise AdminProblem("not_found", str(error)) from None
+    return found, orjson.loads(canonical)

@@ -1,0 +1,107 @@
+"""The answers of the admin API about flows and runs, which platforms are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from bridge.core.errors import BridgeError, InvalidRequest
+from bridge.core.model import JSON, Delivery
+from bridge.core.times import iso
+from bridge.routing.model import Platform
+from bridge.services import platform_queries, redacted_views
+from bridge.services.flow_json import flow_json, input_json, run_json
+from bridge.store.queries.runs_in_flight import list_runs_in_flight
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.problems import AdminProblem
+
+T = TypeVar("T")
+#: For an answer of a platform: the request holds a thread of a receiver meanwhile.
+PLATFORM_WAIT_SECONDS: Final = 10.0
+MAX_ASKED_PLATFORMS: Final = 3  # by one request
+MAX_LISTED_FLOWS: Final = 1000
+MAX_LISTED_RUNS: Final = 500
+
+
+def list_flows(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the saved flows of one platform, or of all that can list them."""
+    config = context.config()
+    name = asked.values["platform"]
+    named = (
+        [platform_queries.find_platform(config, name)]
+        if name
+        else platform_queries.platforms_with_flows(config)
+    )
+    listed, problems = platform_queries.list_all_flows(map(hurry, named[:MAX_ASKED_PLATFORMS]))
+    return {
+        "items": [flow_json(one.name, flow) for one, flow in listed[:MAX_LISTED_FLOWS]],
+        "complete": len(named) <= MAX_ASKED_PLATFORMS and len(listed) <= MAX_LISTED_FLOWS,
+        "problems": [str(one) for one in problems],
+    }
+
+
+def list_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the inputs of a flow: the names that `inputs:` of a route can set."""
+    saved_item_id = asked.ids["id"]
+    platform = find_platform(context, asked)
+    nodes = ask_platform(lambda: platform_queries.list_inputs(hurry(platform), saved_item_id))
+    return {"items": [input_json(platform.name, saved_item_id, one) for one in nodes]}
+
+
+def list_runs(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the runs in flight that deliveries started; with `flow` the flow's newest runs."""
+    config = context.config()
+    flow = asked.values["flow"]
+    shown: list[JSON] = []
+    if flow is None:
+        found = list_runs_in_flight(context.database, asked.values["platform"], MAX_LISTED_RUNS + 1)
+        shown += [_in_flight(one) for one in found[:MAX_LISTED_RUNS]]
+        return {"items": shown, "complete": len(found) <= MAX_LISTED_RUNS}
+    if asked.values["platform"] is not None:
+        raise InvalidRequest("`flow` names its platform: leave out `platform`")
+    platform, saved_item_id = platform_queries.find_flow(config, flow)
+    listed = ask_platform(lambda: platform_queries.list_runs(hurry(platform), saved_item_id))
+    shown += [
+        redacted_views.describe_run(run_json(platform.name, one), with_contents=asked.with_contents)
+        | {"delivery_id": None, "event_id": None, "route": None}
+        for one in listed
+    ]
+    return {"items": shown, "complete": len(listed) < platform_queries.MAX_LISTED_RUNS}
+
+
+def _in_flight(one: Delivery) -> dict[str, JSON]:
+    return {
+        "platform": one.platform,
+        "saved_item_id": one.saved_item_id,
+        "run_id": one.run_id,
+        "run_state": one.run_state,
+        "raw_state": None,
+        "outputs": None,
+        "created_at": iso(one.delivered_at),
+        "finished_at": None,
+        "delivery_id": one.id,
+        "event_id": one.event_id,
+        "route": one.route,
+    }
+
+
+def find_platform(context: AdminContext, asked: AdminRequest) -> Platform:
+    """Return the platform of the path. Raises `AdminProblem`."""
+    try:
+        return platform_queries.find_platform(context.config(), asked.ids["platform"])
+    except InvalidRequest as error:
+        raise AdminProblem("not_found", str(error)) from None
+
+
+def hurry(platform: Platform) -> Platform:
+    """Return a platform whose answers are awaited for a short time only."""
+    return replace(platform, timeout=min(platform.timeout, PLATFORM_WAIT_SECONDS))
+
+
+def ask_platform(send: Callable[[], T]) -> T:
+    """Return the answer of a platform. Raises `AdminProblem` if there is no usable one."""
+    try:
+        return send()
+    except BridgeError as error:
+        raise AdminProblem("platform_failed", str(error)) from None

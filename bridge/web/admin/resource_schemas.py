@@ -1,0 +1,205 @@
+"""JSON Schemas of the answers about the parts of a bridge, by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.core.model import RunState
+from bridge.core.scopes import Scope
+from bridge.web.admin.schema_parts import (
+    ANY,
+    COUNT,
+    FLAG,
+    OBJECT,
+    TEXT,
+    TIME,
+    Schema,
+    list_of,
+    nullable,
+    page_of,
+    record,
+    ref,
+    word,
+)
+from bridge.web.admin.schemas import ATTEMPT, DELIVERY
+
+_TEXTS: Final = list_of(TEXT)
+_SOURCE: Final = record(
+    name=TEXT,
+    configured=FLAG,
+    last_event_at=nullable(TIME),
+    today=COUNT,
+    rejected_today=COUNT,
+    files=COUNT,
+    files_keep=nullable(COUNT),
+    stored_today=COUNT,
+    daily_bytes=nullable(COUNT),
+    refused=list_of(record(code=TEXT, within_a_day=COUNT, do=nullable(TEXT))),
+    spam=COUNT,
+    provider=nullable(TEXT),
+    path=nullable(TEXT),
+    public=FLAG,
+    missing=nullable(TEXT),
+    secret_doubt=nullable(TEXT),
+    routes=_TEXTS,
+)
+_QUEUE: Final = record(
+    route=TEXT,
+    platform=TEXT,
+    queued=COUNT,
+    oldest_id=TEXT,
+    oldest_created_at=TIME,
+    due_at=TIME,
+    state=TEXT,
+)
+_ROUTE: Final[Schema] = {
+    "name": TEXT,
+    "configured": FLAG,
+    "source": nullable(TEXT),
+    "types": _TEXTS,
+    "mode": nullable(word("live", "paused", "shadow")),
+    "flows": list_of(record(name=TEXT, platform=TEXT, saved_item_id=TEXT)),
+    "queue": list_of(_QUEUE),
+    "blocked": COUNT,
+    "ended_within_a_day": COUNT,
+    "failed_within_a_day": COUNT,
+}
+_PLATFORM: Final = record(
+    name=TEXT,
+    max_concurrent_runs=nullable(COUNT),
+    calls=COUNT,
+    runs=COUNT,
+    circuit=TEXT,
+    open_until=nullable(TIME),
+    allowance=nullable(COUNT),
+    full_until=nullable(TIME),
+    configured=FLAG,
+    type=nullable(TEXT),
+    base_url=nullable(TEXT),
+    missing=nullable(TEXT),
+    routes=_TEXTS,
+)
+_CONFIG: Final[Schema] = {"hash": TEXT, "seen_at": TIME, "current": FLAG}
+
+_TOKEN: Final[Schema] = {
+    "id": TEXT,
+    "name": TEXT,
+    "scopes": list_of(word(*(one.value for one in Scope))),
+    "created_at": TIME,
+    "used_at": nullable(TIME),
+    "ends_at": nullable(TIME),
+}
+
+RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
+    "Alert": record(
+        key=TEXT,
+        condition=TEXT,
+        subject=nullable(TEXT),
+        severity=word("warning", "critical"),
+        state=word("pending", "raised", "resolved"),
+        over=FLAG,
+        summary=TEXT,
+        what_to_do=TEXT,
+        since=TIME,
+        told=COUNT,
+        notified=COUNT,
+        told_at=nullable(TIME),
+    ),
+    "Alerts": record(items=list_of(ref("Alert"))),
+    "Source": _SOURCE,
+    "Sources": record(items=list_of(ref("Source"))),
+    "Route": record(**_ROUTE),
+    "Routes": record(items=list_of(ref("Route"))),
+    "RouteDetails": record(**_ROUTE, definition=nullable(OBJECT)),
+    "Platform": _PLATFORM,
+    "Platforms": record(items=list_of(ref("Platform"))),
+    "Flow": record(
+        platform=TEXT,
+        saved_item_id=TEXT,
+        name=TEXT,
+        description=nullable(TEXT),
+        created_at=nullable(TIME),
+    ),
+    "Flows": record(items=list_of(ref("Flow")), complete=FLAG, problems=_TEXTS),
+    "FlowInput": record(
+        platform=TEXT,
+        saved_item_id=TEXT,
+        name=TEXT,
+        type=nullable(TEXT),
+        description=nullable(TEXT),
+    ),
+    "FlowInputs": record(items=list_of(ref("FlowInput"))),
+    "Run": record(
+        platform=TEXT,
+        saved_item_id=TEXT,
+        run_id=TEXT,
+        run_state=nullable(word(*(one.value for one in RunState))),
+        raw_state=nullable(TEXT),
+        outputs=ANY,
+        created_at=nullable(TIME),
+        finished_at=nullable(TIME),
+        delivery_id=nullable(TEXT),
+        event_id=nullable(TEXT),
+        route=nullable(TEXT),
+    ),
+    "Runs": record(items=list_of(ref("Run")), complete=FLAG),
+    "Config": record(**_CONFIG),
+    "Configs": record(items=list_of(ref("Config")), complete=FLAG),
+    "ConfigDetails": record(
+        **_CONFIG,
+        config=OBJECT,
+        schemas={"type": "object", "additionalProperties": TEXT},
+    ),
+    "ConfigDiff": record(
+        before=TEXT,
+        after=TEXT,
+        items=list_of(
+            record(path=TEXT, change=word("added", "removed", "changed"), before=ANY, after=ANY)
+        ),
+        complete=FLAG,
+    ),
+    "Submission": record(
+        received_at=TIME, id=TEXT, source=TEXT, type=nullable(TEXT), fields=OBJECT
+    ),
+    "SubmissionPage": page_of("Submission"),
+    "Evidence": record(
+        **DELIVERY,
+        evidence=ANY,
+        attempt=nullable(ATTEMPT),
+        near=nullable(
+            record(run_id=nullable(TEXT), run_url=nullable(TEXT), delivered_at=nullable(TIME))
+        ),
+        look_at=nullable(TIME),
+        commands=_TEXTS,
+    ),
+    "Change": record(
+        kind=word("event", "delivery"),
+        at=TIME,
+        event=nullable(ref("Event")),
+        delivery=nullable(ref("Delivery")),
+    ),
+    "Changes": record(items=list_of(ref("Change")), next=TEXT),
+    "Token": record(**_TOKEN),
+    "Tokens": record(items=list_of(ref("Token"))),
+    "NewToken": record(**_TOKEN, token=TEXT),
+    "Hold": record(
+        since=nullable(TIME),
+        reason=nullable(TEXT),
+        taken_at=nullable(TIME),
+        before=COUNT,
+        after=COUNT,
+        unknown=COUNT,
+        runs=COUNT,
+    ),
+    "Learning": record(
+        source=TEXT, path=TEXT, until=nullable(TIME), learned_at=nullable(TIME), ask=TEXT
+    ),
+    "KilledRun": record(
+        platform=TEXT,
+        run_id=TEXT,
+        killed=FLAG,
+        detail=nullable(TEXT),
+        run_state=nullable(word(*(one.value for one in RunState))),
+        raw_state=nullable(TEXT),
+    ),
+}

@@ -1,0 +1,56 @@
+"""Parts of the JSON Schemas of the admin API."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+COUNT: Final[Schema] = {"type": "integer"}
+NUMBER: Final[Schema] = {"type": "number"}
+FLAG: Final[Schema] = {"type": "boolean"}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+ANY: Final[Schema] = {}
+OBJECT: Final[Schema] = {"type": "object"}
+
+
+def nullable(schema: Schema) -> Schema:
+    """Return a schema that also allows null."""
+    if "$ref" in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    kinds = schema["type"]
+    schema = {**schema, "type": [*(kinds if isinstance(kinds, list) else [kinds]), "null"]}
+    return {**schema, "enum": [*schema["enum"], None]} if "enum" in schema else schema
+
+
+def record(**properties: Schema) -> Schema:
+    """Return the schema of an object with exactly these keys."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def list_of(items: Schema) -> Schema:
+    """Return the schema of a list."""
+    return {"type": "array", "items": items}
+
+
+def word(*words: str) -> Schema:
+    """Return the schema of one of these words."""
+    return {"type": "string", "enum": list(words)}
+
+
+def ref(name: str) -> Schema:
+    """Return a reference to the schema of that name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def page_of(name: str) -> Schema:
+    """Return the schema of a page of records."""
+    return record(
+        items=list_of(ref(name)), next=nullable(TEXT), complete=FLAG, looked_until=nullable(TIME)
+    )

@@ -1,0 +1,193 @@
+"""Streams of whole lists as NDJSON: one JSON object a line, and a broken answer where one fails."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+
+import orjson
+from werkzeug.wrappers import Request, Response
+
+from bridge.core.model import JSON
+from bridge.services import list_streams, redacted_views
+from bridge.system.logs import get_logger
+from bridge.web.admin import limits
+from bridge.web.admin.context import AdminContext, AdminRequest
+from bridge.web.admin.operation_lists import describe_items, describe_operations, find_operation
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.resources import event_filters, page_start, reject_view
+
+JSON_TYPE: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+Records = Iterator[Sequence[JSON]]
+
+log = get_logger()
+
+
+def stream_events(context: AdminContext, asked: AdminRequest) -> Records:
+    """Yield events with their deliveries, newest first."""
+    chunks = list_streams.stream_events(
+        context.database,
+        event_filters(context, asked),
+        before=page_start(context, "events", asked),
+        limit=asked.values["limit"],
+    )
+    for items in chunks:
+        yield [redacted_views.list_event(*one, with_contents=asked.with_contents) for one in items]
+
+
+def stream_deliveries(context: AdminContext, asked: AdminRequest) -> Records:
+    """Yield deliveries, newest first."""
+    chunks = list_streams.stream_deliveries(
+        context.database,
+        event_filters(context, asked),
+        before=page_start(context, "deliveries", asked),
+        limit=asked.values["limit"],
+    )
+    for items in chunks:
+        yield [
+            redacted_views.list_delivery(one, with_contents=asked.with_contents) for one in items
+        ]
+
+
+def stream_rejects(context: AdminContext, asked: AdminRequest) -> Records:
+    """Yield rejects, newest first, each with the diagnosis of its failure."""
+    describe = reject_view(context, asked)
+    chunks = list_streams.stream_rejects(
+        context.database,
+        source=asked.values["source"],
+        since=asked.values["since"],
+        before=page_start(context, "rejects", asked),
+        limit=asked.values["limit"],
+    )
+    for items in chunks:
+        yield [describe(one) for one in items]
+
+
+def stream_operations(context: AdminContext, asked: AdminRequest) -> Records:
+    """Yield operations, newest first."""
+    chunks = list_streams.stream_operations(
+        context.database,
+        since=asked.values["since"],
+        unfinished=bool(asked.values["unfinished"]),
+        before=page_start(context, "operations", asked),
+        limit=asked.values["limit"],
+    )
+    for items in chunks:
+        yield describe_operations(context, asked, items)
+
+
+def stream_operation_items(context: AdminContext, asked: AdminRequest) -> Records:
+    """Yield the items of an operation, in their order."""
+    found = find_operation(context, asked)
+    chunks = list_streams.stream_items(
+        context.database,
+        found,
+        outcome=asked.values["outcome"],
+        after=page_start(context, f"items of {found.id}", asked),
+        limit=asked.values["limit"],
+    )
+    for items in chunks:
+        yield describe_items(context, asked, items)
+
+
+class StreamSeats:
+    """Places of the streams of a receiver, and one stream for each token on a machine."""
+
+    def __init__(self, context: AdminContext) -> None:
+        self._locks = context.locks
+        self._places = threading.BoundedSemaphore(limits.MAX_STREAMS)
+
+    @contextmanager
+    def take(self, token_key: str) -> Iterator[None]:
+        """Hold a place and the token's stream. Raises `AdminProblem` if one of them is taken."""
+        name = f"admin stream {token_key}"
+        if not self._locks.try_acquire(name):
+            raise _busy("a token has one stream at once")
+        try:
+            if not self._places.acquire(blocking=False):
+                raise _busy(f"a receiver serves {limits.MAX_STREAMS} streams at once")
+            try:
+                yield
+            finally:
+                self._places.release()
+        finally:
+            self._locks.release(name)
+
+
+def _busy(detail: str) -> AdminProblem:
+    return AdminProblem("busy", detail, headers={"Retry-After": str(limits.STREAM_RETRY_SECONDS)})
+
+
+def wants_stream(request: Request, *, can_stream: bool) -> bool:
+    """Return whether a client prefers NDJSON. Raises `AdminProblem` if that is not possible."""
+    if request.accept_mimetypes.best_match((JSON_TYPE, NDJSON)) != NDJSON:
+        return False
+    if not can_stream:
+        raise AdminProblem("not_acceptable", f"only lists answer {NDJSON}")
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        raise AdminProblem(
+            "not_acceptable",
+            "a stream needs HTTP/1.1, which shows a client that an answer is broken off; a proxy"
+            " may have to be set up for it",
+        )
+    return True
+
+
+def stream_response(lines: Iterator[bytes], seats: ExitStack) -> Response:
+    """Return the answer that streams lines. It holds its seats until it ends."""
+    response = Response(lines, content_type=NDJSON)
+    response.headers["Cache-Control"] = "no-store"
+    response.call_on_close(seats.pop_all().close)
+    return response
+
+
+def write_lines(
+    chunks: Records, environ: Mapping[str, Any], about: Mapping[str, JSON]
+) -> Iterator[bytes]:
+    """Yield the lines of a stream by chunks, the first of which is read before this returns.
+
+    `about` is for the log. A failure later than that breaks the answer off, and so does the end of
+    the receiver: the last chunk of HTTP is then missing.
+    """
+    first = next(chunks, ())
+    return _write(first, chunks, _make_end_check(environ), about)
+
+
+def _write(
+    first: Sequence[JSON], chunks: Records, is_ending: Callable[[], bool], about: Mapping[str, JSON]
+) -> Iterator[bytes]:
+    began = time.monotonic()
+    rows = 0
+    outcome = "disconnected"
+    items = first
+    try:
+        while True:
+            yield b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in items)
+            rows += len(items)
+            following = next(chunks, None)
+            if following is None:
+                outcome = "complete"
+                return
+            if is_ending():
+                raise BrokenPipeError(errno.EPIPE, "the receiver ends")
+            items = following
+    except Exception as error:
+        outcome = "ended" if isinstance(error, BrokenPipeError) else "failed"
+        if outcome == "failed":
+            log.error("admin_stream_failed", exc_info=error, **about)
+        # gunicorn then closes the connection without the last chunk, and logs nothing.
+        raise BrokenPipeError(errno.EPIPE, "the stream is broken off") from None
+    finally:
+        seconds = round(time.monotonic() - began, 1)
+        log.info("admin_stream_ended", **about, rows=rows, outcome=outcome, seconds=seconds)
+
+
+def _make_end_check(environ: Mapping[str, Any]) -> Callable[[], bool]:
+    """Return the function that tells whether the receiver of a request is to end."""
+    answers = getattr(environ.get("gunicorn.socket"), "answers", None)
+    return lambda: answers is not None and answers.is_ending

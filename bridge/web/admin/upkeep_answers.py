@@ -1,0 +1,164 @@
+"""The answers of the admin API for upkeep: tokens, the hold, learned secrets, ending a run."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from bridge.core.errors import AmbiguousId, BridgeError, InvalidRequest, NotFound
+from bridge.core.model import JSON
+from bridge.core.outcomes import RunReport
+from bridge.core.times import iso
+from bridge.providers.model import SecretDelivery
+from bridge.services import platform_queries
+from bridge.services.access_tokens import create_token, remove_token
+from bridge.services.flow_json import kill_json
+from bridge.services.serializers import hold_json, token_json
+from bridge.store.inbound import learned_secrets
+from bridge.store.operations import tokens
+from bridge.store.queue import hold
+from bridge.system.logs import get_logger
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.flow_answers import ask_platform, find_platform, hurry
+from bridge.web.admin.problems import AdminProblem
+
+LEARN_SECONDS: Final = 600
+
+log = get_logger()
+
+
+# -- tokens
+
+
+def list_tokens(context: AdminContext, _asked: AdminRequest) -> Answer:
+    """Return the tokens, the oldest first, without their secrets."""
+    return {"items": [token_json(one) for one in tokens.list_tokens(context.database)]}
+
+
+def show_token(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return one token, by its id or name."""
+    try:
+        return token_json(tokens.find(context.database, asked.ids["id"]))
+    except AmbiguousId as error:
+        raise AdminProblem("ambiguous_id", str(error)) from None
+    except NotFound as error:
+        raise AdminProblem("not_found", str(error)) from None
+
+
+def add_token(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Store a new token, and return it with its secret, which cannot be read again."""
+    body = asked.body
+    try:
+        new, secret = create_token(
+            context.database, body["name"], body["scopes"], body.get("expires"), now=time.time()
+        )
+    except InvalidRequest as error:
+        raise AdminProblem("invalid_body", str(error)) from None
+    _log_change(asked, "token_added", new.id)
+    return token_json(new) | {"token": secret}
+
+
+def delete_token(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Remove a token by its id; every process refuses it from then on."""
+    known = {one.id for one in tokens.list_tokens(context.database)}
+    id_ = asked.ids["id"]
+    if id_ not in known:
+        raise AdminProblem("not_found", "no token has exactly this id")
+    try:
+        removed = remove_token(context.database, id_)
+    except NotFound as error:
+        raise AdminProblem("not_found", str(error)) from None
+    _log_change(asked, "token_removed", removed.id)
+    return {}
+
+
+# -- hold
+
+
+def show_hold(context: AdminContext, _asked: AdminRequest) -> Answer:
+    """Return the hold of starts, null where there is none, and how many deliveries wait."""
+    with context.database.read() as connection:
+        found = hold.read_hold(connection)
+        waiting = hold.count_held(connection, found.since if found else 0.0)
+    return hold_json(found, waiting)
+
+
+def begin_hold(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Stop starting flows on all machines; an existing hold stays as it is."""
+    reason = asked.body.get("reason") or f"held by {asked.actor}"
+    context.database.write(lambda connection: hold.begin(connection, reason, time.time()))
+    _log_change(asked, "hold_begun", None)
+    return show_hold(context, asked)
+
+
+def release_hold(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Release the starts; workers continue within seconds."""
+    if context.database.write(hold.release):
+        _log_change(asked, "hold_released", None)
+    return show_hold(context, asked)
+
+
+# -- learned secrets
+
+
+def show_learning(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return until when a source may receive its secret, and when it last received one."""
+    return _learning(context, asked.ids["name"], _find_delivery(context, asked))
+
+
+def allow_learning(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Let a source receive its secret from the sender, once; 0 seconds end that."""
+    name = asked.ids["name"]
+    found = _find_delivery(context, asked)
+    if found.shown:
+        raise AdminProblem(
+            "invalid_parameter",
+            f"the secret of {name} must be entered at the sender: use `flowbridge learn {name}`,"
+            " which shows it",
+        )
+    seconds = asked.body.get("seconds", LEARN_SECONDS)
+    until = time.time() + seconds if seconds else None
+    learned_secrets.allow_learning(context.database, name, until)
+    _log_change(asked, "learning_allowed" if seconds else "learning_ended", name)
+    return _learning(context, name, found)
+
+
+def _learning(context: AdminContext, name: str, found: SecretDelivery) -> dict[str, JSON]:
+    known = learned_secrets.find(context.database, name)
+    is_open = known.until is not None and known.until > time.time()
+    return {
+        "source": name,
+        "path": f"/hooks/{name}",
+        "until": iso(known.until) if is_open else None,
+        "learned_at": iso(known.learned_at),
+        "ask": found.ask,
+    }
+
+
+def _find_delivery(context: AdminContext, asked: AdminRequest) -> SecretDelivery:
+    source = context.config().sources.get(asked.ids["name"])
+    if source is None or source.provider.learn is None:
+        raise AdminProblem("not_found", "no source of this name receives its secret from a sender")
+    return source.provider.learn
+
+
+# -- runs
+
+
+def kill_run(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Ask a platform to end a run with its subflow runs, as `flows kill --json`."""
+    platform = hurry(find_platform(context, asked))
+    run_id = asked.ids["id"]
+    killed = ask_platform(lambda: platform_queries.kill_run(platform, run_id))
+    _log_change(asked, "run_killed", f"{platform.name}/{run_id}"[:200])
+    report = RunReport(state=None)
+    if killed.accepted:
+        try:
+            report = platform_queries.read_run(platform, run_id)
+        except BridgeError as error:
+            log.warning("killed_run_not_read", platform=platform.name, error=str(error))
+    return kill_json(platform.name, run_id, killed, report)
+
+
+def _log_change(asked: AdminRequest, change: str, subject: str | None) -> None:
+    log.info("admin_change", change=change, subject=subject, actor=asked.actor, token=asked.token)

@@ -1,0 +1,100 @@
+"""Endpoints for upkeep: tokens, the hold, learned secrets, ending a run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.core.scopes import Scope
+from bridge.web.admin import upkeep_answers
+from bridge.web.admin.endpoint_row import Endpoint
+from bridge.web.admin.limits import RateKind
+
+UPKEEP_ENDPOINTS: Final = (
+    Endpoint(
+        path="/tokens",
+        summary="The access tokens, without their secrets.",
+        answer=upkeep_answers.list_tokens,
+        schema="Tokens",
+        scope=Scope.ADMIN,
+    ),
+    Endpoint(
+        method="POST",
+        path="/tokens",
+        summary="Creates an access token. The answer has its secret, which is not shown again.",
+        answer=upkeep_answers.add_token,
+        body="TokenRequest",
+        status=201,
+        schema="NewToken",
+        scope=Scope.ADMIN,
+        rate=RateKind.OPERATIONS,
+    ),
+    Endpoint(
+        path="/tokens/{id}",
+        summary="One access token, without its secret.",
+        answer=upkeep_answers.show_token,
+        schema="Token",
+        scope=Scope.ADMIN,
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/tokens/{id}",
+        summary="Removes an access token, by its whole id.",
+        answer=upkeep_answers.delete_token,
+        status=204,
+        schema=None,
+        scope=Scope.ADMIN,
+        rate=RateKind.OPERATIONS,
+    ),
+    Endpoint(
+        path="/hold",
+        summary="The hold of starts, and how many deliveries wait.",
+        answer=upkeep_answers.show_hold,
+        schema="Hold",
+        scope=Scope.ADMIN,
+    ),
+    Endpoint(
+        method="POST",
+        path="/hold",
+        summary="Stops starting flows, as `flowbridge db hold`.",
+        answer=upkeep_answers.begin_hold,
+        body="HoldRequest",
+        schema="Hold",
+        scope=Scope.ADMIN,
+        rate=RateKind.OPERATIONS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/hold/release",
+        summary="Releases the starts, as `flowbridge db release`.",
+        answer=upkeep_answers.release_hold,
+        schema="Hold",
+        scope=Scope.ADMIN,
+        rate=RateKind.OPERATIONS,
+    ),
+    Endpoint(
+        path="/sources/{name}/learn",
+        summary="Until when a source may receive its secret.",
+        answer=upkeep_answers.show_learning,
+        schema="Learning",
+        scope=Scope.ADMIN,
+    ),
+    Endpoint(
+        method="POST",
+        path="/sources/{name}/learn",
+        summary="Lets a source receive its secret from the sender, once, for a limited time.",
+        answer=upkeep_answers.allow_learning,
+        body="LearnRequest",
+        schema="Learning",
+        scope=Scope.ADMIN,
+        rate=RateKind.OPERATIONS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/runs/{platform}/{id}/kill",
+        summary="Asks a platform to end a run, as `flowbridge flows kill`.",
+        answer=upkeep_answers.kill_run,
+        schema="KilledRun",
+        scope=Scope.ACT,
+        rate=RateKind.OPERATIONS,
+    ),
+)

@@ -1,0 +1,165 @@
+"""Upkeep over the admin API: tokens, the hold, learned secrets, ending a run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from admin_client import AdminClient
+from records import make_delivery, make_event
+
+from bridge.config.loader import load
+from bridge.core.outcomes import RunReport
+from bridge.core.scopes import Scope
+from bridge.delivery.platforms.model import KillReport
+from bridge.services import platform_queries
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.web.admin.problems import TYPE_PREFIX
+from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
+
+OPERATOR = (Scope.READ, Scope.BODIES, Scope.ACT)
+ADMIN = (Scope.ADMIN,)
+ROUTES = """
+version: 1
+platforms:
+  crm: {type: http, url: "https://crm.example/x"}
+  gumloop: {type: gumloop, api_key: "${env:K}", user_id: "${env:U}"}
+sources:
+  asana: {provider: asana}
+  notion: {provider: notion}
+  github: {provider: github, secret: "${env:S}"}
+"""
+BODIES: dict[str, Any] = {
+    "POST /tokens": {"name": "new", "scopes": ["read"]},
+    "POST /hold": {},
+    "POST /sources/{name}/learn": {},
+}
+
+
+@pytest.fixture
+def admin(database: Database, tmp_path: Path) -> AdminClient:
+    path = tmp_path / "given.yaml"
+    path.write_text(ROUTES)
+    environ = {"K": "k", "U": "u", "S": "s"}
+    return AdminClient(database, tmp_path, load(path, environ, strict_secrets=False))
+
+
+def problem_of(answer: Any) -> str:
+    return str(answer.get_json()["type"]).removeprefix(TYPE_PREFIX)
+
+
+@pytest.mark.parametrize("endpoint", UPKEEP_ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
+@pytest.mark.parametrize("scopes", [(Scope.READ,), OPERATOR, ADMIN], ids=str)
+def test_each_endpoint_wants_its_scope(
+    admin: AdminClient, endpoint: Any, scopes: tuple[Scope, ...]
+) -> None:
+    admin.token(scopes)
+    token = admin.items("/tokens")[0] if scopes == ADMIN else None
+    path = (
+        endpoint.path.replace("{name}", "asana")
+        .replace("{platform}/{id}", "crm/run")
+        .replace("{id}", token["id"] if token else "tok_x")
+    )
+    body = BODIES.get(f"{endpoint.method} {endpoint.path}")
+    answer = admin.send(endpoint.method, path, body=body, scopes=scopes)
+    if endpoint.scope in scopes or Scope.ADMIN in scopes:
+        found = 502 if endpoint.path.startswith("/runs/") else endpoint.status
+        assert answer.status_code == found, answer.text
+    else:
+        assert problem_of(answer) == "missing_scope"
+
+
+def test_a_token_is_shown_once_and_ends_at_once(
+    admin: AdminClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    body = {"name": "ci", "scopes": ["read", "act"], "expires": "90d"}
+    answer = admin.send("POST", "/tokens", body=body)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (201, "no-store")
+    made = answer.get_json()
+    secret = made.pop("token")
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert admin.client.get("/admin/v1/", headers=headers).get_json()["scopes"] == ["read", "act"]
+    listed = admin.get("/tokens")
+    assert secret not in listed.text
+    assert {**made, "used_at": None} in [
+        {**one, "used_at": None} for one in listed.get_json()["items"]
+    ]
+    assert admin.get(f"/tokens/{made['id']}").get_json()["name"] == "ci"
+    assert admin.get("/tokens/ci").get_json()["id"] == made["id"]
+    assert problem_of(admin.send("DELETE", "/tokens/ci")) == "not_found"  # the whole id only
+    gone = admin.send("DELETE", f"/tokens/{made['id']}")
+    assert (gone.status_code, gone.data) == (204, b"")
+    assert admin.client.get("/admin/v1/", headers=headers).status_code == 401
+    assert problem_of(admin.send("DELETE", f"/tokens/{made['id']}")) == "not_found"
+    assert problem_of(admin.get(f"/tokens/{made['id']}")) == "not_found"
+    assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "x"},
+        {"name": "x", "scopes": []},
+        {"name": "x", "scopes": ["root"]},
+        {"name": " x", "scopes": ["read"]},
+        {"name": "fbt_x", "scopes": ["read"]},
+        {"name": "x", "scopes": ["read"], "expires": "soon"},
+        {"name": "x", "scopes": ["read"], "expires_at": "1d"},
+    ],
+    ids=str,
+)
+def test_a_wrong_token_is_refused(admin: AdminClient, body: dict[str, Any]) -> None:
+    assert problem_of(admin.send("POST", "/tokens", body=body)) == "invalid_body"
+    assert len(admin.items("/tokens")) == 1
+
+
+def test_starts_are_held_and_released(admin: AdminClient) -> None:
+    event = make_event("gh-1")
+    events.add(admin.database, event, (make_delivery(event),), lambda *_: [])
+    assert admin.get("/hold").get_json()["since"] is None
+    held = admin.send("POST", "/hold", body={"reason": "the CRM is being moved"}).get_json()
+    assert held["since"] is not None
+    again = admin.send("POST", "/hold", body={}).get_json()
+    assert again["reason"] == "the CRM is being moved"
+    assert (again["before"], again["after"]) == (1, 0)
+    assert admin.get("/hold").get_json() == again
+    assert admin.send("POST", "/hold/release").get_json()["since"] is None
+    assert admin.send("POST", "/hold/release").status_code == 200
+    named = admin.send("POST", "/hold", body={}).get_json()
+    assert named["reason"].startswith("held by ")
+
+
+def test_a_source_learns_its_secret_for_a_while(admin: AdminClient) -> None:
+    path = "/sources/asana/learn"
+    assert admin.get(path).get_json()["until"] is None
+    opened = admin.send("POST", path, body={"seconds": 60}).get_json()
+    assert opened["until"] is not None
+    assert admin.get(path).get_json() == opened
+    assert admin.send("POST", path, body={"seconds": 0}).get_json()["until"] is None
+    assert problem_of(admin.send("POST", path, body={"seconds": 3601})) == "invalid_body"
+    for name in ("github", "nothing"):
+        answer = admin.send("POST", f"/sources/{name}/learn", body={})
+        assert problem_of(answer) == "not_found"
+
+
+def test_a_secret_that_a_person_must_see_is_not_learned_over_the_api(admin: AdminClient) -> None:
+    answer = admin.send("POST", "/sources/notion/learn", body={})
+    assert problem_of(answer) == "invalid_parameter"
+    assert "flowbridge learn notion" in answer.get_json()["detail"]
+
+
+def test_a_run_is_ended(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(_platform: Any, run_id: str) -> KillReport:
+        return KillReport(accepted=run_id == "r", detail="" if run_id == "r" else "no")
+
+    monkeypatch.setattr(platform_queries, "kill_run", kill)
+    monkeypatch.setattr(platform_queries, "read_run", lambda *_: RunReport(state=None))
+    ended = admin.send("POST", "/runs/gumloop/r/kill", scopes=OPERATOR).get_json()
+    assert (ended["killed"], ended["detail"]) == (True, None)
+    refused = admin.send("POST", "/runs/gumloop/x/kill", scopes=OPERATOR).get_json()
+    assert (refused["killed"], refused["detail"]) == (False, "no")
+    assert problem_of(admin.send("POST", "/runs/nothing/x/kill")) == "not_found"
