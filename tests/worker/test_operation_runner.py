@@ -115,7 +115,7 @@ def test_without_operations_the_leader_is_not_asked_for(sqlite: Database, tmp_pa
 
 
 def test_two_workers_do_no_item_twice(database: Database, tmp_path: Path) -> None:
-    one = begin_cancel(database, 600)
+    one = begin_cancel(database, 300)
     runners = [make_runner(database, tmp_path) for _ in range(2)]
     for runner in runners:
         runner.start_due(lambda: True)
@@ -123,7 +123,7 @@ def test_two_workers_do_no_item_twice(database: Database, tmp_path: Path) -> Non
     for runner in runners:
         runner.close()
     ended = log.get(database, one.seq)
-    assert (ended.done, ended.refused) == (600, 0)
+    assert (ended.done, ended.refused) == (300, 0)
 
 
 def count_planned(database: Database) -> Counter[str]:

@@ -24,7 +24,8 @@ from bridge.system.logs import get_logger
 
 LEAD_SECONDS: Final = 10.0  # for which it goes on after this worker was last known to lead
 REST_FACTOR: Final = 1.0  # the rest after a batch, in durations of the batch
-FAILED_REST_SECONDS: Final = 30.0  # until an operation is tried again after an error
+STORE_REST_SECONDS: Final = 3.0  # until an operation is tried again after an error of the store
+FAULT_REST_SECONDS: Final = 30.0  # the same after an error of the program
 
 logger = get_logger()
 
@@ -137,11 +138,11 @@ class OperationRunner:
                 self._database, one, self._handler_of(one, turns), self._clock(), most
             )
         except BridgeError as error:
-            turns.not_before = now + FAILED_REST_SECONDS
+            turns.not_before = now + STORE_REST_SECONDS
             logger.error("operation_failed", operation=one.id, error=str(error))
             return 0
         except Exception as fault:
-            turns.not_before = now + FAILED_REST_SECONDS
+            turns.not_before = now + FAULT_REST_SECONDS
             logger.error("operation_failed", operation=one.id, exc_info=fault)
             return 0
         turns.pacer.count_done(len(results))
