@@ -30,6 +30,10 @@ REMOTE_COMMANDS: Final = (
     "rejects",
     "spam",
     "operations",
+    "retry",
+    "cancel",
+    "resolve",
+    "replay",
 )
 #: Commands that ask no bridge, or take the URL of one themselves.
 SERVERLESS_COMMANDS: Final = frozenset(

@@ -121,6 +121,14 @@ class LocalBridge:
         database, one = self._find_operation(id_)
         return _describe_operation(one, is_held=are_starts_held(database))
 
+    def stop_operation(self, id_: str) -> Shape:
+        """Stop an operation that a worker carries out, and return it."""
+        from bridge.services.operation_control import are_starts_held, stop_operation
+
+        database, one = self._find_operation(id_)
+        is_held = are_starts_held(database)
+        return _describe_operation(stop_operation(database, one), is_held=is_held)
+
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""
         from bridge.store.operations import log

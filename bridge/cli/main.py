@@ -313,7 +313,7 @@ def _note_other_routes(used: str) -> None:
     "--server",
     metavar="URL",
     envvar="FLOWBRIDGE_SERVER",
-    help="The URL of a bridge on another machine, for commands that look (or FLOWBRIDGE_SERVER).",
+    help="The URL of a bridge on another machine (or FLOWBRIDGE_SERVER).",
 )
 @click.version_option(__version__, prog_name="flowbridge")
 @click.pass_context

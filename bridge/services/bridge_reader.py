@@ -73,6 +73,9 @@ class BridgeReader(Protocol):
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""
 
+    def stop_operation(self, id_: str) -> Shape:
+        """Stop an operation that a worker carries out, and return it."""
+
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""
 

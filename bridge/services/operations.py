@@ -54,8 +54,13 @@ class ReplaySelection:
 
 def find_actor(settings: Settings) -> str:
     """Return the actor: FLOWBRIDGE_ACTOR, else the user and the name of the machine."""
-    if settings.actor:
-        return settings.actor
+    return name_actor(settings.actor)
+
+
+def name_actor(given: str | None) -> str:
+    """Return the given name of the actor, else the user and the name of the machine."""
+    if given:
+        return given
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

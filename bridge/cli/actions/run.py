@@ -52,7 +52,7 @@ def do_operation(
     """
     from bridge.store.operations.actions import ItemResult
 
-    printer = _OutcomePrinter(command, one.id if one else None, asked, one.left if one else 0)
+    printer = OutcomePrinter(command, one.id if one else None, asked, one.left if one else 0)
     if one is not None and one.left > PROGRESS_ITEMS:
         output.say(
             f"{one.id}: Ctrl-C stops it; `flowbridge operations resume {one.id}` continues with the"
@@ -71,7 +71,7 @@ def do_operation(
     printer.end([ItemResult(id=name, problem=problem) for name, problem in problems.items()])
 
 
-class _OutcomePrinter:
+class OutcomePrinter:
     """Prints the outcomes of an operation's items, and counts them."""
 
     def __init__(

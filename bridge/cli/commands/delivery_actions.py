@@ -10,7 +10,7 @@ import click
 from bridge.cli.actions.confirmation import count_items
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.actions.run import start_operation
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids
 from bridge.cli.options import (
     FilteredCommand,
@@ -129,12 +129,14 @@ def resolve(
     """
     if run_id is not None and (to != "delivered" or len(deliveries) != 1):
         raise click.UsageError("--run-id requires --as delivered and exactly one delivery")
+    if to is None and find_server() is not None:
+        raise click.UsageError("with --server pass --as; `flowbridge show ID` prints the evidence")
     if to is None:
         from bridge.cli.ui.unknown_view import show_unknown
 
         show_unknown(settings_of(config), deliveries, OperationRequest.of(options))
         return
-    if run_id is not None and not force:
+    if run_id is not None and not force and find_server() is None:
         _look_up(config, deliveries[0], run_id)
     reason = None if to == "queued" else f"resolved as {to} by a person"
     _act(
@@ -195,6 +197,13 @@ def _act(
     asked = OperationRequest.of(options)
     move = actions.move_of(name, force=bool(how.get("force")))
     require_items(names, asked)
+    server = find_server()
+    if server is not None:
+        from bridge.cli.remote.operations import run_remote_operation
+
+        own = {key: how[key] for key in ("to", "run_id", "force") if key in how}
+        run_remote_operation(server, name, names, asked, own if name == "resolve" else {})
+        return
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
         if names:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +13,7 @@ from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_item
 from bridge.cli.actions.rate_option import RATE
 from bridge.cli.actions.request import DRY_RUN, YES, OperationRequest
 from bridge.cli.bridge_access import open_bridge
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON, wrong_usage
@@ -143,13 +144,13 @@ def format_command(one: Operation) -> str:
         for value in given if isinstance(given, list) else [given]:
             words += [
                 OPTION_NAMES.get(name, f"--{name.replace('_', '-')}"),
-                *([] if value is True else [_shown(name, value)]),
+                *(
+                    []
+                    if value is True
+                    else [str(iso(value) if name in ("since", "until") else value)]
+                ),
             ]
     return " ".join(word if word == "…" else shlex.quote(str(word)) for word in words)
-
-
-def _shown(name: str, value: Any) -> str:
-    return str(iso(value)) if name in ("since", "until") else str(value)
 
 
 @operations.command()
@@ -246,20 +247,21 @@ def resume(
     from bridge.services.operations import find_actor, find_resumable, resume_operation
     from bridge.store.inbound import blob_owners
 
+    asked = OperationRequest(
+        yes=yes, dry_run=dry_run, as_json=as_json, limit=0, rate=rate, chosen={}
+    )
+    if (server := find_server()) is not None:
+        from bridge.cli.remote.operations import resume_remote_operation
+
+        resume_remote_operation(server, id_, asked)
+        return
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
         one = find_resumable(database, id_)
         if not one.left:
             output.say(f"{one.id} is finished: no items are left.")
             return
-        asked = OperationRequest(
-            yes=yes,
-            dry_run=dry_run,
-            as_json=as_json,
-            limit=0,
-            rate=rate or one.asked.get("rate"),
-            chosen={},
-        )
+        asked = replace(asked, rate=rate or one.asked.get("rate"))
         sources = load_sources(settings) if one.command == "erase" else {}
         with wrong_usage():
             making = make_handler(settings, one, sources)
@@ -277,3 +279,22 @@ def resume(
                 from bridge.cli.commands.erase import clean_up
 
                 clean_up(database, settings, were)
+
+
+@operations.command()
+@click.argument("id_", metavar="OPERATION")
+@AS_JSON
+@click.pass_obj
+def stop(config: str | None, /, id_: str, as_json: bool) -> None:
+    """Stop an operation that was begun over the admin API or with --server.
+
+    \b
+    flowbridge operations stop act_01jd2x
+    """
+    with open_bridge(config) as bridge:
+        shape = bridge.stop_operation(id_)
+    if as_json:
+        output.json_line(shape)
+    else:
+        one = parse_operation(shape)
+        output.answer(f"{one.id}  {read_state(shape)}: {describe_progress(one)}")

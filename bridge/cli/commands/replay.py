@@ -8,7 +8,7 @@ import click
 
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.actions.run import start_operation
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids, complete_routes
 from bridge.cli.options import (
     FilteredCommand,
@@ -72,8 +72,14 @@ def replay(
 
     asked = OperationRequest.of(options)
     require_items(events, asked)
-    settings = settings_of(config)
     how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
+    server = find_server()
+    if server is not None:
+        from bridge.cli.remote.operations import run_remote_operation
+
+        run_remote_operation(server, "replay", events, asked, how)
+        return
+    settings = settings_of(config)
     with wrong_usage():
         routes = make_replay_handler(settings, how)
     with open_store_to_change(settings) as database:

@@ -9,7 +9,7 @@ import click
 
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.bridge_access import open_bridge
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.option_types import ExcerptParam
 from bridge.cli.options import (
     AS_JSON,
@@ -112,6 +112,12 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
 
     asked = OperationRequest.of(options)
     require_items(events, asked)
+    server = find_server()
+    if server is not None:
+        from bridge.cli.remote.operations import run_remote_operation
+
+        run_remote_operation(server, "spam release", events, asked, {})
+        return
     settings = settings_of(config)
     routes = make_replay_handler(settings, {}, releases=True)
     with open_store_to_change(settings) as database:
@@ -150,6 +156,12 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
     from bridge.services.selection import select_named_events
 
     asked = OperationRequest.of(options | {"limit": 0})
+    server = find_server()
+    if server is not None:
+        from bridge.cli.remote.operations import run_remote_operation
+
+        run_remote_operation(server, "spam mark", events, asked, {})
+        return
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
         chosen = select_named_events(database, events)

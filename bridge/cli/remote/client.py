@@ -74,7 +74,13 @@ class AdminClient:
         `NotFound` where there is no such record, `InvalidRequest` for a parameter that is not
         valid, `ServerError` for anything else. Answers 429 and 503 are waited out.
         """
-        answer = self._send(path, query or [])
+        return self._read(self._send("GET", path + _write_query(query or [])))
+
+    def post(self, path: str, body: JSON | None, headers: Mapping[str, str]) -> dict[str, JSON]:
+        """POST JSON, or without a body, and return the JSON object of the answer; see `get`."""
+        return self._read(self._send("POST", path, body, headers))
+
+    def _read(self, answer: Answer) -> dict[str, JSON]:
         try:
             found = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
@@ -99,16 +105,29 @@ class AdminClient:
                 return
             before = following
 
-    def _send(self, path: str, query: Query) -> Answer:
-        url = f"{self.server.origin}{API_PATH}{path}{_write_query(query)}"
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: JSON | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Answer:
         headers = {
+            **(more or {}),
+            **({} if body is None else {"Content-Type": "application/json"}),
             "Authorization": f"Bearer {self._token}",
             "Accept": "application/json",
             "User-Agent": f"flowbridge/{__version__}",
         }
+        call = Call(
+            method=method,
+            url=f"{self.server.origin}{API_PATH}{path}",
+            headers=headers,
+            body=b"" if body is None else orjson.dumps(body),
+        )
         left = MAX_WAIT_SECONDS
         while True:
-            answer = self._http.send(Call(method="GET", url=url, headers=headers), TIMEOUT_SECONDS)
+            answer = self._http.send(call, TIMEOUT_SECONDS)
             if isinstance(answer, NoAnswer):
                 raise ServerError(f"{self.server} cannot be reached: {answer.reason}")
             wait = _read_wait(answer)
@@ -120,7 +139,7 @@ class AdminClient:
             left -= wait
 
     def _check(self, answer: Answer) -> Answer:
-        if answer.status == 200:
+        if answer.status in (200, 201, 202):
             if answer.truncated:
                 raise ServerError(
                     f"{self.server} sent an incomplete answer, or one of over"
@@ -132,7 +151,7 @@ class AdminClient:
             raise ServerError(f"{self.server} {_explain_status(answer)}")
         if problem.word in ("not_found", "ambiguous_id"):
             raise NotFound(problem.detail)
-        if problem.word in ("invalid_parameter", "cursor_of_another_list"):
+        if problem.word in ("invalid_parameter", "cursor_of_another_list", "invalid_body"):
             raise InvalidRequest(f"{self.server} refused the request: {problem.detail}")
         next_step = (
             f". Next: flowbridge login {self.server}" if problem.word == "unauthorized" else ""

@@ -21,8 +21,10 @@ from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
 from bridge.services.event_details import EVENT_PREFIXES, REJECT_PREFIX
 from bridge.services.lists import MAX_PAGE_REJECTS
+from bridge.services.operations import name_actor
 from bridge.services.parsed_records import expect_shape
 
+ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
 MAX_TOKEN_CHARS: Final = 1000
 NEWEST_EVENTS: Final = 20  # of a page that is searched for the newest event of a sender
@@ -128,11 +130,34 @@ class RemoteBridge:
         """Return an operation."""
         return self._client.get(f"/operations/{_part(id_)}")
 
+    def stop_operation(self, id_: str) -> Shape:
+        """Stop an operation that a worker carries out, and return it."""
+        return self.post(f"/operations/{_part(id_)}/stop", None)
+
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""
-        query = _write_filters({"outcome": outcome})
-        for one in self._list(f"/operations/{_part(id_)}/items", query, limit):
+        for one in self.list_whole_items(id_, outcome=outcome, limit=limit):
             yield {name: value for name, value in one.items() if name not in ITEM_EXTRAS}
+
+    def list_whole_items(
+        self, id_: str, *, outcome: str | None = None, limit: int = 0
+    ) -> Iterator[Shape]:
+        """Yield the items of an operation in their order, each with its deliveries."""
+        query = _write_filters({"outcome": outcome})
+        return self._list(f"/operations/{_part(id_)}/items", query, limit)
+
+    def post(self, path: str, body: JSON | None) -> dict[str, JSON]:
+        """Change something, in the name of the actor of this machine."""
+        actor = name_actor(os.environ.get(ACTOR_VARIABLE, ""))
+        shown = actor.encode().decode("latin-1") if actor.isprintable() else ""
+        return self._client.post(path, body, {"X-Flowbridge-Actor": shown} if shown else {})
+
+    def describe(self, chosen: Chosen) -> dict[str, JSON]:
+        """Return the filters of a command as those of an operation."""
+        found: dict[str, JSON] = {}
+        for name, text in _write_filters(chosen):
+            found[name] = [*found.get(name, []), text] if name == "where" else text
+        return found
 
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""

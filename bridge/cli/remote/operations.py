@@ -1,0 +1,168 @@
+"""Operations on a bridge elsewhere: count, ask, agree, and print the outcome of each item.
+
+A worker of the bridge carries them out, so that they go on if this machine is switched off.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_items
+from bridge.cli.actions.request import OperationRequest
+from bridge.cli.actions.run import OutcomePrinter
+from bridge.cli.remote.remote_bridge import RemoteBridge, open_remote_bridge
+from bridge.cli.ui import output
+from bridge.cli.ui.run_progress import INTERRUPTED
+from bridge.core.errors import BridgeError
+from bridge.core.model import JSON, Status
+from bridge.core.operations import Operation, OperationState
+from bridge.services.parsed_records import (
+    expect_shape,
+    parse_delivery,
+    parse_operation,
+    parse_step,
+    read_state,
+)
+from bridge.store.operations.actions import ItemResult
+
+POLL_SECONDS: Final = 0.3
+WAITING_SECONDS: Final = 5.0  # after which a note says that no worker has begun
+ENDED_STATES: Final = (OperationState.DONE, OperationState.STOPPED, OperationState.EXPIRED)
+
+
+def run_remote_operation(
+    server: str, command: str, names: Sequence[str], asked: OperationRequest, how: Mapping[str, Any]
+) -> None:
+    """Run a command's operation on the bridge at a URL; exits with 1 if an item was refused.
+
+    `names`: ids of its items; without ids, the filters of the request select them.
+    """
+    if asked.limit:
+        raise click.UsageError("--limit works on the bridge's own machine only, not with --server")
+    options = {**how, "rate": asked.rate}
+    request: dict[str, JSON] = {
+        "command": command,
+        "how": {name: value for name, value in options.items() if value},
+    }
+    with open_remote_bridge(server) as bridge:
+        request |= {"ids": list(names)} if names else {"filters": bridge.describe(asked.chosen)}
+        found = bridge.post("/operations", request | {"mode": "dry_run"})
+        with expect_shape():
+            is_empty = not found["examples"] and not found["problems"]
+        if asked.dry_run:
+            _confirm(command, found, asked)
+        elif is_empty:
+            verb = VERBS.get(command, command)
+            output.say(f"No matching {count_items(command, 0).partition(' ')[2]} to {verb}.")
+        elif not found["examples"]:
+            printer = OutcomePrinter(command, None, asked, 0)
+            printer.end(_problems(found))
+        else:
+            proposed = bridge.post("/operations", request | {"mode": "propose"})
+            if _confirm(command, proposed, asked):
+                one = parse_operation(proposed)
+                bridge.post(f"/operations/{one.id}/agree", None)
+                _follow(bridge, one, asked, _problems(proposed))
+
+
+def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> None:
+    """Resume an operation on the bridge at a URL, and print the outcomes of the items left."""
+    if asked.rate is not None:
+        raise click.UsageError("--rate: with --server, an operation is resumed at its own rate")
+    with open_remote_bridge(server) as bridge:
+        one = parse_operation(bridge.read_operation(id_))
+        if one.chosen is None:
+            raise BridgeError(f"{one.id} was interrupted while it stored its items")
+        if not one.left:
+            output.say(f"{one.id} is finished: no items are left.")
+            return
+        verb = VERBS.get(one.command, one.command)
+        text = f"{count_items(one.command, one.left)} of {one.chosen} left to {verb}"
+        if confirm_operation(text, one.left, asked):
+            bridge.post(f"/operations/{one.id}/resume", None)
+            _follow(bridge, one, asked, [])
+
+
+def _confirm(command: str, counted: Mapping[str, JSON], asked: OperationRequest) -> bool:
+    with expect_shape():
+        count = int(counted["count"])
+        more = {"left_out": counted["left_out"], "refused": {}} if command == "replay" else {}
+    text = f"{count_items(command, count)} to {VERBS.get(command, command)}"
+    return confirm_operation(text, count, asked, more)
+
+
+def _problems(counted: Mapping[str, JSON]) -> list[ItemResult]:
+    with expect_shape():
+        return [ItemResult(id=one["id"], problem=one["problem"]) for one in counted["problems"]]
+
+
+def _follow(
+    bridge: RemoteBridge, one: Operation, asked: OperationRequest, problems: list[ItemResult]
+) -> None:
+    """Print the outcome of each item that is left, in the order of the items."""
+    printer = OutcomePrinter(one.command, one.id, asked, one.left)
+    done = one.done + one.refused
+    try:
+        for result in _wait_for_items(bridge, one.id, done):
+            printer.add(result)
+    except KeyboardInterrupt:
+        bridge.post(f"/operations/{one.id}/stop", None)
+        output.say(f"Stopped. `flowbridge operations resume {one.id}` continues with the rest")
+        sys.exit(INTERRUPTED)
+    printer.end(problems)
+
+
+def _wait_for_items(
+    bridge: RemoteBridge,
+    id_: str,
+    known: int,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[ItemResult]:
+    """Yield the outcome of each item behind the first `known` ones, once it is known.
+
+    `BridgeError` where the operation was stopped.
+    """
+    waited = 0.0
+    while True:
+        shape = bridge.read_operation(id_)
+        one = parse_operation(shape)
+        state = read_state(shape)
+        if one.done + one.refused > known:
+            results = list(_read_results(bridge, id_, known))
+            yield from results
+            known += len(results)
+        elif state in ENDED_STATES:
+            break
+        elif state == OperationState.WAITING and waited < WAITING_SECONDS <= waited + POLL_SECONDS:
+            output.say(f"{id_} waits for a worker: `flowbridge status` says why")
+        pause(POLL_SECONDS)
+        waited += POLL_SECONDS
+    if state != OperationState.DONE:
+        raise BridgeError(
+            f"{id_} was stopped: `flowbridge operations resume {id_}` continues with the rest"
+        )
+
+
+def _read_results(bridge: RemoteBridge, id_: str, known: int) -> Iterator[ItemResult]:
+    """Yield the outcomes of the items behind the first `known` ones, up to one without outcome."""
+    for place, shape in enumerate(bridge.list_whole_items(id_)):
+        if place < known:
+            continue
+        item = parse_step(shape)
+        if item.outcome is None:
+            return
+        with expect_shape():
+            deliveries = [parse_delivery(one) for one in shape["deliveries"]]
+            yield ItemResult(
+                id=item.item_id,
+                problem=item.problem,
+                was=item.was,
+                became=None if item.became is None else Status(item.became),
+                deliveries=deliveries,
+            )
