@@ -1,0 +1,16 @@
+"""An index for the beginnings of deliveries' ids, in the order of their bytes (PostgreSQL)."""
+
+from alembic import op
+
+revision = '0024'
+down_revision = '0023'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    if op.get_context().dialect.name == 'postgresql':
+        # A database may have it from an earlier form of 0021.
+        op.execute(
+            'CREATE INDEX IF NOT EXISTS ix_delivery_id_bytes ON delivery (id COLLATE "C")'
+        )
