@@ -32,7 +32,7 @@ PROBLEM_TYPES: Final = {
         ProblemType("cursor_of_another_list", 400, "The cursor belongs to another list"),
         ProblemType("malformed_body", 400, "The body cannot be read"),
         ProblemType("invalid_body", 400, "The body is not valid"),
-        ProblemType("unauthorized", 401, "The token is missing, unknown or ended"),
+        ProblemType("unauthorized", 401, "The token is missing, unknown, expired or removed"),
         ProblemType("missing_scope", 403, "The token lacks a scope"),
         ProblemType("not_found", 404, "There is no such resource"),
         ProblemType("method_not_allowed", 405, "The method is not allowed"),
