@@ -91,18 +91,25 @@ class CheckedFiles:
     places: Mapping[ProblemPath, Position]
 
 
-def check_files(path: str | Path, environ: Mapping[str, str]) -> CheckedFiles:
+def check_files(
+    path: str | Path,
+    environ: Mapping[str, str],
+    disk: FileTracker | None = None,
+    *,
+    strict_secrets: bool = True,
+) -> CheckedFiles:
     """Check the configuration strictly, and where that fails, without the missing values.
 
-    The files are read once.
+    The files are read once, through `disk`. Without `strict_secrets`, a missing value is a warning.
     """
     strict = Report(str(path))
-    document, folder = read_document(Path(path), strict)
+    document, folder = read_document(Path(path), strict, disk)
     lenient = strict.copy()
     for report in (strict, lenient):
-        filler = Interpolator(environ, folder.path, report, report is strict, folder.disk)
+        is_strict = report is strict and strict_secrets
+        filler = Interpolator(environ, folder.path, report, is_strict, folder.disk)
         config = _build(document, folder, filler, report, None)
-        if config is not None:
+        if config is not None or not strict_secrets:
             break
     return CheckedFiles(config, strict.sorted(), document, strict.places)
 

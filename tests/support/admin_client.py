@@ -133,7 +133,8 @@ class AdminClient:
 
     def _find(self, path: str, method: str) -> dict[str, Any] | None:
         parts = path.split("/")
-        for known, described in self.document["paths"].items():
+        paths = self.document["paths"].items()
+        for known, described in sorted(paths, key=lambda one: "{" in one[0]):  # as routes are found
             wanted = known.split("/")
             if len(wanted) == len(parts) and all(
                 one.startswith("{") or one == other

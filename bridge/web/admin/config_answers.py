@@ -9,12 +9,16 @@ import orjson
 from bridge.core.errors import AmbiguousId, NotFound
 from bridge.core.model import JSON
 from bridge.core.times import iso
+from bridge.services.config_checks.given_config import FILE_NAME, check_given_config
 from bridge.services.config_views import compare_configs, mask_config
 from bridge.store.queries.configs import StoredConfig, find_config_by_prefix, list_configs
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.problems import AdminProblem, BodyError
 
 MAX_LISTED_CONFIGS: Final = 500
+YAML_ENDINGS: Final = (".yaml", ".yml")
+#: Of the YAML of a configuration to check, which takes seconds to parse.
+MAX_CONFIG_CHARS: Final = 64 * 1024
 
 
 def list_stored_configs(context: AdminContext, _asked: AdminRequest) -> Answer:
@@ -25,6 +29,18 @@ def list_stored_configs(context: AdminContext, _asked: AdminRequest) -> Answer:
         "items": [_summary(one, present) for one in found[:MAX_LISTED_CONFIGS]],
         "complete": len(found) <= MAX_LISTED_CONFIGS,
     }
+
+
+def check_config(_context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the problems of a routes.yaml with its other files, which are all in the body."""
+    text = asked.body["text"]
+    files = asked.body.get("files", {})
+    written = [text, *(files[name] for name in files if name.endswith(YAML_ENDINGS))]
+    size = sum(map(len, written))
+    if size > MAX_CONFIG_CHARS:
+        detail = f"the YAML has {size} characters; allowed are at most {MAX_CONFIG_CHARS}"
+        raise AdminProblem("invalid_body", detail, errors=[BodyError("/text", detail)])
+    return check_given_config(text, files).as_json(FILE_NAME)
 
 
 def show_config(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -23,6 +23,7 @@ MAX_FILTER_CHARS: Final = 1000
 MAX_NAME_CHARS: Final = 200
 MAX_HOLD_REASON_CHARS: Final = 500
 MAX_LEARN_SECONDS: Final = 3600
+MAX_CONFIG_FILES: Final = 50
 #: Filters of operations: those of the lists that are no parameters of a page.
 OPERATION_FILTERS: Final = tuple(
     one for one in filter_parameters(of_events=True) if one.name not in ("limit", "before", "spam")
@@ -89,6 +90,16 @@ REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
             "maxItems": len(Scope),
         },
         expires=_text(MAX_NAME_CHARS),
+    ),
+    "ConfigCheckRequest": body_schema(
+        "text",
+        text={"type": "string"},
+        files={
+            "type": "object",
+            "description": "The other files, by their path under the folder of routes.yaml.",
+            "additionalProperties": {"type": "string"},
+            "maxProperties": MAX_CONFIG_FILES,
+        },
     ),
     "HoldRequest": body_schema(reason=_text(MAX_HOLD_REASON_CHARS)),
     "LearnRequest": body_schema(

@@ -158,6 +158,26 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
         ),
         complete=FLAG,
     ),
+    "ConfigCheck": record(
+        config=TEXT,
+        valid=FLAG,
+        config_hash=nullable(TEXT),
+        sources=nullable(COUNT),
+        routes=nullable(COUNT),
+        flows=nullable(COUNT),
+        platforms=nullable(COUNT),
+        problems=list_of(
+            record(
+                level=word("error", "warning"),
+                file=TEXT,
+                line=COUNT,
+                column=COUNT,
+                path=TEXT,
+                message=TEXT,
+            )
+        ),
+        notes=list_of(TEXT),
+    ),
     "Submission": record(
         received_at=TIME, id=TEXT, source=TEXT, type=nullable(TEXT), fields=OBJECT
     ),

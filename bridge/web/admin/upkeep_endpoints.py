@@ -1,11 +1,11 @@
-"""Endpoints for upkeep: tokens, the hold, learned secrets, ending a run."""
+"""Endpoints for upkeep: tokens, the hold, learned secrets, ending a run, checking a file."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from bridge.core.scopes import Scope
-from bridge.web.admin import upkeep_answers
+from bridge.web.admin import config_answers, upkeep_answers
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.limits import RateKind
 
@@ -96,5 +96,16 @@ UPKEEP_ENDPOINTS: Final = (
         schema="KilledRun",
         scope=Scope.ACT,
         rate=RateKind.OPERATIONS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/configs/check",
+        summary="The problems of a routes.yaml that is sent, as `flowbridge check --json`.",
+        answer=config_answers.check_config,
+        body="ConfigCheckRequest",
+        schema="ConfigCheck",
+        scope=Scope.BODIES,
+        rate=RateKind.OPERATIONS,
+        has_contents=True,
     ),
 )

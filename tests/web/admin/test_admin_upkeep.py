@@ -34,6 +34,7 @@ sources:
 """
 BODIES: dict[str, Any] = {
     "POST /tokens": {"name": "new", "scopes": ["read"]},
+    "POST /configs/check": {"text": ""},
     "POST /hold": {},
     "POST /sources/{name}/learn": {},
 }
