@@ -2,7 +2,7 @@
 # For scripts that install and remove flowbridge: `note_files` before, `nothing_left` after. Source it.
 
 list_files() { # each file but those that apt, logs and other programs write for themselves; and the users
-    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /mnt -o -path /var/log -o -path /var/cache -o -path /var/lib/apt \
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /mnt -o -path /srv -o -path /var/log -o -path /var/cache -o -path /var/lib/apt \
         -o -path /root/.local/share/pipx -o -path /root/.local/share/uv -o -path /root/.local/state/pipx -o -name __pycache__ \) -prune -o -print |
         grep -vE '^(/etc/[a-z]+-|/etc/\.pwd\.lock|/var/lib/dpkg/[a-z-]+|/root/\.local(/share|/share/man|/bin|/state)?)$' | sort
     cat /etc/passwd /etc/group
