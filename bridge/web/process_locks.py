@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import weakref
 from hashlib import blake2b
 from typing import Final
 
@@ -19,7 +20,8 @@ class ProcessLocks:
     """Locks by name. Create them before the fork, so that all receivers share them."""
 
     def __init__(self) -> None:
-        self._file = os.memfd_create("flowbridge locks")
+        self._file = os.memfd_create("flowbridge-locks", os.MFD_CLOEXEC)
+        weakref.finalize(self, os.close, self._file)
         self._mutex = threading.Lock()
         self._held: set[int] = set()  # by threads of this process
 

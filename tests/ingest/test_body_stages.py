@@ -22,7 +22,10 @@ from bridge.ingest.source_bodies import RawBody
 ROOT = Path(bridge.__file__).parent / "ingest"
 #: What is made -> where alone it is made.
 MAKERS = {
-    "MaskedBody": {"body_stages.mask_body"},
+    "MaskedBody": {
+        "body_stages.mask_body",
+        "redaction.redact_copy",  # of a stored event, which was masked when it was received
+    },
     "StoredBody": {"redaction.redact_body"},
     "Event": {"event_builder._build_event"},
 }

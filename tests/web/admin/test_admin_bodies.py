@@ -81,6 +81,7 @@ class Things:
             database=admin.database,
             config=lambda: None,  # type: ignore[arg-type, return-value]  # no endpoint reads it
             limiter=RateLimiter(),
+            overview=lambda: None,  # type: ignore[arg-type, return-value]  # the same
         )
         api = AdminApi(context, THINGS)
         self.client = Client(lambda environ, start: api(_request(environ))(environ, start))
