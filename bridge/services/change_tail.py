@@ -77,9 +77,12 @@ def start_tail(database: Database) -> TailCursor:
     """Return the cursor at the newest change. Deliveries in flight are followed."""
     event, delivery = event_feed.newest_numbers(database)
     moving = event_feed.next_deliveries(database, delivery, (), EVERYTHING)
+    # later ones, which may have come between the reads, are changes of the next call
+    moving = [(number, one) for number, one in moving if number <= delivery]
     states = {number: _digest(one) for number, one in moving[-MAX_FOLLOWED:]}
     again = event_feed.next_events(database, event, EVERYTHING)
-    return TailCursor(event, delivery, states, frozenset(number for number, _ in again))
+    seen = frozenset(number for number, _ in again if number <= event)
+    return TailCursor(event, delivery, states, seen)
 
 
 def read_tail(

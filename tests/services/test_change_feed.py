@@ -11,10 +11,31 @@ from sqlalchemy import update
 from bridge.cli.commands.tail import print_change
 from bridge.core.model import Delivery
 from bridge.services.change_feed import ChangeFeed
+from bridge.services.change_tail import read_tail, start_tail
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema
+
+
+def test_no_delivery_of_a_burst_is_skipped(database: Database) -> None:
+    """One in flight that came later must not move a reader past those before it."""
+    feed = ChangeFeed(database, Filters())
+    cursor = start_tail(database)
+    event = make_event("1")
+    planned = [make_delivery(event, route=f"route-{number}") for number in range(450)]
+    events.add(database, event, planned, lambda *_: [])
+    flight = {"status": "sending", "slot": True, "lease": "w", "lease_until": 0.0}
+    with database.engine.begin() as connection:
+        newest = update(schema.delivery).where(schema.delivery.c.id == planned[-1].id)
+        connection.execute(newest.values(flight))
+    seen: set[str] = set()
+    followed: set[str] = set()
+    for _ in range(4):
+        seen |= {one.id for _, one in feed.read_changes() if isinstance(one, Delivery)}
+        changes, cursor = read_tail(database, cursor)
+        followed |= {one.id for one in changes if isinstance(one, Delivery)}
+    assert seen == followed == {one.id for one in planned}
 
 
 @pytest.mark.parametrize(

@@ -49,23 +49,30 @@ def next_deliveries(
 ) -> list[tuple[int, Delivery]]:
     """Return deliveries after a sequence number, in flight or `watched`, each with its number.
 
-    Filters on changing columns do not apply (see `Filters.fits`), so that a delivery is watched
-    until it has changed.
+    Where more than `PAGE_ROWS` come after it, none beyond those is returned: a reader goes on from
+    the newest number, and must skip none. Filters on changing columns do not apply (see
+    `Filters.fits`), so that a delivery is watched until it has changed.
     """
     first = after if database.is_sqlite else after - OVERLAP_ROWS
     ids = list(watched)
-    new = LISTED_DELIVERIES.where(delivery.c.seq > first).order_by(delivery.c.seq).limit(PAGE_ROWS)
-    queries = [new, LISTED_DELIVERIES.where(text("delivery.slot"))]
-    queries += [
+    kept = list(delivery_conditions(filters.lasting))
+    new = (
+        LISTED_DELIVERIES.where(delivery.c.seq > first, *kept)
+        .order_by(delivery.c.seq)
+        .limit(PAGE_ROWS)
+    )
+    others = [LISTED_DELIVERIES.where(text("delivery.slot"))]
+    others += [
         LISTED_DELIVERIES.where(delivery.c.id.in_(ids[at : at + 500]))
         for at in range(0, len(ids), 500)
     ]
-    found: dict[int, Delivery] = {}
     with database.read() as connection:
-        for query in queries:
-            for row in connection.execute(query.where(*delivery_conditions(filters.lasting))):
-                found[row.seq] = to_delivery(row, database.sealer)
-    return sorted(found.items())
+        rows = list(connection.execute(new))
+        if len(rows) == PAGE_ROWS:
+            kept.append(delivery.c.seq <= rows[-1].seq)
+        for query in others:
+            rows += connection.execute(query.where(*kept))
+    return sorted({row.seq: to_delivery(row, database.sealer) for row in rows}.items())
 
 
 def read_deliveries(database: Database, numbers: Collection[int]) -> list[tuple[int, Delivery]]:
