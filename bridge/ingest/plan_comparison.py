@@ -5,63 +5,27 @@ Both plan at the time of receipt, so that a configuration compared with itself c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Final
+from dataclasses import replace
 
 from bridge.core.http_messages import Request
 from bridge.core.model import Body, Event
 from bridge.core.retention import is_content_deleted
 from bridge.ingest.event_builder import read_event_type
 from bridge.ingest.planned_deliveries import (
+    EventComparison,
+    Incomparable,
     PlanChange,
     PlannedDelivery,
     RouteChange,
     compare_plans,
 )
-from bridge.ingest.receive import asks_to_confirm
+from bridge.ingest.receive import asks_to_confirm, replan
 from bridge.ingest.redaction import BODY_DROPPED
 from bridge.ingest.source_bodies import read_body
 from bridge.routing.matching.matcher import match_type
 from bridge.routing.matching.reasons import explain_mismatch, explain_type
 from bridge.routing.model import Config, Source
 from bridge.routing.planner import build_context, plan
-
-
-class Incomparable(StrEnum):
-    """Why an event cannot be compared."""
-
-    SPAM = "spam"
-    EMPTIED = "emptied"
-    REDACTED = "redacted"
-    ENCRYPTED = "encrypted"
-    NO_CONFIG = "no_config"
-    FAULT = "fault"
-
-
-#: What to print beside a count of events that cannot be compared.
-INCOMPARABLE_TEXTS: Final = {
-    Incomparable.SPAM: "marked as spam, so no configuration plans it",
-    Incomparable.EMPTIED: "its body was deleted (retention, or an erasure)",
-    Incomparable.REDACTED: "the two configurations redact different values of it",
-    Incomparable.ENCRYPTED: "it cannot be decrypted (FLOWBRIDGE_ENCRYPTION_KEYS)",
-    Incomparable.NO_CONFIG: "the configuration that planned it was deleted or cannot be used",
-    Incomparable.FAULT: "planning failed by a fault of flowbridge's own",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class EventComparison:
-    """The comparison of one event. `same`: the route of each delivery that does not change.
-
-    `incomparable`: why the event cannot be compared.
-    """
-
-    event_id: str
-    same: Sequence[str] = ()
-    changes: Sequence[RouteChange] = ()
-    incomparable: Incomparable | None = None
 
 
 def compare_event(event: Event, before: Config, after: Config) -> EventComparison:
@@ -78,14 +42,14 @@ def compare_event(event: Event, before: Config, after: Config) -> EventCompariso
         found = compare_plans(event.id, *plans)
         known, body = read[1]
         changes = [_explain(one, known, body, after) for one in found.changes]
-        return EventComparison(event.id, found.same, changes)
+        return replace(found, changes=changes)
     except Exception:  # as in `receive`: a bug must not stop the others
         return EventComparison(event.id, incomparable=Incomparable.FAULT)
 
 
 def plan_event(event: Event, config: Config) -> list[PlannedDelivery]:
     """Return the deliveries that a configuration plans for an event, in the order of its routes."""
-    return _plan(event, _read(event, config.source(event.source)), config)
+    return [PlannedDelivery.of(one) for one in replan(event, config, event.received_at, "")]
 
 
 # -- planning

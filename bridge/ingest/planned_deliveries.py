@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Final
 
 from bridge.core.json_differences import Difference, find_differences
 from bridge.core.model import JSON, Delivery, Status
@@ -83,23 +84,49 @@ class RouteChange:
     starts_less: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PlanDifferences:
-    """The differences of two plans. `same`: the route of each delivery that does not change."""
+class Incomparable(StrEnum):
+    """Why an event cannot be compared."""
 
+    SPAM = "spam"
+    EMPTIED = "emptied"
+    REDACTED = "redacted"
+    ENCRYPTED = "encrypted"
+    NO_CONFIG = "no_config"
+    FAULT = "fault"
+
+
+#: What to print beside a count of events that cannot be compared.
+INCOMPARABLE_TEXTS: Final = {
+    Incomparable.SPAM: "marked as spam, so no configuration plans it",
+    Incomparable.EMPTIED: "its body was deleted (retention, or an erasure)",
+    Incomparable.REDACTED: "the two configurations redact different values of it",
+    Incomparable.ENCRYPTED: "it cannot be decrypted (FLOWBRIDGE_ENCRYPTION_KEYS)",
+    Incomparable.NO_CONFIG: "the configuration that planned it was deleted or cannot be used",
+    Incomparable.FAULT: "planning failed by a fault of flowbridge's own",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventComparison:
+    """The comparison of one event. `same`: the route of each delivery that does not change.
+
+    `incomparable`: why the event cannot be compared.
+    """
+
+    event_id: str
     same: Sequence[str] = ()
     changes: Sequence[RouteChange] = ()
+    incomparable: Incomparable | None = None
 
 
 def compare_plans(
     event_id: str, before: Sequence[PlannedDelivery], after: Sequence[PlannedDelivery]
-) -> PlanDifferences:
+) -> EventComparison:
     """Compare the deliveries that two configurations planned for one event."""
     pairs, lost, new = _pair(before, after)
-    renamed, lost, new = _pair_renamed(lost, new)
     same = []
     changes = []
-    for one, other in [*pairs, *renamed]:
+    for one, other in pairs:
         change = _classify(one, other)
         if change is None:
             same.append(other.route)
@@ -110,7 +137,7 @@ def compare_plans(
         _change(event_id, one.route, PlanChange.DEAD if one.is_dead else PlanChange.NEW, None, one)
         for one in new
     ]
-    return PlanDifferences(same, changes)
+    return EventComparison(event_id, same, changes)
 
 
 _Plans = list[PlannedDelivery]
@@ -120,15 +147,15 @@ _Pairs = list[tuple[PlannedDelivery, PlannedDelivery]]
 def _pair(
     before: Sequence[PlannedDelivery], after: Sequence[PlannedDelivery]
 ) -> tuple[_Pairs, _Plans, _Plans]:
-    """Return the pairs of one route, and those that have no partner.
+    """Return the pairs, and those that have no partner.
 
-    Of a route that starts several flows, those to the same flow are a pair, then the others in
-    their order.
+    Those of one route to the same flow are a pair, then the others of one route in their order,
+    then those of different routes with the same flow and inputs.
     """
     pairs: _Pairs = []
     left = list(before)
     new = list(after)
-    for is_pair in (_is_same_target, _is_same_route):
+    for is_pair in (_is_same_target, _is_same_route, _has_same_content):
         for one in list(left):
             other = next((each for each in new if is_pair(one, each)), None)
             if other is not None:
@@ -136,23 +163,6 @@ def _pair(
                 left.remove(one)
                 new.remove(other)
     return pairs, left, new
-
-
-def _pair_renamed(
-    lost: Sequence[PlannedDelivery], new: Sequence[PlannedDelivery]
-) -> tuple[_Pairs, _Plans, _Plans]:
-    """Return the pairs of different routes with the same flow and inputs, and the others."""
-    pairs: _Pairs = []
-    left = list(new)
-    others: _Plans = []
-    for one in lost:
-        other = next((each for each in left if _has_same_content(one, each)), None)
-        if other is None:
-            others.append(one)
-        else:
-            pairs.append((one, other))
-            left.remove(other)
-    return pairs, others, left
 
 
 def _is_same_route(one: PlannedDelivery, other: PlannedDelivery) -> bool:

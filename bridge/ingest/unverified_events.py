@@ -14,7 +14,6 @@ from bridge.core.model import Event
 from bridge.ingest import forms
 from bridge.ingest.event_builder import Verified, build_arrivals
 from bridge.ingest.source_bodies import RawBody, read_body, split_batch
-from bridge.routing.form import Form
 from bridge.routing.model import Config, Source
 
 #: The id of an event that is not stored, in the format of `bridge.system.ids`.
@@ -28,12 +27,13 @@ def build_unverified_events(
 
     Raises `Refused` for a submission that the form of the source does not accept.
     """
-    verified = _read(request, source, source.form)
+    verified = _read(request, source)
     arrivals, _fault = build_arrivals(verified, config, now, lambda _now: UNSTORED_EVENT_ID)
     return [event for event, _ in arrivals]
 
 
-def _read(request: Request, source: Source, form: Form | None) -> Verified:
+def _read(request: Request, source: Source) -> Verified:
+    form = source.form
     content_type = request.headers.get("content-type", "")
     if form is None:
         body = read_body(source, content_type, request.body)

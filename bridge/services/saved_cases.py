@@ -18,8 +18,13 @@ from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, Event, FormFile
 from bridge.core.retention import is_content_deleted
 from bridge.core.times import iso, parse_iso
-from bridge.ingest.plan_comparison import EventComparison, Incomparable, plan_event
-from bridge.ingest.planned_deliveries import PlannedDelivery, compare_plans
+from bridge.ingest.plan_comparison import plan_event
+from bridge.ingest.planned_deliveries import (
+    EventComparison,
+    Incomparable,
+    PlannedDelivery,
+    compare_plans,
+)
 from bridge.ingest.redaction import redact_copy
 
 if TYPE_CHECKING:
@@ -131,8 +136,7 @@ def compare_cases(files: Sequence[Path], config: Config) -> Iterator[EventCompar
         except Exception:  # as in `receive`: a bug must not stop the others
             yield EventComparison(case.event.id, incomparable=Incomparable.FAULT)
             continue
-        found = compare_plans(case.event.id, case.expected, planned)
-        yield EventComparison(case.event.id, found.same, found.changes)
+        yield compare_plans(case.event.id, case.expected, planned)
 
 
 def load_case(file: Path) -> SavedCase:
@@ -178,6 +182,9 @@ def _read_event(value: JSON) -> Event:
     if received_at is None:
         raise ValueError("event.received_at must be a time in ISO 8601")
     body = _read_body(value)
+    files = value.get("files") or []
+    if not isinstance(files, list):
+        raise ValueError("event.files must be a list")
     return Event(
         id=value["id"],
         source=value["source"],
@@ -190,7 +197,7 @@ def _read_event(value: JSON) -> Event:
         body=body,
         body_sha256=sha256(body).hexdigest(),
         config_hash="",
-        files=tuple(_read_file(one) for one in value.get("files") or ()),
+        files=tuple(_read_file(one) for one in files),
     )
 
 

@@ -13,8 +13,13 @@ import orjson
 from bridge.core.errors import NotFound
 from bridge.core.json_differences import Difference
 from bridge.core.model import JSON, Event
-from bridge.ingest.plan_comparison import EventComparison, Incomparable, compare_event
-from bridge.ingest.planned_deliveries import PlanChange, RouteChange
+from bridge.ingest.plan_comparison import compare_event
+from bridge.ingest.planned_deliveries import (
+    EventComparison,
+    Incomparable,
+    PlanChange,
+    RouteChange,
+)
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings

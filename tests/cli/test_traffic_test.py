@@ -364,6 +364,7 @@ def spoil(*path: Any, to: Any) -> str:
         (spoil("event", "body", to=None), "either `body`, a text, or `body_base64`"),
         (spoil("event", "body_base64", to="AA=="), "either `body`, a text, or `body_base64`"),
         (spoil("event", "files", to=[{"x": 1}]), "each of event.files needs exactly"),
+        (spoil("event", "files", to=5), "event.files must be a list"),
         (spoil("event", "type", to=[]), "event.type must be text or null"),
         (spoil("expected", to={}), "`expected` must be a list"),
         (spoil("expected", 0, to={}), "expected[0] needs exactly"),

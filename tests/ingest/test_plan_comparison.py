@@ -14,13 +14,14 @@ from records import make_event
 from bridge.config.loader import load
 from bridge.core.json_differences import MAX_DIFFERENCES, Difference, find_differences
 from bridge.core.model import Event
-from bridge.ingest.plan_comparison import (
+from bridge.ingest.plan_comparison import compare_event, plan_event
+from bridge.ingest.planned_deliveries import (
     INCOMPARABLE_TEXTS,
     Incomparable,
-    compare_event,
-    plan_event,
+    PlanChange,
+    PlannedDelivery,
+    compare_plans,
 )
-from bridge.ingest.planned_deliveries import PlanChange, PlannedDelivery, compare_plans
 from bridge.routing.model import Config
 
 HEAD = """

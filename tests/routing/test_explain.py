@@ -20,6 +20,8 @@ from bridge.ingest.bodies import decode
 from bridge.providers.samples.loader import sample, sample_types
 from bridge.routing.explain.clause_tree import explain_clauses
 from bridge.routing.explain.explanation import Rank, RouteExplanation, explain_routes
+from bridge.routing.explain.near_paths import find_near_paths
+from bridge.routing.explain.near_values import find_near_values
 from bridge.routing.explain.shown_values import MAX_FOUND_CHARS, UNWRITABLE
 from bridge.routing.expressions.condition_tree import MAX_PARTS
 from bridge.routing.matching.clauses import AllOf
@@ -180,6 +182,30 @@ def test_near_paths_are_few_and_have_a_value() -> None:
         "body.part2.id",
     ]
     assert {one.note for one in clauses[0].near} == {"one level down"}
+
+
+def test_an_object_with_numbers_as_keys_is_written_as_an_object() -> None:
+    roots = {"body": {"items": {"1": {"name": "cup"}}, "list": [{"name": "cup"}]}}
+    near = find_near_paths(("body", "itmes", "1", "name"), roots, dotted=False)
+    assert [one.value for one in near] == ['body.items."1".name']
+    near = find_near_paths(("body", "list", "name"), roots, dotted=False)
+    assert [one.value for one in near] == ["body.list[0].name"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected", "found", "near"),
+    [
+        ("contains", "open", "Straße OPEN", ["OPEN"]),
+        ("contains", "  ", "opened", []),
+        ("starts_with", "  open", "opened", ["open"]),
+        ("starts_with", "  ", "opened", []),
+        ("ends_with", "DONE ", "all done", ["done"]),
+    ],
+)
+def test_a_near_text_is_the_part_that_was_found(
+    operator: str, expected: str, found: str, near: list[str]
+) -> None:
+    assert [one.value for one in find_near_values(operator, expected, found)] == near
 
 
 TYPES = [

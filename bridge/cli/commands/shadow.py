@@ -18,7 +18,6 @@ from bridge.cli.options import (
     wrong_usage,
 )
 from bridge.cli.ui import output, tables
-from bridge.cli.ui.comparison_view import describe_difference
 from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import load_usable
 from bridge.core.errors import NotFound
@@ -106,6 +105,7 @@ def _print(summary: ShadowSummary) -> None:
 
 def _detail(one: ShadowedEvent, summary: ShadowSummary) -> str:
     """Return the reason of a result, or the paths that differ most often with an example."""
+    from bridge.cli.ui.comparison_view import describe_difference
     from bridge.services.shadow_comparison import ShadowResult
 
     if one.reason is not None:

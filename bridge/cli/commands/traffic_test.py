@@ -27,7 +27,7 @@ from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.ingest.plan_comparison import EventComparison
+    from bridge.ingest.planned_deliveries import EventComparison
     from bridge.services.traffic_comparison import TrafficSummary
 
 DEFAULT_DAYS: Final = 7

@@ -8,8 +8,7 @@ import click
 
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.ingest.plan_comparison import INCOMPARABLE_TEXTS
-from bridge.ingest.planned_deliveries import PlanChange
+from bridge.ingest.planned_deliveries import INCOMPARABLE_TEXTS, PlanChange
 
 if TYPE_CHECKING:
     from bridge.core.json_differences import Difference

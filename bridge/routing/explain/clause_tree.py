@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.core.errors import CompileError
 from bridge.core.model import JSON
 from bridge.routing.explain.near_paths import MAX_NEAR, NearMiss, find_inside, find_near_paths
 from bridge.routing.explain.near_values import find_near_types, find_near_values
 from bridge.routing.explain.shown_values import shorten_value
-from bridge.routing.expressions.compile import compile_expression
+from bridge.routing.expressions.compile import Expression
 from bridge.routing.expressions.condition_tree import ConditionPart
 from bridge.routing.matching.clauses import ClauseResult
 from bridge.routing.matching.matcher import match_type, path_steps
 from bridge.routing.matching.operators import OPERATORS
+from bridge.routing.model import Context
 
 TYPE_PATH: Final = "event.type"
 GROUPS: Final = ("any", "all", "not")
@@ -30,8 +30,6 @@ _AS_OPERATORS: Final = {
     ">": ("gt", "lt"),
     ">=": ("gte", "lte"),
 }
-
-Roots = Mapping[str, JSON]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +101,14 @@ def explain_types(patterns: Sequence[str], event_type: str | None) -> ClauseExpl
     return ClauseExplanation(TYPE_PATH, "in", list(patterns), event_type, ok, near)
 
 
-def explain_clauses(result: ClauseResult, roots: Roots) -> tuple[ClauseExplanation, ...]:
+def explain_clauses(result: ClauseResult, roots: Context) -> tuple[ClauseExplanation, ...]:
     """Return the clauses of `match` and `when` in the order and nesting of routes.yaml."""
     if result.operator == "all" and not result.is_written:
         return tuple(one for inner in result.inner for one in explain_clauses(inner, roots))
     return (_explain(result, roots),)
 
 
-def _explain(result: ClauseResult, roots: Roots) -> ClauseExplanation:
+def _explain(result: ClauseResult, roots: Context) -> ClauseExplanation:
     if result.operator in GROUPS:
         # the keys of a mapping are the clauses of `not`, but one clause of `any` and `all`
         clauses = (
@@ -119,15 +117,15 @@ def _explain(result: ClauseResult, roots: Roots) -> ClauseExplanation:
             else tuple(_explain(inner, roots) for inner in result.inner)
         )
         return ClauseExplanation(None, result.operator, None, None, result.verdict, clauses=clauses)
-    if result.operator == "when":
-        return _explain_when(result, roots)
+    if result.expression is not None:
+        return _explain_when(result, result.expression, roots)
     near = tuple(_near_misses(result, roots))[:MAX_NEAR]
     return ClauseExplanation(
         result.path, result.operator, result.expected, result.found, result.verdict, near
     )
 
 
-def _near_misses(result: ClauseResult, roots: Roots) -> Iterator[NearMiss]:
+def _near_misses(result: ClauseResult, roots: Context) -> Iterator[NearMiss]:
     steps = path_steps(result.path)
     if result.found is None:
         near = find_near_paths(steps, roots)
@@ -140,11 +138,10 @@ def _near_misses(result: ClauseResult, roots: Roots) -> Iterator[NearMiss]:
         yield from find_inside(steps, result.found, test)
 
 
-def _explain_when(result: ClauseResult, roots: Roots) -> ClauseExplanation:
-    try:
-        tree = _explain_part(compile_expression(str(result.expected)).explain(roots), roots)
-    except CompileError:  # it was compiled before, so this does not happen
-        tree = None
+def _explain_when(
+    result: ClauseResult, expression: Expression, roots: Context
+) -> ClauseExplanation:
+    tree = _explain_part(expression.explain(roots), roots)
     near = dict.fromkeys(one for part in _leaves(tree) for one in part.near)
     return ClauseExplanation(
         "when",
@@ -158,14 +155,13 @@ def _explain_when(result: ClauseResult, roots: Roots) -> ClauseExplanation:
     )
 
 
-def _leaves(tree: PartExplanation | None) -> Iterator[PartExplanation]:
-    if tree is not None:
-        yield tree
-        for part in tree.parts:
-            yield from _leaves(part)
+def _leaves(tree: PartExplanation) -> Iterator[PartExplanation]:
+    yield tree
+    for part in tree.parts:
+        yield from _leaves(part)
 
 
-def _explain_part(part: ConditionPart, roots: Roots) -> PartExplanation:
+def _explain_part(part: ConditionPart, roots: Context) -> PartExplanation:
     return PartExplanation(
         part,
         tuple(_near_of_part(part, roots))[:MAX_NEAR],
@@ -173,7 +169,7 @@ def _explain_part(part: ConditionPart, roots: Roots) -> PartExplanation:
     )
 
 
-def _near_of_part(part: ConditionPart, roots: Roots) -> Iterator[NearMiss]:
+def _near_of_part(part: ConditionPart, roots: Context) -> Iterator[NearMiss]:
     if part.operator is None:
         if len(part.steps) > 1 and part.found is None:
             yield from find_near_paths(part.steps, roots, dotted=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -18,11 +18,9 @@ from bridge.routing.explain.near_paths import NearMiss, find_near_paths
 from bridge.routing.explain.shown_values import writable_value
 from bridge.routing.expressions.paths import PathReading, Steps, write_path
 from bridge.routing.matching.matcher import match_type
-from bridge.routing.model import Mode, Route
+from bridge.routing.model import Context, Mode, Route
 from bridge.routing.planner import build_context, plan
 from bridge.routing.templates import Inputs
-
-Roots = Mapping[str, JSON]
 
 
 class Rank(IntEnum):
@@ -116,7 +114,7 @@ def explain_routes(
 
 
 def _explain_route(
-    event: Event, body: Body, siblings: Sequence[Route], roots: Roots, now: float
+    event: Event, body: Body, siblings: Sequence[Route], roots: Context, now: float
 ) -> RouteExplanation:
     """Explain a route, which has a record for each of its flows."""
     route = siblings[0]
@@ -145,14 +143,14 @@ def _explain_route(
     )
 
 
-def _clauses(route: Route, event: Event, roots: Roots) -> Iterator[ClauseExplanation]:
+def _clauses(route: Route, event: Event, roots: Context) -> Iterator[ClauseExplanation]:
     if route.types:
         yield explain_types(route.types, event.type)
     if route.match is not None:
         yield from explain_clauses(route.match.explain(roots), roots)
 
 
-def _missing(route: Route, roots: Roots) -> Iterator[MissingPath]:
+def _missing(route: Route, roots: Context) -> Iterator[MissingPath]:
     """Yield the paths without a value that inputs read, each once for an input."""
     if not isinstance(route.reshape, Inputs):
         return
@@ -166,7 +164,7 @@ def _missing(route: Route, roots: Roots) -> Iterator[MissingPath]:
             yield MissingPath(name, write_path(reading.path), _near(reading, roots))
 
 
-def _near(reading: PathReading, roots: Roots) -> tuple[NearMiss, ...]:
+def _near(reading: PathReading, roots: Context) -> tuple[NearMiss, ...]:
     if all(isinstance(step, str) or step >= 0 for step in reading.path) and "*" not in reading.path:
         return find_near_paths(tuple(map(str, reading.path)), roots, dotted=False)
     if reading.meant is None:

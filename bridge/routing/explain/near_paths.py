@@ -47,40 +47,27 @@ def find_near_paths(
     if place == len(steps):
         return ()
     found: dict[Steps, str] = {}
-    for path, note in _candidates(steps, place, parent, dotted=dotted):
-        if path != steps and dig(roots, path) is not None and _is_writable(path, dotted=dotted):
+    write = _write_dotted if dotted else lambda path: _write_expression(path, roots)
+    for path, note in _candidates(steps, place, parent, write):
+        if path != steps and dig(roots, path) is not None and (not dotted or _is_writable(path)):
             found.setdefault(path, note)
         if len(found) == MAX_NEAR:
             break
-    return tuple(
-        NearMiss(write_steps(path, dotted=dotted), note, is_path=True)
-        for path, note in found.items()
-    )
+    return tuple(NearMiss(write(path), note, is_path=True) for path, note in found.items())
 
 
-def find_inside(
-    steps: Steps, found: JSON, accept: Callable[[JSON], bool], *, dotted: bool = True
-) -> tuple[NearMiss, ...]:
+def find_inside(steps: Steps, found: JSON, accept: Callable[[JSON], bool]) -> tuple[NearMiss, ...]:
     """Return the path of the first accepted value inside an object or a list: a member, an element,
     or a member of an element.
     """
     for below, value, note in _members(found):
-        if accept(value) and _is_writable((*steps, *below), dotted=dotted):
-            text = write_steps((*steps, *below), dotted=dotted)
-            return (NearMiss(text, note, is_path=True),)
+        path = (*steps, *below)
+        if accept(value) and _is_writable(path):
+            return (NearMiss(_write_dotted(path), note, is_path=True),)
     return ()
 
 
-def write_steps(steps: Steps, *, dotted: bool = True) -> str:
-    """Return a path as `match` writes it, or as an expression does."""
-    return (
-        ".".join(steps)
-        if dotted
-        else write_path(tuple(int(step) if _is_index(step) else step for step in steps))
-    )
-
-
-def fold_name(text: str) -> str:
+def _fold_name(text: str) -> str:
     """Return a text in lower case without separators: `X_Event-Id` is `xeventid`."""
     return _SEPARATORS.sub("", text).casefold()
 
@@ -99,7 +86,7 @@ def _find_end(steps: Steps, roots: Mapping[str, JSON]) -> tuple[int, JSON]:
 
 
 def _candidates(
-    steps: Steps, place: int, parent: JSON, *, dotted: bool
+    steps: Steps, place: int, parent: JSON, write: Callable[[Steps], str]
 ) -> Iterator[tuple[Steps, str]]:
     """Yield paths that may be meant, the most likely first, each with a note."""
     before = steps[:place]
@@ -107,7 +94,7 @@ def _candidates(
     if place:
         yield from ((path, "") for path in _renamed(before, rest, parent, MAX_RENAMED_STEPS))
         if isinstance(parent, list) and not _is_index(rest[0]):
-            note = f"{write_steps(before, dotted=dotted)} is a list"
+            note = f"{write(before)} is a list"
             yield from (((*before, *below), note) for below in _in_elements(parent, rest))
     if place and len(rest) > 1:
         yield (*before, *rest[1:]), f"without {rest[0]}"
@@ -141,8 +128,8 @@ def _renamed(before: Steps, rest: Steps, parent: JSON, most: int) -> Iterator[St
 def _similar(name: str, keys: Iterable[str]) -> list[str]:
     """Return the keys that differ from a name in case or separators only, then the nearest."""
     known = list(islice(keys, MAX_KEYS))
-    folded = fold_name(name)
-    equal = [key for key in known if fold_name(key) == folded][:MAX_NEAR] if folded else []
+    folded = _fold_name(name)
+    equal = [key for key in known if _fold_name(key) == folded][:MAX_NEAR] if folded else []
     typo = find_typo(name, known)
     return equal if typo is None or typo in equal else [*equal, typo]
 
@@ -178,10 +165,25 @@ def _members(value: JSON) -> Iterator[tuple[Steps, JSON, str]]:
                     yield (index, key), member, "the value is a list of objects"
 
 
-def _is_writable(steps: Steps, *, dotted: bool) -> bool:
-    """Return whether a path can be written: in `match`, no name may hold a dot or an operator."""
+def _write_dotted(steps: Steps) -> str:
+    """Return a path as `match` writes it."""
+    return ".".join(steps)
+
+
+def _write_expression(steps: Steps, roots: Mapping[str, JSON]) -> str:
+    """Return a path that exists as an expression writes it: the values tell lists from objects."""
+    path: list[str | int] = []
+    value: JSON = dict(roots)
+    for step in steps:
+        path.append(int(step) if isinstance(value, list) else step)
+        value = dig(value, (step,))
+    return write_path(tuple(path))
+
+
+def _is_writable(steps: Steps) -> bool:
+    """Return whether `match` can write a path: no name may hold a dot or an operator."""
     try:
-        return not dotted or path_steps(write_steps(steps)) == steps
+        return path_steps(_write_dotted(steps)) == steps
     except CompileError:
         return False
 

@@ -145,8 +145,8 @@ def _search_text(operator: str) -> Find:
     def search(expected: JSON, found: JSON) -> Iterator[NearMiss]:
         if not isinstance(found, str):
             yield from _search_as_text(operator, expected, found)
-        elif OPERATORS[operator].test(_fold(expected))(_fold(found)):
-            length = len(expected)
+        elif expected.strip() and OPERATORS[operator].test(_fold(expected))(_fold(found)):
+            length = len(expected.strip())
             text = found.strip()
             yield NearMiss(
                 text[:length] if operator == "starts_with" else text[-length:], CASE_OR_BLANKS
@@ -162,9 +162,10 @@ def _search_contains(expected: JSON, found: JSON) -> Iterator[NearMiss]:
             if note is not None:
                 yield NearMiss(each, note)
     elif isinstance(found, str) and isinstance(expected, str):
-        at = found.casefold().find(expected.strip().casefold())
-        if at >= 0:
-            yield NearMiss(found[at : at + len(expected.strip())], CASE_OR_BLANKS)
+        text = expected.strip()
+        near = re.search(re.escape(text), found, re.IGNORECASE) if text else None
+        if near is not None:
+            yield NearMiss(near[0], CASE_OR_BLANKS)
     elif isinstance(expected, str):
         yield from _search_as_text("contains", expected, found)
 

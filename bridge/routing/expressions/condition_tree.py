@@ -12,11 +12,10 @@ from typing import Final
 from bridge.core.errors import ExpressionError
 from bridge.core.model import JSON
 from bridge.routing.expressions.roots import Node
-from bridge.routing.expressions.unparse import unparse
+from bridge.routing.expressions.unparse import COMPARATORS, unparse
 from bridge.routing.functions.values import is_true
 
 MAX_PARTS: Final = 200  # of one condition
-_COMPARATORS: Final = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _JUNCTIONS: Final = {"and_expression": "&&", "or_expression": "||"}
 _CHAINS: Final = frozenset({"subexpression", "index_expression"})
 
@@ -86,7 +85,7 @@ def _operator(node: Node) -> str | None:
     if kind in _JUNCTIONS:
         return _JUNCTIONS[kind]
     if kind == "comparator":
-        return _COMPARATORS[node["value"]]
+        return COMPARATORS[node["value"]]
     if kind == "not_expression":
         return "!"
     return "()" if kind == "function_expression" else None

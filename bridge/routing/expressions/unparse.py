@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.routing.expressions.roots import Node
 
-_COMPARATORS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+COMPARATORS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LOOSE = frozenset({"pipe", "or_expression", "and_expression", "comparator"})
 
 
@@ -80,7 +80,7 @@ _WRITE: dict[str, Callable[[Node], str]] = {
     "pipe": _joined(" | "),
     "or_expression": _joined(" || "),
     "and_expression": _joined(" && "),
-    "comparator": lambda node: _joined(f" {_COMPARATORS[node['value']]} ")(node),
+    "comparator": lambda node: _joined(f" {COMPARATORS[node['value']]} ")(node),
     "function_expression": lambda node: f"{node['value']}({_texts(node)})",
     "expref": lambda node: "&" + _texts(node),
     "not_expression": lambda node: "!" + _grouped(node["children"][0]),

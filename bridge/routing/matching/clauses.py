@@ -23,7 +23,7 @@ class ClauseResult:
     `inner` has the results of the clauses inside it. `problem`: why an expression could not be
     evaluated; the clause is then false. `parts`: the compared parts of a condition, as (text,
     value). `near`: paths that exist and are similar to a path without a value. `is_written`: it is
-    an `all` of routes.yaml, not the several keys of a mapping.
+    an `all` of routes.yaml, not the several keys of a mapping. `expression`: that of a `when`.
     """
 
     path: str
@@ -36,6 +36,7 @@ class ClauseResult:
     parts: tuple[tuple[str, JSON], ...] = ()
     near: tuple[str, ...] = ()
     is_written: bool = False
+    expression: Expression | None = field(default=None, repr=False, compare=False)
 
 
 class Clause(Protocol):
@@ -85,7 +86,13 @@ class When:
             parts = tuple(self.expression.parts(context))
         except ExpressionError as error:
             return ClauseResult(
-                "when", "when", self.expression.text, None, verdict=False, problem=str(error)
+                "when",
+                "when",
+                self.expression.text,
+                None,
+                verdict=False,
+                problem=str(error),
+                expression=self.expression,
             )
         near = tuple(
             write_path(one.meant)
@@ -93,7 +100,14 @@ class When:
             if one.meant is not None
         )
         return ClauseResult(
-            "when", "when", self.expression.text, found, is_true(found), parts=parts, near=near
+            "when",
+            "when",
+            self.expression.text,
+            found,
+            is_true(found),
+            parts=parts,
+            near=near,
+            expression=self.expression,
         )
 
 
