@@ -8,8 +8,6 @@ from pathlib import Path, PurePosixPath
 
 from bridge.config.files import FileTracker
 
-ROOT = Path()  # the folder of the given files
-
 
 class GivenFiles(FileTracker):
     """Files by their path under the folder of routes.yaml, read as a disk is."""

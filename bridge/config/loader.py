@@ -93,14 +93,15 @@ class CheckedFiles:
 
 def check_files(
     path: str | Path,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None,
     disk: FileTracker | None = None,
     *,
     strict_secrets: bool = True,
 ) -> CheckedFiles:
     """Check the configuration strictly, and where that fails, without the missing values.
 
-    The files are read once, through `disk`. Without `strict_secrets`, a missing value is a warning.
+    The files are read once, through `disk`. `environ` is null where no value is known, so that none
+    is missing. Without `strict_secrets`, a missing value is a warning.
     """
     strict = Report(str(path))
     document, folder = read_document(Path(path), strict, disk)

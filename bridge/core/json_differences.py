@@ -54,6 +54,11 @@ def find_differences(
     return found
 
 
+def escape_step(step: object) -> str:
+    """Return a key or an index as a step of a JSON pointer (RFC 6901)."""
+    return str(step).replace("~", "~0").replace("/", "~1")
+
+
 def _have_parts(one: JSON, other: JSON) -> bool:
     return (isinstance(one, Mapping) and isinstance(other, Mapping)) or (
         isinstance(one, list) and isinstance(other, list)
@@ -64,8 +69,7 @@ def _parts(path: str, one: JSON, other: JSON) -> Iterator[_Pair]:
     """Yield the members or items of two objects or lists, with `_ABSENT` where one has none."""
     if isinstance(one, Mapping):
         for name in dict.fromkeys([*one, *other]):
-            step = str(name).replace("~", "~0").replace("/", "~1")
-            yield f"{path}/{step}", one.get(name, _ABSENT), other.get(name, _ABSENT)
+            yield f"{path}/{escape_step(name)}", one.get(name, _ABSENT), other.get(name, _ABSENT)
         return
     for at in range(max(len(one), len(other))):
         yield (

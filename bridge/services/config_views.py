@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+from bridge.core.json_differences import escape_step
 from bridge.core.masking import MASK
 from bridge.core.model import JSON
 
@@ -23,6 +24,8 @@ SECRET_KEYS: Final = frozenset(
 PLAIN_KEYS: Final = frozenset(
     {"not_after", "name", "flows", "hash", "audience", "topic_arn", "webhook_id"}
 )
+#: Values of `token` that are no secrets: the modes of the signed token of a form.
+PLAIN_TOKENS: Final = frozenset({"optional", "required", "off"})
 #: Keys whose value is a URL that may have a secret in its path.
 SECRET_URL_KEYS: Final = frozenset({"url"})
 SECTIONS: Final = ("sources", "platforms", "api")
@@ -46,7 +49,7 @@ def _mask_section(value: JSON) -> JSON:
         return {
             name: (
                 _mask_all(one)
-                if name in SECRET_KEYS
+                if name in SECRET_KEYS and not _is_token_mode(name, one)
                 else mask_path(one)
                 if name in SECRET_URL_KEYS and isinstance(one, str)
                 else _mask_section(one)
@@ -56,6 +59,10 @@ def _mask_section(value: JSON) -> JSON:
     if isinstance(value, list):
         return [_mask_section(one) for one in value]
     return _mask_urls(value)
+
+
+def _is_token_mode(name: str, value: JSON) -> bool:
+    return name == "token" and isinstance(value, str) and value in PLAIN_TOKENS
 
 
 def _mask_all(value: JSON) -> JSON:
@@ -132,9 +139,8 @@ def _by_name(document: Mapping[str, JSON]) -> dict[str, JSON]:
 def _compare(path: str, before: Any, after: Any) -> Iterator[ConfigChange]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys((*before, *after)):
-            part = str(name).replace("~", "~0").replace("/", "~1")
             yield from _compare(
-                f"{path}/{part}", before.get(name, _NOTHING), after.get(name, _NOTHING)
+                f"{path}/{escape_step(name)}", before.get(name, _NOTHING), after.get(name, _NOTHING)
             )
     elif before is _NOTHING:
         yield ConfigChange(path, "added", None, after)

@@ -36,6 +36,13 @@ def test_a_correct_one_has_no_problem_and_no_missing_value() -> None:
     assert list(report.config.route_names) == ["triage"]
 
 
+def test_a_value_of_verify_is_not_missing_either() -> None:
+    crm = '{provider: token, secret: "${env:T}", verify: {header: "${env:H}"}}'
+    report = check_given_config(ROUTES.replace("sources:", f"sources:\n  crm: {crm}"), SCHEMA)
+    assert [one.message for one in report.problems] == ["no route uses this source"]
+    assert report.config is not None
+
+
 def test_a_file_of_the_machine_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("S", "known to the process")

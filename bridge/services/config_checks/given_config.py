@@ -7,7 +7,6 @@ from typing import Final
 
 from bridge.config.given_files import GivenFiles
 from bridge.config.loader import check_files
-from bridge.core.errors import ConfigProblem
 from bridge.services.config_checks.misspelt_paths import warn_of_misspelt
 from bridge.services.config_checks.report import ProjectReport
 from bridge.services.config_checks.unbraced_paths import warn_of_unbraced
@@ -23,20 +22,13 @@ def check_given_config(text: str, files: Mapping[str, str]) -> ProjectReport:
     Nothing is read but what is given, so no value of the environment counts as missing.
     """
     disk = GivenFiles({**files, FILE_NAME: text})
-    checked = check_files(FILE_NAME, {}, disk, strict_secrets=False)
+    checked = check_files(FILE_NAME, None, disk, strict_secrets=False)
     report = ProjectReport(problems=checked.problems, config=checked.config)
     if checked.config is not None:
         written = list_routes(FILE_NAME, checked.document, checked.places)
         warn_of_misspelt(checked.config, written)
         warn_of_unbraced(written)
         report.problems += written.report.problems
-    report.problems = [one for one in report.problems if not _is_missing_value(one)]
     report.problems.sort(key=lambda one: (one.file != FILE_NAME, one))
     report.notes.append(NOTE)
     return report
-
-
-def _is_missing_value(problem: ConfigProblem) -> bool:
-    return problem.message.startswith("environment variable ") and problem.message.endswith(
-        " is not set"
-    )

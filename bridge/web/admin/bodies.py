@@ -10,6 +10,7 @@ import orjson
 from werkzeug.wrappers import Request
 
 from bridge.core.errors import Refused
+from bridge.core.json_differences import escape_step
 from bridge.core.json_limits import exceeds_depth, exceeds_values
 from bridge.core.typos import find_close_name
 from bridge.routing.functions.signature import shorten, type_of
@@ -65,10 +66,7 @@ def invalid_body(errors: list[BodyError]) -> AdminProblem:
 
 def to_pointer(*steps: str | int) -> str:
     """Return keys and indexes as a JSON pointer, with each name shortened."""
-    return "".join(
-        "/" + shorten(str(step), MAX_SHOWN_CHARS).replace("~", "~0").replace("/", "~1")
-        for step in steps
-    )
+    return "".join("/" + escape_step(shorten(str(step), MAX_SHOWN_CHARS)) for step in steps)
 
 
 @cache

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.core.errors import AmbiguousId, NotFound
 from bridge.core.model import JSON
 from bridge.core.times import iso
 from bridge.services.config_checks.given_config import FILE_NAME, check_given_config
@@ -14,10 +13,10 @@ from bridge.services.config_views import compare_configs, mask_config
 from bridge.store.queries.configs import StoredConfig, find_config_by_prefix, list_configs
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import AdminProblem, BodyError
+from bridge.web.admin.resources import look_up
 
 MAX_LISTED_CONFIGS: Final = 500
-YAML_ENDINGS: Final = (".yaml", ".yml")
-#: Of the YAML of a configuration to check, which takes seconds to parse.
+#: Of all files of a configuration to check: any of them may be YAML, which takes long to parse.
 MAX_CONFIG_CHARS: Final = 64 * 1024
 
 
@@ -35,10 +34,9 @@ def check_config(_context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the problems of a routes.yaml with its other files, which are all in the body."""
     text = asked.body["text"]
     files = asked.body.get("files", {})
-    written = [text, *(files[name] for name in files if name.endswith(YAML_ENDINGS))]
-    size = sum(map(len, written))
+    size = len(text) + sum(map(len, files.values()))
     if size > MAX_CONFIG_CHARS:
-        detail = f"the YAML has {size} characters; allowed are at most {MAX_CONFIG_CHARS}"
+        detail = f"all files have {size} characters; allowed are at most {MAX_CONFIG_CHARS}"
         raise AdminProblem("invalid_body", detail, errors=[BodyError("/text", detail)])
     return check_given_config(text, files).as_json(FILE_NAME)
 
@@ -76,10 +74,5 @@ def _summary(found: StoredConfig, present: str) -> dict[str, JSON]:
 
 
 def _find(context: AdminContext, text: str) -> tuple[StoredConfig, dict[str, Any]]:
-    try:
-        found, canonical = find_config_by_prefix(context.database, text)
-    except AmbiguousId as error:
-        raise AdminProblem("ambiguous_id", str(error)) from None
-    except NotFound as error:
-        raise AdminProblem("not_found", str(error)) from None
+    found, canonical = look_up(lambda: find_config_by_prefix(context.database, text))
     return found, orjson.loads(canonical)

@@ -43,7 +43,7 @@ def test_the_problems_have_their_places(admin: AdminClient) -> None:
         ({"text": "x", "file": {}}, "/file"),
         ({"text": "x", "files": {"a.yaml": 3}}, "/files/a.yaml"),
         ({"text": "x" * (MAX_CONFIG_CHARS + 1)}, "/text"),
-        ({"text": "x", "files": {"a.yaml": "x" * MAX_CONFIG_CHARS}}, "/text"),
+        ({"text": "x", "files": {"a.json": "x" * MAX_CONFIG_CHARS}}, "/text"),
     ],
     ids=["none", "number", "misspelt", "no text", "large", "large together"],
 )

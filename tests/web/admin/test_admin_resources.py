@@ -19,6 +19,7 @@ from bridge.core.scopes import Scope
 from bridge.routing.model import Config
 from bridge.services import change_tail
 from bridge.services.cached_overview import CachedValue
+from bridge.services.config_views import mask_config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import alerts
@@ -377,3 +378,16 @@ def test_a_wait_ends_with_the_first_change(admin: AdminClient, one: Any) -> None
     page = admin.get("/tail", {"after": cursor, "wait": "5"}).get_json()
     assert [each["kind"] for each in page["items"]] == ["event"]
     assert json.dumps(page["items"])
+
+
+def test_the_mode_of_a_forms_token_is_no_secret() -> None:
+    masked = mask_config(
+        {
+            "sources": {"contact": {"spam": {"token": "required"}}, "crm": {"token": "s3cret"}},
+            "platforms": {"crm": {"token": "optional secret"}},
+        }
+    )
+    assert masked == {
+        "sources": {"contact": {"spam": {"token": "required"}}, "crm": {"token": "***"}},
+        "platforms": {"crm": {"token": "***"}},
+    }
