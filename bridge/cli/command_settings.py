@@ -37,7 +37,7 @@ REMOTE_COMMANDS: Final = (
 )
 #: Commands that ask no bridge, or take the URL of one themselves.
 SERVERLESS_COMMANDS: Final = frozenset(
-    {"login", "logout", "providers", "schema", "help", "version"}
+    {"completion", "login", "logout", "providers", "schema", "help", "version"}
 )
 
 

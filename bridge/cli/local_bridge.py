@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from bridge.cli.options import make_filters, require_existing, say_search_size
 from bridge.core.errors import ConfigError, NotFound
-from bridge.core.operations import StepOutcome
+from bridge.core.operations import OPEN_ITEMS, StepOutcome
 from bridge.core.times import iso
 from bridge.services import serializers
 from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
-from bridge.services.lists import OPEN_ITEMS
 from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:

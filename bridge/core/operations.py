@@ -111,6 +111,10 @@ class Operation:
         return (self.chosen or 0) - self.done - self.refused
 
 
+#: Items without an outcome, beside the words of `StepOutcome`.
+OPEN_ITEMS: Final = "open"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationStep:
     """One step of an operation; null `outcome` before it is processed.
@@ -128,3 +132,8 @@ class OperationStep:
     became: str | None = None
     made: tuple[str, ...] = ()
     at: float | None = None
+
+    @property
+    def delivery_ids(self) -> tuple[str, ...]:
+        """The deliveries that it changed or made."""
+        return self.made or ((self.item_id,) if self.became is not None else ())

@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.core.errors import ConfigError, NotFound
-from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
+from bridge.core.model import JSON, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationStep
 from bridge.delivery.next_steps import DeliveryContext, find_steps, is_retried
 from bridge.delivery.wait_context import Wait
@@ -21,13 +21,11 @@ from bridge.store.inbound import rejects
 from bridge.store.operations import log
 from bridge.store.queries import event_lookup, wait_facts
 from bridge.store.queries.event_lookup import EventHistory
+from bridge.system.ids import EVENT_PREFIXES, REJECT_PREFIX
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.store.db.database import Database
-
-REJECT_PREFIX: Final = "rej_"
-EVENT_PREFIXES: Final = ("evt_", "dlv_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +74,6 @@ class EventDetails:
     def asked_for(self) -> Delivery | None:
         """The delivery that was named by its id or its run's id, None if the event was named."""
         return next((one for one in self.deliveries if one.id == self.found.delivery_id), None)
-
-    def attempts_of(self, delivery: Delivery) -> Sequence[Attempt]:
-        """Return the attempts of a delivery, oldest first."""
-        return self.found.attempts.get(delivery.id, ())
-
-    def operations_on(self, id_: str) -> Sequence[tuple[Operation, OperationStep]]:
-        """Return the operations on the event, or on one delivery."""
-        return [(act, item) for act, item in self.operations if item.item_id == id_]
 
     def next_steps(self, delivery: Delivery) -> Sequence[str]:
         """Return the next steps for a delivery, a line each; none where none is needed."""

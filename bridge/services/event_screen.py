@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge.core.model import JSON, Attempt, Delivery, Event
 from bridge.core.operations import OperationStep
-from bridge.services.event_details import EventDetails
 from bridge.services.parsed_records import (
     expect_shape,
     parse_attempt,
@@ -22,6 +21,9 @@ from bridge.services.parsed_records import (
     parse_time,
 )
 from bridge.services.route_reasons import MissingInput
+
+if TYPE_CHECKING:
+    from bridge.services.event_details import EventDetails
 
 Shape = dict[str, JSON]
 

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.core.model import Delivery, Event, Reject
-from bridge.core.operations import Operation, OperationStep, StepOutcome
-from bridge.services.lists import OPEN_ITEMS, WrongCursor, parse_cursor
+from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
+from bridge.services.lists import WrongCursor, parse_cursor
 from bridge.store.db.row_walk import RowWalk, read_chunks
 from bridge.store.inbound.rejects import reject_walk, to_reject
 from bridge.store.operations.log import list_items, operation_walk, to_operation

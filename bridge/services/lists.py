@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Delivery, Event, Reject
-from bridge.core.operations import Operation, OperationStep, StepOutcome
+from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
 from bridge.store.db.row_walk import Budget, RowWalk, read_age, read_page
 from bridge.store.inbound.rejects import reject_walk, to_reject
@@ -29,7 +29,6 @@ MAX_PAGE_ITEMS: Final = 500
 DEFAULT_PAGE_ITEMS: Final = 50
 MAX_PAGE_REJECTS: Final = 20  # each is diagnosed
 MAX_CURSOR_CHARS: Final = 100
-OPEN_ITEMS: Final = "open"  # beside the outcomes of items
 
 
 class WrongCursor(InvalidRequest):

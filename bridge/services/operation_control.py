@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError
 from bridge.core.operations import WORKER, Operation, OperationState
@@ -12,8 +11,6 @@ from bridge.core.times import iso
 from bridge.services.operation_commands import COMMANDS
 
 if TYPE_CHECKING:
-    from bridge.core.operations import OperationRequest
-    from bridge.services.operation_selection import OperationSelection
     from bridge.store.db.database import Database
 
 
@@ -23,35 +20,6 @@ class OperationConflict(BridgeError):
 
 class KeyReused(BridgeError):
     """An `Idempotency-Key` was sent with another request before."""
-
-
-def begin_requested(
-    database: Database,
-    command: str,
-    found: OperationSelection,
-    *,
-    actor: str,
-    asked: Mapping[str, Any],
-    request: OperationRequest,
-) -> Operation:
-    """Store an operation with the items that were counted, for a worker.
-
-    Where the same request was stored meanwhile, its operation is returned.
-    """
-    from bridge.store.operations import log
-    from bridge.system.ids import operation_id
-
-    now = time.time()
-    return log.begin(
-        database,
-        operation_id(now),
-        command=command,
-        actor=actor,
-        asked=asked,
-        ids=found.ids,
-        now=now,
-        request=request,
-    )
 
 
 def find_repeated(database: Database, token: str, key: str, digest: str) -> Operation | None:

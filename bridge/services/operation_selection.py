@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.services import selection
+from bridge.services.operation_commands import OptionError
 from bridge.services.operation_kinds import THEN, check_route, make_replay_handler
 from bridge.services.operations import select_replay
 
@@ -81,18 +82,21 @@ def select_items(
 ) -> OperationSelection:
     """Select the items of a command and count them; nothing is written.
 
-    Raises `InvalidRequest` for more than 100,000 items, and for a search that takes too long.
+    Raises `InvalidRequest` for more than 100,000 items, and for a search that takes too long;
+    `OptionError` for a route that the configuration does not have.
     """
     check = _time_limit(database.timings.selection_seconds)
     if not asked.command.of_events:
-        found = _select_deliveries(database, asked, check)
-    elif asked.command.name == "replay":
-        found = _select_replay(settings, database, config, asked, check)
-    else:
-        found = _select_events(database, asked, check)
-    if len(found.ids) > MAX_ITEMS:
+        return _select_deliveries(database, asked, check)
+    if asked.command.name == "replay":
+        return _select_replay(settings, database, config, asked, check)
+    return _select_events(database, asked, check)
+
+
+def _require_few(ids: Sequence[str]) -> None:
+    """Raise `InvalidRequest` for more items than an operation may have, before they are counted."""
+    if len(ids) > MAX_ITEMS:
         raise InvalidRequest(f"more than {MAX_ITEMS:,} items match: use narrower filters")
-    return found
 
 
 def _time_limit(seconds: float) -> Callable[[], None]:
@@ -122,6 +126,7 @@ def _select_deliveries(
             database, name, move, asked.filters, MAX_ITEMS + 1, check=check
         )
     )
+    _require_few(chosen.ids)
     left_out = {SEARCHED_FOR: chosen.settling, REJECTED: chosen.parked}
     counts = count_deliveries(database, chosen.ids)
     return OperationSelection(
@@ -146,7 +151,10 @@ def _select_replay(
 
     through = asked.how.get("through")
     if asked.how.get("routes") != THEN:
-        check_route(through, config)
+        try:
+            check_route(through, config)
+        except InvalidRequest as error:
+            raise OptionError("through", str(error)) from None
     chosen = _find_events(database, asked, check, spam=False)
     if len(chosen.ids) > MAX_FORECAST_EVENTS:
         return OperationSelection(
@@ -196,4 +204,6 @@ def _find_events(
     if asked.filters is None:
         return selection.select_named_events(database, asked.ids)
     wanted = replace(asked.filters, spam=spam)
-    return selection.Selection(ids=event_ids(database, wanted, MAX_ITEMS + 1, check))
+    ids = event_ids(database, wanted, MAX_ITEMS + 1, check)
+    _require_few(ids)
+    return selection.Selection(ids=ids)

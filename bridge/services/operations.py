@@ -21,7 +21,7 @@ from bridge.services.serializers import delivery_json
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.core.operations import Operation
+    from bridge.core.operations import Operation, OperationRequest
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import ItemResult
     from bridge.store.operations.log import OperationHandler
@@ -122,14 +122,26 @@ def begin_operation(
     *,
     actor: str,
     asked: Mapping[str, JSON],
+    request: OperationRequest | None = None,
 ) -> Operation:
-    """Store an operation with all its items, and return it. No item is done yet."""
+    """Store an operation with all its items, and return it. No item is done yet.
+
+    `request`: that of a client whose operation a worker carries out. Where the same request was
+    stored meanwhile, its operation is returned.
+    """
     from bridge.store.operations import log
     from bridge.system.ids import operation_id
 
     now = time.time()
     return log.begin(
-        database, operation_id(now), command=command, actor=actor, asked=asked, ids=ids, now=now
+        database,
+        operation_id(now),
+        command=command,
+        actor=actor,
+        asked=asked,
+        ids=ids,
+        now=now,
+        request=request,
     )
 
 

@@ -6,10 +6,9 @@ A record of a list, or of a token without the scope `bodies`, lacks contents; it
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 from bridge.core.errors import BridgeError
 from bridge.core.model import (
@@ -27,7 +26,6 @@ from bridge.core.model import (
 from bridge.core.operations import Operation, OperationStep, StepOutcome
 from bridge.core.times import parse_iso
 
-T = TypeVar("T")
 Shape = Mapping[str, Any]
 
 UNREADABLE = "the answer is not as expected: the bridge may have another version of flowbridge"
@@ -46,15 +44,6 @@ def expect_shape() -> Iterator[None]:
         raise UnreadableAnswer(UNREADABLE) from None
 
 
-def _checked(parse: Callable[[Shape], T]) -> Callable[[Shape], T]:
-    @wraps(parse)
-    def checked(shape: Shape) -> T:
-        with expect_shape():
-            return parse(shape)
-
-    return checked
-
-
 def parse_time(text: JSON) -> float | None:
     """Return a time as `iso` writes it; None for null."""
     return None if text is None else parse_iso(text)
@@ -66,7 +55,7 @@ def require_time(text: JSON) -> float:
     return float("nan") if at is None else at
 
 
-@_checked
+@expect_shape()
 def parse_event(shape: Shape) -> Event:
     """Return an event, with headers and body where the JSON has them."""
     return Event(
@@ -100,7 +89,7 @@ def parse_event(shape: Shape) -> Event:
     )
 
 
-@_checked
+@expect_shape()
 def parse_delivery(shape: Shape) -> Delivery:
     """Return a delivery. The fields that no JSON has are as those of a new one."""
     return Delivery(
@@ -133,27 +122,27 @@ def parse_delivery(shape: Shape) -> Delivery:
     )
 
 
+@expect_shape()
 def parse_attempt(shape: Shape, delivery_id: str) -> Attempt:
     """Return an attempt of a delivery."""
-    with expect_shape():
-        return Attempt(
-            delivery_id=delivery_id,
-            number=shape["number"],
-            started_at=require_time(shape["started_at"]),
-            finished_at=parse_time(shape["finished_at"]),
-            outcome=shape["outcome"],
-            status_code=shape["status_code"],
-            detail=shape["detail"],
-            run_id=shape["run_id"],
-            run_state=_run_state(shape["run_state"]),
-            log=tuple(shape["log"]),
-            run_finished_at=parse_time(shape["run_finished_at"]),
-            outputs=shape["outputs"],
-            late_at=parse_time(shape["late_at"]),
-        )
+    return Attempt(
+        delivery_id=delivery_id,
+        number=shape["number"],
+        started_at=require_time(shape["started_at"]),
+        finished_at=parse_time(shape["finished_at"]),
+        outcome=shape["outcome"],
+        status_code=shape["status_code"],
+        detail=shape["detail"],
+        run_id=shape["run_id"],
+        run_state=_run_state(shape["run_state"]),
+        log=tuple(shape["log"]),
+        run_finished_at=parse_time(shape["run_finished_at"]),
+        outputs=shape["outputs"],
+        late_at=parse_time(shape["late_at"]),
+    )
 
 
-@_checked
+@expect_shape()
 def parse_reject(shape: Shape) -> Reject:
     """Return a reject, with its request where the JSON has it."""
     return Reject(
@@ -176,7 +165,7 @@ def parse_reject(shape: Shape) -> Reject:
     )
 
 
-@_checked
+@expect_shape()
 def parse_operation(shape: Shape) -> Operation:
     """Return an operation, without its number in the store."""
     return Operation(
@@ -198,13 +187,13 @@ def parse_operation(shape: Shape) -> Operation:
     )
 
 
-@_checked
+@expect_shape()
 def read_state(shape: Shape) -> str:
     """Return the state of an operation."""
     return str(shape["state"])
 
 
-@_checked
+@expect_shape()
 def parse_step(shape: Shape) -> OperationStep:
     """Return an item of an operation, without the operation's number in the store."""
     return OperationStep(

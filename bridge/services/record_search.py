@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from bridge.core.errors import AmbiguousId, NotFound
 from bridge.core.model import JSON
-from bridge.services.event_details import REJECT_PREFIX
 from bridge.services.filter_values import MAX_EXCERPT_BYTES
 from bridge.services.lists import NEWEST, ListPage, PageRequest, page_events
 from bridge.store.inbound import rejects
 from bridge.store.queries import event_lookup
 from bridge.store.queries.filters import Filters
+from bridge.system.ids import REJECT_PREFIX
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database

@@ -125,11 +125,10 @@ def list_item_with_deliveries(
 
     `deliveries` are those that are still stored.
     """
-    ids = item.made or ((item.item_id,) if item.became is not None else ())
     return list_item(item, with_contents=with_contents) | {
         "deliveries": [
             list_delivery(deliveries[id_], with_contents=with_contents)
-            for id_ in ids
+            for id_ in item.delivery_ids
             if id_ in deliveries
         ]
     }

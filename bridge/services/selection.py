@@ -10,6 +10,7 @@ from bridge.core.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.routing.model import Config
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import Move
     from bridge.store.queries.filters import Filters
@@ -39,10 +40,12 @@ def check_names(
     *,
     source: str | None = None,
     route: str | None = None,
+    config: Config | None = None,
 ) -> None:
     """Raise `InvalidRequest` for a source or route that is neither in routes.yaml nor stored.
 
-    The message names the nearest. Where routes.yaml cannot be read, no name is refused.
+    The message names the nearest. `config`: the configuration of the caller; without it the file is
+    read, and where that cannot be done, no name is refused.
     """
     from bridge.config.loader import check
     from bridge.core.typos import suggest
@@ -52,9 +55,10 @@ def check_names(
     for what, name in (("source", source), ("route", route)):
         if name is None or (database is not None and events.has_records(database, what, name)):
             continue
-        config, _problems = check(settings.config, settings.environ, strict_secrets=False)
         if config is None:
-            continue
+            config, _problems = check(settings.config, settings.environ, strict_secrets=False)
+            if config is None:
+                return
         names = [*config.sources, OWN_SOURCE_NAME] if what == "source" else list(config.route_names)
         if name not in names:
             raise InvalidRequest(

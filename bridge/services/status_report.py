@@ -51,10 +51,12 @@ class StatusReport:
         return head | _running(now, self.store, self.file) | _stored(now) | _machine(now)
 
 
-def read_status(settings: Settings, database: Database | None) -> StatusReport:
+def read_status(
+    settings: Settings, database: Database | None, overview: Overview | None = None
+) -> StatusReport:
     """Return the status of the bridge, from its store and the processes of this machine.
 
-    Neither a store nor a running process is required.
+    Neither a store nor a running process is required. `overview`: one that was read shortly before.
     """
     from bridge.store.operations import checkup
 
@@ -62,7 +64,7 @@ def read_status(settings: Settings, database: Database | None) -> StatusReport:
     if database is not None:
         with database.read() as connection:
             store = checkup.read_version(connection, database)
-    now = read_overview(settings, database)
+    now = overview or read_overview(settings, database)
     file = str(settings.config.absolute())
     return StatusReport(now, store, find_problems(now), platform.python_version(), file)
 

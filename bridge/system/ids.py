@@ -6,7 +6,10 @@ They have the format of ULID: https://github.com/ulid/spec
 from __future__ import annotations
 
 import os
+from typing import Final
 
+REJECT_PREFIX: Final = "rej_"
+EVENT_PREFIXES: Final = ("evt_", "dlv_")  # of events and deliveries
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
 
 
@@ -17,7 +20,7 @@ def event_id(now: float) -> str:
 
 def reject_id(now: float) -> str:
     """Return a new id such as `rej_01jd…`."""
-    return "rej_" + _sortable(now)
+    return REJECT_PREFIX + _sortable(now)
 
 
 def operation_id(now: float) -> str:

@@ -90,6 +90,13 @@ def test_the_newest_events_of_a_type_are_read_with_their_bodies(database: Databa
     assert sealed is None and other is not None
 
 
+def test_a_body_that_begins_like_an_encrypted_one_is_read(database: Database) -> None:
+    body = b"$fb1$ and so on"
+    events.add(database, make_event("1", body=body, received_at=NOW), [], lambda *_: [])
+    [found] = event_types.newest_of_type(database, "github", "issues", 2)
+    assert found is not None and found.body == body
+
+
 def test_a_schema_is_made_from_the_bodies_of_a_type(stored: Database) -> None:
     result = run("types", "github", "--schema", "issues")
     schema = json.loads(result.stdout)

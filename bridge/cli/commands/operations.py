@@ -20,9 +20,8 @@ from bridge.cli.options import AS_JSON, wrong_usage
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import load_sources
-from bridge.core.operations import Operation, OperationStep, StepOutcome
+from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
-from bridge.services.lists import OPEN_ITEMS
 from bridge.services.parsed_records import parse_operation, parse_step, read_state
 from bridge.services.store_access import open_store_to_change
 

@@ -16,7 +16,6 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.errors import NotFound
 from bridge.services.parsed_records import expect_shape, parse_reject
-from bridge.services.rejects import list_reasons
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
@@ -79,6 +78,8 @@ def rejects(
 
 
 def _row(shape: Shape) -> tuple[str, ...]:
+    from bridge.services.rejects import list_reasons
+
     one = parse_reject(shape)
     with expect_shape():
         reason = list_reasons(shape["diagnosis"])[0]

@@ -77,7 +77,7 @@ def show(
     flowbridge show dlv_01jd2x… --json | jq .deliveries
     flowbridge show evt_01jd2x --save cvs/            the files that came with a form
     """
-    from bridge.services.event_details import REJECT_PREFIX
+    from bridge.system.ids import REJECT_PREFIX
 
     if folder is not None and id_ is not None and id_.startswith(REJECT_PREFIX):
         raise click.UsageError(NO_FILES)

@@ -21,9 +21,11 @@ from bridge.system.http_client import HttpClient
 
 TIMEOUT_SECONDS: Final = 60.0  # of one request
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024  # an event has a body of at most 25 MiB, escaped
+MIN_WAIT_SECONDS: Final = 1.0  # before a request is sent again
 MAX_WAIT_SECONDS: Final = 60.0  # of all waits for one answer, as Retry-After asks
 MAX_DETAIL_CHARS: Final = 2000  # of an error of the server that are shown
 PAGE_ITEMS: Final = 500
+PAGE_REJECTS: Final = 20
 WAIT_STATUSES: Final = (429, 503)
 LONG_WAIT_SECONDS: Final = 3.0  # that are said
 #: Query parameters: pairs of a name and a text.
@@ -89,14 +91,16 @@ class AdminClient:
             raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
         return found
 
-    def list_pages(self, path: str, query: Query) -> Iterator[dict[str, JSON]]:
-        """Yield the pages of a list, newest first, until there is no further one."""
-        before: str | None = None
+    def list_pages(
+        self, path: str, query: Query, before: str | None = None
+    ) -> Iterator[dict[str, JSON]]:
+        """Yield the pages of a list after the cursor `before`, until there is no further one."""
         while True:
             more: Query = [] if before is None else [("before", before)]
             page = self.get(path, [*query, *more])
             following = page.get("next")
-            is_list = isinstance(page.get("items"), list)
+            items = page.get("items")
+            is_list = isinstance(items, list) and all(isinstance(one, dict) for one in items)
             is_new = following is None or (isinstance(following, str) and following != before)
             if not is_list or not is_new:
                 raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
@@ -170,9 +174,9 @@ def _read_wait(answer: Answer) -> float | None:
     if answer.status not in WAIT_STATUSES or not text:
         return None
     if text.isascii() and text.isdigit() and len(text) < 10:
-        return float(text)
+        return max(float(text), MIN_WAIT_SECONDS)
     try:
-        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), MIN_WAIT_SECONDS)
     except (ValueError, OverflowError):
         return None
 

@@ -20,7 +20,7 @@ from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON, Status
-from bridge.core.operations import Operation, OperationState
+from bridge.core.operations import OPEN_ITEMS, Operation, OperationState
 from bridge.services.parsed_records import (
     expect_shape,
     parse_delivery,
@@ -84,8 +84,10 @@ def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> N
         verb = VERBS.get(one.command, one.command)
         text = f"{count_items(one.command, one.left)} of {one.chosen} left to {verb}"
         if confirm_operation(text, one.left, asked):
+            first = next(bridge.list_whole_items(one.id, outcome=OPEN_ITEMS, limit=1), None)
+            after = 0 if first is None else parse_step(first).number - 1
             bridge.post(f"/operations/{one.id}/resume", None)
-            _follow(bridge, one, asked, [])
+            _follow(bridge, one, asked, [], after)
 
 
 def _confirm(command: str, counted: Mapping[str, JSON], asked: OperationRequest) -> bool:
@@ -102,13 +104,17 @@ def _problems(counted: Mapping[str, JSON]) -> list[ItemResult]:
 
 
 def _follow(
-    bridge: RemoteBridge, one: Operation, asked: OperationRequest, problems: list[ItemResult]
+    bridge: RemoteBridge,
+    one: Operation,
+    asked: OperationRequest,
+    problems: list[ItemResult],
+    after: int = 0,
 ) -> None:
-    """Print the outcome of each item that is left, in the order of the items."""
+    """Print the outcome of each item behind the number `after`, in the order of the items."""
     printer = OutcomePrinter(one.command, one.id, asked, one.left)
     done = one.done + one.refused
     try:
-        for result in _wait_for_items(bridge, one.id, done):
+        for result in _wait_for_items(bridge, one.id, done, after):
             printer.add(result)
     except KeyboardInterrupt:
         bridge.post(f"/operations/{one.id}/stop", None)
@@ -121,12 +127,14 @@ def _wait_for_items(
     bridge: RemoteBridge,
     id_: str,
     known: int,
+    after: int,
     *,
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[ItemResult]:
-    """Yield the outcome of each item behind the first `known` ones, once it is known.
+    """Yield the outcome of each item behind the number `after`, once it is known.
 
-    `BridgeError` where the operation was stopped.
+    `known`: how many items have an outcome already. An erasure deletes items, so that their number
+    tells nothing of how many there are. `BridgeError` where the operation was stopped.
     """
     waited = 0.0
     while True:
@@ -134,9 +142,10 @@ def _wait_for_items(
         one = parse_operation(shape)
         state = read_state(shape)
         if one.done + one.refused > known:
-            results = list(_read_results(bridge, id_, known))
-            yield from results
-            known += len(results)
+            known = one.done + one.refused
+            for number, result in _read_results(bridge, id_, after):
+                after = number
+                yield result
         elif state in ENDED_STATES:
             break
         elif state == OperationState.WAITING and waited < WAITING_SECONDS <= waited + POLL_SECONDS:
@@ -149,20 +158,21 @@ def _wait_for_items(
         )
 
 
-def _read_results(bridge: RemoteBridge, id_: str, known: int) -> Iterator[ItemResult]:
-    """Yield the outcomes of the items behind the first `known` ones, up to one without outcome."""
-    for place, shape in enumerate(bridge.list_whole_items(id_)):
-        if place < known:
-            continue
+def _read_results(bridge: RemoteBridge, id_: str, after: int) -> Iterator[tuple[int, ItemResult]]:
+    """Yield the number and the outcome of each item behind the number `after`, up to one without
+    outcome.
+    """
+    for shape in bridge.list_whole_items(id_, after=after):
         item = parse_step(shape)
         if item.outcome is None:
             return
         with expect_shape():
             deliveries = [parse_delivery(one) for one in shape["deliveries"]]
-            yield ItemResult(
+            result = ItemResult(
                 id=item.item_id,
                 problem=item.problem,
                 was=item.was,
                 became=None if item.became is None else Status(item.became),
                 deliveries=deliveries,
             )
+        yield item.number, result

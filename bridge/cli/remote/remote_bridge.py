@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.cli.options import wrong_usage
-from bridge.cli.remote.client import PAGE_ITEMS, AdminClient, Query
+from bridge.cli.remote.client import PAGE_ITEMS, PAGE_REJECTS, AdminClient, Query
 from bridge.cli.remote.server_url import ServerUrl, parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
 from bridge.cli.ui import output
@@ -19,10 +19,9 @@ from bridge.core.model import JSON
 from bridge.core.times import iso
 from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
-from bridge.services.event_details import EVENT_PREFIXES, REJECT_PREFIX
-from bridge.services.lists import MAX_PAGE_REJECTS
 from bridge.services.operations import name_actor
 from bridge.services.parsed_records import expect_shape
+from bridge.system.ids import EVENT_PREFIXES, REJECT_PREFIX
 
 ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
@@ -117,7 +116,7 @@ class RemoteBridge:
     ) -> Iterator[Shape]:
         """Yield rejects, each with its diagnosis."""
         query = _write_filters({"source": source, "since": since})
-        return self._list("/rejects", query, limit, most=MAX_PAGE_REJECTS)
+        return self._list("/rejects", query, limit, most=PAGE_REJECTS)
 
     def list_operations(
         self, *, since: float | None, unfinished: bool, limit: int
@@ -140,11 +139,12 @@ class RemoteBridge:
             yield {name: value for name, value in one.items() if name not in ITEM_EXTRAS}
 
     def list_whole_items(
-        self, id_: str, *, outcome: str | None = None, limit: int = 0
+        self, id_: str, *, outcome: str | None = None, limit: int = 0, after: int = 0
     ) -> Iterator[Shape]:
-        """Yield the items of an operation in their order, each with its deliveries."""
+        """Yield the items of an operation behind the number `after`, each with its deliveries."""
         query = _write_filters({"outcome": outcome})
-        return self._list(f"/operations/{_part(id_)}/items", query, limit)
+        before = str(after) if after > 0 else None
+        return self._list(f"/operations/{_part(id_)}/items", query, limit, before=before)
 
     def post(self, path: str, body: JSON | None) -> dict[str, JSON]:
         """Change something, in the name of the actor of this machine."""
@@ -183,8 +183,15 @@ class RemoteBridge:
         """Return that nothing is stored there."""
         return f"No {what} on {self._client.server} yet."
 
-    def _list(self, path: str, query: Query, limit: int, most: int = PAGE_ITEMS) -> Iterator[Shape]:
-        pages = self._client.list_pages(path, query + _page_size(limit, most))
+    def _list(
+        self,
+        path: str,
+        query: Query,
+        limit: int,
+        most: int = PAGE_ITEMS,
+        before: str | None = None,
+    ) -> Iterator[Shape]:
+        pages = self._client.list_pages(path, query + _page_size(limit, most), before)
         return islice((one for page in pages for one in page["items"]), limit or None)
 
     def _read_event(self, id_: str, *, with_screen: bool) -> Shape:

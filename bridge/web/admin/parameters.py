@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bridge.core.model import JSON, RunState, Status
-from bridge.core.operations import StepOutcome
+from bridge.core.operations import OPEN_ITEMS, StepOutcome
 from bridge.core.trends import TRENDS
 from bridge.core.typos import find_typo
 from bridge.services.explanations import NOW, THEN
@@ -25,7 +25,6 @@ from bridge.services.lists import (
     MAX_CURSOR_CHARS,
     MAX_PAGE_ITEMS,
     MAX_PAGE_REJECTS,
-    OPEN_ITEMS,
 )
 from bridge.services.where_filters import MAX_WHERE_FILTERS, parse_where
 from bridge.store.queries.filters import NONE

@@ -122,6 +122,23 @@ def test_a_busy_server_is_waited_for(server: Misbehaving, status: int) -> None:
     assert waits == [2.0, 2.0]
 
 
+@pytest.mark.parametrize("after", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_request_is_not_sent_again_at_once(server: Misbehaving, after: str) -> None:
+    waits: list[float] = []
+    server.script(STATUS, respond(503, problem("busy", "wait"), {"Retry-After": after}))
+    with pytest.raises(ServerError, match="refused: wait"):
+        make_client(server.port, waits).get("/status")
+    assert set(waits) == {1.0}
+    assert sum(waits) <= MAX_WAIT_SECONDS
+
+
+@pytest.mark.parametrize("items", [3, "x", [3], [None], {}])
+def test_a_page_with_other_items_is_unreadable(server: Misbehaving, items: object) -> None:
+    server.script("/admin/v1/events", respond(200, {"items": items, "next": None}))
+    with pytest.raises(UnreadableAnswer):
+        list(make_client(server.port).list_pages("/events", []))
+
+
 def test_the_waits_are_bounded_in_total(server: Misbehaving) -> None:
     waits: list[float] = []
     server.script(STATUS, respond(429, problem("rate_limited", "wait"), {"Retry-After": "25"}))

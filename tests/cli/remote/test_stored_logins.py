@@ -80,6 +80,7 @@ def test_the_variables_take_the_place_of_options(
     assert run("serve").exit_code == 2
     assert run("serve", "--help").exit_code == 0
     assert run("schema").exit_code == 0
+    assert run("completion", "bash").exit_code == 0
     assert run("--server", "", "events").exit_code == 2
     late = run("events", "--server", "https://a.example.com")
     assert "--server goes before the command: group --server URL events" in late.stderr
