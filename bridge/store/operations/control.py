@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, select, text, update
+from sqlalchemy import Connection, and_, case, select, text, update
 
 from bridge.core.operations import WORKER, Operation
 from bridge.store.db.database import Database
@@ -17,6 +17,13 @@ MAX_OPEN_OPERATIONS: Final = 100  # that a worker carries out by turns
 _UNFINISHED: Final = act.c.finished_at.is_(None)
 # The condition of its index, in its words.
 _OF_WORKERS: Final = text("act.driver IS NOT NULL AND act.finished_at IS NULL")
+#: Of those that the index holds, the ones that a worker carries out now.
+_DUE: Final = and_(
+    _OF_WORKERS,
+    act.c.chosen.is_not(None),
+    act.c.stopped_at.is_(None),
+    act.c.proposed_until.is_(None) | act.c.agreed_at.is_not(None),
+)
 
 
 def agree(database: Database, one: Operation, token: str, now: float) -> Operation | None:
@@ -76,23 +83,13 @@ def release_key(database: Database, one: Operation) -> None:
 
 
 def has_work(connection: Connection) -> bool:
-    """Return whether there may be an operation for a worker."""
-    return connection.execute(select(act.c.seq).where(_OF_WORKERS).limit(1)).first() is not None
+    """Return whether there is an operation that a worker has to carry out."""
+    return connection.execute(select(act.c.seq).where(_DUE).limit(1)).first() is not None
 
 
 def list_work(database: Database) -> list[Operation]:
     """Return the operations that a worker has to carry out, the oldest first."""
-    query = (
-        select(act)
-        .where(
-            _OF_WORKERS,
-            act.c.chosen.is_not(None),
-            act.c.stopped_at.is_(None),
-            act.c.proposed_until.is_(None) | act.c.agreed_at.is_not(None),
-        )
-        .order_by(act.c.seq)
-        .limit(MAX_OPEN_OPERATIONS)
-    )
+    query = select(act).where(_DUE).order_by(act.c.seq).limit(MAX_OPEN_OPERATIONS)
     with database.read() as connection:
         rows = connection.execute(query).all()
     return [to_operation(row, database.sealer) for row in rows]

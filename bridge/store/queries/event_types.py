@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, func, select
 from bridge.core.model import Event
 from bridge.store.db.database import Database
 from bridge.store.db.row_walk import PAGE_BODIES, read_chunks
+from bridge.store.encryption import key_id_of
 from bridge.store.queries.events import event_walk
 from bridge.store.queries.filters import Filters
-from bridge.store.tables.encrypted import MARK_LENGTH, MARKS
 from bridge.store.tables.rows import to_event
 from bridge.store.tables.schema import event
 
@@ -144,4 +144,4 @@ def newest_of_type(
 
 
 def _is_sealed(row: Row[Any]) -> bool:
-    return bytes(row.body[:MARK_LENGTH]) in MARKS
+    return key_id_of(bytes(row.body)) is not None

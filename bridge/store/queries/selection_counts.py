@@ -10,6 +10,7 @@ from sqlalchemy import case, func, or_, select
 
 from bridge.core.model import Delivery
 from bridge.store.db.database import Database
+from bridge.store.queries.events import LISTED_DELIVERIES
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery
 
@@ -54,10 +55,10 @@ def count_deliveries(database: Database, ids: Sequence[str]) -> DeliveryCounts:
 
 
 def read_deliveries(database: Database, ids: Sequence[str]) -> dict[str, Delivery]:
-    """Return the deliveries with these ids that are still stored, by id."""
+    """Return the deliveries with these ids that are still stored, by id, as a list shows them."""
     found: dict[str, Delivery] = {}
     for at in range(0, len(ids), PAGE_IDS):
-        query = select(delivery).where(delivery.c.id.in_(ids[at : at + PAGE_IDS]))
+        query = LISTED_DELIVERIES.where(delivery.c.id.in_(ids[at : at + PAGE_IDS]))
         with database.read() as connection:
             rows = connection.execute(query).all()
         found |= {row.id: to_delivery(row, database.sealer) for row in rows}

@@ -147,7 +147,11 @@ class AdminApi:
         """Answer a request; one that is sent again with its `Idempotency-Key` is not counted."""
         answer = None
         if endpoint.repeat is not None and IDEMPOTENCY_KEY in request.headers:
-            asked = self._read_request(endpoint, holder, ids, request, is_stream=False)
+            try:
+                asked = self._read_request(endpoint, holder, ids, request, is_stream=False)
+            except AdminProblem:
+                count_request(self._context, holder, endpoint.rate)
+                raise
             answer = endpoint.repeat(self._context, asked)
             if answer is None:
                 count_request(self._context, holder, endpoint.rate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Request
@@ -18,11 +19,17 @@ WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 def admin_app(context: AdminContext) -> WsgiApp:
     """Return the WSGI application of the paths below /admin/v1."""
 
+    mutex = Lock()
+
     @cache
-    def load() -> Any:
+    def create() -> Any:
         from bridge.web.admin.api import AdminApi
 
         return AdminApi(context)
+
+    def load() -> Any:
+        with mutex:  # first requests that come together must not create several, each with seats
+            return create()
 
     def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         response = load()(Request(environ))

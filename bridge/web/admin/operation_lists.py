@@ -70,7 +70,7 @@ def describe_items(
     context: AdminContext, asked: AdminRequest, items: Sequence[OperationStep]
 ) -> list[JSON]:
     """Return items of an operation, each with its deliveries, as the token may see them."""
-    ids = [id_ for item in items for id_ in (*item.made, item.item_id)]
+    ids = [id_ for item in items for id_ in item.delivery_ids]
     deliveries = read_deliveries(context.database, ids)
     return [
         redacted_views.list_item_with_deliveries(one, deliveries, with_contents=asked.with_contents)

@@ -12,7 +12,8 @@ import orjson
 from bridge.core.errors import InvalidRequest
 from bridge.core.operations import Operation, OperationRequest
 from bridge.core.scopes import Scope
-from bridge.services import redacted_views
+from bridge.routing.model import Config
+from bridge.services import operations, redacted_views
 from bridge.services.operation_commands import (
     COMMANDS,
     OperationCommand,
@@ -23,7 +24,6 @@ from bridge.services.operation_control import (
     KeyReused,
     OperationConflict,
     agree_to_operation,
-    begin_requested,
     find_repeated,
     resume_stopped,
     stop_operation,
@@ -33,7 +33,6 @@ from bridge.services.operation_selection import (
     SelectionRequest,
     select_items,
 )
-from bridge.services.operations import describe_request
 from bridge.services.selection import check_names
 from bridge.services.where_filters import make_event_test
 from bridge.store.queries.filters import NONE, Filters
@@ -66,21 +65,24 @@ def begin_operation(context: AdminContext, asked: AdminRequest) -> Answer:
         shown = counts if asked.with_contents else redacted_views.hide_reasons(counts)
         return StatusAnswer(shown, 200)
     _check_count(body, found.count)
-    operation = begin_requested(
+    digest = _digest(body)
+    operation = operations.begin_operation(
         context.database,
         command.name,
-        found,
+        found.ids,
         actor=asked.actor,
-        asked=describe_request(_shown_filters(filters, body), body.get("ids", ()), **complete),
+        asked=operations.describe_request(
+            _shown_filters(filters, body), body.get("ids", ()), **complete
+        ),
         request=OperationRequest(
             token=asked.token_id,
             key=asked.idempotency_key,
-            digest=_digest(body),
+            digest=digest,
             proposed_until=_proposed_until(context) if body["mode"] == "propose" else None,
             counted=counts,
         ),
     )
-    if operation.request_digest != _digest(body):  # a rival with the same key and another body
+    if operation.request_digest != digest:  # a rival with the same key and another body
         raise AdminProblem("idempotency_key_reused", "this Idempotency-Key began another request")
     return _answer(context, asked, operation)
 
@@ -164,12 +166,16 @@ def _check_request(
     try:
         check_options(command, how, len(ids))
     except OptionError as error:
-        found = BodyError(to_pointer("how", error.option), str(error), None, error.allowed)
-        raise invalid_body([found]) from None
+        raise _wrong_option(error) from None
     if body["mode"] == "do" and filters is not None and "expect" not in body:
         raise invalid_body(
             [BodyError("/expect", "it is missing: the number of items that a dry run counted")]
         )
+
+
+def _wrong_option(error: OptionError) -> AdminProblem:
+    place = to_pointer("how", error.option)
+    return invalid_body([BodyError(place, str(error), None, error.allowed)])
 
 
 def _read_filters(
@@ -230,21 +236,22 @@ def _select(
     wanted = None
     if filters is not None:
         for name in ("source", "route"):
-            _check_name(context, name, filters.get(name))
+            _check_name(context, config, name, filters.get(name))
         clauses = filters.get("where")
         where = make_event_test(clauses, config.sources) if clauses else None
         wanted = Filters(**{**filters, "where": where})
     request = SelectionRequest(command=command, how=how, ids=ids, filters=wanted)
     try:
         return select_items(context.settings, context.database, config, request)
+    except OptionError as error:
+        raise _wrong_option(error) from None
     except InvalidRequest as error:
-        pointer = "/how/through" if "has no route" in str(error) else "/filters"
-        raise invalid_body([BodyError(pointer, str(error))]) from None
+        raise invalid_body([BodyError("/filters", str(error))]) from None
 
 
-def _check_name(context: AdminContext, name: str, value: str | None) -> None:
+def _check_name(context: AdminContext, config: Config, name: str, value: str | None) -> None:
     try:
-        check_names(context.settings, context.database, **{name: value})
+        check_names(context.settings, context.database, config=config, **{name: value})
     except InvalidRequest as error:
         raise invalid_body([BodyError(to_pointer("filters", name), str(error))]) from None
 

@@ -17,6 +17,7 @@ from bridge.services.operation_commands import (
 from bridge.services.operation_selection import MAX_IDS, MAX_ITEMS
 from bridge.web.admin.parameters import Parameter, filter_parameters
 from bridge.web.admin.schema_parts import Schema
+from bridge.web.admin.schema_parts import word as _word
 
 MODES: Final = ("dry_run", "propose", "do")
 MAX_FILTER_CHARS: Final = 1000
@@ -38,10 +39,6 @@ def body_schema(*required: str, **properties: Schema) -> Schema:
         "required": list(required),
         "additionalProperties": False,
     }
-
-
-def _word(*words: str) -> Schema:
-    return {"type": "string", "enum": list(words)}
 
 
 def _text(most: int) -> Schema:

@@ -28,7 +28,7 @@ from bridge.services.lists import (
 )
 from bridge.services.record_search import FoundRecord, search_records
 from bridge.services.rejects import DiagnosedReject, RejectReview
-from bridge.services.status_report import read_status
+from bridge.services.status_report import StatusReport, read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test
 from bridge.store.inbound import rejects
@@ -79,12 +79,16 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
 
 def show_status(context: AdminContext, _asked: AdminRequest) -> Answer:
     """Return the status, as `status --json`."""
-    return read_status(context.settings, context.database).as_json()
+    return _read_status(context).as_json()
 
 
 def list_conditions(context: AdminContext, _asked: AdminRequest) -> Answer:
     """Return the conditions that need attention, each with the next step."""
-    return {"items": [*read_status(context.settings, context.database).problems_as_json()]}
+    return {"items": [*_read_status(context).problems_as_json()]}
+
+
+def _read_status(context: AdminContext) -> StatusReport:
+    return read_status(context.settings, context.database, context.overview.get())
 
 
 def list_events(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -226,15 +230,20 @@ def find(context: AdminContext, asked: AdminRequest) -> Answer:
 def page_request(context: AdminContext, list_name: str, asked: AdminRequest) -> PageRequest:
     """Return the page of a list that is asked for, with the digest of the filters."""
     limit = asked.values.get("limit", DEFAULT_PAGE_ITEMS)
-    return PageRequest(limit, page_start(context, list_name, asked), _digest(list_name, asked))
+    digest = _digest(list_name, asked)
+    return PageRequest(limit, _find_start(context, list_name, asked, digest), digest)
 
 
 def page_start(context: AdminContext, list_name: str, asked: AdminRequest) -> int | None:
     """Return the number that a list goes on from: that of its cursor, or of its last record."""
+    return _find_start(context, list_name, asked, _digest(list_name, asked))
+
+
+def _find_start(
+    context: AdminContext, list_name: str, asked: AdminRequest, digest: str
+) -> int | None:
     try:
-        return list_streams.parse_start(
-            context.database, list_name, asked.values["before"], _digest(list_name, asked)
-        )
+        return list_streams.parse_start(context.database, list_name, asked.values["before"], digest)
     except WrongCursor as error:
         raise AdminProblem(
             "cursor_of_another_list", str(error), errors=[ParameterError("before", str(error))]

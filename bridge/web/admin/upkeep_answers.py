@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from bridge.core.errors import AmbiguousId, BridgeError, InvalidRequest, NotFound
+from bridge.core.errors import BridgeError, InvalidRequest
 from bridge.core.model import JSON
 from bridge.core.outcomes import RunReport
 from bridge.core.times import iso
@@ -21,6 +21,7 @@ from bridge.system.logs import get_logger
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.flow_answers import ask_platform, find_platform, hurry
 from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.resources import look_up
 
 LEARN_SECONDS: Final = 600
 
@@ -37,12 +38,7 @@ def list_tokens(context: AdminContext, _asked: AdminRequest) -> Answer:
 
 def show_token(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one token, by its id or name."""
-    try:
-        return token_json(tokens.find(context.database, asked.ids["id"]))
-    except AmbiguousId as error:
-        raise AdminProblem("ambiguous_id", str(error)) from None
-    except NotFound as error:
-        raise AdminProblem("not_found", str(error)) from None
+    return token_json(look_up(lambda: tokens.find(context.database, asked.ids["id"])))
 
 
 def add_token(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -64,10 +60,7 @@ def delete_token(context: AdminContext, asked: AdminRequest) -> Answer:
     id_ = asked.ids["id"]
     if id_ not in known:
         raise AdminProblem("not_found", "no token has exactly this id")
-    try:
-        removed = remove_token(context.database, id_)
-    except NotFound as error:
-        raise AdminProblem("not_found", str(error)) from None
+    removed = look_up(lambda: remove_token(context.database, id_))
     _log_change(asked, "token_removed", removed.id)
     return {}
 

@@ -31,7 +31,6 @@ T = TypeVar("T")
 log = get_logger()
 
 REST_FACTOR: Final = 4.0  # the rest after a batch, in durations of the batch
-LOCK_NAME: Final = "flows.lock"
 FREE_SHARE_TO_SHRINK: Final = 0.5  # of the file: above it pages are given back
 FREE_SHARE_TO_LEAVE: Final = 0.25  # where giving back ends
 MIN_FREE_BYTES: Final = 64 * 1024 * 1024  # nothing is given back below it
@@ -160,15 +159,16 @@ def check_flow_inputs(context: JobContext) -> Counter[str]:
     folder = context.settings.config.parent
     data = context.settings.data
     known = flow_changes.load_flow_changes(data)
-    if not (folder / LOCK_NAME).exists():
+    # imported here: a worker needs them once a day, and a bridge without flows.lock not at all
+    from bridge.services.flow_lock import find_changes, lock_digest, read_lock
+
+    locked = read_lock(folder)
+    if locked is None:
         if known is not None and known.changes:
             flow_changes.store_flow_changes(data, flow_changes.FlowChanges(time.time(), ""))
         return Counter()
-    # imported here: a bridge without flows.lock need not have it in memory
     from bridge.services.config_checks.live_flows import ask_flows
-    from bridge.services.flow_lock import find_changes, lock_digest, read_lock
 
-    locked = read_lock(folder) or {}
     digest = lock_digest(locked)
     if not flow_changes.is_check_due(known, digest, time.time()):
         return Counter()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -21,6 +24,7 @@ from bridge.store.operations import log, tokens
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.web.admin import limits
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
+from bridge.web.admin.entry import admin_app
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
 from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
@@ -541,3 +545,29 @@ def test_the_modules_are_imported_at_the_first_request() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "['bridge.web.admin.context', 'bridge.web.admin.entry']"
+
+
+def test_first_requests_at_once_share_one_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would count requests by itself."""
+    made = []
+
+    class SlowApi:
+        def __init__(self, _context: object) -> None:
+            made.append(self)
+            for _ in range(1000):
+                os.sched_yield()
+
+        def __call__(self, _request: object) -> Any:
+            return lambda _environ, _start: [b""]
+
+    monkeypatch.setattr("bridge.web.admin.api.AdminApi", SlowApi)
+    app = admin_app(object())  # type: ignore[arg-type]  # nothing reads it
+    together = Barrier(4)
+
+    def ask(_number: int) -> None:
+        together.wait(60)
+        app({"REQUEST_METHOD": "GET"}, None)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(4)))
+    assert len(made) == 1

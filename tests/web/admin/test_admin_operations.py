@@ -451,6 +451,15 @@ def test_a_repeated_request_gets_the_same_operation(
     assert count_operations(operator.database) == 1
 
 
+def test_a_wrong_request_with_a_key_is_counted(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "OPERATION_RATE", Rate(count=2, per=3600.0))
+    wrong = {"command": "retri", "mode": "do"}
+    answers = [operator.post(wrong, Idempotency_Key="k1").status_code for _ in range(3)]
+    assert answers == [400, 400, 429]
+
+
 def test_the_keys_of_tokens_are_apart(operator: Operator) -> None:
     one, other = operator.add_dead(2)
     for delivery, scopes in ((one, OPERATOR), (other, ACT)):
