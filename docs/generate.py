@@ -135,6 +135,8 @@ WHOLE_BODY = re.compile(
     r"|The (id, the |version v\d, the )?time( in milliseconds)? and the body\."
 )
 STANDARDS = ("standard_webhooks",)
+#: Of providers whose events get an id in another way than by a value or the body.
+IDS_BY_RULE = {"form": "none; [its own rule](form-spam.md#duplicate-submissions) for duplicates"}
 HOW_JOINED = re.compile(r", (joined by \w+( \w+)?|concatenated)(?=[.;]|$)")
 #: Of how senders retry, the page has what costs events; `flowbridge providers` has the schedules.
 TRIES_ONCE = re.compile(r"never retried|not retried|sent once|\btries once|only if", re.IGNORECASE)
@@ -290,7 +292,7 @@ def _no_id(row: Any) -> str:
     """Return what the page says of a provider whose events have no known id."""
     if row.dedup_body:
         return "none, the body counts"
-    return "set `event_id`" if row.name in ANY_SENDER else "none"
+    return "set `event_id`" if row.name in ANY_SENDER else IDS_BY_RULE.get(row.name, "none")
 
 
 def _signature(row: Any) -> dict[str, str]:

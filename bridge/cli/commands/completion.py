@@ -17,11 +17,12 @@ def completion(ctx: click.Context, /, shell: str) -> None:
     """Print a script that lets your shell complete commands, options, the names of sources, routes
     and providers, and the ids of the newest events.
 
-    Names come from the routes.yaml of the folder that you are in. Start a new shell afterwards.
+    Names come from the routes.yaml of the folder that you are in. Start a new shell afterwards. For
+    zsh, ~/.zshrc also needs `fpath+=~/.zfunc` and `autoload -U compinit && compinit`.
 
     \b
     flowbridge completion bash >> ~/.bashrc
-    flowbridge completion zsh > ~/.zfunc/_flowbridge          a folder of your fpath
+    flowbridge completion zsh > ~/.zfunc/_flowbridge
     flowbridge completion fish > ~/.config/fish/completions/flowbridge.fish
     """
     kind = get_completion_class(shell)

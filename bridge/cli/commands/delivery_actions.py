@@ -39,8 +39,8 @@ RESOLUTIONS = ("delivered", "queued", "dead")
 @operation_options
 @click.pass_obj
 def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -> None:
-    """Send again deliveries that are dead or cancelled, or whose run failed: the same deliveries,
-    with the same inputs.
+    """Send again deliveries that are dead or cancelled, or whose run failed or was terminated: the
+    same deliveries, with the same inputs.
 
     Filters select dead deliveries and those whose run failed. The id of an event selects all of its
     deliveries. Parked deliveries (--dead-kind config) have no inputs to send: fix routes.yaml, then

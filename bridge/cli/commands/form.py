@@ -28,7 +28,10 @@ FORMATS = ("html", "plain", "fetch", "react")
     type=click.Choice(FORMATS),
     default="html",
     show_default=True,
-    help="html or plain: HTML; fetch: with a script that sends it; react: a React component.",
+    help=(
+        "html (also called plain): HTML; fetch: with a script that sends it; react: a React"
+        " component."
+    ),
 )
 @click.option(
     "--url",

@@ -31,7 +31,8 @@ def login(url: str | None, as_json: bool) -> None:
     config folder, readable for you only: one for each server. `flowbridge token add`, on the
     bridge's machine, creates one.
 
-    URL is https, or http to this machine only: a bridge here, or the end of an SSH tunnel.
+    URL is https, or http to this machine only: a bridge here, or the end of an SSH tunnel. Without
+    it, FLOWBRIDGE_SERVER is used.
 
     \b
     flowbridge login https://bridge.example.com
@@ -67,7 +68,8 @@ def login(url: str | None, as_json: bool) -> None:
 def logout(url: str | None) -> None:
     """Delete the stored token of a bridge from this machine.
 
-    The token itself remains valid until `flowbridge token remove`, on the bridge's machine.
+    The token itself remains valid until `flowbridge token remove`, on the bridge's machine. Without
+    URL, FLOWBRIDGE_SERVER is used.
 
     \b
     flowbridge logout https://bridge.example.com

@@ -95,7 +95,7 @@ def test(
     tests them without a database, for example in CI.
 
     \b
-    flowbridge test                                what the edited routes.yaml changes
+    flowbridge test --routes new.yaml              what the edited copy changes
     flowbridge test --routes new.yaml --since 2d --source github
     flowbridge test --against then --fail-on changed
     flowbridge test --save cases/ evt_01jd2x       write a case

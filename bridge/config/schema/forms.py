@@ -162,7 +162,7 @@ class CaptchaSchema(StrictModel):
     unreachable: Literal["hold", "pass"] = Field(
         "hold",
         description=(
-            "What happens if the service cannot be reached: hold the submission as spam, or let it"
+            "What happens if the service cannot be reached: mark the submission as spam, or let it"
             " pass."
         ),
     )

@@ -54,9 +54,7 @@ ROWS = (
         generates_secret=False,
         setup=(
             "Create a webhook with `client.webhooks.create(name=…, uri=URL,"
-            " subscribed_events=[…])`, and put its new_signing_secret, which is returned once,"
-            " into .env. Webhooks of a single request are signed in another way"
-            " and are refused."
+            " subscribed_events=[…])`, and put its new_signing_secret into .env."
         ),
         docs="https://ai.google.dev/gemini-api/docs/webhooks",
         evidence="docs",
@@ -65,7 +63,7 @@ ROWS = (
         signs=SIGNS_ID_TIME_BODY,
         limits=(
             "Only webhooks of a project (static ones) have a shared secret; dynamic ones are signed"
-            " with a key pair."
+            " with a key pair and are refused."
         ),
         samples=(Sample("batch.succeeded", "batch.succeeded.json", {"webhook-id": "{id}"}),),
     ),
@@ -136,7 +134,7 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the Retell dashboard paste the URL under Webhooks for the account, or as the"
-            " agent's webhook URL. The secret is the API key marked with the webhook badge."
+            " agent's webhook URL."
         ),
         docs="https://docs.retellai.com/features/secure-webhook",
         evidence="docs",

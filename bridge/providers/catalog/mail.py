@@ -288,14 +288,14 @@ ROWS = (
         setup=(
             "Start flowbridge, then in the Nylas Dashboard open Notifications → Create webhook,"
             " paste the URL, and choose the triggers: Nylas tests the URL at once. Copy the"
-            " webhook secret to .env. Leave compressed delivery off."
+            " webhook secret to .env. Leave compressed delivery off: it is not supported."
         ),
         docs="https://developer.nylas.com/docs/v3/notifications/",
         evidence="docs",
         retries="Retried twice; a URL that keeps failing is marked and finally disabled.",
         answer_within="10 s",
         signs="The body.",
-        limits="Compressed notifications are not supported. " + REPLAY_KNOWN_BY_ID,
+        limits=REPLAY_KNOWN_BY_ID,
         samples=(Sample("message.created", "message.created.json"),),
     ),
     Provider(

@@ -180,8 +180,8 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the admin console open Settings → Webhooks → Add endpoint, paste the URL, and"
-            " choose the events. Copy the secret, shown once, to .env; Test endpoint sends an"
-            " event of type test."
+            " choose the events. Copy the secret to .env; Test endpoint sends an event of type"
+            " test."
         ),
         docs="https://tailscale.com/kb/1213/webhooks",
         evidence="docs",

@@ -79,12 +79,11 @@ ROWS = (
         ),
         limits=(
             "The answer is always an empty TwiML document: a call is answered and ended, a"
-            " message gets no reply. FLOWBRIDGE_PUBLIC_URL must match the start of the pasted"
-            " URL. No time is signed: duplicates are detected by a message's id, without an id"
-            " (calls) by all signed fields, so two requests about a call with equal fields are"
-            " one event. The signature does not separate a field's name from its value: an attacker"
-            " who has seen a request could move letters between the two and get one more event"
-            " accepted."
+            " message gets no reply. No time is signed: duplicates are detected by a message's id,"
+            " without an id (calls) by all signed fields, so two requests about a call with equal"
+            " fields are one event. The signature does not separate a field's name from its value:"
+            " an attacker who has seen a request could move letters between the two and get one"
+            " more event accepted."
         ),
         samples=(
             Sample("received", "message.json", {"user-agent": "TwilioProxy/1.1"}, URLENCODED),

@@ -54,7 +54,7 @@ RESOURCE_ENDPOINTS: Final = (
     ),
     Endpoint(
         path="/flows",
-        summary="The saved flows of the platforms, which are asked for them.",
+        summary="The saved flows, as the platforms list them now.",
         answer=flow_answers.list_flows,
         schema="Flows",
         parameters=(PLATFORM,),
@@ -67,7 +67,7 @@ RESOURCE_ENDPOINTS: Final = (
     ),
     Endpoint(
         path="/runs",
-        summary="The runs in flight that deliveries started, or the newest runs of a flow.",
+        summary="The runs in flight that deliveries started; with `flow`, its newest runs.",
         answer=flow_answers.list_runs,
         schema="Runs",
         parameters=(FLOW, PLATFORM),
