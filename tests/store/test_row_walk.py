@@ -100,10 +100,11 @@ def test_pages_together_are_the_whole_list(
 def test_new_rows_do_not_shift_a_page(database: Database) -> None:
     fill(database, 40)
     rows = event_queries.event_walk(database, Filters())
-    first = walk.read_page(database, rows, 5)
+    unhurried = Budget(seconds=60)
+    first = walk.read_page(database, rows, 5, budget=unhurried)
     more = make_event("late", now=NOW + 99)
     events.add(database, more, (), lambda *_: [])
-    second = walk.read_page(database, rows, 5, before=first.before)
+    second = walk.read_page(database, rows, 5, before=first.before, budget=unhurried)
     ids = [row.id for row in (*first.rows, *second.rows)]
     assert len(set(ids)) == 10
     assert more.id not in ids
