@@ -199,6 +199,7 @@ def outcome_json(operation_id: str | None, result: ItemResult) -> dict[str, JSON
         "ok": result.problem is None,
         "problem": result.problem,
         "was": result.was,
+        "events": list(result.event_ids),
         "deliveries": [delivery_json(one) for one in result.deliveries],
     }
 

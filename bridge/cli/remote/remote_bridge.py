@@ -27,7 +27,7 @@ ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
 MAX_TOKEN_CHARS: Final = 1000
 NEWEST_EVENTS: Final = 20  # of a page that is searched for the newest event of a sender
-ITEM_EXTRAS: Final = ("deliveries",)  # of items, which `operations show` does not print
+ITEM_EXTRAS: Final = ("events", "deliveries")  # of items, which `operations show` does not print
 LAST_TIME: Final = "9999-12-31T23:59:59Z"
 SCREEN: Final[Query] = [("screen", "true")]
 

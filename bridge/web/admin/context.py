@@ -10,6 +10,7 @@ from bridge.config.settings import Settings
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.core.status import Overview
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.routing.model import Config
 from bridge.services.cached_overview import CachedValue
 from bridge.store.db.database import Database
@@ -22,7 +23,7 @@ class AdminContext:
     """Values for all requests. `config` returns the current configuration.
 
     `locks` are shared by the receivers of a machine, as `limiter` is. `overview`: the status of the
-    bridge, as it was a short while ago.
+    bridge, as it was a short while ago. `keys` returns the source of the public keys of senders.
     """
 
     settings: Settings
@@ -31,6 +32,7 @@ class AdminContext:
     limiter: RateLimiter
     overview: CachedValue[Overview]
     locks: ProcessLocks = field(default_factory=ProcessLocks)
+    keys: Callable[[], KeySource] = lambda: NO_KEYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

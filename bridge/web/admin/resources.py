@@ -11,7 +11,6 @@ from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound
 from bridge.core.model import JSON, Reject
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
-from bridge.ingest.redaction import add_all_keys
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import explanations, list_streams, lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
@@ -27,7 +26,7 @@ from bridge.services.lists import (
     digest_filters,
 )
 from bridge.services.record_search import FoundRecord, search_records
-from bridge.services.rejects import DiagnosedReject, RejectReview
+from bridge.services.rejects import DiagnosedReject, RejectReview, complete_config
 from bridge.services.status_report import StatusReport, read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test
@@ -183,9 +182,8 @@ def reject_view(
     context: AdminContext, asked: AdminRequest, *, whole: bool = False
 ) -> Callable[[Reject], dict[str, JSON]]:
     """Return the function that describes rejects. It fetches no keys that senders publish."""
-    settings = context.settings
-    seals = bool(settings.encryption_keys)
-    review = RejectReview(add_all_keys(context.config(), settings.secret_key, seals=seals), NO_KEYS)
+    config = complete_config(context.settings, context.database, context.config())
+    review = RejectReview(config, NO_KEYS)
 
     def describe(reject: Reject) -> dict[str, JSON]:
         found = review.diagnose(reject) if asked.with_contents else DiagnosedReject(reject, ())

@@ -206,7 +206,6 @@ def test_a_wrong_value_is_wrong_usage(both: BothWays) -> None:
         ["db", "prune"],
         ["token", "list"],
         ["tail"],
-        ["rejects", "readmit", "rej_1"],
         ["show", "evt_1", "--save", "files"],
     ],
     ids=" ".join,
