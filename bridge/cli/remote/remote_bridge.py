@@ -159,6 +159,10 @@ class RemoteBridge:
             found[name] = [*found.get(name, []), text] if name == "where" else text
         return found
 
+    def list_audit(self, *, since: float | None, action: str | None, limit: int) -> Iterator[Shape]:
+        """Yield entries of the audit log."""
+        return self._list("/audit", _write_filters({"since": since, "action": action}), limit)
+
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""
         found = self._client.get("/causes", _write_filters(chosen))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.config.settings import Settings
+from bridge.core.audit import AuditActor
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.core.status import Overview
@@ -41,8 +42,8 @@ class AdminRequest:
 
     `values` are its query parameters by name, `texts` the same as they were given, and `ids` the
     parts of its path. `token`: the name of the token, and `token_id` its id. `actor`: the name to
-    record with a change. `body`: the validated body, null where the endpoint takes none.
-    `idempotency_key`: the header of a request that may be repeated.
+    record with a change, and `client` the address of the client. `body`: the validated body, null
+    where the endpoint takes none. `idempotency_key`: the header of a request that may be repeated.
     """
 
     token: str
@@ -54,6 +55,12 @@ class AdminRequest:
     ids: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     idempotency_key: str | None = None
+    client: str | None = None
+
+    @property
+    def by(self) -> AuditActor:
+        """The actor for the audit log."""
+        return AuditActor(self.actor, self.client)
 
     @property
     def with_contents(self) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from bridge import __version__
+from bridge.core.audit import AuditAction
 from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound
 from bridge.core.model import JSON, Reject
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.providers.signatures.key_source import NO_KEYS
-from bridge.services import explanations, list_streams, lists, redacted_views
+from bridge.services import audit, explanations, list_streams, lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.delivery_rows import DeliveryScreens
 from bridge.services.event_details import EventDetails, find_record, read_event_details
@@ -72,6 +73,7 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
             "runs": "/admin/v1/runs",
             "configs": "/admin/v1/configs",
             "tail": "/admin/v1/tail",
+            "audit": "/admin/v1/audit",
         },
     }
 
@@ -125,8 +127,9 @@ def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
 
 
 def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return the raw body of an event."""
+    """Return the raw body of an event, and record that it is downloaded."""
     event = find_event(context, asked).event
+    audit.record(context.database, AuditAction.DOWNLOADED, asked.by, f"body of {event.id}")
     return RawAnswer(event.body, f"{event.id}.bin")
 
 
