@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from bridge.core.errors import BadSignature, BridgeError
 from bridge.core.model import Delivery, Reject
@@ -24,6 +24,8 @@ from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery, to_json
 from bridge.store.tables.schema import delivery, reject
 
+#: When a reject was readmitted, and the JSON of its events, by its id.
+Readmitted = Mapping[str, tuple[float | None, str | None]]
 #: After which a reject that an earlier version marked as readmitted, without events, is free again.
 STALE_CLAIM_SECONDS: Final = 60.0
 NO_REJECT: Final = "no such reject"
@@ -102,27 +104,25 @@ class ReadmitHandler:
         return _with_stored_deliveries(connection, results)
 
 
-def _lock_rows(
-    connection: Connection, prepared: Sequence[ReadmissionPlan]
-) -> Mapping[str, Row[Any]]:
-    """Lock the rejects, and return what is stored of their readmission."""
+def _lock_rows(connection: Connection, prepared: Sequence[ReadmissionPlan]) -> Readmitted:
+    """Lock the rejects, and return when each was readmitted, and as which events."""
     columns = reject.c
     query = select(columns.id, columns.readmitted_at, columns.event_ids)
     locked = query.where(columns.id.in_([one.id for one in prepared]))
     rows = connection.execute(locked.order_by(columns.id).with_for_update())
-    return {row.id: row for row in rows}
+    return {row.id: (row.readmitted_at, row.event_ids) for row in rows}
 
 
-def _check(one: ReadmissionPlan, rows: Mapping[str, Row[Any]], now: float) -> ReadmissionPlan:
+def _check(one: ReadmissionPlan, rows: Readmitted, now: float) -> ReadmissionPlan:
     """Refuse a reject that was deleted or readmitted meanwhile."""
-    row = rows.get(one.id)
-    if row is None:
+    if one.id not in rows:
         return ReadmissionPlan(id=one.id, problem=NO_REJECT)
-    if row.readmitted_at is None:
+    at, event_ids = rows[one.id]
+    if at is None:
         return one
-    if row.event_ids is not None:
+    if event_ids is not None:
         return ReadmissionPlan(id=one.id, problem=ALREADY_READMITTED)
-    is_claimed = row.readmitted_at >= now - STALE_CLAIM_SECONDS
+    is_claimed = at >= now - STALE_CLAIM_SECONDS
     return ReadmissionPlan(id=one.id, problem=BEING_READMITTED) if is_claimed else one
 
 
