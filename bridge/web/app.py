@@ -97,6 +97,7 @@ def create_app(context: AppContext) -> Flask:
             config=config,
             limiter=limiter,
             overview=cached_overview(settings, database, config),
+            keys=lambda: resources.keys,
         )
     )
     app.wsgi_app = _by_path(receiving, admin, app.wsgi_app, ListenerPaths(settings))  # type: ignore[method-assign]  # as Flask documents it

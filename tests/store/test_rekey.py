@@ -20,12 +20,14 @@ from records import NOW, make_delivery, make_event
 from serving import Bridge, until
 from sqlalchemy import insert, select, update
 
+from bridge.core.audit import AuditEntry
 from bridge.core.errors import KeyMissing, StoreError
 from bridge.core.fingerprints import keyed_sha256
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState, RunResult
 from bridge.core.model import FormFile, Reject
 from bridge.core.operations import OperationRequest
 from bridge.core.outcomes import Outcome, OutcomeKind
+from bridge.store import audit
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.encryption import NO_ENCRYPTION, Sealer, sealer_for_secrets
@@ -106,6 +108,8 @@ def fill(database: Database, name: str) -> None:
         now=NOW,
         request=OperationRequest(token="tok", counted={"left_out": {name: 1}}),
     )
+    login = AuditEntry(id=f"aud_{name}", at=NOW, actor=name, action="login", client="192.0.2.3")
+    audit.add_alone(database, login)
     mine = LocalRun(
         id=f"run_{name}",
         saved_item_id="echo",
