@@ -38,10 +38,14 @@ class ServerError(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error that the server answered: the word of its type, and its sentence."""
+    """An error that the server answered: the word of its type, and its sentence.
+
+    `is_own`: the sentence is that which the command prints on the bridge's own machine.
+    """
 
     word: str
     detail: str
+    is_own: bool = False
 
 
 class AdminClient:
@@ -156,7 +160,8 @@ class AdminClient:
         if problem.word in ("not_found", "ambiguous_id"):
             raise NotFound(problem.detail)
         if problem.word in ("invalid_parameter", "cursor_of_another_list", "invalid_body"):
-            raise InvalidRequest(f"{self.server} refused the request: {problem.detail}")
+            lead = "" if problem.is_own else f"{self.server} refused the request: "
+            raise InvalidRequest(lead + problem.detail)
         next_step = (
             f". Next: flowbridge login {self.server}" if problem.word == "unauthorized" else ""
         )
@@ -188,18 +193,24 @@ def _read_problem(answer: Answer) -> Problem | None:
         if answer.truncated or not isinstance(found, dict):
             return None
         word = str(found["type"]).rpartition(":")[2]
-        detail = ": ".join([str(found["detail"]), *_errors(found)])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        sentence = str(found["detail"])
+        errors = [(_place(one), str(one["detail"])) for one in found.get("errors") or ()]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
-    return Problem(word, detail[:MAX_DETAIL_CHARS])
+    if not errors or (len(errors) == 1 and _is_own(sentence, *errors[0])):
+        return Problem(word, (errors[0][1] if errors else sentence)[:MAX_DETAIL_CHARS], is_own=True)
+    details = "; ".join(f"{place}: {detail}" for place, detail in errors)
+    return Problem(word, f"{sentence}: {details}"[:MAX_DETAIL_CHARS])
 
 
-def _errors(problem: Mapping[str, Any]) -> list[str]:
-    found = [
-        f"{one.get('param') or one.get('pointer')}: {one['detail']}"
-        for one in problem.get("errors") or ()
-    ]
-    return ["; ".join(found)] if found else []
+def _place(error: Mapping[str, Any]) -> str:
+    """Return the parameter of an error, or its place in the body."""
+    return str(error.get("param") or error.get("pointer"))
+
+
+def _is_own(sentence: str, place: str, detail: str) -> bool:
+    """Return whether an error is a sentence about names, and not about the form of a request."""
+    return detail == sentence or place.startswith("/filters/")
 
 
 def _explain_status(answer: Answer) -> str:

@@ -62,21 +62,6 @@ LISTED_DELIVERIES: Select[Any] = select(
 )
 
 
-_RECORDS_OF = {
-    "source": text(
-        "SELECT 1 FROM event WHERE source = :name UNION ALL SELECT 1 FROM reject WHERE source ="
-        " :name LIMIT 1"
-    ),
-    "route": text("SELECT 1 FROM delivery WHERE route = :name LIMIT 1"),
-}
-
-
-def has_records(database: Database, what: str, name: str) -> bool:
-    """Return whether the store has rows of the source or route (`what`) of that name."""
-    with database.read() as connection:
-        return connection.execute(_RECORDS_OF[what], {"name": name}).scalar() is not None
-
-
 def list_events(
     database: Database, filters: Filters, limit: int = 50
 ) -> Iterator[tuple[Event, list[Delivery]]]:

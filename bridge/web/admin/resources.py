@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from bridge import __version__
-from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound
+from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound, UnknownName
 from bridge.core.model import JSON, Reject
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
@@ -28,6 +28,7 @@ from bridge.services.lists import (
 )
 from bridge.services.record_search import FoundRecord, search_records
 from bridge.services.rejects import DiagnosedReject, RejectReview
+from bridge.services.selection import check_names
 from bridge.services.status_report import StatusReport, read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test
@@ -164,6 +165,7 @@ def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_rejects(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of rejects, each with the diagnosis of its failure."""
+    check_known_names(context, asked)
     page = lists.page_rejects(
         context.database,
         page_request(context, "rejects", asked),
@@ -257,10 +259,21 @@ def _digest(list_name: str, asked: AdminRequest) -> str:
 
 def event_filters(context: AdminContext, asked: AdminRequest) -> Filters:
     """Return the filters of a list of events or deliveries."""
+    check_known_names(context, asked)
     values = {name: value for name, value in asked.values.items() if name not in PAGE_PARAMETERS}
     clauses = values.pop("where", None)
     where = make_event_test(clauses, context.config().sources) if clauses else None
     return Filters(**values, where=where)
+
+
+def check_known_names(context: AdminContext, asked: AdminRequest) -> None:
+    """Raise `AdminProblem` for a source or route that is neither in routes.yaml nor stored."""
+    names = {name: asked.values.get(name) for name in ("source", "route")}
+    try:
+        check_names(context.settings, context.database, config=context.config(), **names)
+    except UnknownName as error:
+        found = ParameterError(error.what, str(error), error.near, error.allowed)
+        raise AdminProblem("invalid_parameter", str(error), errors=[found]) from None
 
 
 def find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:

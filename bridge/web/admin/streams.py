@@ -19,7 +19,12 @@ from bridge.web.admin import limits
 from bridge.web.admin.context import AdminContext, AdminRequest
 from bridge.web.admin.operation_lists import describe_items, describe_operations, find_operation
 from bridge.web.admin.problems import AdminProblem
-from bridge.web.admin.resources import event_filters, page_start, reject_view
+from bridge.web.admin.resources import (
+    check_known_names,
+    event_filters,
+    page_start,
+    reject_view,
+)
 
 JSON_TYPE: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -56,6 +61,7 @@ def stream_deliveries(context: AdminContext, asked: AdminRequest) -> Records:
 
 def stream_rejects(context: AdminContext, asked: AdminRequest) -> Records:
     """Yield rejects, newest first, each with the diagnosis of its failure."""
+    check_known_names(context, asked)
     describe = reject_view(context, asked)
     chunks = list_streams.stream_rejects(
         context.database,

@@ -27,6 +27,7 @@ from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.entry import admin_app
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
+from bridge.web.admin.streams import NDJSON
 from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 READ = (Scope.READ,)
@@ -350,7 +351,22 @@ def test_the_filters_are_those_of_the_commands(admin: AdminClient, one: Any) -> 
     assert [each["route"] for each in admin.items("/deliveries", dead_kind="config")] == ["triage"]
     assert len(admin.items("/events", since="2025-11-24", until="2025-11-25")) == 5
     assert [each["count"] for each in admin.items("/causes")] == [1]
-    assert admin.items("/causes", route="none") == []
+    assert admin.items("/causes", route="other") == []
+
+
+@pytest.mark.parametrize("path", ["/events", "/deliveries", "/causes", "/rejects"])
+@pytest.mark.parametrize("headers", [{}, {"Accept": NDJSON}], ids=["page", "stream"])
+def test_an_unknown_name_is_refused_with_the_nearest(
+    admin: AdminClient, one: Any, path: str, headers: dict[str, str]
+) -> None:
+    names = ("source",) if path == "/rejects" else ("source", "route")
+    for name in names if path != "/causes" or not headers else ():
+        answer = admin.get(path, {name: "flowbridgee"}, headers=headers)
+        assert problem_of(answer) == "invalid_parameter"
+        (error,) = answer.get_json()["errors"]
+        assert (error["param"], error["detail"]) == (name, answer.get_json()["detail"])
+        near = "flowbridge" if name == "source" else None
+        assert (error["near"], error["allowed"]) == (near, [near] if near else [])
 
 
 @pytest.mark.parametrize(
@@ -404,7 +420,7 @@ def test_a_reject_is_diagnosed(admin: AdminClient) -> None:
     reject = add_reject(admin)
     (found,) = admin.items("/rejects")
     assert found["diagnosis"], found
-    assert admin.items("/rejects", source="b") == []
+    assert admin.items("/rejects", source="flowbridge") == []
     whole = admin.get(f"/rejects/{reject.id[:-1]}").get_json()
     assert whole["body"] == SECRET
     assert problem_of(admin.get("/rejects", {"limit": "21"})) == "invalid_parameter"
