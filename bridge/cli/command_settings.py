@@ -29,6 +29,7 @@ REMOTE_COMMANDS: Final = (
     "show",
     "rejects",
     "spam",
+    "tail",
     "operations",
     "retry",
     "cancel",

@@ -10,21 +10,38 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bridge.cli.options import make_filters, require_existing, say_search_size
-from bridge.core.errors import ConfigError, NotFound
+from bridge.core.errors import ConfigError, NotFound, StoreError
 from bridge.core.operations import OPEN_ITEMS, StepOutcome
 from bridge.core.times import iso
 from bridge.services import serializers
-from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
+from bridge.services.bridge_reader import CauseList, ChangeShape, Chosen, NamedShape, Shape
 from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.operations import Operation
+    from bridge.services.change_feed import ChangeFeed
     from bridge.services.rejects import RejectReview
     from bridge.store.db.database import Database
     from bridge.store.queries.event_lookup import EventHistory
 
 NO_STORE = "nothing has been received yet"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalChanges:
+    """Reads changes from the store. See `services.bridge_reader`."""
+
+    database: Database
+    feed: ChangeFeed
+    poll_seconds: float = 0.3
+
+    def read_changes(self) -> Iterator[ChangeShape]:
+        """Yield new events, and deliveries whose state changed."""
+        from bridge.services.change_feed import describe_change
+
+        for at, change in self.feed.read_changes():
+            yield describe_change(self.database, at, change)
 
 
 @dataclass
@@ -71,6 +88,16 @@ class LocalBridge:
         screens = DeliveryScreens(self.database)
         for one in events.list_deliveries(self.database, wanted, limit):
             yield serializers.delivery_json(one), screens.describe(one) if with_screen else {}
+
+    def follow_changes(self, chosen: Chosen) -> LocalChanges:
+        """Return a reader of the changes from now on. Its first ones are deliveries in flight."""
+        from bridge.services.change_feed import ChangeFeed
+
+        wanted = make_filters(**chosen)
+        if self.database is None:
+            raise StoreError("the database was removed")
+        self._check(chosen)
+        return LocalChanges(self.database, ChangeFeed(self.database, wanted))
 
     def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
         """Return the event or the reject that an id names; None names the newest event."""

@@ -37,6 +37,27 @@ class CauseList:
     read_until: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeShape:
+    """The JSON of a change: of an event with its deliveries, or of a delivery; the other is None.
+
+    `at`: when the event was received, or the change of the delivery was seen.
+    """
+
+    at: float
+    event: Shape | None = None
+    delivery: Shape | None = None
+
+
+class ChangeReader(Protocol):
+    """Reads what changed since the last call. `poll_seconds`: the pause between two calls."""
+
+    poll_seconds: float
+
+    def read_changes(self) -> Iterator[ChangeShape]:
+        """Yield new events, and deliveries whose state changed."""
+
+
 class BridgeReader(Protocol):
     """Reads a bridge. `limit` 0 is no limit. Each list has the newest first."""
 
@@ -50,6 +71,9 @@ class BridgeReader(Protocol):
         self, chosen: Chosen, limit: int, *, with_screen: bool
     ) -> Iterator[tuple[Shape, Shape]]:
         """Yield deliveries, each with what only a screen shows (empty without `with_screen`)."""
+
+    def follow_changes(self, chosen: Chosen) -> ChangeReader:
+        """Return a reader of the changes from now on. Its first ones are deliveries in flight."""
 
     def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
         """Return the event or the reject that an id names; None names the newest event.

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.cli.options import wrong_usage
+from bridge.cli.remote.changes import RemoteChanges
 from bridge.cli.remote.client import PAGE_ITEMS, PAGE_REJECTS, AdminClient, Query
 from bridge.cli.remote.server_url import ServerUrl, parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
@@ -94,6 +95,10 @@ class RemoteBridge:
         pages = self._client.list_pages("/deliveries", query + _page_size(limit))
         found = (pair for page in pages for pair in _pair_screens(page, with_screen=with_screen))
         return islice(found, limit or None)
+
+    def follow_changes(self, chosen: Chosen) -> RemoteChanges:
+        """Return a reader of the changes from now on. Its first ones are deliveries in flight."""
+        return RemoteChanges(self._client, _write_filters(chosen))
 
     def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
         """Return the event or the reject that an id names; None names the newest event."""

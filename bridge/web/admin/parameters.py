@@ -247,6 +247,11 @@ WAIT: Final = Parameter(
 )
 
 
+IN_FLIGHT: Final = _flag(
+    "in_flight", "Without `after`: the next answer also has the deliveries that are in flight now."
+)
+
+
 def filter_parameters(*, of_events: bool) -> tuple[Parameter, ...]:
     """Return the filters of a list of events or deliveries, named as those of the commands."""
     statuses = [status.value for status in Status] + ([NONE] if of_events else [])

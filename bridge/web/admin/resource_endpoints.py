@@ -7,7 +7,22 @@ from typing import Final
 from bridge.core.scopes import Scope
 from bridge.web.admin import bridge_answers, config_answers, flow_answers, record_answers
 from bridge.web.admin.endpoint_row import Endpoint
-from bridge.web.admin.parameters import AFTER, BEFORE, FLOW, PLATFORM, SUBMISSION_LIMIT, WAIT
+from bridge.web.admin.parameters import (
+    AFTER,
+    BEFORE,
+    FLOW,
+    IN_FLIGHT,
+    PLATFORM,
+    SUBMISSION_LIMIT,
+    WAIT,
+    filter_parameters,
+)
+
+TAIL_FILTERS: Final = tuple(
+    one
+    for one in filter_parameters(of_events=False)
+    if one.name not in ("until", "body", "where", "limit", "before")
+)
 
 RESOURCE_ENDPOINTS: Final = (
     Endpoint(
@@ -112,7 +127,7 @@ RESOURCE_ENDPOINTS: Final = (
         summary="New events, and deliveries whose state changed, after a cursor.",
         answer=record_answers.list_changes,
         schema="Changes",
-        parameters=(AFTER, WAIT),
+        parameters=(*TAIL_FILTERS, IN_FLIGHT, AFTER, WAIT),
         has_contents=True,
     ),
 )

@@ -176,7 +176,7 @@ def test_a_name_in_the_store_only_is_no_error(both: BothWays) -> None:
         ["erase", "--text", "a"],
         ["db", "prune"],
         ["token", "list"],
-        ["tail"],
+        ["types"],
         ["rejects", "readmit", "rej_1"],
         ["show", "evt_1", "--save", "files"],
     ],

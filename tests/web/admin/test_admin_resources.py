@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from admin_client import AdminClient
-from records import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import update
 
 from bridge.config.loader import load
@@ -332,6 +332,51 @@ def test_the_tail_follows_deliveries_in_flight(admin: AdminClient, one: Any) -> 
     (run,) = admin.items("/runs")
     update_delivery(admin, run["delivery_id"], run_state="done")
     assert changes(admin, cursor)[0] == [("delivery", "delivered")]
+
+
+def test_the_tail_begins_with_deliveries_in_flight_if_that_is_asked_for(
+    admin: AdminClient, one: Any
+) -> None:
+    cursor = admin.get("/tail", {"in_flight": "true"}).get_json()["next"]
+    found, after = changes(admin, cursor)
+    assert found == [("delivery", "delivered")]
+    assert changes(admin, after)[0] == []
+
+
+def test_the_tail_follows_an_old_delivery_that_starts(admin: AdminClient, one: Any) -> None:
+    old = make_event("old")
+    waiting = make_delivery(old)
+    events.add(admin.database, old, (waiting,), lambda *_: [])
+    new = make_event("new")
+    planned = [make_delivery(new, f"route-{number}", status=Status.DEAD) for number in range(60)]
+    events.add(admin.database, new, planned, lambda *_: [])
+    cursor = admin.get("/tail").get_json()["next"]
+    flight = {"status": "sending", "slot": True, "lease": "w", "lease_until": 0.0}
+    put(admin.database, waiting.id, **flight)
+    found, after = changes(admin, cursor)
+    assert found == [("delivery", "sending")]
+    assert changes(admin, after)[0] == []
+
+
+def test_the_tail_has_what_matches_with_the_deliveries_of_each_event(
+    admin: AdminClient, one: Any
+) -> None:
+    chosen = {"source": "contact", "status": "dead"}
+    cursor = admin.get("/tail", chosen).get_json()["next"]
+    for source in ("contact", "github"):
+        event = make_event(source, source=source)
+        events.add(admin.database, event, (make_delivery(event),), lambda *_: [])
+    page = admin.get("/tail", {**chosen, "after": cursor}).get_json()
+    assert page["items"] == []
+    (event, _) = admin.items("/events", source="contact")
+    put(admin.database, event["deliveries"][0]["id"], status="dead")
+    page = admin.get("/tail", {**chosen, "after": page["next"]}).get_json()
+    assert [each["kind"] for each in page["items"]] == ["event", "delivery"]
+    assert page["items"][0]["event"] == admin.items("/events", source="contact")[0]
+    again = admin.get("/tail", {**chosen, "after": page["next"]}).get_json()
+    assert again["items"] == []
+    assert problem_of(admin.get("/tail", {"source": "githib"})) == "invalid_parameter"
+    assert problem_of(admin.get("/tail", {"reason": "x"}, scopes=READ)) == "missing_scope"
 
 
 def update_delivery(admin: AdminClient, delivery_id: str, **values: Any) -> None:
