@@ -30,6 +30,7 @@ REMOTE_COMMANDS: Final = (
     "rejects",
     "spam",
     "tail",
+    "export",
     "operations",
     "retry",
     "cancel",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bridge.cli.options import make_filters, require_existing, say_search_size
+from bridge.cli.usable_config import load_sources
 from bridge.core.errors import ConfigError, NotFound, StoreError
 from bridge.core.operations import OPEN_ITEMS, StepOutcome
 from bridge.core.times import iso
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.operations import Operation
     from bridge.services.change_feed import ChangeFeed
+    from bridge.services.exports import SubmissionList
     from bridge.services.rejects import RejectReview
     from bridge.store.db.database import Database
     from bridge.store.queries.event_lookup import EventHistory
@@ -88,6 +90,19 @@ class LocalBridge:
         screens = DeliveryScreens(self.database)
         for one in events.list_deliveries(self.database, wanted, limit):
             yield serializers.delivery_json(one), screens.describe(one) if with_screen else {}
+
+    @contextmanager
+    def open_submissions(self, chosen: Chosen, limit: int) -> Iterator[SubmissionList | None]:
+        """Yield the form submissions, oldest first."""
+        from bridge.services.exports import Submissions
+
+        if self.database is None:
+            yield None
+            return
+        self._check(chosen)
+        wanted = make_filters(**chosen)
+        say_search_size(self.database, wanted, of_deliveries=False)
+        yield Submissions(self.database, load_sources(self.settings), wanted, limit)
 
     def follow_changes(self, chosen: Chosen) -> LocalChanges:
         """Return a reader of the changes from now on. Its first ones are deliveries in flight."""

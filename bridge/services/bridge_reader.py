@@ -7,10 +7,14 @@ same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.model import JSON
+
+if TYPE_CHECKING:
+    from bridge.services.exports import SubmissionList
 
 Shape = Mapping[str, JSON]
 #: Filters of events and deliveries, by the names of the command's arguments.
@@ -71,6 +75,14 @@ class BridgeReader(Protocol):
         self, chosen: Chosen, limit: int, *, with_screen: bool
     ) -> Iterator[tuple[Shape, Shape]]:
         """Yield deliveries, each with what only a screen shows (empty without `with_screen`)."""
+
+    def open_submissions(
+        self, chosen: Chosen, limit: int
+    ) -> AbstractContextManager[SubmissionList | None]:
+        """Open the submissions among the newest `limit` events, oldest first.
+
+        None where nothing is stored yet.
+        """
 
     def follow_changes(self, chosen: Chosen) -> ChangeReader:
         """Return a reader of the changes from now on. Its first ones are deliveries in flight."""

@@ -32,6 +32,7 @@ ID_PREFIXES: Final = {
     "deliveries": "dlv_",
     "rejects": "rej_",
     "operations": "act_",
+    "submissions": "evt_",
 }
 ITEMS_OF: Final = "items of "  # the name of a list, before the id of an operation
 

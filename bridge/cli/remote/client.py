@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -17,7 +18,7 @@ from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON
 from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer
-from bridge.system.http_client import HttpClient
+from bridge.system.http_client import HttpClient, OpenAnswer
 
 TIMEOUT_SECONDS: Final = 60.0  # of one request
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024  # an event has a body of at most 25 MiB, escaped
@@ -28,6 +29,8 @@ PAGE_ITEMS: Final = 500
 PAGE_REJECTS: Final = 20
 WAIT_STATUSES: Final = (429, 503)
 LONG_WAIT_SECONDS: Final = 3.0  # that are said
+STREAM_WAIT_SECONDS: Final = 300.0  # for the next record: a search may read much between two
+NDJSON: Final = "application/x-ndjson"
 #: Query parameters: pairs of a name and a text.
 Query = list[tuple[str, str]]
 
@@ -113,6 +116,22 @@ class AdminClient:
                 return
             before = following
 
+    @contextmanager
+    def open_stream(self, path: str, query: Query) -> Iterator[OpenAnswer]:
+        """GET a whole list as NDJSON, and yield the answer to read; errors are those of `get`."""
+        call = self._make_call("GET", path + _write_query(query), accept=NDJSON)
+        left = MAX_WAIT_SECONDS
+        while True:
+            with self._http.open(call, STREAM_WAIT_SECONDS) as answer:
+                if isinstance(answer, OpenAnswer):
+                    if answer.headers.get("content-type", "").partition(";")[0] != NDJSON:
+                        raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
+                    yield answer
+                    return
+                checked, left = self._wait_or_check(answer, left)
+            if checked is not None:
+                raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
+
     def _send(
         self,
         method: str,
@@ -120,31 +139,46 @@ class AdminClient:
         body: JSON | None = None,
         more: Mapping[str, str] | None = None,
     ) -> Answer:
+        call = self._make_call(method, path, body, more)
+        left = MAX_WAIT_SECONDS
+        while True:
+            answer, left = self._wait_or_check(self._http.send(call, TIMEOUT_SECONDS), left)
+            if answer is not None:
+                return answer
+
+    def _make_call(
+        self,
+        method: str,
+        path: str,
+        body: JSON | None = None,
+        more: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+    ) -> Call:
         headers = {
             **(more or {}),
             **({} if body is None else {"Content-Type": "application/json"}),
             "Authorization": f"Bearer {self._token}",
-            "Accept": "application/json",
+            "Accept": accept,
             "User-Agent": f"flowbridge/{__version__}",
         }
-        call = Call(
+        return Call(
             method=method,
             url=f"{self.server.origin}{API_PATH}{path}",
             headers=headers,
             body=b"" if body is None else orjson.dumps(body),
         )
-        left = MAX_WAIT_SECONDS
-        while True:
-            answer = self._http.send(call, TIMEOUT_SECONDS)
-            if isinstance(answer, NoAnswer):
-                raise ServerError(f"{self.server} cannot be reached: {answer.reason}")
-            wait = _read_wait(answer)
-            if wait is None or wait > left:
-                return self._check(answer)
-            if wait > LONG_WAIT_SECONDS:
-                self._say(f"{self.server} is busy; waiting {wait:.0f} s, as it asks")
-            self._sleep(wait)
-            left -= wait
+
+    def _wait_or_check(self, answer: Answer | NoAnswer, left: float) -> tuple[Answer | None, float]:
+        """Return a good answer, or wait as a busy server asks; with the seconds left for waits."""
+        if isinstance(answer, NoAnswer):
+            raise ServerError(f"{self.server} cannot be reached: {answer.reason}")
+        wait = _read_wait(answer)
+        if wait is None or wait > left:
+            return self._check(answer), left
+        if wait > LONG_WAIT_SECONDS:
+            self._say(f"{self.server} is busy; waiting {wait:.0f} s, as it asks")
+        self._sleep(wait)
+        return None, left - wait
 
     def _check(self, answer: Answer) -> Answer:
         if answer.status in (200, 201, 202):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from bridge.cli.options import wrong_usage
@@ -23,6 +23,9 @@ from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
 from bridge.services.operations import name_actor
 from bridge.services.parsed_records import expect_shape
 from bridge.system.ids import EVENT_PREFIXES, REJECT_PREFIX
+
+if TYPE_CHECKING:
+    from bridge.services.exports import SubmissionList
 
 ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
@@ -95,6 +98,15 @@ class RemoteBridge:
         pages = self._client.list_pages("/deliveries", query + _page_size(limit))
         found = (pair for page in pages for pair in _pair_screens(page, with_screen=with_screen))
         return islice(found, limit or None)
+
+    @contextmanager
+    def open_submissions(self, chosen: Chosen, limit: int) -> Iterator[SubmissionList]:
+        """Yield the form submissions, oldest first. All are read before the first is printed."""
+        from bridge.cli.remote.submissions import store_submissions
+
+        query: Query = [*_write_filters(chosen), ("limit", str(limit))]
+        with store_submissions(self._client, query) as found:
+            yield found
 
     def follow_changes(self, chosen: Chosen) -> RemoteChanges:
         """Return a reader of the changes from now on. Its first ones are deliveries in flight."""

@@ -120,6 +120,19 @@ def event_ids(
     return _ids(database, walk, limit, check)
 
 
+def event_id_chunks(
+    database: Database, filters: Filters, *, before: int | None, limit: int
+) -> Iterator[list[str]]:
+    """Yield the ids of events, newest first, as many at once as bodies are read.
+
+    They begin below the number `before`; `limit` 0 is no limit.
+    """
+    walk = event_walk(database, filters, select(event.c.seq, event.c.id))
+    small = replace(walk, page_rows=PAGE_BODIES)
+    for chunk in read_chunks(database, small, before=before, limit=limit):
+        yield [row.id for row in chunk.rows]
+
+
 def delivery_ids(
     database: Database,
     filters: Filters,

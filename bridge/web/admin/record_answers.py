@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bridge.core.model import JSON, Delivery, Event
@@ -14,6 +15,7 @@ from bridge.services.exports import ExportedSubmission, page_submissions
 from bridge.services.lists import WrongCursor
 from bridge.services.unknown_deliveries import read_unknown
 from bridge.store.inbound import events
+from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import AdminProblem, ParameterError
 from bridge.web.admin.resources import event_filters, find_event, page_request
@@ -39,8 +41,26 @@ def list_submissions(context: AdminContext, asked: AdminRequest) -> Answer:
     if source not in sources:
         raise AdminProblem("not_found", f"routes.yaml has no source {source[:100]!r}")
     request = page_request(context, f"submissions of {source}", asked)
-    page = page_submissions(context.database, sources, source, request)
+    wanted = Filters(source=source, spam=False)
+    page = page_submissions(context.database, sources, wanted, request)
     return page.as_json(ExportedSubmission.as_json)
+
+
+def list_all_submissions(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a page of the submissions of all forms that match, newest first."""
+    page = page_submissions(
+        context.database,
+        context.config().sources,
+        submission_filters(context, asked),
+        page_request(context, "submissions", asked),
+    )
+    return page.as_json(ExportedSubmission.as_json)
+
+
+def submission_filters(context: AdminContext, asked: AdminRequest) -> Filters:
+    """Return the filters of a list of submissions, which is without spam if none is asked for."""
+    wanted = event_filters(context, asked)
+    return replace(wanted, spam=bool(wanted.spam))
 
 
 def list_changes(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.scopes import Scope
-from bridge.web.admin import bridge_answers, config_answers, flow_answers, record_answers
+from bridge.web.admin import (
+    bridge_answers,
+    config_answers,
+    flow_answers,
+    record_answers,
+    streams,
+)
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.parameters import (
     AFTER,
@@ -22,6 +28,10 @@ TAIL_FILTERS: Final = tuple(
     one
     for one in filter_parameters(of_events=False)
     if one.name not in ("until", "body", "where", "limit", "before")
+)
+SUBMISSION_FILTERS: Final = tuple(
+    SUBMISSION_LIMIT if one.name == SUBMISSION_LIMIT.name else one
+    for one in filter_parameters(of_events=True)
 )
 
 RESOURCE_ENDPOINTS: Final = (
@@ -105,6 +115,16 @@ RESOURCE_ENDPOINTS: Final = (
         summary="The differences of two configurations.",
         answer=config_answers.compare_stored_configs,
         schema="ConfigDiff",
+    ),
+    Endpoint(
+        path="/submissions",
+        summary="The submissions of all forms, newest first, as `flowbridge export`.",
+        answer=record_answers.list_all_submissions,
+        schema="SubmissionPage",
+        scope=Scope.BODIES,
+        parameters=SUBMISSION_FILTERS,
+        has_contents=True,
+        stream=streams.stream_submissions,
     ),
     Endpoint(
         path="/submissions/{source}",

@@ -30,6 +30,7 @@ from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
 SECRET = "s3cret-c0ntent"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 LITERAL = "s3cret-of-the-file-0123456789"
 ROUTES = """
 version: 1
@@ -82,7 +83,7 @@ def one(admin: AdminClient) -> Any:
         source="contact",
         provider="form",
         type="form",
-        headers={"content-type": "application/x-www-form-urlencoded"},
+        headers=FORM,
         body=f"message={SECRET}".encode(),
     )
     running = make_delivery(
@@ -297,6 +298,22 @@ def test_submissions_are_listed_with_their_fields(admin: AdminClient, one: Any) 
     assert admin.items("/submissions/github") == []
     assert problem_of(admin.get("/submissions/x")) == "not_found"
     assert problem_of(admin.get("/submissions/contact", {"limit": 51})) == "invalid_parameter"
+
+
+def test_the_submissions_of_all_forms_are_listed_and_streamed(admin: AdminClient, one: Any) -> None:
+    spam = make_event("s", source="contact", spam="a robot", body=b"message=buy", headers=FORM)
+    events.add(admin.database, spam, (), lambda *_: [])
+    (found,) = admin.items("/submissions")
+    assert (found["source"], found["fields"]) == ("contact", {"message": SECRET})
+    assert admin.stream("/submissions") == [found]
+    assert admin.items("/submissions", spam="false") == [found]
+    (held,) = admin.stream("/submissions", {"spam": "true"})
+    assert (held["id"], held["fields"]) == (spam.id, {"message": "buy"})
+    assert admin.stream("/submissions", {"before": held["id"]}) == [found]
+    assert admin.stream("/submissions", {"status": "none"}) == []
+    assert admin.stream("/submissions", {"source": "github", "limit": 1}) == []
+    assert problem_of(admin.get("/submissions", scopes=READ)) == "missing_scope"
+    assert problem_of(admin.get("/submissions", {"limit": 51})) == "invalid_parameter"
 
 
 # -- changes

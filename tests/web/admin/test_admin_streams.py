@@ -144,6 +144,7 @@ def test_only_lists_are_streamed(admin: AdminClient) -> None:
         "/rejects",
         "/operations",
         "/operations/{id}/items",
+        "/submissions",
     }
 
 
