@@ -31,6 +31,8 @@ REMOTE_COMMANDS: Final = (
     "spam",
     "tail",
     "export",
+    "alerts",
+    "flows",
     "operations",
     "retry",
     "cancel",

@@ -21,9 +21,11 @@ from bridge.services.usable_config import load_present
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.operations import Operation
+    from bridge.core.status import Overview
     from bridge.services.change_feed import ChangeFeed
     from bridge.services.exports import SubmissionList
     from bridge.services.rejects import RejectReview
+    from bridge.services.saved_files import EventFiles
     from bridge.store.db.database import Database
     from bridge.store.queries.event_lookup import EventHistory
 
@@ -130,6 +132,30 @@ class LocalBridge:
         shape = self._describe_event(self.database, record.found, with_screen=with_screen)
         return NamedShape(shape, alert_id=record.alert_id)
 
+    def find_files(self, id_: str | None) -> EventFiles | None:
+        """Return the files of the event that an id names; None where it names a reject."""
+        from bridge.services.event_details import find_record
+        from bridge.services.saved_files import EventFiles, read_stored
+        from bridge.store.blobs import BlobStore
+
+        if self.database is None:
+            raise NotFound(NO_STORE)
+        record = find_record(self.database, id_)
+        if record.found is None:
+            return None
+        event = record.found.event
+        read = read_stored(BlobStore.of(self.settings))
+        return EventFiles(event.id, event.files, read, record.alert_id)
+
+    def list_alerts(self) -> Shape:
+        """Return the open alerts as `items`, and what a screen shows as `screen`."""
+        from bridge.services.alert_list import list_alerts
+
+        if self.database is None:
+            screen = {"notifies": True, "works": False, "ends": {}}
+            return {"items": [], "screen": screen}
+        return list_alerts(self.database, self._read_overview)
+
     def list_rejects(
         self, *, source: str | None, since: float | None, limit: int
     ) -> Iterator[Shape]:
@@ -228,6 +254,11 @@ class LocalBridge:
         from bridge.cli.reject_review import make_review
 
         return make_review(self.config, to_look=True)
+
+    def _read_overview(self) -> Overview:
+        from bridge.monitoring.status import read_overview
+
+        return read_overview(self.settings, self.database)
 
     def _any_source(self) -> str:
         """Return the name of a source for a sample; "form" where there is none to be read."""

@@ -15,6 +15,7 @@ from bridge.core.model import JSON
 
 if TYPE_CHECKING:
     from bridge.services.exports import SubmissionList
+    from bridge.services.saved_files import EventFiles
 
 Shape = Mapping[str, JSON]
 #: Filters of events and deliveries, by the names of the command's arguments.
@@ -92,6 +93,12 @@ class BridgeReader(Protocol):
 
         `with_screen`: an event has the key `screen`. `NotFound` where none has such an id.
         """
+
+    def find_files(self, id_: str | None) -> EventFiles | None:
+        """Return the files of the event that an id names; None where it names a reject."""
+
+    def list_alerts(self) -> Shape:
+        """Return the open alerts as `items`, and what a screen shows as `screen`."""
 
     def list_rejects(
         self, *, source: str | None, since: float | None, limit: int

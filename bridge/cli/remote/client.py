@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,6 +24,7 @@ TIMEOUT_SECONDS: Final = 60.0  # of one request
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024  # an event has a body of at most 25 MiB, escaped
 MIN_WAIT_SECONDS: Final = 1.0  # before a request is sent again
 MAX_WAIT_SECONDS: Final = 60.0  # of all waits for one answer, as Retry-After asks
+MAX_PROBLEM_BYTES: Final = 64 * 1024
 MAX_DETAIL_CHARS: Final = 2000  # of an error of the server that are shown
 PAGE_ITEMS: Final = 500
 PAGE_REJECTS: Final = 20
@@ -85,6 +86,10 @@ class AdminClient:
         """
         return self._read(self._send("GET", path + _write_query(query or [])))
 
+    def get_bytes(self, path: str, most: int) -> bytes:
+        """GET a path whose answer is no JSON, of at most about so many bytes; see `get`."""
+        return self._send("GET", path, most=most + MAX_PROBLEM_BYTES).body
+
     def post(self, path: str, body: JSON | None, headers: Mapping[str, str]) -> dict[str, JSON]:
         """POST JSON, or without a body, and return the JSON object of the answer; see `get`."""
         return self._read(self._send("POST", path, body, headers))
@@ -138,8 +143,9 @@ class AdminClient:
         path: str,
         body: JSON | None = None,
         more: Mapping[str, str] | None = None,
+        most: int | None = None,
     ) -> Answer:
-        call = self._make_call(method, path, body, more)
+        call = replace(self._make_call(method, path, body, more), most=most)
         left = MAX_WAIT_SECONDS
         while True:
             answer, left = self._wait_or_check(self._http.send(call, TIMEOUT_SECONDS), left)
@@ -196,6 +202,8 @@ class AdminClient:
         if problem.word in ("invalid_parameter", "cursor_of_another_list", "invalid_body"):
             lead = "" if problem.is_own else f"{self.server} refused the request: "
             raise InvalidRequest(lead + problem.detail)
+        if problem.word == "platform_failed":
+            raise BridgeError(problem.detail)
         next_step = (
             f". Next: flowbridge login {self.server}" if problem.word == "unauthorized" else ""
         )

@@ -21,11 +21,12 @@ from bridge.core.times import iso
 from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
 from bridge.services.operations import name_actor
-from bridge.services.parsed_records import expect_shape
+from bridge.services.parsed_records import expect_shape, parse_event
 from bridge.system.ids import EVENT_PREFIXES, REJECT_PREFIX
 
 if TYPE_CHECKING:
     from bridge.services.exports import SubmissionList
+    from bridge.services.saved_files import EventFiles
 
 ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
@@ -127,6 +128,27 @@ class RemoteBridge:
             with suppress(NotFound):
                 return self._read_reject(id_)
             raise
+
+    def find_files(self, id_: str | None) -> EventFiles | None:
+        """Return the files of the event that an id names; None where it names a reject."""
+        from bridge.cli.remote.event_files import describe_files
+
+        record = self.read_record(id_, with_screen=False)
+        if record.is_reject:
+            return None
+        return describe_files(self._client, parse_event(record.shape), record.alert_id)
+
+    def list_alerts(self) -> Shape:
+        """Return the open alerts as `items`, and what a screen shows as `screen`."""
+        return self._client.get("/alerts", SCREEN)
+
+    def list_flows(self, platform: str | None) -> Shape:
+        """Return the flows of a platform, or of several, with the problems of those that failed."""
+        return self._client.get("/flows", _write_filters({"platform": platform}))
+
+    def list_flow_inputs(self, flow: str) -> Shape:
+        """Return the inputs of a flow."""
+        return self._client.get("/flows/inputs", _write_filters({"flow": flow}))
 
     def list_rejects(
         self, *, source: str | None, since: float | None, limit: int

@@ -87,6 +87,14 @@ ENDPOINTS: Final = (
         has_contents=True,
     ),
     Endpoint(
+        path="/events/{id}/files/{sha256}",
+        summary="A file of an event, which came with a form, by its SHA-256.",
+        answer=resources.show_file,
+        schema=None,
+        scope=Scope.BODIES,
+        has_contents=True,
+    ),
+    Endpoint(
         path="/events/{id}/explain",
         summary="What each route does with an event, clause by clause, as `explain --json`.",
         answer=resources.explain_event,

@@ -234,6 +234,9 @@ FLOW: Final = Parameter(
     " PLATFORM/FLOW.",
     parse=_parse_name,
 )
+NAMED_FLOW: Final = replace(
+    FLOW, doc="A name under `flows` of routes.yaml, or PLATFORM/FLOW.", is_required=True
+)
 SUBMISSION_LIMIT: Final = _limit(MAX_PAGE_SUBMISSIONS, MAX_PAGE_SUBMISSIONS)
 AFTER: Final = Parameter(
     name="after", doc="`next` of the answer before; without it only `next` is answered."

@@ -18,7 +18,9 @@ from bridge.web.admin.parameters import (
     BEFORE,
     FLOW,
     IN_FLIGHT,
+    NAMED_FLOW,
     PLATFORM,
+    SCREEN,
     SUBMISSION_LIMIT,
     WAIT,
     filter_parameters,
@@ -40,6 +42,7 @@ RESOURCE_ENDPOINTS: Final = (
         summary="The alerts that are raised or pending, as `flowbridge alerts --json`.",
         answer=bridge_answers.list_alerts,
         schema="Alerts",
+        parameters=(SCREEN,),
     ),
     Endpoint(
         path="/sources",
@@ -83,6 +86,13 @@ RESOURCE_ENDPOINTS: Final = (
         answer=flow_answers.list_flows,
         schema="Flows",
         parameters=(PLATFORM,),
+    ),
+    Endpoint(
+        path="/flows/inputs",
+        summary="The inputs of a flow that is named as in commands.",
+        answer=flow_answers.list_named_flow_inputs,
+        schema="FlowInputs",
+        parameters=(NAMED_FLOW,),
     ),
     Endpoint(
         path="/flows/{platform}/{id}/inputs",

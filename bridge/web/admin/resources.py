@@ -32,6 +32,7 @@ from bridge.services.selection import check_names
 from bridge.services.status_report import StatusReport, read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test
+from bridge.store.blobs import BlobStore
 from bridge.store.inbound import rejects
 from bridge.store.queries.event_lookup import EventHistory
 from bridge.store.queries.filters import Filters
@@ -130,6 +131,19 @@ def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the raw body of an event."""
     event = find_event(context, asked).event
     return RawAnswer(event.body, f"{event.id}.bin")
+
+
+def show_file(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a file of an event, if its bytes are in the data folder of this machine."""
+    event = find_event(context, asked).event
+    sha256 = asked.ids["sha256"]
+    if sha256 not in {one.sha256 for one in event.files}:
+        raise AdminProblem("not_found", f"{event.id} has no file with that SHA-256")
+    try:
+        content = BlobStore.of(context.settings).read(sha256)
+    except OSError:
+        raise AdminProblem("not_found", "its bytes are not in this data folder") from None
+    return RawAnswer(content, f"{sha256}.bin")
 
 
 def explain_event(context: AdminContext, asked: AdminRequest) -> Answer:

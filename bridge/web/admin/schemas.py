@@ -27,13 +27,8 @@ from bridge.web.admin.schema_parts import nullable as _nullable
 from bridge.web.admin.schema_parts import page_of as _page
 from bridge.web.admin.schema_parts import record as _record
 from bridge.web.admin.schema_parts import ref as _ref
+from bridge.web.admin.schema_parts import with_screen as _with_screen
 from bridge.web.admin.schema_parts import word as _word
-
-
-def _with_screen(schema: Schema) -> Schema:
-    """Return the schema of a record that may have the key `screen`."""
-    return {**schema, "properties": {**schema["properties"], "screen": OBJECT}}
-
 
 COUNT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
 RUN_STATE: Final[Schema] = _word(*(one.value for one in RunState))

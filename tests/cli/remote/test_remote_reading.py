@@ -178,7 +178,6 @@ def test_a_name_in_the_store_only_is_no_error(both: BothWays) -> None:
         ["token", "list"],
         ["types"],
         ["rejects", "readmit", "rej_1"],
-        ["show", "evt_1", "--save", "files"],
     ],
     ids=" ".join,
 )
