@@ -33,6 +33,7 @@ REMOTE_COMMANDS: Final = (
     "export",
     "alerts",
     "flows",
+    "explain",
     "operations",
     "retry",
     "cancel",

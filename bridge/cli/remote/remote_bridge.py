@@ -150,6 +150,20 @@ class RemoteBridge:
         """Return the inputs of a flow."""
         return self._client.get("/flows/inputs", _write_filters({"flow": flow}))
 
+    def explain(self, id_: str | None, *, when: str, route: str | None) -> Sequence[Shape]:
+        """Return the explanations of an event, or of the events in a reject, each with `screen`."""
+        query = [*_write_filters({"routes": when, "route": route}), *SCREEN]
+        id_ = self._find_newest()[0] if id_ is None else id_
+        try:
+            if not id_.startswith(REJECT_PREFIX):
+                return [self._client.get(f"/events/{_part(id_)}/explain", query)]
+        except NotFound:
+            if id_.startswith(EVENT_PREFIXES) or not self._is_reject(id_):
+                raise
+        found = self._client.get(f"/rejects/{_part(id_)}/explain", query)
+        with expect_shape():
+            return list(found["items"])
+
     def list_rejects(
         self, *, source: str | None, since: float | None, limit: int
     ) -> Iterator[Shape]:
@@ -235,6 +249,11 @@ class RemoteBridge:
 
     def _read_event(self, id_: str, *, with_screen: bool) -> Shape:
         return self._client.get(f"/events/{_part(id_)}", SCREEN if with_screen else [])
+
+    def _is_reject(self, id_: str) -> bool:
+        with suppress(NotFound):
+            return bool(self._read_reject(id_))
+        return False
 
     def _read_reject(self, id_: str) -> NamedShape:
         return NamedShape(self._client.get(f"/rejects/{_part(id_)}"), is_reject=True)

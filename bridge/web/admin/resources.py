@@ -7,18 +7,17 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from bridge import __version__
-from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound, UnknownName
+from bridge.core.errors import AmbiguousId, NotFound, UnknownName
 from bridge.core.model import JSON, Reject
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.ingest.redaction import add_all_keys
 from bridge.providers.signatures.key_source import NO_KEYS
-from bridge.services import explanations, list_streams, lists, redacted_views
+from bridge.services import list_streams, lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.delivery_rows import DeliveryScreens
 from bridge.services.event_details import EventDetails, find_record, read_event_details
 from bridge.services.event_screen import describe_screen
-from bridge.services.explanations import RouteChoice
 from bridge.services.lists import (
     DEFAULT_PAGE_ITEMS,
     MAX_PAGE_ITEMS,
@@ -144,22 +143,6 @@ def show_file(context: AdminContext, asked: AdminRequest) -> Answer:
     except OSError:
         raise AdminProblem("not_found", "its bytes are not in this data folder") from None
     return RawAnswer(content, f"{sha256}.bin")
-
-
-def explain_event(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return what each route does with an event, as `explain --json`."""
-    event = find_event(context, asked).event
-    choice = RouteChoice(when=asked.values["routes"], route=asked.values["route"])
-    try:
-        return look_up(
-            lambda: explanations.explain_event(
-                context.database, context.settings, event, choice, context.config
-            )
-        ).as_json()
-    except InvalidRequest as error:
-        raise AdminProblem(
-            "invalid_parameter", str(error), errors=[ParameterError("route", str(error))]
-        ) from None
 
 
 def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -197,16 +197,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
             operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_record(**_ITEM))),
         )
     ),
-    "Explanation": _record(
-        event_id=_nullable(TEXT),
-        reject_id=_nullable(TEXT),
-        source=TEXT,
-        type=_nullable(TEXT),
-        received_at=TIME,
-        config_hash=TEXT,
-        problem=_nullable(TEXT),
-        routes=_list(_ref("RouteExplanation")),
+    "Explanation": _with_screen(
+        _record(
+            event_id=_nullable(TEXT),
+            reject_id=_nullable(TEXT),
+            source=TEXT,
+            type=_nullable(TEXT),
+            received_at=TIME,
+            config_hash=TEXT,
+            problem=_nullable(TEXT),
+            routes=_list(_ref("RouteExplanation")),
+        )
     ),
+    "Explanations": _record(items=_list(_ref("Explanation"))),
     "RouteExplanation": _record(
         route=TEXT,
         flows=_list(TEXT),

@@ -177,6 +177,7 @@ def test_a_name_in_the_store_only_is_no_error(both: BothWays) -> None:
         ["db", "prune"],
         ["token", "list"],
         ["types"],
+        ["doctor"],
         ["rejects", "readmit", "rej_1"],
     ],
     ids=" ".join,
