@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bridge.cli.options import make_filters, require_existing, say_search_size
-from bridge.core.errors import ConfigError, NotFound
+from bridge.cli.usable_config import load_sources
+from bridge.core.audit import AuditAction
+from bridge.core.errors import ConfigError, NotFound, StoreError
 from bridge.core.operations import OPEN_ITEMS, StepOutcome
 from bridge.core.times import iso
 from bridge.services import serializers
-from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
+from bridge.services.bridge_reader import CauseList, ChangeShape, Chosen, NamedShape, Shape
 from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.operations import Operation
+    from bridge.core.status import Overview
+    from bridge.services.change_feed import ChangeFeed
+    from bridge.services.exports import SubmissionList
     from bridge.services.rejects import RejectReview
+    from bridge.services.saved_files import EventFiles
     from bridge.store.db.database import Database
     from bridge.store.queries.event_lookup import EventHistory
 
 NO_STORE = "nothing has been received yet"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalChanges:
+    """Reads changes from the store. See `services.bridge_reader`."""
+
+    database: Database
+    feed: ChangeFeed
+    poll_seconds: float = 0.3
+
+    def read_changes(self) -> Iterator[ChangeShape]:
+        """Yield new events, and deliveries whose state changed."""
+        from bridge.services.change_feed import describe_change
+
+        for at, change in self.feed.read_changes():
+            yield describe_change(self.database, at, change)
 
 
 @dataclass
@@ -72,6 +94,34 @@ class LocalBridge:
         for one in events.list_deliveries(self.database, wanted, limit):
             yield serializers.delivery_json(one), screens.describe(one) if with_screen else {}
 
+    @contextmanager
+    def open_submissions(self, chosen: Chosen, limit: int) -> Iterator[SubmissionList | None]:
+        """Yield the form submissions, oldest first, and record the export."""
+        from bridge.services.audit import record_done
+        from bridge.services.exports import Submissions
+        from bridge.services.operations import find_audit_actor
+
+        if self.database is None:
+            yield None
+            return
+        self._check(chosen)
+        wanted = make_filters(**chosen)
+        say_search_size(self.database, wanted, of_deliveries=False)
+        subject = f"submissions of {chosen['source']}" if chosen["source"] else "submissions"
+        by = find_audit_actor(self.settings)
+        record_done(self.database, AuditAction.EXPORTED, by, subject)
+        yield Submissions(self.database, load_sources(self.settings), wanted, limit)
+
+    def follow_changes(self, chosen: Chosen) -> LocalChanges:
+        """Return a reader of the changes from now on. Its first ones are deliveries in flight."""
+        from bridge.services.change_feed import ChangeFeed
+
+        wanted = make_filters(**chosen)
+        if self.database is None:
+            raise StoreError("the database was removed")
+        self._check(chosen)
+        return LocalChanges(self.database, ChangeFeed(self.database, wanted))
+
     def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
         """Return the event or the reject that an id names; None names the newest event."""
         from bridge.services.event_details import find_record
@@ -87,6 +137,30 @@ class LocalBridge:
             raise NotFound(NO_STORE)
         shape = self._describe_event(self.database, record.found, with_screen=with_screen)
         return NamedShape(shape, alert_id=record.alert_id)
+
+    def find_files(self, id_: str | None) -> EventFiles | None:
+        """Return the files of the event that an id names; None where it names a reject."""
+        from bridge.services.event_details import find_record
+        from bridge.services.saved_files import EventFiles, read_stored
+        from bridge.store.blobs import BlobStore
+
+        if self.database is None:
+            raise NotFound(NO_STORE)
+        record = find_record(self.database, id_)
+        if record.found is None:
+            return None
+        event = record.found.event
+        read = read_stored(BlobStore.of(self.settings))
+        return EventFiles(event.id, event.files, read, record.alert_id)
+
+    def list_alerts(self) -> Shape:
+        """Return the open alerts as `items`, and what a screen shows as `screen`."""
+        from bridge.services.alert_list import list_alerts
+
+        if self.database is None:
+            screen = {"notifies": True, "works": False, "ends": {}}
+            return {"items": [], "screen": screen}
+        return list_alerts(self.database, self._read_overview)
 
     def list_rejects(
         self, *, source: str | None, since: float | None, limit: int
@@ -195,6 +269,11 @@ class LocalBridge:
         from bridge.cli.reject_review import make_review
 
         return make_review(self.config, to_look=True)
+
+    def _read_overview(self) -> Overview:
+        from bridge.monitoring.status import read_overview
+
+        return read_overview(self.settings, self.database)
 
     def _any_source(self) -> str:
         """Return the name of a source for a sample; "form" where there is none to be read."""

@@ -13,6 +13,7 @@ from bridge.cli.command_settings import settings_of
 from bridge.cli.completion_values import complete_routes, complete_sources
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.option_types import DeadKindParam, ExcerptParam, TimeParam, WhereParam
+from bridge.cli.ui import output
 from bridge.cli.usable_config import load_sources
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import RunState, Status
@@ -205,11 +206,11 @@ def _make_event_test(where: Sequence[str]) -> Callable[[Event], bool]:
 
 @contextmanager
 def wrong_usage() -> Iterator[None]:
-    """Report an `InvalidRequest` as a usage error of the command."""
+    """Report an `InvalidRequest`, which a server may have written, as a usage error."""
     try:
         yield
     except InvalidRequest as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(output.clean_lines(str(error))) from None
 
 
 @wrong_usage()

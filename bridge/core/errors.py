@@ -150,5 +150,15 @@ class InvalidRequest(BridgeError):
     """
 
 
+class UnknownName(InvalidRequest):
+    """A source or route (`what`) that does not exist; `near` may be meant, and `allowed` exist."""
+
+    def __init__(self, what: str, message: str, near: str | None, allowed: Sequence[str]) -> None:
+        self.what = what
+        self.near = near
+        self.allowed = tuple(allowed)
+        super().__init__(message)
+
+
 class IllegalTransition(BridgeError):
     """A delivery cannot move from its status to the requested one."""

@@ -7,10 +7,15 @@ same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.model import JSON
+
+if TYPE_CHECKING:
+    from bridge.services.exports import SubmissionList
+    from bridge.services.saved_files import EventFiles
 
 Shape = Mapping[str, JSON]
 #: Filters of events and deliveries, by the names of the command's arguments.
@@ -37,6 +42,27 @@ class CauseList:
     read_until: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeShape:
+    """The JSON of a change: of an event with its deliveries, or of a delivery; the other is None.
+
+    `at`: when the event was received, or the change of the delivery was seen.
+    """
+
+    at: float
+    event: Shape | None = None
+    delivery: Shape | None = None
+
+
+class ChangeReader(Protocol):
+    """Reads what changed since the last call. `poll_seconds`: the pause between two calls."""
+
+    poll_seconds: float
+
+    def read_changes(self) -> Iterator[ChangeShape]:
+        """Yield new events, and deliveries whose state changed."""
+
+
 class BridgeReader(Protocol):
     """Reads a bridge. `limit` 0 is no limit. Each list has the newest first."""
 
@@ -51,11 +77,28 @@ class BridgeReader(Protocol):
     ) -> Iterator[tuple[Shape, Shape]]:
         """Yield deliveries, each with what only a screen shows (empty without `with_screen`)."""
 
+    def open_submissions(
+        self, chosen: Chosen, limit: int
+    ) -> AbstractContextManager[SubmissionList | None]:
+        """Open the submissions among the newest `limit` events, oldest first.
+
+        None where nothing is stored yet.
+        """
+
+    def follow_changes(self, chosen: Chosen) -> ChangeReader:
+        """Return a reader of the changes from now on. Its first ones are deliveries in flight."""
+
     def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
         """Return the event or the reject that an id names; None names the newest event.
 
         `with_screen`: an event has the key `screen`. `NotFound` where none has such an id.
         """
+
+    def find_files(self, id_: str | None) -> EventFiles | None:
+        """Return the files of the event that an id names; None where it names a reject."""
+
+    def list_alerts(self) -> Shape:
+        """Return the open alerts as `items`, and what a screen shows as `screen`."""
 
     def list_rejects(
         self, *, source: str | None, since: float | None, limit: int

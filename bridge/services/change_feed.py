@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import Delivery, Event
+from bridge.services.bridge_reader import ChangeShape
 from bridge.services.delivery_states import is_over
+from bridge.services.serializers import delivery_json, event_json
+from bridge.store.inbound import events
 from bridge.store.queries import event_feed
 
 if TYPE_CHECKING:
@@ -65,3 +68,11 @@ class ChangeFeed:
         for known in (self._yielded, self._open, self._events):
             while len(known) > MAX_REMEMBERED:
                 known.popitem(last=False)
+
+
+def describe_change(database: Database, at: float, change: Event | Delivery) -> ChangeShape:
+    """Return a change as JSON; an event with the deliveries that it has now."""
+    if isinstance(change, Delivery):
+        return ChangeShape(at, delivery=delivery_json(change))
+    deliveries = events.deliveries_of(database, [change.id])[change.id]
+    return ChangeShape(at, event=event_json(change, deliveries))

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import orjson
 
-from bridge.core.model import Delivery, Event
+from bridge.core.model import Delivery, Event, Status
 from bridge.services.delivery_states import is_over
 from bridge.services.lists import WrongCursor
 from bridge.store.queries import event_feed
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MAX_FOLLOWED: Final = 200  # deliveries whose changes a cursor follows
 MAX_TAIL_CURSOR_CHARS: Final = 6000
 MAX_NUMBER: Final = 1 << 62
+#: Of filters on what changes: events behind the newest that are looked at again in each call.
+MAX_BEHIND_ROWS: Final = 5000
 EVERYTHING: Final = Filters()
 
 
@@ -73,44 +75,61 @@ def decode_tail_cursor(text: str) -> TailCursor:
         raise WrongCursor("it is not a cursor: pass `next` of the answer before") from None
 
 
-def start_tail(database: Database) -> TailCursor:
-    """Return the cursor at the newest change. Deliveries in flight are followed."""
+def start_tail(
+    database: Database, filters: Filters = EVERYTHING, *, in_flight: bool = False
+) -> TailCursor:
+    """Return the cursor at the newest change. Deliveries in flight are followed.
+
+    `in_flight`: these are changes of the first call, too.
+    """
     event, delivery = event_feed.newest_numbers(database)
-    moving = event_feed.next_deliveries(database, delivery, (), EVERYTHING)
+    moving = event_feed.next_deliveries(database, delivery, (), filters)
     # later ones, which may have come between the reads, are changes of the next call
-    moving = [(number, one) for number, one in moving if number <= delivery]
+    moving = [
+        (number, one)
+        for number, one in moving
+        if number <= delivery and not (in_flight and _is_in_flight(one))
+    ]
     states = {number: _digest(one) for number, one in moving[-MAX_FOLLOWED:]}
-    again = event_feed.next_events(database, event, EVERYTHING)
+    again = event_feed.next_events(database, event, filters)
     seen = frozenset(number for number, _ in again if number <= event)
     return TailCursor(event, delivery, states, seen)
 
 
 def read_tail(
-    database: Database, cursor: TailCursor
+    database: Database, cursor: TailCursor, filters: Filters = EVERYTHING
 ) -> tuple[Sequence[Event | Delivery], TailCursor]:
-    """Return the changes since a cursor, and the cursor after them.
+    """Return the changes since a cursor that match, and the cursor after them.
 
-    An event precedes its deliveries, since deliveries are read first.
+    An event precedes its deliveries, since deliveries are read first. A delivery is followed while
+    it may come to match.
     """
-    following = event_feed.next_deliveries(database, cursor.delivery, (), EVERYTHING)
-    new = [pair for pair in following if _is_new(pair[0], cursor)]
+    newest = event_feed.newest_numbers(database)
+    following = event_feed.next_deliveries(database, cursor.delivery, (), filters)
+    new = _find_new(following, cursor)
     known = event_feed.read_deliveries(database, list(cursor.states))
     changes: list[Event | Delivery] = []
     newest_event = cursor.event
     seen = set(cursor.seen)
-    for number, event in event_feed.next_events(database, cursor.event, EVERYTHING):
+    coming = event_feed.next_events(database, cursor.event, filters)
+    for number, event in coming:
         if number not in seen:
             changes.append(event)
         seen.add(number)
         newest_event = max(newest_event, number)
+    if len(coming) < event_feed.PAGE_ROWS:  # all up to the newest were looked at
+        behind = 0 if filters == filters.lasting else MAX_BEHIND_ROWS
+        newest_event = max(newest_event, newest[0] - behind)
     states = {}
     newest_delivery = cursor.delivery
     for number, delivery in sorted(dict([*new, *known]).items()):
         newest_delivery = max(newest_delivery, number)
         digest = _digest(delivery)
-        if cursor.states.get(number) != digest:
+        if cursor.states.get(number) != digest and filters.fits(delivery):
             changes.append(delivery)
         states[number] = digest
+    if len(following) < event_feed.PAGE_ROWS:
+        newest_delivery = max(newest_delivery, newest[1])
     overlap = 0 if database.is_sqlite else event_feed.OVERLAP_ROWS
     ended = {number for number, one in [*new, *known] if is_over(one)}
     followed = sorted(
@@ -126,9 +145,24 @@ def read_tail(
     return changes, after
 
 
-def _is_new(number: int, cursor: TailCursor) -> bool:
-    """Return whether a delivery was planned after the cursor, or may have been."""
-    return number > cursor.delivery - event_feed.OVERLAP_ROWS and number not in cursor.states
+def _is_in_flight(one: Delivery) -> bool:
+    return one.status is Status.SENDING or (one.status is Status.DELIVERED and not is_over(one))
+
+
+def _find_new(
+    following: Sequence[tuple[int, Delivery]], cursor: TailCursor
+) -> list[tuple[int, Delivery]]:
+    """Return deliveries that the cursor does not follow yet: those planned since, or maybe since,
+    and the newest of the older ones in flight, as many as it can follow.
+    """
+    others = [pair for pair in following if pair[0] not in cursor.states]
+    border = cursor.delivery - event_feed.OVERLAP_ROWS
+    older = [pair for pair in others if pair[0] <= border]
+    room = max(MAX_FOLLOWED - len(cursor.states), 0)
+    return [
+        *older[len(older) - min(room, len(older)) :],
+        *(one for one in others if one[0] > border),
+    ]
 
 
 def _digest(one: Delivery) -> int:

@@ -96,7 +96,7 @@ def explain_record(
 
     record = find_record(database, text)
     if record.reject is not None:
-        yield from _explain_reject(settings, record.reject, choice)
+        yield from explain_reject(settings, record.reject, choice)
     elif record.found is not None:
         yield explain_event(database, settings, record.found.event, choice)
 
@@ -122,6 +122,31 @@ def explain_event(
     else:
         usable = _find_config(settings, choice)
     return _explain(event, usable, choice, event_id=event.id)
+
+
+def explain_reject(
+    settings: Settings,
+    reject: Reject,
+    choice: RouteChoice,
+    loaded: Callable[[], Config] | None = None,
+) -> Iterator[EventExplanation]:
+    """Yield the explanation of each event in a reject. `loaded`: as in `explain_event`.
+
+    Raises `NotFound` where its body is incomplete.
+    """
+    from bridge.ingest.rejects import rebuild_request
+
+    if choice.when == THEN:
+        raise InvalidRequest("a reject was planned with no routes: leave out --with-routes then")
+    if reject.cut:
+        raise NotFound(
+            f"{reject.id}: only the first {len(reject.body)} of its {reject.size} bytes are stored"
+        )
+    usable = _find_config(settings, choice) if loaded is None else UsableConfig(loaded())
+    source = _find_source(usable.config, reject.source)
+    request = rebuild_request(reject)
+    for event in _read_events(settings, usable.config, source, request, reject.received_at):
+        yield _explain(event, usable, choice, reject_id=reject.id)
 
 
 def explain_request(
@@ -219,24 +244,6 @@ def _read_events(
     seals = bool(settings.encryption_keys)
     keyed = add_keys(source, settings.secret_key, seals=seals)
     return build_unverified_events(request, keyed, config, now)
-
-
-def _explain_reject(
-    settings: Settings, reject: Reject, choice: RouteChoice
-) -> Iterator[EventExplanation]:
-    from bridge.ingest.rejects import rebuild_request
-
-    if choice.when == THEN:
-        raise InvalidRequest("a reject was planned with no routes: leave out --with-routes then")
-    if reject.cut:
-        raise NotFound(
-            f"{reject.id}: only the first {len(reject.body)} of its {reject.size} bytes are stored"
-        )
-    usable = _find_config(settings, choice)
-    source = _find_source(usable.config, reject.source)
-    request = rebuild_request(reject)
-    for event in _read_events(settings, usable.config, source, request, reject.received_at):
-        yield _explain(event, usable, choice, reject_id=reject.id)
 
 
 def _explain(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
@@ -12,6 +12,7 @@ from bridge.core.times import iso
 from bridge.flows.ready.csv_format import format_cell, format_record
 from bridge.routing.planner import read_form_fields
 from bridge.services.lists import ListPage, PageRequest, page_events
+from bridge.services.parsed_records import expect_shape
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events
 from bridge.store.queries.filters import Filters
@@ -29,19 +30,49 @@ SUBMISSION_COLUMNS: Final = ("received_at", "id", "source")  # the columns befor
 class ExportedSubmission:
     """An event of a form, with its fields."""
 
-    event: Event
+    received_at: str | None
+    id: str
+    source: str
+    type: str | None
     fields: Mapping[str, JSON]
+
+    @classmethod
+    def of_event(cls, event: Event, fields: Mapping[str, JSON]) -> ExportedSubmission:
+        """Return the submission of an event."""
+        return cls(iso(event.received_at), event.id, event.source, event.type, fields)
 
     def about(self) -> dict[str, JSON]:
         """Return its time, id and source, by the names in `SUBMISSION_COLUMNS`."""
-        event = self.event
-        return dict(
-            zip(SUBMISSION_COLUMNS, (iso(event.received_at), event.id, event.source), strict=True)
-        )
+        return dict(zip(SUBMISSION_COLUMNS, (self.received_at, self.id, self.source), strict=True))
 
     def as_json(self) -> dict[str, JSON]:
         """Return it in the shape of `export --as jsonl`."""
-        return self.about() | {"type": self.event.type, "fields": dict(self.fields)}
+        return self.about() | {"type": self.type, "fields": dict(self.fields)}
+
+
+@expect_shape()
+def parse_submission(shape: Mapping[str, Any]) -> ExportedSubmission:
+    """Return the submission of JSON in the shape of `export --as jsonl`."""
+    texts = {name: shape[name] for name in (*SUBMISSION_COLUMNS, "type")}
+    optional = ("received_at", "type")
+    is_text = all(
+        isinstance(one, str) or (one is None and name in optional) for name, one in texts.items()
+    )
+    if not is_text or not isinstance(shape["fields"], dict):
+        raise TypeError
+    return ExportedSubmission(**texts, fields=shape["fields"])
+
+
+class SubmissionList(Protocol):
+    """Submissions, oldest first, that can be read several times.
+
+    `left_out` counts events that are no submission, as far as that is known.
+    """
+
+    left_out: int
+
+    def __iter__(self) -> Iterator[ExportedSubmission]:
+        """Yield the submissions."""
 
 
 class Submissions:
@@ -66,7 +97,7 @@ class Submissions:
             if fields is None:
                 self.left_out += 1
             else:
-                yield ExportedSubmission(event, fields)
+                yield ExportedSubmission.of_event(event, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +107,7 @@ class SubmissionTable:
     There are at most `MAX_COLUMNS`; `field_count` is the number of all fields.
     """
 
-    submissions: Submissions
+    submissions: SubmissionList
     fields: tuple[str, ...]
     field_count: int
 
@@ -97,7 +128,7 @@ class SubmissionTable:
             yield format_record(map(format_cell, row))
 
 
-def read_table(submissions: Submissions) -> SubmissionTable:
+def read_table(submissions: SubmissionList) -> SubmissionTable:
     """Read all submissions once for the names of their fields, and return their table."""
     names: dict[str, None] = {}
     for one in submissions:
@@ -106,18 +137,36 @@ def read_table(submissions: Submissions) -> SubmissionTable:
 
 
 def page_submissions(
-    database: Database, sources: Mapping[str, Source], source: str, asked: PageRequest
+    database: Database, sources: Mapping[str, Source], wanted: Filters, asked: PageRequest
 ) -> ListPage[ExportedSubmission]:
-    """Return the submissions among the events of a page, newest first, without spam."""
-    read = body_reader(sources)
-    page = page_events(database, Filters(source=source, spam=False), asked)
+    """Return the submissions among the events of a page, newest first."""
+    page = page_events(database, wanted, asked)
     ids = [event.id for event, _ in page.items]
-    found = [
-        ExportedSubmission(event, fields)
+    return ListPage(_read_submissions(database, sources, ids), page.next, page.looked_until)
+
+
+def stream_submissions(
+    database: Database,
+    sources: Mapping[str, Source],
+    wanted: Filters,
+    *,
+    before: int | None,
+    limit: int,
+) -> Iterator[Sequence[ExportedSubmission]]:
+    """Yield the submissions among the newest `limit` events (0: all), newest first, by chunks."""
+    for ids in events.event_id_chunks(database, wanted, before=before, limit=limit):
+        yield _read_submissions(database, sources, ids)
+
+
+def _read_submissions(
+    database: Database, sources: Mapping[str, Source], ids: Sequence[str]
+) -> list[ExportedSubmission]:
+    read = body_reader(sources)
+    return [
+        ExportedSubmission.of_event(event, fields)
         for event in events.whole_events(database, ids)
         if (fields := _fields(event, read)) is not None
     ]
-    return ListPage(found, page.next, page.looked_until)
 
 
 def _fields(event: Event, read: Callable[[Event], Body]) -> dict[str, JSON] | None:

@@ -35,6 +35,7 @@ ID_PREFIXES: Final = {
     "rejects": "rej_",
     "operations": "act_",
     "audit": "aud_",
+    "submissions": "evt_",
 }
 ITEMS_OF: Final = "items of "  # the name of a list, before the id of an operation
 

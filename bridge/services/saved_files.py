@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +12,7 @@ from bridge.core.errors import BridgeError, NotFound
 from bridge.core.multipart import sanitize_file_name
 
 if TYPE_CHECKING:
-    from bridge.core.model import JSON, Event, FormFile
+    from bridge.core.model import JSON, FormFile
     from bridge.store.blobs import BlobStore
 
 MAX_NAMES: Final = 1000  # tried for one file
@@ -32,17 +32,41 @@ class SavedFile:
         return asdict(self.file) | {"path": None if self.path is None else str(self.path)}
 
 
-def save_files(event: Event, blobs: BlobStore, folder: Path) -> Iterator[SavedFile]:
+@dataclass(frozen=True, slots=True)
+class EventFiles:
+    """The files of an event. `read` returns the bytes of one, None where they are not stored.
+
+    `alert_id`: an alert of flowbridge itself that is newer, if the newest event was asked for.
+    """
+
+    event_id: str
+    files: Sequence[FormFile]
+    read: Callable[[FormFile], bytes | None]
+    alert_id: str | None = None
+
+
+def read_stored(blobs: BlobStore) -> Callable[[FormFile], bytes | None]:
+    """Return the function that reads a file from the data folder of this machine."""
+
+    def read(file: FormFile) -> bytes | None:
+        try:
+            return blobs.read(file.sha256)
+        except OSError:
+            return None
+
+    return read
+
+
+def save_files(found: EventFiles, folder: Path) -> Iterator[SavedFile]:
     """Write the files of an event to a folder, which is created, and yield each.
 
     `NotFound` where the event has none, `BridgeError` where one cannot be written.
     """
-    if not event.files:
-        raise NotFound(f"{event.id} has no files")
-    for file in event.files:
-        try:
-            content = blobs.read(file.sha256)
-        except OSError:
+    if not found.files:
+        raise NotFound(f"{found.event_id} has no files")
+    for file in found.files:
+        content = found.read(file)
+        if content is None:
             yield SavedFile(file, None)
             continue
         try:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.core.errors import InvalidRequest, NotFound
+from bridge.core.errors import NotFound, UnknownName
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -42,29 +42,42 @@ def check_names(
     route: str | None = None,
     config: Config | None = None,
 ) -> None:
-    """Raise `InvalidRequest` for a source or route that is neither in routes.yaml nor stored.
+    """Raise `UnknownName` for a source or route that is neither in routes.yaml nor stored.
 
-    The message names the nearest. `config`: the configuration of the caller; without it the file is
-    read, and where that cannot be done, no name is refused.
+    The message names the nearest. `config`: the configuration of the caller, who then waits for a
+    bounded search only, which refuses no name that may be stored. Without it the file is read, and
+    where that cannot be done, no name is refused.
     """
     from bridge.config.loader import check
-    from bridge.core.typos import suggest
-    from bridge.routing.model import OWN_SOURCE_NAME
-    from bridge.store.queries import events
+    from bridge.core.typos import find_close_name, suggest
+    from bridge.store.queries import known_names
 
+    is_bounded = config is not None
+    is_stored = known_names.may_have_records if is_bounded else known_names.has_records
     for what, name in (("source", source), ("route", route)):
-        if name is None or (database is not None and events.has_records(database, what, name)):
+        if name is None or (config is not None and name in _list_names(config, what)):
+            continue
+        if database is not None and is_stored(database, what, name):
             continue
         if config is None:
             config, _problems = check(settings.config, settings.environ, strict_secrets=False)
             if config is None:
                 return
-        names = [*config.sources, OWN_SOURCE_NAME] if what == "source" else list(config.route_names)
+        names = _list_names(config, what)
         if name not in names:
-            raise InvalidRequest(
+            raise UnknownName(
+                what,
                 f"there is no {what} {name!r}; {suggest(name, names)}there are:"
-                f" {', '.join(names) or 'none yet'}"
+                f" {', '.join(names) or 'none yet'}",
+                find_close_name(name, names),
+                names,
             )
+
+
+def _list_names(config: Config, what: str) -> list[str]:
+    from bridge.routing.model import OWN_SOURCE_NAME
+
+    return [*config.sources, OWN_SOURCE_NAME] if what == "source" else list(config.route_names)
 
 
 def count_bodies(

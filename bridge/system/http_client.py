@@ -9,7 +9,9 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from http import HTTPStatus
 from http.client import HTTPException, RemoteDisconnected
 from time import monotonic
 from typing import Final
@@ -26,6 +28,42 @@ from bridge.core.timings import TIMINGS
 from bridge.system.http_connections import Adapter, TLSSocket, progress
 
 MAX_ANSWER_BYTES: Final = 256 * 1024  # bytes
+PIECE_BYTES: Final = 256 * 1024  # of a body that is read by pieces
+FAILURES: Final = (RequestException, failure.HTTPError, HTTPException, OSError, ValueError)
+
+
+class BrokenAnswer(Exception):
+    """The body of an answer ended early, or a piece of it did not come in time."""
+
+
+class OpenAnswer:
+    """An answer whose body is read by pieces. `headers` have lower-case names."""
+
+    def __init__(self, response: BaseHTTPResponse, timeout: float) -> None:
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._response = response
+        self._timeout = timeout
+
+    def read_pieces(self) -> Iterator[bytes]:
+        """Yield the body as it comes. Raises `BrokenAnswer` where it ends early.
+
+        A body whose end cannot be told from a break is not read: it must be chunked.
+        """
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            raise BrokenAnswer("its end could not be told from a break")
+        while True:
+            progress.deadline = monotonic() + self._timeout
+            try:
+                piece = self._response.read1(PIECE_BYTES, decode_content=False)
+            except FAILURES as error:
+                is_slow = any(isinstance(one, TimeoutError) for one in _causes(error))
+                late = f"nothing came for {_format_seconds(self._timeout)} s"
+                raise BrokenAnswer(late if is_slow else "it was broken off") from error
+            finally:
+                progress.deadline = float("inf")
+            if not piece:
+                return
+            yield piece
 
 
 class HttpClient:
@@ -73,21 +111,45 @@ class HttpClient:
         The name lookup counts towards the timeout but cannot be interrupted. A response whose body
         is too long, incomplete or too slow still has its status: it is `truncated`.
         """
+        try:
+            return self._read(self._call(call, timeout), call.most or self._max_answer)
+        except FAILURES as error:
+            return NoAnswer(_reason(error, call, timeout), sent=progress.sent)
+        finally:
+            progress.deadline = float("inf")
+
+    @contextmanager
+    def open(self, call: Call, timeout: float) -> Iterator[OpenAnswer | Answer | NoAnswer]:
+        """Make the call, and yield its answer before the body is read, if it has the status 200.
+
+        `timeout`: seconds to the head of the answer, and from one piece of its body to the next.
+        """
+        try:
+            response = self._call(call, timeout)
+        except FAILURES as error:
+            yield NoAnswer(_reason(error, call, timeout), sent=progress.sent)
+            return
+        finally:
+            progress.deadline = float("inf")
+        try:
+            if response.status == HTTPStatus.OK:
+                yield OpenAnswer(response, timeout)
+            else:
+                progress.deadline = monotonic() + timeout
+                yield self._read(response, call.most or self._max_answer)
+        finally:
+            progress.deadline = float("inf")
+            response.close()
+
+    def _call(self, call: Call, timeout: float) -> BaseHTTPResponse:
+        """Make the call within its timeout, and return the response before its body is read."""
         progress.deadline = monotonic() + timeout
         progress.connected = False
         progress.sent = False
         progress.peers = self._peers
         progress.idle_seconds = self._idle_seconds
-        try:
-            adapter = (
-                self._plain if call.url.startswith("http:") and not self._proxies else self._tls
-            )
-            response = adapter.call(_prepare(call), timeout, self._proxies)
-            return self._read(response, call.most or self._max_answer)
-        except (RequestException, failure.HTTPError, HTTPException, OSError, ValueError) as error:
-            return NoAnswer(_reason(error, call, timeout), sent=progress.sent)
-        finally:
-            progress.deadline = float("inf")
+        adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
+        return adapter.call(_prepare(call), timeout, self._proxies)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -38,7 +38,7 @@ def test_commands_record_what_they_change_and_export(project: Database) -> None:
         ("token_removed", f"{token['id']} ci (read)"),
         ("hold_begun", "moving"),
         ("hold_released", None),
-        ("exported", "submissions of contact as jsonl"),
+        ("exported", "submissions of contact"),
         ("store_restored", "as of 2026-11-24T03:15:00.000000Z"),
     ]
     assert {(one.actor, one.client) for one in found} == {("ann@laptop", None)}

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from bridge.cli.commands.tail import print_change
 from bridge.core.model import Delivery
-from bridge.services.change_feed import ChangeFeed
+from bridge.services.change_feed import ChangeFeed, describe_change
 from bridge.services.change_tail import read_tail, start_tail
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -88,6 +88,6 @@ def test_a_submission_held_as_spam_is_shown_with_its_reason(
 ) -> None:
     event = make_event("1", spam="token: no token was sent")
     events.add(database, event, [], lambda *_: [])
-    print_change(database, 0.0, event, as_json=False)
+    print_change(describe_change(database, 0.0, event), as_json=False)
     line = capsys.readouterr().out
     assert "spam: token: no token was sent" in line and "no route matched" not in line

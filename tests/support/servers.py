@@ -146,9 +146,11 @@ def huge(size: int, status: int = 200) -> Reply:
     return reply
 
 
-def chunked(*pieces: bytes, status: int = 200, end: bool = True) -> Reply:
+def chunked(
+    *pieces: bytes, status: int = 200, end: bool = True, headers: dict[str, str] | None = None
+) -> Reply:
     def reply(sock: socket.socket, server: Misbehaving) -> None:
-        sock.sendall(_head(status, {"Transfer-Encoding": "chunked"}))
+        sock.sendall(_head(status, {"Transfer-Encoding": "chunked", **(headers or {})}))
         for piece in pieces:
             sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
         if not end:

@@ -9,33 +9,26 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bridge.cli.command_settings import settings_of
+from bridge.cli.bridge_access import open_bridge
+from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.cli.ui.tables import Column
-from bridge.config.settings import Settings
-from bridge.core.alert import Alert
 from bridge.core.errors import BridgeError
 from bridge.core.model import Status
-from bridge.monitoring.alerts import (
-    find_resolve_time,
-    has_alert_route,
-    has_ended,
-    list_open,
-    make_test_notice,
-)
-from bridge.monitoring.conditions import find_problems
-from bridge.monitoring.status import read_overview
+from bridge.monitoring.alerts import make_test_notice
 from bridge.services.notification_results import NotificationResult, wait_for_results
-from bridge.services.serializers import alert_json, event_json
+from bridge.services.parsed_records import expect_shape, require_time
+from bridge.services.serializers import event_json
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
 
 if TYPE_CHECKING:
     from bridge.routing.model import Config
+    from bridge.services.bridge_reader import Shape
     from bridge.store.db.database import Database
 
 COLUMNS = (
@@ -76,77 +69,56 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from bridge.store.queries import alerts as alert_queries
-
-    known: list[Alert] = []
-    over: dict[str, str] = {}
-    settings = settings_of(ctx.obj)
-    with open_store(settings) as database:
-        if database is not None:
-            with database.read() as connection:
-                known = list_open(alert_queries.read(connection).values())
-            over = _find_over(settings, database, known) if known else {}
-    notifies = _notifies(settings)
+    with open_bridge(ctx.obj) as bridge:
+        found = bridge.list_alerts()
+    with expect_shape():
+        items = list(found["items"])
+        screen = found["screen"]
+        notifies = bool(screen["notifies"])
+        rows = [_row(one, screen) for one in items]
     if as_json:
-        for one in known:
-            output.json_line(alert_json(one, notifies=notifies, over=one.key in over))
-    elif not known:
+        for one in items:
+            output.json_line(one)
+    elif not tables.print_table(COLUMNS, rows):
         click.echo("No alert is raised.")
-    else:
-        tables.print_table(
-            COLUMNS, [_row(one, over.get(one.key), notifies=notifies) for one in known]
-        )
-    if known and not notifies:
-        output.say(
-            f"note: no notification is sent: no route in {settings.config} subscribes to alerts."
-        )
+    if items and not notifies:
+        file = "" if find_server() else f" in {settings_of(ctx.obj).config}"
+        output.say(f"note: no notification is sent: no route{file} subscribes to alerts.")
         output.say(
             "      Add one with `on: flowbridge alert.*` (example: flowbridge alerts --help), then"
             " test it: flowbridge alerts test"
         )
 
 
-def _notifies(settings: Settings) -> bool:
-    """Tell whether a route subscribes to alerts; also true where routes.yaml cannot be read."""
-    from bridge.config.loader import check
-
-    config, _ = check(settings.config, settings.environ, strict_secrets=False)
-    return config is None or has_alert_route(config)
-
-
-def _find_over(settings: Settings, database: Database, known: Sequence[Alert]) -> dict[str, str]:
-    """Return, by key, the alerts whose condition is over, with what happens to each."""
-    now = read_overview(settings, database)
-    present = {one.key for one in find_problems(now)}
-    works = any(one.role == "work" for one in now.processes)
-    return {
-        one.key: _end(one, now.at, works=works) for one in known if has_ended(one, present, now.at)
-    }
+def _row(one: Shape, screen: Shape) -> tuple[str, ...]:
+    notified = _notified(int(one["told"])) if screen["notifies"] else NO_ROUTE
+    state = str(one["state"])
+    what = str(one["summary"])
+    if one["over"]:
+        what = f"{what} ({_end(state, screen['ends'][one['key']], works=bool(screen['works']))})"
+        state = "over"
+    return output.utc(require_time(one["since"])), str(one["severity"]), state, notified, what
 
 
-def _end(one: Alert, now: float, *, works: bool) -> str:
-    """Return what happens to an alert that is over: resolved if it was raised, else removed."""
-    until = find_resolve_time(one)
+def _end(state: str, until: str | None, *, works: bool) -> str:
+    """Return what happens to an alert that is over: resolved if it was raised, else removed.
+
+    `until`: when a worker does so, null if that is due.
+    """
     when = (
         "once a worker runs"
         if not works
-        else f"by {output.utc(until)}"
-        if until > now
         else "within seconds"
+        if until is None
+        else f"by {output.utc(require_time(until))}"
     )
-    if one.raised_at is not None:
+    if state == "raised":
         return f"over: the resolution is sent {when}"
     return f"over before it was sent: it is removed {when}"
 
 
-def _row(one: Alert, end: str | None, *, notifies: bool) -> tuple[str, ...]:
-    notified = _notified(one) if notifies else NO_ROUTE
-    state, what = (one.state, one.what) if end is None else ("over", f"{one.what} ({end})")
-    return output.utc(one.since), one.severity, state, notified, what
-
-
-def _notified(one: Alert) -> str:
-    return "not yet" if not one.told else "once" if one.told == 1 else f"{one.told} times"
+def _notified(count: int) -> str:
+    return "not yet" if not count else "once" if count == 1 else f"{count} times"
 
 
 @alerts.command()

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.body_file import read_body_file
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids, complete_routes, complete_sources
 from bridge.cli.options import AS_JSON, wrong_usage
+from bridge.cli.remote.remote_bridge import open_remote_bridge
 from bridge.cli.ui import output
 from bridge.cli.usable_config import say_unusable
 from bridge.core.errors import NotFound, Refused
+from bridge.services.explanation_screen import describe_explanation, parse_explanation
 from bridge.services.explanations import (
     MAX_HEADERS,
     NOW,
@@ -31,6 +33,7 @@ from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.services.bridge_reader import Shape
     from bridge.services.explanations import EventExplanation
 
 
@@ -104,21 +107,43 @@ def explain(config: str | None, /, event: str | None, as_json: bool, **options: 
     flowbridge explain --sample github issues --json | jq .routes
     """
     _check_options(event, options)
-    settings = settings_of(config)
+    server = find_server()
+    if server is not None:
+        _refuse_local_options(options)
+        with open_remote_bridge(server) as bridge:
+            found = bridge.explain(event, when=options["when"], route=options["route"])
+    else:
+        found = _explain_here(settings_of(config), event, options)
+    screens = [] if as_json else [parse_explanation(one) for one in found]
+    for shape in found if as_json else ():
+        output.json_line({name: value for name, value in shape.items() if name != "screen"})
+    for number, one in enumerate(screens):
+        from bridge.cli.ui.explanation_view import print_explanation
+
+        if number:
+            click.echo()
+        print_explanation(one)
+
+
+def _refuse_local_options(options: dict[str, Any]) -> None:
+    """Raise a usage error for options that read files or the routes of this machine."""
+    local = {"file": "--routes", "body_file": "--body", "sample": "--sample"}
+    for name, option in local.items():
+        if options[name] is not None:
+            raise click.UsageError(
+                f"{option} works on the bridge's own machine only, not with --server: the admin API"
+                " explains stored events and rejects, by the bridge's own routes"
+            )
+
+
+def _explain_here(settings: Settings, event: str | None, options: dict[str, Any]) -> list[Shape]:
+    """Return explanations by the store and the routes of this machine."""
     choice = RouteChoice(file=options["file"], when=options["when"], route=options["route"])
     with wrong_usage():
         found = _explain(settings, event, choice, options)
     if found:
         say_unusable(found[0].config_error)
-    for number, one in enumerate(found):
-        if as_json:
-            output.json_line(one.as_json())
-        else:
-            from bridge.cli.ui.explanation_view import print_explanation
-
-            if number:
-                click.echo()
-            print_explanation(one)
+    return [describe_explanation(one) for one in found]
 
 
 def _check_options(event: str | None, options: dict[str, Any]) -> None:

@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.command_settings import settings_of
-from bridge.cli.options import (
-    FilteredCommand,
-    filter_options,
-    make_filters,
-    require_existing,
-    say_search_size,
-)
+from bridge.cli.bridge_access import open_bridge
+from bridge.cli.options import FilteredCommand, filter_options
 from bridge.cli.ui import output
-from bridge.cli.usable_config import load_sources
-from bridge.core.audit import AuditAction
-from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
-    from bridge.services.exports import Submissions
+    from bridge.services.exports import SubmissionList
 
 
 @click.command(cls=FilteredCommand)
@@ -49,28 +40,19 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
     flowbridge export --source contact --since 2026-11-01 --as jsonl
     flowbridge export --status none                 submissions that no route matched
     """
-    from bridge.services.audit import record_done
-    from bridge.services.exports import Submissions
-    from bridge.services.operations import find_audit_actor
-
-    settings = settings_of(config)
-    with open_store(settings) as database:
-        if database is None:
+    with (
+        open_bridge(config) as bridge,
+        bridge.open_submissions(chosen, limit) as submissions,
+    ):
+        if submissions is None:
             output.say("No submissions: nothing has been received yet.")
             return
-        require_existing(settings, database, **chosen)
-        wanted = make_filters(**chosen)
-        say_search_size(database, wanted, of_deliveries=False)
-        of = f" of {chosen['source']}" if chosen["source"] else ""
-        subject = f"submissions{of} as {kind}"
-        record_done(database, AuditAction.EXPORTED, find_audit_actor(settings), subject)
-        submissions = Submissions(database, load_sources(settings), wanted, limit)
         count = _write_csv(submissions) if kind == "csv" else _write_lines(submissions)
-    left = f"; {submissions.left_out} other events left out" if submissions.left_out else ""
+        left = f"; {submissions.left_out} other events left out" if submissions.left_out else ""
     output.say(f"{count} submission{'s' * (count != 1)} written{left}")
 
 
-def _write_lines(submissions: Submissions) -> int:
+def _write_lines(submissions: SubmissionList) -> int:
     count = 0
     for one in submissions:
         output.json_line(one.as_json())
@@ -78,7 +60,7 @@ def _write_lines(submissions: Submissions) -> int:
     return count
 
 
-def _write_csv(submissions: Submissions) -> int:
+def _write_csv(submissions: SubmissionList) -> int:
     """Write CSV. Reads the submissions twice, since the header needs all fields."""
     from bridge.services.exports import MAX_TABLE_COLUMNS, read_table
 

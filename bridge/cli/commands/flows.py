@@ -12,7 +12,7 @@ import orjson
 
 from bridge.cli.command_settings import settings_of
 from bridge.cli.options import AS_JSON
-from bridge.cli.platforms import find_flow, find_platform, find_run, load_config
+from bridge.cli.platforms import find_flow, find_run, list_flows, list_inputs, load_config
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED, describe_state, follow_run
 from bridge.cli.ui.tables import Column
@@ -21,13 +21,15 @@ from bridge.core.model import JSON, RUN_ENDED, RunState
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.services import platform_queries as platforms
 from bridge.services.audit import record_command
-from bridge.services.flow_json import flow_json, input_json, kill_json, run_json, start_json
+from bridge.services.flow_json import kill_json, run_json, start_json
 from bridge.services.given_inputs import check_inputs
+from bridge.services.parsed_records import expect_shape
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.delivery.platforms.model import ListedRun, SavedFlow
+    from bridge.delivery.platforms.model import ListedRun
     from bridge.routing.model import Platform
+    from bridge.services.bridge_reader import Shape
 
 FLOW_COLUMNS = (
     Column("platform", whole=True),
@@ -71,13 +73,17 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
     flowbridge flows list
     flowbridge flows list gumloop --json
     """
-    found = load_config(config)
-    asked = [find_platform(found, platform)] if platform else platforms.platforms_with_flows(found)
-    listed, problems = platforms.list_all_flows(asked)
+    found = list_flows(config, platform)
+    with expect_shape():
+        items = list(found["items"])
+        problems = [str(one) for one in found["problems"]]
+        rows = [_flow_row(one) for one in items]
+        if not found["complete"]:
+            problems.append("not all flows are listed: pass one platform")
     if as_json:
-        for one, flow in listed:
-            output.json_line(flow_json(one.name, flow))
-    elif not tables.print_table(FLOW_COLUMNS, (_flow_row(one, flow) for one, flow in listed)):
+        for one in items:
+            output.json_line(one)
+    elif not tables.print_table(FLOW_COLUMNS, rows):
         output.say(
             "" if problems else "No flows. Save one on the platform, or add one to flows.py."
         )
@@ -86,9 +92,10 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
     sys.exit(1 if problems else 0)
 
 
-def _flow_row(platform: Platform, flow: SavedFlow) -> tuple[str, ...]:
-    name = "" if flow.name == flow.id else flow.name
-    return platform.name, flow.id, name, _first_line(flow.description)
+def _flow_row(flow: Shape) -> tuple[str, ...]:
+    id_ = str(flow["saved_item_id"])
+    name = "" if flow["name"] == id_ else str(flow["name"])
+    return str(flow["platform"]), id_, name, _first_line(flow["description"])
 
 
 @flows.command()
@@ -102,14 +109,16 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     flowbridge flows inputs local/append_jsonl
     flowbridge flows inputs triage --json
     """
-    platform, saved_item_id = find_flow(load_config(config), flow)
-    nodes = platforms.list_inputs(platform, saved_item_id)
+    items = list_inputs(config, flow)
+    with expect_shape():
+        rows = [
+            (str(one["name"]), str(one["type"] or ""), _first_line(one["description"]))
+            for one in items
+        ]
     if as_json:
-        for node in nodes:
-            output.json_line(input_json(platform.name, saved_item_id, node))
-    elif not tables.print_table(
-        INPUT_COLUMNS, ((node.name, node.type, _first_line(node.description)) for node in nodes)
-    ):
+        for one in items:
+            output.json_line(one)
+    elif not tables.print_table(INPUT_COLUMNS, rows):
         output.say("The flow declares no inputs.")
 
 
@@ -294,5 +303,5 @@ def _kill(settings: Settings, platform: Platform, run_id: str, *, wait: bool, as
     return INTERRUPTED if interrupted else 0 if killed.accepted else 1
 
 
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0]
+def _first_line(text: JSON) -> str:
+    return str(text or "").strip().partition("\n")[0]

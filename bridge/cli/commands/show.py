@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.bridge_access import open_bridge
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import find_server
 from bridge.cli.completion_values import complete_ids
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
-from bridge.core.errors import NotFound
-from bridge.core.model import Event
-from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import NamedShape, Shape
-    from bridge.store.blobs import BlobStore
 
 
 NO_FILES = "a reject has no files: flowbridge stores none for requests that failed verification"
@@ -133,33 +129,25 @@ def _print_reject(record: NamedShape, *, with_body: bool, is_folded: bool) -> No
 
 
 def _save_event_files(config: str | None, id_: str | None, folder: Path, *, as_json: bool) -> bool:
-    """Save the files of the event that is named; return whether all could be read."""
-    from bridge.services.event_details import find_record
-    from bridge.store.blobs import BlobStore
-
-    settings = settings_of(config)
-    with open_store(settings) as database:
-        if database is None:
-            raise NotFound("nothing has been received yet")
-        record = find_record(database, id_)
-    _say_newer(record.alert_id)
-    if record.found is None:
-        raise click.UsageError(NO_FILES)
-    return _save_files(record.found.event, BlobStore.of(settings), folder, as_json=as_json)
-
-
-def _save_files(event: Event, blobs: BlobStore, folder: Path, *, as_json: bool) -> bool:
-    """Save the files of an event and print their paths; return whether all could be read."""
+    """Save the files of the event that is named and print their paths; return whether all could be
+    read.
+    """
     from bridge.services.saved_files import save_files
 
     is_whole = True
-    for one in save_files(event, blobs, folder):
-        if one.path is None:
-            is_whole = False
-            name = output.clean(one.file.name)
-            output.say(f"the bytes of {name} are not in the data folder of this machine")
-        elif as_json:
-            output.json_line(one.as_json())
-        else:
-            output.answer(output.clean(str(one.path)))
+    with open_bridge(config) as bridge:
+        found = bridge.find_files(id_)
+        if found is None:
+            raise click.UsageError(NO_FILES)
+        _say_newer(found.alert_id)
+        for one in save_files(found, folder):
+            if one.path is None:
+                is_whole = False
+                name = output.clean(one.file.name)
+                machine = "this machine" if find_server() is None else "the bridge's machine"
+                output.say(f"the bytes of {name} are not in the data folder of {machine}")
+            elif as_json:
+                output.json_line(one.as_json())
+            else:
+                output.answer(output.clean(str(one.path)))
     return is_whole

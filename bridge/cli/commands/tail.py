@@ -10,28 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.command_settings import settings_of
-from bridge.cli.options import (
-    AS_JSON,
-    FilteredCommand,
-    filter_options,
-    make_filters,
-    require_existing,
-)
+from bridge.cli.bridge_access import open_bridge
+from bridge.cli.command_settings import find_server, settings_of
+from bridge.cli.options import AS_JSON, FilteredCommand, filter_options
 from bridge.cli.ui import output, tables
-from bridge.core.errors import StoreError
-from bridge.core.model import Delivery, Event, Reject
-from bridge.services.change_feed import ChangeFeed
+from bridge.core.model import Reject
+from bridge.services.bridge_reader import ChangeShape
 from bridge.services.delivery_states import describe_status
-from bridge.services.serializers import delivery_json, event_json
+from bridge.services.parsed_records import (
+    expect_shape,
+    parse_delivery,
+    parse_event,
+    require_time,
+)
 from bridge.services.store_access import open_store
-from bridge.store.inbound import events
-from bridge.store.queries import events as event_queries
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.services.bridge_reader import BridgeReader, Shape
     from bridge.store.db.database import Database
-    from bridge.store.queries.filters import Filters
 
 POLL_SECONDS = 0.3
 # characters of `delivered, failed` and of an event's id
@@ -55,33 +52,32 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
     flowbridge tail --source github --limit 0
     flowbridge tail --json | jq -c 'select(.status == "dead")'
     """
-    wanted = make_filters(**chosen)
-    settings = settings_of(config)
     with suppress(KeyboardInterrupt):
-        has_waited = _wait_for(settings)
-        with open_store(settings) as database:
-            if database is None:
-                raise StoreError("the database was removed")
-            require_existing(settings, database, **chosen)
-            runs = has_waited or is_running(settings, database)
+        runs = find_server() is not None or _wait_for(settings_of(config))
+        with open_bridge(config) as bridge:
             follow_changes(
-                database, wanted, before=limit, as_json=as_json, note=_waiting(chosen, runs=runs)
+                bridge, chosen, before=limit, as_json=as_json, note=_waiting(chosen, runs=runs)
             )
 
 
 def _wait_for(settings: Settings) -> bool:
-    """Wait until there is a store, and return whether there was none at first."""
+    """Wait until there is a store, and return whether a bridge runs on it."""
     has_waited = False
     while True:
         with open_store(settings) as database:
             if database is not None:
-                return has_waited
+                return has_waited or is_running(settings, database)
         if not has_waited:
             output.say(
                 "Nothing has been received yet; waiting for `flowbridge serve`… Stop with Ctrl-C."
             )
             has_waited = True
-        time.sleep(POLL_SECONDS)
+        pause(POLL_SECONDS)
+
+
+def pause(seconds: float) -> None:
+    """Wait between two looks."""
+    time.sleep(seconds)
 
 
 def is_running(settings: Settings, database: Database) -> bool:
@@ -105,45 +101,48 @@ def _waiting(chosen: Mapping[str, Any], *, runs: bool) -> str:
 
 
 def follow_changes(
-    database: Database, chosen: Filters, *, before: int, as_json: bool, note: str
+    bridge: BridgeReader, chosen: Mapping[str, Any], *, before: int, as_json: bool, note: str
 ) -> None:
     """Print the newest `before` events and the note, then print every change; does not return."""
-    follower = ChangeFeed(database, chosen)
-    for event, _ in reversed(
-        list(event_queries.list_events(database, chosen, before) if before else ())
-    ):
-        print_change(database, event.received_at, event, as_json=as_json)
+    changes = bridge.follow_changes(chosen)
+    for shape in reversed(list(bridge.list_events(chosen, before) if before else ())):
+        with expect_shape():
+            at = require_time(shape["received_at"])
+        print_change(ChangeShape(at, event=shape), as_json=as_json)
     output.say(note)
     while True:
-        for at, change in follower.read_changes():
-            print_change(database, at, change, as_json=as_json)
-        time.sleep(POLL_SECONDS)
+        for change in changes.read_changes():
+            print_change(change, as_json=as_json)
+        pause(changes.poll_seconds)
 
 
-def print_change(database: Database, at: float, change: Event | Delivery, *, as_json: bool) -> None:
+def print_change(change: ChangeShape, *, as_json: bool) -> None:
     """Print one change on a line."""
-    if isinstance(change, Delivery):
-        if as_json:
-            output.json_line(delivery_json(change))
-        else:
-            _print_line(
-                at,
-                f"  {change.route} → {change.flow}",
-                describe_status(change),
-                change.reason or change.run_id or "",
-            )
-        return
-    deliveries = events.deliveries_of(database, [change.id])[change.id]
     if as_json:
-        output.json_line(event_json(change, deliveries))
-        return
+        output.json_line(change.event or change.delivery)
+    elif change.event is not None:
+        _print_event(change.at, change.event)
+    elif change.delivery is not None:
+        one = parse_delivery(change.delivery)
+        _print_line(
+            change.at,
+            f"  {one.route} → {one.flow}",
+            describe_status(one),
+            one.reason or one.run_id or "",
+        )
+
+
+def _print_event(at: float, shape: Shape) -> None:
+    event = parse_event(shape)
+    with expect_shape():
+        deliveries = [parse_delivery(one) for one in shape["deliveries"]]
     standing = (
-        change.problem
-        or (change.spam and f"spam: {change.spam}")
+        event.problem
+        or (event.spam and f"spam: {event.spam}")
         or " · ".join(map(describe_status, deliveries))
         or "no route matched"
     )
-    _print_line(at, f"{change.source} {change.type or ''}".rstrip(), standing, change.id)
+    _print_line(at, f"{event.source} {event.type or ''}".rstrip(), standing, event.id)
 
 
 def print_refused(one: Reject) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -17,17 +18,20 @@ from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON
 from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer
-from bridge.system.http_client import HttpClient
+from bridge.system.http_client import HttpClient, OpenAnswer
 
 TIMEOUT_SECONDS: Final = 60.0  # of one request
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024  # an event has a body of at most 25 MiB, escaped
 MIN_WAIT_SECONDS: Final = 1.0  # before a request is sent again
 MAX_WAIT_SECONDS: Final = 60.0  # of all waits for one answer, as Retry-After asks
+MAX_PROBLEM_BYTES: Final = 64 * 1024
 MAX_DETAIL_CHARS: Final = 2000  # of an error of the server that are shown
 PAGE_ITEMS: Final = 500
 PAGE_REJECTS: Final = 20
 WAIT_STATUSES: Final = (429, 503)
 LONG_WAIT_SECONDS: Final = 3.0  # that are said
+STREAM_WAIT_SECONDS: Final = 300.0  # for the next record: a search may read much between two
+NDJSON: Final = "application/x-ndjson"
 #: Query parameters: pairs of a name and a text.
 Query = list[tuple[str, str]]
 
@@ -38,10 +42,14 @@ class ServerError(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error that the server answered: the word of its type, and its sentence."""
+    """An error that the server answered: the word of its type, and its sentence.
+
+    `is_own`: the sentence is that which the command prints on the bridge's own machine.
+    """
 
     word: str
     detail: str
+    is_own: bool = False
 
 
 class AdminClient:
@@ -78,6 +86,10 @@ class AdminClient:
         """
         return self._read(self._send("GET", path + _write_query(query or [])))
 
+    def get_bytes(self, path: str, most: int) -> bytes:
+        """GET a path whose answer is no JSON, of at most about so many bytes; see `get`."""
+        return self._send("GET", path, most=most + MAX_PROBLEM_BYTES).body
+
     def post(self, path: str, body: JSON | None, headers: Mapping[str, str]) -> dict[str, JSON]:
         """POST JSON, or without a body, and return the JSON object of the answer; see `get`."""
         return self._read(self._send("POST", path, body, headers))
@@ -109,38 +121,70 @@ class AdminClient:
                 return
             before = following
 
+    @contextmanager
+    def open_stream(self, path: str, query: Query) -> Iterator[OpenAnswer]:
+        """GET a whole list as NDJSON, and yield the answer to read; errors are those of `get`."""
+        call = self._make_call("GET", path + _write_query(query), accept=NDJSON)
+        left = MAX_WAIT_SECONDS
+        while True:
+            with self._http.open(call, STREAM_WAIT_SECONDS) as answer:
+                if isinstance(answer, OpenAnswer):
+                    if answer.headers.get("content-type", "").partition(";")[0] != NDJSON:
+                        raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
+                    yield answer
+                    return
+                checked, left = self._wait_or_check(answer, left)
+            if checked is not None:
+                raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
+
     def _send(
         self,
         method: str,
         path: str,
         body: JSON | None = None,
         more: Mapping[str, str] | None = None,
+        most: int | None = None,
     ) -> Answer:
+        call = replace(self._make_call(method, path, body, more), most=most)
+        left = MAX_WAIT_SECONDS
+        while True:
+            answer, left = self._wait_or_check(self._http.send(call, TIMEOUT_SECONDS), left)
+            if answer is not None:
+                return answer
+
+    def _make_call(
+        self,
+        method: str,
+        path: str,
+        body: JSON | None = None,
+        more: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+    ) -> Call:
         headers = {
             **(more or {}),
             **({} if body is None else {"Content-Type": "application/json"}),
             "Authorization": f"Bearer {self._token}",
-            "Accept": "application/json",
+            "Accept": accept,
             "User-Agent": f"flowbridge/{__version__}",
         }
-        call = Call(
+        return Call(
             method=method,
             url=f"{self.server.origin}{API_PATH}{path}",
             headers=headers,
             body=b"" if body is None else orjson.dumps(body),
         )
-        left = MAX_WAIT_SECONDS
-        while True:
-            answer = self._http.send(call, TIMEOUT_SECONDS)
-            if isinstance(answer, NoAnswer):
-                raise ServerError(f"{self.server} cannot be reached: {answer.reason}")
-            wait = _read_wait(answer)
-            if wait is None or wait > left:
-                return self._check(answer)
-            if wait > LONG_WAIT_SECONDS:
-                self._say(f"{self.server} is busy; waiting {wait:.0f} s, as it asks")
-            self._sleep(wait)
-            left -= wait
+
+    def _wait_or_check(self, answer: Answer | NoAnswer, left: float) -> tuple[Answer | None, float]:
+        """Return a good answer, or wait as a busy server asks; with the seconds left for waits."""
+        if isinstance(answer, NoAnswer):
+            raise ServerError(f"{self.server} cannot be reached: {answer.reason}")
+        wait = _read_wait(answer)
+        if wait is None or wait > left:
+            return self._check(answer), left
+        if wait > LONG_WAIT_SECONDS:
+            self._say(f"{self.server} is busy; waiting {wait:.0f} s, as it asks")
+        self._sleep(wait)
+        return None, left - wait
 
     def _check(self, answer: Answer) -> Answer:
         if answer.status in (200, 201, 202):
@@ -156,7 +200,10 @@ class AdminClient:
         if problem.word in ("not_found", "ambiguous_id"):
             raise NotFound(problem.detail)
         if problem.word in ("invalid_parameter", "cursor_of_another_list", "invalid_body"):
-            raise InvalidRequest(f"{self.server} refused the request: {problem.detail}")
+            lead = "" if problem.is_own else f"{self.server} refused the request: "
+            raise InvalidRequest(lead + problem.detail)
+        if problem.word == "platform_failed":
+            raise BridgeError(problem.detail)
         next_step = (
             f". Next: flowbridge login {self.server}" if problem.word == "unauthorized" else ""
         )
@@ -188,18 +235,24 @@ def _read_problem(answer: Answer) -> Problem | None:
         if answer.truncated or not isinstance(found, dict):
             return None
         word = str(found["type"]).rpartition(":")[2]
-        detail = ": ".join([str(found["detail"]), *_errors(found)])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        sentence = str(found["detail"])
+        errors = [(_place(one), str(one["detail"])) for one in found.get("errors") or ()]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
-    return Problem(word, detail[:MAX_DETAIL_CHARS])
+    if not errors or (len(errors) == 1 and _is_own(sentence, *errors[0])):
+        return Problem(word, (errors[0][1] if errors else sentence)[:MAX_DETAIL_CHARS], is_own=True)
+    details = "; ".join(f"{place}: {detail}" for place, detail in errors)
+    return Problem(word, f"{sentence}: {details}"[:MAX_DETAIL_CHARS])
 
 
-def _errors(problem: Mapping[str, Any]) -> list[str]:
-    found = [
-        f"{one.get('param') or one.get('pointer')}: {one['detail']}"
-        for one in problem.get("errors") or ()
-    ]
-    return ["; ".join(found)] if found else []
+def _place(error: Mapping[str, Any]) -> str:
+    """Return the parameter of an error, or its place in the body."""
+    return str(error.get("param") or error.get("pointer"))
+
+
+def _is_own(sentence: str, place: str, detail: str) -> bool:
+    """Return whether an error is a sentence about names, and not about the form of a request."""
+    return detail == sentence or place.startswith("/filters/")
 
 
 def _explain_status(answer: Answer) -> str:

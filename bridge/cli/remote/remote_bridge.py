@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from bridge.cli.options import wrong_usage
+from bridge.cli.remote.changes import RemoteChanges
 from bridge.cli.remote.client import PAGE_ITEMS, PAGE_REJECTS, AdminClient, Query
 from bridge.cli.remote.server_url import ServerUrl, parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
@@ -20,8 +21,12 @@ from bridge.core.times import iso
 from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
 from bridge.services.operations import name_actor
-from bridge.services.parsed_records import expect_shape
+from bridge.services.parsed_records import expect_shape, parse_event
 from bridge.system.ids import EVENT_PREFIXES, REJECT_PREFIX
+
+if TYPE_CHECKING:
+    from bridge.services.exports import SubmissionList
+    from bridge.services.saved_files import EventFiles
 
 ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
@@ -95,6 +100,19 @@ class RemoteBridge:
         found = (pair for page in pages for pair in _pair_screens(page, with_screen=with_screen))
         return islice(found, limit or None)
 
+    @contextmanager
+    def open_submissions(self, chosen: Chosen, limit: int) -> Iterator[SubmissionList]:
+        """Yield the form submissions, oldest first. All are read before the first is printed."""
+        from bridge.cli.remote.submissions import store_submissions
+
+        query: Query = [*_write_filters(chosen), ("limit", str(limit))]
+        with store_submissions(self._client, query) as found:
+            yield found
+
+    def follow_changes(self, chosen: Chosen) -> RemoteChanges:
+        """Return a reader of the changes from now on. Its first ones are deliveries in flight."""
+        return RemoteChanges(self._client, _write_filters(chosen))
+
     def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
         """Return the event or the reject that an id names; None names the newest event."""
         if id_ is None:
@@ -110,6 +128,41 @@ class RemoteBridge:
             with suppress(NotFound):
                 return self._read_reject(id_)
             raise
+
+    def find_files(self, id_: str | None) -> EventFiles | None:
+        """Return the files of the event that an id names; None where it names a reject."""
+        from bridge.cli.remote.event_files import describe_files
+
+        record = self.read_record(id_, with_screen=False)
+        if record.is_reject:
+            return None
+        return describe_files(self._client, parse_event(record.shape), record.alert_id)
+
+    def list_alerts(self) -> Shape:
+        """Return the open alerts as `items`, and what a screen shows as `screen`."""
+        return self._client.get("/alerts", SCREEN)
+
+    def list_flows(self, platform: str | None) -> Shape:
+        """Return the flows of a platform, or of several, with the problems of those that failed."""
+        return self._client.get("/flows", _write_filters({"platform": platform}))
+
+    def list_flow_inputs(self, flow: str) -> Shape:
+        """Return the inputs of a flow."""
+        return self._client.get("/flows/inputs", _write_filters({"flow": flow}))
+
+    def explain(self, id_: str | None, *, when: str, route: str | None) -> Sequence[Shape]:
+        """Return the explanations of an event, or of the events in a reject, each with `screen`."""
+        query = [*_write_filters({"routes": when, "route": route}), *SCREEN]
+        id_ = self._find_newest()[0] if id_ is None else id_
+        try:
+            if not id_.startswith(REJECT_PREFIX):
+                return [self._client.get(f"/events/{_part(id_)}/explain", query)]
+        except NotFound:
+            if id_.startswith(EVENT_PREFIXES) or not self._is_reject(id_):
+                raise
+        found = self._client.get(f"/rejects/{_part(id_)}/explain", query)
+        with expect_shape():
+            return list(found["items"])
 
     def list_rejects(
         self, *, source: str | None, since: float | None, limit: int
@@ -200,6 +253,11 @@ class RemoteBridge:
 
     def _read_event(self, id_: str, *, with_screen: bool) -> Shape:
         return self._client.get(f"/events/{_part(id_)}", SCREEN if with_screen else [])
+
+    def _is_reject(self, id_: str) -> bool:
+        with suppress(NotFound):
+            return bool(self._read_reject(id_))
+        return False
 
     def _read_reject(self, id_: str) -> NamedShape:
         return NamedShape(self._client.get(f"/rejects/{_part(id_)}"), is_reject=True)

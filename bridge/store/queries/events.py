@@ -62,21 +62,6 @@ LISTED_DELIVERIES: Select[Any] = select(
 )
 
 
-_RECORDS_OF = {
-    "source": text(
-        "SELECT 1 FROM event WHERE source = :name UNION ALL SELECT 1 FROM reject WHERE source ="
-        " :name LIMIT 1"
-    ),
-    "route": text("SELECT 1 FROM delivery WHERE route = :name LIMIT 1"),
-}
-
-
-def has_records(database: Database, what: str, name: str) -> bool:
-    """Return whether the store has rows of the source or route (`what`) of that name."""
-    with database.read() as connection:
-        return connection.execute(_RECORDS_OF[what], {"name": name}).scalar() is not None
-
-
 def list_events(
     database: Database, filters: Filters, limit: int = 50
 ) -> Iterator[tuple[Event, list[Delivery]]]:
@@ -133,6 +118,19 @@ def event_ids(
     """
     walk = event_walk(database, filters, select(event.c.seq, event.c.id))
     return _ids(database, walk, limit, check)
+
+
+def event_id_chunks(
+    database: Database, filters: Filters, *, before: int | None, limit: int
+) -> Iterator[list[str]]:
+    """Yield the ids of events, newest first, as many at once as bodies are read.
+
+    They begin below the number `before`; `limit` 0 is no limit.
+    """
+    walk = event_walk(database, filters, select(event.c.seq, event.c.id))
+    small = replace(walk, page_rows=PAGE_BODIES)
+    for chunk in read_chunks(database, small, before=before, limit=limit):
+        yield [row.id for row in chunk.rows]
 
 
 def delivery_ids(

@@ -10,13 +10,10 @@ import orjson
 from bridge.core.model import JSON
 from bridge.core.status import Overview, PlatformStatus, SourceStatus
 from bridge.core.typos import suggest
-from bridge.monitoring.alerts import has_ended, list_open
-from bridge.monitoring.conditions import find_problems
 from bridge.routing.model import Config, Platform, Route
+from bridge.services import alert_list
 from bridge.services.config_views import mask_config, mask_path
-from bridge.services.serializers import alert_json
 from bridge.services.status_report import platform_json, queue_json, source_json
-from bridge.store.queries import alerts
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import MAX_NAME_CHARS
 from bridge.web.admin.problems import AdminProblem
@@ -24,18 +21,10 @@ from bridge.web.admin.problems import AdminProblem
 Shape = dict[str, JSON]
 
 
-def list_alerts(context: AdminContext, _asked: AdminRequest) -> Answer:
+def list_alerts(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the alerts that are raised or pending, as `alerts --json`."""
-    with context.database.read() as connection:
-        known = list_open(alerts.read(connection).values())
-    now = context.overview.get()
-    present = {one.key for one in find_problems(now)}
-    return {
-        "items": [
-            alert_json(one, notifies=now.tells, over=has_ended(one, present, now.at))
-            for one in known
-        ]
-    }
+    found = alert_list.list_alerts(context.database, context.overview.get)
+    return found if asked.values["screen"] else {"items": found["items"]}
 
 
 # -- sources

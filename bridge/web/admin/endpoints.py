@@ -6,7 +6,13 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.services.filter_values import parse_excerpt
-from bridge.web.admin import operation_lists, operation_resources, resources, streams
+from bridge.web.admin import (
+    explain_answers,
+    operation_lists,
+    operation_resources,
+    resources,
+    streams,
+)
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.limits import RateKind
 from bridge.web.admin.parameters import (
@@ -87,12 +93,20 @@ ENDPOINTS: Final = (
         has_contents=True,
     ),
     Endpoint(
+        path="/events/{id}/files/{sha256}",
+        summary="A file of an event, which came with a form, by its SHA-256.",
+        answer=resources.show_file,
+        schema=None,
+        scope=Scope.BODIES,
+        has_contents=True,
+    ),
+    Endpoint(
         path="/events/{id}/explain",
         summary="What each route does with an event, clause by clause, as `explain --json`.",
-        answer=resources.explain_event,
+        answer=explain_answers.explain_event,
         schema="Explanation",
         scope=Scope.BODIES,
-        parameters=(EXPLAINED_ROUTE, EXPLAINED_ROUTES),
+        parameters=(EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN),
         has_contents=True,
     ),
     Endpoint(
@@ -125,6 +139,15 @@ ENDPOINTS: Final = (
         summary="One reject with its request.",
         answer=resources.show_reject,
         schema="RejectDetails",
+        has_contents=True,
+    ),
+    Endpoint(
+        path="/rejects/{id}/explain",
+        summary="What each route would do with the events in a reject, as `explain --json`.",
+        answer=explain_answers.explain_reject,
+        schema="Explanations",
+        scope=Scope.BODIES,
+        parameters=(EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN),
         has_contents=True,
     ),
     Endpoint(

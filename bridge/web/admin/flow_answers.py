@@ -43,8 +43,15 @@ def list_flows(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the inputs of a flow: the names that `inputs:` of a route can set."""
-    saved_item_id = asked.ids["id"]
-    platform = find_platform(context, asked)
+    return _list_inputs(find_platform(context, asked), asked.ids["id"])
+
+
+def list_named_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the inputs of a flow by its name in routes.yaml, or as PLATFORM/FLOW."""
+    return _list_inputs(*platform_queries.find_flow(context.config(), asked.values["flow"]))
+
+
+def _list_inputs(platform: Platform, saved_item_id: str) -> Answer:
     nodes = ask_platform(lambda: platform_queries.list_inputs(hurry(platform), saved_item_id))
     return {"items": [input_json(platform.name, saved_item_id, one) for one in nodes]}
 

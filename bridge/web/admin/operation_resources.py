@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from bridge.core.errors import InvalidRequest
+from bridge.core.errors import InvalidRequest, UnknownName
 from bridge.core.operations import Operation, OperationRequest
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
@@ -253,8 +253,9 @@ def _select(
 def _check_name(context: AdminContext, config: Config, name: str, value: str | None) -> None:
     try:
         check_names(context.settings, context.database, config=config, **{name: value})
-    except InvalidRequest as error:
-        raise invalid_body([BodyError(to_pointer("filters", name), str(error))]) from None
+    except UnknownName as error:
+        found = BodyError(to_pointer("filters", name), str(error), error.near, error.allowed)
+        raise invalid_body([found]) from None
 
 
 def _check_count(body: Mapping[str, Any], count: int) -> None:

@@ -238,6 +238,9 @@ FLOW: Final = Parameter(
     " PLATFORM/FLOW.",
     parse=_parse_name,
 )
+NAMED_FLOW: Final = replace(
+    FLOW, doc="A name under `flows` of routes.yaml, or PLATFORM/FLOW.", is_required=True
+)
 SUBMISSION_LIMIT: Final = _limit(MAX_PAGE_SUBMISSIONS, MAX_PAGE_SUBMISSIONS)
 AFTER: Final = Parameter(
     name="after", doc="`next` of the answer before; without it only `next` is answered."
@@ -248,6 +251,11 @@ WAIT: Final = Parameter(
     parse=_parse_wait,
     schema={"type": "number", "minimum": 0, "maximum": MAX_WAIT_SECONDS, "default": 0},
     default=0.0,
+)
+
+
+IN_FLIGHT: Final = _flag(
+    "in_flight", "Without `after`: the next answer also has the deliveries that are in flight now."
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bridge.core.model import JSON, Delivery, Event
@@ -12,9 +14,11 @@ from bridge.services.change_tail import decode_tail_cursor, read_tail, start_tai
 from bridge.services.exports import ExportedSubmission, page_submissions
 from bridge.services.lists import WrongCursor
 from bridge.services.unknown_deliveries import read_unknown
+from bridge.store.inbound import events
+from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import AdminProblem, ParameterError
-from bridge.web.admin.resources import find_event, page_request
+from bridge.web.admin.resources import event_filters, find_event, page_request
 
 TAIL_POLL_SECONDS: Final = 0.2
 
@@ -37,15 +41,35 @@ def list_submissions(context: AdminContext, asked: AdminRequest) -> Answer:
     if source not in sources:
         raise AdminProblem("not_found", f"routes.yaml has no source {source[:100]!r}")
     request = page_request(context, f"submissions of {source}", asked)
-    page = page_submissions(context.database, sources, source, request)
+    wanted = Filters(source=source, spam=False)
+    page = page_submissions(context.database, sources, wanted, request)
     return page.as_json(ExportedSubmission.as_json)
+
+
+def list_all_submissions(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a page of the submissions of all forms that match, newest first."""
+    page = page_submissions(
+        context.database,
+        context.config().sources,
+        submission_filters(context, asked),
+        page_request(context, "submissions", asked),
+    )
+    return page.as_json(ExportedSubmission.as_json)
+
+
+def submission_filters(context: AdminContext, asked: AdminRequest) -> Filters:
+    """Return the filters of a list of submissions, which is without spam if none is asked for."""
+    wanted = event_filters(context, asked)
+    return replace(wanted, spam=bool(wanted.spam))
 
 
 def list_changes(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the changes after a cursor; without one, only the cursor to begin with."""
+    wanted = event_filters(context, asked)
     after = asked.values["after"]
     if after is None:
-        return {"items": [], "next": start_tail(context.database).encode()}
+        first = start_tail(context.database, wanted, in_flight=bool(asked.values["in_flight"]))
+        return {"items": [], "next": first.encode()}
     try:
         cursor = decode_tail_cursor(after)
     except WrongCursor as error:
@@ -54,20 +78,27 @@ def list_changes(context: AdminContext, asked: AdminRequest) -> Answer:
         ) from None
     until = time.monotonic() + asked.values["wait"]
     while True:
-        changes, following = read_tail(context.database, cursor)
+        changes, following = read_tail(context.database, cursor, wanted)
         if changes or time.monotonic() >= until:
             break
         time.sleep(TAIL_POLL_SECONDS)
-    items: list[JSON] = [_change(one, with_contents=asked.with_contents) for one in changes]
+    ids = [one.id for one in changes if isinstance(one, Event)]
+    planned = events.deliveries_of(context.database, ids) if ids else {}
+    items: list[JSON] = [
+        _change(one, planned.get(one.id, ()), with_contents=asked.with_contents) for one in changes
+    ]
     return {"items": items, "next": following.encode()}
 
 
-def _change(one: Event | Delivery, *, with_contents: bool) -> dict[str, JSON]:
+def _change(
+    one: Event | Delivery, planned: Sequence[Delivery], *, with_contents: bool
+) -> dict[str, JSON]:
+    """Return a change. `planned`: the deliveries of an event."""
     event, delivery = (one, None) if isinstance(one, Event) else (None, one)
     return {
         "kind": "event" if event else "delivery",
         "at": iso(event.received_at if event else time.time()),
-        "event": redacted_views.list_event(event, (), with_contents=with_contents)
+        "event": redacted_views.list_event(event, planned, with_contents=with_contents)
         if event
         else None,
         "delivery": redacted_views.list_delivery(delivery, with_contents=with_contents)

@@ -5,9 +5,36 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.scopes import Scope
-from bridge.web.admin import bridge_answers, config_answers, flow_answers, record_answers
+from bridge.web.admin import (
+    bridge_answers,
+    config_answers,
+    flow_answers,
+    record_answers,
+    streams,
+)
 from bridge.web.admin.endpoint_row import Endpoint
-from bridge.web.admin.parameters import AFTER, BEFORE, FLOW, PLATFORM, SUBMISSION_LIMIT, WAIT
+from bridge.web.admin.parameters import (
+    AFTER,
+    BEFORE,
+    FLOW,
+    IN_FLIGHT,
+    NAMED_FLOW,
+    PLATFORM,
+    SCREEN,
+    SUBMISSION_LIMIT,
+    WAIT,
+    filter_parameters,
+)
+
+TAIL_FILTERS: Final = tuple(
+    one
+    for one in filter_parameters(of_events=False)
+    if one.name not in ("until", "body", "where", "limit", "before")
+)
+SUBMISSION_FILTERS: Final = tuple(
+    SUBMISSION_LIMIT if one.name == SUBMISSION_LIMIT.name else one
+    for one in filter_parameters(of_events=True)
+)
 
 RESOURCE_ENDPOINTS: Final = (
     Endpoint(
@@ -15,6 +42,7 @@ RESOURCE_ENDPOINTS: Final = (
         summary="The alerts that are raised or pending, as `flowbridge alerts --json`.",
         answer=bridge_answers.list_alerts,
         schema="Alerts",
+        parameters=(SCREEN,),
     ),
     Endpoint(
         path="/sources",
@@ -60,6 +88,13 @@ RESOURCE_ENDPOINTS: Final = (
         parameters=(PLATFORM,),
     ),
     Endpoint(
+        path="/flows/inputs",
+        summary="The inputs of a flow that is named as in commands.",
+        answer=flow_answers.list_named_flow_inputs,
+        schema="FlowInputs",
+        parameters=(NAMED_FLOW,),
+    ),
+    Endpoint(
         path="/flows/{platform}/{id}/inputs",
         summary="The inputs of a flow, as its platform lists them.",
         answer=flow_answers.list_flow_inputs,
@@ -92,6 +127,16 @@ RESOURCE_ENDPOINTS: Final = (
         schema="ConfigDiff",
     ),
     Endpoint(
+        path="/submissions",
+        summary="The submissions of all forms, newest first, as `flowbridge export`.",
+        answer=record_answers.list_all_submissions,
+        schema="SubmissionPage",
+        scope=Scope.BODIES,
+        parameters=SUBMISSION_FILTERS,
+        has_contents=True,
+        stream=streams.stream_submissions,
+    ),
+    Endpoint(
         path="/submissions/{source}",
         summary="The submissions of a form, newest first, without spam.",
         answer=record_answers.list_submissions,
@@ -112,7 +157,7 @@ RESOURCE_ENDPOINTS: Final = (
         summary="New events, and deliveries whose state changed, after a cursor.",
         answer=record_answers.list_changes,
         schema="Changes",
-        parameters=(AFTER, WAIT),
+        parameters=(*TAIL_FILTERS, IN_FLIGHT, AFTER, WAIT),
         has_contents=True,
     ),
 )

@@ -19,6 +19,7 @@ from bridge.web.admin.schema_parts import (
     page_of,
     record,
     ref,
+    with_screen,
     word,
 )
 from bridge.web.admin.schemas import ATTEMPT, DELIVERY
@@ -105,7 +106,7 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
         notified=COUNT,
         told_at=nullable(TIME),
     ),
-    "Alerts": record(items=list_of(ref("Alert"))),
+    "Alerts": with_screen(record(items=list_of(ref("Alert")))),
     "Source": _SOURCE,
     "Sources": record(items=list_of(ref("Source"))),
     "Route": record(**_ROUTE),

@@ -8,17 +8,16 @@ from typing import Final, TypeVar
 
 from bridge import __version__
 from bridge.core.audit import AuditAction
-from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound
+from bridge.core.errors import AmbiguousId, NotFound, UnknownName
 from bridge.core.model import JSON, Reject
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.providers.signatures.key_source import NO_KEYS
-from bridge.services import audit, explanations, list_streams, lists, redacted_views
+from bridge.services import audit, list_streams, lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.delivery_rows import DeliveryScreens
 from bridge.services.event_details import EventDetails, find_record, read_event_details
 from bridge.services.event_screen import describe_screen
-from bridge.services.explanations import RouteChoice
 from bridge.services.lists import (
     DEFAULT_PAGE_ITEMS,
     MAX_PAGE_ITEMS,
@@ -28,9 +27,11 @@ from bridge.services.lists import (
 )
 from bridge.services.record_search import FoundRecord, search_records
 from bridge.services.rejects import DiagnosedReject, RejectReview, complete_config
+from bridge.services.selection import check_names
 from bridge.services.status_report import StatusReport, read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test
+from bridge.store.blobs import BlobStore
 from bridge.store.inbound import rejects
 from bridge.store.queries.event_lookup import EventHistory
 from bridge.store.queries.filters import Filters
@@ -41,7 +42,7 @@ from bridge.web.admin.problems import AdminProblem, ParameterError
 
 T = TypeVar("T")
 #: Parameters that are no filters.
-PAGE_PARAMETERS: Final = ("limit", "before", "screen")
+PAGE_PARAMETERS: Final = ("limit", "before", "screen", "after", "wait", "in_flight")
 
 
 def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
@@ -133,20 +134,19 @@ def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
     return RawAnswer(event.body, f"{event.id}.bin")
 
 
-def explain_event(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return what each route does with an event, as `explain --json`."""
+def show_file(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a file of an event, whose bytes are on this machine, and record the download."""
     event = find_event(context, asked).event
-    choice = RouteChoice(when=asked.values["routes"], route=asked.values["route"])
+    sha256 = asked.ids["sha256"]
+    if sha256 not in {one.sha256 for one in event.files}:
+        raise AdminProblem("not_found", f"{event.id} has no file with that SHA-256")
     try:
-        return look_up(
-            lambda: explanations.explain_event(
-                context.database, context.settings, event, choice, context.config
-            )
-        ).as_json()
-    except InvalidRequest as error:
-        raise AdminProblem(
-            "invalid_parameter", str(error), errors=[ParameterError("route", str(error))]
-        ) from None
+        content = BlobStore.of(context.settings).read(sha256)
+    except OSError:
+        raise AdminProblem("not_found", "its bytes are not in this data folder") from None
+    subject = f"file {sha256} of {event.id}"
+    audit.record(context.database, AuditAction.DOWNLOADED, asked.by, subject)
+    return RawAnswer(content, f"{sha256}.bin")
 
 
 def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -166,6 +166,7 @@ def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_rejects(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of rejects, each with the diagnosis of its failure."""
+    check_known_names(context, asked)
     page = lists.page_rejects(
         context.database,
         page_request(context, "rejects", asked),
@@ -258,10 +259,21 @@ def _digest(list_name: str, asked: AdminRequest) -> str:
 
 def event_filters(context: AdminContext, asked: AdminRequest) -> Filters:
     """Return the filters of a list of events or deliveries."""
+    check_known_names(context, asked)
     values = {name: value for name, value in asked.values.items() if name not in PAGE_PARAMETERS}
     clauses = values.pop("where", None)
     where = make_event_test(clauses, context.config().sources) if clauses else None
     return Filters(**values, where=where)
+
+
+def check_known_names(context: AdminContext, asked: AdminRequest) -> None:
+    """Raise `AdminProblem` for a source or route that is neither in routes.yaml nor stored."""
+    names = {name: asked.values.get(name) for name in ("source", "route")}
+    try:
+        check_names(context.settings, context.database, config=context.config(), **names)
+    except UnknownName as error:
+        found = ParameterError(error.what, str(error), error.near, error.allowed)
+        raise AdminProblem("invalid_parameter", str(error), errors=[found]) from None
 
 
 def find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:

@@ -54,3 +54,8 @@ def page_of(name: str) -> Schema:
     return record(
         items=list_of(ref(name)), next=nullable(TEXT), complete=FLAG, looked_until=nullable(TIME)
     )
+
+
+def with_screen(schema: Schema) -> Schema:
+    """Return the schema of a record that may have the key `screen`."""
+    return {**schema, "properties": {**schema["properties"], "screen": OBJECT}}

@@ -27,13 +27,8 @@ from bridge.web.admin.schema_parts import nullable as _nullable
 from bridge.web.admin.schema_parts import page_of as _page
 from bridge.web.admin.schema_parts import record as _record
 from bridge.web.admin.schema_parts import ref as _ref
+from bridge.web.admin.schema_parts import with_screen as _with_screen
 from bridge.web.admin.schema_parts import word as _word
-
-
-def _with_screen(schema: Schema) -> Schema:
-    """Return the schema of a record that may have the key `screen`."""
-    return {**schema, "properties": {**schema["properties"], "screen": OBJECT}}
-
 
 COUNT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
 RUN_STATE: Final[Schema] = _word(*(one.value for one in RunState))
@@ -202,16 +197,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
             operations=_list(_record(id=TEXT, command=TEXT, actor=TEXT, item=_record(**_ITEM))),
         )
     ),
-    "Explanation": _record(
-        event_id=_nullable(TEXT),
-        reject_id=_nullable(TEXT),
-        source=TEXT,
-        type=_nullable(TEXT),
-        received_at=TIME,
-        config_hash=TEXT,
-        problem=_nullable(TEXT),
-        routes=_list(_ref("RouteExplanation")),
+    "Explanation": _with_screen(
+        _record(
+            event_id=_nullable(TEXT),
+            reject_id=_nullable(TEXT),
+            source=TEXT,
+            type=_nullable(TEXT),
+            received_at=TIME,
+            config_hash=TEXT,
+            problem=_nullable(TEXT),
+            routes=_list(_ref("RouteExplanation")),
+        )
     ),
+    "Explanations": _record(items=_list(_ref("Explanation"))),
     "RouteExplanation": _record(
         route=TEXT,
         flows=_list(TEXT),

@@ -13,13 +13,19 @@ import orjson
 from werkzeug.wrappers import Request, Response
 
 from bridge.core.model import JSON
-from bridge.services import list_streams, redacted_views
+from bridge.services import exports, list_streams, redacted_views
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits
 from bridge.web.admin.context import AdminContext, AdminRequest
 from bridge.web.admin.operation_lists import describe_items, describe_operations, find_operation
 from bridge.web.admin.problems import AdminProblem
-from bridge.web.admin.resources import event_filters, page_start, reject_view
+from bridge.web.admin.record_answers import submission_filters
+from bridge.web.admin.resources import (
+    check_known_names,
+    event_filters,
+    page_start,
+    reject_view,
+)
 
 JSON_TYPE: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -56,6 +62,7 @@ def stream_deliveries(context: AdminContext, asked: AdminRequest) -> Records:
 
 def stream_rejects(context: AdminContext, asked: AdminRequest) -> Records:
     """Yield rejects, newest first, each with the diagnosis of its failure."""
+    check_known_names(context, asked)
     describe = reject_view(context, asked)
     chunks = list_streams.stream_rejects(
         context.database,
@@ -66,6 +73,19 @@ def stream_rejects(context: AdminContext, asked: AdminRequest) -> Records:
     )
     for items in chunks:
         yield [describe(one) for one in items]
+
+
+def stream_submissions(context: AdminContext, asked: AdminRequest) -> Records:
+    """Yield the submissions of forms, newest first."""
+    chunks = exports.stream_submissions(
+        context.database,
+        context.config().sources,
+        submission_filters(context, asked),
+        before=page_start(context, "submissions", asked),
+        limit=asked.values["limit"],
+    )
+    for items in chunks:
+        yield [one.as_json() for one in items]
 
 
 def stream_operations(context: AdminContext, asked: AdminRequest) -> Records:

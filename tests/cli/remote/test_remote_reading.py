@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
-from processes import call_here, environment
+from both_ways import BothWays, serve_both_ways
 from remote_records import ACT, HOSTILE, REJECTS, SECRET, add_records
-from serving import ROUTES, Bridge, free_port
+from serving import ROUTES
 
 from bridge.core.audit import AuditActor
 from bridge.services.audit import record_login
-from bridge.store.inbound import rejects
-from bridge.store.queries import events
-from bridge.store.queries.filters import Filters
 
 ALL_ROUTES = ROUTES + "".join(
     f'  - {{name: "route-{status}", on: github nothing, inputs: {{title: "${{body.title}}"}},'
@@ -31,61 +25,11 @@ CHANGING = re.compile(
 )
 
 
-class BothWays:
-    """A bridge, read from its store and through its admin API."""
-
-    def __init__(self, bridge: Bridge, private: int, home: Path) -> None:
-        self.bridge = bridge
-        self.home = home
-        self.server = f"http://127.0.0.1:{private}"
-        self.token = self.add_token("whole", "read,bodies")
-
-    def add_token(self, name: str, scopes: str) -> str:
-        made = self.local("token", "add", name, "--scope", scopes, "--json")
-        return str(json.loads(made.stdout)["token"])
-
-    def local(self, *arguments: str) -> CompletedProcess[str]:
-        return call_here(
-            self.bridge.folder,
-            "--config",
-            str(self.bridge.config),
-            *arguments,
-            environ=self.bridge.environ,
-        )
-
-    def remote(self, *arguments: str, token: str | None = None) -> CompletedProcess[str]:
-        """Run a command where there is no project."""
-        environ = environment(
-            FLOWBRIDGE_TOKEN=token or self.token, XDG_CONFIG_HOME=str(self.home / "config")
-        )
-        return call_here(self.home, "--server", self.server, *arguments, environ=environ)
-
-    def ids(self) -> list[str]:
-        """Return the ids of all events that are not plain, of their deliveries, and two rejects."""
-        store = self.bridge.database
-        found = []
-        for event, deliveries in events.list_events(store, Filters(), 0):
-            if not str(event.provider_id).startswith("plain"):
-                found += [event.id, *(one.id for one in deliveries)]
-        return found + [one.id for one in rejects.list_rejects(store, limit=2)]
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
-    port = free_port()
-    environ = {"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{port}"}
-    folder = tmp_path_factory.mktemp("bridge")
-    with Bridge(folder, "web", routes=ALL_ROUTES, environ=environ) as bridge:
-        add_records(bridge.database)
-        yield BothWays(bridge, port, tmp_path_factory.mktemp("elsewhere"))
-
-
-def assert_same(both: BothWays, *arguments: str) -> str:
-    local = both.local(*arguments)
-    remote = both.remote(*arguments)
-    assert remote.stdout == local.stdout, (arguments, remote.stderr)
-    assert (remote.returncode, local.returncode) == (0, 0), (remote.stderr, local.stderr)
-    return local.stdout
+    with serve_both_ways(tmp_path_factory.mktemp("both"), routes=ALL_ROUTES) as served:
+        add_records(served.bridge.database)
+        yield served
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["human", "json"])
@@ -128,7 +72,7 @@ def assert_same(both: BothWays, *arguments: str) -> str:
 def test_lists_are_the_same_both_ways(
     both: BothWays, arguments: list[str], *, as_json: bool
 ) -> None:
-    printed = assert_same(both, *arguments, *(["--json"] if as_json else []))
+    printed = both.assert_same(*arguments, *(["--json"] if as_json else []))
     if arguments == ["rejects", "--limit", "0"]:
         assert len(printed.splitlines()) >= REJECTS
 
@@ -137,12 +81,12 @@ def test_each_record_is_the_same_both_ways(both: BothWays) -> None:
     ids = both.ids()
     assert len(ids) > 50
     for id_ in ids:
-        assert_same(both, "show", id_)
+        both.assert_same("show", id_)
     for id_ in ids[::5]:
-        assert_same(both, "show", id_, "--json")
-        assert_same(both, "show", id_, "--body")
-    assert_same(both, "show", ids[0][-10:])
-    assert_same(both, "show", "run-0")
+        both.assert_same("show", id_, "--json")
+        both.assert_same("show", id_, "--body")
+    both.assert_same("show", ids[0][-10:])
+    both.assert_same("show", "run-0")
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["human", "json"])
@@ -214,6 +158,34 @@ def test_a_wrong_value_is_wrong_usage(both: BothWays) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["events", "--source", "githib"], "there is no source 'githib'; did you mean `github`?"),
+        (["events", "--route", "evrything"], "did you mean `everything`? there are: everything"),
+        (["deliveries", "--source", "x"], "there is no source 'x'; there are: github"),
+        (["causes", "--route", "x"], "there is no route 'x'"),
+        (["rejects", "--source", "x"], "there is no source 'x'"),
+        (["spam", "--source", HOSTILE], "there is no source"),
+        (["retry", "--source", "githib"], "did you mean `github`?"),
+        (["replay", "--source", "githib"], "did you mean `github`?"),
+    ],
+    ids=str,
+)
+def test_an_unknown_name_is_an_error_with_the_nearest(
+    both: BothWays, arguments: list[str], words: str
+) -> None:
+    local = both.local(*arguments)
+    remote = both.remote(*arguments)
+    assert (remote.stdout, remote.returncode) == (local.stdout, local.returncode) == ("", 2)
+    assert remote.stderr == local.stderr
+    assert words in remote.stderr
+
+
+def test_a_name_in_the_store_only_is_no_error(both: BothWays) -> None:
+    both.assert_same("deliveries", "--route", "lost")
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["serve"],
@@ -221,8 +193,8 @@ def test_a_wrong_value_is_wrong_usage(both: BothWays) -> None:
         ["erase", "--text", "a"],
         ["db", "prune"],
         ["token", "list"],
-        ["tail"],
-        ["show", "evt_1", "--save", "files"],
+        ["types"],
+        ["doctor"],
     ],
     ids=" ".join,
 )

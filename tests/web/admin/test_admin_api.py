@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from records import NOW, make_delivery, make_event
 from bridge.core.model import DeadKind, FormFile, Reject, Status
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.operations import log, tokens
@@ -27,11 +29,13 @@ from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.entry import admin_app
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
+from bridge.web.admin.streams import NDJSON
 from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
 SECRET = "s3cret-c0ntent"
+SHA256 = hashlib.sha256(SECRET.encode()).hexdigest()
 OPERATION = "act_01kav9f000000000000000000a"
 REJECT = "rej_01kav9f000000000000000000a"
 
@@ -44,6 +48,7 @@ def admin(database: Database, tmp_path: Path) -> AdminClient:
 @pytest.fixture
 def one(admin: AdminClient) -> Any:
     """An event with contents in every place that has some, and two deliveries."""
+    BlobStore.of(admin.settings).store(SECRET.encode())
     event = make_event(
         "gh-1",
         body=b'{"action": "opened", "note": "%s"}' % SECRET.encode(),
@@ -54,7 +59,7 @@ def one(admin: AdminClient) -> Any:
         client=SECRET,
         files=(
             FormFile(
-                field=SECRET, name=f"{SECRET}.pdf", type="application/pdf", size=7, sha256="0" * 64
+                field=SECRET, name=f"{SECRET}.pdf", type="application/pdf", size=7, sha256=SHA256
             ),
         ),
     )
@@ -120,7 +125,7 @@ def path_of(path: str, event: Any) -> str:
         return path.replace("{id}", OPERATION)
     if path.startswith("/deliveries/"):
         return path.replace("{id}", make_delivery(event).id)
-    return path.replace("{id}", event.id)
+    return path.replace("{id}", event.id).replace("{sha256}", SHA256)
 
 
 def name_of(endpoint: Endpoint) -> str:
@@ -350,7 +355,22 @@ def test_the_filters_are_those_of_the_commands(admin: AdminClient, one: Any) -> 
     assert [each["route"] for each in admin.items("/deliveries", dead_kind="config")] == ["triage"]
     assert len(admin.items("/events", since="2025-11-24", until="2025-11-25")) == 5
     assert [each["count"] for each in admin.items("/causes")] == [1]
-    assert admin.items("/causes", route="none") == []
+    assert admin.items("/causes", route="other") == []
+
+
+@pytest.mark.parametrize("path", ["/events", "/deliveries", "/causes", "/rejects"])
+@pytest.mark.parametrize("headers", [{}, {"Accept": NDJSON}], ids=["page", "stream"])
+def test_an_unknown_name_is_refused_with_the_nearest(
+    admin: AdminClient, one: Any, path: str, headers: dict[str, str]
+) -> None:
+    names = ("source",) if path == "/rejects" else ("source", "route")
+    for name in names if path != "/causes" or not headers else ():
+        answer = admin.get(path, {name: "flowbridgee"}, headers=headers)
+        assert problem_of(answer) == "invalid_parameter"
+        (error,) = answer.get_json()["errors"]
+        assert (error["param"], error["detail"]) == (name, answer.get_json()["detail"])
+        near = "flowbridge" if name == "source" else None
+        assert (error["near"], error["allowed"]) == (near, [near] if near else [])
 
 
 @pytest.mark.parametrize(
@@ -404,7 +424,7 @@ def test_a_reject_is_diagnosed(admin: AdminClient) -> None:
     reject = add_reject(admin)
     (found,) = admin.items("/rejects")
     assert found["diagnosis"], found
-    assert admin.items("/rejects", source="b") == []
+    assert admin.items("/rejects", source="flowbridge") == []
     whole = admin.get(f"/rejects/{reject.id[:-1]}").get_json()
     assert whole["body"] == SECRET
     assert problem_of(admin.get("/rejects", {"limit": "21"})) == "invalid_parameter"
@@ -514,6 +534,17 @@ def test_a_body_is_a_download_that_runs_nothing(admin: AdminClient, one: Any) ->
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{one.id}.bin"'
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_only_a_file_of_the_event_is_answered(admin: AdminClient, one: Any) -> None:
+    answer = admin.get(f"/events/{one.id}/files/{SHA256}")
+    assert answer.data == SECRET.encode()
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{SHA256}.bin"'
+    other = BlobStore.of(admin.settings).store(b"of another event")
+    for sha256 in (other, "0" * 64, "x"):
+        assert problem_of(admin.get(f"/events/{one.id}/files/{sha256}")) == "not_found"
+    BlobStore.of(admin.settings).path(SHA256).unlink()
+    assert problem_of(admin.get(f"/events/{one.id}/files/{SHA256}")) == "not_found"
 
 
 def test_the_document_needs_no_token(admin: AdminClient) -> None:

@@ -10,9 +10,10 @@ from admin_client import AdminClient
 from records import NOW, make_event
 
 from bridge.config.loader import load
+from bridge.core.model import Reject
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
+from bridge.store.inbound import events, rejects
 
 ROUTES = """
 version: 1
@@ -85,3 +86,34 @@ def test_an_event_that_is_not_there_or_has_no_body_is_not_found(admin: AdminClie
     events.add(admin.database, event, [], lambda *_: [])
     answer = admin.get(f"/events/{event.id}/explain")
     assert answer.status_code == 404 and "has deleted its body" in answer.text
+
+
+def test_the_events_of_a_reject_are_explained(admin: AdminClient) -> None:
+    reject = Reject(
+        id="rej_01kav9f000000000000000000a",
+        source="github",
+        provider="github",
+        received_at=NOW,
+        reason="mismatch",
+        method="POST",
+        path="/hooks/github",
+        headers={"content-type": "application/json", "x-github-event": "issues"},
+        query_string="",
+        url="",
+        body=b'{"n": 1}',
+        size=8,
+        cut=False,
+        client=None,
+    )
+    rejects.add(admin.database, reject)
+    path = f"/rejects/{reject.id}/explain"
+    (found,) = admin.items(path, route="triage")
+    assert (found["reject_id"], found["event_id"]) == (reject.id, None)
+    assert [(one["route"], one["matches"]) for one in found["routes"]] == [("triage", False)]
+    assert "screen" not in found
+    (shown,) = admin.items(path, screen="true")
+    assert shown["screen"]["routes"][0]["lines"][0]["path"] == "type"
+    assert admin.get(path, scopes=(Scope.READ,)).status_code == 403
+    for query in ({"routes": "then"}, {"route": "triagge"}):
+        assert admin.get(path, query).get_json()["errors"][0]["param"] == "route"
+    assert admin.get("/rejects/rej_zz/explain").status_code == 404

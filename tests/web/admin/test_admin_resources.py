@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from admin_client import AdminClient
-from records import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import update
 
 from bridge.config.loader import load
@@ -30,6 +30,7 @@ from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
 SECRET = "s3cret-c0ntent"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 LITERAL = "s3cret-of-the-file-0123456789"
 ROUTES = """
 version: 1
@@ -82,7 +83,7 @@ def one(admin: AdminClient) -> Any:
         source="contact",
         provider="form",
         type="form",
-        headers={"content-type": "application/x-www-form-urlencoded"},
+        headers=FORM,
         body=f"message={SECRET}".encode(),
     )
     running = make_delivery(
@@ -122,9 +123,10 @@ def test_each_resource_wants_its_scope(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bridge.services.platform_queries.platforms_with_flows", lambda _: [])
-    answer = admin.get(path_of(endpoint.path, one, config), scopes=scopes)
+    query = {"flow": "crm/x"} if endpoint.path == "/flows/inputs" else None
+    answer = admin.get(path_of(endpoint.path, one, config), query, scopes=scopes)
     may = endpoint.scope in scopes or endpoint.scope is Scope.READ or Scope.ADMIN in scopes
-    found = 404 if endpoint.path.startswith("/flows/{") else 200
+    found = 502 if query else 404 if endpoint.path.startswith("/flows/{") else 200
     assert answer.status_code == (found if may else 403), answer.text
     assert LITERAL not in answer.text
     if Scope.BODIES not in scopes and Scope.ADMIN not in scopes:
@@ -299,6 +301,22 @@ def test_submissions_are_listed_with_their_fields(admin: AdminClient, one: Any) 
     assert problem_of(admin.get("/submissions/contact", {"limit": 51})) == "invalid_parameter"
 
 
+def test_the_submissions_of_all_forms_are_listed_and_streamed(admin: AdminClient, one: Any) -> None:
+    spam = make_event("s", source="contact", spam="a robot", body=b"message=buy", headers=FORM)
+    events.add(admin.database, spam, (), lambda *_: [])
+    (found,) = admin.items("/submissions")
+    assert (found["source"], found["fields"]) == ("contact", {"message": SECRET})
+    assert admin.stream("/submissions") == [found]
+    assert admin.items("/submissions", spam="false") == [found]
+    (held,) = admin.stream("/submissions", {"spam": "true"})
+    assert (held["id"], held["fields"]) == (spam.id, {"message": "buy"})
+    assert admin.stream("/submissions", {"before": held["id"]}) == [found]
+    assert admin.stream("/submissions", {"status": "none"}) == []
+    assert admin.stream("/submissions", {"source": "github", "limit": 1}) == []
+    assert problem_of(admin.get("/submissions", scopes=READ)) == "missing_scope"
+    assert problem_of(admin.get("/submissions", {"limit": 51})) == "invalid_parameter"
+
+
 # -- changes
 
 
@@ -332,6 +350,51 @@ def test_the_tail_follows_deliveries_in_flight(admin: AdminClient, one: Any) -> 
     (run,) = admin.items("/runs")
     update_delivery(admin, run["delivery_id"], run_state="done")
     assert changes(admin, cursor)[0] == [("delivery", "delivered")]
+
+
+def test_the_tail_begins_with_deliveries_in_flight_if_that_is_asked_for(
+    admin: AdminClient, one: Any
+) -> None:
+    cursor = admin.get("/tail", {"in_flight": "true"}).get_json()["next"]
+    found, after = changes(admin, cursor)
+    assert found == [("delivery", "delivered")]
+    assert changes(admin, after)[0] == []
+
+
+def test_the_tail_follows_an_old_delivery_that_starts(admin: AdminClient, one: Any) -> None:
+    old = make_event("old")
+    waiting = make_delivery(old)
+    events.add(admin.database, old, (waiting,), lambda *_: [])
+    new = make_event("new")
+    planned = [make_delivery(new, f"route-{number}", status=Status.DEAD) for number in range(60)]
+    events.add(admin.database, new, planned, lambda *_: [])
+    cursor = admin.get("/tail").get_json()["next"]
+    flight = {"status": "sending", "slot": True, "lease": "w", "lease_until": 0.0}
+    put(admin.database, waiting.id, **flight)
+    found, after = changes(admin, cursor)
+    assert found == [("delivery", "sending")]
+    assert changes(admin, after)[0] == []
+
+
+def test_the_tail_has_what_matches_with_the_deliveries_of_each_event(
+    admin: AdminClient, one: Any
+) -> None:
+    chosen = {"source": "contact", "status": "dead"}
+    cursor = admin.get("/tail", chosen).get_json()["next"]
+    for source in ("contact", "github"):
+        event = make_event(source, source=source)
+        events.add(admin.database, event, (make_delivery(event),), lambda *_: [])
+    page = admin.get("/tail", {**chosen, "after": cursor}).get_json()
+    assert page["items"] == []
+    (event, _) = admin.items("/events", source="contact")
+    put(admin.database, event["deliveries"][0]["id"], status="dead")
+    page = admin.get("/tail", {**chosen, "after": page["next"]}).get_json()
+    assert [each["kind"] for each in page["items"]] == ["event", "delivery"]
+    assert page["items"][0]["event"] == admin.items("/events", source="contact")[0]
+    again = admin.get("/tail", {**chosen, "after": page["next"]}).get_json()
+    assert again["items"] == []
+    assert problem_of(admin.get("/tail", {"source": "githib"})) == "invalid_parameter"
+    assert problem_of(admin.get("/tail", {"reason": "x"}, scopes=READ)) == "missing_scope"
 
 
 def update_delivery(admin: AdminClient, delivery_id: str, **values: Any) -> None:

@@ -145,6 +145,7 @@ def test_only_lists_are_streamed(admin: AdminClient) -> None:
         "/operations",
         "/operations/{id}/items",
         "/audit",
+        "/submissions",
     }
 
 

@@ -60,6 +60,7 @@ def demo(once: bool, port: int, as_json: bool) -> None:
     from bridge.cli.commands.init import template
     from bridge.cli.commands.tail import print_change, print_refused
     from bridge.runtime.demo_bridge import make_folder, run_bridge
+    from bridge.services.change_feed import describe_change
     from bridge.system.logs import configure
 
     configure("error")
@@ -82,7 +83,9 @@ def demo(once: bool, port: int, as_json: bool) -> None:
                 output.say(line) if as_json else output.answer(line)
             up = True
             say = ChangePrinters(
-                lambda at, change: print_change(database, at, change, as_json=as_json),
+                lambda at, change: print_change(
+                    describe_change(database, at, change), as_json=as_json
+                ),
                 (lambda _: None) if as_json else print_refused,
             )
             _stay(database, child, say)

@@ -1,0 +1,47 @@
+"""Files of an event of a bridge elsewhere, read one by one from its admin API."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+from urllib.parse import quote
+
+from bridge.cli.remote.client import MAX_ANSWER_BYTES, AdminClient, ServerError
+from bridge.core.errors import NotFound
+from bridge.core.model import Event, FormFile
+from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer
+from bridge.services.saved_files import EventFiles
+
+MAX_FILES: Final = 1000
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def describe_files(client: AdminClient, event: Event, alert_id: str | None) -> EventFiles:
+    """Return the files of an event. `ServerError` where the token does not see them."""
+    for one in event.files:
+        if not one.sha256 and not one.name:
+            raise ServerError(f"{client.server} refused: files need the scope `bodies`")
+        is_sound = (
+            isinstance(one.name, str)
+            and isinstance(one.sha256, str)
+            and _DIGEST.fullmatch(one.sha256) is not None
+            and type(one.size) is int
+            and 0 <= one.size < MAX_ANSWER_BYTES
+        )
+        if not is_sound:
+            raise UnreadableAnswer(UNREADABLE)
+    if len(event.files) > MAX_FILES:
+        raise UnreadableAnswer(UNREADABLE)
+
+    def read(file: FormFile) -> bytes | None:
+        try:
+            path = f"/events/{quote(str(event.id), safe='')}/files/{file.sha256}"
+            content = client.get_bytes(path, file.size)
+        except NotFound:
+            return None
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise ServerError(f"{client.server} sent other bytes than those of the file")
+        return content
+
+    return EventFiles(event.id, event.files, read, alert_id)

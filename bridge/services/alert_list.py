@@ -1,0 +1,40 @@
+"""The open alerts, with what a screen says of those whose condition is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bridge.core.model import JSON
+from bridge.core.times import iso
+from bridge.monitoring.alerts import find_resolve_time, has_ended, list_open
+from bridge.monitoring.conditions import find_problems
+from bridge.services.serializers import alert_json
+from bridge.store.queries import alerts
+
+if TYPE_CHECKING:
+    from bridge.core.status import Overview
+    from bridge.store.db.database import Database
+
+
+def list_alerts(database: Database, read_overview: Callable[[], Overview]) -> dict[str, JSON]:
+    """Return the alerts that are raised or pending, as `items` and `screen`.
+
+    The screen has whether a route subscribes (`notifies`), and whether a worker runs (`works`); by
+    the key of an alert that is over, `ends` has the time of its resolution, null if that is due.
+    """
+    with database.read() as connection:
+        known = list_open(alerts.read(connection).values())
+    now = read_overview()
+    present = {one.key for one in find_problems(now)}
+    over = [one for one in known if has_ended(one, present, now.at)]
+    keys = {one.key for one in over}
+    ends = {one.key: find_resolve_time(one) for one in over}
+    return {
+        "items": [alert_json(one, notifies=now.tells, over=one.key in keys) for one in known],
+        "screen": {
+            "notifies": now.tells,
+            "works": any(one.role == "work" for one in now.processes),
+            "ends": {key: iso(at) if at > now.at else None for key, at in ends.items()},
+        },
+    }
