@@ -55,9 +55,11 @@ class ChangeShape:
 
 
 class ChangeReader(Protocol):
-    """Reads what changed since the last call. `poll_seconds`: the pause between two calls."""
+    """Reads what changed since the last call."""
 
-    poll_seconds: float
+    @property
+    def poll_seconds(self) -> float:
+        """The pause between two calls."""
 
     def read_changes(self) -> Iterator[ChangeShape]:
         """Yield new events, and deliveries whose state changed."""

@@ -49,6 +49,5 @@ def _describe(
     try:
         return look_up(lambda: [describe(one) for one in explain(choice)])
     except InvalidRequest as error:
-        raise AdminProblem(
-            "invalid_parameter", str(error), errors=[ParameterError("route", str(error))]
-        ) from None
+        errors = [] if choice.route is None else [ParameterError("route", str(error))]
+        raise AdminProblem("invalid_parameter", str(error), errors=errors) from None

@@ -114,6 +114,7 @@ def test_the_events_of_a_reject_are_explained(admin: AdminClient) -> None:
     (shown,) = admin.items(path, screen="true")
     assert shown["screen"]["routes"][0]["lines"][0]["path"] == "type"
     assert admin.get(path, scopes=(Scope.READ,)).status_code == 403
-    for query in ({"routes": "then"}, {"route": "triagge"}):
-        assert admin.get(path, query).get_json()["errors"][0]["param"] == "route"
+    wrong = admin.get(path, {"route": "triagge"})
+    assert wrong.get_json()["errors"][0]["param"] == "route"
+    assert "leave out" in admin.get(path, {"routes": "then"}).get_json()["detail"]
     assert admin.get("/rejects/rej_zz/explain").status_code == 404
