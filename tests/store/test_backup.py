@@ -691,6 +691,8 @@ def test_the_commands(folder: Path, store: Database) -> None:
     assert said.exit_code == 0
     assert "1 access token removed" in said.stderr and "flowbridge token add" in said.stderr
     assert lines(run("token", "list", "--json")) == []
+    actions = [one["action"] for one in lines(run("audit", "--json"))]
+    assert actions == ["store_restored", "token_added", "store_restored"]
     assert run("db", "restore", "nothing.tar").exit_code == 1
 
 
