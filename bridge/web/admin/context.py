@@ -15,6 +15,7 @@ from bridge.services.cached_overview import CachedValue
 from bridge.store.db.database import Database
 from bridge.web.process_locks import ProcessLocks
 from bridge.web.rate_limiter import RateLimiter
+from bridge.web.reader_seats import ReaderSeats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class AdminContext:
     """Values for all requests. `config` returns the current configuration.
 
     `locks` are shared by the receivers of a machine, as `limiter` is. `overview`: the status of the
-    bridge, as it was a short while ago.
+    bridge, as it was a short while ago. `seats`: the places of a receiver for readers.
     """
 
     settings: Settings
@@ -31,6 +32,7 @@ class AdminContext:
     limiter: RateLimiter
     overview: CachedValue[Overview]
     locks: ProcessLocks = field(default_factory=ProcessLocks)
+    seats: ReaderSeats = field(default_factory=ReaderSeats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
