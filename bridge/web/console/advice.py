@@ -51,9 +51,14 @@ def split_advice(advice: str) -> list[AdvicePart]:
 def _split(advice: str) -> Iterator[AdvicePart]:
     end = 0
     for found in _COMMAND.finditer(advice):
-        if text := advice[end : found.start()].strip():
-            yield AdvicePart(text, is_command=False)
+        yield from _text(advice[end : found.start()], is_first=end == 0)
         yield AdvicePart(found[0], is_command=True)
         end = found.end()
-    if text := advice[end:].strip():
+    yield from _text(advice[end:], is_first=end == 0)
+
+
+def _text(text: str, *, is_first: bool) -> Iterator[AdvicePart]:
+    """Yield a text without the punctuation that followed a command."""
+    text = text.strip() if is_first else text.lstrip(" ,;:.").rstrip()
+    if text:
         yield AdvicePart(text, is_command=False)

@@ -13,19 +13,19 @@ from bridge.web.console.condition_links import LINKS
 @pytest.mark.parametrize(
     ("advice", "parts"),
     [
-        ("flowbridge serve, or look at its log", ["$flowbridge serve", ", or look at its log"]),
+        ("flowbridge serve, or look at its log", ["$flowbridge serve", "or look at its log"]),
         ("flowbridge show dlv_01a says why", ["$flowbridge show dlv_01a", "says why"]),
         (
             "flowbridge deliveries --status dead --since 1d; fix routes.yaml, then flowbridge"
             " replay --dead-kind config --since 1d",
             [
                 "$flowbridge deliveries --status dead --since 1d",
-                "; fix routes.yaml, then",
+                "fix routes.yaml, then",
                 "$flowbridge replay --dead-kind config --since 1d",
             ],
         ),
         ("flowbridge check --live shows it", ["$flowbridge check --live", "shows it"]),
-        ("flowbridge db release --dry-run.", ["$flowbridge db release --dry-run", "."]),
+        ("flowbridge db release --dry-run.", ["$flowbridge db release --dry-run"]),
         ("nothing: flowbridge settles it", ["nothing: flowbridge settles it"]),
         ("flowbridge webs it", ["flowbridge webs it"]),
         ("", []),
