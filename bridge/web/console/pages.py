@@ -28,7 +28,7 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.web.console.page_row import ConsolePage
-from bridge.web.console.views import event, event_lists, find, overview
+from bridge.web.console.views import event, event_lists, find, overview, runs
 
 PAGES: Final = (
     ConsolePage(path="/", view=overview.show_overview, label="Overview", icon="home"),
@@ -44,5 +44,6 @@ PAGES: Final = (
     ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
     ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
     ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
+    ConsolePage(path="/runs", view=runs.show_runs),
     ConsolePage(path="/find", view=find.find_records),
 )
