@@ -151,6 +151,8 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     next_ = answer["next"]
     items = answer["items"]
     limit = next((one.default for one in kind.parameters if one.name == "limit"), 0)
+    if "limit" in given:
+        limit = int(given["limit"][0])
     return ConsoleList(
         items=items,
         next_url=make_link(kind.path, {**given, "before": [next_]}) if next_ else None,

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from console_client import ConsoleClient
 from console_records import fill_path, store_records
+from records import make_event
 
 from bridge.core.errors import StoreError
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
+from bridge.store.inbound import events
 from bridge.web.console.pages import PAGES
 
 READ = (Scope.READ,)
@@ -132,6 +134,18 @@ def test_a_list_goes_on_by_a_cursor(console: ConsoleClient) -> None:
     assert not set(rows[0]) & set(rows[1])
     lost = console.get(path.replace("source=github", "source=other"))
     assert (lost.status_code, lost.headers["Location"]) == (303, "/console/events?source=other")
+
+
+def test_a_list_says_how_far_it_looked(console: ConsoleClient) -> None:
+    arrivals = [(make_event(), ()) for _ in range(205)]  # more bodies than one page reads
+    events.add_all(console.database, arrivals, lambda *_: [])
+    console.log_in()
+    html = console.html("/events?body=nothing-has-this")
+    assert "None yet" in html and "Looked back to" in html
+    following = re.search(r'href="/console(/events[^"]*)" rel="next">Keep looking', html)
+    assert following is not None
+    assert "No events" in console.html(following[1].replace("&amp;", "&"))
+    assert "Looked back to" not in console.html("/events?limit=10")
 
 
 def test_a_search_that_finds_one_record_opens_it(console: ConsoleClient) -> None:
