@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from bridge.web import hooks
 from bridge.web.admin.context import AdminContext
 from bridge.web.admin.entry import WsgiApp, admin_app, is_admin_path
 from bridge.web.app_context import AppContext
+from bridge.web.console.entry import console_app, is_console_path
 from bridge.web.downloads import downloads
 from bridge.web.dry_run_effects import DryRunEffects
 from bridge.web.effects import make_effects
@@ -41,6 +42,8 @@ from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import RateLimiter
 
 log = get_logger()
+#: Parts of the application that Flask does not route: which paths each answers.
+PartsByPath = tuple[tuple[Callable[[str], bool], WsgiApp], ...]
 NOT_FOUND = b'{"error":"not_found","message":"no such resource"}'
 
 
@@ -90,17 +93,19 @@ def create_app(context: AppContext) -> Flask:
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
-    admin = admin_app(
-        AdminContext(
-            settings=settings,
-            database=database,
-            config=config,
-            limiter=limiter,
-            overview=cached_overview(settings, database, config),
-            keys=lambda: resources.keys,
-        )
+    readers = AdminContext(
+        settings=settings,
+        database=database,
+        config=config,
+        limiter=limiter,
+        overview=cached_overview(settings, database, config),
+        keys=lambda: resources.keys,
     )
-    app.wsgi_app = _by_path(receiving, admin, app.wsgi_app, ListenerPaths(settings))  # type: ignore[method-assign]  # as Flask documents it
+    parts_by_path: PartsByPath = (
+        (is_admin_path, admin_app(readers)),
+        (is_console_path, console_app(readers, secret_key)),
+    )
+    app.wsgi_app = _by_path(receiving, parts_by_path, app.wsgi_app, ListenerPaths(settings))  # type: ignore[method-assign]  # as Flask documents it
     return app
 
 
@@ -110,7 +115,7 @@ def _not_with_this_method(error: MethodNotAllowed) -> Response:
     return response
 
 
-def _by_path(receiving: hooks.Hooks, admin: WsgiApp, inner: Any, faces: ListenerPaths) -> Any:
+def _by_path(receiving: hooks.Hooks, parts: PartsByPath, inner: Any, faces: ListenerPaths) -> Any:
     def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"]
         if not faces.serves(path, environ):
@@ -119,8 +124,9 @@ def _by_path(receiving: hooks.Hooks, admin: WsgiApp, inner: Any, faces: Listener
             return _json(421, MISDIRECTED_BODY)(environ, start_response)
         if path.startswith(hooks.PREFIX):
             return receiving(environ, start_response)
-        if is_admin_path(path):
-            return admin(environ, start_response)
+        for is_own_path, part in parts:
+            if is_own_path(path):
+                return part(environ, start_response)
         return inner(environ, start_response)
 
     return wsgi

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from bridge.core import plurals
+from bridge.core import plurals, printable_text
 from bridge.core.model import JSON, Delivery
 from bridge.core.times import LATEST_TIME, in_utc, write_time
 
@@ -44,31 +44,8 @@ _HARMFUL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-
 
 
 number = plurals.pluralize
-
-
-def clean(value: object) -> str:
-    """Return a text on one line, with unprintable characters escaped as in Python."""
-    text = "" if value is None else str(value)
-    return (
-        text
-        if text.isprintable()
-        else "".join(one if one.isprintable() else _escape(one) for one in text)
-    )
-
-
-def clean_lines(text: str) -> str:
-    """Return a text with each of its lines cleaned."""
-    return "\n".join(
-        clean(line.replace("\t", "    ")) for line in text.replace("\r\n", "\n").split("\n")
-    )
-
-
-def _escape(char: str) -> str:
-    return (
-        " "
-        if char.isspace() and char not in "\n\r\t\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"
-        else repr(char)[1:-1]
-    )
+clean = printable_text.escape_unprintable
+clean_lines = printable_text.escape_lines
 
 
 def say(text: str = "") -> None:

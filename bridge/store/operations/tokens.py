@@ -95,15 +95,22 @@ def remove(database: Database, id_: str, entry: AuditEntry | None = None) -> boo
     return database.write(work)
 
 
+def read(database: Database, id_: str, now: float) -> AccessToken | None:
+    """Return the token with this id; None where there is none, or where it has ended."""
+    return _read_valid(database, token.c.id == id_, now)
+
+
+def has_any(database: Database) -> bool:
+    """Return whether there is a token."""
+    with database.read() as connection:
+        return connection.execute(select(token.c.id).limit(1)).first() is not None
+
+
 def find_by_secret(database: Database, secret: str, now: float) -> AccessToken | None:
     """Return the token with this secret; None where there is none, or where it has ended."""
     if not is_token_secret(secret):
         return None
-    query = select(token).where(token.c.hash == hash_secret(secret))
-    with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    found = None if row is None else _to_token(row)
-    return found if found is not None and found.is_valid(now) else None
+    return _read_valid(database, token.c.hash == hash_secret(secret), now)
 
 
 def is_use_recorded(used_at: float | None, now: float) -> bool:
@@ -124,6 +131,13 @@ def record_use(database: Database, id_: str, now: float) -> bool:
 def hash_secret(secret: str) -> str:
     """Return the stored hash of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _read_valid(database: Database, condition: Any, now: float) -> AccessToken | None:
+    with database.read() as connection:
+        row = connection.execute(select(token).where(condition)).one_or_none()
+    found = None if row is None else _to_token(row)
+    return found if found is not None and found.is_valid(now) else None
 
 
 def _to_token(row: Row[Any]) -> AccessToken:

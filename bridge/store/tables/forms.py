@@ -7,7 +7,8 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table, Text
 from bridge.store.tables._common import metadata
 
 recent = Table(
-    "recent",  # recent submissions of forms; a row has no effect after `until`
+    # recent submissions of forms, tickets of the console; a row has no effect after `until`
+    "recent",
     metadata,
     Column("key", Text, primary_key=True),
     Column("until", Float, nullable=False),  # for a rate: when its bucket is empty again

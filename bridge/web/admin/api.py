@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -56,7 +55,6 @@ class AdminApi:
 
     def __init__(self, context: AdminContext, endpoints: Sequence[Endpoint] = ENDPOINTS) -> None:
         self._context = context
-        self._seats = threading.BoundedSemaphore(limits.MAX_REQUESTS)
         self._streams = StreamSeats(context)
         self._bodies = BodyReader(limits.MAX_REQUESTS * limits.MAX_BODY_BYTES)
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
@@ -91,16 +89,14 @@ class AdminApi:
 
     @contextmanager
     def _take_seat(self) -> Iterator[None]:
-        if not self._seats.acquire(blocking=False):
-            raise AdminProblem(
-                "busy",
-                f"at most {limits.MAX_REQUESTS} requests are answered at once",
-                headers={"Retry-After": "1"},
-            )
-        try:
+        with self._context.seats.take() as is_free:
+            if not is_free:
+                raise AdminProblem(
+                    "busy",
+                    f"at most {limits.MAX_REQUESTS} requests are answered at once",
+                    headers={"Retry-After": "1"},
+                )
             yield
-        finally:
-            self._seats.release()
 
     def _answer(self, request: Request, line: RequestLine, seats: ExitStack) -> Response:
         path = "/" + request.path.removeprefix(PREFIX).removeprefix("/")

@@ -17,6 +17,7 @@ from bridge.services.cached_overview import CachedValue
 from bridge.store.db.database import Database
 from bridge.web.process_locks import ProcessLocks
 from bridge.web.rate_limiter import RateLimiter
+from bridge.web.reader_seats import ReaderSeats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class AdminContext:
     """Values for all requests. `config` returns the current configuration.
 
     `locks` are shared by the receivers of a machine, as `limiter` is. `overview`: the status of the
-    bridge, as it was a short while ago. `keys` returns the source of the public keys of senders.
+    bridge, as it was a short while ago. `seats`: the places of a receiver for readers. `keys`
+    returns the source of the public keys of senders.
     """
 
     settings: Settings
@@ -33,6 +35,7 @@ class AdminContext:
     limiter: RateLimiter
     overview: CachedValue[Overview]
     locks: ProcessLocks = field(default_factory=ProcessLocks)
+    seats: ReaderSeats = field(default_factory=ReaderSeats)
     keys: Callable[[], KeySource] = lambda: NO_KEYS
 
 

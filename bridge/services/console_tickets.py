@@ -1,0 +1,60 @@
+"""Tickets of the console: a login that is valid once, and for a minute.
+
+`flowbridge console` prints one in a URL, so that no token is typed on the machine itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.scopes import Scope, list_scopes, read_scopes
+from bridge.store.operations import tickets
+
+if TYPE_CHECKING:
+    from bridge.store.db.database import Database
+
+TICKET_PREFIX: Final = "fbc_"
+TICKET_BYTES: Final = 32  # random, in 43 characters of URL-safe base64
+TICKET_SECONDS: Final = 60.0
+_TICKET: Final = re.compile(re.escape(TICKET_PREFIX) + "[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class UsedTicket:
+    """A ticket that was just used: what it permits, and who created it."""
+
+    scopes: frozenset[Scope]
+    actor: str
+
+
+def create_ticket(database: Database, scopes: Iterable[Scope], actor: str, now: float) -> str:
+    """Store a ticket with these scopes and return it; `actor` creates it."""
+    ticket = TICKET_PREFIX + secrets.token_urlsafe(TICKET_BYTES)
+    permits = f"{','.join(list_scopes(scopes))} {actor}"
+    tickets.add_ticket(database, _hash(ticket), permits, now + TICKET_SECONDS, now)
+    return ticket
+
+
+def use_ticket(database: Database, text: str, now: float) -> UsedTicket | None:
+    """Use a ticket up; None if it is unknown, used before or too old."""
+    if _TICKET.fullmatch(text) is None:
+        return None
+    permits = tickets.use_ticket(database, _hash(text), now)
+    if permits is None:
+        return None
+    scopes, _, actor = permits.partition(" ")
+    return UsedTicket(read_scopes(scopes.split(",")), actor)
+
+
+def is_ticket_open(database: Database, now: float) -> bool:
+    """Return whether there is a ticket that can be used."""
+    return tickets.has_tickets(database, now, TICKET_SECONDS)
+
+
+def _hash(ticket: str) -> str:
+    return hashlib.sha256(ticket.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The web console: `/console` on the private listener."""

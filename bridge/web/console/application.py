@@ -1,0 +1,220 @@
+"""The steps of every request to the console: session, origin, scope, page, headers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Map, RequestRedirect, Rule
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Request, Response
+
+from bridge.core.errors import StoreError
+from bridge.system.ids import request_id
+from bridge.system.logs import get_logger
+from bridge.web.admin import limits
+from bridge.web.admin.authentication import TokenHolder, count_request
+from bridge.web.admin.context import AdminContext
+from bridge.web.console.assets import FOLDER, send_asset
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.entry import PREFIX
+from bridge.web.console.environment import make_environment
+from bridge.web.console.failures import Failure, find_failure, refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.login import Login, find_next_page
+from bridge.web.console.navigation import list_navigation
+from bridge.web.console.origin_check import is_from_elsewhere
+from bridge.web.console.page_row import ConsolePage
+from bridge.web.console.pages import PAGES
+from bridge.web.console.security_headers import secure_page
+from bridge.web.console.session import ConsoleSession, SessionStore
+
+LOGIN: Final = "/login"
+LOGOUT: Final = "/logout"
+MAX_FORM_BYTES: Final = 64 * 1024
+MAX_FORM_FIELDS: Final = 1000
+NOT_FOUND: Final = b'{"error":"not_found","message":"no such resource"}'
+ANOTHER_SITE: Final = "Another site sent this request, or your browser did not say which site did."
+
+log = get_logger()
+
+
+class Console:
+    """Answers requests below /console. Create one in each process."""
+
+    def __init__(
+        self, context: AdminContext, secret_key: str, pages: Sequence[ConsolePage] = PAGES
+    ) -> None:
+        self._context = context
+        self._pages = pages
+        self._sessions = SessionStore(context.database, context.settings.admin_token, secret_key)
+        self._login = Login(context, self._sessions)
+        self._templates = make_environment()
+        rules = [Rule(one.path, methods=[one.method], endpoint=one) for one in pages]
+        own = (("GET", LOGIN), ("POST", LOGIN), ("POST", LOGOUT))
+        rules += [Rule(path, methods=[method], endpoint=path) for method, path in own]
+        self._paths = Map(rules, strict_slashes=False, merge_slashes=False)
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request; errors are pages too."""
+        began = time.monotonic()
+        id_ = request_id(time.time())
+        request.max_content_length = MAX_FORM_BYTES
+        request.max_form_parts = MAX_FORM_FIELDS
+        session = None
+        try:
+            with self._context.seats.take() as is_free:
+                if not is_free:
+                    raise refuse(503, "All places for readers are taken.", {"Retry-After": "1"})
+                if (asset := self._find_asset(request)) is not None:
+                    return asset
+                session = self._login.read_session(request)
+                response = self._answer(request, session)
+                if session is not None and not response.headers.get("Set-Cookie"):
+                    self._login.renew(request, response, session)
+        except Exception as error:
+            response = self._show_failure(request, session, find_failure(error, id_))
+        secure_page(response)
+        response.headers["X-Request-Id"] = id_
+        log.info(
+            "console_request",
+            id=id_,
+            method=request.method,
+            token=None if session is None else session.name,
+            status=response.status_code,
+            ms=round((time.monotonic() - began) * 1000, 1),
+        )
+        return response
+
+    def _find_asset(self, request: Request) -> Response | None:
+        path = request.path.removeprefix(PREFIX)
+        if not path.startswith(FOLDER) or request.method not in ("GET", "HEAD"):
+            return None
+        return send_asset(path.removeprefix(FOLDER), request)
+
+    def _answer(self, request: Request, session: ConsoleSession | None) -> Response:
+        found, ids = self._find_page(request)
+        if session is None and not self._login.is_possible():
+            return Response(NOT_FOUND, status=404, content_type="application/json")
+        if is_from_elsewhere(request):
+            raise refuse(403, ANOTHER_SITE)
+        if found == LOGIN:
+            return self._answer_login(request, session)
+        if session is None:
+            return self._ask_to_log_in(request)
+        kind = limits.RateKind.READS
+        if isinstance(found, ConsolePage):
+            kind = found.rate
+        count_request(self._context, TokenHolder(session.name, session.key, session.scopes), kind)
+        if request.method not in ("GET", "HEAD"):
+            self._check_form(request, session)
+        if found == LOGOUT:
+            return self._log_out(request, session)
+        if not isinstance(found, ConsolePage):
+            raise found or NotFound()
+        return self._open(found, request, session, ids)
+
+    def _open(
+        self,
+        page: ConsolePage,
+        request: Request,
+        session: ConsoleSession,
+        ids: Mapping[str, str],
+    ) -> Response:
+        if page.scope not in session.scopes:
+            raise refuse(403, f"This page needs a token with the scope `{page.scope}`.")
+        asked = ConsoleRequest(context=self._context, session=session, http=request, ids=ids)
+        answer = page.view(asked)
+        return answer if isinstance(answer, Response) else self._render(answer, request, session)
+
+    def _find_page(self, request: Request) -> tuple[Any, Mapping[str, str]]:
+        """Return the row of a request, the path of the login, or why there is none."""
+        path = "/" + request.path.removeprefix(PREFIX).removeprefix("/")
+        method = "GET" if request.method == "HEAD" else request.method
+        try:
+            return self._paths.bind("localhost").match(path, method=method)
+        except RequestRedirect:
+            return NotFound(), {}
+        except (NotFound, MethodNotAllowed) as error:
+            return error, {}
+
+    def _check_form(self, request: Request, session: ConsoleSession) -> None:
+        if not self._sessions.is_own_form(session, request.form.get("csrf", "")):
+            raise refuse(403, "This form is of another session: reload it, then send it again.")
+
+    # -- login
+
+    def _ask_to_log_in(self, request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            raise refuse(403, "Your session has ended: log in, then send the form again.")
+        query = request.query_string.decode("ascii", "replace")
+        wanted = f"{request.path}?{query}" if query else request.path
+        is_first = wanted.rstrip("/") == PREFIX
+        return redirect(make_link(LOGIN, {} if is_first else {"next": [wanted]}), 303)
+
+    def _answer_login(self, request: Request, session: ConsoleSession | None) -> Response:
+        next_page = find_next_page(request)
+        if request.method != "POST":
+            return self._render(_login_screen(next_page, session, 200), request, session)
+        begun = self._login.begin(request)
+        if begun is None:
+            return self._render(_login_screen(next_page, session, 401), request, session)
+        response = redirect(next_page, 303)
+        self._login.set_cookie(request, response, begun)
+        return response
+
+    def _log_out(self, request: Request, session: ConsoleSession) -> Response:
+        self._login.end(session)
+        response = redirect(make_link(LOGIN), 303)
+        self._login.delete_cookie(request, response)
+        return response
+
+    # -- pages
+
+    def _render(self, screen: Screen, request: Request, session: ConsoleSession | None) -> Response:
+        frame = {
+            "title": screen.title,
+            "session": session,
+            "csrf": "" if session is None else self._sessions.sign_form(session),
+            "navigation": [] if session is None else self._list_navigation(request, session),
+            "query": request.args.get("q", ""),
+        }
+        html = self._templates.get_template(screen.template).render(**frame, **screen.values)
+        return Response(html, status=screen.status, content_type="text/html; charset=utf-8")
+
+    def _list_navigation(self, request: Request, session: ConsoleSession) -> Any:
+        overview = None
+        if any(one.count is not None for one in self._pages):
+            with suppress(StoreError):  # the page says so itself, where it matters
+                overview = self._context.overview.get()
+        path = request.path.removeprefix(PREFIX)
+        return list_navigation(self._pages, session.scopes, path, overview)
+
+    def _show_failure(
+        self, request: Request, session: ConsoleSession | None, failure: Failure
+    ) -> Response:
+        screen = Screen(
+            template="failure.html",
+            title=failure.title,
+            values={"failure": failure},
+            status=failure.status,
+        )
+        try:
+            response = self._render(screen, request, session)
+        except Exception as error:
+            log.error("internal_error", exc_info=error)
+            response = Response(f"{failure.title}\n", status=failure.status)
+        response.headers.update(failure.headers)
+        return response
+
+
+def _login_screen(next_page: str, session: ConsoleSession | None, status: int) -> Screen:
+    return Screen(
+        template="login.html",
+        title="Log in",
+        values={"next": next_page, "is_refused": status != 200, "logged_in": session is not None},
+        status=status,
+    )

@@ -1,0 +1,109 @@
+// Copy buttons, local times, and the ticket of a login. Every page works without this script.
+"use strict";
+
+const ZONE = "flowbridge-local-times";
+
+// -- copy
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break; // over plain http to another machine
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.dataset.done = "";
+    setTimeout(() => delete button.dataset.done, 1500);
+  });
+}
+
+// -- times: in UTC as they come, or in the browser's zone
+
+const utc = new Map();
+
+function showTimes(local) {
+  const today = new Date();
+  for (const one of document.querySelectorAll("time[datetime]:not([data-ago])")) {
+    if (!utc.has(one)) utc.set(one, one.innerHTML);
+    if (!local) {
+      one.innerHTML = utc.get(one);
+      continue;
+    }
+    const at = new Date(one.dateTime);
+    const form = { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" };
+    if (at.toDateString() !== today.toDateString()) Object.assign(form, { month: "short", day: "numeric" });
+    if (at.getFullYear() !== today.getFullYear()) form.year = "numeric";
+    one.textContent = at.toLocaleString("en-GB", form);
+  }
+  for (const one of document.querySelectorAll("time[datetime]")) one.title = one.dateTime;
+}
+
+function isLocal() {
+  try {
+    return localStorage.getItem(ZONE) === "1";
+  } catch {
+    return false; // storage is turned off
+  }
+}
+
+const zone = document.querySelector("[data-zone]");
+if (zone) {
+  const show = (local) => {
+    showTimes(local);
+    zone.textContent = local ? "Show times in UTC" : "Show local times";
+  };
+  zone.hidden = false;
+  zone.addEventListener("click", () => {
+    const local = !isLocal();
+    try {
+      localStorage.setItem(ZONE, local ? "1" : "0");
+    } catch {
+      // it lasts for this page
+    }
+    show(local);
+  });
+  show(isLocal());
+}
+
+// -- filters: fields that are not filled in are left out of the URL
+
+for (const form of document.querySelectorAll("form.filters")) {
+  form.addEventListener("submit", () => {
+    for (const one of form.elements) if (one.name && !one.value) one.disabled = true;
+  });
+  addEventListener("pageshow", () => {
+    for (const one of form.elements) one.disabled = false;
+  });
+}
+
+// On a phone, the form is folded away until it is wanted.
+if (matchMedia("(max-width: 760px)").matches) {
+  for (const one of document.querySelectorAll("[data-fold]")) one.open = false;
+}
+
+// -- the account menu closes with Escape, and by a click elsewhere
+
+const account = document.querySelector(".account");
+if (account) {
+  addEventListener("click", (event) => {
+    if (!account.contains(event.target)) account.open = false;
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && account.open) {
+      account.open = false;
+      account.querySelector("summary").focus();
+    }
+  });
+}
+
+// -- a ticket in the fragment, which reaches no log
+
+const login = document.querySelector("[data-login]");
+if (login) {
+  const useTicket = () => {
+    if (location.hash.length < 2) return;
+    login.elements.token.value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname + location.search);
+    login.requestSubmit();
+  };
+  addEventListener("hashchange", useTicket); // pasted while the login is open
+  useTicket();
+}

@@ -1,0 +1,85 @@
+"""One request to the console, and the page that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.wrappers import Request
+
+from bridge.core.scopes import Scope
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.parameters import Parameter, read_parameters
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.console.session import ConsoleSession
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """A page to render: a template with its values. `title` is that of the page and its heading."""
+
+    template: str
+    title: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleRequest:
+    """One request of a session that may open the page. `ids`: the variable parts of its path."""
+
+    context: AdminContext
+    session: ConsoleSession
+    http: Request
+    ids: Mapping[str, str]
+
+    @property
+    def may_read_contents(self) -> bool:
+        """Whether the session may see contents of payloads."""
+        return self.may(Scope.BODIES)
+
+    @property
+    def given(self) -> dict[str, list[str]]:
+        """The query parameters that are not empty: a form sends also those not filled in."""
+        lists = self.http.args.to_dict(flat=False).items()
+        found = {name: [one for one in texts if one.strip()] for name, texts in lists}
+        return {name: texts for name, texts in found.items() if texts}
+
+    def may(self, scope: Scope) -> bool:
+        """Return whether the session has a scope."""
+        return scope in self.session.scopes
+
+    def read(
+        self,
+        answer: Callable[[AdminContext, AdminRequest], Answer],
+        parameters: Sequence[Parameter] = (),
+        given: Mapping[str, Sequence[str]] | None = None,
+    ) -> Mapping[str, Any]:
+        """Return the JSON that a function of the admin API answers; see `ask`."""
+        found = answer(self.context, self.ask(parameters, given))
+        if not isinstance(found, Mapping):
+            raise TypeError(f"{answer.__name__} answers no JSON")
+        return found
+
+    def ask(
+        self, parameters: Sequence[Parameter] = (), given: Mapping[str, Sequence[str]] | None = None
+    ) -> AdminRequest:
+        """Return the same request to the admin API, for the functions that answer it.
+
+        `parameters`: those that the page takes from its URL (or from `given`). Raises
+        `AdminProblem` with every one that is unknown, not valid, or needs the scope `bodies`.
+        """
+        texts = {} if not parameters else self.given if given is None else given
+        for one in parameters:
+            if one.reads_contents and one.name in texts and not self.may_read_contents:
+                raise AdminProblem("missing_scope", f"`{one.name}` needs the scope `bodies`")
+        return AdminRequest(
+            token=self.session.name,
+            token_id=self.session.key,
+            actor=f"{self.session.name}@console",
+            scopes=self.session.scopes,
+            values=read_parameters(texts, parameters),
+            texts=texts,
+            ids=self.ids,
+        )

@@ -1,0 +1,19 @@
+"""Links of the console: its own paths with query parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode
+
+from bridge.web.console.entry import PREFIX
+
+
+def make_link(path: str, given: Mapping[str, Sequence[str] | str] | None = None) -> str:
+    """Return the URL of a path below /console, with query parameters."""
+    pairs = [
+        (name, one)
+        for name, texts in (given or {}).items()
+        for one in ([texts] if isinstance(texts, str) else texts)
+    ]
+    url = PREFIX + quote(path, safe="/")
+    return f"{url}?{urlencode(pairs, errors='surrogateescape')}" if pairs else url

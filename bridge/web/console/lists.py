@@ -1,0 +1,219 @@
+"""A list of the console: filters as query parameters, a page of items, and links to other pages.
+
+The URL is the only state, so Back, Reload and a bookmark show the same. The parameters are those of
+the admin API and the commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge.core.model import JSON
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.parameters import Parameter
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.console.console_request import ConsoleRequest
+from bridge.web.console.failures import as_sentence
+from bridge.web.console.links import make_link
+
+#: Parameters that are no filters.
+PAGE_PARAMETERS: Final = ("before", "limit", "screen")
+#: Examples in the fields.
+HINTS: Final = {
+    "type": "issues, invoice.*",
+    "since": "2d, 15m, 2026-11-24",
+    "until": "1h, 2026-11-25",
+    "where": "body.action=opened",
+}
+LABELS: Final = {"dead_kind": "dead by", "body": "body contains", "reason": "reason contains"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterField:
+    """A field of the form of filters. `options`: the values to choose from, none for any text.
+
+    `is_rare`: it is folded away until it is used.
+    """
+
+    name: str
+    label: str
+    value: str
+    options: Sequence[str] = ()
+    hint: str = ""
+    doc: str = ""
+    is_rare: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterChip:
+    """A filter that is set, with the URL of the list without it."""
+
+    name: str
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """Filters that people often want, as a link."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleList:
+    """A page of a list, for the macros `filter_form`, `pager` and `no_rows`.
+
+    `looked_until`: the time of the oldest row that was looked at. `is_partial`: the budget ended
+    before the page was full, so older rows were not looked at.
+    """
+
+    url: str
+    items: Sequence[Mapping[str, Any]]
+    fields: Sequence[FilterField] = ()
+    chips: Sequence[FilterChip] = ()
+    presets: Sequence[Preset] = ()
+    errors: Sequence[str] = ()
+    next_url: str | None = None
+    newest_url: str | None = None
+    looked_until: str | None = None
+    is_partial: bool = False
+    more: Mapping[str, JSON] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The status of the page: 400 where filters are wrong."""
+        return 400 if self.errors else 200
+
+    @property
+    def has_rare(self) -> bool:
+        """Whether fields are folded away."""
+        return any(one.is_rare for one in self.fields)
+
+    @property
+    def opens_rare(self) -> bool:
+        """Whether one of them is used."""
+        return any(one.is_rare and one.value for one in self.fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListKind:
+    """A kind of list. `answer` is the function of the admin API that answers its pages.
+
+    `parameters` are those that it takes from the URL, `fixed` others with a value of ours. `rare`:
+    the filters that are folded away. `presets`: a label and its filters.
+    """
+
+    path: str
+    answer: Callable[[AdminContext, AdminRequest], Answer]
+    parameters: Sequence[Parameter]
+    fixed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rare: Sequence[str] = ()
+    presets: Sequence[tuple[str, Mapping[str, str]]] = ()
+
+
+def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
+    """Return a page of a list; wrong filters are named in it.
+
+    A cursor of other filters is dropped, so the list starts at the newest.
+    """
+    given = asked.given
+    url = make_link(kind.path)
+    shown = [one for one in kind.parameters if asked.may_read_contents or not one.reads_contents]
+    frame: dict[str, Any] = {
+        "url": url,
+        "fields": [
+            _make_field(one, text, asked, is_rare=one.name in kind.rare)
+            for one in shown
+            if one.name not in (*PAGE_PARAMETERS, *kind.fixed)
+            for text in _list_texts(one, given)
+        ],
+        "chips": list(_make_chips(kind, given)),
+        "presets": [
+            Preset(label=label, url=make_link(kind.path, filters))
+            for label, filters in kind.presets
+        ],
+    }
+    try:
+        answer = asked.read(kind.answer, kind.parameters, {**given, **kind.fixed})
+    except AdminProblem as error:
+        if error.type.word == "cursor_of_another_list":
+            return redirect(make_link(kind.path, _without(given, "before")), 303)
+        if error.type.word != "invalid_parameter":
+            raise
+        return ConsoleList(items=(), errors=[_describe(one) for one in error.errors], **frame)
+    next_ = answer["next"]
+    items = answer["items"]
+    limit = next((one.default for one in kind.parameters if one.name == "limit"), 0)
+    if "limit" in given:
+        limit = int(given["limit"][0])
+    return ConsoleList(
+        items=items,
+        next_url=make_link(kind.path, {**given, "before": [next_]}) if next_ else None,
+        newest_url=make_link(kind.path, _without(given, "before")) if "before" in given else None,
+        looked_until=answer["looked_until"],
+        is_partial=next_ is not None and len(items) < limit,
+        more={name: answer[name] for name in answer if name not in ("items", "next")},
+        **frame,
+    )
+
+
+def _list_texts(one: Parameter, given: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Return the texts of the fields of a filter; one that may be repeated has an empty field."""
+    texts = given.get(one.name, ())
+    return [*texts[: one.max_count - 1], ""] if one.max_count > 1 else texts[:1] or [""]
+
+
+def _make_field(one: Parameter, value: str, asked: ConsoleRequest, *, is_rare: bool) -> FilterField:
+    config = asked.context.config()
+    names = {"source": [*config.sources], "route": [*dict.fromkeys(config.route_names)]}
+    options = [*one.allowed] or names.get(one.name, [])
+    if options and value and value not in options:
+        options = [*options, value]  # of a source that is no longer configured
+    return FilterField(
+        name=one.name,
+        label=LABELS.get(one.name, one.name),
+        value=value,
+        options=options or _words_of(one),
+        hint=HINTS.get(one.name, ""),
+        doc=one.doc,
+        is_rare=is_rare,
+    )
+
+
+def _words_of(one: Parameter) -> Sequence[str]:
+    words = one.schema.get("enum")
+    return [str(word) for word in words] if isinstance(words, list) else ()
+
+
+def _make_chips(kind: ListKind, given: Mapping[str, Sequence[str]]) -> Sequence[FilterChip]:
+    chips = []
+    for name, texts in given.items():
+        if name in PAGE_PARAMETERS:
+            continue
+        for index, text in enumerate(texts):
+            left = {**given, name: [*texts[:index], *texts[index + 1 :]]}
+            chips.append(
+                FilterChip(
+                    name=LABELS.get(name, name),
+                    text=text,
+                    url=make_link(kind.path, _without(left, "before")),
+                )
+            )
+    return chips
+
+
+def _without(given: Mapping[str, Sequence[str]], name: str) -> dict[str, Sequence[str]]:
+    return {other: texts for other, texts in given.items() if other != name}
+
+
+def _describe(error: Any) -> str:
+    hint = f"; did you mean {error.near}?" if error.near else ""
+    is_said = "did you mean" in error.detail
+    return as_sentence(f"{error.parameter}: {error.detail}{'' if is_said else hint}")

@@ -1,0 +1,141 @@
+"""Login to the console: a token or a ticket becomes a session, within limits."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from werkzeug.wrappers import Request, Response
+
+from bridge.core.client_address import counted_network
+from bridge.core.rate_limits import Rate
+from bridge.services.access_tokens import authenticate_token
+from bridge.services.console_tickets import is_ticket_open, use_ticket
+from bridge.store.operations import tokens
+from bridge.system.logs import get_logger
+from bridge.web.admin.authentication import MAX_TOKEN_CHARS
+from bridge.web.admin.context import AdminContext
+from bridge.web.bearer import is_admin_token
+from bridge.web.client_ip import client_address
+from bridge.web.console.entry import PREFIX, is_console_path
+from bridge.web.console.failures import refuse
+from bridge.web.console.session import (
+    COOKIE,
+    RENEWAL_SECONDS,
+    SECURE_COOKIE,
+    ConsoleSession,
+    SessionStore,
+)
+
+#: Logins of one address, and of all: a person needs one or two.
+ADDRESS_LOGIN_RATE: Final = Rate(count=5, per=60.0)
+LOGIN_RATE: Final = Rate(count=20, per=60.0)
+MAX_NEXT_CHARS: Final = 1000
+
+log = get_logger()
+
+
+class Login:
+    """Logs sessions in and out."""
+
+    def __init__(self, context: AdminContext, sessions: SessionStore) -> None:
+        self._context = context
+        self._sessions = sessions
+
+    def is_possible(self) -> bool:
+        """Return whether anyone could log in: a token exists, or a ticket is open."""
+        if self._context.settings.admin_token:
+            return True
+        database = self._context.database
+        return tokens.has_any(database) or is_ticket_open(database, time.time())
+
+    def read_session(self, request: Request) -> ConsoleSession | None:
+        """Return the session of a request; None where it has none."""
+        return self._sessions.read(request.cookies.get(self._cookie_name(request)), time.time())
+
+    def begin(self, request: Request) -> ConsoleSession | None:
+        """Return the session of the token or ticket in a form; None where that is not valid.
+
+        Raises `PageRefused`: 429 beyond the limits.
+        """
+        client = client_address(request.environ, self._context.settings)
+        now = time.time()
+        limits = [
+            (f"console login {counted_network(client)}", ADDRESS_LOGIN_RATE),
+            ("console login", LOGIN_RATE),
+        ]
+        wait = self._context.limiter.wait(limits, now)
+        if wait > 0:
+            seconds = int(wait) + 1
+            raise refuse(
+                429,
+                f"There were too many logins. Wait {seconds} s, then try again.",
+                {"Retry-After": str(seconds)},
+            )
+        session = self._find(request.form.get("token", "").strip(), now)
+        name = None if session is None else session.name
+        log.info("console_login", ok=session is not None, token=name, client=client)
+        return session
+
+    def end(self, session: ConsoleSession) -> None:
+        """End a session."""
+        self._sessions.end(session, time.time())
+        log.info("console_logout", token=session.name)
+
+    def renew(self, request: Request, response: Response, session: ConsoleSession) -> None:
+        """Record in the cookie that a session was used, at most once a minute."""
+        now = time.time()
+        if abs(now - session.used_at) >= RENEWAL_SECONDS:
+            self.set_cookie(request, response, replace(session, used_at=now))
+
+    def set_cookie(self, request: Request, response: Response, session: ConsoleSession) -> None:
+        """Give the browser the cookie of a session."""
+        response.set_cookie(
+            self._cookie_name(request),
+            self._sessions.write(session),
+            path=PREFIX,
+            secure=self._is_https(request),
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def delete_cookie(self, request: Request, response: Response) -> None:
+        """Have the browser forget its cookie."""
+        response.delete_cookie(
+            self._cookie_name(request),
+            path=PREFIX,
+            secure=self._is_https(request),
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def _find(self, given: str, now: float) -> ConsoleSession | None:
+        if not 0 < len(given) <= MAX_TOKEN_CHARS:
+            return None
+        if is_admin_token(given, self._context.settings.admin_token):
+            return self._sessions.begin_for_admin(now)
+        ticket = use_ticket(self._context.database, given, now)
+        if ticket is not None:
+            return self._sessions.begin_for_ticket(ticket, now)
+        token = authenticate_token(self._context.database, given, now)
+        return None if token is None else self._sessions.begin_for_token(token, now)
+
+    def _cookie_name(self, request: Request) -> str:
+        return SECURE_COOKIE if self._is_https(request) else COOKIE
+
+    def _is_https(self, request: Request) -> bool:
+        """Return whether the browser uses https: a proxy may have taken TLS off."""
+        public = urlsplit(self._context.settings.public_url or "")
+        is_public = public.scheme == "https" and public.netloc.lower() == request.host.lower()
+        return request.is_secure or is_public
+
+
+def find_next_page(request: Request) -> str:
+    """Return the page to open after the login: a path of the console, else its first page."""
+    given = request.values.get("next", "")
+    is_plain = len(given) <= MAX_NEXT_CHARS and given.isascii() and given.isprintable()
+    path = given.partition("?")[0]
+    is_ours = is_console_path(path) and "//" not in path and "\\" not in given
+    return given if is_plain and is_ours and " " not in given else f"{PREFIX}/"

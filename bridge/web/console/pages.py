@@ -1,0 +1,49 @@
+"""The table of pages of the console. Paths, navigation and scopes follow from it.
+
+To add a page:
+
+1. Write `views/NAME.py` with a function that takes a `ConsoleRequest` and returns a `Screen`: the
+   template, the title, and the values for it. Call the function of `web/admin` that answers the
+   same question, with `asked.ask(PARAMETERS)`: it checks the filters, and hides contents from a
+   session without the scope `bodies`. For a list, describe it as a `ListKind` and call
+   `read_list`. Raise `AdminProblem` or `refuse(STATUS, SENTENCE)` for an error page.
+2. Write `templates/NAME.html`, which begins with `{% extends "base.html" %}` and fills the block
+   `content`; `macros.html` has the parts (`ui.status`, `ui.filter_form`, `ui.pager`, `ui.empty`,
+   `ui.command`). Values are escaped; use no `|safe`, no `style=` and no inline script. Times go
+   through `|time` or `|ago`, durations through `|span`, numbers through `|count`.
+3. Add a row here. With a `label` it is in the navigation, in the order of the table; the first four
+   are also in the bar of a phone. An icon is a symbol of `assets/icons.svg`.
+4. A form is `method="post"` with `<input type="hidden" name="csrf" value="{{ csrf }}">`, and has a
+   row of its own with `method="POST"` and the scope `act` or `admin`. Its view returns
+   `redirect(make_link(…), 303)`.
+
+`tests/web/console/test_console_pages.py` opens every row with every scope, and
+`test_console_browser.py` in a browser; `tests/support/console_records.py` has the record that a
+path with a variable part names.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.core.scopes import Scope
+from bridge.web.console.page_row import ConsolePage
+from bridge.web.console.views import event, event_lists, find, overview, runs
+
+PAGES: Final = (
+    ConsolePage(path="/", view=overview.show_overview, label="Overview", icon="home"),
+    ConsolePage(path="/events", view=event_lists.list_events, label="Events", icon="events"),
+    ConsolePage(
+        path="/deliveries",
+        view=event_lists.list_deliveries,
+        label="Deliveries",
+        icon="deliveries",
+    ),
+    ConsolePage(path="/events/<id>", view=event.show_event),
+    ConsolePage(path="/events/<id>/request", view=event.show_request, scope=Scope.BODIES),
+    ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
+    ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
+    ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
+    ConsolePage(path="/runs", view=runs.show_runs),
+    ConsolePage(path="/find", view=find.find_records),
+)

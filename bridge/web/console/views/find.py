@@ -1,0 +1,48 @@
+"""`/find`: the records that an id, a sender's id or a text in a body names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge.web.admin import resources
+from bridge.web.admin.endpoints import QUERY
+from bridge.web.admin.parameters import BEFORE, LIMIT
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.links import make_link
+from bridge.web.console.lists import ListKind, read_list
+
+FOUND: Final = ListKind(path="/find", answer=resources.find, parameters=(QUERY, LIMIT, BEFORE))
+
+
+def find_records(asked: ConsoleRequest) -> Screen | Response:
+    """Return the records that were found; the only one is opened at once."""
+    if "q" not in asked.given:
+        return redirect(make_link("/events"), 303)
+    found = read_list(asked, FOUND)
+    if isinstance(found, Response):
+        return found
+    is_only = len(found.items) == 1 and found.next_url is None and found.newest_url is None
+    if is_only and (url := find_url(found.items[0])) is not None:
+        return redirect(url, 303)
+    return Screen(
+        template="find.html",
+        title=f"Results for “{asked.given['q'][0][:80]}”",
+        values={
+            "list": found,
+            "urls": {one["id"]: find_url(one) for one in found.items},
+            "may_read_contents": asked.may_read_contents,
+        },
+    )
+
+
+def find_url(one: Mapping[str, Any]) -> str | None:
+    """Return the URL of a record that was found."""
+    if one["kind"] == "event":
+        return make_link(f"/events/{one['id']}")
+    if one["kind"] == "delivery":
+        return make_link(f"/deliveries/{one['id']}")
+    return make_link(f"/rejects/{one['id']}")

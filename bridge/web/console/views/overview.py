@@ -1,0 +1,131 @@
+"""`/`: the verdict, the conditions, the main numbers, the map and the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.core.plurals import pluralize
+from bridge.services.queue_waits import find_queue_waits
+from bridge.web.admin import bridge_answers, resources
+from bridge.web.console.advice import split_advice
+from bridge.web.console.condition_links import link_condition
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.links import make_link
+from bridge.web.console.route_map import draw_map, route_kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A number of the overview, with the list that it counts. `kind` colours it unless it is 0."""
+
+    label: str
+    count: int
+    url: str | None
+    kind: str = ""
+    note: str = ""
+    counted_to: int | None = None
+
+
+def show_overview(asked: ConsoleRequest) -> Screen:
+    """Return the first page."""
+    status = asked.read(resources.show_status)
+    sources = asked.read(bridge_answers.list_sources)["items"]
+    routes = asked.read(bridge_answers.list_routes)["items"]
+    platforms = asked.read(bridge_answers.list_platforms)["items"]
+    overview = asked.context.overview.get()
+    waits = find_queue_waits(asked.context.database, asked.context.config(), overview)
+    return Screen(
+        template="overview.html",
+        title="Overview",
+        values={
+            "status": status,
+            "verdict": describe_verdict(status["problems"]),
+            "conditions": [_describe_condition(one) for one in status["problems"]],
+            "tiles": _make_tiles(status),
+            "map": draw_map(sources, routes, platforms),
+            "sources": sources,
+            "routes": routes,
+            "platforms": platforms,
+            "kinds": {one["name"]: route_kind(one) for one in routes},
+            "waits": {
+                key: one.detail if asked.may_read_contents else one.kind
+                for key, one in waits.items()
+            },
+        },
+    )
+
+
+def describe_verdict(problems: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the state of the bridge as a kind and a sentence."""
+    if not problems:
+        return "ok", "All is well"
+    is_critical = any(one["severity"] == "critical" for one in problems)
+    verb = "wants" if len(problems) == 1 else "want"
+    return "bad" if is_critical else "warn", f"{pluralize(len(problems), 'thing')} {verb} attention"
+
+
+def _describe_condition(one: Mapping[str, Any]) -> dict[str, Any]:
+    link = link_condition(one["key"])
+    return {
+        **one,
+        "advice": split_advice(one["do"]),
+        "url": link[0] if link else None,
+        "label": link[1] if link else None,
+    }
+
+
+def _make_tiles(status: Mapping[str, Any]) -> list[Tile]:
+    most = status["counted_to"]
+    sources = status["sources"]
+    waiting = sum(one["queued"] for one in status["queue"])
+    blocked = sum(status["blocked"].values())
+    calls = sum(one["calls"] for one in status["platforms"])
+    runs = sum(one["runs"] for one in status["platforms"])
+    return [
+        Tile(
+            label="Events today",
+            count=sum(one["today"] for one in sources),
+            url=make_link("/events"),
+            note="since 00:00 UTC" + (", or more" if status["today_cut"] else ""),
+        ),
+        Tile(
+            label="Queued",
+            count=waiting,
+            url=make_link("/deliveries", {"status": "queued"}),
+            kind="busy",
+            note=f"{blocked} blocked" if blocked else "",
+            counted_to=most,
+        ),
+        Tile(
+            label="In flight",
+            count=calls + runs,
+            url=make_link("/deliveries", {"status": "sending"} if calls else {"run": "running"}),
+            kind="busy",
+            note=f"{pluralize(calls, 'call')}, {pluralize(runs, 'run')}",
+        ),
+        Tile(
+            label="Died within a day",
+            count=status["dead"]["within_a_day"],
+            url=make_link("/deliveries", {"status": "dead", "since": "1d"}),
+            kind="bad",
+            note=f"{status['dead']['total']} in all",
+            counted_to=most,
+        ),
+        Tile(
+            label="Need a decision",
+            count=status["unknown"]["for_a_person"],
+            url=make_link("/deliveries", {"status": "unknown"}),
+            kind="warn",
+            note=f"of {status['unknown']['total']} unknown",
+            counted_to=most,
+        ),
+        Tile(
+            label="Rejected today",
+            count=sum(one["rejected_today"] for one in sources),
+            url=None,
+            kind="warn",
+            note="failed verification",
+        ),
+    ]

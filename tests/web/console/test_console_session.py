@@ -1,0 +1,295 @@
+"""Login to the console, its sessions, and what keeps other sites out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from admin_client import ADMIN_TOKEN
+from console_client import OWN_PAGE, SECRET_KEY, ConsoleClient
+
+from bridge.core.scopes import Scope
+from bridge.services.access_tokens import create_token, remove_token
+from bridge.services.console_tickets import TICKET_SECONDS, create_ticket, use_ticket
+from bridge.store.db.database import Database
+from bridge.web.admin import limits
+from bridge.web.console.session import (
+    IDLE_SECONDS,
+    RENEWAL_SECONDS,
+    SESSION_SECONDS,
+    ConsoleSession,
+    SessionStore,
+)
+
+NOW = 1_764_000_000.0
+
+
+@pytest.fixture
+def console(database: Database, tmp_path: Path) -> ConsoleClient:
+    return ConsoleClient(database, tmp_path)
+
+
+# -- login
+
+
+def test_each_kind_of_token_logs_in_and_others_do_not(console: ConsoleClient) -> None:
+    _, secret = create_token(console.database, "ann", "reader", None, now=time.time())
+    ticket = create_ticket(console.database, {Scope.READ}, "ann@here", time.time())
+    for token, name in ((ADMIN_TOKEN, "FLOWBRIDGE_ADMIN_TOKEN"), (secret, "ann"), (ticket, "ann@")):
+        console.client = console.app.test_client()
+        answer = console.send_token(token)
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/console/")
+        assert name in console.html("/find?q=zz")
+    console.client = console.app.test_client()
+    for wrong in ("", "fbt_" + "a" * 43, "x" * 2000):
+        refused = console.send_token(wrong)
+        assert refused.status_code in (401, 429)
+        assert "Set-Cookie" not in refused.headers
+
+
+def test_a_ticket_is_valid_once_and_for_a_minute(database: Database) -> None:
+    ticket = create_ticket(database, {Scope.READ, Scope.ACT}, "ann@here", NOW)
+    used = use_ticket(database, ticket, NOW + TICKET_SECONDS - 1)
+    assert used is not None
+    assert (used.actor, used.scopes) == ("ann@here", {Scope.READ, Scope.ACT})
+    assert use_ticket(database, ticket, NOW + 1) is None
+    late = create_ticket(database, {Scope.READ}, "ann@here", NOW)
+    assert use_ticket(database, late, NOW + TICKET_SECONDS) is None
+
+
+def test_logins_are_limited(console: ConsoleClient) -> None:
+    for _ in range(5):
+        assert console.send_token("wrong").status_code == 401
+    refused = console.send_token(ADMIN_TOKEN)
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+
+
+def test_a_login_from_another_site_counts_toward_no_limit(console: ConsoleClient) -> None:
+    for _ in range(6):
+        foreign = console.send_token(ADMIN_TOKEN, {"Sec-Fetch-Site": "cross-site"})
+        assert foreign.status_code == 403
+    assert console.send_token(ADMIN_TOKEN).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("given", "opened"),
+    [
+        ("/console/events?source=a", "/console/events?source=a"),
+        ("https://evil.example/console/", "/console/"),
+        ("//evil.example/console/", "/console/"),
+        ("/console//evil.example", "/console/"),
+        ("/console/\\evil.example", "/console/"),
+        ("/consoles", "/console/"),
+        ("/console/\nx", "/console/"),
+    ],
+)
+def test_the_login_leads_to_a_page_of_ours_only(
+    console: ConsoleClient, given: str, opened: str
+) -> None:
+    assert console.send_token(ADMIN_TOKEN, next=given).headers["Location"] == opened
+
+
+def test_without_a_session_pages_lead_to_the_login(console: ConsoleClient) -> None:
+    answer = console.get("/events?source=a&type=b")
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == (
+        "/console/login?next=%2Fconsole%2Fevents%3Fsource%3Da%26type%3Db"
+    )
+    assert console.get("/").headers["Location"] == "/console/login"
+    assert console.get("/nope").status_code == 303  # it says nothing of which pages there are
+
+
+def test_where_no_login_is_possible_there_is_no_console(database: Database, tmp_path: Path) -> None:
+    console = ConsoleClient(database, tmp_path, admin_token="")
+    assert console.get("/login").status_code == 404
+    create_ticket(database, {Scope.READ}, "ann@here", time.time())
+    assert console.get("/login").status_code == 200
+
+
+# -- cookies and sessions
+
+
+def test_the_cookie_is_for_the_console_only(console: ConsoleClient) -> None:
+    cookie = console.log_in().headers["Set-Cookie"]
+    assert cookie.startswith("flowbridge_console=")
+    assert cookie.endswith("; HttpOnly; Path=/console; SameSite=Lax")
+    assert ADMIN_TOKEN not in cookie
+
+
+def test_over_https_the_cookie_is_secure(database: Database, tmp_path: Path) -> None:
+    console = ConsoleClient(
+        database, tmp_path, public_url="https://flows.example", expose=frozenset({"console"})
+    )
+    answer = console.client.post(
+        "/console/login",
+        data={"token": ADMIN_TOKEN},
+        headers={"Host": "flows.example", "Origin": "https://flows.example"},
+    )
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Secure-flowbridge_console=")
+    assert "; Secure;" in cookie
+
+
+def sessions_of(database: Database, admin_token: str = ADMIN_TOKEN) -> SessionStore:
+    return SessionStore(database, admin_token, SECRET_KEY)
+
+
+def test_a_session_ends_by_time(database: Database) -> None:
+    sessions = sessions_of(database)
+    begun = sessions.begin_for_admin(NOW)
+    cookie = sessions.write(begun)
+    assert sessions.read(cookie, NOW + IDLE_SECONDS - 1) is not None
+    assert sessions.read(cookie, NOW + IDLE_SECONDS) is None
+    assert sessions.read(cookie, NOW - 3600) is None  # from the future
+    late = ConsoleSession(
+        **{name: getattr(begun, name) for name in begun.__slots__}
+        | {"used_at": NOW + SESSION_SECONDS - 1}
+    )
+    assert sessions.read(sessions.write(late), NOW + SESSION_SECONDS) is None
+    assert sessions.read(sessions.write(late), NOW + SESSION_SECONDS - 1) is not None
+
+
+def test_a_session_ends_with_its_token(database: Database) -> None:
+    sessions = sessions_of(database)
+    token, _ = create_token(database, "ann", "read", "1h", now=NOW)
+    cookie = sessions.write(sessions.begin_for_token(token, NOW))
+    assert sessions.read(cookie, NOW + 3599) is not None
+    assert sessions.read(cookie, NOW + 3600) is None
+    remove_token(database, "ann")
+    assert sessions.read(cookie, NOW + 1) is None
+    admin = sessions.write(sessions.begin_for_admin(NOW))
+    assert sessions_of(database, "another-token").read(admin, NOW) is None
+    assert sessions_of(database, "").read(admin, NOW) is None
+
+
+def test_a_spoiled_cookie_is_no_session(database: Database) -> None:
+    sessions = sessions_of(database)
+    cookie = sessions.write(sessions.begin_for_admin(NOW))
+    other = SessionStore(database, ADMIN_TOKEN, "another-key")
+    signed = other.write(other.begin_for_admin(NOW))
+    for wrong in (None, "", "x", cookie[:-1], f"{cookie}x", cookie * 20, signed):
+        assert sessions.read(wrong, NOW) is None
+
+
+def test_after_a_logout_a_copy_of_the_cookie_is_refused(console: ConsoleClient) -> None:
+    console.log_in()
+    found = console.client.get_cookie("flowbridge_console", path="/console")
+    assert found is not None
+    answer = console.post("/logout")
+    assert answer.status_code == 303
+    assert "Expires=Thu, 01 Jan 1970" in answer.headers["Set-Cookie"]
+    thief = console.app.test_client()
+    thief.set_cookie("flowbridge_console", found.value, path="/console")
+    assert thief.get("/console/").status_code == 303
+
+
+def test_use_renews_the_cookie_at_most_once_a_minute(console: ConsoleClient) -> None:
+    console.log_in()
+    assert "Set-Cookie" not in console.get("/find?q=zz").headers
+    sessions = sessions_of(console.database)
+    old = sessions.begin_for_admin(time.time() - RENEWAL_SECONDS - 1)
+    console.client.set_cookie("flowbridge_console", sessions.write(old), path="/console")
+    assert "flowbridge_console=" in console.get("/find?q=zz").headers["Set-Cookie"]
+
+
+# -- other sites
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (OWN_PAGE, 303),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Origin": "http://localhost"}, 303),
+        ({"Origin": "http://localhost:1"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[::1"}, 403),
+        ({}, 403),
+    ],
+)
+def test_only_a_page_of_ours_sends_a_form(
+    console: ConsoleClient, headers: dict[str, str], status: int
+) -> None:
+    console.log_in()
+    assert console.post("/logout", headers=headers).status_code == status
+
+
+def test_a_form_carries_the_proof_of_its_session(console: ConsoleClient) -> None:
+    console.log_in()
+    others = console.csrf()
+    console.log_in()
+    for wrong in ("", "x", others):
+        assert console.post("/logout", {"csrf": wrong}).status_code == 403
+    assert console.post("/logout").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("mode", "destination", "status"),
+    [("navigate", "document", 200), ("navigate", "iframe", 403), ("no-cors", "image", 403)],
+)
+def test_another_site_links_to_a_page_but_does_not_embed_it(
+    console: ConsoleClient, mode: str, destination: str, status: int
+) -> None:
+    console.log_in()
+    headers = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": mode,
+        "Sec-Fetch-Dest": destination,
+    }
+    assert console.get("/find?q=zz", headers=headers).status_code == status
+
+
+def test_the_console_takes_no_bearer_and_the_api_no_cookie(console: ConsoleClient) -> None:
+    bearer = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    assert console.get("/events", headers=bearer).status_code == 303
+    console.log_in()
+    assert console.client.get("/admin/v1/events").status_code == 401
+
+
+# -- limits and headers
+
+
+def test_console_and_api_share_few_seats(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console.log_in()
+    monkeypatch.setattr(limits, "MAX_REQUESTS", 0)
+    answer = console.get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert "<h1>flowbridge is busy</h1>" in answer.text
+
+
+def test_a_large_form_is_refused(console: ConsoleClient) -> None:
+    assert console.send_token("x" * 70_000).status_code == 413
+
+
+def test_every_answer_is_for_one_browser_and_runs_nothing(console: ConsoleClient) -> None:
+    answers = [console.get("/login"), console.get("/")]
+    console.log_in()
+    answers += [console.get("/"), console.get("/nope"), console.get("/events?x=1")]
+    for answer in answers:
+        sent = answer.headers
+        assert "default-src 'none'; script-src 'self'" in sent["Content-Security-Policy"]
+        assert "unsafe" not in sent["Content-Security-Policy"]
+        assert sent["Cache-Control"] == "no-store"
+        assert sent["X-Content-Type-Options"] == "nosniff"
+        assert sent["Referrer-Policy"] == "same-origin"
+        assert sent["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert sent["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+def test_only_our_own_names_reach_the_console(database: Database, tmp_path: Path) -> None:
+    console = ConsoleClient(database, tmp_path, private_bind=("127.0.0.1", 8081))
+    private = {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8081"}
+    for host, server, status in (
+        ("localhost:8081", private, 200),
+        ("rebound.example", private, 421),
+        ("localhost:8080", {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8080"}, 404),
+    ):
+        answer = console.get("/login", headers={"Host": host}, environ_overrides=server)
+        assert answer.status_code == status, host
