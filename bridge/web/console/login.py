@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Request, Response
 
+from bridge.core.audit import AuditActor
 from bridge.core.client_address import counted_network
 from bridge.core.rate_limits import Rate
 from bridge.services.access_tokens import authenticate_token
+from bridge.services.audit import record_login
 from bridge.services.console_tickets import is_ticket_open, use_ticket
 from bridge.store.operations import tokens
 from bridge.system.logs import get_logger
@@ -33,6 +35,7 @@ from bridge.web.console.session import (
 ADDRESS_LOGIN_RATE: Final = Rate(count=5, per=60.0)
 LOGIN_RATE: Final = Rate(count=20, per=60.0)
 MAX_NEXT_CHARS: Final = 1000
+LOGIN_PAGE: Final = "console"  # in the audit log
 
 log = get_logger()
 
@@ -75,6 +78,8 @@ class Login:
                 {"Retry-After": str(seconds)},
             )
         session = self._find(request.form.get("token", "").strip(), now)
+        by = AuditActor(LOGIN_PAGE if session is None else session.name, client)
+        record_login(self._context.database, by, accepted=session is not None, subject=LOGIN_PAGE)
         name = None if session is None else session.name
         log.info("console_login", ok=session is not None, token=name, client=client)
         return session

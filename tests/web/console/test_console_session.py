@@ -12,6 +12,7 @@ from console_client import OWN_PAGE, SECRET_KEY, ConsoleClient
 from bridge.core.scopes import Scope
 from bridge.services.access_tokens import create_token, remove_token
 from bridge.services.console_tickets import TICKET_SECONDS, create_ticket, use_ticket
+from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.web.admin import limits
 from bridge.web.console.session import (
@@ -64,6 +65,19 @@ def test_logins_are_limited(console: ConsoleClient) -> None:
     refused = console.send_token(ADMIN_TOKEN)
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
+
+
+def test_logins_are_in_the_audit_log(console: ConsoleClient) -> None:
+    console.send_token("wrong")
+    console.send_token(ADMIN_TOKEN)
+    found = [
+        (one.action, one.actor, one.subject, one.client)
+        for one in audit.list_entries(console.database)
+    ]
+    assert found == [
+        ("login", "FLOWBRIDGE_ADMIN_TOKEN", "console", "127.0.0.1"),
+        ("login_refused", "console", "console", "127.0.0.1"),
+    ]
 
 
 def test_a_login_from_another_site_counts_toward_no_limit(console: ConsoleClient) -> None:
