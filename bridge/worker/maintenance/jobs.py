@@ -168,11 +168,13 @@ def check_flow_inputs(context: JobContext) -> Counter[str]:
             flow_changes.store_flow_changes(data, flow_changes.FlowChanges(time.time(), ""))
         return Counter()
     from bridge.services.config_checks.live_flows import ask_flows
+    from bridge.services.open_circuits import explain_open_circuits
 
     digest = lock_digest(locked)
     if not flow_changes.is_check_due(known, digest, time.time()):
         return Counter()
-    flows = ask_flows(context.config).values()
+    refused = explain_open_circuits(context.database, time.time())
+    flows = ask_flows(context.config, refused).values()
     earlier = known.changes if known is not None and known.lock == digest else {}
     unasked = {one.name: earlier[one.name] for one in flows if one.unasked and one.name in earlier}
     changes = find_changes(locked, flows) | unasked
