@@ -28,6 +28,7 @@ from bridge.web.admin.parameters import (
     filter_parameters,
 )
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
+from bridge.web.admin.trial_endpoints import TRIAL_ENDPOINTS
 from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 CAUSE_FILTERS: Final = tuple(
@@ -208,4 +209,5 @@ ENDPOINTS: Final = (
     ),
     *RESOURCE_ENDPOINTS,
     *UPKEEP_ENDPOINTS,
+    *TRIAL_ENDPOINTS,
 )

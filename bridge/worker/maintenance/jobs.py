@@ -183,6 +183,16 @@ def check_flow_inputs(context: JobContext) -> Counter[str]:
     return Counter(changed=len(changes))
 
 
+def delete_trial_results(context: JobContext) -> Counter[str]:
+    """Delete the results of trials that are too old, on this machine."""
+    # imported here: a worker needs it only now and then
+    from bridge.services.trials.results import TrialFolder
+
+    results = TrialFolder(context.settings.data, context.database.sealer)
+    before = time.time() - context.settings.timings.trial_result_seconds
+    return Counter(deleted=results.prune(before))
+
+
 def recount_files(context: JobContext) -> Counter[str]:
     """Recount the bytes of each form's files."""
     return form_files.recount(context.database)
@@ -196,6 +206,7 @@ LONG_JOBS: Final = (
     LongJob("backup", 600.0, back_up),  # how often it checks whether one is due
     LongJob("certificate", 600.0, check_certificate, everywhere=True),  # the same
     LongJob("flow_inputs", 600.0, check_flow_inputs, everywhere=True),  # the same
+    LongJob("trials", 600.0, delete_trial_results, everywhere=True),
 )
 
 
