@@ -27,10 +27,12 @@ from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.core.model import JSON
     from bridge.ingest.planned_deliveries import EventComparison
 
 DEFAULT_DAYS: Final = 7
 FAIL_WORDS: Final = ("changed", "lost", "dead", "never")
+LINES_AT_ONCE: Final = 100  # of JSON that are written together
 OF_EVENTS: Final = "lost"  # the default of --fail-on for stored events
 OF_CASES: Final = "changed"  # and for cases
 
@@ -93,14 +95,13 @@ def test(
     --save writes events as files, without the values at `redact` and without signatures. `test DIR`
     tests them without a database, for example in CI.
 
-    With --server, --routes FILE of this machine is tested on the events of that bridge. It is not
-    saved there.
+    With `flowbridge --server URL test --routes FILE`, a file of this machine is tested on the
+    events of that bridge. It is not saved there.
 
     \b
     flowbridge test                                what the edited routes.yaml changes
     flowbridge test --routes new.yaml --since 2d --source github
     flowbridge test --against then --fail-on changed
-    flowbridge --server URL test --routes new.yaml
     flowbridge test --save cases/ evt_01jd2x       write a case
     flowbridge test cases/                         test the cases, without a database
     """
@@ -182,8 +183,8 @@ def _test_remote(
     )
     if as_json and not found["changes_complete"]:
         raise BridgeError("there are too many changes for --json: select fewer events")
-    for change in found["changes"] if as_json else ():
-        output.json_line(change)
+    if as_json:
+        output.json_lines(found["changes"])
     _end(found, fail_on, _describe_since(chosen), as_json=as_json)
 
 
@@ -261,11 +262,15 @@ def _report(found: Iterable[EventComparison], fail_on: str, which: str, *, as_js
     from bridge.services.traffic_comparison import TrafficSummary, change_json
 
     summary = TrafficSummary()
+    lines: list[JSON] = []
     for one in found:
         summary.add(one)
         if as_json:
-            for change in one.changes:
-                output.json_line(change_json(change))
+            lines += [change_json(change) for change in one.changes]
+            if len(lines) >= LINES_AT_ONCE:
+                output.json_lines(lines)
+                lines.clear()
+    output.json_lines(lines)
     _end(summary.report_json(), fail_on, which, as_json=as_json)
 
 
