@@ -40,6 +40,7 @@ REMOTE_COMMANDS: Final = (
     "cancel",
     "resolve",
     "replay",
+    "test",
 )
 #: Commands that ask no bridge, or take the URL of one themselves.
 SERVERLESS_COMMANDS: Final = frozenset(

@@ -260,8 +260,10 @@ class CommandGroup(click.Group):
 
 def _no_routes(ctx: click.Context) -> str | None:
     """Return the next step where the command's routes.yaml does not exist, else None."""
-    from bridge.cli.command_settings import explain_no_routes
+    from bridge.cli.command_settings import SERVER_KEY, explain_no_routes
 
+    if SERVER_KEY in ctx.meta:
+        return None
     file = Path(ctx.params.get("config") or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     return None if file.exists() else explain_no_routes(file)
 

@@ -31,6 +31,8 @@ class Interpolator:
     With `strict` a missing value is an error, else a warning and an empty text. Under `verify` it
     is always an error, since `verify` decides how requests are checked.
 
+    Where `environ` is null, no value is known: no file is read, and nothing is missing.
+
     `filled` has the values found, by the text between the braces, and `reasons` why a value is
     missing. `given` and `given_reasons` are the same from an earlier load: with them, neither the
     environment nor files are read. `missing` has the first reason of each source or platform, by
@@ -108,10 +110,8 @@ class Interpolator:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             self.report.settle(path, f"`{name[:80]}` is not the name of an environment variable")
             return ""
-        if self.environ is None:  # it is not known here, so nothing is missing
-            # all of `verify` decides how requests are checked, and is checked as a whole
-            self.report.settled.add(path[:3] if path[2:3] == ("verify",) else path)
-            return ""
+        if self.environ is None:
+            return self._unknown(path)
         value = self.environ.get(name)
         if not value:
             self._missing(
@@ -122,6 +122,8 @@ class Interpolator:
         return value or ""
 
     def _file(self, name: str, path: Path) -> str:
+        if self.environ is None:
+            return self._unknown(path)
         file = self.folder / name
         try:
             raw = self.disk.read(file, MAX_SECRET_FILE_BYTES + 1)
@@ -141,6 +143,12 @@ class Interpolator:
         elif not value:
             self._missing(path, f"file:{name}", f"file {name} is empty")
         return value
+
+    def _unknown(self, path: Path) -> str:
+        """Return an empty text for a value that is not known here, and so not missing."""
+        # all of `verify` decides how requests are checked, and is checked as a whole
+        self.report.settled.add(path[:3] if path[2:3] == ("verify",) else path)
+        return ""
 
     def _missing(self, path: Path, key: str, message: str) -> None:
         self.reasons[key] = message

@@ -157,7 +157,7 @@ def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) ->
 
 def load_canonical(
     text: str,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None,
     folder: str | Path = ".",
     *,
     strict_secrets: bool = True,
@@ -165,7 +165,8 @@ def load_canonical(
 ) -> Config:
     """Build the configuration from a stored `Config.canonical`.
 
-    The schema files are the stored ones; the secrets are the present ones.
+    The schema files are the stored ones; the secrets are the present ones. `environ` is null where
+    no value is known, so that none is missing.
     """
     document = json.loads(text)
     report = Report("(stored configuration)")

@@ -42,6 +42,10 @@ class Timings:
     #: After which an operation that has not stored all its items was interrupted.
     selection_stored_seconds: float = 60.0
 
+    # Trials over the admin API.
+    trial_seconds: float = 60.0  # for the evaluation of one trial
+    trial_result_seconds: float = 3600.0  # for which the result of a trial is stored
+
     # Calls whose outcome is unknown, and platforms that fail.
     reconcile_first_seconds: float = 5.0  # until the next search for the run of a start; it grows
     reconcile_max_seconds: float = 600.0

@@ -5,6 +5,7 @@ Both plan at the time of receipt, so that a configuration compared with itself c
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bridge.core.http_messages import Request
@@ -21,10 +22,11 @@ from bridge.ingest.planned_deliveries import (
 )
 from bridge.ingest.receive import asks_to_confirm, replan
 from bridge.ingest.redaction import BODY_DROPPED
+from bridge.ingest.shared_routes import find_shared_routes
 from bridge.ingest.source_bodies import read_body
 from bridge.routing.matching.matcher import match_type
 from bridge.routing.matching.reasons import explain_mismatch, explain_type
-from bridge.routing.model import Config, Source
+from bridge.routing.model import Config, Context, Route, Source
 from bridge.routing.planner import build_context, plan
 
 
@@ -34,12 +36,11 @@ def compare_event(event: Event, before: Config, after: Config) -> EventCompariso
     if obstacle is not None:
         return EventComparison(event.id, incomparable=obstacle)
     try:
-        read = _read_twice(event, before, after)
-        plans = [
-            _plan(known, body, config)
-            for (known, body), config in zip(read, (before, after), strict=True)
-        ]
-        found = compare_plans(event.id, *plans)
+        shared = find_shared_routes(before, after, event.source)
+        read = _read_twice(event, before, after, is_shared=shared.source)
+        found = compare_plans(event.id, *_plan_twice(read, before, after, shared.routes))
+        if not found.changes:
+            return found
         known, body = read[1]
         changes = [_explain(one, known, body, after) for one in found.changes]
         return replace(found, changes=changes)
@@ -75,12 +76,17 @@ def _redaction_key(source: Source) -> object:
 _Reading = tuple[Event, Body | None]
 
 
-def _read_twice(event: Event, before: Config, after: Config) -> tuple[_Reading, _Reading]:
-    """Return the event and its body as each configuration reads them; parse once if possible."""
+def _read_twice(
+    event: Event, before: Config, after: Config, *, is_shared: bool
+) -> tuple[_Reading, _Reading]:
+    """Return the event and its body as each configuration reads them; parse once if possible.
+
+    `is_shared`: both have the same source.
+    """
     one = before.source(event.source)
     other = after.source(event.source)
     body = _read(event, one)
-    same_body = one is not None and other is not None and _reads_alike(one, other)
+    same_body = is_shared or (one is not None and other is not None and _reads_alike(one, other))
     other_body = body if same_body else _read(event, other)
     if one is None or other is None or one.event_type == other.event_type:
         return (event, body), (event, other_body)
@@ -114,11 +120,32 @@ def _retype(event: Event, body: Body | None, source: Source) -> Event:
     return replace(event, type=read_event_type(source, request, body.value))
 
 
-def _plan(event: Event, body: Body | None, config: Config) -> list[PlannedDelivery]:
+def _plan_twice(
+    read: tuple[_Reading, _Reading], before: Config, after: Config, shared: Collection[str]
+) -> tuple[list[PlannedDelivery], list[PlannedDelivery]]:
+    """Return the deliveries of both configurations. The `shared` routes are planned once."""
+    (event, body), (other, other_body) = read
+    if event is not other or body is not other_body:
+        return (
+            _plan(event, body, before.routes_of(event.source)),
+            _plan(other, other_body, after.routes_of(event.source)),
+        )
+    if body is None or body.problem is not None:
+        return [], []
+    roots = build_context(event, body, event.received_at)
+    first = _plan(event, body, before.routes_of(event.source), roots)
+    others = [one for one in after.routes_of(event.source) if one.name not in shared]
+    second = _plan(event, body, others, roots) if others else []
+    return first, [*(one for one in first if one.route in shared), *second]
+
+
+def _plan(
+    event: Event, body: Body | None, routes: Sequence[Route], roots: Context | None = None
+) -> list[PlannedDelivery]:
     if body is None or body.problem is not None:
         return []
-    routes = config.routes_of(event.source)
-    return [PlannedDelivery.of(one) for one in plan(event, body, routes, event.received_at)]
+    planned = plan(event, body, routes, event.received_at, roots=roots)
+    return [PlannedDelivery.of(one) for one in planned]
 
 
 def _explain(change: RouteChange, event: Event, body: Body | None, config: Config) -> RouteChange:

@@ -6,12 +6,12 @@ not cover how it is sent: `retry`, `delay`, limits and the credentials of a plat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
-from bridge.core.json_differences import Difference, find_differences
+from bridge.core.json_differences import MAX_DIFFERENCES, Difference, find_differences
 from bridge.core.model import JSON, Delivery, Status
 
 
@@ -67,6 +67,9 @@ class PlannedDelivery:
     def is_sent(self) -> bool:
         """Whether it would start a flow: it is neither dead nor of a shadow route."""
         return self.status == Status.QUEUED
+
+
+COMPARED_FIELDS: Final = tuple(one.name for one in fields(PlannedDelivery))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +130,15 @@ def compare_plans(
     same = []
     changes = []
     for one, other in pairs:
-        change = _classify(one, other)
+        inputs = find_differences(one.inputs, other.inputs, "/inputs")
+        change = None if one is other else _classify(one, other, has_other_inputs=bool(inputs))
         if change is None:
             same.append(other.route)
         else:
-            changes.append(_change(event_id, other.route, change, one, other))
-    changes += [_change(event_id, one.route, PlanChange.LOST, one, None) for one in lost]
-    changes += [
-        _change(event_id, one.route, PlanChange.DEAD if one.is_dead else PlanChange.NEW, None, one)
-        for one in new
-    ]
+            diff = _differences(one, other, inputs)
+            changes.append(_change(event_id, other.route, change, one, other, diff))
+    changes += [_lose(event_id, one) for one in lost]
+    changes += [_add(event_id, one) for one in new]
     return EventComparison(event_id, same, changes)
 
 
@@ -180,7 +182,9 @@ def _has_same_content(one: PlannedDelivery, other: PlannedDelivery) -> bool:
     ) and not find_differences(one.inputs, other.inputs, most=1)
 
 
-def _classify(one: PlannedDelivery, other: PlannedDelivery) -> PlanChange | None:
+def _classify(
+    one: PlannedDelivery, other: PlannedDelivery, *, has_other_inputs: bool
+) -> PlanChange | None:
     """Return the most important change of a pair, None where nothing changes."""
     is_sent = one.is_sent, other.is_sent
     rules = (
@@ -192,8 +196,7 @@ def _classify(one: PlannedDelivery, other: PlannedDelivery) -> PlanChange | None
         (one.route != other.route, PlanChange.RENAMED),
         (one.flow != other.flow, PlanChange.FLOW),
         ((one.order, one.debounce) != (other.order, other.debounce), PlanChange.ORDER),
-        (one.whole_body != other.whole_body, PlanChange.INPUTS),
-        (bool(find_differences(one.inputs, other.inputs, most=1)), PlanChange.INPUTS),
+        (one.whole_body != other.whole_body or has_other_inputs, PlanChange.INPUTS),
     )
     return next((change for applies, change in rules if applies), None)
 
@@ -204,6 +207,7 @@ def _change(
     change: PlanChange,
     one: PlannedDelivery | None,
     other: PlannedDelivery | None,
+    diff: Sequence[Difference],
 ) -> RouteChange:
     reason = None
     if change is PlanChange.DEAD and other is not None:
@@ -214,24 +218,36 @@ def _change(
         event_id,
         route,
         change,
-        tuple(_differences(one, other)),
+        tuple(diff),
         reason,
         starts_less=one is not None and one.is_sent and (other is None or not other.is_sent),
     )
 
 
+def _lose(event_id: str, one: PlannedDelivery) -> RouteChange:
+    """Return the change of a delivery that only the first configuration plans."""
+    diff = find_differences({"status": one.status}, {})
+    return _change(event_id, one.route, PlanChange.LOST, one, None, diff)
+
+
+def _add(event_id: str, one: PlannedDelivery) -> RouteChange:
+    """Return the change of a delivery that only the second configuration plans."""
+    change = PlanChange.DEAD if one.is_dead else PlanChange.NEW
+    diff = find_differences({}, {"status": one.status})
+    return _change(event_id, one.route, change, None, one, diff)
+
+
 def _differences(
-    one: PlannedDelivery | None, other: PlannedDelivery | None
-) -> Iterator[Difference]:
-    """Yield the differences of two deliveries; of one that has no partner, only its status."""
-    if one is None or other is None:
-        yield from find_differences(
-            {} if one is None else {"status": one.status},
-            {} if other is None else {"status": other.status},
-        )
-        return
-    yield from find_differences(_members(one), _members(other))
+    one: PlannedDelivery, other: PlannedDelivery, inputs: Sequence[Difference]
+) -> list[Difference]:
+    """Return the differences of two deliveries, by the order of their fields.
 
-
-def _members(one: PlannedDelivery) -> JSON:
-    return {each.name: getattr(one, each.name) for each in fields(one)}
+    `inputs` are those of their inputs.
+    """
+    found: list[Difference] = []
+    for name in COMPARED_FIELDS:
+        if name == "inputs":
+            found += inputs
+        else:
+            found += find_differences(getattr(one, name), getattr(other, name), f"/{name}")
+    return found[:MAX_DIFFERENCES]

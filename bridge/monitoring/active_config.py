@@ -53,12 +53,27 @@ def find_config(
 
 def find_last_valid(settings: Settings, database: Database) -> Config | None:
     """Return the configuration that the bridges here use, or used last; None if none loads."""
+    config_hash = _find_used_hash(settings, database)
+    return None if config_hash is None else _load_stored(settings, database, config_hash)
+
+
+def find_last_canonical(settings: Settings, database: Database) -> str | None:
+    """Return the canonical form of the configuration of `find_last_valid`; it is not loaded."""
+    from bridge.store.inbound import events
+
+    config_hash = _find_used_hash(settings, database)
+    return None if config_hash is None else events.find_config(database, config_hash)
+
+
+def _find_used_hash(settings: Settings, database: Database) -> str | None:
     from bridge.monitoring.presence import list_bridges
     from bridge.store.inbound import events
 
     bridges = list_bridges(settings.data)
-    config_hash = _newest_config(bridges)["hash"] if bridges else events.last_config(database)
-    return None if config_hash is None else _load_stored(settings, database, config_hash)
+    if not bridges:
+        return events.last_config(database)
+    used: str = _newest_config(bridges)["hash"]
+    return used
 
 
 def _newest_config(bridges: list[dict[str, Any]]) -> dict[str, Any]:

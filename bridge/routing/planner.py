@@ -81,14 +81,22 @@ def _by_name(value: JSON, files: list[JSON]) -> JSON:
 
 
 def plan(
-    event: Event, body: Body, routes: Iterable[Route], now: float, nonce: str = ""
+    event: Event,
+    body: Body,
+    routes: Iterable[Route],
+    now: float,
+    nonce: str = "",
+    *,
+    roots: Context | None = None,
 ) -> list[Delivery]:
     """Return one delivery for each route that matches the event or fails on it.
 
     `nonce` distinguishes replays of the same event: a delivery's id follows from event, route,
-    nonce and, if the route starts several flows, the flow.
+    nonce and, if the route starts several flows, the flow. `roots`: the result of `build_context`,
+    where the caller has it.
     """
-    roots = build_context(event, body, now)
+    if roots is None:
+        roots = build_context(event, body, now)
     deliveries = []
     for route in routes:
         if not match_type(route.types, event.type):

@@ -95,7 +95,7 @@ def select_items(
     Raises `InvalidRequest` for more than 100,000 items, and for a search that takes too long;
     `OptionError` for a route that the configuration does not have.
     """
-    check = _time_limit(database.timings.selection_seconds)
+    check = limit_search(database.timings.selection_seconds)
     if asked.command.items is ItemKind.DELIVERIES:
         return _select_deliveries(database, asked, check)
     if asked.command.items is ItemKind.REJECTS:
@@ -112,7 +112,8 @@ def _require_few(ids: Sequence[str]) -> None:
         raise InvalidRequest(f"more than {MAX_ITEMS:,} items match: use narrower filters")
 
 
-def _time_limit(seconds: float) -> Callable[[], None]:
+def limit_search(seconds: float) -> Callable[[], None]:
+    """Return a check for each part of a search: `InvalidRequest` once its time is over."""
     until = time.monotonic() + seconds
 
     def check() -> None:

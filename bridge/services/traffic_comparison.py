@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 NOW: Final = "now"
 THEN: Final = "then"
+NOT_USED_YET: Final = (
+    "no configuration was used yet, so there is none to compare with: start `flowbridge serve`, or"
+    " pass --against FILE"
+)
 MAX_VALUE_CHARS: Final = 10_000  # of the JSON of a value in a difference
 #: What makes a test fail: the word, and the counts of the summary of which none may be above 0.
 FAIL_COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -58,6 +62,17 @@ class RouteTally:
     def changed(self) -> int:
         """The number of changes that are neither new, lost nor dead."""
         return sum(count for change, count in self.changes.items() if change not in _COUNTED_ALONE)
+
+    def as_json(self, route: str) -> dict[str, JSON]:
+        """Return the counts, and the first change with its reason, both null where none changed."""
+        return {
+            "route": route,
+            "same": self.same,
+            "changed": self.changed,
+            **{one.value: self.changes[one] for one in PlanChange if one in _COUNTED_ALONE},
+            "example": None if self.example is None else change_json(self.example),
+            "reason": None if self.example is None else self.example.reason,
+        }
 
 
 @dataclass(slots=True)
@@ -105,10 +120,23 @@ class TrafficSummary:
             "skipped": self.skipped.total(),
         }
 
-    def fails(self, fail_on: str) -> bool:
-        """Return whether a test with this word of `FAIL_COUNTS` fails."""
-        counts = self.as_json()
-        return any(counts[name] for name in FAIL_COUNTS[fail_on])
+    def report_json(self) -> dict[str, JSON]:
+        """Return all that `test` prints for people: the counts, by route too, changed ones first.
+
+        `skipped` counts events by reason.
+        """
+        rows = sorted(self.routes.items(), key=lambda pair: not pair[1].changes)
+        return {
+            "events": self.events,
+            "summary": dict(self.as_json()),
+            "routes": [one.as_json(route) for route, one in rows],
+            "skipped": {reason.value: count for reason, count in self.skipped.most_common()},
+        }
+
+
+def does_fail(counts: Mapping[str, JSON], fail_on: str) -> bool:
+    """Return whether a test with these counts and this word of `FAIL_COUNTS` fails."""
+    return any(counts[name] for name in FAIL_COUNTS[fail_on])
 
 
 def compare_recorded(
@@ -149,10 +177,7 @@ def find_compared_config(settings: Settings, database: Database, against: str) -
         return lambda _: other
     used = find_last_valid(settings, database)
     if used is None:
-        raise NotFound(
-            "no configuration was used yet, so there is none to compare with: start `flowbridge"
-            " serve`, or pass --against FILE"
-        )
+        raise NotFound(NOT_USED_YET)
     return lambda _: used
 
 

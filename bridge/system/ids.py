@@ -1,4 +1,4 @@
-"""Ids for events, rejects, operations and access tokens: 26 characters that sort by time.
+"""Ids for events, rejects, operations, trials and access tokens: 26 characters that sort by time.
 
 They have the format of ULID: https://github.com/ulid/spec
 """
@@ -9,6 +9,7 @@ import os
 from typing import Final
 
 REJECT_PREFIX: Final = "rej_"
+TRIAL_PREFIX: Final = "trl_"
 EVENT_PREFIXES: Final = ("evt_", "dlv_")  # of events and deliveries
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
 
@@ -36,6 +37,11 @@ def token_id(now: float) -> str:
 def audit_id(now: float) -> str:
     """Return a new id of an entry of the audit log, such as `aud_01jd…`."""
     return "aud_" + _sortable(now)
+
+
+def trial_id(now: float) -> str:
+    """Return a new id of a trial, such as `trl_01jd…`."""
+    return TRIAL_PREFIX + _sortable(now)
 
 
 def request_id(now: float) -> str:

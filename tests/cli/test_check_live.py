@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import pytest
 from command_line import run
 from fake_platform import FakePlatform
 
+from bridge.core.circuit_state import Circuit
 from bridge.delivery.platforms.model import InputNode, Listing
+from bridge.store.db.database import Database
+from bridge.store.queue.throttling import write_circuits
 
 HEAD = """version: 1
 platforms:
@@ -98,6 +102,94 @@ def test_a_file_needs_a_file(
     messages = [message for *_, message in check()[1]]
     assert messages[0].endswith("the flow `gumloop/echo`, which it requires")
     assert len(messages) == (1 if said is None else 2) and (said or "") in messages[-1]
+
+
+#: a lone expression -> what the warning says of its value, None for no warning
+VALUES = {
+    "${body.issue.labels}": "is a list in the sample of GitHub issues: ${json(…)} makes it text",
+    "${body.issue.user}": "is an object in the sample of GitHub issues",
+    "${body.issue.labels[].name}": "is a list in the sample of GitHub issues",
+    "${body.issue.title}": None,
+    "${body.issue.number}": None,
+    "${join(', ', body.issue.labels[].name)}": None,
+    "${json(body.issue.labels)}": None,
+    "${body.unknown}": None,
+    "${body.tags}": "`body.tags` is a list by payload_schema",
+    "${body.tags[0].name}": "is an object by payload_schema",
+    "${body.either}": None,
+    "a ${body.issue.labels}": None,
+}
+
+
+def test_the_type_of_a_lone_expression_is_checked_where_it_is_known(
+    platform: FakePlatform,
+) -> None:
+    routes = ""
+    schema = (
+        "{type: object, properties: {either: {type: [array, string]}, tags: {type: array, items:"
+        " {properties: {name: {type: object}}}}}}"
+    )
+    for number, value in enumerate(VALUES):
+        text = json.dumps(value)
+        routes += (
+            f"  - {{name: r{number}, on: github issues, payload_schema: {schema},"
+            f" inputs: {{title: {text}, labels: x}}, flow: gumloop/echo}}\n"
+        )
+    write(platform, routes)
+    code, problems, _ = check()
+    found = {
+        path: message
+        for _, path, message in problems
+        if path.endswith(".inputs.title") and "is a string; " in message
+    }
+    wanted = {
+        f"routes.{number}.inputs.title": said
+        for number, said in enumerate(VALUES.values())
+        if said is not None
+    }
+    assert code == 0 and found.keys() == wanted.keys()
+    for path, said in wanted.items():
+        assert said in found[path]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("body.issue.title", "is text in the sample of GitHub issues, and not a file"),
+        ("body.issue.user", "is an object in the sample of GitHub issues"),
+        ("files", None),
+    ],
+)
+def test_text_of_a_sample_is_no_file(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, value: str, said: str | None
+) -> None:
+    from bridge.services.config_checks import live_flows
+
+    nodes = (InputNode(name="doc", type="file"),)
+    monkeypatch.setattr(live_flows, "ask_for_inputs", lambda *_: Listing(items=nodes))
+    given = f'inputs: {{doc: "${{{value}}}"}}'
+    write(platform, f"  - {{name: a, on: github issues, {given}, flow: gumloop/echo}}\n")
+    messages = [message for *_, message in check()[1]]
+    assert messages == [] if said is None else said in messages[0]
+
+
+@pytest.mark.parametrize(("seconds", "is_asked"), [(600.0, False), (-1.0, True)])
+def test_a_platform_whose_circuit_is_open_is_not_asked(
+    platform: FakePlatform, store: Database, seconds: float, is_asked: bool
+) -> None:
+    write(platform, GOOD)
+    opened = Circuit(platform="gumloop", failures=5, open_until=time.time() + seconds, reason="503")
+    store.write(lambda one: write_circuits(one, {}, {"gumloop": opened}, time.time()))
+    code, problems, _ = check()
+    if is_asked:
+        assert (code, problems) == (0, [])
+        return
+    assert code == 1
+    assert problems[0][2].startswith(
+        "gumloop/echo: gumloop is not asked: its circuit is open until 20"
+    )
+    shown = run("check", "--live").stdout
+    assert "not asked: gumloop/echo: " in shown and "1 flow not asked" in shown
 
 
 def test_a_local_flow_may_take_inputs_that_it_does_not_list(

@@ -14,6 +14,7 @@ from records import make_event
 from bridge.config.loader import load
 from bridge.core.json_differences import MAX_DIFFERENCES, Difference, find_differences
 from bridge.core.model import Event
+from bridge.ingest import plan_comparison
 from bridge.ingest.plan_comparison import compare_event, plan_event
 from bridge.ingest.planned_deliveries import (
     INCOMPARABLE_TEXTS,
@@ -22,6 +23,7 @@ from bridge.ingest.planned_deliveries import (
     PlannedDelivery,
     compare_plans,
 )
+from bridge.ingest.shared_routes import SharedRoutes
 from bridge.routing.model import Config
 
 HEAD = """
@@ -253,7 +255,8 @@ def test_other_redacted_values_cannot_be_compared(tmp_path: Path) -> None:
 
 def test_a_fault_is_counted_and_not_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = config(tmp_path, ROUTE)
-    broken = replace(one, routes=(replace(one.routes[0], reshape=lambda _: 1 / 0),))  # type: ignore[arg-type]
+    route = replace(one.routes[0], reshape=lambda _: 1 / 0)  # type: ignore[arg-type]
+    broken = replace(one, routes=(route,), canonical="")
     assert compare_event(event(), one, broken).incomparable is Incomparable.FAULT
 
 
@@ -334,3 +337,30 @@ def test_renamed_needs_the_same_content() -> None:
     other = replace(one, route="b", inputs={"n": True})
     found = compare_plans("evt_1", [one], [other])
     assert [each.change for each in found.changes] == [PlanChange.LOST, PlanChange.NEW]
+
+
+def test_planning_shared_routes_once_gives_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = (
+        '- {name: b, on: github, match: {body.n: 1}, inputs: {x: "${body.m.x}"}, flow: local/echo}'
+    )
+    third = (
+        "- {name: c, on: github, payload_schema: {required: [z]}, inputs: {x: 1}, flow: local/echo}"
+    )
+    texts = {
+        (ROUTE, second, third),
+        (second, ROUTE, third),
+        (ROUTE, second.replace("name: b", "name: d"), third),
+        (ROUTE.replace("body.n", "body.m"), second),
+        (second, third.replace("z", "n")),
+    }
+    configs = [config(tmp_path, *one) for one in sorted(texts)]
+    pairs = [(one, other) for one in configs for other in configs]
+    events = [event(), event(b'{"n":2}'), event(b"nothing"), event(type="push")]
+    found = [compare_event(each, *pair) for pair in pairs for each in events]
+    monkeypatch.setattr(plan_comparison, "find_shared_routes", lambda *_: SharedRoutes())
+    alone = [compare_event(each, *pair) for pair in pairs for each in events]
+    assert [replace(one, same=sorted(one.same)) for one in found] == [
+        replace(one, same=sorted(one.same)) for one in alone
+    ]

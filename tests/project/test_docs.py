@@ -241,7 +241,7 @@ def test_commands_parse() -> None:
     found = list(lines())
     assert len(found) > 50
     for place, words in found:
-        rest = words[2:] if words[:1] == ["--config"] else words
+        rest = words[2:] if words[:1] in (["--config"], ["--server"]) else words
         command: click.Command = group
         name = "flowbridge"
         while isinstance(command, click.Group) and not (

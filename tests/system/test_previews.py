@@ -26,7 +26,8 @@ from bridge.core.model import FormFile
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.system.previews import render, seccomp
+from bridge.system import seccomp
+from bridge.system.previews import render
 from bridge.system.previews.limits import MAX_CPU_SECONDS, MAX_EDGE_PIXELS, MAX_OUTPUT_BYTES
 from bridge.system.previews.render import PREVIEW_FORMATS, NoPreview, render_preview
 from bridge.web import downloads as web
@@ -206,7 +207,7 @@ def test_a_pdf_with_programs_in_it_is_merely_drawn() -> None:
 
 PRELUDE = (
     "import os, sys, socket, resource; sys.path.append(sys.argv[1]); from bridge.system.previews"
-    " import drawing, seccomp\n"
+    " import drawing; from bridge.system import seccomp\n"
 )
 
 

@@ -14,6 +14,7 @@ from fake_platform import FakePlatform
 
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
+from bridge.core.circuit_state import Circuit
 from bridge.monitoring.flow_changes import (
     CHECK_SECONDS,
     STATE_FILE,
@@ -24,6 +25,7 @@ from bridge.monitoring.flow_changes import (
 )
 from bridge.monitoring.status import read_overview
 from bridge.store.db.database import Database
+from bridge.store.queue.throttling import write_circuits
 from bridge.worker.maintenance.jobs import LONG_JOBS, JobContext, check_flow_inputs
 
 ROUTES = """version: 1
@@ -128,3 +130,16 @@ def test_a_result_is_read_as_it_was_stored(folder: Path) -> None:
     found = FlowChanges(1.5, "a", {"p/f": "changed"})
     store_flow_changes(folder, found)
     assert load_flow_changes(folder) == found
+
+
+def test_a_platform_whose_circuit_is_open_is_not_asked(
+    store: Database, platform: FakePlatform, folder: Path
+) -> None:
+    assert run("check", "--live", "--lock").exit_code == 0
+    platform.flows["echo"] = ["title"]
+    opened = Circuit(platform="gumloop", failures=5, open_until=time.time() + 600)
+    store.write(lambda one: write_circuits(one, {}, {"gumloop": opened}, time.time()))
+    assert check(store, folder) == {}
+    store.write(lambda one: write_circuits(one, {"gumloop": opened}, {"gumloop": None}, 0.0))
+    make_due(folder)
+    assert len(check(store, folder)) == 1

@@ -45,7 +45,8 @@ def check(config: str | None, /, live: bool, lock: bool, as_json: bool) -> None:
 
     With --live, a flow that its platform does not have is an error. Inputs that the flow does not
     have, inputs that the route does not give, values of a wrong type, and inputs that changed since
-    flows.lock are warnings. A flow that could not be asked is an error.
+    flows.lock are warnings. A flow that could not be asked is an error; a platform whose circuit is
+    open is not asked.
 
     \b
     flowbridge check

@@ -112,7 +112,9 @@ def _detail(one: ShadowedEvent, summary: ShadowSummary) -> str:
         return one.reason
     if one.result is not ShadowResult.DIFFERS or not one.diff:
         return ""
-    return f"{summary.top_paths()}; such as {describe_difference(one.diff[0])}"
+    first = one.diff[0]
+    shown = describe_difference(first.path, first.before, first.after)
+    return f"{summary.top_paths()}; such as {shown}"
 
 
 def _say_next_steps(summary: ShadowSummary, config: Config, new: str, old: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.options import (
     AS_JSON,
     FilteredCommand,
@@ -27,11 +27,12 @@ from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.core.model import JSON
     from bridge.ingest.planned_deliveries import EventComparison
-    from bridge.services.traffic_comparison import TrafficSummary
 
 DEFAULT_DAYS: Final = 7
 FAIL_WORDS: Final = ("changed", "lost", "dead", "never")
+LINES_AT_ONCE: Final = 100  # of JSON that are written together
 OF_EVENTS: Final = "lost"  # the default of --fail-on for stored events
 OF_CASES: Final = "changed"  # and for cases
 
@@ -94,6 +95,9 @@ def test(
     --save writes events as files, without the values at `redact` and without signatures. `test DIR`
     tests them without a database, for example in CI.
 
+    With `flowbridge --server URL test --routes FILE`, a file of this machine is tested on the
+    events of that bridge. It is not saved there.
+
     \b
     flowbridge test --routes new.yaml              what the edited copy changes
     flowbridge test --routes new.yaml --since 2d --source github
@@ -101,10 +105,16 @@ def test(
     flowbridge test --save cases/ evt_01jd2x       write a case
     flowbridge test cases/                         test the cases, without a database
     """
-    settings = settings_of(config)
     is_filtered = limit > 0 or any(value is not None for value in chosen.values())
     with wrong_usage():
         _check_usage(what, folder, against, fail_on, is_filtered=is_filtered)
+    server = find_server()
+    if server is not None:
+        _refuse_cases(what, folder)
+        sides = _require_file(file), against
+        _test_remote(server, chosen, limit, sides, fail_on or OF_EVENTS, as_json=as_json)
+        return
+    settings = settings_of(config)
     if folder is not None:
         _save(settings, what, folder, file)
     elif what:
@@ -139,6 +149,54 @@ def _check_usage(
         )
 
 
+def _refuse_cases(what: tuple[str, ...], folder: Path | None) -> None:
+    if what or folder is not None:
+        raise click.UsageError(
+            "cases are written and tested on this machine only, not with --server (or"
+            " FLOWBRIDGE_SERVER)"
+        )
+
+
+def _require_file(file: Path | None) -> Path:
+    if file is None:
+        raise click.UsageError("--server needs --routes FILE: the routes.yaml to test")
+    return file
+
+
+def _test_remote(
+    server: str,
+    chosen: dict[str, Any],
+    limit: int,
+    sides: tuple[Path, str | None],
+    fail_on: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Test a file of this machine on the events of the bridge at a URL."""
+    from bridge.cli.remote.trials import RemoteTrial, run_remote_trial
+    from bridge.services.traffic_comparison import NOW
+
+    file, against = sides
+    _set_since(chosen)
+    found = run_remote_trial(
+        server, RemoteTrial(file=file, against=against or NOW, chosen=chosen, limit=limit)
+    )
+    if as_json and not found["changes_complete"]:
+        raise BridgeError("there are too many changes for --json: select fewer events")
+    if as_json:
+        output.json_lines(found["changes"])
+    _end(found, fail_on, _describe_since(chosen), as_json=as_json)
+
+
+def _set_since(chosen: dict[str, Any]) -> None:
+    if chosen["since"] is None:
+        chosen["since"] = time.time() - DEFAULT_DAYS * DAY
+
+
+def _describe_since(chosen: dict[str, Any]) -> str:
+    return f"since {output.utc(chosen['since'])}"
+
+
 def _test_events(
     settings: Settings,
     chosen: dict[str, Any],
@@ -152,8 +210,7 @@ def _test_events(
 
     file, against = sides
     after = traffic.load_routes(settings, file)
-    if chosen["since"] is None:
-        chosen["since"] = time.time() - DEFAULT_DAYS * DAY
+    _set_since(chosen)
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database to test with")
@@ -162,7 +219,7 @@ def _test_events(
         before = traffic.find_compared_config(settings, database, against or traffic.NOW)
         say_search_size(database, wanted, of_deliveries=False)
         found = traffic.compare_recorded(database, wanted, before, after, limit)
-        _report(found, fail_on, f"since {output.utc(chosen['since'])}", as_json=as_json)
+        _report(found, fail_on, _describe_since(chosen), as_json=as_json)
 
 
 def _test_cases(
@@ -202,30 +259,38 @@ def _save(settings: Settings, names: tuple[str, ...], folder: Path, file: Path |
 
 def _report(found: Iterable[EventComparison], fail_on: str, which: str, *, as_json: bool) -> None:
     """Print the changes and the summary, and exit with 1 if the test fails."""
-    from bridge.cli.ui.comparison_view import print_summary, say_skipped
     from bridge.services.traffic_comparison import TrafficSummary, change_json
 
     summary = TrafficSummary()
+    lines: list[JSON] = []
     for one in found:
         summary.add(one)
         if as_json:
-            for change in one.changes:
-                output.json_line(change_json(change))
+            lines += [change_json(change) for change in one.changes]
+            if len(lines) >= LINES_AT_ONCE:
+                output.json_lines(lines)
+                lines.clear()
+    output.json_lines(lines)
+    _end(summary.report_json(), fail_on, which, as_json=as_json)
+
+
+def _end(report: Mapping[str, Any], fail_on: str, which: str, *, as_json: bool) -> None:
+    """Print the summary, and exit with 1 if the test fails."""
+    from bridge.cli.ui.comparison_view import print_summary, say_skipped
+    from bridge.services.traffic_comparison import does_fail
+
+    counts = report["summary"]
     if as_json:
-        output.json_line({"summary": summary.as_json()})
+        output.json_line({"summary": counts})
     else:
-        print_summary(summary, which)
-    say_skipped(summary)
-    _exit(summary, fail_on)
-
-
-def _exit(summary: TrafficSummary, fail_on: str) -> None:
-    if not summary.fails(fail_on):
+        print_summary(report, which)
+    say_skipped(report["skipped"])
+    if not does_fail(counts, fail_on):
         sys.exit(0)
-    counts = ", ".join(
+    failed = ", ".join(
         f"{count} {name}"
-        for name, count in summary.as_json().items()
+        for name, count in counts.items()
         if count and name in ("changed", "new", "lost", "dead")
     )
-    output.say(f"The test fails (--fail-on {fail_on}): {counts}")
+    output.say(f"The test fails (--fail-on {fail_on}): {failed}")
     sys.exit(1)

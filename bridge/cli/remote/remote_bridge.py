@@ -182,6 +182,10 @@ class RemoteBridge:
         """Return an operation."""
         return self._client.get(f"/operations/{_part(id_)}")
 
+    def read_trial(self, id_: str) -> Shape:
+        """Return a trial, with its result once it has ended."""
+        return self._client.get(f"/trials/{_part(id_)}")
+
     def stop_operation(self, id_: str) -> Shape:
         """Stop an operation that a worker carries out, and return it."""
         return self.post(f"/operations/{_part(id_)}/stop", None)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.ingest.planned_deliveries import INCOMPARABLE_TEXTS, PlanChange
-
-if TYPE_CHECKING:
-    from bridge.core.json_differences import Difference
-    from bridge.ingest.planned_deliveries import RouteChange
-    from bridge.services.traffic_comparison import RouteTally, TrafficSummary
+from bridge.ingest.planned_deliveries import INCOMPARABLE_TEXTS, Incomparable, PlanChange
 
 MAX_EXAMPLE_VALUE_CHARS: Final = 60
 
@@ -34,60 +30,57 @@ COLUMNS: Final = (
 )
 
 
-def print_summary(summary: TrafficSummary, which: str) -> None:
-    """Print the number of events, and a row for each route, changed ones first.
+def print_summary(report: Mapping[str, Any], which: str) -> None:
+    """Print the number of events, and a row for each route.
 
-    `which`: the events that were compared.
+    `report` has the shape of `TrafficSummary.report_json`. `which`: the events that were compared.
     """
-    if not summary.events:
+    if not report["events"]:
         output.say(f"No matching events {which}.")
         return
-    changed = sum(bool(one.changes) for one in summary.routes.values())
-    events = f"{summary.events:,} event{'s' * (summary.events != 1)}"
+    changed = sum(row["example"] is not None for row in report["routes"])
+    events = f"{report['events']:,} event{'s' * (report['events'] != 1)}"
     click.echo(
         f"{output.clean(f'{events} {which}')}: "
         + (f"{output.number(changed, 'route')} changed" if changed else "nothing changes")
     )
-    rows = sorted(summary.routes.items(), key=lambda pair: not pair[1].changes)
-    tables.print_table(COLUMNS, (_row(name, tally) for name, tally in rows))
+    tables.print_table(COLUMNS, map(_row, report["routes"]))
 
 
-def say_skipped(summary: TrafficSummary) -> None:
+def say_skipped(skipped: Mapping[str, int]) -> None:
     """Print how many events could not be compared, by reason."""
-    for reason, count in summary.skipped.most_common():
-        output.say(
-            f"{output.number(count, 'event')} could not be compared: {INCOMPARABLE_TEXTS[reason]}"
-        )
+    for reason, count in skipped.items():
+        text = INCOMPARABLE_TEXTS[Incomparable(reason)]
+        output.say(f"{output.number(count, 'event')} could not be compared: {text}")
 
 
-def _row(name: str, tally: RouteTally) -> tuple[str, ...]:
-    example = tally.example
+def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    example = row["example"]
     return (
-        name,
-        str(tally.same),
-        str(tally.changed),
-        *(str(tally.changes[one]) for one in (PlanChange.NEW, PlanChange.LOST, PlanChange.DEAD)),
-        "" if example is None else example.event_id,
-        "" if example is None else _describe(example),
+        row["route"],
+        *(str(row[name]) for name in ("same", "changed", "new", "lost", "dead")),
+        "" if example is None else example["event_id"],
+        "" if example is None else _describe(example, row["reason"]),
     )
 
 
-def _describe(change: RouteChange) -> str:
+def _describe(change: Mapping[str, Any], reason: str | None) -> str:
     """Return the change in one line: its reason, or its first difference."""
-    if change.reason is not None:
-        return f"{change.change}: {change.reason}"
-    if change.change is PlanChange.NEW or not change.diff:
-        return change.change.value
-    first = change.diff[0]
-    more = f" (and {len(change.diff) - 1} more)" if len(change.diff) > 1 else ""
-    text = describe_difference(first)
-    word = "" if text.startswith(change.change.value) else f"{change.change}: "
-    return f"{word}{text}{more}"
+    word = change["change"]
+    if reason is not None:
+        return f"{word}: {reason}"
+    if word == PlanChange.NEW or not change["diff"]:
+        return str(word)
+    first = change["diff"][0]
+    more = f" (and {len(change['diff']) - 1} more)" if len(change["diff"]) > 1 else ""
+    text = describe_difference(first["path"], first["before"], first["after"])
+    head = "" if text.startswith(word) else f"{word}: "
+    return f"{head}{text}{more}"
 
 
-def describe_difference(one: Difference) -> str:
+def describe_difference(path: str, before: object, after: object) -> str:
     """Return a difference as `inputs/n: 1 → 2`, with long values cut."""
-    return f"{one.path.removeprefix('/')}: {_shorten(one.before)} → {_shorten(one.after)}"
+    return f"{path.removeprefix('/')}: {_shorten(before)} → {_shorten(after)}"
 
 
 def _shorten(value: object) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
@@ -76,6 +76,12 @@ def line(name: str, value: object, colour: str | None = None) -> None:
 def json_line(value: JSON) -> None:
     """Print one JSON value on a line."""
     click.echo(json_text(value))
+
+
+def json_lines(values: Sequence[JSON]) -> None:
+    """Print JSON values, one on a line, in one write."""
+    if values:
+        click.echo("\n".join(map(json_text, values)))
 
 
 def json_text(value: JSON, *, is_indented: bool = False) -> str:

@@ -13,13 +13,15 @@ from bridge.services.config_checks.unbraced_paths import warn_of_unbraced
 from bridge.services.config_checks.written_routes import list_routes
 
 FILE_NAME: Final = "routes.yaml"
-NOTE: Final = "the values of `${env:NAME}` are not checked: `flowbridge check` does that"
+NOTE: Final = (
+    "the values of `${env:NAME}` and `${file:PATH}` are not checked: `flowbridge check` does that"
+)
 
 
 def check_given_config(text: str, files: Mapping[str, str]) -> ProjectReport:
     """Check a routes.yaml and the files that it names, by their path under its folder.
 
-    Nothing is read but what is given, so no value of the environment counts as missing.
+    Nothing is read but what is given, so no value of `${env:…}` or `${file:…}` counts as missing.
     """
     disk = GivenFiles({**files, FILE_NAME: text})
     checked = check_files(FILE_NAME, None, disk, strict_secrets=False)

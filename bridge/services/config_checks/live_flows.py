@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import BridgeError
 from bridge.core.typos import find_typo, suggest
+from bridge.routing.functions.signature import type_of
+from bridge.services.config_checks.value_types import find_value_type
 from bridge.services.config_checks.written_routes import WrittenRoute, WrittenRoutes
 from bridge.services.platform_queries import ask_for_inputs, explain_missing_flow, platform_type
 
 if TYPE_CHECKING:
     from bridge.config.problems import Report
     from bridge.delivery.platforms.model import InputNode
-    from bridge.routing.model import Config, Platform, Route
+    from bridge.routing.model import Config, Platform, Route, Source
 
 MAX_CALLS_AT_ONCE: Final = 2
 FILE_TYPE: Final = "file"
 TEXT_TYPE: Final = "string"
+KIND_NAMES: Final = {"object": "an object", "array": "a list"}
 
 FlowKey = tuple[str, str]  # the name of the platform, and the saved_item_id
 
@@ -46,15 +49,15 @@ class LiveFlow:
         return f"{self.platform}/{self.saved_item_id}"
 
 
-def ask_flows(config: Config) -> dict[FlowKey, LiveFlow]:
+def ask_flows(config: Config, refused: Mapping[str, str]) -> dict[FlowKey, LiveFlow]:
     """Ask the platforms for the inputs of every flow of a route, at most two calls at once.
 
     A flow of a platform without a list of inputs is left out. A platform that did not answer is not
-    asked again.
+    asked again, and one in `refused` not at all: the text says why.
     """
     keys = dict.fromkeys((one.flow.platform, one.flow.saved_item_id) for one in config.routes)
     asked = [key for key in keys if platform_type(config.platforms[key[0]]).inputs is not None]
-    silent: dict[str, str] = {}
+    silent = dict(refused)
     with ThreadPoolExecutor(MAX_CALLS_AT_ONCE) as pool:
         answers = pool.map(lambda key: _ask(config.platforms[key[0]], key[1], silent), asked)
         return dict(zip(asked, answers, strict=True))
@@ -80,7 +83,7 @@ def warn_of_live_misfits(
         elif flow.inputs is not None and isinstance(place.keys.get("inputs"), Mapping):
             siblings = _sibling_inputs(route, config, flows)
             _check_names(place, flow, siblings, report)
-            _check_types(place, flow, report)
+            _check_types(place, flow, route, config.sources.get(route.source), report)
         report.problems[before:] = [
             one for one in report.problems[before:] if one.path not in known
         ]
@@ -147,23 +150,41 @@ def _check_names(
         report.add((*written.path, "inputs"), message, key=True, level="warning")
 
 
-def _check_types(written: WrittenRoute, flow: LiveFlow, report: Report) -> None:
-    """Warn of values whose type is certain, and that the flow's input does not take."""
+def _check_types(
+    written: WrittenRoute, flow: LiveFlow, route: Route, source: Source | None, report: Report
+) -> None:
+    """Warn of values whose type is known, and that the flow's input does not take."""
     given = written.keys["inputs"]
     for node in flow.inputs or ():
-        wrong = _find_wrong_type(node.type, given[node.name]) if node.name in given else None
+        if node.name not in given or node.type not in (TEXT_TYPE, FILE_TYPE):
+            continue
+        wrong = _find_wrong_type(node.type, given[node.name], route, source)
         if wrong is not None:
             message = f"the input `{node.name}` of the flow `{flow.name}` is a {node.type}; {wrong}"
             report.add((*written.path, "inputs", node.name), message, level="warning")
 
 
-def _find_wrong_type(wanted: str, value: Any) -> str | None:
-    """Return why a written value does not fit. The value of a lone `${…}` is not known."""
-    if isinstance(value, Mapping | list):
-        kind = "an object" if isinstance(value, Mapping) else "a list"
-        hint = ": ${json(…)} makes it text" if wanted == TEXT_TYPE else ""
-        return f"the route gives {kind}{hint}" if wanted in (TEXT_TYPE, FILE_TYPE) else None
-    if wanted != FILE_TYPE:
+def _find_wrong_type(wanted: str, value: Any, route: Route, source: Source | None) -> str | None:
+    """Return why a written value does not fit, None where it does, or its type is not known."""
+    is_lone = isinstance(value, str) and value.startswith("${") and value.endswith("}")
+    known = find_value_type(value, route, source) if is_lone else None
+    if is_lone and known is None:
         return None
-    is_expression = isinstance(value, str) and value.startswith("${") and value.endswith("}")
-    return None if is_expression else "the route gives text, and not a file"
+    kind = known.type if known is not None else _kind_of(value)
+    if kind in ("object", "array"):
+        hint = ": ${json(…)} makes it text" if wanted == TEXT_TYPE else ""
+    elif wanted == FILE_TYPE:
+        hint = ", and not a file"
+    else:
+        return None
+    shown = KIND_NAMES.get(kind, "text")
+    if known is None:
+        return f"the route gives {shown}{hint}"
+    return f"`{value[2:-1].strip()}` is {shown} {known.origin}{hint}"
+
+
+def _kind_of(value: Any) -> str:
+    """Return the JSON type of a written value."""
+    if isinstance(value, Mapping):
+        return "object"
+    return "array" if isinstance(value, list) else type_of(value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bridge.core.errors import BridgeError
 from bridge.services.config_checks.live_flows import ask_flows, warn_of_live_misfits
 from bridge.services.flow_lock import find_changes, read_lock, write_lock
+from bridge.services.open_circuits import find_open_circuits
 from bridge.services.platform_queries import platform_type
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def check_live(
 
     `config` has the address of the local platform. `lock`: write flows.lock instead of comparing.
     """
-    flows = ask_flows(config)
+    flows = ask_flows(config, find_open_circuits(settings))
     warn_of_live_misfits(config, flows, written)
     report.unasked += [f"{one.name}: {one.unasked}" for one in flows.values() if one.unasked]
     used = {route.flow.platform for route in config.routes}

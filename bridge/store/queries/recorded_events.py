@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Select, func, select
 
 from bridge.core.errors import DecryptionError, KeyMissing
 from bridge.core.model import Event
@@ -17,6 +17,7 @@ from bridge.store.queries.filters import Filters
 from bridge.store.tables.rows import to_event
 from bridge.store.tables.schema import event
 
+SIZED_IDS: Final = 500  # whose sizes are read by one statement
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024  # of bodies that are read at once; a larger one goes alone
 
 
@@ -38,12 +39,28 @@ def read_events(
     columns = select(event.c.seq, event.c.id, func.length(event.c.body).label("size"))
     walk = event_walk(database, filters, columns)
     for chunk in read_chunks(database, walk, limit=limit):
-        for page in _pages(chunk.rows):
-            with database.read() as connection:
-                rows = connection.execute(select(event).where(event.c.id.in_(page))).all()
-            found = {row.id: row for row in rows}
-            del rows
-            yield from (_read(found.pop(id_), database) for id_ in page if id_ in found)
+        yield from _read_pages(database, chunk.rows)
+
+
+def read_named_events(database: Database, ids: Sequence[str]) -> Iterator[Event | UnreadableEvent]:
+    """Yield the whole events with these ids, in this order, without those that do not exist."""
+    for start in range(0, len(ids), SIZED_IDS):
+        part = ids[start : start + SIZED_IDS]
+        query: Select[Any] = select(event.c.id, func.length(event.c.body).label("size"))
+        with database.read() as connection:
+            rows = connection.execute(query.where(event.c.id.in_(part))).all()
+        known = {row.id: row for row in rows}
+        yield from _read_pages(database, [known[id_] for id_ in part if id_ in known])
+
+
+def _read_pages(database: Database, rows: Sequence[Row[Any]]) -> Iterator[Event | UnreadableEvent]:
+    """Yield the events of rows with the columns `id` and `size`, in pages of short reads."""
+    for page in _pages(rows):
+        with database.read() as connection:
+            whole = connection.execute(select(event).where(event.c.id.in_(page))).all()
+        found = {row.id: row for row in whole}
+        del whole
+        yield from (_read(found.pop(id_), database) for id_ in page if id_ in found)
 
 
 def _pages(rows: Sequence[Row[Any]]) -> Iterator[list[str]]:

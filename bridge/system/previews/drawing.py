@@ -8,16 +8,12 @@ from __future__ import annotations
 import gc
 import io
 import os
-import resource
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.system.linux_process import die_with_parent
-from bridge.system.previews import seccomp
+from bridge.system import process_limits, seccomp
 from bridge.system.previews.limits import (
     MAX_CPU_SECONDS,
     MAX_EDGE_PIXELS,
@@ -26,6 +22,7 @@ from bridge.system.previews.limits import (
     MAX_OUTPUT_BYTES,
     MAX_PAGE_POINTS,
 )
+from bridge.system.process_limits import ProcessLimits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,20 +45,14 @@ def main(kind: str) -> None:
 
 
 def limit_process() -> None:
-    """Limit memory, CPU time and output; get low priority, and be the first to be OOM-killed."""
-    die_with_parent()
-    os.nice(10)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    for which, most in (
-        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
-        (resource.RLIMIT_CPU, MAX_CPU_SECONDS),
-        (resource.RLIMIT_FSIZE, MAX_OUTPUT_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, allowed = resource.getrlimit(which)
-        lower = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
-        resource.setrlimit(which, (lower, lower))
+    """Limit memory, CPU time and output."""
+    process_limits.limit_process(
+        ProcessLimits(
+            memory_bytes=MAX_MEMORY_BYTES,
+            cpu_seconds=MAX_CPU_SECONDS,
+            output_bytes=MAX_OUTPUT_BYTES,
+        )
+    )
 
 
 def _image_reader(kind: str) -> Callable[[bytes], Image]:

@@ -34,6 +34,7 @@ from bridge.web.admin.parameters import (
     filter_parameters,
 )
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
+from bridge.web.admin.trial_endpoints import TRIAL_ENDPOINTS
 from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 CAUSE_FILTERS: Final = tuple(
@@ -231,4 +232,5 @@ ENDPOINTS: Final = (
     ),
     *RESOURCE_ENDPOINTS,
     *UPKEEP_ENDPOINTS,
+    *TRIAL_ENDPOINTS,
 )

@@ -9,10 +9,8 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from bridge.core.errors import InvalidRequest, UnknownName
+from bridge.core.errors import InvalidRequest
 from bridge.core.operations import Operation, OperationRequest
-from bridge.core.scopes import Scope
-from bridge.routing.model import Config
 from bridge.services import operations, redacted_views
 from bridge.services.operation_commands import (
     COMMANDS,
@@ -34,14 +32,12 @@ from bridge.services.operation_selection import (
     SelectionRequest,
     select_items,
 )
-from bridge.services.selection import check_names
-from bridge.services.where_filters import make_event_test
-from bridge.store.queries.filters import NONE, Filters
+from bridge.store.queries.filters import NONE
 from bridge.web.admin.bodies import invalid_body, to_pointer
+from bridge.web.admin.body_filters import make_filters, read_filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
 from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.operation_lists import describe_operation, find_operation
-from bridge.web.admin.parameters import read_parameters
 from bridge.web.admin.problems import AdminProblem, BodyError
 from bridge.web.admin.request_schemas import OPERATION_FILTERS
 
@@ -185,35 +181,14 @@ def _read_filters(
     """Return the values of the filters, with the conditions of `where` as they were given."""
     if filters is None:
         return None
-    given = {
-        name: [value] if isinstance(value, str) else list(value) for name, value in filters.items()
-    }
     known = [
         one for one in OPERATION_FILTERS if command.filters is None or one.name in command.filters
     ]
-    allowed = [one.name for one in known]
-    for name in given:
-        if name not in allowed:
-            detail = f"`{command.name}` has no such filter"
-            raise invalid_body([BodyError(to_pointer("filters", name), detail, None, allowed)])
-    for one in known:
-        if one.reads_contents and one.name in given and Scope.BODIES not in asked.scopes:
-            raise AdminProblem("missing_scope", f"the filter `{one.name}` needs the scope `bodies`")
+    values = read_filters(asked, filters, known, command.name)
     if command.items is ItemKind.DELIVERIES and filters.get("status") == NONE:
         detail = f"{NONE!r} selects events without deliveries"
         raise invalid_body([BodyError("/filters/status", detail)])
-    try:
-        return read_parameters(given, known)
-    except AdminProblem as problem:
-        raise invalid_body(
-            [
-                BodyError(
-                    to_pointer("filters", error.parameter), error.detail, error.near, error.allowed
-                )
-                for error in problem.errors
-                if not isinstance(error, BodyError)
-            ]
-        ) from None
+    return values
 
 
 def _shown_filters(filters: Mapping[str, Any] | None, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,13 +209,7 @@ def _select(
 ) -> OperationSelection:
     ids: Sequence[str] = body.get("ids", ())
     config = context.config()
-    wanted = None
-    if filters is not None:
-        for name in ("source", "route"):
-            _check_name(context, config, name, filters.get(name))
-        clauses = filters.get("where")
-        where = make_event_test(clauses, config.sources) if clauses else None
-        wanted = Filters(**{**filters, "where": where})
+    wanted = None if filters is None else make_filters(context, config, filters)
     request = SelectionRequest(command=command, how=how, ids=ids, filters=wanted)
     try:
         return select_items(context.settings, context.database, config, request, context.keys())
@@ -248,14 +217,6 @@ def _select(
         raise _wrong_option(error) from None
     except InvalidRequest as error:
         raise invalid_body([BodyError("/filters", str(error))]) from None
-
-
-def _check_name(context: AdminContext, config: Config, name: str, value: str | None) -> None:
-    try:
-        check_names(context.settings, context.database, config=config, **{name: value})
-    except UnknownName as error:
-        found = BodyError(to_pointer("filters", name), str(error), error.near, error.allowed)
-        raise invalid_body([found]) from None
 
 
 def _check_count(body: Mapping[str, Any], count: int) -> None:

@@ -15,6 +15,9 @@ from bridge.services.operation_commands import (
     ROUTE_CHOICES,
 )
 from bridge.services.operation_selection import MAX_IDS, MAX_ITEMS
+from bridge.services.traffic_comparison import NOW, THEN
+from bridge.services.trials.messages import MAX_TRIAL_EVENTS
+from bridge.services.trials.trial import MAX_TRIAL_CHARS, MAX_TRIAL_IDS
 from bridge.web.admin.parameters import Parameter, filter_parameters
 from bridge.web.admin.schema_parts import Schema
 from bridge.web.admin.schema_parts import word as _word
@@ -57,6 +60,14 @@ def _filter(one: Parameter) -> Schema:
     }
 
 
+_FILTERS: Final = body_schema(**{one.name: _filter(one) for one in OPERATION_FILTERS})
+_ROUTES_TEXT: Final[Schema] = {"type": "string", "maxLength": MAX_TRIAL_CHARS}
+_FILES: Final[Schema] = {
+    "type": "object",
+    "description": "The other files, by their path under the folder of routes.yaml.",
+    "additionalProperties": {"type": "string"},
+    "maxProperties": MAX_CONFIG_FILES,
+}
 REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
     "OperationRequest": body_schema(
         "command",
@@ -64,7 +75,7 @@ REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
         command=_word(*COMMANDS),
         mode=_word(*MODES),
         ids={"type": "array", "items": _text(MAX_NAME_CHARS), "minItems": 1, "maxItems": MAX_IDS},
-        filters=body_schema(**{one.name: _filter(one) for one in OPERATION_FILTERS}),
+        filters=_FILTERS,
         how=body_schema(
             to=_word(*RESOLUTIONS),
             run_id=_text(MAX_NAME_CHARS),
@@ -91,12 +102,18 @@ REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
     "ConfigCheckRequest": body_schema(
         "text",
         text={"type": "string"},
-        files={
-            "type": "object",
-            "description": "The other files, by their path under the folder of routes.yaml.",
-            "additionalProperties": {"type": "string"},
-            "maxProperties": MAX_CONFIG_FILES,
-        },
+        files=_FILES,
+    ),
+    "TrialRequest": body_schema(
+        "text",
+        text=_ROUTES_TEXT,
+        files=_FILES,
+        ids={"type": "array", "items": _text(MAX_NAME_CHARS), "maxItems": MAX_TRIAL_IDS},
+        filters=_FILTERS,
+        limit={"type": "integer", "minimum": 1, "maximum": MAX_TRIAL_EVENTS},
+        against=_word(NOW, THEN),
+        against_text=_ROUTES_TEXT,
+        against_files=_FILES,
     ),
     "HoldRequest": body_schema(reason=_text(MAX_HOLD_REASON_CHARS)),
     "LearnRequest": body_schema(

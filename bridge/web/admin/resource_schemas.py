@@ -6,6 +6,8 @@ from typing import Final
 
 from bridge.core.model import RunState
 from bridge.core.scopes import Scope
+from bridge.ingest.planned_deliveries import PlanChange
+from bridge.services.trials.results import STATES
 from bridge.web.admin.schema_parts import (
     ANY,
     COUNT,
@@ -25,6 +27,35 @@ from bridge.web.admin.schema_parts import (
 from bridge.web.admin.schemas import ATTEMPT, DELIVERY
 
 _TEXTS: Final = list_of(TEXT)
+_CHANGE: Final = record(
+    event_id=TEXT,
+    route=TEXT,
+    change=word(*(one.value for one in PlanChange)),
+    diff=list_of(record(op=TEXT, path=TEXT, before=ANY, after=ANY)),
+)
+_TRIAL_COUNTS: Final = {"same": COUNT, "changed": COUNT, "new": COUNT, "lost": COUNT, "dead": COUNT}
+_TRIAL_RESULT: Final = record(
+    problems=list_of(
+        record(
+            level=word("error", "warning"),
+            file=TEXT,
+            line=COUNT,
+            column=COUNT,
+            path=TEXT,
+            message=TEXT,
+            shown=TEXT,
+        )
+    ),
+    events=COUNT,
+    summary=record(**_TRIAL_COUNTS, skipped=COUNT),
+    routes=list_of(
+        record(route=TEXT, **_TRIAL_COUNTS, example=nullable(_CHANGE), reason=nullable(TEXT))
+    ),
+    skipped={"type": "object", "additionalProperties": COUNT},
+    changes=list_of(_CHANGE),
+    changes_complete=FLAG,
+    complete=FLAG,
+)
 _SOURCE: Final = record(
     name=TEXT,
     configured=FLAG,
@@ -178,6 +209,14 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
             )
         ),
         notes=list_of(TEXT),
+    ),
+    "Trial": record(
+        id=TEXT,
+        state=word(*STATES),
+        created_at=TIME,
+        ended_at=nullable(TIME),
+        error=nullable(TEXT),
+        result=nullable(_TRIAL_RESULT),
     ),
     "Submission": record(
         received_at=TIME, id=TEXT, source=TEXT, type=nullable(TEXT), fields=OBJECT

@@ -168,17 +168,29 @@ def check_flow_inputs(context: JobContext) -> Counter[str]:
             flow_changes.store_flow_changes(data, flow_changes.FlowChanges(time.time(), ""))
         return Counter()
     from bridge.services.config_checks.live_flows import ask_flows
+    from bridge.services.open_circuits import explain_open_circuits
 
     digest = lock_digest(locked)
     if not flow_changes.is_check_due(known, digest, time.time()):
         return Counter()
-    flows = ask_flows(context.config).values()
+    refused = explain_open_circuits(context.database, time.time())
+    flows = ask_flows(context.config, refused).values()
     earlier = known.changes if known is not None and known.lock == digest else {}
     unasked = {one.name: earlier[one.name] for one in flows if one.unasked and one.name in earlier}
     changes = find_changes(locked, flows) | unasked
     found = flow_changes.FlowChanges(time.time(), digest, changes)
     flow_changes.store_flow_changes(data, found)
     return Counter(changed=len(changes))
+
+
+def delete_trial_results(context: JobContext) -> Counter[str]:
+    """Delete the results of trials that are too old, on this machine."""
+    # imported here: a worker needs it only now and then
+    from bridge.services.trials.results import TrialFolder
+
+    results = TrialFolder(context.settings.data, context.database.sealer)
+    before = time.time() - context.settings.timings.trial_result_seconds
+    return Counter(deleted=results.prune(before))
 
 
 def recount_files(context: JobContext) -> Counter[str]:
@@ -194,6 +206,7 @@ LONG_JOBS: Final = (
     LongJob("backup", 600.0, back_up),  # how often it checks whether one is due
     LongJob("certificate", 600.0, check_certificate, everywhere=True),  # the same
     LongJob("flow_inputs", 600.0, check_flow_inputs, everywhere=True),  # the same
+    LongJob("trials", 600.0, delete_trial_results, everywhere=True),
 )
 
 

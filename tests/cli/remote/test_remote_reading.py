@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from both_ways import BothWays, serve_both_ways
@@ -75,6 +77,57 @@ def test_lists_are_the_same_both_ways(
     printed = both.assert_same(*arguments, *(["--json"] if as_json else []))
     if arguments == ["rejects", "--limit", "0"]:
         assert len(printed.splitlines()) >= REJECTS
+
+
+def test_a_trial_is_the_same_both_ways(both: BothWays, tmp_path: Path) -> None:
+    new = tmp_path / "new.yaml"
+    changed = ALL_ROUTES.replace('"${body.title}"', '"a title: ${body.title}"')
+    assert changed != ALL_ROUTES
+    new.write_text(changed.replace("routes:", "include: more/*.yaml\nroutes:", 1))
+    (tmp_path / "more").mkdir()
+    more = (
+        "{name: more, on: github, payload_schema: more/any.json, inputs: {a: b}, flow: local/echo}"
+    )
+    (tmp_path / "more" / "one.yaml").write_text(f"routes:\n  - {more}\n")
+    (tmp_path / "more" / "any.json").write_text('{"type": "object", "required": ["action"]}')
+    command = ["test", "--routes", str(new), "--since", "2000-01-01"]
+    never = ["--fail-on", "never"]
+    for more in (
+        [],
+        ["--against", "then"],
+        ["--against", str(both.bridge.config)],
+        ["--source", "github", "--limit", "7"],
+        ["--status", "none", "--until", "1m"],
+        ["--where", "body.action=opened", "--type", "iss*"],
+    ):
+        human = both.assert_same(*command, *never, *more)
+        lines = both.assert_same(*command, *never, *more, "--json").splitlines()
+        assert "summary" in json.loads(lines[-1])
+        if not more:
+            assert "more" in human and len(lines) > 20
+    failing = [run(*command, "--fail-on", "changed") for run in (both.local, both.remote)]
+    assert [one.returncode for one in failing] == [1, 1]
+    assert failing[0].stdout == failing[1].stdout
+
+
+def test_a_trial_of_a_file_that_cannot_be_used(both: BothWays, tmp_path: Path) -> None:
+    new = tmp_path / "new.yaml"
+    command = ["test", "--routes", str(new)]
+    for text, said in (
+        (None, "cannot read"),
+        ("version: 1\nrouts: []\n", f"{new}:2:1: routs:"),
+        ("version: 1\ninclude: no.yaml\n", "no.yaml"),
+    ):
+        if text is not None:
+            new.write_text(text)
+        local = both.local(*command)
+        remote = both.remote(*command)
+        assert (local.returncode, remote.returncode, remote.stdout) == (2, 2, "")
+        assert said in remote.stderr and said in local.stderr
+    for wrong in (["test"], ["test", "--save", str(tmp_path), "x"], ["test", str(tmp_path)]):
+        assert both.remote(*wrong).returncode == 2
+    viewer = both.remote(*command, token=both.add_token("no-bodies", "read"))
+    assert viewer.returncode == 1 and "scope `bodies`" in viewer.stderr
 
 
 def test_each_record_is_the_same_both_ways(both: BothWays) -> None:

@@ -30,6 +30,7 @@ from bridge.web.admin.entry import admin_app
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
 from bridge.web.admin.streams import NDJSON
+from bridge.web.admin.trial_endpoints import TRIAL_ENDPOINTS
 from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
 
 READ = (Scope.READ,)
@@ -132,8 +133,8 @@ def name_of(endpoint: Endpoint) -> str:
     return f"{endpoint.method} {endpoint.path}"
 
 
-#: Those of test_admin_resources.py and test_admin_upkeep.py.
-OTHERS = (*RESOURCE_ENDPOINTS, *UPKEEP_ENDPOINTS)
+#: Those of test_admin_resources.py, test_admin_upkeep.py and test_admin_trials.py.
+OTHERS = (*RESOURCE_ENDPOINTS, *UPKEEP_ENDPOINTS, *TRIAL_ENDPOINTS)
 RECORDS = [each for each in ENDPOINTS if each not in OTHERS]
 READS = [each for each in RECORDS if each.method == "GET"]
 #: Bodies for the endpoints that take one, by method and path.

@@ -18,6 +18,7 @@ from records import NOW, make_delivery, make_event
 from bridge.core.model import DeadKind, Status
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
+from bridge.services.trials import background
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.admin import limits
@@ -100,6 +101,8 @@ def admin(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "READ_RATE", Rate(count=10**9, per=1.0))
         patch.setattr(limits, "OPERATION_RATE", Rate(count=10**9, per=1.0))
+        # no trial is evaluated: each takes a process
+        patch.setattr(background, "evaluate_request", lambda *_: None)
         yield AdminClient(database, folder)
     database.close()
 
@@ -143,6 +146,7 @@ def test_no_request_is_answered_with_500(
         data=None if endpoint.body is None else json.dumps(body),
         content_type=None if endpoint.body is None else "application/json",
     )
-    assert answer.status_code < 500, answer.text
+    is_busy = endpoint.path == "/trials" and answer.status_code == 503
+    assert answer.status_code < 500 or is_busy, answer.text
     if "{id}" not in endpoint.path or (id_ and "/" not in id_):
         admin.validate(endpoint.path.replace("{id}", "x"), answer, endpoint.method)

@@ -1,0 +1,110 @@
+"""Trials of a routes.yaml of this machine on the events of a bridge elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.cli.remote.remote_bridge import RemoteBridge, open_remote_bridge
+from bridge.config.files import FileTracker
+from bridge.config.loader import check_files
+from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
+from bridge.core.model import JSON
+from bridge.services.parsed_records import expect_shape
+from bridge.services.traffic_comparison import NOW, THEN
+from bridge.services.trials.messages import AGAINST_NAME, MAX_TRIAL_EVENTS, ROUTES_NAME
+from bridge.services.trials.results import FAILED, RUNNING
+
+POLL_SECONDS: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteTrial:
+    """The options of `test`. `against`: `now`, `then`, or the name of a file."""
+
+    file: Path
+    against: str
+    chosen: Mapping[str, Any]
+    limit: int
+
+
+def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
+    """Return the result of a trial on the bridge at a URL.
+
+    Raises `ConfigError` where a file cannot be used, and `BridgeError` where the trial failed.
+    """
+    request: dict[str, JSON] = _read_file(asked.file, "text", "files")
+    if asked.against not in (NOW, THEN):
+        request |= _read_file(Path(asked.against), "against_text", "against_files")
+    else:
+        request["against"] = asked.against
+    if asked.limit:
+        request["limit"] = asked.limit
+    with open_remote_bridge(server) as bridge:
+        request["filters"] = bridge.describe(asked.chosen)
+        trial = bridge.post("/trials", request)
+        with expect_shape():
+            found = _wait_for_result(bridge, str(trial["id"]))
+    with expect_shape():
+        problems = [ConfigProblem(**one) for one in found["problems"]]
+        is_complete = bool(found["complete"])
+    if problems:
+        raise ConfigError([_rename(one, asked) for one in problems])
+    if not is_complete:
+        raise BridgeError(
+            f"more than {MAX_TRIAL_EVENTS:,} events match: select fewer with --since or another"
+            " filter, or the newest with --limit"
+        )
+    return found
+
+
+def _wait_for_result(bridge: RemoteBridge, id_: str) -> dict[str, Any]:
+    while (trial := bridge.read_trial(id_))["state"] == RUNNING:
+        time.sleep(POLL_SECONDS)
+    if trial["state"] == FAILED:
+        raise BridgeError(f"the trial failed: {trial['error']}")
+    result: dict[str, Any] = trial["result"]
+    return result
+
+
+# -- files
+
+
+class _TextTracker(FileTracker):
+    """Reads files, and holds their bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.contents: dict[Path, bytes] = {}
+
+    def read(self, file: Path, max_bytes: int) -> bytes:
+        """Return the first `max_bytes` bytes of a file."""
+        self.contents[file] = super().read(file, max_bytes)
+        return self.contents[file]
+
+
+def _read_file(file: Path, name: str, files_name: str) -> dict[str, JSON]:
+    """Return a routes.yaml and the files that it names, as keys of a request.
+
+    One that is not here may be on the bridge's machine. No secret is read.
+    """
+    disk = _TextTracker()
+    checked = check_files(file, None, disk, strict_secrets=False)
+    try:
+        texts = {one: raw.decode("utf-8-sig") for one, raw in disk.contents.items()}
+        text = texts.pop(file)
+    except (KeyError, UnicodeDecodeError):
+        raise ConfigError([one for one in checked.problems if one.level == "error"]) from None
+    files = {one.relative_to(file.parent).as_posix(): each for one, each in texts.items()}
+    return {name: text, files_name: dict(files)}
+
+
+def _rename(problem: ConfigProblem, asked: RemoteTrial) -> ConfigProblem:
+    """Return a problem with the file as this machine names it."""
+    against = asked.against if asked.against not in (NOW, THEN) else AGAINST_NAME
+    names = {ROUTES_NAME: str(asked.file), AGAINST_NAME: against}
+    name = names.get(problem.file) or str(asked.file.parent / problem.file)
+    return replace(problem, file=name)

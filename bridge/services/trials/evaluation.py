@@ -1,0 +1,133 @@
+"""The evaluation of a trial: messages in, and the JSON of its result out. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import orjson
+
+from bridge.config.given_files import GivenFiles
+from bridge.config.loader import check_files, load_canonical
+from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
+from bridge.core.model import JSON, Event
+from bridge.ingest.plan_comparison import compare_event
+from bridge.ingest.planned_deliveries import EventComparison, Incomparable
+from bridge.routing.model import Config
+from bridge.services.traffic_comparison import TrafficSummary, change_json
+from bridge.services.trials.messages import (
+    MAX_CHANGE_BYTES,
+    EncryptedEvent,
+    GivenText,
+    Message,
+    PlannedConfig,
+    TrialConfigs,
+)
+
+UNUSABLE: Final = "the configuration in use cannot be loaded, so there is none to compare with"
+PROBLEM_KEYS: Final = ("level", "file", "line", "column", "path", "message", "shown")
+
+
+class TrialEvaluation:
+    """Compares events as they come, and holds the changes up to a number of bytes."""
+
+    def __init__(self, configs: TrialConfigs) -> None:
+        self._after = _load_text(configs.after)
+        self._before = _load_before(configs.before)
+        self._planned: dict[str, Config | None] = {}
+        self._summary = TrafficSummary()
+        self._changes: list[orjson.Fragment] = []
+        self._bytes = 0
+        self._is_complete = True
+
+    def take(self, message: Message) -> None:
+        """Process one message."""
+        if isinstance(message, Event):
+            self._add(self._compare(message))
+        elif isinstance(message, PlannedConfig):
+            self._planned[message.hash] = _load_planned(message.canonical)
+        elif isinstance(message, EncryptedEvent):
+            self._add(EventComparison(message.id, incomparable=Incomparable.ENCRYPTED))
+
+    def write(self) -> bytes:
+        """Return the result as JSON."""
+        return orjson.dumps(
+            {
+                "problems": [],
+                **self._summary.report_json(),
+                "changes": self._changes,
+                "changes_complete": self._is_complete,
+            }
+        )
+
+    def _compare(self, event: Event) -> EventComparison:
+        before = self._before if self._before is not None else self._planned.get(event.config_hash)
+        if before is None:
+            return EventComparison(event.id, incomparable=Incomparable.NO_CONFIG)
+        return compare_event(event, before, self._after)
+
+    def _add(self, found: EventComparison) -> None:
+        self._summary.add(found)
+        for one in found.changes:
+            written = orjson.dumps(change_json(one))
+            self._bytes += len(written)
+            self._is_complete = self._is_complete and self._bytes <= MAX_CHANGE_BYTES
+            if self._is_complete:
+                self._changes.append(orjson.Fragment(written))
+
+
+def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:
+    """Return the JSON of the result of a trial: the comparison, or the problems of its text.
+
+    With an `error`, the trial has failed.
+    """
+    try:
+        evaluation = TrialEvaluation(configs)
+    except ConfigError as error:
+        return orjson.dumps(
+            {
+                "problems": [_problem_json(one) for one in error.problems],
+                **TrafficSummary().report_json(),
+                "changes": [],
+                "changes_complete": True,
+            }
+        )
+    except BridgeError as error:
+        return orjson.dumps({"error": str(error)})
+    for message in messages:
+        evaluation.take(message)
+    return evaluation.write()
+
+
+def _load_text(given: GivenText) -> Config:
+    """Return the configuration of a text. No value of the environment counts as missing."""
+    files = GivenFiles({**given.files, given.name: given.text})
+    checked = check_files(given.name, None, files, strict_secrets=False)
+    if checked.config is None:
+        raise ConfigError([one for one in checked.problems if one.level == "error"])
+    return checked.config
+
+
+def _load_before(before: GivenText | str | None) -> Config | None:
+    if isinstance(before, GivenText):
+        return _load_text(before)
+    if before is None:
+        return None
+    found = _load_planned(before)
+    if found is None:
+        raise BridgeError(UNUSABLE)
+    return found
+
+
+def _load_planned(canonical: str | None) -> Config | None:
+    """Return an earlier configuration, null where it was deleted or cannot be used any more."""
+    if canonical is None:
+        return None
+    try:
+        return load_canonical(canonical, None, strict_secrets=False)
+    except BridgeError:
+        return None
+
+
+def _problem_json(one: ConfigProblem) -> dict[str, JSON]:
+    return {key: getattr(one, key) for key in PROBLEM_KEYS}

@@ -1,0 +1,63 @@
+"""The messages that the process of a trial reads, and the limits of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.core.model import Event
+from bridge.core.sizes import MIB
+from bridge.system.process_limits import ProcessLimits
+
+MAX_TRIAL_EVENTS: Final = 10_000
+MAX_CHANGE_BYTES: Final = 4 * MIB  # of the JSON of all changes of a result
+MAX_PLANNED_CONFIGS: Final = 50  # earlier configurations of the events of one trial
+ROUTES_NAME: Final = "routes.yaml"
+AGAINST_NAME: Final = "against.yaml"
+MEMORY_EXIT_CODE: Final = 3
+TRIAL_LIMITS: Final = ProcessLimits(
+    memory_bytes=256 * MIB, cpu_seconds=5, output_bytes=16 * MIB, grace_seconds=1
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenText:
+    """A routes.yaml, and the files that it may name, by their path under its folder.
+
+    `name`: of the file, as problems name it.
+    """
+
+    text: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    name: str = ROUTES_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class TrialConfigs:
+    """The first message: the configuration that is tried, and the one to compare it with.
+
+    `before` is a text, or the canonical form of a stored configuration; null where each event is
+    compared with the one that planned it.
+    """
+
+    after: GivenText
+    before: GivenText | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedConfig:
+    """The canonical form of a configuration that planned later events; null if it was deleted."""
+
+    hash: str
+    canonical: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedEvent:
+    """An event that cannot be decrypted."""
+
+    id: str
+
+
+Message = TrialConfigs | PlannedConfig | EncryptedEvent | Event

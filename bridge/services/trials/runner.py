@@ -1,0 +1,124 @@
+"""The process of a trial: started apart, fed with events, and read within limits.
+
+It is a separate program with an empty environment, so no secret is in its memory. It cannot open,
+connect or start anything (`bridge.system.seccomp`).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import orjson
+
+from bridge.core.errors import BridgeError
+from bridge.core.model import JSON
+from bridge.services.trials.messages import (
+    MEMORY_EXIT_CODE,
+    TRIAL_LIMITS,
+    Message,
+    TrialConfigs,
+)
+
+PROGRAM: Final = (
+    "import sys; sys.path.append(sys.argv[1]); from bridge.services.trials.program import main;"
+    " main()"
+)
+_ROOT: Final = str(Path(__file__).resolve().parents[3])
+
+
+class TrialFailed(BridgeError):
+    """A trial has no result. The text says why, and quotes no payload."""
+
+
+def evaluate_apart(
+    configs: TrialConfigs, messages: Iterable[Message], seconds: float
+) -> dict[str, JSON]:
+    """Return the result of a trial, evaluated in a process of its own. Raises `TrialFailed`.
+
+    `seconds`: the time limit. The limits of processor time and memory are `TRIAL_LIMITS`.
+    """
+    try:
+        with _in_memory() as written:
+            status, is_late = _run(configs, messages, written, seconds)
+            if status != 0:
+                raise TrialFailed(_explain_failure(status, seconds, is_late=is_late))
+            raw = os.pread(written, TRIAL_LIMITS.output_bytes, 0)
+        result: dict[str, JSON] = orjson.loads(raw)
+    except OSError as error:
+        raise TrialFailed(f"the process cannot be started: {error.strerror}") from error
+    except orjson.JSONDecodeError:
+        raise TrialFailed("the process ended without a whole result") from None
+    if "error" in result:
+        raise TrialFailed(str(result["error"]))
+    return result
+
+
+def _run(
+    configs: TrialConfigs, messages: Iterable[Message], written: int, seconds: float
+) -> tuple[int, bool]:
+    """Return the exit status, and whether the process was killed since its time was over."""
+    command = [sys.executable, "-I", "-c", PROGRAM, _ROOT]
+    apart: dict[str, Any] = {"env": {}, "cwd": "/", "start_new_session": True}
+    with subprocess.Popen(  # noqa: S603 - ours
+        command, stdin=subprocess.PIPE, stdout=written, stderr=subprocess.DEVNULL, **apart
+    ) as child:
+        is_late = threading.Event()
+
+        def kill() -> None:
+            is_late.set()
+            child.kill()
+
+        timer = threading.Timer(seconds, kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            if child.stdin is not None:
+                _feed(child.stdin, configs, messages)
+            status = child.wait()
+        finally:
+            timer.cancel()
+            child.kill()
+    return status, is_late.is_set()
+
+
+def _feed(target: BinaryIO | Any, configs: TrialConfigs, messages: Iterable[Message]) -> None:
+    """Write all messages; a process that ended early needs no further ones."""
+    with suppress(BrokenPipeError):
+        for message in chain([configs], messages, [None]):
+            pickle.dump(message, target, pickle.HIGHEST_PROTOCOL)
+    with suppress(BrokenPipeError):
+        target.close()
+
+
+def _explain_failure(status: int, seconds: float, *, is_late: bool) -> str:
+    cpu_seconds = TRIAL_LIMITS.cpu_seconds
+    memory = TRIAL_LIMITS.memory_bytes // 1024 // 1024
+    if is_late:
+        return f"it took longer than {seconds:g} s: select fewer events"
+    known = {
+        -signal.SIGXCPU: f"{cpu_seconds} s of processor time",
+        MEMORY_EXIT_CODE: f"{memory} MiB of memory",
+    }
+    if status in known:
+        return f"it needs more than {known[status]}: select fewer events"
+    return "the process ended without a result"
+
+
+@contextmanager
+def _in_memory() -> Iterator[int]:
+    """Yield the descriptor of an anonymous in-memory file."""
+    descriptor = os.memfd_create("trial", os.MFD_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,121 @@
+"""Trials of a routes.yaml on stored events: the request, and its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.errors import NotFound
+from bridge.core.model import JSON
+from bridge.services.traffic_comparison import NOT_USED_YET, NOW, THEN
+from bridge.services.trials.config_texts import read_config_texts
+from bridge.services.trials.messages import (
+    AGAINST_NAME,
+    MAX_PLANNED_CONFIGS,
+    MAX_TRIAL_EVENTS,
+    EncryptedEvent,
+    GivenText,
+    Message,
+    PlannedConfig,
+    TrialConfigs,
+)
+from bridge.services.trials.runner import TrialFailed, evaluate_apart
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.store.db.database import Database
+    from bridge.store.queries.filters import Filters
+
+MAX_TRIAL_CHARS: Final = 1024 * 1024  # of the text of a routes.yaml
+MAX_TRIAL_IDS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRequest:
+    """A routes.yaml to try on the events with these ids.
+
+    `files` by their path under its folder; they replace those beside the present routes.yaml.
+    `against`: `now`, the configuration in use, or `then`, the one that planned each event;
+    `against_text`: the routes.yaml to compare with instead, with its own files. `complete`: whether
+    the events are all that matched.
+    """
+
+    text: str
+    ids: Sequence[str]
+    files: Mapping[str, str] = field(default_factory=dict)
+    against: str = NOW
+    against_text: str | None = None
+    against_files: Mapping[str, str] = field(default_factory=dict)
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEvents:
+    """The events of a trial, newest first. `complete`: whether they are all that match."""
+
+    ids: Sequence[str]
+    complete: bool = True
+
+
+def select_trial_events(database: Database, filters: Filters, limit: int = 0) -> TrialEvents:
+    """Return the newest `limit` events that match; 0 for all, of which at most 10,000 are used.
+
+    Raises `InvalidRequest` for a search that takes too long.
+    """
+    from bridge.services.operation_selection import limit_search
+    from bridge.store.queries.events import event_ids
+
+    check = limit_search(database.timings.selection_seconds)
+    ids = event_ids(database, filters, limit or MAX_TRIAL_EVENTS + 1, check)[::-1]
+    return TrialEvents(ids[:MAX_TRIAL_EVENTS], len(ids) <= MAX_TRIAL_EVENTS)
+
+
+def evaluate_request(
+    settings: Settings, database: Database, asked: TrialRequest
+) -> dict[str, JSON]:
+    """Return the result of a trial, as `test --json` and the screen of `test` show it.
+
+    With `problems`, the text cannot be used, and nothing was compared. Raises `TrialFailed`.
+    """
+    beside = read_config_texts(settings.config, settings.data)
+    before: GivenText | str | None = None
+    if asked.against_text is not None:
+        before = GivenText(asked.against_text, {**beside, **asked.against_files}, AGAINST_NAME)
+    elif asked.against == NOW:
+        before = _find_used(settings, database)
+    configs = TrialConfigs(GivenText(asked.text, {**beside, **asked.files}), before)
+    events = _read_messages(database, asked)
+    result = evaluate_apart(configs, events, settings.timings.trial_seconds)
+    return result | {"complete": asked.complete}
+
+
+def _find_used(settings: Settings, database: Database) -> str:
+    from bridge.monitoring.active_config import find_last_canonical
+
+    used = find_last_canonical(settings, database)
+    if used is None:
+        raise NotFound(NOT_USED_YET)
+    return used
+
+
+def _read_messages(database: Database, asked: TrialRequest) -> Iterator[Message]:
+    """Yield the events of a trial, and before each the configuration that planned it, if needed."""
+    from bridge.store.inbound import events
+    from bridge.store.queries.recorded_events import UnreadableEvent, read_named_events
+
+    needs_planned = asked.against_text is None and asked.against == THEN
+    sent: set[str] = set()
+    for event in read_named_events(database, asked.ids):
+        if isinstance(event, UnreadableEvent):
+            yield EncryptedEvent(event.id)
+            continue
+        if needs_planned and event.config_hash not in sent:
+            sent.add(event.config_hash)
+            if len(sent) > MAX_PLANNED_CONFIGS:
+                raise TrialFailed(
+                    f"more than {MAX_PLANNED_CONFIGS} configurations planned these events: select"
+                    " fewer events"
+                )
+            yield PlannedConfig(event.config_hash, events.find_config(database, event.config_hash))
+        yield event
