@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -275,16 +276,14 @@ def _be(sock: socket.socket, wanted: list[Any], stdout: int, stderr: int) -> Non
 
 def _end(code: int) -> None:
     """Exit as an interpreter does, without the tenth of a second in which it frees all modules.
-    Returns where the interpreter has something to say: not all that was written can be flushed.
+    Returns where that fails, as when a pipe is closed: the interpreter has words for it.
     """
-    threading._shutdown()
-    atexit._run_exitfuncs()
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-    except (OSError, ValueError):
-        return
-    os._exit(code & 0xFF)
+    with suppress(BaseException):
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
 
 
 if __name__ == "__main__":
