@@ -50,7 +50,6 @@ MIB = 1024 * 1024
 
 def fill(database: Database, data: Path) -> None:
     """Store one of everything that a backup contains."""
-    upgrade.upgrade(database)
     for number in range(5):
         event = make_event(f"id-{number}", body=b'{"n":%d}' % number)
         events.add(database, event, [make_delivery(event)], lambda *_: [])
@@ -67,9 +66,8 @@ def fill(database: Database, data: Path) -> None:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Iterator[Database]:
-    (tmp_path / "source").mkdir()
-    database = Database(f"sqlite:///{tmp_path / 'source' / 'flowbridge.db'}")
+def source(new_sqlite: Callable[[Path], Database], tmp_path: Path) -> Iterator[Database]:
+    database = new_sqlite(tmp_path / "source" / "flowbridge.db")
     fill(database, tmp_path / "source")
     yield database
     database.close()

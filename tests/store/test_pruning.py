@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -273,14 +276,12 @@ def test_it_ends_where_somebody_else_does_it(database: Database) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 200), st.sampled_from(list(Status))), max_size=25))
-def test_what_is_young_or_waits_stays_and_all_else_goes(plan: list[tuple[int, Status]]) -> None:
-    import tempfile
-
-    from bridge.store.migrations import upgrade
-
+def test_what_is_young_or_waits_stays_and_all_else_goes(
+    migrated_file: Path, plan: list[tuple[int, Status]]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(migrated_file, f"{folder}/flowbridge.db")
         database = Database(f"sqlite:///{folder}/flowbridge.db")
-        upgrade.upgrade(database)
         staying = set()
         for age, status in plan:
             lease = {"lease": "w", "lease_until": NOW} if status is Status.SENDING else {}

@@ -97,7 +97,10 @@ def receive_files(sock: socket.socket) -> tuple[bytes, list[int]]:
 
     Programs that we start do not inherit the received files.
     """
-    message, descriptors, _, _ = socket.recv_fds(sock, 4096, 4)
+    try:
+        message, descriptors, _, _ = socket.recv_fds(sock, 4096, 4)
+    except ConnectionResetError:  # the other end closed without reading our last message
+        return b"", []
     for one in descriptors:
         os.set_inheritable(one, False)
     return message, list(descriptors)
