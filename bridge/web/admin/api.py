@@ -165,7 +165,7 @@ class AdminApi:
                 lines = write_lines(chunks, request.environ, line.about())
                 return stream_response(lines, seats)
         if answer is None:
-            answer = endpoint.answer(self._context, asked)
+            answer = endpoint.answer_request(self._context, asked)
         return _response(request, endpoint, answer, asked)
 
     def _read_request(

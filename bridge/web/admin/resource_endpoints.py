@@ -114,5 +114,6 @@ RESOURCE_ENDPOINTS: Final = (
         schema="Changes",
         parameters=(AFTER, WAIT),
         has_contents=True,
+        waits=True,
     ),
 )
