@@ -107,6 +107,7 @@ def delivery_row(
         "platform": "local",
         "saved_item_id": "echo",
         "status": status,
+        "run_id": id_of("run", number * 2 + copy) if status == "delivered" else None,
         "reason": f"HTTP 4{number % 7:02d} from the platform" if status == "dead" else None,
         "dead_kind": "platform" if status == "dead" else None,
         "created_at": at,

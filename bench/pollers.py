@@ -12,14 +12,18 @@ import argparse
 import contextlib
 import http.client
 import json
+import multiprocessing
 import os
+import random
 import statistics
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from itertools import count, cycle
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import lists
 import rig
@@ -34,7 +38,7 @@ PAGES = (
     "/deliveries?status=dead",
     "/events?source=rare",
     "/causes",
-    "/trends?name=received&since=1h",
+    "/trends?name=events&since=1h",
     "/find?q=provider-77",
     "/events?body=nowhere",
 )
@@ -99,28 +103,44 @@ def make_token(path: Path) -> str:
 
 @contextlib.contextmanager
 def poll(port: int, token: str, pollers: int) -> Iterator[list[int]]:
-    """Poll with so many threads until the end of the block; give the statuses of the answers."""
-    over = threading.Event()
+    """Poll until the end of the block, in another process; the list then has the statuses.
+
+    Threads of this process would delay those that measure.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    over = spawn.Event()
+    ours, theirs = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=run_pollers, args=(port, token, pollers, over, theirs))
     statuses: list[int] = []
-    first = count()
-
-    def read() -> None:
-        pages = cycle(PAGES)
-        for _ in range(next(first)):
-            next(pages)
-        while not over.is_set():
-            statuses.append(get(port, token, next(pages)))
-            over.wait(POLL_SECONDS)
-
-    threads = [threading.Thread(target=read) for _ in range(pollers)]
-    for thread in threads:
-        thread.start()
+    process.start()
     try:
+        ours.recv()  # they have begun
         yield statuses
     finally:
         over.set()
-        for thread in threads:
-            thread.join()
+        statuses += ours.recv()
+        process.join()
+
+
+def run_pollers(port: int, token: str, pollers: int, over: Any, parent: Any) -> None:
+    """Poll with so many threads until it is over, then send the statuses of the answers."""
+    statuses: list[int] = []
+
+    def read(first: int) -> None:
+        pages = cycle(PAGES)
+        for _ in range(first):
+            next(pages)
+        while not over.wait(POLL_SECONDS * random.uniform(0.9, 1.1)):
+            statuses.append(get(port, token, next(pages)))
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(pollers)]
+    for thread in threads:
+        thread.start()
+        time.sleep(POLL_SECONDS / pollers)
+    parent.send(None)
+    for thread in threads:
+        thread.join()
+    parent.send(statuses)
 
 
 def get(port: int, token: str, page: str) -> int:

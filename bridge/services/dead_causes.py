@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bridge.core.model import JSON, DeadKind
@@ -77,10 +76,13 @@ def group_by_cause(database: Database, filters: Filters) -> CauseReport:
     from bridge.store.queries.dead_deliveries import list_dead
 
     found = list_dead(database, filters)
-    find = lru_cache(maxsize=1024)(find_cause)
-    members: dict[tuple[Cause, DeadKind | None], list[DeadDelivery]] = {}
+    same_reason: defaultdict[tuple[str | None, str | None], list[DeadDelivery]] = defaultdict(list)
     for one in found.rows:
-        members.setdefault((find(one.reason, one.dead_kind), one.dead_kind), []).append(one)
+        same_reason[one.reason, one.dead_kind].append(one)
+    members: defaultdict[tuple[Cause, DeadKind | None], list[DeadDelivery]] = defaultdict(list)
+    for (reason, word), some in same_reason.items():
+        dead_kind = DeadKind(word) if word else None
+        members[find_cause(reason, dead_kind), dead_kind] += some
     groups = [
         _group(cause, dead_kind, some)
         for (cause, dead_kind), some in members.items()

@@ -6,17 +6,25 @@ the work in between: measured at a quarter of the whole cost of an acknowledgeme
 
 Each thread that waits for the lock wakes after the interpreter's switch interval to request it. Our
 threads seldom need to: each soon makes a call that releases the lock. With ten threads waiting, the
-default interval causes two thousand wake-ups a second.
+default interval causes two thousand wake-ups a second. A thread that computes for longer, for a
+reader, calls `switch_often`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 # how long a thread may hold the interpreter lock while others wait; Python's default is 0.005
 SWITCH_INTERVAL_SECONDS: Final = 0.02
+READING_SWITCH_SECONDS: Final = 0.0002
+
+_mutex = threading.Lock()
+_intervals: list[float] = []  # before each thread that switches often; the first is the usual one
 
 
 def count_processors() -> int:
@@ -33,3 +41,18 @@ def pin_process(number: int) -> None:
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) > 1:
         os.sched_setaffinity(0, {allowed[number % len(allowed)]})
+
+
+@contextmanager
+def switch_often() -> Iterator[None]:
+    """Hold the interpreter lock only briefly while others wait, until the end of the block."""
+    with _mutex:
+        _intervals.append(sys.getswitchinterval())
+        sys.setswitchinterval(READING_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        with _mutex:
+            usual = _intervals.pop()
+            if not _intervals:
+                sys.setswitchinterval(usual)

@@ -473,10 +473,7 @@ def test_an_empty_store_has_nothing(database: Database) -> None:
     assert status_queries.database_size(database) > 0
 
 
-def test_sources_with_their_last_event_and_those_of_today(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(status_queries, "PAGE_EVENTS", 3)
+def test_sources_with_their_last_event_and_those_of_today(database: Database) -> None:
     yesterday = MIDNIGHT - 60
     at = [
         ("old", yesterday - 86400),
@@ -508,12 +505,36 @@ def test_sources_with_their_last_event_and_those_of_today(
 def test_of_very_many_today_it_says_that_there_are_more(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_queries, "PAGE_EVENTS", 2)
-    monkeypatch.setattr(status_queries, "MAX_PAGES", 2)
-    for _ in range(6):
-        events.add(database, make_event(None, now=NOW), [], lambda *_: [])
+    monkeypatch.setattr(status_queries, "MAX_COUNTED_TODAY", 4)
+    for source in ("crm", "github", "github", "github"):
+        events.add(database, make_event(None, source=source, now=NOW), [], lambda *_: [])
+    whole = look(database)
+    assert (whole.sources, whole.today_cut) == ({"crm": (NOW, 1), "github": (NOW, 3)}, False)
+    for source in ("github", "stripe"):
+        events.add(database, make_event(None, source=source, now=NOW), [], lambda *_: [])
     found = look(database)
-    assert (found.sources["github"], found.today_cut) == ((NOW, 4), True)
+    counts = {"crm": (NOW, 1), "github": (NOW, 3), "stripe": (NOW, 0)}
+    assert (found.sources, found.today_cut) == (counts, True)
+
+
+def test_the_events_of_today_are_counted_in_an_index(sqlite: Database) -> None:
+    events.add(sqlite, make_event(None, now=NOW), [], lambda *_: [])
+    steps: list[str] = []
+
+    def explain(
+        connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+    ) -> None:
+        if "received_at" in statement and "event" in statement and "EXPLAIN" not in statement:
+            rows = connection.connection.driver_connection.execute(
+                f"EXPLAIN QUERY PLAN {statement}", parameters
+            )
+            steps.extend(row[3] for row in rows if " event " in row[3])
+
+    hooks.listen(sqlite.engine, "before_cursor_execute", explain)
+    look(sqlite)
+    of_sources = [step for step in steps if "ix_event_spam" not in step]
+    assert len(of_sources) == 4
+    assert all("COVERING INDEX" in step for step in of_sources), steps
 
 
 def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:

@@ -54,7 +54,7 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     revisions: list[str | None] = []  # before each step
     while True:
         try:
-            before, after = _run_step(database)
+            before, after = run_step(database)
         except DBAPIError as error:
             if not _is_lock_error(error) or time.monotonic() > until:
                 raise StoreError(
@@ -85,7 +85,7 @@ def upgrade_advice(found: str | None) -> str:
     )
 
 
-def _run_step(database: Database) -> tuple[str | None, str | None]:
+def run_step(database: Database) -> tuple[str | None, str | None]:
     """Run the next migration in a transaction of its own, so that writers wait for one at most.
 
     An empty database has no writers: it gets all migrations in one transaction. Returns the

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import exists, func, select, text
 
-from bridge.core.model import DeadKind
 from bridge.store.db.database import Database
 from bridge.store.queries.events import IS_STUCK
 from bridge.store.queries.filters import Filters, delivery_conditions
@@ -26,18 +25,18 @@ _IS_REPLAYED: Final = exists().where(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DeadDelivery:
-    """The columns of a dead delivery that tell its cause.
+class DeadDelivery(NamedTuple):
+    """The columns of a dead delivery that tell its cause, as they are stored.
 
-    `is_replayed`: its route has a later delivery of the same event.
+    `is_replayed`: its route has a later delivery of the same event. One answer reads thousands, so
+    this is a plain tuple.
     """
 
     id: str
     event_id: str
     route: str
     reason: str | None
-    dead_kind: DeadKind | None
+    dead_kind: str | None
     died_at: float
     is_replayed: bool
 
@@ -82,16 +81,5 @@ def list_dead(database: Database, filters: Filters, most: int = MAX_DEAD_ROWS) -
             .where(*_IS_DEAD, delivery.c.seq >= oldest, *delivery_conditions(wanted))
             .order_by(delivery.c.seq.desc())
         )
-        rows = [
-            DeadDelivery(
-                row.id,
-                row.event_id,
-                row.route,
-                row.reason,
-                DeadKind(row.dead_kind) if row.dead_kind else None,
-                row.died_at,
-                bool(row.is_replayed),
-            )
-            for row in found
-        ]
+        rows = [*map(DeadDelivery._make, found.all())]
     return DeadDeliveries(rows, planned_at if has_more else None)

@@ -27,9 +27,7 @@ from bridge.store.queue.hold import Hold
 from bridge.store.tables.schema import worker
 
 MAX_COUNTED: Final = 100_000  # rows that are counted
-# newest events read for the counts of today
-PAGE_EVENTS = 20_000
-MAX_PAGES = 5
+MAX_COUNTED_TODAY: Final = 100_000  # events of today that are counted, of all sources
 MAX_DEAD_READ: Final = 5_000  # newest dead deliveries read for the counts of a day
 MAX_SPAM_READ: Final = 1_000  # newest spam submissions read, by source
 MAX_LATE_STARTS: Final = 20  # late runs that the report lists
@@ -80,15 +78,21 @@ SELECT a.delivery_id, a.number, a.run_id, d.status FROM attempt AS a JOIN delive
 WHERE a.late_at IS NOT NULL AND a.late_at > :since AND coalesce(d.run_id, '') <> a.run_id
     ORDER BY a.late_at LIMIT {MAX_LATE_STARTS}
 """)  # noqa: S608 - names of our own tables and columns
-_NEWEST = text("SELECT max(seq) FROM event")
-_OF_PAGE = text("""
-SELECT source, max(received_at) AS last_at, sum(CASE WHEN received_at >= :midnight THEN 1
-    ELSE 0 END) AS today, min(seq) AS lowest
-FROM (SELECT seq, source, received_at FROM event WHERE seq <= :newest ORDER BY seq DESC
-    LIMIT :page) AS page GROUP BY source
+#: Jumps in `ix_event_age` from one source to the next: its cost is the number of sources.
+_LAST = text("""
+WITH RECURSIVE known(source) AS (
+    SELECT min(source) FROM event
+    UNION ALL
+    SELECT (SELECT min(source) FROM event WHERE source > known.source) FROM known
+    WHERE known.source IS NOT NULL
+)
+SELECT source, (SELECT max(received_at) FROM event WHERE event.source = known.source) AS last_at
+FROM known WHERE source IS NOT NULL
 """)
-# for a source that is not among the newest events
-_LAST = text("SELECT max(received_at) FROM event WHERE source = :source")
+_TODAY = text("""
+SELECT count(*) FROM (SELECT 1 FROM event WHERE source = :source AND received_at >= :midnight
+    LIMIT :most) AS today
+""")
 # the store has at most a hundred of each
 _REJECTED = text(
     "SELECT source, count(*) AS n FROM reject WHERE received_at >= :midnight GROUP BY source"
@@ -255,22 +259,18 @@ def _slots(connection: Connection) -> dict[str, tuple[int, int]]:
 def _sources(
     connection: Connection, wanted: set[str], midnight: float
 ) -> tuple[dict[str, tuple[float | None, int]], bool]:
-    """Read today's events from the newest, page by page; then look up the sources not found."""
-    found: dict[str, tuple[float | None, int]] = {}
-    newest = _count(connection, _NEWEST)
-    cut = False
-    for page in range(MAX_PAGES):
-        rows = connection.execute(
-            _OF_PAGE, {"newest": newest, "page": PAGE_EVENTS, "midnight": midnight}
-        ).all()
-        for row in rows:
-            last, today = found.get(row.source, (row.last_at, 0))
-            found[row.source] = max(last or 0.0, row.last_at), today + row.today
-        of_today = sum(row.today for row in rows)
-        if of_today == 0:
-            break
-        newest = min(row.lowest for row in rows) - 1
-        cut = page == MAX_PAGES - 1 and of_today == PAGE_EVENTS
-    for source in wanted - found.keys():
-        found[source] = connection.execute(_LAST, {"source": source}).scalar(), 0
-    return found, cut
+    """Return the last event of each source and how many came today, and whether there are more.
+
+    Only an index is read. The sources that have events are among them, and those that are `wanted`.
+    """
+    found: dict[str, tuple[float | None, int]] = dict.fromkeys(wanted, (None, 0))
+    left = MAX_COUNTED_TODAY
+    is_cut = False
+    for row in connection.execute(_LAST).all():
+        today = 0
+        if row.last_at >= midnight:
+            today = _count(connection, _TODAY, source=row.source, midnight=midnight, most=left + 1)
+        found[row.source] = row.last_at, min(today, left)
+        is_cut = is_cut or today > left
+        left = max(0, left - today)
+    return found, is_cut

@@ -161,7 +161,7 @@ class AdminApi:
                 record_export(self._context, asked, endpoint)
                 return stream_response(lines, seats)
         if answer is None:
-            answer = endpoint.answer(self._context, asked)
+            answer = endpoint.answer_request(self._context, asked)
         return _response(request, endpoint, answer, asked)
 
     def _read_request(

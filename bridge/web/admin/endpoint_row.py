@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from bridge.core.scopes import Scope
+from bridge.system.cpu_affinity import switch_often
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.limits import RateKind
 from bridge.web.admin.parameters import Parameter
@@ -23,7 +25,8 @@ class Endpoint:
     the body must be empty. `rate`: the requests that it is counted with. `repeat` returns the
     answer to a request with an `Idempotency-Key` that was sent before, which is not counted.
     `has_contents`: an answer may contain contents of payloads. `stream` yields all records of a
-    list by chunks, for NDJSON; null for an endpoint that does not stream.
+    list by chunks, for NDJSON; null for an endpoint that does not stream. `waits`: an answer may
+    wait for changes, rather than compute.
     """
 
     path: str
@@ -40,3 +43,9 @@ class Endpoint:
     more_answers: Mapping[int, str] = field(default_factory=dict)
     rate: RateKind = RateKind.READS
     repeat: Callable[[AdminContext, AdminRequest], Answer | None] | None = None
+    waits: bool = False
+
+    def answer_request(self, context: AdminContext, asked: AdminRequest) -> Answer:
+        """Return the answer. While it is computed, threads that receive need not wait for long."""
+        with nullcontext() if self.waits else switch_often():
+            return self.answer(context, asked)

@@ -159,5 +159,6 @@ RESOURCE_ENDPOINTS: Final = (
         schema="Changes",
         parameters=(*TAIL_FILTERS, IN_FLIGHT, AFTER, WAIT),
         has_contents=True,
+        waits=True,
     ),
 )

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from bridge.core.model import JSON
 from bridge.services import exports, list_streams, redacted_views
+from bridge.system.cpu_affinity import switch_often
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits
 from bridge.web.admin.context import AdminContext, AdminRequest
@@ -174,8 +175,13 @@ def write_lines(
     `about` is for the log. A failure later than that breaks the answer off, and so does the end of
     the receiver: the last chunk of HTTP is then missing.
     """
-    first = next(chunks, ())
+    first = _read_chunk(chunks) or ()
     return _write(first, chunks, _make_end_check(environ), about)
+
+
+def _read_chunk(chunks: Records) -> Sequence[JSON] | None:
+    with switch_often():
+        return next(chunks, None)
 
 
 def _write(
@@ -189,7 +195,7 @@ def _write(
         while True:
             yield b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in items)
             rows += len(items)
-            following = next(chunks, None)
+            following = _read_chunk(chunks)
             if following is None:
                 outcome = "complete"
                 return

@@ -16,7 +16,7 @@ import pytest
 from admin_client import ADMIN_TOKEN, AdminClient
 from records import NOW, make_delivery, make_event
 
-from bridge.core.model import DeadKind, FormFile, Reject, Status
+from bridge.core.model import JSON, DeadKind, FormFile, Reject, Status
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.store.blobs import BlobStore
@@ -24,6 +24,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.operations import log, tokens
 from bridge.store.operations.actions import MOVES, MoveHandler
+from bridge.system.cpu_affinity import READING_SWITCH_SECONDS
 from bridge.web.admin import limits
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.entry import admin_app
@@ -607,3 +608,16 @@ def test_first_requests_at_once_share_one_api(monkeypatch: pytest.MonkeyPatch) -
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(ask, range(4)))
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_others_may_interrupt_an_answer_that_is_computed(waits: bool) -> None:
+    def answer(*_: object) -> dict[str, JSON]:
+        return {"interval": sys.getswitchinterval()}
+
+    usual = sys.getswitchinterval()
+    endpoint = Endpoint(path="/", summary="", answer=answer, schema=None, waits=waits)
+    nothing: Any = None
+    found = endpoint.answer_request(nothing, nothing)
+    assert found == {"interval": usual if waits else pytest.approx(READING_SWITCH_SECONDS)}
+    assert sys.getswitchinterval() == usual
