@@ -13,6 +13,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
 from bridge.core.errors import StoreError
+from bridge.system.cpu_affinity import switch_often
 from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits
@@ -127,8 +128,11 @@ class Console:
         if page.scope not in session.scopes:
             raise refuse(403, f"This page needs a token with the scope `{page.scope}`.")
         asked = ConsoleRequest(context=self._context, session=session, http=request, ids=ids)
-        answer = page.view(asked)
-        return answer if isinstance(answer, Response) else self._render(answer, request, session)
+        with switch_often():  # threads that receive need not wait for the page
+            answer = page.view(asked)
+            if isinstance(answer, Response):
+                return answer
+            return self._render(answer, request, session)
 
     def _find_page(self, request: Request) -> tuple[Any, Mapping[str, str]]:
         """Return the row of a request, the path of the login, or why there is none."""
