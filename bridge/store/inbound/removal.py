@@ -65,9 +65,10 @@ AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHE
 _LOCK_EVENTS = select(event.c.id).where(event.c.id.in_(_ids)).order_by(event.c.id).with_for_update()
 _DELIVERIES = select(delivery.c.id, delivery.c.reruns).where(delivery.c.event_id.in_(_ids))
 _RUNS = select(local_run.c.id).where(local_run.c.idempotency_key.in_(_ids))
-_READMITTED = select(reject.c.seq, reject.c.event_ids).where(
+_READMITTED = select(reject.c.id, reject.c.event_ids).where(
     text("readmitted_at IS NOT NULL"), reject.c.event_ids.is_not(None)
 )
+_DELETE_REJECTS = delete(reject).where(reject.c.id.in_(_ids))
 _WITH_FILES = select(event.c.id, event.c.source, event.c.files).where(
     event.c.id.in_(_ids), event.c.files.is_not(None)
 )
@@ -103,9 +104,9 @@ def remove(connection: Connection, ids: Ids) -> Counts:
 
     Call `lock_deletable` first: this function checks nothing. To an event belong its deliveries
     with attempts and operation items, their runs on the local platform with files, its files that
-    were uploaded to it, and the rejects that became this event. Pending operation items stay, so
-    the operation reports that the event is missing. Blobs without an owner are deleted later: see
-    `blob_owners`.
+    were uploaded to it, and the rejects that became this event, with their items. Pending
+    operation items stay, so the operation reports that the event is missing. Blobs without an owner
+    are deleted later: see `blob_owners`.
     """
     deliveries = connection.execute(_DELIVERIES, {"ids": list(ids)}).all()
     owned = [row.id for row in deliveries]
@@ -116,17 +117,27 @@ def remove(connection: Connection, ids: Ids) -> Counts:
     counts["attempt"] = _execute(
         connection, delete(attempt).where(attempt.c.delivery_id.in_(_ids)), owned
     )
-    done = act_item.c.item_id.in_(_ids) & act_item.c.outcome.is_not(None)
-    counts["act_item"] = _execute(connection, delete(act_item).where(done), [*ids, *owned])
-    counts["reject"] = _execute(
-        connection, delete(reject).where(reject.c.seq.in_(_ids)), _rejects_of(connection, ids)
-    )
+    rejects = _rejects_of(connection, ids)
+    counts["act_item"] = _remove_items(connection, [*ids, *owned, *rejects])
+    counts["reject"] = _execute(connection, _DELETE_REJECTS, rejects)
     counts["delivery"] = _execute(
         connection, delete(delivery).where(delivery.c.event_id.in_(_ids)), ids
     )
     counts["local_file"] += _remove_files(connection, ids)
     counts["event"] = _execute(connection, delete(event).where(event.c.id.in_(_ids)), ids)
     return counts
+
+
+def remove_reject(connection: Connection, id_: str) -> bool:
+    """Delete a reject with its operation items; return False where there is none."""
+    _remove_items(connection, [id_])
+    return _execute(connection, _DELETE_REJECTS, [id_]) > 0
+
+
+def _remove_items(connection: Connection, ids: Ids) -> int:
+    """Delete the processed items of operations on these records."""
+    done = act_item.c.item_id.in_(_ids) & act_item.c.outcome.is_not(None)
+    return _execute(connection, delete(act_item).where(done), ids)
 
 
 def remove_runs(connection: Connection, run_ids: Ids) -> Counts:
@@ -182,10 +193,10 @@ def _runs_of(deliveries: Iterable[tuple[str, int]]) -> list[str]:
     return [start_key(id_, number) for id_, reruns in deliveries for number in range(reruns + 1)]
 
 
-def _rejects_of(connection: Connection, ids: Ids) -> list[Any]:
+def _rejects_of(connection: Connection, ids: Ids) -> list[str]:
     wanted = set(ids)
     return [
-        row.seq for row in connection.execute(_READMITTED) if wanted & set(from_json(row.event_ids))
+        row.id for row in connection.execute(_READMITTED) if wanted & set(from_json(row.event_ids))
     ]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from sqlalchemy import Connection, delete, or_, select, text, update
+from sqlalchemy import Connection, or_, select, text, update
 
 from bridge.core.errors import StoreError
 from bridge.core.model import Delivery, Status
@@ -28,7 +28,7 @@ from bridge.store.operations.actions import ItemResult
 from bridge.store.queue import ordering, transitions
 from bridge.store.tables.encrypted import encrypt_row
 from bridge.store.tables.rows import from_json, to_delivery, to_json
-from bridge.store.tables.schema import act, delivery, event, local_run, reject
+from bridge.store.tables.schema import act, delivery, event, local_run
 
 PAGE_EVENTS: Final = 500  # events whose deliveries are read in one transaction
 BUSY_REASONS: Final = {
@@ -81,8 +81,8 @@ def _erase(
     if id_.startswith("evt_"):
         return _erase_event(connection, id_, now, dedup_for)
     if id_.startswith("rej_"):
-        gone = connection.execute(delete(reject).where(reject.c.id == id_)).rowcount
-        return ItemResult(id=id_, problem=None if gone else "no such reject")
+        is_gone = removal.remove_reject(connection, id_)
+        return ItemResult(id=id_, problem=None if is_gone else "no such reject")
     state = connection.execute(
         select(local_run.c.state).where(local_run.c.id == id_).with_for_update()
     ).scalar()

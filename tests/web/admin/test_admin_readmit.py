@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from admin_client import AdminClient
+from records import NOW
 from signed_rejects import SECRET, make_reject
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from bridge.config.loader import load
 from bridge.core.errors import BadSignature
@@ -19,6 +20,7 @@ from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.operations import readmission
+from bridge.store.operations.erase import EraseHandler
 from bridge.store.tables import schema
 from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.worker.maintenance.operations import OperationRunner
@@ -158,6 +160,21 @@ def test_a_bug_with_one_reject_refuses_it_and_the_others_go_on(
     items = readmitter.do(ids=ids)
     assert [item["outcome"] for item in items] == ["done", "refused"]
     assert items[1]["problem"] == f"{readmission.VERIFICATION_FAILED} (RuntimeError)"
+
+
+def test_erased_records_leave_no_item(readmitter: Readmitter) -> None:
+    """Its problem may quote the request."""
+    right, wrong = add(readmitter.database, make_reject(1), make_reject(2, "of-somebody-else"))
+    first, _ = readmitter.do(ids=[right, wrong])
+    begun = readmitter.post(command="cancel", mode="do", ids=[first["deliveries"][0]["id"]])
+    assert begun.status_code == 202
+    readmitter.runner.run_once()
+    handler = EraseHandler()
+    erase = handler.prepare(readmitter.database, [wrong, first["events"][0]], NOW)
+    readmitter.database.write(lambda connection: handler.carry_out(connection, erase, NOW))
+    with readmitter.database.read() as connection:
+        assert connection.execute(select(schema.act_item)).all() == []
+        assert connection.execute(select(schema.reject)).all() == []
 
 
 def test_a_test_of_the_url_is_readmitted_as_no_event(
