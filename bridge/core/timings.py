@@ -43,7 +43,7 @@ class Timings:
     selection_stored_seconds: float = 60.0
 
     # Trials over the admin API.
-    trial_seconds: float = 60.0  # for the evaluation of one trial
+    trial_seconds: float = 120.0  # for one trial, which has a low priority
     trial_result_seconds: float = 3600.0  # for which the result of a trial is stored
 
     # Calls whose outcome is unknown, and platforms that fail.

@@ -68,7 +68,7 @@ def test_behind_the_fence_nothing_is_read_connected_or_started(
 ) -> None:
     monkeypatch.setenv("FLOWBRIDGE_SECRET_KEY", "s" * 40)
     monkeypatch.setattr(runner, "PROGRAM", TRIES)
-    assert evaluate_apart(CONFIGS, [], 60.0) == {"problems": [], "done": [], "nice": 10}
+    assert evaluate_apart(CONFIGS, [], 300.0) == {"problems": [], "done": [], "nice": 10}
 
 
 def test_the_fenced_process_evaluates_as_this_one_does() -> None:
@@ -89,7 +89,7 @@ def test_the_fenced_process_evaluates_as_this_one_does() -> None:
         for number, (kind, body) in enumerate(bodies.items())
     ]
     configs = TrialConfigs(GivenText(other), GivenText(text))
-    found = evaluate_apart(configs, events, 60.0)
+    found = evaluate_apart(configs, events, 300.0)
     assert found == orjson.loads(evaluate_trial(configs, events))
     assert found["events"] == 2 and found["skipped"] == {}
 
@@ -98,10 +98,10 @@ def test_the_fenced_process_evaluates_as_this_one_does() -> None:
     ("program", "seconds", "said"),
     [
         ("import time; time.sleep(1000)", 0.2, "it took longer than 0.2 s"),
-        (f"raise SystemExit({MEMORY_EXIT_CODE})", 60.0, "more than 256 MiB of memory"),
-        ("import os; os.kill(os.getpid(), 24)", 60.0, "more than 5 s of processor time"),
-        ("pass", 60.0, "without a whole result"),
-        ('import os; os.write(1, b\'{"error": "why"}\')', 60.0, "why"),
+        (f"raise SystemExit({MEMORY_EXIT_CODE})", 300.0, "more than 256 MiB of memory"),
+        ("import os; os.kill(os.getpid(), 24)", 300.0, "more than 5 s of processor time"),
+        ("pass", 300.0, "without a whole result"),
+        ('import os; os.write(1, b\'{"error": "why"}\')', 300.0, "why"),
     ],
 )
 def test_a_process_without_a_result(

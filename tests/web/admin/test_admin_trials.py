@@ -82,7 +82,7 @@ def begin(admin: AdminClient, **body: Any) -> Any:
 
 
 def wait_for(admin: AdminClient, trial_id: str) -> dict[str, Any]:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 150
     while time.monotonic() < until:
         shape: dict[str, Any] = admin.get(f"/trials/{trial_id}", scopes=READER).get_json()
         if shape["state"] != "running":
