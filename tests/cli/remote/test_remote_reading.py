@@ -91,7 +91,7 @@ def test_a_trial_is_the_same_both_ways(both: BothWays, tmp_path: Path) -> None:
     (tmp_path / "more" / "one.yaml").write_text(f"routes:\n  - {more}\n")
     (tmp_path / "more" / "any.json").write_text('{"type": "object", "required": ["action"]}')
     command = ["test", "--routes", str(new), "--since", "2000-01-01"]
-    lines = assert_same(both, *command, "--fail-on", "never", "--json").splitlines()
+    lines = both.assert_same(*command, "--fail-on", "never", "--json").splitlines()
     assert "summary" in json.loads(lines[-1]) and len(lines) > 20
     for more in (
         ["--against", str(both.bridge.config), "--source", "github", "--limit", "7"],
