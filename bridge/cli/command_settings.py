@@ -30,6 +30,7 @@ REMOTE_COMMANDS: Final = (
     "rejects",
     "spam",
     "operations",
+    "audit",
     "retry",
     "cancel",
     "resolve",

@@ -142,6 +142,15 @@ class LocalBridge:
         )
         yield from map(serializers.item_json, found)
 
+    def list_audit(self, *, since: float | None, action: str | None, limit: int) -> Iterator[Shape]:
+        """Yield entries of the audit log."""
+        from bridge.services.audit import audit_json
+        from bridge.store.audit import list_entries
+
+        if self.database is not None:
+            found = list_entries(self.database, since=since, action=action, limit=limit)
+            yield from map(audit_json, found)
+
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""
         from bridge.services.dead_causes import group_by_cause

@@ -135,6 +135,10 @@ SECTIONS = {
             "bridge.cli.commands.operations",
             "List past operations; resume an interrupted one.",
         ),
+        "audit": (
+            "bridge.cli.commands.audit",
+            "List logins, changes, exports and downloads.",
+        ),
         "learn": (
             "bridge.cli.commands.learn",
             "Let a source receive its secret from the sender.",

@@ -19,7 +19,7 @@ def make_review(config: str | None, *, to_look: bool = False) -> RejectReview:
     where it cannot be used.
     """
     from bridge.services.rejects import RejectReview
-    from bridge.web.key_fetcher import Keyring
+    from bridge.system.key_fetcher import Keyring
 
     return RejectReview(_routes(config, to_look=to_look), Keyring())
 

@@ -38,29 +38,21 @@ def with_learned_secrets(config: str | None, sources: Mapping[str, Source]) -> d
 
     A secret that cannot be decrypted here is left out.
     """
-    learning = [name for name, one in sources.items() if one.provider.learn is not None]
-    if not learning:
+    if all(one.provider.learn is None for one in sources.values()):
         return dict(sources)
     from bridge.cli.command_settings import settings_of
+    from bridge.services.learned_sources import add_learned_secrets
     from bridge.store.encryption import sealer_for_secrets
-    from bridge.web.learned_secrets import SecretEnrolment
 
     with open_store(settings_of(config)) as database:
         if database is None:
             return dict(sources)
         settings = settings_of(config, secrets=True)
-        knows = SecretEnrolment(
+        return add_learned_secrets(
             database,
+            sources,
             lambda: sealer_for_secrets(settings.encryption_keys, settings.secret_key),
-            enrols=False,
         )
-        return {
-            **sources,
-            **{
-                name: knows.with_secret(sources[name], knows.find_enrolment(sources[name]))
-                for name in learning
-            },
-        }
 
 
 def say_unusable(error: ConfigError | str | None) -> None:

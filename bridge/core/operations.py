@@ -1,6 +1,6 @@
-"""Operations of a person on stored events or deliveries, and their steps. Pure.
+"""Operations of a person on what is stored, and their steps. Pure.
 
-A replay has events as its steps, any other operation has deliveries.
+Each command has steps of one kind, such as deliveries, events or rejects.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ class Operation:
         return (self.chosen or 0) - self.done - self.refused
 
 
+EVENT_ID_PREFIX: Final = "evt_"
 #: Items without an outcome, beside the words of `StepOutcome`.
 OPEN_ITEMS: Final = "open"
 
@@ -120,7 +121,7 @@ class OperationStep:
     """One step of an operation; null `outcome` before it is processed.
 
     `was` and `became` are the statuses of a delivery that was changed; `made` the deliveries that a
-    replay planned.
+    replay planned, or the events that a readmitted reject became and their deliveries.
     """
 
     act: int
@@ -134,6 +135,13 @@ class OperationStep:
     at: float | None = None
 
     @property
+    def event_ids(self) -> tuple[str, ...]:
+        """The events that it made."""
+        return tuple(one for one in self.made if one.startswith(EVENT_ID_PREFIX))
+
+    @property
     def delivery_ids(self) -> tuple[str, ...]:
         """The deliveries that it changed or made."""
-        return self.made or ((self.item_id,) if self.became is not None else ())
+        if self.became is not None:
+            return (self.item_id,)
+        return tuple(one for one in self.made if not one.startswith(EVENT_ID_PREFIX))

@@ -31,6 +31,10 @@ UNREADABLE = (
     "The signature cannot be read: the body is not the expected JSON, or the form or query has too"
     " many fields."
 )
+NO_FINDING = (
+    "no variant of the secret, time and body matched: probably the sender uses another secret, or"
+    " the body was changed in transit"
+)
 NOT_KEPT = (
     "Its credential does not match the secret here, and is not stored. Set the same secret on both"
     " sides, then send the request again from the sender."
@@ -74,6 +78,11 @@ def diagnose(reject: Reject, config: Config, keys: KeySource = NO_KEYS) -> list[
             f" {PUBLIC_URL_STEP}"
         )
     return list(dict.fromkeys(found))
+
+
+def explain_failure(reject: Reject, config: Config, keys: KeySource = NO_KEYS) -> str:
+    """Return the most specific finding, or that nothing was found."""
+    return next(iter(diagnose(reject, config, keys)), NO_FINDING)
 
 
 def verifies(reject: Reject, config: Config, keys: KeySource = NO_KEYS) -> bool:

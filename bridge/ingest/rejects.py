@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from bridge.core.errors import BadSignature
@@ -10,9 +10,9 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import compile_locator
 from bridge.core.masking import MASK, is_body_locator, mask_request
 from bridge.core.model import Reject
-from bridge.ingest.effects import OfflineEffects
-from bridge.ingest.ports import StoreEvents
-from bridge.ingest.receive import Received, receive
+from bridge.ingest.effects import OfflineEffects, PreparedRequest
+from bridge.ingest.ports import Arrivals, Replan, StoredEvent
+from bridge.ingest.receive import Received, prepare
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.providers.signatures.locations import proof_locators, signs_url
@@ -136,20 +136,21 @@ def _is_masked(reject: Reject, source: Source) -> bool:
     return False
 
 
-def readmit(
-    reject: Reject,
-    config: Config,
-    *,
-    keep: StoreEvents,
-    new_id: Callable[[], str],
-    keys: KeySource = NO_KEYS,
-) -> Received:
-    """Verify a reject with the current configuration at its time of receipt, and store its events.
+def prepare_readmission(
+    reject: Reject, config: Config, *, new_id: Callable[[], str], keys: KeySource = NO_KEYS
+) -> PreparedRequest | None:
+    """Verify a reject with the current configuration at its time of receipt, and return its events,
+    planned and not stored yet; None for a test of the URL, which is no event.
 
     Raises `BadSignature` with the present reason if it still fails, and what `receive` raises.
     """
     if readmission_obstacle(reject, config):
         raise BadSignature(reject.reason)
     source = config.sources[reject.source]
-    effects = OfflineEffects(keep=keep, make_id=new_id, keys=keys)
-    return receive(rebuild_request(reject), source, config, effects, reject.received_at)
+    effects = OfflineEffects(keep=_store_nothing, make_id=new_id, keys=keys)
+    prepared = prepare(rebuild_request(reject), source, config, effects, reject.received_at)
+    return None if isinstance(prepared, Received) else prepared
+
+
+def _store_nothing(_arrivals: Arrivals, _replan: Replan) -> Sequence[StoredEvent]:
+    return ()

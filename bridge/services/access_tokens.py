@@ -8,13 +8,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.access_token import ID_PREFIX, SECRET_BYTES, SECRET_PREFIX, AccessToken
+from bridge.core.audit import AuditAction
 from bridge.core.errors import InvalidRequest, NotFound, StoreError
-from bridge.core.scopes import Scope, parse_scopes, read_scopes
+from bridge.core.scopes import Scope, list_scopes, parse_scopes, read_scopes
+from bridge.services.audit import new_entry
 from bridge.services.filter_values import parse_lifetime
 from bridge.store.operations import tokens
 from bridge.system.ids import token_id
 
 if TYPE_CHECKING:
+    from bridge.core.audit import AuditActor
     from bridge.store.db.database import Database
 
 MAX_NAME_CHARS: Final = 100
@@ -24,12 +27,19 @@ RESERVED_PREFIXES: Final = (ID_PREFIX, SECRET_PREFIX)
 
 
 def create_token(
-    database: Database, name: str, scopes: str | Iterable[str], expires: str | None, *, now: float
+    database: Database,
+    name: str,
+    scopes: str | Iterable[str],
+    expires: str | None,
+    *,
+    now: float,
+    by: AuditActor | None = None,
 ) -> tuple[AccessToken, str]:
     """Store a new token, and return it with its secret, which cannot be read again.
 
     `scopes` is a list such as `read,act`, or several words. `expires`: a lifetime such as `90d`;
-    null for a token that does not expire. Raises `InvalidRequest`.
+    null for a token that does not expire. `by`: for the audit log, null for the user of this
+    machine. Raises `InvalidRequest`.
     """
     _check_name(name)
     new = AccessToken(
@@ -44,7 +54,8 @@ def create_token(
             f"a store has at most {MAX_TOKENS} tokens: remove some with `flowbridge token remove`"
         )
     secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    if not tokens.add(database, new, secret):
+    entry = new_entry(AuditAction.TOKEN_ADDED, by, _describe_token(new))
+    if not tokens.add(database, new, secret, entry):
         raise InvalidRequest(
             f"a token named {name!r} already exists: choose another name, or remove that token"
         )
@@ -63,12 +74,21 @@ def authenticate_token(database: Database, secret: str, now: float) -> AccessTok
     return found
 
 
-def remove_token(database: Database, text: str) -> AccessToken:
-    """Remove the token with this name or id, and return it. Raises `NotFound`."""
+def remove_token(database: Database, text: str, by: AuditActor | None = None) -> AccessToken:
+    """Remove the token with this name or id, and return it. Raises `NotFound`.
+
+    `by`: for the audit log, null for the user of this machine.
+    """
     found = tokens.find(database, text)
-    if not tokens.remove(database, found.id):
+    entry = new_entry(AuditAction.TOKEN_REMOVED, by, _describe_token(found))
+    if not tokens.remove(database, found.id, entry):
         raise NotFound(f"the token {found.name!r} is already removed")
     return found
+
+
+def _describe_token(token: AccessToken) -> str:
+    """Return a token for the audit log, which names it after it is removed, too."""
+    return f"{token.id} {token.name} ({','.join(list_scopes(token.scopes))})"
 
 
 def _check_name(name: str) -> None:

@@ -76,6 +76,9 @@ class BridgeReader(Protocol):
     def stop_operation(self, id_: str) -> Shape:
         """Stop an operation that a worker carries out, and return it."""
 
+    def list_audit(self, *, since: float | None, action: str | None, limit: int) -> Iterator[Shape]:
+        """Yield entries of the audit log."""
+
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""
 

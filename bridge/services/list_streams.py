@@ -1,4 +1,4 @@
-"""Whole lists of events, deliveries, rejects and operations, a chunk at a time.
+"""Whole lists of events, deliveries, rejects, operations and audit entries, a chunk at a time.
 
 Each chunk is read in short transactions that end before the chunk is returned, so a slow reader
 keeps none open.
@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bridge.core.audit import AuditEntry
 from bridge.core.model import Delivery, Event, Reject
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
 from bridge.services.lists import WrongCursor, parse_cursor
+from bridge.store.audit import audit_walk, to_entry
 from bridge.store.db.row_walk import RowWalk, read_chunks
 from bridge.store.inbound.rejects import reject_walk, to_reject
 from bridge.store.operations.log import list_items, operation_walk, to_operation
@@ -32,6 +34,7 @@ ID_PREFIXES: Final = {
     "deliveries": "dlv_",
     "rejects": "rej_",
     "operations": "act_",
+    "audit": "aud_",
 }
 ITEMS_OF: Final = "items of "  # the name of a list, before the id of an operation
 
@@ -90,6 +93,18 @@ def stream_operations(
     """Yield operations, newest first; `limit` 0 is no limit."""
     walk = operation_walk(since=since, unfinished=unfinished)
     return _each(database, walk, to_operation, before, limit)
+
+
+def stream_audit(
+    database: Database,
+    *,
+    since: float | None,
+    action: str | None,
+    before: int | None,
+    limit: int,
+) -> Iterator[Sequence[AuditEntry]]:
+    """Yield entries of the audit log, newest first; `limit` 0 is no limit."""
+    return _each(database, audit_walk(since=since, action=action), to_entry, before, limit)
 
 
 def stream_items(

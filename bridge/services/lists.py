@@ -1,4 +1,4 @@
-"""Pages of events, deliveries and rejects, each within a budget and continued by a cursor."""
+"""Pages of events, deliveries and other records, each within a budget, continued by a cursor."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from bridge.core.audit import AuditEntry
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Delivery, Event, Reject
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
+from bridge.store.audit import audit_walk, to_entry
 from bridge.store.db.row_walk import Budget, RowWalk, read_age, read_page
 from bridge.store.inbound.rejects import reject_walk, to_reject
 from bridge.store.operations.log import list_items, operation_walk, to_operation
@@ -153,6 +155,18 @@ def page_operations(
     """Return operations, without their items; `unfinished`: only those with items left."""
     walk = operation_walk(since=since, unfinished=unfinished)
     return _read(database, walk, asked, _each(database, to_operation))
+
+
+def page_audit(
+    database: Database,
+    asked: PageRequest,
+    *,
+    since: float | None = None,
+    action: str | None = None,
+) -> ListPage[AuditEntry]:
+    """Return entries of the audit log."""
+    walk = audit_walk(since=since, action=action)
+    return _read(database, walk, asked, _each(database, to_entry))
 
 
 def page_items(

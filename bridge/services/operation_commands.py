@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from bridge.core.errors import InvalidRequest
@@ -14,20 +15,29 @@ from bridge.services.pacing import parse_rate
 RESOLUTIONS: Final = ("delivered", "queued", "dead")
 ROUTE_CHOICES: Final = ("now", THEN)
 MAX_REASON_CHARS: Final = 200
+REJECT_FILTERS: Final = ("source", "since")
 SPAM_FILTERS: Final = ("source", "reason", "since", "until")
+
+
+class ItemKind(StrEnum):
+    """Kinds of records that a command is carried out on."""
+
+    DELIVERIES = "deliveries"
+    EVENTS = "events"
+    REJECTS = "rejects"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationCommand:
     """A command of an operation.
 
-    `of_events`: its items are events, else deliveries. `options`: the keys of `how` that it takes.
+    `items`: the records that it is carried out on. `options`: the keys of `how` that it takes.
     `filters`: the only filters that it takes, none for ids alone; null for those of the list.
     `complete` returns the options as they are stored, from those that were given.
     """
 
     name: str
-    of_events: bool
+    items: ItemKind
     options: tuple[str, ...]
     filters: tuple[str, ...] | None = None
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
@@ -55,27 +65,36 @@ COMMANDS: Final = {
     one.name: one
     for one in (
         OperationCommand(
-            name="retry", of_events=False, options=("rate",), complete=_complete_retry
+            name="retry",
+            items=ItemKind.DELIVERIES,
+            options=("rate",),
+            complete=_complete_retry,
         ),
         OperationCommand(
-            name="cancel", of_events=False, options=("reason", "rate"), complete=_complete_cancel
+            name="cancel",
+            items=ItemKind.DELIVERIES,
+            options=("reason", "rate"),
+            complete=_complete_cancel,
         ),
         OperationCommand(
             name="resolve",
-            of_events=False,
+            items=ItemKind.DELIVERIES,
             options=("to", "run_id", "force", "reason", "rate"),
             complete=_complete_resolve,
         ),
         OperationCommand(
             name="replay",
-            of_events=True,
+            items=ItemKind.EVENTS,
             options=("through", "routes", "rate"),
             complete=_complete_replay,
         ),
         OperationCommand(
-            name="spam release", of_events=True, options=("rate",), filters=SPAM_FILTERS
+            name="spam release", items=ItemKind.EVENTS, options=("rate",), filters=SPAM_FILTERS
         ),
-        OperationCommand(name="spam mark", of_events=True, options=("rate",), filters=()),
+        OperationCommand(name="spam mark", items=ItemKind.EVENTS, options=("rate",), filters=()),
+        OperationCommand(
+            name="readmit", items=ItemKind.REJECTS, options=("rate",), filters=REJECT_FILTERS
+        ),
     )
 }
 

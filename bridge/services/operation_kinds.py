@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.operations import Operation
     from bridge.routing.model import Config, Source
+    from bridge.services.rejects import RejectReview
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import MoveHandler
     from bridge.store.operations.erase import EraseHandler
     from bridge.store.operations.log import OperationHandler
+    from bridge.store.operations.readmission import ReadmitHandler
     from bridge.store.operations.replay import ReplayHandler
     from bridge.store.operations.spam import SpamHandler
 
@@ -41,6 +43,8 @@ def make_handler(
         return make_spam_handler
     if one.command == "erase":
         return make_erase_handler(sources)
+    if one.command == "readmit":
+        return make_readmit_handler(_reviewer(settings, present))
     is_release = one.command == "spam release"
     return (
         make_replay_handler(settings, one.asked, releases=is_release, present=present)
@@ -78,6 +82,32 @@ def make_erase_handler(
     return lambda _database, _act: EraseHandler(
         lambda source: stored_for.get(source, DEDUP_SECONDS)
     )
+
+
+def make_readmit_handler(
+    review_of: Callable[[Database], RejectReview],
+) -> Callable[[Database, Operation], ReadmitHandler]:
+    """Return a function that builds the handler that readmits rejects with a review."""
+    from bridge.store.inbound import events
+    from bridge.store.operations.readmission import ReadmitHandler
+    from bridge.system.ids import event_id
+
+    def make(database: Database, _one: Operation) -> ReadmitHandler:
+        review = review_of(database)
+        config = review.config
+        events.remember_config(database, config.hash, config.canonical, time.time())
+        return ReadmitHandler(config=config, keys=review.keys, new_id=event_id)
+
+    return make
+
+
+def _reviewer(settings: Settings, present: Config | None) -> Callable[[Database], RejectReview]:
+    """Return a function that returns the review of rejects with the current configuration."""
+    from bridge.services.rejects import RejectReview, complete_config
+    from bridge.system.key_fetcher import Keyring
+
+    config = load_present(settings) if present is None else present
+    return lambda database: RejectReview(complete_config(settings, database, config), Keyring())
 
 
 def make_replay_handler(

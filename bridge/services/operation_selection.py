@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
+from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.services import selection
-from bridge.services.operation_commands import OptionError
+from bridge.services.operation_commands import ItemKind, OptionError
 from bridge.services.operation_kinds import THEN, check_route, make_replay_handler
 from bridge.services.operations import select_replay
+from bridge.services.rejects import RejectReview, complete_config
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.providers.signatures.key_source import KeySource
     from bridge.routing.model import Config
     from bridge.services.operation_commands import OperationCommand
     from bridge.services.selection import Selection
@@ -28,6 +31,7 @@ MAX_IDS: Final = 10_000  # that a request may name
 MAX_FORECAST_EVENTS: Final = 2000
 MAX_EXAMPLES: Final = 3
 SEARCHED_FOR: Final = "flowbridge is searching for the run"
+NOT_VALID: Final = "it does not verify with the current routes.yaml"
 REJECTED: Final = "routing rejected it: fix routes.yaml, then replay"
 
 
@@ -78,16 +82,25 @@ class SelectionRequest:
 
 
 def select_items(
-    settings: Settings, database: Database, config: Config, asked: SelectionRequest
+    settings: Settings,
+    database: Database,
+    config: Config,
+    asked: SelectionRequest,
+    keys: KeySource = NO_KEYS,
 ) -> OperationSelection:
     """Select the items of a command and count them; nothing is written.
+
+    `keys` fetches the public keys of senders, with which rejects are verified.
 
     Raises `InvalidRequest` for more than 100,000 items, and for a search that takes too long;
     `OptionError` for a route that the configuration does not have.
     """
     check = _time_limit(database.timings.selection_seconds)
-    if not asked.command.of_events:
+    if asked.command.items is ItemKind.DELIVERIES:
         return _select_deliveries(database, asked, check)
+    if asked.command.items is ItemKind.REJECTS:
+        review = RejectReview(complete_config(settings, database, config), keys)
+        return _select_rejects(database, review, asked, check)
     if asked.command.name == "replay":
         return _select_replay(settings, database, config, asked, check)
     return _select_events(database, asked, check)
@@ -180,6 +193,23 @@ def _select_replay(
         problems=chosen.problems,
         went_already=count_started(database, found.ids, through),
     )
+
+
+def _select_rejects(
+    database: Database,
+    review: RejectReview,
+    asked: SelectionRequest,
+    check: Callable[[], None],
+) -> OperationSelection:
+    if asked.filters is None:
+        chosen = selection.select_named_rejects(database, asked.ids)
+        return OperationSelection(ids=chosen.ids, count=len(chosen.ids), problems=chosen.problems)
+    found = review.find_valid(
+        database, source=asked.filters.source, since=asked.filters.since, check=check
+    )
+    _require_few(found.ids)
+    left_out = {NOT_VALID: found.invalid} if found.invalid else {}
+    return OperationSelection(ids=found.ids, count=len(found.ids), left_out=left_out)
 
 
 def _select_events(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.core.audit import AuditActor
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
 from bridge.services.pacing import Pacer
@@ -55,6 +56,11 @@ class ReplaySelection:
 def find_actor(settings: Settings) -> str:
     """Return the actor: FLOWBRIDGE_ACTOR, else the user and the name of the machine."""
     return name_actor(settings.actor)
+
+
+def find_audit_actor(settings: Settings) -> AuditActor:
+    """Return the actor of a command for the audit log."""
+    return AuditActor(find_actor(settings))
 
 
 def name_actor(given: str | None) -> str:
@@ -199,6 +205,7 @@ def outcome_json(operation_id: str | None, result: ItemResult) -> dict[str, JSON
         "ok": result.problem is None,
         "problem": result.problem,
         "was": result.was,
+        "events": list(result.event_ids),
         "deliveries": [delivery_json(one) for one in result.deliveries],
     }
 

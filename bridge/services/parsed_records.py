@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from bridge.core.audit import AuditEntry
 from bridge.core.errors import BridgeError
 from bridge.core.model import (
     JSON,
@@ -162,6 +163,19 @@ def parse_reject(shape: Shape) -> Reject:
         client=shape["client"],
         readmitted_at=parse_time(shape["readmitted_at"]),
         event_ids=tuple(shape["events"]),
+    )
+
+
+@expect_shape()
+def parse_audit_entry(shape: Shape) -> AuditEntry:
+    """Return an entry of the audit log."""
+    return AuditEntry(
+        id=shape["id"],
+        at=require_time(shape["at"]),
+        actor=shape["actor"],
+        action=shape["action"],
+        subject=shape["subject"],
+        client=shape["client"],
     )
 
 

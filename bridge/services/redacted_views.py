@@ -121,16 +121,18 @@ def hide_reasons(shape: Shape) -> Shape:
 def list_item_with_deliveries(
     item: OperationStep, deliveries: Mapping[str, Delivery], *, with_contents: bool
 ) -> Shape:
-    """Return an item of an operation, with the deliveries that it changed or made as they are now.
+    """Return an item of an operation, with the events that it made, and with the deliveries that it
+    changed or made as they are now.
 
     `deliveries` are those that are still stored.
     """
     return list_item(item, with_contents=with_contents) | {
+        "events": [*item.event_ids],
         "deliveries": [
             list_delivery(deliveries[id_], with_contents=with_contents)
             for id_ in item.delivery_ids
             if id_ in deliveries
-        ]
+        ],
     }
 
 

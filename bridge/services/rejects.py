@@ -1,30 +1,24 @@
-"""Rejects: why they failed verification, which verify now, and their readmission."""
+"""Rejects: why they failed verification, and which verify now."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from bridge.core.errors import BadSignature, BridgeError
 from bridge.core.model import JSON, Reject
-from bridge.ingest.diagnosis import diagnose, verifies
-from bridge.ingest.rejects import readmit
+from bridge.ingest.diagnosis import NO_FINDING, diagnose, verifies
+from bridge.ingest.redaction import add_all_keys
+from bridge.services.learned_sources import add_learned_secrets
 from bridge.services.serializers import reject_json, whole_reject_json
-from bridge.store.inbound import events
+from bridge.store.encryption import sealer_for_secrets
 from bridge.store.inbound import rejects as stored
-from bridge.system.ids import event_id
 
 if TYPE_CHECKING:
+    from bridge.config.settings import Settings
     from bridge.providers.signatures.key_source import KeySource
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
-
-NO_FINDING: Final = (
-    "no variant of the secret, time and body matched: probably the sender uses another secret, or"
-    " the body was changed in transit"
-)
 
 
 def list_reasons(findings: Sequence[str]) -> Sequence[str]:
@@ -50,21 +44,24 @@ class DiagnosedReject:
 
 
 @dataclass(frozen=True, slots=True)
-class Readmission:
-    """The result of readmitting a reject: the ids of its events, or the problem."""
+class ValidRejects:
+    """The ids of rejects that verify now, and how many others do not."""
 
-    reject_id: str
-    event_ids: Sequence[str] = ()
-    problem: str | None = None
+    ids: Sequence[str]
+    invalid: int
 
-    def as_json(self) -> dict[str, JSON]:
-        """Return it in the shape of `rejects readmit --json`."""
-        return {
-            "id": self.reject_id,
-            "ok": self.problem is None,
-            "problem": self.problem,
-            "events": list(self.event_ids),
-        }
+
+def complete_config(settings: Settings, database: Database, config: Config) -> Config:
+    """Return a configuration with everything that receivers verify with: the keys of redaction and
+    encryption, and the learned secrets.
+    """
+    keyed = add_all_keys(config, settings.secret_key, seals=bool(settings.encryption_keys))
+    sources = add_learned_secrets(
+        database,
+        keyed.sources,
+        lambda: sealer_for_secrets(settings.encryption_keys, settings.secret_key),
+    )
+    return replace(keyed, sources=sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,47 +85,24 @@ class RejectReview:
         found = stored.list_rejects(database, source=source, since=since, limit=limit)
         return map(self.diagnose, found)
 
-    def select(
+    def find_valid(
         self,
         database: Database,
-        ids: Sequence[str],
         *,
         source: str | None = None,
         since: float | None = None,
-    ) -> list[Reject]:
-        """Return the rejects with these ids; without ids, the filtered ones that verify now.
+        check: Callable[[], object] = lambda: None,
+    ) -> ValidRejects:
+        """Return the rejects that verify now and were not readmitted, oldest first.
 
-        The latter are oldest first. `NotFound` where an id names none.
+        `check` is called before each, and ends the search by an exception.
         """
-        if ids:
-            return list(
-                {one.id: one for one in (stored.get(database, id_) for id_ in ids)}.values()
-            )
-        waiting = stored.list_rejects(database, source=source, since=since, waiting=True)
-        return [one for one in waiting if verifies(one, self.config, self.keys)][::-1]
-
-    def readmit(self, database: Database, reject: Reject) -> Readmission:
-        """Store a reject as events, once, if it verifies now; else return the problem."""
-        if not stored.claim(database, reject.id, time.time()):
-            problem = (
-                "it was readmitted already"
-                if reject.readmitted_at
-                else "another process is readmitting it"
-            )
-            return Readmission(reject.id, problem=problem)
-        try:
-            received = readmit(
-                reject,
-                self.config,
-                keep=lambda arrivals, replan: events.add_all(database, arrivals, replan),
-                new_id=lambda: event_id(reject.received_at),
-                keys=self.keys,
-            )
-            ids = tuple(one.event_id for _, one in received.stored)
-            stored.record_outcome(database, reject.id, ids)
-        except BridgeError as error:
-            stored.record_outcome(database, reject.id, None)
-            is_unproven = isinstance(error, BadSignature)
-            problem = self.diagnose(reject).reasons[0] if is_unproven else str(error)
-            return Readmission(reject.id, problem=problem)
-        return Readmission(reject.id, ids)
+        ids = []
+        invalid = 0
+        for one in stored.list_rejects(database, source=source, since=since, waiting=True):
+            check()
+            if verifies(one, self.config, self.keys):
+                ids.append(one.id)
+            else:
+                invalid += 1
+        return ValidRejects(ids[::-1], invalid)

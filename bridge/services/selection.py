@@ -100,6 +100,13 @@ def select_named_events(database: Database, names: Sequence[str]) -> Selection:
     return select_names(names, lambda name: [event_lookup.find(database, name)[0]])
 
 
+def select_named_rejects(database: Database, names: Sequence[str]) -> Selection:
+    """Select rejects by their ids, or by unique parts of them."""
+    from bridge.store.inbound import rejects
+
+    return select_names(names, lambda name: [rejects.get(database, name).id])
+
+
 def select_named_deliveries(database: Database, names: Sequence[str], move: Move) -> Selection:
     """Select deliveries by name. A name of an event selects those of its deliveries that the move
     applies to.

@@ -33,6 +33,11 @@ def token_id(now: float) -> str:
     return "tok_" + _sortable(now)
 
 
+def audit_id(now: float) -> str:
+    """Return a new id of an entry of the audit log, such as `aud_01jd…`."""
+    return "aud_" + _sortable(now)
+
+
 def request_id(now: float) -> str:
     """Return a new id of a request to the admin API, such as `req_01jd…`."""
     return "req_" + _sortable(now)

@@ -99,6 +99,7 @@ def create_app(context: AppContext) -> Flask:
         config=config,
         limiter=limiter,
         overview=cached_overview(settings, database, config),
+        keys=lambda: resources.keys,
     )
     parts_by_path: PartsByPath = (
         (is_admin_path, admin_app(readers)),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bridge.core.http_messages import Request
 from bridge.core.json_limits import MAX_TEST_BYTES
 from bridge.ingest.source_bodies import read_body
 from bridge.providers.model import DeliveredSecret, Probe, Reply
-from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Source
+from bridge.services.learned_sources import add_learned_secret
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import learned_secrets
@@ -68,14 +68,7 @@ class SecretEnrolment:
 
     def with_secret(self, source: Source, kept: LearnedSecret) -> Source:
         """Return the source with its enrolled secret."""
-        secret = (
-            learned_secrets.open_secret(self.sealer(), source.name, kept.sealed)
-            if kept.sealed
-            else None
-        )
-        if kept.sealed and secret is None:
-            log.error("secret_not_decryptable", source=source.name)
-        return replace(source, secrets=(*source.secrets, Secret(secret))) if secret else source
+        return add_learned_secret(source, kept, self.sealer)
 
 
 def read_lesson(request: Request, source: Source) -> DeliveredSecret | None:

@@ -13,11 +13,11 @@ from bridge.monitoring.tracing.exporter import Tracer
 from bridge.store.blobs import BlobStore
 from bridge.store.encryption import Sealer, sealer_for_secrets
 from bridge.store.inbound import refused_submissions
+from bridge.system.key_fetcher import Keyring
 from bridge.web.app_context import AppContext
 from bridge.web.captcha_client import CaptchaClient
 from bridge.web.event_storage import EventStorage
 from bridge.web.form_files import make_file_storer
-from bridge.web.key_fetcher import Keyring
 from bridge.web.learned_secrets import SecretEnrolment
 from bridge.web.rate_limiter import RateLimiter
 from bridge.web.refusal_counter import RefusalCounter

@@ -140,7 +140,7 @@ def test_what_verifies_is_let_in_and_only_once(project: Database, folder: Path) 
     )
     assert len(lines(run("events", "--json"))) == 1
     assert (
-        "No matching reject verifies now."
+        "No matching rejects to readmit."
         in run("rejects", "readmit", "--source", "github", "--yes").stderr
     )
 

@@ -28,14 +28,14 @@ from bridge.ingest.diagnosis import NOT_KEPT, UNREADABLE, diagnose
 from bridge.ingest.rejects import (
     MAX_REJECT_BODY_BYTES,
     build_reject,
+    prepare_readmission,
     readmission_obstacle,
-    readmit,
     rebuild_request,
 )
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.store.inbound import events, rejects
+from bridge.store.inbound import rejects
 from bridge.system.ids import event_id, reject_id
 
 NEW = "new-secret-of-github"
@@ -296,7 +296,7 @@ def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(
     assert diagnose(gone, config) == ["routes.yaml no longer has the source 'gone'"]
     for reject in (big, token, gone):
         with pytest.raises(BadSignature):
-            readmit(reject, config, keep=lambda *_: [], new_id=lambda: "")
+            prepare_readmission(reject, config, new_id=lambda: "")
 
 
 SHOWN: dict[str, tuple[str, dict[str, str], bytes, str]] = {
@@ -349,7 +349,7 @@ def test_what_was_shown_in_place_of_the_secret_is_not_kept_and_that_is_said(
             and NOT_KEPT in diagnose(reject, config)
         )
     with pytest.raises(BadSignature):
-        readmit(reject, config, keep=lambda *_: [], new_id=lambda: "")
+        prepare_readmission(reject, config, new_id=lambda: "")
 
 
 def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: Config) -> None:
@@ -362,18 +362,10 @@ def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: C
     )
     reject = build_reject(request, source, "mismatch", NOW, "rej_x")
     assert reject.body == body and readmission_obstacle(reject, config) is None
-    assert readmit(
-        reject,
-        config,
-        keep=lambda arrivals, _: [one for one, _ in map(_kept, arrivals)],
-        new_id=lambda: "evt_x",
-    ).stored
-
-
-def _kept(arrival: Any) -> Any:
-    event, deliveries = arrival
+    prepared = prepare_readmission(reject, config, new_id=lambda: "evt_x")
+    assert prepared is not None
+    ((event, _),) = prepared.arrivals
     assert b"deprecated" not in event.body
-    return events.AddedEvent(event.id, tuple(deliveries)), None
 
 
 @pytest.mark.parametrize(
@@ -520,46 +512,15 @@ def test_each_source_keeps_its_newest_only(database: Database) -> None:
     assert len(list(rejects.list_rejects(database, source="fork"))) == 1
 
 
-def test_what_verifies_is_let_in_once_as_of_when_it_came(
-    database: Database, config: Config
-) -> None:
+def test_a_reject_that_verifies_is_planned_as_of_its_arrival(config: Config) -> None:
     right = replace(
         github(config, {}),
         headers={"x-github-event": "push", "x-github-delivery": "d-1", **signed(NEW)},
     )
-    rejects.add(database, right)
-
-    def keep(arrivals: Any, replan: Any) -> Any:
-        return events.add_all(database, arrivals, replan)
-
-    assert rejects.claim(database, right.id, NOW + 50)
-    received = readmit(right, config, keep=keep, new_id=lambda: event_id(right.received_at))
-    ids = tuple(kept.event_id for _, kept in received.stored)
-    rejects.record_outcome(database, right.id, ids)
-    assert (
-        events.get(database, ids[0]).received_at == NOW
-        and len(events.deliveries_of(database, ids)[ids[0]]) == 1
-    )
-    assert (
-        rejects.get(database, right.id).event_ids == ids
-        and list(rejects.list_rejects(database, waiting=True)) == []
-    )
-    assert not rejects.claim(database, right.id, NOW + 5000), "only once"
-    assert readmit(right, config, keep=keep, new_id=lambda: event_id(NOW)).reply.status == 200, (
-        "and a second time it is a duplicate"
-    )
-
-
-def test_a_claim_that_came_to_nothing_is_free_again(database: Database) -> None:
-    rejects.add(database, plain(1))
-    assert rejects.claim(database, plain(1).id, NOW) and not rejects.claim(
-        database, plain(1).id, NOW + 1
-    )
-    rejects.record_outcome(database, plain(1).id, None)
-    assert rejects.claim(database, plain(1).id, NOW + 2)
-    assert rejects.claim(database, plain(1).id, NOW + 2 + rejects.STALE_CLAIM_SECONDS + 1), (
-        "a readmission that was interrupted"
-    )
+    prepared = prepare_readmission(right, config, new_id=lambda: event_id(right.received_at))
+    assert prepared is not None
+    ((event, deliveries),) = prepared.arrivals
+    assert (event.received_at, len(deliveries)) == (NOW, 1)
 
 
 def test_the_request_is_the_same_again(config: Config) -> None:

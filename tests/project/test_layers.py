@@ -42,6 +42,7 @@ STORE = [
     "db",
     "tables",
     "migrations",
+    "audit",
     "inbound",
     "queue",
     "local",

@@ -32,6 +32,8 @@ EXCEPTIONS = {
             "bridge.store.db.database.MAX_WAL_BYTES",
             "bridge.store.db.group_commit.MAX_BATCH_JOBS",
             "bridge.store.db.group_commit.MAX_BATCH_ITEMS",
+            "bridge.store.audit.MAX_ACCESS_ROWS",
+            "bridge.store.audit.MAX_AUDIT_ROWS",
             "bridge.store.encryption.VALUES_PER_SALT",
             "bridge.store.inbound.deleted_ids.BATCH_ROWS",
             "bridge.store.operations.replay.MAX_BATCH_BYTES",

@@ -22,7 +22,7 @@ from bridge.config.settings import Settings, load_settings
 from bridge.core.http_messages import Request
 from bridge.core.model import Delivery, Event
 from bridge.ingest.receive import replan
-from bridge.ingest.rejects import build_reject, readmit
+from bridge.ingest.rejects import build_reject, prepare_readmission
 from bridge.providers.catalog.cloud import SNS
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.certificates import SigningCertificate
@@ -36,8 +36,8 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import replay
 from bridge.store.queries import events as event_queries
+from bridge.system.key_fetcher import Keyring
 from bridge.web import dry_run
-from bridge.web.key_fetcher import Keyring
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:garden"
 TOKEN = "2336412f37fb687f5d51e6e2425f004a"
@@ -349,14 +349,9 @@ def test_a_dry_request_and_a_readmitted_reject_confirm_nothing(bench: Bench) -> 
     answer = bench.send(bench.message(), X_Flowbridge_Dry=token)
     assert (answer.status_code, answer.headers[dry_run.HEADER]) == (202, dry_run.DONE)
     reject = build_reject(bench.message(), bench.source, "no_key", time(), "rej_1")
-    received = readmit(
-        reject,
-        bench.config,
-        keep=lambda arrivals, again: events.add_all(bench.database, arrivals, again),
-        new_id=lambda: "evt_1",
-        keys=bench.keyring,
-    )
-    assert "a readmitted reject" in (received.stored[0][0].problem or "")
+    prepared = prepare_readmission(reject, bench.config, new_id=lambda: "evt_1", keys=bench.keyring)
+    assert prepared is not None
+    assert "a readmitted reject" in (prepared.arrivals[0][0].problem or "")
     assert bench.asked == []
 
 

@@ -15,7 +15,8 @@ from bridge.core.model import JSON
 # of commands whose name is not the verb
 VERBS = {"spam release": "release", "spam mark": "mark as spam"}
 ITEM_WORDS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
-    "erase": ("record", "records")
+    "erase": ("record", "records"),
+    "readmit": ("reject", "rejects"),
 }
 NO_FIELDS: Mapping[str, JSON] = MappingProxyType({})
 

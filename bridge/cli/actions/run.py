@@ -35,7 +35,9 @@ DONE_WORDS = {
     "spam release": "released",
     "spam mark": "marked as spam",
     "erase": "erased",
+    "readmit": "readmitted",
 }
+URL_TEST = "a test of the URL, which is not an event"
 
 
 def do_operation(
@@ -142,6 +144,8 @@ class OutcomePrinter:
                 f"{output.clean(result.id)}  {click.style(f'not {done}', fg='red')}:"
                 f" {output.clean(result.problem)}"
             )
+        elif self._command == "readmit":
+            output.answer(f"{result.id}  {done}: {', '.join(result.event_ids) or URL_TEST}")
         elif result.became is None:
             planned = ", ".join(f"{one.id} {one.route} {one.status}" for one in result.deliveries)
             output.answer(f"{result.id}  {done}: {planned or 'no delivery'}")

@@ -184,6 +184,7 @@ def clean_up(
 
     `owned_before`: the blobs that records owned before.
     """
+    from bridge.store import audit
     from bridge.store.inbound import deleted_ids
     from bridge.store.operations import erase as erase_operation
 
@@ -191,6 +192,9 @@ def clean_up(
         output.say(
             f"it was removed from the requests of {output.number(count, 'earlier operation')}"
         )
+    if letters and (count := audit.scrub(database, letters)):
+        entries = output.number(count, "entry", "entries")
+        output.say(f"it was removed from {entries} of the audit log")
     if letters and (count := deleted_ids.erase(database, letters)):
         output.say(
             f"it was in {output.number(count, 'id')} of deleted events, which"

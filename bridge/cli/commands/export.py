@@ -17,6 +17,7 @@ from bridge.cli.options import (
 )
 from bridge.cli.ui import output
 from bridge.cli.usable_config import load_sources
+from bridge.core.audit import AuditAction
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
     flowbridge export --source contact --since 2026-11-01 --as jsonl
     flowbridge export --status none                 submissions that no route matched
     """
+    from bridge.services.audit import record_done
     from bridge.services.exports import Submissions
+    from bridge.services.operations import find_audit_actor
 
     settings = settings_of(config)
     with open_store(settings) as database:
@@ -58,6 +61,9 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
         require_existing(settings, database, **chosen)
         wanted = make_filters(**chosen)
         say_search_size(database, wanted, of_deliveries=False)
+        of = f" of {chosen['source']}" if chosen["source"] else ""
+        subject = f"submissions{of} as {kind}"
+        record_done(database, AuditAction.EXPORTED, find_audit_actor(settings), subject)
         submissions = Submissions(database, load_sources(settings), wanted, limit)
         count = _write_csv(submissions) if kind == "csv" else _write_lines(submissions)
     left = f"; {submissions.left_out} other events left out" if submissions.left_out else ""

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
+from bridge.cli.command_settings import settings_of
 from bridge.cli.options import AS_JSON
 from bridge.cli.platforms import find_flow, find_platform, find_run, load_config
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED, describe_state, follow_run
 from bridge.cli.ui.tables import Column
+from bridge.core.audit import AuditAction
 from bridge.core.model import JSON, RUN_ENDED, RunState
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.services import platform_queries as platforms
+from bridge.services.audit import record_command
 from bridge.services.flow_json import flow_json, input_json, kill_json, run_json, start_json
 from bridge.services.given_inputs import check_inputs
 
 if TYPE_CHECKING:
+    from bridge.config.settings import Settings
     from bridge.delivery.platforms.model import ListedRun, SavedFlow
     from bridge.routing.model import Platform
 
@@ -261,13 +265,18 @@ def kill(config: str | None, /, run_ids: tuple[str, ...], wait: bool, as_json: b
     """
     found = load_config(config)
     chosen = [find_run(found, name) for name in run_ids]
-    codes = [_kill(platform, run_id, wait=wait, as_json=as_json) for platform, run_id in chosen]
+    settings = settings_of(config)
+    codes = [
+        _kill(settings, platform, run_id, wait=wait, as_json=as_json) for platform, run_id in chosen
+    ]
     sys.exit(max(codes))
 
 
-def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
+def _kill(settings: Settings, platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
     """Ask the platform to end a run, print the result, and return the exit code."""
     killed = platforms.kill_run(platform, run_id)
+    if killed.accepted:
+        record_command(settings, AuditAction.RUN_KILLED, f"{platform.name}/{run_id}")
     report = RunReport(state=None)
     interrupted = False
     if killed.accepted and wait:

@@ -13,7 +13,9 @@ from bridge.cli.command_settings import settings_of
 from bridge.cli.completion_values import complete_sources
 from bridge.cli.option_types import DurationParam
 from bridge.cli.ui import output
+from bridge.core.audit import AuditAction, AuditActor
 from bridge.core.errors import NotFound
+from bridge.services.operations import find_audit_actor
 from bridge.services.store_access import open_store
 from bridge.services.usable_config import load_present
 
@@ -61,7 +63,7 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
             f"{known.name} waits {seconds:g} seconds for its secret, at {host}/hooks/{known.name}"
         )
         output.say(lesson.ask)
-        sealed = _wait(database, known.name, seconds)
+        sealed = _wait(database, known.name, seconds, find_audit_actor(settings))
     if sealed is None:
         output.say("No secret was received. An earlier one stays valid.")
         sys.exit(1)
@@ -77,15 +79,17 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
         output.answer(secret or "(encrypted with a key that is not set here)")
 
 
-def _wait(database: Database, source: str, seconds: float) -> str | None:
+def _wait(database: Database, source: str, seconds: float, by: AuditActor) -> str | None:
     """Allow the source to receive its secret, and return the encrypted secret; None after the
     timeout.
     """
+    from bridge.services.audit import new_entry
     from bridge.store.inbound import learned_secrets
 
     began = time.time()
     before = learned_secrets.find(database, source).learned_at
-    learned_secrets.allow_learning(database, source, began + seconds)
+    entry = new_entry(AuditAction.LEARNING_ALLOWED, by, source)
+    learned_secrets.allow_learning(database, source, began + seconds, entry)
     try:
         while time.time() < began + seconds:
             now = learned_secrets.find(database, source)

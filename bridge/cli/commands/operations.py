@@ -261,6 +261,8 @@ def resume(
             output.say(f"{one.id} is finished: no items are left.")
             return
         asked = replace(asked, rate=rate or one.asked.get("rate"))
+        if one.command == "readmit":  # it verifies requests again, and seals what it stores
+            settings = settings_of(config, secrets=True)
         sources = load_sources(settings) if one.command == "erase" else {}
         with wrong_usage():
             making = make_handler(settings, one, sources)

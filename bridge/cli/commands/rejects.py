@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.actions.request import OperationRequest, operation_options
 from bridge.cli.bridge_access import open_bridge
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.numbers import BoundedNumber
 from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON, require_existing
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.core.errors import NotFound
 from bridge.services.parsed_records import expect_shape, parse_reject
-from bridge.services.store_access import open_store
+from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape
-    from bridge.services.rejects import Readmission
 
 COLUMNS = (
     Column("received", whole=True),
@@ -91,72 +89,47 @@ def _row(shape: Shape) -> tuple[str, ...]:
 @click.argument("ids", metavar="[REJECT]...", nargs=-1)
 @click.option("--source", metavar="NAME", help="Only from this source.")
 @click.option("--since", type=TimeParam(), metavar="TIME", help="Only since this time.")
-@click.option("--dry-run", is_flag=True, help="Only print how many verify now.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
-@AS_JSON
+@operation_options
 @click.pass_obj
-def readmit(
-    config: str | None,
-    /,
-    ids: tuple[str, ...],
-    source: str | None,
-    since: float | None,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
+def readmit(config: str | None, /, ids: tuple[str, ...], **options: Any) -> None:
     """Verify rejects again, with the current routes.yaml and the time at which they arrived. Those
     that pass become events, once.
 
     Fix the secret first. With a filter, rejects that still fail are skipped; with ids, they are
     listed with the reason. A reject that contained a token or password is stored without it, and
-    cannot be verified again.
+    cannot be verified again. This is an operation: flowbridge operations shows who readmitted them.
 
     \b
     flowbridge rejects readmit --source stripe --dry-run
     flowbridge rejects readmit rej_01jd2x
     """
-    if bool(ids) == bool(source or since):
+    options["yes"] = options["yes"] or bool(ids)  # ids are few, and named
+    asked = OperationRequest.of(options | {"limit": 0})
+    if bool(ids) == asked.is_filtered:
         raise click.UsageError("pass ids, or select by --source or --since")
+    if (server := find_server()) is not None:
+        from bridge.cli.remote.operations import run_remote_operation
+
+        run_remote_operation(server, "readmit", ids, asked, {})
+        return
+    from bridge.cli.actions.run import start_operation
     from bridge.cli.reject_review import make_review
+    from bridge.services.operation_kinds import make_readmit_handler
+    from bridge.services.selection import select_named_rejects
 
     settings = settings_of(config)
     review = make_review(config)
-    with open_store(settings) as database:
-        if database is None:
-            raise NotFound("nothing has been received yet: there is no database")
-        require_existing(settings, database, source=source)
-        chosen = review.select(database, ids, source=source, since=since)
-        text = f"{output.number(len(chosen), 'reject')} to readmit"
-        if dry_run:
-            output.json_line({"count": len(chosen)}) if as_json else output.answer(text)
-            return
-        if not chosen:
-            output.say("No matching reject verifies now.")
-        elif not yes and not ids and not _agreed(text):
-            output.say("Nothing was done.")
-        elif sum(
-            not _print_readmitted(review.readmit(database, one), as_json=as_json) for one in chosen
-        ):
-            sys.exit(1)
-
-
-def _agreed(text: str) -> bool:
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{text}: not a terminal, so pass --yes (or --dry-run)")
-    return click.confirm(f"{text}. Continue?", err=True)
-
-
-def _print_readmitted(one: Readmission, *, as_json: bool) -> bool:
-    """Print the result of a readmission, and return whether the reject was readmitted."""
-    if as_json:
-        output.json_line(one.as_json())
-    elif one.problem is None:
-        became = ", ".join(one.event_ids) or "a test of the URL, which is not an event"
-        output.answer(f"{one.reject_id}  readmitted: {became}")
-    else:
-        click.echo(
-            f"{output.clean(one.reject_id)}  {click.style('not readmitted', fg='red')}:"
-            f" {output.clean(one.problem)}"
+    with open_store_to_change(settings) as database:
+        require_existing(settings, database, source=options["source"])
+        chosen = select_named_rejects(database, ids)
+        found = chosen.ids if ids else review.find_valid(database, **asked.chosen).ids
+        start_operation(
+            database,
+            settings,
+            "readmit",
+            found,
+            chosen.problems,
+            asked,
+            asked.describe(ids),
+            make_readmit_handler(lambda _: review),
         )
-    return one.problem is None

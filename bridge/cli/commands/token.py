@@ -84,10 +84,18 @@ def add(
     TOKEN=$(flowbridge token add script --scope reader)
     """
     from bridge.services.access_tokens import create_token
+    from bridge.services.operations import find_audit_actor
 
     settings = settings_of(config)
     with wrong_usage(), open_or_create_store(settings) as database:
-        new, secret = create_token(database, name, ",".join(scopes), expires, now=time.time())
+        new, secret = create_token(
+            database,
+            name,
+            ",".join(scopes),
+            expires,
+            now=time.time(),
+            by=find_audit_actor(settings),
+        )
     if as_json:
         shape = token_json(new)
         output.json_line({key: shape[key] for key in NEW_KEYS} | {"token": secret})
@@ -140,16 +148,18 @@ def remove(config: str | None, /, token: str, as_json: bool, dry_run: bool, yes:
     flowbridge token remove tok_01jd2x --yes
     """
     from bridge.services.access_tokens import remove_token
+    from bridge.services.operations import find_audit_actor
     from bridge.store.operations import tokens
 
-    with open_store(settings_of(config)) as database:
+    settings = settings_of(config)
+    with open_store(settings) as database:
         if database is None:
             raise NotFound(f"there is no token {token!r}: there is no database yet")
         found = tokens.find(database, token)
         question = f"the token {found.name} ({found.id}) will be removed"
         if not confirm(question, 1, dry_run=dry_run, yes=yes, as_json=as_json):
             return
-        removed = remove_token(database, found.id)
+        removed = remove_token(database, found.id, find_audit_actor(settings))
     if as_json:
         output.json_line(token_json(removed))
     else:

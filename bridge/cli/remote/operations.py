@@ -174,5 +174,6 @@ def _read_results(bridge: RemoteBridge, id_: str, after: int) -> Iterator[tuple[
                 was=item.was,
                 became=None if item.became is None else Status(item.became),
                 deliveries=deliveries,
+                event_ids=[str(one) for one in shape["events"]],
             )
         yield item.number, result

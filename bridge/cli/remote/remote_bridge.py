@@ -27,7 +27,7 @@ ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
 TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
 MAX_TOKEN_CHARS: Final = 1000
 NEWEST_EVENTS: Final = 20  # of a page that is searched for the newest event of a sender
-ITEM_EXTRAS: Final = ("deliveries",)  # of items, which `operations show` does not print
+ITEM_EXTRAS: Final = ("events", "deliveries")  # of items, which `operations show` does not print
 LAST_TIME: Final = "9999-12-31T23:59:59Z"
 SCREEN: Final[Query] = [("screen", "true")]
 
@@ -158,6 +158,10 @@ class RemoteBridge:
         for name, text in _write_filters(chosen):
             found[name] = [*found.get(name, []), text] if name == "where" else text
         return found
+
+    def list_audit(self, *, since: float | None, action: str | None, limit: int) -> Iterator[Shape]:
+        """Yield entries of the audit log."""
+        return self._list("/audit", _write_filters({"since": since, "action": action}), limit)
 
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""

@@ -1,4 +1,4 @@
-"""Requests for keys that are not in routes.yaml. Pure: `bridge.web.key_fetcher` fetches them."""
+"""Requests for keys that are not in routes.yaml. Pure: `bridge.system.key_fetcher` fetches them."""
 
 from __future__ import annotations
 

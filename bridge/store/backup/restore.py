@@ -8,13 +8,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
+from bridge.core.audit import AuditEntry
 from bridge.core.errors import StoreError
 from bridge.store.backup import extraction
 from bridge.store.backup.archive import Advance
@@ -37,6 +38,7 @@ PROTECTED_TABLES: Final = (
     "local_run",
     "local_file",
     "token",
+    "audit",
 )
 
 
@@ -72,12 +74,14 @@ def restore(
     now: float,
     *,
     replace: bool = False,
+    entry_of: Callable[[Manifest], AuditEntry] | None = None,
     advance: Advance = lambda _: None,
 ) -> RestoreResult:
     """Restore a backup to `database` and the data folder. On `StoreError` or OSError nothing
     changed.
 
-    `replace`: replace an existing store, which is moved to a folder beside it.
+    `replace`: replace an existing store, which is moved to a folder beside it. `entry_of` returns
+    the entry for the audit log of the restored store.
     """
     if not database.is_sqlite:
         raise StoreError(
@@ -94,14 +98,19 @@ def restore(
     with extraction.unpack_temporarily(source, database.path.parent, advance) as (folder, manifest):
         extraction.verify_database(folder, manifest)
         waiting, removed_tokens = _prepare(
-            Database(f"sqlite:///{folder / DATABASE}", database.sealer), manifest, now
+            Database(f"sqlite:///{folder / DATABASE}", database.sealer),
+            manifest,
+            now,
+            None if entry_of is None else entry_of(manifest),
         )
         with _exclusive_use(database.path):
             aside = _put_in_place(folder, database.path, data, now)
     return RestoreResult(manifest, waiting, removed_tokens, aside)
 
 
-def _prepare(database: Database, manifest: Manifest, now: float) -> tuple[HeldCounts, int]:
+def _prepare(
+    database: Database, manifest: Manifest, now: float, entry: AuditEntry | None
+) -> tuple[HeldCounts, int]:
     """Migrate the unpacked database to this version's schema, and mark its contents as restored.
 
     Returns the waiting work, and how many access tokens were removed.
@@ -110,7 +119,7 @@ def _prepare(database: Database, manifest: Manifest, now: float) -> tuple[HeldCo
     try:
         upgrade.upgrade(database)  # refuses a newer schema
         removed_tokens = database.write(
-            lambda connection: hold.mark_restored(connection, manifest.taken_at, now)
+            lambda connection: hold.mark_restored(connection, manifest.taken_at, now, entry)
         )
         with database.read() as connection:
             waiting = hold.count_held(connection, now)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, text
 
-from bridge.core.errors import StoreError
 from bridge.core.rate_limits import day_of
 from bridge.ingest.ports import daily_bytes_full
 from bridge.store.db.database import Database
@@ -57,7 +56,7 @@ def add_all(
     """
 
     def work(connection: Connection) -> list[AddedEvent]:
-        added = [_add(connection, arrival, replan) for arrival in arrivals]
+        added = [events.add_within(connection, arrival, replan) for arrival in arrivals]
         new = [
             event
             for (event, _), one in zip(arrivals, added, strict=True)
@@ -68,13 +67,3 @@ def add_all(
         return added
 
     return database.write(work)
-
-
-def _add(connection: Connection, arrival: Arrival, replan: Replan) -> AddedEvent:
-    event, deliveries = arrival
-    if events.add_one(connection, arrival):
-        return AddedEvent(event.id, tuple(deliveries))
-    added = events.add_duplicate(connection, event, replan)
-    if added is None:
-        raise StoreError("the event that this request repeats was just deleted")
-    return added

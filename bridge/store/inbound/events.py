@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, insert, select, text, update
 
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import JSON, Delivery, Event, FormFile, Status
 from bridge.core.retention import is_content_deleted
 from bridge.store.db.database import Database
@@ -95,6 +95,17 @@ def add_one(connection: Connection, arrival: Arrival) -> bool:
     raw: Any = connection.connection.driver_connection
     raw.execute(*ARRIVAL_BATCH.statement([item]))
     return ARRIVAL_BATCH.added(raw, [item])[0]
+
+
+def add_within(connection: Connection, arrival: Arrival, replan: Replan) -> AddedEvent:
+    """Store one event inside a transaction, or count it as a duplicate; see `add`."""
+    event, deliveries = arrival
+    if add_one(connection, arrival):
+        return AddedEvent(event.id, tuple(deliveries))
+    added = add_duplicate(connection, event, replan)
+    if added is None:
+        raise StoreError("the event that this request repeats was just deleted")
+    return added
 
 
 def add_duplicate(connection: Connection, event: Event, replan: Replan) -> AddedEvent | None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from bridge.core.audit import AuditEntry
 from bridge.core.errors import DecryptionError, KeyMissing
+from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.tables.schema import learned
@@ -46,8 +48,12 @@ def find(database: Database, source: str) -> LearnedSecret:
     )
 
 
-def allow_learning(database: Database, source: str, until: float | None) -> None:
-    """Allow a source to receive a secret until a time; None ends it."""
+def allow_learning(
+    database: Database, source: str, until: float | None, entry: AuditEntry | None = None
+) -> None:
+    """Allow a source to receive a secret until a time; None ends it. `entry` is recorded with
+    it.
+    """
 
     def work(connection: Connection) -> None:
         values: dict[str, Any] = {"until": until}
@@ -58,6 +64,8 @@ def allow_learning(database: Database, source: str, until: float | None) -> None
             == 0
         ):
             connection.execute(insert(learned).values(source=source, **values))
+        if entry is not None:
+            audit.add(connection, entry)
 
     database.write(work)
 

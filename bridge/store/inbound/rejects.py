@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, insert, select
 
 from bridge.core.model import Reject
 from bridge.store.db.database import Database
@@ -22,8 +22,6 @@ from bridge.store.tables.schema import reject
 
 MAX_REJECTS_PER_SOURCE = 100
 PAGE_ROWS = 50  # each may be a hundred KiB
-# After this time, a readmission without an event counts as interrupted.
-STALE_CLAIM_SECONDS = 60.0
 _NAMES = [field.name for field in fields(Reject)]
 
 
@@ -96,28 +94,6 @@ def get(database: Database, text: str) -> Reject:
         " each source",
     )
     return to_reject(row, database.sealer)
-
-
-def claim(database: Database, reject_id: str, now: float) -> bool:
-    """Claim a reject for readmission; False if it was readmitted or is claimed already."""
-    columns = reject.c
-    free = columns.readmitted_at.is_(None) | (
-        columns.event_ids.is_(None) & (columns.readmitted_at < now - STALE_CLAIM_SECONDS)
-    )
-    taking = update(reject).where(columns.id == reject_id, free).values(readmitted_at=now)
-    return bool(database.write(lambda connection: connection.execute(taking).rowcount))
-
-
-def record_outcome(database: Database, reject_id: str, event_ids: tuple[str, ...] | None) -> None:
-    """Record the events of a claimed reject, or None if it stays a reject."""
-    became: dict[str, Any] = (
-        {"readmitted_at": None} if event_ids is None else {"event_ids": to_json(list(event_ids))}
-    )
-    database.write(
-        lambda connection: connection.execute(
-            update(reject).where(reject.c.id == reject_id).values(became)
-        )
-    )
 
 
 def to_reject(row: Row[Any], sealer: Sealer) -> Reject:

@@ -28,7 +28,7 @@ class ItemResult:
     """The result of an operation for one item: why it was refused, or its deliveries now.
 
     `was`: the earlier status of a moved delivery, whose new one is `became`, or the reason why an
-    event was marked as spam.
+    event was marked as spam. `event_ids`: the events that a readmitted reject became.
     """
 
     id: str
@@ -36,6 +36,7 @@ class ItemResult:
     was: str | None = None
     became: Status | None = None
     deliveries: Sequence[Delivery] = ()
+    event_ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,8 @@ def _carry_out(
 
 
 def _marked(seq: int, number: int, result: ItemResult, now: float) -> dict[str, Any]:
-    made = [each.id for each in result.deliveries] if result.became is None else []
+    deliveries = result.deliveries if result.became is None else ()
+    made = [*result.event_ids, *(each.id for each in deliveries)]
     return {
         "of": seq,
         "as": number,

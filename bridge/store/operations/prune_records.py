@@ -31,6 +31,7 @@ BATCH_ROWS: Final = 500  # rows deleted in one transaction
 STALE_STATE_SECONDS: Final = 7 * DAY
 EXPIRED_PROPOSAL_SECONDS: Final = HOUR  # that a proposal stays visible after its time is over
 ENDED_TOKEN_SECONDS: Final = 30 * DAY  # that an ended access token stays visible
+AUDIT_SECONDS: Final = 400 * DAY  # that an entry of the audit log stays
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _RUNS = text("""
@@ -148,20 +149,22 @@ _STALE_STATE: Final = {
     "learned": "learned WHERE until < :before AND sealed IS NULL",
     "refused_submission": "refused_submission WHERE hour < :hour",
     "token": "token WHERE ends_at < :ended",
+    "audit": "audit WHERE at < :audited",
 }
 
 
 def stale_state(
     database: Database, _config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Yield deletions of rate limit state, closed enrolment windows, counts of refusals, and ended
-    access tokens.
+    """Yield deletions of rate limit state, closed enrolment windows, counts of refusals, ended
+    access tokens, and old entries of the audit log.
     """
     values = {
         "before": now - STALE_STATE_SECONDS,
         "day": day_of(now - STALE_STATE_SECONDS),
         "hour": hour_of(now - STALE_STATE_SECONDS),
         "ended": now - ENDED_TOKEN_SECONDS,
+        "audited": now - AUDIT_SECONDS,
     }
     for name, rows in _STALE_STATE.items():
         used = {key: value for key, value in values.items() if f":{key}" in rows}

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, or_, select, update
+from sqlalchemy import Connection, Row, delete, or_, select, update
 
 from bridge.core.access_token import ID_PREFIX, SECRET_PREFIX, AccessToken, is_token_secret
+from bridge.core.audit import AuditEntry
 from bridge.core.errors import NotFound
 from bridge.core.scopes import Scope, expand_scopes, list_scopes
 from bridge.core.typos import find_typo
+from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import find_row
 from bridge.store.db.upsert import dialect_insert
@@ -25,8 +27,8 @@ USE_RECORD_SECONDS: Final = 60.0  # between two records of the use of one token
 _SCOPES: Final = {scope.value: scope for scope in Scope}
 
 
-def add(database: Database, new: AccessToken, secret: str) -> bool:
-    """Store a token; return False where its name is taken."""
+def add(database: Database, new: AccessToken, secret: str, entry: AuditEntry | None = None) -> bool:
+    """Store a token; return False where its name is taken. `entry` is recorded with it."""
     values = {
         "id": new.id,
         "name": new.name,
@@ -38,7 +40,14 @@ def add(database: Database, new: AccessToken, secret: str) -> bool:
     }
     insert = dialect_insert(database.engine.dialect.name)
     statement = insert(token).values(values).on_conflict_do_nothing().returning(token.c.id)
-    return database.write(lambda connection: connection.execute(statement).first()) is not None
+
+    def work(connection: Connection) -> bool:
+        is_new = connection.execute(statement).first() is not None
+        if is_new and entry is not None:
+            audit.add(connection, entry)
+        return is_new
+
+    return database.write(work)
 
 
 def list_tokens(database: Database) -> list[AccessToken]:
@@ -71,10 +80,19 @@ def find(database: Database, text: str) -> AccessToken:
     return _to_token(find_row(database, token, text, missing))
 
 
-def remove(database: Database, id_: str) -> bool:
-    """Remove the token with this id; return False where there is none."""
+def remove(database: Database, id_: str, entry: AuditEntry | None = None) -> bool:
+    """Remove the token with this id; return False where there is none. `entry` is recorded with
+    it.
+    """
     statement = delete(token).where(token.c.id == id_)
-    return bool(database.write(lambda connection: connection.execute(statement).rowcount))
+
+    def work(connection: Connection) -> bool:
+        is_gone = connection.execute(statement).rowcount > 0
+        if is_gone and entry is not None:
+            audit.add(connection, entry)
+        return is_gone
+
+    return database.write(work)
 
 
 def read(database: Database, id_: str, now: float) -> AccessToken | None:

@@ -7,9 +7,15 @@ from typing import Final
 from sqlalchemy import Table, select
 
 from bridge.store.db.database import Database
-from bridge.store.tables.schema import act, delivery, event, reject
+from bridge.store.tables.schema import act, audit, delivery, event, reject
 
-TABLES: Final[dict[str, Table]] = {"evt_": event, "dlv_": delivery, "rej_": reject, "act_": act}
+TABLES: Final[dict[str, Table]] = {
+    "evt_": event,
+    "dlv_": delivery,
+    "rej_": reject,
+    "act_": act,
+    "aud_": audit,
+}
 
 
 def find_number(database: Database, prefix: str, row_id: str) -> int | None:

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
+from bridge.core.audit import AuditEntry
 from bridge.core.model import Status
+from bridge.store import audit
 from bridge.store.queue import ledger
 from bridge.store.tables.schema import delivery, hold, token, worker
 
@@ -59,15 +61,20 @@ def read_hold(connection: Connection) -> Hold | None:
     )
 
 
-def begin(connection: Connection, reason: str, now: float) -> None:
-    """Begin a hold; an existing one stays as it is."""
+def begin(connection: Connection, reason: str, now: float, entry: AuditEntry | None = None) -> None:
+    """Begin a hold; an existing one stays as it is. `entry` is recorded with a new one."""
     if read_hold(connection) is None:
         connection.execute(insert(hold).values(what=STARTS, since=now, reason=reason))
+        if entry is not None:
+            audit.add(connection, entry)
 
 
-def release(connection: Connection) -> bool:
-    """Release the hold; return False where there was none."""
-    return connection.execute(delete(hold)).rowcount > 0
+def release(connection: Connection, entry: AuditEntry | None = None) -> bool:
+    """Release the hold; return False where there was none. `entry` is recorded with it."""
+    is_released = connection.execute(delete(hold)).rowcount > 0
+    if is_released and entry is not None:
+        audit.add(connection, entry)
+    return is_released
 
 
 def count_held(connection: Connection, until: float) -> HeldCounts:
@@ -75,14 +82,17 @@ def count_held(connection: Connection, until: float) -> HeldCounts:
     return HeldCounts(**connection.execute(_WAITING, {"until": until}).one()._mapping)
 
 
-def mark_restored(connection: Connection, taken_at: float, now: float) -> int:
+def mark_restored(
+    connection: Connection, taken_at: float, now: float, entry: AuditEntry | None = None
+) -> int:
     """Mark a store as restored from a backup, begin a hold, and return how many access tokens were
     removed.
 
     Calls under way end as after a crash. flowbridge does not search for the run of an unknown
     outcome any more: the run may have been found, or replaced by another, after the backup. For the
     same reason a failed run makes its delivery dead instead of starting another run. All access
-    tokens are removed: one that was removed after the backup would be valid again.
+    tokens are removed: one that was removed after the backup would be valid again. `entry` is
+    recorded with it.
     """
     connection.execute(
         update(delivery).where(delivery.c.status == Status.SENDING.value).values(lease_until=0.0)
@@ -102,4 +112,6 @@ def mark_restored(connection: Connection, taken_at: float, now: float) -> int:
     connection.execute(
         insert(hold).values(what=RESTORED, since=taken_at, reason="when the backup was taken")
     )
+    if entry is not None:
+        audit.add(connection, entry)
     return removed

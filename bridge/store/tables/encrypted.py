@@ -17,6 +17,7 @@ from bridge.store.encryption import MARK_PREFIX, NO_ENCRYPTION, Sealer
 from bridge.store.tables.schema import (
     act,
     attempt,
+    audit,
     delivery,
     event,
     learned,
@@ -93,6 +94,7 @@ ENCRYPTED_COLUMNS: Final = (
         act,
         {"asked": "the request of the operation", "counted": "the count that was agreed to"},
     ),
+    EncryptedColumns(audit, {"client": "the address of a client"}),
     EncryptedColumns(learned, {"sealed": "the secret from the sender"}, ("source",), always=True),
 )
 MARK_LENGTH = len(MARK_PREFIX)

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from bridge.store.tables._common import SEQ, metadata, partial
+from bridge.store.tables.audit import audit
 from bridge.store.tables.clock import store_clock
 from bridge.store.tables.deliveries import attempt, delivery
 from bridge.store.tables.forms import daily_bytes, form_files, recent, refused_submission
@@ -37,6 +38,7 @@ __all__ = [
     "act_item",
     "alert",
     "attempt",
+    "audit",
     "circuit",
     "config",
     "daily_bytes",
@@ -62,7 +64,7 @@ __all__ = [
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0025"
+HEAD = "0026"
 BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 

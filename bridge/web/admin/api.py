@@ -22,13 +22,14 @@ from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
 from bridge.web.admin import limits, openapi
 from bridge.web.admin.actors import name_actor
+from bridge.web.admin.audit_answers import record_export
 from bridge.web.admin.authentication import (
     TokenHolder,
     authenticate,
     count_request,
     rate_headers,
 )
-from bridge.web.admin.bodies import read_body
+from bridge.web.admin.bodies import IDEMPOTENCY_KEY, read_body, read_key
 from bridge.web.admin.context import (
     AdminContext,
     AdminRequest,
@@ -40,13 +41,11 @@ from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import read_parameters, stream_parameters
-from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, ParameterError
+from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
 from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader
 
 DOCUMENT_PATH: Final = "/openapi.json"
-IDEMPOTENCY_KEY: Final = "Idempotency-Key"
-MAX_KEY_CHARS: Final = 255
 
 log = get_logger()
 
@@ -159,6 +158,7 @@ class AdminApi:
                 seats.enter_context(self._streams.take(holder.key))
                 chunks = endpoint.stream(self._context, asked)
                 lines = write_lines(chunks, request.environ, line.about())
+                record_export(self._context, asked, endpoint)
                 return stream_response(lines, seats)
         if answer is None:
             answer = endpoint.answer(self._context, asked)
@@ -187,7 +187,8 @@ class AdminApi:
             texts=given,
             ids=ids,
             body=body,
-            idempotency_key=_read_key(request) if endpoint.repeat is not None else None,
+            idempotency_key=read_key(request) if endpoint.repeat is not None else None,
+            client=request.remote_addr,
         )
 
 
@@ -246,18 +247,6 @@ def _check_scopes(
             raise AdminProblem(
                 "missing_scope", f"the parameter `{one.name}` needs the scope `bodies`"
             )
-
-
-def _read_key(request: Request) -> str | None:
-    key = request.headers.get(IDEMPOTENCY_KEY)
-    if key is not None and not (
-        0 < len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()
-    ):
-        error = ParameterError(
-            IDEMPOTENCY_KEY, f"a key has 1 to {MAX_KEY_CHARS} printable ASCII characters"
-        )
-        raise AdminProblem("invalid_parameter", f"not valid: {IDEMPOTENCY_KEY}", errors=[error])
-    return key
 
 
 def _response(

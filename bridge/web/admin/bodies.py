@@ -17,10 +17,12 @@ from bridge.routing.functions.signature import shorten, type_of
 from bridge.routing.schemas.messages import Failure
 from bridge.routing.schemas.validator import compile_schema
 from bridge.web.admin import limits
-from bridge.web.admin.problems import AdminProblem, BodyError
+from bridge.web.admin.problems import AdminProblem, BodyError, ParameterError
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 from bridge.web.body_reader import BodyReader
 
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+MAX_KEY_CHARS: Final = 255
 MEDIA_TYPE: Final = "application/json"
 MAX_SHOWN_CHARS: Final = 60  # of a value or a name of the body in a message
 PROBLEMS_BY_STATUS: Final = {400: "malformed_body", 413: "too_large", 503: "busy"}
@@ -161,3 +163,16 @@ _MESSAGES: Final[Mapping[str, Callable[[Failure], str]]] = {
     "uniqueItems": lambda _: "it has an item twice",
     "pattern": lambda one: f"it does not fit the pattern {one.limit}",
 }
+
+
+def read_key(request: Request) -> str | None:
+    """Return the `Idempotency-Key` of a request, null without one. Raises `AdminProblem`."""
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is not None and not (
+        0 < len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()
+    ):
+        error = ParameterError(
+            IDEMPOTENCY_KEY, f"a key has 1 to {MAX_KEY_CHARS} printable ASCII characters"
+        )
+        raise AdminProblem("invalid_parameter", f"not valid: {IDEMPOTENCY_KEY}", errors=[error])
+    return key

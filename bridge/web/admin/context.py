@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.config.settings import Settings
+from bridge.core.audit import AuditActor
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.core.status import Overview
+from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.routing.model import Config
 from bridge.services.cached_overview import CachedValue
 from bridge.store.db.database import Database
@@ -23,7 +25,8 @@ class AdminContext:
     """Values for all requests. `config` returns the current configuration.
 
     `locks` are shared by the receivers of a machine, as `limiter` is. `overview`: the status of the
-    bridge, as it was a short while ago. `seats`: the places of a receiver for readers.
+    bridge, as it was a short while ago. `seats`: the places of a receiver for readers. `keys`
+    returns the source of the public keys of senders.
     """
 
     settings: Settings
@@ -33,6 +36,7 @@ class AdminContext:
     overview: CachedValue[Overview]
     locks: ProcessLocks = field(default_factory=ProcessLocks)
     seats: ReaderSeats = field(default_factory=ReaderSeats)
+    keys: Callable[[], KeySource] = lambda: NO_KEYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +45,8 @@ class AdminRequest:
 
     `values` are its query parameters by name, `texts` the same as they were given, and `ids` the
     parts of its path. `token`: the name of the token, and `token_id` its id. `actor`: the name to
-    record with a change. `body`: the validated body, null where the endpoint takes none.
-    `idempotency_key`: the header of a request that may be repeated.
+    record with a change, and `client` the address of the client. `body`: the validated body, null
+    where the endpoint takes none. `idempotency_key`: the header of a request that may be repeated.
     """
 
     token: str
@@ -54,6 +58,12 @@ class AdminRequest:
     ids: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     idempotency_key: str | None = None
+    client: str | None = None
+
+    @property
+    def by(self) -> AuditActor:
+        """The actor for the audit log."""
+        return AuditActor(self.actor, self.client)
 
     @property
     def with_contents(self) -> bool:

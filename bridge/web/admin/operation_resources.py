@@ -16,6 +16,7 @@ from bridge.routing.model import Config
 from bridge.services import operations, redacted_views
 from bridge.services.operation_commands import (
     COMMANDS,
+    ItemKind,
     OperationCommand,
     OptionError,
     check_options,
@@ -198,7 +199,7 @@ def _read_filters(
     for one in known:
         if one.reads_contents and one.name in given and Scope.BODIES not in asked.scopes:
             raise AdminProblem("missing_scope", f"the filter `{one.name}` needs the scope `bodies`")
-    if not command.of_events and filters.get("status") == NONE:
+    if command.items is ItemKind.DELIVERIES and filters.get("status") == NONE:
         detail = f"{NONE!r} selects events without deliveries"
         raise invalid_body([BodyError("/filters/status", detail)])
     try:
@@ -242,7 +243,7 @@ def _select(
         wanted = Filters(**{**filters, "where": where})
     request = SelectionRequest(command=command, how=how, ids=ids, filters=wanted)
     try:
-        return select_items(context.settings, context.database, config, request)
+        return select_items(context.settings, context.database, config, request, context.keys())
     except OptionError as error:
         raise _wrong_option(error) from None
     except InvalidRequest as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from bridge.core.audit import AuditAction
 from bridge.core.model import JSON, RunState, Status
 from bridge.core.operations import OPEN_ITEMS, StepOutcome
 from bridge.core.trends import TRENDS
@@ -220,6 +221,9 @@ EXPLAINED_ROUTES: Final = replace(
     default=NOW,
 )
 UNFINISHED: Final = _flag("unfinished", "Only with items left.")
+ACTION: Final = _one_of(
+    "action", "Only entries of this action.", [one.value for one in AuditAction]
+)
 OUTCOME: Final = _one_of(
     "outcome",
     "Only items with this outcome, or those that are not processed yet.",

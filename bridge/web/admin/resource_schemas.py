@@ -202,6 +202,15 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
     "Token": record(**_TOKEN),
     "Tokens": record(items=list_of(ref("Token"))),
     "NewToken": record(**_TOKEN, token=TEXT),
+    "AuditEntry": record(
+        id=TEXT,
+        at=TIME,
+        actor=TEXT,
+        action=TEXT,
+        subject=nullable(TEXT),
+        client=nullable(TEXT),
+    ),
+    "AuditEntryPage": page_of("AuditEntry"),
     "Hold": record(
         since=nullable(TIME),
         reason=nullable(TEXT),

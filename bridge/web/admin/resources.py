@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from bridge import __version__
+from bridge.core.audit import AuditAction
 from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound
 from bridge.core.model import JSON, Reject
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
-from bridge.ingest.redaction import add_all_keys
 from bridge.providers.signatures.key_source import NO_KEYS
-from bridge.services import explanations, list_streams, lists, redacted_views
+from bridge.services import audit, explanations, list_streams, lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.delivery_rows import DeliveryScreens
 from bridge.services.event_details import EventDetails, find_record, read_event_details
@@ -27,7 +27,7 @@ from bridge.services.lists import (
     digest_filters,
 )
 from bridge.services.record_search import FoundRecord, search_records
-from bridge.services.rejects import DiagnosedReject, RejectReview
+from bridge.services.rejects import DiagnosedReject, RejectReview, complete_config
 from bridge.services.status_report import StatusReport, read_status
 from bridge.services.trends import read_trends
 from bridge.services.where_filters import make_event_test
@@ -73,6 +73,7 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
             "runs": "/admin/v1/runs",
             "configs": "/admin/v1/configs",
             "tail": "/admin/v1/tail",
+            "audit": "/admin/v1/audit",
         },
     }
 
@@ -126,8 +127,9 @@ def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
 
 
 def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return the raw body of an event."""
+    """Return the raw body of an event, and record that it is downloaded."""
     event = find_event(context, asked).event
+    audit.record(context.database, AuditAction.DOWNLOADED, asked.by, f"body of {event.id}")
     return RawAnswer(event.body, f"{event.id}.bin")
 
 
@@ -183,9 +185,8 @@ def reject_view(
     context: AdminContext, asked: AdminRequest, *, whole: bool = False
 ) -> Callable[[Reject], dict[str, JSON]]:
     """Return the function that describes rejects. It fetches no keys that senders publish."""
-    settings = context.settings
-    seals = bool(settings.encryption_keys)
-    review = RejectReview(add_all_keys(context.config(), settings.secret_key, seals=seals), NO_KEYS)
+    config = complete_config(context.settings, context.database, context.config())
+    review = RejectReview(config, NO_KEYS)
 
     def describe(reject: Reject) -> dict[str, JSON]:
         found = review.diagnose(reject) if asked.with_contents else DiagnosedReject(reject, ())

@@ -279,7 +279,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         **{name: _nullable(schema) for name, schema in _COUNTS.items()},
     ),
     "OperationPage": _page("Operation"),
-    "OperationItem": _record(**_ITEM, deliveries=_list(_ref("Delivery"))),
+    "OperationItem": _record(**_ITEM, events=_list(TEXT), deliveries=_list(_ref("Delivery"))),
     "OperationItemPage": _page("OperationItem"),
     "Cause": _record(
         key=TEXT,

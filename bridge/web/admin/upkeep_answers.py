@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from bridge.core.audit import AuditAction
 from bridge.core.errors import BridgeError, InvalidRequest
 from bridge.core.model import JSON
 from bridge.core.outcomes import RunReport
@@ -12,6 +13,7 @@ from bridge.core.times import iso
 from bridge.providers.model import SecretDelivery
 from bridge.services import platform_queries
 from bridge.services.access_tokens import create_token, remove_token
+from bridge.services.audit import new_entry, record_done
 from bridge.services.flow_json import kill_json
 from bridge.services.serializers import hold_json, token_json
 from bridge.store.inbound import learned_secrets
@@ -46,11 +48,16 @@ def add_token(context: AdminContext, asked: AdminRequest) -> Answer:
     body = asked.body
     try:
         new, secret = create_token(
-            context.database, body["name"], body["scopes"], body.get("expires"), now=time.time()
+            context.database,
+            body["name"],
+            body["scopes"],
+            body.get("expires"),
+            now=time.time(),
+            by=asked.by,
         )
     except InvalidRequest as error:
         raise AdminProblem("invalid_body", str(error)) from None
-    _log_change(asked, "token_added", new.id)
+    _log_change(asked, AuditAction.TOKEN_ADDED.value, new.id)
     return token_json(new) | {"token": secret}
 
 
@@ -60,8 +67,8 @@ def delete_token(context: AdminContext, asked: AdminRequest) -> Answer:
     id_ = asked.ids["id"]
     if id_ not in known:
         raise AdminProblem("not_found", "no token has exactly this id")
-    removed = look_up(lambda: remove_token(context.database, id_))
-    _log_change(asked, "token_removed", removed.id)
+    removed = look_up(lambda: remove_token(context.database, id_, asked.by))
+    _log_change(asked, AuditAction.TOKEN_REMOVED.value, removed.id)
     return {}
 
 
@@ -79,15 +86,17 @@ def show_hold(context: AdminContext, _asked: AdminRequest) -> Answer:
 def begin_hold(context: AdminContext, asked: AdminRequest) -> Answer:
     """Stop starting flows on all machines; an existing hold stays as it is."""
     reason = asked.body.get("reason") or f"held by {asked.actor}"
-    context.database.write(lambda connection: hold.begin(connection, reason, time.time()))
-    _log_change(asked, "hold_begun", None)
+    entry = new_entry(AuditAction.HOLD_BEGUN, asked.by, reason)
+    context.database.write(lambda connection: hold.begin(connection, reason, time.time(), entry))
+    _log_change(asked, AuditAction.HOLD_BEGUN.value, None)
     return show_hold(context, asked)
 
 
 def release_hold(context: AdminContext, asked: AdminRequest) -> Answer:
     """Release the starts; workers continue within seconds."""
-    if context.database.write(hold.release):
-        _log_change(asked, "hold_released", None)
+    entry = new_entry(AuditAction.HOLD_RELEASED, asked.by)
+    if context.database.write(lambda connection: hold.release(connection, entry)):
+        _log_change(asked, AuditAction.HOLD_RELEASED.value, None)
     return show_hold(context, asked)
 
 
@@ -111,8 +120,10 @@ def allow_learning(context: AdminContext, asked: AdminRequest) -> Answer:
         )
     seconds = asked.body.get("seconds", LEARN_SECONDS)
     until = time.time() + seconds if seconds else None
-    learned_secrets.allow_learning(context.database, name, until)
-    _log_change(asked, "learning_allowed" if seconds else "learning_ended", name)
+    action = AuditAction.LEARNING_ALLOWED if seconds else AuditAction.LEARNING_ENDED
+    entry = new_entry(action, asked.by, name)
+    learned_secrets.allow_learning(context.database, name, until, entry)
+    _log_change(asked, action.value, name)
     return _learning(context, name, found)
 
 
@@ -143,7 +154,10 @@ def kill_run(context: AdminContext, asked: AdminRequest) -> Answer:
     platform = hurry(find_platform(context, asked))
     run_id = asked.ids["id"]
     killed = ask_platform(lambda: platform_queries.kill_run(platform, run_id))
-    _log_change(asked, "run_killed", f"{platform.name}/{run_id}"[:200])
+    subject = f"{platform.name}/{run_id}"
+    if killed.accepted:
+        record_done(context.database, AuditAction.RUN_KILLED, asked.by, subject)
+    _log_change(asked, AuditAction.RUN_KILLED.value, subject[:200])
     report = RunReport(state=None)
     if killed.accepted:
         try:

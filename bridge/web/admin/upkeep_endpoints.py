@@ -1,13 +1,14 @@
-"""Endpoints for upkeep: tokens, the hold, learned secrets, ending a run, checking a file."""
+"""Endpoints for upkeep: tokens, audit log, hold, learned secrets, ending a run, checking a file."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from bridge.core.scopes import Scope
-from bridge.web.admin import config_answers, upkeep_answers
+from bridge.web.admin import audit_answers, config_answers, upkeep_answers
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.limits import RateKind
+from bridge.web.admin.parameters import ACTION, BEFORE, LIMIT, SINCE
 
 UPKEEP_ENDPOINTS: Final = (
     Endpoint(
@@ -44,6 +45,16 @@ UPKEEP_ENDPOINTS: Final = (
         schema=None,
         scope=Scope.ADMIN,
         rate=RateKind.OPERATIONS,
+    ),
+    Endpoint(
+        path="/audit",
+        summary="Logins, changes, exports and downloads, newest first, as `flowbridge audit`.",
+        answer=audit_answers.list_audit,
+        schema="AuditEntryPage",
+        scope=Scope.ADMIN,
+        parameters=(SINCE, ACTION, LIMIT, BEFORE),
+        has_contents=True,
+        stream=audit_answers.stream_audit,
     ),
     Endpoint(
         path="/hold",

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -14,11 +15,12 @@ import pytest
 from processes import call_here, environment
 from records import make_delivery, make_event
 from serving import Bridge, free_port
+from signed_rejects import make_reject
 
 from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.core.model import DeadKind, Status
-from bridge.store.inbound import events
+from bridge.store.inbound import events, rejects
 from bridge.store.operations import log
 
 ROUTES = """
@@ -31,7 +33,8 @@ sources:
 routes:
   - {name: first, on: github issues, mode: paused, inputs: {n: "${body.n}"}, flow: local/echo}
 """
-IDS = re.compile(r"(evt|dlv|act)_[0-9a-z]{10,}")
+IDS = re.compile(r"(evt|dlv|act|rej)_[0-9a-z]{10,}")
+NUMBERS = count(1)
 TIMES = re.compile(r'"\d{4}-\d\d-\d\dT[^"]*"')
 
 
@@ -111,6 +114,23 @@ def test_an_operation_prints_the_same_both_ways(
 def test_spam_is_released(both: BothWays) -> None:
     ids = both.add_event(spam="a word"), both.add_event(spam="a word")
     assert "released: dlv_" in both.assert_same(["spam", "release", "{id}", "--yes"], ids)
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], ["--yes", "--json"], ["--yes"]])
+def test_a_reject_is_readmitted(both: BothWays, more: list[str]) -> None:
+    secret = both.bridge.environ["GITHUB_SECRET"]
+    numbers = next(NUMBERS), next(NUMBERS)
+    ids = [add_reject(both, number, secret) for number in numbers]
+    assert both.assert_same(["rejects", "readmit", "{id}", *more], (ids[0], ids[1]))
+    wrong = [add_reject(both, next(NUMBERS), "of-somebody-else") for _ in range(2)]
+    code = 0 if "--dry-run" in more else 1
+    assert both.assert_same(["rejects", "readmit", "{id}", *more], (wrong[0], wrong[1]), code)
+
+
+def add_reject(both: BothWays, number: int, secret: str) -> str:
+    one = make_reject(number, secret)
+    rejects.add(both.bridge.database, one)
+    return one.id
 
 
 def test_a_refused_item_ends_with_one(both: BothWays) -> None:

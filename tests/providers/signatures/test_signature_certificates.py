@@ -26,7 +26,7 @@ from signing import NOW, post, secrets
 
 from bridge.core.http_messages import Request
 from bridge.providers.signatures.pins import with_pins
-from bridge.web.key_fetcher import Keyring
+from bridge.system.key_fetcher import Keyring
 
 
 class TestSns:

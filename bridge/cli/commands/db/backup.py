@@ -17,6 +17,7 @@ from bridge.cli.commands.db.hold import explain_removed_tokens
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import progress_bar
+from bridge.core.audit import AuditAction
 from bridge.core.errors import StoreError
 from bridge.core.sizes import MIB
 from bridge.core.times import iso
@@ -145,6 +146,8 @@ def restore(
     flowbridge db restore flowbridge-20261124T031500Z.tar --replace
     age --decrypt -i key.txt flowbridge.tar.age | flowbridge db restore - --yes
     """
+    from bridge.services.audit import new_entry
+    from bridge.services.operations import find_audit_actor
     from bridge.store.backup import extraction as backups
     from bridge.store.backup.restore import has_data
     from bridge.store.backup.restore import restore as restore_backup
@@ -166,7 +169,18 @@ def restore(
         )
         refused = there and not replace  # no question: it is refused below
         if refused or confirm(question, 1, dry_run=False, yes=yes, as_json=as_json):
-            restored = restore_backup(source, database, settings.data, time.time(), replace=replace)
+            restored = restore_backup(
+                source,
+                database,
+                settings.data,
+                time.time(),
+                replace=replace,
+                entry_of=lambda manifest: new_entry(
+                    AuditAction.STORE_RESTORED,
+                    find_audit_actor(settings),
+                    f"as of {iso(manifest.taken_at)}",
+                ),
+            )
             _print_restored(restored, as_json=as_json)
     except StoreError as error:
         raise StoreError(f"{file} is not restored: {error}") from error

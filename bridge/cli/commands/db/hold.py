@@ -13,8 +13,9 @@ from bridge.cli.command_settings import settings_of
 from bridge.cli.option_types import TimeParam
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
+from bridge.core.audit import AuditAction
 from bridge.core.times import iso
-from bridge.services.operations import find_actor
+from bridge.services.operations import find_audit_actor
 from bridge.services.serializers import hold_json
 from bridge.services.store_access import open_store_to_change
 
@@ -45,17 +46,23 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
     flowbridge db hold --reason 'the CRM is being moved'
     flowbridge db hold --restored 2026-11-24T03:15Z
     """
+    from bridge.services.audit import new_entry
     from bridge.store.queue import hold as start_hold
 
     settings = settings_of(config)
+    actor = find_audit_actor(settings)
     removed_tokens = 0
     with open_store_to_change(settings) as database:
-        why = reason or f"held by {find_actor(settings)}"
+        why = reason or f"held by {actor.name}"
         if restored is None:
-            database.write(lambda connection: start_hold.begin(connection, why, time.time()))
+            entry = new_entry(AuditAction.HOLD_BEGUN, actor, why)
+            database.write(lambda connection: start_hold.begin(connection, why, time.time(), entry))
         else:
+            entry = new_entry(AuditAction.STORE_RESTORED, actor, f"as of {iso(restored)}")
             removed_tokens = database.write(
-                lambda connection: start_hold.mark_restored(connection, restored, time.time())
+                lambda connection: start_hold.mark_restored(
+                    connection, restored, time.time(), entry
+                )
             )
         with database.read() as connection:
             found = start_hold.read_hold(connection)
@@ -83,9 +90,11 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
     flowbridge cancel --until 2026-11-24T03:15Z --dry-run
     flowbridge db release
     """
+    from bridge.services.audit import new_entry
     from bridge.store.queue import hold as start_hold
 
-    with open_store_to_change(settings_of(config)) as database:
+    settings = settings_of(config)
+    with open_store_to_change(settings) as database:
         with database.read() as connection:
             found = start_hold.read_hold(connection)
             waiting = start_hold.count_held(connection, found.since if found else 0.0)
@@ -101,7 +110,8 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
         if not dry_run and confirm(
             _question(found, waiting), waiting.before, dry_run=False, yes=yes, as_json=as_json
         ):
-            database.write(start_hold.release)
+            entry = new_entry(AuditAction.HOLD_RELEASED, find_audit_actor(settings))
+            database.write(lambda connection: start_hold.release(connection, entry))
             output.say("Released: workers continue within seconds.")
 
 

@@ -35,7 +35,7 @@ from bridge.providers.signatures.header_formats import Base64Json
 from bridge.providers.signatures.jwks import KeyService, KeySet
 from bridge.providers.signatures.key_source import DocumentRequest
 from bridge.providers.signatures.pins import with_pins
-from bridge.web.key_fetcher import MAX_NEW_URLS, MAX_REMEMBERED, Keyring
+from bridge.system.key_fetcher import MAX_NEW_URLS, MAX_REMEMBERED, Keyring
 
 
 class Clock:

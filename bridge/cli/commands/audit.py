@@ -1,0 +1,76 @@
+"""audit: list logins, changes of tokens and the like, exports and downloads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.bridge_access import open_bridge
+from bridge.cli.numbers import BoundedNumber
+from bridge.cli.option_types import TimeParam
+from bridge.cli.options import AS_JSON
+from bridge.cli.ui import output, tables
+from bridge.cli.ui.tables import Column
+from bridge.core.audit import AuditAction
+from bridge.services.parsed_records import parse_audit_entry
+
+if TYPE_CHECKING:
+    from bridge.services.bridge_reader import Shape
+
+COLUMNS = (
+    Column("at", whole=True),
+    Column("actor"),
+    Column("action", whole=True),
+    Column("client", optional=True),
+    Column("subject", spare=True),
+)
+
+
+@click.command()
+@click.option(
+    "--since",
+    type=TimeParam(),
+    metavar="TIME",
+    help="Only since this time: 15m, 1h, 2d (ago), a date, or ISO 8601.",
+)
+@click.option(
+    "--action", type=click.Choice([one.value for one in AuditAction]), help="Only of this action."
+)
+@click.option(
+    "--limit",
+    type=BoundedNumber(0),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="The newest N; 0 for all.",
+)
+@AS_JSON
+@click.pass_obj
+def audit(
+    config: str | None, /, since: float | None, action: str | None, limit: int, as_json: bool
+) -> None:
+    """List the audit log, newest first: logins, changes of tokens, holds and learned secrets, ended
+    runs, exports and downloads.
+
+    ACTOR is the user and host name, or FLOWBRIDGE_ACTOR; of a change over the admin API, its token,
+    and CLIENT its address. The newest 10,000 entries are stored. What changed events and deliveries
+    is in flowbridge operations.
+
+    \b
+    flowbridge audit --since 7d
+    flowbridge audit --action token_added --json
+    """
+    with open_bridge(config) as bridge:
+        found = bridge.list_audit(since=since, action=action, limit=limit)
+        if as_json:
+            for one in found:
+                output.json_line(one)
+        elif not tables.print_table(COLUMNS, map(_row, found)):
+            is_filtered = since is not None or action is not None
+            output.say("No entries match." if is_filtered else "The audit log is empty.")
+
+
+def _row(shape: Shape) -> tuple[str, ...]:
+    one = parse_audit_entry(shape)
+    return output.moment(one.at), one.actor, one.action, one.client or "", one.subject or ""

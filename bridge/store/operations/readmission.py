@@ -1,0 +1,174 @@
+"""Readmit rejects: verify them again, and store those that pass as events, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select, update
+
+from bridge.core.errors import BadSignature, BridgeError
+from bridge.core.model import Delivery, Reject
+from bridge.ingest.diagnosis import explain_failure
+from bridge.ingest.effects import PreparedRequest
+from bridge.ingest.rejects import prepare_readmission
+from bridge.providers.signatures.key_source import KeySource
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.inbound.arrivals import lock_delivery_keys
+from bridge.store.inbound.rejects import to_reject
+from bridge.store.operations.actions import ItemResult
+from bridge.store.tables.encrypted import sealer_of
+from bridge.store.tables.rows import to_delivery, to_json
+from bridge.store.tables.schema import delivery, reject
+
+#: After which a reject that an earlier version marked as readmitted, without events, is free again.
+STALE_CLAIM_SECONDS: Final = 60.0
+NO_REJECT: Final = "no such reject"
+ALREADY_READMITTED: Final = "it was readmitted already"
+BEING_READMITTED: Final = "another process is readmitting it"
+VERIFICATION_FAILED: Final = "verifying it again failed with an unexpected error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadmissionPlan:
+    """The result of verifying a reject again, not stored yet.
+
+    `problem`: why it stays a reject. `prepared`: its events; null for a test of the URL, too.
+    """
+
+    id: str
+    problem: str | None = None
+    prepared: PreparedRequest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadmitHandler:
+    """Verifies rejects with a configuration, at the time of their arrival.
+
+    Those that pass become events, in the transaction that marks the reject as readmitted. `config`
+    has everything that a receiver verifies with. `new_id` returns the id of an event that arrived
+    at a time.
+    """
+
+    config: Config
+    keys: KeySource
+    new_id: Callable[[float], str]
+
+    def prepare(
+        self, database: Database, ids: Sequence[str], _now: float, /
+    ) -> list[ReadmissionPlan]:
+        """Verify the rejects and plan their events; only reads the database."""
+        with database.read() as connection:
+            found = connection.execute(select(reject).where(reject.c.id.in_(ids))).all()
+        known = {row.id: to_reject(row, database.sealer) for row in found}
+        return [
+            ReadmissionPlan(id=id_, problem=NO_REJECT)
+            if id_ not in known
+            else self._plan(known[id_])
+            for id_ in ids
+        ]
+
+    def _plan(self, one: Reject) -> ReadmissionPlan:
+        if one.event_ids:
+            return ReadmissionPlan(id=one.id, problem=ALREADY_READMITTED)
+        try:
+            prepared = prepare_readmission(
+                one, self.config, new_id=lambda: self.new_id(one.received_at), keys=self.keys
+            )
+        except BadSignature:
+            problem = explain_failure(one, self.config, self.keys)
+            return ReadmissionPlan(id=one.id, problem=problem)
+        except BridgeError as error:
+            return ReadmissionPlan(id=one.id, problem=str(error))
+        except Exception as fault:  # a bug with one reject must not stop the operation
+            problem = f"{VERIFICATION_FAILED} ({type(fault).__name__})"
+            return ReadmissionPlan(id=one.id, problem=problem)
+        return ReadmissionPlan(id=one.id, prepared=prepared)
+
+    def carry_out(
+        self, connection: Connection, prepared: Sequence[ReadmissionPlan], now: float, /
+    ) -> list[ItemResult]:
+        """Store the events of the rejects that are not readmitted yet."""
+        rows = _lock_rows(connection, prepared)
+        plans = [each if each.problem else _check(each, rows, now) for each in prepared]
+        requests = [one.prepared for one in plans if one.prepared is not None]
+        arrivals = [arrival for request in requests for arrival in request.arrivals]
+        lock_delivery_keys(connection, [each for _, planned in arrivals for each in planned])
+        added = _store_events(connection, requests)
+        results = [_to_result(each, added, now, connection) for each in plans]
+        return _with_stored_deliveries(connection, results)
+
+
+def _lock_rows(
+    connection: Connection, prepared: Sequence[ReadmissionPlan]
+) -> Mapping[str, Row[Any]]:
+    """Lock the rejects, and return what is stored of their readmission."""
+    columns = reject.c
+    query = select(columns.id, columns.readmitted_at, columns.event_ids)
+    locked = query.where(columns.id.in_([one.id for one in prepared]))
+    rows = connection.execute(locked.order_by(columns.id).with_for_update())
+    return {row.id: row for row in rows}
+
+
+def _check(one: ReadmissionPlan, rows: Mapping[str, Row[Any]], now: float) -> ReadmissionPlan:
+    """Refuse a reject that was deleted or readmitted meanwhile."""
+    row = rows.get(one.id)
+    if row is None:
+        return ReadmissionPlan(id=one.id, problem=NO_REJECT)
+    if row.readmitted_at is None:
+        return one
+    if row.event_ids is not None:
+        return ReadmissionPlan(id=one.id, problem=ALREADY_READMITTED)
+    is_claimed = row.readmitted_at >= now - STALE_CLAIM_SECONDS
+    return ReadmissionPlan(id=one.id, problem=BEING_READMITTED) if is_claimed else one
+
+
+def _store_events(
+    connection: Connection, requests: Sequence[PreparedRequest]
+) -> dict[str, events.AddedEvent]:
+    """Store the events of requests, and return the results by the id that each was given.
+
+    All callers store them in one order, so that they do not deadlock.
+    """
+    arrivals = [(arrival, one.replan) for one in requests for arrival in one.arrivals]
+    arrivals.sort(key=lambda one: (one[0][0].source, one[0][0].provider_id or ""))
+    return {
+        arrival[0].id: events.add_within(connection, arrival, replan)
+        for arrival, replan in arrivals
+    }
+
+
+def _to_result(
+    one: ReadmissionPlan,
+    added: Mapping[str, events.AddedEvent],
+    now: float,
+    connection: Connection,
+) -> ItemResult:
+    if one.problem is not None:
+        return ItemResult(id=one.id, problem=one.problem)
+    arrivals = () if one.prepared is None else one.prepared.arrivals
+    stored = [added[event.id] for event, _ in arrivals]
+    ids = tuple(dict.fromkeys(each.event_id for each in stored))
+    connection.execute(
+        update(reject)
+        .where(reject.c.id == one.id)
+        .values(readmitted_at=now, event_ids=to_json(list(ids)))
+    )
+    deliveries = [each for made in stored for each in made.deliveries]
+    return ItemResult(id=one.id, event_ids=ids, deliveries=deliveries)
+
+
+def _with_stored_deliveries(
+    connection: Connection, results: Sequence[ItemResult]
+) -> list[ItemResult]:
+    """Return results with their deliveries as stored: a trigger may have blocked or merged them."""
+    ids = [each.id for one in results for each in one.deliveries]
+    if not ids:
+        return list(results)
+    sealer = sealer_of(connection)
+    rows = connection.execute(select(delivery).where(delivery.c.id.in_(ids)))
+    stand: dict[str, Delivery] = {row.id: to_delivery(row, sealer) for row in rows}
+    return [replace(one, deliveries=[stand[each.id] for each in one.deliveries]) for one in results]

@@ -1,0 +1,55 @@
+"""The audit log over the admin API: list it, and record exports and downloads in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.audit import AuditAction
+from bridge.services import audit, list_streams, lists
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.resources import page_request, page_start
+from bridge.web.admin.streams import Records
+
+if TYPE_CHECKING:
+    from bridge.web.admin.endpoint_row import Endpoint
+
+HIDDEN: Final = "…"
+
+
+def list_audit(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return a page of the audit log."""
+    page = lists.page_audit(
+        context.database,
+        page_request(context, "audit", asked),
+        since=asked.values["since"],
+        action=asked.values["action"],
+    )
+    return page.as_json(audit.audit_json)
+
+
+def stream_audit(context: AdminContext, asked: AdminRequest) -> Records:
+    """Yield the entries of the audit log, newest first."""
+    chunks = list_streams.stream_audit(
+        context.database,
+        since=asked.values["since"],
+        action=asked.values["action"],
+        before=page_start(context, "audit", asked),
+        limit=asked.values["limit"],
+    )
+    for entries in chunks:
+        yield [audit.audit_json(one) for one in entries]
+
+
+def record_export(context: AdminContext, asked: AdminRequest, endpoint: Endpoint) -> None:
+    """Record that a whole list is exported, with its filters but for those that quote payloads."""
+    path = endpoint.path
+    for name, value in asked.ids.items():
+        path = path.replace(f"{{{name}}}", value)
+    hidden = {one.name for one in endpoint.parameters if one.reads_contents}
+    filters = "&".join(
+        f"{name}={HIDDEN if name in hidden else value}"
+        for name, values in sorted(asked.texts.items())
+        for value in values
+    )
+    subject = f"{path}?{filters}" if filters else path
+    audit.record(context.database, AuditAction.EXPORTED, asked.by, subject)
