@@ -70,6 +70,10 @@ SECTIONS = {
         ),
     },
     "Look": {
+        "console": (
+            "bridge.cli.commands.console",
+            "Print a URL that logs in to the web console.",
+        ),
         "status": (
             "bridge.cli.commands.status",
             "Show processes, queue, failures and problems on one screen.",

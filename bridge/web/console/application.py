@@ -176,7 +176,6 @@ class Console:
     def _render(self, screen: Screen, request: Request, session: ConsoleSession | None) -> Response:
         frame = {
             "title": screen.title,
-            "path": request.path.removeprefix(PREFIX) or "/",
             "session": session,
             "csrf": "" if session is None else self._sessions.sign_form(session),
             "navigation": [] if session is None else self._list_navigation(request, session),

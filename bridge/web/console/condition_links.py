@@ -1,7 +1,8 @@
-"""The page of the console that shows what a condition is about."""
+"""The next step of a condition or a delivery: a page of the console, or a command."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from bridge.web.console.links import make_link
@@ -20,6 +21,9 @@ _LINKS: Final = {
 #: Conditions whose subject is a filter of that page.
 _SUBJECTS: Final = {"queue_late": "route", "runs_failing": "route"}
 
+#: A command at the end of an advice, or after a colon.
+_COMMAND: Final = re.compile(r"flowbridge [a-z][^,;()]*")
+
 
 def link_condition(key: str) -> tuple[str, str] | None:
     """Return the URL and the label of the page for the key of a condition; None without one."""
@@ -30,3 +34,9 @@ def link_condition(key: str) -> tuple[str, str] | None:
     path, filters, label = found
     name = _SUBJECTS.get(condition)
     return make_link(path, filters | ({name: subject} if name and subject else {})), label
+
+
+def find_command(advice: str) -> str | None:
+    """Return the command in an advice; None where it names none."""
+    found = _COMMAND.search(advice)
+    return None if found is None else found[0].strip().rstrip(".:")

@@ -24,8 +24,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridge.core.scopes import Scope
 from bridge.web.console.page_row import ConsolePage
-from bridge.web.console.views import event_lists, find, overview
+from bridge.web.console.views import event, event_lists, find, overview
 
 PAGES: Final = (
     ConsolePage(path="/", view=overview.show_overview, label="Overview", icon="home"),
@@ -36,5 +37,10 @@ PAGES: Final = (
         label="Deliveries",
         icon="deliveries",
     ),
+    ConsolePage(path="/events/<id>", view=event.show_event),
+    ConsolePage(path="/events/<id>/request", view=event.show_request, scope=Scope.BODIES),
+    ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
+    ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
+    ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
     ConsolePage(path="/find", view=find.find_records),
 )

@@ -112,6 +112,10 @@ def test_hostile_texts_are_shown_and_do_nothing(console: ConsoleClient, text: st
     for page in (one for one in PAGES if one.method == "GET"):
         answer = console.get(stored.path(page))
         assert answer.status_code in (200, 303), page.path
+        if answer.mimetype == "application/octet-stream":
+            assert answer.headers["Content-Disposition"].startswith("attachment; ")
+            assert answer.headers["Content-Security-Policy"].startswith("sandbox; ")
+            continue
         html = answer.text
         assert "<script>alert" not in html and "<img src=x" not in html, page.path
         assert "49" not in re.findall(r"note: (\d+)", html), page.path

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from bridge.core.plurals import pluralize
 from bridge.services.queue_waits import find_queue_waits
 from bridge.web.admin import bridge_answers, resources
-from bridge.web.console.condition_links import link_condition
+from bridge.web.console.condition_links import find_command, link_condition
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.route_map import draw_map, route_kind
-
-#: A command at the end of the advice of a condition, or after a colon.
-_COMMAND: Final = re.compile(r"flowbridge [a-z][^,;()]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +63,6 @@ def describe_verdict(problems: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     is_critical = any(one["severity"] == "critical" for one in problems)
     verb = "wants" if len(problems) == 1 else "want"
     return "bad" if is_critical else "warn", f"{pluralize(len(problems), 'thing')} {verb} attention"
-
-
-def find_command(text: str) -> str | None:
-    """Return the command in the advice of a condition; None where it names none."""
-    found = _COMMAND.search(text)
-    return None if found is None else found[0].strip().rstrip(".:")
 
 
 def _describe_condition(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""console: print a URL that logs in to the web console."""
+
+from __future__ import annotations
+
+import time
+import webbrowser
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import click
+
+from bridge.cli.command_settings import settings_of
+from bridge.cli.options import AS_JSON
+from bridge.cli.ui import output
+from bridge.core.scopes import Scope, expand_scopes, list_scopes
+from bridge.core.times import iso
+from bridge.services.console_tickets import TICKET_SECONDS, create_ticket
+from bridge.services.operations import find_actor
+from bridge.services.store_access import open_or_create_store
+
+LOGIN_PATH: Final = "/console/login"
+OPENED_FILE: Final = "console-login.html"
+REDIRECT: Final = (
+    '<!doctype html><meta charset="utf-8"><title>flowbridge</title>'
+    '<meta http-equiv="refresh" content="0;url={url}"><a href="{url}">Open the console</a>\n'
+)
+
+
+@click.command()
+@click.option("--read", "is_read", is_flag=True, help="Only look: no contents, no operations.")
+@click.option("--open", "opens", is_flag=True, help="Also open the URL in the browser.")
+@AS_JSON
+@click.pass_obj
+def console(config: str | None, /, is_read: bool, opens: bool, as_json: bool) -> None:
+    """Print a URL that logs in to the web console, once and within a minute.
+
+    The session lasts for 12 hours, and may do everything. Only the URL goes to stdout. From another
+    machine, open the console through an SSH tunnel: see docs/console.md.
+
+    \b
+    flowbridge console
+    flowbridge console --open
+    flowbridge console --read
+    """
+    settings = settings_of(config)
+    scopes = expand_scopes({Scope.READ if is_read else Scope.ADMIN})
+    now = time.time()
+    with open_or_create_store(settings) as database:
+        ticket = create_ticket(database, scopes, find_actor(settings), now)
+    url = f"{settings.private_url}{LOGIN_PATH}#{ticket}"
+    if as_json:
+        output.json_line(
+            {"url": url, "scopes": list_scopes(scopes), "ends_at": iso(now + TICKET_SECONDS)}
+        )
+    else:
+        output.answer(url)
+        output.say("Open it within a minute: it logs in once. A session lasts for 12 hours.")
+    if not _is_served(settings.data):
+        output.say("note: no flowbridge runs here: start it with `flowbridge serve` first")
+    if opens and not _open_browser(url, settings.data):
+        output.say("note: no browser was found: open the URL yourself")
+
+
+def _is_served(data: Path) -> bool:
+    from bridge.monitoring.presence import find_addresses
+
+    return find_addresses(data) is not None
+
+
+def _open_browser(url: str, data: Path) -> bool:
+    """Open a URL in the browser; return whether there is one.
+
+    The browser is given a file, since all users of a machine see the arguments of a process.
+    """
+    file = data / OPENED_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(REDIRECT.format(url=escape(url)), "utf-8")
+    return webbrowser.open(file.absolute().as_uri())

@@ -1,0 +1,201 @@
+"""A JSON value as a tree of bounded size, for a page. Pure.
+
+The tree is a list of parts in the order of the page, so that no template and no function recurses:
+a payload may be nested as deeply as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+import orjson
+
+from bridge.core.model import JSON
+
+MAX_NODES: Final = 2000
+MAX_CHARS: Final = 64 * 1024
+MAX_STRING_CHARS: Final = 2000
+MAX_NAME_CHARS: Final = 200
+MAX_PATH_CHARS: Final = 1000  # a longer path is not shown, and has no link
+MAX_DEPTH: Final = 60  # deeper values have a link to a page of their own
+OPEN_DEPTH: Final = 6
+OPEN_MEMBERS: Final = 30  # a larger object or list is folded, unless it is the first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreePart:
+    """One part: `open` and `close` of an object or a list, a `leaf`, or `more` that is left out.
+
+    `name`: the key in its object or list. `path`: as `match` writes it. `text`: the value, or the
+    kind of brackets. `count`: the members, or how many are left out. `kind`: of a leaf, `string` or
+    `other`. `pointer` and `start`: what is left out begins there; `has_link`: its path is short
+    enough for a page of its own.
+    """
+
+    part: str
+    name: str | None = None
+    path: str = ""
+    text: str = ""
+    count: int = 0
+    kind: str = "other"
+    is_open: bool = False
+    pointer: str = ""
+    start: int = 0
+
+    @property
+    def has_link(self) -> bool:
+        """Whether `pointer` can be opened."""
+        return len(self.pointer) <= MAX_PATH_CHARS
+
+
+@dataclass(slots=True)
+class _Container:
+    """An object or a list that is being walked."""
+
+    members: Iterator[tuple[str, JSON]]
+    pointer: str
+    path: str
+    total: int
+    done: int
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What may still be shown."""
+
+    nodes: int
+    chars: int
+    stack: list[_Container] = field(default_factory=list)
+
+    @property
+    def is_spent(self) -> bool:
+        return self.nodes <= 0 or self.chars <= 0
+
+
+def build_tree(
+    value: JSON,
+    *,
+    path: str = "body",
+    pointer: str = "",
+    start: int = 0,
+    max_nodes: int = MAX_NODES,
+    max_chars: int = MAX_CHARS,
+) -> list[TreePart]:
+    """Return the parts of a value. `start`: leave out so many members of the outermost one."""
+    budget = _Budget(max_nodes, max_chars)
+    parts: list[TreePart] = []
+    _add(parts, budget, None, value, path, pointer, start)
+    while budget.stack:
+        inner = budget.stack[-1]
+        member = None if budget.is_spent else next(inner.members, None)
+        if member is None:
+            left = inner.total - inner.done
+            if left > 0:
+                parts.append(_make_more(inner.pointer, inner.done, left))
+            parts.append(TreePart(part="close"))
+            budget.stack.pop()
+            continue
+        inner.done += 1
+        name, child = member
+        _add(
+            parts,
+            budget,
+            name,
+            child,
+            f"{inner.path}.{name}",
+            f"{inner.pointer}/{_escape(name)}",
+        )
+    return parts
+
+
+def find_value(value: JSON, pointer: str) -> JSON:
+    """Return the value at a JSON pointer (RFC 6901). Raises `LookupError` where there is none."""
+    if not pointer:
+        return value
+    if not pointer.startswith("/"):
+        raise LookupError(pointer)
+    for part in pointer[1:].split("/"):
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, Mapping):
+            value = value[name]
+        elif isinstance(value, Sequence) and not isinstance(value, str) and name.isdecimal():
+            value = value[int(name[:9])]
+        else:
+            raise LookupError(pointer)
+    return value
+
+
+def _add(
+    parts: list[TreePart],
+    budget: _Budget,
+    name: str | None,
+    value: JSON,
+    path: str,
+    pointer: str,
+    start: int = 0,
+) -> None:
+    budget.nodes -= 1
+    if name is not None and len(name) > MAX_NAME_CHARS:
+        name = f"{name[:MAX_NAME_CHARS]}…"
+    budget.chars -= len(name or "")
+    path = path[: MAX_PATH_CHARS + 1]
+    pointer = pointer[: MAX_PATH_CHARS + 1]
+    members = _members_of(value)
+    if not members:
+        text, kind = _write_leaf(value)
+        budget.chars -= len(text)
+        parts.append(TreePart(part="leaf", name=name, path=_shown_path(path), text=text, kind=kind))
+        return
+    depth = len(budget.stack)
+    if depth >= MAX_DEPTH:
+        parts.append(_make_more(pointer, 0, len(members), name=name))
+        return
+    is_list = not isinstance(value, Mapping)
+    parts.append(
+        TreePart(
+            part="open",
+            name=name,
+            path=_shown_path(path),
+            text="[]" if is_list else "{}",
+            count=len(members),
+            is_open=depth == 0 or (depth < OPEN_DEPTH and len(members) <= OPEN_MEMBERS),
+        )
+    )
+    named = (
+        ((str(index), one) for index, one in enumerate(value)) if is_list else iter(value.items())
+    )
+    budget.stack.append(
+        _Container(
+            islice(named, start, None), pointer, path, len(members), min(start, len(members))
+        )
+    )
+
+
+def _members_of(value: JSON) -> Sequence[JSON] | Mapping[str, JSON]:
+    """Return an object or a list that is not empty; nothing for other values."""
+    return value if isinstance(value, dict | list | tuple) else ()
+
+
+def _write_leaf(value: JSON) -> tuple[str, str]:
+    if isinstance(value, str):
+        cut = len(value) - MAX_STRING_CHARS
+        more = f" … {cut:,} more characters" if cut > 0 else ""
+        return f'"{value[:MAX_STRING_CHARS]}"{more}', "string"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)[:MAX_STRING_CHARS], "other"
+    return orjson.dumps(value).decode(), "other"
+
+
+def _make_more(pointer: str, start: int, count: int, name: str | None = None) -> TreePart:
+    return TreePart(part="more", name=name, pointer=pointer, start=start, count=count)
+
+
+def _shown_path(path: str) -> str:
+    return path if len(path) <= MAX_PATH_CHARS else ""
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,157 @@
+"""The timeline of an event: what happened to it and its deliveries, oldest first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bridge.core.model import Attempt, Delivery, Status
+from bridge.core.plurals import pluralize
+from bridge.services.delivery_states import describe_status
+from bridge.services.event_screen import EventScreen, ShownDelivery, ShownOperation
+from bridge.web.console.status_kinds import find_kind
+
+MAX_ENTRIES: Final = 300  # the newest are shown
+MIN_GAP_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """Something that happened at a time. `kind`: of its status, for the colour and the shape.
+
+    `subject`: the route that it is about, if it is about one. `gap`: the seconds since the entry
+    before, if they are worth a line. `at` is null for what has no end yet.
+    """
+
+    at: float | None
+    title: str
+    detail: str = ""
+    kind: str = "off"
+    subject: str = ""
+    gap: float | None = None
+
+
+def build_timeline(screen: EventScreen, size: int | None) -> list[TimelineEntry]:
+    """Return the entries of an event; `size`: the bytes of its body, null if they are hidden."""
+    entries = [*_about_event(screen, size)]
+    for shown in screen.deliveries:
+        entries += _about_delivery(shown)
+    entries += [_about_operation(one) for one in screen.operations if one.item.at is not None]
+    ended = sorted((one for one in entries if one.at is not None), key=lambda one: one.at or 0.0)
+    open_ = [one for one in entries if one.at is None]
+    return [*_name_gaps([*ended, *open_][-MAX_ENTRIES:])]
+
+
+def _about_event(screen: EventScreen, size: int | None) -> Iterator[TimelineEntry]:
+    event = screen.event
+    notes = [
+        f"from {event.client}" if event.client else "",
+        pluralize(size, "byte") if size is not None else "",
+        f"the sender's try {event.sender_retry}" if event.sender_retry else "",
+        f"sender's id {event.provider_id}" if event.provider_id else "no id of the sender",
+        pluralize(event.duplicates, "duplicate") if event.duplicates else "",
+        f"same body as {event.same_body_as}" if event.same_body_as else "",
+    ]
+    yield TimelineEntry(
+        at=event.received_at,
+        title=f"Received and verified as {event.provider}",
+        detail=" · ".join(filter(None, notes)),
+        kind="ok",
+    )
+    if event.spam:
+        yield TimelineEntry(
+            at=event.received_at, title="Marked as spam", detail=event.spam, kind="warn"
+        )
+    if event.problem:
+        yield TimelineEntry(
+            at=event.received_at, title="Cannot be planned", detail=event.problem, kind="bad"
+        )
+    elif not screen.deliveries and not event.spam:
+        yield TimelineEntry(at=event.received_at, title="No route matched", kind="warn")
+
+
+def _about_delivery(shown: ShownDelivery) -> Iterator[TimelineEntry]:
+    one = shown.delivery
+    yield TimelineEntry(
+        at=one.created_at, title=f"Planned for {one.flow}", kind="off", subject=one.route
+    )
+    for attempt in shown.attempts:
+        yield from _about_attempt(one, attempt)
+    if one.status is Status.DELIVERED and one.finished_at is not None and one.run_state:
+        yield TimelineEntry(
+            at=one.finished_at,
+            title=f"Run {one.run_state}",
+            detail=one.run_id or "",
+            kind=find_kind(one.run_state),
+            subject=one.route,
+        )
+    elif one.status in (Status.DEAD, Status.CANCELLED):
+        yield TimelineEntry(
+            at=one.finished_at or one.due_at,
+            title=describe_status(one).capitalize(),
+            detail=one.reason or "",
+            kind=find_kind(one.status),
+            subject=one.route,
+        )
+    elif (entry := _about_wait(shown)) is not None:
+        yield entry
+
+
+def _about_attempt(one: Delivery, attempt: Attempt) -> Iterator[TimelineEntry]:
+    outcome = attempt.outcome or "in progress"
+    code = f" (HTTP {attempt.status_code})" if attempt.status_code else ""
+    took = ""
+    if attempt.finished_at is not None:
+        took = f"after {(attempt.finished_at - attempt.started_at) * 1000:,.0f} ms"
+    yield TimelineEntry(
+        at=attempt.started_at,
+        title=f"Attempt {attempt.number}: {outcome}{code}",
+        detail=" · ".join(filter(None, (took, attempt.detail))),
+        kind=find_kind(outcome),
+        subject=one.route,
+    )
+    if attempt.run_state and attempt.run_finished_at is not None:
+        yield TimelineEntry(
+            at=attempt.run_finished_at,
+            title=f"Run {attempt.run_state}, and another one follows",
+            detail=attempt.run_id or "",
+            kind=find_kind(attempt.run_state),
+            subject=one.route,
+        )
+
+
+def _about_wait(shown: ShownDelivery) -> TimelineEntry | None:
+    one = shown.delivery
+    if one.status is Status.DELIVERED and one.run_id and one.finished_at is None:
+        title = f"Run {one.run_state or 'started'}"
+        detail = one.run_id
+    elif shown.wait is not None:
+        title = f"{describe_status(one).capitalize()}: waits"
+        detail = shown.wait.detail or ""
+    elif one.status in (Status.QUEUED, Status.SENDING, Status.BLOCKED, Status.UNKNOWN):
+        title = describe_status(one).capitalize()
+        detail = one.reason or ""
+    else:
+        return None
+    kind = "warn" if one.status is Status.UNKNOWN else "busy"
+    return TimelineEntry(at=None, title=title, detail=detail, kind=kind, subject=one.route)
+
+
+def _about_operation(one: ShownOperation) -> TimelineEntry:
+    item = one.item
+    changed = f"{item.was} → {item.became}" if item.became else item.was or ""
+    return TimelineEntry(
+        at=item.at,
+        title=f"{one.command} by {one.actor}",
+        detail=f"refused: {item.problem}" if item.problem else changed,
+        kind="warn" if item.problem else "off",
+    )
+
+
+def _name_gaps(entries: Sequence[TimelineEntry]) -> Iterator[TimelineEntry]:
+    before: float | None = None
+    for one in entries:
+        gap = None if one.at is None or before is None else one.at - before
+        yield replace(one, gap=gap if gap is not None and gap > MIN_GAP_SECONDS else None)
+        before = one.at if one.at is not None else before

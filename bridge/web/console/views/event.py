@@ -1,0 +1,262 @@
+"""`/events/<id>`: one event with its timeline, payload and deliveries, and why routes matched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge.core.model import JSON, Body, Event
+from bridge.core.retention import is_content_deleted
+from bridge.routing.explain.clause_tree import GROUPS
+from bridge.services.delivery_states import describe_status, is_over, needs_person
+from bridge.services.event_screen import EventScreen, ShownDelivery, parse_screen
+from bridge.services.usable_config import body_reader
+from bridge.web.admin import resources
+from bridge.web.admin.context import RawAnswer
+from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
+from bridge.web.console.condition_links import find_command
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.payload_tree import TreePart, build_tree, find_value
+from bridge.web.console.timeline import build_timeline
+
+MAX_RAW_BYTES: Final = 64 * 1024
+MAX_PART_NODES: Final = 400  # of the inputs, and of the outputs, of one delivery
+MAX_PART_CHARS: Final = 16 * 1024
+MAX_START_DIGITS: Final = 9
+MAX_POINTER_CHARS: Final = 4000
+DELETED: Final = "The `retention` of its source has deleted its body."
+MAX_INDENT: Final = 6  # levels of clauses
+SANDBOX: Final = "sandbox; default-src 'none'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPart:
+    """A delivery on the page of its event. `run_url`: null unless it is http or https."""
+
+    shown: ShownDelivery
+    status: str
+    is_open: bool
+    run_url: str | None
+    steps: Sequence[tuple[str, str | None]]
+    inputs: Sequence[TreePart]
+    outputs: Sequence[TreePart]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClauseLine:
+    """A clause of a route, or a part of a `when`: the test and the value found, as texts.
+
+    `ok` is null for a part that is a value.
+    """
+
+    name: str
+    test: str
+    found: str
+    ok: bool | None
+    near: Sequence[str]
+    problem: str | None
+    depth: int
+
+
+def show_event(asked: ConsoleRequest) -> Screen:
+    """Return the page of an event."""
+    screen = _read_screen(asked)
+    event = screen.event
+    body = _read_body(asked, screen)
+    return _screen(
+        screen,
+        "event.html",
+        {
+            "tab": "event",
+            "timeline": build_timeline(screen, len(event.body) if screen.has_contents else None),
+            "deliveries": [
+                _describe_delivery(one, is_only=len(screen.deliveries) == 1)
+                for one in screen.deliveries
+            ],
+            "unmatched": screen.unmatched,
+            "config_error": screen.config_error,
+            "payload": _read_payload(asked, event, body),
+        },
+    )
+
+
+def open_delivery(asked: ConsoleRequest) -> Response:
+    """Lead to the event of a delivery, with the delivery on the page."""
+    found = resources.find_event(asked.context, asked.ask())
+    place = f"#{found.delivery_id}" if found.delivery_id else ""
+    return redirect(make_link(f"/events/{found.event.id}") + place, 303)
+
+
+def show_request(asked: ConsoleRequest) -> Screen:
+    """Return the request of an event as it arrived: headers, query and the raw body."""
+    screen = _read_screen(asked)
+    event = screen.event
+    raw = event.body[:MAX_RAW_BYTES]
+    text = None
+    with suppress(UnicodeDecodeError):
+        # a character may be cut in two at the end
+        text = raw.decode(errors="strict" if len(raw) == len(event.body) else "ignore")
+    return _screen(
+        screen,
+        "event_request.html",
+        {
+            "tab": "request",
+            "text": text,
+            "size": len(event.body),
+            "shown": len(raw),
+            "deleted": DELETED if is_content_deleted(event) else None,
+        },
+    )
+
+
+def download_body(asked: ConsoleRequest) -> Response:
+    """Return the raw body as a file, which no browser opens."""
+    answer = resources.show_body(asked.context, asked.ask())
+    if not isinstance(answer, RawAnswer):
+        raise TypeError("show_body answers raw bytes")
+    response = Response(answer.content, content_type="application/octet-stream")
+    response.headers["Content-Disposition"] = f'attachment; filename="{answer.file_name}"'
+    response.headers["Content-Security-Policy"] = SANDBOX
+    return response
+
+
+def explain_event(asked: ConsoleRequest) -> Screen:
+    """Return what each route does with an event, clause by clause."""
+    screen = _read_screen(asked)
+    found = asked.read(resources.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE))
+    shown = [one for one in found["routes"] if not one["other_source"]]
+    return _screen(
+        screen,
+        "event_explain.html",
+        {
+            "tab": "explain",
+            "explanation": found,
+            "routes": [_describe_route(one) for one in shown],
+            "other_sources": len(found["routes"]) - len(shown),
+            "then": asked.given.get("routes") == ["then"],
+        },
+    )
+
+
+# -- parts
+
+
+def _read_screen(asked: ConsoleRequest) -> EventScreen:
+    return parse_screen(asked.read(resources.show_event, (SCREEN,), {"screen": ["true"]}))
+
+
+def _screen(screen: EventScreen, template: str, values: Mapping[str, Any]) -> Screen:
+    event = screen.event
+    about = {
+        "event": event,
+        "has_contents": screen.has_contents,
+        "path": f"/events/{event.id}",
+    }
+    return Screen(
+        template=template,
+        title=f"{event.source} {event.type or ''}".strip(),
+        values={**about, **values},
+    )
+
+
+def _read_body(asked: ConsoleRequest, screen: EventScreen) -> Body | None:
+    """Return the body as routes see it; null where it is hidden or deleted."""
+    if not screen.has_contents or is_content_deleted(screen.event):
+        return None
+    return body_reader(asked.context.config().sources)(screen.event)
+
+
+def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dict[str, Any]:
+    if body is None:
+        return {"tree": [], "problem": DELETED if asked.may_read_contents else None, "at": ""}
+    pointer = asked.http.args.get("at", "")[:MAX_POINTER_CHARS]
+    digits = asked.http.args.get("from", "0")
+    start = int(digits) if digits.isdecimal() and len(digits) <= MAX_START_DIGITS else 0
+    try:
+        value = find_value(body.value, pointer)
+    except LookupError:
+        raise refuse(404, f"{event.id} has no value at {pointer[:200]!r}.") from None
+    path = "body" + pointer.replace("/", ".").replace("~1", "/").replace("~0", "~")
+    return {
+        "tree": build_tree(value, path=path, pointer=pointer, start=start),
+        "problem": body.problem,
+        "at": path if pointer else "",
+    }
+
+
+def _describe_delivery(shown: ShownDelivery, *, is_only: bool) -> DeliveryPart:
+    one = shown.delivery
+    url = one.run_url or ""
+    return DeliveryPart(
+        shown=shown,
+        status=describe_status(one),
+        is_open=is_only or needs_person(one) or not is_over(one),
+        run_url=url if urlsplit(url).scheme in ("http", "https") else None,
+        steps=[(step, find_command(step)) for step in shown.next_steps],
+        inputs=_small_tree(one.inputs, "inputs"),
+        outputs=_small_tree(one.outputs, "outputs"),
+    )
+
+
+def _small_tree(value: JSON, path: str) -> list[TreePart]:
+    if value is None:
+        return []
+    return build_tree(value, path=path, max_nodes=MAX_PART_NODES, max_chars=MAX_PART_CHARS)
+
+
+def _describe_route(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a route of an explanation with its verdict in words and its clauses as lines."""
+    failed = sum(not clause["ok"] for clause in one["clauses"])
+    total = len(one["clauses"])
+    if one["matches"]:
+        verdict, kind = ("matches", "ok") if not one["problem"] else ("would be dead", "bad")
+    elif one["problem"]:
+        verdict, kind = "cannot be evaluated", "bad"
+    else:
+        verdict, kind = f"no: {failed} of {total} clauses", "warn" if failed == 1 else "off"
+    return {
+        **one,
+        "verdict": verdict,
+        "kind": kind,
+        "lines": _list_clauses(one["clauses"]),
+        "tree": _small_tree(one["inputs"], "inputs"),
+    }
+
+
+def _list_clauses(clauses: Sequence[Mapping[str, Any]]) -> list[ClauseLine]:
+    """Return the clauses of a route as lines, each with its depth, without recursion."""
+    lines = []
+    left = [(one, 0) for one in reversed(clauses)]
+    while left:
+        one, depth = left.pop()
+        inner = [*one.get("clauses", ()), *one.get("parts", ())]
+        is_group = one["operator"] in (*GROUPS, "when")
+        is_part = "text" in one
+        lines.append(
+            ClauseLine(
+                name=one["text"] if is_part else one["path"] or one["operator"],
+                test=""
+                if is_group or is_part
+                else f"{one['operator']} {_as_text(one['expected'])}",
+                found="" if is_group else _as_text(one["found"]),
+                ok=one["ok"],
+                near=[each if isinstance(each, str) else _as_text(each) for each in one["near"]],
+                problem=one.get("problem"),
+                depth=min(depth, MAX_INDENT),
+            )
+        )
+        left += [(each, depth + 1) for each in reversed(inner)]
+    return lines
+
+
+def _as_text(value: JSON) -> str:
+    return orjson.dumps(value, default=str).decode()
