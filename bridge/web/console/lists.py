@@ -18,6 +18,7 @@ from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import Parameter
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest
+from bridge.web.console.failures import as_sentence
 from bridge.web.console.links import make_link
 
 #: Parameters that are no filters.
@@ -207,7 +208,6 @@ def _without(given: Mapping[str, Sequence[str]], name: str) -> dict[str, Sequenc
 
 
 def _describe(error: Any) -> str:
-    near = (
-        f" Did you mean {error.near}?" if error.near and "did you mean" not in error.detail else ""
-    )
-    return f"{error.parameter}: {error.detail}.{near}"
+    hint = f"; did you mean {error.near}?" if error.near else ""
+    is_said = "did you mean" in error.detail
+    return as_sentence(f"{error.parameter}: {error.detail}{'' if is_said else hint}")

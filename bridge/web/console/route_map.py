@@ -19,7 +19,7 @@ ROW_HEIGHT: Final = 56
 COLUMN_WIDTH: Final = 388
 MARGIN: Final = 4
 MAX_ROWS: Final = 24  # of one column; more are in the table only
-MAX_LABEL_CHARS: Final = 30
+MAX_LABEL_CHARS: Final = 27
 MAX_NOTE_CHARS: Final = 38
 MAX_LINE_WIDTH: Final = 8.0
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from console_client import ConsoleClient
-from records import make_delivery, make_event
+from console_records import fill_path, store_records
 
-from bridge.core.model import DeadKind, FormFile, Status
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
 from bridge.web.console.pages import PAGES
 
 READ = (Scope.READ,)
@@ -32,43 +28,6 @@ HOSTILE = (
 )
 
 
-@dataclass
-class Stored:
-    """The ids of an event with two deliveries, for the variable parts of paths."""
-
-    ids: dict[str, str] = field(default_factory=dict)
-
-    def path(self, page: Any) -> str:
-        kind = "delivery" if page.path.startswith("/deliveries/") else "event"
-        return re.sub(r"<\w+>", self.ids[kind], page.path)
-
-
-def store(database: Database, text: str, **changes: Any) -> Stored:
-    """Store an event with a text in every place that has contents."""
-    event = make_event(
-        body=b'{"note": "%s"}' % text.encode(),
-        headers={"content-type": "application/json", "x-note": text},
-        query_string=f"a={text}",
-        problem=f"the body is not valid: '{text}'",
-        spam=f"blocked word: {text}",
-        client=text,
-        files=(
-            FormFile(field=text, name=f"{text}.pdf", type="text/plain", size=7, sha256="0" * 64),
-        ),
-        **changes,
-    )
-    dead = make_delivery(
-        event,
-        status=Status.DEAD,
-        dead_kind=DeadKind.OURS,
-        reason=f"payload_schema /title: '{text}' is too long",
-        inputs={"note": text},
-    )
-    other = make_delivery(event, "other", inputs=[text], outputs={"said": text}, log=(text,))
-    events.add(database, event, (dead, other), lambda *_: [])
-    return Stored({"event": event.id, "delivery": dead.id})
-
-
 @pytest.fixture
 def console(database: Database, tmp_path: Path) -> ConsoleClient:
     return ConsoleClient(database, tmp_path)
@@ -77,12 +36,12 @@ def console(database: Database, tmp_path: Path) -> ConsoleClient:
 def test_pages_open_with_their_scope_and_show_contents_with_bodies_only(
     console: ConsoleClient,
 ) -> None:
-    stored = store(console.database, SECRET)
+    ids = store_records(console.database, SECRET)
     for scopes in (READ, (Scope.READ, Scope.ACT), READER, (Scope.ADMIN,)):
         console.log_in(scopes)
         held = {*scopes, Scope.READ} if Scope.ADMIN not in scopes else set(Scope)
         for page in (one for one in PAGES if one.method == "GET"):
-            answer = console.get(stored.path(page))
+            answer = console.get(fill_path(page.path, ids))
             where = (page.path, scopes)
             assert (answer.status_code == 403) == (page.scope not in held), where
             assert answer.status_code in (200, 303, 403), where
@@ -90,11 +49,11 @@ def test_pages_open_with_their_scope_and_show_contents_with_bodies_only(
 
 
 def test_no_form_works_without_its_scope(console: ConsoleClient) -> None:
-    stored = store(console.database, SECRET)
+    ids = store_records(console.database, SECRET)
     console.log_in(READ)
     for page in (one for one in PAGES if one.method != "GET"):
         assert page.scope in (Scope.ACT, Scope.ADMIN), page.path
-        assert console.post(stored.path(page)).status_code == 403, page.path
+        assert console.post(fill_path(page.path, ids)).status_code == 403, page.path
 
 
 def test_the_rows_are_a_table_of_pages() -> None:
@@ -107,10 +66,10 @@ def test_the_rows_are_a_table_of_pages() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_shown_and_do_nothing(console: ConsoleClient, text: str) -> None:
     text = text.replace("\x00", "") if console.database.engine.dialect.name != "sqlite" else text
-    stored = store(console.database, text, type=text, source="github")
+    ids = store_records(console.database, text, type=text, source="github")
     console.log_in()
     for page in (one for one in PAGES if one.method == "GET"):
-        answer = console.get(stored.path(page))
+        answer = console.get(fill_path(page.path, ids))
         assert answer.status_code in (200, 303), page.path
         if answer.mimetype == "application/octet-stream":
             assert answer.headers["Content-Disposition"].startswith("attachment; ")

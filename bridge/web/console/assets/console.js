@@ -92,8 +92,13 @@ if (account) {
 // -- a ticket in the fragment, which reaches no log
 
 const login = document.querySelector("[data-login]");
-if (login && location.hash.length > 1) {
-  login.elements.token.value = decodeURIComponent(location.hash.slice(1));
-  history.replaceState(null, "", location.pathname + location.search);
-  login.requestSubmit();
+if (login) {
+  const useTicket = () => {
+    if (location.hash.length < 2) return;
+    login.elements.token.value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname + location.search);
+    login.requestSubmit();
+  };
+  addEventListener("hashchange", useTicket); // pasted while the login is open
+  useTicket();
 }

@@ -21,7 +21,7 @@ from bridge.services.usable_config import body_reader
 from bridge.web.admin import resources
 from bridge.web.admin.context import RawAnswer
 from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
-from bridge.web.console.condition_links import find_command
+from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
@@ -46,7 +46,7 @@ class DeliveryPart:
     status: str
     is_open: bool
     run_url: str | None
-    steps: Sequence[tuple[str, str | None]]
+    steps: Sequence[Sequence[AdvicePart]]
     inputs: Sequence[TreePart]
     outputs: Sequence[TreePart]
 
@@ -201,7 +201,7 @@ def _describe_delivery(shown: ShownDelivery, *, is_only: bool) -> DeliveryPart:
         status=describe_status(one),
         is_open=is_only or needs_person(one) or not is_over(one),
         run_url=url if urlsplit(url).scheme in ("http", "https") else None,
-        steps=[(step, find_command(step)) for step in shown.next_steps],
+        steps=[split_advice(step) for step in shown.next_steps],
         inputs=_small_tree(one.inputs, "inputs"),
         outputs=_small_tree(one.outputs, "outputs"),
     )
