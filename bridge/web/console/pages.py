@@ -30,6 +30,7 @@ from typing import Final
 from bridge.core.scopes import Scope
 from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.views import (
+    causes,
     event,
     event_lists,
     find,
@@ -46,6 +47,14 @@ PAGES: Final = (
         label="Deliveries",
         icon="deliveries",
     ),
+    ConsolePage(
+        path="/causes",
+        view=causes.list_causes,
+        label="Causes",
+        icon="causes",
+        count=lambda overview: overview.dead_today,
+    ),
+    ConsolePage(path="/causes", view=causes.act_on_cause, method="POST", scope=Scope.ACT),
     ConsolePage(
         path="/operations", view=operations.list_operations, label="Operations", icon="operations"
     ),
