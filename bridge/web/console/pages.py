@@ -36,6 +36,7 @@ from bridge.web.console.views import (
     find,
     operations,
     overview,
+    unknown,
 )
 
 PAGES: Final = (
@@ -55,6 +56,14 @@ PAGES: Final = (
         count=lambda overview: overview.dead_today,
     ),
     ConsolePage(path="/causes", view=causes.act_on_cause, method="POST", scope=Scope.ACT),
+    ConsolePage(
+        path="/unknown",
+        view=unknown.list_unknown,
+        label="Unknown",
+        icon="unknown",
+        count=lambda overview: overview.held,
+    ),
+    ConsolePage(path="/unknown", view=unknown.record_run, method="POST", scope=Scope.ACT),
     ConsolePage(
         path="/operations", view=operations.list_operations, label="Operations", icon="operations"
     ),
