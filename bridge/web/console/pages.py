@@ -36,6 +36,7 @@ from bridge.web.console.views import (
     find,
     operations,
     overview,
+    rejects,
     unknown,
 )
 
@@ -64,6 +65,8 @@ PAGES: Final = (
         count=lambda overview: overview.held,
     ),
     ConsolePage(path="/unknown", view=unknown.record_run, method="POST", scope=Scope.ACT),
+    ConsolePage(path="/rejects", view=rejects.list_rejects, label="Rejects", icon="rejects"),
+    ConsolePage(path="/rejects/<id>", view=rejects.show_reject),
     ConsolePage(
         path="/operations", view=operations.list_operations, label="Operations", icon="operations"
     ),
