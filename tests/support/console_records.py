@@ -18,6 +18,7 @@ from bridge.core.operations import OperationRequest
 from bridge.services.operations import begin_operation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
+from bridge.system.ids import reject_id
 
 #: By the first part of a path, such as `events` of `/events/<id>`, the id of its record.
 Ids = Mapping[str, str]
@@ -52,7 +53,11 @@ def store_records(database: Database, text: str, **changes: Any) -> Ids:
     events.add(database, event, (dead, other, lost), lambda *_: [])
     put(database, lost.id, evidence=orjson.dumps(_make_evidence(text)).decode())
     reject = make_reject(
-        body=text.encode(), path=f"/hooks/{text}", query_string=text, headers={"x-note": text}
+        id=reject_id(time.time()),
+        body=text.encode(),
+        path=f"/hooks/{text}",
+        query_string=text,
+        headers={"x-note": text},
     )
     rejects.add(database, reject)
     return {

@@ -129,9 +129,10 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     frame: dict[str, Any] = {
         "url": url,
         "fields": [
-            _make_field(one, given.get(one.name, ()), asked, is_rare=one.name in kind.rare)
+            _make_field(one, text, asked, is_rare=one.name in kind.rare)
             for one in shown
             if one.name not in (*PAGE_PARAMETERS, *kind.fixed)
+            for text in _list_texts(one, given)
         ],
         "chips": list(_make_chips(kind, given)),
         "presets": [
@@ -150,6 +151,8 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     next_ = answer["next"]
     items = answer["items"]
     limit = next((one.default for one in kind.parameters if one.name == "limit"), 0)
+    if "limit" in given:
+        limit = int(given["limit"][0])
     return ConsoleList(
         items=items,
         next_url=make_link(kind.path, {**given, "before": [next_]}) if next_ else None,
@@ -161,13 +164,16 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     )
 
 
-def _make_field(
-    one: Parameter, texts: Sequence[str], asked: ConsoleRequest, *, is_rare: bool
-) -> FilterField:
+def _list_texts(one: Parameter, given: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Return the texts of the fields of a filter; one that may be repeated has an empty field."""
+    texts = given.get(one.name, ())
+    return [*texts[: one.max_count - 1], ""] if one.max_count > 1 else texts[:1] or [""]
+
+
+def _make_field(one: Parameter, value: str, asked: ConsoleRequest, *, is_rare: bool) -> FilterField:
     config = asked.context.config()
     names = {"source": [*config.sources], "route": [*dict.fromkeys(config.route_names)]}
     options = [*one.allowed] or names.get(one.name, [])
-    value = texts[0] if texts else ""
     if options and value and value not in options:
         options = [*options, value]  # of a source that is no longer configured
     return FilterField(

@@ -37,6 +37,7 @@ from bridge.web.console.views import (
     operations,
     overview,
     rejects,
+    runs,
     unknown,
 )
 
@@ -85,5 +86,6 @@ PAGES: Final = (
     ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
     ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
     ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
+    ConsolePage(path="/runs", view=runs.show_runs),
     ConsolePage(path="/find", view=find.find_records),
 )

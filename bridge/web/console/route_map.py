@@ -150,7 +150,7 @@ def _flow_parts(
     routes: Sequence[Mapping[str, Any]], platforms: Mapping[str, Mapping[str, Any]]
 ) -> Iterable[_Part]:
     flows = {each["name"]: each for one in routes for each in one["flows"]}
-    for name, flow in sorted(flows.items(), key=lambda pair: (pair[1]["platform"], pair[0])):
+    for name, flow in flows.items():
         platform = platforms.get(flow["platform"])
         slots = ""
         kind = "off"

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from console_client import ConsoleClient
 from console_records import fill_path, store_records
+from records import make_event
 
+from bridge.core.errors import StoreError
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
+from bridge.store.inbound import events
 from bridge.web.console.pages import PAGES
 
 READ = (Scope.READ,)
@@ -81,3 +84,91 @@ def test_hostile_texts_are_shown_and_do_nothing(console: ConsoleClient, text: st
         for char in "\u202e\x00\x1b\x7f\u2028\ufeff":
             assert char not in html, page.path
         assert 'href="javascript:' not in html, page.path
+
+
+def test_filters_are_the_words_of_the_commands(console: ConsoleClient) -> None:
+    ids = store_records(console.database, "text", problem=None, spam=None)
+    console.log_in()
+    for query, is_shown in (
+        ("source=github&type=issues&status=dead", True),
+        ("source=&type=&status=", True),
+        ("source=other", False),
+        ("where=body.action=opened&where=body.note=text", True),
+        ("where=body.action=closed", False),
+        ("body=opened&reason=title", True),
+    ):
+        html = console.html(f"/events?{query}")
+        assert (ids["events"] in html) == is_shown, query
+    html = console.html("/events?where=body.action=opened&source=github")
+    assert html.count('name="where"') == 2
+    assert 'href="/console/events?source=github"' in html  # the chip removes the other one
+
+
+def test_wrong_filters_are_named_beside_the_form(console: ConsoleClient) -> None:
+    console.log_in()
+    for query, message in (
+        ("sorce=x", "Sorce: there is no such parameter; did you mean source?"),
+        ("status=ded", "did you mean dead?"),
+        ("since=yesterday", "is not a valid time"),
+    ):
+        answer = console.get(f"/events?{query}")
+        assert answer.status_code == 400
+        assert message in answer.text, query
+    console.log_in(READ)
+    assert console.get("/events?body=x").status_code == 403
+    assert 'name="body"' not in console.html("/events")
+
+
+def test_a_list_goes_on_by_a_cursor(console: ConsoleClient) -> None:
+    for _ in range(53):
+        store_records(console.database, "text")
+    console.log_in()
+    first = console.html("/events?source=github")
+    older = re.search(r'href="/console(/events\?[^"]*before=[^"]*)" rel="next">Older', first)
+    assert older is not None
+    path = older[1].replace("&amp;", "&")
+    second = console.html(path)
+    assert "This is the end of the list." in second and ">Newest</a>" in second
+    rows = [re.findall(r'href="/console/events/(evt_\w+)"', html) for html in (first, second)]
+    assert [len(one) for one in rows] == [50, 3]
+    assert not set(rows[0]) & set(rows[1])
+    lost = console.get(path.replace("source=github", "source=other"))
+    assert (lost.status_code, lost.headers["Location"]) == (303, "/console/events?source=other")
+
+
+def test_a_list_says_how_far_it_looked(console: ConsoleClient) -> None:
+    arrivals = [(make_event(), ()) for _ in range(205)]  # more bodies than one page reads
+    events.add_all(console.database, arrivals, lambda *_: [])
+    console.log_in()
+    html = console.html("/events?body=nothing-has-this")
+    assert "None yet" in html and "Looked back to" in html
+    following = re.search(r'href="/console(/events[^"]*)" rel="next">Keep looking', html)
+    assert following is not None
+    assert "No events" in console.html(following[1].replace("&amp;", "&"))
+    assert "Looked back to" not in console.html("/events?limit=10")
+
+
+def test_a_search_that_finds_one_record_opens_it(console: ConsoleClient) -> None:
+    ids = store_records(console.database, "a-rare-text", problem=None)
+    console.log_in()
+    for query in (ids["events"], ids["events"][:-4], "a-rare-text"):
+        answer = console.get(f"/find?q={query}")
+        assert answer.headers["Location"] == f"/console/events/{ids['events']}", query
+    assert "Nothing found" in console.html("/find?q=evt_zz")
+    console.log_in(READ)
+    assert "bodies are not searched" in console.html("/find?q=a-rare-text")
+
+
+def test_a_store_that_does_not_answer_is_a_page(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console.log_in()
+
+    def fail(*_: object) -> None:
+        raise StoreError("it is gone")
+
+    monkeypatch.setattr(type(console.database), "read", fail)
+    answer = console.get("/events")
+    assert answer.status_code == 503
+    assert "<h1>The store cannot be read</h1>" in answer.text
+    assert answer.headers["Retry-After"] == "1"

@@ -181,8 +181,10 @@ def test_without_bodies_the_evidence_is_hidden(operator: ConsoleOperator) -> Non
 def test_wrong_filters_and_the_empty_page(operator: ConsoleOperator) -> None:
     html = operator.console.html("/unknown")
     assert "Nothing is unknown" in html and "flowbridge resolve" in html
-    answer = operator.console.get("/unknown?since=x")
-    assert answer.status_code == 400 and 'role="alert"' in answer.text
+    for query in ("since=x", "limit=x", "limit=21", "nope=1"):
+        answer = operator.console.get(f"/unknown?{query}")
+        assert answer.status_code == 400 and 'role="alert"' in answer.text, query
+    assert operator.console.get("/unknown?limit=1").status_code == 200
 
 
 def test_a_list_that_did_not_arrive_is_named(operator: ConsoleOperator) -> None:

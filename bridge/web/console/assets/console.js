@@ -74,6 +74,11 @@ for (const form of document.querySelectorAll("form.filters")) {
   });
 }
 
+// On a phone, the form is folded away until it is wanted.
+if (matchMedia("(max-width: 760px)").matches) {
+  for (const one of document.querySelectorAll("[data-fold]")) one.open = false;
+}
+
 // -- the account menu closes with Escape, and by a click elsewhere
 
 const account = document.querySelector(".account");

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 from werkzeug.utils import redirect
@@ -26,6 +25,7 @@ from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.payload_tree import TreePart, build_tree, find_value
+from bridge.web.console.record_links import link_run
 from bridge.web.console.timeline import build_timeline
 
 MAX_RAW_BYTES: Final = 64 * 1024
@@ -195,12 +195,11 @@ def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dic
 
 def _describe_delivery(shown: ShownDelivery, *, is_only: bool) -> DeliveryPart:
     one = shown.delivery
-    url = one.run_url or ""
     return DeliveryPart(
         shown=shown,
         status=describe_status(one),
         is_open=is_only or needs_person(one) or not is_over(one),
-        run_url=url if urlsplit(url).scheme in ("http", "https") else None,
+        run_url=link_run(one.run_url),
         steps=[split_advice(step) for step in shown.next_steps],
         inputs=_small_tree(one.inputs, "inputs"),
         outputs=_small_tree(one.outputs, "outputs"),

@@ -17,18 +17,17 @@ from bridge.services.serializers import evidence_json
 from bridge.services.unknown_deliveries import NOT_ASKED, UnknownDelivery, read_unknown
 from bridge.web.admin import resources
 from bridge.web.admin.flow_answers import hurry
-from bridge.web.admin.parameters import BEFORE, LIMIT, SCREEN, filter_parameters
+from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
 from bridge.web.console.advice import split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.operation_forms import make_act_bar
-from bridge.web.console.safe_urls import web_url
+from bridge.web.console.record_links import link_run
 from bridge.web.console.views.event_lists import DELIVERY_COMMANDS_BY_STATUS
 from bridge.web.console.views.operations import propose_operation
 
-MAX_SHOWN: Final = 20  # each is read with its attempts and its evidence
 FILTERS: Final = ("source", "route", "since", "until")
 STATUS: Final = {"status": Status.UNKNOWN.value}
 #: The decision of the last look at the platform's list, in words.
@@ -43,11 +42,11 @@ UNKNOWN: Final = ListKind(
     answer=resources.list_deliveries,
     parameters=(
         *(one for one in filter_parameters(of_events=False) if one.name in (*FILTERS, "status")),
-        replace(LIMIT, default=MAX_SHOWN),
+        DETAIL_LIMIT,
         BEFORE,
         SCREEN,
     ),
-    fixed={"status": [STATUS["status"]], "limit": [str(MAX_SHOWN)], "screen": ["false"]},
+    fixed={"status": [STATUS["status"]], "screen": ["false"]},
 )
 
 
@@ -121,7 +120,7 @@ def _describe(asked: ConsoleRequest, one: UnknownDelivery) -> dict[str, Any]:
         **shape,
         "event": one.event,
         "attempt": shape["attempt"],
-        "near": {**near, "run_url": web_url(str(near["run_url"] or ""))}
+        "near": {**near, "run_url": link_run(one.near.run_url if one.near else None)}
         if isinstance(near, dict)
         else None,
         "needs_decision": needs_decision,
