@@ -23,7 +23,8 @@ class CauseGroup:
 
     `count` is without the `replayed` ones, whose route has a later delivery of the same event.
     `routes`: the route with the most deliveries first. `delivery_id`, `event_id` and `route` are of
-    the delivery that died last. No field quotes a payload.
+    the delivery that died last. No field quotes a payload, except the reasons of `deliveries`: the
+    counted ones, the newest first.
     """
 
     cause: Cause
@@ -36,6 +37,7 @@ class CauseGroup:
     event_id: str
     route: str
     routes: Sequence[str]
+    deliveries: Sequence[DeadDelivery] = ()
 
     def as_json(self) -> dict[str, JSON]:
         """Return the group for programs; every key is always present."""
@@ -107,4 +109,5 @@ def _group(cause: Cause, dead_kind: DeadKind | None, members: list[DeadDelivery]
         event_id=newest.event_id,
         route=newest.route,
         routes=sorted(routes, key=lambda name: (-routes[name], name)),
+        deliveries=open_ones,
     )

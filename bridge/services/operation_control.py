@@ -42,15 +42,19 @@ def find_repeated(database: Database, token: str, key: str, digest: str) -> Oper
     return found
 
 
-def agree_to_operation(database: Database, one: Operation, token: str) -> Operation:
+def agree_to_operation(
+    database: Database, one: Operation, token: str, rate: str | None = None
+) -> Operation:
     """Agree to a proposal with the token that proposed it, and return the operation.
 
-    Raises `OperationConflict`. Of several that agree at once, one succeeds.
+    Raises `OperationConflict`. Of several that agree at once, one succeeds. `rate`: that of its
+    items from now on, such as `20/s`; without it the proposal's own.
     """
     from bridge.store.operations import control, log
 
     now = time.time()
-    agreed = control.agree(database, one, token, now)
+    asked = None if rate is None else {**one.asked, "rate": rate}
+    agreed = control.agree(database, one, token, now, asked)
     if agreed is None:
         raise OperationConflict(_why_not_agreed(log.get(database, one.seq), token))
     return agreed

@@ -5,21 +5,30 @@ contents.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from records import make_delivery, make_event
+import orjson
+from records import NOW, make_delivery, make_event, put
+from signed_rejects import make_reject
 
 from bridge.core.model import DeadKind, FormFile, Status
+from bridge.core.operations import OperationRequest
+from bridge.services.operations import begin_operation
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
+from bridge.store.inbound import events, rejects
+from bridge.system.ids import reject_id
 
 #: By the first part of a path, such as `events` of `/events/<id>`, the id of its record.
 Ids = Mapping[str, str]
 
 
 def store_records(database: Database, text: str, **changes: Any) -> Ids:
-    """Store an event with two deliveries; `changes` are those of the event. Return the ids."""
+    """Store an event with deliveries, a reject and an operation that is proposed.
+
+    `changes` are those of the event. Return the ids.
+    """
     values: dict[str, Any] = {
         "body": b'{"action": "opened", "note": "%s"}' % text.encode(),
         "headers": {"content-type": "application/json", "x-note": text},
@@ -40,8 +49,59 @@ def store_records(database: Database, text: str, **changes: Any) -> Ids:
         inputs={"note": text},
     )
     other = make_delivery(event, "other", inputs=[text], outputs={"said": text}, log=(text,))
-    events.add(database, event, (dead, other), lambda *_: [])
-    return {"events": event.id, "deliveries": dead.id}
+    lost = make_delivery(event, "lost", status=Status.UNKNOWN, reason=text)
+    events.add(database, event, (dead, other, lost), lambda *_: [])
+    put(database, lost.id, evidence=orjson.dumps(_make_evidence(text)).decode())
+    reject = make_reject(
+        id=reject_id(time.time()),
+        body=text.encode(),
+        path=f"/hooks/{text}",
+        query_string=text,
+        headers={"x-note": text},
+    )
+    rejects.add(database, reject)
+    return {
+        "events": event.id,
+        "deliveries": dead.id,
+        "rejects": reject.id,
+        "operations": _propose(database, dead.id, text),
+    }
+
+
+def _make_evidence(text: str) -> dict[str, Any]:
+    return {
+        "looks": 1,
+        "looked_at": NOW,
+        "since": NOW,
+        "until": NOW,
+        "listed": 1,
+        "covers": True,
+        "candidates": [{"run_id": text, "state": text, "created_at": NOW, "echo": text}],
+        "decided": "hold",
+        "why": text,
+    }
+
+
+def _propose(database: Database, delivery_id: str, text: str) -> str:
+    counted: dict[str, Any] = {
+        "count": 1,
+        "by_route": {"triage": 1},
+        "by_status": {"dead": 1},
+        "left_out": {f"it was not valid: '{text}'": 1},
+        "problems": [{"id": delivery_id, "problem": f"HTTP 400: {text}"}],
+        "went_already": 1,
+        "examples": [delivery_id],
+    }
+    return begin_operation(
+        database,
+        "retry",
+        [delivery_id],
+        actor="someone",
+        asked={"filters": {"where": [text], "reason": text}},
+        request=OperationRequest(
+            token="another", proposed_until=time.time() + 600, counted=counted
+        ),
+    ).id
 
 
 def fill_path(path: str, ids: Ids) -> str:

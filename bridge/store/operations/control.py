@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, case, select, text, update
 
+from bridge.core.model import JSON
 from bridge.core.operations import WORKER, Operation
 from bridge.store.db.database import Database
 from bridge.store.operations.log import get, to_operation
+from bridge.store.tables.encrypted import encrypt_row
 from bridge.store.tables.rows import to_json
 from bridge.store.tables.schema import act
 
@@ -26,11 +29,23 @@ _DUE: Final = and_(
 )
 
 
-def agree(database: Database, one: Operation, token: str, now: float) -> Operation | None:
+def agree(
+    database: Database,
+    one: Operation,
+    token: str,
+    now: float,
+    asked: Mapping[str, JSON] | None = None,
+) -> Operation | None:
     """Store that a token agrees to its proposal, and return the operation.
 
-    Null where it may not: of several that agree at once, one succeeds.
+    Null where it may not: of several that agree at once, one succeeds. `asked`: its options, where
+    they change.
     """
+    changed_options = (
+        {}
+        if asked is None
+        else encrypt_row(database.sealer, "act", one.id, {"asked": to_json(dict(asked))})
+    )
     agreeing = (
         update(act)
         .where(
@@ -40,7 +55,7 @@ def agree(database: Database, one: Operation, token: str, now: float) -> Operati
             act.c.proposed_until > now,
             act.c.chosen.is_not(None),
         )
-        .values(agreed_at=now, finished_at=case((act.c.chosen == 0, now)))
+        .values(agreed_at=now, finished_at=case((act.c.chosen == 0, now)), **changed_options)
     )
     changed = database.write(lambda connection: connection.execute(agreeing).rowcount)
     return get(database, one.seq) if changed else None

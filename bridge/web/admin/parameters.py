@@ -34,6 +34,7 @@ from bridge.web.admin.problems import AdminProblem, ParameterError
 MAX_NAME_CHARS: Final = 200
 LABELS: Final = ("source", "route", "platform")  # of trends
 MAX_PAGE_SUBMISSIONS: Final = 50  # each is read with its body
+MAX_PAGE_DETAILS: Final = 20
 MAX_WAIT_SECONDS: Final = 5.0
 MAX_STREAM_DIGITS: Final = 12
 
@@ -172,6 +173,8 @@ LIMIT: Final = _limit(MAX_PAGE_ITEMS, DEFAULT_PAGE_ITEMS)
 STREAM_LIMIT: Final = Parameter(
     name="limit", doc="The number of items; 0 for all.", parse=_parse_stream_limit, default=0
 )
+#: Of a list whose items are read with their details.
+DETAIL_LIMIT: Final = _limit(MAX_PAGE_DETAILS, MAX_PAGE_DETAILS)
 REJECT_LIMIT: Final = _limit(MAX_PAGE_REJECTS, MAX_PAGE_REJECTS)
 BEFORE: Final = Parameter(
     name="before",

@@ -82,4 +82,5 @@ class ConsoleRequest:
             values=read_parameters(texts, parameters),
             texts=texts,
             ids=self.ids,
+            client=self.http.remote_addr,
         )

@@ -33,6 +33,11 @@ ADVICE: Final[Mapping[int, str]] = {
 }
 OTHER_HEADING: Final = "An unexpected error occurred"
 STORE_HEADING: Final = "The store cannot be read"
+#: The heading of a problem of the admin API that is not that of its status.
+HEADINGS_BY_WORD: Final[Mapping[str, str]] = {
+    "store_unavailable": STORE_HEADING,
+    "operation_conflict": "The operation does not allow this now",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,7 @@ def find_failure(error: Exception, request_id: str) -> Failure:
     if isinstance(error, AdminProblem):
         return Failure(
             status=error.type.status,
-            heading=STORE_HEADING if error.type.word == "store_unavailable" else "",
+            heading=HEADINGS_BY_WORD.get(error.type.word, ""),
             detail=as_sentence(error.detail),
             details=[str(one.as_json()["detail"]) for one in error.errors],
             headers=error.headers,

@@ -15,7 +15,8 @@ To add a page:
    are also in the bar of a phone. An icon is a symbol of `assets/icons.svg`.
 4. A form is `method="post"` with `<input type="hidden" name="csrf" value="{{ csrf }}">`, and has a
    row of its own with `method="POST"` and the scope `act` or `admin`. Its view returns
-   `redirect(make_link(…), 303)`.
+   `redirect(make_link(…), 303)`. Operations on records all go to `POST /operations`, which first
+   counts and asks: see `operation_forms.py`, and the macros of `operation_parts.html`.
 
 `tests/web/console/test_console_pages.py` opens every row with every scope, and
 `test_console_browser.py` in a browser; `tests/support/console_records.py` has the record that a
@@ -28,7 +29,17 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.web.console.page_row import ConsolePage
-from bridge.web.console.views import event, event_lists, find, overview, runs
+from bridge.web.console.views import (
+    causes,
+    event,
+    event_lists,
+    find,
+    operations,
+    overview,
+    rejects,
+    runs,
+    unknown,
+)
 
 PAGES: Final = (
     ConsolePage(path="/", view=overview.show_overview, label="Overview", icon="home"),
@@ -38,6 +49,37 @@ PAGES: Final = (
         view=event_lists.list_deliveries,
         label="Deliveries",
         icon="deliveries",
+    ),
+    ConsolePage(
+        path="/causes",
+        view=causes.list_causes,
+        label="Causes",
+        icon="causes",
+        count=lambda overview: overview.dead_today,
+    ),
+    ConsolePage(path="/causes", view=causes.act_on_cause, method="POST", scope=Scope.ACT),
+    ConsolePage(
+        path="/unknown",
+        view=unknown.list_unknown,
+        label="Unknown",
+        icon="unknown",
+        count=lambda overview: overview.held,
+    ),
+    ConsolePage(path="/unknown", view=unknown.record_run, method="POST", scope=Scope.ACT),
+    ConsolePage(path="/rejects", view=rejects.list_rejects, label="Rejects", icon="rejects"),
+    ConsolePage(path="/rejects/<id>", view=rejects.show_reject),
+    ConsolePage(
+        path="/operations", view=operations.list_operations, label="Operations", icon="operations"
+    ),
+    ConsolePage(path="/operations", view=operations.propose, method="POST", scope=Scope.ACT),
+    ConsolePage(path="/operations/<id>", view=operations.show_operation),
+    *(
+        ConsolePage(path=f"/operations/<id>/{word}", view=view, method="POST", scope=Scope.ACT)
+        for word, view in (
+            ("agree", operations.agree),
+            ("stop", operations.stop),
+            ("resume", operations.resume),
+        )
     ),
     ConsolePage(path="/events/<id>", view=event.show_event),
     ConsolePage(path="/events/<id>/request", view=event.show_request, scope=Scope.BODIES),

@@ -8,10 +8,21 @@ from typing import Final
 #: Kinds from the most urgent; each has a class in the style and a symbol in `icons.svg`.
 KINDS: Final = {
     "bad": ("dead", "failed", "terminated", "critical", "error", "refused", "unauthorized", "open"),
-    "warn": ("unknown", "blocked", "throttled", "warning", "spam", "paused", "waits", "problem"),
-    "busy": ("queued", "sending", "running", "progress"),
+    "warn": (
+        "unknown",
+        "blocked",
+        "throttled",
+        "warning",
+        "spam",
+        "paused",
+        "waits",
+        "problem",
+        "proposed",
+        "stopped",
+    ),
+    "busy": ("queued", "sending", "running", "progress", "waiting"),
     "ok": ("delivered", "done", "ok", "started", "live", "closed", "matches"),
-    "off": ("configured", "cancelled", "shadow", "none", "no"),
+    "off": ("configured", "cancelled", "shadow", "none", "no", "expired", "left"),
 }
 _KIND_OF: Final = {word: kind for kind, words in KINDS.items() for word in words}
 _ORDER: Final = tuple(KINDS)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 import orjson
 from werkzeug.utils import redirect
@@ -23,10 +22,10 @@ from bridge.web.admin.context import RawAnswer
 from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
 from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen
-from bridge.web.console.entry import PREFIX
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.payload_tree import TreePart, build_tree, find_value
+from bridge.web.console.record_links import link_run
 from bridge.web.console.timeline import build_timeline
 
 MAX_RAW_BYTES: Final = 64 * 1024
@@ -200,21 +199,11 @@ def _describe_delivery(shown: ShownDelivery, *, is_only: bool) -> DeliveryPart:
         shown=shown,
         status=describe_status(one),
         is_open=is_only or needs_person(one) or not is_over(one),
-        run_url=_link_run(one.run_url),
+        run_url=link_run(one.run_url),
         steps=[split_advice(step) for step in shown.next_steps],
         inputs=_small_tree(one.inputs, "inputs"),
         outputs=_small_tree(one.outputs, "outputs"),
     )
-
-
-def _link_run(url: str | None) -> str | None:
-    """Return the URL of a run: our own page of it by whatever host this page was reached."""
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    if parts.path == f"{PREFIX}/runs":
-        return make_link("/runs", parse_qs(parts.query))
-    return url if parts.scheme in ("http", "https") else None
 
 
 def _small_tree(value: JSON, path: str) -> list[TreePart]:

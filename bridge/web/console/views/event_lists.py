@@ -14,6 +14,7 @@ from bridge.web.admin import resources
 from bridge.web.admin.parameters import SCREEN, filter_parameters
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.lists import ListKind, read_list
+from bridge.web.console.operation_forms import make_act_bar
 
 RARE: Final = ("run", "reason", "dead_kind", "until", "body", "where", "spam")
 EVENTS: Final = ListKind(
@@ -41,6 +42,25 @@ DELIVERIES: Final = ListKind(
         ("run failed", {"run": "failed", "since": "1d"}),
     ),
 )
+#: Commands for the rows of a list, by the status that is filtered for.
+EVENT_COMMANDS: Final = (
+    ("replay", "Replay"),
+    ("retry", "Retry deliveries"),
+    ("cancel", "Cancel deliveries"),
+)
+EVENT_COMMANDS_BY_STATUS: Final = {"none": (("replay", "Replay"),)}
+SPAM_COMMANDS: Final = (("spam release", "Release"),)
+DELIVERY_COMMANDS: Final = (("retry", "Retry"), ("cancel", "Cancel"), ("replay", "Replay events"))
+DELIVERY_COMMANDS_BY_STATUS: Final = {
+    "unknown": (
+        ("resolve:delivered", "They ran"),
+        ("resolve:queued", "They did not run: send again"),
+        ("resolve:dead", "Give up"),
+    ),
+    "queued": (("cancel", "Cancel"),),
+    "blocked": (("cancel", "Cancel"),),
+    "shadow": (("replay", "Replay events"),),
+}
 
 
 def list_events(asked: ConsoleRequest) -> Screen | Response:
@@ -49,10 +69,14 @@ def list_events(asked: ConsoleRequest) -> Screen | Response:
     if isinstance(found, Response):
         return found
     outcomes = {one["id"]: _count_statuses(one) for one in found.items}
+    status = asked.given.get("status", [""])[0]
+    is_spam = asked.given.get("spam") == ["true"]
+    commands = SPAM_COMMANDS if is_spam else EVENT_COMMANDS_BY_STATUS.get(status, EVENT_COMMANDS)
+    bar = make_act_bar(asked, found, EVENTS.path, commands, without_all=("spam",))
     return Screen(
         template="events.html",
         title="Events",
-        values={"list": found, "outcomes": outcomes},
+        values={"list": found, "outcomes": outcomes, "bar": bar},
         status=found.status,
     )
 
@@ -63,11 +87,14 @@ def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
     if isinstance(found, Response):
         return found
     records = {one["id"]: parse_delivery(one) for one in found.items}
+    status = asked.given.get("status", [""])[0]
+    commands = DELIVERY_COMMANDS_BY_STATUS.get(status, DELIVERY_COMMANDS)
     return Screen(
         template="deliveries.html",
         title="Deliveries",
         values={
             "list": found,
+            "bar": make_act_bar(asked, found, DELIVERIES.path, commands),
             "statuses": {id_: describe_status(one) for id_, one in records.items()},
         },
         status=found.status,

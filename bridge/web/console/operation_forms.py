@@ -1,0 +1,104 @@
+"""The form that begins an operation. Every page that acts sends it to `POST /operations`.
+
+Its fields:
+
+- `command`: a word such as `retry`, or with an outcome, as in `resolve:queued`.
+- `id`: the records, as often as there are some; or `which=all` with the filters of a list, each
+  as `filter.NAME`.
+- `how.NAME`: the options of the command, such as `how.run_id`; empty ones are left out.
+- `next`: the page to return to.
+
+Nothing is done yet: the items are counted and stored, and the page of the operation asks whether
+to go on. `operation_parts.html` has macros for the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from werkzeug.datastructures import MultiDict
+
+from bridge.core.scopes import Scope
+from bridge.web.console.console_request import ConsoleRequest
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.lists import PAGE_PARAMETERS, ConsoleList
+from bridge.web.console.operation_words import OUTCOME_MARK
+
+FILTER_PREFIX: Final = "filter."
+OPTION_PREFIX: Final = "how."
+FLAGS: Final = ("force",)
+NOTHING_CHOSEN: Final = "Tick the rows to act on, or choose all that match the filters."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActBar:
+    """The bar above a list with which a session acts on its rows.
+
+    `commands`: the words for `command` with a label each. `filters`: those of the list, which
+    select all that match; empty where that is not offered. `options`: fields of the command.
+    `url`: the list itself.
+    """
+
+    commands: Sequence[tuple[str, str]]
+    url: str
+    filters: Sequence[tuple[str, str]] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_act_bar(
+    asked: ConsoleRequest,
+    shown: ConsoleList,
+    path: str,
+    commands: Sequence[tuple[str, str]],
+    *,
+    fixed: Mapping[str, str] | None = None,
+    without_all: Sequence[str] = (),
+) -> ActBar | None:
+    """Return the bar of a list; None where the session may not act, or there are no rows.
+
+    `fixed`: filters that the list always has. `without_all`: filters of the list that operations
+    do not have.
+    """
+    if not asked.may(Scope.ACT) or not shown.items:
+        return None
+    given = {name: texts for name, texts in asked.given.items() if name not in PAGE_PARAMETERS}
+    filters = [(name, text) for name, texts in given.items() for text in texts]
+    filters += (fixed or {}).items()
+    is_offered = not any(name in without_all for name in given)
+    route = given.get("route", [""])[0]
+    return ActBar(
+        commands=commands,
+        url=make_link(path, asked.given),
+        filters=filters if is_offered else (),
+        options={"through": route} if route else {},
+    )
+
+
+def read_proposal(form: MultiDict[str, str]) -> dict[str, Any]:
+    """Return the body of the same request to the admin API, not yet validated."""
+    command, _, outcome = form.get("command", "").partition(OUTCOME_MARK)
+    body: dict[str, Any] = {"command": command, "mode": "propose"}
+    how: dict[str, Any] = {"to": outcome} if outcome else {}
+    filters: dict[str, Any] = {}
+    for name, texts in form.lists():
+        given = [text for text in map(str.strip, texts) if text]
+        if not given:
+            continue
+        if name.startswith(FILTER_PREFIX):
+            filters[name.removeprefix(FILTER_PREFIX)] = given if len(given) > 1 else given[0]
+        elif name.startswith(OPTION_PREFIX):
+            option = name.removeprefix(OPTION_PREFIX)
+            how[option] = True if option in FLAGS else given[0]
+    if command != "replay":
+        how.pop("through", None)  # a bar sends it with every command
+    ids = [one for one in form.getlist("id") if one]
+    if form.get("which") == "all":
+        body["filters"] = filters
+    elif ids:
+        body["ids"] = ids
+    else:
+        raise refuse(400, NOTHING_CHOSEN)
+    return body | ({"how": how} if how else {})

@@ -1,0 +1,120 @@
+"""`/causes`: dead deliveries by cause, with what to do about each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from werkzeug.wrappers import Response
+
+from bridge.core.model import DeadKind
+from bridge.core.times import iso
+from bridge.services.dead_causes import CauseGroup, CauseReport, group_by_cause
+from bridge.services.operation_selection import MAX_IDS
+from bridge.web.admin import resources
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.endpoints import CAUSE_FILTERS
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.lists import ListKind, read_list
+from bridge.web.console.views.operations import propose_operation
+
+MAX_EXAMPLES: Final = 3  # of a cause
+MAX_ROUTES: Final = 5  # of a cause that are named
+#: What helps against a cause, by the kind of its deliveries. Routing rejected those of `ours`, so
+#: they are planned again; the inputs of the others are sent again.
+COMMANDS: Final[Mapping[DeadKind | None, Sequence[str]]] = {DeadKind.OURS: ("replay",)}
+ALL_COMMANDS: Final = ("retry", "replay")
+
+
+def list_causes(asked: ConsoleRequest) -> Screen | Response:
+    """Return the causes of dead deliveries, the most frequent first."""
+    report = CauseReport(())
+
+    def answer(context: AdminContext, request: AdminRequest) -> Answer:
+        nonlocal report
+        report = group_by_cause(context.database, resources.event_filters(context, request))
+        return {"items": [], "next": None, "looked_until": iso(report.read_until)}
+
+    kind = ListKind(
+        path="/causes",
+        answer=answer,
+        parameters=CAUSE_FILTERS,
+        rare=("type", "until"),
+        presets=(("today", {"since": "1d"}), ("parked by routing", {"dead_kind": "config"})),
+    )
+    found = read_list(asked, kind)
+    if isinstance(found, Response):
+        return found
+    return Screen(
+        template="causes.html",
+        title="Causes",
+        values={
+            "list": found,
+            "causes": [_describe(asked, one) for one in report.groups],
+            "here": make_link("/causes", asked.given),
+            "filters": [(name, text) for name, texts in asked.given.items() for text in texts],
+        },
+        status=found.status,
+    )
+
+
+def act_on_cause(asked: ConsoleRequest) -> Response:
+    """Propose to retry or replay the deliveries of a cause, as many as the page counted.
+
+    The form has the key and the kind of the cause, and the filters of the page.
+    """
+    form = asked.http.form
+    given = {
+        name.removeprefix("filter."): [text for text in texts if text.strip()]
+        for name, texts in form.lists()
+        if name.startswith("filter.")
+    }
+    request = asked.ask(CAUSE_FILTERS, {name: texts for name, texts in given.items() if texts})
+    report = group_by_cause(asked.context.database, resources.event_filters(asked.context, request))
+    key = form.get("key", ""), form.get("kind", "")
+    group = next((one for one in report.groups if _key(one) == key), None)
+    if group is None:
+        raise refuse(409, "No delivery of this cause is left: somebody was faster.")
+    command = form.get("command", "")
+    if command not in COMMANDS.get(group.dead_kind, ALL_COMMANDS):
+        raise AdminProblem("invalid_body", "this cause allows no such command")
+    route = form.get("route", "")
+    if command == "replay" and not route:  # the event's other routes would start again
+        raise AdminProblem("invalid_body", "a replay needs one route of the cause")
+    chosen = [one for one in group.deliveries if route in ("", one.route)][:MAX_IDS]
+    if not chosen:
+        raise refuse(409, "No delivery of this cause and route is left: somebody was faster.")
+    how = {"through": route} if command == "replay" else {}
+    ids = [one.id if command == "retry" else one.event_id for one in chosen]
+    body: dict[str, Any] = {"command": command, "mode": "propose", "ids": [*dict.fromkeys(ids)]}
+    return propose_operation(asked, body | ({"how": how} if how else {}))
+
+
+def _key(one: CauseGroup) -> tuple[str, str]:
+    return one.cause.key, one.dead_kind.word if one.dead_kind else ""
+
+
+def _describe(asked: ConsoleRequest, one: CauseGroup) -> dict[str, Any]:
+    """Return a cause with its newest examples; their reasons only where contents may be read."""
+    routes = Counter(each.route for each in one.deliveries)
+    shape = one.as_json()
+    return {
+        **shape,
+        "kind": _key(one)[1],
+        "commands": COMMANDS.get(one.dead_kind, ALL_COMMANDS),
+        "route_counts": routes.most_common(MAX_ROUTES),
+        "more_routes": max(len(routes) - MAX_ROUTES, 0),
+        "examples": [
+            {
+                "id": each.id,
+                "route": each.route,
+                "at": each.died_at,
+                "reason": each.reason if asked.may_read_contents else None,
+            }
+            for each in one.deliveries[:MAX_EXAMPLES]
+        ],
+    }

@@ -1,0 +1,282 @@
+"""`/operations`: what people did to stored records, and the page that asks before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge.core.model import JSON
+from bridge.core.operations import Operation
+from bridge.services import redacted_views
+from bridge.services.delivery_states import describe_status
+from bridge.services.operation_commands import COMMANDS
+from bridge.services.operation_control import (
+    OperationConflict,
+    agree_to_operation,
+    are_starts_held,
+)
+from bridge.services.pacing import parse_rate
+from bridge.services.parsed_records import parse_delivery
+from bridge.store.queries.selection_counts import read_deliveries
+from bridge.web.admin import operation_lists, operation_resources
+from bridge.web.admin.bodies import check_body
+from bridge.web.admin.context import StatusAnswer
+from bridge.web.admin.parameters import BEFORE, LIMIT, OUTCOME, SINCE, UNFINISHED
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.links import make_link
+from bridge.web.console.lists import ListKind, read_list
+from bridge.web.console.login import find_next_page
+from bridge.web.console.operation_forms import read_proposal
+from bridge.web.console.operation_words import (
+    count_items,
+    describe_request,
+    find_words,
+    list_names,
+)
+from bridge.web.console.record_links import link_record
+
+OPERATIONS: Final = ListKind(
+    path="/operations",
+    answer=operation_lists.list_operations,
+    parameters=(SINCE, UNFINISHED, LIMIT, BEFORE),
+    presets=(("unfinished", {"unfinished": "true"}), ("today", {"since": "1d"})),
+)
+#: Items beyond which a person types the number, so that a click alone does not do it.
+MAX_UNTYPED_ITEMS: Final = 100
+MAX_RATE_CHARS: Final = 20
+PROPOSED: Final = ("proposed", "expired")
+
+
+def list_operations(asked: ConsoleRequest) -> Screen | Response:
+    """Return a page of operations."""
+    found = read_list(asked, OPERATIONS)
+    if isinstance(found, Response):
+        return found
+    return Screen(
+        template="operations.html",
+        title="Operations",
+        values={"list": found, "about": {one["id"]: _describe(one) for one in found.items}},
+        status=found.status,
+    )
+
+
+def propose(asked: ConsoleRequest) -> Response:
+    """Count and store the items of an operation, and lead to the page that asks about it."""
+    return propose_operation(asked, read_proposal(asked.http.form))
+
+
+def propose_operation(asked: ConsoleRequest, body: Mapping[str, Any]) -> Response:
+    """Propose an operation that a body of the admin API describes, and lead to its page."""
+    check_body(body, "OperationRequest")
+    answer = operation_resources.begin_operation(asked.context, replace(asked.ask(), body=body))
+    if not isinstance(answer, StatusAnswer):
+        raise TypeError("begin_operation answers with a status")
+    return redirect(
+        make_link(f"/operations/{answer.body['id']}", {"next": find_next_page(asked.http)}), 303
+    )
+
+
+def show_operation(asked: ConsoleRequest) -> Screen | Response:
+    """Return an operation: what it would do, or how far it is, with the outcome of its items."""
+    one = operation_lists.find_operation(asked.context, asked.ask())
+    shape = operation_lists.describe_operation(asked.context, asked.ask(), one)
+    if shape["state"] in PROPOSED:
+        return _ask_about(asked, one, shape)
+    if "next" in asked.given:  # of the page that asked
+        return redirect(make_link(f"/operations/{one.id}"), 303)
+    return _show_progress(asked, one, shape)
+
+
+def agree(asked: ConsoleRequest) -> Screen | Response:
+    """Agree to a proposed operation: a worker carries out exactly its items."""
+    one = operation_lists.find_operation(asked.context, asked.ask())
+    shape = operation_lists.describe_operation(asked.context, asked.ask(), one)
+    errors = _find_errors(asked, shape)
+    if errors and shape["state"] in PROPOSED:
+        return _ask_about(asked, one, shape, errors)
+    rate = asked.http.form.get("rate", "").strip() or None
+    try:
+        agreed = agree_to_operation(asked.context.database, one, asked.session.key, rate)
+    except OperationConflict as error:
+        raise AdminProblem("operation_conflict", str(error)) from None
+    return redirect(make_link(f"/operations/{agreed.id}"), 303)
+
+
+def stop(asked: ConsoleRequest) -> Response:
+    """Stop an operation after the batch that a worker is at."""
+    operation_resources.stop(asked.context, asked.ask())
+    return redirect(make_link(f"/operations/{asked.ids['id']}"), 303)
+
+
+def resume(asked: ConsoleRequest) -> Response:
+    """Let a worker carry out the rest of a stopped operation."""
+    operation_resources.resume(asked.context, asked.ask())
+    return redirect(make_link(f"/operations/{asked.ids['id']}"), 303)
+
+
+# -- before it is done
+
+
+def _ask_about(
+    asked: ConsoleRequest,
+    one: Operation,
+    shape: Mapping[str, Any],
+    errors: Mapping[str, str] | None = None,
+) -> Screen:
+    is_own = one.token == asked.session.key
+    is_open = shape["state"] == "proposed"
+    back = find_next_page(asked.http) if "next" in asked.http.values else make_link("/operations")
+    return Screen(
+        template="proposal.html",
+        title=f"{_title(shape)}?" if is_open else f"{_title(shape)}: not agreed to",
+        values={
+            "one": shape,
+            "about": _describe(shape),
+            "examples": _describe_examples(asked, shape),
+            "may_agree": is_own and is_open and bool(shape["count"]),
+            "is_own": is_own,
+            "is_open": is_open,
+            "must_type": _must_type(shape),
+            "is_held": are_starts_held(asked.context.database),
+            "errors": errors or {},
+            "given": asked.http.form,
+            "back": back,
+        },
+        status=400 if errors else 200,
+    )
+
+
+def _must_type(shape: Mapping[str, Any]) -> bool:
+    """Return whether a person has to type the number of items."""
+    is_second_start = shape["command"] == "replay" and bool(shape["went_already"])
+    return (shape["count"] or 0) > MAX_UNTYPED_ITEMS or is_second_start
+
+
+def _find_errors(asked: ConsoleRequest, shape: Mapping[str, Any]) -> dict[str, str]:
+    """Return the errors of the form that agrees, by field."""
+    form = asked.http.form
+    errors = {}
+    typed = form.get("typed", "").replace(",", "").strip()
+    if _must_type(shape) and typed != str(shape["count"]):
+        errors["typed"] = f"Type {shape['count']} to agree: nothing was done yet."
+    rate = form.get("rate", "").strip()
+    try:
+        if len(rate) > MAX_RATE_CHARS:
+            raise ValueError("it is too long")
+        if rate:
+            parse_rate(rate)
+    except ValueError as error:
+        errors["rate"] = f"{str(error)[:1].upper()}{str(error)[1:]}."
+    return errors
+
+
+def _describe_examples(asked: ConsoleRequest, shape: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the examples of a count, each with its link, and with its delivery if it is one."""
+    ids = [str(one) for one in shape["examples"] or ()]
+    found = read_deliveries(asked.context.database, ids)
+    with_contents = asked.may_read_contents
+    return [
+        {
+            "id": one,
+            "url": link_record(one),
+            "delivery": redacted_views.list_delivery(found[one], with_contents=with_contents)
+            if one in found
+            else None,
+            "status": describe_status(found[one]) if one in found else None,
+        }
+        for one in ids
+    ]
+
+
+# -- what was done
+
+
+def _show_progress(
+    asked: ConsoleRequest, one: Operation, shape: Mapping[str, Any]
+) -> Screen | Response:
+    kind = ListKind(
+        path=f"/operations/{one.id}",
+        answer=operation_lists.list_operation_items,
+        parameters=(OUTCOME, LIMIT, BEFORE),
+    )
+    found = read_list(asked, kind)
+    if isinstance(found, Response):
+        return found
+    is_ours = one.command in COMMANDS
+    return Screen(
+        template="operation.html",
+        title=_title(shape),
+        values={
+            "one": shape,
+            "about": _describe(shape),
+            "list": found,
+            "items": [_describe_item(item) for item in found.items],
+            "tabs": _make_tabs(one, asked.given.get("outcome", [""])[0]),
+            "left": one.left,
+            "may_stop": shape["state"] in ("waiting", "running") and one.driver is not None,
+            "may_resume": shape["state"] == "stopped" and one.chosen is not None and is_ours,
+            "is_held": shape["state"] == "waiting" and are_starts_held(asked.context.database),
+        },
+        status=found.status,
+    )
+
+
+def _make_tabs(one: Operation, chosen: str) -> list[dict[str, Any]]:
+    counts = (
+        ("", "All", one.chosen or 0),
+        ("done", "Done", one.done),
+        ("refused", "Refused", one.refused),
+        ("open", "Left", one.left),
+    )
+    return [
+        {
+            "label": label,
+            "count": count,
+            "is_current": word == chosen,
+            "url": make_link(f"/operations/{one.id}", {"outcome": word} if word else {}),
+        }
+        for word, label, count in counts
+    ]
+
+
+def _describe_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item of an operation with links to what it is, changed or made."""
+    deliveries = {one["id"]: describe_status(parse_delivery(one)) for one in item["deliveries"]}
+    return {
+        **item,
+        "url": link_record(item["id"]),
+        "now": deliveries.get(item["id"]),
+        "results": [
+            {"id": id_, "url": link_record(id_), "status": deliveries.get(id_)}
+            for id_ in item["made"]
+        ],
+    }
+
+
+# -- both
+
+
+def _title(shape: Mapping[str, Any]) -> str:
+    words = find_words(shape["command"], shape["asked"])
+    count = shape["count"] if shape["state"] in PROPOSED else shape["chosen"]
+    return f"{words.verb} {count_items(shape['command'], count)}"
+
+
+def _describe(shape: Mapping[str, JSON]) -> dict[str, Any]:
+    command = str(shape["command"])
+    asked = shape["asked"] if isinstance(shape["asked"], dict) else {}
+    names = list_names(asked)
+    chosen = shape["chosen"]
+    return {
+        "title": _title(shape),
+        "words": find_words(command, asked),
+        "request": describe_request(command, asked),
+        "names": [{"id": one, "url": link_record(one)} for one in names],
+        "more_names": max(chosen - len(names), 0) if names and isinstance(chosen, int) else 0,
+        "rate": asked.get("rate"),
+    }

@@ -1,0 +1,64 @@
+"""`/rejects`: requests that failed verification, each with the diagnosis of its failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from werkzeug.wrappers import Response
+
+from bridge.web.admin import resources
+from bridge.web.admin.parameters import BEFORE, REJECT_LIMIT, SINCE, SOURCE
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.links import make_link
+from bridge.web.console.lists import ListKind, read_list
+from bridge.web.console.operation_forms import make_act_bar
+from bridge.web.console.record_links import link_record
+
+REJECTS: Final = ListKind(
+    path="/rejects",
+    answer=resources.list_rejects,
+    parameters=(SOURCE, SINCE, REJECT_LIMIT, BEFORE),
+    presets=(("today", {"since": "1d"}),),
+)
+COMMANDS: Final = (("readmit", "Readmit"),)
+MAX_BODY_CHARS: Final = 64 * 1024  # of the stored copy that are shown
+
+
+def list_rejects(asked: ConsoleRequest) -> Screen | Response:
+    """Return a page of rejects."""
+    found = read_list(asked, REJECTS)
+    if isinstance(found, Response):
+        return found
+    return Screen(
+        template="rejects.html",
+        title="Rejects",
+        values={
+            "list": found,
+            "bar": make_act_bar(asked, found, REJECTS.path, COMMANDS),
+            "may_read_contents": asked.may_read_contents,
+        },
+        status=found.status,
+    )
+
+
+def show_reject(asked: ConsoleRequest) -> Screen:
+    """Return one reject with the request as it arrived, and why it failed."""
+    one = asked.read(resources.show_reject)
+    return Screen(
+        template="reject.html",
+        title=f"Reject of {one['source']}",
+        values={
+            "one": one,
+            "events": [{"id": id_, "url": link_record(id_)} for id_ in one["events"]],
+            "body": _read_body(one),
+            "may_read_contents": asked.may_read_contents,
+            "next": make_link(f"/rejects/{one['id']}"),
+        },
+    )
+
+
+def _read_body(one: Mapping[str, Any]) -> str | None:
+    """Return the beginning of the body as text; null where it is hidden or no text."""
+    body = one["body"]
+    return body[:MAX_BODY_CHARS] if isinstance(body, str) else None

@@ -1,0 +1,160 @@
+"""`/unknown`: deliveries whose start may have happened: our evidence beside the platform's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from werkzeug.wrappers import Response
+
+from bridge.core.errors import BridgeError, NotFound
+from bridge.core.model import Delivery, Status
+from bridge.delivery.obstacles import last_list_failure
+from bridge.services import platform_queries, redacted_views
+from bridge.services.serializers import evidence_json
+from bridge.services.unknown_deliveries import NOT_ASKED, UnknownDelivery, read_unknown
+from bridge.web.admin import resources
+from bridge.web.admin.flow_answers import hurry
+from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
+from bridge.web.console.advice import split_advice
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.lists import ListKind, read_list
+from bridge.web.console.operation_forms import make_act_bar
+from bridge.web.console.record_links import link_run
+from bridge.web.console.views.event_lists import DELIVERY_COMMANDS_BY_STATUS
+from bridge.web.console.views.operations import propose_operation
+
+FILTERS: Final = ("source", "route", "since", "until")
+STATUS: Final = {"status": Status.UNKNOWN.value}
+#: The decision of the last look at the platform's list, in words.
+DECISIONS: Final = {
+    "adopt": "The run was found: flowbridge records it.",
+    "again": "Not decided yet: flowbridge looks again.",
+    "queue": "There is no run: flowbridge starts the flow again.",
+    "hold": "Only a person can decide.",
+}
+UNKNOWN: Final = ListKind(
+    path="/unknown",
+    answer=resources.list_deliveries,
+    parameters=(
+        *(one for one in filter_parameters(of_events=False) if one.name in (*FILTERS, "status")),
+        DETAIL_LIMIT,
+        BEFORE,
+        SCREEN,
+    ),
+    fixed={"status": [STATUS["status"]], "screen": ["false"]},
+)
+
+
+def list_unknown(asked: ConsoleRequest) -> Screen | Response:
+    """Return the deliveries with an unknown outcome, each with the evidence."""
+    found = read_list(asked, UNKNOWN)
+    if isinstance(found, Response):
+        return found
+    shown = []
+    for item in found.items:
+        with suppress(NotFound):  # deleted meanwhile
+            one = read_unknown(asked.context.database, item["id"], asked.context.config())
+            if one.delivery.status is Status.UNKNOWN:  # not settled meanwhile
+                shown.append(_describe(asked, one))
+    commands = DELIVERY_COMMANDS_BY_STATUS[STATUS["status"]]
+    return Screen(
+        template="unknown.html",
+        title="Unknown",
+        values={
+            "list": found,
+            "shown": shown,
+            "bar": make_act_bar(asked, found, UNKNOWN.path, commands, fixed=STATUS),
+            "here": make_link(UNKNOWN.path, asked.given),
+            "may_read_contents": asked.may_read_contents,
+        },
+        status=found.status,
+    )
+
+
+def record_run(asked: ConsoleRequest) -> Response:
+    """Propose that a delivery started the run with an id that a person typed.
+
+    The platform is asked for the run first; one that it does not have is refused.
+    """
+    id_ = asked.http.form.get("id", "")
+    run_id = asked.http.form.get("run_id", "").strip()
+    if not run_id:
+        raise refuse(400, "Type the id of the run, as the platform shows it.")
+    found = resources.find_event(asked.context, replace(asked.ask(), ids={"id": id_}))
+    one = next((each for each in found.deliveries if each.id == found.delivery_id), None)
+    if one is None:
+        raise refuse(400, "That is the id of an event, not of a delivery.")
+    _check_run(asked, one, run_id)
+    how: dict[str, Any] = {"to": Status.DELIVERED.value, "run_id": run_id}
+    if one.look_at is not None:  # flowbridge looks for the run too
+        how["force"] = True
+    body = {"command": "resolve", "mode": "propose", "ids": [one.id], "how": how}
+    return propose_operation(asked, body)
+
+
+def _check_run(asked: ConsoleRequest, one: Delivery, run_id: str) -> None:
+    """Refuse a run that its platform does not have; one that cannot be asked is believed."""
+    try:
+        platform = platform_queries.find_platform(asked.context.config(), one.platform)
+        report = platform_queries.read_run(hurry(platform), run_id)
+    except BridgeError:
+        return  # the platform is not configured, or has no runs to ask for
+    if report.state is None and report.gone:
+        raise refuse(400, f"The platform {one.platform} has no run {run_id[:200]!r}.")
+
+
+def _describe(asked: ConsoleRequest, one: UnknownDelivery) -> dict[str, Any]:
+    """Return a delivery with both columns. What may quote a payload needs the scope `bodies`."""
+    with_contents = asked.may_read_contents
+    shape = redacted_views.describe_unknown(
+        one.as_json(), one.delivery, with_contents=with_contents
+    )
+    needs_decision = bool(one.commands)
+    near = shape["near"]
+    return {
+        **shape,
+        "event": one.event,
+        "attempt": shape["attempt"],
+        "near": {**near, "run_url": link_run(one.near.run_url if one.near else None)}
+        if isinstance(near, dict)
+        else None,
+        "needs_decision": needs_decision,
+        "force": one.delivery.look_at is not None,
+        "steps": [split_advice(step) for step in one.next_steps] if with_contents else [],
+        "seen": _describe_evidence(one) if with_contents else None,
+        "not_looked": None if one.delivery.evidence is not None else _say_not_looked(one),
+    }
+
+
+def _say_not_looked(one: UnknownDelivery) -> str:
+    if one.delivery.on_unknown != "reconcile":
+        return NOT_ASKED.format(one.delivery.on_unknown).removeprefix("no: ").capitalize()
+    return "The platform's list of runs was not read yet."
+
+
+def _describe_evidence(one: UnknownDelivery) -> Mapping[str, Any] | None:
+    """Return the evidence of the platform's list, with its decision in words; null without one."""
+    found = evidence_json(one.delivery.evidence)
+    if not isinstance(found, dict):
+        return None
+    problem, _ = last_list_failure(one.delivery.evidence)
+    candidates = found.get("candidates")
+    runs: Sequence[Any] = candidates if isinstance(candidates, list) else ()
+    return {
+        "since": found.get("since"),
+        "until": found.get("until"),
+        "looks": found.get("looks"),
+        "looked_at": found.get("looked_at"),
+        "listed": found.get("listed"),
+        "covers": found.get("covers"),
+        "problem": problem,
+        "candidates": [each for each in runs if isinstance(each, dict)],
+        "others": found.get("others") or [],
+        "decision": DECISIONS.get(str(found.get("decided")), str(found.get("decided") or "")),
+        "why": None if problem is not None else found.get("why"),
+    }

@@ -1,0 +1,194 @@
+"""`/unknown`: the evidence of both sides, and each decision of a person."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from console_operator import ConsoleOperator
+from records import NOW, put
+
+from bridge.core.model import Delivery, RunState
+from bridge.core.rate_limits import Rate
+from bridge.core.scopes import Scope
+from bridge.delivery.platforms.model import RunReport
+from bridge.services import platform_queries
+from bridge.store.db.database import Database
+from bridge.store.tables import schema
+from bridge.web.admin import limits
+
+EVIDENCE = {
+    "attempt": 1,
+    "looks": 2,
+    "looked_at": NOW + 90,
+    "since": NOW - 60,
+    "until": NOW + 60,
+    "listed": 10,
+    "covers": False,
+    "candidates": [{"run_id": "run_1", "state": "done", "created_at": NOW, "echo": "event"}],
+    "others": [],
+    "decided": "hold",
+    "why": "run_1 (done) may be its run: check s3cret",
+    "problem": None,
+}
+
+
+@pytest.fixture
+def operator(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ConsoleOperator:
+    monkeypatch.setattr(limits, "OPERATION_RATE", Rate(count=10_000, per=1.0))
+    return ConsoleOperator(database, tmp_path)
+
+
+def add_unknown(operator: ConsoleOperator, evidence: Any = EVIDENCE, **columns: Any) -> Delivery:
+    """Store a delivery whose call broke off."""
+    (one,) = operator.add_dead(1, attempts=1)
+    state = {
+        "status": "unknown",
+        "reason": None,
+        "dead_kind": None,
+        "finished_at": None,
+        "on_unknown": "reconcile",
+    }
+    shown = None if evidence is None else json.dumps(evidence)
+    put(operator.database, one.id, evidence=shown, **state | columns)
+    with operator.database.engine.begin() as connection:
+        connection.execute(
+            schema.attempt.insert().values(
+                delivery_id=one.id,
+                number=1,
+                started_at=NOW,
+                finished_at=NOW + 30,
+                outcome="unknown",
+                detail="timed out: s3cret",
+            )
+        )
+    return one
+
+
+def test_both_columns_and_the_decision(operator: ConsoleOperator) -> None:
+    one = add_unknown(operator)
+    html = operator.console.html("/unknown")
+    assert "a person decides" in html and "timed out: s3cret" in html
+    assert "not all of that time" in html and "10 runs" in html
+    assert "its outputs have the id of the event" in html
+    assert "Only a person can decide." in html and "may be its run" in html
+    form = operator.form_of(html, "It ran: this one")
+    assert (form["id"], form["how.run_id"]) == ([one.id], ["run_1"])
+    page = operator.propose(command="resolve:delivered", **form)
+    assert "Record as started: 1 delivery" in operator.console.html(page)
+    operator.carry_out(page)
+    assert operator.status_of(one) == "delivered"
+    assert "Nothing is unknown" in operator.console.html("/unknown")
+
+
+@pytest.mark.parametrize(
+    ("label", "command", "became"),
+    [
+        ("It did not run: send again", "resolve:queued", "queued"),
+        ("Give up", "resolve:dead", "dead"),
+    ],
+)
+def test_what_did_not_run_is_sent_again_or_given_up(
+    operator: ConsoleOperator, label: str, command: str, became: str
+) -> None:
+    one = add_unknown(operator)
+    html = operator.console.html("/unknown")
+    form = operator.form_of(html[html.index('<div class="decide">') :], label)
+    operator.carry_out(operator.propose(command=command, **form))
+    assert operator.status_of(one) == became
+
+
+def test_while_flowbridge_looks_a_person_can_still_decide(operator: ConsoleOperator) -> None:
+    one = add_unknown(operator, {**EVIDENCE, "decided": "again"}, poll_at=NOW)
+    html = operator.console.html("/unknown")
+    assert "flowbridge settles it" in html and "Decide now instead" in html
+    assert "Not decided yet" in html
+    form = operator.form_of(html, "It ran: this one")
+    assert form["how.force"] == ["yes"]
+    operator.carry_out(operator.propose(command="resolve:delivered", **form))
+    assert operator.status_of(one) == "delivered"
+
+
+def test_a_run_that_a_person_types_is_looked_up_first(
+    operator: ConsoleOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = add_unknown(operator, None)
+    html = operator.console.html("/unknown")
+    assert "list of runs was not read yet" in html
+    form = operator.form_of(html, ">It ran<")
+    asked: list[str] = []
+
+    def read_run(_platform: Any, run_id: str) -> RunReport:
+        asked.append(run_id)
+        is_there = run_id == "run_7"
+        return RunReport(state=RunState.DONE if is_there else None, gone=not is_there)
+
+    monkeypatch.setattr(platform_queries, "read_run", read_run)
+    answer = operator.console.post("/unknown", {**form, "run_id": "run_8"})
+    assert answer.status_code == 400 and "has no run" in answer.text
+    assert operator.console.post("/unknown", {**form, "run_id": " "}).status_code == 400
+    page = operator.propose("/unknown", **form, run_id=" run_7 ")
+    assert asked == ["run_8", "run_7"]
+    html = operator.console.html(page)
+    assert '<span class="dim">run id</span> run_7' in html
+    operator.carry_out(page)
+    assert operator.status_of(one) == "delivered"
+
+
+def test_a_run_of_a_platform_that_cannot_be_asked_is_believed(operator: ConsoleOperator) -> None:
+    one = add_unknown(operator, platform="gone")
+    page = operator.propose("/unknown", id=[one.id], run_id="run_7")
+    assert "Record as started" in operator.console.html(page)
+
+
+def test_ids_of_nothing_and_of_events_are_refused(operator: ConsoleOperator) -> None:
+    one = add_unknown(operator)
+    for id_, status in (("dlv_zzz", 404), (one.event_id, 400), ("", 404)):
+        answer = operator.console.post("/unknown", {"id": id_, "run_id": "r"})
+        assert answer.status_code == status, id_
+
+
+def test_a_route_that_is_held_says_so(operator: ConsoleOperator) -> None:
+    add_unknown(operator, None, on_unknown="hold")
+    assert "Its route says on_unknown: hold" in operator.console.html("/unknown")
+
+
+def test_many_are_decided_at_once(operator: ConsoleOperator) -> None:
+    made = [add_unknown(operator), add_unknown(operator, route="paid")]
+    html = operator.console.html("/unknown?route=triage")
+    assert html.count("<article") == 1
+    form = operator.form_of(html, 'id="act"')
+    page = operator.propose(command="resolve:dead", which="all", **form)
+    operator.carry_out(page)
+    assert [operator.status_of(one) for one in made] == ["dead", "unknown"]
+
+
+def test_without_bodies_the_evidence_is_hidden(operator: ConsoleOperator) -> None:
+    one = add_unknown(operator)
+    operator.console.log_in((Scope.READ, Scope.ACT))
+    html = operator.console.html("/unknown")
+    assert one.id in html and "s3cret" not in html and "run_1" not in html
+    assert "It did not run: send again" in html
+    operator.console.log_in((Scope.READ, Scope.BODIES))
+    html = operator.console.html("/unknown")
+    assert "run_1" in html and "Give up" not in html
+
+
+def test_wrong_filters_and_the_empty_page(operator: ConsoleOperator) -> None:
+    html = operator.console.html("/unknown")
+    assert "Nothing is unknown" in html and "flowbridge resolve" in html
+    for query in ("since=x", "limit=x", "limit=21", "nope=1"):
+        answer = operator.console.get(f"/unknown?{query}")
+        assert answer.status_code == 400 and 'role="alert"' in answer.text, query
+    assert operator.console.get("/unknown?limit=1").status_code == 200
+
+
+def test_a_list_that_did_not_arrive_is_named(operator: ConsoleOperator) -> None:
+    evidence = {**EVIDENCE, "problem": "HTTP 503", "status_code": 503, "candidates": []}
+    add_unknown(operator, {**evidence, "decided": "again", "why": "HTTP 503"}, poll_at=NOW)
+    html = operator.console.html("/unknown")
+    assert "no list" in html and "HTTP 503" in html
