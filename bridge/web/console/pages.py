@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.scopes import Scope
+from bridge.web.console.config_pages import CONFIG_PAGES
 from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.views import event, event_lists, find, overview
 
@@ -43,4 +44,5 @@ PAGES: Final = (
     ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
     ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
     ConsolePage(path="/find", view=find.find_records),
+    *CONFIG_PAGES,
 )

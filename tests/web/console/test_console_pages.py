@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from admin_client import NO_CONFIG
 from console_client import ConsoleClient
-from records import make_delivery, make_event
+from records import NOW, make_delivery, make_event
 
 from bridge.core.model import DeadKind, FormFile, Status
 from bridge.core.scopes import Scope
+from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.pages import PAGES
 
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
+LOCAL = Platform(name="local", type="local", base_url="http://127.0.0.1:1/api/v1", timeout=1.0)
 SECRET = "s3cret-c0ntent"
 #: Texts that are code in HTML, hide or turn text around, or are no text at all.
 HOSTILE = (
@@ -39,8 +42,8 @@ class Stored:
     ids: dict[str, str] = field(default_factory=dict)
 
     def path(self, page: Any) -> str:
-        kind = "delivery" if page.path.startswith("/deliveries/") else "event"
-        return re.sub(r"<\w+>", self.ids[kind], page.path)
+        kind = page.path.split("/")[1]
+        return re.sub(r"<\w+>", lambda _: self.ids.get(kind, self.ids["events"]), page.path)
 
 
 def store(database: Database, text: str, **changes: Any) -> Stored:
@@ -66,12 +69,22 @@ def store(database: Database, text: str, **changes: Any) -> Stored:
     )
     other = make_delivery(event, "other", inputs=[text], outputs={"said": text}, log=(text,))
     events.add(database, event, (dead, other), lambda *_: [])
-    return Stored({"event": event.id, "delivery": dead.id})
+    events.remember_config(database, event.config_hash, '{"config":{},"schemas":{}}', NOW)
+    return Stored(
+        {
+            "events": event.id,
+            "deliveries": dead.id,
+            "sources": event.source,
+            "routes": other.route,
+            "platforms": other.platform,
+            "configs": event.config_hash,
+        }
+    )
 
 
 @pytest.fixture
 def console(database: Database, tmp_path: Path) -> ConsoleClient:
-    return ConsoleClient(database, tmp_path)
+    return ConsoleClient(database, tmp_path, replace(NO_CONFIG, platforms={"local": LOCAL}))
 
 
 def test_pages_open_with_their_scope_and_show_contents_with_bodies_only(

@@ -1,0 +1,23 @@
+"""The rows of the pages about the configuration: sources, routes, platforms, runs and settings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.core.scopes import Scope
+from bridge.web.console.page_row import ConsolePage
+from bridge.web.console.views import routes, sources
+
+CONFIG_PAGES: Final = (
+    ConsolePage(path="/sources", view=sources.list_sources, label="Sources", icon="sources"),
+    ConsolePage(path="/sources/<name>", view=sources.show_source),
+    ConsolePage(
+        path="/sources/<name>/learn",
+        view=sources.allow_learning,
+        scope=Scope.ADMIN,
+        method="POST",
+    ),
+    ConsolePage(path="/routes", view=routes.list_routes, label="Routes", icon="routes"),
+    ConsolePage(path="/routes/<name>", view=routes.show_route),
+    ConsolePage(path="/routes/<name>/misses", view=routes.show_misses, scope=Scope.BODIES),
+)
