@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.web.console.page_row import ConsolePage
-from bridge.web.console.views import routes, sources
+from bridge.web.console.views import platforms, routes, runs, sources
 
 CONFIG_PAGES: Final = (
     ConsolePage(path="/sources", view=sources.list_sources, label="Sources", icon="sources"),
@@ -20,4 +20,11 @@ CONFIG_PAGES: Final = (
     ConsolePage(path="/routes", view=routes.list_routes, label="Routes", icon="routes"),
     ConsolePage(path="/routes/<name>", view=routes.show_route),
     ConsolePage(path="/routes/<name>/misses", view=routes.show_misses, scope=Scope.BODIES),
+    ConsolePage(
+        path="/platforms", view=platforms.list_platforms, label="Platforms", icon="platforms"
+    ),
+    ConsolePage(path="/platforms/<name>", view=platforms.show_platform),
+    ConsolePage(path="/platforms/<name>/flows", view=platforms.show_flows),
+    ConsolePage(path="/runs", view=runs.open_runs),
+    ConsolePage(path="/runs/end", view=runs.end_run, scope=Scope.ACT, method="POST"),
 )

@@ -177,16 +177,23 @@ def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dic
 
 def _describe_delivery(shown: ShownDelivery, *, is_only: bool) -> DeliveryPart:
     one = shown.delivery
-    url = one.run_url or ""
     return DeliveryPart(
         shown=shown,
         status=describe_status(one),
         is_open=is_only or needs_person(one) or not is_over(one),
-        run_url=url if urlsplit(url).scheme in ("http", "https") else None,
+        run_url=find_run_url(one.run_url or ""),
         steps=[(step, find_command(step)) for step in shown.next_steps],
         inputs=_small_tree(one.inputs, "inputs"),
         outputs=_small_tree(one.outputs, "outputs"),
     )
+
+
+def find_run_url(url: str) -> str | None:
+    """Return the URL of a run's page: ours on this host, another only if it is http or https."""
+    found = urlsplit(url)
+    if found.path == make_link("/runs"):
+        return f"{found.path}?{found.query}"
+    return url if found.scheme in ("http", "https") else None
 
 
 def _small_tree(value: JSON, path: str) -> list[TreePart]:
