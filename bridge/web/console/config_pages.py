@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.web.console.page_row import ConsolePage
-from bridge.web.console.views import configs, platforms, routes, runs, sources
+from bridge.web.console.views import configs, platforms, routes, runs, settings, sources
 
 CONFIG_PAGES: Final = (
     ConsolePage(path="/sources", view=sources.list_sources, label="Sources", icon="sources"),
@@ -30,4 +30,12 @@ CONFIG_PAGES: Final = (
     ConsolePage(path="/configs", view=configs.list_configs, label="Configurations", icon="configs"),
     ConsolePage(path="/configs/<hash>", view=configs.show_config),
     ConsolePage(path="/configs/diff", view=configs.compare_configs),
+    ConsolePage(path="/settings", view=settings.show_settings, label="Settings", icon="settings"),
+    ConsolePage(path="/settings/tokens", view=settings.add_token, scope=Scope.ADMIN, method="POST"),
+    ConsolePage(
+        path="/settings/tokens/<id>/remove",
+        view=settings.remove_token,
+        scope=Scope.ADMIN,
+        method="POST",
+    ),
 )
