@@ -66,7 +66,7 @@ def show_platform(asked: ConsoleRequest) -> Screen:
 
 def show_flows(asked: ConsoleRequest) -> Screen:
     """Return the flows of a platform, or the inputs of one of them, which it is asked for now."""
-    name = bridge_answers.show_platform(asked.context, asked.ask())["name"]
+    name = asked.read(bridge_answers.show_platform)["name"]
     flow = (asked.given.get("flow") or [""])[0]
     if len(flow) > MAX_FLOW_CHARS or "\0" in flow:
         raise refuse(400, f"The id of a flow has at most {MAX_FLOW_CHARS} characters.")

@@ -86,7 +86,7 @@ def show_route(asked: ConsoleRequest) -> Screen:
 def show_misses(asked: ConsoleRequest) -> Screen | Response:
     """Return the newest events of a route's source that it missed by one clause."""
     request = asked.ask((BEFORE,))
-    name = bridge_answers.show_route(asked.context, asked.ask())["name"]
+    name = asked.read(bridge_answers.show_route)["name"]
     config = asked.context.config()
     route = next((one for one in config.routes if one.name == name), None)
     if route is None:

@@ -72,8 +72,8 @@ def end_run(asked: ConsoleRequest) -> Response:
     run_id = form.get("run_id", "")
     if not 0 < len(run_id) <= MAX_ID_CHARS or "\0" in run_id:
         raise refuse(400, "The form names no run.")
-    request = replace(asked.ask(), ids={"platform": platform, "id": run_id})
-    killed = upkeep_answers.kill_run(asked.context, request)
+    named = replace(asked, ids={"platform": platform, "id": run_id})
+    killed = named.read(upkeep_answers.kill_run)
     if not killed["killed"]:
         detail = killed["detail"] if asked.may_read_contents else None
         raise refuse(409, f"The platform did not end the run{f': {detail}' if detail else ''}.")
@@ -85,9 +85,10 @@ def end_run(asked: ConsoleRequest) -> Response:
 
 def _list_runs(asked: ConsoleRequest) -> Screen:
     config = asked.context.config()
-    given = {name: asked.given[name] for name in ("flow", "platform") if name in asked.given}
+    known = (FLOW.name, PLATFORM.name)
+    given = {name: texts for name, texts in asked.given.items() if name in known}
     found = asked.read(flow_answers.list_runs, (FLOW, PLATFORM), given)
-    flow = (given.get("flow") or [None])[0]
+    flow = next(iter(given.get("flow", ())), None)
     return Screen(
         template="runs.html",
         title=f"Runs of {flow}" if flow else "Runs in flight",
@@ -95,7 +96,7 @@ def _list_runs(asked: ConsoleRequest) -> Screen:
             "runs": found["items"],
             "is_complete": found["complete"],
             "flow": flow,
-            "platform": (given.get("platform") or [None])[0],
+            "platform": next(iter(given.get("platform", ())), None),
             "flows": [*config.flows],
             "has_contents": asked.may_read_contents,
         },
@@ -138,7 +139,7 @@ def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
 
 def _read_id(asked: ConsoleRequest, name: str) -> str | None:
     """Return an id from the query, null without one. Its length is limited."""
-    text = (asked.given.get(name) or [None])[0]
+    text = next(iter(asked.given.get(name, ())), None)
     if text is not None and (len(text) > MAX_ID_CHARS or "\0" in text):
         raise refuse(400, f"`{name}` has at most {MAX_ID_CHARS} characters.")
     return text
