@@ -25,7 +25,7 @@ Ids = Mapping[str, str]
 
 
 def store_records(database: Database, text: str, **changes: Any) -> Ids:
-    """Store an event with deliveries, a reject and an operation that is proposed.
+    """Store an event with deliveries, its configuration, a reject and a proposed operation.
 
     `changes` are those of the event. Return the ids.
     """
@@ -60,9 +60,15 @@ def store_records(database: Database, text: str, **changes: Any) -> Ids:
         headers={"x-note": text},
     )
     rejects.add(database, reject)
+    events.remember_config(database, event.config_hash, '{"config":{},"schemas":{}}', NOW)
     return {
         "events": event.id,
         "deliveries": dead.id,
+        "sources": event.source,
+        "routes": other.route,
+        "platforms": other.platform,
+        "configs": event.config_hash,
+        "settings": "tok_none",
         "rejects": reject.id,
         "operations": _propose(database, dead.id, text),
     }

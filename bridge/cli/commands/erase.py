@@ -171,7 +171,7 @@ def _run(one: Delivery) -> str:
                 one.event_id,
                 one.flow,
                 f"run {one.run_id}" if one.run_id else "(run unknown)",
-                output.run_link(one),
+                one.run_url,
             ),
         )
     )

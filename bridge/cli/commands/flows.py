@@ -183,7 +183,7 @@ def run(
 
 def _say_start(platform: Platform, saved_item_id: str, outcome: Outcome) -> None:
     said = outcome.kind.value + (f": {outcome.detail}" if outcome.detail else "")
-    output.say(" ".join(filter(None, (said, output.served_link(outcome.run_url)))))
+    output.say(" ".join(filter(None, (said, outcome.run_url))))
     if outcome.run_id:
         output.answer(outcome.run_id)
     elif (

@@ -208,7 +208,7 @@ def _print_delivery(shown: ShownDelivery, *, is_folded: bool) -> None:
         place = behind if shown.holds_key else ""
         output.line("order key", delivery.order.key + place)
     output.line("merged into", delivery.merged_into)
-    output.line("run", " ".join(filter(None, (delivery.run_id, output.run_link(delivery)))))
+    output.line("run", " ".join(filter(None, (delivery.run_id, delivery.run_url))))
     took = _took(delivery.delivered_at, delivery.finished_at) if delivery.run_id else ""
     output.line(
         "run ended" if delivery.run_id else "ended",

@@ -19,14 +19,13 @@ import click
 import orjson
 
 from bridge.core import plurals, printable_text
-from bridge.core.model import JSON, Delivery
+from bridge.core.model import JSON
 from bridge.core.times import LATEST_TIME, in_utc, write_time
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL_COLUMNS = 14  # of a name, before its value
-UNSERVED_PAGE = "/console/runs?"  # of a run of the local platform
 MAX_TEXT_COLUMNS = 100  # in which running text is wrapped
 #: Prefix of an id -> how many of its last characters identify it. The last eight of a delivery's id
 #: are the same for all deliveries of a route.
@@ -194,13 +193,3 @@ def span(seconds: float | None) -> str:
         if minutes < 60
         else f"{minutes // 60} h {minutes % 60} min"
     )
-
-
-def run_link(delivery: Delivery) -> str | None:
-    """Return the URL of a delivery's run, None where this version does not serve the page."""
-    return served_link(delivery.run_url)
-
-
-def served_link(url: str | None) -> str | None:
-    """Return the URL of a run, None where this version does not serve the page."""
-    return None if url is None or UNSERVED_PAGE in url else url

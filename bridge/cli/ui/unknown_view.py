@@ -94,7 +94,7 @@ def _print(found: UnknownDelivery) -> None:
         output.line(name, value)
     output.line("look at", f"flowbridge flows runs {one.platform}/{one.saved_item_id}")
     near = found.near
-    output.line("a run near it", near and (output.run_link(near) or near.run_id))
+    output.line("a run near it", near and (near.run_url or near.run_id))
     for row, step in enumerate(found.next_steps):
         output.line("" if row else "next", step)
     if not found.commands:

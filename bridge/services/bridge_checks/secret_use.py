@@ -31,11 +31,13 @@ class SecretUse:
     used_at: float | None
 
 
-def list_secret_use(settings: Settings, sources: Iterable[Source]) -> Iterator[SecretUse]:
-    """Yield the use of each secret of the sources that have several."""
+def list_secret_use(
+    settings: Settings, sources: Iterable[Source], *, least: int = 2
+) -> Iterator[SecretUse]:
+    """Yield the use of each secret of the sources that have at least `least` of them."""
     times = sum_counters(settings.data).times(LAST_USE)
     for source in sources:
-        for place, secret in enumerate(source.secrets if len(source.secrets) > 1 else (), 1):
+        for place, secret in enumerate(source.secrets if len(source.secrets) >= least else (), 1):
             yield SecretUse(
                 source=source.name,
                 place=place,

@@ -28,6 +28,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.scopes import Scope
+from bridge.web.console.config_pages import CONFIG_PAGES
 from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.views import (
     causes,
@@ -37,7 +38,6 @@ from bridge.web.console.views import (
     operations,
     overview,
     rejects,
-    runs,
     unknown,
 )
 
@@ -86,6 +86,6 @@ PAGES: Final = (
     ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
     ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
     ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
-    ConsolePage(path="/runs", view=runs.show_runs),
     ConsolePage(path="/find", view=find.find_records),
+    *CONFIG_PAGES,
 )

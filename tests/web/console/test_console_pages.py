@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from admin_client import NO_CONFIG
 from console_client import ConsoleClient
 from console_records import fill_path, store_records
 from records import make_event
 
 from bridge.core.errors import StoreError
 from bridge.core.scopes import Scope
+from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.pages import PAGES
 
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
+LOCAL = Platform(name="local", type="local", base_url="http://127.0.0.1:1/api/v1", timeout=1.0)
 SECRET = "s3cret-c0ntent"
 #: Texts that are code in HTML, hide or turn text around, or are no text at all.
 HOSTILE = (
@@ -33,7 +37,7 @@ HOSTILE = (
 
 @pytest.fixture
 def console(database: Database, tmp_path: Path) -> ConsoleClient:
-    return ConsoleClient(database, tmp_path)
+    return ConsoleClient(database, tmp_path, replace(NO_CONFIG, platforms={"local": LOCAL}))
 
 
 def test_pages_open_with_their_scope_and_show_contents_with_bodies_only(

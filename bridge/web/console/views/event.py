@@ -7,20 +7,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bridge.core.model import JSON, Body, Event
 from bridge.core.retention import is_content_deleted
-from bridge.routing.explain.clause_tree import GROUPS
 from bridge.services.delivery_states import describe_status, is_over, needs_person
 from bridge.services.event_screen import EventScreen, ShownDelivery, parse_screen
 from bridge.services.usable_config import body_reader
-from bridge.web.admin import resources
+from bridge.web.admin import explain_answers, resources
 from bridge.web.admin.context import RawAnswer
 from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
 from bridge.web.console.advice import AdvicePart, split_advice
+from bridge.web.console.clause_lines import list_clauses
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
@@ -34,7 +33,6 @@ MAX_PART_CHARS: Final = 16 * 1024
 MAX_START_DIGITS: Final = 9
 MAX_POINTER_CHARS: Final = 4000
 DELETED: Final = "The `retention` of its source has deleted its body."
-MAX_INDENT: Final = 6  # levels of clauses
 SANDBOX: Final = "sandbox; default-src 'none'"
 
 
@@ -49,22 +47,6 @@ class DeliveryPart:
     steps: Sequence[Sequence[AdvicePart]]
     inputs: Sequence[TreePart]
     outputs: Sequence[TreePart]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClauseLine:
-    """A clause of a route, or a part of a `when`: the test and the value found, as texts.
-
-    `ok` is null for a part that is a value.
-    """
-
-    name: str
-    test: str
-    found: str
-    ok: bool | None
-    near: Sequence[str]
-    problem: str | None
-    depth: int
 
 
 def show_event(asked: ConsoleRequest) -> Screen:
@@ -132,7 +114,7 @@ def download_body(asked: ConsoleRequest) -> Response:
 def explain_event(asked: ConsoleRequest) -> Screen:
     """Return what each route does with an event, clause by clause."""
     screen = _read_screen(asked)
-    found = asked.read(resources.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE))
+    found = asked.read(explain_answers.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE))
     shown = [one for one in found["routes"] if not one["other_source"]]
     return _screen(
         screen,
@@ -226,36 +208,6 @@ def _describe_route(one: Mapping[str, Any]) -> dict[str, Any]:
         **one,
         "verdict": verdict,
         "kind": kind,
-        "lines": _list_clauses(one["clauses"]),
+        "lines": list_clauses(one["clauses"]),
         "tree": _small_tree(one["inputs"], "inputs"),
     }
-
-
-def _list_clauses(clauses: Sequence[Mapping[str, Any]]) -> list[ClauseLine]:
-    """Return the clauses of a route as lines, each with its depth, without recursion."""
-    lines = []
-    left = [(one, 0) for one in reversed(clauses)]
-    while left:
-        one, depth = left.pop()
-        inner = [*one.get("clauses", ()), *one.get("parts", ())]
-        is_group = one["operator"] in (*GROUPS, "when")
-        is_part = "text" in one
-        lines.append(
-            ClauseLine(
-                name=one["text"] if is_part else one["path"] or one["operator"],
-                test=""
-                if is_group or is_part
-                else f"{one['operator']} {_as_text(one['expected'])}",
-                found="" if is_group else _as_text(one["found"]),
-                ok=one["ok"],
-                near=[each if isinstance(each, str) else _as_text(each) for each in one["near"]],
-                problem=one.get("problem"),
-                depth=min(depth, MAX_INDENT),
-            )
-        )
-        left += [(each, depth + 1) for each in reversed(inner)]
-    return lines
-
-
-def _as_text(value: JSON) -> str:
-    return orjson.dumps(value, default=str).decode()

@@ -1,48 +1,256 @@
-"""`/runs`: the runs in flight, and one run of the local platform, whose answers name its URL."""
+"""`/runs`: the runs in flight, the newest runs of a flow, and one run; a person can end a run."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from bridge.services.local_run_details import read_local_run
-from bridge.web.admin import flow_answers, resources
+import orjson
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge.core.errors import AmbiguousId, InvalidRequest, NotFound
+from bridge.core.local_runs import LocalRun
+from bridge.core.model import JSON, Delivery
+from bridge.core.scopes import Scope
+from bridge.routing.model import Config, Platform
+from bridge.services import platform_queries
+from bridge.store.inbound import events
+from bridge.store.local import runs as local_runs
+from bridge.store.queries import event_lookup
+from bridge.web.admin import flow_answers, upkeep_answers
 from bridge.web.admin.parameters import FLOW, PLATFORM
+from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
-from bridge.web.console.payload_tree import build_tree
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.payload_tree import TreePart, build_tree
 
 MAX_ID_CHARS: Final = 200
+MAX_PART_NODES: Final = 400
+MAX_PART_CHARS: Final = 16 * 1024
+MAX_LOG_LINES: Final = 500
+OVER: Final = ("done", "failed", "terminated")
 
 
-def show_runs(asked: ConsoleRequest) -> Screen:
-    """Return one run of the local platform, else the runs in flight, or those of a flow."""
-    run_id = asked.http.args.get("run_id", "")[:MAX_ID_CHARS]
-    if run_id:
-        return _show_run(asked, run_id)
-    given = {name: texts for name, texts in asked.given.items() if name != "flow_id"}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownRun:
+    """One run. `state` is null where the platform gave none; `detail` then says why."""
+
+    id: str
+    platform: str
+    flow: str
+    state: str | None
+    raw_state: str | None = None
+    detail: str = ""
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    inputs: JSON = None
+    outputs: JSON = None
+    log: Sequence[str] = ()
+    user_id: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.state in OVER
+
+
+def open_runs(asked: ConsoleRequest) -> Screen:
+    """Return one run for `run_id`, else a list. The local platform hands out such URLs."""
+    run_id = _read_id(asked, "run_id")
+    return _list_runs(asked) if run_id is None else _show_run(asked, run_id)
+
+
+def end_run(asked: ConsoleRequest) -> Response:
+    """Ask the platform to end a run with its subflow runs."""
+    form = asked.http.form
+    platform = form.get("platform", "")
+    run_id = form.get("run_id", "")
+    if not 0 < len(run_id) <= MAX_ID_CHARS or "\0" in run_id:
+        raise refuse(400, "The form names no run.")
+    named = replace(asked, ids={"platform": platform, "id": run_id})
+    killed = named.read(upkeep_answers.kill_run)
+    if not killed["killed"]:
+        detail = killed["detail"] if asked.may_read_contents else None
+        raise refuse(409, f"The platform did not end the run{f': {detail}' if detail else ''}.")
+    return redirect(make_link("/runs", {"run_id": run_id, "platform": platform}), 303)
+
+
+# -- a list
+
+
+def _list_runs(asked: ConsoleRequest) -> Screen:
+    config = asked.context.config()
+    known = (FLOW.name, PLATFORM.name)
+    given = {name: texts for name, texts in asked.given.items() if name in known}
     found = asked.read(flow_answers.list_runs, (FLOW, PLATFORM), given)
-    flow = asked.given.get("flow", [""])[0]
+    flow = next(iter(given.get("flow", ())), None)
     return Screen(
         template="runs.html",
         title=f"Runs of {flow}" if flow else "Runs in flight",
-        values={"items": found["items"], "complete": found["complete"], "flow": flow},
-    )
-
-
-def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
-    details = resources.look_up(lambda: read_local_run(asked.context.database, run_id))
-    run = details.as_json(with_contents=asked.may_read_contents)
-    return Screen(
-        template="run.html",
-        title=f"Run of {run['saved_item_id']}",
         values={
-            "run": run,
-            "took": _took(details.run.created_at, details.run.finished_at),
-            "inputs": [] if run["inputs"] is None else build_tree(run["inputs"], path="inputs"),
-            "outputs": [] if run["outputs"] is None else build_tree(run["outputs"], path="outputs"),
-            "may_read_contents": asked.may_read_contents,
+            "runs": found["items"],
+            "is_complete": found["complete"],
+            "flow": flow,
+            "platform": next(iter(given.get("platform", ())), None),
+            "flows": [*config.flows],
+            "has_contents": asked.may_read_contents,
         },
     )
 
 
-def _took(began: float, ended: float | None) -> float | None:
-    return None if ended is None else max(ended - began, 0.0)
+# -- one run
+
+
+def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
+    config = asked.context.config()
+    delivery = _find_delivery(asked, run_id)
+    with asked.context.database.read() as connection:
+        local = local_runs.get(connection, run_id)
+    platform = _find_platform(asked, config, run_id, delivery, local)
+    if local is not None and (platform is None or platform.type == "local"):
+        name = platform.name if platform else "local"
+        run = _describe_local(local, name)
+    elif platform is not None:
+        run = _ask_platform(platform, run_id, delivery, _read_id(asked, "flow_id"))
+    else:
+        raise refuse(404, f"No platform of routes.yaml is known to have the run {run_id[:100]!r}.")
+    shows = asked.may_read_contents
+    return Screen(
+        template="run.html",
+        title=f"Run {run.id}",
+        values={
+            "run": run,
+            "delivery": delivery,
+            "has_contents": shows,
+            "detail": run.detail if shows else "",
+            "inputs": _small_tree(run.inputs, "inputs") if shows else [],
+            "outputs": _small_tree(run.outputs, "outputs") if shows else [],
+            "log": [*run.log[-MAX_LOG_LINES:]] if shows else [],
+            "more_lines": max(len(run.log) - MAX_LOG_LINES, 0),
+            "may_end": asked.may(Scope.ACT) and platform is not None and not run.is_over,
+        },
+    )
+
+
+def _read_id(asked: ConsoleRequest, name: str) -> str | None:
+    """Return an id from the query, null without one. Its length is limited."""
+    text = next(iter(asked.given.get(name, ())), None)
+    if text is not None and (len(text) > MAX_ID_CHARS or "\0" in text):
+        raise refuse(400, f"`{name}` has at most {MAX_ID_CHARS} characters.")
+    return text
+
+
+def _find_delivery(asked: ConsoleRequest, run_id: str) -> Delivery | None:
+    """Return the delivery that started a run, or null: a person may have started it."""
+    database = asked.context.database
+    with suppress(NotFound, AmbiguousId):
+        event_id, _ = event_lookup.find(database, run_id, by_ending=False)
+        found = events.deliveries_of(database, [event_id])[event_id]
+        return next((one for one in found if one.run_id == run_id), None)
+    return None
+
+
+def _find_platform(
+    asked: ConsoleRequest,
+    config: Config,
+    run_id: str,
+    delivery: Delivery | None,
+    local: LocalRun | None,
+) -> Platform | None:
+    """Return the platform of a run: as given, that of its delivery or flow, or the only one."""
+    given = _read_id(asked, "platform")
+    flow_id = _read_id(asked, "flow_id")
+    if given is not None:
+        if given not in config.platforms:
+            raise refuse(404, f"routes.yaml has no platform {given[:100]!r}.")
+        return config.platforms[given]
+    if delivery is not None and delivery.platform in config.platforms:
+        return config.platforms[delivery.platform]
+    if local is not None:
+        return config.local_platform
+    named = [*config.flows.values(), *(one.flow for one in config.routes)]
+    for one in named:
+        if flow_id is not None and one.saved_item_id == flow_id:
+            return config.platforms[one.platform]
+    with suppress(InvalidRequest):
+        return platform_queries.find_run(config, run_id)[0]
+    return None
+
+
+def _describe_local(run: LocalRun, platform: str) -> ShownRun:
+    try:
+        inputs = orjson.loads(run.inputs) if run.inputs else None
+    except orjson.JSONDecodeError:
+        inputs = run.inputs
+    return ShownRun(
+        id=run.id,
+        platform=platform,
+        flow=run.saved_item_id,
+        state=run.state.value.lower(),
+        raw_state=run.state.value,
+        detail=run.unsealable or "",
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        inputs=inputs,
+        outputs=dict(run.outputs) or None,
+        log=run.log,
+        user_id=run.user_id,
+    )
+
+
+def _ask_platform(
+    platform: Platform, run_id: str, delivery: Delivery | None, flow_id: str | None
+) -> ShownRun:
+    try:
+        report = flow_answers.ask_platform(
+            lambda: platform_queries.read_run(flow_answers.hurry(platform), run_id)
+        )
+    except AdminProblem as error:
+        if delivery is None:
+            raise
+        return _describe_stored(run_id, delivery, error.detail)
+    if report.gone:
+        if delivery is not None:
+            return _describe_stored(run_id, delivery, "The platform has this run no more.")
+        raise refuse(404, f"The platform {platform.name} has no run {run_id[:100]!r}.")
+    return ShownRun(
+        id=run_id,
+        platform=platform.name,
+        flow=(delivery.saved_item_id if delivery else flow_id) or "",
+        state=report.state.value if report.state else None,
+        raw_state=report.raw_state,
+        detail=report.detail,
+        created_at=report.created_at or (delivery.delivered_at if delivery else None),
+        finished_at=report.finished_at,
+        inputs=delivery.inputs if delivery else None,
+        outputs=report.outputs,
+        log=report.log,
+    )
+
+
+def _describe_stored(run_id: str, delivery: Delivery, detail: str) -> ShownRun:
+    """Return a run as its delivery has it, for a platform that gives no answer now."""
+    return ShownRun(
+        id=run_id,
+        platform=delivery.platform,
+        flow=delivery.saved_item_id,
+        state=delivery.run_state.value if delivery.run_state else None,
+        detail=detail,
+        created_at=delivery.delivered_at,
+        finished_at=delivery.finished_at,
+        inputs=delivery.inputs,
+        outputs=delivery.outputs,
+        log=delivery.log or (),
+    )
+
+
+def _small_tree(value: Any, path: str) -> list[TreePart]:
+    if value is None:
+        return []
+    return build_tree(value, path=path, max_nodes=MAX_PART_NODES, max_chars=MAX_PART_CHARS)

@@ -1,0 +1,50 @@
+"""Write a configuration as YAML for people, from its JSON."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from bridge.core.model import JSON
+
+MAX_TEXT_CHARS: Final = 256 * 1024
+MAX_LINE_CHARS: Final = 80  # of a list in one line
+
+
+def write_yaml(value: JSON) -> tuple[str, bool]:
+    """Return a value as YAML, its keys in their order, and whether this is all of it.
+
+    A text of several lines is a block, as people write it.
+    """
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = 10**6
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    stream = io.StringIO()
+    yaml.dump(_prepare(value), stream)
+    text = stream.getvalue().removesuffix("...\n")
+    return text[:MAX_TEXT_CHARS], len(text) <= MAX_TEXT_CHARS
+
+
+def _prepare(value: Any) -> Any:
+    from ruamel.yaml.comments import CommentedSeq
+    from ruamel.yaml.scalarstring import LiteralScalarString
+
+    if isinstance(value, Mapping):
+        return {name: _prepare(one) for name, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        items = CommentedSeq(_prepare(one) for one in value)
+        if _is_short(value):
+            items.fa.set_flow_style()
+        return items
+    if isinstance(value, str) and "\n" in value and value.replace("\n", "").isprintable():
+        return LiteralScalarString(value)
+    return value
+
+
+def _is_short(items: Sequence[Any]) -> bool:
+    """Return whether a list of plain values fits into a line."""
+    is_plain = not any(isinstance(one, Mapping | list | tuple) for one in items)
+    return is_plain and sum(len(str(one)) + 2 for one in items) <= MAX_LINE_CHARS

@@ -1,0 +1,61 @@
+"""A bar chart of the hours of a day, drawn as SVG with attributes only. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+BAR_WIDTH: Final = 10
+BAR_STEP: Final = 12  # from one bar to the next
+CHART_HEIGHT: Final = 48
+MIN_BAR_HEIGHT: Final = 2.0  # of an hour with any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourBar:
+    """The bar of one hour, which begins `at`."""
+
+    at: str
+    value: float
+    x: int
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourChart:
+    """The bars of a trend. `sentence`: what is to be seen, for people who do not see it."""
+
+    bars: Sequence[HourBar]
+    total: float
+    sentence: str
+    width: int
+    height: int = CHART_HEIGHT
+    bar_width: int = BAR_WIDTH
+
+
+def draw_hours(points: Sequence[Mapping[str, Any]], what: str) -> HourChart:
+    """Return the chart of a trend's points in the JSON of the admin API; `what` it counts."""
+    values = [float(one["value"]) for one in points]
+    highest = max(values, default=0.0)
+    bars = []
+    for index, (one, value) in enumerate(zip(points, values, strict=True)):
+        scaled = value / highest * CHART_HEIGHT if highest else 0.0
+        height = round(max(scaled, MIN_BAR_HEIGHT) if value else 0.0, 1)
+        bars.append(
+            HourBar(
+                at=one["at"],
+                value=value,
+                x=index * BAR_STEP,
+                y=round(CHART_HEIGHT - height, 1),
+                height=height,
+            )
+        )
+    total = sum(values)
+    return HourChart(
+        bars=bars,
+        total=total,
+        sentence=f"{total:,.0f} {what} in 24 hours, at most {highest:,.0f} in an hour",
+        width=max(len(bars) * BAR_STEP, 1),
+    )

@@ -1,0 +1,68 @@
+"""The conditions that are about one source, route or platform, for its page."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.core.status import Overview
+from bridge.monitoring.conditions import CRITICAL, HealthProblem, find_problems
+from bridge.web.console.advice import split_advice
+from bridge.web.console.condition_links import link_condition
+
+#: The conditions whose subject is one of a kind, by the kind.
+CONDITIONS_OF: Final = {
+    "source": (
+        "no_secret",
+        "files_full",
+        "daily_bytes_full",
+        "rejects",
+        "silence",
+    ),
+    "route": ("flow_missing", "platform_missing", "queue_late", "runs_failing"),
+    "platform": (
+        "no_credentials",
+        "credentials_refused",
+        "circuit_open",
+        "platform_full",
+        "unknown",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectNote:
+    """A remark with its next step. `link`: the URL and label of a page that shows more."""
+
+    kind: str
+    word: str
+    text: str
+    do: str = ""
+    link: tuple[str, str] | None = None
+
+    @property
+    def command(self) -> str | None:
+        """The first command in the next step; None without one."""
+        return next((one.text for one in split_advice(self.do) if one.is_command), None)
+
+
+def list_notes(overview: Overview, of: str) -> Mapping[str, Sequence[SubjectNote]]:
+    """Return the conditions of the sources, routes or platforms (`of`), by name."""
+    notes: dict[str, list[SubjectNote]] = defaultdict(list)
+    for one in find_problems(overview):
+        subject = one.key.partition(":")[2]
+        if one.condition in CONDITIONS_OF[of] and subject:
+            notes[subject].append(_describe(one))
+    return notes
+
+
+def _describe(one: HealthProblem) -> SubjectNote:
+    return SubjectNote(
+        kind="bad" if one.severity == CRITICAL else "warn",
+        word=one.condition.replace("_", " "),
+        text=one.what,
+        do=one.do,
+        link=link_condition(one.key),
+    )

@@ -1,0 +1,157 @@
+"""`/configs`: the stored configurations, one of them, and the difference of two."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge.core.plurals import pluralize
+from bridge.services.config_text import write_yaml
+from bridge.web.admin import config_answers
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+
+MAX_LISTED: Final = 100
+MAX_CHANGES: Final = 300
+MAX_VALUE_CHARS: Final = 2000
+MAX_SCHEMA_CHARS: Final = 64 * 1024
+MAX_HASH_CHARS: Final = 64
+#: The sections whose entries have names, and the word for one of them.
+SECTION_WORDS: Final = {
+    "routes": "route",
+    "sources": "source",
+    "platforms": "platform",
+    "flows": "flow",
+    "(schemas)": "schema",
+}
+#: The order of the sections of routes.yaml; the canonical form has them by the alphabet.
+SECTION_ORDER: Final = ("version", "platforms", "sources", "flows", "routes")
+
+
+def list_configs(asked: ConsoleRequest) -> Screen:
+    """Return the configurations that were used last."""
+    found = asked.read(config_answers.list_stored_configs)
+    overview = asked.context.overview.get()
+    return Screen(
+        template="configs.html",
+        title="Configurations",
+        values={
+            "configs": found["items"][:MAX_LISTED],
+            "is_complete": found["complete"] and len(found["items"]) <= MAX_LISTED,
+            "users": _count_processes(asked),
+            "error": overview.config.error,
+            "restart": overview.config.restart,
+        },
+    )
+
+
+def show_config(asked: ConsoleRequest) -> Screen:
+    """Return one configuration as YAML, with secrets masked."""
+    found = asked.read(config_answers.show_config)
+    document = found["config"]
+    names = [one for one in SECTION_ORDER if one in document]
+    text, is_whole = write_yaml(
+        {name: document[name] for name in dict.fromkeys((*names, *document))}
+    )
+    listed = asked.read(config_answers.list_stored_configs)["items"]
+    hashes = [one["hash"] for one in listed]
+    place = hashes.index(found["hash"]) if found["hash"] in hashes else len(hashes)
+    return Screen(
+        template="config.html",
+        title=f"Configuration {found['hash'][:12]}",
+        values={
+            "config": found,
+            "text": text,
+            "is_whole": is_whole,
+            "schemas": {name: _as_text(one) for name, one in found["schemas"].items()},
+            "users": _count_processes(asked).get(found["hash"], Counter()),
+            "before": next(iter(hashes[place + 1 : place + 2]), None),
+            "current": next((one["hash"] for one in listed if one["current"]), None),
+        },
+    )
+
+
+def compare_configs(asked: ConsoleRequest) -> Screen | Response:
+    """Return the differences of two configurations, in words and with their values."""
+    hashes = [(asked.given.get(name) or [""])[0] for name in ("a", "b")]
+    if any(len(one) > MAX_HASH_CHARS or "\0" in one for one in hashes):
+        raise refuse(400, f"A hash has at most {MAX_HASH_CHARS} characters.")
+    if not all(hashes):
+        return redirect(make_link("/configs"), 303)
+    ids = dict(zip(("a", "b"), hashes, strict=True))
+    found = replace(asked, ids=ids).read(config_answers.compare_stored_configs)
+    items = found["items"]
+    return Screen(
+        template="config_diff.html",
+        title="What changed",
+        values={
+            "before": found["before"],
+            "after": found["after"],
+            "changes": [_describe_change(one) for one in items[:MAX_CHANGES]],
+            "more": max(len(items) - MAX_CHANGES, 0),
+            "is_complete": found["complete"],
+            "summary": _summarize(items),
+        },
+    )
+
+
+# -- parts
+
+
+def _count_processes(asked: ConsoleRequest) -> Mapping[str, Counter[str]]:
+    """Return how many processes of each role use each configuration."""
+    found: dict[str, Counter[str]] = {}
+    for one in asked.context.overview.get().processes:
+        if one.config_hash is not None:
+            found.setdefault(one.config_hash, Counter())[one.role] += 1
+    return found
+
+
+def _describe_change(one: Mapping[str, Any]) -> dict[str, Any]:
+    subject, key = _name_place(one["path"])
+    kind = {"added": "ok", "removed": "bad"}.get(one["change"], "busy")
+    return {
+        "subject": subject,
+        "key": key,
+        "change": one["change"],
+        "kind": kind,
+        "before": None if one["change"] == "added" else _as_text(one["before"], MAX_VALUE_CHARS),
+        "after": None if one["change"] == "removed" else _as_text(one["after"], MAX_VALUE_CHARS),
+    }
+
+
+def _name_place(path: str) -> tuple[str, str]:
+    """Return the entry that a JSON pointer leads to, such as `route paid`, and the rest of it."""
+    steps = [one.replace("~1", "/").replace("~0", "~") for one in path.split("/")[1:]]
+    word = SECTION_WORDS.get(steps[0]) if steps else None
+    if word is None or len(steps) < 2:
+        return steps[0] if steps else "everything", ".".join(steps[1:])
+    return f"{word} {steps[1]}", ".".join(steps[2:])
+
+
+def _summarize(items: list[Mapping[str, Any]]) -> str:
+    """Return in words which entries changed."""
+    subjects = Counter(_name_place(one["path"])[0].split(" ")[0] for one in items)
+    entries = {_name_place(one["path"])[0] for one in items}
+    words = [
+        pluralize(sum(each.split(" ")[0] == word for each in entries), word)
+        for word in subjects
+        if word in SECTION_WORDS.values()
+    ]
+    return ", ".join(words)
+
+
+def _as_text(value: Any, most: int = MAX_SCHEMA_CHARS) -> str:
+    text = (
+        value
+        if isinstance(value, str)
+        else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    )
+    return text if len(text) <= most else f"{text[:most]}…"

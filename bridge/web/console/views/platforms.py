@@ -1,0 +1,147 @@
+"""`/platforms`: slots, circuits, and the flows of a platform with the inputs that it lists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from bridge.core.circuit_state import Circuit
+from bridge.core.errors import InvalidRequest
+from bridge.routing.model import Config, Route
+from bridge.routing.templates import Inputs
+from bridge.services import platform_queries
+from bridge.web.admin import bridge_answers, flow_answers
+from bridge.web.admin.parameters import FLOW, PLATFORM
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.day_trends import sum_day
+from bridge.web.console.failures import refuse
+from bridge.web.console.subject_notes import list_notes
+
+MAX_SHOWN_RUNS: Final = 20
+MAX_FLOW_CHARS: Final = 200
+
+
+def list_platforms(asked: ConsoleRequest) -> Screen:
+    """Return all platforms."""
+    items = asked.read(bridge_answers.list_platforms)["items"]
+    return Screen(
+        template="platforms.html",
+        title="Platforms",
+        values={
+            "platforms": items,
+            "notes": list_notes(asked.context.overview.get(), "platform"),
+        },
+    )
+
+
+def show_platform(asked: ConsoleRequest) -> Screen:
+    """Return one platform, without asking it."""
+    shown = asked.read(bridge_answers.show_platform)
+    name = shown["name"]
+    overview = asked.context.overview.get()
+    config = asked.context.config()
+    runs = asked.read(flow_answers.list_runs, (FLOW, PLATFORM), {"platform": [name]})["items"]
+    platform = config.platforms.get(name)
+    circuit = next((one.circuit for one in overview.platforms if one.name == name), None)
+    return Screen(
+        template="platform.html",
+        title=name,
+        values={
+            "platform": shown,
+            "configured": platform,
+            "kind": platform_queries.platform_type(platform) if platform else None,
+            "circuit": circuit or Circuit(platform=name),
+            "now": time.time(),
+            "has_contents": asked.may_read_contents,
+            "notes": list_notes(overview, "platform").get(name, ()),
+            "attempts": sum_day(asked, "attempts", "outcome", platform=name),
+            "flows": _list_used_flows(config, name),
+            "runs": runs[:MAX_SHOWN_RUNS],
+            "run_count": len(runs),
+        },
+    )
+
+
+def show_flows(asked: ConsoleRequest) -> Screen:
+    """Return the flows of a platform, or the inputs of one of them, which it is asked for now."""
+    name = asked.read(bridge_answers.show_platform)["name"]
+    flow = (asked.given.get("flow") or [""])[0]
+    if len(flow) > MAX_FLOW_CHARS or "\0" in flow:
+        raise refuse(400, f"The id of a flow has at most {MAX_FLOW_CHARS} characters.")
+    config = asked.context.config()
+    values: dict[str, Any] = {"name": name, "flow": flow, "problems": [], "items": []}
+    values["routes"] = _routes_by_flow(config, name)
+    try:
+        values |= _ask_inputs(config, name, flow) if flow else _ask_flows(asked, name)
+    except (AdminProblem, InvalidRequest) as error:
+        values["problems"] = [str(error)]
+    return Screen(
+        template="platform_flow.html" if flow else "platform_flows.html",
+        title=flow or f"Flows of {name}",
+        values=values,
+    )
+
+
+# -- parts
+
+
+def _ask_flows(asked: ConsoleRequest, name: str) -> dict[str, Any]:
+    found = asked.read(flow_answers.list_flows, (PLATFORM,), {"platform": [name]})
+    return {
+        "items": found["items"],
+        "problems": found["problems"],
+        "is_complete": found["complete"],
+    }
+
+
+def _ask_inputs(config: Config, name: str, flow: str) -> dict[str, Any]:
+    platform = flow_answers.hurry(platform_queries.find_platform(config, name))
+    nodes = flow_answers.ask_platform(lambda: platform_queries.list_inputs(platform, flow))
+    routes = [
+        one for one in config.routes if (one.flow.platform, one.flow.saved_item_id) == (name, flow)
+    ]
+    given = {one.name: _given_inputs(one) for one in routes}
+    known = {one.name for one in nodes}
+    return {
+        "items": nodes,
+        "given": given,
+        "givers": {
+            one.name: [route for route, names in given.items() if one.name in names]
+            for one in nodes
+        },
+        # of a local flow with `**inputs` any name fits
+        "strangers": {route: sorted(set(names) - known) for route, names in given.items() if names}
+        if platform.type != "local"
+        else {},
+        "whole": [one.name for one in routes if _is_whole(one)],
+    }
+
+
+def _given_inputs(route: Route) -> Sequence[str]:
+    reshape = route.reshape
+    return [*reshape.each] if isinstance(reshape, Inputs) and reshape.whole is None else []
+
+
+def _is_whole(route: Route) -> bool:
+    """Return whether a route gives an object whose names only the event says."""
+    return not isinstance(route.reshape, Inputs) or route.reshape.whole is not None
+
+
+def _list_used_flows(config: Config, name: str) -> list[dict[str, Any]]:
+    """Return the flows of a platform that routes.yaml names, with their routes."""
+    named = [*(one.flow for one in config.routes), *config.flows.values()]
+    found = {one.saved_item_id: one.name for one in named if one.platform == name}
+    routes = _routes_by_flow(config, name)
+    return [
+        {"id": id_, "name": label, "routes": routes.get(id_, [])} for id_, label in found.items()
+    ]
+
+
+def _routes_by_flow(config: Config, name: str) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in config.routes:
+        if one.flow.platform == name:
+            found.setdefault(one.flow.saved_item_id, []).append(one.name)
+    return found

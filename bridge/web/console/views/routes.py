@@ -1,0 +1,175 @@
+"""`/routes`: the rules, what they did in a day, and the events that they missed by one clause."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge.core.times import DAY
+from bridge.services.config_text import write_yaml
+from bridge.services.delivery_states import describe_status
+from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, page_deliveries
+from bridge.services.near_misses import find_near_misses
+from bridge.services.queue_waits import find_queue_waits
+from bridge.store.queries.filters import Filters
+from bridge.web.admin import bridge_answers, resources
+from bridge.web.admin.parameters import BEFORE
+from bridge.web.console.clause_lines import ClauseLine, list_clauses
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.day_trends import read_day
+from bridge.web.console.links import make_link
+from bridge.web.console.route_map import route_kind
+from bridge.web.console.subject_notes import list_notes
+
+#: The keys of a route that come first; the canonical form has all of them by the alphabet.
+RULE_KEYS: Final = (
+    "name",
+    "on",
+    "match",
+    "when",
+    "payload_schema",
+    "inputs",
+    "inputs_schema",
+    "flow",
+    "mode",
+)
+SCHEMA_KEYS: Final = ("payload_schema", "inputs_schema")
+MAX_SCHEMA_CHARS: Final = 64 * 1024
+
+
+def list_routes(asked: ConsoleRequest) -> Screen:
+    """Return all routes."""
+    items = asked.read(bridge_answers.list_routes)["items"]
+    return Screen(
+        template="routes.html",
+        title="Routes",
+        values={
+            "routes": items,
+            "kinds": {one["name"]: route_kind(one) for one in items},
+            "notes": list_notes(asked.context.overview.get(), "route"),
+            "counted_to": asked.context.overview.get().counted_to,
+        },
+    )
+
+
+def show_route(asked: ConsoleRequest) -> Screen:
+    """Return one route."""
+    shown = asked.read(bridge_answers.show_route)
+    name = shown["name"]
+    overview = asked.context.overview.get()
+    waits = find_queue_waits(asked.context.database, asked.context.config(), overview)
+    return Screen(
+        template="route.html",
+        title=name,
+        values={
+            "route": shown,
+            "text": _write_rule(shown["definition"]) if shown["definition"] else None,
+            "schemas": _list_schemas(asked, shown["definition"] or {}),
+            "notes": list_notes(overview, "route").get(name, ()),
+            "chart": read_day(asked, "runs", "runs ended", route=name),
+            "waits": {
+                one["platform"]: _describe_wait(asked, waits.get((name, one["platform"])))
+                for one in shown["queue"]
+            },
+            "counted_to": overview.counted_to,
+            **_count_statuses(asked, name),
+        },
+    )
+
+
+def show_misses(asked: ConsoleRequest) -> Screen | Response:
+    """Return the newest events of a route's source that it missed by one clause."""
+    request = asked.ask((BEFORE,))
+    name = asked.read(bridge_answers.show_route)["name"]
+    config = asked.context.config()
+    route = next((one for one in config.routes if one.name == name), None)
+    if route is None:
+        return redirect(make_link(f"/routes/{name}"), 303)  # it was removed
+    found = find_near_misses(
+        asked.context.database,
+        asked.context.settings,
+        config,
+        route,
+        before=resources.page_start(asked.context, "events", request),
+    )
+    path = f"/routes/{name}/misses"
+    return Screen(
+        template="route_misses.html",
+        title=f"Why not {name}?",
+        values={
+            "route": route,
+            "found": found,
+            "misses": [
+                {
+                    "event": one.event,
+                    "explanation": one.explanation,
+                    "lines": _failed_lines(one.explanation.as_json()),
+                }
+                for one in found.misses
+            ],
+            "next_url": make_link(path, {"before": found.last_id}) if found.last_id else None,
+            "newest_url": make_link(path) if "before" in asked.given else None,
+        },
+    )
+
+
+# -- parts
+
+
+def _write_rule(definition: Mapping[str, Any]) -> str:
+    """Return a route as YAML, its keys in the order of the documentation."""
+    first = [name for name in RULE_KEYS if name in definition]
+    names = dict.fromkeys((*first, *definition))
+    return write_yaml({name: definition[name] for name in names})[0]
+
+
+def _failed_lines(explanation: Mapping[str, Any]) -> Sequence[ClauseLine]:
+    """Return the clauses that are false, with their parts."""
+    return list_clauses([one for one in explanation["clauses"] if not one["ok"]])
+
+
+def _describe_wait(asked: ConsoleRequest, wait: Any) -> str | None:
+    if wait is None:
+        return None
+    return str(wait.detail if asked.may_read_contents else wait.kind)
+
+
+def _count_statuses(asked: ConsoleRequest, name: str) -> dict[str, Any]:
+    """Return how many deliveries of the last day have each status, of the newest of them."""
+    page = page_deliveries(
+        asked.context.database,
+        Filters(route=name, since=time.time() - DAY),
+        PageRequest(limit=MAX_PAGE_ITEMS),
+    )
+    counts = Counter(describe_status(one) for one in page.items)
+    return {
+        "statuses": counts.most_common(),
+        "counted": len(page.items),
+        "counted_since": page.looked_until,
+    }
+
+
+def _list_schemas(asked: ConsoleRequest, definition: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the schemas that a route names, each with its text as it is loaded."""
+    stored = orjson.loads(asked.context.config().canonical or b"{}").get("schemas", {})
+    names = [definition.get(key) for key in SCHEMA_KEYS]
+    return [
+        (name, _as_text(stored[name]))
+        for name in dict.fromkeys(names)
+        if isinstance(name, str) and name in stored
+    ]
+
+
+def _as_text(schema: Any) -> str:
+    text = (
+        schema
+        if isinstance(schema, str)
+        else orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()
+    )
+    return text[:MAX_SCHEMA_CHARS]

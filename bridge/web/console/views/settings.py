@@ -1,0 +1,75 @@
+"""`/settings`: the session, the access tokens, the version and the licences."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import replace
+from typing import Any, Final
+
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge import __version__
+from bridge.core.scopes import SCOPE_SUMMARIES, Scope
+from bridge.web.admin import upkeep_answers
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.links import make_link
+
+DEFAULT_LIFETIME: Final = "90d"
+#: What comes with flowbridge: its name, its licence, and the URL of the project.
+LICENCES: Final = (("flowbridge", "MIT", "LICENSE, in the package"),)
+
+
+def show_settings(asked: ConsoleRequest) -> Screen:
+    """Return the settings of this session; with the scope `admin` also the tokens."""
+    return _screen(asked)
+
+
+def add_token(asked: ConsoleRequest) -> Screen:
+    """Create a token, and show its secret in the answer to the form: no page shows it again."""
+    form = asked.http.form
+    given: dict[str, Any] = {
+        "name": form.get("name", "").strip(),
+        "scopes": [one for one in form.getlist("scopes") if one in {*Scope}] or [Scope.READ.value],
+    }
+    lifetime = form.get("expires", "").strip()
+    if lifetime:
+        given["expires"] = lifetime
+    try:
+        new = upkeep_answers.add_token(asked.context, replace(asked.ask(), body=given))
+    except AdminProblem as problem:
+        return _screen(asked, status=400, problem=problem.detail, given=given)
+    return _screen(asked, status=201, new=new)
+
+
+def remove_token(asked: ConsoleRequest) -> Response:
+    """Remove a token: every process refuses it from then on, and its sessions end."""
+    upkeep_answers.delete_token(asked.context, asked.ask())
+    return redirect(make_link("/settings") + "#tokens", 303)
+
+
+# -- parts
+
+
+def _screen(asked: ConsoleRequest, status: int = 200, **values: Any) -> Screen:
+    is_admin = asked.may(Scope.ADMIN)
+    tokens = asked.read(upkeep_answers.list_tokens)["items"] if is_admin else []
+    return Screen(
+        template="settings.html",
+        title="Settings",
+        status=status,
+        values={
+            "is_admin": is_admin,
+            "tokens": tokens,
+            "summaries": SCOPE_SUMMARIES,
+            "lifetime": DEFAULT_LIFETIME,
+            "new": None,
+            "problem": None,
+            "given": {"name": "", "scopes": [Scope.READ.value]},
+            "version": __version__,
+            "python": platform.python_version(),
+            "licences": LICENCES,
+            **values,
+        },
+    )

@@ -1,0 +1,164 @@
+"""`/sources`: the inbound endpoints, and how to set each up at its sender."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge.core.scopes import Scope
+from bridge.core.status import SourceStatus
+from bridge.core.times import DAY
+from bridge.providers.signatures.pairs import is_pair
+from bridge.providers.signatures.pins import pins_of
+from bridge.routing.model import Source
+from bridge.services.bridge_checks.secret_use import SecretUse, list_secret_use
+from bridge.store.queries.event_types import count_types
+from bridge.web.admin import bridge_answers, upkeep_answers
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.day_trends import read_day, sum_day
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.subject_notes import SubjectNote, list_notes
+
+MAX_COUNTED_EVENTS: Final = 5000  # newest events whose types are counted
+SOON_SECONDS: Final = 14 * DAY
+MAX_SHOWN_TYPES: Final = 12
+MAX_SHOWN_SAMPLES: Final = 6
+#: The choices of how long a source may receive its secret: minutes, and the label.
+LEARN_MINUTES: Final = {"10": "10 minutes", "30": "30 minutes", "60": "an hour"}
+END_LEARNING: Final = "0"
+NEXT_FOR_MISSING: Final = "set it in .env; no restart is needed"
+
+
+def list_sources(asked: ConsoleRequest) -> Screen:
+    """Return all sources."""
+    items = asked.read(bridge_answers.list_sources)["items"]
+    titles = {name: one.provider.title for name, one in asked.context.config().sources.items()}
+    return Screen(
+        template="sources.html",
+        title="Sources",
+        values={
+            "sources": items,
+            "titles": titles,
+            "notes": {one["name"]: _list_notes(asked, one) for one in items},
+            "today_cut": asked.context.overview.get().today_cut,
+        },
+    )
+
+
+def show_source(asked: ConsoleRequest) -> Screen:
+    """Return one source."""
+    shown = asked.read(bridge_answers.show_source)
+    name = shown["name"]
+    config = asked.context.config()
+    source = config.sources.get(name)
+    now = time.time()
+    types = count_types(asked.context.database, name, most=MAX_COUNTED_EVENTS)
+    return Screen(
+        template="source.html",
+        title=name,
+        values={
+            "source": shown,
+            "status": _find_status(asked, name),
+            "provider": source.provider if source else None,
+            "pins": pins_of(source.provider.scheme) if source else (),
+            "url": f"{_base_url(asked)}/hooks/{name}",
+            "is_public_url": bool(asked.context.settings.public_url),
+            "samples": _list_samples(source, _base_url(asked)) if source else [],
+            "secrets": _list_secrets(asked, source, now) if source else [],
+            "notes": _list_notes(asked, shown),
+            "modes": {one.name: one.mode.value for one in config.routes},
+            "chart": read_day(asked, "events", "events", source=name),
+            "reasons": sum_day(asked, "rejects", "reason", source=name),
+            "types": types.rows[:MAX_SHOWN_TYPES],
+            "more_types": max(len(types.rows) - MAX_SHOWN_TYPES, 0),
+            "counted": MAX_COUNTED_EVENTS if types.read_until is not None else None,
+            **_describe_learning(asked, source),
+        },
+    )
+
+
+def allow_learning(asked: ConsoleRequest) -> Response:
+    """Let a source receive its secret for some minutes, or end that."""
+    minutes = asked.http.form.get("minutes", "")
+    if minutes not in (*LEARN_MINUTES, END_LEARNING):
+        raise refuse(400, f"Choose how long: {', '.join(LEARN_MINUTES)} minutes.")
+    upkeep_answers.allow_learning(
+        asked.context, replace(asked.ask(), body={"seconds": int(minutes) * 60})
+    )
+    return redirect(make_link(f"/sources/{asked.ids['name']}") + "#learning", 303)
+
+
+# -- parts
+
+
+def _find_status(asked: ConsoleRequest, name: str) -> SourceStatus:
+    found = asked.context.overview.get().sources
+    return next((one for one in found if one.name == name), SourceStatus(name=name))
+
+
+def _base_url(asked: ConsoleRequest) -> str:
+    """Return the URL that senders call: the public one, else that of this machine."""
+    settings = asked.context.settings
+    host, port = settings.bind
+    local = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return (settings.public_url or local).rstrip("/")
+
+
+def _list_samples(source: Source, base_url: str) -> Sequence[str]:
+    """Return the commands that send a signed sample; none where only the sender can sign one."""
+    if source.provider.learn is not None:
+        return []
+    made_up = " --made-up" if is_pair(source.scheme) else ""
+    return [
+        f"flowbridge sample {source.name} {one.type} --to {base_url}{made_up}"
+        for one in source.provider.samples[:MAX_SHOWN_SAMPLES]
+    ]
+
+
+def _list_secrets(asked: ConsoleRequest, source: Source, now: float) -> list[dict[str, Any]]:
+    """Return the secrets of a source, without their values."""
+    used = list_secret_use(asked.context.settings, [source], least=1)
+    return [{"use": one, **_describe_end(one, now)} for one in used]
+
+
+def _describe_end(one: SecretUse, now: float) -> dict[str, Any]:
+    if one.not_after is None:
+        return {"word": "live", "kind": "ok", "left": None}
+    if one.not_after <= now:
+        return {"word": "ended", "kind": "off", "left": None}
+    left = one.not_after - now
+    if left > SOON_SECONDS:
+        return {"word": "live", "kind": "ok", "left": left}
+    return {"word": "ends soon", "kind": "warn", "left": left}
+
+
+def _list_notes(asked: ConsoleRequest, one: Mapping[str, Any]) -> list[SubjectNote]:
+    """Return the conditions of a source, and what `flowbridge check` says of its secret."""
+    notes = [*list_notes(asked.context.overview.get(), "source").get(one["name"], ())]
+    if not one["configured"]:
+        text = "routes.yaml does not name it, so it accepts nothing; its events stay stored."
+        notes.append(SubjectNote(kind="off", word="not configured", text=text))
+    elif one["missing"] is not None and not notes:
+        text = f"{one['missing']}: requests that need it are answered 503."
+        notes.append(SubjectNote(kind="bad", word="no secret", text=text, do=NEXT_FOR_MISSING))
+    if one["configured"] and one["secret_doubt"] is not None:
+        notes.append(SubjectNote(kind="warn", word="secret", text=one["secret_doubt"]))
+    return notes
+
+
+def _describe_learning(asked: ConsoleRequest, source: Source | None) -> dict[str, Any]:
+    """Return how a source receives its secret from the sender; null where it does not."""
+    if source is None or source.provider.learn is None:
+        return {"learning": None}
+    return {
+        "learning": asked.read(upkeep_answers.show_learning),
+        "must_be_entered": source.provider.learn.shown,
+        "learn_minutes": LEARN_MINUTES,
+        "may_allow": asked.may(Scope.ADMIN),
+    }

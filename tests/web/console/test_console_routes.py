@@ -1,0 +1,133 @@
+"""The pages of routes: the rule, what it did in a day, and the events that it nearly took."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+from console_client import ConsoleClient
+from console_config import write_config
+from records import make_delivery, make_event
+
+from bridge.core.model import JSON, DeadKind, Event, Status
+from bridge.core.scopes import Scope
+from bridge.services import near_misses
+from bridge.services.config_text import write_yaml
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+
+READ = (Scope.READ,)
+SECRET = "s3cret-c0ntent"
+
+
+@pytest.fixture
+def console(database: Database, tmp_path: Path) -> ConsoleClient:
+    client = ConsoleClient(database, tmp_path, write_config(tmp_path))
+    client.log_in()
+    return client
+
+
+def store(
+    console: ConsoleClient, body: JSON, *, is_planned: bool = False, **changes: object
+) -> Event:
+    event = make_event(None, now=time.time(), body=orjson.dumps(body), **changes)
+    dead = make_delivery(
+        event,
+        "triage",
+        now=time.time(),
+        platform="gumloop",
+        status=Status.DEAD,
+        dead_kind=DeadKind.OURS,
+        reason=f"payload_schema /title: '{SECRET}' is too long",
+    )
+    events.add(console.database, event, (dead,) if is_planned else (), lambda *_: [])
+    return event
+
+
+def test_the_list_has_each_route_with_its_state(console: ConsoleClient) -> None:
+    html = console.html("/routes")
+    assert 'href="/console/routes/triage"' in html
+    assert "paused" in html
+    assert "flowbridge test --since 1d" in html
+
+
+def test_without_a_route_the_next_command_is_named(database: Database, tmp_path: Path) -> None:
+    empty = ConsoleClient(database, tmp_path)
+    empty.log_in(READ)
+    assert "flowbridge add github" in empty.html("/routes")
+
+
+def test_a_route_shows_its_rule_and_its_day(console: ConsoleClient) -> None:
+    store(console, {"action": "opened"}, is_planned=True)
+    html = console.html("/routes/triage")
+    assert "name: triage\non: github issues\nmatch:\n" in html
+    assert "title: ${body.title}" in html
+    assert "dead, config × 1" in html
+    assert SECRET not in html
+    assert 'href="/console/platforms/gumloop/flows?flow=echo"' in html
+    assert 'href="/console/routes/triage/misses"' in html
+    console.log_in(READ)
+    assert "/misses" not in console.html("/routes/triage")
+    assert "did you mean `triage`?" in console.get("/routes/triagge").text
+
+
+def test_the_events_that_it_missed_by_one_clause_are_listed(console: ConsoleClient) -> None:
+    near = store(console, {"action": "opened", "repository": "sites"})
+    store(console, {"action": "closed", "repository": "other"})
+    store(console, {"action": "opened", "repository": "site"}, type="push")
+    store(console, {"action": "opened", "repository": "sites"}, is_planned=True)
+    store(console, {"action": "opened", "repository": "sites"}, spam="blocked word")
+    store(console, {"action": "opened", "repository": "sites"}, problem="not valid")
+    store(console, {"action": "opened", "repository": "sites"}, source="asana")
+    late = store(console, {"action": "opened", "repository": "site", "title": "t"})
+    html = console.html("/routes/triage/misses")
+    assert html.count("one clause away</span>") == 1
+    assert f'href="/console/events/{near.id}/explain?route=triage"' in html
+    assert "<code>body.repository</code>" in html and "&#34;sites&#34;" in html
+    assert html.count("matches now</span>") == 1
+    assert f"flowbridge replay {late.id} --through triage" in html
+    assert "Keep looking" not in html
+
+
+def test_a_search_goes_on_where_it_stopped(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = store(console, {"action": "opened", "repository": "sites"})
+    for _ in range(3):
+        store(console, {"action": "closed"})
+    monkeypatch.setattr(near_misses, "MAX_READ_EVENTS", 2)
+    page = console.html("/routes/triage/misses")
+    assert "None yet" in page and "Of the 2 events looked at" in page
+    (url,) = {part.split('"')[0] for part in page.split('href="/console')[1:] if "before=" in part}
+    assert old.id in console.html(url)
+    for wrong in ("x", "evt_nothing"):
+        assert console.get(f"/routes/triage/misses?before={wrong}").status_code == 400
+    assert console.get("/routes/triage/misses?nope=1").status_code == 400
+
+
+def test_a_search_ends_with_its_time(console: ConsoleClient) -> None:
+    for _ in range(7):
+        store(console, {"action": "opened", "repository": "sites"})
+    config = write_config(console.settings.config.parent)
+    route = next(one for one in config.routes if one.name == "triage")
+    times = iter([0.0, *([9.0] * 9)])
+    found = near_misses.find_near_misses(
+        console.database, console.settings, config, route, clock=lambda: next(times)
+    )
+    assert (found.read, len(found.misses)) == (near_misses.BODIES_AT_ONCE, 5)
+    assert found.last_id == found.misses[-1].event.id
+
+
+def test_near_misses_need_the_scope_bodies(console: ConsoleClient) -> None:
+    console.log_in(READ)
+    assert console.get("/routes/triage/misses").status_code == 403
+
+
+def test_yaml_is_as_people_write_it() -> None:
+    value: JSON = {"name": "a", "in": ["x", "y"], "text": "one\ntwo\n", "more": [{"a": "${b}"}]}
+    text, is_whole = write_yaml(value)
+    assert is_whole
+    assert text == "name: a\nin: [x, y]\ntext: |\n  one\n  two\nmore:\n  - a: ${b}\n"
+    assert not write_yaml({"a": "x" * 300_000})[1]
