@@ -60,6 +60,7 @@ EXCEPTIONS = {
             "bridge.web.admin.limits.OPERATION_RATE",
             "bridge.web.admin.limits.READ_RATE",
             "bridge.web.admin.limits.REFUSED_RATE",
+            "bridge.web.console.views.operations.MAX_UNTYPED_ITEMS",
             "bridge.web.body_reader.IN_FLIGHT",
             "bridge.web.flow_api.files.MAX_UPLOADED",
             "bridge.web.flow_api.files.SPARE",

@@ -127,6 +127,8 @@ class Console:
     ) -> Response:
         if page.scope not in session.scopes:
             raise refuse(403, f"This page needs a token with the scope `{page.scope}`.")
+        if any("\0" in one for one in ids.values()):  # no database looks for it
+            raise NotFound()
         asked = ConsoleRequest(context=self._context, session=session, http=request, ids=ids)
         with switch_often():  # threads that receive need not wait for the page
             answer = page.view(asked)

@@ -7,16 +7,16 @@ from typing import Final
 from bridge.web.console.links import make_link
 
 #: condition -> the path, the filters and the label of its page
-LINKS: Final = {
+LINKS: Final[dict[str, tuple[str, dict[str, str], str]]] = {
     "circuit_open": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
     "credentials_refused": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
-    "dead": ("/deliveries", {"status": "dead", "since": "1d"}, "Dead deliveries"),
+    "dead": ("/causes", {"since": "1d"}, "Causes of dead deliveries"),
     "platform_full": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
     "platform_missing": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
     "queue_late": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
     "runs_failing": ("/deliveries", {"run": "failed", "since": "1d"}, "Failed runs"),
     "starts_held": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
-    "unknown": ("/deliveries", {"status": "unknown"}, "Unknown deliveries"),
+    "unknown": ("/unknown", {}, "Unknown deliveries"),
 }
 #: Conditions whose subject is a filter of that page.
 _SUBJECTS: Final = {"queue_late": "route", "runs_failing": "route"}

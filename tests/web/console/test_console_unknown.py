@@ -147,7 +147,7 @@ def test_a_run_of_a_platform_that_cannot_be_asked_is_believed(operator: ConsoleO
 
 def test_ids_of_nothing_and_of_events_are_refused(operator: ConsoleOperator) -> None:
     one = add_unknown(operator)
-    for id_, status in (("dlv_zzz", 404), (one.event_id, 400), ("", 404)):
+    for id_, status in (("dlv_zzz", 404), (one.event_id, 400), ("", 404), ("x\0", 400)):
         answer = operator.console.post("/unknown", {"id": id_, "run_id": "r"})
         assert answer.status_code == status, id_
 

@@ -83,7 +83,7 @@ def record_run(asked: ConsoleRequest) -> Response:
     """
     id_ = asked.http.form.get("id", "")
     run_id = asked.http.form.get("run_id", "").strip()
-    if not run_id:
+    if not run_id or "\0" in id_:
         raise refuse(400, "Type the id of the run, as the platform shows it.")
     found = resources.find_event(asked.context, replace(asked.ask(), ids={"id": id_}))
     one = next((each for each in found.deliveries if each.id == found.delivery_id), None)
