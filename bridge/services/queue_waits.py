@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
-MAX_QUEUES: Final = 20  # the oldest; each takes a few reads
+MAX_QUEUES: Final = 10  # the oldest; each takes a few reads
 
 
 def find_queue_waits(

@@ -103,6 +103,7 @@ def test_it_stays_up_and_what_it_prints_to_try_works(tmp_path: Path, temp: Path)
             line.partition("#")[0].split() for line in re.findall(r"(?m)^  flowbridge (.*)$", text)
         ]
         assert [command[0] for command in commands] == [
+            "console",
             "sample",
             "sample",
             "show",
@@ -115,8 +116,9 @@ def test_it_stays_up_and_what_it_prints_to_try_works(tmp_path: Path, temp: Path)
             call(tmp_path, *command, *["--yes"] * (command[0] == "replay"), environ=environ)
             for command in commands
         ]
-        assert [one.returncode for one in outputs] == [0] * 5, outputs
-        assert "rej_" in outputs[3].stdout
+        assert [one.returncode for one in outputs] == [0] * 6, outputs
+        assert "/console/login#fbc_" in outputs[0].stdout
+        assert "rej_" in outputs[4].stdout
         shown = ""
         # it goes on to show what comes in
         while not all(part in shown for part in ("github issues", "contact", "401 refused")):

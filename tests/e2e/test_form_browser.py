@@ -1,15 +1,12 @@
 """Forms in a real browser: Debian's Chromium through Playwright, on pages of another origin and on
 our own; axe-core looks at ours.
 
-Where there is no browser each test says why it skips; with FLOWBRIDGE_REQUIRE_BROWSER=1 that is a
-failure. FLOWBRIDGE_FORM_MODULES names the node_modules that has axe-core; FLOWBRIDGE_SCREENSHOTS a
-folder in which pictures of the pages are kept.
+tests/support/browsers.py says which browser, and what to set.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -21,17 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import browsers
 import pytest
+from browsers import AXE, take_picture
 from forms import PNG, SVG
 from serving import Bridge, free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-REQUIRED = os.environ.get("FLOWBRIDGE_REQUIRE_BROWSER") == "1"
-AXE = Path(os.environ.get("FLOWBRIDGE_FORM_MODULES", ""), "axe-core", "axe.min.js")
-SCREENSHOTS = os.environ.get("FLOWBRIDGE_SCREENSHOTS", "")
 WIDTHS = (320, 390, 1280)
 SCHEMES = ("light", "dark")
 
@@ -199,24 +194,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _without("playwright is not installed")
-    if not CHROMIUM:
-        _without("there is no chromium on the PATH")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+    with browsers.open_browser() as launched:
         yield launched
-        launched.close()
-
-
-def _without(why: str) -> None:
-    if REQUIRED:
-        pytest.fail(f"FLOWBRIDGE_REQUIRE_BROWSER=1, but {why}")
-    pytest.skip(why)
 
 
 Open = Callable[..., "Page"]
@@ -264,11 +243,6 @@ def opened(browser: Browser) -> Iterator[Open]:
         text for text in said if "Failed to load resource" not in text and "favicon" not in text
     ]
     assert unexpected == []
-
-
-def picture(page: Page, name: str) -> None:
-    if SCREENSHOTS:
-        page.screenshot(path=str(Path(SCREENSHOTS, f"{name}.png")), full_page=True)
 
 
 def press(page: Page) -> None:
@@ -1010,7 +984,7 @@ def test_pages_fit_and_axe_finds_nothing(
     site: Site, opened: Open, kind: str, width: int, scheme: str
 ) -> None:
     page = shown(site, opened, kind, width=width, scheme=scheme)
-    picture(page, f"{kind}-{width}-{scheme}")
+    take_picture(page, f"{kind}-{width}-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     small = page.locator(
         "input:not([type=checkbox], [type=hidden], [tabindex='-1']), select, textarea, button"
@@ -1020,15 +994,7 @@ def test_pages_fit_and_axe_finds_nothing(
     assert small == []
     if not AXE.is_file():
         pytest.skip("FLOWBRIDGE_FORM_MODULES has no axe-core")
-    # The page's own policy lets no script in: axe comes in by the debugger, as a person with it
-    # could.
-    page.evaluate(AXE.read_text())
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
-    assert [
-        (one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]
-    ] == []
-    assert len(found["passes"]) > 5
+    assert browsers.find_violations(page) == []
 
 
 def test_text_can_be_made_twice_as_large(site: Site, opened: Open) -> None:

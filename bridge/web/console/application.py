@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
@@ -185,10 +186,10 @@ class Console:
         return Response(html, status=screen.status, content_type="text/html; charset=utf-8")
 
     def _list_navigation(self, request: Request, session: ConsoleSession) -> Any:
-        try:
-            overview = self._context.overview.get()
-        except StoreError:
-            overview = None
+        overview = None
+        if any(one.count is not None for one in self._pages):
+            with suppress(StoreError):  # the page says so itself, where it matters
+                overview = self._context.overview.get()
         path = request.path.removeprefix(PREFIX)
         return list_navigation(self._pages, session.scopes, path, overview)
 
@@ -201,7 +202,11 @@ class Console:
             values={"failure": failure},
             status=failure.status,
         )
-        response = self._render(screen, request, session)
+        try:
+            response = self._render(screen, request, session)
+        except Exception as error:
+            log.error("internal_error", exc_info=error)
+            response = Response(f"{failure.title}\n", status=failure.status)
         response.headers.update(failure.headers)
         return response
 

@@ -58,7 +58,7 @@ def send_asset(name: str, request: Request) -> Response | None:
     found = next((one for one in _load().values() if one.name == name), None)
     if found is None:
         return None
-    is_compressed = "gzip" in request.accept_encodings
+    is_compressed = request.accept_encodings.quality("gzip") > 0
     response = Response(
         found.compressed if is_compressed else found.content, content_type=found.media_type
     )

@@ -1,13 +1,13 @@
-"""The next step of a condition or a delivery: a page of the console, or a command."""
+"""The page of the console that shows what a condition is about."""
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from bridge.web.console.links import make_link
 
-_LINKS: Final = {
+#: condition -> the path, the filters and the label of its page
+LINKS: Final = {
     "circuit_open": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
     "credentials_refused": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
     "dead": ("/deliveries", {"status": "dead", "since": "1d"}, "Dead deliveries"),
@@ -21,22 +21,13 @@ _LINKS: Final = {
 #: Conditions whose subject is a filter of that page.
 _SUBJECTS: Final = {"queue_late": "route", "runs_failing": "route"}
 
-#: A command at the end of an advice, or after a colon.
-_COMMAND: Final = re.compile(r"flowbridge [a-z][^,;()]*")
-
 
 def link_condition(key: str) -> tuple[str, str] | None:
     """Return the URL and the label of the page for the key of a condition; None without one."""
     condition, _, subject = key.partition(":")
-    found = _LINKS.get(condition)
+    found = LINKS.get(condition)
     if found is None:
         return None
     path, filters, label = found
     name = _SUBJECTS.get(condition)
     return make_link(path, filters | ({name: subject} if name and subject else {})), label
-
-
-def find_command(advice: str) -> str | None:
-    """Return the command in an advice; None where it names none."""
-    found = _COMMAND.search(advice)
-    return None if found is None else found[0].strip().rstrip(".:")

@@ -98,7 +98,7 @@ def format_span(seconds: float | None) -> str:
     if seconds < 10:
         return f"{max(seconds, 0.0):.2f} s"
     left = seconds
-    parts = []
+    parts: list[str] = []
     for size, unit in SPANS:
         if left >= size and len(parts) < 2:
             parts.append(f"{int(left // size)} {unit}")

@@ -26,6 +26,11 @@ HEADINGS: Final[Mapping[int, str]] = {
     502: "The platform gave no usable answer",
     503: "flowbridge is busy",
 }
+#: What a person can do, where the error itself has no more to say.
+ADVICE: Final[Mapping[int, str]] = {
+    404: "The search above finds a record by its id, or by the beginning of it.",
+    413: "A form of the console has at most 64 KiB.",
+}
 OTHER_HEADING: Final = "An unexpected error occurred"
 STORE_HEADING: Final = "The store cannot be read"
 
@@ -67,12 +72,12 @@ def find_failure(error: Exception, request_id: str) -> Failure:
         return Failure(
             status=error.type.status,
             heading=STORE_HEADING if error.type.word == "store_unavailable" else "",
-            detail=_as_sentence(error.detail),
+            detail=as_sentence(error.detail),
             details=[str(one.as_json()["detail"]) for one in error.errors],
             headers=error.headers,
         )
     if isinstance(error, InvalidRequest):
-        return Failure(status=400, detail=_as_sentence(str(error)))
+        return Failure(status=400, detail=as_sentence(str(error)))
     if isinstance(error, StoreError):
         log.error("console_request_failed", id=request_id, error=str(error))
         return Failure(
@@ -82,10 +87,11 @@ def find_failure(error: Exception, request_id: str) -> Failure:
             headers={"Retry-After": "1"},
         )
     if isinstance(error, HTTPException) and error.code is not None:
-        return Failure(status=error.code, detail="")
+        return Failure(status=error.code, detail=ADVICE.get(error.code, ""))
     log.error("internal_error", exc_info=error, id=request_id)
     return Failure(status=500, detail=f"The log has the details, with the request {request_id}.")
 
 
-def _as_sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
+    """Return an error with a capital letter and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")

@@ -18,6 +18,7 @@ from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import Parameter
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest
+from bridge.web.console.failures import as_sentence
 from bridge.web.console.links import make_link
 
 #: Parameters that are no filters.
@@ -128,9 +129,10 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     frame: dict[str, Any] = {
         "url": url,
         "fields": [
-            _make_field(one, given.get(one.name, ()), asked, is_rare=one.name in kind.rare)
+            _make_field(one, text, asked, is_rare=one.name in kind.rare)
             for one in shown
             if one.name not in (*PAGE_PARAMETERS, *kind.fixed)
+            for text in _list_texts(one, given)
         ],
         "chips": list(_make_chips(kind, given)),
         "presets": [
@@ -149,6 +151,8 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     next_ = answer["next"]
     items = answer["items"]
     limit = next((one.default for one in kind.parameters if one.name == "limit"), 0)
+    if "limit" in given:
+        limit = int(given["limit"][0])
     return ConsoleList(
         items=items,
         next_url=make_link(kind.path, {**given, "before": [next_]}) if next_ else None,
@@ -160,13 +164,16 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     )
 
 
-def _make_field(
-    one: Parameter, texts: Sequence[str], asked: ConsoleRequest, *, is_rare: bool
-) -> FilterField:
+def _list_texts(one: Parameter, given: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Return the texts of the fields of a filter; one that may be repeated has an empty field."""
+    texts = given.get(one.name, ())
+    return [*texts[: one.max_count - 1], ""] if one.max_count > 1 else texts[:1] or [""]
+
+
+def _make_field(one: Parameter, value: str, asked: ConsoleRequest, *, is_rare: bool) -> FilterField:
     config = asked.context.config()
     names = {"source": [*config.sources], "route": [*dict.fromkeys(config.route_names)]}
     options = [*one.allowed] or names.get(one.name, [])
-    value = texts[0] if texts else ""
     if options and value and value not in options:
         options = [*options, value]  # of a source that is no longer configured
     return FilterField(
@@ -207,7 +214,6 @@ def _without(given: Mapping[str, Sequence[str]], name: str) -> dict[str, Sequenc
 
 
 def _describe(error: Any) -> str:
-    near = (
-        f" Did you mean {error.near}?" if error.near and "did you mean" not in error.detail else ""
-    )
-    return f"{error.parameter}: {error.detail}.{near}"
+    hint = f"; did you mean {error.near}?" if error.near else ""
+    is_said = "did you mean" in error.detail
+    return as_sentence(f"{error.parameter}: {error.detail}{'' if is_said else hint}")

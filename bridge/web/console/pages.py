@@ -17,7 +17,9 @@ To add a page:
    row of its own with `method="POST"` and the scope `act` or `admin`. Its view returns
    `redirect(make_link(…), 303)`.
 
-`tests/web/console/test_console_pages.py` opens every row with every scope.
+`tests/web/console/test_console_pages.py` opens every row with every scope, and
+`test_console_browser.py` in a browser; `tests/support/console_records.py` has the record that a
+path with a variable part names.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ ROW_HEIGHT: Final = 56
 COLUMN_WIDTH: Final = 388
 MARGIN: Final = 4
 MAX_ROWS: Final = 24  # of one column; more are in the table only
-MAX_LABEL_CHARS: Final = 30
+MAX_LABEL_CHARS: Final = 27
 MAX_NOTE_CHARS: Final = 38
 MAX_LINE_WIDTH: Final = 8.0
 
@@ -150,7 +150,7 @@ def _flow_parts(
     routes: Sequence[Mapping[str, Any]], platforms: Mapping[str, Mapping[str, Any]]
 ) -> Iterable[_Part]:
     flows = {each["name"]: each for one in routes for each in one["flows"]}
-    for name, flow in sorted(flows.items(), key=lambda pair: (pair[1]["platform"], pair[0])):
+    for name, flow in flows.items():
         platform = platforms.get(flow["platform"])
         slots = ""
         kind = "off"

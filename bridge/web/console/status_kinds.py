@@ -11,7 +11,7 @@ KINDS: Final = {
     "warn": ("unknown", "blocked", "throttled", "warning", "spam", "paused", "waits", "problem"),
     "busy": ("queued", "sending", "running", "progress"),
     "ok": ("delivered", "done", "ok", "started", "live", "closed", "matches"),
-    "off": ("cancelled", "shadow", "none", "no"),
+    "off": ("configured", "cancelled", "shadow", "none", "no"),
 }
 _KIND_OF: Final = {word: kind for kind, words in KINDS.items() for word in words}
 _ORDER: Final = tuple(KINDS)

@@ -13,6 +13,7 @@ from bridge.services.event_screen import EventScreen, ShownDelivery, ShownOperat
 from bridge.web.console.status_kinds import find_kind
 
 MAX_ENTRIES: Final = 300  # the newest are shown
+FORM_PROVIDER: Final = "form"  # public: there is nothing to verify
 MIN_GAP_SECONDS: Final = 1.0
 
 
@@ -55,7 +56,9 @@ def _about_event(screen: EventScreen, size: int | None) -> Iterator[TimelineEntr
     ]
     yield TimelineEntry(
         at=event.received_at,
-        title=f"Received and verified as {event.provider}",
+        title="Received from a form"
+        if event.provider == FORM_PROVIDER
+        else f"Received and verified as {event.provider}",
         detail=" · ".join(filter(None, notes)),
         kind="ok",
     )

@@ -541,10 +541,13 @@ def test_an_error_of_the_store_is_said_without_details(
 def test_the_modules_are_imported_at_the_first_request() -> None:
     code = (
         "import sys, bridge.web.app; "
-        "print([name for name in sys.modules if name.startswith('bridge.web.admin.')])"
+        "print(sorted(name.removeprefix('bridge.web.') for name in sys.modules"
+        " if name.startswith(('bridge.web.admin.', 'bridge.web.console.'))))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "['bridge.web.admin.context', 'bridge.web.admin.entry']"
+    assert (
+        shown.stdout.strip() == "['admin.context', 'admin.entry', 'admin.limits', 'console.entry']"
+    )
 
 
 def test_first_requests_at_once_share_one_api(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from admin_client import NO_CONFIG
 from console_client import ConsoleClient
-from records import NOW, make_delivery, make_event
+from console_records import fill_path, store_records
+from records import make_event
 
-from bridge.core.model import DeadKind, FormFile, Status
+from bridge.core.errors import StoreError
 from bridge.core.scopes import Scope
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
@@ -35,53 +35,6 @@ HOSTILE = (
 )
 
 
-@dataclass
-class Stored:
-    """The ids of an event with two deliveries, for the variable parts of paths."""
-
-    ids: dict[str, str] = field(default_factory=dict)
-
-    def path(self, page: Any) -> str:
-        kind = page.path.split("/")[1]
-        return re.sub(r"<\w+>", lambda _: self.ids.get(kind, self.ids["events"]), page.path)
-
-
-def store(database: Database, text: str, **changes: Any) -> Stored:
-    """Store an event with a text in every place that has contents."""
-    event = make_event(
-        body=b'{"note": "%s"}' % text.encode(),
-        headers={"content-type": "application/json", "x-note": text},
-        query_string=f"a={text}",
-        problem=f"the body is not valid: '{text}'",
-        spam=f"blocked word: {text}",
-        client=text,
-        files=(
-            FormFile(field=text, name=f"{text}.pdf", type="text/plain", size=7, sha256="0" * 64),
-        ),
-        **changes,
-    )
-    dead = make_delivery(
-        event,
-        status=Status.DEAD,
-        dead_kind=DeadKind.OURS,
-        reason=f"payload_schema /title: '{text}' is too long",
-        inputs={"note": text},
-    )
-    other = make_delivery(event, "other", inputs=[text], outputs={"said": text}, log=(text,))
-    events.add(database, event, (dead, other), lambda *_: [])
-    events.remember_config(database, event.config_hash, '{"config":{},"schemas":{}}', NOW)
-    return Stored(
-        {
-            "events": event.id,
-            "deliveries": dead.id,
-            "sources": event.source,
-            "routes": other.route,
-            "platforms": other.platform,
-            "configs": event.config_hash,
-        }
-    )
-
-
 @pytest.fixture
 def console(database: Database, tmp_path: Path) -> ConsoleClient:
     return ConsoleClient(database, tmp_path, replace(NO_CONFIG, platforms={"local": LOCAL}))
@@ -90,12 +43,12 @@ def console(database: Database, tmp_path: Path) -> ConsoleClient:
 def test_pages_open_with_their_scope_and_show_contents_with_bodies_only(
     console: ConsoleClient,
 ) -> None:
-    stored = store(console.database, SECRET)
+    ids = store_records(console.database, SECRET)
     for scopes in (READ, (Scope.READ, Scope.ACT), READER, (Scope.ADMIN,)):
         console.log_in(scopes)
         held = {*scopes, Scope.READ} if Scope.ADMIN not in scopes else set(Scope)
         for page in (one for one in PAGES if one.method == "GET"):
-            answer = console.get(stored.path(page))
+            answer = console.get(fill_path(page.path, ids))
             where = (page.path, scopes)
             assert (answer.status_code == 403) == (page.scope not in held), where
             assert answer.status_code in (200, 303, 403), where
@@ -103,11 +56,11 @@ def test_pages_open_with_their_scope_and_show_contents_with_bodies_only(
 
 
 def test_no_form_works_without_its_scope(console: ConsoleClient) -> None:
-    stored = store(console.database, SECRET)
+    ids = store_records(console.database, SECRET)
     console.log_in(READ)
     for page in (one for one in PAGES if one.method != "GET"):
         assert page.scope in (Scope.ACT, Scope.ADMIN), page.path
-        assert console.post(stored.path(page)).status_code == 403, page.path
+        assert console.post(fill_path(page.path, ids)).status_code == 403, page.path
 
 
 def test_the_rows_are_a_table_of_pages() -> None:
@@ -120,10 +73,10 @@ def test_the_rows_are_a_table_of_pages() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_shown_and_do_nothing(console: ConsoleClient, text: str) -> None:
     text = text.replace("\x00", "") if console.database.engine.dialect.name != "sqlite" else text
-    stored = store(console.database, text, type=text, source="github")
+    ids = store_records(console.database, text, type=text, source="github")
     console.log_in()
     for page in (one for one in PAGES if one.method == "GET"):
-        answer = console.get(stored.path(page))
+        answer = console.get(fill_path(page.path, ids))
         assert answer.status_code in (200, 303), page.path
         if answer.mimetype == "application/octet-stream":
             assert answer.headers["Content-Disposition"].startswith("attachment; ")
@@ -135,3 +88,91 @@ def test_hostile_texts_are_shown_and_do_nothing(console: ConsoleClient, text: st
         for char in "\u202e\x00\x1b\x7f\u2028\ufeff":
             assert char not in html, page.path
         assert 'href="javascript:' not in html, page.path
+
+
+def test_filters_are_the_words_of_the_commands(console: ConsoleClient) -> None:
+    ids = store_records(console.database, "text", problem=None, spam=None)
+    console.log_in()
+    for query, is_shown in (
+        ("source=github&type=issues&status=dead", True),
+        ("source=&type=&status=", True),
+        ("source=other", False),
+        ("where=body.action=opened&where=body.note=text", True),
+        ("where=body.action=closed", False),
+        ("body=opened&reason=title", True),
+    ):
+        html = console.html(f"/events?{query}")
+        assert (ids["events"] in html) == is_shown, query
+    html = console.html("/events?where=body.action=opened&source=github")
+    assert html.count('name="where"') == 2
+    assert 'href="/console/events?source=github"' in html  # the chip removes the other one
+
+
+def test_wrong_filters_are_named_beside_the_form(console: ConsoleClient) -> None:
+    console.log_in()
+    for query, message in (
+        ("sorce=x", "Sorce: there is no such parameter; did you mean source?"),
+        ("status=ded", "did you mean dead?"),
+        ("since=yesterday", "is not a valid time"),
+    ):
+        answer = console.get(f"/events?{query}")
+        assert answer.status_code == 400
+        assert message in answer.text, query
+    console.log_in(READ)
+    assert console.get("/events?body=x").status_code == 403
+    assert 'name="body"' not in console.html("/events")
+
+
+def test_a_list_goes_on_by_a_cursor(console: ConsoleClient) -> None:
+    for _ in range(53):
+        store_records(console.database, "text")
+    console.log_in()
+    first = console.html("/events?source=github")
+    older = re.search(r'href="/console(/events\?[^"]*before=[^"]*)" rel="next">Older', first)
+    assert older is not None
+    path = older[1].replace("&amp;", "&")
+    second = console.html(path)
+    assert "This is the end of the list." in second and ">Newest</a>" in second
+    rows = [re.findall(r'href="/console/events/(evt_\w+)"', html) for html in (first, second)]
+    assert [len(one) for one in rows] == [50, 3]
+    assert not set(rows[0]) & set(rows[1])
+    lost = console.get(path.replace("source=github", "source=other"))
+    assert (lost.status_code, lost.headers["Location"]) == (303, "/console/events?source=other")
+
+
+def test_a_list_says_how_far_it_looked(console: ConsoleClient) -> None:
+    arrivals = [(make_event(), ()) for _ in range(205)]  # more bodies than one page reads
+    events.add_all(console.database, arrivals, lambda *_: [])
+    console.log_in()
+    html = console.html("/events?body=nothing-has-this")
+    assert "None yet" in html and "Looked back to" in html
+    following = re.search(r'href="/console(/events[^"]*)" rel="next">Keep looking', html)
+    assert following is not None
+    assert "No events" in console.html(following[1].replace("&amp;", "&"))
+    assert "Looked back to" not in console.html("/events?limit=10")
+
+
+def test_a_search_that_finds_one_record_opens_it(console: ConsoleClient) -> None:
+    ids = store_records(console.database, "a-rare-text", problem=None)
+    console.log_in()
+    for query in (ids["events"], ids["events"][:-4], "a-rare-text"):
+        answer = console.get(f"/find?q={query}")
+        assert answer.headers["Location"] == f"/console/events/{ids['events']}", query
+    assert "Nothing found" in console.html("/find?q=evt_zz")
+    console.log_in(READ)
+    assert "bodies are not searched" in console.html("/find?q=a-rare-text")
+
+
+def test_a_store_that_does_not_answer_is_a_page(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console.log_in()
+
+    def fail(*_: object) -> None:
+        raise StoreError("it is gone")
+
+    monkeypatch.setattr(type(console.database), "read", fail)
+    answer = console.get("/events")
+    assert answer.status_code == 503
+    assert "<h1>The store cannot be read</h1>" in answer.text
+    assert answer.headers["Retry-After"] == "1"

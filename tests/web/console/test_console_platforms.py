@@ -20,7 +20,6 @@ from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs as local_runs
-from bridge.web.console.views.event import find_run_url
 
 READ = (Scope.READ,)
 SECRET = "s3cret-c0ntent"
@@ -205,19 +204,3 @@ def test_a_finished_local_run_shows_its_outputs(console: ConsoleClient) -> None:
     console.database.write(finish)
     html = console.html(f"/runs?run_id={RUN}")
     assert "hello" in html and "a line" in html and "done" in html
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        (
-            "http://10.0.0.1:8081/console/runs?run_id=r&flow_id=f",
-            "/console/runs?run_id=r&flow_id=f",
-        ),
-        ("https://www.gumloop.com/pipeline?run_id=r", "https://www.gumloop.com/pipeline?run_id=r"),
-        ("javascript:alert(1)", None),
-        ("", None),
-    ],
-)
-def test_a_local_run_is_linked_on_this_host(url: str, shown: str | None) -> None:
-    assert find_run_url(url) == shown

@@ -281,3 +281,15 @@ def test_every_answer_is_for_one_browser_and_runs_nothing(console: ConsoleClient
         assert sent["Referrer-Policy"] == "same-origin"
         assert sent["Cross-Origin-Opener-Policy"] == "same-origin"
         assert sent["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+def test_only_our_own_names_reach_the_console(database: Database, tmp_path: Path) -> None:
+    console = ConsoleClient(database, tmp_path, private_bind=("127.0.0.1", 8081))
+    private = {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8081"}
+    for host, server, status in (
+        ("localhost:8081", private, 200),
+        ("rebound.example", private, 421),
+        ("localhost:8080", {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8080"}, 404),
+    ):
+        answer = console.get("/login", headers={"Host": host}, environ_overrides=server)
+        assert answer.status_code == status, host

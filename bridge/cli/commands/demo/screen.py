@@ -199,6 +199,7 @@ def instructions(settings: Settings) -> list[str]:
         "It stays up until Ctrl-C and shows new events. In another terminal, try:",
         f"  export FLOWBRIDGE_CONFIG={shlex.quote(str(settings.config))}",
         *unset,
+        f"  {command} console                           # a URL: all of it in a browser",
         f"  {command} sample github --to                # signed: 202",
         f"  {command} sample github --to --tamper body  # forged: 401",
         f"  curl -sS {url}/hooks/contact -d name=Ada -d message=Hello \\",

@@ -74,6 +74,11 @@ for (const form of document.querySelectorAll("form.filters")) {
   });
 }
 
+// On a phone, the form is folded away until it is wanted.
+if (matchMedia("(max-width: 760px)").matches) {
+  for (const one of document.querySelectorAll("[data-fold]")) one.open = false;
+}
+
 // -- the account menu closes with Escape, and by a click elsewhere
 
 const account = document.querySelector(".account");
@@ -92,8 +97,13 @@ if (account) {
 // -- a ticket in the fragment, which reaches no log
 
 const login = document.querySelector("[data-login]");
-if (login && location.hash.length > 1) {
-  login.elements.token.value = decodeURIComponent(location.hash.slice(1));
-  history.replaceState(null, "", location.pathname + location.search);
-  login.requestSubmit();
+if (login) {
+  const useTicket = () => {
+    if (location.hash.length < 2) return;
+    login.elements.token.value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname + location.search);
+    login.requestSubmit();
+  };
+  addEventListener("hashchange", useTicket); // pasted while the login is open
+  useTicket();
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
@@ -19,9 +19,10 @@ from bridge.services.usable_config import body_reader
 from bridge.web.admin import resources
 from bridge.web.admin.context import RawAnswer
 from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
+from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.clause_lines import list_clauses
-from bridge.web.console.condition_links import find_command
 from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.entry import PREFIX
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.payload_tree import TreePart, build_tree, find_value
@@ -44,7 +45,7 @@ class DeliveryPart:
     status: str
     is_open: bool
     run_url: str | None
-    steps: Sequence[tuple[str, str | None]]
+    steps: Sequence[Sequence[AdvicePart]]
     inputs: Sequence[TreePart]
     outputs: Sequence[TreePart]
 
@@ -181,19 +182,21 @@ def _describe_delivery(shown: ShownDelivery, *, is_only: bool) -> DeliveryPart:
         shown=shown,
         status=describe_status(one),
         is_open=is_only or needs_person(one) or not is_over(one),
-        run_url=find_run_url(one.run_url or ""),
-        steps=[(step, find_command(step)) for step in shown.next_steps],
+        run_url=_link_run(one.run_url),
+        steps=[split_advice(step) for step in shown.next_steps],
         inputs=_small_tree(one.inputs, "inputs"),
         outputs=_small_tree(one.outputs, "outputs"),
     )
 
 
-def find_run_url(url: str) -> str | None:
-    """Return the URL of a run's page: ours on this host, another only if it is http or https."""
-    found = urlsplit(url)
-    if found.path == make_link("/runs"):
-        return f"{found.path}?{found.query}"
-    return url if found.scheme in ("http", "https") else None
+def _link_run(url: str | None) -> str | None:
+    """Return the URL of a run: our own page of it by whatever host this page was reached."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.path == f"{PREFIX}/runs":
+        return make_link("/runs", parse_qs(parts.query))
+    return url if parts.scheme in ("http", "https") else None
 
 
 def _small_tree(value: JSON, path: str) -> list[TreePart]:

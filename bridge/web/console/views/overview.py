@@ -9,7 +9,8 @@ from typing import Any
 from bridge.core.plurals import pluralize
 from bridge.services.queue_waits import find_queue_waits
 from bridge.web.admin import bridge_answers, resources
-from bridge.web.console.condition_links import find_command, link_condition
+from bridge.web.console.advice import split_advice
+from bridge.web.console.condition_links import link_condition
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.route_map import draw_map, route_kind
@@ -69,7 +70,7 @@ def _describe_condition(one: Mapping[str, Any]) -> dict[str, Any]:
     link = link_condition(one["key"])
     return {
         **one,
-        "command": find_command(one["do"]),
+        "advice": split_advice(one["do"]),
         "url": link[0] if link else None,
         "label": link[1] if link else None,
     }
@@ -113,11 +114,11 @@ def _make_tiles(status: Mapping[str, Any]) -> list[Tile]:
             counted_to=most,
         ),
         Tile(
-            label="Unknown for a person",
+            label="Need a decision",
             count=status["unknown"]["for_a_person"],
             url=make_link("/deliveries", {"status": "unknown"}),
             kind="warn",
-            note=f"{status['unknown']['total']} unknown",
+            note=f"of {status['unknown']['total']} unknown",
             counted_to=most,
         ),
         Tile(

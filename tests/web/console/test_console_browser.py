@@ -1,0 +1,140 @@
+"""The console in a real browser, on a phone: login, pages, axe-core, and a hostile payload.
+
+tests/support/browsers.py says which browser, and what to set.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import browsers
+import pytest
+from console_client import ConsoleClient
+from console_records import fill_path, store_records
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from bridge.config.loader import load
+from bridge.core.scopes import Scope
+from bridge.services.console_tickets import create_ticket
+from bridge.store.db.database import Database
+from bridge.store.migrations import upgrade
+from bridge.web.console.pages import PAGES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+WIDTH = 360
+ROUTES = """
+version: 1
+platforms: {local: {type: local}}
+sources: {github: {provider: github, secret: a-long-enough-secret-of-a-test}}
+routes:
+  - {name: triage, on: github issues, match: {body.action: opened}, inputs: {a: "${body.n}"}, flow: local/echo}
+"""
+HOSTILE = "<script>document.title='run'</script><img src=x onerror=\\\"document.title='run'\\\">"
+
+
+class Quiet(WSGIRequestHandler):
+    """Logs no requests."""
+
+    def log(self, *_: object) -> None:
+        return
+
+
+class Served:
+    """A console that is served on a port of this machine, with an event."""
+
+    def __init__(self, console: ConsoleClient, port: int) -> None:
+        self.console = console
+        self.url = f"http://127.0.0.1:{port}/console"
+        self.ids = store_records(console.database, HOSTILE, problem=None, spam=None, files=())
+
+    def ticket(self, *scopes: Scope) -> str:
+        wanted = scopes or (Scope.ADMIN,)
+        return create_ticket(self.console.database, wanted, "ann@here", time.time())
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("console")
+    (folder / "routes.yaml").write_text(ROUTES)
+    config = load(folder / "routes.yaml", {}, strict_secrets=False)
+    database = Database(f"sqlite:///{folder}/console.db")
+    upgrade.upgrade(database)
+    console = ConsoleClient(database, folder, config)
+    server = make_server("127.0.0.1", 0, console.app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Served(console, server.server_port)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(60)
+        database.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsers.open_browser() as launched:
+        yield launched
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a phone. An error that it logs, such as a blocked script, fails the test."""
+    context = browser.new_context(viewport={"width": WIDTH, "height": 800})
+    context.set_default_timeout(60_000)
+    found = context.new_page()
+    said: list[str] = []
+    found.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
+    found.on("pageerror", lambda error: said.append(str(error)))
+    yield found
+    context.close()
+    assert said == []
+
+
+def test_a_ticket_in_the_url_logs_in_and_is_forgotten(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/login?next=/console/events#{served.ticket()}")
+    page.wait_for_url(f"{served.url}/events")
+    assert "fbc_" not in page.evaluate("JSON.stringify([location.href, history.length])")
+    page.get_by_label("Session of ann@here").click()
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url(f"{served.url}/login")
+
+
+def test_it_works_without_javascript(served: Served, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto(f"{served.url}/events?source=github")
+        page.get_by_label("Token or ticket").fill(served.ticket())
+        page.get_by_role("button", name="Log in").click()
+        assert page.url == f"{served.url}/events?source=github"
+        page.get_by_label("type").fill("issues")
+        page.get_by_role("button", name="Filter").click()
+        page.get_by_role("link", name="github issues").click()
+        assert page.get_by_role("heading", level=1).inner_text() == "github issues"
+        page.get_by_role("link", name="Explain").click()
+        assert page.get_by_text("matches").first.is_visible()
+    finally:
+        context.close()
+
+
+def test_pages_fit_a_phone_and_axe_finds_nothing(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/login")
+    assert browsers.find_violations(page) == []
+    page.goto(f"{served.url}/login#{served.ticket()}")
+    page.wait_for_url(f"{served.url}/")
+    for one in PAGES:
+        if one.method != "GET" or one.path.endswith("/body"):
+            continue
+        page.goto(f"{served.url}{fill_path(one.path, served.ids)}")
+        browsers.take_picture(page, f"console{one.path}".replace("/", "-").replace("<id>", "id"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTH, one.path
+        assert page.get_by_role("heading", level=1).count() == 1, one.path
+        assert browsers.find_violations(page) == [], one.path
+        assert page.title() != "run", one.path
