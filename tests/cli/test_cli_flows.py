@@ -427,7 +427,7 @@ def test_a_local_flow_is_not_started_without_what_it_requires_and_is_found_at_an
         assert "did you mean `url`?" in refused.stderr
         assert bridge.count("local_run") == 0
         done = flows("run", "local/sleep", "--json-input", '{"seconds": 0}', "--wait")
-        assert done.returncode == 0 and "console" not in done.stderr
+        assert done.returncode == 0 and "/console/runs?run_id=" in done.stderr
         assert "local_platform" not in flows("list").stderr and "append_csv" in flows("list").stdout
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.core.status import Overview
 from bridge.monitoring.conditions import CRITICAL, HealthProblem, find_problems
-from bridge.web.console.advice import split_advice
+from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.condition_links import link_condition
 
 #: The conditions whose subject is one of a kind, by the kind.
@@ -43,9 +43,9 @@ class SubjectNote:
     link: tuple[str, str] | None = None
 
     @property
-    def command(self) -> str | None:
-        """The first command in the next step; None without one."""
-        return next((one.text for one in split_advice(self.do) if one.is_command), None)
+    def parts(self) -> Sequence[AdvicePart]:
+        """The next step with its commands apart."""
+        return split_advice(self.do)
 
 
 def list_notes(overview: Overview, of: str) -> Mapping[str, Sequence[SubjectNote]]:

@@ -96,7 +96,7 @@ def test_filters_are_the_words_of_the_commands(console: ConsoleClient) -> None:
     for query, is_shown in (
         ("source=github&type=issues&status=dead", True),
         ("source=&type=&status=", True),
-        ("source=other", False),
+        ("type=other", False),
         ("where=body.action=opened&where=body.note=text", True),
         ("where=body.action=closed", False),
         ("body=opened&reason=title", True),
@@ -109,11 +109,13 @@ def test_filters_are_the_words_of_the_commands(console: ConsoleClient) -> None:
 
 
 def test_wrong_filters_are_named_beside_the_form(console: ConsoleClient) -> None:
+    store_records(console.database, "text")
     console.log_in()
     for query, message in (
         ("sorce=x", "Sorce: there is no such parameter; did you mean source?"),
         ("status=ded", "did you mean dead?"),
         ("since=yesterday", "is not a valid time"),
+        ("source=githab", "there is no source"),
     ):
         answer = console.get(f"/events?{query}")
         assert answer.status_code == 400
@@ -136,8 +138,8 @@ def test_a_list_goes_on_by_a_cursor(console: ConsoleClient) -> None:
     rows = [re.findall(r'href="/console/events/(evt_\w+)"', html) for html in (first, second)]
     assert [len(one) for one in rows] == [50, 3]
     assert not set(rows[0]) & set(rows[1])
-    lost = console.get(path.replace("source=github", "source=other"))
-    assert (lost.status_code, lost.headers["Location"]) == (303, "/console/events?source=other")
+    lost = console.get(path.replace("source=github", "type=other"))
+    assert (lost.status_code, lost.headers["Location"]) == (303, "/console/events?type=other")
 
 
 def test_a_list_says_how_far_it_looked(console: ConsoleClient) -> None:

@@ -76,7 +76,8 @@ def test_filters_wrong_ids_and_the_empty_page(operator: ConsoleOperator) -> None
     html = operator.console.html("/rejects")
     assert "No rejects" in html and "--tamper body" in html
     rejects.add(operator.database, make_reject())
-    assert "remove one above" in operator.console.html("/rejects?source=nope")
+    assert "remove one above" in operator.console.html("/rejects?since=1d")
+    assert operator.console.get("/rejects?source=nope").status_code == 400
     assert operator.console.get("/rejects?since=x&status=dead").status_code == 400
     for missing in ("/rejects/rej_zzz", "/rejects/%00"):
         assert operator.console.get(missing).status_code == 404

@@ -14,7 +14,7 @@ from records import make_delivery, make_event
 from bridge.core.model import JSON, DeadKind, Event, Status
 from bridge.core.scopes import Scope
 from bridge.services import near_misses
-from bridge.services.config_text import write_yaml
+from bridge.services.project.config_text import write_yaml
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 
@@ -91,15 +91,12 @@ def test_the_events_that_it_missed_by_one_clause_are_listed(console: ConsoleClie
     assert "Keep looking" not in html
 
 
-def test_a_search_goes_on_where_it_stopped(
-    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_goes_on_where_it_stopped(console: ConsoleClient) -> None:
     old = store(console, {"action": "opened", "repository": "sites"})
-    for _ in range(3):
+    for _ in range(near_misses.MAX_READ_EVENTS):
         store(console, {"action": "closed"})
-    monkeypatch.setattr(near_misses, "MAX_READ_EVENTS", 2)
     page = console.html("/routes/triage/misses")
-    assert "None yet" in page and "Of the 2 events looked at" in page
+    assert "None yet" in page and f"Of the {near_misses.MAX_READ_EVENTS} events looked at" in page
     (url,) = {part.split('"')[0] for part in page.split('href="/console')[1:] if "before=" in part}
     assert old.id in console.html(url)
     for wrong in ("x", "evt_nothing"):

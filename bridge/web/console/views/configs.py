@@ -12,7 +12,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bridge.core.plurals import pluralize
-from bridge.services.config_text import write_yaml
+from bridge.services.project.config_text import write_yaml
 from bridge.web.admin import config_answers
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse

@@ -114,7 +114,7 @@ def download_body(asked: ConsoleRequest) -> Response:
 def explain_event(asked: ConsoleRequest) -> Screen:
     """Return what each route does with an event, clause by clause."""
     screen = _read_screen(asked)
-    found = asked.read(explain_answers.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE))
+    found = asked.read(explain_answers.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE, SCREEN))
     shown = [one for one in found["routes"] if not one["other_source"]]
     return _screen(
         screen,

@@ -12,10 +12,10 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bridge.core.times import DAY
-from bridge.services.config_text import write_yaml
 from bridge.services.delivery_states import describe_status
 from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, page_deliveries
 from bridge.services.near_misses import find_near_misses
+from bridge.services.project.config_text import write_yaml
 from bridge.services.queue_waits import find_queue_waits
 from bridge.store.queries.filters import Filters
 from bridge.web.admin import bridge_answers, resources

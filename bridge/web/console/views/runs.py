@@ -85,8 +85,7 @@ def end_run(asked: ConsoleRequest) -> Response:
 
 def _list_runs(asked: ConsoleRequest) -> Screen:
     config = asked.context.config()
-    known = (FLOW.name, PLATFORM.name)
-    given = {name: texts for name, texts in asked.given.items() if name in known}
+    given = {name: texts for name, texts in asked.given.items() if name != "flow_id"}
     found = asked.read(flow_answers.list_runs, (FLOW, PLATFORM), given)
     flow = next(iter(given.get("flow", ())), None)
     return Screen(
