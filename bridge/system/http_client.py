@@ -50,7 +50,7 @@ class OpenAnswer:
         A body whose end cannot be told from a break is not read: it must be chunked.
         """
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
-            raise BrokenAnswer("its end could not be told from a break")
+            raise BrokenAnswer("a break would look like its end")
         while True:
             progress.deadline = monotonic() + self._timeout
             try:

@@ -78,7 +78,7 @@ def act_on_cause(asked: ConsoleRequest) -> Response:
     key = form.get("key", ""), form.get("kind", "")
     group = next((one for one in report.groups if _key(one) == key), None)
     if group is None:
-        raise refuse(409, "No delivery of this cause is left: somebody was faster.")
+        raise refuse(409, "No delivery of this cause is left: another person was faster.")
     command = form.get("command", "")
     if command not in COMMANDS.get(group.dead_kind, ALL_COMMANDS):
         raise AdminProblem("invalid_body", "this cause allows no such command")
@@ -87,7 +87,7 @@ def act_on_cause(asked: ConsoleRequest) -> Response:
         raise AdminProblem("invalid_body", "a replay needs one route of the cause")
     chosen = [one for one in group.deliveries if route in ("", one.route)][:MAX_IDS]
     if not chosen:
-        raise refuse(409, "No delivery of this cause and route is left: somebody was faster.")
+        raise refuse(409, "No delivery of this cause and route is left: another person was faster.")
     how = {"through": route} if command == "replay" else {}
     ids = [one.id if command == "retry" else one.event_id for one in chosen]
     body: dict[str, Any] = {"command": command, "mode": "propose", "ids": [*dict.fromkeys(ids)]}
