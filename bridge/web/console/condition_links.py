@@ -14,12 +14,13 @@ LINKS: Final[dict[str, tuple[str, dict[str, str], str]]] = {
     "platform_full": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
     "platform_missing": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
     "queue_late": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
+    "rejects": ("/rejects", {}, "Rejects"),
     "runs_failing": ("/deliveries", {"run": "failed", "since": "1d"}, "Failed runs"),
     "starts_held": ("/deliveries", {"status": "queued"}, "Waiting deliveries"),
     "unknown": ("/unknown", {}, "Unknown deliveries"),
 }
 #: Conditions whose subject is a filter of that page.
-_SUBJECTS: Final = {"queue_late": "route", "runs_failing": "route"}
+_SUBJECTS: Final = {"queue_late": "route", "rejects": "source", "runs_failing": "route"}
 
 
 def link_condition(key: str) -> tuple[str, str] | None:

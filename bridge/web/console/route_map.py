@@ -122,7 +122,7 @@ def _source_part(one: Mapping[str, Any]) -> _Part:
         label=_cut(one["name"], MAX_LABEL_CHARS),
         note=_cut(f"{pluralize(one['today'], 'event')} today{rejected}", MAX_NOTE_CHARS),
         kind="warn" if one["rejected_today"] else kind,
-        url=make_link("/events", {"source": one["name"]}),
+        url=make_link(f"/sources/{one['name']}"),
     )
 
 
@@ -142,7 +142,7 @@ def _route_part(one: Mapping[str, Any]) -> _Part:
         label=_cut(one["name"], MAX_LABEL_CHARS),
         note=_cut(note, MAX_NOTE_CHARS),
         kind=route_kind(one),
-        url=make_link("/deliveries", {"route": one["name"]}),
+        url=make_link(f"/routes/{one['name']}"),
     )
 
 
@@ -163,7 +163,7 @@ def _flow_parts(
             label=_cut(name, MAX_LABEL_CHARS),
             note=_cut(f"{flow['platform']}{slots}", MAX_NOTE_CHARS),
             kind=kind,
-            url=make_link("/deliveries"),
+            url=make_link(f"/platforms/{flow['platform']}"),
         )
 
 

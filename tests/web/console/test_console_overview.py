@@ -53,7 +53,9 @@ def test_the_overview_says_what_wants_attention_and_why_a_queue_waits(
         "<code>flowbridge serve</code>",
         "queued × 1",
         "no worker is running",
-        "/console/deliveries?route=triage",
+        "/console/routes/triage",
+        "/console/sources/github",
+        "/console/platforms/local",
         "paused",
     ):
         assert text.replace("wants", "want") in html.replace("wants", "want"), text
@@ -85,6 +87,7 @@ def test_a_condition_leads_to_the_list_that_it_is_about() -> None:
         "/console/deliveries?status=queued&route=my+route",
         "Waiting deliveries",
     )
+    assert link_condition("rejects:shop") == ("/console/rejects?source=shop", "Rejects")
     assert link_condition("disk_full") is None
 
 

@@ -116,7 +116,7 @@ def _make_tiles(status: Mapping[str, Any]) -> list[Tile]:
         Tile(
             label="Need a decision",
             count=status["unknown"]["for_a_person"],
-            url=make_link("/deliveries", {"status": "unknown"}),
+            url=make_link("/unknown"),
             kind="warn",
             note=f"of {status['unknown']['total']} unknown",
             counted_to=most,
@@ -124,7 +124,7 @@ def _make_tiles(status: Mapping[str, Any]) -> list[Tile]:
         Tile(
             label="Rejected today",
             count=sum(one["rejected_today"] for one in sources),
-            url=None,
+            url=make_link("/rejects"),
             kind="warn",
             note="failed verification",
         ),
