@@ -139,7 +139,6 @@ def test_a_stream_may_come_in_any_pieces() -> None:
         (respond(204), ServerError, "answered 204"),
         (respond(500, b"<html>"), ServerError, "answered 500"),
     ],
-    ids=str,
 )
 def test_an_incomplete_or_strange_stream_is_an_error(
     reply: Reply, error: type[Exception], words: str
