@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.core.model import JSON, DeadKind
@@ -37,7 +37,7 @@ class CauseGroup:
     event_id: str
     route: str
     routes: Sequence[str]
-    deliveries: Sequence[DeadDelivery] = ()
+    deliveries: Sequence[DeadDelivery] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, JSON]:
         """Return the group for programs; every key is always present."""
