@@ -151,7 +151,7 @@ def test_a_result_is_stored_as_it_was(tmp_path: Path) -> None:
     one = record(1e9, ended_at=1e9 + 1, result={"events": 3, "changes": [{"a": "secret text"}]})
     for keys in ((), (KEY,)):
         place = tmp_path / str(len(keys))
-        with folder(place, *keys).hold():
+        with os.fdopen(folder(place, *keys).take()):
             folder(place, *keys).write(one)
         assert folder(place, *keys).read(one.id) == one
         file = place / "trials" / one.id
@@ -164,10 +164,10 @@ def test_a_result_is_stored_as_it_was(tmp_path: Path) -> None:
 def test_a_trial_whose_process_ended_is_not_waited_for(tmp_path: Path) -> None:
     place = folder(tmp_path)
     one = record(1e9, RUNNING)
-    with place.hold():
+    with os.fdopen(place.take()):
         place.write(one)
         assert place.read(one.id).state == RUNNING
-        with pytest.raises(TrialBusy), folder(tmp_path).hold():
+        with pytest.raises(TrialBusy), os.fdopen(folder(tmp_path).take()):
             pass
     found = place.read(one.id)
     assert (found.state, found.error) == (FAILED, results.INTERRUPTED)
@@ -176,7 +176,7 @@ def test_a_trial_whose_process_ended_is_not_waited_for(tmp_path: Path) -> None:
 def test_results_are_few_and_not_old(tmp_path: Path) -> None:
     place = folder(tmp_path)
     made = [record(1e9 + number) for number in range(MAX_RESULTS + 3)]
-    with place.hold():
+    with os.fdopen(place.take()):
         for one in made:
             place.write(one)
     assert place.prune(0.0) == 3

@@ -26,7 +26,7 @@ def test_old_results_are_deleted(store: Database, folder: Path) -> None:
     place = TrialFolder(settings.data, store.sealer)
     now = time.time()
     made = [TrialRecord(id=trial_id(now + n), state=DONE, created_at=now) for n in range(2)]
-    with place.hold():
+    with os.fdopen(place.take()):
         for one in made:
             place.write(one)
     os.utime(settings.data / "trials" / made[0].id, (now - 4000, now - 4000))

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError, StoreError
-from bridge.core.model import JSON
 from bridge.services.trials.results import DONE, FAILED, RUNNING, TrialFolder, TrialRecord
 from bridge.services.trials.trial import TrialRequest, evaluate_request
 from bridge.system.ids import trial_id
@@ -19,15 +18,6 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 log = get_logger()
-
-
-def run_trial(settings: Settings, database: Database, asked: TrialRequest) -> dict[str, JSON]:
-    """Evaluate a trial and return its result, which is not stored.
-
-    Raises `TrialBusy` where another one is under way, and `BridgeError` where it has no result.
-    """
-    with _folder(settings, database).hold():
-        return evaluate_request(settings, database, asked)
 
 
 def begin_trial(settings: Settings, database: Database, asked: TrialRequest) -> TrialRecord:

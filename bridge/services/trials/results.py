@@ -70,15 +70,6 @@ class TrialFolder:
         self._path = data / FOLDER_NAME
         self._sealer = sealer
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold the only place for a trial. Raises `TrialBusy` where it is taken."""
-        lock = self.take()
-        try:
-            yield
-        finally:
-            os.close(lock)
-
     def take(self) -> int:
         """Take the only place for a trial, and return the descriptor that holds it."""
         with _writing():
