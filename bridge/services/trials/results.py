@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -84,8 +84,7 @@ class TrialFolder:
 
     def write(self, record: TrialRecord) -> None:
         """Store a trial, in place of its earlier state. Raises `StoreError`."""
-        shape = orjson.dumps({**record.as_json(), "times": [record.created_at, record.ended_at]})
-        sealed = self._sealer.seal(shape, FOLDER_NAME, "result", record.id)
+        sealed = self._sealer.seal(orjson.dumps(record), FOLDER_NAME, "result", record.id)
         file = self._path / record.id
         draft = file.with_suffix(".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -134,18 +133,7 @@ class TrialFolder:
             raw = (self._path / trial_id).read_bytes()
         except FileNotFoundError:
             raise missing from None
-        shape: dict[str, Any] = orjson.loads(
-            self._sealer.open(raw, FOLDER_NAME, "result", trial_id)
-        )
-        created_at, ended_at = shape["times"]
-        return TrialRecord(
-            id=shape["id"],
-            state=shape["state"],
-            created_at=created_at,
-            ended_at=ended_at,
-            error=shape["error"],
-            result=shape["result"],
-        )
+        return TrialRecord(**orjson.loads(self._sealer.open(raw, FOLDER_NAME, "result", trial_id)))
 
     def _is_taken(self) -> bool:
         lock = self._open_lock()
