@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bridge.core.errors import NotFound
 from bridge.delivery.wait_context import Wait
-from bridge.store.inbound import events
-from bridge.store.queries import event_lookup, wait_facts
+from bridge.store.queries import wait_facts
+from bridge.store.queries.selection_counts import read_deliveries
 
 if TYPE_CHECKING:
     from bridge.core.status import Overview
@@ -25,14 +23,9 @@ def find_queue_waits(
 
     Only of the `MAX_QUEUES` queues whose oldest deliveries wait longest.
     """
-    found = {}
     oldest = sorted(overview.queue, key=lambda one: one.oldest_at)[:MAX_QUEUES]
-    for queue in oldest:
-        with suppress(NotFound):  # deleted since the overview was read
-            event_id, _ = event_lookup.find(database, queue.oldest_id)
-            deliveries = events.deliveries_of(database, [event_id])[event_id]
-            named = [one for one in deliveries if one.id == queue.oldest_id]
-            wait = wait_facts.find_waits(database, named, config, overview.at)
-            if queue.oldest_id in wait:
-                found[queue.route, queue.platform] = wait[queue.oldest_id]
-    return found
+    stored = read_deliveries(database, [one.oldest_id for one in oldest])
+    waits = wait_facts.find_waits(database, stored.values(), config, overview.at)
+    return {
+        (one.route, one.platform): waits[one.oldest_id] for one in oldest if one.oldest_id in waits
+    }
