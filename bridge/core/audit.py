@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from bridge.core.printable_text import replace_unprintable
+
 MAX_TEXT_CHARS: Final = 300  # of an actor and of a subject
 
 
@@ -56,5 +58,5 @@ class AuditEntry:
 
 def clean_text(text: str) -> str:
     """Return a text for the log: on one line, bounded, without control characters."""
-    shown = "".join(one if one.isprintable() else "\ufffd" for one in text[: MAX_TEXT_CHARS + 1])
+    shown = replace_unprintable(text[: MAX_TEXT_CHARS + 1])
     return shown if len(shown) <= MAX_TEXT_CHARS else shown[: MAX_TEXT_CHARS - 1] + "…"

@@ -1,7 +1,7 @@
-"""Text from strangers with its unprintable characters escaped, for people to read. Pure.
+"""Text from strangers without unprintable characters, for people to read. Pure.
 
 Bodies, headers, reasons and outputs come from strangers: control characters and those that change
-the direction of writing are escaped in all of them.
+the direction of writing are escaped in all of them, or replaced in a name.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ def escape_lines(text: str) -> str:
         escape_unprintable(line.replace("\t", "    "))
         for line in text.replace("\r\n", "\n").split("\n")
     )
+
+
+def replace_unprintable(text: str) -> str:
+    """Return a text on one line, with each unprintable character replaced by U+FFFD."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
 
 
 def _escape(char: str) -> str:

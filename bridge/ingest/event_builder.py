@@ -11,6 +11,7 @@ from bridge.core.fingerprints import keyed_sha256
 from bridge.core.http_messages import Request
 from bridge.core.locators import locate
 from bridge.core.model import JSON, Body, Delivery, Event, FormFile
+from bridge.core.printable_text import replace_unprintable
 from bridge.ingest.body_stages import StoredBody, mask_body
 from bridge.ingest.duplicates import MAX_NAME_CHARS, Digests, identify, signed_digest
 from bridge.ingest.forms.spam.check import CheckedSubmission
@@ -134,9 +135,7 @@ def read_event_type(source: Source, request: Request, value: JSON) -> str | None
     terminals. `value`: the parsed body.
     """
     text = locate(source.event_type, request, value)
-    return text and "".join(
-        char if char.isprintable() else "\ufffd" for char in text[:MAX_NAME_CHARS]
-    )
+    return text and replace_unprintable(text[:MAX_NAME_CHARS])
 
 
 def _plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.core.printable_text import replace_unprintable
 from bridge.web.admin import limits
 
 
@@ -12,5 +13,5 @@ def name_actor(token: str, said: str) -> str:
     that are not printable are replaced.
     """
     shown = said.encode("latin-1", "replace").decode("utf-8", "replace")
-    shown = "".join(one if one.isprintable() else "\ufffd" for one in shown).strip()
+    shown = replace_unprintable(shown).strip()
     return f"{token} ({shown[: limits.MAX_ACTOR_CHARS]})" if shown else token
