@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from bridge.core.model import FormFile
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.system import seccomp
+from bridge.system import isolated_program, seccomp
 from bridge.system.previews import render
 from bridge.system.previews.limits import MAX_CPU_SECONDS, MAX_EDGE_PIXELS, MAX_OUTPUT_BYTES
 from bridge.system.previews.render import PREVIEW_FORMATS, NoPreview, render_preview
@@ -212,7 +211,7 @@ PRELUDE = (
 
 
 def apart(program: str) -> subprocess.CompletedProcess[str]:
-    root = os.fspath(render._ROOT)
+    root = isolated_program.PACKAGE_ROOT
     return subprocess.run(
         [sys.executable, "-I", "-c", PRELUDE + program, root],
         capture_output=True,

@@ -10,12 +10,10 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import chain
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
@@ -28,12 +26,12 @@ from bridge.services.trials.messages import (
     Message,
     TrialConfigs,
 )
+from bridge.system.isolated_program import open_memory_file, start_program
 
 PROGRAM: Final = (
     "import sys; sys.path.append(sys.argv[1]); from bridge.services.trials.program import main;"
     " main()"
 )
-_ROOT: Final = str(Path(__file__).resolve().parents[3])
 
 
 class TrialFailed(BridgeError):
@@ -48,7 +46,7 @@ def evaluate_apart(
     `seconds`: the time limit. The limits of processor time and memory are `TRIAL_LIMITS`.
     """
     try:
-        with _in_memory() as written:
+        with open_memory_file() as written:
             status, is_late = _run(configs, messages, written, seconds)
             if status != 0:
                 raise TrialFailed(_explain_failure(status, seconds, is_late=is_late))
@@ -67,11 +65,7 @@ def _run(
     configs: TrialConfigs, messages: Iterable[Message], written: int, seconds: float
 ) -> tuple[int, bool]:
     """Return the exit status, and whether the process was killed since its time was over."""
-    command = [sys.executable, "-I", "-c", PROGRAM, _ROOT]
-    apart: dict[str, Any] = {"env": {}, "cwd": "/", "start_new_session": True}
-    with subprocess.Popen(  # noqa: S603 - ours
-        command, stdin=subprocess.PIPE, stdout=written, stderr=subprocess.DEVNULL, **apart
-    ) as child:
+    with start_program(PROGRAM, stdin=subprocess.PIPE, stdout=written) as child:
         is_late = threading.Event()
 
         def kill() -> None:
@@ -112,13 +106,3 @@ def _explain_failure(status: int, seconds: float, *, is_late: bool) -> str:
     if status in known:
         return f"it needs more than {known[status]}: select fewer events"
     return "the process ended without a result"
-
-
-@contextmanager
-def _in_memory() -> Iterator[int]:
-    """Yield the descriptor of an anonymous in-memory file."""
-    descriptor = os.memfd_create("trial", os.MFD_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

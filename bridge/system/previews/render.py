@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bridge.core.errors import BridgeError
 from bridge.core.timings import TIMINGS
+from bridge.system.isolated_program import open_memory_file, start_program
 from bridge.system.previews.limits import MAX_OUTPUT_BYTES
 
 PREVIEW_MEDIA_TYPE: Final = "image/png"
@@ -35,7 +33,6 @@ DRAWING_PROGRAM: Final = (
     "import sys; sys.path.append(sys.argv[1]); from bridge.system.previews.drawing import main;"
     " main(sys.argv[2])"
 )
-_ROOT: Final = str(Path(__file__).resolve().parents[3])
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
@@ -59,7 +56,7 @@ def render_preview(content: bytes, media: str, seconds: float = TIMINGS.preview_
     if not can_render():
         raise NoPreview("previews are not installed: install flowbridge with the extra `previews`")
     try:
-        with _in_memory(content) as given, _in_memory(b"") as drawn:
+        with open_memory_file(content) as given, open_memory_file() as drawn:
             _draw(kind, given, drawn, seconds)
             picture = os.pread(drawn, MAX_OUTPUT_BYTES + 1, 0)
     except OSError as error:
@@ -69,26 +66,9 @@ def render_preview(content: bytes, media: str, seconds: float = TIMINGS.preview_
     return picture
 
 
-@contextmanager
-def _in_memory(content: bytes) -> Iterator[int]:
-    """Yield the descriptor of an anonymous in-memory file with these bytes."""
-    descriptor = os.memfd_create("preview", os.MFD_CLOEXEC)
-    try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(content)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _draw(kind: str, given: int, drawn: int, seconds: float) -> None:
-    """Run the renderer, as a new program: the caller has secrets and may have threads."""
-    command = [sys.executable, "-I", "-c", DRAWING_PROGRAM, _ROOT, kind]
-    apart: dict[str, Any] = {"env": {}, "cwd": "/", "start_new_session": True}
-    with subprocess.Popen(  # noqa: S603 - ours
-        command, stdin=given, stdout=drawn, stderr=subprocess.DEVNULL, **apart
-    ) as child:
+    """Run the renderer."""
+    with start_program(DRAWING_PROGRAM, kind, stdin=given, stdout=drawn) as child:
         try:
             status = child.wait(seconds)
         except subprocess.TimeoutExpired:
