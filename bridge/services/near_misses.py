@@ -12,8 +12,8 @@ from bridge.core.retention import is_content_deleted
 from bridge.routing.explain.explanation import Rank, RouteExplanation
 from bridge.services.explanations import RouteChoice, explain_event
 from bridge.services.lists import PageRequest, page_events
-from bridge.store.queries.events import whole_events
 from bridge.store.queries.filters import Filters
+from bridge.store.queries.recorded_events import UnreadableEvent, read_named_events
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -79,7 +79,8 @@ def find_near_misses(
 ) -> MissSearch:
     """Return the newest events of the route's source that it nearly matches, below `before`.
 
-    Spam, events with a problem and deleted bodies are passed over: no route sees them.
+    Spam, events with a problem and deleted bodies are passed over: no route sees them. So are
+    events that cannot be decrypted here.
     """
     filters = Filters(source=route.source, spam=False)
     page = page_events(database, filters, PageRequest(limit=MAX_READ_EVENTS, before=before))
@@ -98,8 +99,8 @@ def find_near_misses(
             if event.problem is None and all(one.route != route.name for one in deliveries)
         ]
         planned += sum(any(one.route == route.name for one in each) for _, each in part)
-        for event in whole_events(database, open_ids):
-            if is_content_deleted(event):
+        for event in read_named_events(database, open_ids):
+            if isinstance(event, UnreadableEvent) or is_content_deleted(event):
                 continue
             read += 1
             left.bytes -= len(event.body)

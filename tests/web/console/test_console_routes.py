@@ -16,6 +16,7 @@ from bridge.core.scopes import Scope
 from bridge.services import near_misses
 from bridge.services.project.config_text import write_yaml
 from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
 
 READ = (Scope.READ,)
@@ -115,6 +116,19 @@ def test_a_search_ends_with_its_time(console: ConsoleClient) -> None:
     )
     assert (found.read, len(found.misses)) == (near_misses.BODIES_AT_ONCE, 5)
     assert found.last_id == found.misses[-1].event.id
+
+
+def test_an_event_that_cannot_be_decrypted_does_not_stop_a_search(console: ConsoleClient) -> None:
+    near = store(console, {"action": "opened", "repository": "sites"})
+    url = console.database.url.render_as_string(hide_password=False)
+    sealed = Database(url, Sealer(["A" * 43 + "="]))
+    other = make_event(None, now=time.time() + 1)
+    events.add(sealed, other, [], lambda *_: [])
+    sealed.close()
+    config = write_config(console.settings.config.parent)
+    route = next(one for one in config.routes if one.name == "triage")
+    found = near_misses.find_near_misses(console.database, console.settings, config, route)
+    assert (found.read, [one.event.id for one in found.misses]) == (1, [near.id])
 
 
 def test_near_misses_need_the_scope_bodies(console: ConsoleClient) -> None:
