@@ -23,7 +23,7 @@ from bridge.store.local.platform_store import LocalPlatformStore
 from bridge.system.logs import get_logger
 from bridge.web import hooks
 from bridge.web.admin.context import AdminContext
-from bridge.web.admin.entry import WsgiApp, admin_app, is_admin_path
+from bridge.web.admin.entry import admin_app, is_admin_path
 from bridge.web.app_context import AppContext
 from bridge.web.console.entry import console_app, is_console_path
 from bridge.web.downloads import downloads
@@ -36,6 +36,7 @@ from bridge.web.forms.challenges import challenge_pages, make_page_fields
 from bridge.web.forms.hidden_fields import AntiSpamFields
 from bridge.web.forms.views import form_pages
 from bridge.web.health import health_pages
+from bridge.web.late_app import WsgiApp
 from bridge.web.listeners import ListenerPaths
 from bridge.web.metrics import metrics_page
 from bridge.web.process_resources import ProcessResources

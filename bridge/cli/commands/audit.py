@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.bridge_access import open_bridge
-from bridge.cli.numbers import BoundedNumber
-from bridge.cli.option_types import TimeParam
-from bridge.cli.options import AS_JSON
+from bridge.cli.options import AS_JSON, SINCE, limit_option
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.audit import AuditAction
@@ -28,23 +26,11 @@ COLUMNS = (
 
 
 @click.command()
-@click.option(
-    "--since",
-    type=TimeParam(),
-    metavar="TIME",
-    help="Only since this time: 15m, 1h, 2d (ago), a date, or ISO 8601.",
-)
+@SINCE
 @click.option(
     "--action", type=click.Choice([one.value for one in AuditAction]), help="Only of this action."
 )
-@click.option(
-    "--limit",
-    type=BoundedNumber(0),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="The newest N; 0 for all.",
-)
+@limit_option(50)
 @AS_JSON
 @click.pass_obj
 def audit(

@@ -15,8 +15,7 @@ from bridge.cli.actions.request import DRY_RUN, YES, OperationRequest
 from bridge.cli.bridge_access import open_bridge
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.numbers import BoundedNumber
-from bridge.cli.option_types import TimeParam
-from bridge.cli.options import AS_JSON, wrong_usage
+from bridge.cli.options import AS_JSON, SINCE, limit_option, wrong_usage
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import load_sources
@@ -53,21 +52,9 @@ OPTION_NAMES = {
 
 
 @click.group(invoke_without_command=True)
-@click.option(
-    "--since",
-    type=TimeParam(),
-    metavar="TIME",
-    help="Only since this time: 15m, 1h, 2d (ago), a date, or ISO 8601.",
-)
+@SINCE
 @click.option("--unfinished", is_flag=True, help="Only operations that are not finished.")
-@click.option(
-    "--limit",
-    type=BoundedNumber(0),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="The newest N; 0 for all.",
-)
+@limit_option(50)
 @AS_JSON
 @click.pass_context
 def operations(

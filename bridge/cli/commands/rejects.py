@@ -9,9 +9,8 @@ import click
 from bridge.cli.actions.request import OperationRequest, operation_options
 from bridge.cli.bridge_access import open_bridge
 from bridge.cli.command_settings import find_server, settings_of
-from bridge.cli.numbers import BoundedNumber
 from bridge.cli.option_types import TimeParam
-from bridge.cli.options import AS_JSON, require_existing
+from bridge.cli.options import AS_JSON, SINCE, limit_option, require_existing
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.services.parsed_records import expect_shape, parse_reject
@@ -31,20 +30,8 @@ COLUMNS = (
 
 @click.group(invoke_without_command=True)
 @click.option("--source", metavar="NAME", help="Only from this source.")
-@click.option(
-    "--since",
-    type=TimeParam(),
-    metavar="TIME",
-    help="Only since this time: 15m, 1h, 2d (ago), a date, or ISO 8601.",
-)
-@click.option(
-    "--limit",
-    type=BoundedNumber(0),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="The newest N; 0 for all.",
-)
+@SINCE
+@limit_option(50)
 @AS_JSON
 @click.pass_context
 def rejects(

@@ -23,6 +23,7 @@ from bridge.cli.options import (
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.times import DAY
+from bridge.services.parsed_records import expect_shape
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
@@ -181,11 +182,12 @@ def _test_remote(
     found = run_remote_trial(
         server, RemoteTrial(file=file, against=against or NOW, chosen=chosen, limit=limit)
     )
-    if as_json and not found["changes_complete"]:
-        raise BridgeError("there are too many changes for --json: select fewer events")
-    if as_json:
-        output.json_lines(found["changes"])
-    _end(found, fail_on, _describe_since(chosen), as_json=as_json)
+    with expect_shape():
+        if as_json and not found["changes_complete"]:
+            raise BridgeError("there are too many changes for --json: select fewer events")
+        if as_json:
+            output.json_lines(found["changes"])
+        _end(found, fail_on, _describe_since(chosen), as_json=as_json)
 
 
 def _set_since(chosen: dict[str, Any]) -> None:

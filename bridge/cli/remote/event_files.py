@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import Final
-from urllib.parse import quote
 
 from bridge.cli.remote.client import MAX_ANSWER_BYTES, AdminClient, ServerError
+from bridge.cli.remote.request_parts import quote_id
 from bridge.core.errors import NotFound
 from bridge.core.model import Event, FormFile
 from bridge.services.parsed_records import UNREADABLE, UnreadableAnswer
@@ -36,7 +36,7 @@ def describe_files(client: AdminClient, event: Event, alert_id: str | None) -> E
 
     def read(file: FormFile) -> bytes | None:
         try:
-            path = f"/events/{quote(str(event.id), safe='')}/files/{file.sha256}"
+            path = f"/events/{quote_id(str(event.id))}/files/{file.sha256}"
             content = client.get_bytes(path, file.size)
         except NotFound:
             return None

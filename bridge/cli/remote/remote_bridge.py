@@ -6,18 +6,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Final
 
 from bridge.cli.options import wrong_usage
 from bridge.cli.remote.changes import RemoteChanges
 from bridge.cli.remote.client import PAGE_ITEMS, PAGE_REJECTS, AdminClient, Query
+from bridge.cli.remote.request_parts import quote_id, write_filters, write_page_size
 from bridge.cli.remote.server_url import ServerUrl, parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
 from bridge.cli.ui import output
-from bridge.core.errors import InvalidRequest, NotFound, SettingsError
+from bridge.core.errors import NotFound, SettingsError
 from bridge.core.model import JSON
-from bridge.core.times import iso
 from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
 from bridge.services.operations import name_actor
@@ -33,7 +32,6 @@ TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variabl
 MAX_TOKEN_CHARS: Final = 1000
 NEWEST_EVENTS: Final = 20  # of a page that is searched for the newest event of a sender
 ITEM_EXTRAS: Final = ("events", "deliveries")  # of items, which `operations show` does not print
-LAST_TIME: Final = "9999-12-31T23:59:59Z"
 SCREEN: Final[Query] = [("screen", "true")]
 
 
@@ -89,14 +87,14 @@ class RemoteBridge:
 
     def list_events(self, chosen: Chosen, limit: int) -> Iterator[Shape]:
         """Yield events with their deliveries."""
-        return self._list("/events", _write_filters(chosen), limit)
+        return self._list("/events", write_filters(chosen), limit)
 
     def list_deliveries(
         self, chosen: Chosen, limit: int, *, with_screen: bool
     ) -> Iterator[tuple[Shape, Shape]]:
         """Yield deliveries, each with what only a screen shows."""
-        query = _write_filters(chosen) + (SCREEN if with_screen else [])
-        pages = self._client.list_pages("/deliveries", query + _page_size(limit))
+        query = write_filters(chosen) + (SCREEN if with_screen else [])
+        pages = self._client.list_pages("/deliveries", query + write_page_size(limit))
         found = (pair for page in pages for pair in _pair_screens(page, with_screen=with_screen))
         return islice(found, limit or None)
 
@@ -105,13 +103,13 @@ class RemoteBridge:
         """Yield the form submissions, oldest first. All are read before the first is printed."""
         from bridge.cli.remote.submissions import store_submissions
 
-        query: Query = [*_write_filters(chosen), ("limit", str(limit))]
+        query: Query = [*write_filters(chosen), ("limit", str(limit))]
         with store_submissions(self._client, query) as found:
             yield found
 
     def follow_changes(self, chosen: Chosen) -> RemoteChanges:
         """Return a reader of the changes from now on. Its first ones are deliveries in flight."""
-        return RemoteChanges(self._client, _write_filters(chosen))
+        return RemoteChanges(self._client, write_filters(chosen))
 
     def read_record(self, id_: str | None, *, with_screen: bool) -> NamedShape:
         """Return the event or the reject that an id names; None names the newest event."""
@@ -144,23 +142,23 @@ class RemoteBridge:
 
     def list_flows(self, platform: str | None) -> Shape:
         """Return the flows of a platform, or of several, with the problems of those that failed."""
-        return self._client.get("/flows", _write_filters({"platform": platform}))
+        return self._client.get("/flows", write_filters({"platform": platform}))
 
     def list_flow_inputs(self, flow: str) -> Shape:
         """Return the inputs of a flow."""
-        return self._client.get("/flows/inputs", _write_filters({"flow": flow}))
+        return self._client.get("/flows/inputs", write_filters({"flow": flow}))
 
     def explain(self, id_: str | None, *, when: str, route: str | None) -> Sequence[Shape]:
         """Return the explanations of an event, or of the events in a reject, each with `screen`."""
-        query = [*_write_filters({"routes": when, "route": route}), *SCREEN]
+        query = [*write_filters({"routes": when, "route": route}), *SCREEN]
         id_ = self._find_newest()[0] if id_ is None else id_
         try:
             if not id_.startswith(REJECT_PREFIX):
-                return [self._client.get(f"/events/{_part(id_)}/explain", query)]
+                return [self._client.get(f"/events/{quote_id(id_)}/explain", query)]
         except NotFound:
             if id_.startswith(EVENT_PREFIXES) or not self._is_reject(id_):
                 raise
-        found = self._client.get(f"/rejects/{_part(id_)}/explain", query)
+        found = self._client.get(f"/rejects/{quote_id(id_)}/explain", query)
         with expect_shape():
             return list(found["items"])
 
@@ -168,27 +166,27 @@ class RemoteBridge:
         self, *, source: str | None, since: float | None, limit: int
     ) -> Iterator[Shape]:
         """Yield rejects, each with its diagnosis."""
-        query = _write_filters({"source": source, "since": since})
+        query = write_filters({"source": source, "since": since})
         return self._list("/rejects", query, limit, most=PAGE_REJECTS)
 
     def list_operations(
         self, *, since: float | None, unfinished: bool, limit: int
     ) -> Iterator[Shape]:
         """Yield operations."""
-        query = _write_filters({"since": since, "unfinished": unfinished or None})
+        query = write_filters({"since": since, "unfinished": unfinished or None})
         return self._list("/operations", query, limit)
 
     def read_operation(self, id_: str) -> Shape:
         """Return an operation."""
-        return self._client.get(f"/operations/{_part(id_)}")
+        return self._client.get(f"/operations/{quote_id(id_)}")
 
     def read_trial(self, id_: str) -> Shape:
         """Return a trial, with its result once it has ended."""
-        return self._client.get(f"/trials/{_part(id_)}")
+        return self._client.get(f"/trials/{quote_id(id_)}")
 
     def stop_operation(self, id_: str) -> Shape:
         """Stop an operation that a worker carries out, and return it."""
-        return self.post(f"/operations/{_part(id_)}/stop", None)
+        return self.post(f"/operations/{quote_id(id_)}/stop", None)
 
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""
@@ -199,9 +197,9 @@ class RemoteBridge:
         self, id_: str, *, outcome: str | None = None, limit: int = 0, after: int = 0
     ) -> Iterator[Shape]:
         """Yield the items of an operation behind the number `after`, each with its deliveries."""
-        query = _write_filters({"outcome": outcome})
+        query = write_filters({"outcome": outcome})
         before = str(after) if after > 0 else None
-        return self._list(f"/operations/{_part(id_)}/items", query, limit, before=before)
+        return self._list(f"/operations/{quote_id(id_)}/items", query, limit, before=before)
 
     def post(self, path: str, body: JSON | None) -> dict[str, JSON]:
         """Change something, in the name of the actor of this machine."""
@@ -212,17 +210,17 @@ class RemoteBridge:
     def describe(self, chosen: Chosen) -> dict[str, JSON]:
         """Return the filters of a command as those of an operation."""
         found: dict[str, JSON] = {}
-        for name, text in _write_filters(chosen):
+        for name, text in write_filters(chosen):
             found[name] = [*found.get(name, []), text] if name == "where" else text
         return found
 
     def list_audit(self, *, since: float | None, action: str | None, limit: int) -> Iterator[Shape]:
         """Yield entries of the audit log."""
-        return self._list("/audit", _write_filters({"since": since, "action": action}), limit)
+        return self._list("/audit", write_filters({"since": since, "action": action}), limit)
 
     def read_causes(self, chosen: Chosen) -> CauseList:
         """Return the causes of dead deliveries, the most frequent first."""
-        found = self._client.get("/causes", _write_filters(chosen))
+        found = self._client.get("/causes", write_filters(chosen))
         with expect_shape():
             return CauseList(list(found["items"]), found["read_until"])
 
@@ -231,7 +229,7 @@ class RemoteBridge:
     ) -> Sequence[Shape]:
         """Return the points of a trend, oldest first."""
         asked = {"name": name, "since": since, **only}
-        query = _write_filters(asked) + ([] if step is None else [("step", f"{step}s")])
+        query = write_filters(asked) + ([] if step is None else [("step", f"{step}s")])
         found = self._client.get("/trends", query)
         with expect_shape():
             return list(found["items"])
@@ -252,11 +250,11 @@ class RemoteBridge:
         most: int = PAGE_ITEMS,
         before: str | None = None,
     ) -> Iterator[Shape]:
-        pages = self._client.list_pages(path, query + _page_size(limit, most), before)
+        pages = self._client.list_pages(path, query + write_page_size(limit, most), before)
         return islice((one for page in pages for one in page["items"]), limit or None)
 
     def _read_event(self, id_: str, *, with_screen: bool) -> Shape:
-        return self._client.get(f"/events/{_part(id_)}", SCREEN if with_screen else [])
+        return self._client.get(f"/events/{quote_id(id_)}", SCREEN if with_screen else [])
 
     def _is_reject(self, id_: str) -> bool:
         with suppress(NotFound):
@@ -264,12 +262,12 @@ class RemoteBridge:
         return False
 
     def _read_reject(self, id_: str) -> NamedShape:
-        return NamedShape(self._client.get(f"/rejects/{_part(id_)}"), is_reject=True)
+        return NamedShape(self._client.get(f"/rejects/{quote_id(id_)}"), is_reject=True)
 
     def _find_newest(self) -> tuple[str, str | None]:
         """Return the id of the newest event of a sender, and that of a newer alert."""
         newest: str | None = None
-        pages = self._client.list_pages("/events", _page_size(NEWEST_EVENTS))
+        pages = self._client.list_pages("/events", write_page_size(NEWEST_EVENTS))
         for one in (one for page in pages for one in page["items"]):
             with expect_shape():
                 id_ = str(one["id"])
@@ -281,42 +279,8 @@ class RemoteBridge:
         return newest, None
 
 
-def _page_size(limit: int, most: int = PAGE_ITEMS) -> Query:
-    return [("limit", str(min(limit, most) if limit else most))]
-
-
-def _part(id_: str) -> str:
-    """Return an id as a part of a path."""
-    if not id_ or id_ in (".", ".."):
-        raise NotFound(f"no record has the id {id_!r}")
-    return quote(id_, safe="", errors="surrogateescape")
-
-
 def _pair_screens(page: Mapping[str, JSON], *, with_screen: bool) -> Iterator[tuple[Shape, Shape]]:
     with expect_shape():
         screens = page["screen"] if with_screen else {}
         pairs = [(one, screens.get(one["id"], {})) for one in page["items"]]
     yield from pairs
-
-
-def _write_filters(chosen: Mapping[str, Any]) -> Query:
-    """Return filters as query parameters: the names of a command's arguments, and their values."""
-    query: Query = []
-    for name, value in chosen.items():
-        for one in value if isinstance(value, list | tuple) else [value]:
-            if one is not None:
-                query.append((name.rstrip("_"), _write_value(name, one)))
-    return query
-
-
-def _write_value(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if name in ("since", "until"):
-        return iso(value) or LAST_TIME
-    try:
-        return value.decode() if isinstance(value, bytes) else str(value).encode().decode()
-    except UnicodeError:
-        raise InvalidRequest(
-            f"--{name.rstrip('_')}: with --server it must be valid UTF-8"
-        ) from None

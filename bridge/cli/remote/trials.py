@@ -49,10 +49,10 @@ def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
         with expect_shape():
             found = _wait_for_result(bridge, str(trial["id"]))
     with expect_shape():
-        problems = [ConfigProblem(**one) for one in found["problems"]]
+        problems = [_rename(ConfigProblem(**one), asked) for one in found["problems"]]
         is_complete = bool(found["complete"])
     if problems:
-        raise ConfigError([_rename(one, asked) for one in problems])
+        raise ConfigError(problems)
     if not is_complete:
         raise BridgeError(
             f"more than {MAX_TRIAL_EVENTS:,} events match: select fewer with --since or another"

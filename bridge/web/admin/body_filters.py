@@ -51,16 +51,13 @@ def read_filters(
 
 def make_filters(context: AdminContext, config: Config, values: Mapping[str, Any]) -> Filters:
     """Return filters as the store takes them. Raises `AdminProblem` for an unknown name."""
-    for name in ("source", "route"):
-        _check_name(context, config, name, values.get(name))
+    names = {name: values.get(name) for name in ("source", "route")}
+    try:
+        check_names(context.settings, context.database, config=config, **names)
+    except UnknownName as error:
+        place = to_pointer("filters", error.what)
+        found = BodyError(place, str(error), error.near, error.allowed)
+        raise invalid_body([found]) from None
     clauses = values.get("where")
     where = make_event_test(clauses, config.sources) if clauses else None
     return Filters(**{**values, "where": where})
-
-
-def _check_name(context: AdminContext, config: Config, name: str, value: str | None) -> None:
-    try:
-        check_names(context.settings, context.database, config=config, **{name: value})
-    except UnknownName as error:
-        found = BodyError(to_pointer("filters", name), str(error), error.near, error.allowed)
-        raise invalid_body([found]) from None

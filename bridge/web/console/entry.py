@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cache
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from werkzeug.wrappers import Request
+from bridge.web.late_app import WsgiApp, create_late
 
 if TYPE_CHECKING:
     from bridge.web.admin.context import AdminContext
+    from bridge.web.console.application import Console
 
 PREFIX: Final = "/console"
-WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def console_app(context: AdminContext, secret_key: str) -> WsgiApp:
     """Return the WSGI application of the paths below /console; `secret_key` signs its cookies."""
 
-    mutex = Lock()
-
-    @cache
-    def create() -> Any:
+    def create() -> Console:
         from bridge.web.console.application import Console
 
         return Console(context, secret_key)
 
-    def load() -> Any:
-        with mutex:  # first requests that come together must not create several
-            return create()
-
-    def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        response = load()(Request(environ))
-        answered: Iterable[bytes] = response(environ, start_response)
-        return answered
-
-    return wsgi
+    return create_late(create)
 
 
 def is_console_path(path: str) -> bool:

@@ -1,0 +1,48 @@
+"""Parts of requests to the admin API: ids in paths, filters and page sizes in queries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from bridge.cli.remote.client import PAGE_ITEMS, Query
+from bridge.core.errors import InvalidRequest, NotFound
+from bridge.core.times import iso
+
+LAST_TIME: Final = "9999-12-31T23:59:59Z"
+
+
+def quote_id(id_: str) -> str:
+    """Return an id as a part of a path. `NotFound` where it cannot be one."""
+    if not id_ or id_ in (".", ".."):
+        raise NotFound(f"no record has the id {id_!r}")
+    return quote(id_, safe="", errors="surrogateescape")
+
+
+def write_page_size(limit: int, most: int = PAGE_ITEMS) -> Query:
+    """Return the size of each page of a list of `limit` items; 0 for all."""
+    return [("limit", str(min(limit, most) if limit else most))]
+
+
+def write_filters(chosen: Mapping[str, Any]) -> Query:
+    """Return filters as query parameters: the names of a command's arguments, and their values."""
+    query: Query = []
+    for name, value in chosen.items():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one is not None:
+                query.append((name.rstrip("_"), _write_value(name, one)))
+    return query
+
+
+def _write_value(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if name in ("since", "until"):
+        return iso(value) or LAST_TIME
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value).encode().decode()
+    except UnicodeError:
+        raise InvalidRequest(
+            f"--{name.rstrip('_')}: with --server it must be valid UTF-8"
+        ) from None
