@@ -19,14 +19,16 @@ MAX_QUEUES: Final = 10  # the oldest; each takes a few reads
 
 
 def find_queue_waits(
-    database: Database, config: Config | None, overview: Overview
+    database: Database, config: Config | None, overview: Overview, *, route: str | None = None
 ) -> dict[tuple[str, str], Wait]:
     """Return why the oldest delivery of each queue waits, by route and platform.
 
-    Only of the `MAX_QUEUES` queues whose oldest deliveries wait longest.
+    Only of the `MAX_QUEUES` queues whose oldest deliveries wait longest; `route`: of those of this
+    route.
     """
     found = {}
-    oldest = sorted(overview.queue, key=lambda one: one.oldest_at)[:MAX_QUEUES]
+    queues = [one for one in overview.queue if route in (None, one.route)]
+    oldest = sorted(queues, key=lambda one: one.oldest_at)[:MAX_QUEUES]
     for queue in oldest:
         with suppress(NotFound):  # deleted since the overview was read
             event_id, _ = event_lookup.find(database, queue.oldest_id)

@@ -16,7 +16,6 @@ from bridge.services.delivery_states import describe_status
 from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, page_deliveries
 from bridge.services.near_misses import find_near_misses
 from bridge.services.project.config_text import write_yaml
-from bridge.services.queue_waits import find_queue_waits
 from bridge.store.queries.filters import Filters
 from bridge.web.admin import bridge_answers, resources
 from bridge.web.admin.parameters import BEFORE
@@ -26,6 +25,7 @@ from bridge.web.console.day_trends import read_day
 from bridge.web.console.links import make_link
 from bridge.web.console.route_map import route_kind
 from bridge.web.console.subject_notes import list_notes
+from bridge.web.console.wait_texts import describe_waits
 
 #: The keys of a route that come first; the canonical form has all of them by the alphabet.
 RULE_KEYS: Final = (
@@ -63,7 +63,6 @@ def show_route(asked: ConsoleRequest) -> Screen:
     shown = asked.read(bridge_answers.show_route)
     name = shown["name"]
     overview = asked.context.overview.get()
-    waits = find_queue_waits(asked.context.database, asked.context.config(), overview)
     return Screen(
         template="route.html",
         title=name,
@@ -73,10 +72,7 @@ def show_route(asked: ConsoleRequest) -> Screen:
             "schemas": _list_schemas(asked, shown["definition"] or {}),
             "notes": list_notes(overview, "route").get(name, ()),
             "chart": read_day(asked, "runs", "runs ended", route=name),
-            "waits": {
-                one["platform"]: _describe_wait(asked, waits.get((name, one["platform"])))
-                for one in shown["queue"]
-            },
+            "waits": describe_waits(asked, name),
             "counted_to": overview.counted_to,
             **_count_statuses(asked, name),
         },
@@ -132,12 +128,6 @@ def _write_rule(definition: Mapping[str, Any]) -> str:
 def _failed_lines(explanation: Mapping[str, Any]) -> Sequence[ClauseLine]:
     """Return the clauses that are false, with their parts."""
     return list_clauses([one for one in explanation["clauses"] if not one["ok"]])
-
-
-def _describe_wait(asked: ConsoleRequest, wait: Any) -> str | None:
-    if wait is None:
-        return None
-    return str(wait.detail if asked.may_read_contents else wait.kind)
 
 
 def _count_statuses(asked: ConsoleRequest, name: str) -> dict[str, Any]:
