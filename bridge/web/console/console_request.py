@@ -12,6 +12,7 @@ from bridge.core.scopes import Scope
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import Parameter, read_parameters
 from bridge.web.admin.problems import AdminProblem
+from bridge.web.client_ip import client_address
 from bridge.web.console.session import ConsoleSession
 
 
@@ -82,5 +83,5 @@ class ConsoleRequest:
             values=read_parameters(texts, parameters),
             texts=texts,
             ids=self.ids,
-            client=self.http.remote_addr,
+            client=client_address(self.http.environ, self.context.settings),
         )
