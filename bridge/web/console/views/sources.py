@@ -105,9 +105,7 @@ def _find_status(asked: ConsoleRequest, name: str) -> SourceStatus:
 def _base_url(asked: ConsoleRequest) -> str:
     """Return the URL that senders call: the public one, else that of this machine."""
     settings = asked.context.settings
-    host, port = settings.bind
-    local = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    return (settings.public_url or local).rstrip("/")
+    return (settings.public_url or settings.bound_url).rstrip("/")
 
 
 def _list_samples(source: Source, base_url: str) -> Sequence[str]:
