@@ -12,7 +12,7 @@ from bridge.web.console.advice import split_advice
 from bridge.web.console.condition_links import link_condition
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
-from bridge.web.console.route_map import draw_map, route_kind
+from bridge.web.console.route_map import draw_map
 from bridge.web.console.wait_texts import describe_waits
 
 
@@ -46,7 +46,6 @@ def show_overview(asked: ConsoleRequest) -> Screen:
             "sources": sources,
             "routes": routes,
             "platforms": platforms,
-            "kinds": {one["name"]: route_kind(one) for one in routes},
             "waits": describe_waits(asked),
         },
     )

@@ -23,7 +23,6 @@ from bridge.web.console.clause_lines import ClauseLine, list_clauses
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_day
 from bridge.web.console.links import make_link
-from bridge.web.console.route_map import route_kind
 from bridge.web.console.subject_notes import list_notes
 from bridge.web.console.wait_texts import describe_waits
 
@@ -51,7 +50,6 @@ def list_routes(asked: ConsoleRequest) -> Screen:
         title="Routes",
         values={
             "routes": items,
-            "kinds": {one["name"]: route_kind(one) for one in items},
             "notes": list_notes(asked.context.overview.get(), "route"),
             "counted_to": asked.context.overview.get().counted_to,
         },

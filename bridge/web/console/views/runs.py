@@ -97,7 +97,6 @@ def _list_runs(asked: ConsoleRequest) -> Screen:
             "flow": flow,
             "platform": next(iter(given.get("platform", ())), None),
             "flows": [*config.flows],
-            "has_contents": asked.may_read_contents,
         },
     )
 
