@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from werkzeug.utils import redirect
@@ -26,11 +26,9 @@ from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
-from bridge.web.console.payload_tree import TreePart, build_tree
+from bridge.web.console.payload_tree import build_small_tree
 
 MAX_ID_CHARS: Final = 200
-MAX_PART_NODES: Final = 400
-MAX_PART_CHARS: Final = 16 * 1024
 MAX_LOG_LINES: Final = 500
 OVER: Final = ("done", "failed", "terminated")
 
@@ -126,8 +124,8 @@ def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
             "delivery": delivery,
             "has_contents": shows,
             "detail": run.detail if shows else "",
-            "inputs": _small_tree(run.inputs, "inputs") if shows else [],
-            "outputs": _small_tree(run.outputs, "outputs") if shows else [],
+            "inputs": build_small_tree(run.inputs, "inputs") if shows else [],
+            "outputs": build_small_tree(run.outputs, "outputs") if shows else [],
             "log": [*run.log[-MAX_LOG_LINES:]] if shows else [],
             "more_lines": max(len(run.log) - MAX_LOG_LINES, 0),
             "may_end": asked.may(Scope.ACT) and platform is not None and not run.is_over,
@@ -246,9 +244,3 @@ def _describe_stored(run_id: str, delivery: Delivery, detail: str) -> ShownRun:
         outputs=delivery.outputs,
         log=delivery.log or (),
     )
-
-
-def _small_tree(value: Any, path: str) -> list[TreePart]:
-    if value is None:
-        return []
-    return build_tree(value, path=path, max_nodes=MAX_PART_NODES, max_chars=MAX_PART_CHARS)
