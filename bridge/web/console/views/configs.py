@@ -15,7 +15,6 @@ from bridge.core.plurals import pluralize
 from bridge.services.project.config_text import write_yaml
 from bridge.web.admin import config_answers
 from bridge.web.console.console_request import ConsoleRequest, Screen
-from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 
 MAX_LISTED: Final = 100
@@ -80,13 +79,13 @@ def show_config(asked: ConsoleRequest) -> Screen:
 
 def compare_configs(asked: ConsoleRequest) -> Screen | Response:
     """Return the differences of two configurations, in words and with their values."""
-    hashes = [(asked.given.get(name) or [""])[0] for name in ("a", "b")]
-    if any(len(one) > MAX_HASH_CHARS or "\0" in one for one in hashes):
-        raise refuse(400, f"A hash has at most {MAX_HASH_CHARS} characters.")
-    if not all(hashes):
+    before = asked.read_id("a", MAX_HASH_CHARS)
+    after = asked.read_id("b", MAX_HASH_CHARS)
+    if before is None or after is None:
         return redirect(make_link("/configs"), 303)
-    ids = dict(zip(("a", "b"), hashes, strict=True))
-    found = replace(asked, ids=ids).read(config_answers.compare_stored_configs)
+    found = replace(asked, ids={"a": before, "b": after}).read(
+        config_answers.compare_stored_configs
+    )
     items = found["items"]
     return Screen(
         template="config_diff.html",
