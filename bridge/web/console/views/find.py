@@ -36,4 +36,5 @@ def find_records(asked: ConsoleRequest) -> Screen | Response:
             "urls": {one["id"]: link_record(one["id"]) for one in found.items},
             "may_read_contents": asked.may_read_contents,
         },
+        status=found.status,
     )
