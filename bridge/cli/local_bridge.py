@@ -247,8 +247,7 @@ class LocalBridge:
 
     def explain_empty(self, what: str) -> str:
         """Return how to send a first event."""
-        bind = self.settings.bind
-        host = self.settings.public_url or f"http://{bind[0]}:{bind[1]}"
+        host = self.settings.public_url or self.settings.bound_url
         return (
             f"No {what} yet.\nStart `flowbridge serve`, then send one:"
             f" flowbridge sample {self._any_source()} --to {host}"

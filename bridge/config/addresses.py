@@ -16,6 +16,13 @@ ADDRESS_PATTERN = re.compile(
 HOST_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[?[0-9a-f]*:[0-9a-f:.]+\]?")
 
 
+def make_local_url(address: Address) -> str:
+    """Return the URL of a listener on this machine; one of all addresses is called by loopback."""
+    host, port = address
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - how all addresses of this machine are reached
+    return f"http://{bracket(host)}:{port}"
+
+
 def bracket(host: str) -> str:
     """Return `host` as it is written in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host

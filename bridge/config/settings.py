@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 from bridge.config.addresses import (
     Address,
     Network,
-    bracket,
+    make_local_url,
     parse_address,
     parse_hosts,
     parse_networks,
@@ -130,9 +130,12 @@ class Settings:
     @property
     def private_url(self) -> str:
         """The URL of the private listener on this machine."""
-        host, port = self.private_bind or self.bind
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - how all addresses of this machine are reached
-        return f"http://{bracket(host)}:{port}"
+        return make_local_url(self.private_bind or self.bind)
+
+    @property
+    def bound_url(self) -> str:
+        """The URL of the listener for senders on this machine."""
+        return make_local_url(self.bind)
 
     @property
     def local_base_url(self) -> str:

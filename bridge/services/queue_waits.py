@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
-MAX_QUEUES: Final = 10  # the oldest; each takes a few reads
+MAX_QUEUES: Final = 10  # the oldest
 
 
 def find_queue_waits(
-    database: Database, config: Config | None, overview: Overview
+    database: Database, config: Config | None, overview: Overview, *, route: str | None = None
 ) -> dict[tuple[str, str], Wait]:
     """Return why the oldest delivery of each queue waits, by route and platform.
 
-    Only of the `MAX_QUEUES` queues whose oldest deliveries wait longest.
+    Only of the `MAX_QUEUES` queues whose oldest deliveries wait longest; `route`: of those of this
+    route.
     """
-    oldest = sorted(overview.queue, key=lambda one: one.oldest_at)[:MAX_QUEUES]
+    queues = [one for one in overview.queue if route in (None, one.route)]
+    oldest = sorted(queues, key=lambda one: one.oldest_at)[:MAX_QUEUES]
     stored = read_deliveries(database, [one.oldest_id for one in oldest])
     waits = wait_facts.find_waits(database, stored.values(), config, overview.at)
     return {

@@ -203,16 +203,8 @@ def _given(secret: str | None) -> str | None:
 def _choose_url(settings: Settings, to: str | None, source: str) -> str:
     """Return the URL to sign and send to. `to`: the value of --to."""
     if to is None:
-        return f"{settings.public_url or _here(settings)}/hooks/{source}"
-    return _target(_here(settings) if to == THIS_BRIDGE else to, source)
-
-
-def _here(settings: Settings) -> str:
-    """Return the URL of this project's bridge on this machine."""
-    from bridge.config.addresses import bracket
-
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind[0], settings.bind[0])  # noqa: S104 - the address to call for one that is bound to all
-    return f"http://{bracket(host)}:{settings.bind[1]}"
+        return f"{settings.public_url or settings.bound_url}/hooks/{source}"
+    return _target(settings.bound_url if to == THIS_BRIDGE else to, source)
 
 
 def _target(to: str, source: str) -> str:

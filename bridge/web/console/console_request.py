@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from werkzeug.wrappers import Request
 
@@ -12,7 +12,12 @@ from bridge.core.scopes import Scope
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import Parameter, read_parameters
 from bridge.web.admin.problems import AdminProblem
+from bridge.web.client_ip import client_address
+from bridge.web.console.failures import refuse
 from bridge.web.console.session import ConsoleSession
+
+#: Of an id of a platform, such as that of a flow or a run.
+MAX_ID_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,11 @@ class ConsoleRequest:
         lists = self.http.args.to_dict(flat=False).items()
         found = {name: [one for one in texts if one.strip()] for name, texts in lists}
         return {name: texts for name, texts in found.items() if texts}
+
+    def read_id(self, name: str, most: int = MAX_ID_CHARS) -> str | None:
+        """Return an id or a hash from the query, null without one. Raises `PageRefused`."""
+        text = next(iter(self.given.get(name, ())), None)
+        return None if text is None else check_id(name, text, most)
 
     def may(self, scope: Scope) -> bool:
         """Return whether the session has a scope."""
@@ -82,5 +92,12 @@ class ConsoleRequest:
             values=read_parameters(texts, parameters),
             texts=texts,
             ids=self.ids,
-            client=self.http.remote_addr,
+            client=client_address(self.http.environ, self.context.settings),
         )
+
+
+def check_id(name: str, text: str, most: int = MAX_ID_CHARS) -> str:
+    """Return an id that a person or a page gave. Raises `PageRefused` if it is none."""
+    if not 0 < len(text) <= most or "\0" in text:
+        raise refuse(400, f"`{name}` has 1 to {most} characters, and no null character.")
+    return text

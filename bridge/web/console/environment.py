@@ -6,11 +6,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bridge.core.model import JSON
 from bridge.core.plurals import pluralize
 from bridge.core.printable_text import escape_lines, escape_unprintable
 from bridge.core.scopes import list_scopes
@@ -47,7 +45,6 @@ def make_environment() -> Environment:
         "count": format_count,
         "bytes": format_bytes,
         "lines": format_lines,
-        "json": format_json,
         "scopes": list_scopes,
     }
     environment.globals |= {
@@ -130,11 +127,6 @@ def format_bytes(size: float | None) -> str:
 def format_lines(text: str) -> CleanText:
     """Return a text of several lines, each with its unprintable characters escaped."""
     return CleanText(escape_lines(text))
-
-
-def format_json(value: JSON) -> CleanText:
-    """Return indented JSON for people."""
-    return CleanText(escape_lines(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()))
 
 
 def _as_datetime(at: float | str | None) -> datetime | None:

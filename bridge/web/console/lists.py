@@ -13,7 +13,6 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from bridge.core.model import JSON
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import Parameter
 from bridge.web.admin.problems import AdminProblem
@@ -84,7 +83,6 @@ class ConsoleList:
     newest_url: str | None = None
     looked_until: str | None = None
     is_partial: bool = False
-    more: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
     def status(self) -> int:
@@ -159,7 +157,6 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
         newest_url=make_link(kind.path, _without(given, "before")) if "before" in given else None,
         looked_until=answer["looked_until"],
         is_partial=next_ is not None and len(items) < limit,
-        more={name: answer[name] for name in answer if name not in ("items", "next")},
         **frame,
     )
 

@@ -77,26 +77,34 @@ def make_act_bar(
     )
 
 
+def read_filters(form: MultiDict[str, str]) -> dict[str, list[str]]:
+    """Return the filters of a form as its page had them, without those that are empty."""
+    filters = {
+        name.removeprefix(FILTER_PREFIX): [text for text in texts if text.strip()]
+        for name, texts in form.lists()
+        if name.startswith(FILTER_PREFIX)
+    }
+    return {name: texts for name, texts in filters.items() if texts}
+
+
 def read_proposal(form: MultiDict[str, str]) -> dict[str, Any]:
     """Return the body of the same request to the admin API, not yet validated."""
     command, _, outcome = form.get("command", "").partition(OUTCOME_MARK)
     body: dict[str, Any] = {"command": command, "mode": "propose"}
     how: dict[str, Any] = {"to": outcome} if outcome else {}
-    filters: dict[str, Any] = {}
     for name, texts in form.lists():
-        given = [text for text in map(str.strip, texts) if text]
-        if not given:
-            continue
-        if name.startswith(FILTER_PREFIX):
-            filters[name.removeprefix(FILTER_PREFIX)] = given if len(given) > 1 else given[0]
-        elif name.startswith(OPTION_PREFIX):
+        given = next(filter(None, map(str.strip, texts)), None)
+        if given is not None and name.startswith(OPTION_PREFIX):
             option = name.removeprefix(OPTION_PREFIX)
-            how[option] = True if option in FLAGS else given[0]
+            how[option] = True if option in FLAGS else given
     if command != "replay":
         how.pop("through", None)  # a bar sends it with every command
     ids = [one for one in form.getlist("id") if one]
     if form.get("which") == "all":
-        body["filters"] = filters
+        filters = read_filters(form)
+        body["filters"] = {
+            name: texts if len(texts) > 1 else texts[0] for name, texts in filters.items()
+        }
     elif ids:
         body["ids"] = ids
     else:

@@ -17,6 +17,8 @@ from bridge.core.model import JSON
 
 MAX_NODES: Final = 2000
 MAX_CHARS: Final = 64 * 1024
+MAX_SMALL_NODES: Final = 400  # of the inputs, and of the outputs, of one delivery or run
+MAX_SMALL_CHARS: Final = 16 * 1024
 MAX_STRING_CHARS: Final = 2000
 MAX_NAME_CHARS: Final = 200
 MAX_PATH_CHARS: Final = 1000  # a longer path is not shown, and has no link
@@ -109,6 +111,13 @@ def build_tree(
             f"{inner.pointer}/{_escape(name)}",
         )
     return parts
+
+
+def build_small_tree(value: JSON, path: str) -> list[TreePart]:
+    """Return the parts of a value that is one of several on a page; none for null."""
+    if value is None:
+        return []
+    return build_tree(value, path=path, max_nodes=MAX_SMALL_NODES, max_chars=MAX_SMALL_CHARS)
 
 
 def find_value(value: JSON, pointer: str) -> JSON:

@@ -103,7 +103,7 @@ def draw_map(
     )
 
 
-def route_kind(route: Mapping[str, Any]) -> str:
+def _find_route_kind(route: Mapping[str, Any]) -> str:
     """Return the kind of a route's state: its runs fail, its deliveries wait, or it is paused."""
     if route["failed_within_a_day"]:
         return "bad"
@@ -141,7 +141,7 @@ def _route_part(one: Mapping[str, Any]) -> _Part:
         key=one["name"],
         label=_cut(one["name"], MAX_LABEL_CHARS),
         note=_cut(note, MAX_NOTE_CHARS),
-        kind=route_kind(one),
+        kind=_find_route_kind(one),
         url=make_link(f"/routes/{one['name']}"),
     )
 
@@ -182,7 +182,7 @@ def _draw_links(
             yield _draw_link(source, here, today, "off")
         for flow in one["flows"]:
             if (there := places[2].get(flow["name"])) is not None:
-                kind = route_kind(one)
+                kind = _find_route_kind(one)
                 yield _draw_link(
                     here, there, one["ended_within_a_day"], "off" if kind == "ok" else kind
                 )

@@ -279,6 +279,16 @@ def test_an_operation_of_a_command_is_shown_without_a_stop(operator: ConsoleOper
 # -- lists and the page of an event
 
 
+def test_all_that_match_are_those_of_the_list(operator: ConsoleOperator) -> None:
+    operator.add_dead(1, reason="HTTP 50 and more")
+    operator.add_dead(1, reason="HTTP 500")
+    html = operator.console.html("/deliveries?status=dead&reason=HTTP+50+")
+    form = operator.form_of(html, 'id="act"')
+    page = operator.propose(command="retry", which="all", **form)
+    assert html.count('class="tick"><label') == 1
+    assert "Retry 1 delivery?" in operator.console.html(page)
+
+
 def test_rows_are_ticked_or_all_that_match(operator: ConsoleOperator) -> None:
     made = operator.add_dead(2)
     for path, ids in (

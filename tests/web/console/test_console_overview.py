@@ -12,6 +12,7 @@ from records import make_delivery, make_event, put
 from bridge.config.loader import load
 from bridge.core.model import DeadKind, Status
 from bridge.core.scopes import Scope
+from bridge.services.queue_waits import MAX_QUEUES
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.condition_links import link_condition
@@ -61,6 +62,18 @@ def test_the_overview_says_what_wants_attention_and_why_a_queue_waits(
         assert text.replace("wants", "want") in html.replace("wants", "want"), text
     console.log_in((Scope.READ,))
     assert "no worker is running" not in console.html("/")  # a reason may quote a payload
+
+
+def test_a_route_says_why_it_waits_however_many_queues_are_older(console: ConsoleClient) -> None:
+    event = make_event()
+    older = [make_delivery(event, f"old{number}") for number in range(MAX_QUEUES)]
+    waiting = make_delivery(event, "triage")
+    events.add(console.database, event, (*older, waiting), lambda *_: [])
+    for one in older:
+        put(console.database, one.id, created_at=one.created_at - 60)
+    assert "no worker is running" in console.html("/routes/triage")
+    console.log_in((Scope.READ,))
+    assert "no worker is running" not in console.html("/routes/triage")
 
 
 def test_an_empty_bridge_says_how_to_begin(database: Database, tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ def test_a_search_that_finds_one_record_opens_it(console: ConsoleClient) -> None
         answer = console.get(f"/find?q={query}")
         assert answer.headers["Location"] == f"/console/events/{ids['events']}", query
     assert "Nothing found" in console.html("/find?q=evt_zz")
+    assert console.get("/find?q=evt_zz&limit=none").status_code == 400
     console.log_in(READ)
     assert "bodies are not searched" in console.html("/find?q=a-rare-text")
 

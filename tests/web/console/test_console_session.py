@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,18 @@ def test_logins_are_in_the_audit_log(console: ConsoleClient) -> None:
         ("login", "FLOWBRIDGE_ADMIN_TOKEN", "console", "127.0.0.1"),
         ("login_refused", "console", "console", "127.0.0.1"),
     ]
+
+
+def test_behind_a_proxy_the_audit_log_has_the_address_of_the_browser(
+    database: Database, tmp_path: Path
+) -> None:
+    trusted = (ip_network("127.0.0.0/8"),)
+    console = ConsoleClient(database, tmp_path, trusted_proxies=trusted, expose=("console",))
+    forwarded = OWN_PAGE | {"X-Forwarded-For": "203.0.113.7"}
+    console.send_token(ADMIN_TOKEN, forwarded)
+    console.post("/settings/tokens", {"name": "ann", "scopes": "read"}, forwarded)
+    found = [(one.action, one.client) for one in audit.list_entries(console.database)]
+    assert found == [("token_added", "203.0.113.7"), ("login", "203.0.113.7")]
 
 
 def test_a_login_from_another_site_counts_toward_no_limit(console: ConsoleClient) -> None:

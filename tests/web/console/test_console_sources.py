@@ -56,8 +56,11 @@ def test_a_source_shows_how_to_set_it_up(console: ConsoleClient) -> None:
     assert "learn" not in html
 
 
-def test_a_local_address_is_said_to_be_one(database: Database, tmp_path: Path) -> None:
-    console = ConsoleClient(database, tmp_path, write_config(tmp_path))
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - all addresses
+def test_a_local_address_is_said_to_be_one(database: Database, tmp_path: Path, host: str) -> None:
+    console = ConsoleClient(
+        database, tmp_path, write_config(tmp_path), bind=(host, 8080), expose=("console",)
+    )
     console.log_in(READ)
     html = console.html("/sources/stripe")
     assert "http://127.0.0.1:8080/hooks/stripe" in html

@@ -130,7 +130,8 @@ def test_a_run_that_a_person_types_is_looked_up_first(
     monkeypatch.setattr(platform_queries, "read_run", read_run)
     answer = operator.console.post("/unknown", {**form, "run_id": "run_8"})
     assert answer.status_code == 400 and "has no run" in answer.text
-    assert operator.console.post("/unknown", {**form, "run_id": " "}).status_code == 400
+    for none in (" ", "x" * 201, "run_7\0"):
+        assert operator.console.post("/unknown", {**form, "run_id": none}).status_code == 400
     page = operator.propose("/unknown", **form, run_id=" run_7 ")
     assert asked == ["run_8", "run_7"]
     html = operator.console.html(page)

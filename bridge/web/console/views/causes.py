@@ -20,6 +20,7 @@ from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
+from bridge.web.console.operation_forms import read_filters
 from bridge.web.console.views.operations import propose_operation
 
 MAX_EXAMPLES: Final = 3  # of a cause
@@ -68,12 +69,7 @@ def act_on_cause(asked: ConsoleRequest) -> Response:
     The form has the key and the kind of the cause, and the filters of the page.
     """
     form = asked.http.form
-    given = {
-        name.removeprefix("filter."): [text for text in texts if text.strip()]
-        for name, texts in form.lists()
-        if name.startswith("filter.")
-    }
-    request = asked.ask(CAUSE_FILTERS, {name: texts for name, texts in given.items() if texts})
+    request = asked.ask(CAUSE_FILTERS, read_filters(form))
     report = group_by_cause(asked.context.database, resources.event_filters(asked.context, request))
     key = form.get("key", ""), form.get("kind", "")
     group = next((one for one in report.groups if _key(one) == key), None)

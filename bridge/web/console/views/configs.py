@@ -7,21 +7,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import orjson
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bridge.core.plurals import pluralize
-from bridge.services.project.config_text import write_yaml
 from bridge.web.admin import config_answers
+from bridge.web.console.config_texts import write_in_order, write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
-from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 
 MAX_LISTED: Final = 100
 MAX_CHANGES: Final = 300
 MAX_VALUE_CHARS: Final = 2000
-MAX_SCHEMA_CHARS: Final = 64 * 1024
 MAX_HASH_CHARS: Final = 64
 #: The sections whose entries have names, and the word for one of them.
 SECTION_WORDS: Final = {
@@ -31,7 +28,7 @@ SECTION_WORDS: Final = {
     "flows": "flow",
     "(schemas)": "schema",
 }
-#: The order of the sections of routes.yaml; the canonical form has them by the alphabet.
+#: The order of the sections of routes.yaml.
 SECTION_ORDER: Final = ("version", "platforms", "sources", "flows", "routes")
 
 
@@ -55,11 +52,7 @@ def list_configs(asked: ConsoleRequest) -> Screen:
 def show_config(asked: ConsoleRequest) -> Screen:
     """Return one configuration as YAML, with secrets masked."""
     found = asked.read(config_answers.show_config)
-    document = found["config"]
-    names = [one for one in SECTION_ORDER if one in document]
-    text, is_whole = write_yaml(
-        {name: document[name] for name in dict.fromkeys((*names, *document))}
-    )
+    text, is_whole = write_in_order(found["config"], SECTION_ORDER)
     listed = asked.read(config_answers.list_stored_configs)["items"]
     hashes = [one["hash"] for one in listed]
     place = hashes.index(found["hash"]) if found["hash"] in hashes else len(hashes)
@@ -70,7 +63,7 @@ def show_config(asked: ConsoleRequest) -> Screen:
             "config": found,
             "text": text,
             "is_whole": is_whole,
-            "schemas": {name: _as_text(one) for name, one in found["schemas"].items()},
+            "schemas": {name: write_value(one) for name, one in found["schemas"].items()},
             "users": _count_processes(asked).get(found["hash"], Counter()),
             "before": next(iter(hashes[place + 1 : place + 2]), None),
             "current": next((one["hash"] for one in listed if one["current"]), None),
@@ -80,13 +73,13 @@ def show_config(asked: ConsoleRequest) -> Screen:
 
 def compare_configs(asked: ConsoleRequest) -> Screen | Response:
     """Return the differences of two configurations, in words and with their values."""
-    hashes = [(asked.given.get(name) or [""])[0] for name in ("a", "b")]
-    if any(len(one) > MAX_HASH_CHARS or "\0" in one for one in hashes):
-        raise refuse(400, f"A hash has at most {MAX_HASH_CHARS} characters.")
-    if not all(hashes):
+    before = asked.read_id("a", MAX_HASH_CHARS)
+    after = asked.read_id("b", MAX_HASH_CHARS)
+    if before is None or after is None:
         return redirect(make_link("/configs"), 303)
-    ids = dict(zip(("a", "b"), hashes, strict=True))
-    found = replace(asked, ids=ids).read(config_answers.compare_stored_configs)
+    found = replace(asked, ids={"a": before, "b": after}).read(
+        config_answers.compare_stored_configs
+    )
     items = found["items"]
     return Screen(
         template="config_diff.html",
@@ -122,8 +115,8 @@ def _describe_change(one: Mapping[str, Any]) -> dict[str, Any]:
         "key": key,
         "change": one["change"],
         "kind": kind,
-        "before": None if one["change"] == "added" else _as_text(one["before"], MAX_VALUE_CHARS),
-        "after": None if one["change"] == "removed" else _as_text(one["after"], MAX_VALUE_CHARS),
+        "before": None if one["change"] == "added" else write_value(one["before"], MAX_VALUE_CHARS),
+        "after": None if one["change"] == "removed" else write_value(one["after"], MAX_VALUE_CHARS),
     }
 
 
@@ -146,12 +139,3 @@ def _summarize(items: list[Mapping[str, Any]]) -> str:
         if word in SECTION_WORDS.values()
     ]
     return ", ".join(words)
-
-
-def _as_text(value: Any, most: int = MAX_SCHEMA_CHARS) -> str:
-    text = (
-        value
-        if isinstance(value, str)
-        else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    )
-    return text if len(text) <= most else f"{text[:most]}…"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from bridge.core.model import JSON, Body, Event
+from bridge.core.model import Body, Event
 from bridge.core.retention import is_content_deleted
 from bridge.services.delivery_states import describe_status, is_over, needs_person
 from bridge.services.event_screen import EventScreen, ShownDelivery, parse_screen
@@ -23,13 +23,11 @@ from bridge.web.console.clause_lines import list_clauses
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
-from bridge.web.console.payload_tree import TreePart, build_tree, find_value
+from bridge.web.console.payload_tree import TreePart, build_small_tree, build_tree, find_value
 from bridge.web.console.record_links import link_run
 from bridge.web.console.timeline import build_timeline
 
 MAX_RAW_BYTES: Final = 64 * 1024
-MAX_PART_NODES: Final = 400  # of the inputs, and of the outputs, of one delivery
-MAX_PART_CHARS: Final = 16 * 1024
 MAX_START_DIGITS: Final = 9
 MAX_POINTER_CHARS: Final = 4000
 DELETED: Final = "The `retention` of its source has deleted its body."
@@ -183,15 +181,9 @@ def _describe_delivery(shown: ShownDelivery, *, is_only: bool) -> DeliveryPart:
         is_open=is_only or needs_person(one) or not is_over(one),
         run_url=link_run(one.run_url),
         steps=[split_advice(step) for step in shown.next_steps],
-        inputs=_small_tree(one.inputs, "inputs"),
-        outputs=_small_tree(one.outputs, "outputs"),
+        inputs=build_small_tree(one.inputs, "inputs"),
+        outputs=build_small_tree(one.outputs, "outputs"),
     )
-
-
-def _small_tree(value: JSON, path: str) -> list[TreePart]:
-    if value is None:
-        return []
-    return build_tree(value, path=path, max_nodes=MAX_PART_NODES, max_chars=MAX_PART_CHARS)
 
 
 def _describe_route(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,5 +201,5 @@ def _describe_route(one: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict,
         "kind": kind,
         "lines": list_clauses(one["clauses"]),
-        "tree": _small_tree(one["inputs"], "inputs"),
+        "tree": build_small_tree(one["inputs"], "inputs"),
     }

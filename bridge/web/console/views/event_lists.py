@@ -33,7 +33,7 @@ DELIVERIES: Final = ListKind(
     path="/deliveries",
     answer=resources.list_deliveries,
     parameters=(*filter_parameters(of_events=False), SCREEN),
-    fixed={"screen": ["true"]},
+    fixed={"screen": ["false"]},
     rare=RARE,
     presets=(
         ("waiting", {"status": "queued"}),

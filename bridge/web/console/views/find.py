@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
@@ -14,6 +13,7 @@ from bridge.web.admin.parameters import BEFORE, LIMIT
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
+from bridge.web.console.record_links import link_record
 
 FOUND: Final = ListKind(path="/find", answer=resources.find, parameters=(QUERY, LIMIT, BEFORE))
 
@@ -26,23 +26,15 @@ def find_records(asked: ConsoleRequest) -> Screen | Response:
     if isinstance(found, Response):
         return found
     is_only = len(found.items) == 1 and found.next_url is None and found.newest_url is None
-    if is_only and (url := find_url(found.items[0])) is not None:
+    if is_only and (url := link_record(found.items[0]["id"])) is not None:
         return redirect(url, 303)
     return Screen(
         template="find.html",
         title=f"Results for “{asked.given['q'][0][:80]}”",
         values={
             "list": found,
-            "urls": {one["id"]: find_url(one) for one in found.items},
+            "urls": {one["id"]: link_record(one["id"]) for one in found.items},
             "may_read_contents": asked.may_read_contents,
         },
+        status=found.status,
     )
-
-
-def find_url(one: Mapping[str, Any]) -> str | None:
-    """Return the URL of a record that was found."""
-    if one["kind"] == "event":
-        return make_link(f"/events/{one['id']}")
-    if one["kind"] == "delivery":
-        return make_link(f"/deliveries/{one['id']}")
-    return make_link(f"/rejects/{one['id']}")

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.core.plurals import pluralize
-from bridge.services.queue_waits import find_queue_waits
 from bridge.web.admin import bridge_answers, resources
 from bridge.web.console.advice import split_advice
 from bridge.web.console.condition_links import link_condition
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
-from bridge.web.console.route_map import draw_map, route_kind
+from bridge.web.console.route_map import draw_map
+from bridge.web.console.wait_texts import describe_waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,6 @@ def show_overview(asked: ConsoleRequest) -> Screen:
     sources = asked.read(bridge_answers.list_sources)["items"]
     routes = asked.read(bridge_answers.list_routes)["items"]
     platforms = asked.read(bridge_answers.list_platforms)["items"]
-    overview = asked.context.overview.get()
-    waits = find_queue_waits(asked.context.database, asked.context.config(), overview)
     return Screen(
         template="overview.html",
         title="Overview",
@@ -48,11 +46,7 @@ def show_overview(asked: ConsoleRequest) -> Screen:
             "sources": sources,
             "routes": routes,
             "platforms": platforms,
-            "kinds": {one["name"]: route_kind(one) for one in routes},
-            "waits": {
-                key: one.detail if asked.may_read_contents else one.kind
-                for key, one in waits.items()
-            },
+            "waits": describe_waits(asked),
         },
     )
 

@@ -16,11 +16,9 @@ from bridge.web.admin.parameters import FLOW, PLATFORM
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import sum_day
-from bridge.web.console.failures import refuse
 from bridge.web.console.subject_notes import list_notes
 
 MAX_SHOWN_RUNS: Final = 20
-MAX_FLOW_CHARS: Final = 200
 
 
 def list_platforms(asked: ConsoleRequest) -> Screen:
@@ -67,9 +65,7 @@ def show_platform(asked: ConsoleRequest) -> Screen:
 def show_flows(asked: ConsoleRequest) -> Screen:
     """Return the flows of a platform, or the inputs of one of them, which it is asked for now."""
     name = asked.read(bridge_answers.show_platform)["name"]
-    flow = (asked.given.get("flow") or [""])[0]
-    if len(flow) > MAX_FLOW_CHARS or "\0" in flow:
-        raise refuse(400, f"The id of a flow has at most {MAX_FLOW_CHARS} characters.")
+    flow = asked.read_id("flow") or ""
     config = asked.context.config()
     values: dict[str, Any] = {"name": name, "flow": flow, "problems": [], "items": []}
     values["routes"] = _routes_by_flow(config, name)

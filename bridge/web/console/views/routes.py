@@ -15,19 +15,18 @@ from bridge.core.times import DAY
 from bridge.services.delivery_states import describe_status
 from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, page_deliveries
 from bridge.services.near_misses import find_near_misses
-from bridge.services.project.config_text import write_yaml
-from bridge.services.queue_waits import find_queue_waits
 from bridge.store.queries.filters import Filters
 from bridge.web.admin import bridge_answers, resources
 from bridge.web.admin.parameters import BEFORE
 from bridge.web.console.clause_lines import ClauseLine, list_clauses
+from bridge.web.console.config_texts import write_in_order, write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_day
 from bridge.web.console.links import make_link
-from bridge.web.console.route_map import route_kind
 from bridge.web.console.subject_notes import list_notes
+from bridge.web.console.wait_texts import describe_waits
 
-#: The keys of a route that come first; the canonical form has all of them by the alphabet.
+#: The keys of a route in the order of the documentation.
 RULE_KEYS: Final = (
     "name",
     "on",
@@ -40,7 +39,6 @@ RULE_KEYS: Final = (
     "mode",
 )
 SCHEMA_KEYS: Final = ("payload_schema", "inputs_schema")
-MAX_SCHEMA_CHARS: Final = 64 * 1024
 
 
 def list_routes(asked: ConsoleRequest) -> Screen:
@@ -51,7 +49,6 @@ def list_routes(asked: ConsoleRequest) -> Screen:
         title="Routes",
         values={
             "routes": items,
-            "kinds": {one["name"]: route_kind(one) for one in items},
             "notes": list_notes(asked.context.overview.get(), "route"),
             "counted_to": asked.context.overview.get().counted_to,
         },
@@ -63,20 +60,18 @@ def show_route(asked: ConsoleRequest) -> Screen:
     shown = asked.read(bridge_answers.show_route)
     name = shown["name"]
     overview = asked.context.overview.get()
-    waits = find_queue_waits(asked.context.database, asked.context.config(), overview)
     return Screen(
         template="route.html",
         title=name,
         values={
             "route": shown,
-            "text": _write_rule(shown["definition"]) if shown["definition"] else None,
+            "text": write_in_order(shown["definition"], RULE_KEYS)[0]
+            if shown["definition"]
+            else None,
             "schemas": _list_schemas(asked, shown["definition"] or {}),
             "notes": list_notes(overview, "route").get(name, ()),
             "chart": read_day(asked, "runs", "runs ended", route=name),
-            "waits": {
-                one["platform"]: _describe_wait(asked, waits.get((name, one["platform"])))
-                for one in shown["queue"]
-            },
+            "waits": describe_waits(asked, name),
             "counted_to": overview.counted_to,
             **_count_statuses(asked, name),
         },
@@ -122,22 +117,9 @@ def show_misses(asked: ConsoleRequest) -> Screen | Response:
 # -- parts
 
 
-def _write_rule(definition: Mapping[str, Any]) -> str:
-    """Return a route as YAML, its keys in the order of the documentation."""
-    first = [name for name in RULE_KEYS if name in definition]
-    names = dict.fromkeys((*first, *definition))
-    return write_yaml({name: definition[name] for name in names})[0]
-
-
 def _failed_lines(explanation: Mapping[str, Any]) -> Sequence[ClauseLine]:
     """Return the clauses that are false, with their parts."""
     return list_clauses([one for one in explanation["clauses"] if not one["ok"]])
-
-
-def _describe_wait(asked: ConsoleRequest, wait: Any) -> str | None:
-    if wait is None:
-        return None
-    return str(wait.detail if asked.may_read_contents else wait.kind)
 
 
 def _count_statuses(asked: ConsoleRequest, name: str) -> dict[str, Any]:
@@ -160,16 +142,7 @@ def _list_schemas(asked: ConsoleRequest, definition: Mapping[str, Any]) -> list[
     stored = orjson.loads(asked.context.config().canonical or b"{}").get("schemas", {})
     names = [definition.get(key) for key in SCHEMA_KEYS]
     return [
-        (name, _as_text(stored[name]))
+        (name, write_value(stored[name]))
         for name in dict.fromkeys(names)
         if isinstance(name, str) and name in stored
     ]
-
-
-def _as_text(schema: Any) -> str:
-    text = (
-        schema
-        if isinstance(schema, str)
-        else orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()
-    )
-    return text[:MAX_SCHEMA_CHARS]

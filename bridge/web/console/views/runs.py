@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from werkzeug.utils import redirect
@@ -23,14 +23,11 @@ from bridge.store.queries import event_lookup
 from bridge.web.admin import flow_answers, upkeep_answers
 from bridge.web.admin.parameters import FLOW, PLATFORM
 from bridge.web.admin.problems import AdminProblem
-from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
-from bridge.web.console.payload_tree import TreePart, build_tree
+from bridge.web.console.payload_tree import build_small_tree
 
-MAX_ID_CHARS: Final = 200
-MAX_PART_NODES: Final = 400
-MAX_PART_CHARS: Final = 16 * 1024
 MAX_LOG_LINES: Final = 500
 OVER: Final = ("done", "failed", "terminated")
 
@@ -61,7 +58,7 @@ class ShownRun:
 
 def open_runs(asked: ConsoleRequest) -> Screen:
     """Return one run for `run_id`, else a list. The local platform hands out such URLs."""
-    run_id = _read_id(asked, "run_id")
+    run_id = asked.read_id("run_id")
     return _list_runs(asked) if run_id is None else _show_run(asked, run_id)
 
 
@@ -69,9 +66,7 @@ def end_run(asked: ConsoleRequest) -> Response:
     """Ask the platform to end a run with its subflow runs."""
     form = asked.http.form
     platform = form.get("platform", "")
-    run_id = form.get("run_id", "")
-    if not 0 < len(run_id) <= MAX_ID_CHARS or "\0" in run_id:
-        raise refuse(400, "The form names no run.")
+    run_id = check_id("run_id", form.get("run_id", ""))
     named = replace(asked, ids={"platform": platform, "id": run_id})
     killed = named.read(upkeep_answers.kill_run)
     if not killed["killed"]:
@@ -97,7 +92,6 @@ def _list_runs(asked: ConsoleRequest) -> Screen:
             "flow": flow,
             "platform": next(iter(given.get("platform", ())), None),
             "flows": [*config.flows],
-            "has_contents": asked.may_read_contents,
         },
     )
 
@@ -115,7 +109,7 @@ def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
         name = platform.name if platform else "local"
         run = _describe_local(local, name)
     elif platform is not None:
-        run = _ask_platform(platform, run_id, delivery, _read_id(asked, "flow_id"))
+        run = _ask_platform(platform, run_id, delivery, asked.read_id("flow_id"))
     else:
         raise refuse(404, f"No platform of routes.yaml is known to have the run {run_id[:100]!r}.")
     shows = asked.may_read_contents
@@ -127,21 +121,13 @@ def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
             "delivery": delivery,
             "has_contents": shows,
             "detail": run.detail if shows else "",
-            "inputs": _small_tree(run.inputs, "inputs") if shows else [],
-            "outputs": _small_tree(run.outputs, "outputs") if shows else [],
+            "inputs": build_small_tree(run.inputs, "inputs") if shows else [],
+            "outputs": build_small_tree(run.outputs, "outputs") if shows else [],
             "log": [*run.log[-MAX_LOG_LINES:]] if shows else [],
             "more_lines": max(len(run.log) - MAX_LOG_LINES, 0),
             "may_end": asked.may(Scope.ACT) and platform is not None and not run.is_over,
         },
     )
-
-
-def _read_id(asked: ConsoleRequest, name: str) -> str | None:
-    """Return an id from the query, null without one. Its length is limited."""
-    text = next(iter(asked.given.get(name, ())), None)
-    if text is not None and (len(text) > MAX_ID_CHARS or "\0" in text):
-        raise refuse(400, f"`{name}` has at most {MAX_ID_CHARS} characters.")
-    return text
 
 
 def _find_delivery(asked: ConsoleRequest, run_id: str) -> Delivery | None:
@@ -162,8 +148,8 @@ def _find_platform(
     local: LocalRun | None,
 ) -> Platform | None:
     """Return the platform of a run: as given, that of its delivery or flow, or the only one."""
-    given = _read_id(asked, "platform")
-    flow_id = _read_id(asked, "flow_id")
+    given = asked.read_id("platform")
+    flow_id = asked.read_id("flow_id")
     if given is not None:
         if given not in config.platforms:
             raise refuse(404, f"routes.yaml has no platform {given[:100]!r}.")
@@ -247,9 +233,3 @@ def _describe_stored(run_id: str, delivery: Delivery, detail: str) -> ShownRun:
         outputs=delivery.outputs,
         log=delivery.log or (),
     )
-
-
-def _small_tree(value: Any, path: str) -> list[TreePart]:
-    if value is None:
-        return []
-    return build_tree(value, path=path, max_nodes=MAX_PART_NODES, max_chars=MAX_PART_CHARS)

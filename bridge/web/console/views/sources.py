@@ -39,14 +39,16 @@ def list_sources(asked: ConsoleRequest) -> Screen:
     """Return all sources."""
     items = asked.read(bridge_answers.list_sources)["items"]
     titles = {name: one.provider.title for name, one in asked.context.config().sources.items()}
+    overview = asked.context.overview.get()
+    found = list_notes(overview, "source")
     return Screen(
         template="sources.html",
         title="Sources",
         values={
             "sources": items,
             "titles": titles,
-            "notes": {one["name"]: _list_notes(asked, one) for one in items},
-            "today_cut": asked.context.overview.get().today_cut,
+            "notes": {one["name"]: _list_notes(found, one) for one in items},
+            "today_cut": overview.today_cut,
         },
     )
 
@@ -71,7 +73,7 @@ def show_source(asked: ConsoleRequest) -> Screen:
             "is_public_url": bool(asked.context.settings.public_url),
             "samples": _list_samples(source, _base_url(asked)) if source else [],
             "secrets": _list_secrets(asked, source, now) if source else [],
-            "notes": _list_notes(asked, shown),
+            "notes": _list_notes(list_notes(asked.context.overview.get(), "source"), shown),
             "modes": {one.name: one.mode.value for one in config.routes},
             "chart": read_day(asked, "events", "events", source=name),
             "reasons": sum_day(asked, "rejects", "reason", source=name),
@@ -105,9 +107,7 @@ def _find_status(asked: ConsoleRequest, name: str) -> SourceStatus:
 def _base_url(asked: ConsoleRequest) -> str:
     """Return the URL that senders call: the public one, else that of this machine."""
     settings = asked.context.settings
-    host, port = settings.bind
-    local = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    return (settings.public_url or local).rstrip("/")
+    return (settings.public_url or settings.bound_url).rstrip("/")
 
 
 def _list_samples(source: Source, base_url: str) -> Sequence[str]:
@@ -138,9 +138,14 @@ def _describe_end(one: SecretUse, now: float) -> dict[str, Any]:
     return {"word": "ends soon", "kind": "warn", "left": left}
 
 
-def _list_notes(asked: ConsoleRequest, one: Mapping[str, Any]) -> list[SubjectNote]:
-    """Return the conditions of a source, and what `flowbridge check` says of its secret."""
-    notes = [*list_notes(asked.context.overview.get(), "source").get(one["name"], ())]
+def _list_notes(
+    found: Mapping[str, Sequence[SubjectNote]], one: Mapping[str, Any]
+) -> list[SubjectNote]:
+    """Return the conditions of a source, and what `flowbridge check` says of its secret.
+
+    `found`: the conditions of all sources.
+    """
+    notes = [*found.get(one["name"], ())]
     if not one["configured"]:
         text = "routes.yaml does not name it, so it accepts nothing; its events stay stored."
         notes.append(SubjectNote(kind="off", word="not configured", text=text))

@@ -19,7 +19,7 @@ from bridge.web.admin import resources
 from bridge.web.admin.flow_answers import hurry
 from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
 from bridge.web.console.advice import split_advice
-from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
@@ -82,9 +82,9 @@ def record_run(asked: ConsoleRequest) -> Response:
     The platform is asked for the run first; one that it does not have is refused.
     """
     id_ = asked.http.form.get("id", "")
-    run_id = asked.http.form.get("run_id", "").strip()
-    if not run_id or "\0" in id_:
-        raise refuse(400, "Type the id of the run, as the platform shows it.")
+    if "\0" in id_:
+        raise refuse(400, "The form names no delivery.")
+    run_id = check_id("run_id", asked.http.form.get("run_id", "").strip())
     found = resources.find_event(asked.context, replace(asked.ask(), ids={"id": id_}))
     one = next((each for each in found.deliveries if each.id == found.delivery_id), None)
     if one is None:

@@ -1,0 +1,32 @@
+"""Parts of a configuration as texts for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import orjson
+
+from bridge.core.model import JSON
+from bridge.services.project.config_text import write_yaml
+
+MAX_SCHEMA_CHARS: Final = 64 * 1024
+
+
+def write_in_order(document: Mapping[str, JSON], first: Sequence[str]) -> tuple[str, bool]:
+    """Return an object as YAML, these keys `first`, and whether this is all of it.
+
+    The canonical form of a configuration has all keys by the alphabet.
+    """
+    known = [name for name in first if name in document]
+    return write_yaml({name: document[name] for name in dict.fromkeys((*known, *document))})
+
+
+def write_value(value: JSON, most: int = MAX_SCHEMA_CHARS) -> str:
+    """Return a text as it is, and another value as indented JSON, of at most so many characters."""
+    text = (
+        value
+        if isinstance(value, str)
+        else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    )
+    return text if len(text) <= most else f"{text[:most]}…"
