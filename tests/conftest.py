@@ -135,15 +135,19 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_database(postgres: str) -> str:
+def postgres_database(postgres: str) -> Iterator[str]:
     """The URL of an empty database on that server."""
-    return new_postgres_database(postgres)
+    url = new_postgres_database(postgres)
+    yield url
+    drop_postgres_database(postgres, url)
 
 
 @pytest.fixture
-def empty_postgres(postgres: str) -> str:
+def empty_postgres(postgres: str) -> Iterator[str]:
     """The URL of a PostgreSQL database that has nothing in it."""
-    return new_postgres_database(postgres)
+    url = new_postgres_database(postgres)
+    yield url
+    drop_postgres_database(postgres, url)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -226,9 +230,11 @@ def sqlite(new_sqlite: Callable[[Path], Database], tmp_path: Path) -> Iterator[D
 @pytest.fixture
 def postgresql(postgres: str, migrated_postgres: str, timings: Timings) -> Iterator[Database]:
     """An empty, migrated store on PostgreSQL."""
-    database = Database(new_postgres_database(postgres, migrated_postgres), timings=timings)
+    url = new_postgres_database(postgres, migrated_postgres)
+    database = Database(url, timings=timings)
     yield database
     database.close()
+    drop_postgres_database(postgres, url)
 
 
 @pytest.fixture
@@ -270,3 +276,8 @@ def new_postgres_database(server: str, template: str = "template1") -> str:
     name = f"test_{os.getpid()}_{next(_databases)}"
     execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def drop_postgres_database(server: str, url: str) -> None:
+    """Drop a database that no test needs any more: the server may be in memory."""
+    execute(server, f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")

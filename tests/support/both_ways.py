@@ -42,7 +42,9 @@ class BothWays:
     def remote(self, *arguments: str, token: str | None = None) -> CompletedProcess[str]:
         """Run a command where there is no project."""
         environ = environment(
-            FLOWBRIDGE_TOKEN=token or self.token, XDG_CONFIG_HOME=str(self.home / "config")
+            FLOWBRIDGE_TOKEN=token or self.token,
+            FLOWBRIDGE_ACTOR="é@laptop",
+            XDG_CONFIG_HOME=str(self.home / "config"),
         )
         return call_here(self.home, "--server", self.server, *arguments, environ=environ)
 

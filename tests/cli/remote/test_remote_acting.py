@@ -7,14 +7,11 @@ import re
 import time
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from processes import call_here, environment
+from both_ways import BothWays, serve_both_ways
 from records import make_delivery, make_event
-from serving import Bridge, free_port
 from signed_rejects import make_reject
 
 from bridge.cli.remote.client import AdminClient
@@ -38,44 +35,26 @@ NUMBERS = count(1)
 TIMES = re.compile(r'"\d{4}-\d\d-\d\dT[^"]*"')
 
 
-class BothWays:
-    """A bridge with a worker, and pairs of equal records: one for each way."""
+def add_event(both: BothWays, status: Status | None = None, **changes: Any) -> str:
+    """Store an event with a delivery in this status; return the id of the delivery, or, without a
+    status, of the event.
+    """
+    event = make_event(now=time.time(), **changes)
+    dead = {"dead_kind": DeadKind.PLATFORM, "reason": "HTTP 403"}
+    deliveries = [
+        make_delivery(event, "first", status=status, **(dead if status is Status.DEAD else {}))
+    ] * (status is not None)
+    events.add(both.bridge.database, event, deliveries, lambda *_: [])
+    return deliveries[0].id if deliveries else event.id
 
-    def __init__(self, bridge: Bridge, private: int, home: Path) -> None:
-        self.bridge = bridge
-        self.home = home
-        self.server = f"http://127.0.0.1:{private}"
-        added = self.local("token", "add", "actor", "--scope", "operator", "--json")
-        self.token = str(json.loads(added.stdout)["token"])
 
-    def local(self, *arguments: str) -> CompletedProcess[str]:
-        return call_here(self.bridge.folder, *arguments, environ=self.bridge.environ)
-
-    def remote(self, *arguments: str, token: str | None = None) -> CompletedProcess[str]:
-        environ = environment(
-            FLOWBRIDGE_TOKEN=token or self.token, FLOWBRIDGE_ACTOR="é@laptop", XDG_CONFIG_HOME="/no"
-        )
-        return call_here(self.home, "--server", self.server, *arguments, environ=environ)
-
-    def add_event(self, status: Status | None = None, **changes: Any) -> str:
-        """Store an event with a delivery in this status; return the id of the delivery, or, without
-        a status, of the event.
-        """
-        event = make_event(now=time.time(), **changes)
-        dead = {"dead_kind": DeadKind.PLATFORM, "reason": "HTTP 403"}
-        deliveries = [
-            make_delivery(event, "first", status=status, **(dead if status is Status.DEAD else {}))
-        ] * (status is not None)
-        events.add(self.bridge.database, event, deliveries, lambda *_: [])
-        return deliveries[0].id if deliveries else event.id
-
-    def assert_same(self, arguments: list[str], ids: tuple[str, str], code: int = 0) -> str:
-        """Act on one record here and on an equal one from elsewhere."""
-        local = self.local(*[one.format(id=ids[0]) for one in arguments])
-        remote = self.remote(*[one.format(id=ids[1]) for one in arguments])
-        assert (remote.returncode, local.returncode) == (code, code), remote.stderr + local.stderr
-        assert plain(remote.stdout) == plain(local.stdout)
-        return remote.stdout
+def assert_same(both: BothWays, arguments: list[str], ids: tuple[str, str], code: int = 0) -> str:
+    """Act on one record here and on an equal one from elsewhere."""
+    local = both.local(*[one.format(id=ids[0]) for one in arguments])
+    remote = both.remote(*[one.format(id=ids[1]) for one in arguments])
+    assert (remote.returncode, local.returncode) == (code, code), remote.stderr + local.stderr
+    assert plain(remote.stdout) == plain(local.stdout)
+    return remote.stdout
 
 
 def plain(text: str) -> str:
@@ -84,10 +63,12 @@ def plain(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
-    port = free_port()
-    environ = {"FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{port}"}
-    with Bridge(tmp_path_factory.mktemp("bridge"), routes=ROUTES, environ=environ) as bridge:
-        yield BothWays(bridge, port, tmp_path_factory.mktemp("elsewhere"))
+    """A bridge whose worker looks for operations at each heartbeat."""
+    folder = tmp_path_factory.mktemp("both")
+    soon = {"heartbeat_seconds": 0.3}
+    with serve_both_ways(folder, "serve", routes=ROUTES, timings=soon) as served:
+        served.token = served.add_token("actor", "operator")
+        yield served
 
 
 @pytest.mark.parametrize(
@@ -107,13 +88,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
 def test_an_operation_prints_the_same_both_ways(
     both: BothWays, command: list[str], status: Status | None, more: list[str]
 ) -> None:
-    ids = both.add_event(status), both.add_event(status)
-    assert both.assert_same([*command, "{id}", *more], ids)
+    ids = add_event(both, status), add_event(both, status)
+    assert assert_same(both, [*command, "{id}", *more], ids)
 
 
 def test_spam_is_released(both: BothWays) -> None:
-    ids = both.add_event(spam="a word"), both.add_event(spam="a word")
-    assert "released: dlv_" in both.assert_same(["spam", "release", "{id}", "--yes"], ids)
+    ids = add_event(both, spam="a word"), add_event(both, spam="a word")
+    assert "released: dlv_" in assert_same(both, ["spam", "release", "{id}", "--yes"], ids)
 
 
 @pytest.mark.parametrize("more", [["--dry-run"], ["--yes", "--json"], ["--yes"]])
@@ -121,10 +102,10 @@ def test_a_reject_is_readmitted(both: BothWays, more: list[str]) -> None:
     secret = both.bridge.environ["GITHUB_SECRET"]
     numbers = next(NUMBERS), next(NUMBERS)
     ids = [add_reject(both, number, secret) for number in numbers]
-    assert both.assert_same(["rejects", "readmit", "{id}", *more], (ids[0], ids[1]))
+    assert assert_same(both, ["rejects", "readmit", "{id}", *more], (ids[0], ids[1]))
     wrong = [add_reject(both, next(NUMBERS), "of-somebody-else") for _ in range(2)]
     code = 0 if "--dry-run" in more else 1
-    assert both.assert_same(["rejects", "readmit", "{id}", *more], (wrong[0], wrong[1]), code)
+    assert assert_same(both, ["rejects", "readmit", "{id}", *more], (wrong[0], wrong[1]), code)
 
 
 def add_reject(both: BothWays, number: int, secret: str) -> str:
@@ -134,17 +115,17 @@ def add_reject(both: BothWays, number: int, secret: str) -> str:
 
 
 def test_a_refused_item_ends_with_one(both: BothWays) -> None:
-    ids = both.add_event(Status.SHADOW), both.add_event(Status.SHADOW)
-    assert "not retried" in both.assert_same(["retry", "{id}", "--yes"], ids, code=1)
+    ids = add_event(both, Status.SHADOW), add_event(both, Status.SHADOW)
+    assert "not retried" in assert_same(both, ["retry", "{id}", "--yes"], ids, code=1)
 
 
 def test_an_unknown_id_ends_with_one(both: BothWays) -> None:
     ids = ("dlv_zzzzzz", "dlv_zzzzzz")
-    assert both.assert_same(["retry", "{id}", "--yes"], ids, code=1)
+    assert assert_same(both, ["retry", "{id}", "--yes"], ids, code=1)
 
 
 def test_filters_select_what_was_counted(both: BothWays) -> None:
-    some = [both.add_event(Status.DEAD, source="filtered") for _ in range(3)]
+    some = [add_event(both, Status.DEAD, source="filtered") for _ in range(3)]
     counted = both.remote("retry", "--source", "filtered", "--dry-run")
     assert counted.stdout == "3 deliveries to retry\n"
     asked = both.remote("retry", "--source", "filtered")
@@ -159,7 +140,7 @@ def test_filters_select_what_was_counted(both: BothWays) -> None:
 
 
 def test_the_actor_is_the_token_with_its_user(both: BothWays) -> None:
-    id_ = both.add_event(Status.DEAD)
+    id_ = add_event(both, Status.DEAD)
     assert both.remote("retry", id_, "--yes").returncode == 0
     [newest, *_] = log.list_operations(both.bridge.database, limit=1)
     assert newest.actor == "actor (é@laptop)"
@@ -167,14 +148,14 @@ def test_the_actor_is_the_token_with_its_user(both: BothWays) -> None:
 
 def test_a_token_without_the_scope_changes_nothing(both: BothWays) -> None:
     added = both.local("token", "add", "reader", "--scope", "reader", "--json")
-    id_ = both.add_event(Status.DEAD)
+    id_ = add_event(both, Status.DEAD)
     done = both.remote("retry", id_, "--yes", token=json.loads(added.stdout)["token"])
     assert (done.returncode, done.stdout) == (1, "")
     assert "needs the scope `act`" in done.stderr
 
 
 def test_an_operation_is_stopped_and_resumed(both: BothWays) -> None:
-    ids = [both.add_event(Status.DEAD) for _ in range(3)]
+    ids = [add_event(both, Status.DEAD) for _ in range(3)]
     assert both.local("db", "hold", "--reason", "a test").returncode == 0
     client = AdminClient(parse_server_url(both.server), both.token)
     begun = client.post("/operations", {"command": "retry", "mode": "do", "ids": ids}, {})
@@ -196,8 +177,8 @@ def test_an_operation_is_stopped_and_resumed(both: BothWays) -> None:
 
 def test_an_event_is_marked_as_spam(both: BothWays) -> None:
     form = {"source": "contact", "provider": "form"}
-    ids = both.add_event(**form), both.add_event(**form)
-    assert both.assert_same(["spam", "mark", "{id}", "--yes"], ids)
+    ids = add_event(both, **form), add_event(both, **form)
+    assert assert_same(both, ["spam", "mark", "{id}", "--yes"], ids)
 
 
 def test_the_evidence_of_all_unknown_ones_is_not_shown(both: BothWays) -> None:
