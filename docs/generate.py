@@ -30,6 +30,7 @@ from bridge.config.build import forms as form_source  # noqa: E402
 from bridge.config.build import platforms, sources, verification  # noqa: E402
 from bridge.config.schema import document  # noqa: E402
 from bridge.config.schema import units as amounts  # noqa: E402
+from bridge.config.schema.json_schema import schema_text  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
 from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402
@@ -160,6 +161,7 @@ GUIDES = {
     "hmac": "any-sender-with-an-hmac",
     "token": "a-sender-that-signs-nothing",
 }
+SCHEMA = DOCS.parent / "bridge/config/schema/routes.schema.json"
 PLATFORM_MODELS = ("Gumloop", "Local", "Http")
 SHARED_PLATFORM_KEYS = ("timeout", "file_links")
 #: Providers for senders of which flowbridge knows nothing.
@@ -1140,7 +1142,10 @@ def generated(content: str) -> str:
 
 
 def main() -> None:
-    """Write every page that has changed."""
+    """Write every page that has changed, and the schema for editors."""
+    if SCHEMA.read_text("utf-8") != schema_text():
+        SCHEMA.write_text(schema_text(), "utf-8")
+        click.echo(f"wrote {SCHEMA.relative_to(DOCS.parent)}")
     for path in sorted(DOCS.glob("*.md")):
         before = path.read_text("utf-8")
         after = generated(before)

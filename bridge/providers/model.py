@@ -146,7 +146,8 @@ class EventTypes:
 class Sample:
     """A realistic event. `payload` names a file in `samples/<provider>/`, sent as `content_type`.
 
-    `{id}`, `{now}` and `{now_iso}` in headers and payload are replaced in each copy.
+    `{id}`, `{now}` and `{now_iso}` in headers and payload are replaced in each copy. A payload's
+    `"{now}"` becomes a number of seconds, `"{now}000"` one of milliseconds.
     """
 
     type: str
@@ -174,7 +175,8 @@ class Provider:
     types, or null. `custom_payload`: each customer defines the payload, so that a sample does not
     show its names. `fixed_objects`: those of `CUSTOM_OBJECTS` whose keys the sender itself defines.
     `learn`: the sender generates the secret and delivers it in a request. `confirmation`: the
-    sender requires us to fetch a URL.
+    sender requires us to fetch a URL. Take the words of `signs`, `retries` and `secret_hint` from a
+    neighbouring row: docs/generate.py reads them.
     """
 
     name: str

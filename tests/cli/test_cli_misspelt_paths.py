@@ -15,8 +15,6 @@ from command_line import lines, run
 
 from bridge.config import includes
 from bridge.config import loader as config_loader
-from bridge.providers.event_types import loader
-from bridge.providers.event_types.loader import documented_types
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.expressions.paths import follow_path
@@ -282,22 +280,6 @@ def test_an_event_type_that_the_sender_documents_is_no_warning(folder: Path, wri
     assert (
         found["valid"]
         and [one for one in found["problems"] if one["path"].startswith("routes.")] == []
-    )
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, row in PROVIDERS.items() if row.event_types is not None]
-)
-def test_a_list_has_the_types_of_the_samples_and_says_where_it_is_from(name: str) -> None:
-    row = PROVIDERS[name]
-    assert row.event_types is not None and {
-        *row.test_types,
-        *(each.type for each in row.samples),
-    } <= documented_types(name)
-    assert (
-        (Path(loader.__file__).parent / f"{name}.txt")
-        .read_text()
-        .startswith(f"# {row.event_types.docs},")
     )
 
 

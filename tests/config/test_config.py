@@ -663,7 +663,7 @@ def test_a_file_that_is_not_there_or_not_text_is_a_problem(tmp_path):
 
 def test_the_committed_schema_is_that_of_the_models():
     committed = Path(bridge.config.loader.__file__).parent / "schema" / "routes.schema.json"
-    assert committed.read_text() == schema_text()
+    assert committed.read_text() == schema_text(), "run docs/generate.py"
 
 
 def _described(node, path=""):

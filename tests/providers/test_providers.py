@@ -20,7 +20,8 @@ from vectors import Vector
 
 from bridge.core.errors import BadSignature
 from bridge.core.locators import URLENCODED, JoinedLocators, compile_locator, dig, locate
-from bridge.providers import catalog
+from bridge.providers import catalog, event_types
+from bridge.providers.event_types.loader import documented_types
 from bridge.providers.model import (
     CREDENTIAL_HEADERS,
     EVIDENCE_LEVELS,
@@ -32,6 +33,7 @@ from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples import loader
 from bridge.providers.samples.loader import sample, sample_types
 from bridge.providers.signatures.alternatives import HeaderSets
+from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.shared_token import SharedToken, Unsigned
 
 VECTORS: list[Vector] = [
@@ -127,6 +129,23 @@ def test_published_vectors_are_judged_as_their_publisher_says(vector: Vector) ->
             one.scheme.verify(request, secrets(vector.secret), vector.now or NOW)
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if row.event_types], ids=lambda row: row.name)
+def test_list_of_event_types_names_its_page_and_has_the_types_of_the_samples(row: Provider) -> None:
+    assert row.event_types is not None
+    file = Path(event_types.__file__).parent / f"{row.name}.txt"
+    assert file.read_text().startswith(f"# {row.event_types.docs},"), (
+        f"{file.name} must begin with `# {row.event_types.docs}, MONTH YEAR`"
+    )
+    own_types = {*row.test_types, *(each.type for each in row.samples)}
+    assert own_types - documented_types(row.name) == set(), f"not in {file.name}"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_row_whose_hmac_signs_no_time_says_what_limits_that(row: Provider) -> None:
+    if isinstance(row.scheme, Hmac) and row.scheme.timestamp is None:
+        assert row.limits, "set `limits`, as with REPLAY_KNOWN_BY_ID of catalog/_shared.py"
+
+
 @pytest.mark.parametrize(
     "row", [row for row in ROWS if row.evidence == "vector"], ids=lambda row: row.name
 )
@@ -163,13 +182,17 @@ class TestSample:
         other = [event.provider_id for event in one.receive(one.signed(type_, "another-id"))[1]]
         assert again == ids, "the same event must have the same id"
         if ids != [None]:
-            assert not set(other) & set(ids), "another event must have another id"
+            assert not set(other) & set(ids), (
+                "another event must have another id: write {id} in its place in the sample"
+            )
 
     def test_is_filled_in_and_fresh(self, name: str, type_: str) -> None:
         one, two = (sample(name, type_, now=NOW + n, new_id=f"id-{n}") for n in (1, 2))
         for text in (one.body.decode(), *one.headers.values()):
             assert not loader.PLACEHOLDER.search(text)
-        assert name == "form" or (one.body, dict(one.headers)) != (two.body, dict(two.headers))
+        assert name == "form" or (one.body, dict(one.headers)) != (two.body, dict(two.headers)), (
+            "two copies are equal: neither headers nor payload have {id}, {now} or {now_iso}"
+        )
         assert one.path == f"/hooks/{name}" and one.method == "POST"
         assert all(header == header.lower() for header in one.headers)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from bridge.core.http_messages import Answer, Call
 from bridge.core.model import Delivery
@@ -67,7 +67,7 @@ class PlatformType:
     polling: Polling | None = None
     idempotent: bool = False
     credentials: str = "`api_key`"
-    on_unknown: str = "reconcile"
+    on_unknown: Literal["reconcile", "hold", "retry"] = "reconcile"
     base_url: str = ""
 
     @property
