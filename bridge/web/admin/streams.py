@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-import orjson
 from werkzeug.wrappers import Request, Response
 
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.services import exports, list_streams, redacted_views
 from bridge.system.cpu_affinity import switch_often
@@ -193,7 +193,7 @@ def _write(
     items = first
     try:
         while True:
-            yield b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in items)
+            yield b"".join(write_json(one) + b"\n" for one in items)
             rows += len(items)
             following = _read_chunk(chunks)
             if following is None:
