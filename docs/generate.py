@@ -22,8 +22,9 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
+from bridge.cli.command_list import SECTIONS  # noqa: E402
 from bridge.cli.commands.providers import EVIDENCE  # noqa: E402
-from bridge.cli.main import SECTIONS, group  # noqa: E402
+from bridge.cli.main import group  # noqa: E402
 from bridge.cli.options import FilterOption  # noqa: E402
 from bridge.config import interpolation  # noqa: E402
 from bridge.config.build import forms as form_source  # noqa: E402

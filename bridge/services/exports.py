@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -16,6 +16,7 @@ from bridge.services.parsed_records import expect_shape
 from bridge.services.usable_config import body_reader
 from bridge.store.queries import events
 from bridge.store.queries.filters import Filters
+from bridge.store.queries.oldest_events import read_oldest_first
 
 if TYPE_CHECKING:
     from bridge.core.model import Body
@@ -74,6 +75,9 @@ class SubmissionList(Protocol):
     def __iter__(self) -> Iterator[ExportedSubmission]:
         """Yield the submissions."""
 
+    def read_once(self) -> Iterator[ExportedSubmission]:
+        """Yield the submissions, each as soon as it is there. They are not read again."""
+
 
 class Submissions:
     """The submissions among the events that filters select, oldest first.
@@ -98,6 +102,10 @@ class Submissions:
                 self.left_out += 1
             else:
                 yield ExportedSubmission.of_event(event, fields)
+
+    def read_once(self) -> Iterator[ExportedSubmission]:
+        """Yield the submissions."""
+        return iter(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +149,8 @@ def page_submissions(
 ) -> ListPage[ExportedSubmission]:
     """Return the submissions among the events of a page, newest first."""
     page = page_events(database, wanted, asked)
-    ids = [event.id for event, _ in page.items]
-    return ListPage(_read_submissions(database, sources, ids), page.next, page.looked_until)
+    found = events.whole_events(database, [event.id for event, _ in page.items])
+    return ListPage(_read_submissions(sources, found), page.next, page.looked_until)
 
 
 def stream_submissions(
@@ -152,19 +160,27 @@ def stream_submissions(
     *,
     before: int | None,
     limit: int,
+    oldest_first: bool = False,
 ) -> Iterator[Sequence[ExportedSubmission]]:
-    """Yield the submissions among the newest `limit` events (0: all), newest first, by chunks."""
+    """Yield the submissions among the newest `limit` events (0: all), by chunks.
+
+    The newest come first, or the oldest, after a search whose chunks are empty.
+    """
+    if oldest_first:
+        for found in read_oldest_first(database, wanted, before=before, limit=limit):
+            yield _read_submissions(sources, found)
+        return
     for ids in events.event_id_chunks(database, wanted, before=before, limit=limit):
-        yield _read_submissions(database, sources, ids)
+        yield _read_submissions(sources, events.whole_events(database, ids))
 
 
 def _read_submissions(
-    database: Database, sources: Mapping[str, Source], ids: Sequence[str]
+    sources: Mapping[str, Source], found: Iterable[Event]
 ) -> list[ExportedSubmission]:
     read = body_reader(sources)
     return [
         ExportedSubmission.of_event(event, fields)
-        for event in events.whole_events(database, ids)
+        for event in found
         if (fields := _fields(event, read)) is not None
     ]
 

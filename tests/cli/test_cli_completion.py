@@ -12,7 +12,8 @@ from click.shell_completion import BashComplete
 from command_line import run
 from records import make_delivery, make_event
 
-from bridge.cli.main import COMMANDS, group
+from bridge.cli.command_list import COMMANDS
+from bridge.cli.main import group
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 

@@ -13,7 +13,7 @@ from command_line import lines, run
 from records import NOW, attempt_window, make_delivery, make_event, put
 from sqlalchemy import insert
 
-from bridge.cli.main import COMMANDS, SECTIONS
+from bridge.cli.command_list import COMMANDS, SECTIONS
 from bridge.cli.option_types import TimeParam
 from bridge.cli.ui import output
 from bridge.config.loader import load

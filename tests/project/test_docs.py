@@ -18,7 +18,8 @@ from folders import ROOT
 from ruamel.yaml import YAML
 
 import bridge
-from bridge.cli.main import COMMANDS, group
+from bridge.cli.command_list import COMMANDS
+from bridge.cli.main import group
 from bridge.config.loader import check
 from bridge.config.schema import document
 from bridge.config.settings import VARIABLES

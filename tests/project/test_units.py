@@ -21,7 +21,7 @@ from folders import DEPLOY, SUPPORT
 from processes import environment
 from serving import Bridge
 
-from bridge.cli.main import COMMANDS
+from bridge.cli.command_list import COMMANDS
 from bridge.runtime.systemd import SOCKET_NAMES
 
 UNITS = sorted((DEPLOY / "systemd").iterdir())

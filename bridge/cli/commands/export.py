@@ -54,7 +54,7 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
 
 def _write_lines(submissions: SubmissionList) -> int:
     count = 0
-    for one in submissions:
+    for one in submissions.read_once():
         output.json_line(one.as_json())
         count += 1
     return count

@@ -100,11 +100,11 @@ class RemoteBridge:
 
     @contextmanager
     def open_submissions(self, chosen: Chosen, limit: int) -> Iterator[SubmissionList]:
-        """Yield the form submissions, oldest first. All are read before the first is printed."""
-        from bridge.cli.remote.submissions import store_submissions
+        """Yield the form submissions, oldest first."""
+        from bridge.cli.remote.submissions import open_submissions
 
         query: Query = [*write_filters(chosen), ("limit", str(limit))]
-        with store_submissions(self._client, query) as found:
+        with open_submissions(self._client, query) as found:
             yield found
 
     def follow_changes(self, chosen: Chosen) -> RemoteChanges:

@@ -1,10 +1,12 @@
-"""Form submissions of a bridge elsewhere: read whole from its admin API before any is printed."""
+"""Form submissions of a bridge elsewhere, read from its admin API.
+
+They are printed as they arrive, or first stored where they are read several times.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Final
 
@@ -23,59 +25,62 @@ MEMORY_BYTES: Final = 8 * MIB  # beyond it, submissions are in a temporary file
 
 
 @contextmanager
-def store_submissions(
+def open_submissions(
     client: AdminClient, query: Query, *, max_bytes: int = MAX_STORED_BYTES
-) -> Iterator[StoredSubmissions]:
-    """Read a whole stream into a temporary file, and yield its submissions.
+) -> Iterator[RemoteSubmissions]:
+    """Open the submissions that a query selects, oldest first. Nothing is read before it is used.
 
-    `ServerError` where the stream does not come to its end.
+    Reading them raises `ServerError` where the stream does not come to its end.
     """
     with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as file:
+        yield RemoteSubmissions(client, [*query, ("order", "oldest")], file, max_bytes)
+
+
+class RemoteSubmissions:
+    """Submissions, oldest first: as they arrive, or from a file, several times."""
+
+    left_out = 0  # the bridge does not count them
+
+    def __init__(self, client: AdminClient, query: Query, file: IO[bytes], max_bytes: int) -> None:
+        self._client = client
+        self._query = query
+        self._file = file
+        self._max_bytes = max_bytes
+        self._is_stored = False
+
+    def read_once(self) -> Iterator[ExportedSubmission]:
+        """Yield the submissions as they arrive."""
+        return map(_parse, read_lines(self._client, PATH, self._query, are_printed=True))
+
+    def __iter__(self) -> Iterator[ExportedSubmission]:
+        """Yield the submissions, all of which are stored before the first."""
+        if not self._is_stored:
+            self._store()
+        self._file.seek(0)
+        return map(_parse, self._file)
+
+    def _store(self) -> None:
         try:
-            starts = _store_lines(file, client, query, max_bytes)
+            size = 0
+            for line in read_lines(self._client, PATH, self._query, are_printed=False):
+                size += len(line)
+                if size > self._max_bytes:
+                    raise BridgeError(
+                        f"there are more than {self._max_bytes // MIB:,} MiB of submissions: select"
+                        " fewer with --since and other filters, or use --as jsonl"
+                    )
+                _parse(line)
+                self._file.write(line)
         except OSError as error:
             raise BridgeError(
                 f"the submissions do not fit into {tempfile.gettempdir()}: {error.strerror}"
             ) from error
-        yield StoredSubmissions(file, starts)
+        self._is_stored = True
 
 
-def _store_lines(
-    file: IO[bytes], client: AdminClient, query: Query, max_bytes: int
-) -> Sequence[int]:
-    """Write the lines of a stream to a file, and return where each starts."""
-    starts = array("Q")
-    size = 0
-    for line in read_lines(client, PATH, query):
-        if size + len(line) > max_bytes:
-            raise BridgeError(
-                f"there are more than {max_bytes // MIB:,} MiB of submissions: select fewer with"
-                " --since and other filters"
-            )
-        _parse(line)
-        starts.append(size)
-        file.write(line)
-        size += len(line)
-    return starts
-
-
-class StoredSubmissions:
-    """Submissions in a file, newest first, which are read from the oldest on, several times."""
-
-    left_out = 0  # the bridge does not count them
-
-    def __init__(self, file: IO[bytes], starts: Sequence[int]) -> None:
-        self._file = file
-        self._starts = starts
-
-    def __iter__(self) -> Iterator[ExportedSubmission]:
-        """Yield the submissions, oldest first."""
-        for start in reversed(self._starts):
-            self._file.seek(start)
-            yield _parse(self._file.readline())
-
-
-def read_lines(client: AdminClient, path: str, query: Query) -> Iterator[bytes]:
+def read_lines(
+    client: AdminClient, path: str, query: Query, *, are_printed: bool
+) -> Iterator[bytes]:
     """Yield the lines of a stream. `ServerError` where it does not come to its end."""
     rest = bytearray()
     count = 0
@@ -95,9 +100,10 @@ def read_lines(client: AdminClient, path: str, query: Query) -> Iterator[bytes]:
             if rest:
                 raise BrokenAnswer("its last line is incomplete")
         except BrokenAnswer as error:
+            what = f"only the first {count} were printed" if are_printed else "nothing is printed"
             raise ServerError(
-                f"the answer of {client.server} is incomplete after {count} records, so nothing is"
-                f" printed: {error}. Run the command again"
+                f"the answer of {client.server} is incomplete after {count} records, so {what}:"
+                f" {error}. Run the command again"
             ) from None
 
 

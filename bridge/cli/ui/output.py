@@ -16,9 +16,9 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
 from bridge.core import plurals, printable_text
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.core.times import LATEST_TIME, in_utc, write_time
 
@@ -85,13 +85,13 @@ def json_lines(values: Sequence[JSON]) -> None:
 
 def json_text(value: JSON, *, is_indented: bool = False) -> str:
     """Return JSON with the characters escaped that a terminal would interpret."""
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if is_indented else None).decode()
+    text = write_json(value, is_indented=is_indented).decode()
     return _HARMFUL_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def indented(value: JSON) -> str:
     """Return indented JSON for people."""
-    return clean_lines(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    return clean_lines(write_json(value, is_indented=True).decode())
 
 
 def on_terminal() -> bool:

@@ -10,6 +10,7 @@ import orjson
 
 from bridge.cli.ui import output
 from bridge.cli.ui.text_blocks import SHOW_ALL_HINT, print_block, shorten
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON, Event, Reject
 from bridge.core.retention import is_content_deleted
 
@@ -61,7 +62,7 @@ def print_request(event: Event | Reject, *, whole: bool = False, is_folded: bool
     parsed: JSON = None
     with suppress(orjson.JSONDecodeError):  # other text is shown unchanged
         parsed = orjson.loads(text)
-        text = orjson.dumps(parsed, option=orjson.OPT_INDENT_2).decode()
+        text = write_json(parsed, is_indented=True).decode()
     if is_folded:
         print_block("body", parsed if isinstance(parsed, dict | list) else text, is_folded=True)
         return

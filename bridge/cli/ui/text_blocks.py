@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
-import orjson
 
 from bridge.cli.ui import output
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 
 MAX_SHOWN_CHARS = 4000  # characters of a body or of outputs that are shown
@@ -25,7 +25,7 @@ def print_block(
         return
     text = value if isinstance(value, str) else output.indented(value)
     if is_folded and not isinstance(value, str):
-        short = orjson.dumps(value).decode()
+        short = write_json(value).decode()
         text = short if len(short) <= output.columns() - output.LABEL_COLUMNS else text
     lines = output.clean_lines(shorten(text)).split("\n")
     if len(lines) == 1:

@@ -17,13 +17,14 @@ FLOW_SEED = 2  # for the locks of (platform, saved_item_id)
 
 
 class Lock(IntEnum):
-    """The kinds of work that only one transaction may do at a time."""
+    """The kinds of work that only one transaction or session may do at a time."""
 
     MIGRATE = 0x666C6F77
     COUNT_SLOTS = 1718186849
     COUNT_RUNS = 0x666C6F78
     LEAD = 0x666C6F79
     RENT = 0x666C6F7A
+    BUILD_INDEXES = 0x666C6F7B
 
 
 def take_lock(connection: Connection, lock: Lock) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 from itertools import chain, repeat
-from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import StoreError
@@ -88,11 +87,20 @@ def upgrade_advice(found: str | None) -> str:
 def run_step(database: Database) -> tuple[str | None, str | None]:
     """Run the next migration in a transaction of its own, so that writers wait for one at most.
 
-    An empty database has no writers: it gets all migrations in one transaction. Returns the
-    revisions before and after; they are equal where nothing is left to do.
+    On PostgreSQL, its `CONCURRENT_INDEXES` are built before: writers do not wait for those. An
+    empty database has no writers: it gets all migrations in one transaction. Returns the revisions
+    before and after; they are equal where nothing is left to do, or another process did it.
     """
-    if read_revision(database) == HEAD:
+    seen = read_revision(database)
+    if seen == HEAD:
         return HEAD, HEAD
+    # Imported here: most starts migrate nothing, and importing Alembic takes 0.1 s.
+    from bridge.store.migrations import concurrent_indexes, steps
+
+    if seen is not None:
+        indexes = steps.find_concurrent_indexes(seen)
+        if not database.is_sqlite:
+            concurrent_indexes.build_indexes(database, indexes)
     with database.long_transaction() as connection:
         if not database.is_sqlite:
             take_lock(connection, Lock.MIGRATE)
@@ -100,25 +108,7 @@ def run_step(database: Database) -> tuple[str | None, str | None]:
             connection.execute(
                 text("SELECT set_config('lock_timeout', :most, true)"), {"most": most}
             )
-        before = read_revision(database)  # another process may have run it meanwhile
-        if before != HEAD:
-            _run_alembic(connection, before, "head" if before is None else "+1")
+        before = read_revision(database)
+        if before == seen:  # otherwise another process has run the step meanwhile
+            steps.run_next(connection, before)
     return before, read_revision(database)
-
-
-def _run_alembic(connection: Connection, before: str | None, target: str) -> None:
-    # Imported here: most starts migrate nothing, and importing Alembic takes 0.1 s.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    settings = Config()
-    settings.set_main_option("script_location", str(Path(__file__).parent))
-    settings.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()}
-    if before is not None and before not in known:
-        raise StoreError(
-            f"the database has schema {before}, which is newer than this version of flowbridge"
-            f" ({HEAD}): upgrade flowbridge"
-        )
-    command.upgrade(settings, target)

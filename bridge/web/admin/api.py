@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from bridge.core.client_address import counted_network
 from bridge.core.errors import InvalidRequest, StoreError
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.system.ids import request_id
@@ -273,7 +274,7 @@ def _response(
 
 
 def _json(body: Mapping[str, Any]) -> Response:
-    return Response(orjson.dumps(body), content_type="application/json")
+    return Response(write_json(body), content_type="application/json")
 
 
 def _problem_response(problem: AdminProblem, identity: str) -> Response:

@@ -37,6 +37,8 @@ MAX_PAGE_SUBMISSIONS: Final = 50  # each is read with its body
 MAX_PAGE_DETAILS: Final = 20
 MAX_WAIT_SECONDS: Final = 5.0
 MAX_STREAM_DIGITS: Final = 12
+NEWEST: Final = "newest"
+OLDEST: Final = "oldest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +247,9 @@ NAMED_FLOW: Final = replace(
     FLOW, doc="A name under `flows` of routes.yaml, or PLATFORM/FLOW.", is_required=True
 )
 SUBMISSION_LIMIT: Final = _limit(MAX_PAGE_SUBMISSIONS, MAX_PAGE_SUBMISSIONS)
+ORDER: Final = _one_of(
+    "order", "`oldest` first, which only a stream can be, or `newest`.", (NEWEST, OLDEST)
+)
 AFTER: Final = Parameter(
     name="after", doc="`next` of the answer before; without it only `next` is answered."
 )

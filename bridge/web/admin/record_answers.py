@@ -17,6 +17,7 @@ from bridge.services.unknown_deliveries import read_unknown
 from bridge.store.inbound import events
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.parameters import NEWEST, OLDEST
 from bridge.web.admin.problems import AdminProblem, ParameterError
 from bridge.web.admin.resources import event_filters, find_event, page_request
 
@@ -48,6 +49,10 @@ def list_submissions(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_all_submissions(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return a page of the submissions of all forms that match, newest first."""
+    if asked.values["order"] == OLDEST:
+        detail = "only an NDJSON stream can begin with the oldest"
+        error = ParameterError("order", detail, allowed=[NEWEST])
+        raise AdminProblem("invalid_parameter", "not valid: order", errors=[error])
     page = page_submissions(
         context.database,
         context.config().sources,

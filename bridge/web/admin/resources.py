@@ -42,7 +42,7 @@ from bridge.web.admin.problems import AdminProblem, ParameterError
 
 T = TypeVar("T")
 #: Parameters that are no filters.
-PAGE_PARAMETERS: Final = ("limit", "before", "screen", "after", "wait", "in_flight")
+PAGE_PARAMETERS: Final = ("limit", "before", "screen", "after", "wait", "in_flight", "order")
 
 
 def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-import orjson
 from werkzeug.wrappers import Request, Response
 
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.services import exports, list_streams, redacted_views
 from bridge.system.cpu_affinity import switch_often
@@ -19,6 +19,7 @@ from bridge.system.logs import get_logger
 from bridge.web.admin import limits
 from bridge.web.admin.context import AdminContext, AdminRequest
 from bridge.web.admin.operation_lists import describe_items, describe_operations, find_operation
+from bridge.web.admin.parameters import OLDEST
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.admin.record_answers import submission_filters
 from bridge.web.admin.resources import (
@@ -77,13 +78,14 @@ def stream_rejects(context: AdminContext, asked: AdminRequest) -> Records:
 
 
 def stream_submissions(context: AdminContext, asked: AdminRequest) -> Records:
-    """Yield the submissions of forms, newest first."""
+    """Yield the submissions of forms, newest or oldest first."""
     chunks = exports.stream_submissions(
         context.database,
         context.config().sources,
         submission_filters(context, asked),
         before=page_start(context, "submissions", asked),
         limit=asked.values["limit"],
+        oldest_first=asked.values["order"] == OLDEST,
     )
     for items in chunks:
         yield [one.as_json() for one in items]
@@ -193,7 +195,7 @@ def _write(
     items = first
     try:
         while True:
-            yield b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in items)
+            yield b"".join(write_json(one) + b"\n" for one in items)
             rows += len(items)
             following = _read_chunk(chunks)
             if following is None:

@@ -23,6 +23,7 @@ from bridge.web.bearer import is_admin_token
 from bridge.web.client_ip import client_address
 from bridge.web.console.entry import PREFIX, is_console_path
 from bridge.web.console.failures import refuse
+from bridge.web.console.origin_check import is_from_elsewhere
 from bridge.web.console.session import (
     COOKIE,
     RENEWAL_SECONDS,
@@ -97,11 +98,12 @@ class Login:
 
     def set_cookie(self, request: Request, response: Response, session: ConsoleSession) -> None:
         """Give the browser the cookie of a session."""
+        is_https = self._is_https(request) or _is_form_https(request)
         response.set_cookie(
-            self._cookie_name(request),
+            SECURE_COOKIE if is_https else COOKIE,
             self._sessions.write(session),
             path=PREFIX,
-            secure=self._is_https(request),
+            secure=is_https,
             httponly=True,
             samesite="Lax",
         )
@@ -131,10 +133,19 @@ class Login:
         return SECURE_COOKIE if self._is_https(request) else COOKIE
 
     def _is_https(self, request: Request) -> bool:
-        """Return whether the browser uses https: a proxy may have taken TLS off."""
+        """Return whether the browser uses https: a proxy may have taken TLS off.
+
+        Nobody can give a browser the secure cookie, or have it sent, over plain http.
+        """
         public = urlsplit(self._context.settings.public_url or "")
         is_public = public.scheme == "https" and public.netloc.lower() == request.host.lower()
-        return request.is_secure or is_public
+        return request.is_secure or is_public or SECURE_COOKIE in request.cookies
+
+
+def _is_form_https(request: Request) -> bool:
+    """Return whether a form comes from an https page, which only the browser knows then."""
+    is_own = not is_from_elsewhere(request)
+    return is_own and request.headers.get("Origin", "").lower().startswith("https://")
 
 
 def find_next_page(request: Request) -> str:

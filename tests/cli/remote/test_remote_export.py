@@ -1,4 +1,4 @@
-"""export prints the same with --server as on the bridge's own machine, or nothing at all."""
+"""export prints the same with --server as on the bridge's own machine, or says that it did not."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from serving import ROUTES
 
 from bridge.cli.remote.client import NDJSON, AdminClient, ServerError
 from bridge.cli.remote.server_url import parse_server_url
-from bridge.cli.remote.submissions import store_submissions
-from bridge.core.errors import BridgeError
+from bridge.cli.remote.submissions import open_submissions
+from bridge.core.errors import BridgeError, InvalidRequest
 from bridge.services.exports import ExportedSubmission
 from bridge.services.parsed_records import UnreadableAnswer
 from bridge.store.db.database import Database
@@ -102,8 +102,16 @@ def read(server: Misbehaving, *replies: Reply, **more: Any) -> list[list[Exporte
     server.script("/admin/v1/submissions", *replies)
     url = parse_server_url(server.url)
     client = AdminClient(url, "fb_0123456789", sleep=lambda _: None)
-    with store_submissions(client, [("limit", "0")], **more) as found:
+    with open_submissions(client, [("limit", "0")], **more) as found:
         return [list(found), list(found)]
+
+
+def read_once(server: Misbehaving, reply: Reply) -> Iterator[ExportedSubmission]:
+    """Yield what is read as it arrives."""
+    server.script("/admin/v1/submissions", reply)
+    client = AdminClient(parse_server_url(server.url), "fb_0123456789", sleep=lambda _: None)
+    with open_submissions(client, [("limit", "0")]) as found:
+        yield from found.read_once()
 
 
 def test_a_stream_may_come_in_any_pieces() -> None:
@@ -145,6 +153,39 @@ def test_an_incomplete_or_strange_stream_is_an_error(
 ) -> None:
     with Misbehaving() as server, pytest.raises(error, match=words):
         read(server, reply)
+
+
+def test_records_are_read_as_they_arrive_and_a_break_is_an_error() -> None:
+    with Misbehaving() as server:
+        found = read_once(server, stream(GOOD, GOOD, LINE, end=False))
+        assert [next(found).id, next(found).id] == ["evt_1"] * 2
+        with pytest.raises(ServerError, match="after 2 records, so only the first 2 were printed"):
+            next(found)
+        assert server.received[0].query == "limit=0&order=oldest"
+        with pytest.raises(UnreadableAnswer, match="as expected"):
+            list(read_once(server, stream(b"{}\n")))
+
+
+def test_a_break_leaves_what_was_printed_and_exit_code_1(both: BothWays) -> None:
+    with Misbehaving() as server:
+        server.script("/admin/v1/submissions", *[stream(GOOD, GOOD, end=False)] * 2)
+        both.server, usual = server.url, both.server
+        try:
+            lines = both.remote("export", "--as", "jsonl")
+            table = both.remote("export")
+        finally:
+            both.server = usual
+    assert (lines.returncode, lines.stdout.count("evt_1")) == (1, 2)
+    assert "incomplete after 2 records, so only the first 2 were printed" in lines.stderr
+    assert (table.returncode, table.stdout) == (1, "")
+    assert "incomplete after 2 records, so nothing is printed" in table.stderr
+
+
+def test_a_page_of_the_api_cannot_begin_with_the_oldest(both: BothWays) -> None:
+    client = AdminClient(parse_server_url(both.server), both.token)
+    with pytest.raises(InvalidRequest, match="only an NDJSON stream can begin with the oldest"):
+        client.get("/submissions", [("order", "oldest")])
+    client.close()
 
 
 def test_the_submissions_of_a_stream_have_a_limit() -> None:

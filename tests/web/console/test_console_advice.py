@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.cli.main import COMMANDS as CLI_COMMANDS
+from bridge.cli.command_list import COMMANDS as CLI_COMMANDS
 from bridge.monitoring.conditions import CONDITIONS
 from bridge.web.console.advice import COMMANDS, GROUPS, split_advice
 from bridge.web.console.condition_links import LINKS

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import re
+import time
 from pathlib import Path
 
 import pytest
 from console_client import ConsoleClient
 
 import bridge.web.console
+from bridge.core.scopes import Scope
+from bridge.services.access_tokens import create_token
+from bridge.services.console_tickets import create_ticket
 from bridge.store.db.database import Database
 from bridge.web.console.assets import MEDIA_TYPES, asset_url
 from bridge.web.console.pages import PAGES
@@ -47,6 +51,17 @@ def test_every_icon_exists() -> None:
     for path in TEMPLATES:
         used |= set(re.findall(r'icon\("([a-z]+)"\)', path.read_text("utf-8")))
     assert {name for name in used if f'id="i-{name}"' not in ICONS} == set()
+
+
+def test_the_script_logs_in_with_the_form_of_a_ticket_only(
+    database: Database, tmp_path: Path
+) -> None:
+    script = (ROOT / "assets" / "console.js").read_text("utf-8")
+    (pattern,) = re.findall(r"/(\S+)/\.test\(location\.hash\)", script)
+    ticket = create_ticket(database, {Scope.READ}, "ann@here", time.time())
+    _, token = create_token(database, "ann", "read", None, now=time.time())
+    assert re.fullmatch(pattern, f"#{ticket}")
+    assert not re.search(pattern, f"#{token}")
 
 
 def test_assets_are_small_and_never_change(database: Database, tmp_path: Path) -> None:

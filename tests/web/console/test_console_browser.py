@@ -124,6 +124,13 @@ def test_it_works_without_javascript(served: Served, browser: Browser) -> None:
         context.close()
 
 
+def test_a_link_with_a_token_does_not_log_in(served: Served, page: Page) -> None:
+    """Anyone with a token could else have others work in their session."""
+    page.goto(f"{served.url}/login#fb_0123456789abcdef0123456789abcdef0123456789a")
+    assert page.url.partition("#")[0] == f"{served.url}/login"
+    assert page.get_by_role("textbox").first.input_value() == ""
+
+
 def test_pages_fit_a_phone_and_axe_finds_nothing(served: Served, page: Page) -> None:
     page.goto(f"{served.url}/login")
     assert browsers.find_violations(page) == []

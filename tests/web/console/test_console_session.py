@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from ipaddress import ip_network
 from pathlib import Path
@@ -157,6 +158,37 @@ def test_over_https_the_cookie_is_secure(database: Database, tmp_path: Path) -> 
     cookie = answer.headers["Set-Cookie"]
     assert cookie.startswith("__Secure-flowbridge_console=")
     assert "; Secure;" in cookie
+
+
+def test_behind_another_proxy_with_tls_the_cookie_is_secure(
+    database: Database, tmp_path: Path
+) -> None:
+    """The proxy has a name of FLOWBRIDGE_CONSOLE_HOSTS; only the browser says that it uses TLS."""
+    console = ConsoleClient(database, tmp_path, console_hosts=frozenset({"ops.example"}))
+    host = {"Host": "ops.example"}
+    own = host | {"Origin": "https://ops.example"}
+    begun = console.client.post("/console/login", data={"token": ADMIN_TOKEN}, headers=own)
+    cookie = begun.headers["Set-Cookie"]
+    assert cookie.startswith("__Secure-flowbridge_console=")
+    assert "; Secure;" in cookie
+    sent = host | {"Cookie": cookie.partition(";")[0]}
+    browser = console.app.test_client(use_cookies=False)
+    page = browser.get("/console/events", headers=sent)
+    assert page.status_code == 200
+    # a cookie of plain http, which anyone on the way may have set, does not take its place
+    tossed = {"Cookie": f"flowbridge_console=x; {sent['Cookie']}"}
+    assert browser.get("/console/events", headers=sent | tossed).status_code == 200
+    proof = re.search(r'name="csrf" value="(\w+)"', page.text)
+    assert proof is not None
+    ended = browser.post("/console/logout", data={"csrf": proof[1]}, headers=own | sent)
+    assert ended.headers["Set-Cookie"].startswith("__Secure-flowbridge_console=;")
+    assert browser.get("/console/events", headers=sent).status_code == 303
+
+
+def test_over_plain_http_the_cookie_is_not_secure(console: ConsoleClient) -> None:
+    headers = {"Host": "localhost", "Origin": "http://localhost"}
+    cookie = console.send_token(ADMIN_TOKEN, headers).headers["Set-Cookie"]
+    assert cookie.startswith("flowbridge_console=") and "Secure" not in cookie
 
 
 def sessions_of(database: Database, admin_token: str = ADMIN_TOKEN) -> SessionStore:

@@ -1,17 +1,17 @@
 """Runs that a start without an answer may have made are told from those of other attempts."""
 
-import sqlalchemy as sa
-from alembic import op
+from bridge.store.migrations.concurrent_indexes import ConcurrentIndex, create_missing_indexes
 
 revision = '0006'
 down_revision = '0005'
 branch_labels = None
 depends_on = None
 
+CONCURRENT_INDEXES = (
+    ConcurrentIndex('ix_attempt_run', 'attempt', 'run_id', 'run_id IS NOT NULL'),
+    ConcurrentIndex('ix_attempt_unknown', 'attempt', 'started_at', "outcome = 'unknown'"),
+)
+
 
 def upgrade() -> None:
-    for name, columns, where in (
-        ('ix_attempt_run', ['run_id'], 'run_id IS NOT NULL'),
-        ('ix_attempt_unknown', ['started_at'], "outcome = 'unknown'"),
-    ):
-        op.create_index(name, 'attempt', columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    create_missing_indexes(CONCURRENT_INDEXES)

@@ -16,11 +16,6 @@ def upgrade() -> None:
         op.execute("DROP VIEW arrival")
     for name in ('files', 'spam', 'client'):
         op.add_column('event', sa.Column(name, sa.Text(), nullable=True))
-    for name, columns, where in (
-        ('ix_event_spam', ['source', 'seq'], 'spam IS NOT NULL'),
-        ('ix_event_files', ['seq'], 'files IS NOT NULL'),
-    ):
-        op.create_index(name, 'event', columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
     if sqlite:
         op.execute(ARRIVAL)
         op.execute(ARRIVE)

@@ -11,5 +11,3 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column('attempt', sa.Column('late_at', sa.Float(), nullable=True))
-    where = sa.text('late_at IS NOT NULL')
-    op.create_index('ix_attempt_late', 'attempt', ['late_at'], sqlite_where=where, postgresql_where=where)

@@ -14,8 +14,6 @@ def upgrade() -> None:
     op.add_column('attempt', sa.Column('boot_id', sa.Text(), nullable=True))
     op.add_column('attempt', sa.Column('host', sa.Text(), nullable=True))
     op.add_column('attempt', sa.Column('platform_at', sa.Float(), nullable=True))
-    where = sa.text("outcome = 'unknown' AND boot_clock IS NOT NULL")
-    op.create_index('ix_attempt_boot', 'attempt', ['boot_id', 'boot_clock'], sqlite_where=where, postgresql_where=where)
     op.create_table(
         'store_clock',
         sa.Column('id', sa.Integer(), autoincrement=False, nullable=False),

@@ -94,13 +94,13 @@ if (account) {
   });
 }
 
-// -- a ticket in the fragment, which reaches no log
+// -- a ticket in the fragment, which reaches no log; no other token, which a link of somebody else may have
 
 const login = document.querySelector("[data-login]");
 if (login) {
   const useTicket = () => {
-    if (location.hash.length < 2) return;
-    login.elements.token.value = decodeURIComponent(location.hash.slice(1));
+    if (!/^#fbc_[\w-]{43}$/.test(location.hash)) return;
+    login.elements.token.value = location.hash.slice(1);
     history.replaceState(null, "", location.pathname + location.search);
     login.requestSubmit();
   };
