@@ -115,6 +115,14 @@ REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
         against_text=_ROUTES_TEXT,
         against_files=_FILES,
     ),
+    "DriftRequest": body_schema(
+        "source",
+        "type",
+        "schema",
+        source=_text(MAX_NAME_CHARS),
+        type=_text(MAX_NAME_CHARS),
+        schema={"type": "object", "description": "An earlier schema of `/types/schema`."},
+    ),
     "HoldRequest": body_schema(reason=_text(MAX_HOLD_REASON_CHARS)),
     "LearnRequest": body_schema(
         seconds={"type": "integer", "minimum": 0, "maximum": MAX_LEARN_SECONDS}
