@@ -30,6 +30,7 @@ LIVE_ROUTE: Final = replace(
 SHADOW_SINCE: Final = replace(
     SINCE, doc=f"Only since this time: {TIME_DOC}; the last 7 days by default."
 )
+SHADOW_PARAMETERS: Final = (LIVE_ROUTE, SHADOW_SINCE, UNTIL, LIMIT, BEFORE)
 
 AUTHORING_ENDPOINTS: Final = (
     Endpoint(
@@ -66,7 +67,7 @@ AUTHORING_ENDPOINTS: Final = (
         summary="The deliveries of a shadow route beside those of a live one, newest event first.",
         answer=authoring_answers.compare_shadow,
         schema="ShadowPage",
-        parameters=(LIVE_ROUTE, SHADOW_SINCE, UNTIL, LIMIT, BEFORE),
+        parameters=SHADOW_PARAMETERS,
         has_contents=True,
     ),
 )
