@@ -46,7 +46,8 @@ class LocalAuthoring:
         self, new: str, live: str | None, *, since: float, until: float | None
     ) -> Iterator[Shape]:
         """Yield the pages of a comparison, newest first."""
-        from bridge.services.shadow_comparison import ShadowComparison, pair_routes
+        from bridge.services.shadow_comparison import ShadowComparison
+        from bridge.services.shadow_pairs import pair_routes
         from bridge.store.queries.filters import Filters
 
         require_existing(self.settings, self.database, route=new)

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from bridge.core.errors import InvalidRequest
 from bridge.core.json_differences import Difference
 from bridge.core.model import JSON, DeadKind, Delivery, Status
-from bridge.core.times import DAY, iso
+from bridge.core.times import iso
 from bridge.delivery.causes import find_cause
 from bridge.ingest.planned_deliveries import PlanChange, PlannedDelivery, compare_plans
-from bridge.routing.model import Mode
 from bridge.services.planned_configs import PlannedConfigs
 from bridge.services.traffic_comparison import differences_json
 
 if TYPE_CHECKING:
-    from bridge.routing.model import Config
+    from bridge.services.shadow_pairs import ShadowPair
     from bridge.store.db.database import Database
     from bridge.store.db.row_walk import Budget
     from bridge.store.queries.filters import Filters
@@ -32,7 +30,6 @@ MAX_CACHED_HASHES: Final = 1000
 PAGE_SECONDS: Final = 0.25  # for which events are compared for one page
 MAX_PAGE_EVENTS: Final = 2000  # that are compared for one page
 MAX_PAGE_BYTES: Final = 1024 * 1024  # of the JSON of the events of one page
-DEFAULT_DAYS: Final = 7
 
 
 class ShadowResult(StrEnum):
@@ -98,59 +95,6 @@ class ShadowPage:
     summary: ShadowSummary
     before: int | None
     looked_until: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ShadowPair:
-    """The shadow route `new` with the route that it may replace.
-
-    `mode`: of the shadow route in the present configuration, null if it is not there.
-    """
-
-    new: str
-    live: str
-    mode: Mode | None
-
-
-def pair_routes(config: Config, new: str, live: str | None) -> ShadowPair:
-    """Return a shadow route with `live`, or with the only route that it may replace.
-
-    `InvalidRequest` where that is none, not one, or the same.
-    """
-    other = live or find_old_route(config, new)
-    if other == new:
-        raise InvalidRequest(f"the two routes to compare are the same route: {new}")
-    modes = [one.mode for one in config.routes if one.name == new]
-    return ShadowPair(new, other, modes[0] if modes else None)
-
-
-def default_since(now: float) -> float:
-    """Return since when events are compared if no time is given."""
-    return now - DEFAULT_DAYS * DAY
-
-
-def find_old_route(config: Config, new: str) -> str:
-    """Return the route that a shadow route may replace: of the same source, and never a shadow.
-
-    Of several, the one with the same flow. `InvalidRequest` where that is none or not one.
-    """
-    routes = [one for one in config.routes if one.name == new]
-    if not routes:
-        raise InvalidRequest(f"routes.yaml has no route {new!r}: name the other route too")
-    others = [
-        one
-        for one in config.routes
-        if one.source == routes[0].source and one.name != new and one.mode is not Mode.SHADOW
-    ]
-    flows = {one.flow.saved_item_id for one in routes}
-    same_flow = dict.fromkeys(one.name for one in others if one.flow.saved_item_id in flows)
-    names = list(same_flow) if len(same_flow) == 1 else list(dict.fromkeys(o.name for o in others))
-    if len(names) != 1:
-        raise InvalidRequest(
-            f"name the route to compare {new!r} with: flowbridge shadow {new} OLD; routes of the"
-            f" same source: {', '.join(names) or 'none'}"
-        )
-    return names[0]
 
 
 class ShadowComparison:

@@ -16,12 +16,8 @@ from bridge.config.loader import load
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import DeadKind, Status
 from bridge.ingest.receive import replan
-from bridge.services.shadow_comparison import (
-    ShadowComparison,
-    ShadowPage,
-    ShadowPair,
-    find_old_route,
-)
+from bridge.services.shadow_comparison import ShadowComparison, ShadowPage
+from bridge.services.shadow_pairs import ShadowPair, find_old_route
 from bridge.store.db.database import Database
 from bridge.store.db.row_walk import Budget
 from bridge.store.encryption import Sealer
@@ -204,6 +200,7 @@ def test_the_command_prints_json(store: Database, folder: Path) -> None:
         (["triage-new", "triagee"], 2, "did you mean `triage`?"),
         (["triage-new", "triage-new"], 2, "the same route"),
         (["gone"], 2, "there is no route 'gone'"),
+        (["triage"], 2, "plans no shadow deliveries; routes with `mode: shadow`: triage-new"),
         (["triage-new", "--since", "soon"], 2, "not a valid time"),
         ([], 2, "Missing argument"),
     ],

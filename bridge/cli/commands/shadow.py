@@ -17,7 +17,8 @@ from bridge.cli.ui.tables import Column
 from bridge.routing.model import Mode
 from bridge.services.bridge_reader import Shape
 from bridge.services.parsed_records import expect_shape
-from bridge.services.shadow_comparison import ShadowResult, default_since
+from bridge.services.shadow_comparison import ShadowResult
+from bridge.services.shadow_pairs import default_since
 
 MAX_TOP_PATHS: Final = 3
 JSON_KEYS: Final = ("event_id", "result", "diff")

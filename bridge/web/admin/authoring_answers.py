@@ -9,12 +9,8 @@ from bridge.routing.schemas.drift import compare_schemas
 from bridge.services import event_types
 from bridge.services.event_types import InferredSchema
 from bridge.services.selection import check_names
-from bridge.services.shadow_comparison import (
-    ShadowComparison,
-    ShadowPair,
-    default_since,
-    pair_routes,
-)
+from bridge.services.shadow_comparison import ShadowComparison
+from bridge.services.shadow_pairs import ShadowPair, default_since, pair_routes
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.bodies import invalid_body
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
