@@ -39,6 +39,8 @@ def show_shadow(asked: ConsoleRequest) -> Screen:
         if "live" in asked.given or [one.as_json()["param"] for one in problem.errors] != ["live"]:
             raise
         found = None
+    if found is not None:
+        choices = [*dict.fromkeys([*choices, found["live"]])]
     given = {key: texts for key, texts in asked.given.items() if key != "before"}
     return Screen(
         template="route_shadow.html",
