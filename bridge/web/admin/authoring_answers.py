@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from bridge.core.errors import InvalidRequest, UnknownName
 from bridge.routing.schemas.drift import compare_schemas
@@ -17,15 +20,15 @@ from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import AdminProblem, BodyError, ParameterError
 from bridge.web.admin.resources import check_known_names, look_up, page_request
 
+TURN_NAME: Final = "types"  # of the lock for one search at once
+
 
 def list_types(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the event types of the newest events, the latest first, as `types --json`."""
     check_known_names(context, asked)
-    found = event_types.list_types(
-        context.database,
-        asked.values["source"],
-        seconds=context.settings.timings.type_search_seconds,
-    )
+    source = asked.values["source"]
+    with _take_turn(context) as seconds:
+        found = event_types.list_types(context.database, source, seconds=seconds)
     return event_types.types_json(found)
 
 
@@ -68,11 +71,28 @@ def compare_shadow(context: AdminContext, asked: AdminRequest) -> Answer:
 
 
 def _infer(context: AdminContext, source: str, type_: str) -> InferredSchema:
-    seconds = context.settings.timings.type_search_seconds
     sources = context.config().sources
-    return look_up(
-        lambda: event_types.infer_schema(context.database, sources, source, type_, seconds=seconds)
-    )
+
+    def infer(seconds: float) -> InferredSchema:
+        return event_types.infer_schema(context.database, sources, source, type_, seconds=seconds)
+
+    with _take_turn(context) as seconds:
+        return look_up(lambda: infer(seconds))
+
+
+@contextmanager
+def _take_turn(context: AdminContext) -> Iterator[float]:
+    """Take the only place for a search through event types, and yield its time limit."""
+    if not context.locks.try_acquire(TURN_NAME):
+        raise AdminProblem(
+            "busy",
+            "another request for event types is being answered on this machine",
+            headers={"Retry-After": "1"},
+        )
+    try:
+        yield context.settings.timings.type_search_seconds
+    finally:
+        context.locks.release(TURN_NAME)
 
 
 def _pair_routes(context: AdminContext, asked: AdminRequest) -> ShadowPair:

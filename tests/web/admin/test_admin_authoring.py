@@ -12,6 +12,7 @@ from shadow_records import NEW, OLD, add_comparable, write_routes
 
 from bridge.core.model import Event
 from bridge.core.scopes import Scope
+from bridge.services import event_types
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.admin.authoring_endpoints import AUTHORING_ENDPOINTS
@@ -157,6 +158,23 @@ def test_a_strange_schema_is_compared(admin: AdminClient) -> None:
             nested = {"type": "object", "properties": {"old": nested, "x": 1}, "items": [3]}
         answer = admin.send("POST", "/types/drift", body={**DRIFT, "schema": nested})
         assert answer.status_code == status, answer.text
+
+
+def test_one_search_at_once(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[str] = []
+    whole = event_types.list_types
+
+    def ask_meanwhile(*arguments: Any, **more: Any) -> Any:
+        answer = admin.get("/types/schema", QUERIES["/types/schema"])
+        held.append(f"{answer.status_code} {word_of(answer)} {answer.headers['Retry-After']}")
+        return whole(*arguments, **more)
+
+    monkeypatch.setattr(event_types, "list_types", ask_meanwhile)
+    assert admin.get("/types").status_code == 200
+    assert held == ["503 busy 1"]
+    for type_, status in (("none", 404), ("issues", 200)):
+        query = {"source": "github", "type": type_}
+        assert admin.get("/types/schema", query).status_code == status
 
 
 # -- a shadow route
