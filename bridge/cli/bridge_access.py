@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.cli.command_settings import find_server, settings_of
 
 if TYPE_CHECKING:
+    from bridge.services.authoring_reader import AuthoringReader
     from bridge.services.bridge_reader import BridgeReader
 
 
@@ -28,3 +29,23 @@ def open_bridge(config: str | None) -> Iterator[BridgeReader]:
     settings = settings_of(config)
     with open_store(settings) as database:
         yield LocalBridge(config, settings, database)
+
+
+@contextmanager
+def open_authoring(config: str | None) -> Iterator[AuthoringReader]:
+    """Open the bridge to read what helps to write routes; see `open_bridge`."""
+    server = find_server()
+    if server is not None:
+        from bridge.cli.remote.remote_authoring import RemoteAuthoring
+        from bridge.cli.remote.remote_bridge import open_admin_client
+
+        with open_admin_client(server) as client:
+            yield RemoteAuthoring(client)
+        return
+    from bridge.cli.local_authoring import LocalAuthoring
+    from bridge.cli.options import wrong_usage
+    from bridge.services.store_access import open_store
+
+    settings = settings_of(config)
+    with open_store(settings) as database, wrong_usage():
+        yield LocalAuthoring(settings, database)

@@ -26,6 +26,8 @@ REMOTE_COMMANDS: Final = (
     "deliveries",
     "causes",
     "trends",
+    "types",
+    "shadow",
     "show",
     "rejects",
     "spam",

@@ -46,6 +46,9 @@ class Timings:
     trial_seconds: float = 120.0  # for one trial, which has a low priority
     trial_result_seconds: float = 3600.0  # for which the result of a trial is stored
 
+    # Event types over the admin API.
+    type_search_seconds: float = 5.0  # for a count of types, and for a schema
+
     # Calls whose outcome is unknown, and platforms that fail.
     reconcile_first_seconds: float = 5.0  # until the next search for the run of a start; it grows
     reconcile_max_seconds: float = 600.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Source
     from bridge.store.db.database import Database
 
+NO_TIME_LIMIT: Final = float("inf")
 MAX_SCHEMA_EVENTS: Final = 1000  # newest events of a type that a schema is made from
 MAX_SCHEMA_BYTES: Final = 64 * 1024 * 1024  # of their bodies
 _MARK: Final = MARK_BEGINNING.encode()
@@ -34,18 +36,45 @@ _MARK: Final = MARK_BEGINNING.encode()
 class InferredSchema:
     """The schema of the bodies of a type.
 
-    `count`: of the bodies that it was made from. `left_out`: how many others were not used, by
-    reason.
+    `source` and `type` are those that were asked for. `count`: of the bodies that it was made from.
+    `left_out`: how many others were not used, by reason. `read_until`: when the oldest event that
+    was read came, if there was no time for more; None otherwise.
     """
 
+    source: str
+    type: str
     schema: dict[str, JSON]
     count: int
     left_out: Mapping[str, int]
+    read_until: float | None = None
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return it for programs; every key is always present."""
+        return {
+            "source": self.source,
+            "type": self.type,
+            "schema": self.schema,
+            "count": self.count,
+            "left_out": dict(self.left_out),
+            **_extent_json(self.read_until),
+        }
 
 
-def list_types(database: Database | None, source: str | None = None) -> TypeCounts:
-    """Return the event types of the newest events, the latest first; none without a store."""
-    return TypeCounts(()) if database is None else count_types(database, source)
+def list_types(
+    database: Database | None, source: str | None = None, *, seconds: float = NO_TIME_LIMIT
+) -> TypeCounts:
+    """Return the event types of the newest events, the latest first; none without a store.
+
+    `seconds`: for which events are counted.
+    """
+    if database is None:
+        return TypeCounts(())
+    return count_types(database, source, is_late=_make_deadline(seconds))
+
+
+def types_json(found: TypeCounts) -> dict[str, JSON]:
+    """Return event types as the admin API answers them."""
+    return {"items": [type_json(one) for one in found.rows], **_extent_json(found.read_until)}
 
 
 def type_json(one: TypeCount) -> dict[str, JSON]:
@@ -60,19 +89,29 @@ def type_json(one: TypeCount) -> dict[str, JSON]:
 
 
 def infer_schema(
-    database: Database, sources: Mapping[str, Source], source: str, type_: str
+    database: Database,
+    sources: Mapping[str, Source],
+    source: str,
+    type_: str,
+    *,
+    seconds: float = NO_TIME_LIMIT,
 ) -> InferredSchema:
     """Return the schema of `body` of the newest events of a type.
 
-    Encrypted, redacted, deleted and unreadable bodies are left out. Raises `NotFound` where no body
-    is left.
+    Encrypted, redacted, deleted and unreadable bodies are left out. `seconds`: for which bodies are
+    read. Raises `NotFound` where no body is left.
     """
+    is_late = _make_deadline(seconds)
     read = body_reader(sources)
     shape = Shape()
     left_out: Counter[str] = Counter()
     count = 0
     size = 0
-    for event in newest_of_type(database, source, type_, MAX_SCHEMA_EVENTS):
+    oldest: float | None = None
+    for event in newest_of_type(database, source, type_, MAX_SCHEMA_EVENTS, is_late=is_late):
+        if count and is_late():
+            break
+        oldest = oldest if event is None else event.received_at
         reason = _obstacle(event)
         if event is None or reason is not None:
             left_out[reason or "encrypted"] += 1
@@ -88,8 +127,11 @@ def infer_schema(
         shape = merge_shapes(shape, shape_of(body.value))
         count += 1
     if not count:
-        raise NotFound(_explain_none(database, source, type_, left_out))
-    return InferredSchema(write_schema(shape, f"{source} {type_}"), count, dict(left_out))
+        raise NotFound(_explain_none(database, source, type_, left_out, is_late))
+    schema = write_schema(shape, f"{source} {type_}")
+    return InferredSchema(
+        source, type_, schema, count, dict(left_out), oldest if is_late() else None
+    )
 
 
 def describe_left_out(left_out: Mapping[str, int]) -> str:
@@ -107,18 +149,35 @@ def _obstacle(event: Event | None) -> str | None:
     return "spam" if event.spam is not None else None
 
 
-def _explain_none(database: Database, source: str, type_: str, left_out: Mapping[str, int]) -> str:
+def _explain_none(
+    database: Database,
+    source: str,
+    type_: str,
+    left_out: Mapping[str, int],
+    is_late: Callable[[], bool],
+) -> str:
     if left_out:
         return (
             f"no body of {source} {type_} can be used for a schema: {describe_left_out(left_out)}"
         )
     from bridge.core.typos import suggest
 
-    seen = _names(count_types(database, source).rows)
+    seen = _names(count_types(database, source, is_late=is_late).rows)
+    what = "no event of" if not is_late() else "within the time limit, no event of"
     return (
-        f"no event of {source} has the type {type_!r}; {suggest(type_, seen)}seen:"
+        f"{what} {source} has the type {type_!r}; {suggest(type_, seen)}seen:"
         f" {', '.join(seen) or 'none yet'}"
     )
+
+
+def _make_deadline(seconds: float) -> Callable[[], bool]:
+    """Return a function that says whether so many seconds have passed."""
+    ends_at = time.monotonic() + seconds
+    return lambda: time.monotonic() >= ends_at
+
+
+def _extent_json(read_until: float | None) -> dict[str, JSON]:
+    return {"complete": read_until is None, "looked_until": iso(read_until)}
 
 
 def _names(rows: Sequence[TypeCount]) -> list[str]:

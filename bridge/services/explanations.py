@@ -124,6 +124,11 @@ def explain_event(
     return _explain(event, usable, choice, event_id=event.id)
 
 
+def explain_by_config(event: Event, config: Config) -> EventExplanation:
+    """Return the explanation of a stored event by the routes of a configuration. Reads nothing."""
+    return _explain(event, UsableConfig(config), RouteChoice(), event_id=event.id)
+
+
 def explain_reject(
     settings: Settings,
     reject: Reject,

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from bridge.core.errors import InvalidRequest
+import orjson
+
 from bridge.core.json_differences import Difference
 from bridge.core.model import JSON, DeadKind, Delivery, Status
+from bridge.core.times import iso
+from bridge.delivery.causes import find_cause
 from bridge.ingest.planned_deliveries import PlanChange, PlannedDelivery, compare_plans
-from bridge.routing.model import Mode
 from bridge.services.planned_configs import PlannedConfigs
 from bridge.services.traffic_comparison import differences_json
 
 if TYPE_CHECKING:
-    from bridge.routing.model import Config
+    from bridge.services.shadow_pairs import ShadowPair
     from bridge.store.db.database import Database
+    from bridge.store.db.row_walk import Budget
     from bridge.store.queries.filters import Filters
     from bridge.store.queries.route_deliveries import RoutedEvent
 
-MAX_TOP_PATHS: Final = 3
 MAX_CACHED_HASHES: Final = 1000
+PAGE_SECONDS: Final = 0.25  # for which events are compared for one page
+MAX_PAGE_EVENTS: Final = 2000  # that are compared for one page
+MAX_PAGE_BYTES: Final = 1024 * 1024  # of the JSON of the events of one page
 
 
 class ShadowResult(StrEnum):
@@ -48,11 +53,12 @@ class ShadowedEvent:
     reason: str | None = None
 
     def as_json(self) -> dict[str, JSON]:
-        """Return it in the shape of `shadow --json`."""
+        """Return it in the shape of `shadow --json`, and with its reason."""
         return {
             "event_id": self.event_id,
             "result": self.result.value,
             "diff": differences_json(self.diff, self.reason),
+            "reason": self.reason,
         }
 
 
@@ -71,84 +77,145 @@ class ShadowSummary:
         if one.result is ShadowResult.DIFFERS:
             self.paths.update(_top_path(each.path) for each in one.diff)
 
-    def top_paths(self) -> str:
-        """Return the paths that differ most often, with their counts."""
-        shown = self.paths.most_common(MAX_TOP_PATHS)
-        return ", ".join(f"{path} {count}" for path, count in shown)
-
     def as_json(self) -> dict[str, int]:
         """Return the counts in the shape of `shadow --json`."""
         return {one.value: self.counts[one] for one in ShadowResult}
 
 
-def find_old_route(config: Config, new: str) -> str:
-    """Return the route that a shadow route may replace: of the same source, and never a shadow.
+@dataclass(frozen=True, slots=True)
+class ShadowPage:
+    """The comparison of some events, newest first.
 
-    Of several, the one with the same flow. `InvalidRequest` where that is none or not one.
+    `events` are those with another result than `same`, `summary` has them all. `before`: the
+    comparison continues below this number, null at its end; `looked_until`: if it does, the time of
+    the oldest event that was looked at.
     """
-    routes = [one for one in config.routes if one.name == new]
-    if not routes:
-        raise InvalidRequest(f"routes.yaml has no route {new!r}: name the other route too")
-    others = [
-        one
-        for one in config.routes
-        if one.source == routes[0].source and one.name != new and one.mode is not Mode.SHADOW
-    ]
-    flows = {one.flow.saved_item_id for one in routes}
-    same_flow = dict.fromkeys(one.name for one in others if one.flow.saved_item_id in flows)
-    names = list(same_flow) if len(same_flow) == 1 else list(dict.fromkeys(o.name for o in others))
-    if len(names) != 1:
-        raise InvalidRequest(
-            f"name the route to compare {new!r} with: flowbridge shadow {new} OLD; routes of the"
-            f" same source: {', '.join(names) or 'none'}"
+
+    events: Sequence[ShadowedEvent]
+    summary: ShadowSummary
+    before: int | None
+    looked_until: float | None
+
+
+class ShadowComparison:
+    """Compares the deliveries of two routes by event, a page at a time.
+
+    An event that was planned before the new route existed is left out, unless it was replayed. So
+    is one that the new route sent while it was live.
+    """
+
+    def __init__(self, database: Database, pair: ShadowPair) -> None:
+        self._database = database
+        self._pair = pair
+        planned = PlannedConfigs(database)
+        self._has_new = lru_cache(MAX_CACHED_HASHES)(
+            lambda config_hash: planned.has_route(config_hash, pair.new)
         )
-    return names[0]
+
+    def read_page(
+        self,
+        filters: Filters,
+        before: int | None = None,
+        *,
+        limit: int = MAX_PAGE_EVENTS,
+        budget: Budget | None = None,
+        most_events: int = MAX_PAGE_EVENTS,
+    ) -> ShadowPage:
+        """Return the comparison of the newest events below the number `before`.
+
+        It ends after `limit` events with another result than `same`, and after `most_events`.
+        `budget`: how far it looks, and for how long it compares; the default is that of a list.
+        """
+        from bridge.store.db.row_walk import Budget
+        from bridge.store.queries.route_deliveries import read_routed_page
+
+        limits = budget or Budget(seconds=PAGE_SECONDS)
+        ends_at = limits.clock() + limits.seconds
+        page = read_routed_page(
+            self._database,
+            filters,
+            [self._pair.new, self._pair.live],
+            most_events,
+            before=before,
+            budget=limits,
+        )
+        found: list[ShadowedEvent] = []
+        summary = ShadowSummary()
+        size = 0
+        at = page.before
+        for event in page.events:
+            one = self._compare(event)
+            if one is not None:
+                summary.add(one)
+            if one is not None and one.result is not ShadowResult.SAME:
+                found.append(one)
+                size += len(orjson.dumps(one.as_json()))
+            if len(found) >= limit or size >= MAX_PAGE_BYTES or limits.clock() >= ends_at:
+                at = event.number
+                break
+        return ShadowPage(found, summary, at, self._find_age(at))
+
+    def describe_page(
+        self, page: ShadowPage, cursor: str | None = None, *, with_contents: bool = True
+    ) -> dict[str, JSON]:
+        """Return a page as the admin API answers it. `cursor`: of the following page.
+
+        Without contents, differences and their paths are left out, and the cause of a reason
+        stands in its place.
+        """
+        summary = page.summary
+        mode = self._pair.mode
+        return {
+            "route": self._pair.new,
+            "live": self._pair.live,
+            "mode": None if mode is None else mode.value,
+            "items": [describe_shadowed(one, with_contents=with_contents) for one in page.events],
+            "summary": dict(summary.as_json()),
+            "examples": {result.value: one.event_id for result, one in summary.examples.items()},
+            "paths": dict(summary.paths) if with_contents else {},
+            "next": cursor,
+            "complete": page.before is None,
+            "looked_until": iso(page.looked_until),
+        }
+
+    def _find_age(self, number: int | None) -> float | None:
+        from bridge.store.queries.route_deliveries import find_received_at
+
+        return None if number is None else find_received_at(self._database, number)
+
+    def _compare(self, event: RoutedEvent) -> ShadowedEvent | None:
+        new, live = self._pair.new, self._pair.live
+        if not event.is_readable:
+            return ShadowedEvent(event.id, ShadowResult.SKIPPED)
+        planned = [one for one in event.deliveries if one.route == new]
+        shadows = _newest(one for one in planned if _is_shadow(one))
+        others = _newest(one for one in event.deliveries if one.route == live)
+        if not shadows and (planned or not others or not self._has_new(event.config_hash)):
+            return None
+        before = [_planned(one, live) for one in others]
+        after = [_planned(one, live) for one in shadows]
+        dead = next((one for one in after if one.is_dead), None)
+        found = compare_plans(event.id, before, after).changes
+        diff = [each for one in found for each in one.diff]
+        if dead is not None and not all(one.is_dead for one in before):
+            return ShadowedEvent(event.id, ShadowResult.DEAD, diff, dead.reason)
+        return ShadowedEvent(event.id, _find_result({one.change for one in found}), diff)
 
 
-def compare_shadow(
-    database: Database, filters: Filters, new: str, old: str
-) -> Iterator[ShadowedEvent]:
-    """Yield the comparison of each event that either route has planned, newest first.
-
-    An event that was planned before the new route existed is left out, unless it was replayed.
-    """
-    from bridge.store.queries.route_deliveries import read_routed_events
-
-    planned = PlannedConfigs(database)
-    has_new = lru_cache(MAX_CACHED_HASHES)(lambda config_hash: planned.has_route(config_hash, new))
-    for event in read_routed_events(database, filters, [new, old]):
-        found = _compare(event, new, old, has_new)
-        if found is not None:
-            yield found
+def describe_shadowed(one: ShadowedEvent, *, with_contents: bool) -> dict[str, JSON]:
+    """Return the comparison of an event, without its contents if they may not be seen."""
+    if with_contents:
+        return one.as_json()
+    label = None if one.reason is None else find_cause(one.reason, DeadKind.OURS).label
+    return one.as_json() | {"diff": None, "reason": label}
 
 
-def _compare(
-    event: RoutedEvent, new: str, old: str, has_new: Callable[[str], bool]
-) -> ShadowedEvent | None:
-    if not event.is_readable:
-        return ShadowedEvent(event.id, ShadowResult.SKIPPED)
-    shadows = _newest(one for one in event.deliveries if one.route == new and _is_shadow(one))
-    others = _newest(one for one in event.deliveries if one.route == old)
-    if not shadows and (not others or not has_new(event.config_hash)):
-        return None
-    before = [_planned(one, old) for one in others]
-    after = [_planned(one, old) for one in shadows]
-    dead = next((one for one in after if one.is_dead), None)
-    found = compare_plans(event.id, before, after).changes
-    diff = [each for one in found for each in one.diff]
-    if dead is not None and not all(one.is_dead for one in before):
-        return ShadowedEvent(event.id, ShadowResult.DEAD, diff, dead.reason)
-    kinds = {one.change for one in found}
-    result = (
-        ShadowResult.SAME
-        if not kinds
-        else ShadowResult.ONLY_NEW
-        if kinds == {PlanChange.NEW}
-        else ShadowResult.ONLY_OLD
-        if kinds == {PlanChange.LOST}
-        else ShadowResult.DIFFERS
-    )
-    return ShadowedEvent(event.id, result, diff)
+def _find_result(kinds: set[PlanChange]) -> ShadowResult:
+    """Return the result of an event whose deliveries have these changes."""
+    if not kinds:
+        return ShadowResult.SAME
+    alone = {PlanChange.NEW: ShadowResult.ONLY_NEW, PlanChange.LOST: ShadowResult.ONLY_OLD}
+    return next((result for kind, result in alone.items() if kinds == {kind}), ShadowResult.DIFFERS)
 
 
 def _newest(deliveries: Iterator[Delivery]) -> list[Delivery]:

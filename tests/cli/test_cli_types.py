@@ -11,8 +11,9 @@ import pytest
 from command_line import lines, run
 from records import NOW, make_event
 
-from bridge.core.errors import CompileError
+from bridge.core.errors import CompileError, NotFound
 from bridge.routing.schemas.validator import compile_schema
+from bridge.services.event_types import infer_schema, list_types, type_json, types_json
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
@@ -88,6 +89,27 @@ def test_the_newest_events_of_a_type_are_read_with_their_bodies(database: Databa
     add(database, {"n": 1}, 200, type="issues")
     sealed, other = event_types.newest_of_type(database, "github", "issues", 2)
     assert sealed is None and other is not None
+
+
+def test_a_search_that_takes_long_ends_and_says_how_far_it_looked(database: Database) -> None:
+    sources: dict[str, Any] = {}
+    for number in range(60):
+        add(database, {"n": number}, number)
+    some = event_types.count_types(database, chunk_rows=2, is_late=lambda: True)
+    assert ([one.count for one in some.rows], some.read_until) == ([2], NOW + 58)
+    first = infer_schema(database, sources, "github", "issues", seconds=0)
+    assert (first.count, first.read_until) == (1, NOW + 59)
+    assert first.as_json()["complete"] is False
+    whole = infer_schema(database, sources, "github", "issues", seconds=60)
+    assert (whole.count, whole.read_until) == (60, None)
+    with pytest.raises(NotFound, match="within the time limit, no event of github has the type"):
+        infer_schema(database, sources, "github", "push", seconds=0)
+    found = list_types(database, seconds=0)
+    assert types_json(found) == {
+        "items": [type_json(one) for one in found.rows],
+        "complete": True,
+        "looked_until": None,
+    }
 
 
 def test_a_body_that_begins_like_an_encrypted_one_is_read(database: Database) -> None:

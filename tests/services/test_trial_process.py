@@ -16,7 +16,12 @@ from bridge.core.errors import BridgeError, KeyMissing, NotFound
 from bridge.core.timings import TIMINGS
 from bridge.services.trials import config_texts, results, runner
 from bridge.services.trials.evaluation import TrialEvaluation, evaluate_trial
-from bridge.services.trials.messages import MEMORY_EXIT_CODE, GivenText, TrialConfigs
+from bridge.services.trials.messages import (
+    MEMORY_EXIT_CODE,
+    EncryptedEvent,
+    GivenText,
+    TrialConfigs,
+)
 from bridge.services.trials.program import FIRST_TEXT
 from bridge.services.trials.results import (
     DONE,
@@ -88,10 +93,11 @@ def test_the_fenced_process_evaluates_as_this_one_does() -> None:
         make_event(f"p{number}", type="issues", body=body, headers={"content-type": kind})
         for number, (kind, body) in enumerate(bodies.items())
     ]
-    configs = TrialConfigs(GivenText(other), GivenText(text))
+    configs = TrialConfigs(GivenText(other), GivenText(text), explains=True)
     found = evaluate_apart(configs, events, 300.0)
     assert found == orjson.loads(evaluate_trial(configs, events))
     assert found["events"] == 2 and found["skipped"] == {}
+    assert len(found["explanations"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -133,6 +139,18 @@ def test_changes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     found = orjson.loads(one.write())
     assert found["changes_complete"] is False and 0 < len(found["changes"]) < 9
     assert found["summary"]["changed"] == 9
+
+
+def test_explanations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.services.trials.evaluation.MAX_EXPLANATION_BYTES", 5000)
+    events = [make_event(f"p{number}", type="issues", body=b'{"a":"b"}') for number in range(9)]
+    configs = TrialConfigs(GivenText(FIRST_TEXT), GivenText(FIRST_TEXT), explains=True)
+    found = orjson.loads(evaluate_trial(configs, [*events, EncryptedEvent("evt_1")]))
+    assert found["explanations_complete"] is False and 0 < len(found["explanations"]) < 9
+    one = orjson.loads(evaluate_trial(configs, [events[0]]))
+    assert (len(one["explanations"]), one["explanations_complete"]) == (1, True)
+    sealed = orjson.loads(evaluate_trial(configs, [EncryptedEvent("evt_1")]))
+    assert (sealed["explanations"], sealed["explanations_complete"]) == ([], False)
 
 
 # -- results

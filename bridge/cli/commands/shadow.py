@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import click
 
-from bridge.cli.command_settings import settings_of
-from bridge.cli.options import (
-    AS_JSON,
-    SINCE,
-    UNTIL,
-    FilteredCommand,
-    add_options,
-    require_existing,
-    wrong_usage,
-)
+from bridge.cli.bridge_access import open_authoring
+from bridge.cli.options import AS_JSON, SINCE, UNTIL, FilteredCommand, add_options
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.cli.usable_config import load_usable
-from bridge.core.errors import NotFound
-from bridge.core.times import DAY
-from bridge.services.store_access import open_store
+from bridge.routing.model import Mode
+from bridge.services.bridge_reader import Shape
+from bridge.services.parsed_records import expect_shape
+from bridge.services.shadow_comparison import ShadowResult
+from bridge.services.shadow_pairs import default_since
 
-if TYPE_CHECKING:
-    from bridge.routing.model import Config
-    from bridge.services.shadow_comparison import ShadowedEvent, ShadowSummary
-
-DEFAULT_DAYS: Final = 7
+MAX_TOP_PATHS: Final = 3
+JSON_KEYS: Final = ("event_id", "result", "diff")
 COLUMNS: Final = (
     Column("result", whole=True),
     Column("events", whole=True),
     Column("example", whole=True, short=output.short_id),
     Column("detail", spare=True),
 )
+
+
+@dataclass(slots=True)
+class ShadowTotals:
+    """The counts of all pages of a comparison, the first event of each result, and the paths."""
+
+    route: str = ""
+    live: str = ""
+    mode: str | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Shape] = field(default_factory=dict)
+    paths: Counter[str] = field(default_factory=Counter)
+
+    def add(self, page: Mapping[str, Any]) -> None:
+        """Add a page."""
+        self.route, self.live, self.mode = page["route"], page["live"], page["mode"]
+        self.counts.update({name: count for name, count in page["summary"].items() if count})
+        self.paths.update(page["paths"])
+        items = {one["event_id"]: one for one in page["items"]}
+        for result, event_id in page["examples"].items():
+            same = {"event_id": event_id, "reason": None, "diff": []}
+            self.examples.setdefault(result, items.get(event_id, same))
+
+    def as_json(self) -> dict[str, int]:
+        """Return the counts in the shape of `shadow --json`."""
+        return {one.value: self.counts[one.value] for one in ShadowResult}
 
 
 @click.command(cls=FilteredCommand)
@@ -57,83 +76,76 @@ def shadow(config: str | None, /, new: str, old: str | None, as_json: bool, **ch
     flowbridge shadow triage-new
     flowbridge shadow triage-new triage --since 2d --json
     """
-    from bridge.services.shadow_comparison import (
-        ShadowResult,
-        ShadowSummary,
-        compare_shadow,
-        find_old_route,
-    )
-    from bridge.store.queries.filters import Filters
-
-    settings = settings_of(config)
-    loaded = load_usable(settings)
-    with wrong_usage():
-        other = old or find_old_route(loaded, new)
-    if other == new:
-        raise click.UsageError("NEW and OLD are the same route")
-    since = chosen["since"] if chosen["since"] is not None else time.time() - DEFAULT_DAYS * DAY
-    summary = ShadowSummary()
-    with open_store(settings) as database:
-        if database is None:
-            raise NotFound("nothing was received yet: there is no database")
-        for name in (new, other):
-            require_existing(settings, database, route=name)
-        wanted = Filters(since=since, until=chosen["until"])
-        for one in compare_shadow(database, wanted, new, other):
-            summary.add(one)
-            if as_json and one.result is not ShadowResult.SAME:
-                output.json_line(one.as_json())
-    if as_json:
-        output.json_line({"summary": summary.as_json()})
-    elif not summary.counts:
-        output.say(f"The route {new} planned no shadow deliveries since {output.utc(since)}.")
-    else:
-        _print(summary)
-        _say_next_steps(summary, loaded, new, other)
+    since = chosen["since"] if chosen["since"] is not None else default_since(time.time())
+    totals = ShadowTotals()
+    with open_authoring(config) as bridge:
+        for page in bridge.compare_shadow(new, old, since=since, until=chosen["until"]):
+            with expect_shape():
+                totals.add(page)
+                lines = [{key: one[key] for key in JSON_KEYS} for one in page["items"]]
+            if as_json:
+                output.json_lines(lines)
+        if as_json:
+            output.json_line({"summary": totals.as_json()})
+        elif totals.counts:
+            _print(totals)
+            _say_next_steps(totals, bridge.find_mode_place(new))
+        else:
+            output.say(f"The route {new} planned no shadow deliveries since {output.utc(since)}.")
+    if not as_json:
+        _say_mode(totals)
 
 
-def _print(summary: ShadowSummary) -> None:
+@expect_shape()
+def _print(totals: ShadowTotals) -> None:
     tables.print_table(
         COLUMNS,
         (
-            (result.value, f"{count:,}", example.event_id, _detail(example, summary))
-            for result, count in summary.counts.most_common()
-            for example in (summary.examples[result],)
+            (result, f"{count:,}", one["event_id"], _detail(result, one, totals))
+            for result, count in totals.counts.most_common()
+            for one in (totals.examples[result],)
         ),
     )
 
 
-def _detail(one: ShadowedEvent, summary: ShadowSummary) -> str:
+def _detail(result: str, one: Mapping[str, Any], totals: ShadowTotals) -> str:
     """Return the reason of a result, or the paths that differ most often with an example."""
     from bridge.cli.ui.comparison_view import describe_difference
-    from bridge.services.shadow_comparison import ShadowResult
 
-    if one.reason is not None:
-        return one.reason
-    if one.result is not ShadowResult.DIFFERS or not one.diff:
+    if one["reason"] is not None:
+        return str(one["reason"])
+    if result != ShadowResult.DIFFERS or not one["diff"]:
         return ""
-    first = one.diff[0]
-    shown = describe_difference(first.path, first.before, first.after)
-    return f"{summary.top_paths()}; such as {shown}"
+    first = one["diff"][0]
+    shown = describe_difference(first["path"], first["before"], first["after"])
+    paths = (f"{path} {count}" for path, count in totals.paths.most_common(MAX_TOP_PATHS))
+    return f"{', '.join(paths)}; such as {shown}"
 
 
-def _say_next_steps(summary: ShadowSummary, config: Config, new: str, old: str) -> None:
-    """Print how the new route begins to send, and how to send what only it planned."""
-    from bridge.services.config_checks.written_routes import read_routes
-    from bridge.services.shadow_comparison import ShadowResult
-
-    written = read_routes(config)
-    route = written.routes.get(new)
-    place = None if route is None else written.report.places.get((*route.path, "mode"))
-    if place is not None:
+def _say_mode(totals: ShadowTotals) -> None:
+    if totals.mode not in (None, Mode.SHADOW):
         output.say(
-            f"To send through {new}: change `mode: shadow` to `mode: live` in"
-            f" {place.file}:{place.line}, and remove the route {old}."
+            f"The mode of the route {totals.route} is {totals.mode}: only a route with"
+            " `mode: shadow` plans shadow deliveries."
         )
-    if count := summary.counts[ShadowResult.ONLY_NEW]:
+
+
+def _say_next_steps(totals: ShadowTotals, place: str | None) -> None:
+    """Print how the new route begins to send, and how to send what only it planned.
+
+    `place`: where its mode is written, if that is known.
+    """
+    new, live = totals.route, totals.live
+    if totals.mode == Mode.SHADOW:
+        where = "" if place is None else f" in {place}"
+        output.say(
+            f"To send through {new}: change `mode: shadow` to `mode: live`{where}, and remove the"
+            f" route {live}."
+        )
+    if count := totals.counts[ShadowResult.ONLY_NEW]:
         noun = output.number(count, "event")
         output.say(
-            f"Then, to send the {noun} that only {new} has planned: flowbridge shadow {new} {old}"
+            f"Then, to send the {noun} that only {new} has planned: flowbridge shadow {new} {live}"
             " --json | jq -r 'select(.result == \"only_new\").event_id' | xargs flowbridge replay"
             f" --yes --through {new}"
         )

@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from bridge.cli.command_settings import settings_of
+from bridge.cli.bridge_access import open_authoring
 from bridge.cli.completion_values import complete_sources
-from bridge.cli.options import AS_JSON, require_existing
+from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.cli.usable_config import load_sources
-from bridge.core.errors import NotFound
-from bridge.services.store_access import open_store
+from bridge.services.parsed_records import expect_shape, parse_time, require_time
 
 if TYPE_CHECKING:
     from bridge.routing.schemas.drift import SchemaChange
-    from bridge.services.event_types import InferredSchema
-    from bridge.store.db.database import Database
+    from bridge.services.bridge_reader import Shape
 
 MAX_SCHEMA_FILE_BYTES = 8 * 1024 * 1024
 TYPE_COLUMNS = (
@@ -81,64 +78,57 @@ def types(
     if type_ is not None and source is None:
         raise click.UsageError("--schema needs the name of a source: flowbridge types SOURCE")
     before = None if file is None else _read_schema(file)
-    settings = settings_of(config)
-    with open_store(settings) as database:
-        require_existing(settings, database, source=source)
+    with open_authoring(config) as bridge:
         if type_ is None or source is None:
-            _list_types(database, source, as_json=as_json)
+            _print_types(bridge.list_types(source), as_json=as_json)
             return
-        if database is None:
-            raise NotFound("nothing has been received yet")
-        from bridge.services.event_types import infer_schema
-
-        found = infer_schema(database, load_sources(settings), source, type_)
-    _say_used(found)
-    if file is None:
-        click.echo(output.json_text(found.schema, is_indented=not as_json))
-    else:
-        _print_drift(before, found, file, as_json=as_json)
+        found = bridge.infer_schema(source, type_)
+    with expect_shape():
+        _say_used(found)
+        if file is None:
+            click.echo(output.json_text(found["schema"], is_indented=not as_json))
+        else:
+            _print_drift(before, found["schema"], file, as_json=as_json)
 
 
-def _list_types(database: Database | None, source: str | None, *, as_json: bool) -> None:
-    from bridge.services.event_types import list_types, type_json
-
-    found = list_types(database, source)
+def _print_types(found: Shape, *, as_json: bool) -> None:
+    with expect_shape():
+        items = list(found["items"])
+        rows = [_type_row(one) for one in items]
+        looked_until = found["looked_until"]
     if as_json:
-        for one in found.rows:
-            output.json_line(type_json(one))
-    else:
-        rows = (
-            (
-                one.source,
-                one.type,
-                one.count,
-                output.moment(one.first_at),
-                output.moment(one.last_at),
-            )
-            for one in found.rows
-        )
-        if not tables.print_table(TYPE_COLUMNS, rows):
-            output.say("No events yet.")
-    if found.read_until is not None:
+        output.json_lines(items)
+    elif not tables.print_table(TYPE_COLUMNS, rows):
+        output.say("No events yet.")
+    if looked_until is not None:
         output.say(
-            f"There are more events: only those since {output.utc(found.read_until)} were counted."
+            "There are more events: only those since"
+            f" {output.utc(require_time(looked_until))} were counted."
         )
 
 
-def _say_used(found: InferredSchema) -> None:
-    from bridge.services.event_types import describe_left_out
+def _type_row(one: Shape) -> tuple[str | None, ...]:
+    first, last = (output.moment(parse_time(one[name])) for name in ("first_at", "last_at"))
+    return one["source"], one["type"], str(one["count"]), first, last
 
-    left_out = describe_left_out(found.left_out)
+
+def _say_used(found: Any) -> None:
+    left_out = ", ".join(f"{count} {reason}" for reason, count in found["left_out"].items())
     output.say(
-        f"From {output.number(found.count, 'body', 'bodies')}"
+        f"From {output.number(found['count'], 'body', 'bodies')}"
         + (f"; left out: {left_out}." if left_out else ".")
     )
+    if found["looked_until"] is not None:
+        output.say(
+            "There may be more events: only those since"
+            f" {output.utc(require_time(found['looked_until']))} were read."
+        )
 
 
-def _print_drift(before: Any, found: InferredSchema, file: Path, *, as_json: bool) -> None:
+def _print_drift(before: Any, now: Any, file: Path, *, as_json: bool) -> None:
     from bridge.routing.schemas.drift import compare_schemas
 
-    changes = compare_schemas(before, found.schema)
+    changes = compare_schemas(before, now)
     if as_json:
         for one in changes:
             output.json_line(one.as_json())

@@ -37,7 +37,14 @@ SCREEN: Final[Query] = [("screen", "true")]
 
 @contextmanager
 def open_remote_bridge(url: str) -> Iterator[RemoteBridge]:
-    """Open the bridge at a URL, with the token of FLOWBRIDGE_TOKEN or of `flowbridge login`.
+    """Open the bridge at a URL; see `open_admin_client`."""
+    with open_admin_client(url) as client:
+        yield RemoteBridge(client)
+
+
+@contextmanager
+def open_admin_client(url: str) -> Iterator[AdminClient]:
+    """Open the admin API at a URL, with the token of FLOWBRIDGE_TOKEN or of `flowbridge login`.
 
     A parameter that the bridge does not accept is wrong usage.
     """
@@ -45,7 +52,7 @@ def open_remote_bridge(url: str) -> Iterator[RemoteBridge]:
     client = AdminClient(server, find_token(server), say=output.say)
     try:
         with wrong_usage():
-            yield RemoteBridge(client)
+            yield client
     finally:
         client.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -11,12 +11,16 @@ from bridge.config.given_files import GivenFiles
 from bridge.config.loader import check_files, load_canonical
 from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
 from bridge.core.model import JSON, Event
+from bridge.core.retention import is_content_deleted
 from bridge.ingest.plan_comparison import compare_event
 from bridge.ingest.planned_deliveries import EventComparison, Incomparable
 from bridge.routing.model import Config
+from bridge.services.explanations import explain_by_config
 from bridge.services.traffic_comparison import TrafficSummary, change_json
 from bridge.services.trials.messages import (
     MAX_CHANGE_BYTES,
+    MAX_EXPLAINED_EVENTS,
+    MAX_EXPLANATION_BYTES,
     EncryptedEvent,
     GivenText,
     Message,
@@ -25,7 +29,43 @@ from bridge.services.trials.messages import (
 )
 
 UNUSABLE: Final = "the configuration in use cannot be loaded, so there is none to compare with"
+NO_EXPLANATIONS: Final = {"explanations": [], "explanations_complete": True}
 PROBLEM_KEYS: Final = ("level", "file", "line", "column", "path", "message", "shown")
+
+
+class TrialExplanations:
+    """Explains the first events of a trial, up to a number of events and of bytes."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._found: list[orjson.Fragment] = []
+        self._bytes = 0
+        self._is_complete = True
+
+    def add(self, event: Event) -> None:
+        """Explain an event. One without a body, or for which there is no room, is left out."""
+        written = self._explain(event)
+        if written is None or self._bytes + len(written) > MAX_EXPLANATION_BYTES:
+            self.leave_out()
+            return
+        self._bytes += len(written)
+        self._found.append(orjson.Fragment(written))
+
+    def leave_out(self) -> None:
+        """Note that an event is not explained."""
+        self._is_complete = False
+
+    def _explain(self, event: Event) -> bytes | None:
+        if len(self._found) >= MAX_EXPLAINED_EVENTS or is_content_deleted(event):
+            return None
+        try:
+            return orjson.dumps(explain_by_config(event, self._config).as_json())
+        except Exception:  # as in `compare_event`: a bug must not stop the others
+            return None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the explanations as parts of a result."""
+        return {"explanations": self._found, "explanations_complete": self._is_complete}
 
 
 class TrialEvaluation:
@@ -34,6 +74,7 @@ class TrialEvaluation:
     def __init__(self, configs: TrialConfigs) -> None:
         self._after = _load_text(configs.after)
         self._before = _load_before(configs.before)
+        self._explanations = TrialExplanations(self._after) if configs.explains else None
         self._planned: dict[str, Config | None] = {}
         self._summary = TrafficSummary()
         self._changes: list[orjson.Fragment] = []
@@ -44,10 +85,14 @@ class TrialEvaluation:
         """Process one message."""
         if isinstance(message, Event):
             self._add(self._compare(message))
+            if self._explanations is not None:
+                self._explanations.add(message)
         elif isinstance(message, PlannedConfig):
             self._planned[message.hash] = _load_planned(message.canonical)
         elif isinstance(message, EncryptedEvent):
             self._add(EventComparison(message.id, incomparable=Incomparable.ENCRYPTED))
+            if self._explanations is not None:
+                self._explanations.leave_out()
 
     def write(self) -> bytes:
         """Return the result as JSON."""
@@ -57,6 +102,7 @@ class TrialEvaluation:
                 **self._summary.report_json(),
                 "changes": self._changes,
                 "changes_complete": self._is_complete,
+                **({} if self._explanations is None else self._explanations.as_json()),
             }
         )
 
@@ -90,6 +136,7 @@ def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:
                 **TrafficSummary().report_json(),
                 "changes": [],
                 "changes_complete": True,
+                **(NO_EXPLANATIONS if configs.explains else {}),
             }
         )
     except BridgeError as error:

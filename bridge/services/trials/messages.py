@@ -12,6 +12,8 @@ from bridge.system.process_limits import ProcessLimits
 
 MAX_TRIAL_EVENTS: Final = 10_000
 MAX_CHANGE_BYTES: Final = 4 * MIB  # of the JSON of all changes of a result
+MAX_EXPLAINED_EVENTS: Final = 50
+MAX_EXPLANATION_BYTES: Final = 4 * MIB  # of the JSON of all explanations of a result
 MAX_PLANNED_CONFIGS: Final = 50  # earlier configurations of the events of one trial
 ROUTES_NAME: Final = "routes.yaml"
 AGAINST_NAME: Final = "against.yaml"
@@ -38,11 +40,12 @@ class TrialConfigs:
     """The first message: the configuration that is tried, and the one to compare it with.
 
     `before` is a text, or the canonical form of a stored configuration; null where each event is
-    compared with the one that planned it.
+    compared with the one that planned it. `explains`: whether the result has explanations.
     """
 
     after: GivenText
     before: GivenText | str | None
+    explains: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def load_modules() -> list[ZoneInfo]:
         config_hash="",
     )
     text = GivenText(FIRST_TEXT)
-    evaluate_trial(TrialConfigs(text, text), [first])
+    evaluate_trial(TrialConfigs(text, text, explains=True), [first])
     return zones
 
 

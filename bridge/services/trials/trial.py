@@ -38,7 +38,8 @@ class TrialRequest:
     `files` by their path under its folder; they replace those beside the present routes.yaml.
     `against`: `now`, the configuration in use, or `then`, the one that planned each event;
     `against_text`: the routes.yaml to compare with instead, with its own files. `complete`: whether
-    the events are all that matched.
+    the events are all that matched. `explain`: what the text does with the newest events, clause by
+    clause, is a part of the result.
     """
 
     text: str
@@ -48,6 +49,7 @@ class TrialRequest:
     against_text: str | None = None
     against_files: Mapping[str, str] = field(default_factory=dict)
     complete: bool = True
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def evaluate_request(
         before = GivenText(asked.against_text, {**beside, **asked.against_files}, AGAINST_NAME)
     elif asked.against == NOW:
         before = _find_used(settings, database)
-    configs = TrialConfigs(GivenText(asked.text, {**beside, **asked.files}), before)
+    after = GivenText(asked.text, {**beside, **asked.files})
+    configs = TrialConfigs(after, before, explains=asked.explain)
     events = _read_messages(database, asked)
     result = evaluate_apart(configs, events, settings.timings.trial_seconds)
     return result | {"complete": asked.complete}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -52,8 +52,12 @@ def count_types(
     *,
     most: int = MAX_TYPE_ROWS,
     chunk_rows: int = TYPE_CHUNK_ROWS,
+    is_late: Callable[[], bool] = lambda: False,
 ) -> TypeCounts:
-    """Count the newest `most` events by source and type, `chunk_rows` with each statement."""
+    """Count the newest `most` events by source and type, `chunk_rows` with each statement.
+
+    The count ends after the first statement at which `is_late` returns true.
+    """
     found: dict[tuple[str, str | None], TypeCount] = {}
     before: int | None = None
     for start in range(0, most, chunk_rows):
@@ -63,7 +67,7 @@ def count_types(
         for row in rows:
             _add(found, TypeCount(row.source, row.type, row.n, row.first_at, row.last_at))
         before = lowest
-        if lowest is None:
+        if lowest is None or is_late():
             break
     newest_first = sorted(found.values(), key=lambda one: one.last_at, reverse=True)
     return TypeCounts(newest_first, _read_end(database, before))
@@ -124,11 +128,17 @@ def _add(found: dict[tuple[str, str | None], TypeCount], one: TypeCount) -> None
 
 
 def newest_of_type(
-    database: Database, source: str, type_: str, limit: int
+    database: Database,
+    source: str,
+    type_: str,
+    limit: int,
+    *,
+    is_late: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event | None]:
     """Yield the newest `limit` events of a type with their bodies; None for an encrypted one.
 
-    `type_` may contain `*`. The search ends after `MAX_SEARCHED_ROWS` events.
+    `type_` may contain `*`. The search ends after `MAX_SEARCHED_ROWS` events, or where `is_late`
+    returns true.
     """
     walk = replace(
         event_walk(database, Filters(source=source, type=type_), select(event)),
@@ -139,7 +149,7 @@ def newest_of_type(
         for row in chunk.rows:
             yield None if _is_sealed(row) else to_event(row, database.sealer)
         looked += chunk.row_count
-        if looked >= MAX_SEARCHED_ROWS:
+        if looked >= MAX_SEARCHED_ROWS or is_late():
             return
 
 

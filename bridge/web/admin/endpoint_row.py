@@ -21,7 +21,8 @@ class Endpoint:
     `path` has its variable parts in braces, as in `/events/{id}`. `scope` is needed to use it.
     `schema` names the schema of the answer in `schemas`, null for raw bytes, and for 204.
     `status` is the status of the answer; `more_answers` names the schemas of `StatusAnswer`s with
-    other statuses. `body` names the schema of the request's body in `request_schemas`; without one
+    other statuses. `more_problems`: statuses of problems that its method and path do not imply.
+    `body` names the schema of the request's body in `request_schemas`; without one
     the body must be empty. `rate`: the requests that it is counted with. `repeat` returns the
     answer to a request with an `Idempotency-Key` that was sent before, which is not counted.
     `has_contents`: an answer may contain contents of payloads. `stream` yields all records of a
@@ -41,6 +42,7 @@ class Endpoint:
     body: str | None = None
     status: int = 200
     more_answers: Mapping[int, str] = field(default_factory=dict)
+    more_problems: tuple[int, ...] = ()
     rate: RateKind = RateKind.READS
     repeat: Callable[[AdminContext, AdminRequest], Answer | None] | None = None
     waits: bool = False

@@ -13,6 +13,7 @@ from bridge.web.admin import (
     resources,
     streams,
 )
+from bridge.web.admin.authoring_endpoints import AUTHORING_ENDPOINTS
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.limits import RateKind
 from bridge.web.admin.parameters import (
@@ -231,6 +232,7 @@ ENDPOINTS: Final = (
         has_contents=True,
     ),
     *RESOURCE_ENDPOINTS,
+    *AUTHORING_ENDPOINTS,
     *UPKEEP_ENDPOINTS,
     *TRIAL_ENDPOINTS,
 )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from bridge import __version__
 from bridge.core.scopes import SCOPE_SUMMARIES
+from bridge.web.admin.authoring_schemas import AUTHORING_SCHEMAS
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.entry import PREFIX
@@ -66,7 +67,7 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": {**SCHEMAS, **RESOURCE_SCHEMAS, **REQUEST_SCHEMAS},
+            "schemas": {**SCHEMAS, **RESOURCE_SCHEMAS, **AUTHORING_SCHEMAS, **REQUEST_SCHEMAS},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -75,7 +76,8 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 def _describe(endpoint: Endpoint) -> dict[str, Any]:
     parts = _PATH_PART.findall(endpoint.path)
     changes = CHANGE_STATUSES if endpoint.method != "GET" else ()
-    statuses = {*COMMON_STATUSES, *([404, 409] if parts else []), *changes}
+    of_parts = (404, 409) if parts else ()
+    statuses = {*COMMON_STATUSES, *of_parts, *changes, *endpoint.more_problems}
     parameters = endpoint.parameters
     if endpoint.stream is not None:
         parameters = tuple(_with_stream_limit(one) for one in parameters)

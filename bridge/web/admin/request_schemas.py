@@ -16,7 +16,7 @@ from bridge.services.operation_commands import (
 )
 from bridge.services.operation_selection import MAX_IDS, MAX_ITEMS
 from bridge.services.traffic_comparison import NOW, THEN
-from bridge.services.trials.messages import MAX_TRIAL_EVENTS
+from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS, MAX_TRIAL_EVENTS
 from bridge.services.trials.trial import MAX_TRIAL_CHARS, MAX_TRIAL_IDS
 from bridge.web.admin.parameters import Parameter, filter_parameters
 from bridge.web.admin.schema_parts import Schema
@@ -114,6 +114,18 @@ REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
         against=_word(NOW, THEN),
         against_text=_ROUTES_TEXT,
         against_files=_FILES,
+        explain={
+            "type": "boolean",
+            "description": f"Also explain the newest {MAX_EXPLAINED_EVENTS} events by `text`.",
+        },
+    ),
+    "DriftRequest": body_schema(
+        "source",
+        "type",
+        "schema",
+        source=_text(MAX_NAME_CHARS),
+        type=_text(MAX_NAME_CHARS),
+        schema={"type": "object", "description": "An earlier schema of `/types/schema`."},
     ),
     "HoldRequest": body_schema(reason=_text(MAX_HOLD_REASON_CHARS)),
     "LearnRequest": body_schema(

@@ -21,6 +21,7 @@ from bridge.web.admin.schema_parts import (
     page_of,
     record,
     ref,
+    with_optional,
     with_screen,
     word,
 )
@@ -216,7 +217,13 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
         created_at=TIME,
         ended_at=nullable(TIME),
         error=nullable(TEXT),
-        result=nullable(_TRIAL_RESULT),
+        result=nullable(
+            with_optional(
+                _TRIAL_RESULT,
+                explanations=list_of(ref("Explanation")),
+                explanations_complete=FLAG,
+            )
+        ),
     ),
     "Submission": record(
         received_at=TIME, id=TEXT, source=TEXT, type=nullable(TEXT), fields=OBJECT

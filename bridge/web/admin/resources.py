@@ -65,6 +65,7 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
             "operations": "/admin/v1/operations",
             "causes": "/admin/v1/causes",
             "trends": "/admin/v1/trends",
+            "types": "/admin/v1/types",
             "find": "/admin/v1/find",
             "alerts": "/admin/v1/alerts",
             "sources": "/admin/v1/sources",

@@ -58,4 +58,9 @@ def page_of(name: str) -> Schema:
 
 def with_screen(schema: Schema) -> Schema:
     """Return the schema of a record that may have the key `screen`."""
-    return {**schema, "properties": {**schema["properties"], "screen": OBJECT}}
+    return with_optional(schema, screen=OBJECT)
+
+
+def with_optional(schema: Schema, **properties: Schema) -> Schema:
+    """Return the schema of a record that may have these keys too."""
+    return {**schema, "properties": {**schema["properties"], **properties}}

@@ -33,6 +33,7 @@ def begin_trial(context: AdminContext, asked: AdminRequest) -> Answer:
         against_files=body.get("against_files", {}),
         ids=chosen.ids,
         complete=chosen.complete,
+        explain=body.get("explain", False),
     )
     try:
         record = background.begin_trial(context.settings, context.database, request)

@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.web.console.page_row import ConsolePage
-from bridge.web.console.views import configs, platforms, routes, runs, settings, sources
+from bridge.web.console.views import configs, platforms, routes, runs, settings, shadow, sources
 
 CONFIG_PAGES: Final = (
     ConsolePage(path="/sources", view=sources.list_sources, label="Sources", icon="sources"),
@@ -20,6 +20,7 @@ CONFIG_PAGES: Final = (
     ConsolePage(path="/routes", view=routes.list_routes, label="Routes", icon="routes"),
     ConsolePage(path="/routes/<name>", view=routes.show_route),
     ConsolePage(path="/routes/<name>/misses", view=routes.show_misses, scope=Scope.BODIES),
+    ConsolePage(path="/routes/<name>/shadow", view=shadow.show_shadow),
     ConsolePage(
         path="/platforms", view=platforms.list_platforms, label="Platforms", icon="platforms"
     ),

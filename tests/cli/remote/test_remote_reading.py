@@ -239,7 +239,6 @@ def test_a_name_in_the_store_only_is_no_error(both: BothWays) -> None:
         ["erase", "--text", "a"],
         ["db", "prune"],
         ["token", "list"],
-        ["types"],
         ["doctor"],
     ],
     ids=" ".join,

@@ -26,6 +26,7 @@ from bridge.store.operations import log, tokens
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.system.cpu_affinity import READING_SWITCH_SECONDS
 from bridge.web.admin import limits
+from bridge.web.admin.authoring_endpoints import AUTHORING_ENDPOINTS
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.entry import admin_app
 from bridge.web.admin.problems import MEDIA_TYPE, TYPE_PREFIX
@@ -134,8 +135,8 @@ def name_of(endpoint: Endpoint) -> str:
     return f"{endpoint.method} {endpoint.path}"
 
 
-#: Those of test_admin_resources.py, test_admin_upkeep.py and test_admin_trials.py.
-OTHERS = (*RESOURCE_ENDPOINTS, *UPKEEP_ENDPOINTS, *TRIAL_ENDPOINTS)
+#: Those of test_admin_resources.py, and of those named as their tables: upkeep, trials, authoring.
+OTHERS = (*RESOURCE_ENDPOINTS, *UPKEEP_ENDPOINTS, *TRIAL_ENDPOINTS, *AUTHORING_ENDPOINTS)
 RECORDS = [each for each in ENDPOINTS if each not in OTHERS]
 READS = [each for each in RECORDS if each.method == "GET"]
 #: Bodies for the endpoints that take one, by method and path.

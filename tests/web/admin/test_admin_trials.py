@@ -16,6 +16,7 @@ from bridge.config.loader import load
 from bridge.core.scopes import Scope
 from bridge.services.trials import background, runner, trial
 from bridge.services.trials.evaluation import evaluate_trial
+from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 
@@ -122,6 +123,37 @@ def test_events_are_selected_by_ids_or_filters(admin: AdminClient) -> None:
     assert try_text(admin, filters={"status": "none", "until": "1h"})["result"]["events"] == 0
 
 
+def test_a_trial_explains_events_if_it_is_asked_to(admin: AdminClient, database: Database) -> None:
+    result = try_text(admin, text=CHANGED.replace("opened}", "openned}"), explain=True)["result"]
+    assert result["explanations_complete"] is True
+    assert [one["event_id"] for one in result["explanations"]] == [id_of(2), id_of(1), id_of(0)]
+    [route] = result["explanations"][0]["routes"]
+    assert (route["route"], route["matches"]) == ("triage", False)
+    action = next(one for one in route["clauses"] if one["path"] == "body.action")
+    assert (action["found"], action["ok"], action["near"]) == ("opened", False, ["openned"])
+
+
+@in_process
+def test_explanations_are_of_few_events_and_only_where_asked(
+    admin: AdminClient, database: Database
+) -> None:
+    for body in ({}, {"explain": False}):
+        assert "explanations" not in try_text(admin, **body)["result"]
+    for number in range(3, MAX_EXPLAINED_EVENTS + 1):
+        add_event(database, number, "f" * 64, b'{"action": "opened"}')
+    add_event(database, 90, "f" * 64, b"", body_sha256="0" * 64)
+    add_event(database, 91, "f" * 64, b"{}", spam="honeypot")
+    result = try_text(admin, explain=True)["result"]
+    found = result["explanations"]
+    assert (len(found), result["explanations_complete"]) == (MAX_EXPLAINED_EVENTS, False)
+    assert found[0]["event_id"] == id_of(91) and "marked as spam" in found[0]["problem"]
+    assert id_of(90) not in [one["event_id"] for one in found]
+    few = try_text(admin, explain=True, ids=[id_of(1)])["result"]
+    assert (len(few["explanations"]), few["explanations_complete"]) == (1, True)
+    wrong = try_text(admin, explain=True, text=ROUTES + "routs: []\n")["result"]
+    assert (wrong["explanations"], wrong["explanations_complete"]) == ([], True)
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -135,6 +167,7 @@ def test_events_are_selected_by_ids_or_filters(admin: AdminClient) -> None:
         ({"against": "now", "against_text": "x"}, "/against_text"),
         ({"against_files": {"a.json": "{}"}}, "/against_files"),
         ({"text": None}, "/text"),
+        ({"explain": "yes"}, "/explain"),
     ],
     ids=str,
 )

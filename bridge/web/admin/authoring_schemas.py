@@ -1,0 +1,69 @@
+"""JSON Schemas of the answers that help to write routes, by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.routing.model import Mode
+from bridge.routing.schemas import drift
+from bridge.services.shadow_comparison import ShadowResult
+from bridge.web.admin.schema_parts import (
+    ANY,
+    COUNT,
+    FLAG,
+    OBJECT,
+    TEXT,
+    TIME,
+    Schema,
+    list_of,
+    nullable,
+    record,
+    ref,
+    word,
+)
+
+_RESULTS: Final = tuple(one.value for one in ShadowResult)
+_COUNT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
+_TYPES: Final = nullable(list_of(TEXT))
+_EXTENT: Final[Schema] = {"complete": FLAG, "looked_until": nullable(TIME)}
+_INFERRED: Final[Schema] = {
+    "source": TEXT,
+    "type": TEXT,
+    "count": COUNT,
+    "left_out": _COUNT_BY_NAME,
+    **_EXTENT,
+}
+
+AUTHORING_SCHEMAS: Final[dict[str, Schema]] = {
+    "EventType": record(source=TEXT, type=nullable(TEXT), count=COUNT, first_at=TIME, last_at=TIME),
+    "EventTypes": record(items=list_of(ref("EventType")), **_EXTENT),
+    "InferredSchema": record(schema=OBJECT, **_INFERRED),
+    "SchemaDrift": record(
+        items=list_of(
+            record(
+                path=TEXT,
+                change=word(drift.NEW, drift.GONE, drift.TYPE, drift.OPTIONAL),
+                before=_TYPES,
+                now=_TYPES,
+            )
+        ),
+        **_INFERRED,
+    ),
+    "ShadowedEvent": record(
+        event_id=TEXT,
+        result=word(*_RESULTS),
+        diff=nullable(list_of(record(op=TEXT, path=TEXT, before=ANY, after=ANY))),
+        reason=nullable(TEXT),
+    ),
+    "ShadowPage": record(
+        route=TEXT,
+        live=TEXT,
+        mode=nullable(word(*(one.value for one in Mode))),
+        items=list_of(ref("ShadowedEvent")),
+        summary=record(**dict.fromkeys(_RESULTS, COUNT)),
+        examples={"type": "object", "additionalProperties": TEXT},
+        paths=_COUNT_BY_NAME,
+        next=nullable(TEXT),
+        **_EXTENT,
+    ),
+}
