@@ -84,7 +84,7 @@ def demo(once: bool, port: int, as_json: bool) -> None:
                 stack.close()
                 sys.exit(0 if well else 1)
             ticket = _make_ticket(settings, database)
-            url = ticket and f"{settings.private_url}{LOGIN_PATH}#{ticket.text}"
+            url = f"{settings.private_url}{LOGIN_PATH}#{ticket.text}" if ticket else None
             for line in instructions(settings, url):
                 output.say(line) if as_json else output.answer(line)
             up = True
