@@ -22,6 +22,7 @@ MAX_BYTES = {
     "console.css": 16 * 1024,
     "pages.css": 8 * 1024,
     "console.js": 14 * 1024,
+    "keyboard.js": 6 * 1024,
     "icons.svg": 8 * 1024,
 }
 
