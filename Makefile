@@ -1,7 +1,7 @@
 # Development commands: `make help` lists them. They use the virtual environment in .venv.
 BIN := .venv/bin
 
-.PHONY: help install test lint format types docs bench packages
+.PHONY: help install test lint format types docs screenshots bench packages
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ types: ## Check types
 
 docs: ## Regenerate the generated parts of the docs
 	$(BIN)/python docs/generate.py
+
+screenshots: ## Take the pictures of the console in README.md again
+	$(BIN)/python docs/screenshots.py
 
 bench: ## Measure durable acknowledgements against a bare Flask view
 	$(BIN)/python bench/ingest.py

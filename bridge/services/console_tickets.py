@@ -1,6 +1,7 @@
 """Tickets of the console: a login that is valid once, and for a minute.
 
-`flowbridge console` prints one in a URL, so that no token is typed on the machine itself.
+`flowbridge console` prints one in a URL, so that no token is typed on the machine itself. The demo
+renews its own as long as it runs.
 """
 
 from __future__ import annotations
@@ -34,10 +35,30 @@ class UsedTicket:
 
 def create_ticket(database: Database, scopes: Iterable[Scope], actor: str, now: float) -> str:
     """Store a ticket with these scopes and return it; `actor` creates it."""
-    ticket = TICKET_PREFIX + secrets.token_urlsafe(TICKET_BYTES)
-    permits = f"{','.join(list_scopes(scopes))} {actor}"
+    ticket = _make_text()
+    permits = _describe(scopes, actor)
     tickets.add_ticket(database, _hash(ticket), permits, now + TICKET_SECONDS, now)
     return ticket
+
+
+class RenewedTicket:
+    """A ticket that can be used again and again, as long as its process renews it.
+
+    `text` is the ticket. Call `renew` before the first use, then every second or so.
+    """
+
+    def __init__(self, database: Database, scopes: Iterable[Scope], actor: str) -> None:
+        self._database = database
+        self._permits = _describe(scopes, actor)
+        self.text = _make_text()
+
+    def renew(self, now: float) -> None:
+        """Store the ticket again if it was used, or ends soon."""
+        end = tickets.find_ticket_end(self._database, _hash(self.text))
+        left = 0.0 if end is None else end - now
+        if not TICKET_SECONDS / 2 < left <= TICKET_SECONDS:  # or a clock was set
+            until = now + TICKET_SECONDS
+            tickets.renew_ticket(self._database, _hash(self.text), self._permits, until)
 
 
 def use_ticket(database: Database, text: str, now: float) -> UsedTicket | None:
@@ -54,6 +75,14 @@ def use_ticket(database: Database, text: str, now: float) -> UsedTicket | None:
 def is_ticket_open(database: Database, now: float) -> bool:
     """Return whether there is a ticket that can be used."""
     return tickets.has_tickets(database, now, TICKET_SECONDS)
+
+
+def _make_text() -> str:
+    return TICKET_PREFIX + secrets.token_urlsafe(TICKET_BYTES)
+
+
+def _describe(scopes: Iterable[Scope], actor: str) -> str:
+    return f"{','.join(list_scopes(scopes))} {actor}"
 
 
 def _hash(ticket: str) -> str:

@@ -84,20 +84,31 @@ class Submissions:
 
     The events are selected once. Each iteration reads them again, in batches, and `left_out` counts
     those that are no submission, or whose body cannot be read or was deleted by `retention`.
+    `check` is called before each part of the selection, and ends it by an exception.
     """
 
     def __init__(
-        self, database: Database, sources: Mapping[str, Source], wanted: Filters, limit: int = 0
+        self,
+        database: Database,
+        sources: Mapping[str, Source],
+        wanted: Filters,
+        limit: int = 0,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
         self._read = body_reader(sources)
-        self._ids = events.event_ids(database, wanted, limit)
+        self._ids = events.event_ids(database, wanted, limit, check)
         self.left_out = 0
+
+    @property
+    def event_count(self) -> int:
+        """The number of events that were selected."""
+        return len(self._ids)
 
     def __iter__(self) -> Iterator[ExportedSubmission]:
         self.left_out = 0
         for event in events.whole_events(self._database, self._ids):
-            fields = _fields(event, self._read)
+            fields = read_fields(event, self._read)
             if fields is None:
                 self.left_out += 1
             else:
@@ -181,11 +192,12 @@ def _read_submissions(
     return [
         ExportedSubmission.of_event(event, fields)
         for event in found
-        if (fields := _fields(event, read)) is not None
+        if (fields := read_fields(event, read)) is not None
     ]
 
 
-def _fields(event: Event, read: Callable[[Event], Body]) -> dict[str, JSON] | None:
+def read_fields(event: Event, read: Callable[[Event], Body]) -> dict[str, JSON] | None:
+    """Return the fields of a submission; None for another event, or a body that cannot be read."""
     if is_content_deleted(event):
         return None
     body = read(event)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import orjson
@@ -25,6 +26,9 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.system.logs import get_logger
 from bridge.system.previews.render import PREVIEW_MEDIA_TYPE, NoPreview, render_preview
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 log = get_logger()
 
@@ -75,12 +79,15 @@ class PreviewQueue:
             self._seats.release()
 
 
+#: Of the process: the console renders previews in the same turns.
+PREVIEW_QUEUE = PreviewQueue()
+
+
 def downloads(
     settings: Settings, database: Database, blobs: BlobStore, clock: Callable[[], float] = time.time
 ) -> Blueprint:
     """Return the endpoint: 404 alike for a forged link, an expired one, and a deleted event."""
     blueprint = Blueprint("files", __name__)
-    queue = PreviewQueue()
     limit = settings.timings.preview_seconds
 
     @blueprint.get(f"{FILES_PATH}<token>")
@@ -90,9 +97,9 @@ def downloads(
             return _refuse(404, *FILE_NOT_FOUND)
         try:
             return (
-                _picture(blobs, file, queue, limit)
+                send_preview(blobs, file, limit)
                 if "preview" in request.args
-                else _whole(blobs, file)
+                else send_file(blobs, file, request.environ)
             )
         except OSError as error:
             log.error("file_missing", sha256=file.sha256, error=error.strerror)
@@ -101,7 +108,8 @@ def downloads(
     return blueprint
 
 
-def _whole(blobs: BlobStore, file: FormFile) -> Response:
+def send_file(blobs: BlobStore, file: FormFile, environ: WSGIEnvironment) -> Response:
+    """Return a file as a download. Raises OSError."""
     opened = blobs.open(file.sha256)
     headers = {
         **PRIVATE_HEADERS,
@@ -110,7 +118,7 @@ def _whole(blobs: BlobStore, file: FormFile) -> Response:
     }
     media = file.type if file.type in DOWNLOAD_MEDIA_TYPES else UNKNOWN_TYPE.media
     return Response(
-        wrap_file(request.environ, opened),
+        wrap_file(environ, opened),
         200,
         headers,
         content_type=media,
@@ -118,8 +126,9 @@ def _whole(blobs: BlobStore, file: FormFile) -> Response:
     )
 
 
-def _picture(blobs: BlobStore, file: FormFile, queue: PreviewQueue, limit: float) -> Response:
-    with queue.wait_turn() as is_admitted:
+def send_preview(blobs: BlobStore, file: FormFile, limit: float) -> Response:
+    """Return a preview of a file, rendered within `limit` seconds. Raises OSError."""
+    with PREVIEW_QUEUE.wait_turn() as is_admitted:
         if not is_admitted:
             response = _refuse(503, "busy", "too many previews are being rendered")
             response.headers["Retry-After"] = "2"

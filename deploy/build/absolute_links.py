@@ -12,7 +12,7 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
-LINK = re.compile(r'(\]\(|<img src=")(?![a-z]+:|#)([^)"\s]+)')
+LINK = re.compile(r'(\]\(|<img src="|srcset=")(?![a-z]+:|#)([^)"\s]+)')
 
 
 def source_url(folder: Path) -> str:
@@ -30,7 +30,7 @@ def make_absolute(text: str, url: str, tag: str) -> str:
     """Return a page with each relative link led to the file of the tag, and images to raw files."""
 
     def replace(found: re.Match[str]) -> str:
-        kind = "raw" if found[1].startswith("<img") else "blob"
+        kind = "blob" if found[1] == "](" else "raw"
         return f"{found[1]}{url}/{kind}/{tag}/{found[2]}"
 
     return LINK.sub(replace, text)

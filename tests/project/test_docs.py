@@ -30,7 +30,7 @@ from bridge.routing.matching.operators import OPERATORS
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r'\]\(([^)\s]+)\)|<img src="([^"]+)"')
+LINK = re.compile(r'\]\(([^)\s]+)\)|(?:<img src|srcset)="([^"]+)"')
 LANGUAGES = {"sh", "yaml", "python", "text", "ini", "html", "javascript"}
 
 

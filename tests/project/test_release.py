@@ -77,9 +77,11 @@ def test_the_summary_says_which_steps_did_not_run() -> None:
 def test_links_of_the_readme_lead_to_the_tag() -> None:
     links = load(DEPLOY / "build" / "absolute_links.py")
     text = '[a](docs/x.md#y) [b](https://a.example/x) [c](#z) <img src="docs/flow.svg" alt="">'
+    text += '<source srcset="docs/dark.png">'
     assert links.make_absolute(text, "https://h.example/f", "v1") == (
         "[a](https://h.example/f/blob/v1/docs/x.md#y) [b](https://a.example/x) [c](#z)"
         ' <img src="https://h.example/f/raw/v1/docs/flow.svg" alt="">'
+        '<source srcset="https://h.example/f/raw/v1/docs/dark.png">'
     )
 
 

@@ -70,6 +70,7 @@ def store_records(database: Database, text: str, **changes: Any) -> Ids:
         "configs": event.config_hash,
         "settings": "tok_none",
         "rejects": reject.id,
+        "forms": event.source,
         "operations": _propose(database, dead.id, text),
     }
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.core.linear_regex import Pattern
@@ -217,3 +217,9 @@ _UNICODE = (
 _IDN_EMAIL = re.compile(
     rf"[{_UNICODE}{_SIGNS}]+@{_LABEL.format(_UNICODE)}(?:\.{_LABEL.format(_UNICODE)})*"
 )
+MAX_ADDRESS_CHARS: Final = 254  # of RFC 5321
+
+
+def is_email_address(text: str) -> bool:
+    """Return whether a text is a single mail address in ASCII, as a browser would accept it."""
+    return len(text) <= MAX_ADDRESS_CHARS and _EMAIL.fullmatch(text) is not None

@@ -24,6 +24,21 @@ def add_ticket(database: Database, hash_: str, permits: str, until: float, now: 
     _add(database, {"key": TICKET_KEY + hash_, "until": until, "digest": permits}, now)
 
 
+def renew_ticket(database: Database, hash_: str, permits: str, until: float) -> None:
+    """Store a ticket, or set the end of one that is stored."""
+    insert = dialect_insert(database.engine.dialect.name)
+    statement = insert(recent).values(key=TICKET_KEY + hash_, until=until, digest=permits)
+    renewal = statement.on_conflict_do_update(index_elements=["key"], set_={"until": until})
+    database.write(lambda connection: connection.execute(renewal))
+
+
+def find_ticket_end(database: Database, hash_: str) -> float | None:
+    """Return when a ticket ends; None where it is not stored."""
+    query = select(recent.c.until).where(recent.c.key == TICKET_KEY + hash_)
+    with database.read() as connection:
+        return connection.execute(query).scalar()
+
+
 def use_ticket(database: Database, hash_: str, now: float) -> str | None:
     """Delete a ticket and return what it permits; None if it is unknown, used or too old."""
     statement = (

@@ -18,7 +18,9 @@ from bridge.web.console.security_headers import secure_asset
 
 MEDIA_TYPES: Final = {
     "console.css": "text/css; charset=utf-8",
+    "pages.css": "text/css; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
+    "keyboard.js": "text/javascript; charset=utf-8",
     "icons.svg": "image/svg+xml",
     "favicon.svg": "image/svg+xml",
 }

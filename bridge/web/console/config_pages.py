@@ -6,7 +6,16 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.web.console.page_row import ConsolePage
-from bridge.web.console.views import configs, platforms, routes, runs, settings, shadow, sources
+from bridge.web.console.views import (
+    configs,
+    platforms,
+    routes,
+    runs,
+    settings,
+    shadow,
+    sources,
+    trends,
+)
 
 CONFIG_PAGES: Final = (
     ConsolePage(path="/sources", view=sources.list_sources, label="Sources", icon="sources"),
@@ -28,6 +37,7 @@ CONFIG_PAGES: Final = (
     ConsolePage(path="/platforms/<name>/flows", view=platforms.show_flows),
     ConsolePage(path="/runs", view=runs.open_runs),
     ConsolePage(path="/runs/end", view=runs.end_run, scope=Scope.ACT, method="POST"),
+    ConsolePage(path="/trends", view=trends.show_trends, label="Trends", icon="trends"),
     ConsolePage(path="/configs", view=configs.list_configs, label="Configurations", icon="configs"),
     ConsolePage(path="/configs/<hash>", view=configs.show_config),
     ConsolePage(path="/configs/diff", view=configs.compare_configs),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.core.times import DAY, iso
+
+HOUR_SECONDS: Final = 3600
 BAR_WIDTH: Final = 10
 BAR_STEP: Final = 12  # from one bar to the next
 CHART_HEIGHT: Final = 48
@@ -33,6 +37,14 @@ class HourChart:
     width: int
     height: int = CHART_HEIGHT
     bar_width: int = BAR_WIDTH
+
+
+def count_hours(times: Iterable[float], now: float) -> list[dict[str, Any]]:
+    """Return points for `draw_hours`: how many of the times are in each hour of the last day."""
+    first = int((now - DAY) // HOUR_SECONDS) + 1
+    counts = Counter(int(at // HOUR_SECONDS) for at in times)
+    hours = range(first, int(now // HOUR_SECONDS) + 1)
+    return [{"at": iso(float(hour * HOUR_SECONDS)), "value": counts[hour]} for hour in hours]
 
 
 def draw_hours(points: Sequence[Mapping[str, Any]], what: str) -> HourChart:

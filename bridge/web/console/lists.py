@@ -29,7 +29,12 @@ HINTS: Final = {
     "until": "1h, 2026-11-25",
     "where": "body.action=opened",
 }
-LABELS: Final = {"dead_kind": "dead by", "body": "body contains", "reason": "reason contains"}
+LABELS: Final = {
+    "dead_kind": "dead by",
+    "body": "body contains",
+    "reason": "reason contains",
+    "text": "field contains",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from typing import Final
 
 from bridge.core.scopes import Scope
 from bridge.web.console.config_pages import CONFIG_PAGES
+from bridge.web.console.form_pages import FORM_PAGES
 from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.views import (
     causes,
@@ -68,6 +69,7 @@ PAGES: Final = (
     ConsolePage(path="/unknown", view=unknown.record_run, method="POST", scope=Scope.ACT),
     ConsolePage(path="/rejects", view=rejects.list_rejects, label="Rejects", icon="rejects"),
     ConsolePage(path="/rejects/<id>", view=rejects.show_reject),
+    *FORM_PAGES,
     ConsolePage(
         path="/operations", view=operations.list_operations, label="Operations", icon="operations"
     ),

@@ -137,7 +137,7 @@ def test_pages_fit_a_phone_and_axe_finds_nothing(served: Served, page: Page) -> 
     page.goto(f"{served.url}/login#{served.ticket()}")
     page.wait_for_url(f"{served.url}/")
     for one in PAGES:
-        if one.method != "GET" or one.path.endswith("/body"):
+        if one.method != "GET" or one.path.endswith(("/body", "/export")):  # downloads
             continue
         page.goto(f"{served.url}{fill_path(one.path, served.ids)}")
         browsers.take_picture(page, f"console{one.path}".replace("/", "-").replace("<id>", "id"))
@@ -145,3 +145,39 @@ def test_pages_fit_a_phone_and_axe_finds_nothing(served: Served, page: Page) -> 
         assert page.get_by_role("heading", level=1).count() == 1, one.path
         assert browsers.find_violations(page) == [], one.path
         assert page.title() != "run", one.path
+
+
+def test_keys_search_go_to_pages_and_move_in_lists(served: Served, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        page.goto(f"{served.url}/login?next=/console/events#{served.ticket()}")
+        page.wait_for_url(f"{served.url}/events")
+        keys = page.keyboard
+        keys.press("j")
+        assert page.evaluate("document.activeElement.className") == "row"
+        keys.press("x")
+        assert page.locator(".tick input").first.is_checked()
+        keys.press("?")
+        assert page.get_by_role("dialog", name="Keys").is_visible()
+        assert browsers.find_violations(page) == []
+        keys.press("Escape")
+        keys.press("/")
+        keys.type("gd?j")  # typed into the field, and nothing else
+        assert page.get_by_role("searchbox").input_value() == "gd?j"
+        assert page.url == f"{served.url}/events"
+        keys.press("Escape")
+        keys.press("j")
+        keys.press("Enter")
+        page.wait_for_url(f"{served.url}/events/{served.ids['events']}")
+        keys.type("gt")
+        page.wait_for_url(f"{served.url}/trends")
+        page.goto(f"{served.url}/settings")
+        page.get_by_role("button", name="Turn the keys off").click()
+        page.goto(f"{served.url}/events")
+        keys.press("j")
+        keys.press("/")
+        assert page.evaluate("document.activeElement === document.body")
+    finally:
+        context.close()

@@ -13,7 +13,13 @@ from console_client import OWN_PAGE, SECRET_KEY, ConsoleClient
 
 from bridge.core.scopes import Scope
 from bridge.services.access_tokens import create_token, remove_token
-from bridge.services.console_tickets import TICKET_SECONDS, create_ticket, use_ticket
+from bridge.services.console_tickets import (
+    TICKET_SECONDS,
+    RenewedTicket,
+    create_ticket,
+    is_ticket_open,
+    use_ticket,
+)
 from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.web.admin import limits
@@ -59,6 +65,21 @@ def test_a_ticket_is_valid_once_and_for_a_minute(database: Database) -> None:
     assert use_ticket(database, ticket, NOW + 1) is None
     late = create_ticket(database, {Scope.READ}, "ann@here", NOW)
     assert use_ticket(database, late, NOW + TICKET_SECONDS) is None
+
+
+def test_a_renewed_ticket_is_valid_as_long_as_it_is_renewed(database: Database) -> None:
+    ticket = RenewedTicket(database, {Scope.READ}, "demo")
+    assert use_ticket(database, ticket.text, NOW) is None
+    for at in (NOW, NOW + 1, NOW + 3600, NOW - 3600):  # used each time; a clock was set
+        ticket.renew(at)
+        assert is_ticket_open(database, at)
+        used = use_ticket(database, ticket.text, at)
+        assert used is not None and used.actor == "demo" and used.scopes == {Scope.READ}
+        assert use_ticket(database, ticket.text, at) is None
+    for at in range(0, 600, 20):  # never used
+        ticket.renew(NOW + at)
+        assert is_ticket_open(database, NOW + at)
+    assert use_ticket(database, ticket.text, NOW + 600 + TICKET_SECONDS) is None
 
 
 def test_logins_are_limited(console: ConsoleClient) -> None:

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from bridge.cli.commands.demo.screen import Screen
     from bridge.config.settings import Settings
     from bridge.core.model import Delivery, Event, Reject
+    from bridge.services.console_tickets import RenewedTicket
     from bridge.store.db.database import Database
 
 SAMPLES = (("github", "issues"), ("stripe", "invoice.paid"), ("contact", "submission"))
+ACTOR = "demo"  # of what is done in its console
+LOGIN_PATH = "/console/login"
 WAIT_SECONDS = 30.0  # until the demo fails
 POLL_SECONDS = 0.03  # of the store
 
@@ -48,7 +51,8 @@ def demo(once: bool, port: int, as_json: bool) -> None:
     """See everything work, without any setup: no account, file or setting is used or changed.
 
     It sends events as GitHub, Stripe and a form would, shows each one until its run has ended, then
-    keeps running so that you can try it. Ctrl-C stops it and removes its temporary folder.
+    keeps running so that you can try it, with a link to its console that works as long as it runs.
+    Ctrl-C stops it and removes its temporary folder.
 
     \b
     flowbridge demo
@@ -79,7 +83,9 @@ def demo(once: bool, port: int, as_json: bool) -> None:
             if once:
                 stack.close()
                 sys.exit(0 if well else 1)
-            for line in instructions(settings):
+            ticket = _make_ticket(settings, database)
+            url = f"{settings.private_url}{LOGIN_PATH}#{ticket.text}" if ticket else None
+            for line in instructions(settings, url):
                 output.say(line) if as_json else output.answer(line)
             up = True
             say = ChangePrinters(
@@ -88,7 +94,7 @@ def demo(once: bool, port: int, as_json: bool) -> None:
                 ),
                 (lambda _: None) if as_json else print_refused,
             )
-            _stay(database, child, say)
+            _stay(database, child, say, ticket)
         except KeyboardInterrupt:
             stack.close()
             click.echo("\nStopped; the temporary folder was removed.", err=True)
@@ -164,8 +170,23 @@ class ChangePrinters:
     refused: Callable[[Reject], None]
 
 
-def _stay(database: Database, child: int, say: ChangePrinters) -> None:
-    """Print changes until Ctrl-C, or until the processes have ended."""
+def _make_ticket(settings: Settings, database: Database) -> RenewedTicket | None:
+    """Return a ticket of the console, renewed for the first time; null for a public address."""
+    from bridge.config.addresses import is_loopback
+    from bridge.core.scopes import Scope, expand_scopes
+    from bridge.services.console_tickets import RenewedTicket
+
+    if settings.private_bind is not None or not is_loopback(settings.bind[0]):
+        return None
+    ticket = RenewedTicket(database, expand_scopes({Scope.ADMIN}), ACTOR)
+    ticket.renew(time.time())
+    return ticket
+
+
+def _stay(
+    database: Database, child: int, say: ChangePrinters, ticket: RenewedTicket | None
+) -> None:
+    """Print changes, and renew the ticket, until Ctrl-C or until the processes have ended."""
     from bridge.cli.commands.tail import POLL_SECONDS
     from bridge.services.change_feed import ChangeFeed
     from bridge.store.inbound import rejects
@@ -175,6 +196,8 @@ def _stay(database: Database, child: int, say: ChangePrinters) -> None:
     began_at = time.time()
     seen = set[str]()
     while os.waitpid(child, os.WNOHANG)[0] == 0:
+        if ticket is not None:
+            ticket.renew(time.time())
         for at, change in follower.read_changes():
             say.change(at, change)
         for one in reversed(

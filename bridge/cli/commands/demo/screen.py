@@ -186,20 +186,21 @@ def _summary(stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> s
 # -- what to try
 
 
-def instructions(settings: Settings) -> list[str]:
+def instructions(settings: Settings, console_url: str | None) -> list[str]:
     """Return what to try while the demo stays up: few lines, so that the table stays on a screen of
-    24.
+    24. `console_url` logs in to the console.
     """
     url = f"http://{settings.bind[0]}:{settings.bind[1]}"
     is_script = Path(sys.argv[0]).name == "flowbridge" and which("flowbridge") != sys.argv[0]
     command = sys.argv[0] if is_script else "flowbridge"
     unset = [f"  unset {name}" for name in OVERRIDING_SETTINGS if name in os.environ]
+    browser = ["It stays up until Ctrl-C. All of it in a browser:", f"  {console_url}"]
     return [
         "",
-        "It stays up until Ctrl-C and shows new events. In another terminal, try:",
+        *(browser if console_url else ["It stays up until Ctrl-C."]),
+        "It shows new events here. In another terminal, try:",
         f"  export FLOWBRIDGE_CONFIG={shlex.quote(str(settings.config))}",
         *unset,
-        f"  {command} console                           # a URL: all of it in a browser",
         f"  {command} sample github --to                # signed: 202",
         f"  {command} sample github --to --tamper body  # forged: 401",
         f"  curl -sS {url}/hooks/contact -d name=Ada -d message=Hello \\",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -18,6 +19,7 @@ from bridge.web.admin.endpoints import CAUSE_FILTERS
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
+from bridge.web.console.hour_chart import count_hours, draw_hours
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.operation_forms import read_filters
@@ -103,6 +105,9 @@ def _describe(asked: ConsoleRequest, one: CauseGroup) -> dict[str, Any]:
         "kind": _key(one)[1],
         "commands": COMMANDS.get(one.dead_kind, ALL_COMMANDS),
         "route_counts": routes.most_common(MAX_ROUTES),
+        "chart": draw_hours(
+            count_hours((each.died_at for each in one.deliveries), time.time()), "died"
+        ),
         "more_routes": max(len(routes) - MAX_ROUTES, 0),
         "examples": [
             {

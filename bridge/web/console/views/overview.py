@@ -11,6 +11,8 @@ from bridge.web.admin import bridge_answers, resources
 from bridge.web.console.advice import split_advice
 from bridge.web.console.condition_links import link_condition
 from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.day_trends import read_day
+from bridge.web.console.hour_chart import HourChart
 from bridge.web.console.links import make_link
 from bridge.web.console.route_map import draw_map
 from bridge.web.console.wait_texts import describe_waits
@@ -18,7 +20,10 @@ from bridge.web.console.wait_texts import describe_waits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """A number of the overview, with the list that it counts. `kind` colours it unless it is 0."""
+    """A number of the overview, with the list that it counts. `kind` colours it unless it is 0.
+
+    `chart`: the number by hour.
+    """
 
     label: str
     count: int
@@ -26,6 +31,7 @@ class Tile:
     kind: str = ""
     note: str = ""
     counted_to: int | None = None
+    chart: HourChart | None = None
 
 
 def show_overview(asked: ConsoleRequest) -> Screen:
@@ -41,7 +47,7 @@ def show_overview(asked: ConsoleRequest) -> Screen:
             "status": status,
             "verdict": describe_verdict(status["problems"]),
             "conditions": [_describe_condition(one) for one in status["problems"]],
-            "tiles": _make_tiles(status),
+            "tiles": _make_tiles(status, read_day(asked, "events", "events")),
             "map": draw_map(sources, routes, platforms),
             "sources": sources,
             "routes": routes,
@@ -70,7 +76,7 @@ def _describe_condition(one: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _make_tiles(status: Mapping[str, Any]) -> list[Tile]:
+def _make_tiles(status: Mapping[str, Any], chart: HourChart) -> list[Tile]:
     most = status["counted_to"]
     sources = status["sources"]
     waiting = sum(one["queued"] for one in status["queue"])
@@ -83,6 +89,7 @@ def _make_tiles(status: Mapping[str, Any]) -> list[Tile]:
             count=sum(one["today"] for one in sources),
             url=make_link("/events"),
             note="since 00:00 UTC" + (", or more" if status["today_cut"] else ""),
+            chart=chart,
         ),
         Tile(
             label="Queued",

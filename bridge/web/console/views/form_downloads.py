@@ -1,0 +1,126 @@
+"""Downloads of forms: their submissions as CSV or NDJSON, and the files of an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final
+
+import orjson
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from bridge.core.audit import AuditAction
+from bridge.core.sizes import MIB
+from bridge.services import audit
+from bridge.services.exports import SubmissionList, read_table
+from bridge.services.form_inbox import select_download
+from bridge.store.blobs import BlobStore
+from bridge.web.admin import limits
+from bridge.web.admin.audit_answers import HIDDEN
+from bridge.web.admin.parameters import Parameter, filter_parameters
+from bridge.web.admin.resources import find_event
+from bridge.web.console.console_request import ConsoleRequest
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.views.forms import TEXT, make_inbox_filters, read_form_name
+from bridge.web.downloads import content_disposition, send_file, send_preview
+
+MAX_DOWNLOAD_BYTES: Final = 16 * MIB  # of submissions
+MAX_NUMBER_DIGITS: Final = 6
+SANDBOX: Final = "sandbox; default-src 'none'"
+LOCK: Final = "console export"  # one at a time on a machine
+MEDIA_TYPES: Final = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
+KIND: Final = Parameter(name="as", doc="The format.", allowed=tuple(MEDIA_TYPES), default="csv")
+_RETRY: Final = {"Retry-After": str(limits.STREAM_RETRY_SECONDS)}
+_FILTERS: Final = ("status", "reason", "since", "until", "spam")
+PARAMETERS: Final = (
+    KIND,
+    TEXT,
+    *(one for one in filter_parameters(of_events=True) if one.name in _FILTERS),
+)
+
+
+def export_submissions(asked: ConsoleRequest) -> Response:
+    """Return the submissions of a form as a file, oldest first, and record the export.
+
+    The file is whole before it is sent, so that a failure is an error page and no part of a file.
+    """
+    name = read_form_name(asked)
+    request = asked.ask(PARAMETERS)
+    values = dict(request.values)
+    kind = values.pop(KIND.name)
+    is_spam = bool(values.pop("spam"))
+    wanted = make_inbox_filters(
+        asked.context, replace(request, values=values), name, is_spam=is_spam
+    )
+    context = asked.context
+    if not context.locks.try_acquire(LOCK):
+        raise refuse(503, "Another export is being written.", _RETRY)
+    try:
+        found = select_download(context.database, context.config().sources, wanted)
+        content = _join(_list_records(kind, found))
+        audit.record(context.database, AuditAction.EXPORTED, request.by, _describe(asked, name))
+    finally:
+        context.locks.release(LOCK)
+    response = Response(content, content_type=MEDIA_TYPES[kind])
+    response.headers["Content-Disposition"] = content_disposition(f"{name}.{kind}")
+    response.headers["Content-Security-Policy"] = SANDBOX
+    return response
+
+
+def download_file(asked: ConsoleRequest) -> Response:
+    """Return a file of an event as a download, or with `preview` as a picture that we render.
+
+    A download is recorded. Without a number it leads to the event.
+    """
+    event = find_event(asked.context, asked.ask()).event
+    number = next(iter(asked.given.get("number", ())), None)
+    if number is None:
+        return redirect(make_link(f"/events/{event.id}"), 303)
+    is_number = number.isascii() and number.isdigit() and len(number) <= MAX_NUMBER_DIGITS
+    if not is_number or int(number) >= len(event.files):
+        raise refuse(404, f"{event.id} has no such file.")
+    file = event.files[int(number)]
+    settings = asked.context.settings
+    blobs = BlobStore.of(settings)
+    try:
+        if "preview" in asked.given:
+            return send_preview(blobs, file, settings.timings.preview_seconds)
+        response = send_file(blobs, file, asked.http.environ)
+    except OSError:
+        raise refuse(404, "The bytes of this file are not in this data folder.") from None
+    subject = f"file {file.sha256} of {event.id}"
+    audit.record(asked.context.database, AuditAction.DOWNLOADED, asked.ask().by, subject)
+    return response
+
+
+def _list_records(kind: str, found: SubmissionList) -> Iterator[bytes]:
+    if kind == "csv":
+        return read_table(found).csv_records()
+    return (orjson.dumps(one.as_json(), option=orjson.OPT_APPEND_NEWLINE) for one in found)
+
+
+def _join(records: Iterable[bytes]) -> bytes:
+    content = bytearray()
+    for one in records:
+        content += one
+        if len(content) > MAX_DOWNLOAD_BYTES:
+            raise refuse(
+                400,
+                f"The file would have more than {MAX_DOWNLOAD_BYTES // MIB} MiB. Use narrower"
+                " filters, or `flowbridge export`, which has no limit.",
+            )
+    return bytes(content)
+
+
+def _describe(asked: ConsoleRequest, name: str) -> str:
+    """Return the export for the audit log, without texts that are searched for."""
+    hidden = {one.name for one in PARAMETERS if one.reads_contents}
+    filters = "&".join(
+        f"{key}={HIDDEN if key in hidden else text}"
+        for key, texts in sorted(asked.given.items())
+        for text in texts
+    )
+    path = f"/forms/{name}/export"
+    return f"{path}?{filters}" if filters else path

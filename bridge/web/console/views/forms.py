@@ -1,0 +1,262 @@
+"""`/forms`: the forms, and the inbox of each: its submissions, their files, and its spam."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+from werkzeug.wrappers import Response
+
+from bridge.core.model import JSON, FormFile
+from bridge.core.retention import is_content_deleted
+from bridge.core.status import SourceStatus
+from bridge.providers.model import Provider
+from bridge.services import redacted_views
+from bridge.services.delivery_states import describe_status
+from bridge.services.filter_values import parse_excerpt
+from bridge.services.form_inbox import InboxSubmission, make_field_test, page_inbox
+from bridge.store.queries.filters import Filters
+from bridge.system.previews.render import PREVIEW_FORMATS, can_render
+from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.parameters import BEFORE, SUBMISSION_LIMIT, Parameter, filter_parameters
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.resources import check_known_names, event_filters, page_request
+from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.lists import PAGE_PARAMETERS, ConsoleList, ListKind, read_list
+from bridge.web.console.operation_forms import ActBar, make_act_bar
+
+MAX_FIELD_COLUMNS: Final = 3
+MAX_CELL_CHARS: Final = 160
+MAX_LABEL_CHARS: Final = 40  # of the name of a field
+FORM_PROVIDER: Final = "form"
+TEXT: Final = Parameter(
+    name="text",
+    doc="Only if a field contains this text, in any case.",
+    parse=parse_excerpt,
+    reads_contents=True,
+)
+_FILTERS: Final = {one.name: one for one in filter_parameters(of_events=True)}
+#: The filters of an inbox, and those of its spam, which has no deliveries.
+INBOX_FILTERS: Final = (TEXT, *(_FILTERS[name] for name in ("status", "since", "until")))
+SPAM_FILTERS: Final = (TEXT, *(_FILTERS[name] for name in ("reason", "since", "until")))
+INBOX_COMMANDS: Final = (("replay", "Replay"),)
+FORM_COMMANDS: Final = (("spam mark", "Mark as spam"), *INBOX_COMMANDS)
+SPAM_COMMANDS: Final = (("spam release", "Release: start the flows"),)
+
+
+def list_forms(asked: ConsoleRequest) -> Screen:
+    """Return the forms of routes.yaml, and the sources of form services."""
+    sources = asked.context.config().sources
+    known = {one.name: one for one in asked.context.overview.get().sources}
+    forms = [
+        {
+            "title": one.provider.title,
+            "is_own": one.provider.name == FORM_PROVIDER,
+            "status": known.get(name, SourceStatus(name=name)),
+        }
+        for name, one in sources.items()
+        if has_fields(one.provider)
+    ]
+    return Screen(
+        template="forms.html",
+        title="Forms",
+        values={"forms": forms, "today_cut": asked.context.overview.get().today_cut},
+    )
+
+
+def show_inbox(asked: ConsoleRequest) -> Screen | Response:
+    """Return a page of the submissions of a form."""
+    return _show(asked, is_spam=False)
+
+
+def show_spam(asked: ConsoleRequest) -> Screen | Response:
+    """Return a page of the submissions of a form that are marked as spam."""
+    return _show(asked, is_spam=True)
+
+
+def has_fields(provider: Provider) -> bool:
+    """Return whether the events of a provider are submissions, with fields."""
+    return provider.name == FORM_PROVIDER or provider.fields is not None
+
+
+def read_form_name(asked: ConsoleRequest) -> str:
+    """Return the source of the page. Raises `PageRefused` if there is none of that name."""
+    name = check_id("name", asked.ids["name"])
+    try:
+        check_known_names(asked.context, replace(asked.ask(), values={"source": name}))
+    except AdminProblem:
+        raise refuse(404, f"There is no form {name!r}.") from None
+    return name
+
+
+def make_inbox_filters(
+    context: AdminContext, request: AdminRequest, name: str, *, is_spam: bool
+) -> Filters:
+    """Return the filters of a request for the submissions of a form."""
+    values = {**request.values, "source": name, "spam": is_spam}
+    text = values.pop(TEXT.name, None)
+    wanted = event_filters(context, replace(request, values=values))
+    if text is None:
+        return wanted
+    test = make_field_test(text, context.config().sources, wanted.where)
+    return replace(wanted, where=test)
+
+
+def _show(asked: ConsoleRequest, *, is_spam: bool) -> Screen | Response:
+    name = read_form_name(asked)
+    path = f"/forms/{name}/spam" if is_spam else f"/forms/{name}"
+
+    def answer(context: AdminContext, request: AdminRequest) -> Answer:
+        wanted = make_inbox_filters(context, request, name, is_spam=is_spam)
+        page = page_inbox(
+            context.database,
+            context.config().sources,
+            wanted,
+            page_request(context, path, request),
+            with_contents=request.with_contents,
+        )
+        return page.as_json(lambda one: _describe(one, with_contents=request.with_contents))
+
+    kind = ListKind(
+        path=path,
+        answer=answer,
+        parameters=(*(SPAM_FILTERS if is_spam else INBOX_FILTERS), SUBMISSION_LIMIT, BEFORE),
+        presets=() if is_spam else (("today", {"since": "1d"}), ("no flow", {"status": "none"})),
+    )
+    found = read_list(asked, kind)
+    if isinstance(found, Response):
+        return found
+    return Screen(
+        template="form_inbox.html",
+        title=name,
+        values={
+            "list": found,
+            "name": name,
+            "is_spam": is_spam,
+            "may_read_contents": asked.may_read_contents,
+            "has_files": any(one["files"] for one in found.items),
+            "columns": _list_columns(found.items),
+            "bar": _make_bar(asked, found, name, path, is_spam=is_spam),
+            "tabs": _list_tabs(asked, name, is_spam=is_spam),
+            "downloads": _list_downloads(asked, name, is_spam=is_spam),
+        },
+        status=found.status,
+    )
+
+
+# -- parts
+
+
+def _describe(one: InboxSubmission, *, with_contents: bool) -> dict[str, JSON]:
+    shape = redacted_views.list_event(one.event, one.deliveries, with_contents=with_contents)
+    words = Counter(describe_status(each) for each in one.deliveries)
+    reasons = [each["reason"] for each in _records(shape["deliveries"]) if each["reason"]]
+    fields = one.fields or {}
+    return {
+        "id": one.event.id,
+        "received_at": shape["received_at"],
+        "outcomes": [[word, count] for word, count in words.items()],
+        "reason": shape["problem"] or next(iter(reasons), None),
+        "spam": shape["spam"],
+        "fields": {name: _as_text(value) for name, value in fields.items()},
+        "is_deleted": is_content_deleted(one.event),
+        "is_readable": one.fields is not None,
+        "reply_to": one.reply_to,
+        "duplicates": one.event.duplicates,
+        "files": [
+            _describe_file(one.event.id, number, file, with_contents=with_contents)
+            for number, file in enumerate(one.event.files)
+        ],
+    }
+
+
+def _describe_file(
+    event_id: str, number: int, file: FormFile, *, with_contents: bool
+) -> dict[str, JSON]:
+    """Return a file with its links; without contents only its size and type."""
+    about: dict[str, JSON] = {"type": file.type, "size": file.size}
+    if not with_contents:
+        return about
+    path = f"/events/{event_id}/file"
+    has_preview = file.type in PREVIEW_FORMATS and can_render()
+    link = {"number": str(number)}
+    return about | {
+        "name": file.name,
+        "url": make_link(path, link),
+        "preview": make_link(path, link | {"preview": "true"}) if has_preview else None,
+    }
+
+
+def _list_columns(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return the first fields of a page, each with its label."""
+    names = dict.fromkeys(name for one in items for name in one["fields"])
+    return [(name, _shorten(name, MAX_LABEL_CHARS)) for name in islice(names, MAX_FIELD_COLUMNS)]
+
+
+def _make_bar(
+    asked: ConsoleRequest, found: ConsoleList, name: str, path: str, *, is_spam: bool
+) -> ActBar | None:
+    if is_spam:
+        fixed = {"source": name}
+        return make_act_bar(
+            asked, found, path, SPAM_COMMANDS, fixed=fixed, without_all=(TEXT.name,)
+        )
+    commands = FORM_COMMANDS if _is_own(asked, name) else INBOX_COMMANDS
+    bar = make_act_bar(asked, found, path, commands)
+    return bar and replace(bar, filters=())  # `spam mark` takes ids only
+
+
+def _list_tabs(asked: ConsoleRequest, name: str, *, is_spam: bool) -> list[dict[str, Any]]:
+    known = {one.name: one for one in asked.context.overview.get().sources}
+    spam = known[name].spam if name in known else 0
+    return [
+        {"label": "Inbox", "url": make_link(f"/forms/{name}"), "is_current": not is_spam, "new": 0},
+        {
+            "label": "Spam",
+            "url": make_link(f"/forms/{name}/spam"),
+            "is_current": is_spam,
+            "new": spam,
+        },
+    ]
+
+
+def _list_downloads(asked: ConsoleRequest, name: str, *, is_spam: bool) -> list[tuple[str, str]]:
+    """Return the label and the URL of each download of the list with its filters."""
+    if not asked.may_read_contents:
+        return []
+    given = {one: texts for one, texts in asked.given.items() if one not in PAGE_PARAMETERS}
+    spam = {"spam": ["true"]} if is_spam else {}
+    return [
+        (label, make_link(f"/forms/{name}/export", {**given, **spam, "as": [word]}))
+        for word, label in (("csv", "CSV"), ("ndjson", "NDJSON"))
+    ]
+
+
+def _is_own(asked: ConsoleRequest, name: str) -> bool:
+    source = asked.context.config().sources.get(name)
+    return source is not None and source.provider.name == FORM_PROVIDER
+
+
+def _as_text(value: JSON) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return _shorten(", ".join(map(str, value)), MAX_CELL_CHARS)
+    text = (
+        value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+    )
+    return _shorten(text, MAX_CELL_CHARS)
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _records(value: JSON) -> list[dict[str, JSON]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

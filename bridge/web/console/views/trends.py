@@ -1,0 +1,161 @@
+"""`/trends`: what arrived, how fast it was stored, what waited, and how calls and runs ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bridge.core.trends import TRENDS, TrendKind
+from bridge.web.admin import resources
+from bridge.web.admin.parameters import STEP, TREND, TREND_LABELS, TREND_SINCE
+from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
+from bridge.web.console.environment import format_count, format_span
+from bridge.web.console.failures import refuse
+from bridge.web.console.links import make_link
+from bridge.web.console.trend_charts import (
+    ChartWords,
+    TrendChart,
+    draw_counts,
+    draw_durations,
+    draw_values,
+)
+
+PARAMETERS: Final = (TREND, TREND_SINCE, STEP, *TREND_LABELS)
+FILTERS: Final = ("source", "route")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrendWindow:
+    """A window of time: how long it is, the step of its charts, and its name in a sentence."""
+
+    since: str
+    step: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartRow:
+    """One chart of the page.
+
+    `by`: the label with a colour for each value. `path` and `given`: the list of a step; without a
+    path there is none.
+    """
+
+    trend: str
+    title: str
+    what: str
+    by: str = ""
+    path: str = ""
+    given: Mapping[str, str] | None = None
+
+
+WINDOWS: Final = {
+    "1h": TrendWindow(since="1h", step="2m", text="an hour"),
+    "24h": TrendWindow(since="1d", step="1h", text="24 hours"),
+    "14d": TrendWindow(since="14d", step="12h", text="14 days"),
+}
+DEFAULT_WINDOW: Final = "24h"
+CHARTS: Final = (
+    ChartRow(trend="events", title="Events received", what="events", by="outcome", path="/events"),
+    ChartRow(trend="refused", title="Requests refused", what="requests", by="status"),
+    ChartRow(trend="rejects", title="Rejects", what="rejects", by="reason"),
+    ChartRow(trend="ack", title="Time to acknowledge", what="time until an event was stored"),
+    ChartRow(
+        trend="queued",
+        title="Queue depth",
+        what="deliveries that waited, by route",
+        by="route",
+        path="/deliveries",
+    ),
+    ChartRow(
+        trend="oldest",
+        title="Age of the queue",
+        what="age of the oldest waiting delivery, by route",
+        by="route",
+        path="/deliveries",
+    ),
+    ChartRow(trend="attempts", title="Attempts", what="attempts", by="outcome", path="/deliveries"),
+    ChartRow(trend="runs", title="Runs", what="ended runs", by="state", path="/deliveries"),
+    ChartRow(
+        trend="deaths",
+        title="Deliveries that died",
+        what="deliveries",
+        by="route",
+        path="/deliveries",
+        given={"status": "dead"},
+    ),
+)
+SECONDS: Final = ("ack", "oldest")  # trends whose values are durations
+
+
+def show_trends(asked: ConsoleRequest) -> Screen:
+    """Return the charts of a window, of all, or of one source or route."""
+    given = asked.given
+    _check_parameters(given)
+    word = next(iter(given.get("window", ())), DEFAULT_WINDOW)
+    if word not in WINDOWS:
+        raise refuse(400, f"The window is one of {', '.join(WINDOWS)}.")
+    chosen = {name: check_id(name, next(iter(given[name]))) for name in FILTERS if given.get(name)}
+    rows = [one for one in CHARTS if {*chosen} <= {*TRENDS[one.trend].labels}]
+    config = asked.context.config()
+    names = {"source": [*config.sources], "route": [*dict.fromkeys(config.route_names)]}
+    return Screen(
+        template="trends.html",
+        title="Trends",
+        values={
+            "charts": [(one, _draw(asked, one, WINDOWS[word], chosen)) for one in rows],
+            "window": word,
+            "windows": [(one, make_link("/trends", {**chosen, "window": one})) for one in WINDOWS],
+            "chosen": chosen,
+            "options": {name: _add_chosen(names[name], chosen.get(name, "")) for name in FILTERS},
+            "left_out": [one.title for one in CHARTS if one not in rows],
+        },
+    )
+
+
+def _draw(
+    asked: ConsoleRequest, row: ChartRow, window: TrendWindow, chosen: Mapping[str, str]
+) -> TrendChart:
+    given = {"name": row.trend, "since": window.since, "step": window.step, **chosen}
+    texts = {name: [text] for name, text in given.items()}
+    points = asked.read(resources.list_trend, PARAMETERS, texts)["items"]
+
+    def link(since: str, until: str) -> str | None:
+        if not row.path:
+            return None
+        return make_link(row.path, {**chosen, **(row.given or {}), "since": since, "until": until})
+
+    words = ChartWords(
+        what=row.what,
+        span=window.text,
+        write=_write_seconds if row.trend in SECONDS else _write_count,
+        link=link,
+    )
+    kind = TRENDS[row.trend].kind
+    if kind is TrendKind.DURATIONS:
+        return draw_durations(points, words)
+    draw = draw_counts if kind is TrendKind.COUNT else draw_values
+    return draw(points, row.by, words)
+
+
+def _check_parameters(given: Mapping[str, Any]) -> None:
+    known = ("window", *FILTERS)
+    unknown = [name for name in given if name not in known]
+    repeated = [name for name, texts in given.items() if len(texts) > 1]
+    if unknown or repeated:
+        name = (unknown or repeated)[0]
+        what = "no such parameter" if unknown else "given more than once"
+        raise refuse(400, f"`{name[:100]}`: {what}. The page takes {', '.join(known)}.")
+
+
+def _add_chosen(names: list[str], chosen: str) -> list[str]:
+    return names if not chosen or chosen in names else [*names, chosen]
+
+
+def _write_count(value: float) -> str:
+    return format_count(round(value))
+
+
+def _write_seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else format_span(value)
