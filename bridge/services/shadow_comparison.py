@@ -124,13 +124,12 @@ class ShadowComparison:
         """Return the comparison of the newest events below the number `before`.
 
         It ends after `limit` events with another result than `same`, and after `most_events`.
-        `budget`: how far it looks, and for how long it compares; the default is that of a list.
+        `budget`: how far and for how long it looks for events, and then for how long it compares.
         """
         from bridge.store.db.row_walk import Budget
         from bridge.store.queries.route_deliveries import read_routed_page
 
         limits = budget or Budget(seconds=PAGE_SECONDS)
-        ends_at = limits.clock() + limits.seconds
         page = read_routed_page(
             self._database,
             filters,
@@ -139,6 +138,7 @@ class ShadowComparison:
             before=before,
             budget=limits,
         )
+        ends_at = limits.clock() + limits.seconds
         found: list[ShadowedEvent] = []
         summary = ShadowSummary()
         size = 0
