@@ -86,6 +86,7 @@ from bridge.torture import certificate, plan, records  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web import form_files as web_form_files  # noqa: E402
 from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
+from bridge.web.admin.parameters import filter_parameters  # noqa: E402
 from bridge.web.admin.problems import PROBLEM_TYPES as PROBLEMS  # noqa: E402
 from bridge.web.admin.problems import TYPE_PREFIX  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
@@ -836,11 +837,20 @@ def admin_endpoints_table() -> str:
                 code(one.path),
                 code(one.scope),
                 one.summary,
-                " ".join(code(each.name) for each in one.parameters),
+                " ".join(_parameters([each.name for each in one.parameters])),
             )
             for one in ADMIN_ENDPOINTS
         ),
     )
+
+
+def _parameters(names: list[str]) -> Iterator[str]:
+    """The names of parameters; a list that takes all filters links to them."""
+    filters = {one.name for one in filter_parameters(of_events=False)}
+    if filters <= set(names):
+        yield "[filters](commands.md#filters)"
+        names = [each for each in names if each not in filters]
+    yield from map(code, names)
 
 
 def admin_problems_table() -> str:

@@ -25,7 +25,7 @@ SCOPE_SUMMARIES: Final[Mapping[Scope, str]] = {
     Scope.READ: "read everything but contents; every token has this scope",
     Scope.BODIES: "read contents: payloads, headers, inputs, outputs, logs and names of files",
     Scope.ACT: "run operations such as retry, replay, readmit and spam mark, and end runs",
-    Scope.ADMIN: "manage tokens, learn secrets, hold starts and erase; includes every other scope",
+    Scope.ADMIN: "manage tokens, learn secrets and hold starts; includes every other scope",
 }
 #: Names for sets of scopes that are often given together.
 SCOPE_PRESETS: Final[Mapping[str, frozenset[Scope]]] = {

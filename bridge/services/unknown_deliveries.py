@@ -12,6 +12,7 @@ from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Attempt, Delivery, Event, Status
 from bridge.core.times import iso
 from bridge.delivery.next_steps import DeliveryContext, Need, find_need, find_settling_steps
+from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.services.delivery_states import describe_status
 from bridge.services.run_evidence import describe_evidence, find_run_id
 from bridge.services.selection import Selection, select_names
@@ -31,7 +32,7 @@ NOT_YET_READ: Final = "not yet, in the platform's list of runs"
 NOT_ASKED: Final = "no: its route says on_unknown: {}"
 #: The values of `resolve --as`, each with when it is right.
 SETTLING_COMMANDS: Final = (
-    ("delivered --run-id {run}", "if it ran"),
+    ("delivered{run}", "if it ran"),
     ("queued", "if it did not"),
     ("dead", "to give up"),
 )
@@ -42,8 +43,9 @@ class UnknownDelivery:
     """One delivery with the facts about its start.
 
     `lost`: the call without an answer. `near`: the latest run of its flow. `wait`: what it waits
-    for. `at`: the time of reading. `confirm_seconds`: see `find_settling_steps`. Its status shows
-    whether it was settled since it was selected.
+    for. `at`: the time of reading. `confirm_seconds`: see `find_settling_steps`. `has_runs`:
+    whether its platform has run ids, True if the platform is not known. Its status shows whether
+    it was settled since it was selected.
     """
 
     event: Event
@@ -53,6 +55,7 @@ class UnknownDelivery:
     wait: Wait | None
     at: float
     confirm_seconds: float
+    has_runs: bool
 
     @property
     def evidence(self) -> list[tuple[str, str]]:
@@ -70,12 +73,20 @@ class UnknownDelivery:
         """
         if find_need(self.delivery, self._known()) is not Need.DECISION:
             return []
-        run = find_run_id(self.delivery.evidence)
+        run = f" --run-id {find_run_id(self.delivery.evidence)}" if self.has_runs else ""
         force = "" if self.delivery.look_at is None else " --force"
         return [
             (f"flowbridge resolve {self.delivery.id} --as {said.format(run=run)}{force}", when)
             for said, when in SETTLING_COMMANDS
         ]
+
+    @property
+    def place_to_look(self) -> str:
+        """The command that lists the runs of the flow, or where a run without an id shows."""
+        one = self.delivery
+        if not self.has_runs:
+            return f"the service behind {one.platform}, which has no list of runs"
+        return f"flowbridge flows runs {one.platform}/{one.saved_item_id}"
 
     @property
     def next_steps(self) -> Sequence[str]:
@@ -122,6 +133,7 @@ def read_unknown(database: Database, id_: str, config: Config | None) -> Unknown
     found = event_lookup.show(database, id_)
     now = time.time()
     one = next(each for each in found.deliveries if each.id == id_)
+    platform = None if config is None else config.platforms.get(one.platform)
     lost = [each for each in found.attempts[id_] if each.run_id is None][-1:]
     return UnknownDelivery(
         event=found.event,
@@ -131,6 +143,7 @@ def read_unknown(database: Database, id_: str, config: Config | None) -> Unknown
         wait=wait_facts.find_waits(database, [one], config, now).get(id_),
         at=now,
         confirm_seconds=database.timings.reconcile_confirm_seconds,
+        has_runs=platform is None or PLATFORMS[platform.type].has_runs,
     )
 
 

@@ -125,6 +125,18 @@ def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Data
     assert "covered" not in newest and "empty at" not in newest  # what only later looks need
 
 
+def test_a_platform_without_runs_is_not_asked_for_a_run_id(store: Database, folder: Path) -> None:
+    url = "https://crm.example/import"
+    (folder / "routes.yaml").write_text(
+        f"version: 1\nplatforms: {{gumloop: {{type: http, url: '{url}'}}}}\n"
+    )
+    id_ = unknown(store, on_unknown="hold")
+    shown = run("resolve").stdout
+    assert "look at       the service behind gumloop, which has no list of runs" in shown
+    assert f"if it ran     flowbridge resolve {id_} --as delivered\n" in shown
+    assert "--run-id" not in shown and "flows runs" not in shown
+
+
 def settling(store: Database, evidence: JSON = None) -> str:
     """Keep one whose run is still looked for."""
     id_ = unknown(store, evidence=evidence)

@@ -659,6 +659,9 @@ def test_the_commands(folder: Path, store: Database) -> None:
         made["verified"],
     ) == (1, True)
     assert run("db", "backup", str(path)).exit_code == 1, "it already exists"
+    unmounted = run("db", "backup", f"{folder}/disk/")
+    assert unmounted.exit_code == 1 and f"there is no folder {folder}/disk/" in unmounted.stderr
+    assert not (folder / "disk").exists()
     second = run("db", "backup", str(folder / "second.tar"))
     assert "Not in it: routes.yaml, flows.py, and .env with the secrets" in second.stderr
     (inside,) = lines(run("db", "restore", str(path), "--dry-run", "--json"))

@@ -95,9 +95,8 @@ def explain(config: str | None, /, event: str | None, as_json: bool, **options: 
     Without EVENT, --body and --sample, the newest event of a sender is explained.
 
     Routes that match come first, then those that one clause separates from a match. A clause that
-    fails names near misses: a misspelt key, a key one level up or down, a list where an object is
-    expected, "100" for 100, a value in another case. Nothing is stored or sent, and the exit code
-    is 0 whether or not a route matches.
+    fails names near misses, such as a misspelt key, or "100" for 100. Nothing is stored or sent,
+    and the exit code is 0 whether or not a route matches.
 
     \b
     flowbridge explain k2m9abcd

@@ -69,7 +69,7 @@ def shadow(config: str | None, /, new: str, old: str | None, as_json: bool, **ch
     other route of the same source, or the only one with the same flow. Without --since, events of
     the last 7 days are compared. Events that were planned before NEW existed are left out.
 
-    Results: same, differs (inputs, flow or order key), only_new, only_old, dead (planning of NEW
+    Results: same, differs (inputs, flow or ordering key), only_new, only_old, dead (planning of NEW
     failed). With --json there is a line for each event that is not the same, then a summary.
 
     \b

@@ -27,8 +27,8 @@ def status(config: str | None, /, as_json: bool) -> None:
     step.
 
     It reads the store and asks the bridges on this machine; none has to run. Exit code 0: no
-    problems. Exit code 1: something needs attention. A dead delivery needs attention for a day, or
-    until it is replayed.
+    problems. Exit code 1: something needs attention. A dead delivery needs attention for a day,
+    unless it is retried or replayed.
 
     \b
     flowbridge status

@@ -65,7 +65,8 @@ def types(
 
     With --schema, the newest 1,000 events of a type are read. The schema has types and names of
     keys, no values, and accepts every body that it was made from. A further event can only make it
-    accept more. Encrypted and redacted bodies are left out. Use it as `payload_schema`.
+    accept more. Encrypted and redacted bodies are left out. Before you use it as `payload_schema`,
+    read it: made from few events, it refuses valid ones, such as text where only null came.
 
     \b
     flowbridge types

@@ -92,7 +92,7 @@ def _print(found: UnknownDelivery) -> None:
         output.line("how it ended", ": ".join(filter(None, (lost.outcome, lost.detail))))
     for name, value in found.evidence:
         output.line(name, value)
-    output.line("look at", f"flowbridge flows runs {one.platform}/{one.saved_item_id}")
+    output.line("look at", found.place_to_look)
     near = found.near
     output.line("a run near it", near and (near.run_url or near.run_id))
     for row, step in enumerate(found.next_steps):

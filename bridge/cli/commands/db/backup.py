@@ -33,17 +33,17 @@ NOT_INCLUDED = "Not in it: routes.yaml, flows.py, and .env with the secrets. Bac
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.argument("path", type=click.Path(), required=False)
 @AS_JSON
 @click.pass_obj
-def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
+def backup(config: str | None, /, path: str | None, as_json: bool) -> None:
     """Write a backup to a new file while flowbridge runs: the database and the files of the data
     folder.
 
-    The backup is verified by restoring it into a temporary place. PATH is a file or a folder; the
-    default is `backups` in the data folder. It is plain text unless FLOWBRIDGE_ENCRYPTION_KEYS is
-    set: to encrypt it, write it to a pipe (PATH is -). routes.yaml, flows.py and .env are not
-    included: back them up separately.
+    The backup is verified by restoring it into a temporary place. PATH is a new file, or a folder
+    that exists; the default is `backups` in the data folder. It is plain text unless
+    FLOWBRIDGE_ENCRYPTION_KEYS is set: to encrypt it, write it to a pipe (PATH is -). routes.yaml,
+    flows.py and .env are not included: back them up separately.
 
     \b
     flowbridge db backup
@@ -56,24 +56,31 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
 
     settings = settings_of(config)
     now = time.time()
+    target = settings.backups if path is None else Path(path)
+    if (
+        path is not None
+        and path.endswith("/")
+        and not (target.is_dir() or target == settings.backups)
+    ):
+        raise StoreError(f"the backup cannot be written: there is no folder {path}")
     database = find_database(settings)
     try:
-        if path == Path("-"):
+        if path == "-":
             manifest = _to_stdout(database, settings, now)
         else:
-            path = settings.backups if path is None else path
-            path = path / backup_name(now) if path.is_dir() or path == settings.backups else path
+            if target.is_dir() or target == settings.backups:
+                target /= backup_name(now)
             with progress_bar(
                 "backup", 2 * backups.estimate_size(database, settings.data), of_bytes=True
             ) as advance:
-                manifest = backups.create(database, settings.data, path, now, advance)
+                manifest = backups.create(database, settings.data, target, now, advance)
     except OSError as error:
         raise StoreError(
-            f"the backup cannot be written: {error.strerror} ({error.filename or path})"
+            f"the backup cannot be written: {error.strerror} ({error.filename or target})"
         ) from error
     finally:
         database.close()
-    _print_backup(path, manifest, as_json=as_json)
+    _print_backup(target, manifest, as_json=as_json)
 
 
 def _to_stdout(database: Database, settings: Settings, now: float) -> Manifest:
@@ -86,7 +93,7 @@ def _to_stdout(database: Database, settings: Settings, now: float) -> Manifest:
     return manifest
 
 
-def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> None:
+def _print_backup(path: Path, manifest: Manifest, *, as_json: bool) -> None:
     size = (
         sum(size for name, (size, _) in manifest.files.items() if not name.startswith("blobs/"))
         + manifest.blob_bytes
