@@ -210,6 +210,11 @@ def parse_header(text: str) -> tuple[str, str]:
     return name.lower(), value.strip()
 
 
+def explain_with(event: Event, config: Config) -> EventExplanation:
+    """Return what each route of a configuration does with an event whose body is stored."""
+    return _explain(event, UsableConfig(config), RouteChoice(), event_id=event.id)
+
+
 # -- parts
 
 

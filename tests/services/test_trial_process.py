@@ -16,7 +16,7 @@ from bridge.core.errors import BridgeError, KeyMissing, NotFound
 from bridge.core.timings import TIMINGS
 from bridge.services.trials import config_texts, results, runner
 from bridge.services.trials.evaluation import TrialEvaluation, evaluate_trial
-from bridge.services.trials.messages import MEMORY_EXIT_CODE, GivenText, TrialConfigs
+from bridge.services.trials.messages import MEMORY_EXIT_CODE, GivenText, TrialConfigs, TrialDetails
 from bridge.services.trials.program import FIRST_TEXT
 from bridge.services.trials.results import (
     DONE,
@@ -92,6 +92,20 @@ def test_the_fenced_process_evaluates_as_this_one_does() -> None:
     found = evaluate_apart(configs, events, 300.0)
     assert found == orjson.loads(evaluate_trial(configs, events))
     assert found["events"] == 2 and found["skipped"] == {}
+
+
+def test_the_fenced_process_adds_the_details_of_a_page() -> None:
+    events = [make_event(f"p{number}", type="issues", body=b'{"a": "b"}') for number in range(2)]
+    misspelt = FIRST_TEXT.replace("body.a:", "body.acton:")
+    for text, expression in ((FIRST_TEXT, "upper(body.a)"), (misspelt, "a ${b"), (": [", "body.a")):
+        details = TrialDetails(event_id=events[1].id, expression=expression)
+        configs = TrialConfigs(GivenText(text), GivenText(FIRST_TEXT), details)
+        found = evaluate_apart(configs, events, 300.0)
+        assert found == orjson.loads(evaluate_trial(configs, events))
+        is_usable = text != ": ["
+        assert len(found["planned"]) == 2 * is_usable  # type: ignore[arg-type]  # of JSON
+        assert (found["explanation"] is not None) == is_usable
+        assert found["expression"]["error" if "{" in expression else "text"]  # type: ignore[index,call-overload]  # of JSON
 
 
 @pytest.mark.parametrize(

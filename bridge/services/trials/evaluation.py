@@ -14,7 +14,9 @@ from bridge.core.model import JSON, Event
 from bridge.ingest.plan_comparison import compare_event
 from bridge.ingest.planned_deliveries import EventComparison, Incomparable
 from bridge.routing.model import Config
+from bridge.services.config_checks.given_config import check_given_config
 from bridge.services.traffic_comparison import TrafficSummary, change_json
+from bridge.services.trials.details import DetailsReport, report_without_config
 from bridge.services.trials.messages import (
     MAX_CHANGE_BYTES,
     EncryptedEvent,
@@ -32,7 +34,12 @@ class TrialEvaluation:
     """Compares events as they come, and holds the changes up to a number of bytes."""
 
     def __init__(self, configs: TrialConfigs) -> None:
-        self._after = _load_text(configs.after)
+        self._details = None if configs.details is None else DetailsReport(configs.details)
+        if configs.details is None:
+            self._after = _load_text(configs.after)
+            self._warnings: list[ConfigProblem] = []
+        else:
+            self._after, self._warnings = _check_text(configs.after)
         self._before = _load_before(configs.before)
         self._planned: dict[str, Config | None] = {}
         self._summary = TrafficSummary()
@@ -43,7 +50,10 @@ class TrialEvaluation:
     def take(self, message: Message) -> None:
         """Process one message."""
         if isinstance(message, Event):
-            self._add(self._compare(message))
+            found = self._compare(message)
+            self._add(found)
+            if self._details is not None:
+                self._details.add(message, found, self._find_before(message), self._after)
         elif isinstance(message, PlannedConfig):
             self._planned[message.hash] = _load_planned(message.canonical)
         elif isinstance(message, EncryptedEvent):
@@ -53,15 +63,19 @@ class TrialEvaluation:
         """Return the result as JSON."""
         return orjson.dumps(
             {
-                "problems": [],
+                "problems": [_problem_json(one) for one in self._warnings],
                 **self._summary.report_json(),
                 "changes": self._changes,
                 "changes_complete": self._is_complete,
+                **({} if self._details is None else self._details.as_json()),
             }
         )
 
+    def _find_before(self, event: Event) -> Config | None:
+        return self._before if self._before is not None else self._planned.get(event.config_hash)
+
     def _compare(self, event: Event) -> EventComparison:
-        before = self._before if self._before is not None else self._planned.get(event.config_hash)
+        before = self._find_before(event)
         if before is None:
             return EventComparison(event.id, incomparable=Incomparable.NO_CONFIG)
         return compare_event(event, before, self._after)
@@ -84,12 +98,16 @@ def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:
     try:
         evaluation = TrialEvaluation(configs)
     except ConfigError as error:
+        details = {}
+        if configs.details is not None:
+            details = report_without_config(configs.details, messages)
         return orjson.dumps(
             {
                 "problems": [_problem_json(one) for one in error.problems],
                 **TrafficSummary().report_json(),
                 "changes": [],
                 "changes_complete": True,
+                **details,
             }
         )
     except BridgeError as error:
@@ -106,6 +124,14 @@ def _load_text(given: GivenText) -> Config:
     if checked.config is None:
         raise ConfigError([one for one in checked.problems if one.level == "error"])
     return checked.config
+
+
+def _check_text(given: GivenText) -> tuple[Config, list[ConfigProblem]]:
+    """Return the configuration of a text with the warnings of `check`."""
+    report = check_given_config(given.text, given.files)
+    if report.config is None:
+        raise ConfigError(report.problems)
+    return report.config, report.problems
 
 
 def _load_before(before: GivenText | str | None) -> Config | None:

@@ -111,6 +111,8 @@ class Console:
             kind = found.rate
         count_request(self._context, TokenHolder(session.name, session.key, session.scopes), kind)
         if request.method not in ("GET", "HEAD"):
+            if isinstance(found, ConsolePage):
+                _allow_long_form(found, request, session)
             self._check_form(request, session)
         if found == LOGOUT:
             return self._log_out(request, session)
@@ -215,6 +217,13 @@ class Console:
             response = Response(f"{failure.title}\n", status=failure.status)
         response.headers.update(failure.headers)
         return response
+
+
+def _allow_long_form(page: ConsolePage, request: Request, session: ConsoleSession) -> None:
+    """Allow the form of a page that may have a long one, for a session that may open the page."""
+    if page.max_form_bytes is not None and page.scope in session.scopes:
+        request.max_content_length = page.max_form_bytes
+        request.max_form_memory_size = page.max_form_bytes
 
 
 def _login_screen(next_page: str, session: ConsoleSession | None, status: int) -> Screen:

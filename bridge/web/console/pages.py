@@ -37,6 +37,7 @@ from bridge.web.console.views import (
     find,
     operations,
     overview,
+    playground,
     rejects,
     unknown,
 )
@@ -86,6 +87,20 @@ PAGES: Final = (
     ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
     ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
     ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
+    ConsolePage(
+        path="/playground",
+        view=playground.show_playground,
+        scope=Scope.BODIES,
+        label="Playground",
+        icon="playground",
+    ),
+    ConsolePage(
+        path="/playground",
+        view=playground.try_text,
+        method="POST",
+        scope=Scope.BODIES,
+        max_form_bytes=playground.MAX_FORM_BYTES,
+    ),
     ConsolePage(path="/find", view=find.find_records),
     *CONFIG_PAGES,
 )
