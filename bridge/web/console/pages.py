@@ -82,6 +82,7 @@ PAGES: Final = (
             ("resume", operations.resume),
         )
     ),
+    ConsolePage(path="/tail", view=event_lists.tail_events, label="Tail", icon="tail"),
     ConsolePage(path="/events/<id>", view=event.show_event),
     ConsolePage(path="/events/<id>/request", view=event.show_request, scope=Scope.BODIES),
     ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),

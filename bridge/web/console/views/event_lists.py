@@ -1,4 +1,4 @@
-"""`/events` and `/deliveries`: lists with the filters of the commands."""
+"""`/events`, `/deliveries` and `/tail`: lists with the filters of the commands."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bridge.services.parsed_records import parse_delivery
 from bridge.web.admin import resources
 from bridge.web.admin.parameters import SCREEN, filter_parameters
 from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
 from bridge.web.console.operation_forms import make_act_bar
 
@@ -41,6 +42,13 @@ DELIVERIES: Final = ListKind(
         ("unknown", {"status": "unknown"}),
         ("run failed", {"run": "failed", "since": "1d"}),
     ),
+)
+TAIL: Final = ListKind(
+    path="/tail",
+    answer=resources.list_events,
+    parameters=filter_parameters(of_events=True),
+    fixed={"before": ()},  # it shows the newest only
+    rare=RARE,
 )
 #: Commands for the rows of a list, by the status that is filtered for.
 EVENT_COMMANDS: Final = (
@@ -101,6 +109,32 @@ def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
     )
 
 
+def tail_events(asked: ConsoleRequest) -> Screen | Response:
+    """Return the newest events, each with the state of its deliveries."""
+    found = read_list(asked, TAIL)
+    if isinstance(found, Response):
+        return found
+    given = {name: texts for name, texts in asked.given.items() if name != "before"}
+    return Screen(
+        template="tail.html",
+        title="Tail",
+        values={
+            "list": found,
+            "deliveries": {one["id"]: _list_statuses(one) for one in found.items},
+            "refresh": make_link(TAIL.path, given),
+        },
+        status=found.status,
+    )
+
+
 def _count_statuses(event: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Return how many deliveries of an event have each status, the status in words."""
     return [*Counter(describe_status(parse_delivery(one)) for one in event["deliveries"]).items()]
+
+
+def _list_statuses(event: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
+    """Return the route, the status in words and the reason of each delivery of an event."""
+    return [
+        (one["route"], describe_status(parse_delivery(one)), one["reason"])
+        for one in event["deliveries"]
+    ]
