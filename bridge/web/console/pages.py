@@ -33,6 +33,7 @@ from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.views import (
     causes,
     event,
+    event_comparison,
     event_lists,
     find,
     operations,
@@ -87,6 +88,9 @@ PAGES: Final = (
     ConsolePage(path="/events/<id>/request", view=event.show_request, scope=Scope.BODIES),
     ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
     ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
+    ConsolePage(
+        path="/events/<id>/compare", view=event_comparison.compare_events, scope=Scope.BODIES
+    ),
     ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
     ConsolePage(
         path="/playground",
