@@ -17,6 +17,7 @@ log = get_logger()
 #: The heading of an error page, by its status.
 HEADINGS: Final[Mapping[int, str]] = {
     400: "This request is not valid",
+    401: "You are not logged in",
     403: "This is not permitted",
     404: "There is no such page",
     405: "This method is not allowed",

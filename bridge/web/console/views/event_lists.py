@@ -15,6 +15,7 @@ from bridge.web.admin.parameters import SCREEN, filter_parameters
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
+from bridge.web.console.live_parts import count_new_rows
 from bridge.web.console.operation_forms import make_act_bar
 
 RARE: Final = ("run", "reason", "dead_kind", "until", "body", "where", "spam")
@@ -23,6 +24,7 @@ EVENTS: Final = ListKind(
     answer=resources.list_events,
     parameters=filter_parameters(of_events=True),
     rare=RARE,
+    is_live=True,
     presets=(
         ("no route matched", {"status": "none"}),
         ("died today", {"status": "dead", "since": "1d"}),
@@ -36,6 +38,7 @@ DELIVERIES: Final = ListKind(
     parameters=(*filter_parameters(of_events=False), SCREEN),
     fixed={"screen": ["false"]},
     rare=RARE,
+    is_live=True,
     presets=(
         ("waiting", {"status": "queued"}),
         ("dead", {"status": "dead"}),
@@ -73,6 +76,8 @@ DELIVERY_COMMANDS_BY_STATUS: Final = {
 
 def list_events(asked: ConsoleRequest) -> Screen | Response:
     """Return a page of events."""
+    if asked.wants_part:
+        return count_new_rows(asked, EVENTS)
     found = read_list(asked, EVENTS)
     if isinstance(found, Response):
         return found
@@ -91,6 +96,8 @@ def list_events(asked: ConsoleRequest) -> Screen | Response:
 
 def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
     """Return a page of deliveries."""
+    if asked.wants_part:
+        return count_new_rows(asked, DELIVERIES)
     found = read_list(asked, DELIVERIES)
     if isinstance(found, Response):
         return found
@@ -116,7 +123,7 @@ def tail_events(asked: ConsoleRequest) -> Screen | Response:
         return found
     given = {name: texts for name, texts in asked.given.items() if name != "before"}
     return Screen(
-        template="tail.html",
+        template="tail_rows.html" if asked.wants_part else "tail.html",
         title="Tail",
         values={
             "list": found,
@@ -124,6 +131,7 @@ def tail_events(asked: ConsoleRequest) -> Screen | Response:
             "refresh": make_link(TAIL.path, given),
         },
         status=found.status,
+        is_part=asked.wants_part,
     )
 
 
