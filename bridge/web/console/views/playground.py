@@ -114,23 +114,30 @@ def _screen(
             for one in FUNCTIONS.values()
         ],
         "error": error,
-        "result": None,
-        "problems": (),
-        "explanation": None,
-        "value": None,
         "chosen": known.get(events.chosen),
+        **_describe(form, start, known, result),
     }
-    if result is not None:
-        problems = list_problems(result["problems"], start.text, ROUTES_NAME)
-        is_usable = all(one.level != "error" for one in problems)
-        explained = result["explanation"]
-        values |= {
-            "problems": problems,
-            "result": describe_result(result, known) if is_usable else None,
-            "explanation": explained and describe_explanation(explained, form.route or None),
-            "value": result["expression"],
-        }
     return Screen(template="playground.html", title="Playground", values=values, status=status)
+
+
+def _describe(
+    form: PlaygroundForm,
+    start: StartText,
+    known: Mapping[str, Mapping[str, Any]],
+    result: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the parts of a result; without one they are empty."""
+    if result is None:
+        return {"problems": (), "result": None, "explanation": None, "value": None}
+    problems = list_problems(result["problems"], start.text, ROUTES_NAME)
+    is_usable = all(one.level != "error" for one in problems)
+    explained = result["explanation"]
+    return {
+        "problems": problems,
+        "result": describe_result(result, known) if is_usable else None,
+        "explanation": explained and describe_explanation(explained, form.route or None),
+        "value": result["expression"],
+    }
 
 
 def _download(text: str) -> Response:
