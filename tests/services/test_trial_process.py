@@ -21,6 +21,7 @@ from bridge.services.trials.messages import (
     EncryptedEvent,
     GivenText,
     TrialConfigs,
+    TrialDetails,
 )
 from bridge.services.trials.program import FIRST_TEXT
 from bridge.services.trials.results import (
@@ -98,6 +99,20 @@ def test_the_fenced_process_evaluates_as_this_one_does() -> None:
     assert found == orjson.loads(evaluate_trial(configs, events))
     assert found["events"] == 2 and found["skipped"] == {}
     assert len(found["explanations"]) == 2
+
+
+def test_the_fenced_process_adds_the_details_of_a_page() -> None:
+    events = [make_event(f"p{number}", type="issues", body=b'{"a": "b"}') for number in range(2)]
+    misspelt = FIRST_TEXT.replace("body.a:", "body.acton:")
+    for text, expression in ((FIRST_TEXT, "upper(body.a)"), (misspelt, "a ${b"), (": [", "body.a")):
+        details = TrialDetails(event_id=events[1].id, expression=expression)
+        configs = TrialConfigs(GivenText(text), GivenText(FIRST_TEXT), details)
+        found = evaluate_apart(configs, events, 300.0)
+        assert found == orjson.loads(evaluate_trial(configs, events))
+        is_usable = text != ": ["
+        assert len(found["planned"]) == 2 * is_usable  # type: ignore[arg-type]  # of JSON
+        assert (found["explanation"] is not None) == is_usable
+        assert found["expression"]["error" if "{" in expression else "text"]  # type: ignore[index,call-overload]  # of JSON
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from bridge.providers.registry import PROVIDERS
 
 PLACEHOLDER = re.compile(r"\{(id|now|now_iso)\}")
 TIME_PLACEHOLDER = re.compile(r"\{now\}0*")
+#: The payloads that `load_samples` has read, by provider and file name.
+_loaded: dict[tuple[str, str], str] = {}
 
 
 def sample(
@@ -38,7 +40,7 @@ def sample(
     Raise ValueError for an unknown provider or type.
     """
     row = _row(provider, type)
-    text = files(__package__).joinpath(provider, row.payload).read_text("utf-8")
+    text = _loaded.get((provider, row.payload)) or _read(provider, row.payload)
     iso = datetime.fromtimestamp(int(now), UTC).isoformat().replace("+00:00", "Z")
     fills = {"id": new_id, "now": str(int(now)), "now_iso": iso}
     payload = _filled(orjson.loads(text), fills)
@@ -50,6 +52,17 @@ def sample(
         body=BODY_ENCODERS.get(row.content_type.partition(";")[0], orjson.dumps)(payload),
         url=url,
     )
+
+
+def load_samples() -> None:
+    """Read every payload now, for a process that cannot read files later."""
+    for provider, row in PROVIDERS.items():
+        for one in row.samples:
+            _loaded[provider, one.payload] = _read(provider, one.payload)
+
+
+def _read(provider: str, payload: str) -> str:
+    return files(__package__).joinpath(provider, payload).read_text("utf-8")
 
 
 def sample_types(provider: str) -> tuple[str, ...]:

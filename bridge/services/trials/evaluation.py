@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -11,16 +11,15 @@ from bridge.config.given_files import GivenFiles
 from bridge.config.loader import check_files, load_canonical
 from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
 from bridge.core.model import JSON, Event
-from bridge.core.retention import is_content_deleted
 from bridge.ingest.plan_comparison import compare_event
 from bridge.ingest.planned_deliveries import EventComparison, Incomparable
 from bridge.routing.model import Config
-from bridge.services.explanations import explain_by_config
+from bridge.services.config_checks.given_config import check_given_config
 from bridge.services.traffic_comparison import TrafficSummary, change_json
+from bridge.services.trials.details import DetailsReport, report_without_config
+from bridge.services.trials.explanations import NO_EXPLANATIONS, TrialExplanations
 from bridge.services.trials.messages import (
     MAX_CHANGE_BYTES,
-    MAX_EXPLAINED_EVENTS,
-    MAX_EXPLANATION_BYTES,
     EncryptedEvent,
     GivenText,
     Message,
@@ -29,50 +28,19 @@ from bridge.services.trials.messages import (
 )
 
 UNUSABLE: Final = "the configuration in use cannot be loaded, so there is none to compare with"
-NO_EXPLANATIONS: Final = {"explanations": [], "explanations_complete": True}
 PROBLEM_KEYS: Final = ("level", "file", "line", "column", "path", "message", "shown")
-
-
-class TrialExplanations:
-    """Explains the first events of a trial, up to a number of events and of bytes."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._found: list[orjson.Fragment] = []
-        self._bytes = 0
-        self._is_complete = True
-
-    def add(self, event: Event) -> None:
-        """Explain an event. One without a body, or for which there is no room, is left out."""
-        written = self._explain(event)
-        if written is None or self._bytes + len(written) > MAX_EXPLANATION_BYTES:
-            self.leave_out()
-            return
-        self._bytes += len(written)
-        self._found.append(orjson.Fragment(written))
-
-    def leave_out(self) -> None:
-        """Note that an event is not explained."""
-        self._is_complete = False
-
-    def _explain(self, event: Event) -> bytes | None:
-        if len(self._found) >= MAX_EXPLAINED_EVENTS or is_content_deleted(event):
-            return None
-        try:
-            return orjson.dumps(explain_by_config(event, self._config).as_json())
-        except Exception:  # as in `compare_event`: a bug must not stop the others
-            return None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the explanations as parts of a result."""
-        return {"explanations": self._found, "explanations_complete": self._is_complete}
 
 
 class TrialEvaluation:
     """Compares events as they come, and holds the changes up to a number of bytes."""
 
     def __init__(self, configs: TrialConfigs) -> None:
-        self._after = _load_text(configs.after)
+        self._details = None if configs.details is None else DetailsReport(configs.details)
+        if configs.details is None:
+            self._after = _load_text(configs.after)
+            self._warnings: list[ConfigProblem] = []
+        else:
+            self._after, self._warnings = _check_text(configs.after)
         self._before = _load_before(configs.before)
         self._explanations = TrialExplanations(self._after) if configs.explains else None
         self._planned: dict[str, Config | None] = {}
@@ -84,9 +52,12 @@ class TrialEvaluation:
     def take(self, message: Message) -> None:
         """Process one message."""
         if isinstance(message, Event):
-            self._add(self._compare(message))
+            found = self._compare(message)
+            self._add(found)
             if self._explanations is not None:
                 self._explanations.add(message)
+            if self._details is not None:
+                self._details.add(message, found, self._find_before(message), self._after)
         elif isinstance(message, PlannedConfig):
             self._planned[message.hash] = _load_planned(message.canonical)
         elif isinstance(message, EncryptedEvent):
@@ -98,16 +69,20 @@ class TrialEvaluation:
         """Return the result as JSON."""
         return orjson.dumps(
             {
-                "problems": [],
+                "problems": [_problem_json(one) for one in self._warnings],
                 **self._summary.report_json(),
                 "changes": self._changes,
                 "changes_complete": self._is_complete,
                 **({} if self._explanations is None else self._explanations.as_json()),
+                **({} if self._details is None else self._details.as_json()),
             }
         )
 
+    def _find_before(self, event: Event) -> Config | None:
+        return self._before if self._before is not None else self._planned.get(event.config_hash)
+
     def _compare(self, event: Event) -> EventComparison:
-        before = self._before if self._before is not None else self._planned.get(event.config_hash)
+        before = self._find_before(event)
         if before is None:
             return EventComparison(event.id, incomparable=Incomparable.NO_CONFIG)
         return compare_event(event, before, self._after)
@@ -130,6 +105,9 @@ def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:
     try:
         evaluation = TrialEvaluation(configs)
     except ConfigError as error:
+        details = {}
+        if configs.details is not None:
+            details = report_without_config(configs.details, messages)
         return orjson.dumps(
             {
                 "problems": [_problem_json(one) for one in error.problems],
@@ -137,6 +115,7 @@ def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:
                 "changes": [],
                 "changes_complete": True,
                 **(NO_EXPLANATIONS if configs.explains else {}),
+                **details,
             }
         )
     except BridgeError as error:
@@ -153,6 +132,14 @@ def _load_text(given: GivenText) -> Config:
     if checked.config is None:
         raise ConfigError([one for one in checked.problems if one.level == "error"])
     return checked.config
+
+
+def _check_text(given: GivenText) -> tuple[Config, list[ConfigProblem]]:
+    """Return the configuration of a text with the warnings of `check`."""
+    report = check_given_config(given.text, given.files)
+    if report.config is None:
+        raise ConfigError(report.problems)
+    return report.config, report.problems
 
 
 def _load_before(before: GivenText | str | None) -> Config | None:

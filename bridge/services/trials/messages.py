@@ -14,6 +14,7 @@ MAX_TRIAL_EVENTS: Final = 10_000
 MAX_CHANGE_BYTES: Final = 4 * MIB  # of the JSON of all changes of a result
 MAX_EXPLAINED_EVENTS: Final = 50
 MAX_EXPLANATION_BYTES: Final = 4 * MIB  # of the JSON of all explanations of a result
+MAX_DETAILED_EVENTS: Final = 50  # whose plans are in the details of a result
 MAX_PLANNED_CONFIGS: Final = 50  # earlier configurations of the events of one trial
 ROUTES_NAME: Final = "routes.yaml"
 AGAINST_NAME: Final = "against.yaml"
@@ -35,17 +36,30 @@ class GivenText:
     name: str = ROUTES_NAME
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialDetails:
+    """What the result of a trial has besides: the plans of each event, and the warnings of `check`.
+
+    `event_id`: the event that is explained, and on which `expression` is evaluated.
+    """
+
+    event_id: str | None = None
+    expression: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TrialConfigs:
     """The first message: the configuration that is tried, and the one to compare it with.
 
     `before` is a text, or the canonical form of a stored configuration; null where each event is
     compared with the one that planned it. `explains`: whether the result has explanations.
+    `details`: what else to add to the result.
     """
 
     after: GivenText
     before: GivenText | str | None
     explains: bool = False
+    details: TrialDetails | None = None
 
 
 @dataclass(frozen=True, slots=True)

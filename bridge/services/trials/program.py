@@ -17,6 +17,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from bridge.core.model import Event
 from bridge.ingest.forms.charsets import CODECS
+from bridge.providers.event_types.loader import documented_types
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.samples.loader import load_samples
 from bridge.services.trials.evaluation import evaluate_trial
 from bridge.services.trials.messages import (
     MEMORY_EXIT_CODE,
@@ -24,6 +27,7 @@ from bridge.services.trials.messages import (
     GivenText,
     Message,
     TrialConfigs,
+    TrialDetails,
 )
 from bridge.system import seccomp
 from bridge.system.process_limits import limit_process
@@ -87,6 +91,10 @@ def load_modules() -> list[ZoneInfo]:
         import_module(name)
     for name in CODECS.values():
         codecs.lookup(name)
+    load_samples()
+    for provider, row in PROVIDERS.items():
+        if row.event_types is not None:
+            documented_types(provider)
     zones = [ZoneInfo(name) for name in available_timezones()]
     first = Event(
         id="first",
@@ -102,7 +110,8 @@ def load_modules() -> list[ZoneInfo]:
         config_hash="",
     )
     text = GivenText(FIRST_TEXT)
-    evaluate_trial(TrialConfigs(text, text, explains=True), [first])
+    details = TrialDetails(event_id=first.id, expression="body.a")
+    evaluate_trial(TrialConfigs(text, text, explains=True, details=details), [first])
     return zones
 
 

@@ -19,6 +19,7 @@ from bridge.services.trials.messages import (
     Message,
     PlannedConfig,
     TrialConfigs,
+    TrialDetails,
 )
 from bridge.services.trials.runner import TrialFailed, evaluate_apart
 
@@ -39,7 +40,8 @@ class TrialRequest:
     `against`: `now`, the configuration in use, or `then`, the one that planned each event;
     `against_text`: the routes.yaml to compare with instead, with its own files. `complete`: whether
     the events are all that matched. `explain`: what the text does with the newest events, clause by
-    clause, is a part of the result.
+    clause, is a part of the result. `used`: the canonical form of the configuration in use, where
+    the caller has it. `details`: what else to add to the result.
     """
 
     text: str
@@ -50,6 +52,8 @@ class TrialRequest:
     against_files: Mapping[str, str] = field(default_factory=dict)
     complete: bool = True
     explain: bool = False
+    used: str | None = None
+    details: TrialDetails | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +78,23 @@ def select_trial_events(database: Database, filters: Filters, limit: int = 0) ->
 
 
 def evaluate_request(
-    settings: Settings, database: Database, asked: TrialRequest
+    settings: Settings, database: Database, asked: TrialRequest, seconds: float | None = None
 ) -> dict[str, JSON]:
     """Return the result of a trial, as `test --json` and the screen of `test` show it.
 
-    With `problems`, the text cannot be used, and nothing was compared. Raises `TrialFailed`.
+    With an error in `problems`, the text cannot be used, and nothing was compared. `seconds`: the
+    time limit, that of the settings by default. Raises `TrialFailed`.
     """
     beside = read_config_texts(settings.config, settings.data)
     before: GivenText | str | None = None
     if asked.against_text is not None:
         before = GivenText(asked.against_text, {**beside, **asked.against_files}, AGAINST_NAME)
     elif asked.against == NOW:
-        before = _find_used(settings, database)
+        before = asked.used or _find_used(settings, database)
     after = GivenText(asked.text, {**beside, **asked.files})
-    configs = TrialConfigs(after, before, explains=asked.explain)
+    configs = TrialConfigs(after, before, explains=asked.explain, details=asked.details)
     events = _read_messages(database, asked)
-    result = evaluate_apart(configs, events, settings.timings.trial_seconds)
+    result = evaluate_apart(configs, events, seconds or settings.timings.trial_seconds)
     return result | {"complete": asked.complete}
 
 

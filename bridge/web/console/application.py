@@ -20,11 +20,12 @@ from bridge.web.admin import limits
 from bridge.web.admin.authentication import TokenHolder, count_request
 from bridge.web.admin.context import AdminContext
 from bridge.web.console.assets import FOLDER, send_asset
-from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.console_request import ConsoleRequest, Screen, wants_part
 from bridge.web.console.entry import PREFIX
 from bridge.web.console.environment import make_environment
 from bridge.web.console.failures import Failure, find_failure, refuse
 from bridge.web.console.links import make_link
+from bridge.web.console.live_parts import send_part
 from bridge.web.console.login import Login, find_next_page
 from bridge.web.console.navigation import list_navigation
 from bridge.web.console.origin_check import is_from_elsewhere
@@ -74,7 +75,8 @@ class Console:
                     return asset
                 session = self._login.read_session(request)
                 response = self._answer(request, session)
-                if session is not None and not response.headers.get("Set-Cookie"):
+                is_used = session is not None and not wants_part(request)  # not by its clock
+                if session is not None and is_used and not response.headers.get("Set-Cookie"):
                     self._login.renew(request, response, session)
         except Exception as error:
             response = self._show_failure(request, session, find_failure(error, id_))
@@ -111,6 +113,8 @@ class Console:
             kind = found.rate
         count_request(self._context, TokenHolder(session.name, session.key, session.scopes), kind)
         if request.method not in ("GET", "HEAD"):
+            if isinstance(found, ConsolePage):
+                _allow_long_form(found, request, session)
             self._check_form(request, session)
         if found == LOGOUT:
             return self._log_out(request, session)
@@ -156,6 +160,8 @@ class Console:
     def _ask_to_log_in(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             raise refuse(403, "Your session has ended: log in, then send the form again.")
+        if wants_part(request):
+            raise refuse(401, "Your session has ended: log in.")
         query = request.query_string.decode("ascii", "replace")
         wanted = f"{request.path}?{query}" if query else request.path
         is_first = wanted.rstrip("/") == PREFIX
@@ -181,6 +187,9 @@ class Console:
     # -- pages
 
     def _render(self, screen: Screen, request: Request, session: ConsoleSession | None) -> Response:
+        if screen.is_part:
+            html = self._templates.get_template(screen.template).render(**screen.values)
+            return send_part(html, request, screen)
         frame = {
             "title": screen.title,
             "session": session,
@@ -215,6 +224,13 @@ class Console:
             response = Response(f"{failure.title}\n", status=failure.status)
         response.headers.update(failure.headers)
         return response
+
+
+def _allow_long_form(page: ConsolePage, request: Request, session: ConsoleSession) -> None:
+    """Allow the form of a page that may have a long one, for a session that may open the page."""
+    if page.max_form_bytes is not None and page.scope in session.scopes:
+        request.max_content_length = page.max_form_bytes
+        request.max_form_memory_size = page.max_form_bytes
 
 
 def _login_screen(next_page: str, session: ConsoleSession | None, status: int) -> Screen:

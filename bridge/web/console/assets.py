@@ -19,6 +19,7 @@ from bridge.web.console.security_headers import secure_asset
 MEDIA_TYPES: Final = {
     "console.css": "text/css; charset=utf-8",
     "pages.css": "text/css; charset=utf-8",
+    "htmx.min.js": "text/javascript; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
     "keyboard.js": "text/javascript; charset=utf-8",
     "icons.svg": "image/svg+xml",

@@ -22,12 +22,17 @@ MAX_ID_CHARS: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """A page to render: a template with its values. `title` is that of the page and its heading."""
+    """A page to render: a template with its values. `title` is that of the page and its heading.
+
+    `is_part`: it is a part of a page, without the frame. `etag`: of a part, by default a digest.
+    """
 
     template: str
     title: str
     values: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
+    is_part: bool = False
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,11 @@ class ConsoleRequest:
     def may_read_contents(self) -> bool:
         """Whether the session may see contents of payloads."""
         return self.may(Scope.BODIES)
+
+    @property
+    def wants_part(self) -> bool:
+        """Whether only the part of the page is wanted that changes by itself."""
+        return wants_part(self.http)
 
     @property
     def given(self) -> dict[str, list[str]]:
@@ -94,6 +104,11 @@ class ConsoleRequest:
             ids=self.ids,
             client=client_address(self.http.environ, self.context.settings),
         )
+
+
+def wants_part(request: Request) -> bool:
+    """Return whether the script asks for a part of a page again."""
+    return request.headers.get("HX-Request") == "true"
 
 
 def check_id(name: str, text: str, most: int = MAX_ID_CHARS) -> str:

@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -18,6 +19,17 @@ from bridge.web.console.links import make_link
 from bridge.web.console.status_kinds import find_kind
 
 KIB: Final = 1024
+#: It evaluates no text, adds no style, and stores no page in the browser. Only a whole answer
+#: replaces a part: on an error or a 304 the old one stays.
+HTMX_CONFIG: Final = {
+    "allowEval": False,
+    "allowScriptTags": False,
+    "includeIndicatorStyles": False,
+    "selfRequestsOnly": True,
+    "historyEnabled": False,
+    "historyCacheSize": 0,
+    "responseHandling": [{"code": "200", "swap": True}, {"code": "...", "swap": False}],
+}
 SPANS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
@@ -49,6 +61,7 @@ def make_environment() -> Environment:
     }
     environment.globals |= {
         "asset": asset_url,
+        "htmx_config": orjson.dumps(HTMX_CONFIG).decode(),
         "link": make_link,
         "kind_of": find_kind,
         "pluralize": pluralize,

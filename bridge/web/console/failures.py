@@ -17,6 +17,7 @@ log = get_logger()
 #: The heading of an error page, by its status.
 HEADINGS: Final[Mapping[int, str]] = {
     400: "This request is not valid",
+    401: "You are not logged in",
     403: "This is not permitted",
     404: "There is no such page",
     405: "This method is not allowed",
@@ -29,7 +30,7 @@ HEADINGS: Final[Mapping[int, str]] = {
 #: What a person can do, where the error itself has no more to say.
 ADVICE: Final[Mapping[int, str]] = {
     404: "The search above finds a record by its id, or by the beginning of it.",
-    413: "A form of the console has at most 64 KiB.",
+    413: "A form of the console has at most 64 KiB, and the text of the playground 1 MiB.",
 }
 OTHER_HEADING: Final = "An unexpected error occurred"
 STORE_HEADING: Final = "The store cannot be read"

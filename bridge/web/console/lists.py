@@ -22,6 +22,8 @@ from bridge.web.console.links import make_link
 
 #: Parameters that are no filters.
 PAGE_PARAMETERS: Final = ("before", "limit", "screen")
+#: The id of the first row of a page, of the URL that counts the rows above it.
+NEWER: Final = "newer"
 #: Examples in the fields.
 HINTS: Final = {
     "type": "issues, invoice.*",
@@ -74,7 +76,8 @@ class Preset:
 class ConsoleList:
     """A page of a list, for the macros `filter_form`, `pager` and `no_rows`.
 
-    `looked_until`: the time of the oldest row that was looked at. `is_partial`: the budget ended
+    `poll_url`: the URL that counts rows above the first. `looked_until`: the time of the oldest row
+    that was looked at. `is_partial`: the budget ended
     before the page was full, so older rows were not looked at.
     """
 
@@ -86,6 +89,7 @@ class ConsoleList:
     errors: Sequence[str] = ()
     next_url: str | None = None
     newest_url: str | None = None
+    poll_url: str | None = None
     looked_until: str | None = None
     is_partial: bool = False
 
@@ -110,7 +114,8 @@ class ListKind:
     """A kind of list. `answer` is the function of the admin API that answers its pages.
 
     `parameters` are those that it takes from the URL, `fixed` others with a value of ours. `rare`:
-    the filters that are folded away. `presets`: a label and its filters.
+    the filters that are folded away. `presets`: a label and its filters. `is_live`: its page says
+    how many rows are new.
     """
 
     path: str
@@ -119,6 +124,7 @@ class ListKind:
     fixed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rare: Sequence[str] = ()
     presets: Sequence[tuple[str, Mapping[str, str]]] = ()
+    is_live: bool = False
 
 
 def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
@@ -160,6 +166,9 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
         items=items,
         next_url=make_link(kind.path, {**given, "before": [next_]}) if next_ else None,
         newest_url=make_link(kind.path, _without(given, "before")) if "before" in given else None,
+        poll_url=make_link(kind.path, {**given, NEWER: [items[0]["id"] if items else ""]})
+        if kind.is_live and "before" not in given
+        else None,
         looked_until=answer["looked_until"],
         is_partial=next_ is not None and len(items) < limit,
         **frame,

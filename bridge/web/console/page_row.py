@@ -32,6 +32,7 @@ class ConsolePage:
     icon: str = "dot"
     count: Callable[[Overview], int] | None = None
     method: str = "GET"
+    max_form_bytes: int | None = None
 
     @property
     def rate(self) -> RateKind:

@@ -34,10 +34,12 @@ from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.views import (
     causes,
     event,
+    event_comparison,
     event_lists,
     find,
     operations,
     overview,
+    playground,
     rejects,
     unknown,
 )
@@ -83,11 +85,29 @@ PAGES: Final = (
             ("resume", operations.resume),
         )
     ),
+    ConsolePage(path="/tail", view=event_lists.tail_events, label="Tail", icon="tail"),
     ConsolePage(path="/events/<id>", view=event.show_event),
     ConsolePage(path="/events/<id>/request", view=event.show_request, scope=Scope.BODIES),
     ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
     ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
+    ConsolePage(
+        path="/events/<id>/compare", view=event_comparison.compare_events, scope=Scope.BODIES
+    ),
     ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
+    ConsolePage(
+        path="/playground",
+        view=playground.show_playground,
+        scope=Scope.BODIES,
+        label="Playground",
+        icon="playground",
+    ),
+    ConsolePage(
+        path="/playground",
+        view=playground.try_text,
+        method="POST",
+        scope=Scope.BODIES,
+        max_form_bytes=playground.MAX_FORM_BYTES,
+    ),
     ConsolePage(path="/find", view=find.find_records),
     *CONFIG_PAGES,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
 import time
 from pathlib import Path
@@ -22,7 +23,10 @@ from bridge.web.console.status_kinds import KINDS
 ROOT = Path(bridge.web.console.__file__).parent
 TEMPLATES = sorted((ROOT / "templates").glob("*.html"))
 ICONS = (ROOT / "assets" / "icons.svg").read_text("utf-8")
+#: Of htmx 2.0.11 as npm has it.
+HTMX_SHA256 = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
 MAX_BYTES = {
+    "htmx.min.js": 52 * 1024,
     "console.css": 16 * 1024,
     "pages.css": 8 * 1024,
     "console.js": 14 * 1024,
@@ -68,6 +72,12 @@ def test_the_script_logs_in_with_the_form_of_a_ticket_only(
     _, token = create_token(database, "ann", "read", None, now=time.time())
     assert re.fullmatch(pattern, f"#{ticket}")
     assert not re.search(pattern, f"#{token}")
+
+
+def test_the_vendored_script_is_the_published_one() -> None:
+    content = (ROOT / "assets" / "htmx.min.js").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == HTMX_SHA256
+    assert "Zero-Clause BSD" in (ROOT / "assets" / "htmx-LICENSE.txt").read_text("utf-8")
 
 
 def test_assets_are_small_and_never_change(database: Database, tmp_path: Path) -> None:

@@ -14,12 +14,15 @@ import browsers
 import pytest
 from console_client import ConsoleClient
 from console_records import fill_path, store_records
+from records import make_delivery, make_event
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from bridge.config.loader import load
+from bridge.core.model import Event
 from bridge.core.scopes import Scope
 from bridge.services.console_tickets import create_ticket
 from bridge.store.db.database import Database
+from bridge.store.inbound import events
 from bridge.store.migrations import upgrade
 from bridge.web.console.pages import PAGES
 
@@ -181,3 +184,56 @@ def test_keys_search_go_to_pages_and_move_in_lists(served: Served, browser: Brow
         assert page.evaluate("document.activeElement === document.body")
     finally:
         context.close()
+
+
+def test_live_parts(served: Served, page: Page) -> None:
+    """One login for all of them: a console tries few in a minute."""
+    page.goto(f"{served.url}/login?next=/console/events#{served.ticket()}")
+    page.wait_for_url(f"{served.url}/events")
+    check_pill(served, page)
+    check_tail(served, page)
+    check_numbers(served, page)
+
+
+def check_pill(served: Served, page: Page) -> None:
+    """A new event is announced, and rows keep their place until it is loaded."""
+    first = page.locator(f"a.row[href$='{served.ids['events']}']")
+    place = first.bounding_box()
+    event = add_event(served)
+    page.evaluate("htmx.trigger('#new', 'poll')")
+    pill = page.get_by_role("link", name="1 new")
+    pill.wait_for()
+    browsers.take_picture(page, "console-pill")
+    assert browsers.find_violations(page) == []
+    assert first.bounding_box() == place
+    assert page.locator(f"a.row[href$='{event.id}']").count() == 0
+    pill.click()
+    page.locator(f"a.row[href$='{event.id}']").wait_for()
+
+
+def check_tail(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/tail")
+    event = add_event(served)
+    page.locator(f"#row-{event.id}").wait_for()  # without a click
+    assert browsers.find_violations(page) == []
+    page.get_by_role("button", name="Pause").click()
+    later = add_event(served)
+    page.evaluate("htmx.trigger('#tail', 'poll')")
+    assert page.locator(f"#row-{later.id}").count() == 0
+    page.get_by_role("button", name="Go on").click()
+    page.locator(f"#row-{later.id}").wait_for()
+
+
+def check_numbers(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/")
+    page.evaluate("document.querySelector('#numbers').dataset.seen = '1'")
+    with page.expect_response(lambda one: one.request.headers.get("hx-request") == "true") as said:
+        page.evaluate("htmx.trigger('#numbers', 'poll')")
+    assert said.value.status == 200
+    assert page.locator("#numbers[data-seen] .tiles li").count() > 3
+
+
+def add_event(served: Served) -> Event:
+    event = make_event(None, now=time.time(), source="github")
+    events.add(served.console.database, event, (make_delivery(event),), lambda *_: [])
+    return event

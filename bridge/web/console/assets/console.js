@@ -17,7 +17,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 
 // -- times: in UTC as they come, or in the browser's zone
 
-const utc = new Map();
+const utc = new WeakMap();
 
 function showTimes(local) {
   const today = new Date();
@@ -61,6 +61,32 @@ if (zone) {
     show(local);
   });
   show(isLocal());
+}
+
+// -- live parts: htmx asks for them again while someone looks at the page
+
+let isPaused = false;
+
+document.body.addEventListener("htmx:configRequest", ({ detail }) => {
+  const tag = detail.elt.dataset.tag;
+  if (tag) detail.headers["If-None-Match"] = tag;
+});
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  // a selected text would be lost with the rows that it is in
+  if (document.hidden || isPaused || !getSelection().isCollapsed) event.preventDefault();
+});
+document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
+  detail.target.dataset.tag = detail.xhr.getResponseHeader("ETag") ?? "";
+  showTimes(isLocal());
+});
+
+const pause = document.querySelector("[data-pause]");
+if (pause) {
+  pause.hidden = false;
+  pause.addEventListener("click", () => {
+    isPaused = !isPaused;
+    pause.textContent = isPaused ? "Go on" : "Pause";
+  });
 }
 
 // -- filters: fields that are not filled in are left out of the URL

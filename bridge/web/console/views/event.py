@@ -19,11 +19,11 @@ from bridge.web.admin import explain_answers, resources
 from bridge.web.admin.context import RawAnswer
 from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
 from bridge.web.console.advice import AdvicePart, split_advice
-from bridge.web.console.clause_lines import list_clauses
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.payload_tree import TreePart, build_small_tree, build_tree, find_value
+from bridge.web.console.playground_results import describe_route
 from bridge.web.console.record_links import link_run
 from bridge.web.console.timeline import build_timeline
 
@@ -120,7 +120,7 @@ def explain_event(asked: ConsoleRequest) -> Screen:
         {
             "tab": "explain",
             "explanation": found,
-            "routes": [_describe_route(one) for one in shown],
+            "routes": [describe_route(one) for one in shown],
             "other_sources": len(found["routes"]) - len(shown),
             "then": asked.given.get("routes") == ["then"],
         },
@@ -184,22 +184,3 @@ def _describe_delivery(shown: ShownDelivery, *, is_only: bool) -> DeliveryPart:
         inputs=build_small_tree(one.inputs, "inputs"),
         outputs=build_small_tree(one.outputs, "outputs"),
     )
-
-
-def _describe_route(one: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a route of an explanation with its verdict in words and its clauses as lines."""
-    failed = sum(not clause["ok"] for clause in one["clauses"])
-    total = len(one["clauses"])
-    if one["matches"]:
-        verdict, kind = ("matches", "ok") if not one["problem"] else ("would be dead", "bad")
-    elif one["problem"]:
-        verdict, kind = "cannot be evaluated", "bad"
-    else:
-        verdict, kind = f"no: {failed} of {total} clauses", "warn" if failed == 1 else "off"
-    return {
-        **one,
-        "verdict": verdict,
-        "kind": kind,
-        "lines": list_clauses(one["clauses"]),
-        "tree": build_small_tree(one["inputs"], "inputs"),
-    }

@@ -1,4 +1,4 @@
-"""`/events` and `/deliveries`: lists with the filters of the commands."""
+"""`/events`, `/deliveries` and `/tail`: lists with the filters of the commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from bridge.services.parsed_records import parse_delivery
 from bridge.web.admin import resources
 from bridge.web.admin.parameters import SCREEN, filter_parameters
 from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
+from bridge.web.console.live_parts import count_new_rows
 from bridge.web.console.operation_forms import make_act_bar
 
 RARE: Final = ("run", "reason", "dead_kind", "until", "body", "where", "spam")
@@ -22,6 +24,7 @@ EVENTS: Final = ListKind(
     answer=resources.list_events,
     parameters=filter_parameters(of_events=True),
     rare=RARE,
+    is_live=True,
     presets=(
         ("no route matched", {"status": "none"}),
         ("died today", {"status": "dead", "since": "1d"}),
@@ -35,12 +38,20 @@ DELIVERIES: Final = ListKind(
     parameters=(*filter_parameters(of_events=False), SCREEN),
     fixed={"screen": ["false"]},
     rare=RARE,
+    is_live=True,
     presets=(
         ("waiting", {"status": "queued"}),
         ("dead", {"status": "dead"}),
         ("unknown", {"status": "unknown"}),
         ("run failed", {"run": "failed", "since": "1d"}),
     ),
+)
+TAIL: Final = ListKind(
+    path="/tail",
+    answer=resources.list_events,
+    parameters=filter_parameters(of_events=True),
+    fixed={"before": ()},  # it shows the newest only
+    rare=RARE,
 )
 #: Commands for the rows of a list, by the status that is filtered for.
 EVENT_COMMANDS: Final = (
@@ -65,6 +76,8 @@ DELIVERY_COMMANDS_BY_STATUS: Final = {
 
 def list_events(asked: ConsoleRequest) -> Screen | Response:
     """Return a page of events."""
+    if asked.wants_part:
+        return count_new_rows(asked, EVENTS)
     found = read_list(asked, EVENTS)
     if isinstance(found, Response):
         return found
@@ -83,6 +96,8 @@ def list_events(asked: ConsoleRequest) -> Screen | Response:
 
 def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
     """Return a page of deliveries."""
+    if asked.wants_part:
+        return count_new_rows(asked, DELIVERIES)
     found = read_list(asked, DELIVERIES)
     if isinstance(found, Response):
         return found
@@ -101,6 +116,33 @@ def list_deliveries(asked: ConsoleRequest) -> Screen | Response:
     )
 
 
+def tail_events(asked: ConsoleRequest) -> Screen | Response:
+    """Return the newest events, each with the state of its deliveries."""
+    found = read_list(asked, TAIL)
+    if isinstance(found, Response):
+        return found
+    given = {name: texts for name, texts in asked.given.items() if name != "before"}
+    return Screen(
+        template="tail_rows.html" if asked.wants_part else "tail.html",
+        title="Tail",
+        values={
+            "list": found,
+            "deliveries": {one["id"]: _list_statuses(one) for one in found.items},
+            "refresh": make_link(TAIL.path, given),
+        },
+        status=found.status,
+        is_part=asked.wants_part,
+    )
+
+
 def _count_statuses(event: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Return how many deliveries of an event have each status, the status in words."""
     return [*Counter(describe_status(parse_delivery(one)) for one in event["deliveries"]).items()]
+
+
+def _list_statuses(event: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
+    """Return the route, the status in words and the reason of each delivery of an event."""
+    return [
+        (one["route"], describe_status(parse_delivery(one)), one["reason"])
+        for one in event["deliveries"]
+    ]

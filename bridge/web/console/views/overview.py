@@ -37,6 +37,13 @@ class Tile:
 def show_overview(asked: ConsoleRequest) -> Screen:
     """Return the first page."""
     status = asked.read(resources.show_status)
+    if asked.wants_part:
+        return Screen(
+            template="overview_tiles.html",
+            title="",
+            values={"tiles": _make_tiles(status)},
+            is_part=True,
+        )
     sources = asked.read(bridge_answers.list_sources)["items"]
     routes = asked.read(bridge_answers.list_routes)["items"]
     platforms = asked.read(bridge_answers.list_platforms)["items"]

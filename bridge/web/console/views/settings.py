@@ -18,7 +18,10 @@ from bridge.web.console.links import make_link
 
 DEFAULT_LIFETIME: Final = "90d"
 #: What comes with flowbridge: its name, its licence, and the URL of the project.
-LICENCES: Final = (("flowbridge", "MIT", "LICENSE, in the package"),)
+LICENCES: Final = (
+    ("flowbridge", "MIT", "LICENSE, in the package"),
+    ("htmx 2.0.11", "0BSD", "web/console/assets/htmx-LICENSE.txt, in the package"),
+)
 
 
 def show_settings(asked: ConsoleRequest) -> Screen:

@@ -1,0 +1,94 @@
+"""The details of a trial for a page: plans by event, an explanation and an expression. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import orjson
+
+from bridge.core.model import JSON, Event
+from bridge.core.retention import is_content_deleted
+from bridge.core.sizes import MIB
+from bridge.ingest.plan_comparison import plan_event
+from bridge.ingest.planned_deliveries import EventComparison
+from bridge.routing.model import Config
+from bridge.services.explanations import explain_by_config
+from bridge.services.trials.expression_trial import try_expression
+from bridge.services.trials.messages import MAX_DETAILED_EVENTS, Message, TrialDetails
+
+MAX_SHOWN_EXPLANATION_BYTES: Final = 2 * MIB
+TOO_LONG: Final = "the explanation is too long for a page: name a smaller event"
+DELETED: Final = "its body is deleted"
+
+
+class DetailsReport:
+    """Collects the details of the events of a trial as they come."""
+
+    def __init__(self, asked: TrialDetails) -> None:
+        self._asked = asked
+        self._events: list[JSON] = []
+        self._explanation: JSON = None
+        self._expression: JSON = None
+
+    def add(
+        self, event: Event, found: EventComparison, before: Config | None, after: Config
+    ) -> None:
+        """Add what both configurations do with an event."""
+        if len(self._events) < MAX_DETAILED_EVENTS:
+            is_planned = found.incomparable is None
+            self._events.append(
+                {
+                    "event_id": event.id,
+                    "type": event.type,
+                    "before": _plan(event, before) if is_planned else [],
+                    "after": _plan(event, after) if is_planned else [],
+                    "incomparable": None if found.incomparable is None else found.incomparable,
+                }
+            )
+        if event.id == self._asked.event_id:
+            self._explanation = _explain(event, after)
+            self._expression = _evaluate(self._asked.expression, event, after)
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the details, for the result of the trial."""
+        return {
+            "planned": self._events,
+            "explanation": self._explanation,
+            "expression": self._expression,
+        }
+
+
+def report_without_config(asked: TrialDetails, messages: Iterable[Message]) -> dict[str, JSON]:
+    """Return the details of a trial whose text cannot be used: only the expression."""
+    found: JSON = None
+    for message in messages:
+        if isinstance(message, Event) and message.id == asked.event_id:
+            found = _evaluate(asked.expression, message, None)
+    return {"planned": [], "explanation": None, "expression": found}
+
+
+def _plan(event: Event, config: Config | None) -> list[JSON]:
+    """Return the deliveries that a configuration plans, with the reasons of dead ones."""
+    if config is None:
+        return []
+    try:
+        planned = plan_event(event, config)
+    except Exception:  # the comparison reports it as a fault
+        return []
+    return [{"route": one.route, "status": one.status, "reason": one.reason} for one in planned]
+
+
+def _explain(event: Event, config: Config) -> Mapping[str, JSON]:
+    if is_content_deleted(event):
+        return {"problem": DELETED, "routes": []}
+    shape = explain_by_config(event, config).as_json()
+    if len(orjson.dumps(shape, default=str)) > MAX_SHOWN_EXPLANATION_BYTES:
+        return {"problem": TOO_LONG, "routes": []}
+    return shape
+
+
+def _evaluate(text: str | None, event: Event, config: Config | None) -> JSON:
+    if not text or is_content_deleted(event):
+        return None
+    return dict(try_expression(text, event, config).as_json())

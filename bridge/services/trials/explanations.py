@@ -1,0 +1,50 @@
+"""The explanations in the result of a trial. No I/O."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from bridge.core.model import Event
+from bridge.core.retention import is_content_deleted
+from bridge.routing.model import Config
+from bridge.services.explanations import explain_by_config
+from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS, MAX_EXPLANATION_BYTES
+
+NO_EXPLANATIONS: Final = {"explanations": [], "explanations_complete": True}
+
+
+class TrialExplanations:
+    """Explains the first events of a trial, up to a number of events and of bytes."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._found: list[orjson.Fragment] = []
+        self._bytes = 0
+        self._is_complete = True
+
+    def add(self, event: Event) -> None:
+        """Explain an event. One without a body, or for which there is no room, is left out."""
+        written = self._explain(event)
+        if written is None or self._bytes + len(written) > MAX_EXPLANATION_BYTES:
+            self.leave_out()
+            return
+        self._bytes += len(written)
+        self._found.append(orjson.Fragment(written))
+
+    def leave_out(self) -> None:
+        """Note that an event is not explained."""
+        self._is_complete = False
+
+    def _explain(self, event: Event) -> bytes | None:
+        if len(self._found) >= MAX_EXPLAINED_EVENTS or is_content_deleted(event):
+            return None
+        try:
+            return orjson.dumps(explain_by_config(event, self._config).as_json())
+        except Exception:  # as in `compare_event`: a bug must not stop the others
+            return None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the explanations as parts of a result."""
+        return {"explanations": self._found, "explanations_complete": self._is_complete}

@@ -1,0 +1,54 @@
+"""Parts of a page that the script asks for again: counts of new rows, rows and numbers.
+
+A part is at the URL of its page, for requests with the header of htmx. Its ETag lets a part that
+has not changed be answered with 304 and no body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from werkzeug.wrappers import Request, Response
+
+from bridge.store.queries.event_feed import newest_numbers
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.links import make_link
+from bridge.web.console.lists import NEWER, PAGE_PARAMETERS, ListKind
+
+MAX_NEW: Final = 100  # new rows that are counted
+
+
+def send_part(html: str, request: Request, screen: Screen) -> Response:
+    """Return a part, or 304 where the client has it."""
+    tag = screen.etag or f'"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
+    if screen.status == 200 and request.headers.get("If-None-Match") == tag:
+        return Response(status=304, headers={"ETag": tag})
+    response = Response(html, status=screen.status, content_type="text/html; charset=utf-8")
+    response.headers["ETag"] = tag
+    return response
+
+
+def count_new_rows(asked: ConsoleRequest, kind: ListKind) -> Screen | Response:
+    """Return how many rows a list has above the one that a page shows first.
+
+    While the store has no later record there is nothing to count, which takes two look-ups.
+    """
+    tag = '"{}-{}"'.format(*newest_numbers(asked.context.database))
+    if asked.http.headers.get("If-None-Match") == tag:
+        return Response(status=304, headers={"ETag": tag})
+    first = asked.http.args.get(NEWER, "")
+    given = {
+        name: texts for name, texts in asked.given.items() if name not in (*PAGE_PARAMETERS, NEWER)
+    }
+    wanted = {**given, **kind.fixed, "limit": [str(MAX_NEW)]}
+    ids = [one["id"] for one in asked.read(kind.answer, kind.parameters, wanted)["items"]]
+    # a row that no longer matches is not in the list: ids begin with the time
+    count = ids.index(first) if first in ids else sum(one > first for one in ids)
+    return Screen(
+        template="new_rows.html",
+        title="",
+        values={"count": count, "is_more": count >= MAX_NEW, "url": make_link(kind.path, given)},
+        is_part=True,
+        etag=tag,
+    )

@@ -1,0 +1,120 @@
+"""The form of the playground: its fields, and the stored events that it offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from bridge.services.trials.messages import MAX_DETAILED_EVENTS
+from bridge.web.admin import resources
+from bridge.web.admin.context import AdminContext
+from bridge.web.admin.parameters import filter_parameters
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.console.console_request import ConsoleRequest
+from bridge.web.console.failures import as_sentence
+from bridge.web.console.lists import HINTS, LABELS
+
+#: The filters of the events, and more of `events` that a link may have.
+FILTERS: Final = ("source", "type", "since")
+OTHER_FILTERS: Final = ("status", "until", "where", "body")
+AGAINST: Final = {"now": "the configuration in use", "then": "the one that planned each event"}
+MAX_FIELD_CHARS: Final = 500
+MAX_EXPRESSION_CHARS: Final = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaygroundForm:
+    """The fields as they were given, but for the text.
+
+    `event`: the id of the one that is explained. `route`: the one to show of it, empty for all.
+    """
+
+    event: str = ""
+    route: str = ""
+    against: str = "now"
+    expression: str = ""
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedEvents:
+    """The events of the page, newest first; `chosen` is explained. `errors`: of the filters."""
+
+    items: Sequence[Mapping[str, Any]] = ()
+    chosen: str = ""
+    errors: Sequence[str] = ()
+
+
+def read_form(given: Mapping[str, str]) -> PlaygroundForm:
+    """Return the fields of a form or of a URL; a field that is not known is left out."""
+
+    def read(name: str, most: int = MAX_FIELD_CHARS) -> str:
+        return given.get(name, "").strip()[:most].replace("\0", "")
+
+    against = read("against")
+    return PlaygroundForm(
+        event=read("event"),
+        route=read("route"),
+        against=against if against in AGAINST else "now",
+        expression=read("expression", MAX_EXPRESSION_CHARS),
+        filters={name: text for name in (*FILTERS, *OTHER_FILTERS) if (text := read(name))},
+    )
+
+
+def find_events(asked: ConsoleRequest, form: PlaygroundForm) -> OfferedEvents:
+    """Return the newest events that match the filters, with the one that is named."""
+    named = _find_named(asked, form.event)
+    filters = {name: [text] for name, text in form.filters.items()}
+    if not filters:
+        source = named["source"] if named else _find_source(asked.context, form.route)
+        filters = {"source": [source]} if source else {}
+    try:
+        found = asked.read(
+            resources.list_events,
+            filter_parameters(of_events=True),
+            {**filters, "limit": [str(MAX_DETAILED_EVENTS)]},
+        )["items"]
+    except AdminProblem as error:
+        if error.type.word != "invalid_parameter":
+            raise
+        wrong: Sequence[Any] = error.errors  # all are of parameters
+        return OfferedEvents(
+            errors=[as_sentence(f"{one.parameter}: {one.detail}") for one in wrong]
+        )
+    if named is not None and all(one["id"] != named["id"] for one in found):
+        found = [named, *found[: MAX_DETAILED_EVENTS - 1]]
+    first = found[0]["id"] if found else ""
+    return OfferedEvents(items=found, chosen=named["id"] if named else first)
+
+
+def list_fields(asked: ConsoleRequest, form: PlaygroundForm) -> list[dict[str, Any]]:
+    """Return the fields of the filters, for the page."""
+    return [
+        {
+            "name": name,
+            "label": LABELS.get(name, name),
+            "value": form.filters.get(name, ""),
+            "hint": HINTS.get(name, ""),
+            "options": [*asked.context.config().sources] if name == "source" else (),
+        }
+        for name in (*FILTERS, *OTHER_FILTERS)
+        if name in FILTERS or name in form.filters
+    ]
+
+
+def _find_named(asked: ConsoleRequest, text: str) -> Mapping[str, Any] | None:
+    """Return the event with an id. Raises `AdminProblem` where there is none."""
+    if not text:
+        return None
+    event = resources.find_event(asked.context, replace(asked.ask(), ids={"id": text})).event
+    return {
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "received_at": event.received_at,
+    }
+
+
+def _find_source(context: AdminContext, route: str) -> str | None:
+    return next((one.source for one in context.config().routes if one.name == route), None)

@@ -1,0 +1,84 @@
+"""The routes.yaml that the playground begins with: the file, or a configuration without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from bridge.core.masking import MASK
+from bridge.core.scopes import Scope
+from bridge.services.config_views import mask_config
+from bridge.services.trials.trial import MAX_TRIAL_CHARS
+from bridge.web.admin import config_answers
+from bridge.web.console.config_texts import write_in_order
+from bridge.web.console.console_request import ConsoleRequest
+
+#: In the place of a secret that the file itself has: a text with it can be tried.
+MASKED: Final = "${env:MASKED}"
+SECTION_ORDER: Final = ("version", "platforms", "sources", "flows", "routes")
+FIRST_KEYS: Final = ("name", "on", "match", "when")  # of a route
+NO_TEXT: Final = "version: 1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartText:
+    """A text to begin with. `is_file`: it is the file as written, with its comments.
+
+    `is_masked`: secrets in it are replaced. `is_whole`: it was not cut.
+    """
+
+    text: str
+    is_file: bool = False
+    is_masked: bool = False
+    is_whole: bool = True
+
+
+def find_start_text(asked: ConsoleRequest, config_hash: str | None) -> StartText:
+    """Return the text of a stored configuration, or of the one in use.
+
+    A session with the scope `admin` gets the file itself, unless it has secrets: it may have
+    comments, which other sessions see nowhere.
+    """
+    if config_hash is not None:
+        found = asked.read(config_answers.show_config)
+        return _write(found["config"])
+    canonical = asked.context.config().canonical
+    if not canonical:
+        return StartText(text=NO_TEXT)
+    document = orjson.loads(canonical)["config"]
+    masked = mask_config(document)
+    if masked == document and asked.may(Scope.ADMIN) and (text := _read_file(asked)) is not None:
+        return StartText(text=text, is_file=True)
+    return _write(masked)
+
+
+def _write(document: Mapping[str, Any]) -> StartText:
+    shown = _replace_masks(document)
+    shown["routes"] = [_order_route(one) for one in shown.get("routes", ())]
+    text, is_whole = write_in_order(shown, SECTION_ORDER)
+    return StartText(text=text, is_masked=MASKED in text or MASK in text, is_whole=is_whole)
+
+
+def _order_route(route: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: route[name] for name in FIRST_KEYS if name in route}, **route}
+
+
+def _replace_masks(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _replace_masks(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_replace_masks(one) for one in value]
+    return MASKED if value == MASK else value
+
+
+def _read_file(asked: ConsoleRequest) -> str | None:
+    """Return routes.yaml as written, None where it cannot be read or is too long."""
+    try:
+        with asked.context.settings.config.open("rb") as opened:
+            raw = opened.read(MAX_TRIAL_CHARS + 1)
+        return raw.decode("utf-8-sig") if len(raw) <= MAX_TRIAL_CHARS else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,132 @@
+"""`/events/<id>/compare`: the differences of two events, in their bodies and headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from bridge.core.json_differences import Difference, find_differences
+from bridge.core.model import JSON, Event
+from bridge.core.retention import is_content_deleted
+from bridge.services.usable_config import body_reader
+from bridge.web.admin import resources
+from bridge.web.admin.parameters import MAX_NAME_CHARS, filter_parameters
+from bridge.web.console.console_request import ConsoleRequest, Screen
+
+MAX_SHOWN: Final = 200  # differences of the bodies, and of the headers
+MAX_VALUE_CHARS: Final = 1000
+WORDS: Final = {
+    "add": ("added", "ok"),
+    "remove": ("removed", "bad"),
+    "replace": ("changed", "busy"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedPath:
+    """A path whose value differs, as `match` writes it. `word` and `kind`: added, for example."""
+
+    path: str
+    word: str
+    kind: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedPart:
+    """A part of the events with what differs in it. `problem`: why it cannot be compared."""
+
+    title: str
+    changes: Sequence[ChangedPath] = ()
+    is_whole: bool = True
+    problem: str | None = None
+
+
+def compare_events(asked: ConsoleRequest) -> Screen:
+    """Return the differences of an event and another one, the previous of its type by default."""
+    event = resources.find_event(asked.context, asked.ask()).event
+    text = asked.read_id("with") or _find_previous(asked, event)
+    values: dict[str, Any] = {
+        "event": event,
+        "has_contents": True,
+        "path": f"/events/{event.id}",
+        "tab": "compare",
+        "before": None,
+        "after": None,
+        "parts": (),
+        "given": text or "",
+    }
+    if text is not None:
+        other = resources.find_event(asked.context, replace(asked.ask(), ids={"id": text})).event
+        before, after = sorted((other, event), key=lambda one: (one.received_at, one.id))
+        values |= {
+            "before": before,
+            "after": after,
+            "given": other.id,
+            "parts": [_compare_bodies(asked, before, after), *_compare_heads(before, after)],
+        }
+    return Screen(
+        template="event_comparison.html",
+        title=f"{event.source} {event.type or ''}".strip(),
+        values=values,
+    )
+
+
+def _find_previous(asked: ConsoleRequest, event: Event) -> str | None:
+    """Return the id of the event before one, of the same source and type; None for none."""
+    filters = {"source": [event.source], "before": [event.id], "limit": ["1"]}
+    if event.type and "\0" not in event.type and len(event.type) <= MAX_NAME_CHARS:
+        filters["type"] = [event.type]
+    found = asked.read(resources.list_events, filter_parameters(of_events=True), filters)
+    return next((one["id"] for one in found["items"]), None)
+
+
+def _compare_bodies(asked: ConsoleRequest, before: Event, after: Event) -> ChangedPart:
+    read = body_reader(asked.context.config().sources)
+    for one in (before, after):
+        if is_content_deleted(one):
+            return ChangedPart(title="Body", problem=f"The body of {one.id} is deleted.")
+    bodies = read(before), read(after)
+    problem = next((one.problem for one in bodies if one.problem is not None), None)
+    if problem is not None:
+        return ChangedPart(title="Body", problem=problem)
+    return _compare("Body", "body", *(one.value for one in bodies))
+
+
+def _compare_heads(before: Event, after: Event) -> list[ChangedPart]:
+    heads = [{"type": one.type, "query": one.query_string} for one in (before, after)]
+    return [
+        _compare("Headers", "headers", dict(before.headers), dict(after.headers)),
+        _compare("Type and query", "event", *heads),
+    ]
+
+
+def _compare(title: str, root: str, before: Any, after: Any) -> ChangedPart:
+    found = find_differences(before, after, "", MAX_SHOWN + 1)
+    return ChangedPart(
+        title=title,
+        changes=[_describe(root, one) for one in found[:MAX_SHOWN]],
+        is_whole=len(found) <= MAX_SHOWN,
+    )
+
+
+def _describe(root: str, one: Difference) -> ChangedPath:
+    word, kind = WORDS[one.op]
+    steps = one.path.replace("/", ".").replace("~1", "/").replace("~0", "~")
+    return ChangedPath(
+        path=f"{root}{steps}",
+        word=word,
+        kind=kind,
+        before=None if one.op == "add" else _write_json(one.before),
+        after=None if one.op == "remove" else _write_json(one.after),
+    )
+
+
+def _write_json(value: JSON) -> str:
+    """Return a value as JSON, so that the text "1" is not shown as the number."""
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}…"

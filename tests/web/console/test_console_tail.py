@@ -1,0 +1,55 @@
+"""The tail: the newest events with what became of them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from console_client import ConsoleClient
+from records import make_delivery, make_event
+
+from bridge.core.model import Event, Status
+from bridge.core.scopes import Scope
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+
+SECRET = "s3cret-c0ntent"
+
+
+@pytest.fixture
+def console(database: Database, tmp_path: Path) -> ConsoleClient:
+    client = ConsoleClient(database, tmp_path)
+    client.log_in()
+    return client
+
+
+def store(console: ConsoleClient, route: str | None = "triage", **changes: object) -> Event:
+    event = make_event(None, now=time.time(), **changes)
+    dead = make_delivery(event, str(route), status=Status.DEAD, reason=f"HTTP 500: {SECRET}")
+    events.add(console.database, event, (dead,) if route else (), lambda *_: [])
+    return event
+
+
+def test_the_newest_is_first_with_what_became_of_it(console: ConsoleClient) -> None:
+    assert "flowbridge sample" in console.html("/tail")
+    first = store(console)
+    second = store(console, None)
+    html = console.html("/tail")
+    assert html.index(second.id) < html.index(first.id)
+    assert "no route matched" in html and SECRET in html
+    assert 'href="/console/tail">Refresh</a>' in html
+    console.log_in((Scope.READ,))
+    html = console.html("/tail")
+    assert first.id in html and SECRET not in html
+
+
+def test_it_is_filtered_as_the_list_of_events(console: ConsoleClient) -> None:
+    event = store(console)
+    assert event.id in console.html("/tail?status=dead&source=github")
+    html = console.html("/tail?status=none&before=x")
+    assert event.id not in html
+    assert 'href="/console/tail?status=none">Refresh</a>' in html
+    assert 'href="/console/events?status=none">Older events</a>' in html
+    answer = console.get("/tail?status=ded")
+    assert answer.status_code == 400 and "did you mean dead?" in answer.text
