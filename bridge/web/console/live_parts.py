@@ -19,9 +19,19 @@ from bridge.web.console.lists import NEWER, PAGE_PARAMETERS, ListKind
 MAX_NEW: Final = 100  # new rows that are counted
 
 
+def make_tag(content: bytes) -> str:
+    """Return the ETag of a part that shows some content."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def is_known(asked: ConsoleRequest, tag: str) -> bool:
+    """Return whether the client has the part with an ETag, so that none need be rendered."""
+    return asked.wants_part and asked.http.headers.get("If-None-Match") == tag
+
+
 def send_part(html: str, request: Request, screen: Screen) -> Response:
     """Return a part, or 304 where the client has it."""
-    tag = screen.etag or f'"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
+    tag = screen.etag or make_tag(html.encode())
     if screen.status == 200 and request.headers.get("If-None-Match") == tag:
         return Response(status=304, headers={"ETag": tag})
     response = Response(html, status=screen.status, content_type="text/html; charset=utf-8")
@@ -35,7 +45,7 @@ def count_new_rows(asked: ConsoleRequest, kind: ListKind) -> Screen | Response:
     While the store has no later record there is nothing to count, which takes two look-ups.
     """
     tag = '"{}-{}"'.format(*newest_numbers(asked.context.database))
-    if asked.http.headers.get("If-None-Match") == tag:
+    if is_known(asked, tag):
         return Response(status=304, headers={"ETag": tag})
     first = asked.http.args.get(NEWER, "")
     given = {

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import orjson
 
+from bridge.config.problems import Report
+from bridge.config.yaml_reader import YamlFile, read_yaml
 from bridge.core.masking import MASK
 from bridge.core.scopes import Scope
 from bridge.services.config_views import mask_config
-from bridge.services.trials.trial import MAX_TRIAL_CHARS
+from bridge.services.trials.messages import ROUTES_NAME
 from bridge.web.admin import config_answers
 from bridge.web.console.config_texts import write_in_order
 from bridge.web.console.console_request import ConsoleRequest
@@ -19,6 +21,7 @@ from bridge.web.console.console_request import ConsoleRequest
 #: In the place of a secret that the file itself has: a text with it can be tried.
 MASKED: Final = "${env:MASKED}"
 SECTION_ORDER: Final = ("version", "platforms", "sources", "flows", "routes")
+MAX_FILE_BYTES: Final = 64 * 1024  # of a file that is parsed to find secrets in it
 FIRST_KEYS: Final = ("name", "on", "match", "when")  # of a route
 NO_TEXT: Final = "version: 1\n"
 
@@ -49,10 +52,9 @@ def find_start_text(asked: ConsoleRequest, config_hash: str | None) -> StartText
     if not canonical:
         return StartText(text=NO_TEXT)
     document = orjson.loads(canonical)["config"]
-    masked = mask_config(document)
-    if masked == document and asked.may(Scope.ADMIN) and (text := _read_file(asked)) is not None:
+    if asked.may(Scope.ADMIN) and (text := _read_file(asked)) is not None:
         return StartText(text=text, is_file=True)
-    return _write(masked)
+    return _write(mask_config(document))
 
 
 def _write(document: Mapping[str, Any]) -> StartText:
@@ -75,10 +77,15 @@ def _replace_masks(value: Any) -> Any:
 
 
 def _read_file(asked: ConsoleRequest) -> str | None:
-    """Return routes.yaml as written, None where it cannot be read or is too long."""
+    """Return routes.yaml as written; None where it has secrets, cannot be read, or is too long."""
     try:
         with asked.context.settings.config.open("rb") as opened:
-            raw = opened.read(MAX_TRIAL_CHARS + 1)
-        return raw.decode("utf-8-sig") if len(raw) <= MAX_TRIAL_CHARS else None
+            raw = opened.read(MAX_FILE_BYTES + 1)
+        text = raw.decode("utf-8-sig")
     except (OSError, ValueError):
         return None
+    if len(raw) > MAX_FILE_BYTES:
+        return None
+    document = read_yaml(YamlFile(ROUTES_NAME, text), Report(ROUTES_NAME))
+    is_shown = isinstance(document, Mapping) and mask_config(document) == document
+    return text if is_shown else None

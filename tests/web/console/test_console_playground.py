@@ -74,6 +74,11 @@ def test_the_form_begins_with_the_text_in_use(console: ConsoleClient) -> None:
     assert "replace(text, old, new)" in html  # a function
     console.log_in()
     assert "# a remark" in console.html("/playground")
+    with_secret = ROUTES.replace("${env:S}", LITERAL)  # written since the file was loaded
+    for text in (with_secret, f"{ROUTES}: [", "#" * 70_000 + ROUTES):
+        console.settings.config.write_text(text)
+        html = console.html("/playground")
+        assert "- name: triage" in html and "# a remark" not in html and LITERAL not in html
 
 
 def test_secrets_of_the_file_are_not_in_the_text(database: Database, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from werkzeug.wrappers import Response
 
 from bridge.services.delivery_states import describe_status
@@ -15,7 +16,7 @@ from bridge.web.admin.parameters import SCREEN, filter_parameters
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
-from bridge.web.console.live_parts import count_new_rows
+from bridge.web.console.live_parts import count_new_rows, is_known, make_tag
 from bridge.web.console.operation_forms import make_act_bar
 
 RARE: Final = ("run", "reason", "dead_kind", "until", "body", "where", "spam")
@@ -121,6 +122,9 @@ def tail_events(asked: ConsoleRequest) -> Screen | Response:
     found = read_list(asked, TAIL)
     if isinstance(found, Response):
         return found
+    tag = make_tag(orjson.dumps(found.items))
+    if is_known(asked, tag) and not found.errors:
+        return Response(status=304, headers={"ETag": tag})
     given = {name: texts for name, texts in asked.given.items() if name != "before"}
     return Screen(
         template="tail_rows.html" if asked.wants_part else "tail.html",
@@ -132,6 +136,7 @@ def tail_events(asked: ConsoleRequest) -> Screen | Response:
         },
         status=found.status,
         is_part=asked.wants_part,
+        etag=tag,
     )
 
 

@@ -39,7 +39,7 @@ FILE_NAME: Final = "routes.new.yaml"
 INSTALL: Final = f"flowbridge --config {FILE_NAME} check && cp {FILE_NAME}"
 BUSY: Final = (
     "Another trial is being evaluated on this machine, and there is one at a time. Your text is"
-    " below: send it again in a moment."
+    " still in the form: send it again in a moment."
 )
 TOO_LONG: Final = f"The text has more than {MAX_TRIAL_CHARS:,} characters, so it was not tried."
 
