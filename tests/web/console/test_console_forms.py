@@ -96,6 +96,8 @@ def test_the_inbox_has_the_first_fields_as_columns(console: ConsoleClient) -> No
     html = console.html("/forms")
     assert 'href="/console/forms/contact"' in html and 'href="/console/forms/survey"' in html
     assert 'href="/console/forms/github"' not in html
+    assert 'href="/console/forms/contact">Inbox' in console.html("/sources/contact")
+    assert ">Inbox" not in console.html("/sources/github")
 
 
 def test_only_a_single_valid_address_is_linked() -> None:

@@ -24,6 +24,7 @@ from bridge.web.console.day_trends import read_day, sum_day
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.subject_notes import SubjectNote, list_notes
+from bridge.web.console.views.forms import has_fields
 
 MAX_COUNTED_EVENTS: Final = 5000  # newest events whose types are counted
 SOON_SECONDS: Final = 14 * DAY
@@ -68,6 +69,7 @@ def show_source(asked: ConsoleRequest) -> Screen:
             "source": shown,
             "status": _find_status(asked, name),
             "provider": source.provider if source else None,
+            "is_form": source is not None and has_fields(source.provider),
             "pins": pins_of(source.provider.scheme) if source else (),
             "url": f"{_base_url(asked)}/hooks/{name}",
             "is_public_url": bool(asked.context.settings.public_url),
