@@ -32,7 +32,7 @@ EXCEPTIONS = {
             "bridge.services.trials.config_texts.MAX_FILES",
             "bridge.services.trials.config_texts.MAX_TOTAL_BYTES",
             "bridge.services.trials.evaluation.MAX_CHANGE_BYTES",
-            "bridge.services.trials.evaluation.MAX_EXPLANATION_BYTES",
+            "bridge.services.trials.explanations.MAX_EXPLANATION_BYTES",
             "bridge.services.operation_selection.MAX_ITEMS",
             "bridge.web.console.views.form_downloads.MAX_DOWNLOAD_BYTES",
             "bridge.store.db.database.MAX_WAL_BYTES",

@@ -106,7 +106,7 @@ def test_the_fenced_process_adds_the_details_of_a_page() -> None:
     misspelt = FIRST_TEXT.replace("body.a:", "body.acton:")
     for text, expression in ((FIRST_TEXT, "upper(body.a)"), (misspelt, "a ${b"), (": [", "body.a")):
         details = TrialDetails(event_id=events[1].id, expression=expression)
-        configs = TrialConfigs(GivenText(text), GivenText(FIRST_TEXT), details)
+        configs = TrialConfigs(GivenText(text), GivenText(FIRST_TEXT), details=details)
         found = evaluate_apart(configs, events, 300.0)
         assert found == orjson.loads(evaluate_trial(configs, events))
         is_usable = text != ": ["
@@ -157,7 +157,7 @@ def test_changes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_explanations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.services.trials.evaluation.MAX_EXPLANATION_BYTES", 5000)
+    monkeypatch.setattr("bridge.services.trials.explanations.MAX_EXPLANATION_BYTES", 5000)
     events = [make_event(f"p{number}", type="issues", body=b'{"a":"b"}') for number in range(9)]
     configs = TrialConfigs(GivenText(FIRST_TEXT), GivenText(FIRST_TEXT), explains=True)
     found = orjson.loads(evaluate_trial(configs, [*events, EncryptedEvent("evt_1")]))

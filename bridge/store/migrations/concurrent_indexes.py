@@ -53,7 +53,7 @@ class ConcurrentIndex:
     where: str | None = None
 
     def statement(self, how: str = "") -> str:
-        """Return the statement that creates it; `how` may be CONCURRENTLY."""
+        """Return the statement that creates it; `how` may be CONCURRENTLY or IF NOT EXISTS."""
         condition = f" WHERE {self.where}" if self.where else ""
         return f"CREATE INDEX {how} {self.name} ON {self.table} ({self.columns}){condition}"
 
@@ -62,8 +62,11 @@ def create_missing_indexes(indexes: Sequence[ConcurrentIndex]) -> None:
     """Create the indexes in the transaction of a migration, unless they were built before it."""
     connection = op.get_bind()
     for index in indexes:
-        # IF NOT EXISTS would wait for writers even where there is nothing to do.
-        if connection.dialect.name == "sqlite" or _is_valid(connection, index) is None:
+        if connection.dialect.name == "sqlite":
+            # an earlier version of the migration before it may have created it
+            op.execute(index.statement("IF NOT EXISTS"))
+        elif _is_valid(connection, index) is None:
+            # IF NOT EXISTS would wait for writers even where there is nothing to do
             op.execute(index.statement())
 
 

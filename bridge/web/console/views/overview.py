@@ -37,11 +37,12 @@ class Tile:
 def show_overview(asked: ConsoleRequest) -> Screen:
     """Return the first page."""
     status = asked.read(resources.show_status)
+    tiles = _make_tiles(status, read_day(asked, "events", "events"))
     if asked.wants_part:
         return Screen(
             template="overview_tiles.html",
             title="",
-            values={"tiles": _make_tiles(status)},
+            values={"tiles": tiles},
             is_part=True,
         )
     sources = asked.read(bridge_answers.list_sources)["items"]
@@ -54,7 +55,7 @@ def show_overview(asked: ConsoleRequest) -> Screen:
             "status": status,
             "verdict": describe_verdict(status["problems"]),
             "conditions": [_describe_condition(one) for one in status["problems"]],
-            "tiles": _make_tiles(status, read_day(asked, "events", "events")),
+            "tiles": tiles,
             "map": draw_map(sources, routes, platforms),
             "sources": sources,
             "routes": routes,
