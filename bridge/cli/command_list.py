@@ -61,7 +61,7 @@ SECTIONS = {
         ),
         "alerts": (
             "bridge.cli.commands.alerts",
-            "List current and past alerts; send a test alert.",
+            "List raised and pending alerts; send a test alert.",
         ),
         "events": ("bridge.cli.commands.events", "List events."),
         "deliveries": ("bridge.cli.commands.events", "List deliveries."),

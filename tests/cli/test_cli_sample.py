@@ -296,6 +296,14 @@ def test_without_a_source_a_secret_is_made_up_or_given(folder: Path) -> None:
     assert run("sample", "stripe", "--secret", "whsec_x").stderr == ""
 
 
+def test_a_made_up_secret_is_one_that_check_accepts(folder: Path) -> None:
+    source(folder, "stripe", "whsec_0123456789abcdef")
+    made = run("sample", "stripe", "--made-up").stderr.split()[-1]
+    assert made.startswith("whsec_")
+    source(folder, "stripe", made)
+    assert "whsec_" not in run("check").stdout
+
+
 def test_a_broken_routes_yaml_is_named_instead_of_a_secret_made_up(folder: Path) -> None:
     run("init")
     text = (folder / "routes.yaml").read_text()

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from bridge.cli.ui import output
 from bridge.cli.ui.tables import Column
-from bridge.core.status import Overview, PlatformStatus
+from bridge.core.status import ROLE_NAMES, Overview, PlatformStatus
 
 HASH_CHARS = 8  # characters of a hash that are shown
-# role of a process -> its name in the table
-ROLES = {"reload": "config", "web": "receiver", "work": "worker"}
 PROCESS_COLUMNS = (
     Column("process", whole=True),
     Column("pid", whole=True),
@@ -62,7 +60,7 @@ def status_tables(
 def _process_rows(now: Overview) -> list[tuple[object, ...]]:
     return [
         (
-            ROLES.get(one.role, one.role),
+            ROLE_NAMES.get(one.role, one.role),
             one.pid,
             _age(now.at - one.since),
             (one.config_hash or "-")[:HASH_CHARS],

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+    from bridge.providers.model import Provider
+
 # how Standard Webhooks marks the halves of a pair
 PUBLIC_KEY_PREFIX = "whpk_"
 PRIVATE_KEY_PREFIX = "whsk_"
@@ -43,6 +45,16 @@ def new_secret(scheme: Scheme, like: str = "") -> SecretPair:
     if kind is not None:
         return _PAIRS[kind](start, one)
     text = start + _shared(one).removeprefix(start)
+    return SecretPair(text, text)
+
+
+def new_provider_secret(provider: Provider, scheme: Scheme, like: str = "") -> SecretPair:
+    """Return a new secret for a scheme of the provider, with the prefix of its own secrets."""
+    made = new_secret(scheme, like)
+    starts = provider.secret_starts
+    if not starts or made.verifies != made.signs or made.verifies.startswith(starts):
+        return made
+    text = starts[0] + made.verifies
     return SecretPair(text, text)
 
 

@@ -14,7 +14,12 @@ from bridge.providers.signatures.pairs import is_pair
 from bridge.providers.signatures.pins import Pin, with_pins
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.services.samples.forgeries import Signer
-from bridge.services.samples.secrets import SecretPair, new_pins, new_secret, signing_text
+from bridge.services.samples.secrets import (
+    SecretPair,
+    new_pins,
+    new_provider_secret,
+    signing_text,
+)
 from bridge.services.samples.signing import live_secrets
 
 if TYPE_CHECKING:
@@ -68,7 +73,7 @@ def choose_signer(
     if isinstance(scheme, Unsigned):
         return ChosenSigner(Signer(name, row, scheme, ""))
     if secret is None:
-        made = new_secret(scheme)
+        made = new_provider_secret(row, scheme)
         what = "a key pair" if is_pair(scheme) else "a secret"
         note = (
             f"{_explain_no_source(file, name)}: signed with {what} generated for this sample"
@@ -87,7 +92,7 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> ChosenSi
         return ChosenSigner(Signer(name, source.provider, scheme, "", configured=source))
     own = next(iter(live_secrets(source)), "")
     if made_up or not (secret or own or scheme.needs_secret):
-        made = new_secret(scheme, own)
+        made = new_provider_secret(source.provider, scheme, own)
         keys = (
             "its secret is this"
             if own or scheme.needs_secret

@@ -12,13 +12,14 @@ from bridge.config.problems import Report
 from bridge.config.yaml_reader import YamlFile, read_yaml
 from bridge.core.masking import MASK
 from bridge.core.scopes import Scope
-from bridge.services.config_views import mask_config
+from bridge.services.config_views import SECTIONS, mask_config
 from bridge.services.trials.messages import ROUTES_NAME
 from bridge.web.admin import config_answers
 from bridge.web.console.config_texts import write_in_order
 from bridge.web.console.console_request import ConsoleRequest
 
-#: In the place of a secret that the file itself has: a text with it can be tried.
+#: In the place of a secret that the file itself has, and of a URL's path: a text with it can be
+#: tried, and `flowbridge check` refuses it.
 MASKED: Final = "${env:MASKED}"
 SECTION_ORDER: Final = ("version", "platforms", "sources", "flows", "routes")
 MAX_FILE_BYTES: Final = 64 * 1024  # of a file that is parsed to find secrets in it
@@ -58,10 +59,17 @@ def find_start_text(asked: ConsoleRequest, config_hash: str | None) -> StartText
 
 
 def _write(document: Mapping[str, Any]) -> StartText:
-    shown = _replace_masks(document)
+    shown = {
+        name: _replace_masks(one) if name in SECTIONS else one for name, one in document.items()
+    }
     shown["routes"] = [_order_route(one) for one in shown.get("routes", ())]
     text, is_whole = write_in_order(shown, SECTION_ORDER)
-    return StartText(text=text, is_masked=MASKED in text or MASK in text, is_whole=is_whole)
+    return StartText(text=text, is_masked=has_masks(text), is_whole=is_whole)
+
+
+def has_masks(text: str) -> bool:
+    """Return whether secrets in a text are replaced, so that it must not be installed as it is."""
+    return MASKED in text or MASK in text
 
 
 def _order_route(route: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +81,7 @@ def _replace_masks(value: Any) -> Any:
         return {name: _replace_masks(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_replace_masks(one) for one in value]
-    return MASKED if value == MASK else value
+    return value.replace(MASK, MASKED) if isinstance(value, str) else value
 
 
 def _read_file(asked: ConsoleRequest) -> str | None:

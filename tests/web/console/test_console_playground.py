@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ routes:
     flow: local/echo
 """
 CHANGED = ROUTES.replace("opened", "closed")
+TEXT = re.compile(r"<textarea[^>]*>\n(.*?)</textarea>", re.DOTALL)
 VALUE = re.compile(r'<pre class="text" tabindex="0">(.*?)</pre>', re.DOTALL)
 
 
@@ -89,6 +91,10 @@ def test_secrets_of_the_file_are_not_in_the_text(database: Database, tmp_path: P
     html = client.html("/playground")
     assert LITERAL not in html
     assert "put it back before you install" in html
+    assert "https://crm.example/${env:MASKED}" in html  # which `check` refuses
+    text = unescape(TEXT.findall(html)[0])
+    html = client.post("/playground", {"text": text}).text
+    assert "put it back before you install" in html and "What would change" in html
     events.remember_config(database, config.hash, config.canonical, time.time())
     html = client.html(f"/playground?config={config.hash[:16]}")
     assert LITERAL not in html and "- name: triage" in html

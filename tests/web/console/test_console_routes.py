@@ -51,7 +51,7 @@ def test_the_list_has_each_route_with_its_state(console: ConsoleClient) -> None:
     html = console.html("/routes")
     assert 'href="/console/routes/triage"' in html
     assert "paused" in html
-    assert "flowbridge test --since 1d" in html
+    assert "flowbridge test --routes new.yaml --since 1d" in html
 
 
 def test_without_a_route_the_next_command_is_named(database: Database, tmp_path: Path) -> None:

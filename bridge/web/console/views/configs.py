@@ -11,6 +11,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bridge.core.plurals import pluralize
+from bridge.core.status import ROLE_NAMES
 from bridge.web.admin import config_answers
 from bridge.web.console.config_texts import write_in_order, write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
@@ -103,7 +104,7 @@ def _count_processes(asked: ConsoleRequest) -> Mapping[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     for one in asked.context.overview.get().processes:
         if one.config_hash is not None:
-            found.setdefault(one.config_hash, Counter())[one.role] += 1
+            found.setdefault(one.config_hash, Counter())[ROLE_NAMES.get(one.role, one.role)] += 1
     return found
 
 

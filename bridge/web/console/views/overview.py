@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.core.plurals import pluralize
+from bridge.core.status import ROLE_NAMES
 from bridge.web.admin import bridge_answers, resources
 from bridge.web.console.advice import split_advice
 from bridge.web.console.condition_links import link_condition
@@ -53,6 +54,7 @@ def show_overview(asked: ConsoleRequest) -> Screen:
         title="Overview",
         values={
             "status": status,
+            "role_names": ROLE_NAMES,
             "verdict": describe_verdict(status["problems"]),
             "conditions": [_describe_condition(one) for one in status["problems"]],
             "tiles": tiles,

@@ -31,7 +31,7 @@ from bridge.web.console.playground_results import (
     describe_result,
     list_problems,
 )
-from bridge.web.console.playground_text import StartText, find_start_text
+from bridge.web.console.playground_text import StartText, find_start_text, has_masks
 
 MAX_FORM_BYTES: Final = 2 * MIB  # the text in UTF-8, with the line ends of a form
 FILE_NAME: Final = "routes.new.yaml"
@@ -62,7 +62,7 @@ def try_text(asked: ConsoleRequest) -> Screen | Response:
         return _download(text)
     form = read_form(given)
     events = find_events(asked, form)
-    start = StartText(text=text)
+    start = StartText(text=text, is_masked=has_masks(text))
     if given.get("do") == "list" or events.errors:
         return _screen(asked, form, events, start, status=400 if events.errors else 200)
     if len(text) > MAX_TRIAL_CHARS:
