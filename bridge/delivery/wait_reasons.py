@@ -175,7 +175,7 @@ def _schedule_wait(one: Delivery, now: float) -> Wait | None:
             until=one.due_at,
         )
     if one.attempts or one.throttled:
-        return Wait(kind="retry", detail="its next attempt is made then", until=one.due_at)
+        return Wait(kind="retry", detail="it waits for its next attempt", until=one.due_at)
     return Wait(kind="delay", detail="it is not due yet", until=one.due_at)
 
 

@@ -66,8 +66,8 @@ DUE_LATER = {"due_at": NOW + 30}
             "it was planned for the flow 'echo', which the local platform does not",
         ),
         (DUE_LATER, FREE, "delay", NOW + 30, "it is not due yet"),
-        (DUE_LATER | {"attempts": 1}, FREE, "retry", NOW + 30, "its next attempt is made then"),
-        (DUE_LATER | {"throttled": 1}, FREE, "retry", NOW + 30, "its next attempt is made then"),
+        (DUE_LATER | {"attempts": 1}, FREE, "retry", NOW + 30, "it waits for its next attempt"),
+        (DUE_LATER | {"throttled": 1}, FREE, "retry", NOW + 30, "it waits for its next attempt"),
         (
             DUE_LATER | {"debounce": Debounce(key="k", until=NOW + 90)},
             FREE,

@@ -13,6 +13,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
 from bridge.core.errors import StoreError
+from bridge.core.status import Overview
 from bridge.system.cpu_affinity import switch_often
 from bridge.system.ids import request_id
 from bridge.system.logs import get_logger
@@ -190,23 +191,26 @@ class Console:
         if screen.is_part:
             html = self._templates.get_template(screen.template).render(**screen.values)
             return send_part(html, request, screen)
-        frame = {
+        frame: dict[str, Any] = {
             "title": screen.title,
             "session": session,
             "csrf": "" if session is None else self._sessions.sign_form(session),
-            "navigation": [] if session is None else self._list_navigation(request, session),
+            "navigation": [],
+            "config_errors": (),
             "query": request.args.get("q", ""),
         }
+        if session is not None:
+            overview = self._read_overview()
+            path = request.path.removeprefix(PREFIX)
+            frame["navigation"] = list_navigation(self._pages, session.scopes, path, overview)
+            frame["config_errors"] = () if overview is None else overview.config.error
         html = self._templates.get_template(screen.template).render(**frame, **screen.values)
         return Response(html, status=screen.status, content_type="text/html; charset=utf-8")
 
-    def _list_navigation(self, request: Request, session: ConsoleSession) -> Any:
-        overview = None
-        if any(one.count is not None for one in self._pages):
-            with suppress(StoreError):  # the page says so itself, where it matters
-                overview = self._context.overview.get()
-        path = request.path.removeprefix(PREFIX)
-        return list_navigation(self._pages, session.scopes, path, overview)
+    def _read_overview(self) -> Overview | None:
+        with suppress(StoreError):  # the page says so itself, where it matters
+            return self._context.overview.get()
+        return None
 
     def _show_failure(
         self, request: Request, session: ConsoleSession | None, failure: Failure

@@ -1,4 +1,4 @@
-"""The rows of the pages about the configuration: sources, routes, platforms, runs and settings."""
+"""The rows of the pages about the configuration, in two groups as in the navigation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bridge.web.console.views import (
     settings,
     shadow,
     sources,
-    trends,
 )
 
 CONFIG_PAGES: Final = (
@@ -37,7 +36,9 @@ CONFIG_PAGES: Final = (
     ConsolePage(path="/platforms/<name>/flows", view=platforms.show_flows),
     ConsolePage(path="/runs", view=runs.open_runs),
     ConsolePage(path="/runs/end", view=runs.end_run, scope=Scope.ACT, method="POST"),
-    ConsolePage(path="/trends", view=trends.show_trends, label="Trends", icon="trends"),
+)
+
+SETTINGS_PAGES: Final = (
     ConsolePage(path="/configs", view=configs.list_configs, label="Configurations", icon="configs"),
     ConsolePage(path="/configs/<hash>", view=configs.show_config),
     ConsolePage(path="/configs/diff", view=configs.compare_configs),

@@ -19,6 +19,8 @@ from bridge.web.console.links import make_link
 from bridge.web.console.status_kinds import find_kind
 
 KIB: Final = 1024
+#: The characters of an id in a list: the prefix, its time, and four random ones.
+ID_CHARS: Final = 18
 #: It evaluates no text, adds no style, and stores no page in the browser. Only a whole answer
 #: replaces a part: on an error or a 304 the old one stays.
 HTMX_CONFIG: Final = {
@@ -57,6 +59,7 @@ def make_environment() -> Environment:
         "count": format_count,
         "bytes": format_bytes,
         "lines": format_lines,
+        "short_id": shorten_id,
         "scopes": list_scopes,
     }
     environment.globals |= {
@@ -135,6 +138,11 @@ def format_bytes(size: float | None) -> str:
         if size < KIB or unit == "GiB":
             break
     return f"{size:.1f} {unit}" if size < 10 else f"{size:,.0f} {unit}"
+
+
+def shorten_id(id_: str) -> str:
+    """Return the beginning of an id, which the search finds, as `evt_01jd2xk3m4p5q6…`."""
+    return id_ if len(id_) <= ID_CHARS else f"{id_[:ID_CHARS]}…"
 
 
 def format_lines(text: str) -> CleanText:

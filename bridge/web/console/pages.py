@@ -28,7 +28,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.scopes import Scope
-from bridge.web.console.config_pages import CONFIG_PAGES
+from bridge.web.console.config_pages import CONFIG_PAGES, SETTINGS_PAGES
 from bridge.web.console.form_pages import FORM_PAGES
 from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.views import (
@@ -41,6 +41,7 @@ from bridge.web.console.views import (
     overview,
     playground,
     rejects,
+    trends,
     unknown,
 )
 
@@ -69,31 +70,16 @@ PAGES: Final = (
         count=lambda overview: overview.held,
     ),
     ConsolePage(path="/unknown", view=unknown.record_run, method="POST", scope=Scope.ACT),
-    ConsolePage(path="/rejects", view=rejects.list_rejects, label="Rejects", icon="rejects"),
+    ConsolePage(
+        path="/rejects",
+        view=rejects.list_rejects,
+        label="Rejects",
+        icon="rejects",
+        count=lambda overview: sum(one.rejected_today for one in overview.sources),
+    ),
     ConsolePage(path="/rejects/<id>", view=rejects.show_reject),
     *FORM_PAGES,
-    ConsolePage(
-        path="/operations", view=operations.list_operations, label="Operations", icon="operations"
-    ),
-    ConsolePage(path="/operations", view=operations.propose, method="POST", scope=Scope.ACT),
-    ConsolePage(path="/operations/<id>", view=operations.show_operation),
-    *(
-        ConsolePage(path=f"/operations/<id>/{word}", view=view, method="POST", scope=Scope.ACT)
-        for word, view in (
-            ("agree", operations.agree),
-            ("stop", operations.stop),
-            ("resume", operations.resume),
-        )
-    ),
-    ConsolePage(path="/tail", view=event_lists.tail_events, label="Tail", icon="tail"),
-    ConsolePage(path="/events/<id>", view=event.show_event),
-    ConsolePage(path="/events/<id>/request", view=event.show_request, scope=Scope.BODIES),
-    ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
-    ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
-    ConsolePage(
-        path="/events/<id>/compare", view=event_comparison.compare_events, scope=Scope.BODIES
-    ),
-    ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
+    *CONFIG_PAGES,
     ConsolePage(
         path="/playground",
         view=playground.show_playground,
@@ -108,6 +94,29 @@ PAGES: Final = (
         scope=Scope.BODIES,
         max_form_bytes=playground.MAX_FORM_BYTES,
     ),
+    ConsolePage(path="/trends", view=trends.show_trends, label="Trends", icon="trends"),
+    ConsolePage(path="/tail", view=event_lists.tail_events, label="Tail", icon="tail"),
+    ConsolePage(
+        path="/operations", view=operations.list_operations, label="Operations", icon="operations"
+    ),
+    ConsolePage(path="/operations", view=operations.propose, method="POST", scope=Scope.ACT),
+    ConsolePage(path="/operations/<id>", view=operations.show_operation),
+    *(
+        ConsolePage(path=f"/operations/<id>/{word}", view=view, method="POST", scope=Scope.ACT)
+        for word, view in (
+            ("agree", operations.agree),
+            ("stop", operations.stop),
+            ("resume", operations.resume),
+        )
+    ),
+    *SETTINGS_PAGES,
+    ConsolePage(path="/events/<id>", view=event.show_event),
+    ConsolePage(path="/events/<id>/request", view=event.show_request, scope=Scope.BODIES),
+    ConsolePage(path="/events/<id>/body", view=event.download_body, scope=Scope.BODIES),
+    ConsolePage(path="/events/<id>/explain", view=event.explain_event, scope=Scope.BODIES),
+    ConsolePage(
+        path="/events/<id>/compare", view=event_comparison.compare_events, scope=Scope.BODIES
+    ),
+    ConsolePage(path="/deliveries/<id>", view=event.open_delivery),
     ConsolePage(path="/find", view=find.find_records),
-    *CONFIG_PAGES,
 )

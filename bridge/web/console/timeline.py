@@ -10,6 +10,7 @@ from bridge.core.model import Attempt, Delivery, Status
 from bridge.core.plurals import pluralize
 from bridge.services.delivery_states import describe_status
 from bridge.services.event_screen import EventScreen, ShownDelivery, ShownOperation
+from bridge.web.console.environment import format_bytes
 from bridge.web.console.status_kinds import find_kind
 
 MAX_ENTRIES: Final = 300  # the newest are shown
@@ -48,7 +49,7 @@ def _about_event(screen: EventScreen, size: int | None) -> Iterator[TimelineEntr
     event = screen.event
     notes = [
         f"from {event.client}" if event.client else "",
-        pluralize(size, "byte") if size is not None else "",
+        format_bytes(size) if size is not None else "",
         f"the sender's try {event.sender_retry}" if event.sender_retry else "",
         f"sender's id {event.provider_id}" if event.provider_id else "no id of the sender",
         pluralize(event.duplicates, "duplicate") if event.duplicates else "",

@@ -6,17 +6,19 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import overviews
 import pytest
 from admin_client import NO_CONFIG
 from console_client import ConsoleClient
 from console_records import fill_path, store_records
-from records import make_event
+from records import make_delivery, make_event, put
 
 from bridge.core.errors import StoreError
 from bridge.core.scopes import Scope
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.web.console.application import Console
 from bridge.web.console.pages import PAGES
 
 READ = (Scope.READ,)
@@ -70,6 +72,46 @@ def test_the_rows_are_a_table_of_pages() -> None:
     labels = [one.label for one in PAGES if one.label is not None]
     assert len(set(labels)) == len(labels)
     assert [one.path for one in PAGES if one.label is not None and "<" in one.path] == []
+    assert labels[:4] == ["Overview", "Events", "Deliveries", "Causes"]  # the bar of a phone
+    assert labels[-3:] == ["Operations", "Configurations", "Settings"]
+
+
+def test_the_search_finds_the_ids_that_lists_show(console: ConsoleClient) -> None:
+    ids = store_records(console.database, "text")
+    console.log_in()
+    for path, kind in (
+        ("/events", "events"),
+        ("/deliveries", "deliveries"),
+        ("/rejects", "rejects"),
+    ):
+        shown = re.search(r"<code>(\w{18})…</code>", console.html(path))
+        assert shown is not None, path
+        assert ids[kind].startswith(shown[1])
+        answer = console.get(f"/find?q={shown[1]}")
+        assert ids[kind] in answer.headers.get("Location", answer.text), path
+
+
+@pytest.mark.parametrize(("attempts", "text"), [(0, "attempts"), (1, "attempt"), (2, "attempts")])
+def test_a_card_counts_attempts_in_words(console: ConsoleClient, attempts: int, text: str) -> None:
+    event = make_event()
+    one = make_delivery(event)
+    events.add(console.database, event, (one,), lambda *_: [])
+    put(console.database, one.id, attempts=attempts)
+    console.log_in()
+    assert f'{attempts}<span class="phone"> {text}</span>' in console.html("/deliveries")
+
+
+def test_an_unusable_configuration_is_a_band_on_every_page(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console.log_in()
+    assert "The configuration cannot be used." not in console.html("/events")
+    monkeypatch.setattr(Console, "_read_overview", lambda _: overviews.everything())
+    for path in ("/events", "/settings", "/sources"):
+        html = console.html(path)
+        assert "The configuration cannot be used." in html and "routes.yaml:8: no" in html
+        assert "The last good one is used." in html
+    assert "The configuration cannot be used." not in console.html("/configs")  # it says more
 
 
 @pytest.mark.parametrize("text", HOSTILE)

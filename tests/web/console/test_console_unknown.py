@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from console_client import ConsoleClient
 from console_operator import ConsoleOperator
 from records import NOW, put
 
@@ -14,6 +16,7 @@ from bridge.core.model import Delivery, RunState
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.delivery.platforms.model import RunReport
+from bridge.routing.model import Platform
 from bridge.services import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.tables import schema
@@ -144,6 +147,22 @@ def test_a_run_of_a_platform_that_cannot_be_asked_is_believed(operator: ConsoleO
     one = add_unknown(operator, platform="gone")
     page = operator.propose("/unknown", id=[one.id], run_id="run_7")
     assert "Record as started" in operator.console.html(page)
+
+
+def test_a_platform_without_run_ids_asks_for_none(
+    operator: ConsoleOperator, tmp_path: Path
+) -> None:
+    one = add_unknown(operator, None, platform="crm")
+    assert 'name="run_id"' in operator.console.html("/unknown")
+    crm = Platform(name="crm", type="http", base_url="https://crm.example")
+    config = replace(operator.config, platforms={"crm": crm})
+    operator.console = ConsoleClient(operator.database, tmp_path, config)
+    operator.console.log_in()
+    html = operator.console.html("/unknown")
+    assert 'name="run_id"' not in html
+    form = operator.form_of(html, "It ran</button>")
+    operator.carry_out(operator.propose(command="resolve:delivered", **form))
+    assert operator.status_of(one) == "delivered"
 
 
 def test_ids_of_nothing_and_of_events_are_refused(operator: ConsoleOperator) -> None:

@@ -124,6 +124,7 @@ def _describe(asked: ConsoleRequest, one: UnknownDelivery) -> dict[str, Any]:
         if isinstance(near, dict)
         else None,
         "needs_decision": needs_decision,
+        "has_runs": one.has_runs,
         "force": one.delivery.look_at is not None,
         "steps": [split_advice(step) for step in one.next_steps] if with_contents else [],
         "seen": _describe_evidence(one) if with_contents else None,
