@@ -13,8 +13,10 @@ from typing import Final
 from bridge.core.model import JSON
 
 MAX_DIFFERENCES: Final = 20  # of two values
+MAX_POINTER_CHARS: Final = 4000  # a longer one is cut: a key may be as long as a body
 _ABSENT: Final = object()
-_Pair = tuple[str, JSON, JSON]  # the pointer, and the values before and after
+_Place = tuple["_Place | None", object]  # that of the value around it, and the step from there
+_Pair = tuple[object, JSON, JSON]  # the step, and the values before and after
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +40,25 @@ def find_differences(
     Members of objects are compared by name, and items of lists by position. `pointer`: of both.
     """
     found: list[Difference] = []
-    left: list[_Pair] = [(pointer, before, after)]
+    left: list[tuple[_Place | None, Iterator[_Pair]]] = [(None, iter([(None, before, after)]))]
     while left and len(found) < most:
-        path, one, other = left.pop()
+        around, pairs = left[-1]
+        pair = next(pairs, None)
+        if pair is None:
+            left.pop()
+            continue
+        step, one, other = pair
         if one is other:
             continue
+        place = None if step is None else (around, step)
         if one is _ABSENT:
-            found.append(Difference("add", path, None, other))
+            found.append(Difference("add", _write_pointer(pointer, place), None, other))
         elif other is _ABSENT:
-            found.append(Difference("remove", path, one, None))
+            found.append(Difference("remove", _write_pointer(pointer, place), one, None))
         elif _have_parts(one, other):
-            left += reversed(list(_parts(path, one, other)))
+            left.append((place, _parts(one, other)))
         elif not _are_equal(one, other):
-            found.append(Difference("replace", path, one, other))
+            found.append(Difference("replace", _write_pointer(pointer, place), one, other))
     return found
 
 
@@ -65,18 +73,31 @@ def _have_parts(one: JSON, other: JSON) -> bool:
     )
 
 
-def _parts(path: str, one: JSON, other: JSON) -> Iterator[_Pair]:
+def _parts(one: JSON, other: JSON) -> Iterator[_Pair]:
     """Yield the members or items of two objects or lists, with `_ABSENT` where one has none."""
     if isinstance(one, Mapping):
-        for name in dict.fromkeys([*one, *other]):
-            yield f"{path}/{escape_step(name)}", one.get(name, _ABSENT), other.get(name, _ABSENT)
+        for name in one:
+            yield name, one[name], other.get(name, _ABSENT)
+        for name in other:
+            if name not in one:
+                yield name, _ABSENT, other[name]
         return
     for at in range(max(len(one), len(other))):
         yield (
-            f"{path}/{at}",
+            at,
             one[at] if at < len(one) else _ABSENT,
             other[at] if at < len(other) else _ABSENT,
         )
+
+
+def _write_pointer(start: str, place: _Place | None) -> str:
+    """Return the pointer of a place, of which only one with a difference is written."""
+    steps = []
+    while place is not None:
+        place, step = place
+        steps.append(f"/{escape_step(str(step)[:MAX_POINTER_CHARS])}")
+    pointer = start + "".join(reversed(steps))
+    return pointer if len(pointer) <= MAX_POINTER_CHARS else f"{pointer[:MAX_POINTER_CHARS]}…"
 
 
 def _are_equal(one: JSON, other: JSON) -> bool:

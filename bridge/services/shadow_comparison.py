@@ -9,9 +9,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from bridge.core.json_differences import Difference
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON, DeadKind, Delivery, Status
 from bridge.core.times import iso
 from bridge.delivery.causes import find_cause
@@ -149,7 +148,7 @@ class ShadowComparison:
                 summary.add(one)
             if one is not None and one.result is not ShadowResult.SAME:
                 found.append(one)
-                size += len(orjson.dumps(one.as_json()))
+                size += len(write_json(one.as_json()))
             if len(found) >= limit or size >= MAX_PAGE_BYTES or limits.clock() >= ends_at:
                 at = event.number
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from hypothesis import strategies as st
 from records import make_event
 
 from bridge.config.loader import load
-from bridge.core.json_differences import MAX_DIFFERENCES, Difference, find_differences
+from bridge.core.json_differences import (
+    MAX_DIFFERENCES,
+    MAX_POINTER_CHARS,
+    Difference,
+    find_differences,
+)
 from bridge.core.model import Event
 from bridge.ingest import plan_comparison
 from bridge.ingest.plan_comparison import compare_event, plan_event
@@ -330,6 +336,20 @@ def test_the_number_of_differences_is_bounded_and_depth_is_no_matter() -> None:
         one = [one]
         other = [other]
     assert len(find_differences(one, other)) == 1
+
+
+def test_long_keys_take_neither_time_nor_memory() -> None:
+    """A pointer for each item below a long key would take 20 GB."""
+    before = {"k" * 200_000: [1] * 100_000}
+    after = {"k" * 200_000: [1] * 99_999 + [2]}
+    tracemalloc.start()
+    try:
+        found = find_differences(before, after)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+    assert [(one.before, one.after) for one in found] == [(1, 2)]
+    assert len(found[0].path) == MAX_POINTER_CHARS + 1
 
 
 def test_renamed_needs_the_same_content() -> None:

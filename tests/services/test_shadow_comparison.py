@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shadow_records
 from command_line import run
 from records import make_event
 from shadow_records import NEW, OLD, add_comparable, add_planned, write_routes
@@ -50,6 +51,19 @@ def test_each_result_is_found(database: Database, tmp_path: Path) -> None:
     made = add_comparable(database, tmp_path)
     assert compare(database) == {event.id: result for result, event in made.items()}
     assert compare(database, since=time.time() + 60) == {}
+
+
+def test_inputs_that_nest_deeply_are_compared(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deeper = shadow_records.HEAD.replace('NOT_SET}"}', 'NOT_SET}", max_depth: 500}')
+    monkeypatch.setattr(shadow_records, "HEAD", deeper)
+    config = write_routes(tmp_path, OLD + NEW)
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    event = add_planned(database, config, old=True, new=True, n=1, m=deep)
+    assert compare(database) == {event.id: "differs"}
 
 
 def test_the_differences_and_the_reason_are_given(database: Database, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
@@ -69,12 +69,13 @@ class Console:
         request.max_form_parts = MAX_FORM_FIELDS
         session = None
         try:
+            sender = self._receive(request)
             with self._context.seats.take() as is_free:
                 if not is_free:
                     raise refuse(503, "All places for readers are taken.", {"Retry-After": "1"})
                 if (asset := self._find_asset(request)) is not None:
                     return asset
-                session = self._login.read_session(request)
+                session = sender
                 response = self._answer(request, session)
                 is_used = session is not None and not wants_part(request)  # not by its clock
                 if session is not None and is_used and not response.headers.get("Set-Cookie"):
@@ -93,11 +94,31 @@ class Console:
         )
         return response
 
-    def _find_asset(self, request: Request) -> Response | None:
-        path = request.path.removeprefix(PREFIX)
-        if not path.startswith(FOLDER) or request.method not in ("GET", "HEAD"):
+    def _receive(self, request: Request) -> ConsoleSession | None:
+        """Return the session of a request whose form has arrived.
+
+        No place for readers is taken meanwhile: clients that send slowly would hold them all.
+        """
+        if self._is_asset(request):
             return None
-        return send_asset(path.removeprefix(FOLDER), request)
+        session = self._login.read_session(request)
+        if request.method in ("GET", "HEAD"):
+            return session
+        found, _ = self._find_page(request)
+        if session is not None and isinstance(found, ConsolePage):
+            _allow_long_form(found, request, session)
+        if session is not None or found == LOGIN:
+            _check_field_count(request)
+        return session
+
+    def _is_asset(self, request: Request) -> bool:
+        path = request.path.removeprefix(PREFIX)
+        return path.startswith(FOLDER) and request.method in ("GET", "HEAD")
+
+    def _find_asset(self, request: Request) -> Response | None:
+        if not self._is_asset(request):
+            return None
+        return send_asset(request.path.removeprefix(PREFIX).removeprefix(FOLDER), request)
 
     def _answer(self, request: Request, session: ConsoleSession | None) -> Response:
         found, ids = self._find_page(request)
@@ -114,8 +135,6 @@ class Console:
             kind = found.rate
         count_request(self._context, TokenHolder(session.name, session.key, session.scopes), kind)
         if request.method not in ("GET", "HEAD"):
-            if isinstance(found, ConsolePage):
-                _allow_long_form(found, request, session)
             self._check_form(request, session)
         if found == LOGOUT:
             return self._log_out(request, session)
@@ -235,6 +254,13 @@ def _allow_long_form(page: ConsolePage, request: Request, session: ConsoleSessio
     if page.max_form_bytes is not None and page.scope in session.scopes:
         request.max_content_length = page.max_form_bytes
         request.max_form_memory_size = page.max_form_bytes
+
+
+def _check_field_count(request: Request) -> None:
+    """Read a form, and refuse one with many fields; werkzeug counts those of a multipart form."""
+    raw = request.get_data()
+    if request.mimetype != "multipart/form-data" and raw.count(b"&") >= MAX_FORM_FIELDS:
+        raise RequestEntityTooLarge()
 
 
 def _login_screen(next_page: str, session: ConsoleSession | None, status: int) -> Screen:

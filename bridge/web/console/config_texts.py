@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import orjson
-
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.services.project.config_text import write_yaml
 
@@ -24,9 +23,5 @@ def write_in_order(document: Mapping[str, JSON], first: Sequence[str]) -> tuple[
 
 def write_value(value: JSON, most: int = MAX_SCHEMA_CHARS) -> str:
     """Return a text as it is, and another value as indented JSON, of at most so many characters."""
-    text = (
-        value
-        if isinstance(value, str)
-        else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    )
+    text = value if isinstance(value, str) else write_json(value, is_indented=True).decode()
     return text if len(text) <= most else f"{text[:most]}…"

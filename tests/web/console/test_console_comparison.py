@@ -10,11 +10,20 @@ import pytest
 from console_client import ConsoleClient
 from records import make_event
 
+from bridge.config.loader import load
+from bridge.core.json_differences import MAX_POINTER_CHARS
 from bridge.core.model import JSON, Event
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.views.event_comparison import MAX_SHOWN
+
+ROUTES = """version: 1
+platforms: {local: {type: local}}
+sources: {github: {provider: github, secret: "${env:S}", max_depth: 500}}
+routes:
+  - {name: all, on: github, inputs: {a: "${body.a}"}, flow: local/echo}
+"""
 
 
 @pytest.fixture
@@ -63,6 +72,21 @@ def test_many_differences_are_cut(console: ConsoleClient) -> None:
     assert "There are more differences than are shown." in html
     html = console.html(f"/events/{other.id}/compare?with={one.id}")
     assert "x" * 900 in html and "x" * 1100 not in html
+
+
+def test_deep_values_and_long_keys_are_shown_in_part(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text(ROUTES)
+    console = ConsoleClient(database, tmp_path, load(path, {}, strict_secrets=False))
+    console.log_in()
+    deep = "[" * 400 + "]" * 400
+    name = "k" * (3 * MAX_POINTER_CHARS)
+    one = store(console, {"a": 1, name: 1})
+    other = make_event(None, now=time.time(), body=f'{{"a": {deep}, "{name}": 2}}'.encode())
+    events.add(console.database, other, (), lambda *_: [])
+    html = console.html(f"/events/{other.id}/compare?with={one.id}")
+    assert "<code>body.a</code>" in html
+    assert name[: MAX_POINTER_CHARS - 1] in html and name[:MAX_POINTER_CHARS] not in html
 
 
 def test_a_body_that_is_not_readable_is_named(console: ConsoleClient) -> None:

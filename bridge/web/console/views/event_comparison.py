@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import orjson
-
 from bridge.core.json_differences import Difference, find_differences
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
 from bridge.services.usable_config import body_reader
@@ -128,5 +127,5 @@ def _describe(root: str, one: Difference) -> ChangedPath:
 
 def _write_json(value: JSON) -> str:
     """Return a value as JSON, so that the text "1" is not shown as the number."""
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+    text = write_json(value, is_indented=True).decode()
     return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}…"

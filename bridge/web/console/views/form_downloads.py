@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-import orjson
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bridge.core.audit import AuditAction
+from bridge.core.json_text import write_json
 from bridge.core.sizes import MIB
 from bridge.services import audit
 from bridge.services.exports import SubmissionList, read_table
@@ -98,7 +98,7 @@ def download_file(asked: ConsoleRequest) -> Response:
 def _list_records(kind: str, found: SubmissionList) -> Iterator[bytes]:
     if kind == "csv":
         return read_table(found).csv_records()
-    return (orjson.dumps(one.as_json(), option=orjson.OPT_APPEND_NEWLINE) for one in found)
+    return (write_json(one.as_json()) + b"\n" for one in found)
 
 
 def _join(records: Iterable[bytes]) -> bytes:

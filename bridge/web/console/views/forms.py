@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-import orjson
 from werkzeug.wrappers import Response
 
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON, FormFile
 from bridge.core.retention import is_content_deleted
 from bridge.core.status import SourceStatus
@@ -248,9 +248,7 @@ def _as_text(value: JSON) -> str:
         return "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return _shorten(", ".join(map(str, value)), MAX_CELL_CHARS)
-    text = (
-        value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
-    )
+    text = value if isinstance(value, str) else "" if value is None else write_json(value).decode()
     return _shorten(text, MAX_CELL_CHARS)
 
 
