@@ -2,7 +2,8 @@
 
 Where there is none, a test says why it skips; with FLOWBRIDGE_REQUIRE_BROWSER=1 that is a failure.
 FLOWBRIDGE_FORM_MODULES names the node_modules that has axe-core; FLOWBRIDGE_SCREENSHOTS a folder in
-which pictures of the pages are kept.
+which pictures of the pages are kept. With FLOWBRIDGE_BROWSER_MATRIX=all, pages of the console are
+looked at in every width and colour scheme.
 """
 
 from __future__ import annotations

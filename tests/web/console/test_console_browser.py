@@ -5,79 +5,38 @@ tests/support/browsers.py says which browser, and what to set.
 
 from __future__ import annotations
 
-import threading
+import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import browsers
 import pytest
-from console_client import ConsoleClient
 from console_records import fill_path, store_records
 from records import make_delivery, make_event
-from werkzeug.serving import WSGIRequestHandler, make_server
+from served_console import DOWNLOADS, ServedConsole, serve_console
 
-from bridge.config.loader import load
 from bridge.core.model import Event
-from bridge.core.scopes import Scope
-from bridge.services.console_tickets import create_ticket
-from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.migrations import upgrade
 from bridge.web.console.pages import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+Scheme = Literal["light", "dark"]
 WIDTH = 360
-ROUTES = """
-version: 1
-platforms: {local: {type: local}}
-sources: {github: {provider: github, secret: a-long-enough-secret-of-a-test}}
-routes:
-  - {name: triage, on: github issues, match: {body.action: opened}, inputs: {a: "${body.n}"}, flow: local/echo}
-"""
+WIDTHS = (WIDTH, 768, 1280)
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+IS_WHOLE_MATRIX = os.environ.get("FLOWBRIDGE_BROWSER_MATRIX") == "all"
+SHOWN = [one for one in PAGES if one.method == "GET" and not one.path.endswith(DOWNLOADS)]
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\\\"document.title='run'\\\">"
 
 
-class Quiet(WSGIRequestHandler):
-    """Logs no requests."""
-
-    def log(self, *_: object) -> None:
-        return
-
-
-class Served:
-    """A console that is served on a port of this machine, with an event."""
-
-    def __init__(self, console: ConsoleClient, port: int) -> None:
-        self.console = console
-        self.url = f"http://127.0.0.1:{port}/console"
-        self.ids = store_records(console.database, HOSTILE, problem=None, spam=None, files=())
-
-    def ticket(self, *scopes: Scope) -> str:
-        wanted = scopes or (Scope.ADMIN,)
-        return create_ticket(self.console.database, wanted, "ann@here", time.time())
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("console")
-    (folder / "routes.yaml").write_text(ROUTES)
-    config = load(folder / "routes.yaml", {}, strict_secrets=False)
-    database = Database(f"sqlite:///{folder}/console.db")
-    upgrade.upgrade(database)
-    console = ConsoleClient(database, folder, config)
-    server = make_server("127.0.0.1", 0, console.app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield Served(console, server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(60)
-        database.close()
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedConsole]:
+    with serve_console(tmp_path_factory.mktemp("console")) as served:
+        served.ids = store_records(served.database, HOSTILE, problem=None, spam=None, files=())
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +59,7 @@ def page(browser: Browser) -> Iterator[Page]:
     assert said == []
 
 
-def test_a_ticket_in_the_url_logs_in_and_is_forgotten(served: Served, page: Page) -> None:
+def test_a_ticket_in_the_url_logs_in_and_is_forgotten(served: ServedConsole, page: Page) -> None:
     page.goto(f"{served.url}/login?next=/console/events#{served.ticket()}")
     page.wait_for_url(f"{served.url}/events")
     assert "fbc_" not in page.evaluate("JSON.stringify([location.href, history.length])")
@@ -109,7 +68,7 @@ def test_a_ticket_in_the_url_logs_in_and_is_forgotten(served: Served, page: Page
     page.wait_for_url(f"{served.url}/login")
 
 
-def test_it_works_without_javascript(served: Served, browser: Browser) -> None:
+def test_it_works_without_javascript(served: ServedConsole, browser: Browser) -> None:
     context = browser.new_context(java_script_enabled=False)
     try:
         page = context.new_page()
@@ -127,30 +86,43 @@ def test_it_works_without_javascript(served: Served, browser: Browser) -> None:
         context.close()
 
 
-def test_a_link_with_a_token_does_not_log_in(served: Served, page: Page) -> None:
+def test_a_link_with_a_token_does_not_log_in(served: ServedConsole, page: Page) -> None:
     """Anyone with a token could else have others work in their session."""
     page.goto(f"{served.url}/login#fb_0123456789abcdef0123456789abcdef0123456789a")
     assert page.url.partition("#")[0] == f"{served.url}/login"
     assert page.get_by_role("textbox").first.input_value() == ""
 
 
-def test_pages_fit_a_phone_and_axe_finds_nothing(served: Served, page: Page) -> None:
+def test_pages_fit_each_width_and_axe_finds_nothing(served: ServedConsole, page: Page) -> None:
+    """Light and dark in turn on a phone; with FLOWBRIDGE_BROWSER_MATRIX=all each in every look."""
     page.goto(f"{served.url}/login")
-    assert browsers.find_violations(page) == []
+    looks = [(width, scheme) for width in WIDTHS for scheme in SCHEMES]
+    found = []
+    for width, scheme in looks if IS_WHOLE_MATRIX else looks[:1]:
+        found += find_problems(page, "/login", width, scheme)
     page.goto(f"{served.url}/login#{served.ticket()}")
     page.wait_for_url(f"{served.url}/")
-    for one in PAGES:
-        if one.method != "GET" or one.path.endswith(("/body", "/export")):  # downloads
-            continue
+    for number, one in enumerate(SHOWN):
         page.goto(f"{served.url}{fill_path(one.path, served.ids)}")
-        browsers.take_picture(page, f"console{one.path}".replace("/", "-").replace("<id>", "id"))
-        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTH, one.path
         assert page.get_by_role("heading", level=1).count() == 1, one.path
-        assert browsers.find_violations(page) == [], one.path
+        for width, scheme in looks if IS_WHOLE_MATRIX else [(WIDTH, SCHEMES[number % 2])]:
+            found += find_problems(page, one.path, width, scheme)
         assert page.title() != "run", one.path
+    assert found == [], "\n".join(map(str, found))
 
 
-def test_keys_search_go_to_pages_and_move_in_lists(served: Served, browser: Browser) -> None:
+def find_problems(page: Page, path: str, width: int, scheme: Scheme) -> list[object]:
+    """Return how far the open page scrolls sideways at a width, and what axe-core finds."""
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    name = f"console{path}".translate(str.maketrans("/", "-", "<>"))
+    browsers.take_picture(page, f"{name}-{width}-{scheme}")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    problems = [*browsers.find_violations(page), *([f"{wide} px"] if wide > width else [])]
+    return [(path, width, scheme, one) for one in problems]
+
+
+def test_keys_search_go_to_pages_and_move_in_lists(served: ServedConsole, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(60_000)
     try:
@@ -186,7 +158,7 @@ def test_keys_search_go_to_pages_and_move_in_lists(served: Served, browser: Brow
         context.close()
 
 
-def test_live_parts(served: Served, page: Page) -> None:
+def test_live_parts(served: ServedConsole, page: Page) -> None:
     """One login for all of them: a console tries few in a minute."""
     page.goto(f"{served.url}/login?next=/console/events#{served.ticket()}")
     page.wait_for_url(f"{served.url}/events")
@@ -195,7 +167,7 @@ def test_live_parts(served: Served, page: Page) -> None:
     check_numbers(served, page)
 
 
-def check_pill(served: Served, page: Page) -> None:
+def check_pill(served: ServedConsole, page: Page) -> None:
     """A new event is announced, and rows keep their place until it is loaded."""
     first = page.locator(f"a.row[href$='{served.ids['events']}']")
     place = first.bounding_box()
@@ -211,7 +183,7 @@ def check_pill(served: Served, page: Page) -> None:
     page.locator(f"a.row[href$='{event.id}']").wait_for()
 
 
-def check_tail(served: Served, page: Page) -> None:
+def check_tail(served: ServedConsole, page: Page) -> None:
     page.goto(f"{served.url}/tail")
     event = add_event(served)
     page.locator(f"#row-{event.id}").wait_for()  # without a click
@@ -224,7 +196,7 @@ def check_tail(served: Served, page: Page) -> None:
     page.locator(f"#row-{later.id}").wait_for()
 
 
-def check_numbers(served: Served, page: Page) -> None:
+def check_numbers(served: ServedConsole, page: Page) -> None:
     page.goto(f"{served.url}/")
     page.evaluate("document.querySelector('#numbers').dataset.seen = '1'")
     with page.expect_response(lambda one: one.request.headers.get("hx-request") == "true") as said:
@@ -233,7 +205,7 @@ def check_numbers(served: Served, page: Page) -> None:
     assert page.locator("#numbers[data-seen] .tiles li").count() > 3
 
 
-def add_event(served: Served) -> Event:
+def add_event(served: ServedConsole) -> Event:
     event = make_event(None, now=time.time(), source="github")
-    events.add(served.console.database, event, (make_delivery(event),), lambda *_: [])
+    events.add(served.database, event, (make_delivery(event),), lambda *_: [])
     return event

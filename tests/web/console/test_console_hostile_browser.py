@@ -1,0 +1,91 @@
+"""The pages of a hostile store in a real browser: nothing runs, and nothing is wider than a phone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import browsers
+import pytest
+from console_records import fill_path
+from hostile_records import MARKUP, store_hostile_records, write_routes
+from served_console import DOWNLOADS, ServedConsole, serve_console
+
+from bridge.web.console.pages import PAGES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Dialog, Page
+
+WIDTH = 360
+WATCH = """
+window.ran = 0; window.violations = [];
+document.addEventListener('securitypolicyviolation', one =>
+    violations.push(one.violatedDirective + ' ' + one.blockedURI));
+"""
+#: A page that a person waits for, and its layout.
+MAX_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedConsole]:
+    with serve_console(tmp_path_factory.mktemp("hostile"), write_routes()) as served:
+        yield served
+
+
+def test_nothing_of_a_stranger_runs(served: ServedConsole) -> None:
+    made = store_hostile_records(served.database)
+    shown = [one.path for one in PAGES if one.method == "GET" and not one.path.endswith(DOWNLOADS)]
+    paths = [fill_path(path, ids) for ids in made for path in shown]
+    paths += ["/runs?run_id=kHostile", "/events?spam=true", "/events?source=<img src=x>"]
+    with browsers.open_browser() as browser:
+        context = browser.new_context(viewport={"width": WIDTH, "height": 800})
+        context.add_init_script(WATCH)
+        page = context.new_page()
+        opened: list[str] = []
+        page.on("dialog", lambda dialog: _dismiss(dialog, opened))
+        page.on("popup", lambda one: opened.append(one.url))
+        page.on("pageerror", lambda error: opened.append(str(error)))
+        served.log_in(page)
+        problems = [one for path in dict.fromkeys(paths) for one in walk(served, page, path)]
+        assert problems + opened == [], "\n".join(map(str, problems + opened))
+        type_hostile_texts(served, page)
+        assert opened == []
+
+
+def _dismiss(dialog: Dialog, opened: list[str]) -> None:
+    opened.append(dialog.message)
+    dialog.dismiss()
+
+
+def walk(served: ServedConsole, page: Page, path: str) -> list[tuple[str, object]]:
+    """Open a page and every part of it that is folded; return what is wrong."""
+    began = time.monotonic()
+    answer = page.goto(f"{served.url}{path}")
+    assert answer is not None
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    found: list[object] = page.evaluate(
+        "[...violations, ...(ran ? ['a script ran'] : []),"
+        " ...(document.documentElement.scrollWidth > innerWidth"
+        "  ? [document.documentElement.scrollWidth + ' px'] : [])]"
+    )
+    if time.monotonic() - began > MAX_SECONDS:
+        found.append("slow")
+    if answer.status not in (200, 400, 404):
+        found.append(answer.status)
+    if not page.url.startswith(served.url):
+        found.append(page.url)
+    return [(path[:120], one) for one in found]
+
+
+def type_hostile_texts(served: ServedConsole, page: Page) -> None:
+    """What a person pastes is shown again, and is text."""
+    page.goto(f"{served.url}/events")
+    page.get_by_role("searchbox").fill(MARKUP)
+    page.get_by_role("searchbox").press("Enter")
+    page.wait_for_url(f"{served.url}/find?q=*")
+    page.goto(f"{served.url}/settings")
+    page.get_by_label("Name", exact=True).fill(MARKUP[:100])
+    page.get_by_role("button", name="Make the token").click()
+    page.wait_for_url(f"{served.url}/settings/tokens")
+    assert page.evaluate("[ran, violations.length]") == [0, 0]
