@@ -20,6 +20,7 @@ from bridge.web.admin import limits
 from bridge.web.admin.authentication import TokenHolder, count_request
 from bridge.web.admin.context import AdminContext
 from bridge.web.console.assets import FOLDER, send_asset
+from bridge.web.console.compression import compress_page
 from bridge.web.console.console_request import ConsoleRequest, Screen, wants_part
 from bridge.web.console.entry import PREFIX
 from bridge.web.console.environment import make_environment
@@ -198,7 +199,9 @@ class Console:
             "query": request.args.get("q", ""),
         }
         html = self._templates.get_template(screen.template).render(**frame, **screen.values)
-        return Response(html, status=screen.status, content_type="text/html; charset=utf-8")
+        response = Response(html, status=screen.status, content_type="text/html; charset=utf-8")
+        compress_page(response, request)
+        return response
 
     def _list_navigation(self, request: Request, session: ConsoleSession) -> Any:
         overview = None
