@@ -256,6 +256,9 @@ def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]
     latest = event_queries.latest_run(database, one)
     assert latest is not None and latest.run_id == "R1"
     assert event_queries.latest_run(database, replace(one, saved_item_id="other")) is None
+    assert event_queries.latest_run(database, one, most=1000) == latest
+    # in a large store only the newest deliveries are read
+    assert event_queries.latest_run(database, one, most=1) is None
 
 
 def test_the_limit_counts_from_the_newest_and_0_is_all(

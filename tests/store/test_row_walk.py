@@ -215,6 +215,13 @@ def test_a_walk_reads_a_range_of_an_index(database: Database, filters: Filters) 
             assert "ix_" in plan, plan
 
 
+def test_spam_of_a_source_is_found_in_the_index_of_spam(database: Database) -> None:
+    """Of a million submissions the index of their age would show each one."""
+    rows = event_queries.event_walk(database, Filters(source="contact", spam=True))
+    plan = explain(database, walk.rare_query(rows))
+    assert "ix_event_spam" in plan and "Sort" not in plan and "B-TREE" not in plan, plan
+
+
 @pytest.mark.parametrize("table", [schema.event, schema.delivery])
 def test_an_id_and_its_beginning_are_found_through_an_index(database: Database, table: Any) -> None:
     for condition in list(id_conditions(table.c.id, "evt_01", is_sqlite=database.is_sqlite))[:2]:

@@ -22,7 +22,7 @@ from bridge.web.app_context import AppContext
 #: The headers of a browser that sends a form of our own page.
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 SECRET_KEY = "a-secret-key-for-the-console-0123456789"
-_CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
+_CSRF = re.compile(r'name="csrf" value="([0-9a-f]{96})"')
 
 
 class ConsoleClient:

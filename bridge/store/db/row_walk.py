@@ -34,7 +34,8 @@ class RowWalk:
 
     `indexed`: conditions that an index with `seq` as its next column serves.
     `rare`: conditions that any index serves, none to look at every row. If few rows match them, the
-    walk looks only at these.
+    walk looks only at these. `is_rare_in_order`: that index has `seq` as its next column; the order
+    is asked for, so that the database takes it rather than another one.
 
     `late` are conditions on bodies, checked for a few rows at a time. `accept` returns the rows for
     which other conditions on the body hold, which the database cannot check. `page_rows`: rows
@@ -47,6 +48,7 @@ class RowWalk:
     conditions: Conditions = ()
     indexed: Conditions = ()
     rare: Conditions = ()
+    is_rare_in_order: bool = False
     late: Conditions = ()
     accept: Callable[[Sequence[Row[Any]]], Sequence[Row[Any]]] | None = None
     page_rows: int | None = None
@@ -130,11 +132,17 @@ def _find_rare(database: Database, walk: RowWalk) -> list[int] | None:
     """Return the numbers of the rows that match `rare`, newest first; null if they are many."""
     if not walk.rare:
         return None
-    seq = walk.table.c.seq
-    query = select(seq).where(*walk.rare).limit(MAX_RARE_ROWS + 1)
+    query = rare_query(walk)
     with database.read() as connection:
         numbers = connection.execute(query).scalars().all()
     return sorted(numbers, reverse=True) if len(numbers) <= MAX_RARE_ROWS else None
+
+
+def rare_query(walk: RowWalk) -> Select[Any]:
+    """Return the statement that reads the numbers of the rows of `rare`, if they are few."""
+    seq = walk.table.c.seq
+    query = select(seq).where(*walk.rare).limit(MAX_RARE_ROWS + 1)
+    return query.order_by(seq.desc()) if walk.is_rare_in_order else query
 
 
 def _next_part(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Column,
@@ -40,6 +40,7 @@ from bridge.store.tables.schema import delivery, event
 
 # Conditions as the partial indexes have them, so that the databases use these.
 IS_STUCK = text("delivery.status IN ('dead', 'unknown', 'blocked')")
+MAX_LATEST_RUN_ROWS: Final = 2000  # newest deliveries read for the latest run of a flow
 IS_SPAM = text("event.spam IS NOT NULL")
 STUCK_STATUSES = (Status.DEAD, Status.UNKNOWN, Status.BLOCKED)
 RARE_STATUSES: dict[str, TextClause] = {
@@ -216,12 +217,17 @@ def count_started(database: Database, event_ids: Sequence[str], route: str | Non
     return found
 
 
-def latest_run(database: Database, one: Delivery) -> Delivery | None:
-    """Return the delivery of the same flow that last started a run, null where there is none."""
+def latest_run(
+    database: Database, one: Delivery, *, most: int = MAX_LATEST_RUN_ROWS
+) -> Delivery | None:
+    """Return the delivery of the same flow that last started a run, among the newest `most`."""
     same = (delivery.c.platform == one.platform) & (delivery.c.saved_item_id == one.saved_item_id)
+    seq = delivery.c.seq
+    oldest = select(seq).order_by(seq.desc()).offset(most - 1).limit(1).scalar_subquery()
     query = (
         LISTED_DELIVERIES.where(text("delivery.run_id IS NOT NULL"), same)
-        .order_by(delivery.c.seq.desc())
+        .where(seq >= func.coalesce(oldest, 0))
+        .order_by(seq.desc())
         .limit(1)
     )
     with database.read() as connection:
@@ -242,6 +248,7 @@ def event_walk(database: Database, filters: Filters, query: Select[Any] = LISTED
         age=event.c.received_at,
         conditions=event_conditions(filters),
         rare=[*by_source, *by_spam],
+        is_rare_in_order=bool(by_source and by_spam),
         late=_body_conditions(database, filters, of_deliveries=False),
         accept=_make_test(database, filters, event.c.id),
     )

@@ -21,6 +21,7 @@ from bridge.web.admin import limits
 from bridge.web.admin.authentication import TokenHolder, count_request
 from bridge.web.admin.context import AdminContext
 from bridge.web.console.assets import FOLDER, send_asset
+from bridge.web.console.compression import compress_page
 from bridge.web.console.console_request import ConsoleRequest, Screen, wants_part
 from bridge.web.console.entry import PREFIX
 from bridge.web.console.environment import make_environment
@@ -224,7 +225,9 @@ class Console:
             frame["navigation"] = list_navigation(self._pages, session.scopes, path, overview)
             frame["config_errors"] = () if overview is None else overview.config.error
         html = self._templates.get_template(screen.template).render(**frame, **screen.values)
-        return Response(html, status=screen.status, content_type="text/html; charset=utf-8")
+        response = Response(html, status=screen.status, content_type="text/html; charset=utf-8")
+        compress_page(response, request)
+        return response
 
     def _read_overview(self) -> Overview | None:
         with suppress(StoreError):  # the page says so itself, where it matters

@@ -27,6 +27,11 @@ def is_from_elsewhere(request: Request) -> bool:
     return not _is_own_origin(request)
 
 
+def is_own_navigation(request: Request) -> bool:
+    """Return whether a browser says that the console or a person opened the page."""
+    return request.headers.get("Sec-Fetch-Site") in OWN_SITES
+
+
 def _is_followed_link(request: Request) -> bool:
     sent = request.headers
     return sent.get("Sec-Fetch-Mode") == "navigate" and sent.get("Sec-Fetch-Dest") == "document"

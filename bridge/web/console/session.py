@@ -28,6 +28,7 @@ MAX_COOKIE_CHARS: Final = 2000
 SESSION_SECONDS: Final = 12 * 3600.0
 IDLE_SECONDS: Final = 3600.0
 RENEWAL_SECONDS: Final = 60.0  # between two cookies that record the use of a session
+FORM_NONCE_CHARS: Final = 32
 MAX_SKEW_SECONDS: Final = 60.0  # of the clocks of two machines
 _ADMIN: Final = "admin"
 _TOKEN: Final = "token"  # noqa: S105 - a kind of session
@@ -118,12 +119,17 @@ class SessionStore:
         tickets.end_session(self._database, session.id, session.ends_at, now)
 
     def sign_form(self, session: ConsoleSession) -> str:
-        """Return the proof that a form of this session's pages carries."""
-        return hmac.new(self._key, f"console form {session.id}".encode(), sha256).hexdigest()
+        """Return a proof that a form of this session's pages carries, another one each time."""
+        return self._prove_form(session, secrets.token_hex(FORM_NONCE_CHARS // 2))
 
     def is_own_form(self, session: ConsoleSession, proof: str) -> bool:
         """Return whether a form carries the proof of this session."""
-        return hmac.compare_digest(self.sign_form(session).encode(), proof.encode())
+        expected = self._prove_form(session, proof[:FORM_NONCE_CHARS])
+        return hmac.compare_digest(expected.encode(), proof.encode())
+
+    def _prove_form(self, session: ConsoleSession, nonce: str) -> str:
+        text = f"console form {session.id} {nonce}".encode()
+        return nonce + hmac.new(self._key, text, sha256).hexdigest()
 
     def _find_scopes(self, session: ConsoleSession, now: float) -> frozenset[Scope] | None:
         """Return the scopes that a session has now; None where its token is removed or changed."""

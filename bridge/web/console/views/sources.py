@@ -26,7 +26,7 @@ from bridge.web.console.links import make_link
 from bridge.web.console.subject_notes import SubjectNote, list_notes
 from bridge.web.console.views.forms import has_fields
 
-MAX_COUNTED_EVENTS: Final = 5000  # newest events whose types are counted
+MAX_COUNTED_EVENTS: Final = 1000  # newest events whose types are counted
 SOON_SECONDS: Final = 14 * DAY
 MAX_SHOWN_TYPES: Final = 12
 MAX_SHOWN_SAMPLES: Final = 6
