@@ -241,6 +241,7 @@ SCHEMAS = [
     ({"items": {"$ref": "nope.json"}}, ("items", "$ref"), "no such file"),
     ({"$ref": "#/$defs/nope"}, ("$ref",), "cannot be resolved"),
     ({"$ref": "#"}, ("$ref",), "cannot be resolved"),
+    ({"$ref": "#/x-word", "x-word": "text"}, ("$ref",), "cannot be resolved"),
     ({"$ref": "schemas/user.json#/nope"}, ("$ref",), "cannot be resolved"),
     ({"$ref": "schemas/out.json"}, (), "in schemas/out.json: $ref `../../etc/passwd` leads out"),
     ({"$ref": "schemas/bad.json"}, ("$ref",), "not a JSON Schema"),

@@ -59,7 +59,7 @@ class ServedConsole:
     def log_in(self, page: Page) -> None:
         """Log in, with scripts or without."""
         page.goto(f"{self.url}/login")
-        page.get_by_label("Token or ticket").fill(self.ticket())
+        page.get_by_label("Token", exact=True).fill(self.ticket())
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(f"{self.url}/")
 

@@ -242,11 +242,13 @@ def _check_patterns(document: dict[str, Any]) -> None:
 
 
 def _follow(resolver: Any, reference: str) -> None:
-    """Raise LookupError if `reference`, or a reference at its target, is broken or circular."""
+    """Raise LookupError if `reference`, or one at its target, is broken, circular or no schema."""
     for _ in range(MAX_REFERENCE_CHAIN):
         found = resolver.lookup(reference)
         further = found.contents.get("$ref") if isinstance(found.contents, dict) else None
         if not isinstance(further, str):
+            if not isinstance(found.contents, dict | bool):
+                raise LookupError("no schema")
             return
         resolver = found.resolver
         reference = further
