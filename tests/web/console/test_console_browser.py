@@ -97,7 +97,7 @@ def test_pages_fit_each_width_and_axe_finds_nothing(served: ServedConsole, page:
     """Light and dark in turn on a phone; with FLOWBRIDGE_BROWSER_MATRIX=all each in every look."""
     page.goto(f"{served.url}/login")
     looks = [(width, scheme) for width in WIDTHS for scheme in SCHEMES]
-    found = []
+    found: list[object] = []
     for width, scheme in looks if IS_WHOLE_MATRIX else looks[:1]:
         found += find_problems(page, "/login", width, scheme)
     page.goto(f"{served.url}/login#{served.ticket()}")
