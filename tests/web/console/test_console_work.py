@@ -22,9 +22,11 @@ from sqlalchemy import event as hooks
 from sqlalchemy import text
 
 from bridge.core.model import Delivery, Event, Status
+from bridge.core.rate_limits import Rate
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.web.admin import limits
 from bridge.web.console.pages import PAGES
 
 FEW = 300
@@ -121,7 +123,10 @@ def watch_page(console: ConsoleClient, path: str) -> Work:
     return min(found, key=lambda one: one.steps)
 
 
-def test_no_page_does_more_in_a_larger_store(sqlite: Database, tmp_path: Path) -> None:
+def test_no_page_does_more_in_a_larger_store(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "READ_RATE", Rate(count=10_000, per=1.0))
     ids = store_records(sqlite, "text")
     console = open_console(sqlite, tmp_path)
     paths = {one.path: fill_path(one.path, ids) for one in PAGES if one.method == "GET"}
