@@ -134,9 +134,12 @@ def _plan_twice(
         return [], []
     roots = build_context(event, body, event.received_at)
     first = _plan(event, body, before.routes_of(event.source), roots)
-    others = [one for one in after.routes_of(event.source) if one.name not in shared]
+    routes = after.routes_of(event.source)
+    others = [one for one in routes if one.name not in shared]
     second = _plan(event, body, others, roots) if others else []
-    return first, [*(one for one in first if one.route in shared), *second]
+    order = {one.name: place for place, one in enumerate(routes)}
+    found = [*(one for one in first if one.route in shared), *second]
+    return first, sorted(found, key=lambda one: order[one.route])
 
 
 def _plan(

@@ -113,13 +113,16 @@ INCOMPARABLE_TEXTS: Final = {
 class EventComparison:
     """The comparison of one event. `same`: the route of each delivery that does not change.
 
-    `incomparable`: why the event cannot be compared.
+    `incomparable`: why the event cannot be compared. `before`, `after`: the deliveries that were
+    compared.
     """
 
     event_id: str
     same: Sequence[str] = ()
     changes: Sequence[RouteChange] = ()
     incomparable: Incomparable | None = None
+    before: Sequence[PlannedDelivery] = ()
+    after: Sequence[PlannedDelivery] = ()
 
 
 def compare_plans(
@@ -139,7 +142,7 @@ def compare_plans(
             changes.append(_change(event_id, other.route, change, one, other, diff))
     changes += [_lose(event_id, one) for one in lost]
     changes += [_add(event_id, one) for one in new]
-    return EventComparison(event_id, same, changes)
+    return EventComparison(event_id, same, changes, before=before, after=after)
 
 
 _Plans = list[PlannedDelivery]

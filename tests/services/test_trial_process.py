@@ -115,6 +115,18 @@ def test_the_fenced_process_adds_the_details_of_a_page() -> None:
         assert found["expression"]["error" if "{" in expression else "text"]  # type: ignore[index,call-overload]  # of JSON
 
 
+def test_the_details_are_of_the_plans_that_are_compared() -> None:
+    """The type of the event is read as each configuration reads it."""
+    text = FIRST_TEXT.replace("on: github", "on: github b").replace("\n    match", "\n    # match")
+    after = text.replace("secret: ", 'event_type: "body:a", secret: ')
+    event = make_event("p", type="issues", body=b'{"a": "b", "n": 1}')
+    configs = TrialConfigs(GivenText(after), GivenText(text), details=TrialDetails())
+    found = orjson.loads(evaluate_trial(configs, [event]))
+    assert (found["summary"]["new"] + found["summary"]["dead"], found["changes"] != []) == (1, True)
+    (one,) = found["planned"]
+    assert (one["before"], [each["route"] for each in one["after"]]) == ([], ["first"])
+
+
 @pytest.mark.parametrize(
     ("program", "seconds", "said"),
     [

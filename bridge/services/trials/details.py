@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import orjson
@@ -10,8 +10,7 @@ import orjson
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
 from bridge.core.sizes import MIB
-from bridge.ingest.plan_comparison import plan_event
-from bridge.ingest.planned_deliveries import EventComparison
+from bridge.ingest.planned_deliveries import EventComparison, PlannedDelivery
 from bridge.routing.model import Config
 from bridge.services.explanations import explain_by_config
 from bridge.services.trials.expression_trial import try_expression
@@ -31,19 +30,16 @@ class DetailsReport:
         self._explanation: JSON = None
         self._expression: JSON = None
 
-    def add(
-        self, event: Event, found: EventComparison, before: Config | None, after: Config
-    ) -> None:
+    def add(self, event: Event, found: EventComparison, after: Config) -> None:
         """Add what both configurations do with an event."""
         if len(self._events) < MAX_DETAILED_EVENTS:
-            is_planned = found.incomparable is None
             self._events.append(
                 {
                     "event_id": event.id,
                     "type": event.type,
-                    "before": _plan(event, before) if is_planned else [],
-                    "after": _plan(event, after) if is_planned else [],
-                    "incomparable": None if found.incomparable is None else found.incomparable,
+                    "before": _list_plans(found.before),
+                    "after": _list_plans(found.after),
+                    "incomparable": found.incomparable,
                 }
             )
         if event.id == self._asked.event_id:
@@ -68,14 +64,8 @@ def report_without_config(asked: TrialDetails, messages: Iterable[Message]) -> d
     return {"planned": [], "explanation": None, "expression": found}
 
 
-def _plan(event: Event, config: Config | None) -> list[JSON]:
+def _list_plans(planned: Sequence[PlannedDelivery]) -> list[JSON]:
     """Return the deliveries that a configuration plans, with the reasons of dead ones."""
-    if config is None:
-        return []
-    try:
-        planned = plan_event(event, config)
-    except Exception:  # the comparison reports it as a fault
-        return []
     return [{"route": one.route, "status": one.status, "reason": one.reason} for one in planned]
 
 

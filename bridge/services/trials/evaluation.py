@@ -57,7 +57,7 @@ class TrialEvaluation:
             if self._explanations is not None:
                 self._explanations.add(message)
             if self._details is not None:
-                self._details.add(message, found, self._find_before(message), self._after)
+                self._details.add(message, found, self._after)
         elif isinstance(message, PlannedConfig):
             self._planned[message.hash] = _load_planned(message.canonical)
         elif isinstance(message, EncryptedEvent):
@@ -78,11 +78,8 @@ class TrialEvaluation:
             }
         )
 
-    def _find_before(self, event: Event) -> Config | None:
-        return self._before if self._before is not None else self._planned.get(event.config_hash)
-
     def _compare(self, event: Event) -> EventComparison:
-        before = self._find_before(event)
+        before = self._before if self._before is not None else self._planned.get(event.config_hash)
         if before is None:
             return EventComparison(event.id, incomparable=Incomparable.NO_CONFIG)
         return compare_event(event, before, self._after)
