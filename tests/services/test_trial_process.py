@@ -127,6 +127,26 @@ def test_the_details_are_of_the_plans_that_are_compared() -> None:
     assert (one["before"], [each["route"] for each in one["after"]]) == ([], ["first"])
 
 
+def test_values_of_any_depth_do_not_end_a_trial(tmp_path: Path) -> None:
+    """The depth at which the body alone can be written, and the result around it cannot."""
+    given = FIRST_TEXT.replace('secret: "', 'max_depth: 500, secret: "')
+    text = given[: given.index("    match:")] + '    inputs: {a: "${body}"}\n    flow: local/echo\n'
+    before, after = GivenText(text), GivenText(text.replace("inputs: {a:", "inputs: {b:"))
+    for depth in (240, 246, 249, 250, 252, 254, 300, 500):
+        body = b'{"a":' * depth + b"1" + b"}" * depth
+        event = make_event("p", type="issues", body=body)
+        details = TrialDetails(event_id=event.id, expression="body")
+        configs = TrialConfigs(after, before, explains=True, details=details)
+        found = orjson.loads(evaluate_trial(configs, [event]))
+        assert [one["change"] for one in found["changes"]] == ["inputs"], depth
+        assert found["explanations_complete"] and len(found["explanations"]) == 1, depth
+        assert found["explanation"] == found["explanations"][0], depth
+        one = record(1e9, ended_at=1e9 + 1, result=found)
+        with os.fdopen(folder(tmp_path).take()):
+            folder(tmp_path).write(one)
+        assert folder(tmp_path).read(one.id) == one
+
+
 @pytest.mark.parametrize(
     ("program", "seconds", "said"),
     [

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from bridge.core.model import JSON, Event
 from bridge.core.retention import is_content_deleted
 from bridge.core.sizes import MIB
-from bridge.ingest.planned_deliveries import EventComparison, PlannedDelivery
+from bridge.ingest.planned_deliveries import (
+    INCOMPARABLE_TEXTS,
+    EventComparison,
+    Incomparable,
+    PlannedDelivery,
+)
 from bridge.routing.model import Config
-from bridge.services.explanations import explain_by_config
+from bridge.services.trials.explanations import write_explanation
 from bridge.services.trials.expression_trial import try_expression
 from bridge.services.trials.messages import MAX_DETAILED_EVENTS, Message, TrialDetails
 
@@ -27,7 +32,7 @@ class DetailsReport:
     def __init__(self, asked: TrialDetails) -> None:
         self._asked = asked
         self._events: list[JSON] = []
-        self._explanation: JSON = None
+        self._explanation: JSON | orjson.Fragment = None
         self._expression: JSON = None
 
     def add(self, event: Event, found: EventComparison, after: Config) -> None:
@@ -46,7 +51,7 @@ class DetailsReport:
             self._explanation = _explain(event, after)
             self._expression = _evaluate(self._asked.expression, event, after)
 
-    def as_json(self) -> dict[str, JSON]:
+    def as_json(self) -> dict[str, Any]:
         """Return the details, for the result of the trial."""
         return {
             "planned": self._events,
@@ -69,13 +74,15 @@ def _list_plans(planned: Sequence[PlannedDelivery]) -> list[JSON]:
     return [{"route": one.route, "status": one.status, "reason": one.reason} for one in planned]
 
 
-def _explain(event: Event, config: Config) -> Mapping[str, JSON]:
+def _explain(event: Event, config: Config) -> Mapping[str, JSON] | orjson.Fragment:
     if is_content_deleted(event):
         return {"problem": DELETED, "routes": []}
-    shape = explain_by_config(event, config).as_json()
-    if len(orjson.dumps(shape, default=str)) > MAX_SHOWN_EXPLANATION_BYTES:
+    written = write_explanation(event, config)
+    if written is None:
+        return {"problem": INCOMPARABLE_TEXTS[Incomparable.FAULT], "routes": []}
+    if len(written) > MAX_SHOWN_EXPLANATION_BYTES:
         return {"problem": TOO_LONG, "routes": []}
-    return shape
+    return orjson.Fragment(written)
 
 
 def _evaluate(text: str | None, event: Event, config: Config | None) -> JSON:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import orjson
@@ -10,6 +10,7 @@ import orjson
 from bridge.config.given_files import GivenFiles
 from bridge.config.loader import check_files, load_canonical
 from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON, Event
 from bridge.ingest.plan_comparison import compare_event
 from bridge.ingest.planned_deliveries import EventComparison, Incomparable
@@ -70,7 +71,7 @@ class TrialEvaluation:
         return orjson.dumps(
             {
                 "problems": [_problem_json(one) for one in self._warnings],
-                **self._summary.report_json(),
+                **_write_parts(self._summary.report_json()),
                 "changes": self._changes,
                 "changes_complete": self._is_complete,
                 **({} if self._explanations is None else self._explanations.as_json()),
@@ -87,7 +88,7 @@ class TrialEvaluation:
     def _add(self, found: EventComparison) -> None:
         self._summary.add(found)
         for one in found.changes:
-            written = orjson.dumps(change_json(one))
+            written = write_json(change_json(one))
             self._bytes += len(written)
             self._is_complete = self._is_complete and self._bytes <= MAX_CHANGE_BYTES
             if self._is_complete:
@@ -162,3 +163,8 @@ def _load_planned(canonical: str | None) -> Config | None:
 
 def _problem_json(one: ConfigProblem) -> dict[str, JSON]:
     return {key: getattr(one, key) for key in PROBLEM_KEYS}
+
+
+def _write_parts(shape: Mapping[str, JSON]) -> dict[str, orjson.Fragment]:
+    """Return the parts of an object as JSON: their values may nest deeply."""
+    return {name: orjson.Fragment(write_json(part)) for name, part in shape.items()}

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+from bridge.core.json_text import write_json
 from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.routing.model import Config
@@ -26,7 +27,9 @@ class TrialExplanations:
 
     def add(self, event: Event) -> None:
         """Explain an event. One without a body, or for which there is no room, is left out."""
-        written = self._explain(event)
+        written = None
+        if len(self._found) < MAX_EXPLAINED_EVENTS and not is_content_deleted(event):
+            written = write_explanation(event, self._config)
         if written is None or self._bytes + len(written) > MAX_EXPLANATION_BYTES:
             self.leave_out()
             return
@@ -37,14 +40,14 @@ class TrialExplanations:
         """Note that an event is not explained."""
         self._is_complete = False
 
-    def _explain(self, event: Event) -> bytes | None:
-        if len(self._found) >= MAX_EXPLAINED_EVENTS or is_content_deleted(event):
-            return None
-        try:
-            return orjson.dumps(explain_by_config(event, self._config).as_json())
-        except Exception:  # as in `compare_event`: a bug must not stop the others
-            return None
-
     def as_json(self) -> dict[str, Any]:
         """Return the explanations as parts of a result."""
         return {"explanations": self._found, "explanations_complete": self._is_complete}
+
+
+def write_explanation(event: Event, config: Config) -> bytes | None:
+    """Return the JSON of an explanation, null where it cannot be made."""
+    try:
+        return write_json(explain_by_config(event, config).as_json())
+    except Exception:  # as in `compare_event`: a bug must not stop the others
+        return None

@@ -11,13 +11,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from bridge.core.errors import BridgeError, NotFound, StoreError
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.core.times import iso
 from bridge.system.ids import TRIAL_PREFIX
@@ -84,7 +85,8 @@ class TrialFolder:
 
     def write(self, record: TrialRecord) -> None:
         """Store a trial, in place of its earlier state. Raises `StoreError`."""
-        sealed = self._sealer.seal(orjson.dumps(record), FOLDER_NAME, "result", record.id)
+        shape = {one.name: getattr(record, one.name) for one in fields(record)}
+        sealed = self._sealer.seal(write_json(shape), FOLDER_NAME, "result", record.id)
         file = self._path / record.id
         draft = file.with_suffix(".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
