@@ -141,6 +141,7 @@ def test_values_of_any_depth_do_not_end_a_trial(tmp_path: Path) -> None:
         assert [one["change"] for one in found["changes"]] == ["inputs"], depth
         assert found["explanations_complete"] and len(found["explanations"]) == 1, depth
         assert found["explanation"] == found["explanations"][0], depth
+        assert (found["expression"]["type"], found["expression"]["error"]) == ("object", None)
         one = record(1e9, ended_at=1e9 + 1, result=found)
         with os.fdopen(folder(tmp_path).take()):
             folder(tmp_path).write(one)

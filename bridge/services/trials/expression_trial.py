@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from bridge.core.errors import CompileError, ExpressionError
+from bridge.core.json_text import TooDeepValue, write_json
 from bridge.core.model import JSON, Event
+from bridge.routing.explain.shown_values import UNWRITABLE
 from bridge.routing.expressions.compile import compile_expression
 from bridge.routing.functions.signature import type_of
 from bridge.routing.model import Config
@@ -18,7 +18,6 @@ from bridge.routing.templates import compile_template
 from bridge.services.usable_config import body_reader
 
 MAX_VALUE_CHARS: Final = 64 * 1024  # of the JSON of the value
-UNWRITABLE: Final = "a value that JSON cannot hold"
 _CHARACTER = re.compile(r"at character (\d+)")
 _QUOTED = re.compile(r"`([^`]+)`")
 
@@ -60,8 +59,8 @@ def try_expression(text: str, event: Event, config: Config | None) -> Expression
         message = str(error)
         return ExpressionResult(error=message, column=find_error_column(text, message))
     try:
-        written = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    except TypeError:
+        written = write_json(value, is_indented=True).decode()
+    except (TypeError, TooDeepValue):
         return ExpressionResult(error=UNWRITABLE)
     return ExpressionResult(
         type=type_of(value),
