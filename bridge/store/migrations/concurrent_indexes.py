@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, repeat
 
 from alembic import op
 from sqlalchemy import Connection, text
@@ -23,6 +22,7 @@ from bridge.core.errors import StoreError
 from bridge.store.db.advisory_locks import Lock
 from bridge.store.db.database import Database
 from bridge.store.db.postgres import milliseconds
+from bridge.store.migrations.retry_waits import begin_waits
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -109,15 +109,15 @@ def _hold_session(database: Database) -> Iterator[Connection]:
                 "idle": milliseconds(timings.idle_transaction_seconds),
             },
         )
-        until = time.monotonic() + timings.migration_limit_seconds
-        waits = chain(timings.migration_retry_seconds, repeat(timings.migration_retry_seconds[-1]))
+        waits = begin_waits(timings)
         while not session.execute(_TRY_LOCK).scalar():
-            if time.monotonic() > until:
+            wait = next(waits, None)
+            if wait is None:
                 raise StoreError(
                     "the schema could not be migrated: another process has been building an index"
                     f" for more than {timings.migration_limit_seconds:g} s"
                 )
-            time.sleep(next(waits))
+            time.sleep(wait)
         yield session
     finally:
         session.invalidate()  # not returned to the pool, which would keep the lock

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from itertools import chain, repeat
 
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
@@ -15,6 +14,7 @@ from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import Database
 from bridge.store.db.group_commit import describe_error
 from bridge.store.db.postgres import milliseconds
+from bridge.store.migrations.retry_waits import begin_waits
 from bridge.store.tables.schema import HEAD
 from bridge.system.logs import get_logger
 
@@ -47,20 +47,19 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         # files inherit the mode.
         os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         vacuum.enable_incremental(database.path)
-    timings = database.timings
-    until = time.monotonic() + timings.migration_limit_seconds
-    waits = chain(timings.migration_retry_seconds, repeat(timings.migration_retry_seconds[-1]))
+    waits = begin_waits(database.timings)
     revisions: list[str | None] = []  # before each step
     while True:
         try:
             before, after = run_step(database)
         except DBAPIError as error:
-            if not _is_lock_error(error) or time.monotonic() > until:
+            wait = next(waits, None) if _is_lock_error(error) else None
+            if wait is None:
                 raise StoreError(
                     f"the schema could not be migrated: {describe_error(error)}"
                 ) from error
             log.warning("migration_lock_timeout", error=describe_error(error))
-            time.sleep(next(waits))
+            time.sleep(wait)
             continue
         revisions.append(before)
         if after == HEAD:
