@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TICKET_PREFIX: Final = "fbc_"
 TICKET_BYTES: Final = 32  # random, in 43 characters of URL-safe base64
 TICKET_SECONDS: Final = 60.0
+LOGIN_PATH: Final = "/console/login"
 _TICKET: Final = re.compile(re.escape(TICKET_PREFIX) + "[A-Za-z0-9_-]{43}")
 
 
@@ -59,6 +60,11 @@ class RenewedTicket:
         if not TICKET_SECONDS / 2 < left <= TICKET_SECONDS:  # or a clock was set
             until = now + TICKET_SECONDS
             tickets.renew_ticket(self._database, _hash(self.text), self._permits, until)
+
+
+def make_login_url(base: str, ticket: str) -> str:
+    """Return the URL that logs in with a ticket; a browser sends no fragment in its requests."""
+    return f"{base}{LOGIN_PATH}#{ticket}"
 
 
 def use_ticket(database: Database, text: str, now: float) -> UsedTicket | None:

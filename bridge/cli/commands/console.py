@@ -15,11 +15,10 @@ from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.core.scopes import Scope, expand_scopes, list_scopes
 from bridge.core.times import iso
-from bridge.services.console_tickets import TICKET_SECONDS, create_ticket
+from bridge.services.console_tickets import TICKET_SECONDS, create_ticket, make_login_url
 from bridge.services.operations import find_actor
 from bridge.services.store_access import open_or_create_store
 
-LOGIN_PATH: Final = "/console/login"
 OPENED_FILE: Final = "console-login.html"
 REDIRECT: Final = (
     '<!doctype html><meta charset="utf-8"><title>flowbridge</title>'
@@ -48,7 +47,7 @@ def console(config: str | None, /, is_read: bool, opens: bool, as_json: bool) ->
     now = time.time()
     with open_or_create_store(settings) as database:
         ticket = create_ticket(database, scopes, find_actor(settings), now)
-    url = f"{settings.private_url}{LOGIN_PATH}#{ticket}"
+    url = make_login_url(settings.private_url, ticket)
     if as_json:
         output.json_line(
             {"url": url, "scopes": list_scopes(scopes), "ends_at": iso(now + TICKET_SECONDS)}

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SAMPLES = (("github", "issues"), ("stripe", "invoice.paid"), ("contact", "submission"))
 ACTOR = "demo"  # of what is done in its console
-LOGIN_PATH = "/console/login"
 WAIT_SECONDS = 30.0  # until the demo fails
 POLL_SECONDS = 0.03  # of the store
 
@@ -65,6 +64,7 @@ def demo(once: bool, port: int, as_json: bool) -> None:
     from bridge.cli.commands.tail import print_change, print_refused
     from bridge.runtime.demo_bridge import make_folder, run_bridge
     from bridge.services.change_feed import describe_change
+    from bridge.services.console_tickets import make_login_url
     from bridge.system.logs import configure
 
     configure("error")
@@ -84,7 +84,7 @@ def demo(once: bool, port: int, as_json: bool) -> None:
                 stack.close()
                 sys.exit(0 if well else 1)
             ticket = _make_ticket(settings, database)
-            url = f"{settings.private_url}{LOGIN_PATH}#{ticket.text}" if ticket else None
+            url = make_login_url(settings.private_url, ticket.text) if ticket else None
             for line in instructions(settings, url):
                 output.say(line) if as_json else output.answer(line)
             up = True
