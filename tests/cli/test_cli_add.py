@@ -37,6 +37,19 @@ def pins(name: str) -> list[str]:
     return [part for pin in needed for part in ("--pin", f"{pin}={PINS[pin]}")]
 
 
+@pytest.mark.parametrize(
+    ("bind", "url"),
+    [("0.0.0.0:9000", "http://127.0.0.1:9000/"), ("[::1]:9000", "http://[::1]:9000/")],
+)
+def test_the_url_is_one_that_this_machine_reaches(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, bind: str, url: str
+) -> None:
+    monkeypatch.setenv("FLOWBRIDGE_BIND", bind)
+    (folder / "routes.yaml").write_text("version: 1\n")
+    assert f"{url}hooks/contact" in run("add", "form", "contact").stdout
+    assert f"{url}hooks/contact" in run("form", "contact").stdout
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_provider_can_be_added(folder: Path, name: str) -> None:
     row = PROVIDERS[name]

@@ -72,7 +72,7 @@ def _print_instructions(settings: Settings, new: NewSource) -> None:
         f"Added the source {new.name} ({row.title}) and a route to {new.flow or 'local/echo'} to"
         f" {settings.config}.\n"
     )
-    url = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
+    url = settings.public_url or settings.bound_url
     output.answer(f"  URL     {url}/hooks/{new.name}")
     if not settings.public_url:
         output.answer(

@@ -90,8 +90,7 @@ def _choose_target(to: str | None, settings: Settings) -> str:
     """Return the URL of the bridge to test. `to`: the value of --to."""
     if to:
         return parse_url(to).rstrip("/")
-    local = f"http://{settings.bind[0]}:{settings.bind[1]}"
-    return (settings.public_url or local).rstrip("/")
+    return (settings.public_url or settings.bound_url).rstrip("/")
 
 
 def _say_summary(count: int, bad: int, target: str) -> None:

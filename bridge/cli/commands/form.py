@@ -65,13 +65,11 @@ def form(
     flowbridge form contact --as fetch --url https://hooks.example.com
     flowbridge form contact --as react > ContactForm.jsx
     """
-    from bridge.config.addresses import bracket
     from bridge.web.forms import embed
 
     settings = settings_of(config)
     source = _source(load_present(settings), name)
-    host, port = settings.bind
-    base = (url or settings.public_url or f"http://{bracket(host)}:{port}").rstrip("/")
+    base = (url or settings.public_url or settings.bound_url).rstrip("/")
     page = source.form.page if source.form else None
     kind = "html" if kind == "plain" else kind
     write = {"html": embed.as_html, "fetch": embed.as_fetch, "react": embed.as_react}[kind]

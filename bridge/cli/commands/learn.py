@@ -58,7 +58,7 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
                 "there is no database yet: start `flowbridge serve` first, so that the sender can"
                 " reach it"
             )
-        host = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
+        host = settings.public_url or settings.bound_url
         output.say(
             f"{known.name} waits {seconds:g} seconds for its secret, at {host}/hooks/{known.name}"
         )

@@ -39,10 +39,9 @@ def check_reachability(
     except BridgeError as error:
         if target != (settings.public_url or "").rstrip("/"):
             raise
-        bound = f"http://{settings.bind[0]}:{settings.bind[1]}"
         raise BridgeError(
             f"{error}. Next: check FLOWBRIDGE_PUBLIC_URL, its DNS name and the proxy; without"
-            f" them: flowbridge doctor --to {bound}"
+            f" them: flowbridge doctor --to {settings.bound_url}"
         ) from None
     if answer.status != 200:
         raise BridgeError(

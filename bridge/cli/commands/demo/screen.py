@@ -60,9 +60,7 @@ def open_screen(settings: Settings, *, as_json: bool) -> Iterator[Screen]:
     if as_json:
         yield Silent()
         return
-    click.echo(
-        f"flowbridge on http://{settings.bind[0]}:{settings.bind[1]} in {settings.config.parent}\n"
-    )
+    click.echo(f"flowbridge on {settings.bound_url} in {settings.config.parent}\n")
     if not output.on_terminal():
         yield Lines()
         return
@@ -190,7 +188,7 @@ def instructions(settings: Settings, console_url: str | None) -> list[str]:
     """Return what to try while the demo stays up: few lines, so that the table stays on a screen of
     24. `console_url` logs in to the console.
     """
-    url = f"http://{settings.bind[0]}:{settings.bind[1]}"
+    url = settings.bound_url
     is_script = Path(sys.argv[0]).name == "flowbridge" and which("flowbridge") != sys.argv[0]
     command = sys.argv[0] if is_script else "flowbridge"
     unset = [f"  unset {name}" for name in OVERRIDING_SETTINGS if name in os.environ]
