@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from admin_client import lift_rates
 from console_client import ConsoleClient
 from console_records import DOWNLOADS, OPENED_PAGES, fill_path
 from hostile_records import (
@@ -18,10 +19,8 @@ from hostile_records import (
 )
 
 from bridge.config.loader import load
-from bridge.core.rate_limits import Rate
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin import limits
 
 #: A page that a person waits for. Most take a tenth of a second; it is a limit for a slow machine.
 MAX_SECONDS = 20
@@ -51,7 +50,7 @@ class PageCheck(HTMLParser):
 
 @pytest.fixture
 def console(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ConsoleClient:
-    monkeypatch.setattr(limits, "READ_RATE", Rate(count=10_000, per=1.0))
+    lift_rates(monkeypatch)
     (tmp_path / "hostile.yaml").write_text(write_routes())
     config = load(tmp_path / "hostile.yaml", {}, strict_secrets=False)
     client = ConsoleClient(database, tmp_path, config)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from admin_client import NO_CONFIG
+from admin_client import NO_CONFIG, lift_rates
 from console_client import ConsoleClient
 from console_records import OPENED_PAGES, fill_path, store_records
 from records import NOW, make_delivery, make_event
@@ -22,11 +22,9 @@ from sqlalchemy import event as hooks
 from sqlalchemy import text
 
 from bridge.core.model import Delivery, Event, Status
-from bridge.core.rate_limits import Rate
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin import limits
 
 FEW = 300
 MANY = 1200
@@ -125,7 +123,7 @@ def watch_page(console: ConsoleClient, path: str) -> Work:
 def test_no_page_does_more_in_a_larger_store(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "READ_RATE", Rate(count=10_000, per=1.0))
+    lift_rates(monkeypatch)
     ids = store_records(sqlite, "text")
     console = open_console(sqlite, tmp_path)
     paths = {one.path: fill_path(one.path, ids) for one in OPENED_PAGES}
