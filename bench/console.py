@@ -1,6 +1,6 @@
 """Pages of the console: how long each takes with few and with many events, and what they weigh.
 
-    python bench/console.py [--counts 1000 1000000] [--on sqlite postgresql] [--runs 9]
+    python bench/console.py [--counts 1000 1000000] [--on sqlite postgresql] [--runs 20]
 
 The pages are those of a served bridge, opened as a browser does over one session. There are 1.2
 deliveries for each event, some of them dead or unknown. After that the proportional set size of the

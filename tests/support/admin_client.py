@@ -10,15 +10,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
 from bridge.config.settings import Settings
+from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
 from bridge.services.access_tokens import create_token
 from bridge.store.db.database import Database
+from bridge.web.admin import limits
 from bridge.web.admin.openapi import build_document
 from bridge.web.admin.problems import MEDIA_TYPE
 from bridge.web.admin.streams import NDJSON
@@ -27,6 +30,12 @@ from bridge.web.app_context import AppContext
 
 ADMIN_TOKEN = "an-admin-token-of-the-settings-0123456789"
 NO_CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="", canonical="")
+
+
+def lift_rates(patch: pytest.MonkeyPatch) -> None:
+    """Let each token and session send as many requests as a test has."""
+    patch.setattr(limits, "READ_RATE", Rate(count=10**9, per=1.0))
+    patch.setattr(limits, "OPERATION_RATE", Rate(count=10**9, per=1.0))
 
 
 class AdminClient:

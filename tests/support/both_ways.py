@@ -39,14 +39,17 @@ class BothWays:
             environ=self.bridge.environ,
         )
 
-    def remote(self, *arguments: str, token: str | None = None) -> CompletedProcess[str]:
-        """Run a command where there is no project."""
+    def remote(
+        self, *arguments: str, token: str | None = None, server: str | None = None
+    ) -> CompletedProcess[str]:
+        """Run a command where there is no project, against this bridge or another server."""
         environ = environment(
             FLOWBRIDGE_TOKEN=token or self.token,
             FLOWBRIDGE_ACTOR="é@laptop",
             XDG_CONFIG_HOME=str(self.home / "config"),
         )
-        return call_here(self.home, "--server", self.server, *arguments, environ=environ)
+        command = ("--server", server or self.server, *arguments)
+        return call_here(self.home, *command, environ=environ)
 
     def assert_same(self, *arguments: str, code: int = 0) -> str:
         """Run a command both ways, compare what it prints and its exit code, and return that."""

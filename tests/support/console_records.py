@@ -19,6 +19,12 @@ from bridge.services.operations import begin_operation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.system.ids import reject_id
+from bridge.web.console.pages import PAGES
+
+#: The pages that a browser opens by their address, and those of them that are no downloads.
+OPENED_PAGES = tuple(one for one in PAGES if one.method == "GET")
+DOWNLOADS = ("/body", "/export", "/file")  # ends of their paths
+SHOWN_PAGES = tuple(one for one in OPENED_PAGES if not one.path.endswith(DOWNLOADS))
 
 #: By the first part of a path, such as `events` of `/events/<id>`, the id of its record.
 Ids = Mapping[str, str]

@@ -30,8 +30,6 @@ sources: {github: {provider: github, secret: a-long-enough-secret-of-a-test}}
 routes:
   - {name: triage, on: github issues, match: {body.action: opened}, inputs: {a: "${body.n}"}, flow: local/echo}
 """
-#: Ends of paths that are downloads, no pages.
-DOWNLOADS = ("/body", "/export", "/file")
 
 
 class Quiet(WSGIRequestHandler):

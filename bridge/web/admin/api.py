@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -61,9 +62,7 @@ class AdminApi:
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
         for one in endpoints:
             self._endpoints.setdefault(one.path, {})[one.method] = one
-        paths = [*self._endpoints, DOCUMENT_PATH]
-        rules = [Rule(path.replace("{", "<").replace("}", ">"), endpoint=path) for path in paths]
-        self._paths = Map(rules, strict_slashes=False, merge_slashes=False)
+        self._paths = _map_paths((*self._endpoints, DOCUMENT_PATH))
 
     def __call__(self, request: Request) -> Response:
         """Answer a request; errors are problems of RFC 9457."""
@@ -208,6 +207,13 @@ class RequestLine:
     def about(self) -> dict[str, JSON]:
         """Return the request as further lines of the log name it."""
         return {"id": self.id, "path": self.path, "token": self.token}
+
+
+@cache
+def _map_paths(paths: tuple[str, ...]) -> Map:
+    """Return the map of paths; to compile its rules takes longer than to answer a request."""
+    rules = [Rule(path.replace("{", "<").replace("}", ">"), endpoint=path) for path in paths]
+    return Map(rules, strict_slashes=False, merge_slashes=False)
 
 
 def _to_problem(error: Exception, line: RequestLine) -> AdminProblem:

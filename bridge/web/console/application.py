@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
@@ -49,18 +50,12 @@ log = get_logger()
 class Console:
     """Answers requests below /console. Create one in each process."""
 
-    def __init__(
-        self, context: AdminContext, secret_key: str, pages: Sequence[ConsolePage] = PAGES
-    ) -> None:
+    def __init__(self, context: AdminContext, secret_key: str) -> None:
         self._context = context
-        self._pages = pages
         self._sessions = SessionStore(context.database, context.settings.admin_token, secret_key)
         self._login = Login(context, self._sessions)
         self._templates = make_environment()
-        rules = [Rule(one.path, methods=[one.method], endpoint=one) for one in pages]
-        own = (("GET", LOGIN), ("POST", LOGIN), ("POST", LOGOUT))
-        rules += [Rule(path, methods=[method], endpoint=path) for method, path in own]
-        self._paths = Map(rules, strict_slashes=False, merge_slashes=False)
+        self._paths = _map_pages()
 
     def __call__(self, request: Request) -> Response:
         """Answer a request; errors are pages too."""
@@ -222,7 +217,7 @@ class Console:
         if session is not None:
             overview = self._read_overview()
             path = request.path.removeprefix(PREFIX)
-            frame["navigation"] = list_navigation(self._pages, session.scopes, path, overview)
+            frame["navigation"] = list_navigation(PAGES, session.scopes, path, overview)
             frame["config_errors"] = () if overview is None else overview.config.error
         html = self._templates.get_template(screen.template).render(**frame, **screen.values)
         response = Response(html, status=screen.status, content_type="text/html; charset=utf-8")
@@ -250,6 +245,15 @@ class Console:
             response = Response(f"{failure.title}\n", status=failure.status)
         response.headers.update(failure.headers)
         return response
+
+
+@cache
+def _map_pages() -> Map:
+    """Return the map of the paths of pages; to compile its rules takes longer than most pages."""
+    rules = [Rule(one.path, methods=[one.method], endpoint=one) for one in PAGES]
+    own = (("GET", LOGIN), ("POST", LOGIN), ("POST", LOGOUT))
+    rules += [Rule(path, methods=[method], endpoint=path) for method, path in own]
+    return Map(rules, strict_slashes=False, merge_slashes=False)
 
 
 def _allow_long_form(page: ConsolePage, request: Request, session: ConsoleSession) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -41,6 +42,7 @@ class CleanText(str):
     __slots__ = ()
 
 
+@cache
 def make_environment() -> Environment:
     """Return the templates with their filters. A missing value is an error."""
     environment = Environment(

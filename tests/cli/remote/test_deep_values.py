@@ -54,10 +54,6 @@ def test_a_value_that_is_too_deep_to_be_printed_is_an_error(both: BothWays) -> N
         server.script(
             "/admin/v1/operations", respond(200, b'{"items": [{"id": %s}], "next": null}' % deep)
         )
-        both.server, usual = server.url, both.server
-        try:
-            answer = both.remote("operations", "--json")
-        finally:
-            both.server = usual
+        answer = both.remote("operations", "--json", server=server.url)
     assert (answer.returncode, answer.stdout) == (1, "")
     assert "nests too deeply" in answer.stderr

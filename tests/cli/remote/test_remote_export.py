@@ -169,12 +169,8 @@ def test_records_are_read_as_they_arrive_and_a_break_is_an_error() -> None:
 def test_a_break_leaves_what_was_printed_and_exit_code_1(both: BothWays) -> None:
     with Misbehaving() as server:
         server.script("/admin/v1/submissions", *[stream(GOOD, GOOD, end=False)] * 2)
-        both.server, usual = server.url, both.server
-        try:
-            lines = both.remote("export", "--as", "jsonl")
-            table = both.remote("export")
-        finally:
-            both.server = usual
+        lines = both.remote("export", "--as", "jsonl", server=server.url)
+        table = both.remote("export", server=server.url)
     assert (lines.returncode, lines.stdout.count("evt_1")) == (1, 2)
     assert "incomplete after 2 records, so only the first 2 were printed" in lines.stderr
     assert (table.returncode, table.stdout) == (1, "")

@@ -10,18 +10,16 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from admin_client import AdminClient
+from admin_client import AdminClient, lift_rates
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from records import NOW, make_delivery, make_event
 
 from bridge.core.model import DeadKind, Status
-from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.services.trials import background
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin import limits
 from bridge.web.admin.endpoints import ENDPOINTS, Endpoint
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 
@@ -99,8 +97,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Iter
         )
         events.add(database, event, (dead,), lambda *_: [])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "READ_RATE", Rate(count=10**9, per=1.0))
-        patch.setattr(limits, "OPERATION_RATE", Rate(count=10**9, per=1.0))
+        lift_rates(patch)
         # no trial is evaluated: each takes a process
         patch.setattr(background, "evaluate_request", lambda *_: None)
         yield AdminClient(database, folder)

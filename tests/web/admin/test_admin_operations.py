@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from admin_client import AdminClient
+from admin_client import AdminClient, lift_rates
 from records import NOW, make_delivery, make_event, put
 
 from bridge.config.loader import load
@@ -98,7 +98,7 @@ class Operator:
 
 @pytest.fixture
 def operator(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
-    monkeypatch.setattr(limits, "OPERATION_RATE", Rate(count=10_000, per=1.0))
+    lift_rates(monkeypatch)
     return Operator(database, tmp_path)
 
 

@@ -7,15 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from admin_client import AdminClient
 from records import make_event
+from trials_here import evaluate_here
 
 from bridge.config.loader import load
 from bridge.core.scopes import Scope
-from bridge.services.trials import background, runner, trial
-from bridge.services.trials.evaluation import evaluate_trial
+from bridge.services.trials import background, runner
 from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -53,12 +52,7 @@ def admin(database: Database, tmp_path: Path) -> AdminClient:
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evaluate trials in this process, which starts faster than one of their own."""
-    monkeypatch.setattr(
-        trial,
-        "evaluate_apart",
-        lambda configs, messages, _: orjson.loads(evaluate_trial(configs, messages)),
-    )
+    evaluate_here(monkeypatch)
 
 
 def add_event(

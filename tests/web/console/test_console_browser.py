@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 import browsers
 import pytest
-from console_records import fill_path, store_records
+from console_records import SHOWN_PAGES, fill_path, store_records
 from records import make_delivery, make_event
-from served_console import DOWNLOADS, ServedConsole, serve_console
+from served_console import ServedConsole, serve_console
 
 from bridge.core.model import Event
 from bridge.store.inbound import events
-from bridge.web.console.pages import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -28,7 +27,6 @@ WIDTH = 360
 WIDTHS = (WIDTH, 768, 1280)
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 IS_WHOLE_MATRIX = os.environ.get("FLOWBRIDGE_BROWSER_MATRIX") == "all"
-SHOWN = [one for one in PAGES if one.method == "GET" and not one.path.endswith(DOWNLOADS)]
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\\\"document.title='run'\\\">"
 
 
@@ -102,7 +100,7 @@ def test_pages_fit_each_width_and_axe_finds_nothing(served: ServedConsole, page:
         found += find_problems(page, "/login", width, scheme)
     page.goto(f"{served.url}/login#{served.ticket()}")
     page.wait_for_url(f"{served.url}/")
-    for number, one in enumerate(SHOWN):
+    for number, one in enumerate(SHOWN_PAGES):
         page.goto(f"{served.url}{fill_path(one.path, served.ids)}")
         assert page.get_by_role("heading", level=1).count() == 1, one.path
         for width, scheme in looks if IS_WHOLE_MATRIX else [(WIDTH, SCHEMES[number % 2])]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from admin_client import lift_rates
 from console_client import ConsoleClient
 from console_operator import ConsoleOperator
 from forms import MULTIPART, URLENCODED, multipart, part
@@ -16,7 +17,6 @@ from records import make_delivery, make_event
 
 from bridge.config.loader import load
 from bridge.core.model import Event, FormFile, Status
-from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.services import form_inbox
 from bridge.services.form_inbox import find_reply_address
@@ -24,7 +24,6 @@ from bridge.store import audit
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin import limits
 from bridge.web.console.views import form_downloads
 
 ROUTES = """
@@ -44,7 +43,7 @@ SECRET = "s3cret-c0ntent"
 def operator(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ConsoleOperator:
-    monkeypatch.setattr(limits, "OPERATION_RATE", Rate(count=10_000, per=1.0))
+    lift_rates(monkeypatch)
     made = ConsoleOperator(database, tmp_path)
     path = tmp_path / "forms.yaml"
     path.write_text(ROUTES)

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from admin_client import lift_rates
 from console_client import ConsoleClient
-from console_records import fill_path
+from console_records import DOWNLOADS, OPENED_PAGES, fill_path
 from hostile_records import (
     FORBIDDEN,
     HIDDEN_CHARS,
@@ -16,14 +17,10 @@ from hostile_records import (
     store_hostile_records,
     write_routes,
 )
-from served_console import DOWNLOADS
 
 from bridge.config.loader import load
-from bridge.core.rate_limits import Rate
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin import limits
-from bridge.web.console.pages import PAGES
 
 #: A page that a person waits for. Most take a tenth of a second; it is a limit for a slow machine.
 MAX_SECONDS = 20
@@ -53,7 +50,7 @@ class PageCheck(HTMLParser):
 
 @pytest.fixture
 def console(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ConsoleClient:
-    monkeypatch.setattr(limits, "READ_RATE", Rate(count=10_000, per=1.0))
+    lift_rates(monkeypatch)
     (tmp_path / "hostile.yaml").write_text(write_routes())
     config = load(tmp_path / "hostile.yaml", {}, strict_secrets=False)
     client = ConsoleClient(database, tmp_path, config)
@@ -64,7 +61,7 @@ def console(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_pages_of_hostile_records_are_whole_and_escaped(console: ConsoleClient) -> None:
     made = store_hostile_records(console.database)
-    paths = [fill_path(one.path, ids) for ids in made for one in PAGES if one.method == "GET"]
+    paths = [fill_path(one.path, ids) for ids in made for one in OPENED_PAGES]
     paths += ["/runs?run_id=kHostile", "/events?spam=true", "/settings", "/platforms/local/flows"]
     html = [check_page(console, path) for path in dict.fromkeys(paths)]
     assert sum("window.ran" in one for one in html) > 20
@@ -72,13 +69,13 @@ def test_pages_of_hostile_records_are_whole_and_escaped(console: ConsoleClient) 
 
 def test_hostile_query_strings_are_named_and_escaped(console: ConsoleClient) -> None:
     store_hostile_records(console.database)
-    for page in (one for one in PAGES if one.method == "GET" and "<" not in one.path):
+    for page in (one for one in OPENED_PAGES if "<" not in one.path):
         for name in ("q", "source", "type", "since", "before", "run_id", "flow", "where", HOSTILE):
             check_page(console, page.path, **{name: HOSTILE[:1500]})
 
 
 def test_hostile_paths_are_not_found(console: ConsoleClient) -> None:
-    for page in (one for one in PAGES if one.method == "GET" and "<" in one.path):
+    for page in (one for one in OPENED_PAGES if "<" in one.path):
         text = HOSTILE.replace("/", "")[:300]
         ids = dict.fromkeys((page.path.split("/")[1],), text.replace("\\", ""))
         answer = console.get(fill_path(page.path, ids))

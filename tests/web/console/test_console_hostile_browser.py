@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import browsers
 import pytest
-from console_records import fill_path
+from console_records import SHOWN_PAGES, fill_path
 from hostile_records import MARKUP, store_hostile_records, write_routes
-from served_console import DOWNLOADS, ServedConsole, serve_console
-
-from bridge.web.console.pages import PAGES
+from served_console import ServedConsole, serve_console
 
 if TYPE_CHECKING:
     from playwright.sync_api import Dialog, Page
@@ -35,8 +33,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedConsole]:
 
 def test_nothing_of_a_stranger_runs(served: ServedConsole) -> None:
     made = store_hostile_records(served.database)
-    shown = [one.path for one in PAGES if one.method == "GET" and not one.path.endswith(DOWNLOADS)]
-    paths = [fill_path(path, ids) for ids in made for path in shown]
+    paths = [fill_path(one.path, ids) for ids in made for one in SHOWN_PAGES]
     paths += ["/runs?run_id=kHostile", "/events?spam=true", "/events?source=<img src=x>"]
     with browsers.open_browser() as browser:
         context = browser.new_context(viewport={"width": WIDTH, "height": 800})

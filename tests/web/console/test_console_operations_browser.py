@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 
 import browsers
 import pytest
+from admin_client import lift_rates
 from fake_platform import FakePlatform, FakeRun
 from records import make_delivery, make_event, put
 from served_console import ServedConsole, serve_console
 from signed_rejects import SECRET, make_reject
 
 from bridge.core.model import DeadKind, Delivery, Event, RunState, Status
-from bridge.core.rate_limits import Rate
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.inbound import events, rejects
 from bridge.store.queries import event_lookup
 from bridge.system.ids import reject_id
-from bridge.web.admin import limits
 from bridge.worker.maintenance.operations import OperationRunner
 
 if TYPE_CHECKING:
@@ -273,7 +272,7 @@ def test_each_operation(
     monkeypatch: pytest.MonkeyPatch,
     javascript: bool,
 ) -> None:
-    monkeypatch.setattr(limits, "OPERATION_RATE", Rate(count=10_000, per=1.0))
+    lift_rates(monkeypatch)
     folder = tmp_path_factory.mktemp("console")
     with FakePlatform(api_key="a-key-of-a-test") as platform:
         routes = ROUTES % (platform.base_url, SECRET)

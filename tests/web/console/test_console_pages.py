@@ -10,7 +10,7 @@ import overviews
 import pytest
 from admin_client import NO_CONFIG
 from console_client import ConsoleClient
-from console_records import fill_path, store_records
+from console_records import OPENED_PAGES, fill_path, store_records
 from records import make_delivery, make_event, put
 
 from bridge.core.errors import StoreError
@@ -49,7 +49,7 @@ def test_pages_open_with_their_scope_and_show_contents_with_bodies_only(
     for scopes in (READ, (Scope.READ, Scope.ACT), READER, (Scope.ADMIN,)):
         console.log_in(scopes)
         held = {*scopes, Scope.READ} if Scope.ADMIN not in scopes else set(Scope)
-        for page in (one for one in PAGES if one.method == "GET"):
+        for page in OPENED_PAGES:
             answer = console.get(fill_path(page.path, ids))
             where = (page.path, scopes)
             assert (answer.status_code == 403) == (page.scope not in held), where
@@ -119,7 +119,7 @@ def test_hostile_texts_are_shown_and_do_nothing(console: ConsoleClient, text: st
     text = text.replace("\x00", "") if console.database.engine.dialect.name != "sqlite" else text
     ids = store_records(console.database, text, type=text, source="github")
     console.log_in()
-    for page in (one for one in PAGES if one.method == "GET"):
+    for page in OPENED_PAGES:
         answer = console.get(fill_path(page.path, ids))
         assert answer.status_code in (200, 303), page.path
         if answer.mimetype == "application/octet-stream":

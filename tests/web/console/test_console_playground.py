@@ -14,12 +14,11 @@ import pytest
 from console_client import ConsoleClient
 from console_config import LITERAL, write_config
 from records import make_event
+from trials_here import evaluate_here
 
 from bridge.config.loader import load
 from bridge.core.model import Event
 from bridge.core.scopes import Scope
-from bridge.services.trials import trial
-from bridge.services.trials.evaluation import evaluate_trial
 from bridge.services.trials.expression_trial import find_error_column, try_expression
 from bridge.services.trials.results import TrialFolder
 from bridge.services.trials.trial import MAX_TRIAL_CHARS
@@ -49,15 +48,11 @@ def console(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """A bridge that uses ROUTES. Trials are evaluated in this process, which starts faster."""
     path = tmp_path / "used.yaml"
     path.write_text(ROUTES)
-    monkeypatch.setattr(trial, "evaluate_apart", evaluate_here)
+    evaluate_here(monkeypatch)
     client = ConsoleClient(database, tmp_path, load(path, {"S": "s" * 40}))
     client.settings.config.write_text(ROUTES)
     client.log_in(READER)
     return client
-
-
-def evaluate_here(configs: Any, messages: Any, _: float) -> Any:
-    return orjson.loads(evaluate_trial(configs, messages))
 
 
 def store(console: ConsoleClient, action: str = "opened", **changes: Any) -> Event:

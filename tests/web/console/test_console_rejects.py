@@ -5,21 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from admin_client import lift_rates
 from console_operator import ConsoleOperator
 from signed_rejects import make_reject
 
-from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import rejects
-from bridge.web.admin import limits
 
 
 @pytest.fixture
 def operator(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ConsoleOperator:
-    monkeypatch.setattr(limits, "OPERATION_RATE", Rate(count=10_000, per=1.0))
+    lift_rates(monkeypatch)
     return ConsoleOperator(database, tmp_path)
 
 

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from admin_client import lift_rates
 from console_client import ConsoleClient
 from console_operator import ConsoleOperator
 from records import NOW, put
 
 from bridge.core.model import Delivery, RunState
-from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.delivery.platforms.model import RunReport
 from bridge.routing.model import Platform
 from bridge.services import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.tables import schema
-from bridge.web.admin import limits
 
 EVIDENCE = {
     "attempt": 1,
@@ -42,7 +41,7 @@ EVIDENCE = {
 def operator(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ConsoleOperator:
-    monkeypatch.setattr(limits, "OPERATION_RATE", Rate(count=10_000, per=1.0))
+    lift_rates(monkeypatch)
     return ConsoleOperator(database, tmp_path)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from admin_client import NO_CONFIG
 from console_client import ConsoleClient
-from console_records import fill_path, store_records
+from console_records import OPENED_PAGES, fill_path, store_records
 from records import make_delivery, make_event
 from werkzeug.test import TestResponse
 
@@ -22,7 +22,6 @@ from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.compression import MAX_FILLER_CHARS
-from bridge.web.console.pages import PAGES
 
 ROWS = 50
 #: The page, with every file that it loads when the browser has none of them.
@@ -86,7 +85,7 @@ def test_a_first_visit_is_small(console: ConsoleClient) -> None:
     store_full_rows(console.database)
     assert console.html("/events").count('class="row"') == ROWS
     weights = {}
-    for page in (one for one in PAGES if one.method == "GET"):
+    for page in OPENED_PAGES:
         answer = console.get(fill_path(page.path, ids), headers=OWN)
         if answer.mimetype != "text/html" or answer.status_code != 200:
             continue
@@ -107,7 +106,7 @@ def test_only_pages_that_follow_what_happens_load_the_script_for_it(
 ) -> None:
     ids = store_records(console.database, "text")
     found = set()
-    for page in (one for one in PAGES if one.method == "GET"):
+    for page in OPENED_PAGES:
         html = console.get(fill_path(page.path, ids)).text
         assert ("hx-get" in html) == ("htmx.min" in html) or page.path == "/settings", page.path
         found |= {page.path} if "hx-get" in html else set()

@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from admin_client import NO_CONFIG
+from admin_client import NO_CONFIG, lift_rates
 from console_client import ConsoleClient
-from console_records import fill_path, store_records
+from console_records import OPENED_PAGES, fill_path, store_records
 from records import NOW, make_delivery, make_event
 from sqlalchemy import event as hooks
 from sqlalchemy import text
 
 from bridge.core.model import Delivery, Event, Status
-from bridge.core.rate_limits import Rate
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.admin import limits
-from bridge.web.console.pages import PAGES
 
 FEW = 300
 MANY = 1200
@@ -126,10 +123,10 @@ def watch_page(console: ConsoleClient, path: str) -> Work:
 def test_no_page_does_more_in_a_larger_store(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "READ_RATE", Rate(count=10_000, per=1.0))
+    lift_rates(monkeypatch)
     ids = store_records(sqlite, "text")
     console = open_console(sqlite, tmp_path)
-    paths = {one.path: fill_path(one.path, ids) for one in PAGES if one.method == "GET"}
+    paths = {one.path: fill_path(one.path, ids) for one in OPENED_PAGES}
     fill(sqlite, 0, FEW)
     before = {path: watch_page(console, url) for path, url in paths.items()}
     fill(sqlite, FEW, MANY)
@@ -178,7 +175,7 @@ def test_every_statement_of_a_page_uses_an_index(database: Database, tmp_path: P
     fill(database, 0, FEW)
     console = open_console(database, tmp_path)
     seen: dict[str, tuple[str, Any]] = {}
-    for page in (one for one in PAGES if one.method == "GET"):
+    for page in OPENED_PAGES:
         with watch(database) as work:
             console.get(fill_path(page.path, ids))
         seen |= {one: (page.path, values) for one, values in work.statements if one not in seen}
