@@ -8,11 +8,13 @@ from bridge.routing.model import Mode
 from bridge.routing.schemas import drift
 from bridge.services.shadow_comparison import ShadowResult
 from bridge.web.admin.schema_parts import (
-    ANY,
     COUNT,
+    COUNT_BY_NAME,
+    DIFF,
     FLAG,
     OBJECT,
     TEXT,
+    TEXT_BY_NAME,
     TIME,
     Schema,
     list_of,
@@ -23,14 +25,13 @@ from bridge.web.admin.schema_parts import (
 )
 
 _RESULTS: Final = tuple(one.value for one in ShadowResult)
-_COUNT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
 _TYPES: Final = nullable(list_of(TEXT))
 _EXTENT: Final[Schema] = {"complete": FLAG, "looked_until": nullable(TIME)}
 _INFERRED: Final[Schema] = {
     "source": TEXT,
     "type": TEXT,
     "count": COUNT,
-    "left_out": _COUNT_BY_NAME,
+    "left_out": COUNT_BY_NAME,
     **_EXTENT,
 }
 
@@ -52,7 +53,7 @@ AUTHORING_SCHEMAS: Final[dict[str, Schema]] = {
     "ShadowedEvent": record(
         event_id=TEXT,
         result=word(*_RESULTS),
-        diff=nullable(list_of(record(op=TEXT, path=TEXT, before=ANY, after=ANY))),
+        diff=nullable(DIFF),
         reason=nullable(TEXT),
     ),
     "ShadowPage": record(
@@ -61,8 +62,8 @@ AUTHORING_SCHEMAS: Final[dict[str, Schema]] = {
         mode=nullable(word(*(one.value for one in Mode))),
         items=list_of(ref("ShadowedEvent")),
         summary=record(**dict.fromkeys(_RESULTS, COUNT)),
-        examples={"type": "object", "additionalProperties": TEXT},
-        paths=_COUNT_BY_NAME,
+        examples=TEXT_BY_NAME,
+        paths=COUNT_BY_NAME,
         next=nullable(TEXT),
         **_EXTENT,
     ),

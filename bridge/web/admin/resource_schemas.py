@@ -11,9 +11,12 @@ from bridge.services.trials.results import STATES
 from bridge.web.admin.schema_parts import (
     ANY,
     COUNT,
+    COUNT_BY_NAME,
+    DIFF,
     FLAG,
     OBJECT,
     TEXT,
+    TEXT_BY_NAME,
     TIME,
     Schema,
     list_of,
@@ -32,7 +35,7 @@ _CHANGE: Final = record(
     event_id=TEXT,
     route=TEXT,
     change=word(*(one.value for one in PlanChange)),
-    diff=list_of(record(op=TEXT, path=TEXT, before=ANY, after=ANY)),
+    diff=DIFF,
 )
 _TRIAL_COUNTS: Final = {"same": COUNT, "changed": COUNT, "new": COUNT, "lost": COUNT, "dead": COUNT}
 _TRIAL_RESULT: Final = record(
@@ -52,7 +55,7 @@ _TRIAL_RESULT: Final = record(
     routes=list_of(
         record(route=TEXT, **_TRIAL_COUNTS, example=nullable(_CHANGE), reason=nullable(TEXT))
     ),
-    skipped={"type": "object", "additionalProperties": COUNT},
+    skipped=COUNT_BY_NAME,
     changes=list_of(_CHANGE),
     changes_complete=FLAG,
     complete=FLAG,
@@ -181,7 +184,7 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
     "ConfigDetails": record(
         **_CONFIG,
         config=OBJECT,
-        schemas={"type": "object", "additionalProperties": TEXT},
+        schemas=TEXT_BY_NAME,
     ),
     "ConfigDiff": record(
         before=TEXT,

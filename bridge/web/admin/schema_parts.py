@@ -13,6 +13,8 @@ FLAG: Final[Schema] = {"type": "boolean"}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 ANY: Final[Schema] = {}
 OBJECT: Final[Schema] = {"type": "object"}
+COUNT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
+TEXT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
 
 
 def nullable(schema: Schema) -> Schema:
@@ -64,3 +66,7 @@ def with_screen(schema: Schema) -> Schema:
 def with_optional(schema: Schema, **properties: Schema) -> Schema:
     """Return the schema of a record that may have these keys too."""
     return {**schema, "properties": {**schema["properties"], **properties}}
+
+
+#: What differs in a delivery.
+DIFF: Final = list_of(record(op=TEXT, path=TEXT, before=ANY, after=ANY))

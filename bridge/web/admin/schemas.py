@@ -15,10 +15,12 @@ from bridge.services.filter_values import DEAD_KINDS
 from bridge.web.admin.schema_parts import (
     ANY,
     COUNT,
+    COUNT_BY_NAME,
     FLAG,
     NUMBER,
     OBJECT,
     TEXT,
+    TEXT_BY_NAME,
     TIME,
     Schema,
 )
@@ -30,7 +32,6 @@ from bridge.web.admin.schema_parts import ref as _ref
 from bridge.web.admin.schema_parts import with_screen as _with_screen
 from bridge.web.admin.schema_parts import word as _word
 
-COUNT_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
 RUN_STATE: Final[Schema] = _word(*(one.value for one in RunState))
 
 _FILE: Final = _record(
@@ -148,7 +149,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         token=TEXT,
         scopes=_list(_word(*(one.value for one in Scope))),
         limits=_record(page_items=COUNT, requests=COUNT, seconds=NUMBER),
-        links={"type": "object", "additionalProperties": TEXT},
+        links=TEXT_BY_NAME,
     ),
     "Condition": _record(key=TEXT, severity=_word("warning", "critical"), what=TEXT, do=TEXT),
     "Conditions": _record(items=_list(_ref("Condition"))),
@@ -190,7 +191,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         _record(
             **_EVENT,
             deliveries=_list(_ref("DeliveryDetails")),
-            headers=_nullable({"type": "object", "additionalProperties": TEXT}),
+            headers=_nullable(TEXT_BY_NAME),
             query_string=_nullable(TEXT),
             body=_nullable(TEXT),
             body_base64=_nullable(TEXT),
@@ -253,7 +254,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         method=TEXT,
         path=_nullable(TEXT),
         query_string=_nullable(TEXT),
-        headers=_nullable({"type": "object", "additionalProperties": TEXT}),
+        headers=_nullable(TEXT_BY_NAME),
         body=_nullable(TEXT),
         body_base64=_nullable(TEXT),
     ),
@@ -299,9 +300,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         value=NUMBER,
         p50=_nullable(NUMBER),
         p99=_nullable(NUMBER),
-        series=_list(
-            _record(labels={"type": "object", "additionalProperties": TEXT}, value=NUMBER)
-        ),
+        series=_list(_record(labels=TEXT_BY_NAME, value=NUMBER)),
     ),
     "TrendPage": _record(step=COUNT, items=_list(_ref("TrendPoint"))),
     "Found": _record(

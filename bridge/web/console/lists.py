@@ -138,7 +138,7 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
     frame: dict[str, Any] = {
         "url": url,
         "fields": [
-            _make_field(one, text, asked, is_rare=one.name in kind.rare)
+            make_field(one, text, asked, is_rare=one.name in kind.rare)
             for one in shown
             if one.name not in (*PAGE_PARAMETERS, *kind.fixed)
             for text in _list_texts(one, given)
@@ -181,7 +181,10 @@ def _list_texts(one: Parameter, given: Mapping[str, Sequence[str]]) -> Sequence[
     return [*texts[: one.max_count - 1], ""] if one.max_count > 1 else texts[:1] or [""]
 
 
-def _make_field(one: Parameter, value: str, asked: ConsoleRequest, *, is_rare: bool) -> FilterField:
+def make_field(
+    one: Parameter, value: str, asked: ConsoleRequest, *, is_rare: bool = False
+) -> FilterField:
+    """Return the field of a filter, with the values that it can have."""
     config = asked.context.config()
     names = {"source": [*config.sources], "route": [*dict.fromkeys(config.route_names)]}
     options = [*one.allowed] or names.get(one.name, [])

@@ -13,7 +13,7 @@ from bridge.web.admin.parameters import filter_parameters
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import as_sentence
-from bridge.web.console.lists import HINTS, LABELS
+from bridge.web.console.lists import FilterField, make_field
 
 #: The filters of the events, and more of `events` that a link may have.
 FILTERS: Final = ("source", "type", "since")
@@ -88,16 +88,11 @@ def find_events(asked: ConsoleRequest, form: PlaygroundForm) -> OfferedEvents:
     return OfferedEvents(items=found, chosen=named["id"] if named else first)
 
 
-def list_fields(asked: ConsoleRequest, form: PlaygroundForm) -> list[dict[str, Any]]:
+def list_fields(asked: ConsoleRequest, form: PlaygroundForm) -> list[FilterField]:
     """Return the fields of the filters, for the page."""
+    parameters = {one.name: one for one in filter_parameters(of_events=True)}
     return [
-        {
-            "name": name,
-            "label": LABELS.get(name, name),
-            "value": form.filters.get(name, ""),
-            "hint": HINTS.get(name, ""),
-            "options": [*asked.context.config().sources] if name == "source" else (),
-        }
+        make_field(parameters[name], form.filters.get(name, ""), asked)
         for name in (*FILTERS, *OTHER_FILTERS)
         if name in FILTERS or name in form.filters
     ]

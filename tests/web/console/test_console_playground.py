@@ -62,6 +62,13 @@ def store(console: ConsoleClient, action: str = "opened", **changes: Any) -> Eve
     return event
 
 
+def test_a_filter_by_a_source_that_is_gone_stays_chosen(console: ConsoleClient) -> None:
+    event = store(console, source="shop")
+    html = console.html("/playground?source=shop")
+    assert f'value="{event.id}" checked' in html
+    assert "<option selected>shop</option>" in html
+
+
 def test_the_form_begins_with_the_text_in_use(console: ConsoleClient) -> None:
     event = store(console)
     html = console.html("/playground")

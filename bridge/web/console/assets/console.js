@@ -3,6 +3,24 @@
 
 const ZONE = "flowbridge-local-times";
 
+// -- choices of a person in this browser
+
+function isChosen(name) {
+  try {
+    return localStorage.getItem(name) === "1";
+  } catch {
+    return false; // storage is turned off
+  }
+}
+
+function choose(name, isOn) {
+  try {
+    localStorage.setItem(name, isOn ? "1" : "0");
+  } catch {
+    // it stays as it was
+  }
+}
+
 // -- copy
 
 for (const button of document.querySelectorAll("[data-copy]")) {
@@ -37,11 +55,7 @@ function showTimes(local) {
 }
 
 function isLocal() {
-  try {
-    return localStorage.getItem(ZONE) === "1";
-  } catch {
-    return false; // storage is turned off
-  }
+  return isChosen(ZONE);
 }
 
 const zone = document.querySelector("[data-zone]");
@@ -53,11 +67,7 @@ if (zone) {
   zone.hidden = false;
   zone.addEventListener("click", () => {
     const local = !isLocal();
-    try {
-      localStorage.setItem(ZONE, local ? "1" : "0");
-    } catch {
-      // it lasts for this page
-    }
+    choose(ZONE, local); // or it lasts for this page
     show(local);
   });
   show(isLocal());

@@ -1,5 +1,6 @@
 // Keys of the console: search, go to a page, move in a list, open, and the list of all keys.
-// Every page works without this script, and without its keys: settings turn them off.
+// Every page works without this script, and without its keys: settings turn them off. It needs
+// console.js, which remembers that.
 "use strict";
 
 {
@@ -26,13 +27,7 @@
     ["Esc", "close this list, or leave a field"],
   ];
 
-  const isOff = () => {
-    try {
-      return localStorage.getItem(OFF) === "1";
-    } catch {
-      return false; // storage is turned off
-    }
-  };
+  const isOff = () => isChosen(OFF);
 
   const isField = (one) =>
     one instanceof Element && one.closest("input, select, textarea, [contenteditable]") !== null;
@@ -121,11 +116,7 @@
     };
     choice.closest("[hidden]").hidden = false;
     choice.addEventListener("click", () => {
-      try {
-        localStorage.setItem(OFF, isOff() ? "0" : "1");
-      } catch {
-        // they stay on
-      }
+      choose(OFF, !isOff());
       show();
     });
     show();

@@ -114,7 +114,7 @@ def _describe_change(one: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "subject": subject,
         "key": key,
-        "change": one["change"],
+        "word": one["change"],
         "kind": kind,
         "before": None if one["change"] == "added" else write_value(one["before"], MAX_VALUE_CHARS),
         "after": None if one["change"] == "removed" else write_value(one["after"], MAX_VALUE_CHARS),
