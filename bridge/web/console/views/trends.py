@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bridge.core.trends import TRENDS, TrendKind
-from bridge.web.admin import resources
-from bridge.web.admin.parameters import STEP, TREND, TREND_LABELS, TREND_SINCE
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
+from bridge.web.console.day_trends import read_points
 from bridge.web.console.environment import format_count, format_span
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
@@ -21,7 +20,6 @@ from bridge.web.console.trend_charts import (
     draw_values,
 )
 
-PARAMETERS: Final = (TREND, TREND_SINCE, STEP, *TREND_LABELS)
 FILTERS: Final = ("source", "route")
 
 
@@ -117,9 +115,7 @@ def show_trends(asked: ConsoleRequest) -> Screen:
 def _draw(
     asked: ConsoleRequest, row: ChartRow, window: TrendWindow, chosen: Mapping[str, str]
 ) -> TrendChart:
-    given = {"name": row.trend, "since": window.since, "step": window.step, **chosen}
-    texts = {name: [text] for name, text in given.items()}
-    points = asked.read(resources.list_trend, PARAMETERS, texts)["items"]
+    points = read_points(asked, row.trend, window.since, window.step, chosen)
 
     def link(since: str, until: str) -> str | None:
         if not row.path:
