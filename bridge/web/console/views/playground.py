@@ -18,6 +18,7 @@ from bridge.services.trials.results import TrialBusy
 from bridge.services.trials.runner import TrialFailed
 from bridge.services.trials.trial import MAX_TRIAL_CHARS, TrialRequest
 from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.lists import add_chosen, list_names
 from bridge.web.console.playground_form import (
     AGAINST,
     OfferedEvents,
@@ -105,7 +106,7 @@ def _screen(
         "fields": list_fields(asked, form),
         "events": events,
         "start": start,
-        "routes": [*dict.fromkeys(asked.context.config().route_names)],
+        "routes": add_chosen(list_names(asked.context.config())["route"], form.route),
         "against": AGAINST,
         "install": f"{INSTALL} {asked.context.settings.config}",
         "file_name": FILE_NAME,

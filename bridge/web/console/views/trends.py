@@ -12,6 +12,7 @@ from bridge.web.console.day_trends import read_points
 from bridge.web.console.environment import format_count, format_span
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
+from bridge.web.console.lists import add_chosen, list_names
 from bridge.web.console.trend_charts import (
     ChartWords,
     TrendChart,
@@ -96,8 +97,7 @@ def show_trends(asked: ConsoleRequest) -> Screen:
         raise refuse(400, f"The window is one of {', '.join(WINDOWS)}.")
     chosen = {name: check_id(name, next(iter(given[name]))) for name in FILTERS if given.get(name)}
     rows = [one for one in CHARTS if {*chosen} <= {*TRENDS[one.trend].labels}]
-    config = asked.context.config()
-    names = {"source": [*config.sources], "route": [*dict.fromkeys(config.route_names)]}
+    names = list_names(asked.context.config())
     return Screen(
         template="trends.html",
         title="Trends",
@@ -106,7 +106,7 @@ def show_trends(asked: ConsoleRequest) -> Screen:
             "window": word,
             "windows": [(one, make_link("/trends", {**chosen, "window": one})) for one in WINDOWS],
             "chosen": chosen,
-            "options": {name: _add_chosen(names[name], chosen.get(name, "")) for name in FILTERS},
+            "options": {name: add_chosen(names[name], chosen.get(name, "")) for name in FILTERS},
             "left_out": [one.title for one in CHARTS if one not in rows],
         },
     )
@@ -143,10 +143,6 @@ def _check_parameters(given: Mapping[str, Any]) -> None:
         name = (unknown or repeated)[0]
         what = "no such parameter" if unknown else "given more than once"
         raise refuse(400, f"`{name[:100]}`: {what}. The page takes {', '.join(known)}.")
-
-
-def _add_chosen(names: list[str], chosen: str) -> list[str]:
-    return names if not chosen or chosen in names else [*names, chosen]
 
 
 def _write_count(value: float) -> str:
