@@ -23,12 +23,12 @@ from bridge.web.admin.resources import find_event
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
+from bridge.web.console.security_headers import SANDBOX
 from bridge.web.console.views.forms import TEXT, make_inbox_filters, read_form_name
 from bridge.web.downloads import content_disposition, send_file, send_preview
 
 MAX_DOWNLOAD_BYTES: Final = 16 * MIB  # of submissions
 MAX_NUMBER_DIGITS: Final = 6
-SANDBOX: Final = "sandbox; default-src 'none'"
 LOCK: Final = "console export"  # one at a time on a machine
 MEDIA_TYPES: Final = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 KIND: Final = Parameter(name="as", doc="The format.", allowed=tuple(MEDIA_TYPES), default="csv")

@@ -33,6 +33,7 @@ from bridge.web.console.playground_results import (
     list_problems,
 )
 from bridge.web.console.playground_text import StartText, find_start_text, has_masks
+from bridge.web.console.security_headers import SANDBOX
 
 MAX_FORM_BYTES: Final = 2 * MIB  # the text in UTF-8, with the line ends of a form
 FILE_NAME: Final = "routes.new.yaml"
@@ -144,5 +145,5 @@ def _describe(
 def _download(text: str) -> Response:
     response = Response(text.encode(), content_type="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Content-Security-Policy"] = SANDBOX
     return response
