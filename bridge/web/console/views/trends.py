@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from bridge.core.trends import TRENDS, TrendKind
-from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
+from bridge.web.admin.parameters import TREND_LABELS, Parameter
+from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_points
 from bridge.web.console.environment import format_count, format_span
-from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import add_chosen, list_names
 from bridge.web.console.trend_charts import (
@@ -54,7 +54,10 @@ WINDOWS: Final = {
     "24h": TrendWindow(since="1d", step="1h", text="24 hours"),
     "14d": TrendWindow(since="14d", step="12h", text="14 days"),
 }
-DEFAULT_WINDOW: Final = "24h"
+WINDOW: Final = Parameter(
+    name="window", doc="The window of time.", allowed=tuple(WINDOWS), default="24h"
+)
+PARAMETERS: Final = (WINDOW, *(one for one in TREND_LABELS if one.name in FILTERS))
 CHARTS: Final = (
     ChartRow(trend="events", title="Events received", what="events", by="outcome", path="/events"),
     ChartRow(trend="refused", title="Requests refused", what="requests", by="status"),
@@ -90,12 +93,9 @@ SECONDS: Final = ("ack", "oldest")  # trends whose values are durations
 
 def show_trends(asked: ConsoleRequest) -> Screen:
     """Return the charts of a window, of all, or of one source or route."""
-    given = asked.given
-    _check_parameters(given)
-    word = next(iter(given.get("window", ())), DEFAULT_WINDOW)
-    if word not in WINDOWS:
-        raise refuse(400, f"The window is one of {', '.join(WINDOWS)}.")
-    chosen = {name: check_id(name, next(iter(given[name]))) for name in FILTERS if given.get(name)}
+    given = asked.ask(PARAMETERS).values
+    word = given[WINDOW.name]
+    chosen = {name: given[name] for name in FILTERS if given[name] is not None}
     rows = [one for one in CHARTS if {*chosen} <= {*TRENDS[one.trend].labels}]
     names = list_names(asked.context.config())
     return Screen(
@@ -133,16 +133,6 @@ def _draw(
         return draw_durations(points, words)
     draw = draw_counts if kind is TrendKind.COUNT else draw_values
     return draw(points, row.by, words)
-
-
-def _check_parameters(given: Mapping[str, Any]) -> None:
-    known = ("window", *FILTERS)
-    unknown = [name for name in given if name not in known]
-    repeated = [name for name, texts in given.items() if len(texts) > 1]
-    if unknown or repeated:
-        name = (unknown or repeated)[0]
-        what = "no such parameter" if unknown else "given more than once"
-        raise refuse(400, f"`{name[:100]}`: {what}. The page takes {', '.join(known)}.")
 
 
 def _write_count(value: float) -> str:
