@@ -29,7 +29,7 @@ from bridge.web.console.payload_tree import (
     find_value,
     write_path,
 )
-from bridge.web.console.playground_results import describe_route
+from bridge.web.console.playground_results import describe_explanation
 from bridge.web.console.record_links import link_run
 from bridge.web.console.security_headers import SANDBOX
 from bridge.web.console.timeline import build_timeline
@@ -119,15 +119,15 @@ def explain_event(asked: ConsoleRequest) -> Screen:
     """Return what each route does with an event, clause by clause."""
     screen = _read_screen(asked)
     found = asked.read(explain_answers.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE, SCREEN))
-    shown = [one for one in found["routes"] if not one["other_source"]]
+    explained = describe_explanation(found)
     return _screen(
         screen,
         "event_explain.html",
         {
             "tab": "explain",
             "explanation": found,
-            "routes": [describe_route(one) for one in shown],
-            "other_sources": len(found["routes"]) - len(shown),
+            "routes": explained["routes"],
+            "other_sources": explained["left_out"],
             "then": asked.given.get("routes") == ["then"],
         },
     )
