@@ -32,13 +32,14 @@ SCHEMA_KEYS: Final = ("payload_schema", "inputs_schema")
 def list_routes(asked: ConsoleRequest) -> Screen:
     """Return all routes."""
     items = asked.read(bridge_answers.list_routes)["items"]
+    overview = asked.context.overview.get()
     return Screen(
         template="routes.html",
         title="Routes",
         values={
             "routes": items,
-            "notes": list_notes(asked.context.overview.get(), "route"),
-            "counted_to": asked.context.overview.get().counted_to,
+            "notes": list_notes(overview, "route"),
+            "counted_to": overview.counted_to,
         },
     )
 
