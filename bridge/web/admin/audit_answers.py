@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.audit import AuditAction
@@ -12,6 +13,7 @@ from bridge.web.admin.streams import Records
 
 if TYPE_CHECKING:
     from bridge.web.admin.endpoint_row import Endpoint
+    from bridge.web.admin.parameters import Parameter
 
 HIDDEN: Final = "…"
 
@@ -45,11 +47,18 @@ def record_export(context: AdminContext, asked: AdminRequest, endpoint: Endpoint
     path = endpoint.path
     for name, value in asked.ids.items():
         path = path.replace(f"{{{name}}}", value)
-    hidden = {one.name for one in endpoint.parameters if one.reads_contents}
+    subject = describe_export(path, endpoint.parameters, asked.texts)
+    audit.record(context.database, AuditAction.EXPORTED, asked.by, subject)
+
+
+def describe_export(
+    path: str, parameters: Sequence[Parameter], texts: Mapping[str, Sequence[str]]
+) -> str:
+    """Return a list with its filters for the audit log, without texts that quote payloads."""
+    hidden = {one.name for one in parameters if one.reads_contents}
     filters = "&".join(
         f"{name}={HIDDEN if name in hidden else value}"
-        for name, values in sorted(asked.texts.items())
+        for name, values in sorted(texts.items())
         for value in values
     )
-    subject = f"{path}?{filters}" if filters else path
-    audit.record(context.database, AuditAction.EXPORTED, asked.by, subject)
+    return f"{path}?{filters}" if filters else path

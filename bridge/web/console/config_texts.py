@@ -9,6 +9,20 @@ from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.services.project.config_text import write_yaml
 
+#: The order of the sections of routes.yaml.
+SECTION_ORDER: Final = ("version", "platforms", "sources", "flows", "routes")
+#: The keys of a route in the order of the documentation.
+ROUTE_KEYS: Final = (
+    "name",
+    "on",
+    "match",
+    "when",
+    "payload_schema",
+    "inputs",
+    "inputs_schema",
+    "flow",
+    "mode",
+)
 MAX_SCHEMA_CHARS: Final = 64 * 1024
 
 
@@ -17,8 +31,13 @@ def write_in_order(document: Mapping[str, JSON], first: Sequence[str]) -> tuple[
 
     The canonical form of a configuration has all keys by the alphabet.
     """
+    return write_yaml(put_first(document, first))
+
+
+def put_first(document: Mapping[str, JSON], first: Sequence[str]) -> dict[str, JSON]:
+    """Return an object with these keys `first`, as far as it has them."""
     known = [name for name in first if name in document]
-    return write_yaml({name: document[name] for name in dict.fromkeys((*known, *document))})
+    return {name: document[name] for name in dict.fromkeys((*known, *document))}
 
 
 def write_value(value: JSON, most: int = MAX_SCHEMA_CHARS) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.routing.model import Config
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import Parameter
 from bridge.web.admin.problems import AdminProblem
@@ -156,7 +157,7 @@ def read_list(asked: ConsoleRequest, kind: ListKind) -> ConsoleList | Response:
             return redirect(make_link(kind.path, _without(given, "before")), 303)
         if error.type.word != "invalid_parameter":
             raise
-        return ConsoleList(items=(), errors=[_describe(one) for one in error.errors], **frame)
+        return ConsoleList(items=(), errors=describe_errors(error), **frame)
     next_ = answer["next"]
     items = answer["items"]
     limit = next((one.default for one in kind.parameters if one.name == "limit"), 0)
@@ -184,21 +185,32 @@ def _list_texts(one: Parameter, given: Mapping[str, Sequence[str]]) -> Sequence[
 def make_field(
     one: Parameter, value: str, asked: ConsoleRequest, *, is_rare: bool = False
 ) -> FilterField:
-    """Return the field of a filter, with the values that it can have."""
-    config = asked.context.config()
-    names = {"source": [*config.sources], "route": [*dict.fromkeys(config.route_names)]}
-    options = [*one.allowed] or names.get(one.name, [])
-    if options and value and value not in options:
-        options = [*options, value]  # of a source that is no longer configured
+    """Return the field of a filter with its value."""
+    options = one.allowed or list_names(asked.context.config()).get(one.name, ())
     return FilterField(
         name=one.name,
         label=LABELS.get(one.name, one.name),
         value=value,
-        options=options or _words_of(one),
+        options=add_chosen(options, value) if options else _words_of(one),
         hint=HINTS.get(one.name, ""),
         doc=one.doc,
         is_rare=is_rare,
     )
+
+
+def list_names(config: Config) -> Mapping[str, Sequence[str]]:
+    """Return the configured names to choose from, by the filter."""
+    return {"source": [*config.sources], "route": [*dict.fromkeys(config.route_names)]}
+
+
+def add_chosen(options: Sequence[str], value: str) -> Sequence[str]:
+    """Return options with the one that is chosen: it may be no longer configured."""
+    return options if not value or value in options else [*options, value]
+
+
+def describe_errors(problem: AdminProblem) -> Sequence[str]:
+    """Return a sentence for each filter that is not valid."""
+    return [_describe(one) for one in problem.errors]
 
 
 def _words_of(one: Parameter) -> Sequence[str]:

@@ -120,6 +120,11 @@ def build_small_tree(value: JSON, path: str) -> list[TreePart]:
     return build_tree(value, path=path, max_nodes=MAX_SMALL_NODES, max_chars=MAX_SMALL_CHARS)
 
 
+def write_path(root: str, pointer: str) -> str:
+    """Return the path that a JSON pointer leads to, as `match` writes it."""
+    return root + pointer.replace("/", ".").replace("~1", "/").replace("~0", "~")
+
+
 def find_value(value: JSON, pointer: str) -> JSON:
     """Return the value at a JSON pointer (RFC 6901). Raises `LookupError` where there is none."""
     if not pointer:

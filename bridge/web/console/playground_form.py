@@ -12,13 +12,13 @@ from bridge.web.admin.context import AdminContext
 from bridge.web.admin.parameters import filter_parameters
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest
-from bridge.web.console.failures import as_sentence
-from bridge.web.console.lists import FilterField, make_field
+from bridge.web.console.lists import FilterField, describe_errors, make_field
 
 #: The filters of the events, and more of `events` that a link may have.
 FILTERS: Final = ("source", "type", "since")
 OTHER_FILTERS: Final = ("status", "until", "where", "body")
 AGAINST: Final = {"now": "the configuration in use", "then": "the one that planned each event"}
+PARAMETERS: Final = filter_parameters(of_events=True)
 MAX_FIELD_CHARS: Final = 500
 MAX_EXPRESSION_CHARS: Final = 5000
 
@@ -72,27 +72,24 @@ def find_events(asked: ConsoleRequest, form: PlaygroundForm) -> OfferedEvents:
     try:
         found = asked.read(
             resources.list_events,
-            filter_parameters(of_events=True),
+            PARAMETERS,
             {**filters, "limit": [str(MAX_DETAILED_EVENTS)]},
         )["items"]
     except AdminProblem as error:
         if error.type.word != "invalid_parameter":
             raise
-        wrong: Sequence[Any] = error.errors  # all are of parameters
-        return OfferedEvents(
-            errors=[as_sentence(f"{one.parameter}: {one.detail}") for one in wrong]
-        )
+        return OfferedEvents(errors=describe_errors(error))
     if named is not None and all(one["id"] != named["id"] for one in found):
         found = [named, *found[: MAX_DETAILED_EVENTS - 1]]
     first = found[0]["id"] if found else ""
     return OfferedEvents(items=found, chosen=named["id"] if named else first)
 
 
-def list_fields(asked: ConsoleRequest, form: PlaygroundForm) -> list[FilterField]:
+def list_fields(asked: ConsoleRequest, form: PlaygroundForm) -> Sequence[FilterField]:
     """Return the fields of the filters, for the page."""
-    parameters = {one.name: one for one in filter_parameters(of_events=True)}
+    known = {one.name: one for one in PARAMETERS}
     return [
-        make_field(parameters[name], form.filters.get(name, ""), asked)
+        make_field(known[name], form.filters.get(name, ""), asked)
         for name in (*FILTERS, *OTHER_FILTERS)
         if name in FILTERS or name in form.filters
     ]

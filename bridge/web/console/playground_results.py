@@ -83,7 +83,18 @@ def describe_result(result: Mapping[str, Any], events: Mapping[str, Mapping[str,
     }
 
 
-def describe_route(one: Mapping[str, Any]) -> dict[str, Any]:
+def describe_explanation(shape: Mapping[str, Any], route: str | None = None) -> dict[str, Any]:
+    """Return the explanation of an event: its routes, or only the one with this name."""
+    routes = [one for one in shape["routes"] if not one["other_source"]]
+    named = [one for one in routes if one["route"] == route]
+    return {
+        "problem": shape["problem"],
+        "routes": [_describe_route(one) for one in named or routes],
+        "left_out": len(shape["routes"]) - len(named or routes),
+    }
+
+
+def _describe_route(one: Mapping[str, Any]) -> dict[str, Any]:
     """Return a route of an explanation with its verdict in words and its clauses as lines."""
     failed = sum(not clause["ok"] for clause in one["clauses"])
     total = len(one["clauses"])
@@ -99,17 +110,6 @@ def describe_route(one: Mapping[str, Any]) -> dict[str, Any]:
         "kind": kind,
         "lines": list_clauses(one["clauses"]),
         "tree": build_small_tree(one["inputs"], "inputs"),
-    }
-
-
-def describe_explanation(shape: Mapping[str, Any], route: str | None) -> dict[str, Any]:
-    """Return the explanation of an event: its routes, or only the one with this name."""
-    routes = [one for one in shape["routes"] if not one["other_source"]]
-    named = [one for one in routes if one["route"] == route]
-    return {
-        "problem": shape["problem"],
-        "routes": [describe_route(one) for one in named or routes],
-        "left_out": len(shape["routes"]) - len(named or routes),
     }
 
 

@@ -15,15 +15,13 @@ from bridge.core.scopes import Scope
 from bridge.services.config_views import SECTIONS, mask_config
 from bridge.services.trials.messages import ROUTES_NAME
 from bridge.web.admin import config_answers
-from bridge.web.console.config_texts import write_in_order
+from bridge.web.console.config_texts import ROUTE_KEYS, SECTION_ORDER, put_first, write_in_order
 from bridge.web.console.console_request import ConsoleRequest
 
 #: In the place of a secret that the file itself has, and of a URL's path: a text with it can be
 #: tried, and `flowbridge check` refuses it.
 MASKED: Final = "${env:MASKED}"
-SECTION_ORDER: Final = ("version", "platforms", "sources", "flows", "routes")
 MAX_FILE_BYTES: Final = 64 * 1024  # of a file that is parsed to find secrets in it
-FIRST_KEYS: Final = ("name", "on", "match", "when")  # of a route
 NO_TEXT: Final = "version: 1\n"
 
 
@@ -62,7 +60,7 @@ def _write(document: Mapping[str, Any]) -> StartText:
     shown = {
         name: _replace_masks(one) if name in SECTIONS else one for name, one in document.items()
     }
-    shown["routes"] = [_order_route(one) for one in shown.get("routes", ())]
+    shown["routes"] = [put_first(one, ROUTE_KEYS) for one in shown.get("routes", ())]
     text, is_whole = write_in_order(shown, SECTION_ORDER)
     return StartText(text=text, is_masked=has_masks(text), is_whole=is_whole)
 
@@ -70,10 +68,6 @@ def _write(document: Mapping[str, Any]) -> StartText:
 def has_masks(text: str) -> bool:
     """Return whether secrets in a text are replaced, so that it must not be installed as it is."""
     return MASKED in text or MASK in text
-
-
-def _order_route(route: Mapping[str, Any]) -> dict[str, Any]:
-    return {**{name: route[name] for name in FIRST_KEYS if name in route}, **route}
 
 
 def _replace_masks(value: Any) -> Any:

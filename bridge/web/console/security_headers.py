@@ -19,6 +19,8 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "base-uri 'none'",
     )
 )
+#: Of a file that strangers may have written: a browser that opens it all the same runs nothing.
+SANDBOX: Final = "sandbox; default-src 'none'"
 EVERY_ANSWER: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",

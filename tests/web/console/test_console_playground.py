@@ -195,6 +195,15 @@ def test_the_text_is_downloaded_as_it_is(console: ConsoleClient) -> None:
     assert answer.headers["Content-Disposition"] == 'attachment; filename="routes.new.yaml"'
 
 
+def test_filters_are_those_of_the_lists(console: ConsoleClient) -> None:
+    store(console, source="other")  # no longer in routes.yaml
+    html = console.html("/playground?source=other&status=none")
+    assert "<option selected>other</option>" in html  # so that the next form has it too
+    assert "<option selected>none</option>" in html
+    answer = console.post("/playground", {"text": ROUTES, "do": "list", "status": "daed"})
+    assert answer.status_code == 400 and "did you mean dead?" in answer.text
+
+
 def test_one_trial_at_once_with_the_text_kept(console: ConsoleClient) -> None:
     lock = TrialFolder(console.settings.data, console.database.sealer).take()
     try:

@@ -125,6 +125,7 @@ def test_every_window_without_data_and_wrong_parameters(console: ConsoleClient) 
         assert len(re.findall(r'<section class="panel"', html)) == len(CHARTS)
     for query in ("window=2h", "rout=x", "source=a&source=b", "source=%00", f"route={'x' * 300}"):
         assert console.get(f"/trends?{query}").status_code == 400, query
+    assert "did you mean route?" in console.get("/trends?rout=x").text
 
 
 def test_rows_name_trends_and_labels_that_exist() -> None:

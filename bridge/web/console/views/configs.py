@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from bridge.core.plurals import pluralize
 from bridge.core.status import ROLE_NAMES
 from bridge.web.admin import config_answers
-from bridge.web.console.config_texts import write_in_order, write_value
+from bridge.web.console.config_texts import SECTION_ORDER, write_in_order, write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 
@@ -29,8 +29,6 @@ SECTION_WORDS: Final = {
     "flows": "flow",
     "(schemas)": "schema",
 }
-#: The order of the sections of routes.yaml.
-SECTION_ORDER: Final = ("version", "platforms", "sources", "flows", "routes")
 
 
 def list_configs(asked: ConsoleRequest) -> Screen:

@@ -22,16 +22,22 @@ from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
-from bridge.web.console.payload_tree import TreePart, build_small_tree, build_tree, find_value
-from bridge.web.console.playground_results import describe_route
+from bridge.web.console.payload_tree import (
+    TreePart,
+    build_small_tree,
+    build_tree,
+    find_value,
+    write_path,
+)
+from bridge.web.console.playground_results import describe_explanation
 from bridge.web.console.record_links import link_run
+from bridge.web.console.security_headers import SANDBOX
 from bridge.web.console.timeline import build_timeline
 
 MAX_RAW_BYTES: Final = 64 * 1024
 MAX_START_DIGITS: Final = 9
 MAX_POINTER_CHARS: Final = 4000
 DELETED: Final = "The `retention` of its source has deleted its body."
-SANDBOX: Final = "sandbox; default-src 'none'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,15 +119,15 @@ def explain_event(asked: ConsoleRequest) -> Screen:
     """Return what each route does with an event, clause by clause."""
     screen = _read_screen(asked)
     found = asked.read(explain_answers.explain_event, (EXPLAINED_ROUTES, EXPLAINED_ROUTE, SCREEN))
-    shown = [one for one in found["routes"] if not one["other_source"]]
+    explained = describe_explanation(found)
     return _screen(
         screen,
         "event_explain.html",
         {
             "tab": "explain",
             "explanation": found,
-            "routes": [describe_route(one) for one in shown],
-            "other_sources": len(found["routes"]) - len(shown),
+            "routes": explained["routes"],
+            "other_sources": explained["left_out"],
             "then": asked.given.get("routes") == ["then"],
         },
     )
@@ -165,7 +171,7 @@ def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dic
         value = find_value(body.value, pointer)
     except LookupError:
         raise refuse(404, f"{event.id} has no value at {pointer[:200]!r}.") from None
-    path = "body" + pointer.replace("/", ".").replace("~1", "/").replace("~0", "~")
+    path = write_path("body", pointer)
     return {
         "tree": build_tree(value, path=path, pointer=pointer, start=start),
         "problem": body.problem,

@@ -14,6 +14,7 @@ from bridge.services.usable_config import body_reader
 from bridge.web.admin import resources
 from bridge.web.admin.parameters import MAX_NAME_CHARS, filter_parameters
 from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.payload_tree import write_path
 
 MAX_SHOWN: Final = 200  # differences of the bodies, and of the headers
 MAX_VALUE_CHARS: Final = 1000
@@ -115,9 +116,8 @@ def _compare(title: str, root: str, before: Any, after: Any) -> ChangedPart:
 
 def _describe(root: str, one: Difference) -> ChangedPath:
     word, kind = WORDS[one.op]
-    steps = one.path.replace("/", ".").replace("~1", "/").replace("~0", "~")
     return ChangedPath(
-        path=f"{root}{steps}",
+        path=write_path(root, one.path),
         word=word,
         kind=kind,
         before=None if one.op == "add" else _write_json(one.before),

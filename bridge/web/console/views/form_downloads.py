@@ -17,18 +17,18 @@ from bridge.services.exports import SubmissionList, read_table
 from bridge.services.form_inbox import select_download
 from bridge.store.blobs import BlobStore
 from bridge.web.admin import limits
-from bridge.web.admin.audit_answers import HIDDEN
+from bridge.web.admin.audit_answers import describe_export
 from bridge.web.admin.parameters import Parameter, filter_parameters
 from bridge.web.admin.resources import find_event
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
+from bridge.web.console.security_headers import SANDBOX
 from bridge.web.console.views.forms import TEXT, make_inbox_filters, read_form_name
 from bridge.web.downloads import content_disposition, send_file, send_preview
 
 MAX_DOWNLOAD_BYTES: Final = 16 * MIB  # of submissions
 MAX_NUMBER_DIGITS: Final = 6
-SANDBOX: Final = "sandbox; default-src 'none'"
 LOCK: Final = "console export"  # one at a time on a machine
 MEDIA_TYPES: Final = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 KIND: Final = Parameter(name="as", doc="The format.", allowed=tuple(MEDIA_TYPES), default="csv")
@@ -60,7 +60,8 @@ def export_submissions(asked: ConsoleRequest) -> Response:
     try:
         found = select_download(context.database, context.config().sources, wanted)
         content = _join(_list_records(kind, found))
-        audit.record(context.database, AuditAction.EXPORTED, request.by, _describe(asked, name))
+        subject = describe_export(f"/forms/{name}/export", PARAMETERS, request.texts)
+        audit.record(context.database, AuditAction.EXPORTED, request.by, subject)
     finally:
         context.locks.release(LOCK)
     response = Response(content, content_type=MEDIA_TYPES[kind])
@@ -112,15 +113,3 @@ def _join(records: Iterable[bytes]) -> bytes:
                 " filters, or `flowbridge export`, which has no limit.",
             )
     return bytes(content)
-
-
-def _describe(asked: ConsoleRequest, name: str) -> str:
-    """Return the export for the audit log, without texts that are searched for."""
-    hidden = {one.name for one in PARAMETERS if one.reads_contents}
-    filters = "&".join(
-        f"{key}={HIDDEN if key in hidden else text}"
-        for key, texts in sorted(asked.given.items())
-        for text in texts
-    )
-    path = f"/forms/{name}/export"
-    return f"{path}?{filters}" if filters else path

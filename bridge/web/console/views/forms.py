@@ -53,7 +53,8 @@ SPAM_COMMANDS: Final = (("spam release", "Release: start the flows"),)
 def list_forms(asked: ConsoleRequest) -> Screen:
     """Return the forms of routes.yaml, and the sources of form services."""
     sources = asked.context.config().sources
-    known = {one.name: one for one in asked.context.overview.get().sources}
+    overview = asked.context.overview.get()
+    known = {one.name: one for one in overview.sources}
     forms = [
         {
             "title": one.provider.title,
@@ -66,7 +67,7 @@ def list_forms(asked: ConsoleRequest) -> Screen:
     return Screen(
         template="forms.html",
         title="Forms",
-        values={"forms": forms, "today_cut": asked.context.overview.get().today_cut},
+        values={"forms": forms, "today_cut": overview.today_cut},
     )
 
 

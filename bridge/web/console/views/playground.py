@@ -18,6 +18,7 @@ from bridge.services.trials.results import TrialBusy
 from bridge.services.trials.runner import TrialFailed
 from bridge.services.trials.trial import MAX_TRIAL_CHARS, TrialRequest
 from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.lists import add_chosen, list_names
 from bridge.web.console.playground_form import (
     AGAINST,
     OfferedEvents,
@@ -32,6 +33,7 @@ from bridge.web.console.playground_results import (
     list_problems,
 )
 from bridge.web.console.playground_text import StartText, find_start_text, has_masks
+from bridge.web.console.security_headers import SANDBOX
 
 MAX_FORM_BYTES: Final = 2 * MIB  # the text in UTF-8, with the line ends of a form
 FILE_NAME: Final = "routes.new.yaml"
@@ -105,7 +107,7 @@ def _screen(
         "fields": list_fields(asked, form),
         "events": events,
         "start": start,
-        "routes": [*dict.fromkeys(asked.context.config().route_names)],
+        "routes": add_chosen(list_names(asked.context.config())["route"], form.route),
         "against": AGAINST,
         "install": f"{INSTALL} {asked.context.settings.config}",
         "file_name": FILE_NAME,
@@ -143,5 +145,5 @@ def _describe(
 def _download(text: str) -> Response:
     response = Response(text.encode(), content_type="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Content-Security-Policy"] = SANDBOX
     return response

@@ -19,38 +19,27 @@ from bridge.store.queries.filters import Filters
 from bridge.web.admin import bridge_answers, resources
 from bridge.web.admin.parameters import BEFORE
 from bridge.web.console.clause_lines import ClauseLine, list_clauses
-from bridge.web.console.config_texts import write_in_order, write_value
+from bridge.web.console.config_texts import ROUTE_KEYS, write_in_order, write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_day
 from bridge.web.console.links import make_link
 from bridge.web.console.subject_notes import list_notes
 from bridge.web.console.wait_texts import describe_waits
 
-#: The keys of a route in the order of the documentation.
-RULE_KEYS: Final = (
-    "name",
-    "on",
-    "match",
-    "when",
-    "payload_schema",
-    "inputs",
-    "inputs_schema",
-    "flow",
-    "mode",
-)
 SCHEMA_KEYS: Final = ("payload_schema", "inputs_schema")
 
 
 def list_routes(asked: ConsoleRequest) -> Screen:
     """Return all routes."""
     items = asked.read(bridge_answers.list_routes)["items"]
+    overview = asked.context.overview.get()
     return Screen(
         template="routes.html",
         title="Routes",
         values={
             "routes": items,
-            "notes": list_notes(asked.context.overview.get(), "route"),
-            "counted_to": asked.context.overview.get().counted_to,
+            "notes": list_notes(overview, "route"),
+            "counted_to": overview.counted_to,
         },
     )
 
@@ -65,7 +54,7 @@ def show_route(asked: ConsoleRequest) -> Screen:
         title=name,
         values={
             "route": shown,
-            "text": write_in_order(shown["definition"], RULE_KEYS)[0]
+            "text": write_in_order(shown["definition"], ROUTE_KEYS)[0]
             if shown["definition"]
             else None,
             "schemas": _list_schemas(asked, shown["definition"] or {}),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from bridge.core.trends import TRENDS, TrendKind
-from bridge.web.admin import resources
-from bridge.web.admin.parameters import STEP, TREND, TREND_LABELS, TREND_SINCE
-from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
+from bridge.web.admin.parameters import TREND_LABELS, Parameter
+from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.day_trends import read_points
 from bridge.web.console.environment import format_count, format_span
-from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
+from bridge.web.console.lists import add_chosen, list_names
 from bridge.web.console.trend_charts import (
     ChartWords,
     TrendChart,
@@ -21,7 +21,6 @@ from bridge.web.console.trend_charts import (
     draw_values,
 )
 
-PARAMETERS: Final = (TREND, TREND_SINCE, STEP, *TREND_LABELS)
 FILTERS: Final = ("source", "route")
 
 
@@ -55,7 +54,10 @@ WINDOWS: Final = {
     "24h": TrendWindow(since="1d", step="1h", text="24 hours"),
     "14d": TrendWindow(since="14d", step="12h", text="14 days"),
 }
-DEFAULT_WINDOW: Final = "24h"
+WINDOW: Final = Parameter(
+    name="window", doc="The window of time.", allowed=tuple(WINDOWS), default="24h"
+)
+PARAMETERS: Final = (WINDOW, *(one for one in TREND_LABELS if one.name in FILTERS))
 CHARTS: Final = (
     ChartRow(trend="events", title="Events received", what="events", by="outcome", path="/events"),
     ChartRow(trend="refused", title="Requests refused", what="requests", by="status"),
@@ -91,15 +93,11 @@ SECONDS: Final = ("ack", "oldest")  # trends whose values are durations
 
 def show_trends(asked: ConsoleRequest) -> Screen:
     """Return the charts of a window, of all, or of one source or route."""
-    given = asked.given
-    _check_parameters(given)
-    word = next(iter(given.get("window", ())), DEFAULT_WINDOW)
-    if word not in WINDOWS:
-        raise refuse(400, f"The window is one of {', '.join(WINDOWS)}.")
-    chosen = {name: check_id(name, next(iter(given[name]))) for name in FILTERS if given.get(name)}
+    given = asked.ask(PARAMETERS).values
+    word = given[WINDOW.name]
+    chosen = {name: given[name] for name in FILTERS if given[name] is not None}
     rows = [one for one in CHARTS if {*chosen} <= {*TRENDS[one.trend].labels}]
-    config = asked.context.config()
-    names = {"source": [*config.sources], "route": [*dict.fromkeys(config.route_names)]}
+    names = list_names(asked.context.config())
     return Screen(
         template="trends.html",
         title="Trends",
@@ -108,7 +106,7 @@ def show_trends(asked: ConsoleRequest) -> Screen:
             "window": word,
             "windows": [(one, make_link("/trends", {**chosen, "window": one})) for one in WINDOWS],
             "chosen": chosen,
-            "options": {name: _add_chosen(names[name], chosen.get(name, "")) for name in FILTERS},
+            "options": {name: add_chosen(names[name], chosen.get(name, "")) for name in FILTERS},
             "left_out": [one.title for one in CHARTS if one not in rows],
         },
     )
@@ -117,9 +115,7 @@ def show_trends(asked: ConsoleRequest) -> Screen:
 def _draw(
     asked: ConsoleRequest, row: ChartRow, window: TrendWindow, chosen: Mapping[str, str]
 ) -> TrendChart:
-    given = {"name": row.trend, "since": window.since, "step": window.step, **chosen}
-    texts = {name: [text] for name, text in given.items()}
-    points = asked.read(resources.list_trend, PARAMETERS, texts)["items"]
+    points = read_points(asked, row.trend, window.since, window.step, chosen)
 
     def link(since: str, until: str) -> str | None:
         if not row.path:
@@ -137,20 +133,6 @@ def _draw(
         return draw_durations(points, words)
     draw = draw_counts if kind is TrendKind.COUNT else draw_values
     return draw(points, row.by, words)
-
-
-def _check_parameters(given: Mapping[str, Any]) -> None:
-    known = ("window", *FILTERS)
-    unknown = [name for name in given if name not in known]
-    repeated = [name for name, texts in given.items() if len(texts) > 1]
-    if unknown or repeated:
-        name = (unknown or repeated)[0]
-        what = "no such parameter" if unknown else "given more than once"
-        raise refuse(400, f"`{name[:100]}`: {what}. The page takes {', '.join(known)}.")
-
-
-def _add_chosen(names: list[str], chosen: str) -> list[str]:
-    return names if not chosen or chosen in names else [*names, chosen]
 
 
 def _write_count(value: float) -> str:
