@@ -20,9 +20,11 @@ from json_keys import DELIVERY_KEYS, EVENT_KEYS
 from processes import call, environment, eventually, is_listening, running
 from serving import free_port, is_alive
 
-from bridge.cli.commands.demo.screen import instructions
+from bridge.cli.commands.demo.screen import instructions, open_screen
 from bridge.config.settings import load_settings
+from bridge.core.http_messages import Answer
 from bridge.services.console_tickets import is_ticket_open
+from bridge.services.demo_requests import DemoRequest
 from bridge.store.db.database import Database
 
 pytestmark = pytest.mark.slow
@@ -77,6 +79,22 @@ def test_once_as_json_is_one_line_with_every_event_run_to_its_end(
         ] == [("delivered", "done", 1)]
     assert events[0]["deliveries"][0]["outputs"]["priority"] == "normal"
     assert left(temp) == [] and sorted(tmp_path.iterdir()) == before
+
+
+def test_a_failure_is_explained_on_stderr_beside_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = load_settings({}, config="routes.yaml")
+    refused = DemoRequest("github", "issues", answer=Answer(status=408), took=30_000.0)
+    with open_screen(settings, as_json=True) as screen:
+        screen.show([refused])
+        screen.close([refused], 61.5, well=False)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "github issues             408 in 30000 ms\n"
+        "0 of 0 runs are done after 61.5 s; something does not work as expected.\n"
+    )
 
 
 def test_once_for_people_shows_each_step_and_the_forgery_refused(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SAMPLES = (("github", "issues"), ("stripe", "invoice.paid"), ("contact", "submission"))
 ACTOR = "demo"  # of what is done in its console
-WAIT_SECONDS = 30.0  # until the demo fails
+WAIT_SECONDS = 30.0  # from the last answer until the demo fails
 POLL_SECONDS = 0.03  # of the store
 
 
@@ -145,7 +145,8 @@ def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bo
     for story in stories:
         send_request(settings, story)
         screen.show(stories)
-    while not all(story.is_over for story in stories) and time.monotonic() < started + WAIT_SECONDS:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not all(story.is_over for story in stories) and time.monotonic() < deadline:
         read_progress(database, stories)
         screen.show(stories)
         time.sleep(POLL_SECONDS)

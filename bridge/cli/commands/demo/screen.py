@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
@@ -71,19 +71,25 @@ def open_screen(settings: Settings, *, as_json: bool) -> Iterator[Screen]:
 
 
 class Silent:
-    """No screen, for JSON."""
+    """No screen, for JSON: only a failure is shown, on stderr."""
 
     def show(self, stories: Sequence[DemoRequest]) -> None:
         """Show nothing."""
 
     def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
-        """Print nothing."""
+        """Print what failed, if anything did."""
+        if well:
+            return
+        lines = Lines(output.say)
+        lines.show(stories)
+        lines.close(stories, seconds, well=False)
 
 
 class Lines:
     """A line for each change."""
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[str], None] = output.answer) -> None:
+        self._write = write
         self._said: set[str] = set()
 
     def show(self, stories: Sequence[DemoRequest]) -> None:
@@ -92,7 +98,7 @@ class Lines:
             for line in self._lines(story):
                 if line not in self._said:
                     self._said.add(line)
-                    output.answer(line)
+                    self._write(line)
 
     def _lines(self, story: DemoRequest) -> Iterator[str]:
         if story.answer is not None:
@@ -105,7 +111,7 @@ class Lines:
 
     def close(self, stories: Sequence[DemoRequest], seconds: float, *, well: bool) -> None:
         """Print the summary."""
-        output.answer(_summary(stories, seconds, well=well))
+        self._write(_summary(stories, seconds, well=well))
 
 
 class Table:
