@@ -16,6 +16,8 @@ from bridge.core.model import JSON
 from bridge.routing.schemas.validator import DRAFT
 
 MAX_SHAPE_DEPTH: Final = 20  # levels of objects and lists; deeper values may be anything
+#: Levels of JSON of a schema: `properties` and the member for each level, and a list inside.
+MAX_SCHEMA_DEPTH: Final = 2 * MAX_SHAPE_DEPTH + 2
 MAX_NAMED_KEYS: Final = 200  # of one object; with more, its keys are data rather than names
 MAX_KEY_CHARS: Final = 200  # of a name; an object with a longer key has data as its keys
 MAX_SCHEMA_PARTS: Final = 5_000  # subschemas of one schema; a larger one is cut at a lower depth

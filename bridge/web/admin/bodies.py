@@ -18,7 +18,7 @@ from bridge.routing.schemas.messages import Failure
 from bridge.routing.schemas.validator import compile_schema
 from bridge.web.admin import limits
 from bridge.web.admin.problems import AdminProblem, BodyError, ParameterError
-from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
+from bridge.web.admin.request_schemas import BODY_DEPTHS, REQUEST_SCHEMAS
 from bridge.web.body_reader import BodyReader
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -39,7 +39,7 @@ def read_body(request: Request, reader: BodyReader, schema_name: str | None) -> 
         with reader.body(request.environ, limits.MAX_BODY_BYTES) as raw:
             if schema_name is None:
                 return _check_empty(raw)
-            body = _parse(raw)
+            body = _parse(raw, BODY_DEPTHS.get(schema_name, limits.MAX_BODY_DEPTH))
     except Refused as error:
         raise AdminProblem(
             PROBLEMS_BY_STATUS[error.status], error.message, headers=error.headers
@@ -89,11 +89,9 @@ def _check_empty(raw: bytes) -> None:
         raise AdminProblem("malformed_body", "this request has no body")
 
 
-def _parse(raw: bytes) -> Any:
-    if exceeds_depth(raw, limits.MAX_BODY_DEPTH):
-        raise AdminProblem(
-            "malformed_body", f"the JSON nests deeper than {limits.MAX_BODY_DEPTH} levels"
-        )
+def _parse(raw: bytes, most_levels: int) -> Any:
+    if exceeds_depth(raw, most_levels):
+        raise AdminProblem("malformed_body", f"the JSON nests deeper than {most_levels} levels")
     if exceeds_values(raw):
         raise AdminProblem("malformed_body", "the JSON has too many values")
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.scopes import Scope
+from bridge.routing.schemas.inference import MAX_SCHEMA_DEPTH
 from bridge.services.operation_commands import (
     COMMANDS,
     MAX_REASON_CHARS,
@@ -28,6 +29,8 @@ MAX_NAME_CHARS: Final = 200
 MAX_HOLD_REASON_CHARS: Final = 500
 MAX_LEARN_SECONDS: Final = 3600
 MAX_CONFIG_FILES: Final = 50
+#: How deep a body may nest that contains an inferred schema; others have `MAX_BODY_DEPTH`.
+BODY_DEPTHS: Final = {"DriftRequest": MAX_SCHEMA_DEPTH + 1}
 #: Filters of operations: those of the lists that are no parameters of a page.
 OPERATION_FILTERS: Final = tuple(
     one for one in filter_parameters(of_events=True) if one.name not in ("limit", "before", "spam")

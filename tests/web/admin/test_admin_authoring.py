@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from admin_client import AdminClient
 from records import NOW, make_event
@@ -12,6 +13,7 @@ from shadow_records import NEW, OLD, add_comparable, write_routes
 
 from bridge.core.model import Event
 from bridge.core.scopes import Scope
+from bridge.routing.schemas.inference import MAX_SHAPE_DEPTH
 from bridge.services import event_types
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -124,6 +126,18 @@ def test_a_schema_is_made_and_compared(admin: AdminClient) -> None:
         ("body.c", "new"),
     ]
     assert drift["count"] == 2 and "schema" not in drift
+
+
+def test_the_schema_of_a_deep_body_can_be_sent_back(admin: AdminClient) -> None:
+    value: dict[str, Any] = {"of": [1, "x"]}
+    for _ in range(MAX_SHAPE_DEPTH + 1):
+        value = {"inner": value, "name": "x"}
+    add(admin, orjson.dumps(value), type="push")
+    query = {"source": "github", "type": "push"}
+    schema = admin.get("/types/schema", query, scopes=READER).get_json()["schema"]
+    answer = admin.send("POST", "/types/drift", body={**query, "schema": schema})
+    assert answer.status_code == 200, answer.text
+    assert answer.get_json()["items"] == []
 
 
 def test_a_wrong_request_is_a_problem_that_says_so(admin: AdminClient) -> None:
