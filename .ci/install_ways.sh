@@ -1,10 +1,14 @@
 #!/bin/bash
 # Tries each way of installing flowbridge, in the Debian root that .ci/steps/artifacts has made: installation, demo, serve, upgrade from
-# the commit before, and removal, after which nothing is left. It changes the system that it runs on.
+# the commit before (the Debian package also from the release before), and removal, after which nothing is left. It changes the system
+# that it runs on.
 #
-#   .ci/install_ways.sh RELEASE PREVIOUS SOURCE PREVIOUS_SOURCE      (folders with built packages, and with the source of both)
+#   .ci/install_ways.sh RELEASE EARLIER PREVIOUS SOURCE PREVIOUS_SOURCE
+#
+# They are folders: the built packages of this commit, of the release before and of the commit before, and the source of this commit and
+# of the commit before.
 set -euo pipefail
-release=$1 previous=$2 source=$3 previous_source=$4
+release=$1 earlier=$2 previous=$3 source=$4 previous_source=$5
 export DEBIAN_FRONTEND=noninteractive HOME=/root PATH=/root/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 XDG_CACHE_HOME=/tmp/cache PIP_CACHE_DIR=/tmp/cache/pip UV_CACHE_DIR=/tmp/cache/uv
 # shellcheck source=/dev/null
@@ -22,8 +26,19 @@ PEX_ROOT=/tmp/pex try python3 "$release/flowbridge.pyz"
 PEX_ROOT=/tmp/pex try "$release/flowbridge.pyz"
 nothing_left
 
-way "the Debian package: the version before"
+way "the Debian package: an upgrade from the release before"
 unit_folder=/usr/lib/systemd/system
+apt install "$earlier"/flowbridge_*.deb
+dpkg-query -W -f '   ${Package} ${Version}\n' flowbridge
+try --unit "$unit_folder/flowbridge.service" flowbridge
+apt install "$release"/flowbridge_*.deb
+dpkg-query -W -f '   ${Package} ${Version}\n' flowbridge
+try --unit "$unit_folder/flowbridge.service" flowbridge | tee /tmp/tried
+grep -q '(1 before)' /tmp/tried || { echo "the event from before the upgrade is not there" && exit 1; }
+apt purge flowbridge
+nothing_left
+
+way "the Debian package: the version before"
 apt install "$previous"/flowbridge_*.deb
 dpkg-query -W -f '   ${Package} ${Version}\n' flowbridge
 try --unit "$unit_folder/flowbridge.service" flowbridge

@@ -19,7 +19,7 @@ FailureActionExitStatus=1
 
 [Service]
 Type=exec
-ExecStart=/bin/bash /mnt/source/.ci/upgrade_under_load.sh /mnt/release /mnt/previous /mnt/source /srv
+ExecStart=/bin/bash /mnt/source/.ci/upgrade_under_load.sh /mnt/release /mnt/earlier /mnt/source /srv
 StandardOutput=file:/srv/output
 StandardError=inherit
 ExecStopPost=/bin/sh -c 'journalctl --no-pager --unit="flowbridge*" >/srv/journal'

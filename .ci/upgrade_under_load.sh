@@ -1,10 +1,10 @@
 #!/bin/bash
-# Tries the Debian package under systemd, in the container of .ci/try_systemd.sh: installs the version before, sends webhooks without a
-# pause while the service is reloaded, upgraded, replaced and restarted, then compares answers and store, and purges the package.
+# Tries the Debian package under systemd, in the container of .ci/try_systemd.sh: installs the release before, sends webhooks without a
+# pause while the service is upgraded, reloaded, replaced and restarted, then compares answers and store, and purges the package.
 #
-#   .ci/upgrade_under_load.sh RELEASE PREVIOUS SOURCE RESULTS      (folders with built packages, the source, and what to show)
+#   .ci/upgrade_under_load.sh RELEASE EARLIER SOURCE RESULTS      (folders with built packages, the source, and what to show)
 set -euo pipefail
-release=$1 previous=$2 source=$3 results=$4
+release=$1 earlier=$2 source=$3 results=$4
 export DEBIAN_FRONTEND=noninteractive HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 all_in_one='flowbridge.socket flowbridge-private.socket flowbridge.service'
 separate='flowbridge-web.socket flowbridge-web-private.socket flowbridge-web.service flowbridge-work@1.service'
@@ -41,8 +41,8 @@ no_errors() { # in the log of flowbridge, which is JSON
 systemctl is-system-running --wait || systemctl --failed --no-pager
 note_files
 
-way "the version before, as apt starts it"
-apt install "$previous"/flowbridge_*.deb
+way "the release before, as apt starts it"
+apt install "$earlier"/flowbridge_*.deb
 dpkg-query -W -f '   ${Package} ${Version}\n' flowbridge
 # shellcheck disable=SC2086 # they are several words
 all_active $all_in_one
