@@ -15,7 +15,8 @@ The parameters are the Input nodes; the returned mapping holds the outputs.
 
 from bridge.core.local_runs import Input
 from bridge.flows.context import current, log, run_flow, save_file
-from bridge.flows.function import FlowError, FlowFunction, flow
+from bridge.flows.errors import FlowError
+from bridge.flows.function import FlowFunction, flow
 from bridge.flows.types import File, WebhookInput
 
 __all__ = [

@@ -15,7 +15,8 @@ import orjson
 
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import JSON
-from bridge.flows.function import FlowError, FlowFunction
+from bridge.flows.errors import FlowError
+from bridge.flows.function import FlowFunction
 from bridge.flows.process.log_buffer import LogBuffer
 from bridge.flows.types import check_file_name
 from bridge.system.logs import get_logger

@@ -10,8 +10,9 @@ from typing import Any, Final, get_args, overload
 
 import orjson
 
-from bridge.core.errors import BridgeError
 from bridge.core.local_runs import Input, LocalFlow
+from bridge.flows.errors import FlowError
+from bridge.flows.types import File, WebhookInput
 
 FLOW_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 DEFAULT_TIME_LIMIT_SECONDS: Final = 3600.0
@@ -20,10 +21,6 @@ _REFUSED_PARAMETERS: Final = {
     inspect.Parameter.POSITIONAL_ONLY: "positional-only parameters cannot be passed by name",
     inspect.Parameter.VAR_POSITIONAL: "*args cannot be passed by name",
 }
-
-
-class FlowError(BridgeError):
-    """flows.py, or a flow in it, is invalid. The text says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +144,6 @@ def _kind(annotation: Any, names: dict[str, Any]) -> str:
 
     An annotation that is a string, also by `from __future__ import annotations`, is evaluated.
     """
-    from bridge.flows.types import File, WebhookInput
-
     if isinstance(annotation, str) and annotation:
         try:
             annotation = eval(annotation, names)  # noqa: S307 - it is the operator's own program

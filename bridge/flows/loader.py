@@ -8,7 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
-from bridge.flows.function import FlowError, FlowFunction
+from bridge.flows.errors import FlowError
+from bridge.flows.function import FlowFunction
 
 
 def load_flows(path: Path | str) -> dict[str, FlowFunction]:

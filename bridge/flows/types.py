@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bridge.flows.function import FlowError
+from bridge.flows.errors import FlowError
 
 MAX_SAVED_NAME_BYTES: Final = 255
 

@@ -35,7 +35,8 @@ from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
 from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
-from bridge.web.fault_injection import FaultInjector, InjectedFault
+from bridge.web.fault_actions import InjectedFault
+from bridge.web.fault_injection import FaultInjector
 from bridge.web.server.app import Receivers, options
 from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.form_files import FileDeliverer

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.local_runs import Input, LocalFlow
-from bridge.flows.function import FlowError
+from bridge.flows.errors import FlowError
 
 if TYPE_CHECKING:
     from bridge.routing.model import Config

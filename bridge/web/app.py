@@ -23,9 +23,9 @@ from bridge.store.local.platform_store import LocalPlatformStore
 from bridge.system.logs import get_logger
 from bridge.web import hooks
 from bridge.web.admin.context import AdminContext
-from bridge.web.admin.entry import admin_app, is_admin_path
+from bridge.web.admin.entry import admin_app
 from bridge.web.app_context import AppContext
-from bridge.web.console.entry import console_app, is_console_path
+from bridge.web.console.entry import console_app
 from bridge.web.downloads import downloads
 from bridge.web.dry_run_effects import DryRunEffects
 from bridge.web.effects import make_effects
@@ -39,6 +39,7 @@ from bridge.web.health import health_pages
 from bridge.web.late_app import WsgiApp
 from bridge.web.listeners import ListenerPaths
 from bridge.web.metrics import metrics_page
+from bridge.web.mount_paths import is_admin_path, is_console_path
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import RateLimiter
 

@@ -5,18 +5,37 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
-
-if TYPE_CHECKING:
-    from bridge.web.fault_injection import InjectedFault
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 GARBAGE: Final = b"\x00\xff<html><title>Welcome to nginx!</title>"
+
+
+@dataclass(frozen=True, slots=True)
+class InjectedFault:
+    """One parsed fault. `fields`: the values that a request must have in its query or JSON body;
+    `count` is None for every time.
+    """
+
+    text: str
+    endpoint: str
+    fields: tuple[tuple[str, str], ...]
+    kind: str
+    argument: str = ""
+    count: int | None = None
+
+    def is_for(self, endpoint: str, fields: Callable[[], Mapping[str, str]]) -> bool:
+        """Return whether the fault matches a request."""
+        return fnmatchcase(endpoint, self.endpoint) and all(
+            fields().get(name) == value for name, value in self.fields
+        )
 
 
 def answer_status(

@@ -26,6 +26,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.typos import suggest
 from bridge.system.logs import get_logger
 from bridge.web.fault_actions import (
+    InjectedFault,
     Wsgi,
     answer_garbage,
     answer_late,
@@ -64,40 +65,6 @@ class FaultKind:
     check: Callable[[str], str] = lambda _: ""
 
 
-@dataclass(frozen=True, slots=True)
-class InjectedFault:
-    """One parsed fault. `fields`: the values that a request must have in its query or JSON body;
-    `count` is None for every time.
-    """
-
-    text: str
-    endpoint: str
-    fields: tuple[tuple[str, str], ...]
-    kind: str
-    argument: str = ""
-    count: int | None = None
-
-    @property
-    def words(self) -> str:
-        """Return the failure and how often it happens, as a sentence."""
-        often = (
-            "every time"
-            if self.count is None
-            else "once"
-            if self.count == 1
-            else f"{self.count} times"
-        )
-        does = row_of(self.kind).does.format(kind=self.kind, argument=self.argument)
-        after = f" (Retry-After: {self.argument})" if self.kind.isdigit() and self.argument else ""
-        return f"{does}{after}; {often}"
-
-    def is_for(self, endpoint: str, fields: Callable[[], Mapping[str, str]]) -> bool:
-        """Return whether the fault matches a request."""
-        return fnmatchcase(endpoint, self.endpoint) and all(
-            fields().get(name) == value for name, value in self.fields
-        )
-
-
 # -- reading
 # --------------------------------------------------------------------------------------------------
 
@@ -105,6 +72,21 @@ class InjectedFault:
 def row_of(kind: str) -> FaultKind:
     """Return the row of a kind; all statuses share one."""
     return FAULT_KINDS["STATUS" if kind.isdigit() else kind]
+
+
+def describe_fault(fault: InjectedFault) -> str:
+    """Return the failure and how often it happens, as a sentence."""
+    often = (
+        "every time"
+        if fault.count is None
+        else "once"
+        if fault.count == 1
+        else f"{fault.count} times"
+    )
+    does = row_of(fault.kind).does.format(kind=fault.kind, argument=fault.argument)
+    retry_after = fault.kind.isdigit() and fault.argument
+    after = f" (Retry-After: {fault.argument})" if retry_after else ""
+    return f"{does}{after}; {often}"
 
 
 def read_fault(text: str) -> InjectedFault:

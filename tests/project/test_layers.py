@@ -166,6 +166,29 @@ def test_imports_point_one_way(path: Path) -> None:
             assert STORE.index(more[0]) <= STORE.index(rest[0]), f"{where}.{more[0]}"
 
 
+def test_no_modules_import_each_other() -> None:
+    names = {name_of(path): path for path in FILES}
+    graph = {
+        name: {
+            found
+            for _, parts in ours(path)
+            if (found := ".".join(parts)) in names or (found := ".".join(parts[:-1])) in names
+        }
+        - {name}
+        for name, path in names.items()
+    }
+    # What imports nothing of the rest is in no circle, and neither is what nothing of it imports.
+    while graph:
+        imported = set().union(*graph.values())
+        rest = {name: others & graph.keys() for name, others in graph.items() if name in imported}
+        rest = {name: others for name, others in rest.items() if others}
+        if rest == graph:
+            break
+        graph = rest
+    circle = {name: sorted(others) for name, others in graph.items()}
+    assert not circle, "these import each other, maybe through others"
+
+
 @pytest.mark.parametrize(
     "path", [path for path in FILES if name_of(path).split(".")[0] in PURE], ids=name_of
 )

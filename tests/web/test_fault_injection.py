@@ -18,6 +18,7 @@ from bridge.web.fault_injection import (
     FaultError,
     FaultInjector,
     InjectedFault,
+    describe_fault,
     read_fault,
 )
 
@@ -105,9 +106,10 @@ def test_every_kind_says_what_it_does() -> None:
         fault = read_fault(
             f"start_pipeline={'429' if name == 'STATUS' else name}{':1' if name == 'slow' else ''}*2"
         )
-        assert fault.words.endswith("; 2 times") and "{" not in fault.words and row.does
+        words = describe_fault(fault)
+        assert words.endswith("; 2 times") and "{" not in words and row.does
     assert (
-        read_fault("start_pipeline=429:7*1").words
+        describe_fault(read_fault("start_pipeline=429:7*1"))
         == "does not run the call, and answers with 429 (Retry-After: 7); once"
     )
     assert "download_files" in ENDPOINT_NAMES

@@ -20,7 +20,7 @@ from bridge.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.web.fault_injection import InjectedFault
+    from bridge.web.fault_actions import InjectedFault
 
 #: The settings of flowbridge that are used; credentials are generated where they are not set.
 USED_SETTINGS = ("FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_LOCAL_USER_ID", "FLOWBRIDGE_LOG")
@@ -173,6 +173,8 @@ def _folder(data: Path | None) -> Iterator[Path]:
 
 
 def _say(settings: Settings, faults: list[InjectedFault], *, as_json: bool) -> None:
+    from bridge.web.fault_injection import describe_fault
+
     credentials = {
         "base_url": settings.local_base_url,
         "api_key": settings.local_api_key,
@@ -187,5 +189,5 @@ def _say(settings: Settings, faults: list[InjectedFault], *, as_json: bool) -> N
         )
         output.say("Add this to a routes.yaml, and its routes start flows here. Ctrl-C stops it.")
         for fault in faults:
-            output.say(f"fault {fault.text}: {fault.words}")
+            output.say(f"fault {fault.text}: {describe_fault(fault)}")
     sys.stdout.flush()

@@ -24,7 +24,8 @@ from bridge.config.settings import add_to_environ
 from bridge.core.local_runs import LocalState
 from bridge.core.model import JSON
 from bridge.flows.context import CurrentRun, call_flow, error_line, set_current
-from bridge.flows.function import FlowError, FlowFunction
+from bridge.flows.errors import FlowError
+from bridge.flows.function import FlowFunction
 from bridge.flows.process.protocol import RunSpec
 from bridge.flows.types import File, WebhookInput
 from bridge.store.blobs import BlobStore

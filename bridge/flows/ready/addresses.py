@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.core.model import JSON
-from bridge.flows.function import FlowError
+from bridge.flows.errors import FlowError
 from bridge.flows.ready.inputs import one_line, shorten
 
 MAX_RECIPIENTS: Final = 50  # of a mail, all together

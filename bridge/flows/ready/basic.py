@@ -6,7 +6,8 @@ import time
 from typing import Final
 
 from bridge.core.model import JSON
-from bridge.flows.function import FlowError, flow
+from bridge.flows.errors import FlowError
+from bridge.flows.function import flow
 from bridge.flows.ready.inputs import number
 
 MAX_SLEEP_SECONDS: Final = 3600.0  # seconds

@@ -9,7 +9,8 @@ from typing import Final
 
 from bridge.core.model import JSON
 from bridge.flows.context import current, log
-from bridge.flows.function import FlowError, flow
+from bridge.flows.errors import FlowError
+from bridge.flows.function import flow
 from bridge.flows.ready.csv_format import (
     BOM,
     MAX_HEADER_ROW_BYTES,

@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import dump
-from bridge.flows.function import FlowError
+from bridge.flows.errors import FlowError
 
 # end of a record by RFC 4180; a line end inside a cell is \n, so that the two differ
 RECORD_END: Final = "\r\n"

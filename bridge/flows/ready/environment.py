@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bridge.flows.function import FlowError
+from bridge.flows.errors import FlowError
 
 
 def read_variable(name: str) -> str:

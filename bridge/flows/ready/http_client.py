@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
-from bridge.flows.function import FlowError
+from bridge.flows.errors import FlowError
 from bridge.flows.ready.environment import read_file_path, read_list
 
 PRIVATE_SETTING: Final = "FLOWBRIDGE_HTTP_REQUEST_PRIVATE"

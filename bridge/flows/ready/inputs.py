@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import load
-from bridge.flows.function import FlowError
+from bridge.flows.errors import FlowError
 
 BOOLEAN_WORDS: Final = {
     "true": True,

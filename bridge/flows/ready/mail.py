@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.model import JSON
 from bridge.core.sizes import MIB
 from bridge.flows.context import log
-from bridge.flows.function import FlowError, flow
+from bridge.flows.errors import FlowError
+from bridge.flows.function import flow
 from bridge.flows.ready.addresses import (
     MAX_RECIPIENTS,
     Address,

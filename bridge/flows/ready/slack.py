@@ -11,7 +11,8 @@ from bridge.core.http_messages import Answer, Call
 from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import USER_AGENT, dump, error_text, printable, retry_after
 from bridge.flows.context import log
-from bridge.flows.function import FlowError, flow
+from bridge.flows.errors import FlowError
+from bridge.flows.function import flow
 from bridge.flows.ready.environment import read_list, read_variable
 from bridge.flows.ready.http_client import AddressPolicy, make_call, parse_url
 from bridge.flows.ready.inputs import one_line

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bridge.config.addresses import is_loopback
 from bridge.delivery.platforms.responses import printable
-from bridge.flows.function import FlowError
+from bridge.flows.errors import FlowError
 from bridge.flows.ready.environment import read_file_path, read_variable
 
 URL_SETTING: Final = "FLOWBRIDGE_SMTP_URL"

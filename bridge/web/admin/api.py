@@ -41,11 +41,11 @@ from bridge.web.admin.context import (
 )
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
-from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import read_parameters, stream_parameters
 from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
 from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader
+from bridge.web.mount_paths import ADMIN_PATH
 
 DOCUMENT_PATH: Final = "/openapi.json"
 
@@ -99,12 +99,12 @@ class AdminApi:
             yield
 
     def _answer(self, request: Request, line: RequestLine, seats: ExitStack) -> Response:
-        path = "/" + request.path.removeprefix(PREFIX).removeprefix("/")
+        path = "/" + request.path.removeprefix(ADMIN_PATH).removeprefix("/")
         try:
             known, ids = self._paths.bind("localhost").match(path, method="GET")
         except NotFound:
             known, ids = None, {}
-        line.path = known and f"{PREFIX}{known}"
+        line.path = known and f"{ADMIN_PATH}{known}"
         if known == DOCUMENT_PATH:
             if _method_of(request) != "GET":
                 raise _method_not_allowed(("GET",))
@@ -126,7 +126,7 @@ class AdminApi:
             line.headers = rate_headers(self._context, holder, kind)
         if known is None:
             raise AdminProblem(
-                "not_found", f"there is no such path; {PREFIX}{DOCUMENT_PATH} lists all"
+                "not_found", f"there is no such path; {ADMIN_PATH}{DOCUMENT_PATH} lists all"
             )
         raise _method_not_allowed(by_method)
 

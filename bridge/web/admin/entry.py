@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.web.late_app import WsgiApp, create_late
 
 if TYPE_CHECKING:
     from bridge.web.admin.api import AdminApi
     from bridge.web.admin.context import AdminContext
-
-PREFIX: Final = "/admin/v1"
 
 
 def admin_app(context: AdminContext) -> WsgiApp:
@@ -22,8 +20,3 @@ def admin_app(context: AdminContext) -> WsgiApp:
         return AdminApi(context)
 
     return create_late(create)
-
-
-def is_admin_path(path: str) -> bool:
-    """Return whether the admin API answers a path."""
-    return path == PREFIX or path.startswith(f"{PREFIX}/")

@@ -16,13 +16,13 @@ from bridge.core.scopes import SCOPE_SUMMARIES
 from bridge.web.admin.authoring_schemas import AUTHORING_SCHEMAS
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
-from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.parameters import STREAM_LIMIT, Parameter
 from bridge.web.admin.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 from bridge.web.admin.resource_schemas import RESOURCE_SCHEMAS
 from bridge.web.admin.schemas import SCHEMAS
 from bridge.web.admin.streams import NDJSON
+from bridge.web.mount_paths import ADMIN_PATH
 
 NO_CONTENT: Final = 204
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
@@ -63,7 +63,7 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
                 " Errors are problems of RFC 9457."
             ),
         },
-        "servers": [{"url": PREFIX}],
+        "servers": [{"url": ADMIN_PATH}],
         "security": [{"token": []}],
         "paths": paths,
         "components": {

@@ -36,10 +36,10 @@ from bridge.store.queries.filters import NONE
 from bridge.web.admin.bodies import invalid_body, to_pointer
 from bridge.web.admin.body_filters import make_filters, read_filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
-from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.operation_lists import describe_operation, find_operation
 from bridge.web.admin.problems import AdminProblem, BodyError
 from bridge.web.admin.request_schemas import OPERATION_FILTERS
+from bridge.web.mount_paths import ADMIN_PATH
 
 T = TypeVar("T")
 STATUS_BY_MODE: Final = {"propose": 201, "do": 202}
@@ -132,7 +132,7 @@ def _answer(
     operation: Operation,
     headers: Mapping[str, str] | None = None,
 ) -> StatusAnswer:
-    location = {"Location": f"{PREFIX}/operations/{operation.id}"}
+    location = {"Location": f"{ADMIN_PATH}/operations/{operation.id}"}
     return StatusAnswer(
         describe_operation(context, asked, operation),
         STATUS_BY_MODE[asked.body["mode"]],

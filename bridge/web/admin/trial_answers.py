@@ -12,10 +12,10 @@ from bridge.services.trials.trial import TrialEvents, TrialRequest, select_trial
 from bridge.web.admin.bodies import invalid_body
 from bridge.web.admin.body_filters import make_filters, read_filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
-from bridge.web.admin.entry import PREFIX
 from bridge.web.admin.problems import AdminProblem, BodyError
 from bridge.web.admin.request_schemas import OPERATION_FILTERS
 from bridge.web.admin.resources import look_up
+from bridge.web.mount_paths import ADMIN_PATH
 
 BUSY_SECONDS: Final = 2
 
@@ -40,7 +40,7 @@ def begin_trial(context: AdminContext, asked: AdminRequest) -> Answer:
     except TrialBusy as error:
         headers = {"Retry-After": str(BUSY_SECONDS)}
         raise AdminProblem("busy", str(error), headers=headers) from None
-    location = {"Location": f"{PREFIX}/trials/{record.id}"}
+    location = {"Location": f"{ADMIN_PATH}/trials/{record.id}"}
     return StatusAnswer(record.as_json(), 202, location)
 
 

@@ -24,7 +24,6 @@ from bridge.web.admin.context import AdminContext
 from bridge.web.console.assets import FOLDER, send_asset
 from bridge.web.console.compression import compress_page
 from bridge.web.console.console_request import ConsoleRequest, Screen, wants_part
-from bridge.web.console.entry import PREFIX
 from bridge.web.console.environment import make_environment
 from bridge.web.console.failures import Failure, find_failure, refuse
 from bridge.web.console.links import make_link
@@ -36,6 +35,7 @@ from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.pages import PAGES
 from bridge.web.console.security_headers import secure_page
 from bridge.web.console.session import ConsoleSession, SessionStore
+from bridge.web.mount_paths import CONSOLE_PATH
 
 LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
@@ -108,13 +108,13 @@ class Console:
         return session
 
     def _is_asset(self, request: Request) -> bool:
-        path = request.path.removeprefix(PREFIX)
+        path = request.path.removeprefix(CONSOLE_PATH)
         return path.startswith(FOLDER) and request.method in ("GET", "HEAD")
 
     def _find_asset(self, request: Request) -> Response | None:
         if not self._is_asset(request):
             return None
-        return send_asset(request.path.removeprefix(PREFIX).removeprefix(FOLDER), request)
+        return send_asset(request.path.removeprefix(CONSOLE_PATH).removeprefix(FOLDER), request)
 
     def _answer(self, request: Request, session: ConsoleSession | None) -> Response:
         found, ids = self._find_page(request)
@@ -158,7 +158,7 @@ class Console:
 
     def _find_page(self, request: Request) -> tuple[Any, Mapping[str, str]]:
         """Return the row of a request, the path of the login, or why there is none."""
-        path = "/" + request.path.removeprefix(PREFIX).removeprefix("/")
+        path = "/" + request.path.removeprefix(CONSOLE_PATH).removeprefix("/")
         method = "GET" if request.method == "HEAD" else request.method
         try:
             return self._paths.bind("localhost").match(path, method=method)
@@ -180,7 +180,7 @@ class Console:
             raise refuse(401, "Your session has ended: log in.")
         query = request.query_string.decode("ascii", "replace")
         wanted = f"{request.path}?{query}" if query else request.path
-        is_first = wanted.rstrip("/") == PREFIX
+        is_first = wanted.rstrip("/") == CONSOLE_PATH
         return redirect(make_link(LOGIN, {} if is_first else {"next": [wanted]}), 303)
 
     def _answer_login(self, request: Request, session: ConsoleSession | None) -> Response:
@@ -216,7 +216,7 @@ class Console:
         }
         if session is not None:
             overview = self._read_overview()
-            path = request.path.removeprefix(PREFIX)
+            path = request.path.removeprefix(CONSOLE_PATH)
             frame["navigation"] = list_navigation(PAGES, session.scopes, path, overview)
             frame["config_errors"] = () if overview is None else overview.config.error
         html = self._templates.get_template(screen.template).render(**frame, **screen.values)

@@ -13,8 +13,8 @@ from typing import Final
 
 from werkzeug.wrappers import Request, Response
 
-from bridge.web.console.entry import PREFIX
 from bridge.web.console.security_headers import secure_asset
+from bridge.web.mount_paths import CONSOLE_PATH
 
 MEDIA_TYPES: Final = {
     "console.css": "text/css; charset=utf-8",
@@ -53,7 +53,7 @@ def _load() -> Mapping[str, Asset]:
 
 def asset_url(file_name: str) -> str:
     """Return the URL of a file of `assets/`."""
-    return f"{PREFIX}{FOLDER}{_load()[file_name].name}"
+    return f"{CONSOLE_PATH}{FOLDER}{_load()[file_name].name}"
 
 
 def send_asset(name: str, request: Request) -> Response | None:

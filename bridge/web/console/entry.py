@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.web.late_app import WsgiApp, create_late
 
 if TYPE_CHECKING:
     from bridge.web.admin.context import AdminContext
     from bridge.web.console.application import Console
-
-PREFIX: Final = "/console"
 
 
 def console_app(context: AdminContext, secret_key: str) -> WsgiApp:
@@ -22,8 +20,3 @@ def console_app(context: AdminContext, secret_key: str) -> WsgiApp:
         return Console(context, secret_key)
 
     return create_late(create)
-
-
-def is_console_path(path: str) -> bool:
-    """Return whether the console answers a path."""
-    return path == PREFIX or path.startswith(f"{PREFIX}/")

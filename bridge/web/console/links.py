@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
-from bridge.web.console.entry import PREFIX
+from bridge.web.mount_paths import CONSOLE_PATH
 
 
 def make_link(path: str, given: Mapping[str, Sequence[str] | str] | None = None) -> str:
@@ -15,5 +15,5 @@ def make_link(path: str, given: Mapping[str, Sequence[str] | str] | None = None)
         for name, texts in (given or {}).items()
         for one in ([texts] if isinstance(texts, str) else texts)
     ]
-    url = PREFIX + quote(path, safe="/")
+    url = CONSOLE_PATH + quote(path, safe="/")
     return f"{url}?{urlencode(pairs, errors='surrogateescape')}" if pairs else url

@@ -21,7 +21,6 @@ from bridge.web.admin.authentication import MAX_TOKEN_CHARS
 from bridge.web.admin.context import AdminContext
 from bridge.web.bearer import is_admin_token
 from bridge.web.client_ip import client_address
-from bridge.web.console.entry import PREFIX, is_console_path
 from bridge.web.console.failures import refuse
 from bridge.web.console.origin_check import is_from_elsewhere
 from bridge.web.console.session import (
@@ -31,6 +30,7 @@ from bridge.web.console.session import (
     ConsoleSession,
     SessionStore,
 )
+from bridge.web.mount_paths import CONSOLE_PATH, is_console_path
 
 #: Logins of one address, and of all: a person needs one or two.
 ADDRESS_LOGIN_RATE: Final = Rate(count=5, per=60.0)
@@ -102,7 +102,7 @@ class Login:
         response.set_cookie(
             SECURE_COOKIE if is_https else COOKIE,
             self._sessions.write(session),
-            path=PREFIX,
+            path=CONSOLE_PATH,
             secure=is_https,
             httponly=True,
             samesite="Lax",
@@ -112,7 +112,7 @@ class Login:
         """Have the browser forget its cookie."""
         response.delete_cookie(
             self._cookie_name(request),
-            path=PREFIX,
+            path=CONSOLE_PATH,
             secure=self._is_https(request),
             httponly=True,
             samesite="Lax",
@@ -154,4 +154,4 @@ def find_next_page(request: Request) -> str:
     is_plain = len(given) <= MAX_NEXT_CHARS and given.isascii() and given.isprintable()
     path = given.partition("?")[0]
     is_ours = is_console_path(path) and "//" not in path and "\\" not in given
-    return given if is_plain and is_ours and " " not in given else f"{PREFIX}/"
+    return given if is_plain and is_ours and " " not in given else f"{CONSOLE_PATH}/"

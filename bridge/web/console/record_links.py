@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from bridge.web.console.entry import PREFIX
 from bridge.web.console.links import make_link
+from bridge.web.mount_paths import CONSOLE_PATH
 
 #: The page of a record, by the beginning of its id.
 _PAGES: Final = {
@@ -32,6 +32,6 @@ def link_run(url: str | None) -> str | None:
         parts = urlsplit(url or "")
     except ValueError:
         return None
-    if parts.path == f"{PREFIX}/runs":
+    if parts.path == f"{CONSOLE_PATH}/runs":
         return make_link("/runs", parse_qs(parts.query))
     return url if parts.scheme in ("http", "https") else None
