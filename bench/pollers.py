@@ -1,29 +1,33 @@
-"""Acknowledgements beside readers: how long they take while others poll the admin API.
+"""Acknowledgements beside readers: how long they take while others read the admin API or console.
 
-    python bench/pollers.py [--events 1000000] [--pollers 10] [--rounds 5] [--seconds 20] [--rate 50]
+    python bench/pollers.py [--events 1000000] [--readers 10] [--rounds 5] [--seconds 20] [--rate 50]
 
-The store is filled first. Then events arrive on a schedule, in rounds with and without pollers.
-Each poller reads one page after the other as a person with an open list does: one every second.
+The store is filled first. Then events arrive on a schedule, in rounds without readers, with pollers
+and with tabs. Each poller reads one endpoint of the admin API after the other, one every second.
+Each tab shows a page of the console, and asks for what changes in it as the browser does.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import html
 import http.client
 import json
 import multiprocessing
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from itertools import cycle
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import lists
 import rig
@@ -43,12 +47,26 @@ PAGES = (
     "/events?body=nowhere",
 )
 POLL_SECONDS = 1.0
+#: Pages of the console that are open side by side, as many of each as there are in ten tabs.
+TABS = (
+    "/console/tail",
+    "/console/",
+    "/console/events",
+    "/console/deliveries",
+    "/console/tail",
+    "/console/",
+    "/console/events?source=rare",
+    "/console/deliveries?status=dead",
+    "/console/tail",
+    "/console/",
+)
+LIVE_PART = re.compile(r'hx-get="([^"]+)" hx-trigger="every (\d+)s')
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--pollers", type=int, default=10)
+    parser.add_argument("--readers", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rate", type=float, default=50.0)
@@ -64,13 +82,14 @@ def main() -> None:
         bind = f"127.0.0.1:{private}"
         with rig.flowbridge(path, config, port, FLOWBRIDGE_PRIVATE_BIND=bind):
             token = make_token(path)
-            waits: dict[str, list[list[float]]] = {"alone": [], "with pollers": []}
+            waits: dict[str, list[list[float]]] = {"alone": [], "with pollers": [], "with tabs": []}
             answered: list[int] = []
             for number in range(given.rounds + 1):
                 for name, times in waits.items():
-                    pollers = given.pollers if name != "alone" else 0
-                    with poll(private, token, pollers) as statuses:
-                        acks = send(port, body, given.rate, given.seconds, f"{number}{name[0]}")
+                    readers = given.readers if name != "alone" else 0
+                    kind = read_tab if name == "with tabs" else read_api
+                    with read_beside(kind, private, token, readers) as statuses:
+                        acks = send(port, body, given.rate, given.seconds, f"{number}{name[-2:]}")
                     times.append(sorted(took * 1000 for _, took in acks.values()))
                     answered += statuses
             for times in waits.values():
@@ -102,15 +121,17 @@ def make_token(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def poll(port: int, token: str, pollers: int) -> Iterator[list[int]]:
-    """Poll until the end of the block, in another process; the list then has the statuses.
+def read_beside(
+    kind: Callable[[int, str, int, Any], list[int]], port: int, token: str, readers: int
+) -> Iterator[list[int]]:
+    """Read until the end of the block, in another process; the list then has the statuses.
 
     Threads of this process would delay those that measure.
     """
     spawn = multiprocessing.get_context("spawn")
     over = spawn.Event()
     ours, theirs = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=run_pollers, args=(port, token, pollers, over, theirs))
+    process = spawn.Process(target=run_readers, args=(kind, port, token, readers, over, theirs))
     statuses: list[int] = []
     process.start()
     try:
@@ -122,35 +143,83 @@ def poll(port: int, token: str, pollers: int) -> Iterator[list[int]]:
         process.join()
 
 
-def run_pollers(port: int, token: str, pollers: int, over: Any, parent: Any) -> None:
-    """Poll with so many threads until it is over, then send the statuses of the answers."""
+def run_readers(
+    kind: Callable[[int, str, int, Any], list[int]],
+    port: int,
+    token: str,
+    readers: int,
+    over: Any,
+    parent: Any,
+) -> None:
+    """Read with so many threads until it is over, then send the statuses of the answers."""
+    secret = log_in(port, token) if kind is read_tab and readers else token
     statuses: list[int] = []
-
-    def read(first: int) -> None:
-        pages = cycle(PAGES)
-        for _ in range(first):
-            next(pages)
-        while not over.wait(POLL_SECONDS * random.uniform(0.9, 1.1)):
-            statuses.append(get(port, token, next(pages)))
-
-    threads = [threading.Thread(target=read, args=(number,)) for number in range(pollers)]
+    threads = [
+        threading.Thread(
+            target=lambda number=number: statuses.extend(kind(port, secret, number, over))
+        )
+        for number in range(readers)
+    ]
     for thread in threads:
         thread.start()
-        time.sleep(POLL_SECONDS / pollers)
+        time.sleep(POLL_SECONDS / readers)
     parent.send(None)
     for thread in threads:
         thread.join()
     parent.send(statuses)
 
 
-def get(port: int, token: str, page: str) -> int:
-    """Read a page of the admin API, and return the status of the answer."""
+def read_api(port: int, token: str, number: int, over: Any) -> list[int]:
+    """Read the admin API with a token until it is over, and return the statuses."""
+    statuses = []
+    for page in islice(cycle(PAGES), number, None):
+        if over.wait(POLL_SECONDS * random.uniform(0.9, 1.1)):
+            break
+        headers = {"Authorization": f"Bearer {token}"}
+        statuses.append(send_request(port, "GET", f"/admin/v1{page}", headers)[0])
+    return statuses
+
+
+def log_in(port: int, token: str) -> str:
+    """Begin a session of the console, and return its cookie."""
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Sec-Fetch-Site": "same-origin",
+    }
+    body = urlencode({"token": token})
+    status, answered, _ = send_request(port, "POST", "/console/login", headers, body)
+    assert status == 303, status
+    return str(answered["Set-Cookie"]).partition(";")[0]
+
+
+def read_tab(port: int, cookie: str, number: int, over: Any) -> list[int]:
+    """Open a page of the console, ask for its live part until it is over; return the statuses."""
+    path = TABS[number % len(TABS)]
+    statuses: list[int] = []
+    while 200 not in statuses and not over.wait(0.1 * len(statuses)):
+        status, _, page = send_request(port, "GET", path, {"Cookie": cookie})
+        statuses.append(status)
+    found = LIVE_PART.search(page)
+    assert found is not None, f"{path} answered {status} without a live part"
+    part = html.unescape(found[1])
+    tag = ""
+    while not over.wait(int(found[2]) * random.uniform(0.9, 1.1)):
+        headers = {"Cookie": cookie, "HX-Request": "true", "If-None-Match": tag}
+        status, answered, _ = send_request(port, "GET", part, headers)
+        tag = answered.get("ETag", "")
+        statuses.append(status)
+    return statuses
+
+
+def send_request(
+    port: int, method: str, path: str, headers: dict[str, str], body: str | None = None
+) -> tuple[int, Any, str]:
+    """Send a request to the private listener, and return the status, headers and text."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     try:
-        connection.request("GET", f"/admin/v1{page}", headers={"Authorization": f"Bearer {token}"})
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
-        answer.read()
-        return answer.status
+        return answer.status, answer.headers, answer.read().decode()
     finally:
         connection.close()
 
@@ -163,15 +232,16 @@ def print_results(waits: dict[str, list[list[float]]], answered: list[int]) -> N
             one[min(len(one) - 1, int(share * len(one)))] for one in waits[name]
         )
 
-    ok = sum(status == 200 for status in answered)
-    print(f"pages read: {len(answered)}, {ok} of them with 200")
+    ok = sum(status in (200, 304) for status in answered)
+    print(f"pages read: {len(answered)}, {ok} of them with 200 or 304")
     for share in (0.5, 0.99):
         alone = median("alone", share)
-        polled = median("with pollers", share)
-        print(
-            f"acknowledgement p{share * 100:g}: {alone:.1f} ms alone, {polled:.1f} ms with pollers:"
-            f" {polled / alone:.2f}"
-        )
+        print(f"acknowledgement p{share * 100:g}: {alone:.1f} ms alone", end="")
+        for name in ("with pollers", "with tabs"):
+            print(
+                f", {median(name, share):.1f} ms {name}: {median(name, share) / alone:.2f}", end=""
+            )
+        print()
 
 
 if __name__ == "__main__":
