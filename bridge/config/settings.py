@@ -46,6 +46,7 @@ VARIABLES = frozenset(
         "CONFIG",
         "DATA",
         "DATABASE_URL",
+        "EDGE",
         "ENGINE",
         "BROKER_URL",
         "BIND",
@@ -80,6 +81,7 @@ VARIABLES = frozenset(
         "HTTP_REQUEST_CA",
     )
 )
+EDGES = ("flask", "asgi")
 ENGINES = ("worker", "celery")
 BACKUP_INTERVAL_SECONDS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
 MAX_RELOAD_TEST_SECONDS = 7 * 86400.0
@@ -107,6 +109,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     log: str = "info"
     log_addresses: str = "truncated"  # how much of a caller's address is logged
+    edge: str = "flask"  # what receives: a thread for each request, or an event loop
     engine: str = "worker"  # what calls the platforms: the worker itself, or Celery
     actor: str = ""  # name in the operations log; default: the system user
     backups: Path = Path("data/backups")
@@ -212,6 +215,7 @@ def load_settings(
         environ=merged,
         own=dict(environ),
         timings=timings,
+        edge=_parse_edge(merged.get("FLOWBRIDGE_EDGE") or "flask"),
         **_parse_backups(merged, data, url),
         **_parse_engine(merged, url),
         **(derive_local_credentials(merged, data, url) if secrets else {}),
@@ -299,6 +303,14 @@ def _parse_address_log_mode(text: str) -> str:
         raise SettingsError(
             f"FLOWBRIDGE_LOG_ADDRESSES: unknown value {text!r}; allowed:"
             f" {', '.join(ADDRESS_LOG_MODES)}"
+        )
+    return text
+
+
+def _parse_edge(text: str) -> str:
+    if text not in EDGES:
+        raise SettingsError(
+            f"FLOWBRIDGE_EDGE: {text!r} is not an edge; allowed: {', '.join(EDGES)}"
         )
     return text
 

@@ -26,8 +26,11 @@ from bridge.web import dry_run
 
 ANSWERS = Path(__file__).parents[1] / "data" / "hook_answers.json"
 #: The edges, by the settings that choose them.
-EDGES: dict[str, dict[str, str]] = {"wsgi": {}}
-RECORDER = "wsgi"  # the edge whose answers are recorded
+EDGES: dict[str, dict[str, str]] = {
+    "flask": {"FLOWBRIDGE_EDGE": "flask"},
+    "asgi": {"FLOWBRIDGE_EDGE": "asgi"},
+}
+RECORDER = "flask"  # the edge whose answers are recorded
 #: What differs each time in a body, and what stands for it.
 CHANGING_PARTS = (
     (re.compile(rb"evt_[0-9A-Za-z]+"), b"evt_ID"),

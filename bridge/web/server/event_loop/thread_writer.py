@@ -1,0 +1,68 @@
+"""Writes the answer of Flask from its thread to a connection of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from typing import Any
+
+from bridge.web.server.event_loop.answer_bytes import head_bytes
+
+
+class LoopThreadWriter:
+    """Passes the parts of an answer to the loop, and waits while the client reads too slowly."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: Any, *, keeps: bool) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._writable = threading.Event()
+        self._writable.set()
+        self._is_gone = False
+        self._is_chunked = False
+        self.keeps = keeps
+        self.is_started = False
+
+    def start(self, status: str, headers: list[tuple[str, str]], *, chunked: bool) -> None:
+        """Write the head."""
+        self._is_chunked = chunked
+        framing = b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n"
+        head = head_bytes(status, headers, keeps=self.keeps)[:-2] + framing
+        self.is_started = True
+        self._send(head)
+
+    def write(self, data: bytes) -> None:
+        """Write a part of the body, and wait while the client reads too slowly."""
+        self._send(b"%x\r\n%s\r\n" % (len(data), data) if self._is_chunked else data)
+
+    def end(self) -> None:
+        """Write the end of the body."""
+        if self._is_chunked:
+            self._send(b"0\r\n\r\n")
+
+    def pause(self) -> None:
+        """Let the thread wait: the client reads too slowly. On the loop."""
+        self._writable.clear()
+
+    def resume(self) -> None:
+        """Let the thread go on. On the loop."""
+        self._writable.set()
+
+    def disconnect(self) -> None:
+        """End the thread's next write: the client is gone. On the loop."""
+        self._is_gone = True
+        self._writable.set()
+
+    def _send(self, data: bytes) -> None:
+        self._writable.wait()
+        if self._is_gone:
+            raise BrokenPipeError(errno.EPIPE, "the client is gone")
+        written = threading.Event()
+
+        def write() -> None:
+            if not self._is_gone:
+                self._transport.write(data)
+            written.set()
+
+        self._loop.call_soon_threadsafe(write)
+        written.wait()

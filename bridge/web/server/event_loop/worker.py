@@ -1,0 +1,144 @@
+"""gunicorn's worker on an event loop, in which a slow sender costs a socket, not a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from gunicorn.workers.base import Worker
+
+from bridge.core.timings import TIMINGS
+from bridge.system.linux_process import unblock_signals
+from bridge.system.logs import get_logger
+from bridge.web.edge_parts import EXTENSION, EdgeParts
+from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.balance import Balance
+from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
+from bridge.web.server.event_loop.connection import LoopConnection
+from bridge.web.server.event_loop.hook_calls import HookCalls
+from bridge.web.server.event_loop.loop_edge import LoopEdge
+
+log = get_logger()
+HEARTBEAT_SECONDS = 0.9  # between two heartbeats for the parent, which expects one a second
+HOOK_THREADS = 8  # requests under /hooks that wait or take long
+MAX_CONNECTIONS = 8192  # of a receiver; more wait in the backlog of the socket
+
+
+class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
+    """A receiver on an event loop."""
+
+    balance: Balance | None = None  # set after the fork, like the next
+    answers = AnswerLimits()
+    timings = TIMINGS
+    last_request_seconds = TIMINGS.last_request_seconds
+
+    def init_process(self) -> None:
+        """Create the loop, which handles the signals, then run."""
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """End on SIGTERM; leave Ctrl-C and SIGHUP to the parent."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGWINCH):
+            signal.signal(number, signal.SIG_IGN)
+        self._ending = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            self.loop.add_signal_handler(number, self._begin_end)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        unblock_signals()
+
+    def _begin_end(self) -> None:
+        self.alive = False
+        self.answers.is_ending = True
+        self._ending.set()
+
+    def run(self) -> None:
+        """Serve until SIGTERM."""
+        self._edge = self._make_edge()
+        try:
+            self.loop.run_until_complete(self._serve())
+        finally:
+            self.loop.close()
+
+    def _make_edge(self) -> LoopEdge:
+        parts: EdgeParts = self.wsgi.extensions[EXTENSION]
+        threads = ThreadPoolExecutor(HOOK_THREADS, "hooks")
+        # one commit at a time waits for the disk
+        committer = ThreadPoolExecutor(1, "commit")
+        database = parts.storage.database
+        gatherer = CommitGatherer(self.loop, parts.storage.add_each, committer)
+        calls = HookCalls(self.loop, gatherer, threads, is_waitless=database.is_sqlite)
+        return LoopEdge(
+            loop=self.loop,
+            parts=parts,
+            app=self.wsgi,
+            calls=calls,
+            timings=self.timings,
+            answers=self.answers,
+            keep_alive_seconds=self.cfg.keepalive,
+        )
+
+    async def _serve(self) -> None:
+        for listener in self.sockets:
+            listener.setblocking(False)
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+        while self.alive:
+            self._beat()
+            try:
+                await asyncio.wait_for(self._ending.wait(), HEARTBEAT_SECONDS)
+            except TimeoutError:
+                continue
+        await self._drain()
+
+    def _beat(self) -> None:
+        self.notify()
+        if self.balance is not None:
+            self.balance.publish_count(len(self._edge.connections))
+
+    def _accept(self, listener: Any) -> None:
+        """Accept one connection, after a receiver with fewer of them had the chance to."""
+        if len(self._edge.connections) >= MAX_CONNECTIONS:
+            return
+        if self.balance is not None:
+            self.balance.yield_to_emptier()
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+            return
+        except OSError as error:  # no descriptor is free, for example
+            log.error("accept_failed", error=str(error))
+            return
+        accepted.setblocking(False)
+        task = self.loop.create_task(
+            self.loop.connect_accepted_socket(lambda: LoopConnection(self._edge), accepted)
+        )
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if self.balance is not None:
+            self.balance.publish_count(len(self._edge.connections) + 1)
+
+    async def _drain(self) -> None:
+        """Answer what has arrived; idle connections have little time left to send a request."""
+        connections = self._edge.connections
+        idle_until = time.monotonic() + self.last_request_seconds
+        until = time.monotonic() + self.cfg.graceful_timeout
+        while time.monotonic() < until:
+            self._beat()
+            is_late = time.monotonic() >= idle_until
+            if is_late or not connections:
+                for listener in self.sockets:
+                    self.loop.remove_reader(listener.fileno())
+            for connection in list(connections) if is_late else ():
+                if connection.is_idle:
+                    connection.close()
+            if not connections:
+                break
+            await asyncio.sleep(0.02)
+        for connection in list(connections):
+            connection.abort()
+        await asyncio.sleep(0)
