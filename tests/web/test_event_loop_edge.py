@@ -150,6 +150,15 @@ def test_slow_requests_are_cut_off_and_the_end_waits_for_no_idle_connection(
             assert time.monotonic() - began < 6
 
 
+def test_a_receiver_that_is_full_accepts_again_when_connections_close(tmp_path: Path) -> None:
+    sizes = {"bridge.web.server.event_loop.worker.MAX_CONNECTIONS": 4}
+    with Bridge(tmp_path, "web", routes=ROUTES, timings=sizes, environ=ENVIRON) as bridge:
+        idle = [socket.create_connection(("127.0.0.1", bridge.port), 60) for _ in range(30)]
+        for one in idle:
+            one.close()
+        assert bridge.event().status == 202
+
+
 def test_an_unknown_edge_is_refused(tmp_path: Path) -> None:
     bridge = Bridge(tmp_path, "web", routes=ROUTES, environ={"FLOWBRIDGE_EDGE": "uwsgi"})
     code, said = bridge.run()

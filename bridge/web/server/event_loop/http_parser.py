@@ -30,6 +30,8 @@ ERROR_STATUSES = {
     "LimitRequestHeaders": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "UnsupportedTransferCoding": HTTPStatus.NOT_IMPLEMENTED,
 }
+#: The parser in C has no class for this error.
+C_CODING_ERROR = "Unsupported Transfer-Encoding"
 #: Headers of which a second one makes a request ambiguous.
 SINGLE_HEADERS = frozenset({"content-length", "content-type", "host"})
 
@@ -74,6 +76,8 @@ def explain_error(error: Exception) -> MalformedRequest:
     name = type(error).__name__
     if isinstance(error, MalformedRequest):
         return error
+    if str(error) == C_CODING_ERROR:
+        name = "UnsupportedTransferCoding"
     return MalformedRequest(name, ERROR_STATUSES.get(name, HTTPStatus.BAD_REQUEST))
 
 

@@ -87,7 +87,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
     async def _serve(self) -> None:
         for listener in self.sockets:
             listener.setblocking(False)
-            self.loop.add_reader(listener.fileno(), self._accept, listener)
+        self._listen()
         while self.alive:
             self._beat()
             try:
@@ -100,10 +100,22 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         self.notify()
         if self.balance is not None:
             self.balance.publish_count(len(self._edge.connections))
+        if self.alive and len(self._edge.connections) < MAX_CONNECTIONS:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Accept connections."""
+        for listener in self.sockets:
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+
+    def _stop_listening(self) -> None:
+        for listener in self.sockets:
+            self.loop.remove_reader(listener.fileno())
 
     def _accept(self, listener: Any) -> None:
         """Accept one connection, after a receiver with fewer of them had the chance to."""
         if len(self._edge.connections) >= MAX_CONNECTIONS:
+            self._stop_listening()  # until a heartbeat finds some of them closed
             return
         if self.balance is not None:
             self.balance.yield_to_emptier()
@@ -131,8 +143,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             self._beat()
             is_late = time.monotonic() >= idle_until
             if is_late or not connections:
-                for listener in self.sockets:
-                    self.loop.remove_reader(listener.fileno())
+                self._stop_listening()
             for connection in list(connections) if is_late else ():
                 if connection.is_idle:
                     connection.close()
