@@ -125,6 +125,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             return
         except OSError as error:  # no descriptor is free, for example
             log.error("accept_failed", error=str(error))
+            self._stop_listening()  # until the next heartbeat: the socket stays ready
             return
         accepted.setblocking(False)
         task = self.loop.create_task(
