@@ -22,6 +22,8 @@ STREAM_RETRY_SECONDS: Final = 5
 #: Bytes of a request's body, and how deep its JSON may nest.
 MAX_BODY_BYTES: Final = 1 * MIB
 MAX_BODY_DEPTH: Final = 20
+#: Bytes of all bodies that arrive at once: no thread is without its share of them.
+MAX_ARRIVING_BYTES: Final = 16 * MAX_BODY_BYTES
 #: Characters of the header `X-Flowbridge-Actor`; the rest is dropped.
 MAX_ACTOR_CHARS: Final = 100
 
