@@ -10,6 +10,8 @@ from bridge.core.sizes import MIB
 
 #: Requests at once, of the 16 threads of a receiver.
 MAX_REQUESTS: Final = 4
+#: Of them, those that wait for others: streams, `wait` of /tail, and questions to platforms.
+MAX_SLOW_REQUESTS: Final = 3
 #: Requests with one token: 20 a second, in bursts of 100.
 READ_RATE: Final = Rate(count=100, per=5.0)
 #: Requests with one token that change something: 1 a second, in bursts of 10.
