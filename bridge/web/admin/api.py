@@ -15,7 +15,6 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from bridge.core.client_address import counted_network
 from bridge.core.errors import InvalidRequest, StoreError
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON
@@ -46,6 +45,7 @@ from bridge.web.admin.parameters import read_parameters, stream_parameters
 from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
 from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader
+from bridge.web.client_ip import client_address
 
 DOCUMENT_PATH: Final = "/openapi.json"
 
@@ -112,7 +112,7 @@ class AdminApi:
         holder = authenticate(
             self._context,
             request.headers.get("Authorization", ""),
-            counted_network(request.remote_addr),
+            client_address(request.environ, self._context.settings),
         )
         line.token = holder.name
         by_method = self._endpoints.get(known or "", {})
@@ -189,7 +189,7 @@ class AdminApi:
             ids=ids,
             body=body,
             idempotency_key=read_key(request) if endpoint.repeat is not None else None,
-            client=request.remote_addr,
+            client=client_address(request.environ, self._context.settings),
         )
 
     def _read_body(self, request: Request, endpoint: Endpoint, seats: ExitStack) -> Any:
