@@ -60,6 +60,7 @@ EXCEPTIONS = {
             "bridge.store.db.row_walk.PAGE_ROWS",
             "bridge.store.queries.recorded_events.MAX_PAGE_BYTES",
             "bridge.web.admin.limits.MAX_REQUESTS",
+            "bridge.web.admin.limits.MAX_SLOW_REQUESTS",
             "bridge.web.admin.limits.OPERATION_RATE",
             "bridge.web.admin.limits.READ_RATE",
             "bridge.web.admin.limits.REFUSED_RATE",

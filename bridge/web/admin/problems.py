@@ -51,6 +51,8 @@ PROBLEM_TYPES: Final = {
     )
 }
 
+TOO_MANY_WAIT: Final = "too many requests wait for a platform, for changes or for a slow reader"
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterError:

@@ -20,7 +20,7 @@ from bridge.web.admin import limits
 from bridge.web.admin.context import AdminContext, AdminRequest
 from bridge.web.admin.operation_lists import describe_items, describe_operations, find_operation
 from bridge.web.admin.parameters import OLDEST
-from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.problems import TOO_MANY_WAIT, AdminProblem
 from bridge.web.admin.record_answers import submission_filters
 from bridge.web.admin.resources import (
     check_known_names,
@@ -123,6 +123,7 @@ class StreamSeats:
 
     def __init__(self, context: AdminContext) -> None:
         self._locks = context.locks
+        self._seats = context.seats
         self._places = threading.BoundedSemaphore(limits.MAX_STREAMS)
 
     @contextmanager
@@ -135,7 +136,10 @@ class StreamSeats:
             if not self._places.acquire(blocking=False):
                 raise _busy(f"a receiver serves {limits.MAX_STREAMS} streams at once")
             try:
-                yield
+                with self._seats.wait_in_place() as may_wait:
+                    if not may_wait:
+                        raise _busy(TOO_MANY_WAIT)
+                    yield
             finally:
                 self._places.release()
         finally:

@@ -14,6 +14,7 @@ from console_client import ConsoleClient
 from console_operator import ConsoleOperator
 from forms import MULTIPART, URLENCODED, multipart, part
 from records import make_delivery, make_event
+from werkzeug.wrappers import Response
 
 from bridge.config.loader import load
 from bridge.core.model import Event, FormFile, Status
@@ -24,6 +25,7 @@ from bridge.store import audit
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.web.admin import limits
 from bridge.web.console.views import form_downloads
 
 ROUTES = """
@@ -253,3 +255,17 @@ def test_a_file_is_a_download_and_its_preview_a_picture_of_ours(console: Console
         assert console.get(f"{url}{wrong}").status_code == 404, wrong
     blobs.path(files[0].sha256).unlink()
     assert console.get(f"{url}0").status_code == 404
+
+
+def test_a_preview_holds_no_place_for_readers(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(*_: object) -> Response:
+        return Response(str(console.get("/forms").status_code))
+
+    monkeypatch.setattr(limits, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(form_downloads, "send_preview", render)
+    file = FormFile(field="cv", name="cv.pdf", type="application/pdf", size=1, sha256="0" * 64)
+    event = submit(console, {"name": "Ada"}, files=(file,))
+    assert console.get(f"/events/{event.id}/file?number=0&preview=true").text == "200"
+    assert console.get("/forms").status_code == 200

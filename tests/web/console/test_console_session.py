@@ -132,6 +132,11 @@ def test_a_login_from_another_site_counts_toward_no_limit(console: ConsoleClient
         ("/console/\\evil.example", "/console/"),
         ("/consoles", "/console/"),
         ("/console/\nx", "/console/"),
+        ("/console/../hooks/a", "/console/"),
+        ("/console/%2e%2E/hooks/a", "/console/"),
+        ("/console/a/..%2f../hooks", "/console/"),
+        ("/console/..#a", "/console/"),
+        ("/console/events?where=a/../b", "/console/events?where=a/../b"),
     ],
 )
 def test_the_login_leads_to_a_page_of_ours_only(

@@ -87,7 +87,8 @@ def download_file(asked: ConsoleRequest) -> Response:
     blobs = BlobStore.of(settings)
     try:
         if "preview" in asked.given:
-            return send_preview(blobs, file, settings.timings.preview_seconds)
+            with asked.context.seats.leave():
+                return send_preview(blobs, file, settings.timings.preview_seconds)
         response = send_file(blobs, file, asked.http.environ)
     except OSError:
         raise refuse(404, "The bytes of this file are not in this data folder.") from None

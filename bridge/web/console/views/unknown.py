@@ -16,7 +16,7 @@ from bridge.services import platform_queries, redacted_views
 from bridge.services.serializers import evidence_json
 from bridge.services.unknown_deliveries import NOT_ASKED, UnknownDelivery, read_unknown
 from bridge.web.admin import resources
-from bridge.web.admin.flow_answers import hurry
+from bridge.web.admin.flow_answers import hurry, wait_for_platform
 from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
 from bridge.web.console.advice import split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
@@ -99,11 +99,12 @@ def record_run(asked: ConsoleRequest) -> Response:
 
 def _check_run(asked: ConsoleRequest, one: Delivery, run_id: str) -> None:
     """Refuse a run that its platform does not have; one that cannot be asked is believed."""
-    try:
-        platform = platform_queries.find_platform(asked.context.config(), one.platform)
-        report = platform_queries.read_run(hurry(platform), run_id)
-    except BridgeError:
-        return  # the platform is not configured, or has no runs to ask for
+    with wait_for_platform(asked.context):
+        try:
+            platform = platform_queries.find_platform(asked.context.config(), one.platform)
+            report = platform_queries.read_run(hurry(platform), run_id)
+        except BridgeError:
+            return  # the platform is not configured, or has no runs to ask for
     if report.state is None and report.gone:
         raise refuse(400, f"The platform {one.platform} has no run {run_id[:200]!r}.")
 
