@@ -17,6 +17,7 @@ from records import make_delivery, make_event
 from served_console import ServedConsole, serve_console
 
 from bridge.core.model import Event
+from bridge.core.scopes import Scope
 from bridge.store.inbound import events
 
 if TYPE_CHECKING:
@@ -118,6 +119,49 @@ def find_problems(page: Page, path: str, width: int, scheme: Scheme) -> list[obj
     wide = page.evaluate("document.documentElement.scrollWidth")
     problems = [*browsers.find_violations(page), *([f"{wide} px"] if wide > width else [])]
     return [(path, width, scheme, one) for one in problems]
+
+
+def test_a_value_of_a_payload_is_copied_and_becomes_a_clause(
+    served: ServedConsole, browser: Browser
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        event = served.ids["events"]
+        ticket = served.ticket(Scope.READ, Scope.BODIES)
+        page.goto(f"{served.url}/login?next=/console/events/{event}#{ticket}")
+        page.wait_for_url(f"{served.url}/events/{event}")
+        leaf = page.locator("#payload ~ .panel .leaf").first
+        leaf.hover()
+        leaf.get_by_role("link", name="use").click()
+        box = page.locator("#value")
+        box.get_by_role("button", name="Copy").first.click()
+        page.locator("[data-done]").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == "body.action"
+        assert page.evaluate("document.activeElement.closest('#value') !== null")
+        browsers.take_picture(page, "console-value-1280")
+        assert browsers.find_violations(page) == []
+        page.set_viewport_size({"width": WIDTH, "height": 800})
+        browsers.take_picture(page, "console-value-360")
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTH
+        box.get_by_role("link", name="Use as clause").first.click()
+        page.wait_for_url(f"{served.url}/playground?**")
+        assert (
+            "body.action: opened" in page.get_by_role("textbox", name="routes.yaml").input_value()
+        )
+        browsers.take_picture(page, "console-clause-360")
+        assert browsers.find_violations(page) == []
+        page.go_back()
+        page.goto(f"{served.url}/events/{event}/request")
+        header = page.locator("dl.headers dd").first
+        header.hover()
+        header.get_by_role("link", name="use").click()
+        page.locator("#value").get_by_text("headers.").first.wait_for()
+        browsers.take_picture(page, "console-header-360")
+    finally:
+        context.close()
 
 
 def test_keys_search_go_to_pages_and_move_in_lists(served: ServedConsole, browser: Browser) -> None:

@@ -23,15 +23,19 @@ function choose(name, isOn) {
 
 // -- copy
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  if (!navigator.clipboard) break; // over plain http to another machine
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.dataset.done = "";
-    setTimeout(() => delete button.dataset.done, 1500);
-  });
+function showCopies(part) {
+  if (!navigator.clipboard) return; // over plain http to another machine
+  for (const button of part.querySelectorAll("[data-copy]")) button.hidden = false;
 }
+
+addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.dataset.done = "";
+  setTimeout(() => delete button.dataset.done, 1500);
+});
+showCopies(document);
 
 // -- times: in UTC as they come, or in the browser's zone
 

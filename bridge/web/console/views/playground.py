@@ -19,6 +19,7 @@ from bridge.services.trials.runner import TrialFailed
 from bridge.services.trials.trial import MAX_TRIAL_CHARS, TrialRequest
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.lists import add_chosen, list_names
+from bridge.web.console.playground_clause import EventClause, add_clause, find_clause
 from bridge.web.console.playground_form import (
     AGAINST,
     OfferedEvents,
@@ -53,7 +54,10 @@ def show_playground(asked: ConsoleRequest) -> Screen:
     with_hash = asked if config_hash is None else replace(asked, ids={"hash": config_hash})
     start = find_start_text(with_hash, config_hash)
     form = read_form(given)
-    return _screen(asked, form, find_events(asked, form), start)
+    clause = find_clause(asked, form)
+    if clause is not None:
+        start = add_clause(start, clause)
+    return _screen(asked, form, find_events(asked, form), start, clause=clause)
 
 
 def try_text(asked: ConsoleRequest) -> Screen | Response:
@@ -98,6 +102,7 @@ def _screen(
     start: StartText,
     *,
     result: Mapping[str, Any] | None = None,
+    clause: EventClause | None = None,
     error: str | None = None,
     status: int = 200,
 ) -> Screen:
@@ -116,6 +121,7 @@ def _screen(
             for one in FUNCTIONS.values()
         ],
         "error": error,
+        "clause": clause,
         "chosen": known.get(events.chosen),
         **_describe(form, start, known, result),
     }
