@@ -16,6 +16,7 @@ from console_records import SHOWN_PAGES, fill_path, store_records
 from records import make_delivery, make_event
 from served_console import ServedConsole, serve_console
 
+from bridge.core.errors import StoreError
 from bridge.core.model import Event
 from bridge.core.scopes import Scope
 from bridge.store.inbound import events
@@ -160,6 +161,37 @@ def test_a_value_of_a_payload_is_copied_and_becomes_a_clause(
         header.get_by_role("link", name="use").click()
         page.locator("#value").get_by_text("headers.").first.wait_for()
         browsers.take_picture(page, "console-header-360")
+    finally:
+        context.close()
+
+
+def test_a_page_of_a_store_that_does_not_answer_tries_again(
+    served: ServedConsole, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("it is gone")
+
+    context = browser.new_context(viewport={"width": WIDTH, "height": 800})
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        served.log_in(page)
+        page.clock.install()
+        monkeypatch.setattr(type(served.database), "read", fail)
+        url = f"{served.url}/events?source=github"
+        page.goto(url)
+        browsers.take_picture(page, "console-retry-360")
+        note = page.locator("[data-wait]")
+        for seconds in (2, 4, 8):
+            note.get_by_text(f"in {seconds} s").wait_for()
+            page.clock.run_for(seconds * 1000)
+        note.get_by_text("in 16 s").wait_for()
+        assert page.get_by_role("link", name="Try again").get_attribute("href") in url
+        monkeypatch.undo()
+        page.clock.run_for(16_000)
+        page.get_by_role("heading", name="Events").wait_for()
+        assert page.url == url
+        assert page.get_by_label("source").input_value() == "github"
     finally:
         context.close()
 
