@@ -18,8 +18,8 @@ from bridge.core.scopes import Scope
 from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.web.console.assets import asset_url
 from bridge.web.console.application import Console
+from bridge.web.console.assets import asset_url
 from bridge.web.console.pages import PAGES
 
 READ = (Scope.READ,)
