@@ -196,6 +196,36 @@ def test_a_page_of_a_store_that_does_not_answer_tries_again(
         context.close()
 
 
+def test_times_stay_local_where_the_browser_stores_nothing(
+    served: ServedConsole, browser: Browser
+) -> None:
+    context = browser.new_context(timezone_id="Asia/Tokyo", locale="en-GB")
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        page.add_init_script(
+            "Object.defineProperty(window, 'localStorage', {get() { throw new Error('off') }})"
+        )
+        served.log_in(page)
+        page.goto(f"{served.url}/events/{served.ids['events']}")
+        time_ = page.locator("main time").first
+        assert "UTC" in time_.inner_text()
+        page.get_by_label("Session of ann@here").click()
+        page.get_by_role("button", name="Show local times").click()
+        assert "GMT+9" in time_.inner_text()
+        page.evaluate(
+            """() => {
+            const time = document.querySelector("main time");
+            time.outerHTML = time.outerHTML.replace(/>.*</, ">12:00:00 UTC<"); // as a part has it
+            const detail = { target: document.body, xhr: { getResponseHeader: () => null } };
+            document.body.dispatchEvent(new CustomEvent("htmx:afterSwap", { detail }));
+            }"""
+        )
+        assert "GMT+9" in time_.inner_text()
+    finally:
+        context.close()
+
+
 def test_keys_search_go_to_pages_and_move_in_lists(served: ServedConsole, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(60_000)
@@ -210,6 +240,11 @@ def test_keys_search_go_to_pages_and_move_in_lists(served: ServedConsole, browse
         assert page.locator(".tick input").first.is_checked()
         keys.press("?")
         assert page.get_by_role("dialog", name="Keys").is_visible()
+        labels = page.locator("dialog dd").all_inner_texts()
+        assert labels[-10:] == [
+            *("Overview", "Events", "Deliveries", "Causes", "Unknown"),
+            *("Rejects", "Forms", "Sources", "Trends", "Operations"),
+        ]
         assert browsers.find_violations(page) == []
         keys.press("Escape")
         keys.press("/")

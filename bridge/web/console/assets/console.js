@@ -58,23 +58,21 @@ function showTimes(local) {
   for (const one of document.querySelectorAll("time[datetime]")) one.title = one.dateTime;
 }
 
-function isLocal() {
-  return isChosen(ZONE);
-}
+let isLocal = isChosen(ZONE);
 
 const zone = document.querySelector("[data-zone]");
 if (zone) {
-  const show = (local) => {
-    showTimes(local);
-    zone.textContent = local ? "Show times in UTC" : "Show local times";
+  const show = () => {
+    showTimes(isLocal);
+    zone.textContent = isLocal ? "Show times in UTC" : "Show local times";
   };
   zone.hidden = false;
   zone.addEventListener("click", () => {
-    const local = !isLocal();
-    choose(ZONE, local); // or it lasts for this page
-    show(local);
+    isLocal = !isLocal;
+    choose(ZONE, isLocal); // or it lasts for this page
+    show();
   });
-  show(isLocal());
+  show();
 }
 
 // -- live parts: htmx asks for them again while someone looks at the page
@@ -91,7 +89,7 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
 });
 document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
   detail.target.dataset.tag = detail.xhr.getResponseHeader("ETag") ?? "";
-  showTimes(isLocal());
+  showTimes(isLocal);
 });
 
 const pause = document.querySelector("[data-pause]");
