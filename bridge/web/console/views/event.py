@@ -22,6 +22,7 @@ from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREE
 from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
+from bridge.web.console.file_answers import make_download
 from bridge.web.console.links import make_link
 from bridge.web.console.payload_tree import (
     TreePart,
@@ -33,7 +34,6 @@ from bridge.web.console.payload_tree import (
 from bridge.web.console.picked_value import PickedValue, pick_value
 from bridge.web.console.playground_results import describe_explanation
 from bridge.web.console.record_links import link_run
-from bridge.web.console.security_headers import SANDBOX
 from bridge.web.console.timeline import build_timeline
 
 MAX_RAW_BYTES: Final = 64 * 1024
@@ -120,10 +120,7 @@ def download_body(asked: ConsoleRequest) -> Response:
     answer = resources.show_body(asked.context, asked.ask())
     if not isinstance(answer, RawAnswer):
         raise TypeError("show_body answers raw bytes")
-    response = Response(answer.content, content_type="application/octet-stream")
-    response.headers["Content-Disposition"] = f'attachment; filename="{answer.file_name}"'
-    response.headers["Content-Security-Policy"] = SANDBOX
-    return response
+    return make_download(answer.content, answer.file_name)
 
 
 def explain_event(asked: ConsoleRequest) -> Screen:
