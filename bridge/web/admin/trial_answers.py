@@ -34,6 +34,8 @@ def begin_trial(context: AdminContext, asked: AdminRequest) -> Answer:
         ids=chosen.ids,
         complete=chosen.complete,
         explain=body.get("explain", False),
+        explain_changed=body.get("explain_changed", False),
+        screen=body.get("screen", False),
     )
     try:
         record = background.begin_trial(context.settings, context.database, request)

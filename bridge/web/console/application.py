@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, Final
+from urllib.parse import quote
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import Map, RequestRedirect, Rule
@@ -178,8 +179,7 @@ class Console:
             raise refuse(403, "Your session has ended: log in, then send the form again.")
         if wants_part(request):
             raise refuse(401, "Your session has ended: log in.")
-        query = request.query_string.decode("ascii", "replace")
-        wanted = f"{request.path}?{query}" if query else request.path
+        wanted = _own_url(request)
         is_first = wanted.rstrip("/") == CONSOLE_PATH
         return redirect(make_link(LOGIN, {} if is_first else {"next": [wanted]}), 303)
 
@@ -235,7 +235,11 @@ class Console:
         screen = Screen(
             template="failure.html",
             title=failure.title,
-            values={"failure": failure},
+            values={
+                "failure": failure,
+                "retry_url": _own_url(request) if failure.is_temporary else None,
+                "is_form": request.method not in ("GET", "HEAD"),
+            },
             status=failure.status,
         )
         try:
@@ -254,6 +258,13 @@ def _map_pages() -> Map:
     own = (("GET", LOGIN), ("POST", LOGIN), ("POST", LOGOUT))
     rules += [Rule(path, methods=[method], endpoint=path) for method, path in own]
     return Map(rules, strict_slashes=False, merge_slashes=False)
+
+
+def _own_url(request: Request) -> str:
+    """Return the path of a request with its query."""
+    query = request.query_string.decode("ascii", "replace")
+    path = quote(request.path)
+    return f"{path}?{query}" if query else path
 
 
 def _allow_long_form(page: ConsolePage, request: Request, session: ConsoleSession) -> None:

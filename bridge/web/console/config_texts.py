@@ -42,5 +42,13 @@ def put_first(document: Mapping[str, JSON], first: Sequence[str]) -> dict[str, J
 
 def write_value(value: JSON, most: int = MAX_SCHEMA_CHARS) -> str:
     """Return a text as it is, and another value as indented JSON, of at most so many characters."""
-    text = value if isinstance(value, str) else write_json(value, is_indented=True).decode()
+    return _cut(value, most) if isinstance(value, str) else write_as_json(value, most)
+
+
+def write_as_json(value: JSON, most: int) -> str:
+    """Return a value as indented JSON, so that the text "1" is not shown as the number."""
+    return _cut(write_json(value, is_indented=True).decode(), most)
+
+
+def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"

@@ -56,6 +56,11 @@ class Failure:
         """The heading of its page."""
         return self.heading or HEADINGS.get(self.status, OTHER_HEADING)
 
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request can succeed a little later."""
+        return self.status == 503
+
 
 class PageRefused(Exception):
     """A request that the console does not answer with its page."""
@@ -89,7 +94,7 @@ def find_failure(error: Exception, request_id: str) -> Failure:
         return Failure(
             status=503,
             heading=STORE_HEADING,
-            detail="flowbridge status shows why. Reload this page to try again.",
+            detail="flowbridge status shows why.",
             headers={"Retry-After": "1"},
         )
     if isinstance(error, HTTPException) and error.code is not None:

@@ -29,13 +29,15 @@ NO_TEXT: Final = "version: 1\n"
 class StartText:
     """A text to begin with. `is_file`: it is the file as written, with its comments.
 
-    `is_masked`: secrets in it are replaced. `is_whole`: it was not cut.
+    `is_masked`: secrets in it are replaced. `is_whole`: it was not cut. `draft`: the name of the
+    route that was added to it, empty without one.
     """
 
     text: str
     is_file: bool = False
     is_masked: bool = False
     is_whole: bool = True
+    draft: str = ""
 
 
 def find_start_text(asked: ConsoleRequest, config_hash: str | None) -> StartText:

@@ -16,7 +16,9 @@ from console_records import SHOWN_PAGES, fill_path, store_records
 from records import make_delivery, make_event
 from served_console import ServedConsole, serve_console
 
+from bridge.core.errors import StoreError
 from bridge.core.model import Event
+from bridge.core.scopes import Scope
 from bridge.store.inbound import events
 
 if TYPE_CHECKING:
@@ -120,6 +122,110 @@ def find_problems(page: Page, path: str, width: int, scheme: Scheme) -> list[obj
     return [(path, width, scheme, one) for one in problems]
 
 
+def test_a_value_of_a_payload_is_copied_and_becomes_a_clause(
+    served: ServedConsole, browser: Browser
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        event = served.ids["events"]
+        ticket = served.ticket(Scope.READ, Scope.BODIES)
+        page.goto(f"{served.url}/login?next=/console/events/{event}#{ticket}")
+        page.wait_for_url(f"{served.url}/events/{event}")
+        leaf = page.locator("#payload ~ .panel .leaf").first
+        leaf.hover()
+        leaf.get_by_role("link", name="use").click()
+        box = page.locator("#value")
+        box.get_by_role("button", name="Copy").first.click()
+        page.locator("[data-done]").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == "body.action"
+        assert page.evaluate("document.activeElement.closest('#value') !== null")
+        browsers.take_picture(page, "console-value-1280")
+        assert browsers.find_violations(page) == []
+        page.set_viewport_size({"width": WIDTH, "height": 800})
+        browsers.take_picture(page, "console-value-360")
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTH
+        box.get_by_role("link", name="Use as clause").first.click()
+        page.wait_for_url(f"{served.url}/playground?**")
+        assert (
+            "body.action: opened" in page.get_by_role("textbox", name="routes.yaml").input_value()
+        )
+        browsers.take_picture(page, "console-clause-360")
+        assert browsers.find_violations(page) == []
+        page.go_back()
+        page.goto(f"{served.url}/events/{event}/request")
+        header = page.locator("dl.headers dd").first
+        header.hover()
+        header.get_by_role("link", name="use").click()
+        page.locator("#value").get_by_text("headers.").first.wait_for()
+        browsers.take_picture(page, "console-header-360")
+    finally:
+        context.close()
+
+
+def test_a_page_of_a_store_that_does_not_answer_tries_again(
+    served: ServedConsole, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("it is gone")
+
+    context = browser.new_context(viewport={"width": WIDTH, "height": 800})
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        served.log_in(page)
+        page.clock.install()
+        monkeypatch.setattr(type(served.database), "read", fail)
+        url = f"{served.url}/events?source=github"
+        page.goto(url)
+        browsers.take_picture(page, "console-retry-360")
+        note = page.locator("[data-wait]")
+        for seconds in (2, 4, 8):
+            note.get_by_text(f"in {seconds} s").wait_for()
+            page.clock.run_for(seconds * 1000)
+        note.get_by_text("in 16 s").wait_for()
+        assert page.get_by_role("link", name="Try again").get_attribute("href") in url
+        monkeypatch.undo()
+        page.clock.run_for(16_000)
+        page.get_by_role("heading", name="Events").wait_for()
+        assert page.url == url
+        assert page.get_by_label("source").input_value() == "github"
+    finally:
+        context.close()
+
+
+def test_times_stay_local_where_the_browser_stores_nothing(
+    served: ServedConsole, browser: Browser
+) -> None:
+    context = browser.new_context(timezone_id="Asia/Tokyo", locale="en-GB")
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        page.add_init_script(
+            "Object.defineProperty(window, 'localStorage', {get() { throw new Error('off') }})"
+        )
+        served.log_in(page)
+        page.goto(f"{served.url}/events/{served.ids['events']}")
+        time_ = page.locator("main time").first
+        assert "UTC" in time_.inner_text()
+        page.get_by_label("Session of ann@here").click()
+        page.get_by_role("button", name="Show local times").click()
+        assert "GMT+9" in time_.inner_text()
+        page.evaluate(
+            """() => {
+            const time = document.querySelector("main time");
+            time.outerHTML = time.outerHTML.replace(/>.*</, ">12:00:00 UTC<"); // as a part has it
+            const detail = { target: document.body, xhr: { getResponseHeader: () => null } };
+            document.body.dispatchEvent(new CustomEvent("htmx:afterSwap", { detail }));
+            }"""
+        )
+        assert "GMT+9" in time_.inner_text()
+    finally:
+        context.close()
+
+
 def test_keys_search_go_to_pages_and_move_in_lists(served: ServedConsole, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(60_000)
@@ -134,6 +240,11 @@ def test_keys_search_go_to_pages_and_move_in_lists(served: ServedConsole, browse
         assert page.locator(".tick input").first.is_checked()
         keys.press("?")
         assert page.get_by_role("dialog", name="Keys").is_visible()
+        labels = page.locator("dialog dd").all_inner_texts()
+        assert labels[-10:] == [
+            *("Overview", "Events", "Deliveries", "Causes", "Unknown"),
+            *("Rejects", "Forms", "Sources", "Trends", "Operations"),
+        ]
         assert browsers.find_violations(page) == []
         keys.press("Escape")
         keys.press("/")

@@ -22,10 +22,10 @@ from bridge.web.admin.parameters import Parameter, filter_parameters
 from bridge.web.admin.resources import find_event
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import refuse
+from bridge.web.console.file_answers import make_download
 from bridge.web.console.links import make_link
-from bridge.web.console.security_headers import SANDBOX
 from bridge.web.console.views.forms import TEXT, make_inbox_filters, read_form_name
-from bridge.web.downloads import content_disposition, send_file, send_preview
+from bridge.web.downloads import send_file, send_preview
 
 MAX_DOWNLOAD_BYTES: Final = 16 * MIB  # of submissions
 MAX_NUMBER_DIGITS: Final = 6
@@ -64,10 +64,7 @@ def export_submissions(asked: ConsoleRequest) -> Response:
         audit.record(context.database, AuditAction.EXPORTED, request.by, subject)
     finally:
         context.locks.release(LOCK)
-    response = Response(content, content_type=MEDIA_TYPES[kind])
-    response.headers["Content-Disposition"] = content_disposition(f"{name}.{kind}")
-    response.headers["Content-Security-Policy"] = SANDBOX
-    return response
+    return make_download(content, f"{name}.{kind}", MEDIA_TYPES[kind])
 
 
 def download_file(asked: ConsoleRequest) -> Response:
