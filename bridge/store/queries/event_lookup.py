@@ -39,16 +39,22 @@ def show(database: Database, text: str) -> EventHistory:
     """
     event_id, delivery_id = find(database, text)
     deliveries = events.deliveries_of(database, [event_id])[event_id]
-    attempts: dict[str, list[Attempt]] = {one.id: [] for one in deliveries}
+    attempts = read_attempts(database, [one.id for one in deliveries])
+    return EventHistory(events.get(database, event_id), deliveries, attempts, delivery_id)
+
+
+def read_attempts(database: Database, delivery_ids: Sequence[str]) -> dict[str, list[Attempt]]:
+    """Return the attempts of each of these deliveries, the first one first."""
+    found: dict[str, list[Attempt]] = {id_: [] for id_ in delivery_ids}
     query = (
         select(attempt)
-        .where(attempt.c.delivery_id.in_(attempts))
+        .where(attempt.c.delivery_id.in_(delivery_ids))
         .order_by(attempt.c.delivery_id, attempt.c.number)
     )
     with database.read() as connection:
         for row in connection.execute(query):
-            attempts[row.delivery_id].append(to_attempt(row, database.sealer))
-    return EventHistory(events.get(database, event_id), deliveries, attempts, delivery_id)
+            found[row.delivery_id].append(to_attempt(row, database.sealer))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

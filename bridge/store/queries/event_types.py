@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnClause, Connection, Row, Text, func, literal_column, select
 
 from bridge.core.model import Event
 from bridge.store.db.database import Database
@@ -21,6 +21,10 @@ MAX_TYPE_ROWS: Final = 200_000  # newest events whose types are counted
 MAX_TYPES: Final = 10_000  # types that are counted
 TYPE_CHUNK_ROWS: Final = 10_000  # rows counted by one statement
 MAX_SEARCHED_ROWS: Final = 200_000  # newest events among which those of a type are looked for
+
+# An expression: with the column itself SQLite reads an index on `source` from its beginning, for
+# its order, and not the rows of `seq`.
+_SOURCE: Final[ColumnClause[str]] = literal_column("event.source || ''", Text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +89,17 @@ def _count_chunk(
 ) -> Sequence[Row[Any]]:
     conditions = [
         *([] if before is None else [event.c.seq < before]),
-        *([] if lowest is None else [event.c.seq >= lowest]),
-        # an expression, so that no index on `source` is used instead of `seq`
-        *([] if source is None else [event.c.source + "" == source]),
+        event.c.seq >= (lowest or 0),
+        *([] if source is None else [source == _SOURCE]),
     ]
     query = select(
-        event.c.source,
+        _SOURCE.label("source"),
         event.c.type,
         func.count().label("n"),
         func.min(event.c.received_at).label("first_at"),
         func.max(event.c.received_at).label("last_at"),
     )
-    groups = query.where(*conditions).group_by(event.c.source, event.c.type)
+    groups = query.where(*conditions).group_by(_SOURCE, event.c.type)
     return connection.execute(groups).all()
 
 

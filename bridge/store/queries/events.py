@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -40,7 +40,6 @@ from bridge.store.tables.schema import delivery, event
 
 # Conditions as the partial indexes have them, so that the databases use these.
 IS_STUCK = text("delivery.status IN ('dead', 'unknown', 'blocked')")
-MAX_LATEST_RUN_ROWS: Final = 2000  # newest deliveries read for the latest run of a flow
 IS_SPAM = text("event.spam IS NOT NULL")
 STUCK_STATUSES = (Status.DEAD, Status.UNKNOWN, Status.BLOCKED)
 RARE_STATUSES: dict[str, TextClause] = {
@@ -215,24 +214,6 @@ def count_started(database: Database, event_ids: Sequence[str], route: str | Non
         with database.read() as connection:
             found += connection.execute(query).scalar() or 0
     return found
-
-
-def latest_run(
-    database: Database, one: Delivery, *, most: int = MAX_LATEST_RUN_ROWS
-) -> Delivery | None:
-    """Return the delivery of the same flow that last started a run, among the newest `most`."""
-    same = (delivery.c.platform == one.platform) & (delivery.c.saved_item_id == one.saved_item_id)
-    seq = delivery.c.seq
-    oldest = select(seq).order_by(seq.desc()).offset(most - 1).limit(1).scalar_subquery()
-    query = (
-        LISTED_DELIVERIES.where(text("delivery.run_id IS NOT NULL"), same)
-        .where(seq >= func.coalesce(oldest, 0))
-        .order_by(seq.desc())
-        .limit(1)
-    )
-    with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    return None if row is None else to_delivery(row, database.sealer)
 
 
 # -- the statements

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
-from bridge.core.errors import BridgeError, NotFound
+from bridge.core.errors import BridgeError
 from bridge.core.model import Delivery, Status
 from bridge.delivery.obstacles import last_list_failure
 from bridge.services import platform_queries, redacted_views
 from bridge.services.serializers import evidence_json
-from bridge.services.unknown_deliveries import NOT_ASKED, UnknownDelivery, read_unknown
+from bridge.services.unknown_deliveries import (
+    NOT_ASKED,
+    UnknownDelivery,
+    read_unknown_deliveries,
+)
 from bridge.web.admin import resources
 from bridge.web.admin.flow_answers import hurry, wait_for_platform
 from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
@@ -55,12 +58,14 @@ def list_unknown(asked: ConsoleRequest) -> Screen | Response:
     found = read_list(asked, UNKNOWN)
     if isinstance(found, Response):
         return found
-    shown = []
-    for item in found.items:
-        with suppress(NotFound):  # deleted meanwhile
-            one = read_unknown(asked.context.database, item["id"], asked.context.config())
-            if one.delivery.status is Status.UNKNOWN:  # not settled meanwhile
-                shown.append(_describe(asked, one))
+    known = read_unknown_deliveries(
+        asked.context.database, [one["id"] for one in found.items], asked.context.config()
+    )
+    shown = [
+        _describe(asked, one)
+        for one in known.values()
+        if one.delivery.status is Status.UNKNOWN  # not settled meanwhile
+    ]
     commands = DELIVERY_COMMANDS_BY_STATUS[STATUS["status"]]
     return Screen(
         template="unknown.html",
