@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -73,7 +74,8 @@ class UnknownDelivery:
         """
         if find_need(self.delivery, self._known()) is not Need.DECISION:
             return []
-        run = f" --run-id {find_run_id(self.delivery.evidence)}" if self.has_runs else ""
+        run_id = shlex.quote(find_run_id(self.delivery.evidence))  # of the platform, for a shell
+        run = f" --run-id {run_id}" if self.has_runs else ""
         force = "" if self.delivery.look_at is None else " --force"
         return [
             (f"flowbridge resolve {self.delivery.id} --as {said.format(run=run)}{force}", when)
@@ -86,7 +88,7 @@ class UnknownDelivery:
         one = self.delivery
         if not self.has_runs:
             return f"the service behind {one.platform}, which has no list of runs"
-        return f"flowbridge flows runs {one.platform}/{one.saved_item_id}"
+        return f"flowbridge flows runs {shlex.quote(f'{one.platform}/{one.saved_item_id}')}"
 
     @property
     def next_steps(self) -> Sequence[str]:

@@ -102,6 +102,8 @@ class AdminApi:
         path = "/" + request.path.removeprefix(ADMIN_PATH).removeprefix("/")
         try:
             known, ids = self._paths.bind("localhost").match(path, method="GET")
+            if any("\0" in one for one in ids.values()):  # no database looks for it
+                raise NotFound
         except NotFound:
             known, ids = None, {}
         line.path = known and f"{ADMIN_PATH}{known}"
@@ -202,10 +204,7 @@ class AdminApi:
 
 @dataclass(slots=True)
 class RequestLine:
-    """What the log says of one request: its path as in the table, since ids may be anything.
-
-    `headers` are for every answer to it.
-    """
+    """One request in the log, by its path in the table. `headers`: of every answer to it."""
 
     id: str
     path: str | None = None

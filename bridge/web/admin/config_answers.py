@@ -18,6 +18,7 @@ from bridge.web.admin.resources import look_up
 MAX_LISTED_CONFIGS: Final = 500
 #: Of all files of a configuration to check: any of them may be YAML, which takes long to parse.
 MAX_CONFIG_CHARS: Final = 64 * 1024
+CHECK_LOCK: Final = "config check"  # one at a time on a machine
 
 
 def list_stored_configs(context: AdminContext, _asked: AdminRequest) -> Answer:
@@ -30,7 +31,7 @@ def list_stored_configs(context: AdminContext, _asked: AdminRequest) -> Answer:
     }
 
 
-def check_config(_context: AdminContext, asked: AdminRequest) -> Answer:
+def check_config(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the problems of a routes.yaml with its other files, which are all in the body."""
     text = asked.body["text"]
     files = asked.body.get("files", {})
@@ -38,7 +39,14 @@ def check_config(_context: AdminContext, asked: AdminRequest) -> Answer:
     if size > MAX_CONFIG_CHARS:
         detail = f"all files have {size} characters; allowed are at most {MAX_CONFIG_CHARS}"
         raise AdminProblem("invalid_body", detail, errors=[BodyError("/text", detail)])
-    return check_given_config(text, files).as_json(FILE_NAME)
+    if not context.locks.try_acquire(CHECK_LOCK):
+        raise AdminProblem(
+            "busy", "another configuration is being checked", headers={"Retry-After": "1"}
+        )
+    try:
+        return check_given_config(text, files).as_json(FILE_NAME)
+    finally:
+        context.locks.release(CHECK_LOCK)
 
 
 def show_config(context: AdminContext, asked: AdminRequest) -> Answer:

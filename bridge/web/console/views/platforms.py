@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -69,6 +70,7 @@ def show_flows(asked: ConsoleRequest) -> Screen:
     config = asked.context.config()
     values: dict[str, Any] = {"name": name, "flow": flow, "problems": [], "items": []}
     values["routes"] = _routes_by_flow(config, name)
+    values["run_command"] = f"flowbridge flows run {shlex.quote(f'{name}/{flow}')}"
     try:
         values |= _ask_inputs(asked, name, flow) if flow else _ask_flows(asked, name)
     except (AdminProblem, InvalidRequest) as error:
