@@ -40,6 +40,10 @@ LABELS_BY_DEAD_KIND: Final = {
     DeadKind.PERSON: "given up by a person",
     None: "each delivery has its reason",
 }
+#: Keys of routes.yaml that look like identifiers.
+OWN_WORDS: Final = frozenset(
+    {"payload_schema", "inputs_schema", "order_by", "saved_item_id", "base_url"}
+)
 _WORD: Final = re.compile(r"[^\W\d_]{2}")
 _QUOTED: Final = re.compile(
     r"""`[^`]*`?|(?<!\w)'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|“[^”]*”?|<[^>]*>?"""
@@ -82,7 +86,8 @@ def find_cause(reason: str | None, dead_kind: DeadKind | None) -> Cause:
 def blank_text(text: str) -> str:
     """Return the text up to the first colon, with its quoted values, numbers and ids replaced."""
     head = _QUOTED.sub(BLANK, text)
-    head = _IDENTIFIER.sub(BLANK, head.partition(": ")[0].partition("\n")[0])
+    head = head.partition(": ")[0].partition("\n")[0]
+    head = _IDENTIFIER.sub(lambda found: found[0] if found[0] in OWN_WORDS else BLANK, head)
     return " ".join(head.split())[:MAX_LABEL_CHARS]
 
 

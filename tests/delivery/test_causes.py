@@ -386,6 +386,11 @@ def test_a_reason_that_no_rule_matches_is_a_cause_of_its_own() -> None:
     assert find_cause(None, None).key == find_cause("", DeadKind.OURS).key == "no_reason"
 
 
+def test_keys_of_routes_yaml_are_words_of_a_label() -> None:
+    found = find_cause("payload_schema /user_name: 'Ann' is too long", DeadKind.OURS)
+    assert found.label == "payload_schema …"
+
+
 @pytest.mark.parametrize("kind", [None, *DeadKind])
 def test_a_reason_without_words_has_a_label_that_can_be_read(kind: DeadKind | None) -> None:
     labels = {

@@ -26,7 +26,7 @@ from bridge.web.console.assets import FOLDER, send_asset
 from bridge.web.console.compression import compress_page
 from bridge.web.console.console_request import ConsoleRequest, Screen, wants_part
 from bridge.web.console.environment import make_environment
-from bridge.web.console.failures import Failure, find_failure, refuse
+from bridge.web.console.failures import Failure, PageRefused, find_failure, refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.live_parts import send_part
 from bridge.web.console.login import Login, find_next_page
@@ -42,6 +42,12 @@ LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
 MAX_FORM_BYTES: Final = 64 * 1024
 MAX_FORM_FIELDS: Final = 1000
+BUSY: Final = Failure(
+    status=503,
+    detail="All places for readers are taken.",
+    headers={"Retry-After": "1"},
+    is_retried=True,
+)
 NOT_FOUND: Final = b'{"error":"not_found","message":"no such resource"}'
 ANOTHER_SITE: Final = "Another site sent this request, or your browser did not say which site did."
 
@@ -69,7 +75,7 @@ class Console:
             sender = self._receive(request)
             with self._context.seats.take() as is_free:
                 if not is_free:
-                    raise refuse(503, "All places for readers are taken.", {"Retry-After": "1"})
+                    raise PageRefused(BUSY)
                 if (asset := self._find_asset(request)) is not None:
                     return asset
                 session = sender

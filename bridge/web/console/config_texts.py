@@ -34,6 +34,16 @@ def write_in_order(document: Mapping[str, JSON], first: Sequence[str]) -> tuple[
     return write_yaml(put_first(document, first))
 
 
+def write_config(document: Mapping[str, JSON]) -> tuple[str, bool]:
+    """Return a configuration as YAML, ordered as the documentation, and whether this is all."""
+    routes = document.get("routes")
+    in_order = [
+        put_first(one, ROUTE_KEYS) if isinstance(one, Mapping) else one
+        for one in (routes if isinstance(routes, list) else ())
+    ]
+    return write_in_order({**document, "routes": in_order}, SECTION_ORDER)
+
+
 def put_first(document: Mapping[str, JSON], first: Sequence[str]) -> dict[str, JSON]:
     """Return an object with these keys `first`, as far as it has them."""
     known = [name for name in first if name in document]

@@ -43,13 +43,17 @@ HEADINGS_BY_WORD: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An error: its status, a heading and a sentence, and `details`, a line each."""
+    """An error: its status, a heading and a sentence, and `details`, a line each.
+
+    `is_retried`: its page tries again by itself, as far as it has a script.
+    """
 
     status: int
     detail: str
     heading: str = ""
     details: Sequence[str] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_retried: bool = False
 
     @property
     def title(self) -> str:
@@ -86,6 +90,7 @@ def find_failure(error: Exception, request_id: str) -> Failure:
             detail=as_sentence(error.detail),
             details=[str(one.as_json()["detail"]) for one in error.errors],
             headers=error.headers,
+            is_retried=error.type.word == "store_unavailable",
         )
     if isinstance(error, InvalidRequest):
         return Failure(status=400, detail=as_sentence(str(error)))
@@ -96,6 +101,7 @@ def find_failure(error: Exception, request_id: str) -> Failure:
             heading=STORE_HEADING,
             detail="flowbridge status shows why.",
             headers={"Retry-After": "1"},
+            is_retried=True,
         )
     if isinstance(error, HTTPException) and error.code is not None:
         return Failure(status=error.code, detail=ADVICE.get(error.code, ""))

@@ -27,6 +27,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.admin import limits
 from bridge.web.console.views import form_downloads
+from bridge.web.process_locks import ProcessLocks
 
 ROUTES = """
 version: 1
@@ -186,6 +187,16 @@ def test_acts_need_their_scope_and_all_is_for_spam_only(console: ConsoleClient) 
     console.log_in((Scope.READ, Scope.BODIES))
     for path in ("/forms/contact", "/forms/contact/spam"):
         assert 'id="act"' not in console.html(path)
+
+
+def test_a_download_that_has_to_wait_is_not_repeated_by_the_page(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each download is recorded, so that only a person asks for it again."""
+    monkeypatch.setattr(ProcessLocks, "try_acquire", lambda *_: False)
+    answer = console.get("/forms/contact/export?as=csv")
+    assert answer.status_code == 503
+    assert "data-retry" in answer.text and "/retry." not in answer.text
 
 
 def test_downloads_have_the_filters_and_are_recorded(console: ConsoleClient) -> None:

@@ -347,6 +347,7 @@ def test_console_and_api_share_few_seats(
     answer = console.get("/")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert "<h1>flowbridge is busy</h1>" in answer.text
+    assert "data-retry" in answer.text and "/retry." in answer.text
 
 
 def test_a_large_form_is_refused(console: ConsoleClient) -> None:

@@ -59,7 +59,7 @@ def show_route(asked: ConsoleRequest) -> Screen:
             else None,
             "schemas": _list_schemas(asked, shown["definition"] or {}),
             "notes": list_notes(overview, "route").get(name, ()),
-            "chart": read_day(asked, "runs", "runs ended", route=name),
+            "chart": read_day(asked, "runs", "run ended", "runs ended", route=name),
             "waits": describe_waits(asked, name),
             "counted_to": overview.counted_to,
             **_count_statuses(asked, name),
