@@ -60,6 +60,10 @@ LISTED_DELIVERIES: Select[Any] = select(
     null().label("inputs"),
     null().label("log"),
 )
+#: What the state of a delivery consists of.
+DELIVERY_STATES: Select[Any] = select(
+    delivery.c.seq, delivery.c.status, delivery.c.dead_kind, delivery.c.run_state
+)
 
 
 def list_events(
