@@ -64,6 +64,8 @@ EXCEPTIONS = {
             "bridge.web.admin.limits.OPERATION_RATE",
             "bridge.web.admin.limits.READ_RATE",
             "bridge.web.admin.limits.REFUSED_RATE",
+            "bridge.web.console.login.ADDRESS_LOGIN_RATE",
+            "bridge.web.console.login.LOGIN_RATE",
             "bridge.web.console.views.operations.MAX_UNTYPED_ITEMS",
             "bridge.web.body_reader.IN_FLIGHT",
             "bridge.web.flow_api.files.MAX_UPLOADED",
