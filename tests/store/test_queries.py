@@ -348,6 +348,14 @@ def test_the_beginning_of_an_id_is_enough_where_no_other_has_it(database: Databa
             event_lookup.find(database, text)
 
 
+def test_no_ending_is_searched_that_begins_as_an_id(database: Database) -> None:
+    keep(database, make_event("1", id="evt_aaevt_bb"))
+    assert event_lookup.find(database, "t_bb")[0] == "evt_aaevt_bb"
+    with pytest.raises(NotFound):
+        event_lookup.find(database, "evt_bb")
+    assert event_lookup.find(database, "evt_…t_bb")[0] == "evt_aaevt_bb"
+
+
 def test_what_arrives_and_what_moves_is_seen_once_it_does(
     database: Database, five: list[Event]
 ) -> None:

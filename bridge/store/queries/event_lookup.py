@@ -86,6 +86,8 @@ def find(database: Database, text: str, *, by_ending: bool = True) -> tuple[str,
     """
     likely = _SEARCHES.get(text[:4])
     searches = [likely] if likely else list(_SEARCHES.values())
+    if likely and id_prefix.ELLIPSIS not in text:
+        by_ending = False  # no ending begins as an id does
     for ways in zip(
         *(
             id_prefix.id_conditions(column, text, is_sqlite=database.is_sqlite, by_ending=by_ending)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bridge.core.errors import DecryptionError, InvalidRequest, KeyMissing
+from bridge.services.operation_selection import limit_search
 from bridge.services.selection import select_named_events
 from bridge.services.trials import background
 from bridge.services.trials.results import TrialBusy
@@ -74,7 +75,11 @@ def _check_request(body: Any) -> None:
 def _select(context: AdminContext, asked: AdminRequest) -> TrialEvents:
     body = asked.body
     if "ids" in body:
-        named = select_named_events(context.database, body["ids"])
+        check = limit_search(context.database.timings.selection_seconds)
+        try:
+            named = select_named_events(context.database, body["ids"], check)
+        except InvalidRequest as error:
+            raise invalid_body([BodyError("/ids", str(error))]) from None
         if named.problems:
             raise invalid_body([BodyError("/ids", one) for one in named.problems.values()])
         return TrialEvents(named.ids)
