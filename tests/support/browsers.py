@@ -149,10 +149,13 @@ def record_errors(page: Page) -> list[str]:
 
 
 def take_picture(page: Page, name: str) -> None:
-    """Keep a picture of a page, where a folder for them is set."""
-    if SCREENSHOTS:
-        path = str(Path(SCREENSHOTS, f"{name}.png"))
-        page.screenshot(path=path, full_page=True, caret="initial")  # a hidden one wants a style
+    """Keep a picture of a page of Chromium, where a folder for them is set.
+
+    Playwright adds a style to a page of Firefox for that, which the policy of the page refuses.
+    """
+    browser = page.context.browser
+    if SCREENSHOTS and browser is not None and browser.browser_type.name == "chromium":
+        page.screenshot(path=str(Path(SCREENSHOTS, f"{name}.png")), full_page=True)
 
 
 def measure_overflow(page: Page) -> list[str]:
