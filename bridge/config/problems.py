@@ -43,8 +43,9 @@ class Report:
     #: paths of values that came from the environment or a file
     filled: set[Path] = field(default_factory=set)
     routes: dict[int, str] = field(default_factory=dict)  #: the names of the routes, by their index
-    _known: set[ConfigProblem] = field(default_factory=set)  # of the first `_known_count` problems
-    _known_count: int = 0
+    #: the first `_known_count` problems; a copy begins with none
+    _known: set[ConfigProblem] = field(default_factory=set, init=False)
+    _known_count: int = field(default=0, init=False)
 
     def name_routes(self, document: object) -> None:
         """Remember the names of the routes, to show them in problems."""
