@@ -1,4 +1,4 @@
-"""Processes without a supervisor shrink the memory that they share before they fork."""
+"""Processes without a supervisor freeze the memory that they share before they fork."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from bridge.runtime.reload import process
 
 
-def test_the_reader_process_is_forked_from_shrunk_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reader_process_is_forked_from_frozen_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
-    monkeypatch.setattr(process, "shrink_memory", lambda: called.append("shrink"))
+    monkeypatch.setattr(process, "freeze_memory", lambda: called.append("freeze"))
 
     def fork() -> int:
         called.append("fork")
@@ -21,4 +21,4 @@ def test_the_reader_process_is_forked_from_shrunk_memory(monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "fork", fork)
     unused: Any = None
     process.start(unused, unused, unused)
-    assert called == ["shrink", "fork"]
+    assert called == ["freeze", "fork"]
