@@ -26,6 +26,7 @@ from sqlalchemy import (
 from bridge.core.errors import SettingsError
 from bridge.core.model import Delivery, Event, Status
 from bridge.store.db.database import Database
+from bridge.store.db.id_pages import split_ids
 from bridge.store.db.row_walk import PAGE_BODIES, RowWalk, count_rows, read_chunks
 from bridge.store.encryption import SETTING
 from bridge.store.inbound import events
@@ -187,14 +188,12 @@ def count_plans(
     """Count these deliveries by route and hash of the configuration."""
     found: dict[tuple[str, str], PlanCount] = {}
     columns = delivery.c.route, delivery.c.config_hash
-    for at in range(0, len(delivery_ids), 500):
+    for page in split_ids(delivery_ids):
         query = select(
             *columns, func.count().label("n"), func.min(delivery.c.event_id).label("event_id")
         ).group_by(*columns)
         with database.read() as connection:
-            for row in connection.execute(
-                query.where(delivery.c.id.in_(delivery_ids[at : at + 500]))
-            ):
+            for row in connection.execute(query.where(delivery.c.id.in_(page))):
                 known = found.get((row.route, row.config_hash), PlanCount(0, row.event_id))
                 found[row.route, row.config_hash] = PlanCount(known.count + row.n, known.event_id)
     return found
@@ -206,9 +205,9 @@ def count_started(database: Database, event_ids: Sequence[str], route: str | Non
     A replay starts the flows of these events again.
     """
     found = 0
-    for at in range(0, len(event_ids), 500):
+    for page in split_ids(event_ids):
         query = select(func.count(delivery.c.event_id.distinct())).where(
-            delivery.c.event_id.in_(event_ids[at : at + 500])
+            delivery.c.event_id.in_(page)
         )
         query = query.where(
             delivery.c.status.in_(STARTED_STATUSES)

@@ -12,12 +12,12 @@ from sqlalchemy import select, text
 
 from bridge.core.model import Delivery, Event
 from bridge.store.db.database import Database
+from bridge.store.db.id_pages import split_ids
 from bridge.store.queries.events import LISTED_DELIVERIES, LISTED_EVENTS
 from bridge.store.tables.rows import to_delivery, to_event
 from bridge.store.tables.schema import delivery, event
 
 MAX_LATEST_RUN_ROWS: Final = 2000  # newest deliveries read for the latest run of a flow
-PAGE_IDS: Final = 500  # of one query
 
 #: A flow of a platform, as deliveries name it.
 FlowKey = tuple[str, str]
@@ -31,8 +31,8 @@ def flow_key(one: Delivery) -> FlowKey:
 def read_listed_events(database: Database, ids: Sequence[str]) -> dict[str, Event]:
     """Return the events with these ids that are still stored, by id, without body and headers."""
     found: dict[str, Event] = {}
-    for at in range(0, len(ids), PAGE_IDS):
-        query = LISTED_EVENTS.where(event.c.id.in_(ids[at : at + PAGE_IDS]))
+    for page in split_ids(ids):
+        query = LISTED_EVENTS.where(event.c.id.in_(page))
         with database.read() as connection:
             rows = connection.execute(query).all()
         found |= {row.id: to_event(row, database.sealer) for row in rows}

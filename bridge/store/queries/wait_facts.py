@@ -15,6 +15,7 @@ from bridge.delivery.wait_context import Wait, WaitContext
 from bridge.delivery.wait_reasons import MAX_COUNTED_AHEAD, find_wait_reason
 from bridge.routing.model import AbsentFlows, Config, Mode
 from bridge.store.db.database import Database, timings_of
+from bridge.store.db.id_pages import split_ids
 from bridge.store.local import flows
 from bridge.store.queue import hold, throttling
 from bridge.store.queue.heartbeats import is_alive
@@ -23,7 +24,6 @@ from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, worker
 
 WAITING_STATUSES: Final = (Status.QUEUED, Status.BLOCKED, Status.UNKNOWN)
-PAGE_IDS: Final = 500  # of one query
 
 
 def _counted(where: str) -> TextClause:
@@ -111,8 +111,8 @@ def _read_places(connection: Connection, ids: Sequence[str]) -> dict[str, RowMap
     """Return the numbers of these deliveries, and when their runs are looked for, by id."""
     columns = delivery.c.id, delivery.c.seq, delivery.c.poll_at
     found: dict[str, RowMapping] = {}
-    for at in range(0, len(ids), PAGE_IDS):
-        query = select(*columns).where(delivery.c.id.in_(ids[at : at + PAGE_IDS]))
+    for page in split_ids(ids):
+        query = select(*columns).where(delivery.c.id.in_(page))
         found |= {row["id"]: row for row in connection.execute(query).mappings()}
     return found
 
