@@ -41,7 +41,7 @@ from bridge.web.admin.context import (
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.parameters import read_parameters, stream_parameters
-from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
+from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, report_busy
 from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader
 from bridge.web.client_ip import client_address
@@ -91,11 +91,7 @@ class AdminApi:
     def _take_seat(self) -> Iterator[None]:
         with self._context.seats.take() as is_free:
             if not is_free:
-                raise AdminProblem(
-                    "busy",
-                    f"at most {limits.MAX_REQUESTS} requests are answered at once",
-                    headers={"Retry-After": "1"},
-                )
+                raise report_busy(f"at most {limits.MAX_REQUESTS} requests are answered at once")
             yield
 
     def _answer(self, request: Request, line: RequestLine, seats: ExitStack) -> Response:

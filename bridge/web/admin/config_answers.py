@@ -12,7 +12,7 @@ from bridge.services.config_checks.given_config import FILE_NAME, check_given_co
 from bridge.services.config_views import compare_configs, mask_config
 from bridge.store.queries.configs import StoredConfig, find_config_by_prefix, list_configs
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.problems import AdminProblem, BodyError
+from bridge.web.admin.problems import AdminProblem, BodyError, report_busy
 from bridge.web.admin.resources import look_up
 
 MAX_LISTED_CONFIGS: Final = 500
@@ -39,14 +39,10 @@ def check_config(context: AdminContext, asked: AdminRequest) -> Answer:
     if size > MAX_CONFIG_CHARS:
         detail = f"all files have {size} characters; allowed are at most {MAX_CONFIG_CHARS}"
         raise AdminProblem("invalid_body", detail, errors=[BodyError("/text", detail)])
-    if not context.locks.try_acquire(CHECK_LOCK):
-        raise AdminProblem(
-            "busy", "another configuration is being checked", headers={"Retry-After": "1"}
-        )
-    try:
+    with context.locks.hold(CHECK_LOCK) as is_held:
+        if not is_held:
+            raise report_busy("another configuration is being checked")
         return check_given_config(text, files).as_json(FILE_NAME)
-    finally:
-        context.locks.release(CHECK_LOCK)
 
 
 def show_config(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -15,7 +15,7 @@ from bridge.services import platform_queries, redacted_views
 from bridge.services.flow_json import flow_json, input_json, run_json
 from bridge.store.queries.runs_in_flight import list_runs_in_flight
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.problems import TOO_MANY_WAIT, AdminProblem
+from bridge.web.admin.problems import TOO_MANY_WAIT, AdminProblem, report_busy
 
 T = TypeVar("T")
 #: For an answer of a platform: the request holds a thread of a receiver meanwhile.
@@ -129,5 +129,5 @@ def wait_for_platform(context: AdminContext) -> Iterator[None]:
     """Let a request wait for a platform. Raises `AdminProblem` if too many do."""
     with context.seats.wait_in_place() as may_wait:
         if not may_wait:
-            raise AdminProblem("busy", TOO_MANY_WAIT, headers={"Retry-After": "1"})
+            raise report_busy(TOO_MANY_WAIT)
         yield

@@ -13,7 +13,7 @@ from bridge.services.trials.trial import TrialEvents, TrialRequest, select_trial
 from bridge.web.admin.bodies import invalid_body
 from bridge.web.admin.body_filters import make_filters, read_filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
-from bridge.web.admin.problems import AdminProblem, BodyError
+from bridge.web.admin.problems import AdminProblem, BodyError, report_busy
 from bridge.web.admin.request_schemas import OPERATION_FILTERS
 from bridge.web.admin.resources import look_up
 from bridge.web.mount_paths import ADMIN_PATH
@@ -41,8 +41,7 @@ def begin_trial(context: AdminContext, asked: AdminRequest) -> Answer:
     try:
         record = background.begin_trial(context.settings, context.database, request)
     except TrialBusy as error:
-        headers = {"Retry-After": str(BUSY_SECONDS)}
-        raise AdminProblem("busy", str(error), headers=headers) from None
+        raise report_busy(str(error), BUSY_SECONDS) from None
     location = {"Location": f"{ADMIN_PATH}/trials/{record.id}"}
     return StatusAnswer(record.as_json(), 202, location)
 

@@ -55,15 +55,13 @@ def export_submissions(asked: ConsoleRequest) -> Response:
         asked.context, replace(request, values=values), name, is_spam=is_spam
     )
     context = asked.context
-    if not context.locks.try_acquire(LOCK):
-        raise refuse(503, "Another export is being written.", _RETRY)
-    try:
+    with context.locks.hold(LOCK) as is_held:
+        if not is_held:
+            raise refuse(503, "Another export is being written.", _RETRY)
         found = select_download(context.database, context.config().sources, wanted)
         content = _join(_list_records(kind, found))
         subject = describe_export(f"/forms/{name}/export", PARAMETERS, request.texts)
         audit.record(context.database, AuditAction.EXPORTED, request.by, subject)
-    finally:
-        context.locks.release(LOCK)
     return make_download(content, f"{name}.{kind}", MEDIA_TYPES[kind])
 
 
