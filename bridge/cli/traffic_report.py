@@ -1,4 +1,4 @@
-"""How `test` prints the comparison of two configurations, and whether the test fails."""
+"""The report of `test`: what changes between two configurations, and whether the test fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bridge.cli.ui import output
-from bridge.services.change_explanations import ChangedEvents
+from bridge.services.trials.messages import MAX_TRIAL_EVENTS
 
 if TYPE_CHECKING:
     from bridge.core.model import JSON
@@ -23,7 +23,7 @@ Explain = Callable[[Sequence[str]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class TrafficReport:
     """The options of the output. `fail_on`: a word of `FAIL_COUNTS`."""
 
     fail_on: str
@@ -35,17 +35,19 @@ class Report:
         from bridge.services.traffic_comparison import TrafficSummary, change_json
 
         summary = TrafficSummary()
-        changed = ChangedEvents()
+        changed: list[str] = []
         lines: list[JSON] = []
-        for one in changed.watch(found):
+        for one in found:
             summary.add(one)
+            if one.changes and len(changed) < MAX_TRIAL_EVENTS:
+                changed.append(one.event_id)
             if self.as_json:
                 lines += [change_json(change) for change in one.changes]
                 if len(lines) >= LINES_AT_ONCE:
                     output.json_lines(lines)
                     lines.clear()
         output.json_lines(lines)
-        self.end(summary.report_json(), explain(changed.ids) if self.explain else None, which)
+        self.end(summary.report_json(), explain(changed) if self.explain else None, which)
 
     def end(
         self, report: Mapping[str, Any], explained: Mapping[str, Any] | None, which: str

@@ -6,35 +6,17 @@ The same limits hold for stored events, saved cases and the trials of the admin 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bridge.services.trials.messages import MAX_TRIAL_EVENTS
-
 if TYPE_CHECKING:
     from bridge.core.model import Event
-    from bridge.ingest.planned_deliveries import EventComparison
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
 #: Returns the events with these ids, in this order; null for one that cannot be read.
 ReadEvents = Callable[[Sequence[str]], Iterable["Event | None"]]
-MAX_CHANGED_IDS: Final = MAX_TRIAL_EVENTS
-
-
-class ChangedEvents:
-    """The first events of a comparison that changed."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-
-    def watch(self, found: Iterable[EventComparison]) -> Iterator[EventComparison]:
-        """Yield comparisons, and note the events that changed."""
-        for one in found:
-            if one.changes and len(self.ids) < MAX_CHANGED_IDS:
-                self.ids.append(one.event_id)
-            yield one
 
 
 def explain_changes(ids: Sequence[str], read: ReadEvents, config: Config) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from bridge.cli.options import (
     say_search_size,
     wrong_usage,
 )
-from bridge.cli.traffic_report import Report
+from bridge.cli.traffic_report import TrafficReport
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.times import DAY
@@ -117,7 +117,7 @@ def test(
         _check_usage(what, folder, against, fail_on, explain=explain, is_filtered=is_filtered)
     server = find_server()
     fails = fail_on or (OF_CASES if what else OF_EVENTS)
-    how = Report(fail_on=fails, as_json=as_json, explain=explain)
+    how = TrafficReport(fail_on=fails, as_json=as_json, explain=explain)
     if server is not None:
         _refuse_cases(what, folder)
         _test_remote(server, chosen, limit, (_require_file(file), against), how)
@@ -177,7 +177,7 @@ def _test_remote(
     chosen: dict[str, Any],
     limit: int,
     sides: tuple[Path, str | None],
-    how: Report,
+    how: TrafficReport,
 ) -> None:
     """Test a file of this machine on the events of the bridge at a URL."""
     from bridge.cli.remote.trials import RemoteTrial, run_remote_trial
@@ -211,7 +211,7 @@ def _test_events(
     chosen: dict[str, Any],
     limit: int,
     sides: tuple[Path | None, str | None],
-    how: Report,
+    how: TrafficReport,
 ) -> None:
     from bridge.services import traffic_comparison as traffic
     from bridge.services.change_explanations import explain_changes, read_stored
@@ -231,7 +231,7 @@ def _test_events(
         how.show(found, _describe_since(chosen), lambda ids: explain_changes(ids, read, after))
 
 
-def _test_cases(settings: Settings, folder: Path, file: Path | None, how: Report) -> None:
+def _test_cases(settings: Settings, folder: Path, file: Path | None, how: TrafficReport) -> None:
     from bridge.services.change_explanations import explain_changes
     from bridge.services.saved_cases import compare_cases, list_cases, read_case_events
     from bridge.services.traffic_comparison import load_routes
