@@ -197,7 +197,7 @@ class DemoChanges:
 
     @classmethod
     def begin(cls, database: Database) -> DemoChanges:
-        """Begin, before the demo says what to send: the first of it is shown, too."""
+        """Return those from now on. Call it before the demo says what to send."""
         from bridge.services.change_feed import ChangeFeed
         from bridge.store.queries.filters import Filters
 
