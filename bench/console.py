@@ -4,7 +4,7 @@
 
 The pages are those of a served bridge, opened as a browser does over one session. There are 1.2
 deliveries for each event, some of them dead or unknown. After that the proportional set size of the
-processes is printed: before the first page, after every page was opened once, and after 20 times.
+processes is printed: before the login, after every page was opened once, and after 20 times.
 """
 
 from __future__ import annotations
@@ -96,10 +96,11 @@ def measure_kind(kind: str, counts: list[int], runs: int) -> None:
     weights: list[float] = []
     for count in counts:
         with rig.folder() as path, serve_console(kind, path, count) as (port, pid):
+            weights = weights or [rest_and_weigh(pid)]
             browser = Browser(port, pid)
             pages = list_pages(count)
-            if not weights:
-                weights = weigh_processes(browser, pages)
+            if len(weights) == 1:
+                weights += weigh_processes(browser, pages)
             for name, page in pages.items():
                 sizes[name] = browser.weigh(page)
                 times.setdefault(name, []).append(browser.measure(page, runs))
@@ -112,7 +113,7 @@ def measure_kind(kind: str, counts: list[int], runs: int) -> None:
         print(f"{name:36} {shown}   {ratio:14.1f} {plain:9,} {packed:6,}")
     before, once, often = weights
     print(
-        f"{before:.1f} MB before the first page, {once:.1f} MB after each page once,"
+        f"{before:.1f} MB before the login, {once:.1f} MB after each page once,"
         f" {often:.1f} MB after {ROUNDS_OF_MEMORY} times more",
         flush=True,
     )
@@ -237,8 +238,8 @@ class Browser:
 
 
 def weigh_processes(browser: Browser, pages: Mapping[str, str]) -> list[float]:
-    """Return the MB at rest: before the first page, after each once, and after many times."""
-    found = [rest_and_weigh(browser.pid)]
+    """Return the MB at rest after each page was opened once, and after many times."""
+    found = []
     for rounds in (1, ROUNDS_OF_MEMORY):
         for _ in range(rounds):
             for page in pages.values():

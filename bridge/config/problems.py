@@ -43,6 +43,9 @@ class Report:
     #: paths of values that came from the environment or a file
     filled: set[Path] = field(default_factory=set)
     routes: dict[int, str] = field(default_factory=dict)  #: the names of the routes, by their index
+    #: the first `_known_count` problems; a copy begins with none
+    _known: set[ConfigProblem] = field(default_factory=set, init=False)
+    _known_count: int = field(default=0, init=False)
 
     def name_routes(self, document: object) -> None:
         """Remember the names of the routes, to show them in problems."""
@@ -76,8 +79,14 @@ class Report:
         problem = ConfigProblem(
             file, line, column, format_path(path), message, level, self._shown(path)
         )
-        if problem not in self.problems:
+        if not self._is_known(problem):
             self.problems.append(problem)
+
+    def _is_known(self, problem: ConfigProblem) -> bool:
+        """Return whether a problem is reported already, without comparing it with all of them."""
+        self._known.update(self.problems[self._known_count :])
+        self._known_count = len(self.problems)
+        return problem in self._known
 
     def line_of(self, path: Path, beside: Path) -> str:
         """Return the line of a value, for a message about the value `beside`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from bridge.config.problems import Path, Position, Report
@@ -47,7 +48,9 @@ def read_yaml(source: YamlFile, report: Report) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        node = YAML(typ="rt", pure=True).compose(source.text)
+        parser = YAML(typ="rt", pure=True)
+        parser.Scanner = _make_scanner()
+        node = parser.compose(source.text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
@@ -67,6 +70,23 @@ def read_yaml(source: YamlFile, report: Report) -> Any:
     if node is None:
         return {}
     return _NodeReader(source, report).value(node, ())
+
+
+@cache
+def _make_scanner() -> Any:
+    """Return ruamel's scanner with a limit of open brackets: its time grows with their square."""
+    from ruamel.yaml.scanner import RoundTripScanner, ScannerError
+
+    class BoundedScanner(RoundTripScanner):
+        """Refuses brackets that nest too deep."""
+
+        def fetch_flow_collection_start(self, token: Any, to_push: str) -> None:
+            if self.flow_level >= MAX_DEPTH:
+                problem = f"brackets nest more than {MAX_DEPTH} deep"
+                raise ScannerError(None, None, problem, self.reader.get_mark())
+            super().fetch_flow_collection_start(token, to_push)
+
+    return BoundedScanner
 
 
 def _syntax(report: Report, source: YamlFile, line: int, column: int, problem: str) -> None:

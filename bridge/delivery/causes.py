@@ -33,6 +33,18 @@ ADVICE_BY_DEAD_KIND: Final = {
     DeadKind.PERSON: NO_ADVICE,
     None: RETRY,
 }
+#: The label of a reason that has no word besides values and ids.
+LABELS_BY_DEAD_KIND: Final = {
+    DeadKind.OURS: "planning failed; each delivery has its reason",
+    DeadKind.PLATFORM: "the call or the run failed; each delivery has its reason",
+    DeadKind.PERSON: "given up by a person",
+    None: "each delivery has its reason",
+}
+#: Keys of routes.yaml that look like identifiers.
+OWN_WORDS: Final = frozenset(
+    {"payload_schema", "inputs_schema", "order_by", "saved_item_id", "base_url"}
+)
+_WORD: Final = re.compile(r"[^\W\d_]{2}")
 _QUOTED: Final = re.compile(
     r"""`[^`]*`?|(?<!\w)'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|“[^”]*”?|<[^>]*>?"""
 )
@@ -60,7 +72,7 @@ def find_cause(reason: str | None, dead_kind: DeadKind | None) -> Cause:
     """Return the cause of a dead delivery by its reason.
 
     A reason that no rule matches is a cause of its own: its text up to the first colon, without
-    quoted values, numbers and ids.
+    quoted values, numbers and ids. Where no word is left, its kind has a label.
     """
     if not reason:
         return Cause("no_reason", NO_REASON, ADVICE_BY_DEAD_KIND[dead_kind])
@@ -74,7 +86,8 @@ def find_cause(reason: str | None, dead_kind: DeadKind | None) -> Cause:
 def blank_text(text: str) -> str:
     """Return the text up to the first colon, with its quoted values, numbers and ids replaced."""
     head = _QUOTED.sub(BLANK, text)
-    head = _IDENTIFIER.sub(BLANK, head.partition(": ")[0].partition("\n")[0])
+    head = head.partition(": ")[0].partition("\n")[0]
+    head = _IDENTIFIER.sub(lambda found: found[0] if found[0] in OWN_WORDS else BLANK, head)
     return " ".join(head.split())[:MAX_LABEL_CHARS]
 
 
@@ -122,5 +135,7 @@ def _advise(groups: dict[str, str]) -> str:
 
 def _unlisted(text: str, dead_kind: DeadKind | None) -> Cause:
     inner = GAVE_UP.fullmatch(text)
-    label = blank_text(inner["inner"] if inner else text) or BLANK
+    label = blank_text(inner["inner"] if inner else text)
+    if not _WORD.search(label):
+        label = LABELS_BY_DEAD_KIND[dead_kind]
     return Cause(f"other:{label}", label, ADVICE_BY_DEAD_KIND[dead_kind])

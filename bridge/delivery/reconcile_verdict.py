@@ -5,6 +5,7 @@ See `reconcile` for the records and a summary of the rules.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from typing import Final
 
@@ -240,6 +241,6 @@ def _named(some: Collection[Candidate]) -> str:
 def _advice(delivery: Delivery, some: Collection[Candidate]) -> str:
     run = next((one.run_id for one in some), "RUN") if len(some) == 1 else "RUN"
     return (
-        f"check the platform, then `flowbridge resolve {delivery.id} --as delivered --run-id {run}`"
-        ", or `--as queued` if there is no run"
+        f"check the platform, then `flowbridge resolve {delivery.id} --as delivered --run-id"
+        f" {shlex.quote(run)}`, or `--as queued` if there is no run"
     )

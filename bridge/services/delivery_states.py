@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from bridge.core.model import RUN_ENDED, Delivery, Event, Status
+from bridge.core.model import RUN_ENDED, DeadKind, Delivery, Event, RunState, Status
 from bridge.delivery.next_steps import FAILED_RUN_STATES
 
 
@@ -14,11 +14,16 @@ def describe_status(delivery: Delivery) -> str:
 
     That is the state of its run (`delivered, done`), or what has to be fixed (`dead, config`).
     """
-    if delivery.status is Status.DEAD:
-        more = delivery.dead_kind and delivery.dead_kind.word
+    return describe_state(delivery.status, delivery.dead_kind, delivery.run_state)
+
+
+def describe_state(status: Status, dead_kind: DeadKind | None, run_state: RunState | None) -> str:
+    """Return the text of `describe_status` for a delivery with these values."""
+    if status is Status.DEAD:
+        more = dead_kind and dead_kind.word
     else:
-        more = delivery.run_state if delivery.status is Status.DELIVERED else None
-    return f"{delivery.status}, {more}" if more else str(delivery.status)
+        more = run_state if status is Status.DELIVERED else None
+    return f"{status}, {more}" if more else str(status)
 
 
 def describe_outcome(event: Event, deliveries: Iterable[Delivery]) -> str:

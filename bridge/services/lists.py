@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from bridge.core.audit import AuditEntry
 from bridge.core.errors import InvalidRequest
-from bridge.core.model import JSON, Delivery, Event, Reject
+from bridge.core.model import JSON, DeadKind, Delivery, Event, Reject, RunState, Status
 from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
 from bridge.core.times import iso
+from bridge.services.delivery_states import describe_state
 from bridge.store.audit import audit_walk, to_entry
 from bridge.store.db.row_walk import Budget, RowWalk, read_age, read_page
 from bridge.store.inbound.rejects import reject_walk, to_reject
@@ -133,6 +134,12 @@ def page_deliveries(
     return _read(database, walk, asked, _each(database, to_delivery), budget)
 
 
+def page_states(database: Database, filters: Filters, asked: PageRequest = NEWEST) -> ListPage[str]:
+    """Return the states of deliveries in words, for counts: nothing else of them is read."""
+    walk = event_queries.delivery_walk(database, filters, event_queries.DELIVERY_STATES)
+    return _read(database, walk, asked, lambda rows: map(_describe_row, rows))
+
+
 def page_rejects(
     database: Database,
     asked: PageRequest,
@@ -206,3 +213,11 @@ def _each(
     database: Database, to_item: Callable[[Any, Sealer], T]
 ) -> Callable[[Sequence[Any]], Iterable[T]]:
     return lambda rows: [to_item(row, database.sealer) for row in rows]
+
+
+def _describe_row(row: Any) -> str:
+    return describe_state(
+        Status(row.status),
+        DeadKind(row.dead_kind) if row.dead_kind else None,
+        RunState(row.run_state) if row.run_state else None,
+    )

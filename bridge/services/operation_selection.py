@@ -119,7 +119,8 @@ def limit_search(seconds: float) -> Callable[[], None]:
     def check() -> None:
         if time.monotonic() > until:
             raise InvalidRequest(
-                f"the search took longer than {seconds:g} s: use narrower filters, such as `since`"
+                f"the search took longer than {seconds:g} s: use narrower filters, such as `since`,"
+                " or fewer ids"
             )
 
     return check
@@ -134,7 +135,7 @@ def _select_deliveries(
     name = asked.command.name
     move = move_of(name, force=bool(asked.how.get("force")))
     chosen = (
-        selection.select_named_deliveries(database, asked.ids, move)
+        selection.select_named_deliveries(database, asked.ids, move, check)
         if asked.filters is None
         else selection.select_deliveries(
             database, name, move, asked.filters, MAX_ITEMS + 1, check=check
@@ -203,7 +204,7 @@ def _select_rejects(
     check: Callable[[], None],
 ) -> OperationSelection:
     if asked.filters is None:
-        chosen = selection.select_named_rejects(database, asked.ids)
+        chosen = selection.select_named_rejects(database, asked.ids, check)
         return OperationSelection(ids=chosen.ids, count=len(chosen.ids), problems=chosen.problems)
     found = review.find_valid(
         database, source=asked.filters.source, since=asked.filters.since, check=check
@@ -233,7 +234,7 @@ def _find_events(
     from bridge.store.queries.events import event_ids
 
     if asked.filters is None:
-        return selection.select_named_events(database, asked.ids)
+        return selection.select_named_events(database, asked.ids, check)
     wanted = replace(asked.filters, spam=spam)
     ids = event_ids(database, wanted, MAX_ITEMS + 1, check)
     _require_few(ids)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -137,6 +137,22 @@ def compare_cases(files: Sequence[Path], config: Config) -> Iterator[EventCompar
             yield EventComparison(case.event.id, incomparable=Incomparable.FAULT)
             continue
         yield compare_plans(case.event.id, case.expected, planned)
+
+
+def read_case_events(files: Sequence[Path]) -> Callable[[Sequence[str]], Iterator[Event]]:
+    """Return the function that reads the events of cases by their ids, in their order."""
+
+    def read(ids: Sequence[str]) -> Iterator[Event]:
+        left = list(ids)
+        for file in files:
+            if not left:
+                return
+            event = load_case(file).event
+            if event.id == left[0]:
+                left.pop(0)
+                yield event
+
+    return read
 
 
 def load_case(file: Path) -> SavedCase:

@@ -91,14 +91,20 @@ def count_bodies(
     return events.count(database, wanted, of_deliveries=of_deliveries, also=also)
 
 
-def select_names(names: Sequence[str], find: Callable[[str], list[str]]) -> Selection:
+def select_names(
+    names: Sequence[str],
+    find: Callable[[str], list[str]],
+    check: Callable[[], object] = lambda: None,
+) -> Selection:
     """Return the ids that `find` returns for the names, each once.
 
-    A `NotFound` that it raises becomes a problem of that name.
+    A `NotFound` that it raises becomes a problem of that name. `check` is called before each name,
+    and ends the search by an exception.
     """
     ids: dict[str, None] = {}
     problems: dict[str, str] = {}
     for name in names:
+        check()
         try:
             ids |= dict.fromkeys(find(name))
         except NotFound as error:
@@ -106,25 +112,34 @@ def select_names(names: Sequence[str], find: Callable[[str], list[str]]) -> Sele
     return Selection(ids=list(ids), problems=problems)
 
 
-def select_named_events(database: Database, names: Sequence[str]) -> Selection:
+def select_named_events(
+    database: Database, names: Sequence[str], check: Callable[[], object] = lambda: None
+) -> Selection:
     """Select events by names of events, deliveries or runs."""
     from bridge.store.queries import event_lookup
 
-    return select_names(names, lambda name: [event_lookup.find(database, name)[0]])
+    return select_names(names, lambda name: [event_lookup.find(database, name)[0]], check)
 
 
-def select_named_rejects(database: Database, names: Sequence[str]) -> Selection:
+def select_named_rejects(
+    database: Database, names: Sequence[str], check: Callable[[], object] = lambda: None
+) -> Selection:
     """Select rejects by their ids, or by unique parts of them."""
     from bridge.store.inbound import rejects
 
-    return select_names(names, lambda name: [rejects.get(database, name).id])
+    return select_names(names, lambda name: [rejects.get(database, name).id], check)
 
 
-def select_named_deliveries(database: Database, names: Sequence[str], move: Move) -> Selection:
+def select_named_deliveries(
+    database: Database,
+    names: Sequence[str],
+    move: Move,
+    check: Callable[[], object] = lambda: None,
+) -> Selection:
     """Select deliveries by name. A name of an event selects those of its deliveries that the move
     applies to.
     """
-    return select_names(names, lambda name: _deliveries_of(database, name, move))
+    return select_names(names, lambda name: _deliveries_of(database, name, move), check)
 
 
 def select_deliveries(

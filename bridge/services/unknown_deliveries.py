@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,8 +20,8 @@ from bridge.services.selection import Selection, select_names
 from bridge.services.serializers import attempt_json, delivery_json, evidence_json
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
-from bridge.store.queries import event_lookup, wait_facts
-from bridge.store.queries import events as event_queries
+from bridge.store.queries import event_lookup, unknown_evidence, wait_facts
+from bridge.store.queries.selection_counts import read_deliveries
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -40,7 +41,7 @@ SETTLING_COMMANDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class UnknownDelivery:
-    """One delivery with the facts about its start.
+    """One delivery with the facts about its start; its event is without body and headers.
 
     `lost`: the call without an answer. `near`: the latest run of its flow. `wait`: what it waits
     for. `at`: the time of reading. `confirm_seconds`: see `find_settling_steps`. `has_runs`:
@@ -73,7 +74,8 @@ class UnknownDelivery:
         """
         if find_need(self.delivery, self._known()) is not Need.DECISION:
             return []
-        run = f" --run-id {find_run_id(self.delivery.evidence)}" if self.has_runs else ""
+        run_id = shlex.quote(find_run_id(self.delivery.evidence))  # of the platform, for a shell
+        run = f" --run-id {run_id}" if self.has_runs else ""
         force = "" if self.delivery.look_at is None else " --force"
         return [
             (f"flowbridge resolve {self.delivery.id} --as {said.format(run=run)}{force}", when)
@@ -86,7 +88,7 @@ class UnknownDelivery:
         one = self.delivery
         if not self.has_runs:
             return f"the service behind {one.platform}, which has no list of runs"
-        return f"flowbridge flows runs {one.platform}/{one.saved_item_id}"
+        return f"flowbridge flows runs {shlex.quote(f'{one.platform}/{one.saved_item_id}')}"
 
     @property
     def next_steps(self) -> Sequence[str]:
@@ -129,22 +131,48 @@ def select_named_unknown(database: Database, names: Sequence[str]) -> Selection:
 
 
 def read_unknown(database: Database, id_: str, config: Config | None) -> UnknownDelivery:
-    """Read a delivery with its evidence. Without `config` its wait lacks reasons of routes.yaml."""
-    found = event_lookup.show(database, id_)
-    now = time.time()
-    one = next(each for each in found.deliveries if each.id == id_)
-    platform = None if config is None else config.platforms.get(one.platform)
-    lost = [each for each in found.attempts[id_] if each.run_id is None][-1:]
-    return UnknownDelivery(
-        event=found.event,
-        delivery=one,
-        lost=lost[0] if lost else None,
-        near=event_queries.latest_run(database, one),
-        wait=wait_facts.find_waits(database, [one], config, now).get(id_),
-        at=now,
-        confirm_seconds=database.timings.reconcile_confirm_seconds,
-        has_runs=platform is None or PLATFORMS[platform.type].has_runs,
+    """Read a delivery with its evidence. Raises `NotFound`; see `read_unknown_deliveries`."""
+    found = read_unknown_deliveries(database, [id_], config)
+    if not found:
+        raise NotFound(f"no delivery has the id {id_!r}")
+    return found[id_]
+
+
+def read_unknown_deliveries(
+    database: Database, ids: Sequence[str], config: Config | None
+) -> dict[str, UnknownDelivery]:
+    """Read deliveries with their evidence, by id in the order of `ids`, without deleted ones.
+
+    Without `config` their waits lack reasons of routes.yaml.
+    """
+    stored = read_deliveries(database, ids)
+    events_by_id = unknown_evidence.read_listed_events(
+        database, [*{one.event_id for one in stored.values()}]
     )
+    attempts = event_lookup.read_attempts(database, [*stored])
+    now = time.time()
+    latest = unknown_evidence.read_latest_runs(
+        database, [unknown_evidence.flow_key(one) for one in stored.values()]
+    )
+    waits = wait_facts.find_waits(database, stored.values(), config, now)
+    found = {}
+    for id_ in ids:
+        one = stored.get(id_)
+        if one is None or one.event_id not in events_by_id:
+            continue
+        platform = None if config is None else config.platforms.get(one.platform)
+        lost = [each for each in attempts[id_] if each.run_id is None][-1:]
+        found[id_] = UnknownDelivery(
+            event=events_by_id[one.event_id],
+            delivery=one,
+            lost=lost[0] if lost else None,
+            near=latest.get(unknown_evidence.flow_key(one)),
+            wait=waits.get(id_),
+            at=now,
+            confirm_seconds=database.timings.reconcile_confirm_seconds,
+            has_runs=platform is None or PLATFORMS[platform.type].has_runs,
+        )
+    return found
 
 
 def load_config_if_usable(settings: Settings) -> Config | None:

@@ -11,15 +11,21 @@ MADV_DONTNEED = 4  # https://man7.org/linux/man-pages/man2/madvise.2.html
 M_ARENA_MAX = -8  # https://man7.org/linux/man-pages/man3/mallopt.3.html
 
 
-def shrink_memory() -> None:
-    """Shrink the memory that is about to be shared with children, and keep it shared.
-
-    Free the garbage of the startup and the code pages that only the startup needed; freeze the rest
-    for the garbage collector, which would write to it; and limit malloc to two arenas per process,
-    since one per thread wastes memory.
+def freeze_memory() -> None:
+    """Free the garbage of the startup, and freeze the rest for the garbage collector: its first
+    full collection in a child would write to all of it, and so copy it.
     """
     gc.collect()
     gc.freeze()
+
+
+def shrink_memory() -> None:
+    """Shrink the memory that is about to be shared with children, and keep it shared.
+
+    Beyond `freeze_memory`, free the code pages that only the startup needed, and limit malloc to
+    two arenas per process, since one per thread wastes memory.
+    """
+    freeze_memory()
     with contextlib.suppress(AttributeError, OSError):  # not glibc, not Linux
         libc = ctypes.CDLL(None)
         libc.malloc_trim(0)

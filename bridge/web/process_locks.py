@@ -10,6 +10,8 @@ import fcntl
 import os
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Final
 
@@ -37,6 +39,16 @@ class ProcessLocks:
                 return False
             self._held.add(place)
             return True
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[bool]:
+        """Hold the lock of a name until the end of the block; false where it is taken."""
+        is_held = self.try_acquire(name)
+        try:
+            yield is_held
+        finally:
+            if is_held:
+                self.release(name)
 
     def release(self, name: str) -> None:
         """Free the lock of a name that a thread of this process holds."""

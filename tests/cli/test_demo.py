@@ -145,7 +145,9 @@ def test_it_stays_up_and_what_it_prints_to_try_works(tmp_path: Path, temp: Path)
         shown = ""
         # it goes on to show what comes in
         while not all(part in shown for part in ("github issues", "contact", "401 refused")):
-            shown += process.stdout.readline()
+            line = process.stdout.readline()
+            assert line, f"the demo ended, and printed only: {shown}"
+            shown += line
         listed = call(tmp_path, "events", "--json", environ=environ)
         assert len(listed.stdout.splitlines()) == 5
         below = text[text.index("It stays up") :].splitlines()

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from bridge.config.loader import load
 from bridge.core.model import Event
+from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
@@ -236,6 +237,42 @@ def test_a_case_is_written_and_tested_without_a_database(
     assert failed.exit_code == 1 and "(--fail-on changed): 2 changed" in failed.stderr
     assert run("test", "cases", "--fail-on", "lost").exit_code == 0
     assert not (folder / "data").exists()
+
+
+def test_events_that_change_are_explained(
+    recorded: list[Event], store: Database, folder: Path
+) -> None:
+    write(folder, LOSES)
+    lines = run("test", "--json", "--explain").stdout.splitlines()
+    shapes = [json.loads(one) for one in lines]
+    found = [one["explanation"] for one in shapes if "explanation" in one]
+    assert "summary" in shapes[-1] and "change" in shapes[0]
+    assert [one["event_id"] for one in found] == [recorded[2].id, recorded[1].id]
+    [alone] = run("explain", recorded[2].id, "--json").stdout.splitlines()
+    assert found[0] == json.loads(alone)
+    text = run("test", "--explain")
+    assert text.exit_code == 1
+    assert run("explain", recorded[1].id).stdout in text.stdout
+    assert "More events" not in text.stderr
+    assert "explanation" not in run("test", "--json").stdout
+    for number in range(10, 10 + MAX_EXPLAINED_EVENTS):
+        add(store, number, config_hash=recorded[0].config_hash)
+    many = run("test", "--json", "--explain")
+    assert many.stdout.count('{"explanation":') == MAX_EXPLAINED_EVENTS
+    assert f"More events changed than the {MAX_EXPLAINED_EVENTS} that are explained" in many.stderr
+
+
+def test_cases_that_change_are_explained(recorded: list[Event], folder: Path) -> None:
+    names = [one.id for one in recorded]
+    assert run("test", "--save", "cases", *names).exit_code == 0
+    write(folder, LOSES)
+    result = run("test", "cases", "--explain")
+    assert result.exit_code == 1
+    for one, is_explained in zip(recorded, (False, True, True), strict=True):
+        assert (f"\n{one.id}\n" in result.stdout) is is_explained
+    assert "body.n" in result.stdout and "eq 1" in result.stdout
+    wrong = run("test", "--save", "cases", names[0], "--explain")
+    assert wrong.exit_code == 2 and "takes no --explain" in wrong.stderr
 
 
 def test_a_case_is_replaced_once_a_change_is_intended(recorded: list[Event], folder: Path) -> None:

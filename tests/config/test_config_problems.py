@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from growth import check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.config.loader import check
+from bridge.config.problems import Report
 from bridge.core.errors import ConfigError, ConfigProblem
 
 HEAD = "version: 1\nplatforms: {local: {type: local}}\nsources: {f: {provider: form}}\n"
@@ -34,6 +38,10 @@ CASES: list[tuple[str, list[str]]] = [
             "2:10: sources: needs a mapping, found a list",
             "3:9: routes: needs a list, found a mapping",
         ],
+    ),
+    (
+        f"version: {'[' * 90}\n",
+        ["1:70: (file): not YAML: brackets nest more than 60 deep"],
     ),
     ("version: 1\nversion: 1\n", ["2:1: version: duplicate key; first defined in line 1"]),
     (
@@ -990,3 +998,17 @@ lines = st.sampled_from(
 @settings(max_examples=400, deadline=None)
 def test_whatever_is_written_is_a_configuration_or_has_problems(tmp_path_factory, text):
     problems(tmp_path_factory.getbasetemp(), text)
+
+
+def test_many_problems_take_time_by_their_number() -> None:
+    def prepare(size: int) -> Callable[[], object]:
+        def work() -> None:
+            report = Report("routes.yaml")
+            for number in range(size):
+                report.add((f"key{number}",), "unknown key")
+                report.add((f"key{number}",), "unknown key")
+            assert len(report.problems) == size
+
+        return work
+
+    check_growth(prepare, 300)

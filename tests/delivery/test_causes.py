@@ -386,6 +386,22 @@ def test_a_reason_that_no_rule_matches_is_a_cause_of_its_own() -> None:
     assert find_cause(None, None).key == find_cause("", DeadKind.OURS).key == "no_reason"
 
 
+def test_keys_of_routes_yaml_are_words_of_a_label() -> None:
+    found = find_cause("payload_schema /user_name: 'Ann' is too long", DeadKind.OURS)
+    assert found.label == "payload_schema …"
+
+
+@pytest.mark.parametrize("kind", [None, *DeadKind])
+def test_a_reason_without_words_has_a_label_that_can_be_read(kind: DeadKind | None) -> None:
+    labels = {
+        find_cause(text, kind).label
+        for text in ("'Ann' 42", "evt_01jd2xab: it said Zebra", "`a`\nb", "…", "42", '"', " : a")
+        for text in (text, f"gave up after 12 attempts: {text}")
+    }
+    assert len(labels) == 1
+    assert "…" not in labels.pop()
+
+
 def test_rules_apply_to_their_own_kind_only() -> None:
     reason = "input `zebra`: division by zero"
     assert find_cause(reason, DeadKind.OURS).label == "expression of input zebra: division by zero"

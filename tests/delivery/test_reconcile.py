@@ -151,6 +151,8 @@ def test_who_holds_is_told_what_was_found_and_what_to_do() -> None:
     one = judged(seen(RUN)).decision.why
     assert one.startswith("r1 (done) may be its run, but its outputs do not identify it: ")
     assert f"`flowbridge resolve {DELIVERY.id} --as delivered --run-id r1`, or `--as queued`" in one
+    hostile = judged(seen(replace(RUN, run_id="r1;id"))).decision.why
+    assert "--run-id 'r1;id'`" in hostile
     several = judged(seen(*(replace(RUN, run_id=f"r{n}") for n in range(5)))).decision.why
     assert several.startswith("r0 (done), r1 (done), r2 (done) and 2 more may each be its run")
     assert "--run-id RUN" in several

@@ -18,6 +18,7 @@ from bridge.store.inbound import events
 from bridge.store.queries import event_feed, event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
+from bridge.store.queries.unknown_evidence import flow_key, read_latest_runs
 from bridge.store.tables import schema
 
 
@@ -243,9 +244,10 @@ def test_of_which_events_something_goes_already_is_counted_by_route(
     assert event_queries.count_started(database, every) == 5
 
 
-def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]) -> None:
+def test_the_latest_run_of_each_flow_is_found(database: Database, told: list[Event]) -> None:
     one = next(event_queries.list_deliveries(database, Filters()))
-    assert event_queries.latest_run(database, one) is None
+    key = flow_key(one)
+    assert read_latest_runs(database, [key]) == {}
     for number, event in enumerate(told[:2]):
         put(
             database,
@@ -253,12 +255,14 @@ def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]
             status="delivered",
             run_id=f"R{number}",
         )
-    latest = event_queries.latest_run(database, one)
-    assert latest is not None and latest.run_id == "R1"
-    assert event_queries.latest_run(database, replace(one, saved_item_id="other")) is None
-    assert event_queries.latest_run(database, one, most=1000) == latest
+    found = read_latest_runs(database, [key, ("local", "other"), key])
+    assert {name: run.run_id for name, run in found.items()} == {key: "R1"}
+    assert read_latest_runs(database, [key], most=1000) == found
     # in a large store only the newest deliveries are read
-    assert event_queries.latest_run(database, one, most=1) is None
+    assert read_latest_runs(database, [key], most=1) == {}
+    put(database, one.id, platform="crm", status="delivered", run_id="R9")
+    found = read_latest_runs(database, [key, ("crm", one.saved_item_id)])
+    assert [run.run_id for run in found.values()] == ["R1", "R9"]
 
 
 def test_the_limit_counts_from_the_newest_and_0_is_all(
@@ -342,6 +346,14 @@ def test_the_beginning_of_an_id_is_enough_where_no_other_has_it(database: Databa
     for text in ("", "evt_b", "dlv_1", "nothing", "evt_%", "%"):
         with pytest.raises(NotFound, match="no event, delivery or run"):
             event_lookup.find(database, text)
+
+
+def test_no_ending_is_searched_that_begins_as_an_id(database: Database) -> None:
+    keep(database, make_event("1", id="evt_aaevt_bb"))
+    assert event_lookup.find(database, "t_bb")[0] == "evt_aaevt_bb"
+    with pytest.raises(NotFound):
+        event_lookup.find(database, "evt_bb")
+    assert event_lookup.find(database, "evt_…t_bb")[0] == "evt_aaevt_bb"
 
 
 def test_what_arrives_and_what_moves_is_seen_once_it_does(

@@ -8,21 +8,30 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from admin_client import ADMIN_TOKEN, NO_CONFIG
 from werkzeug.test import TestResponse
 
 from bridge.config.settings import Settings
+from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
 from bridge.services.console_tickets import create_ticket
 from bridge.store.db.database import Database
 from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
+from bridge.web.console import login
 
 #: The headers of a browser that sends a form of our own page.
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 SECRET_KEY = "a-secret-key-for-the-console-0123456789"
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]{96})"')
+
+
+def lift_login_rates(patch: pytest.MonkeyPatch) -> None:
+    """Let one address log in as often as a test does."""
+    patch.setattr(login, "ADDRESS_LOGIN_RATE", Rate(count=10**9, per=1.0))
+    patch.setattr(login, "LOGIN_RATE", Rate(count=10**9, per=1.0))
 
 
 class ConsoleClient:

@@ -97,7 +97,7 @@ class Line:
     """A way to PostgreSQL that can be disturbed: a Unix socket, passed on to that of the server.
 
     `lose_commits`: so many of the next COMMITs reach the server, and the connection ends before
-    their answer. `cut`: nobody gets through.
+    their answer; `committed` counts those that the server carried out. `cut`: nobody gets through.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -106,6 +106,7 @@ class Line:
         self.url = known.set(query={"host": str(folder)}).render_as_string(hide_password=False)
         self.lose_commits = 0
         self.lost = 0
+        self.committed = 0
         self.cut = False
         self._ends: set[socket.socket] = set()
         self._listening = socket.socket(socket.AF_UNIX)
@@ -161,6 +162,7 @@ class Line:
                     lost.set()
                 # the server has answered: it is committed, and nobody will know
                 if not up and lost.is_set():
+                    self.committed += b"COMMIT\0" in data
                     break
                 other.sendall(data)
         for each in (one, other):

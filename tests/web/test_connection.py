@@ -32,6 +32,16 @@ def pair() -> Iterator[Pair]:
             yield ours, sender
 
 
+def send(ours: Connection, size: int, *, as_file: bool) -> None:
+    """Send bytes, or a file of as many."""
+    if not as_file:
+        ours.sendall(b"x" * size)
+        return
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        assert ours.sendfile(file, 0, size) == size
+
+
 def test_it_waits_as_long_as_it_was_told_last(pair: Pair) -> None:
     ours, sender = pair
     ours.setblocking(False)
@@ -90,18 +100,20 @@ def test_a_client_that_stops_reading_is_disconnected(pair: Pair) -> None:
             pass
 
 
-def test_a_client_that_reads_slowly_gets_everything(pair: Pair) -> None:
+@pytest.mark.parametrize("sends_file", [False, True])
+def test_a_client_that_reads_slowly_gets_everything(pair: Pair, sends_file: bool) -> None:
     ours, client = pair
     ours.setblocking(True)
-    ours.answers = AnswerLimits(stall_seconds=30.0)
+    ours.answers = AnswerLimits(stall_seconds=30.0, most=1, moment_seconds=0.0)
     client.settimeout(30.0)
     size = 16 * 1024 * 1024
     received = 0
-    sending = threading.Thread(target=ours.sendall, args=(b"x" * size,))
+    sending = threading.Thread(target=send, args=(ours, size), kwargs={"as_file": sends_file})
     sending.start()
     while received < size:
         received += len(client.recv(10_000))
     sending.join()
+    assert ours.answers.take_place()  # it is free again
 
 
 def test_a_file_waits_for_no_client_that_stops_reading(pair: Pair) -> None:
@@ -109,10 +121,22 @@ def test_a_file_waits_for_no_client_that_stops_reading(pair: Pair) -> None:
     ours.setblocking(True)
     with tempfile.TemporaryFile() as file:
         file.truncate(64 * 1024 * 1024)
-        with pytest.raises(BrokenPipeError, match="stopped reading"):
+        with pytest.raises(BrokenPipeError, match="has read nothing"):
             ours.sendfile(file)
     client.sendall(b"next")
     assert ours.recv(10) == b"next"
+
+
+@pytest.mark.parametrize("sends_file", [False, True])
+def test_an_answer_without_a_place_waits_for_a_moment_only(pair: Pair, sends_file: bool) -> None:
+    ours, _ = pair
+    ours.setblocking(True)
+    ours.answers = AnswerLimits(stall_seconds=3600.0, most=1, moment_seconds=0.01)
+    assert ours.answers.take_place()
+    with pytest.raises(BrokenPipeError):
+        send(ours, 64 * 1024 * 1024, as_file=sends_file)
+    ours.answers.free_place()
+    assert ours.answers.take_place()
 
 
 def test_a_receiver_that_ends_waits_for_no_client(pair: Pair) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -84,9 +85,8 @@ def run(
     report = RunReport(state=None)
     interrupted = False
     if wait and outcome.run_id:
-        parting = (
-            f"The run continues. To end it: flowbridge flows kill {platform.name}/{outcome.run_id}"
-        )
+        run = shlex.quote(f"{platform.name}/{outcome.run_id}")
+        parting = f"The run continues. To end it: flowbridge flows kill {run}"
         report, interrupted = follow_run(platform, outcome.run_id, parting, quiet=as_json)
     if as_json:
         output.json_line(start_json(platform.name, saved_item_id, outcome, report))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from bridge.cli.options import (
     say_search_size,
     wrong_usage,
 )
+from bridge.cli.traffic_report import TrafficReport
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.times import DAY
@@ -28,12 +28,9 @@ from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.core.model import JSON
-    from bridge.ingest.planned_deliveries import EventComparison
 
 DEFAULT_DAYS: Final = 7
 FAIL_WORDS: Final = ("changed", "lost", "dead", "never")
-LINES_AT_ONCE: Final = 100  # of JSON that are written together
 OF_EVENTS: Final = "lost"  # the default of --fail-on for stored events
 OF_CASES: Final = "changed"  # and for cases
 
@@ -70,6 +67,11 @@ OF_CASES: Final = "changed"  # and for cases
     metavar="DIR",
     help="Write the events as cases to this folder, with the deliveries that --routes plans.",
 )
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Also explain the newest 50 events that change, by the routes that are tested.",
+)
 @filter_options(statuses=("none",), limit=0)
 @AS_JSON
 @click.pass_obj
@@ -81,8 +83,8 @@ def test(
     against: str | None,
     fail_on: str | None,
     folder: Path | None,
+    explain: bool,
     as_json: bool,
-    limit: int,
     **chosen: Any,
 ) -> None:
     """Plan recorded events by the routes.yaml on disk and by the configuration in use, and list
@@ -91,7 +93,9 @@ def test(
     Without --since, the events of the last 7 days are compared. Changes: inputs, new, lost, dead
     (planning fails), alive (planning no longer fails), flow, order (the key of order_by or
     debounce) and renamed. With --json there is a line for each changed delivery, then a summary.
-    Events that cannot be compared are counted with the reason.
+    Events that cannot be compared are counted with the reason. --explain shows each clause of the
+    routes, with the value found, as `flowbridge explain` does; with --json as a line
+    {"explanation": ...} for each event, before the summary.
 
     --save writes events as files, without the values at `redact` and without signatures. `test DIR`
     tests them without a database, for example in CI.
@@ -102,28 +106,29 @@ def test(
     \b
     flowbridge test --routes new.yaml              what the edited copy changes
     flowbridge test --routes new.yaml --since 2d --source github
+    flowbridge test --routes new.yaml --explain    and why, clause by clause
     flowbridge test --against then --fail-on changed
     flowbridge test --save cases/ evt_01jd2x       write a case
     flowbridge test cases/                         test the cases, without a database
     """
+    limit = chosen.pop("limit")
     is_filtered = limit > 0 or any(value is not None for value in chosen.values())
     with wrong_usage():
-        _check_usage(what, folder, against, fail_on, is_filtered=is_filtered)
+        _check_usage(what, folder, against, fail_on, explain=explain, is_filtered=is_filtered)
     server = find_server()
+    fails = fail_on or (OF_CASES if what else OF_EVENTS)
+    how = TrafficReport(fail_on=fails, as_json=as_json, explain=explain)
     if server is not None:
         _refuse_cases(what, folder)
-        sides = _require_file(file), against
-        _test_remote(server, chosen, limit, sides, fail_on or OF_EVENTS, as_json=as_json)
+        _test_remote(server, chosen, limit, (_require_file(file), against), how)
         return
     settings = settings_of(config)
     if folder is not None:
         _save(settings, what, folder, file)
     elif what:
-        _test_cases(settings, Path(what[0]), file, fail_on or OF_CASES, as_json=as_json)
+        _test_cases(settings, Path(what[0]), file, how)
     else:
-        _test_events(
-            settings, chosen, limit, (file, against), fail_on or OF_EVENTS, as_json=as_json
-        )
+        _test_events(settings, chosen, limit, (file, against), how)
 
 
 def _check_usage(
@@ -132,6 +137,7 @@ def _check_usage(
     against: str | None,
     fail_on: str | None,
     *,
+    explain: bool,
     is_filtered: bool,
 ) -> None:
     """Raise `InvalidRequest` for arguments that contradict each other."""
@@ -141,6 +147,8 @@ def _check_usage(
         raise InvalidRequest("cases take neither filters nor --against")
     if folder is not None and fail_on is not None:
         raise InvalidRequest("--save compares nothing, so it takes no --fail-on")
+    if folder is not None and explain:
+        raise InvalidRequest("--save compares nothing, so it takes no --explain")
     if folder is None and len(what) > 1:
         raise InvalidRequest("test takes one folder of cases; to write cases: --save DIR EVENT...")
     if folder is None and what and not Path(what[0]).is_dir():
@@ -169,9 +177,7 @@ def _test_remote(
     chosen: dict[str, Any],
     limit: int,
     sides: tuple[Path, str | None],
-    fail_on: str,
-    *,
-    as_json: bool,
+    how: TrafficReport,
 ) -> None:
     """Test a file of this machine on the events of the bridge at a URL."""
     from bridge.cli.remote.trials import RemoteTrial, run_remote_trial
@@ -179,15 +185,16 @@ def _test_remote(
 
     file, against = sides
     _set_since(chosen)
-    found = run_remote_trial(
-        server, RemoteTrial(file=file, against=against or NOW, chosen=chosen, limit=limit)
+    trial = RemoteTrial(
+        file=file, against=against or NOW, chosen=chosen, limit=limit, explain=how.explain
     )
+    found = run_remote_trial(server, trial)
     with expect_shape():
-        if as_json and not found["changes_complete"]:
+        if how.as_json and not found["changes_complete"]:
             raise BridgeError("there are too many changes for --json: select fewer events")
-        if as_json:
+        if how.as_json:
             output.json_lines(found["changes"])
-        _end(found, fail_on, _describe_since(chosen), as_json=as_json)
+        how.end(found, found if how.explain else None, _describe_since(chosen))
 
 
 def _set_since(chosen: dict[str, Any]) -> None:
@@ -204,11 +211,10 @@ def _test_events(
     chosen: dict[str, Any],
     limit: int,
     sides: tuple[Path | None, str | None],
-    fail_on: str,
-    *,
-    as_json: bool,
+    how: TrafficReport,
 ) -> None:
     from bridge.services import traffic_comparison as traffic
+    from bridge.services.change_explanations import explain_changes, read_stored
 
     file, against = sides
     after = traffic.load_routes(settings, file)
@@ -221,18 +227,20 @@ def _test_events(
         before = traffic.find_compared_config(settings, database, against or traffic.NOW)
         say_search_size(database, wanted, of_deliveries=False)
         found = traffic.compare_recorded(database, wanted, before, after, limit)
-        _report(found, fail_on, _describe_since(chosen), as_json=as_json)
+        read = read_stored(database)
+        how.show(found, _describe_since(chosen), lambda ids: explain_changes(ids, read, after))
 
 
-def _test_cases(
-    settings: Settings, folder: Path, file: Path | None, fail_on: str, *, as_json: bool
-) -> None:
-    from bridge.services.saved_cases import compare_cases, list_cases
+def _test_cases(settings: Settings, folder: Path, file: Path | None, how: TrafficReport) -> None:
+    from bridge.services.change_explanations import explain_changes
+    from bridge.services.saved_cases import compare_cases, list_cases, read_case_events
     from bridge.services.traffic_comparison import load_routes
 
     config = load_routes(settings, file)
-    found = compare_cases(list_cases(folder), config)
-    _report(found, fail_on, f"in {folder}", as_json=as_json)
+    files = list_cases(folder)
+    read = read_case_events(files)
+    found = compare_cases(files, config)
+    how.show(found, f"in {folder}", lambda ids: explain_changes(ids, read, config))
 
 
 def _save(settings: Settings, names: tuple[str, ...], folder: Path, file: Path | None) -> None:
@@ -257,42 +265,3 @@ def _save(settings: Settings, names: tuple[str, ...], folder: Path, file: Path |
     for problem in problems:
         output.say(f"Error: {problem}")
     sys.exit(1 if problems else 0)
-
-
-def _report(found: Iterable[EventComparison], fail_on: str, which: str, *, as_json: bool) -> None:
-    """Print the changes and the summary, and exit with 1 if the test fails."""
-    from bridge.services.traffic_comparison import TrafficSummary, change_json
-
-    summary = TrafficSummary()
-    lines: list[JSON] = []
-    for one in found:
-        summary.add(one)
-        if as_json:
-            lines += [change_json(change) for change in one.changes]
-            if len(lines) >= LINES_AT_ONCE:
-                output.json_lines(lines)
-                lines.clear()
-    output.json_lines(lines)
-    _end(summary.report_json(), fail_on, which, as_json=as_json)
-
-
-def _end(report: Mapping[str, Any], fail_on: str, which: str, *, as_json: bool) -> None:
-    """Print the summary, and exit with 1 if the test fails."""
-    from bridge.cli.ui.comparison_view import print_summary, say_skipped
-    from bridge.services.traffic_comparison import does_fail
-
-    counts = report["summary"]
-    if as_json:
-        output.json_line({"summary": counts})
-    else:
-        print_summary(report, which)
-    say_skipped(report["skipped"])
-    if not does_fail(counts, fail_on):
-        sys.exit(0)
-    failed = ", ".join(
-        f"{count} {name}"
-        for name, count in counts.items()
-        if count and name in ("changed", "new", "lost", "dead")
-    )
-    output.say(f"The test fails (--fail-on {fail_on}): {failed}")
-    sys.exit(1)

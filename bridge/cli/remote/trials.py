@@ -23,12 +23,16 @@ POLL_SECONDS: Final = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteTrial:
-    """The options of `test`. `against`: `now`, `then`, or the name of a file."""
+    """The options of `test`. `against`: `now`, `then`, or the name of a file.
+
+    `explain`: whether the events that changed are explained.
+    """
 
     file: Path
     against: str
     chosen: Mapping[str, Any]
     limit: int
+    explain: bool = False
 
 
 def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
@@ -43,6 +47,8 @@ def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
         request["against"] = asked.against
     if asked.limit:
         request["limit"] = asked.limit
+    if asked.explain:
+        request |= {"explain_changed": True, "screen": True}
     with open_remote_bridge(server) as bridge:
         request["filters"] = bridge.describe(asked.chosen)
         trial = bridge.post("/trials", request)

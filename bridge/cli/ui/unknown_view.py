@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,13 +21,16 @@ from bridge.services.store_access import open_store
 from bridge.services.unknown_deliveries import (
     UnknownDelivery,
     load_config_if_usable,
-    read_unknown,
+    read_unknown_deliveries,
     select_named_unknown,
 )
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.routing.model import Config
     from bridge.store.db.database import Database
+
+PAGE_DELIVERIES: Final = 100  # read at once
 
 
 def show_unknown(settings: Settings, names: Sequence[str], asked: OperationRequest) -> None:
@@ -44,10 +47,9 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: OperationReque
         if database is not None:
             chosen = _found(database, names, asked)
             config = load_config_if_usable(settings) if chosen.ids else None
-            for place, id_ in enumerate(chosen.ids):
+            for place, one in enumerate(_read_all(database, chosen.ids, config)):
                 if place and not asked.as_json:
                     click.echo()
-                one = read_unknown(database, id_, config)
                 output.json_line(one.as_json()) if asked.as_json else _print(one)
         elif names:
             raise NotFound("nothing has been received yet: there is no database")
@@ -71,6 +73,15 @@ def _found(database: Database, names: Sequence[str], asked: OperationRequest) ->
     wanted = make_filters(**asked.chosen)
     say_search_size(database, wanted, of_deliveries=True, also=unknown_states())
     return select_unknown(database, wanted, asked.limit)
+
+
+def _read_all(
+    database: Database, ids: Sequence[str], config: Config | None
+) -> Iterator[UnknownDelivery]:
+    """Yield the deliveries with these ids that are still stored."""
+    for at in range(0, len(ids), PAGE_DELIVERIES):
+        page = ids[at : at + PAGE_DELIVERIES]
+        yield from read_unknown_deliveries(database, page, config).values()
 
 
 def _print(found: UnknownDelivery) -> None:

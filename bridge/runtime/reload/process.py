@@ -22,6 +22,7 @@ from bridge.store.inbound import events
 from bridge.system.forked_call import call_in_fork
 from bridge.system.linux_process import die_with_parent
 from bridge.system.logs import get_logger
+from bridge.system.shared_memory import freeze_memory
 
 log = get_logger()
 
@@ -32,7 +33,11 @@ TEST_TIMEOUT_SECONDS: Final = 60.0  # to test one on stored events
 
 
 def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> None:
-    """Fork the reader process, which ends with this one; later forks are not its parent."""
+    """Fork the reader process, which ends with this one; later forks are not its parent.
+
+    No supervisor has frozen the memory that this process shares with all its children.
+    """
+    freeze_memory()
     parent = os.getpid()
     sys.stderr.flush()
     if os.fork() == 0:

@@ -28,6 +28,18 @@ def write_yaml(value: JSON) -> tuple[str, bool]:
     return text[:MAX_TEXT_CHARS], len(text) <= MAX_TEXT_CHARS
 
 
+def write_yaml_line(value: Mapping[str, JSON]) -> str:
+    """Return an object as YAML in one line, without its outer braces."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = 10**6
+    yaml.default_flow_style = True
+    stream = io.StringIO()
+    yaml.dump(dict(value), stream)
+    return stream.getvalue().strip()[1:-1]
+
+
 def _prepare(value: Any) -> Any:
     from ruamel.yaml.comments import CommentedSeq
     from ruamel.yaml.scalarstring import LiteralScalarString

@@ -43,7 +43,12 @@ class TrialEvaluation:
         else:
             self._after, self._warnings = _check_text(configs.after)
         self._before = _load_before(configs.before)
-        self._explanations = TrialExplanations(self._after) if configs.explains else None
+        self._only_changed = configs.only_changed
+        self._explanations = (
+            TrialExplanations(self._after, has_screen=configs.has_screen)
+            if configs.explains
+            else None
+        )
         self._planned: dict[str, Config | None] = {}
         self._summary = TrafficSummary()
         self._changes: list[orjson.Fragment] = []
@@ -55,7 +60,7 @@ class TrialEvaluation:
         if isinstance(message, Event):
             found = self._compare(message)
             self._add(found)
-            if self._explanations is not None:
+            if self._explanations is not None and (found.changes or not self._only_changed):
                 self._explanations.add(message)
             if self._details is not None:
                 self._details.add(message, found, self._after)
@@ -63,7 +68,7 @@ class TrialEvaluation:
             self._planned[message.hash] = _load_planned(message.canonical)
         elif isinstance(message, EncryptedEvent):
             self._add(EventComparison(message.id, incomparable=Incomparable.ENCRYPTED))
-            if self._explanations is not None:
+            if self._explanations is not None and not self._only_changed:
                 self._explanations.leave_out()
 
     def write(self) -> bytes:

@@ -10,6 +10,7 @@ from bridge.core.json_text import write_json
 from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.routing.model import Config
+from bridge.services.explanation_screen import describe_explanation
 from bridge.services.explanations import explain_by_config
 from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS, MAX_EXPLANATION_BYTES
 
@@ -17,10 +18,14 @@ NO_EXPLANATIONS: Final = {"explanations": [], "explanations_complete": True}
 
 
 class TrialExplanations:
-    """Explains the first events of a trial, up to a number of events and of bytes."""
+    """Explains the first events of a trial, up to a number of events and of bytes.
 
-    def __init__(self, config: Config) -> None:
+    `has_screen`: each explanation has what a screen shows.
+    """
+
+    def __init__(self, config: Config, *, has_screen: bool = False) -> None:
         self._config = config
+        self._has_screen = has_screen
         self._found: list[orjson.Fragment] = []
         self._bytes = 0
         self._is_complete = True
@@ -28,13 +33,18 @@ class TrialExplanations:
     def add(self, event: Event) -> None:
         """Explain an event. One without a body, or for which there is no room, is left out."""
         written = None
-        if len(self._found) < MAX_EXPLAINED_EVENTS and not is_content_deleted(event):
-            written = write_explanation(event, self._config)
+        if not self.is_full and not is_content_deleted(event):
+            written = write_explanation(event, self._config, has_screen=self._has_screen)
         if written is None or self._bytes + len(written) > MAX_EXPLANATION_BYTES:
             self.leave_out()
             return
         self._bytes += len(written)
         self._found.append(orjson.Fragment(written))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further event is explained."""
+        return len(self._found) >= MAX_EXPLAINED_EVENTS
 
     def leave_out(self) -> None:
         """Note that an event is not explained."""
@@ -45,9 +55,10 @@ class TrialExplanations:
         return {"explanations": self._found, "explanations_complete": self._is_complete}
 
 
-def write_explanation(event: Event, config: Config) -> bytes | None:
+def write_explanation(event: Event, config: Config, *, has_screen: bool = False) -> bytes | None:
     """Return the JSON of an explanation, null where it cannot be made."""
     try:
-        return write_json(explain_by_config(event, config).as_json())
+        found = explain_by_config(event, config)
+        return write_json(describe_explanation(found) if has_screen else found.as_json())
     except Exception:  # as in `compare_event`: a bug must not stop the others
         return None

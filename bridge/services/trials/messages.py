@@ -52,13 +52,16 @@ class TrialConfigs:
     """The first message: the configuration that is tried, and the one to compare it with.
 
     `before` is a text, or the canonical form of a stored configuration; null where each event is
-    compared with the one that planned it. `explains`: whether the result has explanations.
-    `details`: what else to add to the result.
+    compared with the one that planned it. `explains`: whether the result has explanations, with
+    `only_changed` of events that changed, with `has_screen` as a screen shows them. `details`: what
+    else to add to the result.
     """
 
     after: GivenText
     before: GivenText | str | None
     explains: bool = False
+    only_changed: bool = False
+    has_screen: bool = False
     details: TrialDetails | None = None
 
 

@@ -40,8 +40,9 @@ class TrialRequest:
     `against`: `now`, the configuration in use, or `then`, the one that planned each event;
     `against_text`: the routes.yaml to compare with instead, with its own files. `complete`: whether
     the events are all that matched. `explain`: what the text does with the newest events, clause by
-    clause, is a part of the result. `used`: the canonical form of the configuration in use, where
-    the caller has it. `details`: what else to add to the result.
+    clause, is a part of the result; `explain_changed`: with the newest of those that changed
+    instead. `screen`: explanations are as a screen shows them. `used`: the canonical form of the
+    configuration in use, where the caller has it. `details`: what else to add to the result.
     """
 
     text: str
@@ -52,6 +53,8 @@ class TrialRequest:
     against_files: Mapping[str, str] = field(default_factory=dict)
     complete: bool = True
     explain: bool = False
+    explain_changed: bool = False
+    screen: bool = False
     used: str | None = None
     details: TrialDetails | None = None
 
@@ -92,7 +95,14 @@ def evaluate_request(
     elif asked.against == NOW:
         before = asked.used or _find_used(settings, database)
     after = GivenText(asked.text, {**beside, **asked.files})
-    configs = TrialConfigs(after, before, explains=asked.explain, details=asked.details)
+    configs = TrialConfigs(
+        after,
+        before,
+        explains=asked.explain or asked.explain_changed,
+        only_changed=asked.explain_changed,
+        has_screen=asked.screen,
+        details=asked.details,
+    )
     events = _read_messages(database, asked)
     result = evaluate_apart(configs, events, seconds or settings.timings.trial_seconds)
     return result | {"complete": asked.complete}

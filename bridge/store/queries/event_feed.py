@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 
 from bridge.core.model import Delivery, Event
 from bridge.store.db.database import Database
+from bridge.store.db.id_pages import split_ids
 from bridge.store.queries.events import LISTED_DELIVERIES, LISTED_EVENTS
 from bridge.store.queries.filters import Filters, delivery_conditions, event_conditions
 from bridge.store.tables.rows import to_delivery, to_event
@@ -62,10 +63,7 @@ def next_deliveries(
         .limit(PAGE_ROWS)
     )
     others = [LISTED_DELIVERIES.where(text("delivery.slot"))]
-    others += [
-        LISTED_DELIVERIES.where(delivery.c.id.in_(ids[at : at + 500]))
-        for at in range(0, len(ids), 500)
-    ]
+    others += [LISTED_DELIVERIES.where(delivery.c.id.in_(page)) for page in split_ids(ids)]
     with database.read() as connection:
         rows = list(connection.execute(new))
         if len(rows) == PAGE_ROWS:

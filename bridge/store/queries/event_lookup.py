@@ -39,16 +39,22 @@ def show(database: Database, text: str) -> EventHistory:
     """
     event_id, delivery_id = find(database, text)
     deliveries = events.deliveries_of(database, [event_id])[event_id]
-    attempts: dict[str, list[Attempt]] = {one.id: [] for one in deliveries}
+    attempts = read_attempts(database, [one.id for one in deliveries])
+    return EventHistory(events.get(database, event_id), deliveries, attempts, delivery_id)
+
+
+def read_attempts(database: Database, delivery_ids: Sequence[str]) -> dict[str, list[Attempt]]:
+    """Return the attempts of each of these deliveries, the first one first."""
+    found: dict[str, list[Attempt]] = {id_: [] for id_ in delivery_ids}
     query = (
         select(attempt)
-        .where(attempt.c.delivery_id.in_(attempts))
+        .where(attempt.c.delivery_id.in_(delivery_ids))
         .order_by(attempt.c.delivery_id, attempt.c.number)
     )
     with database.read() as connection:
         for row in connection.execute(query):
-            attempts[row.delivery_id].append(to_attempt(row, database.sealer))
-    return EventHistory(events.get(database, event_id), deliveries, attempts, delivery_id)
+            found[row.delivery_id].append(to_attempt(row, database.sealer))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ def find(database: Database, text: str, *, by_ending: bool = True) -> tuple[str,
     """
     likely = _SEARCHES.get(text[:4])
     searches = [likely] if likely else list(_SEARCHES.values())
+    if likely and id_prefix.ELLIPSIS not in text:
+        by_ending = False  # no ending begins as an id does
     for ways in zip(
         *(
             id_prefix.id_conditions(column, text, is_sqlite=database.is_sqlite, by_ending=by_ending)

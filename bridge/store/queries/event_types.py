@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    func,
+    literal_column,
+    select,
+)
 
 from bridge.core.model import Event
 from bridge.store.db.database import Database
@@ -21,6 +30,10 @@ MAX_TYPE_ROWS: Final = 200_000  # newest events whose types are counted
 MAX_TYPES: Final = 10_000  # types that are counted
 TYPE_CHUNK_ROWS: Final = 10_000  # rows counted by one statement
 MAX_SEARCHED_ROWS: Final = 200_000  # newest events among which those of a type are looked for
+
+# An expression: with the column itself SQLite reads an index on `source` from its beginning, for
+# its order, and not the rows of `seq`.
+_source_text: Final[ColumnClause[str]] = literal_column("event.source || ''", Text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +96,19 @@ def _find_lowest(connection: Connection, before: int | None, count: int) -> int 
 def _count_chunk(
     connection: Connection, source: str | None, before: int | None, lowest: int | None
 ) -> Sequence[Row[Any]]:
-    conditions = [
+    conditions: list[ColumnElement[bool]] = [
         *([] if before is None else [event.c.seq < before]),
-        *([] if lowest is None else [event.c.seq >= lowest]),
-        # an expression, so that no index on `source` is used instead of `seq`
-        *([] if source is None else [event.c.source + "" == source]),
+        event.c.seq >= (lowest or 0),
+        *([] if source is None else [_source_text == source]),
     ]
     query = select(
-        event.c.source,
+        _source_text.label("source"),
         event.c.type,
         func.count().label("n"),
         func.min(event.c.received_at).label("first_at"),
         func.max(event.c.received_at).label("last_at"),
     )
-    groups = query.where(*conditions).group_by(event.c.source, event.c.type)
+    groups = query.where(*conditions).group_by(_source_text, event.c.type)
     return connection.execute(groups).all()
 
 

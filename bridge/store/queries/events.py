@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -26,6 +26,7 @@ from sqlalchemy import (
 from bridge.core.errors import SettingsError
 from bridge.core.model import Delivery, Event, Status
 from bridge.store.db.database import Database
+from bridge.store.db.id_pages import split_ids
 from bridge.store.db.row_walk import PAGE_BODIES, RowWalk, count_rows, read_chunks
 from bridge.store.encryption import SETTING
 from bridge.store.inbound import events
@@ -40,7 +41,6 @@ from bridge.store.tables.schema import delivery, event
 
 # Conditions as the partial indexes have them, so that the databases use these.
 IS_STUCK = text("delivery.status IN ('dead', 'unknown', 'blocked')")
-MAX_LATEST_RUN_ROWS: Final = 2000  # newest deliveries read for the latest run of a flow
 IS_SPAM = text("event.spam IS NOT NULL")
 STUCK_STATUSES = (Status.DEAD, Status.UNKNOWN, Status.BLOCKED)
 RARE_STATUSES: dict[str, TextClause] = {
@@ -60,6 +60,10 @@ LISTED_DELIVERIES: Select[Any] = select(
     *(column for column in delivery.c if column.name not in ("inputs", "log")),
     null().label("inputs"),
     null().label("log"),
+)
+#: What the state of a delivery consists of.
+DELIVERY_STATES: Select[Any] = select(
+    delivery.c.seq, delivery.c.status, delivery.c.dead_kind, delivery.c.run_state
 )
 
 
@@ -184,14 +188,12 @@ def count_plans(
     """Count these deliveries by route and hash of the configuration."""
     found: dict[tuple[str, str], PlanCount] = {}
     columns = delivery.c.route, delivery.c.config_hash
-    for at in range(0, len(delivery_ids), 500):
+    for page in split_ids(delivery_ids):
         query = select(
             *columns, func.count().label("n"), func.min(delivery.c.event_id).label("event_id")
         ).group_by(*columns)
         with database.read() as connection:
-            for row in connection.execute(
-                query.where(delivery.c.id.in_(delivery_ids[at : at + 500]))
-            ):
+            for row in connection.execute(query.where(delivery.c.id.in_(page))):
                 known = found.get((row.route, row.config_hash), PlanCount(0, row.event_id))
                 found[row.route, row.config_hash] = PlanCount(known.count + row.n, known.event_id)
     return found
@@ -203,9 +205,9 @@ def count_started(database: Database, event_ids: Sequence[str], route: str | Non
     A replay starts the flows of these events again.
     """
     found = 0
-    for at in range(0, len(event_ids), 500):
+    for page in split_ids(event_ids):
         query = select(func.count(delivery.c.event_id.distinct())).where(
-            delivery.c.event_id.in_(event_ids[at : at + 500])
+            delivery.c.event_id.in_(page)
         )
         query = query.where(
             delivery.c.status.in_(STARTED_STATUSES)
@@ -215,24 +217,6 @@ def count_started(database: Database, event_ids: Sequence[str], route: str | Non
         with database.read() as connection:
             found += connection.execute(query).scalar() or 0
     return found
-
-
-def latest_run(
-    database: Database, one: Delivery, *, most: int = MAX_LATEST_RUN_ROWS
-) -> Delivery | None:
-    """Return the delivery of the same flow that last started a run, among the newest `most`."""
-    same = (delivery.c.platform == one.platform) & (delivery.c.saved_item_id == one.saved_item_id)
-    seq = delivery.c.seq
-    oldest = select(seq).order_by(seq.desc()).offset(most - 1).limit(1).scalar_subquery()
-    query = (
-        LISTED_DELIVERIES.where(text("delivery.run_id IS NOT NULL"), same)
-        .where(seq >= func.coalesce(oldest, 0))
-        .order_by(seq.desc())
-        .limit(1)
-    )
-    with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    return None if row is None else to_delivery(row, database.sealer)
 
 
 # -- the statements

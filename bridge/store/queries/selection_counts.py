@@ -10,11 +10,10 @@ from sqlalchemy import case, func, or_, select
 
 from bridge.core.model import Delivery
 from bridge.store.db.database import Database
+from bridge.store.db.id_pages import split_ids
 from bridge.store.queries.events import LISTED_DELIVERIES
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery
-
-PAGE_IDS = 500  # of one query
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +34,14 @@ def count_deliveries(database: Database, ids: Sequence[str]) -> DeliveryCounts:
     statuses: Counter[str] = Counter()
     started = 0
     columns = (delivery.c.route, delivery.c.status)
-    for at in range(0, len(ids), PAGE_IDS):
+    for page in split_ids(ids):
         query = (
             select(
                 *columns,
                 func.count().label("number"),
                 func.sum(case((went, 1), else_=0)).label("started"),
             )
-            .where(delivery.c.id.in_(ids[at : at + PAGE_IDS]))
+            .where(delivery.c.id.in_(page))
             .group_by(*columns)
         )
         with database.read() as connection:
@@ -57,8 +56,8 @@ def count_deliveries(database: Database, ids: Sequence[str]) -> DeliveryCounts:
 def read_deliveries(database: Database, ids: Sequence[str]) -> dict[str, Delivery]:
     """Return the deliveries with these ids that are still stored, by id, as a list shows them."""
     found: dict[str, Delivery] = {}
-    for at in range(0, len(ids), PAGE_IDS):
-        query = LISTED_DELIVERIES.where(delivery.c.id.in_(ids[at : at + PAGE_IDS]))
+    for page in split_ids(ids):
+        query = LISTED_DELIVERIES.where(delivery.c.id.in_(page))
         with database.read() as connection:
             rows = connection.execute(query).all()
         found |= {row.id: to_delivery(row, database.sealer) for row in rows}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, TextClause, func, select, text
 
+from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery, Status
 from bridge.core.rate_limits import NO_LIMITS, RateState
 from bridge.delivery.wait_context import Wait, WaitContext
 from bridge.delivery.wait_reasons import MAX_COUNTED_AHEAD, find_wait_reason
 from bridge.routing.model import AbsentFlows, Config, Mode
 from bridge.store.db.database import Database, timings_of
+from bridge.store.db.id_pages import split_ids
 from bridge.store.local import flows
 from bridge.store.queue import hold, throttling
 from bridge.store.queue.heartbeats import is_alive
@@ -58,10 +60,16 @@ def find_waits(
     """
     waiting = [one for one in deliveries if one.status in WAITING_STATUSES]
     found: dict[str, Wait] = {}
+    if not waiting:
+        return found
     with database.read() as connection:
-        local = _local_flows(connection, config) if waiting else None
+        shared = _read_shared_facts(connection, config, now)
+        places = _read_places(connection, [one.id for one in waiting])
         for one in waiting:
-            wait = find_wait_reason(one, _wait_context(connection, one, config, local, now), now)
+            if one.id not in places:  # deleted meanwhile
+                continue
+            around = _wait_context(connection, one, places[one.id], config, shared)
+            wait = find_wait_reason(one, around, now)
             if wait is not None:
                 found[one.id] = wait
     return found
@@ -81,29 +89,50 @@ def count_blocked_behind(database: Database, one: Delivery) -> int:
 def _wait_context(
     connection: Connection,
     one: Delivery,
+    place: RowMapping,
     config: Config | None,
-    local: _LocalFlows | None,
-    now: float,
+    shared: _SharedFacts,
 ) -> WaitContext:
-    known = (
-        connection.execute(
-            select(delivery.c.seq, delivery.c.poll_at).where(delivery.c.id == one.id)
-        )
-        .mappings()
-        .one()
-    )
     if one.status is Status.UNKNOWN:
         return WaitContext(
-            look_at=known["poll_at"],
-            **_platform_facts(connection, one, now),
+            look_at=place["poll_at"],
+            **_platform_facts(one, shared),
             **_config_facts(one, config),
         )
     values: dict[str, Any] = (
-        _blocked_facts(connection, one, known)
+        _blocked_facts(connection, one, place)
         if one.status is Status.BLOCKED
-        else _queue_facts(connection, one, known, now)
+        else _queue_facts(connection, one, place, shared)
     )
-    return WaitContext(**values, **_config_facts(one, config), **_absent_facts(one, local))
+    return WaitContext(**values, **_config_facts(one, config), **_absent_facts(one, shared.local))
+
+
+def _read_places(connection: Connection, ids: Sequence[str]) -> dict[str, RowMapping]:
+    """Return the numbers of these deliveries, and when their runs are looked for, by id."""
+    columns = delivery.c.id, delivery.c.seq, delivery.c.poll_at
+    found: dict[str, RowMapping] = {}
+    for page in split_ids(ids):
+        query = select(*columns).where(delivery.c.id.in_(page))
+        found |= {row["id"]: row for row in connection.execute(query).mappings()}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _SharedFacts:
+    """The facts that are the same for all deliveries: circuits by platform, workers alive."""
+
+    local: _LocalFlows | None
+    circuits: Mapping[str, Circuit]
+    workers: int
+
+
+def _read_shared_facts(connection: Connection, config: Config | None, now: float) -> _SharedFacts:
+    workers = select(func.count()).select_from(worker).where(is_alive(now, timings_of(connection)))
+    return _SharedFacts(
+        local=_local_flows(connection, config),
+        circuits=throttling.read_circuits(connection),
+        workers=connection.execute(workers).scalar() or 0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +177,7 @@ def _config_facts(one: Delivery, config: Config | None) -> Mapping[str, Any]:
     }
 
 
-def _blocked_facts(connection: Connection, one: Delivery, known: RowMapping) -> dict[str, Any]:
+def _blocked_facts(connection: Connection, one: Delivery, place: RowMapping) -> dict[str, Any]:
     key = None if one.order is None else one.order.key
     mine = (delivery.c.route == one.route) & (delivery.c.order_key == key)
     head = connection.execute(
@@ -156,7 +185,7 @@ def _blocked_facts(connection: Connection, one: Delivery, known: RowMapping) -> 
     ).one_or_none()
     before = (
         connection.execute(
-            _BEFORE, {"route": one.route, "order_key": key, "seq": known["seq"]}
+            _BEFORE, {"route": one.route, "order_key": key, "seq": place["seq"]}
         ).scalar()
         or 0
     )
@@ -167,13 +196,13 @@ def _blocked_facts(connection: Connection, one: Delivery, known: RowMapping) -> 
 
 
 def _queue_facts(
-    connection: Connection, one: Delivery, known: RowMapping, now: float
+    connection: Connection, one: Delivery, place: RowMapping, shared: _SharedFacts
 ) -> dict[str, Any]:
     given = {
         "platform": one.platform,
         "route": one.route,
         "due_at": one.due_at,
-        "seq": known["seq"],
+        "seq": place["seq"],
     }
 
     def count(query: Any) -> int:
@@ -185,14 +214,10 @@ def _queue_facts(
         "used": count(_USED),
         "used_by_route": count(_USED_BY) + count(_UNKNOWN),
         "ahead": count(_AHEAD),
-        **_platform_facts(connection, one, now),
+        **_platform_facts(one, shared),
     }
 
 
-def _platform_facts(connection: Connection, one: Delivery, now: float) -> dict[str, Any]:
+def _platform_facts(one: Delivery, shared: _SharedFacts) -> dict[str, Any]:
     """Return the circuit of a delivery's platform, and how many workers run."""
-    workers = select(func.count()).select_from(worker).where(is_alive(now, timings_of(connection)))
-    return {
-        "circuit": throttling.read_circuits(connection).get(one.platform),
-        "workers": connection.execute(workers).scalar() or 0,
-    }
+    return {"circuit": shared.circuits.get(one.platform), "workers": shared.workers}

@@ -15,7 +15,6 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from bridge.core.client_address import counted_network
 from bridge.core.errors import InvalidRequest, StoreError
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON
@@ -31,7 +30,7 @@ from bridge.web.admin.authentication import (
     count_request,
     rate_headers,
 )
-from bridge.web.admin.bodies import IDEMPOTENCY_KEY, read_body, read_key
+from bridge.web.admin.bodies import IDEMPOTENCY_KEY, parse_body, read_key, receive_body
 from bridge.web.admin.context import (
     AdminContext,
     AdminRequest,
@@ -42,9 +41,10 @@ from bridge.web.admin.context import (
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.parameters import read_parameters, stream_parameters
-from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem
+from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, report_busy
 from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader
+from bridge.web.client_ip import client_address
 from bridge.web.mount_paths import ADMIN_PATH
 
 DOCUMENT_PATH: Final = "/openapi.json"
@@ -58,7 +58,7 @@ class AdminApi:
     def __init__(self, context: AdminContext, endpoints: Sequence[Endpoint] = ENDPOINTS) -> None:
         self._context = context
         self._streams = StreamSeats(context)
-        self._bodies = BodyReader(limits.MAX_REQUESTS * limits.MAX_BODY_BYTES)
+        self._bodies = BodyReader(limits.MAX_ARRIVING_BYTES)
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
         for one in endpoints:
             self._endpoints.setdefault(one.path, {})[one.method] = one
@@ -91,17 +91,15 @@ class AdminApi:
     def _take_seat(self) -> Iterator[None]:
         with self._context.seats.take() as is_free:
             if not is_free:
-                raise AdminProblem(
-                    "busy",
-                    f"at most {limits.MAX_REQUESTS} requests are answered at once",
-                    headers={"Retry-After": "1"},
-                )
+                raise report_busy(f"at most {limits.MAX_REQUESTS} requests are answered at once")
             yield
 
     def _answer(self, request: Request, line: RequestLine, seats: ExitStack) -> Response:
         path = "/" + request.path.removeprefix(ADMIN_PATH).removeprefix("/")
         try:
             known, ids = self._paths.bind("localhost").match(path, method="GET")
+            if any("\0" in one for one in ids.values()):  # no database looks for it
+                raise NotFound
         except NotFound:
             known, ids = None, {}
         line.path = known and f"{ADMIN_PATH}{known}"
@@ -112,7 +110,7 @@ class AdminApi:
         holder = authenticate(
             self._context,
             request.headers.get("Authorization", ""),
-            counted_network(request.remote_addr),
+            client_address(request.environ, self._context.settings),
         )
         line.token = holder.name
         by_method = self._endpoints.get(known or "", {})
@@ -143,7 +141,7 @@ class AdminApi:
         answer = None
         if endpoint.repeat is not None and IDEMPOTENCY_KEY in request.headers:
             try:
-                asked = self._read_request(endpoint, holder, ids, request, is_stream=False)
+                asked = self._read_request(endpoint, holder, ids, request, seats, is_stream=False)
             except AdminProblem:
                 count_request(self._context, holder, endpoint.rate)
                 raise
@@ -153,7 +151,7 @@ class AdminApi:
         else:
             count_request(self._context, holder, endpoint.rate)
             is_stream = wants_stream(request, can_stream=endpoint.stream is not None)
-            asked = self._read_request(endpoint, holder, ids, request, is_stream=is_stream)
+            asked = self._read_request(endpoint, holder, ids, request, seats, is_stream=is_stream)
             if is_stream and endpoint.stream is not None:
                 seats.enter_context(self._streams.take(holder.key))
                 chunks = endpoint.stream(self._context, asked)
@@ -170,6 +168,7 @@ class AdminApi:
         holder: TokenHolder,
         ids: Mapping[str, str],
         request: Request,
+        seats: ExitStack,
         *,
         is_stream: bool,
     ) -> AdminRequest:
@@ -177,7 +176,7 @@ class AdminApi:
         _check_scopes(endpoint, holder, given)
         parameters = stream_parameters(endpoint.parameters) if is_stream else endpoint.parameters
         values = read_parameters(given, parameters)
-        body = None if endpoint.method == "GET" else read_body(request, self._bodies, endpoint.body)
+        body = None if endpoint.method == "GET" else self._read_body(request, endpoint, seats)
         return AdminRequest(
             token=holder.name,
             token_id=holder.key,
@@ -188,16 +187,20 @@ class AdminApi:
             ids=ids,
             body=body,
             idempotency_key=read_key(request) if endpoint.repeat is not None else None,
-            client=request.remote_addr,
+            client=client_address(request.environ, self._context.settings),
         )
+
+    def _read_body(self, request: Request, endpoint: Endpoint, seats: ExitStack) -> Any:
+        """Return the body of a request."""
+        seats.close()  # or clients that send slowly would hold all places
+        raw = receive_body(request, self._bodies, endpoint.body)
+        seats.enter_context(self._take_seat())
+        return parse_body(raw, endpoint.body)
 
 
 @dataclass(slots=True)
 class RequestLine:
-    """What the log says of one request: its path as in the table, since ids may be anything.
-
-    `headers` are for every answer to it.
-    """
+    """One request in the log, by its path in the table. `headers`: of every answer to it."""
 
     id: str
     path: str | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+from bridge.core.client_address import counted_network
 from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope, expand_scopes
 from bridge.services.access_tokens import authenticate_token
@@ -28,14 +29,14 @@ class TokenHolder:
     scopes: frozenset[Scope]
 
 
-def authenticate(context: AdminContext, authorization: str, client: str) -> TokenHolder:
+def authenticate(context: AdminContext, authorization: str, client: str | None) -> TokenHolder:
     """Return the holder of the token in an `Authorization` header.
 
     Raises `AdminProblem`: 401 without a valid token, 429 where the address sends too many of them.
     """
     holder = _find_holder(context, authorization)
     if holder is None:
-        _count(context, f"admin refused {client}", limits.REFUSED_RATE)
+        _count(context, f"admin refused {counted_network(client)}", limits.REFUSED_RATE)
         raise AdminProblem(
             "unauthorized",
             "pass a token as `Authorization: Bearer TOKEN`; `flowbridge token add` makes one",

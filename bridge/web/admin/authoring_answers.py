@@ -17,7 +17,7 @@ from bridge.services.shadow_pairs import ShadowPair, default_since, pair_routes
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.bodies import invalid_body
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.problems import AdminProblem, BodyError, ParameterError
+from bridge.web.admin.problems import AdminProblem, BodyError, ParameterError, report_busy
 from bridge.web.admin.resources import check_known_names, look_up, page_request
 
 TURN_NAME: Final = "types"  # of the lock for one search at once
@@ -83,16 +83,10 @@ def _infer(context: AdminContext, source: str, type_: str) -> InferredSchema:
 @contextmanager
 def _take_turn(context: AdminContext) -> Iterator[float]:
     """Take the only place for a search through event types, and yield its time limit."""
-    if not context.locks.try_acquire(TURN_NAME):
-        raise AdminProblem(
-            "busy",
-            "another request for event types is being answered on this machine",
-            headers={"Retry-After": "1"},
-        )
-    try:
+    with context.locks.hold(TURN_NAME) as is_held:
+        if not is_held:
+            raise report_busy("another request for event types is being answered on this machine")
         yield context.settings.timings.type_search_seconds
-    finally:
-        context.locks.release(TURN_NAME)
 
 
 def _pair_routes(context: AdminContext, asked: AdminRequest) -> ShadowPair:

@@ -28,22 +28,30 @@ MAX_SHOWN_CHARS: Final = 60  # of a value or a name of the body in a message
 PROBLEMS_BY_STATUS: Final = {400: "malformed_body", 413: "too_large", 503: "busy"}
 
 
-def read_body(request: Request, reader: BodyReader, schema_name: str | None) -> Any:
-    """Return the body of a request, which its schema allows; without a schema it must be empty.
+def receive_body(request: Request, reader: BodyReader, schema_name: str | None) -> bytes:
+    """Return the bytes of a body of the right type, once they have arrived.
 
-    Raises `AdminProblem` with all errors of the body.
+    Raises `AdminProblem`.
     """
     if schema_name is not None:
         _check_media_type(request)
     try:
         with reader.body(request.environ, limits.MAX_BODY_BYTES) as raw:
-            if schema_name is None:
-                return _check_empty(raw)
-            body = _parse(raw, BODY_DEPTHS.get(schema_name, limits.MAX_BODY_DEPTH))
+            return raw
     except Refused as error:
         raise AdminProblem(
             PROBLEMS_BY_STATUS[error.status], error.message, headers=error.headers
         ) from None
+
+
+def parse_body(raw: bytes, schema_name: str | None) -> Any:
+    """Return the value of a body, which its schema allows; without a schema it must be empty.
+
+    Raises `AdminProblem` with all errors of the body.
+    """
+    if schema_name is None:
+        return _check_empty(raw)
+    body = _parse(raw, BODY_DEPTHS.get(schema_name, limits.MAX_BODY_DEPTH))
     check_body(body, schema_name)
     return body
 

@@ -12,12 +12,13 @@ from bridge.services.config_checks.given_config import FILE_NAME, check_given_co
 from bridge.services.config_views import compare_configs, mask_config
 from bridge.store.queries.configs import StoredConfig, find_config_by_prefix, list_configs
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.problems import AdminProblem, BodyError
+from bridge.web.admin.problems import AdminProblem, BodyError, report_busy
 from bridge.web.admin.resources import look_up
 
 MAX_LISTED_CONFIGS: Final = 500
 #: Of all files of a configuration to check: any of them may be YAML, which takes long to parse.
 MAX_CONFIG_CHARS: Final = 64 * 1024
+CHECK_LOCK: Final = "config check"  # one at a time on a machine
 
 
 def list_stored_configs(context: AdminContext, _asked: AdminRequest) -> Answer:
@@ -30,7 +31,7 @@ def list_stored_configs(context: AdminContext, _asked: AdminRequest) -> Answer:
     }
 
 
-def check_config(_context: AdminContext, asked: AdminRequest) -> Answer:
+def check_config(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the problems of a routes.yaml with its other files, which are all in the body."""
     text = asked.body["text"]
     files = asked.body.get("files", {})
@@ -38,7 +39,10 @@ def check_config(_context: AdminContext, asked: AdminRequest) -> Answer:
     if size > MAX_CONFIG_CHARS:
         detail = f"all files have {size} characters; allowed are at most {MAX_CONFIG_CHARS}"
         raise AdminProblem("invalid_body", detail, errors=[BodyError("/text", detail)])
-    return check_given_config(text, files).as_json(FILE_NAME)
+    with context.locks.hold(CHECK_LOCK) as is_held:
+        if not is_held:
+            raise report_busy("another configuration is being checked")
+        return check_given_config(text, files).as_json(FILE_NAME)
 
 
 def show_config(context: AdminContext, asked: AdminRequest) -> Answer:

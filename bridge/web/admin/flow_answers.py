@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -14,7 +15,7 @@ from bridge.services import platform_queries, redacted_views
 from bridge.services.flow_json import flow_json, input_json, run_json
 from bridge.store.queries.runs_in_flight import list_runs_in_flight
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.problems import TOO_MANY_WAIT, AdminProblem, report_busy
 
 T = TypeVar("T")
 #: For an answer of a platform: the request holds a thread of a receiver meanwhile.
@@ -33,7 +34,8 @@ def list_flows(context: AdminContext, asked: AdminRequest) -> Answer:
         if name
         else platform_queries.platforms_with_flows(config)
     )
-    listed, problems = platform_queries.list_all_flows(map(hurry, named[:MAX_ASKED_PLATFORMS]))
+    asked_now = [hurry(one) for one in named[:MAX_ASKED_PLATFORMS]]
+    listed, problems = ask_platform(context, lambda: platform_queries.list_all_flows(asked_now))
     return {
         "items": [flow_json(one.name, flow) for one, flow in listed[:MAX_LISTED_FLOWS]],
         "complete": len(named) <= MAX_ASKED_PLATFORMS and len(listed) <= MAX_LISTED_FLOWS,
@@ -43,16 +45,19 @@ def list_flows(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the inputs of a flow: the names that `inputs:` of a route can set."""
-    return _list_inputs(find_platform(context, asked), asked.ids["id"])
+    return _list_inputs(context, find_platform(context, asked), asked.ids["id"])
 
 
 def list_named_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the inputs of a flow by its name in routes.yaml, or as PLATFORM/FLOW."""
-    return _list_inputs(*platform_queries.find_flow(context.config(), asked.values["flow"]))
+    found = platform_queries.find_flow(context.config(), asked.values["flow"])
+    return _list_inputs(context, *found)
 
 
-def _list_inputs(platform: Platform, saved_item_id: str) -> Answer:
-    nodes = ask_platform(lambda: platform_queries.list_inputs(hurry(platform), saved_item_id))
+def _list_inputs(context: AdminContext, platform: Platform, saved_item_id: str) -> Answer:
+    nodes = ask_platform(
+        context, lambda: platform_queries.list_inputs(hurry(platform), saved_item_id)
+    )
     return {"items": [input_json(platform.name, saved_item_id, one) for one in nodes]}
 
 
@@ -68,7 +73,9 @@ def list_runs(context: AdminContext, asked: AdminRequest) -> Answer:
     if asked.values["platform"] is not None:
         raise InvalidRequest("`flow` names its platform: leave out `platform`")
     platform, saved_item_id = platform_queries.find_flow(config, flow)
-    listed = ask_platform(lambda: platform_queries.list_runs(hurry(platform), saved_item_id))
+    listed = ask_platform(
+        context, lambda: platform_queries.list_runs(hurry(platform), saved_item_id)
+    )
     shown += [
         redacted_views.describe_run(run_json(platform.name, one), with_contents=asked.with_contents)
         | {"delivery_id": None, "event_id": None, "route": None}
@@ -106,9 +113,21 @@ def hurry(platform: Platform) -> Platform:
     return replace(platform, timeout=min(platform.timeout, PLATFORM_WAIT_SECONDS))
 
 
-def ask_platform(send: Callable[[], T]) -> T:
-    """Return the answer of a platform. Raises `AdminProblem` if there is no usable one."""
-    try:
-        return send()
-    except BridgeError as error:
-        raise AdminProblem("platform_failed", str(error)) from None
+def ask_platform(context: AdminContext, send: Callable[[], T]) -> T:
+    """Return the answer of a platform. Raises `AdminProblem` if there is no usable one, or if too
+    many requests wait for platforms.
+    """
+    with wait_for_platform(context):
+        try:
+            return send()
+        except BridgeError as error:
+            raise AdminProblem("platform_failed", str(error)) from None
+
+
+@contextmanager
+def wait_for_platform(context: AdminContext) -> Iterator[None]:
+    """Let a request wait for a platform. Raises `AdminProblem` if too many do."""
+    with context.seats.wait_in_place() as may_wait:
+        if not may_wait:
+            raise report_busy(TOO_MANY_WAIT)
+        yield

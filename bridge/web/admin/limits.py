@@ -10,6 +10,8 @@ from bridge.core.sizes import MIB
 
 #: Requests at once, of the 16 threads of a receiver.
 MAX_REQUESTS: Final = 4
+#: Of them, those that wait for others: streams, `wait` of /tail, and questions to platforms.
+MAX_SLOW_REQUESTS: Final = 3
 #: Requests with one token: 20 a second, in bursts of 100.
 READ_RATE: Final = Rate(count=100, per=5.0)
 #: Requests with one token that change something: 1 a second, in bursts of 10.
@@ -22,6 +24,8 @@ STREAM_RETRY_SECONDS: Final = 5
 #: Bytes of a request's body, and how deep its JSON may nest.
 MAX_BODY_BYTES: Final = 1 * MIB
 MAX_BODY_DEPTH: Final = 20
+#: Bytes of all bodies that arrive at once: no thread is without its share of them.
+MAX_ARRIVING_BYTES: Final = 16 * MAX_BODY_BYTES
 #: Characters of the header `X-Flowbridge-Actor`; the rest is dropped.
 MAX_ACTOR_CHARS: Final = 100
 

@@ -216,7 +216,8 @@ def _select(
     except OptionError as error:
         raise _wrong_option(error) from None
     except InvalidRequest as error:
-        raise invalid_body([BodyError("/filters", str(error))]) from None
+        pointer = "/ids" if "ids" in body else "/filters"
+        raise invalid_body([BodyError(pointer, str(error))]) from None
 
 
 def _check_count(body: Mapping[str, Any], count: int) -> None:

@@ -51,6 +51,8 @@ PROBLEM_TYPES: Final = {
     )
 }
 
+TOO_MANY_WAIT: Final = "too many requests wait for a platform, for changes or for a slow reader"
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterError:
@@ -122,3 +124,8 @@ class AdminProblem(BridgeError):
             "instance": request_id,
             "errors": [one.as_json() for one in self.errors],
         }
+
+
+def report_busy(detail: str, retry_seconds: int = 1) -> AdminProblem:
+    """Return the problem of a place that is taken, with the seconds after which to try again."""
+    return AdminProblem("busy", detail, headers={"Retry-After": str(retry_seconds)})

@@ -81,12 +81,13 @@ def list_changes(context: AdminContext, asked: AdminRequest) -> Answer:
         raise AdminProblem(
             "cursor_of_another_list", str(error), errors=[ParameterError("after", str(error))]
         ) from None
-    until = time.monotonic() + asked.values["wait"]
-    while True:
-        changes, following = read_tail(context.database, cursor, wanted)
-        if changes or time.monotonic() >= until:
-            break
-        time.sleep(TAIL_POLL_SECONDS)
+    with context.seats.wait_in_place() as may_wait:
+        until = time.monotonic() + (asked.values["wait"] if may_wait else 0.0)
+        while True:
+            changes, following = read_tail(context.database, cursor, wanted)
+            if changes or time.monotonic() >= until:
+                break
+            time.sleep(TAIL_POLL_SECONDS)
     ids = [one.id for one in changes if isinstance(one, Event)]
     planned = events.deliveries_of(context.database, ids) if ids else {}
     items: list[JSON] = [

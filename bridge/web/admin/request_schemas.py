@@ -121,6 +121,14 @@ REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
             "type": "boolean",
             "description": f"Also explain the newest {MAX_EXPLAINED_EVENTS} events by `text`.",
         },
+        explain_changed={
+            "type": "boolean",
+            "description": f"The same for the newest {MAX_EXPLAINED_EVENTS} that changed instead.",
+        },
+        screen={
+            "type": "boolean",
+            "description": "Explanations have the key `screen`, with what commands print.",
+        },
     ),
     "DriftRequest": body_schema(
         "source",

@@ -20,7 +20,7 @@ from bridge.web.admin import limits
 from bridge.web.admin.context import AdminContext, AdminRequest
 from bridge.web.admin.operation_lists import describe_items, describe_operations, find_operation
 from bridge.web.admin.parameters import OLDEST
-from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.problems import TOO_MANY_WAIT, AdminProblem, report_busy
 from bridge.web.admin.record_answers import submission_filters
 from bridge.web.admin.resources import (
     check_known_names,
@@ -123,27 +123,28 @@ class StreamSeats:
 
     def __init__(self, context: AdminContext) -> None:
         self._locks = context.locks
+        self._seats = context.seats
         self._places = threading.BoundedSemaphore(limits.MAX_STREAMS)
 
     @contextmanager
     def take(self, token_key: str) -> Iterator[None]:
         """Hold a place and the token's stream. Raises `AdminProblem` if one of them is taken."""
-        name = f"admin stream {token_key}"
-        if not self._locks.try_acquire(name):
-            raise _busy("a token has one stream at once")
-        try:
+        with self._locks.hold(f"admin stream {token_key}") as is_held:
+            if not is_held:
+                raise _report_busy("a token has one stream at once")
             if not self._places.acquire(blocking=False):
-                raise _busy(f"a receiver serves {limits.MAX_STREAMS} streams at once")
+                raise _report_busy(f"a receiver serves {limits.MAX_STREAMS} streams at once")
             try:
-                yield
+                with self._seats.wait_in_place() as may_wait:
+                    if not may_wait:
+                        raise _report_busy(TOO_MANY_WAIT)
+                    yield
             finally:
                 self._places.release()
-        finally:
-            self._locks.release(name)
 
 
-def _busy(detail: str) -> AdminProblem:
-    return AdminProblem("busy", detail, headers={"Retry-After": str(limits.STREAM_RETRY_SECONDS)})
+def _report_busy(detail: str) -> AdminProblem:
+    return report_busy(detail, limits.STREAM_RETRY_SECONDS)
 
 
 def wants_stream(request: Request, *, can_stream: bool) -> bool:

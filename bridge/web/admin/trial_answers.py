@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bridge.core.errors import DecryptionError, InvalidRequest, KeyMissing
+from bridge.services.operation_selection import limit_search
 from bridge.services.selection import select_named_events
 from bridge.services.trials import background
 from bridge.services.trials.results import TrialBusy
@@ -12,7 +13,7 @@ from bridge.services.trials.trial import TrialEvents, TrialRequest, select_trial
 from bridge.web.admin.bodies import invalid_body
 from bridge.web.admin.body_filters import make_filters, read_filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
-from bridge.web.admin.problems import AdminProblem, BodyError
+from bridge.web.admin.problems import AdminProblem, BodyError, report_busy
 from bridge.web.admin.request_schemas import OPERATION_FILTERS
 from bridge.web.admin.resources import look_up
 from bridge.web.mount_paths import ADMIN_PATH
@@ -34,12 +35,13 @@ def begin_trial(context: AdminContext, asked: AdminRequest) -> Answer:
         ids=chosen.ids,
         complete=chosen.complete,
         explain=body.get("explain", False),
+        explain_changed=body.get("explain_changed", False),
+        screen=body.get("screen", False),
     )
     try:
         record = background.begin_trial(context.settings, context.database, request)
     except TrialBusy as error:
-        headers = {"Retry-After": str(BUSY_SECONDS)}
-        raise AdminProblem("busy", str(error), headers=headers) from None
+        raise report_busy(str(error), BUSY_SECONDS) from None
     location = {"Location": f"{ADMIN_PATH}/trials/{record.id}"}
     return StatusAnswer(record.as_json(), 202, location)
 
@@ -72,7 +74,11 @@ def _check_request(body: Any) -> None:
 def _select(context: AdminContext, asked: AdminRequest) -> TrialEvents:
     body = asked.body
     if "ids" in body:
-        named = select_named_events(context.database, body["ids"])
+        check = limit_search(context.database.timings.selection_seconds)
+        try:
+            named = select_named_events(context.database, body["ids"], check)
+        except InvalidRequest as error:
+            raise invalid_body([BodyError("/ids", str(error))]) from None
         if named.problems:
             raise invalid_body([BodyError("/ids", one) for one in named.problems.values()])
         return TrialEvents(named.ids)

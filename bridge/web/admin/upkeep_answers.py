@@ -153,7 +153,7 @@ def kill_run(context: AdminContext, asked: AdminRequest) -> Answer:
     """Ask a platform to end a run with its subflow runs, as `flows kill --json`."""
     platform = hurry(find_platform(context, asked))
     run_id = asked.ids["id"]
-    killed = ask_platform(lambda: platform_queries.kill_run(platform, run_id))
+    killed = ask_platform(context, lambda: platform_queries.kill_run(platform, run_id))
     subject = f"{platform.name}/{run_id}"
     if killed.accepted:
         record_done(context.database, AuditAction.RUN_KILLED, asked.by, subject)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, Final
+from urllib.parse import quote
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import Map, RequestRedirect, Rule
@@ -25,7 +26,7 @@ from bridge.web.console.assets import FOLDER, send_asset
 from bridge.web.console.compression import compress_page
 from bridge.web.console.console_request import ConsoleRequest, Screen, wants_part
 from bridge.web.console.environment import make_environment
-from bridge.web.console.failures import Failure, find_failure, refuse
+from bridge.web.console.failures import Failure, PageRefused, find_failure, refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.live_parts import send_part
 from bridge.web.console.login import Login, find_next_page
@@ -41,6 +42,12 @@ LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
 MAX_FORM_BYTES: Final = 64 * 1024
 MAX_FORM_FIELDS: Final = 1000
+BUSY: Final = Failure(
+    status=503,
+    detail="All places for readers are taken.",
+    headers={"Retry-After": "1"},
+    is_retried=True,
+)
 NOT_FOUND: Final = b'{"error":"not_found","message":"no such resource"}'
 ANOTHER_SITE: Final = "Another site sent this request, or your browser did not say which site did."
 
@@ -68,7 +75,7 @@ class Console:
             sender = self._receive(request)
             with self._context.seats.take() as is_free:
                 if not is_free:
-                    raise refuse(503, "All places for readers are taken.", {"Retry-After": "1"})
+                    raise PageRefused(BUSY)
                 if (asset := self._find_asset(request)) is not None:
                     return asset
                 session = sender
@@ -178,8 +185,7 @@ class Console:
             raise refuse(403, "Your session has ended: log in, then send the form again.")
         if wants_part(request):
             raise refuse(401, "Your session has ended: log in.")
-        query = request.query_string.decode("ascii", "replace")
-        wanted = f"{request.path}?{query}" if query else request.path
+        wanted = _own_url(request)
         is_first = wanted.rstrip("/") == CONSOLE_PATH
         return redirect(make_link(LOGIN, {} if is_first else {"next": [wanted]}), 303)
 
@@ -235,7 +241,11 @@ class Console:
         screen = Screen(
             template="failure.html",
             title=failure.title,
-            values={"failure": failure},
+            values={
+                "failure": failure,
+                "retry_url": _own_url(request) if failure.is_temporary else None,
+                "is_form": request.method not in ("GET", "HEAD"),
+            },
             status=failure.status,
         )
         try:
@@ -254,6 +264,13 @@ def _map_pages() -> Map:
     own = (("GET", LOGIN), ("POST", LOGIN), ("POST", LOGOUT))
     rules += [Rule(path, methods=[method], endpoint=path) for method, path in own]
     return Map(rules, strict_slashes=False, merge_slashes=False)
+
+
+def _own_url(request: Request) -> str:
+    """Return the path of a request with its query."""
+    query = request.query_string.decode("ascii", "replace")
+    path = quote(request.path)
+    return f"{path}?{query}" if query else path
 
 
 def _allow_long_form(page: ConsolePage, request: Request, session: ConsoleSession) -> None:

@@ -22,6 +22,8 @@ MEDIA_TYPES: Final = {
     "htmx.min.js": "text/javascript; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
     "keyboard.js": "text/javascript; charset=utf-8",
+    "retry.js": "text/javascript; charset=utf-8",
+    "values.js": "text/javascript; charset=utf-8",
     "icons.svg": "image/svg+xml",
     "favicon.svg": "image/svg+xml",
 }

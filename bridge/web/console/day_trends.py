@@ -15,9 +15,12 @@ from bridge.web.console.trend_charts import sum_by_label
 _PARAMETERS: Final = (TREND, TREND_SINCE, STEP, *TREND_LABELS)
 
 
-def read_day(asked: ConsoleRequest, trend: str, what: str, **labels: str) -> HourChart:
-    """Return a trend of the last day as a chart; `labels` are the values that series must have."""
-    return draw_hours(_read_day(asked, trend, labels), what)
+def read_day(asked: ConsoleRequest, trend: str, one: str, many: str, **labels: str) -> HourChart:
+    """Return a trend of the last day as a chart of `one` or `many` things.
+
+    `labels` are the values that series must have.
+    """
+    return draw_hours(_read_day(asked, trend, labels), one, many)
 
 
 def sum_day(asked: ConsoleRequest, trend: str, label: str, **labels: str) -> list[tuple[str, int]]:

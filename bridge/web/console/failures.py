@@ -43,18 +43,27 @@ HEADINGS_BY_WORD: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An error: its status, a heading and a sentence, and `details`, a line each."""
+    """An error: its status, a heading and a sentence, and `details`, a line each.
+
+    `is_retried`: its page tries again by itself, as far as it has a script.
+    """
 
     status: int
     detail: str
     heading: str = ""
     details: Sequence[str] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_retried: bool = False
 
     @property
     def title(self) -> str:
         """The heading of its page."""
         return self.heading or HEADINGS.get(self.status, OTHER_HEADING)
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request can succeed a little later."""
+        return self.status == 503
 
 
 class PageRefused(Exception):
@@ -81,6 +90,7 @@ def find_failure(error: Exception, request_id: str) -> Failure:
             detail=as_sentence(error.detail),
             details=[str(one.as_json()["detail"]) for one in error.errors],
             headers=error.headers,
+            is_retried=error.type.word == "store_unavailable",
         )
     if isinstance(error, InvalidRequest):
         return Failure(status=400, detail=as_sentence(str(error)))
@@ -89,8 +99,9 @@ def find_failure(error: Exception, request_id: str) -> Failure:
         return Failure(
             status=503,
             heading=STORE_HEADING,
-            detail="flowbridge status shows why. Reload this page to try again.",
+            detail="flowbridge status shows why.",
             headers={"Retry-After": "1"},
+            is_retried=True,
         )
     if isinstance(error, HTTPException) and error.code is not None:
         return Failure(status=error.code, detail=ADVICE.get(error.code, ""))

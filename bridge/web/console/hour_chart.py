@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.core.plurals import choose_noun
 from bridge.core.times import DAY, iso
 
 HOUR_SECONDS: Final = 3600
@@ -47,17 +48,20 @@ def count_hours(times: Iterable[float], now: float) -> list[dict[str, Any]]:
     return [{"at": iso(float(hour * HOUR_SECONDS)), "value": counts[hour]} for hour in hours]
 
 
-def draw_hours(points: Sequence[Mapping[str, Any]], what: str) -> HourChart:
-    """Return the chart of a trend's points in the JSON of the admin API; `what` it counts."""
+def draw_hours(points: Sequence[Mapping[str, Any]], one: str, many: str = "") -> HourChart:
+    """Return the chart of a trend's points in the JSON of the admin API.
+
+    `one` and `many`: what it counts, as for `pluralize`.
+    """
     values = [float(one["value"]) for one in points]
     highest = max(values, default=0.0)
     bars = []
-    for index, (one, value) in enumerate(zip(points, values, strict=True)):
+    for index, (point, value) in enumerate(zip(points, values, strict=True)):
         scaled = value / highest * CHART_HEIGHT if highest else 0.0
         height = round(max(scaled, MIN_BAR_HEIGHT) if value else 0.0, 1)
         bars.append(
             HourBar(
-                at=one["at"],
+                at=point["at"],
                 value=value,
                 x=index * BAR_STEP,
                 y=round(CHART_HEIGHT - height, 1),
@@ -68,6 +72,11 @@ def draw_hours(points: Sequence[Mapping[str, Any]], what: str) -> HourChart:
     return HourChart(
         bars=bars,
         total=total,
-        sentence=f"{total:,.0f} {what} in 24 hours, at most {highest:,.0f} in an hour",
+        sentence=(
+            f"{total:,.0f} {choose_noun(total, one, many)} in 24 hours,"
+            f" at most {highest:,.0f} in an hour"
+            if total
+            else f"No {choose_noun(0, one, many)} in 24 hours"
+        ),
         width=max(len(bars) * BAR_STEP, 1),
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from werkzeug.wrappers import Request, Response
 
@@ -37,6 +38,7 @@ ADDRESS_LOGIN_RATE: Final = Rate(count=5, per=60.0)
 LOGIN_RATE: Final = Rate(count=20, per=60.0)
 MAX_NEXT_CHARS: Final = 1000
 LOGIN_PAGE: Final = "console"  # in the audit log
+_DOT_STEPS: Final = frozenset({".", ".."})  # by which a browser leaves a folder
 
 log = get_logger()
 
@@ -152,6 +154,7 @@ def find_next_page(request: Request) -> str:
     """Return the page to open after the login: a path of the console, else its first page."""
     given = request.values.get("next", "")
     is_plain = len(given) <= MAX_NEXT_CHARS and given.isascii() and given.isprintable()
-    path = given.partition("?")[0]
+    path = re.split("[?#]", given, maxsplit=1)[0]
     is_ours = is_console_path(path) and "//" not in path and "\\" not in given
-    return given if is_plain and is_ours and " " not in given else f"{CONSOLE_PATH}/"
+    leaves = not _DOT_STEPS.isdisjoint(unquote(path).split("/"))
+    return given if is_plain and is_ours and not leaves and " " not in given else f"{CONSOLE_PATH}/"

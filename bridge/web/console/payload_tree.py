@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 
 from bridge.core.model import JSON
+from bridge.routing.expressions.paths import Steps
 
 MAX_NODES: Final = 2000
 MAX_CHARS: Final = 64 * 1024
@@ -33,8 +34,8 @@ class TreePart:
 
     `name`: the key in its object or list. `path`: as `match` writes it. `text`: the value, or the
     kind of brackets. `count`: the members, or how many are left out. `kind`: of a leaf, `string` or
-    `other`. `pointer` and `start`: what is left out begins there; `has_link`: its path is short
-    enough for a page of its own.
+    `other`. `pointer`: its place; with `start` also that of what is left out. `has_link`: its
+    pointer is short enough for a link.
     """
 
     part: str
@@ -127,19 +128,25 @@ def write_path(root: str, pointer: str) -> str:
 
 def find_value(value: JSON, pointer: str) -> JSON:
     """Return the value at a JSON pointer (RFC 6901). Raises `LookupError` where there is none."""
-    if not pointer:
-        return value
-    if not pointer.startswith("/"):
+    return follow_pointer(value, pointer)[1]
+
+
+def follow_pointer(value: JSON, pointer: str) -> tuple[Steps, JSON]:
+    """Return the steps to the value at a JSON pointer, and the value. Raises `LookupError`."""
+    steps: list[str | int] = []
+    if pointer and not pointer.startswith("/"):
         raise LookupError(pointer)
-    for part in pointer[1:].split("/"):
+    for part in pointer.split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")
         if isinstance(value, Mapping):
             value = value[name]
+            steps.append(name)
         elif isinstance(value, Sequence) and not isinstance(value, str) and name.isdecimal():
             value = value[int(name[:9])]
+            steps.append(int(name[:9]))
         else:
             raise LookupError(pointer)
-    return value
+    return tuple(steps), value
 
 
 def _add(
@@ -161,7 +168,16 @@ def _add(
     if not members:
         text, kind = _write_leaf(value)
         budget.chars -= len(text)
-        parts.append(TreePart(part="leaf", name=name, path=_shown_path(path), text=text, kind=kind))
+        parts.append(
+            TreePart(
+                part="leaf",
+                name=name,
+                path=_shown_path(path),
+                text=text,
+                kind=kind,
+                pointer=pointer,
+            )
+        )
         return
     depth = len(budget.stack)
     if depth >= MAX_DEPTH:
@@ -175,6 +191,7 @@ def _add(
             path=_shown_path(path),
             text="[]" if is_list else "{}",
             count=len(members),
+            pointer=pointer,
             is_open=depth == 0 or (depth < OPEN_DEPTH and len(members) <= OPEN_MEMBERS),
         )
     )

@@ -15,7 +15,7 @@ from bridge.core.scopes import Scope
 from bridge.services.config_views import SECTIONS, mask_config
 from bridge.services.trials.messages import ROUTES_NAME
 from bridge.web.admin import config_answers
-from bridge.web.console.config_texts import ROUTE_KEYS, SECTION_ORDER, put_first, write_in_order
+from bridge.web.console.config_texts import write_config
 from bridge.web.console.console_request import ConsoleRequest
 
 #: In the place of a secret that the file itself has, and of a URL's path: a text with it can be
@@ -29,13 +29,15 @@ NO_TEXT: Final = "version: 1\n"
 class StartText:
     """A text to begin with. `is_file`: it is the file as written, with its comments.
 
-    `is_masked`: secrets in it are replaced. `is_whole`: it was not cut.
+    `is_masked`: secrets in it are replaced. `is_whole`: it was not cut. `draft`: the name of the
+    route that was added to it, empty without one.
     """
 
     text: str
     is_file: bool = False
     is_masked: bool = False
     is_whole: bool = True
+    draft: str = ""
 
 
 def find_start_text(asked: ConsoleRequest, config_hash: str | None) -> StartText:
@@ -60,8 +62,7 @@ def _write(document: Mapping[str, Any]) -> StartText:
     shown = {
         name: _replace_masks(one) if name in SECTIONS else one for name, one in document.items()
     }
-    shown["routes"] = [put_first(one, ROUTE_KEYS) for one in shown.get("routes", ())]
-    text, is_whole = write_in_order(shown, SECTION_ORDER)
+    text, is_whole = write_config(shown)
     return StartText(text=text, is_masked=has_masks(text), is_whole=is_whole)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.core.plurals import choose_noun
 from bridge.core.times import iso, parse_iso
 
 CHART_HEIGHT: Final = 96
@@ -75,13 +76,19 @@ class TrendChart:
 class ChartWords:
     """How a chart is written: `what` it counts, its values in words, and the list of a step.
 
-    `link` takes the beginning and the end of a step as ISO 8601.
+    `one`: `what` in the singular, for counts. `link` takes the beginning and the end of a step as
+    ISO 8601.
     """
 
     what: str
     span: str
     write: Callable[[float], str]
+    one: str = ""
     link: Callable[[str, str], str | None] = lambda _since, _until: None
+
+    def name(self, count: float) -> str:
+        """Return the noun for a count."""
+        return choose_noun(count, self.one or self.what, self.what)
 
 
 def draw_counts(points: Sequence[Mapping[str, Any]], label: str, words: ChartWords) -> TrendChart:
@@ -107,8 +114,9 @@ def draw_counts(points: Sequence[Mapping[str, Any]], label: str, words: ChartWor
     joined = _join_others(sums, names)
     return TrendChart(
         sentence=(
-            f"{words.write(total)} {words.what} in {words.span}, {_name_rate(total / seconds)} on"
-            f" average, at most {words.write(highest)} in {_name_step(points)}"
+            f"{words.write(total)} {words.name(total)} in {words.span},"
+            f" {_name_rate(total / seconds)} on average,"
+            f" at most {words.write(highest)} in {_name_step(points)}"
             if total
             else f"No {words.what} in {words.span}"
         ),
@@ -226,6 +234,8 @@ def _name_rate(per_second: float) -> str:
     if per_second >= 0.1:
         return f"{per_second:,.1f} a second"
     per_hour = per_second * 3600
+    if per_hour < 1:
+        return f"{per_hour * 24:.1f} a day"
     return f"{per_hour:.0f} an hour" if per_hour >= 10 else f"{per_hour:.1f} an hour"
 
 

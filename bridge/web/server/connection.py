@@ -7,12 +7,12 @@ tenth of the cost of a request under load.
 
 from __future__ import annotations
 
-import errno
+import os
 import socket
 from contextlib import suppress
 from typing import Any
 
-from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.answer_limits import AnswerLimits, ClientWait
 from bridge.web.server.incomplete_requests import RequestDeadline
 
 
@@ -85,27 +85,43 @@ class Connection(socket.socket):
         if answers is None or self._wait is not None:
             super().sendall(data, flags)
             return
-        with memoryview(data) as whole, whole.cast("B") as left:
-            sent = 0
-            while sent < len(left):
-                try:
-                    sent += super().send(left[sent:], flags | socket.MSG_DONTWAIT)
-                except BlockingIOError:
-                    answers.wait_writable(self)
+        waits: ClientWait | None = None
+        try:
+            with memoryview(data) as whole, whole.cast("B") as left:
+                sent = 0
+                while sent < len(left):
+                    try:
+                        sent += super().send(left[sent:], flags | socket.MSG_DONTWAIT)
+                    except BlockingIOError:
+                        waits = waits or ClientWait(answers)
+                        waits.wait_writable(self)
+        finally:
+            if waits is not None:
+                waits.end()
 
-    def sendfile(self, *args: Any, **options: Any) -> int:
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, as long as the client reads."""
         if self.answers is None or self._wait is not None:
             self._apply_timeout()
-            return super().sendfile(*args, **options)
-        self._wait = self.answers.stall_seconds
-        self._apply_timeout()
+            return super().sendfile(file, offset, count)
+        size = os.fstat(file.fileno()).st_size - offset
+        end = offset + (size if count is None else min(count, size))
+        waits = ClientWait(self.answers)
+        super().settimeout(0.0)
         try:
-            return super().sendfile(*args, **options)
-        except TimeoutError:
-            raise BrokenPipeError(errno.EPIPE, "the client has stopped reading") from None
+            at = offset
+            while at < end:
+                try:
+                    sent = os.sendfile(self.fileno(), file.fileno(), at, end - at)
+                except BlockingIOError:
+                    waits.wait_writable(self)
+                    continue
+                if not sent:
+                    break  # it is shorter now
+                at += sent
+            return at - offset
         finally:
-            self._wait = None
+            waits.end()
             self._apply_timeout()
 
     def _apply_timeout(self) -> None:

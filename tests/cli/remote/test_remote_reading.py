@@ -91,13 +91,16 @@ def test_a_trial_is_the_same_both_ways(both: BothWays, tmp_path: Path) -> None:
     (tmp_path / "more" / "one.yaml").write_text(f"routes:\n  - {more}\n")
     (tmp_path / "more" / "any.json").write_text('{"type": "object", "required": ["action"]}')
     command = ["test", "--routes", str(new), "--since", "2000-01-01"]
-    lines = both.assert_same(*command, "--fail-on", "never", "--json").splitlines()
+    never = [*command, "--fail-on", "never"]
+    lines = both.assert_same(*never, "--json", "--explain").splitlines()
+    assert '{"explanation":' in lines[-2] and "screen" not in lines[-2]
     assert "summary" in json.loads(lines[-1]) and len(lines) > 20
     for more in (
         ["--against", str(both.bridge.config), "--source", "github", "--limit", "7"],
+        ["--explain", "--where", "body.action=opened"],
         ["--against", "then", "--until", "1m", "--where", "body.action=opened", "--type", "iss*"],
     ):
-        both.assert_same(*command, "--fail-on", "never", *more)
+        both.assert_same(*never, *more)
     failing = [run(*command, "--fail-on", "changed") for run in (both.local, both.remote)]
     assert [one.returncode for one in failing] == [1, 1]
     assert failing[0].stdout == failing[1].stdout and "more" in failing[0].stdout

@@ -62,6 +62,8 @@ def test_a_result_is_printed(
         ([], {"routes": [{}]}),
         ([], {"skipped": {"a reason of a later version": 1}}),
         ([], {"problems": [PROBLEM | {"file": 3}]}),
+        (["--explain"], {}),
+        (["--explain"], {"explanations": [{}], "explanations_complete": True}),
         (["--json"], {"changes_complete": True, "changes": 3}),
     ],
     ids=str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -622,3 +623,11 @@ def test_others_may_interrupt_an_answer_that_is_computed(waits: bool) -> None:
     found = endpoint.answer_request(nothing, nothing)
     assert found == {"interval": usual if waits else pytest.approx(READING_SWITCH_SECONDS)}
     assert sys.getswitchinterval() == usual
+
+
+def test_an_id_with_a_null_character_is_not_found(admin: AdminClient) -> None:
+    bearer = {"Authorization": f"Bearer {admin.token(tuple(Scope))}"}
+    for endpoint in (one for one in ENDPOINTS if "{" in one.path):
+        path = re.sub(r"{\w+}", "a%00b", endpoint.path)
+        answer = admin.client.open(f"/admin/v1{path}", method=endpoint.method, headers=bearer)
+        assert (answer.status_code, problem_of(answer)) == (404, "not_found"), endpoint.path

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 from admin_client import ADMIN_TOKEN, AdminClient
+from console_client import ConsoleClient
 from records import make_event
 
 from bridge.config.loader import load
@@ -75,6 +77,23 @@ def test_each_change_is_recorded_with_its_actor_and_address(
     assert newest.actor == "act-admin-bodies-read (ann@laptop)"
     assert newest.client == "127.0.0.1"
     assert token["token"] not in str(list(audit.list_entries(admin.database)))
+
+
+def test_behind_a_proxy_the_address_is_that_of_the_client(
+    database: Database, tmp_path: Path
+) -> None:
+    trusted = (ip_network("127.0.0.0/8"),)
+    proxied = ConsoleClient(database, tmp_path, trusted_proxies=trusted, expose=("admin",)).client
+    for address, count in (("203.0.113.7", 21), ("198.51.100.7", 1)):
+        answers = [
+            proxied.get("/admin/v1/status", headers={"X-Forwarded-For": f"10.9.9.9, {address}"})
+            for _ in range(count)
+        ]
+        assert {one.status_code for one in answers[:20]} == {401}
+        assert [one.status_code for one in answers[20:]] == [429] * (count - 20)
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "X-Forwarded-For": "203.0.113.7"}
+    assert proxied.post("/admin/v1/hold", json={}, headers=headers).status_code == 200
+    assert next(audit.list_entries(database)).client == "203.0.113.7"
 
 
 def test_refused_changes_are_not_recorded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from admin_client import AdminClient
 
 from bridge.config.loader import load
 from bridge.core.scopes import Scope
+from bridge.services.config_checks.given_config import check_given_config
+from bridge.services.config_checks.report import ProjectReport
 from bridge.store.db.database import Database
+from bridge.web.admin import config_answers
 from bridge.web.admin.config_answers import MAX_CONFIG_CHARS
 
 GOOD = "version: 1\nplatforms: {local: {type: local}}\n"
@@ -51,6 +55,21 @@ def test_a_wrong_body_is_refused(admin: AdminClient, body: dict[str, object], po
     answer = admin.send("POST", "/configs/check", body=body)
     assert answer.status_code == 400
     assert pointer in [one["pointer"] for one in answer.get_json()["errors"]]
+
+
+def test_one_configuration_is_checked_at_a_time(
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = []
+
+    def check(text: str, files: Mapping[str, str]) -> ProjectReport:
+        answers.append(admin.send("POST", "/configs/check", body={"text": GOOD}))
+        return check_given_config(text, files)
+
+    monkeypatch.setattr(config_answers, "check_given_config", check)
+    assert admin.send("POST", "/configs/check", body={"text": GOOD}).status_code == 200
+    [meanwhile] = answers
+    assert (meanwhile.status_code, meanwhile.headers["Retry-After"]) == (503, "1")
 
 
 def test_it_needs_the_scope_bodies(admin: AdminClient) -> None:

@@ -560,6 +560,11 @@ def test_too_many_items_are_refused(operator: Operator, monkeypatch: pytest.Monk
 def test_a_search_that_takes_too_long_is_refused(operator: Operator) -> None:
     body = {"command": "retry", "mode": "dry_run", "filters": {"status": "dead"}}
     assert "since" in operator.post(body).get_json()["errors"][0]["detail"]
+    for command in ("retry", "replay", "readmit"):
+        body = {"command": command, "mode": "dry_run", "ids": ["a"]}
+        [error] = operator.post(body).get_json()["errors"]
+        assert error["pointer"] == "/ids"
+        assert "fewer ids" in error["detail"]
 
 
 def test_without_the_scope_bodies_contents_are_no_filter_and_no_reason_is_shown(

@@ -128,6 +128,17 @@ def test_a_trial_explains_events_if_it_is_asked_to(admin: AdminClient, database:
 
 
 @in_process
+def test_only_events_that_changed_are_explained_if_wanted(admin: AdminClient) -> None:
+    result = try_text(admin, explain_changed=True)["result"]
+    changed = [one["event_id"] for one in result["changes"]]
+    assert [one["event_id"] for one in result["explanations"]] == changed == [id_of(2), id_of(1)]
+    assert result["explanations_complete"] is True
+    assert "screen" not in result["explanations"][0]
+    shown = try_text(admin, explain_changed=True, screen=True)["result"]["explanations"]
+    assert "lines" in shown[0]["screen"]["routes"][0]
+
+
+@in_process
 def test_explanations_are_of_few_events_and_only_where_asked(
     admin: AdminClient, database: Database
 ) -> None:

@@ -31,6 +31,8 @@ MAX_BYTES = {
     "pages.css": 8 * 1024,
     "console.js": 14 * 1024,
     "keyboard.js": 6 * 1024,
+    "retry.js": 2 * 1024,
+    "values.js": 2 * 1024,
     "icons.svg": 8 * 1024,
 }
 

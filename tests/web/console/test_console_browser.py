@@ -1,57 +1,64 @@
-"""The console in a real browser, on a phone: login, pages, axe-core, and a hostile payload.
+"""The console in real browsers: login, pages in each look, axe-core, keys, and a hostile payload.
 
-tests/support/browsers.py says which browser, and what to set.
+tests/support/browsers.py says which browsers, and what to set.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import browsers
 import pytest
+from browsers import IS_WHOLE_MATRIX, PHONE_WIDTH, SCHEMES, WIDTHS, LaunchedBrowser, Scheme
+from console_client import lift_login_rates
 from console_records import SHOWN_PAGES, fill_path, store_records
 from records import make_delivery, make_event
 from served_console import ServedConsole, serve_console
 
+from bridge.core.errors import StoreError
 from bridge.core.model import Event
+from bridge.core.scopes import Scope
 from bridge.store.inbound import events
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-Scheme = Literal["light", "dark"]
-WIDTH = 360
-WIDTHS = (WIDTH, 768, 1280)
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-IS_WHOLE_MATRIX = os.environ.get("FLOWBRIDGE_BROWSER_MATRIX") == "all"
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\\\"document.title='run'\\\">"
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedConsole]:
-    with serve_console(tmp_path_factory.mktemp("console")) as served:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        serve_console(tmp_path_factory.mktemp("console")) as served,
+    ):
+        lift_login_rates(patch)
         served.ids = store_records(served.database, HOSTILE, problem=None, spam=None, files=())
         yield served
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsers.open_browser() as launched:
+@pytest.fixture(scope="module", params=browsers.BROWSERS)
+def launched(request: pytest.FixtureRequest) -> Iterator[LaunchedBrowser]:
+    with browsers.launch_browser(request.param) as launched:
         yield launched
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def browser(launched: LaunchedBrowser) -> Browser:
+    """Chromium: for tests of what Playwright can do with it only."""
+    if launched.name != "chromium":
+        pytest.skip("Playwright has no clipboard, clock or time zone for Firefox")
+    return launched.start_chromium()
+
+
+@pytest.fixture
+def page(launched: LaunchedBrowser) -> Iterator[Page]:
     """A page of a phone. An error that it logs, such as a blocked script, fails the test."""
-    context = browser.new_context(viewport={"width": WIDTH, "height": 800})
-    context.set_default_timeout(60_000)
+    context = launched.open_context(PHONE_WIDTH)
     found = context.new_page()
-    said: list[str] = []
-    found.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
-    found.on("pageerror", lambda error: said.append(str(error)))
+    said = browsers.record_errors(found)
     yield found
     context.close()
     assert said == []
@@ -66,22 +73,31 @@ def test_a_ticket_in_the_url_logs_in_and_is_forgotten(served: ServedConsole, pag
     page.wait_for_url(f"{served.url}/login")
 
 
-def test_it_works_without_javascript(served: ServedConsole, browser: Browser) -> None:
-    context = browser.new_context(java_script_enabled=False)
+def test_it_works_without_javascript(served: ServedConsole, launched: LaunchedBrowser) -> None:
+    """By keys, which Playwright can send to a Firefox without scripts too."""
+    context = launched.open_context(scripts=False)
     try:
         page = context.new_page()
-        page.goto(f"{served.url}/events?source=github")
-        page.get_by_label("Token", exact=True).fill(served.ticket())
-        page.get_by_role("button", name="Log in").click()
-        assert page.url == f"{served.url}/events?source=github"
-        page.get_by_label("type").fill("issues")
-        page.get_by_role("button", name="Filter").click()
-        page.get_by_role("link", name="github issues").click()
+        served.log_in(page, "/events?source=github")
+        assert page.locator("[data-zone]").is_hidden()  # a script would show it
+        page.get_by_label("type").focus()
+        page.keyboard.type("issues")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{served.url}/events?*type=issues*")
+        follow(page, "github issues")
+        page.wait_for_url(f"{served.url}/events/evt_*")
         assert page.get_by_role("heading", level=1).inner_text() == "github issues"
-        page.get_by_role("link", name="Explain").click()
+        follow(page, "Explain")
+        page.wait_for_url(f"{served.url}/events/evt_*/explain")
         assert page.get_by_text("matches").first.is_visible()
     finally:
         context.close()
+
+
+def follow(page: Page, name: str) -> None:
+    """Follow a link by keys."""
+    page.get_by_role("link", name=name).focus()
+    page.keyboard.press("Enter")
 
 
 def test_a_link_with_a_token_does_not_log_in(served: ServedConsole, page: Page) -> None:
@@ -91,38 +107,150 @@ def test_a_link_with_a_token_does_not_log_in(served: ServedConsole, page: Page) 
     assert page.get_by_role("textbox").first.input_value() == ""
 
 
-def test_pages_fit_each_width_and_axe_finds_nothing(served: ServedConsole, page: Page) -> None:
-    """Light and dark in turn on a phone; with FLOWBRIDGE_BROWSER_MATRIX=all each in every look."""
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_pages_fit_each_width_and_axe_finds_nothing(
+    served: ServedConsole, launched: LaunchedBrowser, scheme: Scheme
+) -> None:
+    """Each page in one scheme on a phone; with FLOWBRIDGE_BROWSER_MATRIX=all each in every look."""
+    context = launched.open_context(PHONE_WIDTH, scheme=scheme)
+    page = context.new_page()
+    said = browsers.record_errors(page)
     page.goto(f"{served.url}/login")
-    looks = [(width, scheme) for width in WIDTHS for scheme in SCHEMES]
-    found: list[object] = []
-    for width, scheme in looks if IS_WHOLE_MATRIX else looks[:1]:
-        found += find_problems(page, "/login", width, scheme)
+    assert page.evaluate(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
+    found = find_problems(page, f"{launched.name}-login-{scheme}")
     page.goto(f"{served.url}/login#{served.ticket()}")
     page.wait_for_url(f"{served.url}/")
-    for number, one in enumerate(SHOWN_PAGES):
+    shown = SHOWN_PAGES if IS_WHOLE_MATRIX else SHOWN_PAGES[SCHEMES.index(scheme) :: len(SCHEMES)]
+    for one in shown:
         page.goto(f"{served.url}{fill_path(one.path, served.ids)}")
         assert page.get_by_role("heading", level=1).count() == 1, one.path
-        for width, scheme in looks if IS_WHOLE_MATRIX else [(WIDTH, SCHEMES[number % 2])]:
-            found += find_problems(page, one.path, width, scheme)
+        name = f"{launched.name}{one.path}-{scheme}".translate(str.maketrans("/", "-", "<>"))
+        found += find_problems(page, name)
         assert page.title() != "run", one.path
-    assert found == [], "\n".join(map(str, found))
+    context.close()
+    assert found + said == [], "\n".join(map(str, found + said))
 
 
-def find_problems(page: Page, path: str, width: int, scheme: Scheme) -> list[object]:
-    """Return how far the open page scrolls sideways at a width, and what axe-core finds."""
-    page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    name = f"console{path}".translate(str.maketrans("/", "-", "<>"))
-    browsers.take_picture(page, f"{name}-{width}-{scheme}")
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    problems = [*browsers.find_violations(page), *([f"{wide} px"] if wide > width else [])]
-    return [(path, width, scheme, one) for one in problems]
+def find_problems(page: Page, name: str) -> list[object]:
+    """Return how far the open page scrolls sideways at each width, and what axe-core finds."""
+    found: list[object] = []
+    for width in WIDTHS if IS_WHOLE_MATRIX else WIDTHS[:1]:
+        page.set_viewport_size({"width": width, "height": browsers.HEIGHT})
+        assert page.evaluate("innerWidth") == width
+        browsers.take_picture(page, f"console-{name}-{width}")
+        problems = [*browsers.measure_overflow(page), *browsers.find_violations(page)]
+        found += [(name, width, one) for one in problems]
+    return found
 
 
-def test_keys_search_go_to_pages_and_move_in_lists(served: ServedConsole, browser: Browser) -> None:
+def test_a_value_of_a_payload_is_copied_and_becomes_a_clause(
+    served: ServedConsole, browser: Browser
+) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
     context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        event = served.ids["events"]
+        ticket = served.ticket(Scope.READ, Scope.BODIES)
+        page.goto(f"{served.url}/login?next=/console/events/{event}#{ticket}")
+        page.wait_for_url(f"{served.url}/events/{event}")
+        leaf = page.locator("#payload ~ .panel .leaf").first
+        leaf.hover()
+        leaf.get_by_role("link", name="use").click()
+        box = page.locator("#value")
+        box.get_by_role("button", name="Copy").first.click()
+        page.locator("[data-done]").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == "body.action"
+        assert page.evaluate("document.activeElement.closest('#value') !== null")
+        browsers.take_picture(page, "console-value-1280")
+        assert browsers.find_violations(page) == []
+        page.set_viewport_size({"width": PHONE_WIDTH, "height": 800})
+        browsers.take_picture(page, "console-value-360")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE_WIDTH
+        box.get_by_role("link", name="Use as clause").first.click()
+        page.wait_for_url(f"{served.url}/playground?**")
+        assert (
+            "body.action: opened" in page.get_by_role("textbox", name="routes.yaml").input_value()
+        )
+        browsers.take_picture(page, "console-clause-360")
+        assert browsers.find_violations(page) == []
+        page.go_back()
+        page.goto(f"{served.url}/events/{event}/request")
+        header = page.locator("dl.headers dd").first
+        header.hover()
+        header.get_by_role("link", name="use").click()
+        page.locator("#value").get_by_text("headers.").first.wait_for()
+        browsers.take_picture(page, "console-header-360")
+    finally:
+        context.close()
+
+
+def test_a_page_of_a_store_that_does_not_answer_tries_again(
+    served: ServedConsole, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("it is gone")
+
+    context = browser.new_context(viewport={"width": PHONE_WIDTH, "height": 800})
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        served.log_in(page)
+        page.clock.install()
+        monkeypatch.setattr(type(served.database), "read", fail)
+        url = f"{served.url}/events?source=github"
+        page.goto(url)
+        browsers.take_picture(page, "console-retry-360")
+        note = page.locator("[data-wait]")
+        for seconds in (2, 4, 8):
+            note.get_by_text(f"in {seconds} s").wait_for()
+            page.clock.run_for(seconds * 1000)
+        note.get_by_text("in 16 s").wait_for()
+        assert page.get_by_role("link", name="Try again").get_attribute("href") in url
+        monkeypatch.undo()
+        page.clock.run_for(16_000)
+        page.get_by_role("heading", name="Events").wait_for()
+        assert page.url == url
+        assert page.get_by_label("source").input_value() == "github"
+    finally:
+        context.close()
+
+
+def test_times_stay_local_where_the_browser_stores_nothing(
+    served: ServedConsole, browser: Browser
+) -> None:
+    context = browser.new_context(timezone_id="Asia/Tokyo", locale="en-GB")
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        page.add_init_script(
+            "Object.defineProperty(window, 'localStorage', {get() { throw new Error('off') }})"
+        )
+        served.log_in(page)
+        page.goto(f"{served.url}/events/{served.ids['events']}")
+        time_ = page.locator("main time").first
+        assert "UTC" in time_.inner_text()
+        page.get_by_label("Session of ann@here").click()
+        page.get_by_role("button", name="Show local times").click()
+        assert "GMT+9" in time_.inner_text()
+        page.evaluate(
+            """() => {
+            const time = document.querySelector("main time");
+            time.outerHTML = time.outerHTML.replace(/>.*</, ">12:00:00 UTC<"); // as a part has it
+            const detail = { target: document.body, xhr: { getResponseHeader: () => null } };
+            document.body.dispatchEvent(new CustomEvent("htmx:afterSwap", { detail }));
+            }"""
+        )
+        assert "GMT+9" in time_.inner_text()
+    finally:
+        context.close()
+
+
+def test_keys_search_go_to_pages_and_move_in_lists(
+    served: ServedConsole, launched: LaunchedBrowser
+) -> None:
+    context = launched.open_context()
     try:
         page = context.new_page()
         page.goto(f"{served.url}/login?next=/console/events#{served.ticket()}")
@@ -134,6 +262,11 @@ def test_keys_search_go_to_pages_and_move_in_lists(served: ServedConsole, browse
         assert page.locator(".tick input").first.is_checked()
         keys.press("?")
         assert page.get_by_role("dialog", name="Keys").is_visible()
+        labels = page.locator("dialog dd").all_inner_texts()
+        assert labels[-10:] == [
+            *("Overview", "Events", "Deliveries", "Causes", "Unknown"),
+            *("Rejects", "Forms", "Sources", "Trends", "Operations"),
+        ]
         assert browsers.find_violations(page) == []
         keys.press("Escape")
         keys.press("/")

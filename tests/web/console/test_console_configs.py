@@ -46,6 +46,19 @@ def test_without_one_the_next_command_is_named(database: Database, tmp_path: Pat
     assert "flowbridge serve" in empty.html("/configs")
 
 
+def test_one_alone_is_compared_with_nothing(
+    database: Database, tmp_path: Path, configs: tuple[Config, Config]
+) -> None:
+    console = ConsoleClient(database, tmp_path, configs[1])
+    events.remember_config(database, configs[1].hash, configs[1].canonical, NOW)
+    console.log_in((Scope.READ,))
+    html = console.html("/configs")
+    assert configs[1].hash[:12] in html and 'type="radio"' not in html
+    shown = console.html(f"/configs/{configs[1].hash[:16]}")
+    route = shown[shown.index("routes:") :]
+    assert route.index("- name:") < route.index("flow:")
+
+
 def test_one_is_shown_as_yaml_without_secrets(
     console: ConsoleClient, configs: tuple[Config, Config]
 ) -> None:

@@ -14,6 +14,7 @@ from console_client import ConsoleClient
 from console_operator import ConsoleOperator
 from forms import MULTIPART, URLENCODED, multipart, part
 from records import make_delivery, make_event
+from werkzeug.wrappers import Response
 
 from bridge.config.loader import load
 from bridge.core.model import Event, FormFile, Status
@@ -24,7 +25,9 @@ from bridge.store import audit
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.web.admin import limits
 from bridge.web.console.views import form_downloads
+from bridge.web.process_locks import ProcessLocks
 
 ROUTES = """
 version: 1
@@ -186,6 +189,16 @@ def test_acts_need_their_scope_and_all_is_for_spam_only(console: ConsoleClient) 
         assert 'id="act"' not in console.html(path)
 
 
+def test_a_download_that_has_to_wait_is_not_repeated_by_the_page(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each download is recorded, so that only a person asks for it again."""
+    monkeypatch.setattr(ProcessLocks, "try_acquire", lambda *_: False)
+    answer = console.get("/forms/contact/export?as=csv")
+    assert answer.status_code == 503
+    assert "data-retry" in answer.text and "/retry." not in answer.text
+
+
 def test_downloads_have_the_filters_and_are_recorded(console: ConsoleClient) -> None:
     submit(console, {"name": "Ada", "message": "=1+1"})
     submit(console, {"name": "Bob"})
@@ -253,3 +266,17 @@ def test_a_file_is_a_download_and_its_preview_a_picture_of_ours(console: Console
         assert console.get(f"{url}{wrong}").status_code == 404, wrong
     blobs.path(files[0].sha256).unlink()
     assert console.get(f"{url}0").status_code == 404
+
+
+def test_a_preview_holds_no_place_for_readers(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(*_: object) -> Response:
+        return Response(str(console.get("/forms").status_code))
+
+    monkeypatch.setattr(limits, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(form_downloads, "send_preview", render)
+    file = FormFile(field="cv", name="cv.pdf", type="application/pdf", size=1, sha256="0" * 64)
+    event = submit(console, {"name": "Ada"}, files=(file,))
+    assert console.get(f"/events/{event.id}/file?number=0&preview=true").text == "200"
+    assert console.get("/forms").status_code == 200

@@ -6,97 +6,20 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import browsers
 import pytest
-from admin_client import lift_rates
+from browsers import LaunchedBrowser
+from console_bench import Bench, serve_bench_console
 from fake_platform import FakePlatform, FakeRun
-from records import make_delivery, make_event, put
-from served_console import ServedConsole, serve_console
-from signed_rejects import SECRET, make_reject
+from records import put
+from served_console import ServedConsole
+from signed_rejects import make_reject
 
-from bridge.core.model import DeadKind, Delivery, Event, RunState, Status
-from bridge.store.db.clock import DatabaseClock
-from bridge.store.inbound import events, rejects
-from bridge.store.queries import event_lookup
+from bridge.core.model import DeadKind, Delivery, RunState, Status
+from bridge.store.inbound import rejects
 from bridge.system.ids import reject_id
-from bridge.worker.maintenance.operations import OperationRunner
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
-ROUTES = """
-version: 1
-platforms:
-  local: {type: local}
-  gumloop: {type: gumloop, api_key: a-key-of-a-test, user_id: fake-user, base_url: "%s"}
-sources:
-  github: {provider: github, secret: %s}
-  asana: {provider: asana}
-  contact: {provider: form}
-routes:
-  - {name: triage, on: github issues, inputs: {title: x}, flow: local/echo}
-"""
-
-
-class Bench(ServedConsole):
-    """A served console, the page of a person, and the worker that carries operations out."""
-
-    def __init__(self, served: ServedConsole, page: Page, platform: FakePlatform) -> None:
-        self.__dict__.update(vars(served))
-        self.page = page
-        self.platform = platform
-        self.runner = OperationRunner(
-            served.console.settings,
-            lambda: served.config,
-            served.database,
-            DatabaseClock(served.database),
-        )
-
-    def open(self, path: str) -> None:
-        self.page.goto(f"{self.url}{path}")
-
-    def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).first.click()
-
-    def tick(self, path: str, id_: str, name: str) -> None:
-        """Tick one row of a list, and press a button of its bar."""
-        self.open(path)
-        self.page.locator(f"input[name=id][value='{id_}']").check()
-        self.press(name)
-
-    def agree(self) -> None:
-        """Agree to the operation that the page asks about, and have it carried out."""
-        self.page.wait_for_url(f"{self.url}/operations/act_*")
-        self.page.locator("form.agree button.primary").click()
-        self.page.wait_for_load_state()
-        assert self.runner.run_once() == 1
-        self.page.reload()
-        assert self.page.get_by_text("1 of 1").first.is_visible(), self.page.url
-
-    def store(self, status: Status, **changes: object) -> Delivery:
-        event = make_event(now=time.time(), config_hash=self.config.hash)
-        one = make_delivery(event, status=status, now=time.time(), **changes)
-        events.add(self.database, event, (one,), lambda *_: [])
-        return one
-
-    def store_form(self, spam: str | None) -> Event:
-        event = make_event(
-            now=time.time(),
-            source="contact",
-            provider="form",
-            type="submission",
-            spam=spam,
-            body=b'{"name": "Ann"}',
-            config_hash=self.config.hash,
-        )
-        events.add(self.database, event, (), lambda *_: [])
-        return event
-
-    def statuses(self, one: Delivery) -> list[str]:
-        found = event_lookup.show(self.database, one.event_id)
-        return sorted(each.status.value for each in found.deliveries)
 
 
 def store_dead(bench: Bench) -> Delivery:
@@ -260,27 +183,58 @@ OPERATIONS: tuple[Callable[[Bench], None], ...] = (
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsers.open_browser() as launched:
+def launched(request: pytest.FixtureRequest) -> Iterator[LaunchedBrowser]:
+    with browsers.launch_browser(request.param) as launched:
         yield launched
 
 
-@pytest.mark.parametrize("javascript", [True, False])
-def test_each_operation(
-    browser: Browser,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-    javascript: bool,
-) -> None:
-    lift_rates(monkeypatch)
-    folder = tmp_path_factory.mktemp("console")
+@pytest.fixture
+def platform() -> Iterator[FakePlatform]:
     with FakePlatform(api_key="a-key-of-a-test") as platform:
-        routes = ROUTES % (platform.base_url, SECRET)
-        with serve_console(folder, routes) as served:
-            context = browser.new_context(java_script_enabled=javascript)
-            context.set_default_timeout(30_000)
-            bench = Bench(served, context.new_page(), platform)
-            bench.log_in(bench.page)
-            for operation in OPERATIONS:
-                operation(bench)
-            context.close()
+        yield platform
+
+
+@pytest.fixture
+def served(platform: FakePlatform, tmp_path: Path) -> Iterator[ServedConsole]:
+    with serve_bench_console(tmp_path, platform) as served:
+        yield served
+
+
+@pytest.mark.parametrize(
+    ("launched", "javascript"),
+    # Playwright cannot click in a Firefox without scripts.
+    [("chromium", True), ("chromium", False), ("firefox", True)],
+    indirect=["launched"],
+)
+def test_each_operation(
+    launched: LaunchedBrowser, served: ServedConsole, platform: FakePlatform, javascript: bool
+) -> None:
+    context = launched.open_context(scripts=javascript)
+    bench = Bench(served, context.new_page(), platform)
+    bench.log_in(bench.page)
+    for operation in OPERATIONS:
+        operation(bench)
+    context.close()
+
+
+@pytest.mark.parametrize("launched", browsers.BROWSERS, indirect=True)
+def test_an_operation_by_keys_without_scripts(
+    launched: LaunchedBrowser, served: ServedConsole, platform: FakePlatform
+) -> None:
+    context = launched.open_context(scripts=False)
+    bench = Bench(served, context.new_page(), platform)
+    one = store_dead(bench)
+    page = bench.page
+    bench.log_in(page, "/deliveries?status=dead")
+    page.locator(f"input[name=id][value='{one.id}']").focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Retry", exact=True).first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{bench.url}/operations/act_*")
+    proposal = page.url
+    page.locator("form.agree button.primary").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: url != proposal)
+    assert bench.runner.run_once() == 1
+    assert bench.statuses(one) == ["queued"]
+    context.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import overviews
 import pytest
 from admin_client import NO_CONFIG
-from console_client import ConsoleClient
+from console_client import OWN_PAGE, ConsoleClient
 from console_records import OPENED_PAGES, fill_path, store_records
 from records import make_delivery, make_event, put
 
@@ -19,6 +19,7 @@ from bridge.routing.model import Platform
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.application import Console
+from bridge.web.console.assets import asset_url
 from bridge.web.console.pages import PAGES
 
 READ = (Scope.READ,)
@@ -219,7 +220,13 @@ def test_a_store_that_does_not_answer_is_a_page(
         raise StoreError("it is gone")
 
     monkeypatch.setattr(type(console.database), "read", fail)
-    answer = console.get("/events")
+    answer = console.get("/events?source=github&where=body.a%3D%26b")
     assert answer.status_code == 503
     assert "<h1>The store cannot be read</h1>" in answer.text
     assert answer.headers["Retry-After"] == "1"
+    url = "/console/events?source=github&amp;where=body.a%3D%26b"
+    assert f'<a class="button" href="{url}" data-retry>Try again</a>' in answer.text
+    assert asset_url("retry.js") in answer.text
+    sent = console.client.post("/console/operations", data={"csrf": "0"}, headers=OWN_PAGE)
+    assert sent.status_code == 503
+    assert "data-retry" not in sent.text and "before you send it again" in sent.text

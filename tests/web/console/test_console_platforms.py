@@ -110,6 +110,12 @@ def test_the_inputs_of_a_flow_are_compared_with_its_routes(console: ConsoleClien
     assert "gives url, which the flow does not have" in html
 
 
+def test_a_command_for_a_shell_quotes_the_flow_of_a_link(console: ConsoleClient) -> None:
+    html = console.html("/platforms/gumloop/flows?flow=x%3Bid")
+    assert "flowbridge flows run &#39;gumloop/x;id&#39;" in html
+    assert "flows run gumloop/x;id" not in html
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [

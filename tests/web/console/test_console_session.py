@@ -132,6 +132,11 @@ def test_a_login_from_another_site_counts_toward_no_limit(console: ConsoleClient
         ("/console/\\evil.example", "/console/"),
         ("/consoles", "/console/"),
         ("/console/\nx", "/console/"),
+        ("/console/../hooks/a", "/console/"),
+        ("/console/%2e%2E/hooks/a", "/console/"),
+        ("/console/a/..%2f../hooks", "/console/"),
+        ("/console/..#a", "/console/"),
+        ("/console/events?where=a/../b", "/console/events?where=a/../b"),
     ],
 )
 def test_the_login_leads_to_a_page_of_ours_only(
@@ -342,6 +347,7 @@ def test_console_and_api_share_few_seats(
     answer = console.get("/")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert "<h1>flowbridge is busy</h1>" in answer.text
+    assert "data-retry" in answer.text and "/retry." in answer.text
 
 
 def test_a_large_form_is_refused(console: ConsoleClient) -> None:

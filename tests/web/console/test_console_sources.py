@@ -15,7 +15,7 @@ from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, learned_secrets
 from bridge.store.tables.schema import trend
-from bridge.web.console.hour_chart import CHART_HEIGHT, draw_hours
+from bridge.web.console.hour_chart import CHART_HEIGHT, count_hours, draw_hours
 
 READ = (Scope.READ,)
 
@@ -117,8 +117,11 @@ def test_learning_is_opened_and_ended_by_an_admin(console: ConsoleClient) -> Non
 
 def test_bars_are_as_high_as_their_numbers() -> None:
     points = [{"at": f"2026-11-24T0{hour}:00:00Z", "value": hour * 10.0} for hour in range(3)]
-    chart = draw_hours(points, "events")
+    chart = draw_hours(points, "event")
     assert [one.height for one in chart.bars] == [0.0, CHART_HEIGHT / 2, CHART_HEIGHT]
     assert chart.bars[1].y + chart.bars[1].height == CHART_HEIGHT
     assert chart.sentence == "30 events in 24 hours, at most 20 in an hour"
-    assert draw_hours([], "events").sentence == "0 events in 24 hours, at most 0 in an hour"
+    assert draw_hours([], "event").sentence == "No events in 24 hours"
+    [one] = count_hours([time.time()], time.time())[-1:]
+    assert draw_hours([one], "event").sentence == "1 event in 24 hours, at most 1 in an hour"
+    assert draw_hours([one], "run ended", "runs ended").sentence.startswith("1 run ended in")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -162,6 +163,13 @@ def test_lines_pause_where_there_is_no_value() -> None:
     chart = draw_values(points({"a": 0.0}, {"a": 5}), "by", WORDS)
     assert chart.lines[0].points == "0,96.0 12,96.0 12,0.0 24,0.0"
     assert draw_values(points({"a": 0.0}), "by", WORDS).is_empty
+
+
+def test_one_thing_is_named_in_the_singular() -> None:
+    words = replace(WORDS, one="thing")
+    assert draw_counts(points({"a": 1.0}), "by", words).sentence.startswith("1 thing in a day, ")
+    assert draw_counts(points({"a": 2.0}), "by", words).sentence.startswith("2 things in a day, ")
+    assert draw_counts(points({"a": 0.0}), "by", words).sentence == "No things in a day"
 
 
 def test_small_charts_are_on_the_overview_and_beside_causes(console: ConsoleClient) -> None:

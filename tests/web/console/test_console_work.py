@@ -38,22 +38,24 @@ WALKS = {
     "/routes/<name>": "the newest 20,000 deliveries at most, for the newest of the route",
     "/runs": "the newest 20,000 deliveries at most, for those with a run",
     "/causes": "the newest 5,000 dead deliveries",
-    "/unknown": "20 deliveries, each with its evidence, and the newest 2,000 for the latest run",
+    "/unknown": "20 deliveries, and the newest 2,000 for the latest run of each flow",
     "/forms/<name>": "4,000 numbers in the index of the source",
     "/events/<id>/compare": "4,000 numbers in the index of the source",
     "/routes/<name>/shadow": "the newest 20,000 deliveries at most, of both routes",
     "/forms/<name>/export": "the download of all submissions",
 }
-MAX_WALK_STEPS = 40
-MAX_WALK_STEPS_OF = {"/unknown": 200, "/forms/<name>/export": 120}
-MAX_STATEMENTS = 35
-#: 20 deliveries, each with its event, attempts, latest run and what it waits for.
-MAX_STATEMENTS_OF = {"/unknown": 180, "/forms/<name>/export": 200}
+MAX_WALK_STEPS = 30
+MAX_WALK_STEPS_OF = {"/forms/<name>/export": 120}
+MAX_STATEMENTS = 20
+#: Of a list whose filter matches nothing, so that it ends with its budget.
+MAX_FILTER_STEPS = 40
+MAX_FILTER_STATEMENTS = 35
+MAX_STATEMENTS_OF = {"/forms/<name>/export": 200}
 TABLES = ("event", "delivery", "attempt")
 #: Indexes of what is under way only, so that they are small.
 SMALL_INDEXES = ("ix_delivery_slot", "ix_delivery_unknown", "ix_delivery_line")
 #: Statements that read the newest rows only, though their plan does not show it.
-SHORT_STATEMENTS = ("FROM delivery ORDER BY seq DESC", "GROUP BY event.source, event.type")
+SHORT_STATEMENTS = ("FROM delivery ORDER BY seq DESC",)
 LOCAL = Platform(name="local", type="local", base_url="http://127.0.0.1:1/api/v1", timeout=1.0)
 
 
@@ -166,8 +168,8 @@ def test_pages_of_lists_with_filters_end_with_their_budget(
         "/find?q=nowhere",
     ):
         work = watch_page(console, path)
-        assert len(work.statements) <= MAX_STATEMENTS, path
-        assert work.steps <= MAX_WALK_STEPS * MANY, (path, work.steps)
+        assert len(work.statements) <= MAX_FILTER_STATEMENTS, path
+        assert work.steps <= MAX_FILTER_STEPS * MANY, (path, work.steps)
 
 
 def test_every_statement_of_a_page_uses_an_index(database: Database, tmp_path: Path) -> None:

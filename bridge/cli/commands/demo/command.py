@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.cli.commands.demo.screen import Screen
     from bridge.config.settings import Settings
     from bridge.core.model import Delivery, Event, Reject
+    from bridge.services.change_feed import ChangeFeed
     from bridge.services.console_tickets import RenewedTicket
     from bridge.store.db.database import Database
 
@@ -83,6 +84,7 @@ def demo(once: bool, port: int, as_json: bool) -> None:
             if once:
                 stack.close()
                 sys.exit(0 if well else 1)
+            changes = DemoChanges.begin(database)
             ticket = _make_ticket(settings, database)
             url = make_login_url(settings.private_url, ticket.text) if ticket else None
             for line in instructions(settings, url):
@@ -94,7 +96,7 @@ def demo(once: bool, port: int, as_json: bool) -> None:
                 ),
                 (lambda _: None) if as_json else print_refused,
             )
-            _stay(database, child, say, ticket)
+            _stay(changes, child, say, ticket)
         except KeyboardInterrupt:
             stack.close()
             click.echo("\nStopped; the temporary folder was removed.", err=True)
@@ -184,27 +186,44 @@ def _make_ticket(settings: Settings, database: Database) -> RenewedTicket | None
     return ticket
 
 
+@dataclass(slots=True)
+class DemoChanges:
+    """The changes and refused requests since it was made."""
+
+    database: Database
+    feed: ChangeFeed
+    began_at: float
+    seen: set[str] = field(default_factory=set)
+
+    @classmethod
+    def begin(cls, database: Database) -> DemoChanges:
+        """Return those from now on. Call it before the demo says what to send."""
+        from bridge.services.change_feed import ChangeFeed
+        from bridge.store.queries.filters import Filters
+
+        return cls(database, ChangeFeed(database, Filters()), time.time())
+
+    def print_new(self, say: ChangePrinters) -> None:
+        """Print those that are new since the last call."""
+        from bridge.store.inbound import rejects
+
+        for at, change in self.feed.read_changes():
+            say.change(at, change)
+        found = rejects.list_rejects(self.database, since=self.began_at)
+        for one in reversed([one for one in found if one.id not in self.seen]):
+            self.seen.add(one.id)
+            say.refused(one)
+
+
 def _stay(
-    database: Database, child: int, say: ChangePrinters, ticket: RenewedTicket | None
+    changes: DemoChanges, child: int, say: ChangePrinters, ticket: RenewedTicket | None
 ) -> None:
     """Print changes, and renew the ticket, until Ctrl-C or until the processes have ended."""
     from bridge.cli.commands.tail import POLL_SECONDS
-    from bridge.services.change_feed import ChangeFeed
-    from bridge.store.inbound import rejects
-    from bridge.store.queries.filters import Filters
 
-    follower = ChangeFeed(database, Filters())
-    began_at = time.time()
-    seen = set[str]()
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         if ticket is not None:
             ticket.renew(time.time())
-        for at, change in follower.read_changes():
-            say.change(at, change)
-        for one in reversed(
-            [one for one in rejects.list_rejects(database, since=began_at) if one.id not in seen]
-        ):
-            seen.add(one.id)
-            say.refused(one)
+        changes.print_new(say)
         time.sleep(POLL_SECONDS)
     raise BridgeError("flowbridge ended unexpectedly; the reason is above")

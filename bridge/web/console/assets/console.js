@@ -23,15 +23,19 @@ function choose(name, isOn) {
 
 // -- copy
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  if (!navigator.clipboard) break; // over plain http to another machine
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.dataset.done = "";
-    setTimeout(() => delete button.dataset.done, 1500);
-  });
+function showCopies(part) {
+  if (!navigator.clipboard) return; // over plain http to another machine
+  for (const button of part.querySelectorAll("[data-copy]")) button.hidden = false;
 }
+
+addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.dataset.done = "";
+  setTimeout(() => delete button.dataset.done, 1500);
+});
+showCopies(document);
 
 // -- times: in UTC as they come, or in the browser's zone
 
@@ -54,23 +58,21 @@ function showTimes(local) {
   for (const one of document.querySelectorAll("time[datetime]")) one.title = one.dateTime;
 }
 
-function isLocal() {
-  return isChosen(ZONE);
-}
+let isLocal = isChosen(ZONE);
 
 const zone = document.querySelector("[data-zone]");
 if (zone) {
-  const show = (local) => {
-    showTimes(local);
-    zone.textContent = local ? "Show times in UTC" : "Show local times";
+  const show = () => {
+    showTimes(isLocal);
+    zone.textContent = isLocal ? "Show times in UTC" : "Show local times";
   };
   zone.hidden = false;
   zone.addEventListener("click", () => {
-    const local = !isLocal();
-    choose(ZONE, local); // or it lasts for this page
-    show(local);
+    isLocal = !isLocal;
+    choose(ZONE, isLocal); // or it lasts for this page
+    show();
   });
-  show(isLocal());
+  show();
 }
 
 // -- live parts: htmx asks for them again while someone looks at the page
@@ -87,7 +89,7 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
 });
 document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
   detail.target.dataset.tag = detail.xhr.getResponseHeader("ETag") ?? "";
-  showTimes(isLocal());
+  showTimes(isLocal);
 });
 
 const pause = document.querySelector("[data-pause]");

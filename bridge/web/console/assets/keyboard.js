@@ -7,16 +7,16 @@
   const OFF = "flowbridge-keys-off";
   const SEQUENCE_MS = 1500; // from `g` to the letter after it
   const PAGES = {
-    o: ["/", "Overview"],
-    e: ["/events", "Events"],
-    d: ["/deliveries", "Deliveries"],
-    c: ["/causes", "Causes"],
-    u: ["/unknown", "Unknown"],
-    r: ["/rejects", "Rejects"],
-    f: ["/forms", "Forms"],
-    s: ["/sources", "Sources"],
-    t: ["/trends", "Trends"],
-    a: ["/operations", "Operations"],
+    o: "/",
+    e: "/events",
+    d: "/deliveries",
+    c: "/causes",
+    u: "/unknown",
+    r: "/rejects",
+    f: "/forms",
+    s: "/sources",
+    t: "/trends",
+    a: "/operations",
   };
   const OTHERS = [
     ["/", "search"],
@@ -26,6 +26,14 @@
     ["?", "this list"],
     ["Esc", "close this list, or leave a field"],
   ];
+
+  // the links of the navigation, which has the names of the pages
+  const base = document.querySelector(".brand").getAttribute("href").replace(/\/$/, "");
+  const LINKS = {};
+  for (const [letter, path] of Object.entries(PAGES)) {
+    const link = document.querySelector(`.side a[href="${base + path}"]`);
+    if (link) LINKS[letter] = link;
+  }
 
   const isOff = () => isChosen(OFF);
 
@@ -42,7 +50,7 @@
   title.textContent = "Keys";
   const list = document.createElement("dl");
   list.className = "pairs";
-  const goTo = Object.entries(PAGES).map(([letter, [, label]]) => [`g ${letter}`, label]);
+  const goTo = Object.entries(LINKS).map(([letter, link]) => [`g ${letter}`, link.querySelector("span").textContent]);
   for (const [keys, text] of [...OTHERS, ...goTo]) {
     const key = document.createElement("kbd");
     key.textContent = keys;
@@ -77,7 +85,6 @@
   // -- keys
 
   const search = document.querySelector(".search input");
-  const base = document.querySelector(".brand")?.getAttribute("href")?.replace(/\/$/, "");
   const KEYS = {
     "/": () => search?.focus(),
     "?": () => dialog.showModal(),
@@ -97,9 +104,9 @@
       if (dialog.open || isOff()) return;
       const isSecond = performance.now() - goSince < SEQUENCE_MS;
       goSince = event.key === "g" && !isSecond ? performance.now() : -Infinity;
-      if (isSecond && Object.hasOwn(PAGES, event.key)) {
+      if (isSecond && Object.hasOwn(LINKS, event.key)) {
         event.preventDefault();
-        location.assign(base + PAGES[event.key][0]);
+        location.assign(LINKS[event.key].href);
       } else if (!isSecond && Object.hasOwn(KEYS, event.key)) {
         event.preventDefault(); // so that `/` is not typed into the field
         KEYS[event.key]();

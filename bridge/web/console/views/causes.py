@@ -106,7 +106,7 @@ def _describe(asked: ConsoleRequest, one: CauseGroup) -> dict[str, Any]:
         "commands": COMMANDS.get(one.dead_kind, ALL_COMMANDS),
         "route_counts": routes.most_common(MAX_ROUTES),
         "chart": draw_hours(
-            count_hours((each.died_at for each in one.deliveries), time.time()), "died"
+            count_hours((each.died_at for each in one.deliveries), time.time()), "died", "died"
         ),
         "more_routes": max(len(routes) - MAX_ROUTES, 0),
         "examples": [

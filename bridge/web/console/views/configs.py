@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from bridge.core.plurals import pluralize
 from bridge.core.status import ROLE_NAMES
 from bridge.web.admin import config_answers
-from bridge.web.console.config_texts import SECTION_ORDER, write_in_order, write_value
+from bridge.web.console.config_texts import write_config, write_value
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 
@@ -51,7 +51,7 @@ def list_configs(asked: ConsoleRequest) -> Screen:
 def show_config(asked: ConsoleRequest) -> Screen:
     """Return one configuration as YAML, with secrets masked."""
     found = asked.read(config_answers.show_config)
-    text, is_whole = write_in_order(found["config"], SECTION_ORDER)
+    text, is_whole = write_config(found["config"])
     listed = asked.read(config_answers.list_stored_configs)["items"]
     hashes = [one["hash"] for one in listed]
     place = hashes.index(found["hash"]) if found["hash"] in hashes else len(hashes)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.core.masking import MASK
 from bridge.core.model import Body, Event
 from bridge.core.retention import is_content_deleted
 from bridge.services.delivery_states import describe_status, is_over, needs_person
@@ -21,6 +22,7 @@ from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREE
 from bridge.web.console.advice import AdvicePart, split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
+from bridge.web.console.file_answers import make_download
 from bridge.web.console.links import make_link
 from bridge.web.console.payload_tree import (
     TreePart,
@@ -29,9 +31,9 @@ from bridge.web.console.payload_tree import (
     find_value,
     write_path,
 )
+from bridge.web.console.picked_value import PickedValue, pick_value
 from bridge.web.console.playground_results import describe_explanation
 from bridge.web.console.record_links import link_run
-from bridge.web.console.security_headers import SANDBOX
 from bridge.web.console.timeline import build_timeline
 
 MAX_RAW_BYTES: Final = 64 * 1024
@@ -54,10 +56,13 @@ class DeliveryPart:
 
 
 def show_event(asked: ConsoleRequest) -> Screen:
-    """Return the page of an event."""
+    """Return the page of an event; for the script, only the value that its URL names."""
     screen = _read_screen(asked)
     event = screen.event
     body = _read_body(asked, screen)
+    picked = pick_value(event, body, asked.http.args) if screen.has_contents else None
+    if picked is not None and asked.wants_part:
+        return _show_picked(picked)
     return _screen(
         screen,
         "event.html",
@@ -71,6 +76,7 @@ def show_event(asked: ConsoleRequest) -> Screen:
             "unmatched": screen.unmatched,
             "config_error": screen.config_error,
             "payload": _read_payload(asked, event, body),
+            "picked": picked,
         },
     )
 
@@ -86,6 +92,9 @@ def show_request(asked: ConsoleRequest) -> Screen:
     """Return the request of an event as it arrived: headers, query and the raw body."""
     screen = _read_screen(asked)
     event = screen.event
+    picked = pick_value(event, None, asked.http.args)
+    if picked is not None and asked.wants_part:
+        return _show_picked(picked)
     raw = event.body[:MAX_RAW_BYTES]
     text = None
     with suppress(UnicodeDecodeError):
@@ -100,6 +109,8 @@ def show_request(asked: ConsoleRequest) -> Screen:
             "size": len(event.body),
             "shown": len(raw),
             "deleted": DELETED if is_content_deleted(event) else None,
+            "picked": picked,
+            "mask": MASK,
         },
     )
 
@@ -109,10 +120,7 @@ def download_body(asked: ConsoleRequest) -> Response:
     answer = resources.show_body(asked.context, asked.ask())
     if not isinstance(answer, RawAnswer):
         raise TypeError("show_body answers raw bytes")
-    response = Response(answer.content, content_type="application/octet-stream")
-    response.headers["Content-Disposition"] = f'attachment; filename="{answer.file_name}"'
-    response.headers["Content-Security-Policy"] = SANDBOX
-    return response
+    return make_download(answer.content, answer.file_name)
 
 
 def explain_event(asked: ConsoleRequest) -> Screen:
@@ -159,6 +167,11 @@ def _read_body(asked: ConsoleRequest, screen: EventScreen) -> Body | None:
     if not screen.has_contents or is_content_deleted(screen.event):
         return None
     return body_reader(asked.context.config().sources)(screen.event)
+
+
+def _show_picked(picked: PickedValue) -> Screen:
+    values = {"picked": picked}
+    return Screen(template="picked_value.html", title="", values=values, is_part=True)
 
 
 def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bridge.core.json_differences import Difference, find_differences
-from bridge.core.json_text import write_json
-from bridge.core.model import JSON, Event
+from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.services.usable_config import body_reader
 from bridge.web.admin import resources
 from bridge.web.admin.parameters import MAX_NAME_CHARS, filter_parameters
+from bridge.web.console.config_texts import write_as_json
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.payload_tree import write_path
 
@@ -120,12 +120,6 @@ def _describe(root: str, one: Difference) -> ChangedPath:
         path=write_path(root, one.path),
         word=word,
         kind=kind,
-        before=None if one.op == "add" else _write_json(one.before),
-        after=None if one.op == "remove" else _write_json(one.after),
+        before=None if one.op == "add" else write_as_json(one.before, MAX_VALUE_CHARS),
+        after=None if one.op == "remove" else write_as_json(one.after, MAX_VALUE_CHARS),
     )
-
-
-def _write_json(value: JSON) -> str:
-    """Return a value as JSON, so that the text "1" is not shown as the number."""
-    text = write_json(value, is_indented=True).decode()
-    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}…"

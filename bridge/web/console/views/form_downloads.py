@@ -22,10 +22,10 @@ from bridge.web.admin.parameters import Parameter, filter_parameters
 from bridge.web.admin.resources import find_event
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import refuse
+from bridge.web.console.file_answers import make_download
 from bridge.web.console.links import make_link
-from bridge.web.console.security_headers import SANDBOX
 from bridge.web.console.views.forms import TEXT, make_inbox_filters, read_form_name
-from bridge.web.downloads import content_disposition, send_file, send_preview
+from bridge.web.downloads import send_file, send_preview
 
 MAX_DOWNLOAD_BYTES: Final = 16 * MIB  # of submissions
 MAX_NUMBER_DIGITS: Final = 6
@@ -55,19 +55,14 @@ def export_submissions(asked: ConsoleRequest) -> Response:
         asked.context, replace(request, values=values), name, is_spam=is_spam
     )
     context = asked.context
-    if not context.locks.try_acquire(LOCK):
-        raise refuse(503, "Another export is being written.", _RETRY)
-    try:
+    with context.locks.hold(LOCK) as is_held:
+        if not is_held:
+            raise refuse(503, "Another export is being written.", _RETRY)
         found = select_download(context.database, context.config().sources, wanted)
         content = _join(_list_records(kind, found))
         subject = describe_export(f"/forms/{name}/export", PARAMETERS, request.texts)
         audit.record(context.database, AuditAction.EXPORTED, request.by, subject)
-    finally:
-        context.locks.release(LOCK)
-    response = Response(content, content_type=MEDIA_TYPES[kind])
-    response.headers["Content-Disposition"] = content_disposition(f"{name}.{kind}")
-    response.headers["Content-Security-Policy"] = SANDBOX
-    return response
+    return make_download(content, f"{name}.{kind}", MEDIA_TYPES[kind])
 
 
 def download_file(asked: ConsoleRequest) -> Response:
@@ -87,7 +82,8 @@ def download_file(asked: ConsoleRequest) -> Response:
     blobs = BlobStore.of(settings)
     try:
         if "preview" in asked.given:
-            return send_preview(blobs, file, settings.timings.preview_seconds)
+            with asked.context.seats.leave():
+                return send_preview(blobs, file, settings.timings.preview_seconds)
         response = send_file(blobs, file, asked.http.environ)
     except OSError:
         raise refuse(404, "The bytes of this file are not in this data folder.") from None

@@ -38,7 +38,7 @@ class Tile:
 def show_overview(asked: ConsoleRequest) -> Screen:
     """Return the first page."""
     status = asked.read(resources.show_status)
-    tiles = _make_tiles(status, read_day(asked, "events", "events"))
+    tiles = _make_tiles(status, read_day(asked, "events", "event", "events"))
     if asked.wants_part:
         return Screen(
             template="overview_tiles.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -69,8 +70,9 @@ def show_flows(asked: ConsoleRequest) -> Screen:
     config = asked.context.config()
     values: dict[str, Any] = {"name": name, "flow": flow, "problems": [], "items": []}
     values["routes"] = _routes_by_flow(config, name)
+    values["run_command"] = f"flowbridge flows run {shlex.quote(f'{name}/{flow}')}"
     try:
-        values |= _ask_inputs(config, name, flow) if flow else _ask_flows(asked, name)
+        values |= _ask_inputs(asked, name, flow) if flow else _ask_flows(asked, name)
     except (AdminProblem, InvalidRequest) as error:
         values["problems"] = [str(error)]
     return Screen(
@@ -92,9 +94,12 @@ def _ask_flows(asked: ConsoleRequest, name: str) -> dict[str, Any]:
     }
 
 
-def _ask_inputs(config: Config, name: str, flow: str) -> dict[str, Any]:
+def _ask_inputs(asked: ConsoleRequest, name: str, flow: str) -> dict[str, Any]:
+    config = asked.context.config()
     platform = flow_answers.hurry(platform_queries.find_platform(config, name))
-    nodes = flow_answers.ask_platform(lambda: platform_queries.list_inputs(platform, flow))
+    nodes = flow_answers.ask_platform(
+        asked.context, lambda: platform_queries.list_inputs(platform, flow)
+    )
     routes = [
         one for one in config.routes if (one.flow.platform, one.flow.saved_item_id) == (name, flow)
     ]

@@ -18,7 +18,9 @@ from bridge.services.trials.results import TrialBusy
 from bridge.services.trials.runner import TrialFailed
 from bridge.services.trials.trial import MAX_TRIAL_CHARS, TrialRequest
 from bridge.web.console.console_request import ConsoleRequest, Screen
+from bridge.web.console.file_answers import make_download
 from bridge.web.console.lists import add_chosen, list_names
+from bridge.web.console.playground_clause import EventClause, add_clause, find_clause
 from bridge.web.console.playground_form import (
     AGAINST,
     OfferedEvents,
@@ -33,7 +35,6 @@ from bridge.web.console.playground_results import (
     list_problems,
 )
 from bridge.web.console.playground_text import StartText, find_start_text, has_masks
-from bridge.web.console.security_headers import SANDBOX
 
 MAX_FORM_BYTES: Final = 2 * MIB  # the text in UTF-8, with the line ends of a form
 FILE_NAME: Final = "routes.new.yaml"
@@ -53,7 +54,10 @@ def show_playground(asked: ConsoleRequest) -> Screen:
     with_hash = asked if config_hash is None else replace(asked, ids={"hash": config_hash})
     start = find_start_text(with_hash, config_hash)
     form = read_form(given)
-    return _screen(asked, form, find_events(asked, form), start)
+    clause = find_clause(asked, form)
+    if clause is not None:
+        start = add_clause(start, clause)
+    return _screen(asked, form, find_events(asked, form), start, clause=clause)
 
 
 def try_text(asked: ConsoleRequest) -> Screen | Response:
@@ -61,7 +65,7 @@ def try_text(asked: ConsoleRequest) -> Screen | Response:
     given = asked.http.form
     text = given.get("text", "").replace("\r\n", "\n").replace("\0", "")
     if given.get("do") == "download":
-        return _download(text)
+        return make_download(text.encode(), FILE_NAME)
     form = read_form(given)
     events = find_events(asked, form)
     start = StartText(text=text, is_masked=has_masks(text))
@@ -98,6 +102,7 @@ def _screen(
     start: StartText,
     *,
     result: Mapping[str, Any] | None = None,
+    clause: EventClause | None = None,
     error: str | None = None,
     status: int = 200,
 ) -> Screen:
@@ -116,6 +121,7 @@ def _screen(
             for one in FUNCTIONS.values()
         ],
         "error": error,
+        "clause": clause,
         "chosen": known.get(events.chosen),
         **_describe(form, start, known, result),
     }
@@ -140,10 +146,3 @@ def _describe(
         "explanation": explained and describe_explanation(explained, form.route or None),
         "value": result["expression"],
     }
-
-
-def _download(text: str) -> Response:
-    response = Response(text.encode(), content_type="application/octet-stream")
-    response.headers["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
-    response.headers["Content-Security-Policy"] = SANDBOX
-    return response

@@ -12,8 +12,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bridge.core.times import DAY
-from bridge.services.delivery_states import describe_status
-from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, page_deliveries
+from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, page_states
 from bridge.services.near_misses import find_near_misses
 from bridge.store.queries.filters import Filters
 from bridge.web.admin import bridge_answers, resources
@@ -59,7 +58,7 @@ def show_route(asked: ConsoleRequest) -> Screen:
             else None,
             "schemas": _list_schemas(asked, shown["definition"] or {}),
             "notes": list_notes(overview, "route").get(name, ()),
-            "chart": read_day(asked, "runs", "runs ended", route=name),
+            "chart": read_day(asked, "runs", "run ended", "runs ended", route=name),
             "waits": describe_waits(asked, name),
             "counted_to": overview.counted_to,
             **_count_statuses(asked, name),
@@ -113,14 +112,13 @@ def _failed_lines(explanation: Mapping[str, Any]) -> Sequence[ClauseLine]:
 
 def _count_statuses(asked: ConsoleRequest, name: str) -> dict[str, Any]:
     """Return how many deliveries of the last day have each status, of the newest of them."""
-    page = page_deliveries(
+    page = page_states(
         asked.context.database,
         Filters(route=name, since=time.time() - DAY),
         PageRequest(limit=MAX_PAGE_ITEMS),
     )
-    counts = Counter(describe_status(one) for one in page.items)
     return {
-        "statuses": counts.most_common(),
+        "statuses": Counter(page.items).most_common(),
         "counted": len(page.items),
         "counted_since": page.looked_until,
     }

@@ -109,7 +109,7 @@ def _show_run(asked: ConsoleRequest, run_id: str) -> Screen:
         name = platform.name if platform else "local"
         run = _describe_local(local, name)
     elif platform is not None:
-        run = _ask_platform(platform, run_id, delivery, asked.read_id("flow_id"))
+        run = _ask_platform(asked, platform, run_id, delivery)
     else:
         raise refuse(404, f"No platform of routes.yaml is known to have the run {run_id[:100]!r}.")
     shows = asked.may_read_contents
@@ -190,11 +190,13 @@ def _describe_local(run: LocalRun, platform: str) -> ShownRun:
 
 
 def _ask_platform(
-    platform: Platform, run_id: str, delivery: Delivery | None, flow_id: str | None
+    asked: ConsoleRequest, platform: Platform, run_id: str, delivery: Delivery | None
 ) -> ShownRun:
+    flow_id = asked.read_id("flow_id")
     try:
         report = flow_answers.ask_platform(
-            lambda: platform_queries.read_run(flow_answers.hurry(platform), run_id)
+            asked.context,
+            lambda: platform_queries.read_run(flow_answers.hurry(platform), run_id),
         )
     except AdminProblem as error:
         if delivery is None:

@@ -77,7 +77,7 @@ def show_source(asked: ConsoleRequest) -> Screen:
             "secrets": _list_secrets(asked, source, now) if source else [],
             "notes": _list_notes(list_notes(asked.context.overview.get(), "source"), shown),
             "modes": {one.name: one.mode.value for one in config.routes},
-            "chart": read_day(asked, "events", "events", source=name),
+            "chart": read_day(asked, "events", "event", "events", source=name),
             "reasons": sum_day(asked, "rejects", "reason", source=name),
             "types": types.rows[:MAX_SHOWN_TYPES],
             "more_types": max(len(types.rows) - MAX_SHOWN_TYPES, 0),

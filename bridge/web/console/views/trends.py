@@ -37,13 +37,14 @@ class TrendWindow:
 class ChartRow:
     """One chart of the page.
 
-    `by`: the label with a colour for each value. `path` and `given`: the list of a step; without a
-    path there is none.
+    `one`: `what` in the singular, for counts. `by`: the label with a colour for each value. `path`
+    and `given`: the list of a step; without a path there is none.
     """
 
     trend: str
     title: str
     what: str
+    one: str = ""
     by: str = ""
     path: str = ""
     given: Mapping[str, str] | None = None
@@ -59,9 +60,18 @@ WINDOW: Final = Parameter(
 )
 PARAMETERS: Final = (WINDOW, *(one for one in TREND_LABELS if one.name in FILTERS))
 CHARTS: Final = (
-    ChartRow(trend="events", title="Events received", what="events", by="outcome", path="/events"),
-    ChartRow(trend="refused", title="Requests refused", what="requests", by="status"),
-    ChartRow(trend="rejects", title="Rejects", what="rejects", by="reason"),
+    ChartRow(
+        trend="events",
+        title="Events received",
+        what="events",
+        one="event",
+        by="outcome",
+        path="/events",
+    ),
+    ChartRow(
+        trend="refused", title="Requests refused", what="requests", one="request", by="status"
+    ),
+    ChartRow(trend="rejects", title="Rejects", what="rejects", one="reject", by="reason"),
     ChartRow(trend="ack", title="Time to acknowledge", what="time until an event was stored"),
     ChartRow(
         trend="queued",
@@ -77,12 +87,27 @@ CHARTS: Final = (
         by="route",
         path="/deliveries",
     ),
-    ChartRow(trend="attempts", title="Attempts", what="attempts", by="outcome", path="/deliveries"),
-    ChartRow(trend="runs", title="Runs", what="ended runs", by="state", path="/deliveries"),
+    ChartRow(
+        trend="attempts",
+        title="Attempts",
+        what="attempts",
+        one="attempt",
+        by="outcome",
+        path="/deliveries",
+    ),
+    ChartRow(
+        trend="runs",
+        title="Runs",
+        what="ended runs",
+        one="ended run",
+        by="state",
+        path="/deliveries",
+    ),
     ChartRow(
         trend="deaths",
         title="Deliveries that died",
         what="deliveries",
+        one="delivery",
         by="route",
         path="/deliveries",
         given={"status": "dead"},
@@ -124,6 +149,7 @@ def _draw(
 
     words = ChartWords(
         what=row.what,
+        one=row.one,
         span=window.text,
         write=_write_seconds if row.trend in SECONDS else _write_count,
         link=link,

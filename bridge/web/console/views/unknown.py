@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
-from bridge.core.errors import BridgeError, NotFound
+from bridge.core.errors import BridgeError
 from bridge.core.model import Delivery, Status
 from bridge.delivery.obstacles import last_list_failure
 from bridge.services import platform_queries, redacted_views
 from bridge.services.serializers import evidence_json
-from bridge.services.unknown_deliveries import NOT_ASKED, UnknownDelivery, read_unknown
+from bridge.services.unknown_deliveries import (
+    NOT_ASKED,
+    UnknownDelivery,
+    read_unknown_deliveries,
+)
 from bridge.web.admin import resources
-from bridge.web.admin.flow_answers import hurry
+from bridge.web.admin.flow_answers import hurry, wait_for_platform
 from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
 from bridge.web.console.advice import split_advice
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
@@ -55,12 +58,14 @@ def list_unknown(asked: ConsoleRequest) -> Screen | Response:
     found = read_list(asked, UNKNOWN)
     if isinstance(found, Response):
         return found
-    shown = []
-    for item in found.items:
-        with suppress(NotFound):  # deleted meanwhile
-            one = read_unknown(asked.context.database, item["id"], asked.context.config())
-            if one.delivery.status is Status.UNKNOWN:  # not settled meanwhile
-                shown.append(_describe(asked, one))
+    known = read_unknown_deliveries(
+        asked.context.database, [one["id"] for one in found.items], asked.context.config()
+    )
+    shown = [
+        _describe(asked, one)
+        for one in known.values()
+        if one.delivery.status is Status.UNKNOWN  # not settled meanwhile
+    ]
     commands = DELIVERY_COMMANDS_BY_STATUS[STATUS["status"]]
     return Screen(
         template="unknown.html",
@@ -99,11 +104,12 @@ def record_run(asked: ConsoleRequest) -> Response:
 
 def _check_run(asked: ConsoleRequest, one: Delivery, run_id: str) -> None:
     """Refuse a run that its platform does not have; one that cannot be asked is believed."""
-    try:
-        platform = platform_queries.find_platform(asked.context.config(), one.platform)
-        report = platform_queries.read_run(hurry(platform), run_id)
-    except BridgeError:
-        return  # the platform is not configured, or has no runs to ask for
+    with wait_for_platform(asked.context):
+        try:
+            platform = platform_queries.find_platform(asked.context.config(), one.platform)
+            report = platform_queries.read_run(hurry(platform), run_id)
+        except BridgeError:
+            return  # the platform is not configured, or has no runs to ask for
     if report.state is None and report.gone:
         raise refuse(400, f"The platform {one.platform} has no run {run_id[:200]!r}.")
 
