@@ -47,6 +47,7 @@ VARIABLES = frozenset(
         "DATA",
         "DATABASE_URL",
         "EDGE",
+        "POOL",
         "ENGINE",
         "BROKER_URL",
         "BIND",
@@ -82,6 +83,10 @@ VARIABLES = frozenset(
     )
 )
 EDGES = ("flask", "asgi")
+# threads of an event loop's receiver for all but /hooks; the console and the admin API may hold
+# four of them (`web/admin/limits.py`)
+DEFAULT_POOL = 8
+MAX_POOL = 64
 ENGINES = ("worker", "celery")
 BACKUP_INTERVAL_SECONDS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
 MAX_RELOAD_TEST_SECONDS = 7 * 86400.0
@@ -110,6 +115,7 @@ class Settings:
     log: str = "info"
     log_addresses: str = "truncated"  # how much of a caller's address is logged
     edge: str = "flask"  # what receives: a thread for each request, or an event loop
+    pool: int = DEFAULT_POOL  # threads of a receiver on an event loop for all but webhooks
     engine: str = "worker"  # what calls the platforms: the worker itself, or Celery
     actor: str = ""  # name in the operations log; default: the system user
     backups: Path = Path("data/backups")
@@ -216,6 +222,7 @@ def load_settings(
         own=dict(environ),
         timings=timings,
         edge=_parse_edge(merged.get("FLOWBRIDGE_EDGE") or "flask"),
+        pool=_parse_pool(merged.get("FLOWBRIDGE_POOL") or str(DEFAULT_POOL)),
         **_parse_backups(merged, data, url),
         **_parse_engine(merged, url),
         **(derive_local_credentials(merged, data, url) if secrets else {}),
@@ -313,6 +320,15 @@ def _parse_edge(text: str) -> str:
             f"FLOWBRIDGE_EDGE: {text!r} is not an edge; allowed: {', '.join(EDGES)}"
         )
     return text
+
+
+def _parse_pool(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and DEFAULT_POOL <= int(text[:9]) <= MAX_POOL):
+        raise SettingsError(
+            f"FLOWBRIDGE_POOL: {text!r} is not a number of threads; allowed:"
+            f" {DEFAULT_POOL} to {MAX_POOL}"
+        )
+    return int(text)
 
 
 def _parse_engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:

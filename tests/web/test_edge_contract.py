@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from edge_requests import ENVIRON, ROUTES, requests
+from edges import EDGES
 from serving import Answer, Bridge, exchange
 from sqlalchemy import select
 
@@ -25,11 +26,6 @@ from bridge.store.tables.rows import to_event
 from bridge.web import dry_run
 
 ANSWERS = Path(__file__).parents[1] / "data" / "hook_answers.json"
-#: The edges, by the settings that choose them.
-EDGES: dict[str, dict[str, str]] = {
-    "flask": {"FLOWBRIDGE_EDGE": "flask"},
-    "asgi": {"FLOWBRIDGE_EDGE": "asgi"},
-}
 RECORDER = "flask"  # the edge whose answers are recorded
 #: What differs each time in a body, and what stands for it.
 CHANGING_PARTS = (

@@ -99,6 +99,7 @@ def _set_up_receiver(
     )
     worker.answers = AnswerLimits(settings.timings.answer_stall_seconds)
     worker.timings = settings.timings
+    worker.flask_places = settings.pool
     worker.last_request_seconds = settings.timings.last_request_seconds
     pin_process(balance.take_place() + 1)  # the worker process is on the first
     _cache_settings(worker.cfg)

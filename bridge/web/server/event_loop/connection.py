@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import math
-import time
-from collections.abc import Callable
-from http import HTTPStatus
+from contextlib import suppress
 from typing import Any, Final
 
 from bridge.core.errors import Refused
 from bridge.system.logs import get_logger
-from bridge.web.hook_messages import HookAnswer, RequestHead, answer_refusal
+from bridge.web.hook_messages import HookAnswer, answer_refusal
 from bridge.web.hook_receiver import HookRequest
 from bridge.web.server.event_loop.answer_bytes import answer_bytes, answer_malformed
-from bridge.web.server.event_loop.http_parser import (
-    HttpParser,
-    explain_error,
-    make_parser,
-    read_head,
-)
+from bridge.web.server.event_loop.http_parser import HeadReader, MalformedRequest, ParsedHead
 from bridge.web.server.event_loop.loop_edge import LoopEdge
-from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
+from bridge.web.server.event_loop.page_call import PageCall
+from bridge.web.server.event_loop.request_body import RequestBody, refuse_cut_short
+from bridge.web.server.event_loop.timed_connection import TimedConnection
 
 log = get_logger()
-LINGER_SECONDS = 2.0  # for a peer to close its end after the answer
-# bytes that are still read from a peer: a whole refused body, so that the answer arrives
-LINGER_BYTES = 32 * 1024 * 1024
 MAX_FOLLOWING_BYTES = 64 * 1024  # of the next requests, while one is being answered
-MAX_PAGE_BODY_BYTES = 32 * 1024 * 1024  # of a request that Flask answers
-# bytes of a body with its framing: chunks of one byte have six, and extensions and trailers some
-MAX_FRAMING_SHARE = 8
-MAX_FRAMING_BYTES = 16 * 1024
-CUT_SHORT: Final = "the body ended early, took too long or is not framed correctly"
+MAX_HELD_PAGE_BYTES = 1024 * 1024  # of a body for Flask, which reads the rest in its thread
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -43,50 +30,39 @@ class Stage(enum.Enum):
     IDLE = enum.auto()  # between two requests
     HEAD = enum.auto()
     BODY = enum.auto()
-    ANSWER = enum.auto()  # the request is whole
-    LINGER = enum.auto()  # after the last answer
+    STREAM = enum.auto()  # a thread reads the body, and may answer before its end
+    ANSWER = enum.auto()  # nothing more of the request is read
 
 
-class LoopConnection(asyncio.Protocol):
+class LoopConnection(TimedConnection):
     """One connection. A slow sender costs a socket, and no thread."""
 
     def __init__(self, edge: LoopEdge) -> None:
+        super().__init__(edge.loop, edge.answers)
         self._edge = edge
-        self._parser = make_parser(self._on_head, self._on_body, self._on_end)
+        self._heads = HeadReader()
         self._stage = Stage.IDLE
-        self._transport: Any = None
         self._address: str | None = None
         self._server = ("", 0)
-        self._timer: asyncio.TimerHandle | None = None
-        self._stall: asyncio.TimerHandle | None = None
-        self._writer: LoopThreadWriter | None = None
         self._following = b""
-        self._has_ended = False  # the peer sends no more
-        self._lingered = 0
         self._forget()
 
     def _forget(self) -> None:
         """Prepare for the next request."""
-        self._head: RequestHead | None = None
+        self._head: ParsedHead | None = None
         self._request: HookRequest | None = None
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._held = 0
-        self._arrived = 0  # bytes of the body with its framing
-        self._began = 0.0
-        self._has_head = False
-        self._is_whole = False
-        self._has_framing_error = False
+        self._body: RequestBody | None = None
+        self._page: PageCall | None = None
 
     @property
     def is_idle(self) -> bool:
         """Return whether no request is being read or answered."""
-        return self._stage is Stage.IDLE
+        return self._stage is Stage.IDLE and not self._following
 
     # -- asyncio.Protocol
 
     def connection_made(self, transport: Any) -> None:
-        self._transport = transport
+        super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if isinstance(peer, tuple) else None
         server = transport.get_extra_info("sockname")
@@ -94,172 +70,169 @@ class LoopConnection(asyncio.Protocol):
         self._edge.connections.add(self)
         self._arm(self._edge.keep_alive_seconds, self.close)
 
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._disarm()
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
         self._release()
-        if self._stall is not None:
-            self._stall.cancel()
-        if self._writer is not None:
-            self._writer.disconnect()
+        if self._page is not None:
+            self._page.cut()
         self._edge.connections.discard(self)
 
     def pause_writing(self) -> None:
-        seconds = self._edge.answers.stall_seconds
-        self._stall = self._edge.loop.call_later(seconds, self._transport.abort)
-        if self._writer is not None:
-            self._writer.pause()
+        super().pause_writing()
+        if self._page is not None:
+            self._page.writer.pause()
 
     def resume_writing(self) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
-        if self._writer is not None:
-            self._writer.resume()
+        super().resume_writing()
+        if self._page is not None:
+            self._page.writer.resume()
 
     def eof_received(self) -> bool:
         self._has_ended = True
-        if self._stage is Stage.BODY:
-            self._refuse(Refused(400, "cut_short", CUT_SHORT))
+        if self.is_lingering:
+            return False
+        if self._stage in (Stage.BODY, Stage.STREAM):
+            self._refuse(refuse_cut_short())
         # a peer that closes its own end still gets its answer
-        return self._stage is Stage.ANSWER
+        return self._stage is Stage.ANSWER or bool(self._following)
 
     def data_received(self, data: bytes) -> None:
-        if self._stage is Stage.LINGER:
-            self._lingered += len(data)
-            if self._lingered > LINGER_BYTES:
-                self._transport.abort()
-            return
-        if self._stage is Stage.ANSWER:
+        if self.is_lingering:
+            self._discard(data)
+        elif self._stage is Stage.ANSWER or self._following:
             self._following += data
             if len(self._following) > MAX_FOLLOWING_BYTES:
                 self._transport.pause_reading()
-            return
+        elif self._stage in (Stage.IDLE, Stage.HEAD):
+            self._read_head(data)
+        else:
+            self._read_body(data)
+
+    # -- reading
+
+    def _read_head(self, data: bytes) -> None:
         if self._stage is Stage.IDLE:
             self._stage = Stage.HEAD
             self._arm(self._edge.timings.request_head_seconds, self.close)
         try:
-            self._feed(data)
-            if self._has_head and self._head is None:
-                self._head = read_head(self._parser, self._address)
-        except Exception as error:
-            self._refuse_malformed(error)
-            return
-        if self._stage is Stage.BODY:
-            self._arrived += len(data)
-        elif self._head is not None:
-            self._arrived = len(data) - _count_head_bytes(self._parser)
-        self._advance()
-
-    # -- the parser
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed(data)
-        except Exception:
-            self._has_framing_error = self._has_head
-            raise
-
-    def _on_head(self) -> bool:
-        self._has_head = True
-        return False
-
-    def _on_body(self, chunk: bytes) -> None:
-        self._chunks.append(bytes(chunk))
-        self._size += len(chunk)
-
-    def _on_end(self) -> None:
-        self._is_whole = True
-
-    # -- one request
-
-    def _advance(self) -> None:
-        """Go on with what has arrived."""
-        if self._head is None:
-            return
-        if self._stage is Stage.HEAD:
-            self._stage = Stage.BODY
-            self._began = time.monotonic()
-            self._arm(self._edge.timings.request_body_seconds, self._check_deadline)
-            if not self._begin(self._head):
+            rest = self._heads.feed(data)
+            if rest is None:
                 return
-        if not self._check_size():
+            self._head = self._heads.read(self._address)
+        except MalformedRequest as malformed:
+            log.warning("malformed_request", reason=str(malformed), client=self._address)
+            self._transport.write(answer_malformed(malformed.status))
+            self._end(keeps=False)
             return
-        if self._is_whole:
-            self._disarm()
-            self._stage = Stage.ANSWER
-            self._answer_whole(self._head, b"".join(self._chunks))
+        self._begin(self._head, rest)
 
-    def _begin(self, head: RequestHead) -> bool:
-        """Begin a request whose head has arrived; return whether its body is needed."""
-        if self._edge.is_hook(head.path):
-            begun = self._edge.begin(head, self._server)
+    def _begin(self, head: ParsedHead, rest: bytes) -> None:
+        """Begin a request whose head has arrived, with what follows the head."""
+        edge = self._edge
+        is_hook = edge.is_hook(head.request.path)
+        intake = edge.intake if is_hook else edge.page_intake
+        body = self._body = RequestBody(head.length, intake, edge.timings)
+        self._stage = Stage.BODY
+        self._arm(edge.timings.request_body_seconds, self._check_deadline)
+        if is_hook:
+            begun = edge.begin(head.request, self._server)
             if isinstance(begun, HookAnswer):
+                with suppress(Refused):  # the connection is closed after the answer then
+                    self._following = body.add(rest)
                 self._answer(begun)
-                return False
+                return
             self._request = begun
-        if (
-            head.headers.get("expect", "").lower() == "100-continue"
-            and not self._is_whole
-            and not self._size
-            and self._check_size()
-        ):
+            try:
+                body.limit(begun.max_body)
+            except Refused as refused:
+                self._refuse(refused)
+                return
+        if head.expects_continue and not rest and not body.is_whole:
             self._transport.write(CONTINUE)
-        return self._stage is Stage.BODY
+        self._read_body(rest)
 
-    def _check_size(self) -> bool:
-        """Refuse a body that is too large, or for which this process has no room."""
-        most = MAX_PAGE_BODY_BYTES if self._request is None else self._request.max_body
-        declared = self._parser.content_length or 0
-        if max(self._size, declared) > most:
-            self._refuse(Refused(413, "too_large", f"the body is larger than {most} bytes"))
-            return False
-        if self._arrived > MAX_FRAMING_SHARE * self._size + MAX_FRAMING_BYTES:
-            self._refuse(Refused(400, "cut_short", CUT_SHORT))
-            return False
+    def _read_body(self, data: bytes) -> None:
+        head = self._head
+        body = self._body
+        if head is None or body is None:
+            return
         try:
-            self._edge.intake.reserve(self._size - self._held)
+            rest = body.add(data)
         except Refused as refused:
             self._refuse(refused)
-            return False
-        self._held = self._size
-        return True
+            return
+        if body.is_whole:
+            self._disarm()
+            self._following = rest
+            is_streamed = self._stage is Stage.STREAM
+            self._stage = Stage.ANSWER
+            if not is_streamed:
+                self._answer_whole(head, body)
+        elif self._page is not None and self._page.stream is not None:
+            if self._page.stream.is_behind:
+                self._disarm()
+                body.pause()
+                self._transport.pause_reading()
+        elif self._request is None and body.size > MAX_HELD_PAGE_BYTES:
+            self._answer_while_reading(head, body)
 
-    def _answer_whole(self, head: RequestHead, body: bytes) -> None:
-        self._chunks = []
+    def _check_deadline(self) -> None:
+        """Refuse a body that is too slow."""
+        left = 0.0 if self._body is None else self._body.seconds_left
+        if left > 0:
+            self._arm(math.ceil(left * 1000) / 1000, self._check_deadline)
+        else:
+            self._refuse(refuse_cut_short())
+
+    # -- answering
+
+    def _answer_whole(self, head: ParsedHead, body: RequestBody) -> None:
         if self._request is not None:
-            self._edge.calls.answer(self._request, body, self._answer)
+            self._edge.calls.answer(self._request, body.take(), self._answer)
             return
         keeps = self._keeps_alive()
-        self._writer = LoopThreadWriter(self._edge.loop, self._transport, keeps=keeps)
-        self._edge.call_flask(head, body, self._server, self._writer, self._end_flask)
+        self._page = PageCall(self._edge, self._transport, head, self._end_page, keeps=keeps)
+        self._page.answer(body.take(), self._server)
 
-    def _end_flask(self, error: BaseException | None) -> None:
-        writer = self._writer
-        self._writer = None
-        if writer is None or self._transport.is_closing():
+    def _answer_while_reading(self, head: ParsedHead, body: RequestBody) -> None:
+        """Let a thread read the rest of a large body, so that the application can refuse it."""
+        page = PageCall(self._edge, self._transport, head, self._end_page, keeps=False)
+        try:
+            page.answer_while_reading(body, self._server, self._resume_body)
+        except Refused as refused:
+            self._refuse(refused)
             return
+        self._page = page
+        self._stage = Stage.STREAM
+
+    def _resume_body(self) -> None:
+        """Read on: the thread has caught up."""
+        if self._stage is Stage.STREAM and self._body is not None:
+            self._body.resume()
+            self._arm(max(self._body.seconds_left, 0.0), self._check_deadline)
+            self._transport.resume_reading()
+
+    def _end_page(self, error: BaseException | None) -> None:
+        page = self._page
+        if page is None or self._transport.is_closing():
+            return
+        self._page = None
+        page.cut_body()
         if error is None:
-            self._end(keeps=writer.keeps)
-            return
-        if not writer.is_started:
+            self._end(keeps=page.writer.keeps)
+        elif page.writer.is_started or isinstance(error, ConnectionError):
+            self.abort()  # the client must see that the answer is not whole
+        else:
             self._answer(None)
-            return
-        self._transport.abort()  # the client must see that the answer is not whole
 
     def _refuse(self, refused: Refused) -> None:
+        if self._stage is Stage.STREAM and self._page is not None:
+            self._disarm()
+            self._stage = Stage.ANSWER
+            self._page.cut_body()  # Flask answers
+            return
         request = self._request
         self._answer(answer_refusal(refused) if request is None else request.refuse(refused))
-
-    def _refuse_malformed(self, error: Exception) -> None:
-        if self._head is not None:  # the head was right: its body is not
-            self._refuse(Refused(400, "cut_short", CUT_SHORT))
-            return
-        malformed = explain_error(error)
-        log.warning("malformed_request", reason=str(malformed), client=self._address)
-        # an error after the head is one of the body's framing
-        status = HTTPStatus.BAD_REQUEST if self._has_framing_error else malformed.status
-        self._transport.write(answer_malformed(status))
-        self._end(keeps=False)
 
     def _answer(self, answer: HookAnswer | None) -> None:
         """Write an answer; None is the one to an unforeseen error."""
@@ -270,15 +243,17 @@ class LoopConnection(asyncio.Protocol):
         keeps = self._keeps_alive() and not any(
             name.lower() == "connection" for name, _ in answer.headers
         )
-        method = "" if self._head is None else self._head.method
+        method = "" if self._head is None else self._head.request.method
         self._transport.write(answer_bytes(answer, method, keeps=keeps))
         self._end(keeps=keeps)
 
     def _keeps_alive(self) -> bool:
         """Return whether another request may follow: not after one whose body is outstanding."""
         return (
-            self._is_whole
-            and self._parser.should_keep_alive
+            self._head is not None
+            and self._head.keeps_alive
+            and self._body is not None
+            and self._body.is_whole
             and not self._has_ended
             and not self._edge.answers.is_ending
         )
@@ -290,70 +265,22 @@ class LoopConnection(asyncio.Protocol):
         if not keeps:
             self._linger()
             return
-        following = self._parser.remaining() + self._following
-        self._following = b""
-        self._parser.reset()
         self._forget()
         self._stage = Stage.IDLE
         self._transport.resume_reading()
         self._arm(self._edge.keep_alive_seconds, self.close)
-        if following:  # not here: many small requests in one packet would nest their calls
-            self._edge.loop.call_soon(self._resume, following)
+        if self._following:  # not here: many small requests in one packet would nest their calls
+            self._loop.call_soon(self._read_following)
 
-    def _resume(self, following: bytes) -> None:
+    def _read_following(self) -> None:
+        following = self._following
+        self._following = b""
         if not self._transport.is_closing():
             self.data_received(following)
 
-    def _linger(self) -> None:
-        """Close our end, and the whole connection once the peer has closed its own.
-
-        Else the kernel would reset the connection of a peer that still sends, before it has read
-        its answer.
-        """
-        if self._has_ended or not self._transport.can_write_eof():
-            self._transport.close()
-            return
-        self._stage = Stage.LINGER
-        self._transport.write_eof()
-        self._transport.resume_reading()
-        self._arm(LINGER_SECONDS, self.close)
-
-    # -- times
-
-    def _check_deadline(self) -> None:
-        """Refuse a body that is too slow; each second's worth of bytes buys a second."""
-        timings = self._edge.timings
-        bought = self._size / timings.request_bytes_per_second
-        left = self._began + timings.request_body_seconds + bought - time.monotonic()
-        if left > 0:
-            self._arm(math.ceil(left * 1000) / 1000, self._check_deadline)
-            return
-        self._refuse(Refused(400, "cut_short", CUT_SHORT))
-
-    def close(self) -> None:
-        """Close the connection once what was written is sent."""
-        self._transport.close()
-
-    def abort(self) -> None:
-        """Close the connection at once."""
-        self._transport.abort()
-
-    def _arm(self, seconds: float, act: Callable[[], None]) -> None:
-        self._disarm()
-        self._timer = self._edge.loop.call_later(seconds, act)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _release(self) -> None:
-        if self._held:
-            self._edge.intake.reserve(-self._held)
-            self._held = 0
-
-
-def _count_head_bytes(parser: HttpParser) -> int:
-    """Return about how many bytes the head of a request had, and never too many."""
-    fields = sum(len(name) + len(value) + 3 for name, value in parser.headers)
-    return fields + len(parser.method) + len(parser.path) + 12
+        """Free what the request holds."""
+        if self._body is not None:
+            self._body.release()
+        if self._page is not None:
+            self._page.cut_body()

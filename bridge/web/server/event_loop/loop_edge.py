@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,15 +20,24 @@ from bridge.web.listeners import NOT_FOUND_BODY
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.hook_calls import HookCalls
 from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
-from bridge.web.server.event_loop.wsgi_calls import WsgiApp, call_application, make_environ
+from bridge.web.server.event_loop.wsgi_calls import (
+    RequestSocket,
+    WsgiApp,
+    call_application,
+    make_environ,
+)
 
-FLASK_THREADS: Final = 8  # requests that Flask answers at once
+PAGE_BODY_BYTES: Final = 32 * 1024 * 1024  # of bodies for Flask that are held at once
 log = get_logger()
 
 
 @dataclass(kw_only=True)
 class LoopEdge:
-    """What the connections of a process share."""
+    """What the connections of a process share.
+
+    `flask_threads`: the pool for what Flask answers, of `flask_places` threads. A quarter of them
+    may read bodies that arrive meanwhile: such a body holds its thread.
+    """
 
     loop: asyncio.AbstractEventLoop
     parts: EdgeParts
@@ -36,10 +46,11 @@ class LoopEdge:
     timings: Timings
     answers: AnswerLimits
     keep_alive_seconds: float
+    flask_threads: ThreadPoolExecutor
+    flask_places: int
+    page_intake: BodyReader = field(default_factory=lambda: BodyReader(PAGE_BODY_BYTES))
     connections: set[Any] = field(default_factory=set)
-    flask_threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(FLASK_THREADS, "flask")
-    )
+    _streams: int = 0
 
     @property
     def intake(self) -> BodyReader:
@@ -56,22 +67,37 @@ class LoopEdge:
             return answer_reply(Reply(404, body=NOT_FOUND_BODY))
         return self.parts.receiver.begin(head)
 
+    def take_stream(self) -> bool:
+        """Count a thread that reads a body while it arrives; return false where too many do."""
+        is_free = self._streams < self.flask_places // 4
+        self._streams += is_free
+        return is_free
+
+    def free_stream(self) -> None:
+        """Count such a thread less."""
+        self._streams -= 1
+
     def call_flask(
         self,
         head: RequestHead,
-        body: bytes,
+        stdin: io.BufferedIOBase,
+        length: int | None,
         server: tuple[str, int],
         writer: LoopThreadWriter,
         ended: Callable[[BaseException | None], None],
     ) -> None:
-        """Let Flask answer a request in a thread; `ended` is called on the loop."""
-        environ = make_environ(head, body, server, self.answers)
+        """Let Flask answer a request in a thread; `ended` is called on the loop.
+
+        `length`: of the body that `stdin` has; None where it is not known.
+        """
+        socket = RequestSocket(self.answers, writer.abort)
+        environ = make_environ(head, stdin, length, server, socket)
 
         def call() -> BaseException | None:
             try:
                 call_application(self.app, environ, writer)
                 writer.end()
-            except BrokenPipeError as gone:
+            except ConnectionError as gone:
                 return gone
             except Exception as bug:
                 log.error("internal_error", exc_info=bug)

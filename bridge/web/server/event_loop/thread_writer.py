@@ -5,28 +5,37 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
-from typing import Any
+from typing import Any, Final
 
 from bridge.web.server.event_loop.answer_bytes import head_bytes
+
+CHECK_SECONDS: Final = 1.0  # between two checks whether the client is still there
 
 
 class LoopThreadWriter:
     """Passes the parts of an answer to the loop, and waits while the client reads too slowly."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: Any, *, keeps: bool) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, transport: Any, *, keeps: bool, may_chunk: bool
+    ) -> None:
+        """Create the writer. Without `may_chunk`, an answer of unknown length ends with the
+        connection. `keeps`: the connection stays open after the answer.
+        """
         self._loop = loop
         self._transport = transport
         self._writable = threading.Event()
         self._writable.set()
         self._is_gone = False
         self._is_chunked = False
+        self._may_chunk = may_chunk
         self.keeps = keeps
         self.is_started = False
 
     def start(self, status: str, headers: list[tuple[str, str]], *, chunked: bool) -> None:
         """Write the head."""
-        self._is_chunked = chunked
-        framing = b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n"
+        self._is_chunked = chunked and self._may_chunk
+        self.keeps = self.keeps and self._is_chunked is chunked
+        framing = b"Transfer-Encoding: chunked\r\n\r\n" if self._is_chunked else b"\r\n"
         head = head_bytes(status, headers, keeps=self.keeps)[:-2] + framing
         self.is_started = True
         self._send(head)
@@ -48,6 +57,10 @@ class LoopThreadWriter:
         """Let the thread go on. On the loop."""
         self._writable.set()
 
+    def abort(self) -> None:
+        """Close the connection at once, for a fault that is injected."""
+        self._loop.call_soon_threadsafe(self._transport.abort)
+
     def disconnect(self) -> None:
         """End the thread's next write: the client is gone. On the loop."""
         self._is_gone = True
@@ -65,4 +78,6 @@ class LoopThreadWriter:
             written.set()
 
         self._loop.call_soon_threadsafe(write)
-        written.wait()
+        while not written.wait(CHECK_SECONDS):
+            if self._is_gone:  # the loop has ended
+                raise BrokenPipeError(errno.EPIPE, "the client is gone")

@@ -10,6 +10,7 @@ from typing import Any
 
 from gunicorn.workers.base import Worker
 
+from bridge.config.settings import DEFAULT_POOL
 from bridge.core.timings import TIMINGS
 from bridge.system.linux_process import unblock_signals
 from bridge.system.logs import get_logger
@@ -33,12 +34,14 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
     balance: Balance | None = None  # set after the fork, like the next
     answers = AnswerLimits()
     timings = TIMINGS
+    flask_places = DEFAULT_POOL
     last_request_seconds = TIMINGS.last_request_seconds
 
     def init_process(self) -> None:
         """Create the loop, which handles the signals, then run."""
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
+        self.loop.set_exception_handler(_log_error)
         super().init_process()
 
     def init_signals(self) -> None:
@@ -82,6 +85,8 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             timings=self.timings,
             answers=self.answers,
             keep_alive_seconds=self.cfg.keepalive,
+            flask_threads=ThreadPoolExecutor(self.flask_places, "flask"),
+            flask_places=self.flask_places,
         )
 
     async def _serve(self) -> None:
@@ -140,6 +145,8 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         connections = self._edge.connections
         idle_until = time.monotonic() + self.last_request_seconds
         until = time.monotonic() + self.cfg.graceful_timeout
+        for connection in list(connections):
+            connection.hurry()
         while time.monotonic() < until:
             self._beat()
             is_late = time.monotonic() >= idle_until
@@ -154,3 +161,8 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         for connection in list(connections):
             connection.abort()
         await asyncio.sleep(0)
+
+
+def _log_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an error in a callback of the loop; the connection is closed by asyncio."""
+    log.error("internal_error", exc_info=context.get("exception"), text=context.get("message"))

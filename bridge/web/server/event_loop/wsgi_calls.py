@@ -27,18 +27,28 @@ class ThreadWriter(Protocol):
         """Write a part of the body, and wait while the client reads too slowly."""
 
 
-class _Socket:
-    """Stands for the socket of a request, with the limits that streams ask for."""
+class RequestSocket:
+    """Stands for the socket of a request: the limits that streams ask for, and its end."""
 
-    def __init__(self, answers: AnswerLimits) -> None:
+    reading = None  # no thread waits for the request
+
+    def __init__(self, answers: AnswerLimits, abort: Callable[[], None]) -> None:
         self.answers = answers
-        self.reading = None
+        self._abort = abort
+
+    def shutdown(self, _how: int) -> None:
+        """Close the connection."""
+        self._abort()
 
 
 def make_environ(
-    head: RequestHead, body: bytes, server: tuple[str, int], answers: AnswerLimits
+    head: RequestHead,
+    stdin: io.BufferedIOBase,
+    length: int | None,
+    server: tuple[str, int],
+    socket: RequestSocket,
 ) -> dict[str, Any]:
-    """Return the WSGI environment of a request whose body has arrived."""
+    """Return the WSGI environment of a request. `length` is None for a body in chunks."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": "",
@@ -49,17 +59,18 @@ def make_environ(
         "SERVER_PORT": str(server[1]),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": head.address or "",
-        "CONTENT_LENGTH": str(len(body)),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": head.scheme,
-        "wsgi.input": io.BytesIO(body),
+        "wsgi.input": stdin,
         "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
-        "gunicorn.socket": _Socket(answers),
+        "gunicorn.socket": socket,
     }
+    if length is not None:
+        environ["CONTENT_LENGTH"] = str(length)
     for name, value in head.headers.items():
         key = name.upper().replace("-", "_")
         environ["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
