@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.web.server.event_loop import commit_gatherer
-from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
+from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, ObserveCommit
 
 
 class Store:
@@ -27,14 +27,18 @@ class Store:
         return [ValueError(one) if one == "bad" else [one] for one in requests]
 
 
-def run(store_each: Callable[[Sequence[Any]], Any], *ticks: list[Any]) -> list[tuple[Any, Any]]:
+def run(
+    store_each: Callable[[Sequence[Any]], Any],
+    *ticks: list[Any],
+    observe: ObserveCommit | None = None,
+) -> list[tuple[Any, Any]]:
     """Return the results of requests that are added tick by tick, each after the last ended."""
     results: list[tuple[Any, Any]] = []
 
     async def add_all() -> None:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as executor:
-            gatherer = CommitGatherer(loop, store_each, executor)
+            gatherer = CommitGatherer(loop, store_each, executor, observe)
             for tick in ticks:
                 ended = asyncio.Event()
                 count = len(results) + len(tick)
@@ -82,3 +86,15 @@ def test_after_a_slow_commit_the_next_leaves_the_loop_until_one_is_fast(
     run(store.each, [1], [2], [3])
     ours = threading.current_thread()
     assert [thread is ours for thread in store.threads] == [True, False, True]
+
+
+def test_each_commit_is_observed_where_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit_gatherer, "SLOW_COMMIT_SECONDS", -1.0)
+    observed: list[tuple[float, bool]] = []
+
+    def observe(seconds: float, *, on_loop: bool) -> None:
+        observed.append((seconds, on_loop))
+
+    run(Store().each, [1], [2], observe=observe)
+    assert [on_loop for _, on_loop in observed] == [True, False]
+    assert all(0 <= seconds < 60 for seconds, _ in observed)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from time import monotonic
+from typing import Protocol
 
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.ports import StoredEvent
@@ -17,6 +18,12 @@ StoreEach = Callable[[Sequence[PreparedRequest]], Sequence[Stored]]
 Done = Callable[[Stored], None]
 
 
+class ObserveCommit(Protocol):
+    """Counts a commit of `seconds`."""
+
+    def __call__(self, seconds: float, *, on_loop: bool) -> None: ...
+
+
 class CommitGatherer:
     """Stores what is added within a tick of the loop together, one commit at a time.
 
@@ -25,11 +32,16 @@ class CommitGatherer:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, store_each: StoreEach, executor: Executor
+        self,
+        loop: asyncio.AbstractEventLoop,
+        store_each: StoreEach,
+        executor: Executor,
+        observe: ObserveCommit | None = None,
     ) -> None:
         self._loop = loop
         self._store_each = store_each
         self._executor = executor
+        self._observe = observe
         self._waiting: list[tuple[PreparedRequest, Done]] = []
         self._is_scheduled = False
         self._is_slow = False
@@ -70,6 +82,8 @@ class CommitGatherer:
         results: Sequence[Stored],
         seconds: float,
     ) -> None:
+        if self._observe is not None:
+            self._observe(seconds, on_loop=not self._is_slow)
         self._is_slow = seconds > SLOW_COMMIT_SECONDS
         self._is_scheduled = False
         self._schedule()

@@ -20,6 +20,7 @@ from bridge.web.server.balance import Balance
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
 from bridge.web.server.event_loop.connection import LoopConnection
 from bridge.web.server.event_loop.hook_calls import HookCalls
+from bridge.web.server.event_loop.lag_observer import LagObserver
 from bridge.web.server.event_loop.loop_edge import LoopEdge
 
 log = get_logger()
@@ -75,7 +76,10 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         # one commit at a time waits for the disk
         committer = ThreadPoolExecutor(1, "commit")
         database = parts.storage.database
-        gatherer = CommitGatherer(self.loop, parts.storage.add_each, committer)
+        self._lag = LagObserver(self.loop)
+        gatherer = CommitGatherer(
+            self.loop, parts.storage.add_each, committer, self._lag.observe_commit
+        )
         calls = HookCalls(self.loop, gatherer, threads, is_waitless=database.is_sqlite)
         return LoopEdge(
             loop=self.loop,
@@ -93,6 +97,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         for listener in self.sockets:
             listener.setblocking(False)
         self._listen()
+        self._lag.begin()
         while self.alive:
             self._beat()
             try:
