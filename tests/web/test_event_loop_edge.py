@@ -29,7 +29,11 @@ READ_TIME = 1.5
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
-    timings = {"request_head_seconds": 600.0, "request_body_seconds": 600.0}
+    timings = {
+        "request_head_seconds": 600.0,
+        "request_body_seconds": 600.0,
+        "metrics_cache_seconds": 0.0,
+    }
     folder = tmp_path_factory.mktemp("loop")
     with Bridge(folder, "web", routes=ROUTES, timings=timings, environ=ENVIRON) as bridge:
         yield bridge
@@ -105,6 +109,15 @@ def test_flask_answers_everything_else(web: Bridge, method: str, target: str, st
     answer = exchange(web.port, sent)
     assert answer.status == status
     assert answer.headers["server"] == "gunicorn"
+
+
+def test_commits_and_the_lag_of_the_loop_are_measured(web: Bridge) -> None:
+    assert web.event().status == 202
+    names = (b"flowbridge_commit_seconds_count", b"flowbridge_loop_lag_seconds_count")
+    until(
+        lambda: all(name in web.get("/metrics").body for name in names),
+        what="the histograms",
+    )
 
 
 def test_a_page_and_a_webhook_share_a_connection(web: Bridge) -> None:

@@ -149,6 +149,10 @@ class LoopConnection(TimedConnection):
                 return
         if head.expects_continue and not rest and not body.is_whole:
             self._transport.write(CONTINUE)
+        if self._request is None and (head.length or 0) > MAX_HELD_PAGE_BYTES:
+            self._answer_while_reading(head, body)
+            if self._page is None:
+                return  # it is refused
         self._read_body(rest)
 
     def _read_body(self, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ log = get_logger()
 HEARTBEAT_SECONDS = 0.9  # between two heartbeats for the parent, which expects one a second
 HOOK_THREADS = 8  # requests under /hooks that wait or take long
 MAX_CONNECTIONS = 8192  # of a receiver; more wait in the backlog of the socket
+SPARE_DESCRIPTORS = 256  # for the database, files and outgoing connections
 
 
 class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
@@ -40,6 +42,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         """Create the loop, which handles the signals, then run."""
+        self._most = _allow_connections(MAX_CONNECTIONS)
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(_log_error)
@@ -110,7 +113,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         self.notify()
         if self.balance is not None:
             self.balance.publish_count(len(self._edge.connections))
-        if self.alive and len(self._edge.connections) < MAX_CONNECTIONS:
+        if self.alive and len(self._edge.connections) < self._most:
             self._listen()
 
     def _listen(self) -> None:
@@ -124,7 +127,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _accept(self, listener: Any) -> None:
         """Accept one connection, after a receiver with fewer of them had the chance to."""
-        if len(self._edge.connections) >= MAX_CONNECTIONS:
+        if len(self._edge.connections) >= self._most:
             self._stop_listening()  # until a heartbeat finds some of them closed
             return
         if self.balance is not None:
@@ -166,6 +169,17 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         for connection in list(connections):
             connection.abort()
         await asyncio.sleep(0)
+
+
+def _allow_connections(most: int) -> int:
+    """Raise the limit of descriptors for so many connections; return how many it allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + SPARE_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if resource.RLIM_INFINITY != soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return min(most, max(wanted - SPARE_DESCRIPTORS, wanted // 2))
 
 
 def _log_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
