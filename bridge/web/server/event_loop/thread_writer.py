@@ -28,11 +28,15 @@ class LoopThreadWriter:
         self._is_gone = False
         self._is_chunked = False
         self._may_chunk = may_chunk
+        self._left: int | None = None
         self.keeps = keeps
         self.is_started = False
 
-    def start(self, status: str, headers: list[tuple[str, str]], *, chunked: bool) -> None:
-        """Write the head."""
+    def start(
+        self, status: str, headers: list[tuple[str, str]], *, chunked: bool, length: int | None
+    ) -> None:
+        """Write the head. `length`: the bytes of the body that the application declares."""
+        self._left = length
         self._is_chunked = chunked and self._may_chunk
         self.keeps = self.keeps and self._is_chunked is chunked
         framing = b"Transfer-Encoding: chunked\r\n\r\n" if self._is_chunked else b"\r\n"
@@ -41,11 +45,19 @@ class LoopThreadWriter:
         self._send(head)
 
     def write(self, data: bytes) -> None:
-        """Write a part of the body, and wait while the client reads too slowly."""
+        """Write a part of the body, and wait while the client reads too slowly.
+
+        What is beyond the declared length is dropped: the client would take it for the next answer.
+        """
+        if self._left is not None:
+            data = data[: self._left]
+            self._left -= len(data)
         self._send(b"%x\r\n%s\r\n" % (len(data), data) if self._is_chunked else data)
 
     def end(self) -> None:
-        """Write the end of the body."""
+        """Write the end of the body. Raises `ConnectionAbortedError` where it is too short."""
+        if self._left:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the answer is shorter than declared")
         if self._is_chunked:
             self._send(b"0\r\n\r\n")
 

@@ -20,8 +20,10 @@ HOP_HEADERS = frozenset(
 class ThreadWriter(Protocol):
     """Writes an answer from a thread. Raises `BrokenPipeError` where the client is gone."""
 
-    def start(self, status: str, headers: list[tuple[str, str]], *, chunked: bool) -> None:
-        """Write the head."""
+    def start(
+        self, status: str, headers: list[tuple[str, str]], *, chunked: bool, length: int | None
+    ) -> None:
+        """Write the head. `length`: the bytes of the body that the application declares."""
 
     def write(self, data: bytes) -> None:
         """Write a part of the body, and wait while the client reads too slowly."""
@@ -113,6 +115,7 @@ def _start(
     status, headers = given
     kept = [(name, value) for name, value in headers if name.lower() not in HOP_HEADERS]
     bodiless = bodiless or int(status[:3]) in BODILESS_STATUSES
-    has_length = any(name.lower() == "content-length" for name, _ in kept)
-    writer.start(status, kept, chunked=not has_length and not bodiless)
+    declared = next((value for name, value in kept if name.lower() == "content-length"), None)
+    length = None if bodiless or declared is None else int(declared)
+    writer.start(status, kept, chunked=declared is None and not bodiless, length=length)
     return bodiless
