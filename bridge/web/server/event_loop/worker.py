@@ -17,7 +17,7 @@ from bridge.system.linux_process import unblock_signals
 from bridge.system.logs import get_logger
 from bridge.web.edge_parts import EXTENSION, EdgeParts
 from bridge.web.server.answer_limits import AnswerLimits
-from bridge.web.server.balance import Balance
+from bridge.web.server.balance import YIELD_SECONDS, Balance
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
 from bridge.web.server.event_loop.connection import LoopConnection
 from bridge.web.server.event_loop.hook_calls import HookCalls
@@ -39,6 +39,8 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
     timings = TIMINGS
     flask_places = DEFAULT_POOL
     last_request_seconds = TIMINGS.last_request_seconds
+
+    _is_listening = False
 
     def init_process(self) -> None:
         """Create the loop, which handles the signals, then run."""
@@ -118,10 +120,12 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _listen(self) -> None:
         """Accept connections."""
+        self._is_listening = True
         for listener in self.sockets:
             self.loop.add_reader(listener.fileno(), self._accept, listener)
 
     def _stop_listening(self) -> None:
+        self._is_listening = False
         for listener in self.sockets:
             self.loop.remove_reader(listener.fileno())
 
@@ -129,9 +133,19 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         """Accept one connection, after a receiver with fewer of them had the chance to."""
         if len(self._edge.connections) >= self._most:
             self._stop_listening()  # until a heartbeat finds some of them closed
-            return
-        if self.balance is not None:
-            self.balance.yield_to_emptier()
+        elif self.balance is not None and self.balance.is_fuller():
+            self.loop.remove_reader(listener.fileno())
+            self.loop.call_later(YIELD_SECONDS, self._accept_late, listener)
+        else:
+            self._accept_now(listener)
+
+    def _accept_late(self, listener: Any) -> None:
+        """Accept a connection that no other receiver has accepted."""
+        if self._is_listening:
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+            self._accept_now(listener)
+
+    def _accept_now(self, listener: Any) -> None:
         try:
             accepted, _ = listener.accept()
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
