@@ -134,6 +134,21 @@ def test_what_follows_too_soon_has_to_wait(edge: Edge) -> None:
     assert len(edge.calls) == 2
 
 
+def test_a_client_that_does_not_read_gets_no_further_answer(edge: Edge) -> None:
+    connection, transport = connect(edge)
+    connection.data_received(get("/a") + get("/b"))
+    connection.pause_writing()
+    edge.calls[0][2](None)
+    turn(edge)
+    connection.data_received(get("/c") * 4000)
+    assert len(edge.calls) == 1
+    assert not transport.is_reading
+    connection.resume_writing()
+    assert [target for target, _, _ in edge.calls] == ["/a", "/b"]
+    assert transport.is_reading
+    connection.connection_lost(None)
+
+
 def test_a_client_that_is_to_see_an_error_is_cut_off(edge: Edge) -> None:
     connection, transport = connect(edge)
     connection.data_received(get("/a"))

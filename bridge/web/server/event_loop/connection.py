@@ -86,6 +86,8 @@ class LoopConnection(TimedConnection):
         super().resume_writing()
         if self._page is not None:
             self._page.writer.resume()
+        if self._stage is Stage.IDLE:
+            self._read_following()
 
     def eof_received(self) -> bool:
         self._has_ended = True
@@ -99,7 +101,7 @@ class LoopConnection(TimedConnection):
     def data_received(self, data: bytes) -> None:
         if self.is_lingering:
             self._discard(data)
-        elif self._stage is Stage.ANSWER or self._following:
+        elif self._must_wait():
             self._following += data
             if len(self._following) > MAX_FOLLOWING_BYTES:
                 self._transport.pause_reading()
@@ -276,10 +278,18 @@ class LoopConnection(TimedConnection):
         if self._following:  # not here: many small requests in one packet would nest their calls
             self._loop.call_soon(self._read_following)
 
+    def _must_wait(self) -> bool:
+        """Return whether bytes that arrive belong to a request that is not read yet: one is being
+        answered, earlier ones wait, or the client does not read its answers.
+        """
+        is_idle = self._stage is Stage.IDLE
+        return self._stage is Stage.ANSWER or bool(self._following) or (is_idle and self.is_stalled)
+
     def _read_following(self) -> None:
         following = self._following
-        self._following = b""
-        if not self._transport.is_closing():
+        if following and not self.is_stalled and not self._transport.is_closing():
+            self._following = b""
+            self._transport.resume_reading()
             self.data_received(following)
 
     def _release(self) -> None:

@@ -29,6 +29,11 @@ class TimedConnection(asyncio.Protocol):
         self._lingered = 0
         self.is_lingering = False
 
+    @property
+    def is_stalled(self) -> bool:
+        """Return whether the client has much of its answers still to read."""
+        return self._stall is not None
+
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
