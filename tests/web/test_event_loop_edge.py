@@ -24,7 +24,7 @@ routes:
   - {name: everything, on: github, inputs: {body: "${body}"}, flow: local/echo}
 """
 ENVIRON = {"FLOWBRIDGE_EDGE": "asgi"}
-READ_TIME = 1.5
+READ_TIME = 0.5
 
 
 @pytest.fixture(scope="module")
