@@ -204,7 +204,10 @@ def conventions(text: str) -> None:
         for line in text.splitlines()
         if line.startswith("# HELP ") and len(line.split()) > 4
     }
-    optional = {"flowbridge_database_clock_ahead_seconds"}
+    optional = {
+        "flowbridge_database_clock_ahead_seconds",
+        *(metric.name for metric in EVENT_LOOP_METRICS),
+    }
     assert kinds.keys() - {metric.name for metric in METRICS} == set()
     assert {
         metric.name: metric.kind for metric in METRICS if metric.name not in optional
