@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+from bridge.system.logs import get_logger
 from bridge.web.server.answer_limits import WAIT_STEP_SECONDS, AnswerLimits
 
+log = get_logger()
 LINGER_SECONDS: Final = 2.0  # for a peer to close its end after the answer
 # bytes that are still read from a peer: a whole refused body, so that the answer arrives
 LINGER_BYTES: Final = 32 * 1024 * 1024
@@ -46,10 +48,14 @@ class TimedConnection(asyncio.Protocol):
         if self._answers.is_ending:
             seconds = min(seconds, WAIT_STEP_SECONDS)
         self._end_stall()
-        self._stall = self._loop.call_later(seconds, self.abort)
+        self._stall = self._loop.call_later(seconds, self._abort_stalled, seconds)
 
     def resume_writing(self) -> None:
         self._end_stall()
+
+    def _abort_stalled(self, seconds: float) -> None:
+        log.warning("answer_stalled", seconds=seconds)
+        self.abort()
 
     def _end_stall(self) -> None:
         if self._stall is not None:
