@@ -63,7 +63,7 @@ class Edge:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.answers = AnswerLimits()
-        self.timings = Timings()
+        self.timings = Timings(last_request_seconds=0.0)
         self.keep_alive_seconds = 75.0
         self.intake = self.page_intake = BodyReader()
         self.connections: set[Any] = set()
@@ -147,6 +147,27 @@ def test_a_client_that_does_not_read_gets_no_further_answer(edge: Edge) -> None:
     assert [target for target, _, _ in edge.calls] == ["/a", "/b"]
     assert transport.is_reading
     connection.connection_lost(None)
+
+
+def test_an_idle_connection_has_a_moment_at_the_end_and_a_begun_one_its_answer(
+    edge: Edge,
+) -> None:
+    idle, closed = connect(edge)
+    begun, answered = connect(edge)
+    begun.data_received(get("/a"))
+    edge.answers.is_ending = True
+    for connection in (idle, begun):
+        connection.begin_end()
+    _, late = connect(edge)
+    until = edge.loop.time() + 60
+    while not (closed.is_aborted and late.is_aborted):
+        assert edge.loop.time() < until
+        turn(edge)
+    assert not answered.is_aborted
+    edge.calls[0][2](None)
+    while not answered.is_aborted:
+        assert edge.loop.time() < until
+        turn(edge)
 
 
 def test_a_client_that_is_to_see_an_error_is_cut_off(edge: Edge) -> None:

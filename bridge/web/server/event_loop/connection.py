@@ -54,21 +54,26 @@ class LoopConnection(TimedConnection):
         self._body: RequestBody | None = None
         self._page: PageCall | None = None
 
-    @property
-    def is_idle(self) -> bool:
-        """Return whether no request is being read or answered."""
-        return self._stage is Stage.IDLE and not self._following
-
-    # -- asyncio.Protocol
-
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if isinstance(peer, tuple) else None
-        server = transport.get_extra_info("sockname")
-        self._server = server[:2] if isinstance(server, tuple) else ("", 0)
+        if isinstance(server := transport.get_extra_info("sockname"), tuple):
+            self._server = server[:2]
         self._edge.connections.add(self)
-        self._arm(self._edge.keep_alive_seconds, self.close)
+        self._wait_for_request()
+
+    def begin_end(self) -> None:
+        """Wait only a moment for a request, and for a client that reads nothing, from now on."""
+        if self.is_stalled:
+            self.pause_writing()
+        if self._stage is Stage.IDLE and not self._following:
+            self._wait_for_request()
+
+    def _wait_for_request(self) -> None:
+        last = self._edge.timings.last_request_seconds
+        seconds = last if self._answers.is_ending else self._edge.keep_alive_seconds
+        self._arm(seconds, self.close)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -109,8 +114,6 @@ class LoopConnection(TimedConnection):
             self._read_head(data)
         else:
             self._read_body(data)
-
-    # -- reading
 
     def _read_head(self, data: bytes) -> None:
         if self._stage is Stage.IDLE:
@@ -189,8 +192,6 @@ class LoopConnection(TimedConnection):
             self._arm(math.ceil(left * 1000) / 1000, self._check_deadline)
         else:
             self._refuse(refuse_cut_short())
-
-    # -- answering
 
     def _answer_whole(self, head: ParsedHead, body: RequestBody) -> None:
         if self._request is not None:
@@ -274,7 +275,7 @@ class LoopConnection(TimedConnection):
         self._forget()
         self._stage = Stage.IDLE
         self._transport.resume_reading()
-        self._arm(self._edge.keep_alive_seconds, self.close)
+        self._wait_for_request()
         if self._following:  # not here: many small requests in one packet would nest their calls
             self._loop.call_soon(self._read_following)
 
@@ -282,8 +283,8 @@ class LoopConnection(TimedConnection):
         """Return whether bytes that arrive belong to a request that is not read yet: one is being
         answered, earlier ones wait, or the client does not read its answers.
         """
-        is_idle = self._stage is Stage.IDLE
-        return self._stage is Stage.ANSWER or bool(self._following) or (is_idle and self.is_stalled)
+        is_between = self._stage is Stage.IDLE and self.is_stalled
+        return is_between or self._stage is Stage.ANSWER or bool(self._following)
 
     def _read_following(self) -> None:
         following = self._following

@@ -62,11 +62,6 @@ class TimedConnection(asyncio.Protocol):
             self._stall.cancel()
             self._stall = None
 
-    def hurry(self) -> None:
-        """Wait only a moment longer for a client that does not read: the receiver is to end."""
-        if self._stall is not None:
-            self.pause_writing()
-
     def close(self) -> None:
         """Close the connection once what was written is sent."""
         self._transport.close()

@@ -38,9 +38,9 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
     answers = AnswerLimits()
     timings = TIMINGS
     flask_places = DEFAULT_POOL
-    last_request_seconds = TIMINGS.last_request_seconds
 
     _is_listening = False
+    _accepting = 0  # connections that are accepted and not begun yet
 
     def init_process(self) -> None:
         """Create the loop, which handles the signals, then run."""
@@ -158,26 +158,29 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         task = self.loop.create_task(
             self.loop.connect_accepted_socket(lambda: LoopConnection(self._edge), accepted)
         )
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._accepting += 1
+        task.add_done_callback(self._end_accepting)
         if self.balance is not None:
             self.balance.publish_count(len(self._edge.connections) + 1)
+
+    def _end_accepting(self, task: asyncio.Task[Any]) -> None:
+        self._accepting -= 1
+        if not task.cancelled():
+            task.exception()  # the client is gone already
 
     async def _drain(self) -> None:
         """Answer what has arrived; idle connections have little time left to send a request."""
         connections = self._edge.connections
-        idle_until = time.monotonic() + self.last_request_seconds
+        idle_until = time.monotonic() + self.timings.last_request_seconds
         until = time.monotonic() + self.cfg.graceful_timeout
         for connection in list(connections):
-            connection.hurry()
+            connection.begin_end()
         while time.monotonic() < until:
             self._beat()
-            is_late = time.monotonic() >= idle_until
-            if is_late or not connections:
+            is_empty = not connections and not self._accepting
+            if is_empty or time.monotonic() >= idle_until:
                 self._stop_listening()
-            for connection in list(connections) if is_late else ():
-                if connection.is_idle:
-                    connection.close()
-            if not connections:
+            if is_empty:
                 break
             await asyncio.sleep(0.02)
         for connection in list(connections):
