@@ -280,9 +280,7 @@ class LoopConnection(TimedConnection):
             self._loop.call_soon(self._read_following)
 
     def _must_wait(self) -> bool:
-        """Return whether bytes that arrive belong to a request that is not read yet: one is being
-        answered, earlier ones wait, or the client does not read its answers.
-        """
+        """Return whether bytes that arrive wait: for an answer, earlier bytes, or a slow client."""
         is_between = self._stage is Stage.IDLE and self.is_stalled
         return is_between or self._stage is Stage.ANSWER or bool(self._following)
 
