@@ -27,7 +27,7 @@ _REASON: Final = attrgetter("reason", "dead_kind")
 class CauseGroup:
     """The dead deliveries of one cause.
 
-    `count` is without the `replayed` ones, whose route has a later delivery of the same event.
+    `count` is without the `replayed` ones, whose event was planned again for their route.
     `routes`: the route with the most deliveries first. `delivery_id`, `event_id` and `route` are of
     the delivery that died last. No field quotes a payload, except the reasons of `deliveries`: the
     counted ones, the newest first.
