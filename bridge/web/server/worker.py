@@ -254,4 +254,5 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         idle = None if use is None else use.idle_seconds()
         if not self.alive or idle is None or idle < self.restart_idle_seconds:
             return False
-        return self.nr_conns == len(self._silent()) + len(self._lingering)
+        is_between: bool = self.nr_conns == len(self._silent()) + len(self._lingering)
+        return is_between
