@@ -42,6 +42,11 @@ def test_a_part_is_idle_after_its_last_request(monkeypatch: pytest.MonkeyPatch) 
     assert found is not None and found >= -LONG_AGO
 
 
+def test_no_trial_in_the_background_is_cut_off() -> None:
+    # it begins during a request, and has a thread of its own
+    assert TIMINGS.restart_idle_seconds > TIMINGS.trial_seconds + TIMINGS.playground_seconds
+
+
 def test_a_request_that_fails_is_noted_too() -> None:
     use = LateUse()
 
