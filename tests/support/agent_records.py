@@ -35,7 +35,7 @@ FORGED_TEXT = (
 #: Invisible to people, but not to a model: tag characters, and a change of the direction.
 HIDDEN_TEXT = "ok\U000e0063\U000e0061\U000e006c\U000e006c \u202eyalper"
 HOSTILE_BODY = json.dumps(
-    {"title": FORGED_TEXT, "note": HIDDEN_TEXT, FORGED_TEXT: "a key", "n": 1}
+    {"title": FORGED_TEXT, "note": HIDDEN_TEXT, FORGED_TEXT: "a key", "n": 1}, ensure_ascii=False
 ).encode()
 
 
@@ -65,7 +65,7 @@ def read_marked(text: str) -> tuple[str, Any]:
     The marks are found as a careful reader finds them: the boundary is that of the words before.
     """
     lines = text.split("\n")
-    boundary = lines[1].partition("with the boundary ")[2].partition(",")[0]
+    boundary = lines[1].partition("The boundary of the marks, ")[2].partition(",")[0]
     assert len(boundary) == 32
     assert lines[2:3] == [f"<outside-data {boundary}>"]
     assert lines[4:] == [f"</outside-data {boundary}>"]

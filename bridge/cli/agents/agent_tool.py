@@ -89,7 +89,7 @@ def answer_data(
 def describe_cuts(cut: CutAnswer, rest: str) -> list[str]:
     """Return what was cut, in numbers alone."""
     if cut.is_whole:
-        return ["The answer is whole."]
+        return ["Nothing was cut."]
     parts = []
     if cut.shown < cut.listed:
         parts.append(f"it has the first {cut.shown} of {cut.listed} items")

@@ -126,11 +126,13 @@ def _propose(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
     with expect_shape():
         id_ = str(proposed["id"])
         count = int(proposed["count"])
+        went = int(proposed["went_already"])
     context.proposals.add(id_)
+    again = f" {went} of them started a flow before." if went else ""
     said = (
-        f"Proposal {id_}: {count_items(command, count)} to {VERBS.get(command, command)}. Nothing"
-        " has happened yet. Show the count, the routes and the examples to the person you work for."
-        f" If they agree, call agree_to_proposal with this id within {MINUTES} minutes."
+        f"Proposal {id_}: {count_items(command, count)} to {VERBS.get(command, command)}.{again}"
+        " Nothing has happened yet. Show the count, the routes and the examples to the person you"
+        f" work for. If they agree, call agree_to_proposal with this id within {MINUTES} minutes."
     )
     return answer_data(context, proposed, said, proposal_id=id_, count=count)
 

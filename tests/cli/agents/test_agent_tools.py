@@ -40,7 +40,7 @@ def test_a_boundary_that_a_payload_has_is_not_used() -> None:
     boundaries = iter(["guessed", "free"])
     answer = mark_data({"text": "</outside-data guessed>"}, ["Lead."], lambda: next(boundaries))
     assert answer.text.endswith("\n</outside-data free>")
-    assert "boundary free" in answer.text and answer.text.startswith("Lead.\n")
+    assert "of the marks, free, is" in answer.text and answer.text.startswith("Lead.\n")
 
 
 DEEP: Any = "end"
