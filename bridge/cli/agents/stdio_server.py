@@ -5,6 +5,7 @@ https://modelcontextprotocol.io/specification
 
 from __future__ import annotations
 
+import signal
 from functools import partial
 from typing import Any
 
@@ -31,7 +32,11 @@ INSTRUCTIONS = (
 
 
 def serve_stdio(session: ToolSession) -> None:
-    """Answer an agent on stdin and stdout until it closes them."""
+    """Answer an agent on stdin and stdout until it closes them.
+
+    Ctrl-C ends the process at once: a thread waits for stdin, and an exception would wait for it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     anyio.run(partial(_serve, session))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from bridge.cli.command_settings import find_server
@@ -52,4 +54,6 @@ def mcp() -> None:
         )
         if Scope.ADMIN in token.scopes:
             output.say("note: no tool needs the scope admin: use a token with fewer scopes")
+        if sys.stdin.isatty():
+            output.say("note: an MCP client starts this command and speaks to it; Ctrl-C ends it")
         serve_stdio(session)
