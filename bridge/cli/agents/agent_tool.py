@@ -24,7 +24,7 @@ class Effect(Enum):
     """What a tool does to the bridge: whether it only reads, may destroy, and may be repeated."""
 
     READS = (True, False, True)
-    PROPOSES = (False, False, False)  # a proposal changes nothing, and expires
+    PREPARES = (False, False, False)  # a proposal or a trial is stored, until it expires
     ACTS = (False, True, True)  # agreed to twice, a proposal is carried out once
 
     @property

@@ -55,7 +55,7 @@ def build_operation_tools() -> Iterator[AgentTool]:
         description=_describe_proposing(),
         schema=_build_request_schema(),
         scope=PROPOSE_ENDPOINT.scope,
-        effect=Effect.PROPOSES,
+        effect=Effect.PREPARES,
         run=_propose,
     )
     for name, word, title, description in (

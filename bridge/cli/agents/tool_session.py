@@ -14,6 +14,7 @@ from bridge.cli.agents.proposals import RefusedCall
 from bridge.cli.agents.reading_tools import build_reading_tools
 from bridge.cli.agents.tool_answers import ToolAnswer, mark_data, report_refusal
 from bridge.cli.agents.tool_schemas import check_arguments
+from bridge.cli.agents.trial_tool import build_trial_tool
 from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.core.errors import BridgeError
@@ -54,6 +55,7 @@ def build_tools(scopes: frozenset[Scope]) -> dict[str, AgentTool]:
     tools = (
         *build_reading_tools(scopes),
         build_body_tool(scopes),
+        build_trial_tool(scopes),
         *build_operation_tools(),
     )
     return {one.name: one for one in tools}

@@ -222,3 +222,14 @@ def test_a_long_answer_is_cut_and_can_be_continued(both: BothWays, session: Tool
         assert "pass `next` as `before`" in lead
         before = {"before": page["next"]}
     assert len(found) == len(set(found)) and set(ids) <= set(found)
+
+
+def test_a_routes_yaml_is_tried_on_stored_events(both: BothWays, session: ToolSession) -> None:
+    event_id = both.bridge.event(b'{"n": 1}').json["event_id"]
+    text = ROUTES.replace("${body.n}", "${body.n} of 2")
+    tried = data_of(session, "try_routes", text=text, ids=[event_id])
+    (change,) = tried["changes"]
+    assert (change["event_id"], change["change"]) == (event_id, "inputs")
+    answer = session.call_tool("try_routes", {"text": "version: 2", "ids": [event_id]})
+    assert "so it cannot be used" in read_marked(answer.text)[0]
+    assert "no such key" in refusal_of(session, "try_routes", text=text, screen=True)
