@@ -13,6 +13,7 @@ from bridge.cli.agents.tool_answers import ToolAnswer, mark_data
 from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.core.model import JSON
+from bridge.core.plurals import pluralize
 from bridge.core.scopes import Scope
 from bridge.web.admin.schema_parts import Schema
 
@@ -26,6 +27,7 @@ class Effect(Enum):
     READS = (True, False, True)
     PREPARES = (False, False, False)  # a proposal or a trial is stored, until it expires
     ACTS = (False, True, True)  # agreed to twice, a proposal is carried out once
+    STOPS = (False, False, True)  # an operation can be resumed
 
     @property
     def is_read_only(self) -> bool:
@@ -94,8 +96,8 @@ def describe_cuts(cut: CutAnswer, rest: str) -> list[str]:
     if cut.shown < cut.listed:
         parts.append(f"it has the first {cut.shown} of {cut.listed} items")
     if cut.texts:
-        parts.append(f"{cut.texts} texts are shortened")
+        parts.append(pluralize(cut.texts, "text is shortened", "texts are shortened"))
     if cut.entries:
-        parts.append(f"{cut.entries} entries of lists and objects are left out")
+        parts.append(pluralize(cut.entries, "entry is left out", "entries are left out"))
     said = f"The answer was cut to {MAX_DATA_BYTES:,} bytes: {', '.join(parts)}."
     return [said, *([rest] if cut.texts or cut.entries else [])]

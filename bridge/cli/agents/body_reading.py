@@ -33,7 +33,7 @@ def build_body_tool(scopes: frozenset[Scope]) -> AgentTool:
         title="Body of an event, in parts",
         description=(
             f"{BODY_ENDPOINT.summary} Each answer has at most {MAX_PART_CHARS} characters of it,"
-            " as UTF-8 text."
+            " as UTF-8 text with unprintable characters escaped."
         ),
         schema={**schema, "properties": {**schema["properties"], "offset": offset}},
         scope=BODY_ENDPOINT.scope,

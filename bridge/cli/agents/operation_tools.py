@@ -58,10 +58,11 @@ def build_operation_tools() -> Iterator[AgentTool]:
         effect=Effect.PREPARES,
         run=_propose,
     )
-    for name, word, title, description in (
+    for name, word, effect, title, description in (
         (
             "agree_to_proposal",
             "agree",
+            Effect.ACTS,
             "Carry out a proposal",
             "Carries out a proposal: exactly the items that were counted, once. A worker of the"
             " bridge does so; show_operation has its progress. Only a proposal that"
@@ -71,6 +72,7 @@ def build_operation_tools() -> Iterator[AgentTool]:
         (
             "stop_operation",
             "stop",
+            Effect.STOPS,
             "Stop an operation",
             "Stops an operation that this session proposed and agreed to, after the batch that is"
             " being carried out. What is done stays done.",
@@ -83,7 +85,7 @@ def build_operation_tools() -> Iterator[AgentTool]:
             description=description,
             schema=_PROPOSAL_ID,
             scope=endpoint.scope,
-            effect=Effect.ACTS,
+            effect=effect,
             run=partial(_change_own, word),
         )
 

@@ -86,6 +86,8 @@ class ToolSession:
             return tool.run(self._context, arguments)
         except RefusedCall as error:
             return report_refusal(escape_lines(str(error))[:MAX_ERROR_CHARS])
+        except UnicodeError:
+            return report_refusal("Refused: the arguments are not valid Unicode.")
         except BridgeError as error:
             return self._report_error(error)
 

@@ -28,10 +28,13 @@ def test_every_tool_says_what_it_does_and_takes() -> None:
         assert one.schema["type"] == "object" and one.schema["additionalProperties"] is False
         assert "flowbridge status --json" not in one.description
         assert one.scope != Scope.ADMIN
-    acting = {name for name, one in TOOLS.items() if one.effect is Effect.ACTS}
+    acting = {name for name, one in TOOLS.items() if one.effect in (Effect.ACTS, Effect.STOPS)}
     assert acting == {"agree_to_proposal", "stop_operation"}
     assert all(list(TOOLS[name].schema["properties"]) == ["proposal_id"] for name in acting)
     others = {name for name, one in TOOLS.items() if not one.effect.is_read_only} - acting
+    assert [name for name, one in TOOLS.items() if one.effect.is_destructive] == [
+        "agree_to_proposal"
+    ]
     assert others == {"propose_operation", "try_routes"}
     assert all(TOOLS[name].scope is Scope.ACT for name in acting | {"propose_operation"})
     # what each session of an agent begins with

@@ -193,6 +193,11 @@ def test_errors_name_what_was_meant(session: ToolSession) -> None:
         ("show_event", {"id": "evt_0"}, "evt_0"),
         ("propose_operation", {"command": "retry"}, "pass `ids`, or select by a filter"),
         ("show_trend", {"name": "event", "since": "1h"}, "did you mean events?"),
+        ("find_records", {"q": "\ud800"}, "not valid Unicode"),
+        ("find_records", {"q": "\0"}, "null character"),
+        ("find_records", {"q": 10**30}, "not string"),
+        ("find_records", {"q": "x" * 600_000}, "have more than 524,288 bytes"),
+        ("show_event", {"id": ".."}, "no record has the id"),
     ):
         assert part in refusal_of(session, name, **arguments), name
 
@@ -202,7 +207,7 @@ def test_a_long_answer_is_cut_and_can_be_continued(both: BothWays, session: Tool
     event_id = both.bridge.event(long).json["event_id"]
     answer = session.call_tool("show_event", {"id": event_id})
     lead, data = read_marked(answer.text)
-    assert "1 texts are shortened" in lead and "read_event_body" in lead
+    assert "1 text is shortened" in lead and "read_event_body" in lead
     assert data["body"].endswith("more characters]")
     offset, text = 0, ""
     while offset is not None:
