@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +17,17 @@ from agent_records import (
     retry_of,
 )
 from both_ways import BothWays, serve_both_ways
-
-sdk = pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
+from folders import ROOT
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
+def sdk() -> Any:
+    """The SDK of the protocol, imported when a test needs it: it is large."""
+    return pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
+
+
+@pytest.fixture(scope="module")
+def both(sdk: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
     """A bridge whose worker looks for operations at each heartbeat."""
     folder = tmp_path_factory.mktemp("both")
     soon = {"heartbeat_seconds": 0.3}
@@ -31,7 +35,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
         yield served
 
 
-def talk(both: BothWays, use: Callable[[Any], Awaitable[None]]) -> str:
+def talk(sdk: Any, both: BothWays, use: Callable[[Any], Awaitable[None]]) -> str:
     """Start the command as an MCP client does, and use it; return what it wrote to stderr."""
     log = both.home / "mcp.log"
 
@@ -39,7 +43,7 @@ def talk(both: BothWays, use: Callable[[Any], Awaitable[None]]) -> str:
         parameters = sdk.StdioServerParameters(
             command=sys.executable,
             args=["-m", "bridge", "--server", both.server, "mcp"],
-            env={"FLOWBRIDGE_TOKEN": both.token, "PYTHONPATH": str(Path.cwd())},
+            env={"FLOWBRIDGE_TOKEN": both.token, "PYTHONPATH": str(ROOT)},
             cwd=both.home,
         )
         with log.open("w") as stderr:
@@ -55,7 +59,7 @@ def text_of(result: Any) -> str:
     return str(block.text)
 
 
-def test_an_agent_reads_proposes_and_acts(both: BothWays) -> None:
+def test_an_agent_reads_proposes_and_acts(sdk: Any, both: BothWays) -> None:
     event_id = both.bridge.event(HOSTILE_BODY).json["event_id"]
     dead = add_dead_delivery(both)
 
@@ -96,7 +100,7 @@ def test_an_agent_reads_proposes_and_acts(both: BothWays) -> None:
         wrong = await client.call_tool("list_deliveries", {"status": "ded"})
         assert wrong.is_error and "did you mean dead?" in text_of(wrong)
 
-    said = talk(both, use)
+    said = talk(sdk, both, use)
     assert f"{both.server} (flowbridge" in said and "scopes read, bodies, act" in said
     assert both.token not in said and both.token[-12:] not in said
 
@@ -105,7 +109,7 @@ def is_dead(both: BothWays, id_: str) -> bool:
     return both.bridge.count("delivery", f"id = '{id_}' AND status = 'dead'") == 1
 
 
-def test_a_tool_beyond_the_scopes_is_neither_listed_nor_called(both: BothWays) -> None:
+def test_a_tool_beyond_the_scopes_is_neither_listed_nor_called(sdk: Any, both: BothWays) -> None:
     from bridge.cli.agents.stdio_server import build_server
 
     dead = add_dead_delivery(both)
