@@ -18,6 +18,7 @@ from agent_records import (
 )
 from both_ways import BothWays, serve_both_ways
 from folders import ROOT
+from processes import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,10 @@ def talk(sdk: Any, both: BothWays, use: Callable[[Any], Awaitable[None]]) -> str
             cwd=both.home,
         )
         with log.open("w") as stderr:
-            async with sdk.Client(sdk.stdio_client(parameters, stderr)) as client:
+            async with (
+                asyncio.timeout(2 * PATIENCE),
+                sdk.Client(sdk.stdio_client(parameters, stderr)) as client,
+            ):
                 await use(client)
 
     asyncio.run(run())
@@ -91,6 +95,7 @@ def test_an_agent_reads_proposes_and_acts(sdk: Any, both: BothWays) -> None:
             operation = shown.structured_content["outside_data"]
             if operation["state"] == "done":
                 break
+            await asyncio.sleep(0.1)
         assert operation["done"] == 1 and operation["actor"].startswith("whole (agent of ")
         assert not is_dead(both, dead)
 
