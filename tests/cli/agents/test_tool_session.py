@@ -188,7 +188,7 @@ def test_errors_name_what_was_meant(session: ToolSession) -> None:
         ("list_events", {"statsu": "dead"}, "did you mean status?"),
         ("list_deliveries", {"status": "ded"}, "did you mean dead?"),
         ("list_deliveries", {"limit": 1000}, "limit: it is greater than 500"),
-        ("list_deliveries", {"route": "frist"}, "first"),
+        ("list_deliveries", {"route": "frist"}, "route: did you mean first?"),
         ("list_events", {"since": "yesterdy"}, "yesterdy"),
         ("show_event", {"id": "evt_0"}, "evt_0"),
         ("propose_operation", {"command": "retry"}, "pass `ids`, or select by a filter"),
