@@ -18,7 +18,7 @@ from bridge.core.scopes import Scope
 from bridge.web.admin.schema_parts import Schema
 
 MAX_DATA_BYTES: Final = 40_000  # of JSON in an answer: some 10,000 tokens
-LESS: Final = "Ask for less to see more of each: narrower arguments, or a smaller `limit`."
+FOR_PEOPLE: Final = "A person finds the whole record in the console, or with `flowbridge show`."
 
 
 class Effect(Enum):
@@ -47,11 +47,10 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
-    """The bridge that a session asks, the scopes of its token, and its proposals."""
+    """The bridge that a session asks, and the proposals of the session."""
 
     client: AdminClient
     bridge: RemoteBridge
-    scopes: frozenset[Scope]
     make_boundary: Callable[[], str]
     proposals: SessionProposals = field(default_factory=SessionProposals)
 
@@ -73,7 +72,7 @@ def answer_data(
     context: ToolContext,
     data: Mapping[str, JSON],
     *lead: str,
-    rest: str = LESS,
+    rest: str = FOR_PEOPLE,
     skip: int = 0,
     continue_list: Callable[[CutAnswer], str] = lambda _: "",
     **values: JSON,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.cli.agents.agent_tool import AgentTool, Effect, ToolContext
+from bridge.cli.agents.agent_tool import MAX_DATA_BYTES, AgentTool, Effect, ToolContext
 from bridge.cli.agents.reading_tools import find_endpoint
 from bridge.cli.agents.tool_answers import ToolAnswer, mark_data
 from bridge.cli.agents.tool_schemas import build_schema, write_path
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.core.printable_text import escape_lines
 from bridge.core.scopes import Scope
@@ -16,6 +17,7 @@ from bridge.core.sizes import MIB
 
 MAX_BODY_BYTES: Final = 64 * MIB
 MAX_PART_CHARS: Final = 8000
+MAX_PART_BYTES: Final = MAX_DATA_BYTES - 1000  # escaped: a character may need ten
 BODY_ENDPOINT: Final = find_endpoint("GET", "/events/{id}/body")
 
 
@@ -46,12 +48,15 @@ def _read_body(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswe
     raw = context.client.get_bytes(write_path(BODY_ENDPOINT, arguments), MAX_BODY_BYTES)
     text = raw.decode("utf-8", "replace")
     begin = int(arguments.get("offset", 0))
-    end = begin + MAX_PART_CHARS
+    part = text[begin : begin + MAX_PART_CHARS]
+    while len(write_json(escape_lines(part))) > MAX_PART_BYTES:
+        part = part[: len(part) // 2]
+    end = begin + len(part)
     data = {
         "characters": len(text),
         "offset": begin,
         "next_offset": end if end < len(text) else None,
-        "text": escape_lines(text[begin:end]),
+        "text": escape_lines(part),
     }
     said = (
         f"There is more of the body: pass `offset` {end} to go on."

@@ -31,6 +31,7 @@ MEANINGS: Final = {
 }
 #: Keys of the request that are the server's part of the safety, not the agent's choice.
 OWN_KEYS: Final = ("mode", "expect")
+ITEMS: Final = "list_operation_items returns all items of the proposal."
 MINUTES: Final = round(TIMINGS.proposal_seconds / 60)
 _PROPOSAL_ID: Final[Schema] = {
     "type": "object",
@@ -136,7 +137,7 @@ def _propose(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
         " Nothing has happened yet. Show the count, the routes and the examples to the person you"
         f" work for. If they agree, call agree_to_proposal with this id within {MINUTES} minutes."
     )
-    return answer_data(context, proposed, said, proposal_id=id_, count=count)
+    return answer_data(context, proposed, said, rest=ITEMS, proposal_id=id_, count=count)
 
 
 def _change_own(word: str, context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bridge.cli.agents.agent_tool import LESS, AgentTool, Effect, ToolContext, answer_data
+from bridge.cli.agents.agent_tool import FOR_PEOPLE, AgentTool, Effect, ToolContext, answer_data
 from bridge.cli.agents.answer_cuts import ITEMS, CutAnswer
 from bridge.cli.agents.tool_answers import ToolAnswer
 from bridge.cli.agents.tool_schemas import (
@@ -30,8 +30,9 @@ from bridge.web.admin.endpoints import ENDPOINTS
 from bridge.web.admin.resource_schemas import RESOURCE_SCHEMAS
 from bridge.web.admin.schemas import SCHEMAS
 
-ONE_DELIVERY: Final = "show_delivery returns one delivery whole."
-WHOLE_EVENT: Final = f"read_event_body returns the whole body in parts; {ONE_DELIVERY}"
+LESS: Final = "A smaller `limit` shows more of each."
+ONE_DELIVERY: Final = "show_delivery returns one delivery with more of each text."
+WHOLE_EVENT: Final = f"read_event_body returns the whole body in parts. {ONE_DELIVERY}"
 #: What only people who run commands need: ", as `flowbridge status --json`".
 _AS_COMMAND: Final = re.compile(r", as `[^`]*`")
 _SCHEMAS: Final = {**SCHEMAS, **RESOURCE_SCHEMAS, **AUTHORING_SCHEMAS}
@@ -47,7 +48,7 @@ class ReadingTool:
     title: str
     path: str
     advice: str = ""
-    rest: str = LESS
+    rest: str = FOR_PEOPLE
     method: str = "GET"
 
 
@@ -140,7 +141,7 @@ READING_TOOLS: Final = (
     ),
     ReadingTool(name="list_event_types", title="Event types", path="/types"),
     ReadingTool(name="infer_schema", title="Schema of an event type", path="/types/schema"),
-    ReadingTool(name="list_operations", title="Operations", path="/operations"),
+    ReadingTool(name="list_operations", title="Operations", path="/operations", rest=LESS),
     ReadingTool(
         name="show_operation",
         title="One operation",
@@ -152,6 +153,7 @@ READING_TOOLS: Final = (
         title="Items of an operation",
         path="/operations/{id}/items",
         advice="`outcome=refused` lists what was not done, and why.",
+        rest=LESS,
     ),
     ReadingTool(
         name="check_routes",

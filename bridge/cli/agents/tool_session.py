@@ -70,7 +70,6 @@ class ToolSession:
         self._context = ToolContext(
             client=client,
             bridge=RemoteBridge(client, actor_prefix=ACTOR_PREFIX),
-            scopes=token.scopes,
             make_boundary=lambda: secrets.token_hex(BOUNDARY_BYTES),
         )
 

@@ -214,6 +214,10 @@ def test_a_long_answer_is_cut_and_can_be_continued(both: BothWays, session: Tool
         part = data_of(session, "read_event_body", id=event_id, offset=offset)
         text, offset = text + part["text"], part["next_offset"]
     assert text == long.decode()
+    hidden = both.bridge.event("\U000e0041".encode() * 9000).json["event_id"]
+    answer = session.call_tool("read_event_body", {"id": hidden})
+    assert len(answer.text) < MAX_DATA_BYTES * 1.05
+    assert answer.structured["outside_data"]["next_offset"] < 8000
 
     ids = [add_dead_delivery(both, reason="x" * 3000) for _ in range(30)]
     found, before = [], {}
