@@ -29,6 +29,7 @@ def mcp() -> None:
 
     \b
     flowbridge --server http://127.0.0.1:8081 mcp
+    FLOWBRIDGE_SERVER=http://127.0.0.1:8081 flowbridge mcp
     claude mcp add flowbridge -- flowbridge --server http://127.0.0.1:8081 mcp
     """
     server = find_server()
