@@ -22,6 +22,7 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
+from bridge.cli.agents.tool_session import build_tools  # noqa: E402
 from bridge.cli.command_list import SECTIONS  # noqa: E402
 from bridge.cli.commands.providers import EVIDENCE  # noqa: E402
 from bridge.cli.main import group  # noqa: E402
@@ -859,6 +860,21 @@ def admin_problems_table() -> str:
     return table(("type", "status", "title"), rows)
 
 
+# -- agents
+
+
+def agent_tools_table() -> str:
+    """The tools of `flowbridge mcp`, with the first sentence of each description."""
+    tools = build_tools(SCOPE_PRESETS["operator"]).values()
+    return table(
+        ("tool", "scope", "does"),
+        (
+            (code(one.name), code(one.scope), re.split(r"(?<=[.])\s", one.description)[0])
+            for one in tools
+        ),
+    )
+
+
 # -- limits
 
 
@@ -1106,6 +1122,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics_table,
     "admin endpoints": admin_endpoints_table,
     "admin problems": admin_problems_table,
+    "agent tools": agent_tools_table,
     "limits": limits_table,
     "faults": faults_table,
     "crash faults": crash_faults_table,

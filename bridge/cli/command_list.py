@@ -101,6 +101,7 @@ SECTIONS = {
         ),
         "tail": ("bridge.cli.commands.tail", "Follow events and their deliveries as they happen."),
         "flows": ("bridge.cli.commands.flows", "List a platform's flows; start and end runs."),
+        "mcp": ("bridge.cli.commands.mcp_command", "Serve the admin API as tools for an agent."),
     },
     "Act": {
         "replay": ("bridge.cli.commands.replay", "Plan stored events again, as new deliveries."),
@@ -144,6 +145,7 @@ WITHOUT_ROUTES = frozenset(
         "init",
         "login",
         "logout",
+        "mcp",
         "providers",
         "schema",
         "torture",
