@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import run
 
-from bridge.services.importers.kinds import MAX_IMPORT_BYTES
+from bridge.services.importers.kinds import IMPORT_KINDS, MAX_IMPORT_BYTES
 
 CORPUS = Path(__file__).parents[1] / "data" / "hooks"
 SIGNED = CORPUS / "single-object.json"
@@ -163,3 +163,8 @@ def test_an_unknown_kind_and_an_unknown_file_are_wrong_usage(folder: Path) -> No
     assert run("import", str(SIGNED), "--from", "zapier").exit_code == 2
     assert run("import", "missing.json").exit_code == 2
     assert run("import", str(folder)).exit_code == 2
+
+
+def test_the_help_names_each_kind() -> None:
+    text = " ".join(run("import", "--help").output.split())
+    assert [name for name in IMPORT_KINDS if f" {name} (" not in text] == []

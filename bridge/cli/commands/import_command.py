@@ -23,7 +23,10 @@ from bridge.cli.ui import output
     "--from",
     "kind",
     metavar="KIND",
-    help="The kind of the files: webhook (hooks.json or hooks.yaml of adnanh/webhook).",
+    help=(
+        "The kind of the files, where it is not plain from them: webhook (hooks.json or hooks.yaml"
+        " of adnanh/webhook), html (forms of Formspree, Netlify, Basin or Web3Forms)."
+    ),
 )
 @click.option(
     "--write",
@@ -54,6 +57,7 @@ def import_(
     \b
     flowbridge import hooks.json
     flowbridge import hooks.json --write my-hooks
+    flowbridge import site/contact.html site/quote.html --write forms
     """
     from bridge.services.importers.import_files import check_routes, read_texts, write_files
     from bridge.services.importers.kinds import IMPORT_KINDS, import_files

@@ -9,6 +9,7 @@ from typing import Final
 
 from bridge.core.errors import InvalidRequest
 from bridge.services.importers.hooks_file import import_hooks
+from bridge.services.importers.html_forms import import_page
 from bridge.services.importers.model import ImportResult
 
 MAX_IMPORT_FILES: Final = 50
@@ -30,11 +31,21 @@ def _is_hooks_file(name: str, text: str) -> bool:
     return is_named and "execute-command" in text
 
 
+def _is_page(name: str, text: str) -> bool:
+    return name.lower().endswith((".html", ".htm")) and "<form" in text.lower()
+
+
 IMPORT_KINDS: Final = {
     kind.name: kind
     for kind in (
         ImportKind(
             "webhook", "hooks.json or hooks.yaml of adnanh/webhook", _is_hooks_file, import_hooks
+        ),
+        ImportKind(
+            "html",
+            "pages with forms of Formspree, Netlify, Basin or Web3Forms",
+            _is_page,
+            import_page,
         ),
     )
 }
