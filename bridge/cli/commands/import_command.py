@@ -25,7 +25,8 @@ from bridge.cli.ui import output
     metavar="KIND",
     help=(
         "The kind of the files, where it is not plain from them: webhook (hooks.json or hooks.yaml"
-        " of adnanh/webhook), html (forms of Formspree, Netlify, Basin or Web3Forms)."
+        " of adnanh/webhook), html (forms of Formspree, Netlify, Basin or Web3Forms), n8n"
+        " (workflows with Webhook nodes)."
     ),
 )
 @click.option(

@@ -11,6 +11,7 @@ from bridge.core.errors import InvalidRequest
 from bridge.services.importers.hooks_file import import_hooks
 from bridge.services.importers.html_forms import import_page
 from bridge.services.importers.model import ImportResult
+from bridge.services.importers.n8n_workflow import import_workflow
 
 MAX_IMPORT_FILES: Final = 50
 MAX_IMPORT_BYTES: Final = 1024 * 1024  # of one file
@@ -35,6 +36,10 @@ def _is_page(name: str, text: str) -> bool:
     return name.lower().endswith((".html", ".htm")) and "<form" in text.lower()
 
 
+def _is_workflow(name: str, text: str) -> bool:
+    return name.lower().endswith(".json") and '"nodes"' in text and '"connections"' in text
+
+
 IMPORT_KINDS: Final = {
     kind.name: kind
     for kind in (
@@ -47,6 +52,7 @@ IMPORT_KINDS: Final = {
             _is_page,
             import_page,
         ),
+        ImportKind("n8n", "workflows of n8n with Webhook nodes", _is_workflow, import_workflow),
     )
 }
 
