@@ -43,7 +43,7 @@ from bridge.services.importers.rule_clauses import (
     either,
     neither,
 )
-from bridge.services.importers.secret_texts import is_known_secret, names_secret
+from bridge.services.importers.secret_texts import may_hold_secret
 
 RULE_ORDER = ("and", "or", "not", "match")  # the first one that is there counts
 MATCH_KEYS = ("type", "regex", "secret", "value", "parameter", "ip-range")
@@ -167,8 +167,8 @@ class HookRules:
     def _check_secret(self, parameter: HookParameter, expected: str) -> None:
         if GETENV_MARK.search(expected) or "{{" in expected:
             raise NotCarried("a Go template is not carried here")
-        is_secret = parameter.source not in ("string", "request") and names_secret(parameter.name)
-        if is_secret or is_known_secret(expected):
+        is_constant = parameter.source in ("string", "request")
+        if not is_constant and may_hold_secret(parameter.name, expected):
             raise NotCarried(
                 "it seems to compare a credential, and `match` must not have one; if the"
                 " sender can, let it sign, or send a token in a header (`provider: token`)"

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from bridge.core.errors import InvalidRequest
+
 MAX_NAME_CHARS: Final = 60  # of a source, a flow or a route; routes.yaml allows 63
 MAX_FINDINGS: Final = 20_000
+MAX_STEP_CHARS: Final = 80  # of a place
+RECENT_FINDINGS: Final = 50  # among which a finding is there once
 
 
 class Carried(StrEnum):
@@ -69,7 +73,8 @@ class FindingLog:
 
     def at(self, *steps: str | int) -> FindingLog:
         """Return the log of a place below this one."""
-        return FindingLog(self.result, self.file, ".".join([self.place, *map(str, steps)]))
+        names = [str(step)[:MAX_STEP_CHARS] for step in steps]
+        return FindingLog(self.result, self.file, ".".join([self.place, *names]))
 
     def carry(self, message: str) -> None:
         """Add that this part is carried."""
@@ -84,10 +89,12 @@ class FindingLog:
         self._add(Carried.NO, message)
 
     def _add(self, carried: Carried, message: str) -> None:
-        if len(self.result.findings) < MAX_FINDINGS:
-            found = ImportFinding(self.file, self.place, carried, message)
-            if found not in self.result.findings[-50:]:
-                self.result.findings.append(found)
+        found = ImportFinding(self.file, self.place, carried, message)
+        if found in self.result.findings[-RECENT_FINDINGS:]:
+            return
+        if len(self.result.findings) >= MAX_FINDINGS:
+            raise InvalidRequest(f"{self.file}: more than {MAX_FINDINGS} findings")
+        self.result.findings.append(found)
 
 
 def make_name(text: str, default: str) -> str:

@@ -21,7 +21,7 @@ from bridge.services.importers.hook_references import (
 )
 from bridge.services.importers.model import FindingLog
 from bridge.services.importers.rule_clauses import TRUE, Condition, Leaf, both, either, neither
-from bridge.services.importers.secret_texts import is_known_secret, names_secret
+from bridge.services.importers.secret_texts import may_hold_secret
 
 _ROOT = re.compile(
     r"=\s*\{\{\s*(?:\$json|\$node\[(?:\"[^\"]*\"|'[^']*')\]\.json"
@@ -173,7 +173,7 @@ def _read_row(
             proofs.append(proof)
             return TRUE
     has_value = test.operation not in ("exists", "notExists", "empty", "notEmpty")
-    if has_value and (names_secret(name) or is_known_secret(str(test.value))):
+    if has_value and may_hold_secret(name, str(test.value)):
         raise NotCarried("it seems to compare a credential, and `match` must not have one")
     if root == "headers" and name in MASKED_HEADERS:
         raise NotCarried(f"the header {name} is a credential, which an event does not contain")

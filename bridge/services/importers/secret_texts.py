@@ -45,6 +45,11 @@ _DESCRIPTIVE = re.compile(
     r"event|type|kind|topic|agent|content|host|origin|referer|accept|action|repo|hook-id|name",
     re.IGNORECASE,
 )
+#: Names of values that look random without being secret.
+_IDENTIFIERS = re.compile(
+    r"id$|uuid|sha|commit|ref|branch|tag|version|name|repo|url|mail|event|agent|date|time",
+    re.IGNORECASE,
+)
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+_=.~!@#%^&*-]{16,}")
 
 
@@ -72,3 +77,13 @@ def is_known_secret(text: str) -> bool:
 def looks_random(text: str) -> bool:
     """Return whether a text may be a generated secret: long, with letters and digits, no spaces."""
     return bool(_RANDOM.fullmatch(text))
+
+
+def may_hold_secret(name: str, text: str) -> bool:
+    """Return whether a value of this name, compared with this text or pattern, may be a secret.
+
+    Ids and hashes of commits look random, and are none.
+    """
+    if names_secret(name) or is_known_secret(text):
+        return True
+    return looks_random(text.strip("^$")) and not _IDENTIFIERS.search(name)

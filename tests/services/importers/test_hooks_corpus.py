@@ -148,3 +148,37 @@ def test_no_secret_is_in_routes_or_report(imports: dict[str, ImportedHooks], nam
             and name[:5] != "slack"
         ):
             assert f"corpus-secret-{secret[:2]}" in written
+
+
+@pytest.mark.parametrize("kind", ["value", "regex"])
+@pytest.mark.parametrize(
+    ("source", "name", "value", "is_shown"),
+    [
+        ("payload", "check", "a8f5f167f44f4964e6c998dee827110c", False),
+        ("payload", "config.secret", "plain-value", False),
+        ("payload", "webhook_key", "plain-value", False),
+        ("payload", "text", "xoxb-1-2-3", False),
+        ("header", "X-Api-Key", "plain-value", False),
+        ("url", "check", "a8f5f167f44f4964e6c998dee827110c", False),
+        ("payload", "after", "ab12cd", True),
+        ("payload", "head_commit.id", "a8f5f167f44f4964e6c998dee827110c", True),
+        ("payload", "repository.full_name", "acme/shop", True),
+        ("header", "X-GitHub-Event", "pull_request_review_comment", True),
+    ],
+)
+def test_values_that_may_be_credentials_are_not_written(
+    kind: str, source: str, name: str, value: str, is_shown: bool
+) -> None:
+    rule = {"type": kind, kind: value, "parameter": {"source": source, "name": name}}
+    hook = {"id": "a", "execute-command": "/x", "trigger-rule": {"match": rule}}
+    found = import_texts(("hooks.json", json.dumps([hook])))
+    assert (value in found.text + repr(found.result.findings)) is is_shown
+
+
+def test_a_long_value_of_a_header_of_its_own_is_a_token() -> None:
+    parameter = {"source": "header", "name": "X-Anything"}
+    rule = {"type": "value", "value": "only-letters-but-long", "parameter": parameter}
+    hook = {"id": "a", "execute-command": "/x", "trigger-rule": {"match": rule}}
+    found = import_texts(("hooks.json", json.dumps([hook])))
+    assert found.result.secrets == {"A_WEBHOOK_SECRET": "only-letters-but-long"}
+    assert "only-letters" not in found.text
