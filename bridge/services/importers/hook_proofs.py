@@ -82,8 +82,9 @@ def read_hmac(
 ) -> HookProof:
     """Return the proof of an HMAC rule, or raise `NotCarried`."""
     at = {"header": "header", "url": "query", "query": "query"}.get(parameter.source)
-    if at is None or not parameter.name:
+    if at is None:
         raise NotCarried("the signature is neither in a header nor in the query")
+    _check_name(at, parameter.name)
     headers = parameter.keys.get("headers-to-add-to-signature-payload", [])
     if not isinstance(headers, list) or not all(_is_header(one) for one in headers):
         raise NotCarried("headers-to-add-to-signature-payload is not a list of header names")
@@ -102,8 +103,15 @@ def read_hmac(
     )
 
 
+def _check_name(at: str, name: str) -> None:
+    """Raise `NotCarried` for a name that `verify` cannot have."""
+    is_usable = _is_header(name) if at == "header" else bool(name) and name.isprintable()
+    if not is_usable or "${" in name or name != name.strip():
+        raise NotCarried("the name of the header or query parameter cannot be used")
+
+
 def _is_header(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9-]+", value) is not None
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]+", value) is not None
 
 
 def read_token(
@@ -116,6 +124,7 @@ def read_token(
     )
     if at is None or not is_secret:
         return None
+    _check_name(at, parameter.name)
     found = _AUTHORIZATION.fullmatch(value) if at == "header" else None
     return HookProof(
         "token",

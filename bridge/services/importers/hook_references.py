@@ -92,6 +92,8 @@ def find_reference(parameter: HookParameter, unwrapped: str | None) -> Reference
         raise NotCarried(
             f"webhook knows no parameter source `{parameter.source[:40]}` that reads this"
         )
+    if "${" in parameter.name and parameter.source != "string":
+        raise NotCarried("a name with ${ cannot be written into routes.yaml")
     return find(parameter.name, unwrapped)
 
 

@@ -136,6 +136,8 @@ class HookRules:
         self, keys: dict[str, Any], log: FindingLog, under: frozenset[str]
     ) -> RuleStates | None:
         kind = keys.get("type")
+        if not isinstance(kind, str):
+            raise NotCarried("its `type` is not a text")
         if kind == "ip-whitelist":
             raise NotCarried(
                 "flowbridge does not check addresses; allow these in your proxy or firewall"
@@ -149,7 +151,7 @@ class HookRules:
         if kind in HMAC_RULES:
             return self._prove(read_hmac(keys, parameter, log, under))
         if kind not in ("value", "regex"):
-            raise NotCarried(f"webhook has no rule type {str(kind)[:40]!r}")
+            raise NotCarried(f"webhook has no rule type {kind[:40]!r}")
         expected = text_of(keys.get("value" if kind == "value" else "regex", ""))
         if expected is None:
             raise NotCarried("the value to compare with is not a text")

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from bridge.core.errors import CompileError, InvalidRequest
 from bridge.core.model import JSON
-from bridge.routing.matching.matcher import compile_match
 from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.importers.document_reader import read_document
 from bridge.services.importers.hook_inputs import HookInputs
@@ -140,7 +139,6 @@ class _Hook:
             try:
                 match = write_match(condition)
                 if match is not None:
-                    compile_match(match)
                     route["match"] = match
             except CompileError as error:
                 is_paused = is_open = True

@@ -28,6 +28,8 @@ SCRIPT_HOSTS: Final = ("formspree.io", "usebasin.com", "web3forms.com", "unpkg.c
 NETLIFY: Final = "Netlify"
 DEFAULT_HONEYPOTS: Final = ("_gotcha", "botcheck", "bot-field")
 CONTROL_NAMES: Final[Mapping[str, Any]] = {row.name: row for row in CONTROL_FIELDS}
+_ORIGIN = re.compile(r"https://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_PAGE_URL = re.compile(_ORIGIN.pattern + r"(?:[/?][A-Za-z0-9._~/?&=%+,;:@!*()#-]*)?")
 _NETLIFY_MARKS = ("netlify", "data-netlify")
 
 
@@ -104,7 +106,7 @@ class _Form:
             origin = f"{parts.scheme}://{parts.netloc}" if parts.scheme == "https" else ""
         except ValueError:
             origin = ""
-        if origin and re.fullmatch(r"https://[A-Za-z0-9.-]+", origin):
+        if _ORIGIN.fullmatch(origin):
             source["allowed_origins"] = [origin]
             self.log.at("allowed_origins").carry(
                 f"allowed_origins: {origin}, the canonical URL of the page"
@@ -123,7 +125,7 @@ class _Form:
             at = self.log.at("fields", control.name)
             if _host(url) in SERVICE_PAGES:
                 at.refuse("the page is one of the service's own; remove the field")
-            elif url.startswith("https://") and _host(url) and "redirect" not in source:
+            elif _PAGE_URL.fullmatch(url) and "redirect" not in source:
                 source["redirect"] = url
                 at.carry("the `redirect` of the source; the field works as before")
             else:
@@ -144,7 +146,7 @@ class _Form:
             )
         self.log.at("action").doubt(text)
         honeypot = given.get("netlify-honeypot") or given.get("data-netlify-honeypot")
-        if honeypot and honeypot not in DEFAULT_HONEYPOTS:
+        if honeypot and honeypot not in DEFAULT_HONEYPOTS and "${" not in honeypot:
             source["spam"] = {"honeypots": [*DEFAULT_HONEYPOTS, honeypot]}
         for key in given:
             at = self.log.at(key)
@@ -190,6 +192,9 @@ class _Form:
                 continue
             log = self.log.at("fields", name)
             rule, is_required = make_rule(controls, log)
+            if "${" in f"{name}{rule}":
+                log.refuse("a text with ${ cannot be written into routes.yaml")
+                continue
             properties[name] = rule
             required += [name] if is_required else []
             log.carry(f"a field of the schema: {_describe(rule)}")
@@ -198,7 +203,12 @@ class _Form:
     def _read_button(self, control: HtmlControl, source: dict[str, Any]) -> None:
         text = control.attributes.get("value", "") if control.tag == "input" else control.text
         text = " ".join(text.split())[:200]
-        if text and "page" not in source and control.type in ("submit", "button"):
+        if (
+            text
+            and "${" not in text
+            and "page" not in source
+            and control.type in ("submit", "button")
+        ):
             source["page"] = {"submit": text}
             self.log.at("submit").carry("the text of the button of the hosted form")
 

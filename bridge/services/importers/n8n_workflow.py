@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.core.errors import CompileError, InvalidRequest
-from bridge.routing.matching.matcher import compile_match
 from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.importers.document_reader import read_document
 from bridge.services.importers.hook_proofs import HookProof, build_source
@@ -172,7 +171,6 @@ class _Webhook:
         try:
             match = write_match(branch.condition)
             if match is not None:
-                compile_match(match)
                 route["match"] = match
         except CompileError as error:
             is_paused = True

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from bridge.core.errors import CompileError
+from bridge.routing.matching.matcher import compile_match
 
 MAX_CLAUSES: Final = 500  # of one rule, after it was written out
 
@@ -90,11 +91,17 @@ def _without_copies(parts: Sequence[Condition]) -> list[Condition]:
 def write_match(condition: Condition) -> dict[str, Any] | None:
     """Return a condition as `match`: null where it is always true.
 
-    Raises `CompileError` where it is too large. It must not be `FALSE`.
+    Raises `CompileError` where routes.yaml cannot have it. It must not be `FALSE`.
     """
     if sum(1 for _ in islice(_walk(condition), MAX_CLAUSES + 1)) > MAX_CLAUSES:
         raise CompileError(f"the rule needs more than {MAX_CLAUSES} clauses")
-    return None if condition == TRUE else _write(condition)
+    if condition == TRUE:
+        return None
+    match = _write(condition)
+    if "${" in repr(match):
+        raise CompileError("a text with ${ cannot be written into `match`")
+    compile_match(match)
+    return match
 
 
 def _walk(condition: Condition) -> Iterator[Condition]:
