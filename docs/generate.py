@@ -81,6 +81,7 @@ from bridge.routing.functions import (  # noqa: E402
 from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
+from bridge.services.importers import document_reader, html_reader, kinds  # noqa: E402
 from bridge.store.tables import encrypted  # noqa: E402
 from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
 from bridge.torture import certificate, plan, records  # noqa: E402
@@ -942,6 +943,13 @@ def limits_table() -> str:
                 "a key of `order_by` and `debounce`",
                 f"{planner.MAX_KEY_LENGTH} characters; a longer one is hashed",
             ),
+            (
+                "a file of `flowbridge import`; if it is YAML; if it is HTML",
+                f"{kinds.MAX_IMPORT_BYTES // MIB} MiB;"
+                f" {document_reader.MAX_YAML_CHARS // 1024} KiB;"
+                f" {html_reader.MAX_PAGE_CHARS // 1024} KiB",
+            ),
+            ("files of `flowbridge import` at once", kinds.MAX_IMPORT_FILES),
         ),
         "Deliveries and platforms": (
             ("a call (`timeout`)", "30 s"),

@@ -9,6 +9,10 @@ SECTIONS = {
         "demo": ("bridge.cli.commands.demo.command", "See everything work, without any setup."),
         "init": ("bridge.cli.commands.init", "Write routes.yaml, .env and flows.py."),
         "add": ("bridge.cli.commands.add", "Add a source and a route to routes.yaml."),
+        "import": (
+            "bridge.cli.commands.import_command",
+            "Turn another program's configuration into routes.yaml.",
+        ),
         "providers": (
             "bridge.cli.commands.providers",
             "List the built-in providers, and how to set each up.",
@@ -142,6 +146,7 @@ WITHOUT_ROUTES = frozenset(
         "completion",
         "demo",
         "help",
+        "import",
         "init",
         "login",
         "logout",
