@@ -19,7 +19,7 @@ IN_SDIST = ("CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "
 FOLDERS_IN_SDIST = (".ci", "bench", "bridge", "deploy", "docs", "tests")
 LINK = re.compile(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"")
 LABELS = {"Source", "Documentation", "Changelog", "Issues"}
-EXTRAS = {"postgres", "celery", "otel", "previews"}
+EXTRAS = {"postgres", "celery", "otel", "previews", "mcp"}
 
 
 def tracked(*folders: str) -> set[str]:

@@ -56,6 +56,7 @@ def with_step(summary: dict[str, Any], steps: list[str], name: str, entry: dict[
 def main() -> None:
     """Write the summary."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().partition("\n")[0])
+    parser.add_argument("--date", required=True, help="the day of the summary, as 2026-12-31")
     parser.add_argument("--steps", required=True, help="all steps, in their order")
     parser.add_argument("--step", required=True)
     parser.add_argument("--code", type=int, required=True)
@@ -64,7 +65,7 @@ def main() -> None:
     given = parser.parse_args()
     now = datetime.now(UTC)
     version = flowbridge_version()
-    path = ROOT / CERTIFICATES / f"full-{version}-{now:%Y-%m-%d}.json"
+    path = ROOT / CERTIFICATES / f"full-{version}-{given.date}.json"
     before = json.loads(path.read_text("utf-8")) if path.exists() else {}
     entry = {
         "result": "passed" if given.code == 0 else "failed",

@@ -58,9 +58,13 @@ def side_by_side(kinds: dict[str, list[str]], folder: Path, minutes: float) -> i
 
 
 def together(kinds: dict[str, list[str]], folder: Path, minutes: float) -> dict[str, str]:
-    running = {name: begin(name, folder, minutes, more) for name, more in kinds.items()}
+    places = {
+        name: [empty(one) if one.startswith("postgresql:") else one for one in more]
+        for name, more in kinds.items()
+    }
+    running = {name: begin(name, folder, minutes, more) for name, more in places.items()}
     try:
-        return {name: end(name, folder, process) for name, process in running.items()}
+        return {name: end(name, folder, process, places[name]) for name, process in running.items()}
     finally:
         for process in running.values():
             process.terminate()
@@ -69,7 +73,6 @@ def together(kinds: dict[str, list[str]], folder: Path, minutes: float) -> dict[
 
 def begin(name: str, folder: Path, minutes: float, more: list[str]) -> subprocess.Popen[bytes]:
     asked = [f"--only={kind}" for kind in FAULT_DESCRIPTIONS if kind not in ELSEWHERE[name]]
-    more = [empty(one) if one.startswith("postgresql:") else one for one in more]
     command = [
         FLOWBRIDGE,
         "torture",
@@ -93,16 +96,29 @@ def empty(server: str) -> str:
     return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
-def end(name: str, folder: Path, process: subprocess.Popen[bytes]) -> str:
+def end(name: str, folder: Path, process: subprocess.Popen[bytes], more: list[str]) -> str:
     """Print what it said and return its verdict."""
     code = process.wait()
     certificate = folder / f"{name}.json"
     print(f"-- {name}\n{(folder / name).read_text('utf-8', 'replace')}", flush=True)
-    return (
-        str(json.loads(certificate.read_text())["verdict"])
-        if certificate.exists()
-        else f"exit code {code}"
-    )
+    if not certificate.exists():
+        return f"exit code {code}"
+    verdict = str(json.loads(certificate.read_text())["verdict"])
+    left = [each for one in more if one.startswith("postgresql:") for each in list_tables(one)]
+    if verdict == "kept" and left:
+        print(f"   left behind in the database: {', '.join(left)}", flush=True)
+        return "left behind"
+    return verdict
+
+
+def list_tables(url: str) -> list[str]:
+    """Return the tables in a database that are not PostgreSQL's own."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT schemaname || '.' || tablename FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
+        )
+        return [name for (name,) in rows]
 
 
 sys.exit(main(float(sys.argv[1])))

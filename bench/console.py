@@ -4,7 +4,8 @@
 
 The pages are those of a served bridge, opened as a browser does over one session. There are 1.2
 deliveries for each event, some of them dead or unknown. After that the proportional set size of the
-processes is printed: before the login, after every page was opened once, and after 20 times.
+processes is printed: before the login, after every page was opened once, after 20 times more, and
+some minutes after the last page.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from urllib.parse import urlencode
 import lists
 import rig
 
+from bridge.core.timings import TIMINGS
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 
@@ -34,6 +36,7 @@ OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "Accept-Encoding": "gzip"}
 STATUSES = {0: "dead", 1: "unknown"}
 ROUNDS_OF_MEMORY = 20
 RESTING = 2.0  # seconds
+UNUSED = TIMINGS.restart_idle_seconds * 1.1  # until receivers that answered have restarted
 PAGE_SECONDS = 0.06  # a session may read 20 pages a second
 PAGES = (
     "/",
@@ -111,10 +114,11 @@ def measure_kind(kind: str, counts: list[int], runs: int) -> None:
         ratio = found[-1].cpu / max(found[0].cpu, 0.001)
         plain, packed = sizes[name]
         print(f"{name:36} {shown}   {ratio:14.1f} {plain:9,} {packed:6,}")
-    before, once, often = weights
+    before, once, often, unused = weights
     print(
         f"{before:.1f} MB before the login, {once:.1f} MB after each page once,"
-        f" {often:.1f} MB after {ROUNDS_OF_MEMORY} times more",
+        f" {often:.1f} MB after {ROUNDS_OF_MEMORY} times more,"
+        f" {unused:.1f} MB after {UNUSED:.0f} s without a request",
         flush=True,
     )
 
@@ -226,6 +230,10 @@ class Browser:
             found.append(time.perf_counter() - began)
         return Times(statistics.median(found), (rig.cpu(self.pid) - used) / runs)
 
+    def disconnect(self) -> None:
+        """Close the connection; the next request opens another one."""
+        self._connection.close()
+
     def _send(
         self, method: str, page: str, form: str | None, headers: Mapping[str, str]
     ) -> tuple[Any, bytes]:
@@ -238,18 +246,19 @@ class Browser:
 
 
 def weigh_processes(browser: Browser, pages: Mapping[str, str]) -> list[float]:
-    """Return the MB at rest after each page was opened once, and after many times."""
+    """Return the MB at rest after each page was opened once, after many times, and a while later."""
     found = []
     for rounds in (1, ROUNDS_OF_MEMORY):
         for _ in range(rounds):
             for page in pages.values():
                 browser.open(page)
         found.append(rest_and_weigh(browser.pid))
-    return found
+    browser.disconnect()  # the server would do so after 75 s
+    return [*found, rest_and_weigh(browser.pid, UNUSED)]
 
 
-def rest_and_weigh(pid: int) -> float:
-    time.sleep(RESTING)
+def rest_and_weigh(pid: int, seconds: float = RESTING) -> float:
+    time.sleep(seconds)
     return rig.pss(pid)
 
 

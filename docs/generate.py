@@ -22,6 +22,7 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
+from bridge.cli.agents.tool_session import build_tools  # noqa: E402
 from bridge.cli.command_list import SECTIONS  # noqa: E402
 from bridge.cli.commands.providers import EVIDENCE  # noqa: E402
 from bridge.cli.main import group  # noqa: E402
@@ -81,6 +82,7 @@ from bridge.routing.functions import (  # noqa: E402
 from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
+from bridge.services.importers import document_reader, html_reader, kinds  # noqa: E402
 from bridge.store.tables import encrypted  # noqa: E402
 from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
 from bridge.torture import certificate, plan, records  # noqa: E402
@@ -868,6 +870,21 @@ def admin_problems_table() -> str:
     return table(("type", "status", "title"), rows)
 
 
+# -- agents
+
+
+def agent_tools_table() -> str:
+    """The tools of `flowbridge mcp`, with the first sentence of each description."""
+    tools = build_tools(SCOPE_PRESETS["operator"]).values()
+    return table(
+        ("tool", "scope", "does"),
+        (
+            (code(one.name), code(one.scope), re.split(r"(?<=[.])\s", one.description)[0])
+            for one in tools
+        ),
+    )
+
+
 # -- limits
 
 
@@ -966,6 +983,13 @@ def limits_table() -> str:
                 "a key of `order_by` and `debounce`",
                 f"{planner.MAX_KEY_LENGTH} characters; a longer one is hashed",
             ),
+            (
+                "a file of `flowbridge import`; if it is YAML; if it is HTML",
+                f"{kinds.MAX_IMPORT_BYTES // MIB} MiB;"
+                f" {document_reader.MAX_YAML_CHARS // 1024} KiB;"
+                f" {html_reader.MAX_PAGE_CHARS // 1024} KiB",
+            ),
+            ("files of `flowbridge import` at once", kinds.MAX_IMPORT_FILES),
         ),
         "Deliveries and platforms": (
             ("a call (`timeout`)", "30 s"),
@@ -1146,6 +1170,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics_table,
     "admin endpoints": admin_endpoints_table,
     "admin problems": admin_problems_table,
+    "agent tools": agent_tools_table,
     "limits": limits_table,
     "faults": faults_table,
     "crash faults": crash_faults_table,

@@ -9,6 +9,10 @@ SECTIONS = {
         "demo": ("bridge.cli.commands.demo.command", "See everything work, without any setup."),
         "init": ("bridge.cli.commands.init", "Write routes.yaml, .env and flows.py."),
         "add": ("bridge.cli.commands.add", "Add a source and a route to routes.yaml."),
+        "import": (
+            "bridge.cli.commands.import_command",
+            "Turn another program's configuration into routes.yaml.",
+        ),
         "providers": (
             "bridge.cli.commands.providers",
             "List the built-in providers, and how to set each up.",
@@ -101,6 +105,7 @@ SECTIONS = {
         ),
         "tail": ("bridge.cli.commands.tail", "Follow events and their deliveries as they happen."),
         "flows": ("bridge.cli.commands.flows", "List a platform's flows; start and end runs."),
+        "mcp": ("bridge.cli.commands.mcp_command", "Serve the admin API as tools for an agent."),
     },
     "Act": {
         "replay": ("bridge.cli.commands.replay", "Plan stored events again, as new deliveries."),
@@ -141,9 +146,11 @@ WITHOUT_ROUTES = frozenset(
         "completion",
         "demo",
         "help",
+        "import",
         "init",
         "login",
         "logout",
+        "mcp",
         "providers",
         "schema",
         "torture",

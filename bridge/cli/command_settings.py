@@ -43,6 +43,7 @@ REMOTE_COMMANDS: Final = (
     "resolve",
     "replay",
     "test",
+    "mcp",
 )
 #: Commands that ask no bridge, or take the URL of one themselves.
 SERVERLESS_COMMANDS: Final = frozenset(

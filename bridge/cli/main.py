@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,9 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the shape of click
         name = ALIASES.get(cmd_name, cmd_name)
         module = COMMANDS.get(name) or HIDDEN.get(name)
-        return getattr(import_module(module), name) if module else None
+        # a word of Python, such as `import`, cannot be the name of a function
+        attribute = f"{name}_" if iskeyword(name) else name
+        return getattr(import_module(module), attribute) if module else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -37,7 +37,7 @@ from bridge.web.forms.challenges import challenge_pages, make_page_fields
 from bridge.web.forms.hidden_fields import AntiSpamFields
 from bridge.web.forms.views import form_pages
 from bridge.web.health import health_pages
-from bridge.web.late_app import WsgiApp
+from bridge.web.late_app import LATE_USE, WsgiApp
 from bridge.web.listeners import NOT_FOUND_BODY, ListenerPaths
 from bridge.web.metrics import metrics_page
 from bridge.web.mount_paths import is_admin_path, is_console_path
@@ -103,6 +103,7 @@ def create_app(context: AppContext) -> Flask:
         overview=cached_overview(settings, database, config),
         keys=lambda: resources.keys,
     )
+    app.extensions[LATE_USE] = readers.late_use
     parts_by_path: PartsByPath = (
         (is_admin_path, admin_app(readers)),
         (is_console_path, console_app(readers, secret_key)),

@@ -77,6 +77,18 @@ def test_a_count_stops_at_its_bound_and_says_so(database: Database) -> None:
     assert some.read_until == NOW + 2
 
 
+def test_a_count_of_very_many_types_says_that_it_is_not_whole(
+    database: Database,
+) -> None:
+    for number in range(7):
+        add(database, {"n": number}, number, type=f"type-{number % 4}")
+    for chunk_rows, read_until in ((1, NOW + 4), (2, NOW + 4), (100, NOW)):
+        some = event_types.count_types(database, most_types=3, chunk_rows=chunk_rows)
+        assert [one.type for one in some.rows] == ["type-2", "type-1", "type-0"]
+        assert some.read_until == read_until, "older events and other types are left"
+    assert event_types.count_types(database, most_types=4).read_until is None
+
+
 def test_the_newest_events_of_a_type_are_read_with_their_bodies(database: Database) -> None:
     for number in range(120):
         add(database, {"n": number}, number, type="push" if number % 2 else "issues")

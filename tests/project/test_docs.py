@@ -31,7 +31,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r'\]\(([^)\s]+)\)|(?:<img src|srcset)="([^"]+)"')
-LANGUAGES = {"sh", "yaml", "python", "text", "ini", "html", "javascript"}
+LANGUAGES = {"sh", "yaml", "json", "python", "text", "ini", "html", "javascript"}
 
 
 def blocks(*languages: str) -> Iterator[tuple[str, str]]:

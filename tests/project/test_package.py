@@ -114,6 +114,7 @@ BOUNDED = {
     "jmespath",
     "joserfc",
     "jsonschema",
+    "mcp",
     "psycopg",
     "pydantic",
     "requests",

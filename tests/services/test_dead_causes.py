@@ -106,7 +106,7 @@ def test_replayed_and_retried_deliveries_do_not_count(
     for number in ("0", "1", "4"):
         one = died[number]
         event = events.get(database, one.event_id)
-        again = make_delivery(event, one.route, id=f"{one.id}x")
+        again = make_delivery(event, one.route, id=f"{one.id}x", now=NOW + 10)
         sent_again = make_event(number, now=NOW + 10, source=event.source)
         events.add(database, sent_again, (), lambda *_, row=again: [row])
     schema, http = group_by_cause(database, Filters()).groups
@@ -117,6 +117,21 @@ def test_replayed_and_retried_deliveries_do_not_count(
     database.write(lambda connection: retry.carry_out(connection, [died["2"].id], NOW + 20))
     [left] = group_by_cause(database, Filters()).groups
     assert left.cause.key == schema.cause.key, "a cause without open deliveries is left out"
+
+
+def test_the_other_flows_of_a_route_are_no_replay(database: Database) -> None:
+    event = make_event("1")
+    planned = [
+        dead(event, NOT_FOUND, NOW, id=f"dlv_{number}", flow=f"local/{number}")
+        for number in range(2)
+    ]
+    keep(database, event, *planned)
+    [group] = group_by_cause(database, Filters()).groups
+    assert (group.count, group.replayed) == (2, 0)
+    sent_again = make_event("1", now=NOW + 10)
+    again = make_delivery(event, id="dlv_2", now=NOW + 10)
+    events.add(database, sent_again, (), lambda *_: [again])
+    assert group_by_cause(database, Filters()).groups == []
 
 
 def test_a_person_who_gives_one_up_is_a_cause_of_its_own(database: Database) -> None:

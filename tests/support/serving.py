@@ -4,6 +4,7 @@ talk to them.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import hmac
 import json
@@ -55,6 +56,13 @@ routes:
 PORTS = (8_200, 15_000)
 _numbers = count(1)
 _taken: list[socket.socket] = []
+
+
+@atexit.register
+def _release_ports() -> None:
+    """Close what marks the ports as taken, or the interpreter may complain that it is open."""
+    for one in _taken:
+        one.close()
 
 
 def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "it") -> T:

@@ -359,44 +359,6 @@ def test_a_database_that_has_anything_in_it_is_refused_and_untouched(
     theirs.close()
 
 
-def test_two_nodes_on_postgresql_and_the_schema_is_gone_afterwards(
-    tmp_path: Path, empty_postgres: str
-) -> None:
-    asked = [
-        "--minutes",
-        "1.5",
-        "--kills",
-        "2",
-        "--only",
-        "receiver",
-        "--only",
-        "web",
-        "--rate",
-        "10",
-        "--nodes",
-        "2",
-    ]
-    done = run(tmp_path, "--database-url", empty_postgres, *asked)
-    made = json.loads(done.stdout)
-    assert (done.returncode, made["verdict"], made["nodes"], made["held"]) == (
-        0,
-        "kept",
-        2,
-        0,
-    ), done.stderr
-    assert made["database"]["version"].startswith("PostgreSQL") and made["faults"]["platform"] == {}
-    assert list(tmp_path.iterdir()) == []
-    database = Database(empty_postgres)
-    with database.read() as connection:
-        assert (
-            connection.exec_driver_sql(
-                "SELECT count(*) FROM pg_class WHERE relname = 'delivery'"
-            ).scalar()
-            == 0
-        )
-    database.close()
-
-
 def test_of_concurrent_runs_on_a_database_only_one_gets_it(empty_postgres: str) -> None:
     names = [f"{scratch_schema.SCHEMA_PREFIX}{number}" for number in range(4)]
 

@@ -44,12 +44,20 @@ class ServerError(BridgeError):
 class Problem:
     """An error that the server answered: the word of its type, and its sentence.
 
-    `is_own`: the sentence is that which the command prints on the bridge's own machine.
+    `is_own`: the sentence is that which the command prints on the bridge's own machine. `hints`:
+    what was probably meant, and what is allowed.
     """
 
     word: str
     detail: str
     is_own: bool = False
+    hints: tuple[str, ...] = ()
+
+    def add_hints(self, error: BridgeError) -> BridgeError:
+        """Return an exception with the hints as its notes, which commands do not print."""
+        for one in self.hints:
+            error.add_note(one)
+        return error
 
 
 class AdminClient:
@@ -197,17 +205,20 @@ class AdminClient:
         problem = _read_problem(answer)
         if problem is None:
             raise ServerError(f"{self.server} {_explain_status(answer)}")
+        raise problem.add_hints(self._to_error(problem))
+
+    def _to_error(self, problem: Problem) -> BridgeError:
         if problem.word in ("not_found", "ambiguous_id"):
-            raise NotFound(problem.detail)
+            return NotFound(problem.detail)
         if problem.word in ("invalid_parameter", "cursor_of_another_list", "invalid_body"):
             lead = "" if problem.is_own else f"{self.server} refused the request: "
-            raise InvalidRequest(lead + problem.detail)
+            return InvalidRequest(lead + problem.detail)
         if problem.word == "platform_failed":
-            raise BridgeError(problem.detail)
+            return BridgeError(problem.detail)
         next_step = (
             f". Next: flowbridge login {self.server}" if problem.word == "unauthorized" else ""
         )
-        raise ServerError(f"{self.server} refused: {problem.detail}{next_step}")
+        return ServerError(f"{self.server} refused: {problem.detail}{next_step}")
 
 
 def _write_query(query: Query) -> str:
@@ -236,13 +247,24 @@ def _read_problem(answer: Answer) -> Problem | None:
             return None
         word = str(found["type"]).rpartition(":")[2]
         sentence = str(found["detail"])
-        errors = [(_place(one), str(one["detail"])) for one in found.get("errors") or ()]
+        listed = found.get("errors") or ()
+        errors = [(_place(one), str(one["detail"])) for one in listed]
+        hints = tuple(hint for one in listed for hint in _list_hints(one))
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
     if not errors or (len(errors) == 1 and _is_own(sentence, *errors[0])):
-        return Problem(word, (errors[0][1] if errors else sentence)[:MAX_DETAIL_CHARS], is_own=True)
+        return Problem(word, (errors[0][1] if errors else sentence)[:MAX_DETAIL_CHARS], True, hints)
     details = "; ".join(f"{place}: {detail}" for place, detail in errors)
-    return Problem(word, f"{sentence}: {details}"[:MAX_DETAIL_CHARS])
+    return Problem(word, f"{sentence}: {details}"[:MAX_DETAIL_CHARS], hints=hints)
+
+
+def _list_hints(error: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was probably meant by the value of an error, and what is allowed."""
+    if error.get("near"):
+        yield f"{_place(error)}: did you mean {error['near']}?"[:MAX_DETAIL_CHARS]
+    if error.get("allowed"):
+        allowed = ", ".join(str(one) for one in error["allowed"])
+        yield f"{_place(error)}: allowed are {allowed}"[:MAX_DETAIL_CHARS]
 
 
 def _place(error: Mapping[str, Any]) -> str:

@@ -83,10 +83,14 @@ def check_token(token: str, where: str) -> str:
 
 
 class RemoteBridge:
-    """Reads a bridge through its admin API."""
+    """Reads a bridge through its admin API.
 
-    def __init__(self, client: AdminClient) -> None:
+    `actor_prefix` stands before the name of the actor that is recorded with a change.
+    """
+
+    def __init__(self, client: AdminClient, actor_prefix: str = "") -> None:
         self._client = client
+        self._actor_prefix = actor_prefix
 
     def read_status(self) -> Shape:
         """Return the status, as `status --json`."""
@@ -210,7 +214,7 @@ class RemoteBridge:
 
     def post(self, path: str, body: JSON | None) -> dict[str, JSON]:
         """Change something, in the name of the actor of this machine."""
-        actor = name_actor(os.environ.get(ACTOR_VARIABLE, ""))
+        actor = self._actor_prefix + name_actor(os.environ.get(ACTOR_VARIABLE, ""))
         shown = actor.encode().decode("latin-1") if actor.isprintable() else ""
         return self._client.post(path, body, {"X-Flowbridge-Actor": shown} if shown else {})
 

@@ -53,7 +53,7 @@ def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
         request["filters"] = bridge.describe(asked.chosen)
         trial = bridge.post("/trials", request)
         with expect_shape():
-            found = _wait_for_result(bridge, str(trial["id"]))
+            found = wait_for_result(bridge, str(trial["id"]))
     with expect_shape():
         problems = [_rename(ConfigProblem(**one), asked) for one in found["problems"]]
         is_complete = bool(found["complete"])
@@ -67,7 +67,8 @@ def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
     return found
 
 
-def _wait_for_result(bridge: RemoteBridge, id_: str) -> dict[str, Any]:
+def wait_for_result(bridge: RemoteBridge, id_: str) -> dict[str, Any]:
+    """Return the result of a trial once it has ended. `BridgeError` where it failed."""
     while (trial := bridge.read_trial(id_))["state"] == RUNNING:
         time.sleep(POLL_SECONDS)
     if trial["state"] == FAILED:

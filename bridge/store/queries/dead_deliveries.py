@@ -22,14 +22,16 @@ _IS_REPLAYED: Final = exists().where(
     _later.c.event_id == delivery.c.event_id,
     _later.c.route == delivery.c.route,
     _later.c.seq > delivery.c.seq,
+    # not planned with it: a route can have several flows
+    _later.c.created_at != delivery.c.created_at,
 )
 
 
 class DeadDelivery(NamedTuple):
     """The columns of a dead delivery that tell its cause, as they are stored.
 
-    `is_replayed`: its route has a later delivery of the same event. One answer reads thousands, so
-    this is a plain tuple.
+    `is_replayed`: its event was planned again for its route. One answer reads thousands, so this is
+    a plain tuple.
     """
 
     id: str

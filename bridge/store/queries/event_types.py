@@ -51,8 +51,8 @@ class TypeCount:
 class TypeCounts:
     """The types of the newest events, the latest first.
 
-    `read_until`: when the oldest event that was counted came, if there are more; None if all were
-    counted.
+    `read_until`: when the oldest event that was counted came, if there are more, or more types;
+    None if all were counted.
     """
 
     rows: Sequence[TypeCount]
@@ -64,12 +64,14 @@ def count_types(
     source: str | None = None,
     *,
     most: int = MAX_TYPE_ROWS,
+    most_types: int = MAX_TYPES,
     chunk_rows: int = TYPE_CHUNK_ROWS,
     is_late: Callable[[], bool] = lambda: False,
 ) -> TypeCounts:
     """Count the newest `most` events by source and type, `chunk_rows` with each statement.
 
-    The count ends after the first statement at which `is_late` returns true.
+    The count ends after the first statement that finds more than `most_types`, or at which
+    `is_late` returns true.
     """
     found: dict[tuple[str, str | None], TypeCount] = {}
     before: int | None = None
@@ -80,9 +82,12 @@ def count_types(
         for row in rows:
             _add(found, TypeCount(row.source, row.type, row.n, row.first_at, row.last_at))
         before = lowest
-        if lowest is None or is_late():
+        if lowest is None or len(found) > most_types or is_late():
             break
     newest_first = sorted(found.values(), key=lambda one: one.last_at, reverse=True)
+    if len(found) > most_types:
+        kept = newest_first[:most_types]
+        return TypeCounts(kept, min(one.first_at for one in kept))
     return TypeCounts(newest_first, _read_end(database, before))
 
 
@@ -135,7 +140,7 @@ def _add(found: dict[tuple[str, str | None], TypeCount], one: TypeCount) -> None
             min(known.first_at, one.first_at),
             max(known.last_at, one.last_at),
         )
-    elif len(found) < MAX_TYPES:
+    else:
         found[key] = one
 
 

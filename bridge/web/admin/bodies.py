@@ -15,7 +15,7 @@ from bridge.core.json_limits import exceeds_depth, exceeds_values
 from bridge.core.typos import find_close_name
 from bridge.routing.functions.signature import shorten, type_of
 from bridge.routing.schemas.messages import Failure
-from bridge.routing.schemas.validator import compile_schema
+from bridge.routing.schemas.validator import Validator, compile_schema
 from bridge.web.admin import limits
 from bridge.web.admin.problems import AdminProblem, BodyError, ParameterError
 from bridge.web.admin.request_schemas import BODY_DEPTHS, REQUEST_SCHEMAS
@@ -58,14 +58,16 @@ def parse_body(raw: bytes, schema_name: str | None) -> Any:
 
 def check_body(body: Any, schema_name: str) -> None:
     """Raise `AdminProblem` with every error of a body by its schema."""
-    document = REQUEST_SCHEMAS[schema_name]
-    errors = [
-        error
-        for failure in _compile(schema_name).failures(body)
-        for error in _describe(failure, document)
-    ] or list(_find_null_characters(body, ""))
+    errors = find_errors(body, REQUEST_SCHEMAS[schema_name], _compile(schema_name))
     if errors:
         raise invalid_body(errors)
+
+
+def find_errors(value: Any, document: Mapping[str, Any], validator: Validator) -> list[BodyError]:
+    """Return every error of a value by a schema, and by the validator that was made of it."""
+    return [
+        error for failure in validator.failures(value) for error in _describe(failure, document)
+    ] or list(_find_null_characters(value, ""))
 
 
 def invalid_body(errors: list[BodyError]) -> AdminProblem:

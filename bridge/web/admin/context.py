@@ -15,6 +15,7 @@ from bridge.providers.signatures.key_source import NO_KEYS, KeySource
 from bridge.routing.model import Config
 from bridge.services.cached_overview import CachedValue
 from bridge.store.db.database import Database
+from bridge.web.late_app import LateUse
 from bridge.web.process_locks import ProcessLocks
 from bridge.web.rate_limiter import RateLimiter
 from bridge.web.reader_seats import ReaderSeats
@@ -25,8 +26,9 @@ class AdminContext:
     """Values for all requests. `config` returns the current configuration.
 
     `locks` are shared by the receivers of a machine, as `limiter` is. `overview`: the status of the
-    bridge, as it was a short while ago. `seats`: the places of a receiver for readers. `keys`
-    returns the source of the public keys of senders.
+    bridge, as it was a short while ago. `seats`: the places of a receiver for readers. `late_use`
+    notes when the console or the admin API was last used. `keys` returns the source of the public
+    keys of senders.
     """
 
     settings: Settings
@@ -36,6 +38,7 @@ class AdminContext:
     overview: CachedValue[Overview]
     locks: ProcessLocks = field(default_factory=ProcessLocks)
     seats: ReaderSeats = field(default_factory=ReaderSeats)
+    late_use: LateUse = field(default_factory=LateUse)
     keys: Callable[[], KeySource] = lambda: NO_KEYS
 
 

@@ -19,4 +19,4 @@ def admin_app(context: AdminContext) -> WsgiApp:
 
         return AdminApi(context)
 
-    return create_late(create)
+    return create_late(create, context.late_use)

@@ -25,6 +25,7 @@ from bridge.web.admin.streams import NDJSON
 from bridge.web.mount_paths import ADMIN_PATH
 
 NO_CONTENT: Final = 204
+PART_DOC: Final = "The id, or a beginning or an ending of it that names one record."
 _PATH_PART: Final = re.compile(r"\{(\w+)\}")
 #: Problems that any endpoint may answer, by status.
 COMMON_STATUSES: Final = (400, 401, 403, 406, 429, 500, 502, 503)
@@ -73,8 +74,13 @@ def describe_endpoints(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     }
 
 
+def find_path_parts(path: str) -> list[str]:
+    """Return the names of the variable parts of a path."""
+    return _PATH_PART.findall(path)
+
+
 def _describe(endpoint: Endpoint) -> dict[str, Any]:
-    parts = _PATH_PART.findall(endpoint.path)
+    parts = find_path_parts(endpoint.path)
     changes = CHANGE_STATUSES if endpoint.method != "GET" else ()
     of_parts = (404, 409) if parts else ()
     statuses = {*COMMON_STATUSES, *of_parts, *changes, *endpoint.more_problems}
@@ -158,7 +164,7 @@ def _part(name: str) -> dict[str, Any]:
         "name": name,
         "in": "path",
         "required": True,
-        "description": "The id, or a beginning or an ending of it that names one record.",
+        "description": PART_DOC,
         "schema": {"type": "string"},
     }
 

@@ -19,4 +19,4 @@ def console_app(context: AdminContext, secret_key: str) -> WsgiApp:
 
         return Console(context, secret_key)
 
-    return create_late(create)
+    return create_late(create, context.late_use)

@@ -19,7 +19,7 @@ from bridge.system.cpu_affinity import count_processors, pin_process
 from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
 from bridge.web.server.answer_limits import AnswerLimits
-from bridge.web.server.balance import Balance
+from bridge.web.server.balance import PLACES, Balance
 from bridge.web.server.incomplete_requests import IncompleteRequests
 from bridge.web.server.worker import Receiver
 
@@ -101,7 +101,9 @@ def _set_up_receiver(
     worker.timings = settings.timings
     worker.flask_places = settings.pool
     worker.last_request_seconds = settings.timings.last_request_seconds
-    pin_process(balance.take_place() + 1)  # the worker process is on the first
+    place = balance.take_place()
+    worker.restart_idle_seconds = settings.timings.restart_idle_seconds * (1 + place / PLACES)
+    pin_process(place + 1)  # the worker process is on the first
     _cache_settings(worker.cfg)
     begin("web")
 

@@ -19,6 +19,7 @@ from bridge.core.errors import Refused
 from bridge.core.timings import TIMINGS
 from bridge.system.linux_process import unblock_signals
 from bridge.system.logs import get_logger
+from bridge.web.late_app import LATE_USE, LateUse
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import Balance
 from bridge.web.server.connection import ListeningSocket
@@ -53,6 +54,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     incomplete = IncompleteRequests(most=0)
     answers = AnswerLimits()
     last_request_seconds = TIMINGS.last_request_seconds
+    restart_idle_seconds = TIMINGS.restart_idle_seconds
     _looked = 0.0
     _last_word = 0.0
 
@@ -240,3 +242,17 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         if now - self._looked > HEARTBEAT_SECONDS:
             self._looked = now
             super().notify()
+            if self._can_restart():
+                log.info("receiver_restarts", note="the console and the admin API are not used")
+                self.handle_exit(signal.SIGTERM, None)
+
+    def _can_restart(self) -> bool:
+        """Return whether to end now, for the parent to fork a receiver without the memory of the
+        console: it was opened, nothing used it for a while, and no request is in progress.
+        """
+        use: LateUse | None = self.wsgi.extensions.get(LATE_USE)
+        idle = None if use is None else use.idle_seconds()
+        if not self.alive or idle is None or idle < self.restart_idle_seconds:
+            return False
+        is_between: bool = self.nr_conns == len(self._silent()) + len(self._lingering)
+        return is_between

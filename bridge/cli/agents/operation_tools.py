@@ -1,0 +1,153 @@
+"""The tools that act: a proposal with its count first, then the agreement to exactly that one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Final
+
+from bridge.cli.actions.confirmation import VERBS, count_items
+from bridge.cli.agents.agent_tool import AgentTool, Effect, ToolContext, answer_data
+from bridge.cli.agents.reading_tools import find_endpoint
+from bridge.cli.agents.tool_answers import ToolAnswer
+from bridge.cli.remote.request_parts import quote_id
+from bridge.core.model import JSON
+from bridge.core.timings import TIMINGS
+from bridge.services.operation_commands import COMMANDS
+from bridge.services.parsed_records import expect_shape
+from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
+from bridge.web.admin.schema_parts import Schema
+
+PROPOSE_ENDPOINT: Final = find_endpoint("POST", "/operations")
+#: What each command of an operation does, for the description of the tool.
+MEANINGS: Final = {
+    "retry": "send dead or cancelled deliveries again, with their frozen inputs",
+    "cancel": "cancel deliveries that wait",
+    "resolve": "decide deliveries whose start is unknown: `how.to` is required",
+    "replay": "plan stored events again as new deliveries, which starts flows a second time",
+    "spam release": "deliver events that were marked as spam",
+    "spam mark": "mark events as spam and cancel what waits",
+    "readmit": "verify rejects again, and accept those that are valid now",
+}
+#: Keys of the request that are the server's part of the safety, not the agent's choice.
+OWN_KEYS: Final = ("mode", "expect")
+ITEMS: Final = "list_operation_items returns all items of the proposal."
+MINUTES: Final = round(TIMINGS.proposal_seconds / 60)
+_PROPOSAL_ID: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "proposal_id": {
+            "type": "string",
+            "description": "The exact `proposal_id` that propose_operation answered.",
+            "minLength": 1,
+            "maxLength": 200,
+        }
+    },
+    "required": ["proposal_id"],
+    "additionalProperties": False,
+}
+
+
+def build_operation_tools() -> Iterator[AgentTool]:
+    """Yield the tools that act."""
+    yield AgentTool(
+        name="propose_operation",
+        title="Propose an operation (dry run)",
+        description=_describe_proposing(),
+        schema=_build_request_schema(),
+        scope=PROPOSE_ENDPOINT.scope,
+        effect=Effect.PREPARES,
+        run=_propose,
+    )
+    for name, word, effect, title, description in (
+        (
+            "agree_to_proposal",
+            "agree",
+            Effect.ACTS,
+            "Carry out a proposal",
+            "Carries out a proposal: exactly the items that were counted, once. A worker of the"
+            " bridge does so; show_operation has its progress. Only a proposal that"
+            f" propose_operation made in this session, at most {MINUTES} minutes ago, is accepted."
+            " Ask the person first, with the count.",
+        ),
+        (
+            "stop_operation",
+            "stop",
+            Effect.STOPS,
+            "Stop an operation",
+            "Stops an operation that this session proposed and agreed to, after the batch that is"
+            " being carried out. What is done stays done.",
+        ),
+    ):
+        endpoint = find_endpoint("POST", f"/operations/{{id}}/{word}")
+        yield AgentTool(
+            name=name,
+            title=title,
+            description=description,
+            schema=_PROPOSAL_ID,
+            scope=endpoint.scope,
+            effect=effect,
+            run=partial(_change_own, word),
+        )
+
+
+def _describe_proposing() -> str:
+    lines = [
+        f"- {one.name}: {MEANINGS[one.name]}. Items: {one.items}; `how`: {', '.join(one.options)}"
+        + ("" if one.filters is None else f"; filters: {', '.join(one.filters) or 'none'}")
+        for one in COMMANDS.values()
+    ]
+    return "\n".join(
+        (
+            "Counts the items of an operation and stores them as a proposal. Nothing else happens:"
+            f" the proposal expires after {MINUTES} minutes unless agree_to_proposal is called with"
+            " its id. Pass either `ids` or `filters`, which are those of list_deliveries or"
+            " list_events. Commands:",
+            *lines,
+        )
+    )
+
+
+def _build_request_schema() -> Schema:
+    whole = REQUEST_SCHEMAS[PROPOSE_ENDPOINT.body or ""]
+    properties = {
+        name: schema for name, schema in whole["properties"].items() if name not in OWN_KEYS
+    }
+    required = [name for name in whole["required"] if name not in OWN_KEYS]
+    return {**whole, "properties": properties, "required": required}
+
+
+def _propose(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
+    command = str(arguments["command"])
+    counted = context.bridge.post("/operations", {**arguments, "mode": "dry_run"})
+    with expect_shape():
+        is_empty = not counted["examples"]
+    if is_empty:
+        said = "Nothing matches, so no proposal was made. `left_out` and `problems` say why."
+        return answer_data(context, counted, said, proposal_id=None, count=0)
+    proposed = context.bridge.post("/operations", {**arguments, "mode": "propose"})
+    with expect_shape():
+        id_ = str(proposed["id"])
+        count = int(proposed["count"])
+        went = int(proposed["went_already"])
+    context.proposals.add(id_)
+    again = f" {went} of them started a flow before." if went else ""
+    said = (
+        f"Proposal {id_}: {count_items(command, count)} to {VERBS.get(command, command)}.{again}"
+        " Nothing has happened yet. Show the count, the routes and the examples to the person you"
+        f" work for. If they agree, call agree_to_proposal with this id within {MINUTES} minutes."
+    )
+    return answer_data(context, proposed, said, rest=ITEMS, proposal_id=id_, count=count)
+
+
+def _change_own(word: str, context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
+    id_ = str(arguments["proposal_id"])
+    context.proposals.require(id_)
+    found = context.bridge.post(f"/operations/{quote_id(id_)}/{word}", None)
+    with expect_shape():
+        state = str(found["state"])
+    said = {
+        "agree": f"Agreed. Ask show_operation with the id {id_} until `state` is `done`.",
+        "stop": "The operation was asked to stop.",
+    }[word]
+    return answer_data(context, found, said, proposal_id=id_, state=state)

@@ -1,0 +1,140 @@
+"""Input schemas of tools, and requests from arguments: made from rows of the table of endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bridge.cli.agents.proposals import RefusedCall
+from bridge.cli.remote.client import Query
+from bridge.cli.remote.request_parts import quote_id
+from bridge.core.json_text import write_json
+from bridge.core.model import JSON
+from bridge.core.scopes import Scope
+from bridge.routing.schemas.validator import compile_schema
+from bridge.web.admin.bodies import find_errors
+from bridge.web.admin.endpoint_row import Endpoint
+from bridge.web.admin.openapi import PART_DOC, find_path_parts
+from bridge.web.admin.parameters import BEFORE, LIMIT, SCREEN, Parameter
+from bridge.web.admin.problems import BodyError
+from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
+from bridge.web.admin.schema_parts import Schema
+
+PAGE_ITEMS: Final = 20  # of a list, by default: less than for programs
+MAX_ARGUMENTS_BYTES: Final = 512 * 1024
+MAX_PART_CHARS: Final = 200  # of an id or a name
+SKIP: Final = "skip"
+FLAG_WORDS: Final = ["true", "false"]
+NAME_DOC: Final = "The name, as the list has it."
+_SKIP: Final[Schema] = {
+    "type": "integer",
+    "description": "Leave out so many items at the beginning: for those that an answer cut off.",
+    "minimum": 0,
+    "default": 0,
+}
+
+
+def build_schema(endpoint: Endpoint, scopes: frozenset[Scope], *, is_list: bool) -> Schema:
+    """Return the schema of the arguments of an endpoint.
+
+    Parameters that the scopes do not permit are left out. `is_list`: the answer has `items`.
+    """
+    parts = find_path_parts(endpoint.path)
+    properties = {name: _describe_part(name) for name in parts}
+    required = list(parts)
+    for one in shown_parameters(endpoint, scopes):
+        properties[one.name] = _describe(one)
+        required += [one.name] * one.is_required
+    if endpoint.body is not None:
+        body = REQUEST_SCHEMAS[endpoint.body]
+        properties |= body["properties"]
+        required += body["required"]
+    if is_list and not has_cursor(endpoint):
+        properties[SKIP] = _SKIP
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def shown_parameters(endpoint: Endpoint, scopes: frozenset[Scope]) -> list[Parameter]:
+    """Return the parameters that an agent may use."""
+    return [
+        one
+        for one in endpoint.parameters
+        if one.name != SCREEN.name and not (one.reads_contents and Scope.BODIES not in scopes)
+    ]
+
+
+def has_cursor(endpoint: Endpoint) -> bool:
+    """Return whether the list of an endpoint goes on behind any record that is named."""
+    names = {one.name for one in endpoint.parameters}
+    return endpoint.stream is not None and BEFORE.name in names
+
+
+def check_arguments(schema: Schema, arguments: Mapping[str, JSON]) -> None:
+    """Raise `RefusedCall` with every error of the arguments, and what was probably meant."""
+    if len(write_json(dict(arguments))) > MAX_ARGUMENTS_BYTES:
+        raise RefusedCall(f"Refused: the arguments have more than {MAX_ARGUMENTS_BYTES:,} bytes.")
+    errors = find_errors(arguments, schema, compile_schema(schema, fast=False))
+    if errors:
+        details = "; ".join(_describe_error(one) for one in errors)
+        allowed = ", ".join(schema["properties"]) or "none"
+        raise RefusedCall(f"Refused: {details}. The arguments of this tool: {allowed}.")
+
+
+def write_path(endpoint: Endpoint, arguments: Mapping[str, JSON]) -> str:
+    """Return the path of a request, with the ids of the arguments."""
+    path = endpoint.path
+    for name in find_path_parts(path):
+        path = path.replace(f"{{{name}}}", quote_id(str(arguments[name])))
+    return path
+
+
+def write_query(endpoint: Endpoint, arguments: Mapping[str, JSON]) -> Query:
+    """Return the query of a request; a list has few items by default."""
+    query: Query = []
+    for one in endpoint.parameters:
+        value = arguments.get(one.name, PAGE_ITEMS if one.name == LIMIT.name else None)
+        for text in value if isinstance(value, list) else [value]:
+            if text is not None:
+                query.append((one.name, _write_value(text)))
+    return query
+
+
+def write_body(endpoint: Endpoint, arguments: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Return the body of a request."""
+    parts = find_path_parts(endpoint.path)
+    return {name: value for name, value in arguments.items() if name not in parts}
+
+
+def _describe_error(one: BodyError) -> str:
+    detail = f"{one.pointer.removeprefix('/') or 'the arguments'}: {one.detail}"
+    meant = f"did you mean {one.near}?"
+    return detail if one.near is None or meant in detail else f"{detail}; {meant}"
+
+
+def _describe_part(name: str) -> Schema:
+    return {
+        "type": "string",
+        "description": PART_DOC if name == "id" else NAME_DOC,
+        "minLength": 1,
+        "maxLength": MAX_PART_CHARS,
+    }
+
+
+def _write_value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _describe(one: Parameter) -> Schema:
+    schema: Schema = dict(one.schema)
+    if schema.get("enum") == FLAG_WORDS:
+        schema = {"type": "boolean"}
+    if one.name == LIMIT.name:
+        schema["default"] = min(PAGE_ITEMS, schema["maximum"])
+    if one.max_count > 1:
+        schema["maxItems"] = one.max_count
+    return {"description": one.doc, **schema}

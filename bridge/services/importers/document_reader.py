@@ -1,0 +1,59 @@
+"""Read a JSON or YAML file of another program, within bounds. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from bridge.config.problems import Report
+from bridge.config.yaml_reader import MAX_DEPTH, YamlFile, read_yaml
+from bridge.core.errors import InvalidRequest
+from bridge.core.json_limits import exceeds_depth, exceeds_values
+from bridge.core.model import JSON
+
+MAX_DOCUMENT_VALUES: Final = 50_000
+MAX_YAML_CHARS: Final = 256 * 1024  # the YAML parser is slow
+
+
+class _DuplicateKey(ValueError):
+    """An object has a key twice."""
+
+
+def read_document(name: str, text: str) -> JSON:
+    """Return the value of a JSON or YAML text.
+
+    Raises `InvalidRequest` where it is neither, has a key twice, or is too large or too deep.
+    """
+    if text.lstrip()[:1] in ("[", "{"):
+        raw = text.encode(errors="surrogatepass")
+        if exceeds_depth(raw, MAX_DEPTH):
+            raise InvalidRequest(f"{name}: nested more than {MAX_DEPTH} deep")
+        if exceeds_values(raw, MAX_DOCUMENT_VALUES):
+            raise InvalidRequest(f"{name}: more than {MAX_DOCUMENT_VALUES} values")
+        try:
+            return json.loads(text, object_pairs_hook=_unique_keys)
+        except _DuplicateKey as error:
+            raise InvalidRequest(f"{name}: {error}") from None
+        except (json.JSONDecodeError, ValueError):
+            pass  # YAML allows more, such as a comma before a bracket
+    return _read_yaml(name, text)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise _DuplicateKey(f"the key {twice[:60]!r} is there twice in one object")
+    return found
+
+
+def _read_yaml(name: str, text: str) -> JSON:
+    if len(text) > MAX_YAML_CHARS:
+        raise InvalidRequest(f"{name}: YAML of more than {MAX_YAML_CHARS} characters")
+    report = Report(name)
+    value = read_yaml(YamlFile(name, text), report)
+    if report.failed:
+        first = report.sorted()[0]
+        raise InvalidRequest(f"{name}:{first.line}:{first.column}: {first.message}")
+    return value

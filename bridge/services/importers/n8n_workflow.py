@@ -1,0 +1,278 @@
+"""Turn the Webhook nodes of an n8n workflow into sources and routes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bridge.core.errors import CompileError, InvalidRequest
+from bridge.routing.model import OWN_SOURCE_NAME
+from bridge.services.importers.document_reader import read_document
+from bridge.services.importers.hook_proofs import HookProof, build_source
+from bridge.services.importers.hook_references import NotCarried
+from bridge.services.importers.model import FindingLog, ImportResult, choose_name, make_name
+from bridge.services.importers.n8n_conditions import read_conditions
+from bridge.services.importers.n8n_nodes import N8nNode, N8nWorkflow, read_nodes
+from bridge.services.importers.rule_clauses import (
+    FALSE,
+    TRUE,
+    Condition,
+    both,
+    neither,
+    write_match,
+)
+from bridge.services.project.env_file import secret_variable
+
+WEBHOOK_TYPE: Final = "n8n-nodes-base.webhook"
+CONDITION_TYPES: Final = frozenset({"n8n-nodes-base.if", "n8n-nodes-base.filter"})
+NOTE_TYPES: Final = frozenset({"n8n-nodes-base.stickyNote", "n8n-nodes-base.noOp"})
+MAX_BRANCHES: Final = 50  # of one Webhook node
+MAX_CHAINED_CONDITIONS: Final = 8
+#: Keys of a workflow that only its editor uses.
+EDITOR_KEYS: Final = frozenset(
+    (
+        "name",
+        "id",
+        "meta",
+        "tags",
+        "active",
+        "versionId",
+        "activeVersionId",
+        "createdAt",
+        "updatedAt",
+        "isArchived",
+        "description",
+        "shared",
+        "triggerCount",
+        "versionCounter",
+    )
+)
+EDITOR_SETTINGS: Final = frozenset(
+    {"executionOrder", "callerPolicy", "binaryMode", "availableInMCP"}
+)
+NODE_KEYS: Final = frozenset(
+    (
+        "parameters",
+        "id",
+        "name",
+        "type",
+        "typeVersion",
+        "position",
+        "webhookId",
+        "credentials",
+        "disabled",
+        "notes",
+        "notesInFlow",
+    )
+)
+
+
+@dataclass(slots=True)
+class N8nBranch:
+    """What follows one output: its condition, and the nodes that do the work."""
+
+    condition: Condition
+    nodes: list[str]
+
+
+def import_workflow(name: str, text: str, result: ImportResult) -> None:
+    """Add the Webhook nodes of a workflow to `result`; `InvalidRequest` where it is none."""
+    document = read_document(name, text)
+    if not isinstance(document, dict) or not isinstance(document.get("nodes"), list):
+        raise InvalidRequest(f"{name}: a workflow of n8n is an object with `nodes`")
+    log = FindingLog(result, name, "workflow")
+    workflow = read_nodes(document, log)
+    webhooks = [one for one in workflow.nodes.values() if one.type == WEBHOOK_TYPE]
+    for node in webhooks:
+        _Webhook(result, workflow, node, log.at("nodes", node.number)).convert()
+    _report_rest(document, workflow)
+
+
+@dataclass(slots=True)
+class _Webhook:
+    """Converts one Webhook node."""
+
+    result: ImportResult
+    workflow: N8nWorkflow
+    node: N8nNode
+    log: FindingLog
+    proofs: list[HookProof] = field(default_factory=list)
+    conditions: dict[str, Condition | None] = field(default_factory=dict)  # of IF and Filter nodes
+    is_open: bool = False
+
+    def convert(self) -> None:
+        self.workflow.reached.add(self.node.name)
+        if self.node.keys.get("disabled") is True:
+            self.log.refuse("the node is disabled")
+            return
+        path = self.node.parameters.get("path")
+        wanted = path if isinstance(path, str) and path else self.node.name
+        name = choose_name(make_name(wanted, "webhook"), {*self.result.sources, OWN_SOURCE_NAME})
+        self.log.at("parameters", "path").doubt(
+            f"the source {name}: change the URL at the sender to /hooks/{name}"
+        )
+        self.log.carry(f"the source {name}")
+        branches = self._follow(self.node.name, TRUE, 0)
+        source = self._authenticate(name)
+        self._read_parameters()
+        self.result.sources[name] = source
+        for branch in branches:
+            self._add_route(name, branch)
+        if not branches:
+            self.log.refuse("no node follows it, so it has no route")
+
+    # -- the nodes behind it
+
+    def _follow(self, name: str, condition: Condition, depth: int) -> list[N8nBranch]:
+        """Return the branches behind a node; IF and Filter nodes straight behind are conditions."""
+        found: list[N8nBranch] = []
+        for number, targets in enumerate(self.workflow.outputs.get(name, [])):
+            here = condition if name == self.node.name else self._output(name, number, condition)
+            work = []
+            for target in targets:
+                node = self.workflow.nodes.get(target)
+                if node is not None and self._is_condition(node, depth):
+                    self.workflow.reached.add(target)
+                    found += self._follow(target, here, depth + 1)
+                elif node is not None:
+                    work.append(target)
+            if work and here != FALSE and len(found) < MAX_BRANCHES:
+                found.append(N8nBranch(here, work))
+        return found
+
+    def _is_condition(self, node: N8nNode, depth: int) -> bool:
+        is_first = node.name not in self.workflow.reached
+        return node.type in CONDITION_TYPES and is_first and depth < MAX_CHAINED_CONDITIONS
+
+    def _output(self, name: str, number: int, condition: Condition) -> Condition:
+        """Return when an item leaves an IF or Filter node by an output: true, then false."""
+        node = self.workflow.nodes[name]
+        log = self.workflow.log.at("nodes", node.number)
+        if node.keys.get("disabled") is True:
+            return condition if number == 0 else FALSE
+        if name not in self.conditions:
+            try:
+                self.conditions[name] = read_conditions(node.parameters, log, self.proofs)
+                log.carry(f"the node {name} is a condition of routes")
+            except (NotCarried, CompileError) as error:
+                self.is_open = True
+                self.conditions[name] = None
+                log.refuse(f"the node {name}: {error}")
+        passes = self.conditions[name]
+        if passes is None:
+            return condition
+        return both([condition, passes if number == 0 else neither(passes)])
+
+    def _add_route(self, name: str, branch: N8nBranch) -> None:
+        taken = {route["name"] for route in self.result.routes}
+        route: dict[str, Any] = {"name": choose_name(name.lower(), taken), "on": name}
+        is_paused = self.is_open
+        try:
+            match = write_match(branch.condition)
+            if match is not None:
+                route["match"] = match
+        except CompileError as error:
+            is_paused = True
+            self.log.refuse(f"the conditions have no counterpart: {error}")
+        flow = choose_name(make_name(name, "flow"), self.result.flows)
+        self.result.flows[flow] = {"platform": "local", "saved_item_id": "echo"}
+        route |= {"inputs": {"body": "${body}"}, "flow": flow}
+        if is_paused:
+            route["mode"] = "paused"
+            self.log.doubt(
+                f"the route {route['name']} is paused, since a condition is not carried: check what"
+                " it lets through, then remove `mode: paused`"
+            )
+        self.result.routes.append(route)
+        for one in branch.nodes:
+            self._report_work(one, flow)
+
+    def _report_work(self, name: str, flow: str) -> None:
+        """Report a node behind a route, and the nodes behind that one."""
+        waiting = [name]
+        while waiting:
+            one = waiting.pop()
+            node = self.workflow.nodes.get(one)
+            if node is None or one in self.workflow.reached:
+                continue
+            self.workflow.reached.add(one)
+            self.workflow.log.at("nodes", node.number).doubt(
+                f"to fill in: flows.{flow} is a placeholder that runs local/echo; its work was that"
+                f" of the node {one} ({node.type}) and those behind it"
+            )
+            for targets in self.workflow.outputs.get(one, []):
+                waiting += targets
+
+    # -- its own parameters
+
+    def _authenticate(self, name: str) -> dict[str, Any]:
+        kind = self.node.parameters.get("authentication", "none")
+        log = self.log.at("parameters", "authentication")
+        if kind == "none":
+            source, is_weaker = build_source(self.result, name, self.proofs, self.log)
+            self.is_open |= is_weaker
+            return source
+        for proof in self.proofs:
+            self.is_open = True
+            proof.log.refuse("the source verifies the node's authentication, and not this value")
+        secret = {"secret": self.result.add_secret(secret_variable(name), None), "dedup": "none"}
+        if kind == "basicAuth":
+            log.doubt("to fill in: the secret in .env, as user:password; a workflow has none")
+            return {"provider": "basic", **secret}
+        if kind == "headerAuth":
+            log.doubt(
+                "to fill in: the header's name in `verify` of the source, and its value in .env; a"
+                " workflow has neither"
+            )
+            return {"provider": "token", "verify": {"header": "Authorization"}, **secret}
+        self.is_open = True
+        log.refuse(f"the authentication {str(kind)[:40]!r} has no counterpart; set up `verify`")
+        return {"provider": "token", "verify": {"header": "Authorization"}, **secret}
+
+    def _read_parameters(self) -> None:
+        log = self.log.at("parameters")
+        parameters = self.node.parameters
+        methods = parameters.get("httpMethod", "GET")
+        methods = methods if isinstance(methods, list) else [methods]
+        if methods == ["POST"]:
+            log.at("httpMethod").carry("only POST is accepted")
+        else:
+            log.at("httpMethod").refuse("only POST is accepted; the default of n8n is GET")
+        options = parameters.get("options")
+        for key in options if isinstance(options, dict) else ():
+            at = log.at("options", str(key))
+            if key == "rawBody":
+                at.carry("the raw body is stored")
+            elif key == "ipWhitelist":
+                self.is_open = True
+                at.refuse("flowbridge does not check addresses; allow these in your proxy")
+            else:
+                at.refuse("this option has no counterpart")
+        for key in parameters:
+            if key not in ("path", "httpMethod", "authentication", "options"):
+                log.at(str(key)).refuse("flowbridge answers 202 as soon as the event is stored")
+        for key in self.node.keys:
+            if key not in NODE_KEYS:
+                self.log.at(str(key)).refuse("this setting of the node has no counterpart")
+
+
+def _report_rest(document: Mapping[str, Any], workflow: N8nWorkflow) -> None:
+    for node in workflow.nodes.values():
+        log = workflow.log.at("nodes", node.number)
+        if node.type in NOTE_TYPES and node.name not in workflow.reached:
+            log.carry("a node without an effect")
+        elif node.name not in workflow.reached:
+            log.refuse(f"no route leads to the node {node.name} ({node.type})")
+    for key, value in document.items():
+        log = workflow.log.at(str(key))
+        if key == "connections":
+            log.carry("the order of the nodes")
+        elif key == "settings" and isinstance(value, dict) and set(value) <= EDITOR_SETTINGS:
+            log.carry("settings of n8n itself")
+        elif key in EDITOR_KEYS or not value:
+            log.carry("only the editor uses it")
+        elif key == "nodes":
+            continue
+        else:
+            log.refuse("it has no counterpart")

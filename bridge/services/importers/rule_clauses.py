@@ -1,0 +1,166 @@
+"""Boolean conditions on an event, simplified and written as `match`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from bridge.core.errors import CompileError
+from bridge.routing.matching.matcher import compile_match
+
+MAX_CLAUSES: Final = 500  # of one rule, after it was written out
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A clause as `match` has it: one path with its test, or one `when`."""
+
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """All conditions hold; without any, this is true."""
+
+    parts: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """At least one condition holds; without any, this is false."""
+
+    parts: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Neither:
+    """The condition does not hold."""
+
+    part: Condition
+
+
+Condition = Leaf | Both | Either | Neither
+TRUE: Final = Both()
+FALSE: Final = Either()
+
+
+def both(parts: Sequence[Condition]) -> Condition:
+    """Return that all conditions hold."""
+    flat: list[Condition] = []
+    for part in parts:
+        flat += part.parts if isinstance(part, Both) else [part]
+    kept = _without_copies(flat)
+    if any(one == FALSE for one in kept):
+        return FALSE
+    return kept[0] if len(kept) == 1 else Both(tuple(kept))
+
+
+def either(parts: Sequence[Condition]) -> Condition:
+    """Return that at least one condition holds."""
+    flat: list[Condition] = []
+    for part in parts:
+        flat += part.parts if isinstance(part, Either) else [part]
+    kept = _without_copies(flat)
+    if any(one == TRUE for one in kept):
+        return TRUE
+    return kept[0] if len(kept) == 1 else Either(tuple(kept))
+
+
+def neither(part: Condition) -> Condition:
+    """Return that the condition does not hold."""
+    if isinstance(part, Neither):
+        return part.part
+    if part == TRUE:
+        return FALSE
+    return TRUE if part == FALSE else Neither(part)
+
+
+def _without_copies(parts: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions without leaves that are there before; CompileError if too many."""
+    if len(parts) > MAX_CLAUSES:
+        raise CompileError(f"the rule needs more than {MAX_CLAUSES} clauses")
+    kept: dict[object, Condition] = {}
+    for part in parts:
+        kept[(part.key, repr(part.value)) if isinstance(part, Leaf) else id(part)] = part
+    return list(kept.values())
+
+
+def write_match(condition: Condition) -> dict[str, Any] | None:
+    """Return a condition as `match`: null where it is always true.
+
+    Raises `CompileError` where routes.yaml cannot have it. It must not be `FALSE`.
+    """
+    if sum(1 for _ in islice(_walk(condition), MAX_CLAUSES + 1)) > MAX_CLAUSES:
+        raise CompileError(f"the rule needs more than {MAX_CLAUSES} clauses")
+    if condition == TRUE:
+        return None
+    match = _write(condition)
+    if "${" in repr(match):
+        raise CompileError("a text with ${ cannot be written into `match`")
+    compile_match(match)
+    return match
+
+
+def _walk(condition: Condition) -> Iterator[Condition]:
+    stack = [condition]
+    while stack:
+        one = stack.pop()
+        yield one
+        if isinstance(one, Both | Either):
+            stack += one.parts
+        elif isinstance(one, Neither):
+            stack.append(one.part)
+
+
+def _write(condition: Condition) -> dict[str, Any]:
+    if isinstance(condition, Leaf):
+        return {condition.key: condition.value}
+    if isinstance(condition, Neither):
+        return _write_not(condition.part)
+    parts = [_write(part) for part in condition.parts]
+    if isinstance(condition, Either):
+        return _join_values(parts) or {"any": parts}
+    merged: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            if key not in merged:
+                merged[key] = value
+            elif (tests := _join_tests(merged[key], value)) is not None:
+                merged[key] = tests
+            else:
+                return {"all": parts}
+    return merged
+
+
+def _write_not(part: Condition) -> dict[str, Any]:
+    if isinstance(part, Leaf) and part.key != "when":
+        if isinstance(part.value, list):
+            return {part.key: {"not_in": part.value}}
+        if not isinstance(part.value, dict):
+            return {part.key: {"ne": part.value}}
+        if set(part.value) == {"exists"}:
+            return {part.key: {"exists": not part.value["exists"]}}
+    if isinstance(part, Either):
+        return {"not": [_write(one) for one in part.parts]}
+    return {"not": _write(part)}
+
+
+def _join_values(parts: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return `any` of plain values of one path as a list of them, or None."""
+    keys = {key for part in parts for key in part}
+    values = [value for part in parts for value in part.values()]
+    is_plain = all(not isinstance(value, dict) for value in values)
+    if len(keys) != 1 or not is_plain or keys & {"when", "any", "all", "not"}:
+        return None
+    listed = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    return {keys.pop(): listed}
+
+
+def _join_tests(one: Any, other: Any) -> dict[str, Any] | None:
+    """Return the operators of two tests of one path in one mapping, or None."""
+    if isinstance(one, dict) and isinstance(other, dict) and not set(one) & set(other):
+        return one | other
+    return None

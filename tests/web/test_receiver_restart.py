@@ -1,0 +1,121 @@
+"""A receiver that answered for the console restarts once nothing uses it: its memory is freed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from serving import Bridge, children_of, free_port, until
+
+from bridge.core.timings import TIMINGS
+from bridge.system.cpu_affinity import count_processors
+from bridge.web.late_app import LATE_USE, LateUse, create_late
+from bridge.web.server.worker import Receiver
+
+TOKEN = "a-long-enough-admin-token-of-a-test"
+LONG_AGO = -2 * TIMINGS.restart_idle_seconds
+
+
+def used_at(seconds: float, monkeypatch: pytest.MonkeyPatch) -> LateUse:
+    """Return the use of a part whose last request ended so many seconds from now."""
+    use = LateUse()
+    now = time.monotonic()
+    with monkeypatch.context() as changed:
+        changed.setattr(time, "monotonic", lambda: now + seconds)
+        with use.note():
+            pass
+    return use
+
+
+def test_a_part_is_idle_after_its_last_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    use = LateUse()
+    assert use.idle_seconds() is None, "nothing was created yet"
+    with use.note():
+        with use.note():
+            pass
+        assert use.idle_seconds() is None, "a request is in progress"
+    found = used_at(LONG_AGO, monkeypatch).idle_seconds()
+    assert found is not None and found >= -LONG_AGO
+
+
+def test_no_trial_in_the_background_is_cut_off() -> None:
+    # it begins during a request, and has a thread of its own
+    assert TIMINGS.restart_idle_seconds > TIMINGS.trial_seconds + TIMINGS.playground_seconds
+
+
+def test_a_request_that_fails_is_noted_too() -> None:
+    use = LateUse()
+
+    def create() -> Any:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError):
+        create_late(create, use)({}, None)
+    assert use.idle_seconds() is not None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "busy", "alive", "can_restart"),
+    [
+        (LONG_AGO, 0, True, True),
+        (LONG_AGO, 1, True, False),  # a request is in progress
+        (LONG_AGO, 0, False, False),  # it ends already
+        (0.0, 0, True, False),  # used a moment ago
+        (None, 0, True, False),  # never used
+    ],
+)
+def test_a_receiver_restarts_between_requests(
+    seconds: float | None,
+    busy: int,
+    alive: bool,
+    can_restart: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use = LateUse() if seconds is None else used_at(seconds, monkeypatch)
+    receiver = Receiver.__new__(Receiver)
+    vars(receiver).update(
+        wsgi=SimpleNamespace(extensions={LATE_USE: use}),
+        alive=alive,
+        nr_conns=4 + busy,
+        keepalived_conns=deque(["kept", "kept"]),
+        pending_conns=deque(["silent"]),
+        _lingering={"answered": (0.0, 0)},
+    )
+    assert receiver._can_restart() is can_restart
+
+
+def test_the_receiver_that_showed_the_console_is_replaced(tmp_path: Path) -> None:
+    private = free_port()
+    environ = {
+        "FLOWBRIDGE_ADMIN_TOKEN": TOKEN,
+        "FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{private}",
+    }
+    timings = {"restart_idle_seconds": 0.1}
+    with Bridge(tmp_path, "web", environ=environ, timings=timings) as bridge:
+        receivers = min(2, count_processors())
+
+        def list_all() -> set[int]:
+            found = children_with_threads(bridge.pid)
+            return found if len(found) == receivers else set()
+
+        before = until(list_all, what="receivers")
+        assert bridge.get("/console/login", port=private).status == 200
+
+        def is_one_replaced() -> bool:
+            assert bridge.event().status == 202  # senders notice nothing
+            return len(list_all() - before) == 1
+
+        until(is_one_replaced, what="another receiver in its place")
+        assert "receiver_restarts" in bridge.stderr
+        assert bridge.get("/console/login", port=private).status == 200
+
+
+def children_with_threads(pid: int) -> set[int]:
+    """Return the receivers of a `web`: the process that reads routes.yaml has one thread."""
+    return {
+        child for child in children_of(pid) if len(list(Path(f"/proc/{child}/task").iterdir())) > 1
+    }
