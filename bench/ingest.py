@@ -1,5 +1,5 @@
-"""Durable ingest: acknowledged events a second, against a bare Flask view on the same gunicorn
-settings, in one run.
+"""Durable ingest: acknowledged events a second, with threads and on an event loop, against a bare
+Flask view on the same gunicorn settings, in one run.
 
 python bench/ingest.py [--seconds 4] [--runs 5] [--connections 16]
 """
@@ -10,6 +10,7 @@ import sys
 
 import rig
 
+BASE = "bare Flask view"
 BARE = """
 from flask import Flask, request
 
@@ -41,16 +42,25 @@ def main() -> None:
         (path / "conf.py").write_text(CONF)
         bare_port = rig.free_port()
         port = rig.free_port()
+        loop_port = rig.free_port()
+        config = rig.routes("http://127.0.0.1:9/")
+        on_loop = {"FLOWBRIDGE_EDGE": "asgi", "FLOWBRIDGE_DATA": str(path / "loop")}
         bare = [sys.executable, "-m", "gunicorn", "-c", str(path / "conf.py"), "bare:app"]
         environ = {
             "FLOWBRIDGE_BIND": f"127.0.0.1:{bare_port}",
             "FLOWBRIDGE_DATA": str(path / "bare"),
+            "FLOWBRIDGE_EDGE": "flask",
         }
         with (
             rig.process(bare, f"http://127.0.0.1:{bare_port}/", **environ) as first,
-            rig.flowbridge(path, rig.routes("http://127.0.0.1:9/"), port, "web") as second,
+            rig.flowbridge(path, config, port, "web", FLOWBRIDGE_EDGE="flask") as second,
+            rig.flowbridge(path, config, loop_port, "web", **on_loop) as third,
         ):
-            servers = {"bare Flask view": (bare_port, first.pid), "flowbridge": (port, second.pid)}
+            servers = {
+                BASE: (bare_port, first.pid),
+                "flowbridge": (port, second.pid),
+                "on an event loop": (loop_port, third.pid),
+            }
             results = rig.in_turn(servers, script, given)
     report(results, given.connections)
 
@@ -70,10 +80,13 @@ def report(results: rig.Results, connections: int) -> None:
             f" {middle['p50']:5.1f} ms  p99 {middle['p99']:5.1f} ms  {middle['cpu']:4.0f} µs CPU a"
             f" request  {errors:.0f} errors"
         )
-    bare = results["bare Flask view"]
-    ours = results["flowbridge"]
-    ratio = lambda key: rig.median([b[key] for b in ours]) / rig.median([a[key] for a in bare])  # noqa: E731
-    print(f"ratio: rate {ratio('rate'):.2f}, p99 {ratio('p99'):.2f}, CPU {ratio('cpu'):.2f}")
+    bare = results.pop(BASE)
+    for name, ours in results.items():
+        rate, p99, cpu = (
+            rig.median([one[key] for one in ours]) / rig.median([one[key] for one in bare])
+            for key in ("rate", "p99", "cpu")
+        )
+        print(f"{name:16} / bare: rate {rate:.2f}, p99 {p99:.2f}, CPU {cpu:.2f}")
 
 
 main()

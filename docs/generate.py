@@ -33,6 +33,7 @@ from bridge.config.build import platforms, sources, verification  # noqa: E402
 from bridge.config.schema import document  # noqa: E402
 from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.config.schema.json_schema import schema_text  # noqa: E402
+from bridge.config.settings import DEFAULT_POOL  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
 from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402
@@ -93,6 +94,14 @@ from bridge.web.admin.problems import PROBLEM_TYPES as PROBLEMS  # noqa: E402
 from bridge.web.admin.problems import TYPE_PREFIX  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
 from bridge.web.server import app, incomplete_requests  # noqa: E402
+from bridge.web.server.event_loop import (  # noqa: E402
+    body_decoder,
+    commit_gatherer,
+    connection,
+    hook_calls,
+    loop_edge,
+)
+from bridge.web.server.event_loop import worker as loop_worker  # noqa: E402
 from bridge.worker import form_files as worker_form_files  # noqa: E402
 
 # an entry leaves such a value out
@@ -879,6 +888,36 @@ def agent_tools_table() -> str:
 # -- limits
 
 
+def _event_loop_limits() -> tuple[tuple[str, object], ...]:
+    """Return the limits of receivers on an event loop that differ from the others'."""
+    return (
+        (
+            "incomplete requests in a receiver",
+            f"as many as connections: {loop_worker.MAX_CONNECTIONS}; then new ones wait",
+        ),
+        (
+            "threads of a receiver",
+            f"{loop_worker.HOOK_THREADS} for webhooks that wait or take long, such as bodies over"
+            f" {hook_calls.MAX_LOOP_BODY_BYTES // 1024} KiB, forms, and PostgreSQL; {DEFAULT_POOL}"
+            " for all else (`FLOWBRIDGE_POOL`)",
+        ),
+        (
+            "a commit on the loop that moves the next to a thread",
+            f"over {commit_gatherer.SLOW_COMMIT_SECONDS * 1000:g} ms",
+        ),
+        (
+            "bodies being read for all but webhooks",
+            f"{loop_edge.PAGE_BODY_BYTES // MIB} MiB; then 503. Those over"
+            f" {connection.MAX_HELD_PAGE_BYTES // MIB} MiB: a quarter of the threads; then 503",
+        ),
+        (
+            "the line of a chunk; the trailers of a body",
+            f"{body_decoder.MAX_SIZE_LINE_BYTES} bytes;"
+            f" {body_decoder.MAX_TRAILERS}, {body_decoder.MAX_TRAILER_BYTES // 1024} KiB",
+        ),
+    )
+
+
 def limits_table() -> str:
     """Return a table of limits for each part of the way of an event."""
     groups: dict[str, tuple[tuple[str, object], ...]] = {
@@ -902,6 +941,7 @@ def limits_table() -> str:
                 f"{json_limits.MAX_TEST_BYTES // 1024} KiB",
             ),
         ),
+        "Receivers on an event loop (`FLOWBRIDGE_EDGE=asgi`)": _event_loop_limits(),
         "Bodies": (
             ("a body (`max_body`)", "5 MiB; GitHub 25 MiB; a form without files 256 KiB"),
             ("JSON nesting (`max_depth`)", "100"),

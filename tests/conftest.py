@@ -25,8 +25,15 @@ from bridge.web import rate_limiter
 
 #: Many tests import these from here.
 
-#: flow_platform; heard; authority, ca_file, tls_server; quick_polling; small
-pytest_plugins = ["bridge.testing", "deploying", "loopback_tls", "quick_polling", "small_disk"]
+#: flow_platform; heard; edge; authority, ca_file, tls_server; quick_polling; small
+pytest_plugins = [
+    "bridge.testing",
+    "deploying",
+    "edges",
+    "loopback_tls",
+    "quick_polling",
+    "small_disk",
+]
 
 #: What Hypothesis tries is the same in each run, and a machine that stands still is no finding;
 #: `--hypothesis-profile default` tries more.

@@ -46,6 +46,8 @@ VARIABLES = frozenset(
         "CONFIG",
         "DATA",
         "DATABASE_URL",
+        "EDGE",
+        "POOL",
         "ENGINE",
         "BROKER_URL",
         "BIND",
@@ -80,6 +82,11 @@ VARIABLES = frozenset(
         "HTTP_REQUEST_CA",
     )
 )
+EDGES = ("flask", "asgi")
+# threads of an event loop's receiver for all but /hooks; the console and the admin API may hold
+# four of them (`web/admin/limits.py`)
+DEFAULT_POOL = 8
+MAX_POOL = 64
 ENGINES = ("worker", "celery")
 BACKUP_INTERVAL_SECONDS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
 MAX_RELOAD_TEST_SECONDS = 7 * 86400.0
@@ -107,6 +114,8 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     log: str = "info"
     log_addresses: str = "truncated"  # how much of a caller's address is logged
+    edge: str = "flask"  # what receives: a thread for each request, or an event loop
+    pool: int = DEFAULT_POOL  # threads of a receiver on an event loop for all but webhooks
     engine: str = "worker"  # what calls the platforms: the worker itself, or Celery
     actor: str = ""  # name in the operations log; default: the system user
     backups: Path = Path("data/backups")
@@ -212,6 +221,8 @@ def load_settings(
         environ=merged,
         own=dict(environ),
         timings=timings,
+        edge=_parse_edge(merged.get("FLOWBRIDGE_EDGE") or "flask"),
+        pool=_parse_pool(merged.get("FLOWBRIDGE_POOL") or str(DEFAULT_POOL)),
         **_parse_backups(merged, data, url),
         **_parse_engine(merged, url),
         **(derive_local_credentials(merged, data, url) if secrets else {}),
@@ -301,6 +312,23 @@ def _parse_address_log_mode(text: str) -> str:
             f" {', '.join(ADDRESS_LOG_MODES)}"
         )
     return text
+
+
+def _parse_edge(text: str) -> str:
+    if text not in EDGES:
+        raise SettingsError(
+            f"FLOWBRIDGE_EDGE: {text!r} is not an edge; allowed: {', '.join(EDGES)}"
+        )
+    return text
+
+
+def _parse_pool(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and DEFAULT_POOL <= int(text[:9]) <= MAX_POOL):
+        raise SettingsError(
+            f"FLOWBRIDGE_POOL: {text!r} is not a number of threads; allowed:"
+            f" {DEFAULT_POOL} to {MAX_POOL}"
+        )
+    return int(text)
 
 
 def _parse_engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:

@@ -65,6 +65,16 @@ ACK: Final = Metric(
     "histogram",
     "From the head of a request until its events were stored.",
 )
+COMMIT: Final = Metric(
+    "flowbridge_commit_seconds",
+    "histogram",
+    "Of a commit of received events, by receivers with FLOWBRIDGE_EDGE=asgi.",
+)
+LOOP_LAG: Final = Metric(
+    "flowbridge_loop_lag_seconds",
+    "histogram",
+    "By which an event loop is late besides its commits, with FLOWBRIDGE_EDGE=asgi.",
+)
 ATTEMPTS: Final = _counter(
     "attempts", "Calls that start a flow, by outcome.", "platform", "outcome"
 )
@@ -74,6 +84,8 @@ TAKEN_OVER: Final = _counter(
     "leases_taken_over", "Deliveries whose worker had ended, taken over by another.", "route"
 )
 
+#: Histograms that are left out while they are empty: only some receivers have them.
+EVENT_LOOP_METRICS: Final = (COMMIT, LOOP_LAG)
 PROCESS_METRICS: Final = (
     EVENTS,
     REFUSED,
@@ -81,6 +93,7 @@ PROCESS_METRICS: Final = (
     UNVERIFIED,
     VERIFIED,
     ACK,
+    *EVENT_LOOP_METRICS,
     ATTEMPTS,
     RUNS,
     DEATHS,

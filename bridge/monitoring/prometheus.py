@@ -21,7 +21,14 @@ from bridge.core.errors import BridgeError
 from bridge.core.status import Overview
 from bridge.core.timings import TIMINGS
 from bridge.monitoring import counters
-from bridge.monitoring.metrics import GAUGES, LABELS_PER_ROUTE, PROCESS_METRICS, STORE_UP, Metric
+from bridge.monitoring.metrics import (
+    EVENT_LOOP_METRICS,
+    GAUGES,
+    LABELS_PER_ROUTE,
+    PROCESS_METRICS,
+    STORE_UP,
+    Metric,
+)
 from bridge.monitoring.status import read_overview
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
@@ -85,6 +92,8 @@ class Exposition:
         counts = counters.sum_counters(self._data)
         routes = list(self._routes())
         for metric in PROCESS_METRICS:
+            if metric in EVENT_LOOP_METRICS and not any(counts.span(metric)):
+                continue
             yield _counted(
                 metric,
                 counts,

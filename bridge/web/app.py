@@ -28,6 +28,7 @@ from bridge.web.app_context import AppContext
 from bridge.web.console.entry import console_app
 from bridge.web.downloads import downloads
 from bridge.web.dry_run_effects import DryRunEffects
+from bridge.web.edge_parts import EXTENSION, EdgeParts
 from bridge.web.effects import make_effects
 from bridge.web.event_storage import EventStorage
 from bridge.web.flow_api.context import FlowApiContext
@@ -37,7 +38,7 @@ from bridge.web.forms.hidden_fields import AntiSpamFields
 from bridge.web.forms.views import form_pages
 from bridge.web.health import health_pages
 from bridge.web.late_app import LATE_USE, WsgiApp
-from bridge.web.listeners import ListenerPaths
+from bridge.web.listeners import NOT_FOUND_BODY, ListenerPaths
 from bridge.web.metrics import metrics_page
 from bridge.web.mount_paths import is_admin_path, is_console_path
 from bridge.web.process_resources import ProcessResources
@@ -46,7 +47,6 @@ from bridge.web.rate_limiter import RateLimiter
 log = get_logger()
 #: Parts of the application that Flask does not route: which paths each answers.
 PartsByPath = tuple[tuple[Callable[[str], bool], WsgiApp], ...]
-NOT_FOUND = b'{"error":"not_found","message":"no such resource"}'
 
 
 def create_app(context: AppContext) -> Flask:
@@ -92,7 +92,7 @@ def create_app(context: AppContext) -> Flask:
     app.register_blueprint(challenge_pages(settings, config, limiter, secret_key))
     app.register_blueprint(form_pages(settings, config, limiter, parts))
     app.register_blueprint(downloads(settings, database, blobs))
-    app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
+    app.register_error_handler(404, lambda _: _json(404, NOT_FOUND_BODY))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
     readers = AdminContext(
@@ -108,7 +108,11 @@ def create_app(context: AppContext) -> Flask:
         (is_admin_path, admin_app(readers)),
         (is_console_path, console_app(readers, secret_key)),
     )
-    app.wsgi_app = _by_path(receiving, parts_by_path, app.wsgi_app, ListenerPaths(settings))  # type: ignore[method-assign]  # as Flask documents it
+    faces = ListenerPaths(settings)
+    app.extensions[EXTENSION] = EdgeParts(
+        receiver=receiving, storage=resources.storage, faces=faces, intake=receiving.intake
+    )
+    app.wsgi_app = _by_path(receiving, parts_by_path, app.wsgi_app, faces)  # type: ignore[method-assign]  # as Flask documents it
     return app
 
 
@@ -122,7 +126,7 @@ def _by_path(receiving: hooks.Hooks, parts: PartsByPath, inner: Any, faces: List
     def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"]
         if not faces.serves(path, environ):
-            return _json(404, NOT_FOUND)(environ, start_response)
+            return _json(404, NOT_FOUND_BODY)(environ, start_response)
         if not faces.knows_host(path, environ):
             return _json(421, MISDIRECTED_BODY)(environ, start_response)
         if path.startswith(hooks.PREFIX):

@@ -41,7 +41,7 @@ class BodyReader:
                 left = READ_BYTES if declared is None else declared
                 while left > 0:
                     step = min(READ_BYTES, left)
-                    self._take(step)
+                    self.reserve(step)
                     held += step
                     if reading is not None:
                         reading.expect(held)
@@ -65,9 +65,13 @@ class BodyReader:
             yield whole
         finally:
             if held:
-                self._take(-held)
+                self.reserve(-held)
 
-    def _take(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
+        """Take bytes of the budget, or return them if `size` is negative.
+
+        Raises `Refused` if there are not so many left.
+        """
         with self._mutex:
             if size > 0 and self._held + size > self._limit:
                 raise Refused(

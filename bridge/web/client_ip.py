@@ -10,14 +10,20 @@ from bridge.config.settings import Settings
 
 
 def client_address(environ: Mapping[str, Any], settings: Settings) -> str | None:
+    """Return the client's address of a WSGI environment; see `find_client`."""
+    address = environ.get("REMOTE_ADDR") or None
+    return find_client(address, environ.get("HTTP_X_FORWARDED_FOR"), settings)
+
+
+def find_client(address: str | None, forwarded: str | None, settings: Settings) -> str | None:
     """Return the client's address: the last in the chain that is not one of our trusted proxies.
 
-    The client itself may have written any address before that one.
+    `address`: of the peer. `forwarded`: the value of X-Forwarded-For, None without it; the client
+    itself may have written any address before the last.
     """
-    address = environ.get("REMOTE_ADDR") or None
-    if not settings.trusted_proxies or "HTTP_X_FORWARDED_FOR" not in environ:
+    if not settings.trusted_proxies or forwarded is None:
         return address
-    chain = [*(part.strip() for part in environ["HTTP_X_FORWARDED_FOR"].split(",")), address or ""]
+    chain = [*(part.strip() for part in forwarded.split(",")), address or ""]
     while len(chain) > 1 and _is_trusted(chain[-1], settings):
         chain.pop()
     return chain[-1] if _parse(chain[-1]) else address

@@ -40,6 +40,10 @@ class DryRunEffects:
     counts: Counts = field(default_factory=Counts)
     log: Any = field(default_factory=lambda: log.bind(dry=True))
 
+    @property
+    def submission(self) -> None:
+        """Return None: forms have no dry run."""
+
     def confirm(self, _request: DocumentRequest, _answer: bytes) -> str:
         """Fetch nothing."""
         return NOTHING_FETCHED

@@ -24,7 +24,7 @@ from bridge.routing.form import Form
 from bridge.routing.model import Source
 from bridge.system.ids import event_id
 from bridge.system.logs import get_logger
-from bridge.web.forms.refusals import SUBMISSION_KEY
+from bridge.web.hook_messages import RequestHead
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import wait_for_rate
 from bridge.web.reject_recorder import RECORD_RATE
@@ -43,6 +43,10 @@ class HookEffects(Effects, Protocol):
     @property
     def log(self) -> Any:
         """Return the logger."""
+
+    @property
+    def submission(self) -> Sent | None:
+        """Return the submission that `note_submission` recorded."""
 
     def wait_for_rate(self, source: Source, client: str | None, now: float) -> float:
         """Count a request and return 0, or the seconds to wait where its source has too many."""
@@ -84,10 +88,11 @@ class HookEffects(Effects, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ReceiverEffects:
-    """Do everything for the request of `environ`, a WSGI environment."""
+    """Do everything for the request with this `head`."""
 
     resources: ProcessResources
-    environ: dict[str, Any] = field(repr=False)
+    head: RequestHead = field(repr=False)
+    _submissions: list[Sent] = field(default_factory=list, init=False, repr=False)
 
     @property
     def counts(self) -> Counts:
@@ -100,6 +105,11 @@ class ReceiverEffects:
         return log
 
     @property
+    def submission(self) -> Sent | None:
+        """Return the submission that `note_submission` recorded."""
+        return self._submissions[-1] if self._submissions else None
+
+    @property
     def keys(self) -> KeySource:
         """Return the keys that senders publish."""
         return self.resources.keys
@@ -110,8 +120,8 @@ class ReceiverEffects:
         return None if document is not None and answer in document else NOT_CONFIRMED
 
     def note_submission(self, sent: Sent) -> None:
-        """Put a submission into the environment, for the page that shows it again."""
-        self.environ[SUBMISSION_KEY] = sent
+        """Record a submission, for the page that shows it again."""
+        self._submissions.append(sent)
 
     def check_submission(
         self, request: Request, body: Body, source: Source, form: Form, now: float, size: int
@@ -198,7 +208,7 @@ class TracedEffects(ReceiverEffects):
         """Export the spans of the events. A refused request has none: a flood must not buy work."""
         stages = self.times.stages()
         public_url = self.resources.context.settings.public_url
-        scheme = public_url.partition("://")[0] or self.environ["wsgi.url_scheme"]
+        scheme = public_url.partition("://")[0] or self.head.scheme
         status = None if source.form is not None else received.reply.status  # a form has another
         kept = received.stored
         self.tracer.export(
@@ -206,9 +216,9 @@ class TracedEffects(ReceiverEffects):
         )
 
 
-def make_effects(resources: ProcessResources, environ: dict[str, Any]) -> ReceiverEffects:
+def make_effects(resources: ProcessResources, head: RequestHead) -> ReceiverEffects:
     """Return the effects of one request, traced where this process exports traces."""
     tracer = resources.tracer
     if tracer is None:
-        return ReceiverEffects(resources=resources, environ=environ)
-    return TracedEffects(resources=resources, environ=environ, tracer=tracer)
+        return ReceiverEffects(resources=resources, head=head)
+    return TracedEffects(resources=resources, head=head, tracer=tracer)

@@ -26,9 +26,7 @@ class EventStorage:
         """Store the events of one request, and return once they are on disk."""
         source = prepared.source
         arrivals = prepared.arrivals
-        if self.room is not None:
-            size = sum(len(event.body) for event, _ in arrivals)
-            self.room.check(size, is_public=source.is_public or prepared.marks is not None)
+        self._check_room(prepared)
         if prepared.marks is not None:
             [(event, deliveries)] = arrivals
             return [
@@ -39,6 +37,35 @@ class EventStorage:
         return daily_bytes.add_all(
             self.database, arrivals, prepared.replan, source.daily_bytes, time.time()
         )
+
+    def add_each(
+        self, requests: Sequence[PreparedRequest]
+    ) -> list[Sequence[AddedEvent] | Exception]:
+        """Store the events of several requests, on SQLite in as few commits as possible.
+
+        Returns for each request its result, or the error for which none of its events is stored.
+        """
+        results: dict[int, Sequence[AddedEvent] | Exception] = {}
+        gathered: list[int] = []
+        for place, prepared in enumerate(requests):
+            try:
+                if prepared.marks is not None or prepared.source.daily_bytes is not None:
+                    results[place] = self.add(prepared)  # it counts in the same transaction
+                else:
+                    self._check_room(prepared)
+                    gathered.append(place)
+            except Exception as error:
+                results[place] = error
+        together = [(requests[place].arrivals, requests[place].replan) for place in gathered]
+        results.update(zip(gathered, events.add_each(self.database, together), strict=True))
+        return [results[place] for place in range(len(requests))]
+
+    def _check_room(self, prepared: PreparedRequest) -> None:
+        """Raise `Refused` or `StoreError` where the disk is nearly full."""
+        if self.room is not None:
+            size = sum(len(event.body) for event, _ in prepared.arrivals)
+            is_public = prepared.source.is_public or prepared.marks is not None
+            self.room.check(size, is_public=is_public)
 
     def add_reject(self, reject: Reject) -> None:
         """Store a copy of a request that failed verification."""

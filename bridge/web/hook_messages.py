@@ -1,11 +1,12 @@
-"""Converts WSGI environments to requests, and replies to WSGI responses, for /hooks."""
+"""The head and the answer of a request to /hooks, as every HTTP edge reads and writes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import orjson
+from flask import Response
 from werkzeug.http import HTTP_STATUS_CODES
 
 from bridge.core.errors import Refused
@@ -13,55 +14,79 @@ from bridge.core.http_messages import Request
 from bridge.core.model import JSON
 from bridge.providers.model import Reply
 
-StartResponse = Callable[..., Any]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestHead:
+    """The head of one request.
+
+    `path` is decoded as in WSGI, `target` is the path with its query as it was sent. `headers` have
+    lower-case names, without Content-Length; a repeated header is one value joined by a comma.
+    `address`: of the peer, which may be a proxy.
+    """
+
+    method: str
+    path: str
+    target: str
+    query_string: str
+    headers: Mapping[str, str]
+    scheme: str
+    address: str | None
 
 
-def read_request(
-    environ: Mapping[str, Any], body: bytes, public_url: str, client: str | None
-) -> Request:
-    """Return the request of a WSGI environment.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookAnswer:
+    """The answer to one request, without the headers that a server adds."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def make_request(head: RequestHead, body: bytes, public_url: str, client: str | None) -> Request:
+    """Return the request that `receive` gets.
 
     Its path is unchanged, so that a signature over the URL can be verified.
     """
-    headers = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name[:5] == "HTTP_"
-    }
-    if content_type := environ.get("CONTENT_TYPE"):
-        headers["content-type"] = content_type
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
-    target = raw if raw.startswith("/") else environ["PATH_INFO"]
     return Request(
-        method=environ["REQUEST_METHOD"],
-        path=target.partition("?")[0],
-        headers=headers,
+        method=head.method,
+        path=head.target.partition("?")[0],
+        headers=head.headers,
         body=body,
-        query_string=environ.get("QUERY_STRING", ""),
-        url=public_url + target,
+        query_string=head.query_string,
+        url=public_url + head.target,
         client=client,
     )
 
 
-def write_reply(
-    reply: Reply, start_response: StartResponse, headers: Mapping[str, str] | None = None
-) -> list[bytes]:
+def answer_reply(reply: Reply, headers: Mapping[str, str] | None = None) -> HookAnswer:
+    """Return the answer with a reply; `headers` are added."""
     given = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
-    given += [*reply.headers.items(), *(headers or {}).items()]
-    start_response(f"{reply.status} {HTTP_STATUS_CODES.get(reply.status, 'Unknown')}", given)
-    return [reply.body]
+    return HookAnswer(
+        status=reply.status,
+        reason=HTTP_STATUS_CODES.get(reply.status, "Unknown"),
+        headers=(*given, *reply.headers.items(), *(headers or {}).items()),
+        body=reply.body,
+    )
 
 
-def write_refusal(
-    refused: Refused, start_response: StartResponse, more: Mapping[str, JSON] | None = None
-) -> list[bytes]:
+def answer_refusal(refused: Refused, more: Mapping[str, JSON] | None = None) -> HookAnswer:
+    """Return the answer to a refused request as JSON; `more` is added to its error."""
     body = (
         {"error": refused.code}
         if refused.status == 401
         else {"error": refused.code, "message": refused.message}
     )
-    return write_reply(
-        Reply(refused.status, body=orjson.dumps({**body, **(more or {})})),
-        start_response,
-        refused.headers,
+    reply = Reply(refused.status, body=orjson.dumps({**body, **(more or {})}))
+    return answer_reply(reply, refused.headers)
+
+
+def answer_response(response: Response, method: str) -> HookAnswer:
+    """Return the answer with a response of Flask, whose body is in memory."""
+    parts, status, headers = response.get_wsgi_response({"REQUEST_METHOD": method})
+    return HookAnswer(
+        status=response.status_code,
+        reason=status.partition(" ")[2],
+        headers=tuple(headers),
+        body=b"".join(parts),
     )

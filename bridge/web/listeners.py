@@ -10,6 +10,7 @@ from bridge.config.allowed_hosts import find_own_hosts, is_own_host
 from bridge.config.settings import Settings
 
 PRIVATE_PATHS = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
+NOT_FOUND_BODY = b'{"error":"not_found","message":"no such resource"}'
 # prefixes of the headers that proxies add
 PROXY_HEADER_PREFIXES = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
 
@@ -28,11 +29,15 @@ class ListenerPaths:
         path = "/" + path.lstrip("/")  # as Flask reads it: //api/v1 is /api/v1
         private = _under(path, tuple(PRIVATE_PATHS.values()))
         if self._private is not None:
-            by_private = (environ["SERVER_NAME"], environ["SERVER_PORT"]) == _as_text(self._private)
+            by_private = not self.serves_public(environ["SERVER_NAME"], environ["SERVER_PORT"])
             return private if by_private else not private or _under(path, self._exposed)
         if not private or _under(path, self._exposed):
             return True
         return self._one_is_loopback and not self._is_proxied(environ)
+
+    def serves_public(self, name: str, port: str) -> bool:
+        """Return whether the socket with this address serves the public paths."""
+        return self._private is None or (name, port) != _as_text(self._private)
 
     def knows_host(self, path: str, environ: Mapping[str, Any]) -> bool:
         """Return whether the Host header is allowed: any for public paths, our own for private."""

@@ -122,7 +122,7 @@ def test_an_event_whose_page_cannot_be_made_is_logged_and_delivered(
 def test_requests_that_a_source_cannot_verify_fill_no_log(
     edge: Client, log: Lines, monkeypatch: pytest.MonkeyPatch, source: str, code: str
 ) -> None:
-    monkeypatch.setattr("bridge.web.hooks.time.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("bridge.web.hook_receiver.time.time", lambda: 1_800_000_000.0)
     signed = ALL["ebay"].signed()
     for _ in range(3 * RECORD_RATE.count):
         assert (

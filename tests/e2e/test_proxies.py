@@ -40,8 +40,7 @@ from bridge.core.http_messages import Request
 from bridge.core.timings import TIMINGS
 from bridge.services.samples.forgeries import Signer
 from bridge.services.samples.requests import make_sample
-from bridge.web.app import NOT_FOUND
-from bridge.web.listeners import PRIVATE_PATHS
+from bridge.web.listeners import NOT_FOUND_BODY, PRIVATE_PATHS
 
 MIB = 1024 * 1024
 Edit = Callable[[str], str]
@@ -467,7 +466,7 @@ def test_what_is_outside_the_list_is_not_there(target: str, front: Front) -> Non
         assert answer.status in (400, 404), answer
         # it came to the bridge, whose public face has no such path
         if answer.body.startswith(b"{"):
-            assert answer.body == NOT_FOUND or answer.json["error"] in (
+            assert answer.body == NOT_FOUND_BODY or answer.json["error"] in (
                 "unknown_source",
                 "not_found",
             )
@@ -687,16 +686,18 @@ def test_plain_http_is_sent_to_https(strict: Front) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["nginx", "caddy"])
+@pytest.mark.parametrize(
+    ("name", "edge"), [("nginx", "flask"), ("nginx", "asgi"), ("caddy", "flask")]
+)
 def test_a_restart_behind_the_proxy_loses_nothing(
-    name: str, tmp_path: Path, pems: Pems, ca_file: str
+    name: str, edge: str, tmp_path: Path, pems: Pems, ca_file: str
 ) -> None:
     """Senders keep their connections to the proxy; the bridge behind it is restarted, its sockets
     stay open.
     """
     needs(name)
     https = free_port()
-    environ = {**ENVIRON, "GITHUB_SECRET": SECRET}
+    environ = {**ENVIRON, "GITHUB_SECRET": SECRET, "FLOWBRIDGE_EDGE": edge}
     with (
         Activated(tmp_path, routes=ROUTES, environ=environ) as bridge,
         proxy(name, https, bridge.port, pems),

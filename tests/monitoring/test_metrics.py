@@ -23,7 +23,15 @@ from bridge.core.status import (
     Overview,
 )
 from bridge.monitoring.counters import BUCKET_SECONDS, Counts, CountsFile
-from bridge.monitoring.metrics import ACK, EVENTS, GAUGES, METRICS, OTHER, STORE_UP
+from bridge.monitoring.metrics import (
+    ACK,
+    EVENT_LOOP_METRICS,
+    EVENTS,
+    GAUGES,
+    METRICS,
+    OTHER,
+    STORE_UP,
+)
 from bridge.monitoring.presence import list_bridges
 from bridge.monitoring.prometheus import CONTENT_TYPE, Exposition
 from bridge.store.db.database import Database
@@ -196,7 +204,10 @@ def conventions(text: str) -> None:
         for line in text.splitlines()
         if line.startswith("# HELP ") and len(line.split()) > 4
     }
-    optional = {"flowbridge_database_clock_ahead_seconds"}
+    optional = {
+        "flowbridge_database_clock_ahead_seconds",
+        *(metric.name for metric in EVENT_LOOP_METRICS),
+    }
     assert kinds.keys() - {metric.name for metric in METRICS} == set()
     assert {
         metric.name: metric.kind for metric in METRICS if metric.name not in optional
@@ -275,6 +286,18 @@ def test_a_histogram_is_one(tmp_path: Path) -> None:
     assert (buckets["0.001"], buckets["0.005"], buckets["5.0"], buckets["+Inf"]) == (1, 3, 4, 5)
     assert found["flowbridge_ack_seconds_count", ()] == 5
     assert found["flowbridge_ack_seconds_sum", ()] == pytest.approx(99.7061)
+
+
+def test_the_histograms_of_event_loops_are_there_once_one_has_run(tmp_path: Path) -> None:
+    names = {f"{metric.name}_count" for metric in EVENT_LOOP_METRICS}
+    exposition = Exposition(tmp_path, everything, cache_seconds=0.0)
+    assert not names & {key[0] for key in parsed(exposition.text().decode())}
+    mine = Counts()
+    for metric in EVENT_LOOP_METRICS:
+        mine.observe(metric, 0.003)
+    CountsFile(tmp_path, mine).write()
+    found = parsed(exposition.text().decode())
+    assert {found[name, ()] for name in names} == {1}
 
 
 def test_where_the_store_does_not_answer_the_counts_are_told_all_the_same(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ EXCEPTIONS = {
             "bridge.web.rate_limiter.CELLS",
             "bridge.web.refusal_counter.MAX_KEYS",
             "bridge.web.server.balance.PLACES",
+            "bridge.web.server.event_loop.worker.MAX_CONNECTIONS",
             "bridge.worker.form_files.MAX_UPLOADS",
             "bridge.worker.form_files.MAX_HELD_BYTES",
             "bridge.worker.maintenance.jobs.MIN_FREE_BYTES",

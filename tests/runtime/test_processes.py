@@ -404,13 +404,17 @@ def test_an_unused_port_is_needed_only_once(tmp_path: Path) -> None:
             assert web.stop() == 0
 
 
-@pytest.mark.parametrize("command", ["serve", "web"])
-def test_told_to_end_while_it_begins_it_ends_at_once(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "edge"), [("serve", "flask"), ("web", "flask"), ("web", "asgi")]
+)
+def test_told_to_end_while_it_begins_it_ends_at_once(
+    command: str, edge: str, tmp_path: Path
+) -> None:
     """A receiver that was just forked and has no handler of its own yet is told too; else it would
     be killed at its work later.
     """
     for _ in range(3):
-        bridge = Bridge(tmp_path, command)
+        bridge = Bridge(tmp_path, command, environ={"FLOWBRIDGE_EDGE": edge})
         try:
             bridge.start_without_waiting()
             deep = 2 if command == "serve" else 1

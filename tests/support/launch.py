@@ -21,6 +21,7 @@ SIZES = frozenset(
     {
         "bridge.monitoring.checks.machine.MIN_FREE_SHARE",  # a small disk is full long before
         "bridge.web.body_reader.IN_FLIGHT",  # the memory of many bodies
+        "bridge.web.server.event_loop.worker.MAX_CONNECTIONS",  # 8,192 need as many descriptors
         "bridge.web.rate_limiter.CELLS",  # two keys share none by chance
     }
 )

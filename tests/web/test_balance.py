@@ -54,7 +54,7 @@ def test_the_fuller_lets_the_emptier_go_first():
     assert not shared.yield_to_emptier(), "one that left is not counted"
 
 
-def test_kept_connections_are_held_by_all_receivers(tmp_path: Path):
+def test_kept_connections_are_held_by_all_receivers(edge: dict[str, str], tmp_path: Path):
     def is_socket(fd: Path) -> bool:
         try:
             return str(fd.readlink()).startswith("socket:")
@@ -64,7 +64,7 @@ def test_kept_connections_are_held_by_all_receivers(tmp_path: Path):
     def sockets(pid: int) -> int:
         return sum(map(is_socket, Path(f"/proc/{pid}/fd").iterdir()))
 
-    with Bridge(tmp_path) as bridge:
+    with Bridge(tmp_path, environ=edge) as bridge:
         parent = until(
             lambda: next(filter(children_of, children_of(bridge.pid)), None), what="receivers"
         )

@@ -233,7 +233,7 @@ def test_an_error_of_a_dry_run_does_not_mark_later_answers(
     def broken(*_: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr("bridge.web.hooks.receive", broken)
+    monkeypatch.setattr("bridge.web.hook_receiver.prepare", broken)
     answers = [edge.send("github", dry=dry) for dry in (True, False)]
     assert [one.status_code for one in answers] == [500, 500]
     assert [one.headers.get(dry_run.HEADER) for one in answers] == [dry_run.DONE, None]

@@ -42,7 +42,7 @@ TOKEN = "a-long-random-token-of-ours"
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers without a worker: what they keep stays as it was kept. They wait for longer than
     any test does.
     """
@@ -52,13 +52,13 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
         "web",
         routes=ROUTES,
         timings=timings,
-        environ={"TOKEN": TOKEN},
+        environ={"TOKEN": TOKEN, **edge},
     ) as bridge:
         yield bridge
 
 
 @pytest.fixture(scope="module")
-def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def hurried(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers that wait no longer than READ_TIME."""
     timings = {"request_head_seconds": READ_TIME, "request_body_seconds": READ_TIME}
     with Bridge(
@@ -66,7 +66,7 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
         "web",
         routes=ROUTES,
         timings=timings,
-        environ={"TOKEN": TOKEN},
+        environ={"TOKEN": TOKEN, **edge},
     ) as bridge:
         yield bridge
 
@@ -579,13 +579,15 @@ def test_silent_connections_hold_nobody_up(web: Bridge) -> None:
             sock.close()
 
 
-def test_bodies_in_flight_are_bounded(tmp_path: Path) -> None:
+def test_bodies_in_flight_are_bounded(edge: dict[str, str], tmp_path: Path) -> None:
     """Receivers with a budget of 1 MiB: while it is held, more is told to come back; when it is
     free, all is well.
     """
     timings = {"bridge.web.body_reader.IN_FLIGHT": 1024 * 1024, "request_body_seconds": 600.0}
     big = b"x" * (2 * 1024 * 1024)
-    with Bridge(tmp_path, "web", routes=ROUTES, timings=timings, environ={"TOKEN": TOKEN}) as web:
+    with Bridge(
+        tmp_path, "web", routes=ROUTES, timings=timings, environ={"TOKEN": TOKEN, **edge}
+    ) as web:
         assert web.post("/hooks/big", big, github(big)).status == 503
         with ExitStack() as held:
             socks = [
@@ -716,11 +718,11 @@ def test_health(web: Bridge) -> None:
     assert (ready.status, ready.json) == (503, {"ready": False})  # no worker
 
 
-def test_a_store_that_fails_is_503_and_recovers(tmp_path: Path) -> None:
+def test_a_store_that_fails_is_503_and_recovers(edge: dict[str, str], tmp_path: Path) -> None:
     """A limit on the size of files stands in for a full disk; the sender is told to come back, and
     the event comes in then.
     """
-    with Bridge(tmp_path, "web", routes=ROUTES, environ={"TOKEN": TOKEN}) as web:
+    with Bridge(tmp_path, "web", routes=ROUTES, environ={"TOKEN": TOKEN, **edge}) as web:
         import resource
 
         from serving import tree_of

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -135,6 +135,29 @@ class Database:
             return [appending.insert(connection, item) for item in items]
 
         return self._alone(insert)
+
+    def append_each(
+        self, appending: RowBatch[I], groups: Sequence[Sequence[I]]
+    ) -> list[list[bool] | Exception]:
+        """Insert the rows of several groups; a group that fails does so alone.
+
+        On SQLite they share as few commits as possible. Returns for each group what `append`
+        returns, or the error that it raises.
+        """
+        if self._group is None:
+            return [self._try_append(appending, items) for items in groups]
+        jobs = [WriteJob(appending, items) for items in groups]
+        self._group.write_each(jobs)
+        return [
+            job.error if isinstance(job.error, Exception) else cast("list[bool]", job.value)
+            for job in jobs
+        ]
+
+    def _try_append(self, appending: RowBatch[I], items: Sequence[I]) -> list[bool] | Exception:
+        try:
+            return self.append(appending, items)
+        except Exception as error:
+            return error
 
     def _alone(self, work: Work[T]) -> T:
         try:

@@ -103,17 +103,24 @@ class GroupCommit:
 
     def write(self, job: WriteJob) -> Any:
         """Commit a job together with others, and return its value."""
-        with self._mutex:
-            self._pending.append(job)
-            job.lead = not self._leading
-            self._leading = True
-        if not job.lead:
-            job.done.acquire()
-        if job.lead:
-            self._lead()
+        self.write_each([job])
         if job.error is not None:
             raise job.error
         return job.value
+
+    def write_each(self, jobs: Sequence[WriteJob]) -> None:
+        """Commit several jobs of one caller together with others; each gets a value or an error."""
+        if not jobs:
+            return
+        with self._mutex:
+            self._pending.extend(jobs)
+            jobs[0].lead = not self._leading
+            self._leading = True
+        for job in jobs:
+            if not job.lead:
+                job.done.acquire()
+            if job.lead:  # by now perhaps: the leader before it has passed the lead on
+                self._lead()
 
     def _lead(self) -> None:
         """Commit the waiting jobs, the leader's own among them, then pass the lead to the next

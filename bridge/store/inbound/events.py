@@ -55,10 +55,39 @@ def add(
 
 def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[AddedEvent]:
     """Store several events with their deliveries in one durable transaction; see `add`."""
-    new = database.append(
-        ARRIVAL_BATCH,
-        [ArrivalRows.of(arrival, database.sealer, database.secret_key) for arrival in arrivals],
+    return _complete(
+        database, arrivals, replan, database.append(ARRIVAL_BATCH, _rows(database, arrivals))
     )
+
+
+def add_each(
+    database: Database, requests: Sequence[tuple[Sequence[Arrival], Replan]]
+) -> list[list[AddedEvent] | Exception]:
+    """Store the events of several requests, on SQLite in one commit; see `add_all`.
+
+    Returns for each request its result, or the error for which none of its events is stored. One
+    with duplicates takes another transaction.
+    """
+    done = database.append_each(ARRIVAL_BATCH, [_rows(database, one) for one, _ in requests])
+    results: list[list[AddedEvent] | Exception] = []
+    for (arrivals, replan), new in zip(requests, done, strict=True):
+        try:
+            if isinstance(new, Exception):
+                raise new
+            results.append(_complete(database, arrivals, replan, new))
+        except Exception as error:
+            results.append(error)
+    return results
+
+
+def _rows(database: Database, arrivals: Sequence[Arrival]) -> list[ArrivalRows]:
+    return [ArrivalRows.of(arrival, database.sealer, database.secret_key) for arrival in arrivals]
+
+
+def _complete(
+    database: Database, arrivals: Sequence[Arrival], replan: Replan, new: Sequence[bool]
+) -> list[AddedEvent]:
+    """Return the results of arrivals of which the `new` ones are stored; count the duplicates."""
     known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
     again = iter(_add_duplicates(database, known, replan) if known else ())
     return [

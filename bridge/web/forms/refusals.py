@@ -23,8 +23,6 @@ from bridge.web.forms.links import find_error_page, find_requested_page, link_to
 from bridge.web.forms.render import FormView, filled_view
 from bridge.web.forms.request import FormRequest
 
-# the key of the WSGI environment that holds a submission that was read
-SUBMISSION_KEY = "flowbridge.sent"
 # refusals after which a captcha's service may have accepted its answer, which it does once
 CAPTCHA_USED_STATUSES = frozenset({429, 500, 503, 507})
 NO_ROOM_CODE = "files_full"  # the form asks for no file again
@@ -37,10 +35,9 @@ def read_sent(asking: FormRequest) -> tuple[dict[str, JSON], tuple[str, ...]]:
 
     Both are empty if it was not read.
     """
-    sent = asking.request.environ.get(SUBMISSION_KEY)
-    if sent is None:
+    if asking.sent is None:
         return {}, ()
-    fields, files = read_returned_fields(asking.form, sent)
+    fields, files = read_returned_fields(asking.form, asking.sent)
     return fields, files if asking.form.files is not None else ()
 
 

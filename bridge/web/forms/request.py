@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Request, Response
+from flask import Response
+from werkzeug.datastructures import Headers
+from werkzeug.sansio.request import Request
 
+from bridge.ingest.forms.parser import Sent
 from bridge.ingest.forms.redirects import origin_of, plain_origin
 from bridge.ingest.forms.translations import texts
 from bridge.routing.form import Form
+from bridge.web.hook_messages import RequestHead
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "POST",
@@ -22,11 +25,16 @@ PREFLIGHT_HEADERS = {
 
 @dataclass(frozen=True)
 class FormRequest:
-    """One request to a form. `public_url`: the bridge's own URL, empty if it is unknown."""
+    """One request to a form.
+
+    `public_url`: the bridge's own URL, empty if it is unknown. `sent`: the submission, if it was
+    read.
+    """
 
     request: Request
     form: Form
     public_url: str = ""
+    sent: Sent | None = None
 
     @cached_property
     def site(self) -> str | None:
@@ -127,6 +135,16 @@ class FormRequest:
         return response
 
 
-def form_request_of(environ: dict[str, Any], form: Form, public_url: str) -> FormRequest:
-    """Return the request of a WSGI environment."""
-    return FormRequest(Request(environ), form, public_url)
+def form_request_of(head: RequestHead, form: Form, public_url: str) -> FormRequest:
+    """Return the request to a form with this head."""
+    request = Request(
+        method=head.method,
+        scheme=head.scheme,
+        server=None,
+        root_path="",
+        path=head.path,
+        query_string=head.query_string.encode("latin-1"),
+        headers=Headers(list(head.headers.items())),
+        remote_addr=head.address,
+    )
+    return FormRequest(request, form, public_url)

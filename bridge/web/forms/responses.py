@@ -1,60 +1,29 @@
-"""The answer to a submission: a redirect, a page, or JSON for a script."""
+"""The answer to a submission that is received: a redirect, a page, or JSON for a script."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from flask import Response
 
-from bridge.core.errors import CompileError, Refused
+from bridge.core.errors import CompileError
 from bridge.ingest.forms.control_fields import control_texts, split_control_fields
 from bridge.ingest.receive import Received
-from bridge.monitoring.counters import COUNTS
-from bridge.monitoring.metrics import REFUSED
 from bridge.routing.model import Source
 from bridge.system.logs import get_logger
 from bridge.web.forms import pages
-from bridge.web.forms.hidden_fields import MakeAntiSpamFields
 from bridge.web.forms.links import find_redirect, link_to_form, link_to_site
-from bridge.web.forms.refusals import answer_refused, json_response
+from bridge.web.forms.refusals import json_response
 from bridge.web.forms.request import FormRequest
 
 log = get_logger()
 
 
-def answer(
-    source: Source,
-    asking: FormRequest,
-    parts: MakeAntiSpamFields,
-    take: Callable[[], Received],
-    note: Callable[[Refused], None] = lambda _: None,
-    finish: Callable[[Received, int], None] = lambda *_: None,
-) -> Response:
-    """Return the answer to one request to a form source.
-
-    `take` receives the submission, and `parts` returns the anti-spam fields of a form. `note` gets
-    a refusal; `finish` gets what was received and the status of its answer.
-    """
-    if asking.request.method == "OPTIONS":
-        return asking.allow_reading(Response(status=403 if asking.is_foreign else 204))
-    try:
-        if asking.is_foreign:
-            COUNTS.add(REFUSED, source.name, "403")
-            raise Refused(403, "origin_not_allowed", "this form may not be sent from this site")
-        received = take()
-    except Refused as refused:
-        note(refused)
-        return asking.allow_reading(answer_refused(refused, source, asking, parts))
-    status = 500  # the server's answer if rendering the page fails
-    try:
-        response = asking.allow_reading(_taken(received, source, asking))
-        status = response.status_code
-    finally:
-        finish(received, status)
-    return response
+def answer_preflight(asking: FormRequest) -> Response:
+    """Return the answer to an OPTIONS request."""
+    return asking.allow_reading(Response(status=403 if asking.is_foreign else 204))
 
 
-def _taken(received: Received, source: Source, asking: FormRequest) -> Response:
+def answer_received(received: Received, source: Source, asking: FormRequest) -> Response:
+    """Return the answer to a submission that is received."""
     kept = received.stored[0][1] if received.stored else None
     fields = received.body.value if received.body and isinstance(received.body.value, dict) else {}
     form = asking.form

@@ -54,7 +54,7 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
     binds = [settings.bind, *([settings.private_bind] if settings.private_bind else [])]
     return {
         "bind": [f"{bracket(host)}:{port}" for host, port in binds],
-        "worker_class": Receiver,
+        "worker_class": _find_worker_class(settings.edge),
         "workers": min(2, count_processors()),
         "threads": THREADS,
         "keepalive": 75,  # longer than a proxy in front keeps its own end open
@@ -79,8 +79,17 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
+def _find_worker_class(edge: str) -> type:
+    """Return the class of the receivers of this edge."""
+    if edge == "flask":
+        return Receiver
+    from bridge.web.server.event_loop.worker import LoopReceiver  # costs memory where it is unused
+
+    return LoopReceiver
+
+
 def _set_up_receiver(
-    worker: Receiver, settings: Settings, balance: Balance, begin: Callable[[str], None]
+    worker: Any, settings: Settings, balance: Balance, begin: Callable[[str], None]
 ) -> None:
     """Set up a new receiver: end with the parent, take a place, and pin it to a processor."""
     die_with_parent()
@@ -89,6 +98,8 @@ def _set_up_receiver(
         THREADS // 2, settings.trusted_proxies, settings.private_bind, settings.timings
     )
     worker.answers = AnswerLimits(settings.timings.answer_stall_seconds)
+    worker.timings = settings.timings
+    worker.flask_places = settings.pool
     worker.last_request_seconds = settings.timings.last_request_seconds
     place = balance.take_place()
     worker.restart_idle_seconds = settings.timings.restart_idle_seconds * (1 + place / PLACES)

@@ -51,10 +51,14 @@ class Balance:
         """Free the place."""
         self.publish_count(FREE_PLACE)
 
+    def is_fuller(self) -> bool:
+        """Return whether another process holds fewer connections."""
+        counts = [count for (count,) in _COUNT.iter_unpack(self._counts)]
+        return any(FREE_PLACE < count < counts[self._place] for count in counts)
+
     def yield_to_emptier(self) -> bool:
         """Wait a moment if another process holds fewer connections; return whether one does."""
-        counts = [count for (count,) in _COUNT.iter_unpack(self._counts)]
-        fuller = any(FREE_PLACE < count < counts[self._place] for count in counts)
+        fuller = self.is_fuller()
         if fuller:
             time.sleep(YIELD_SECONDS)
         return fuller

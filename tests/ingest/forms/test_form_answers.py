@@ -36,10 +36,9 @@ from bridge.routing.form import FileRules
 from bridge.routing.model import Config, Source
 from bridge.web.forms.field_values import MAX_SHOWN_CHARACTERS, MAX_SHOWN_VALUES
 from bridge.web.forms.hidden_fields import AntiSpamFields
-from bridge.web.forms.refusals import SUBMISSION_KEY
+from bridge.web.forms.refusals import answer_refused
 from bridge.web.forms.render import filled_view
-from bridge.web.forms.request import form_request_of
-from bridge.web.forms.responses import answer
+from bridge.web.forms.request import FormRequest
 
 ROUTES = """
 version: 1
@@ -70,22 +69,17 @@ def page_of(
     content_type: str = "application/x-www-form-urlencoded",
 ) -> tuple[int, str]:
     """What a browser is shown where receiving `body` is refused."""
-    environ = EnvironBuilder(
-        "/hooks/x", method="POST", headers={"Accept": "text/html", "Content-Type": content_type}
-    ).get_environ()
-
-    def take() -> Any:
-        assert form is not None
-        environ[SUBMISSION_KEY] = forms.read(form, content_type, body, max_depth=20)
-        raise refused
-
     form = source(name).form
     assert form is not None
-    response = answer(
+    sent = EnvironBuilder(
+        "/hooks/x", method="POST", headers={"Accept": "text/html", "Content-Type": content_type}
+    ).get_request()
+    read = forms.read(form, content_type, body, max_depth=20)
+    response = answer_refused(
+        refused,
         source(name),
-        form_request_of(environ, form, ""),
+        FormRequest(sent, form, sent=read),
         lambda *_: AntiSpamFields(honeypot="_gotcha"),
-        take,
     )
     return response.status_code, response.get_data(as_text=True)
 

@@ -53,10 +53,10 @@ WEB = {"Authorization": f"Bearer {SECRET}", "x-auth-key": "web"}
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def bridge(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("served")
     (folder / "flows.py").write_text(FLOWS)
-    environ = {"FLOWBRIDGE_LOCAL_API_KEY": KEY, "FLOWBRIDGE_LOCAL_USER_ID": USER}
+    environ = {"FLOWBRIDGE_LOCAL_API_KEY": KEY, "FLOWBRIDGE_LOCAL_USER_ID": USER, **edge}
     with Bridge(folder, routes=ROUTES, environ=environ) as bridge:
         yield bridge
         assert [one for one in bridge.log if one["event"] == "internal_error"] == []

@@ -97,7 +97,7 @@ def test_what_asks_whether_it_may_send_is_no_submission(form: Client, log: Lines
 def test_a_flood_is_cut_off_and_hides_no_other_refusal(
     form: Client, log: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.web.hooks.time.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("bridge.web.hook_receiver.time.time", lambda: 1_800_000_000.0)
     assert {send(form, {"email": "a"}, BAD) for _ in range(3 * RECORD_RATE.count)} == {403}
     assert len(log.refusals()) == RECORD_RATE.count
     send(form, {"name": "Ann"})

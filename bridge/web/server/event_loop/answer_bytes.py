@@ -1,0 +1,43 @@
+"""Answers as bytes of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from gunicorn import util
+
+from bridge.web.hook_messages import HookAnswer
+from bridge.web.server.event_loop.wsgi_calls import BODILESS_STATUSES, HOP_HEADERS
+
+MALFORMED_REQUEST = b'{"error":"bad_request","message":"malformed HTTP request"}'
+
+
+def head_bytes(status: str, headers: Iterable[tuple[str, str]], *, keeps: bool) -> bytes:
+    """Return the head of an answer; `keeps`: the connection stays open."""
+    lines = [
+        f"HTTP/1.1 {status}",
+        "Server: gunicorn",
+        f"Date: {util.http_date()}",
+        f"Connection: {'keep-alive' if keeps else 'close'}",
+        *(f"{name}: {value}" for name, value in headers if name.lower() not in HOP_HEADERS),
+    ]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a line break in the head of an answer")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def answer_bytes(answer: HookAnswer, method: str, *, keeps: bool) -> bytes:
+    """Return the answer to a request of this method."""
+    head = head_bytes(f"{answer.status} {answer.reason}", answer.headers, keeps=keeps)
+    is_bodiless = method == "HEAD" or answer.status in BODILESS_STATUSES
+    return head if is_bodiless else head + answer.body
+
+
+def answer_malformed(status: HTTPStatus) -> bytes:
+    """Return the answer to malformed HTTP; it has nothing of the request."""
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(MALFORMED_REQUEST))),
+    ]
+    return head_bytes(f"{status.value} {status.phrase}", headers, keeps=False) + MALFORMED_REQUEST

@@ -1,0 +1,299 @@
+"""A connection of the event loop: reads requests within limits, and writes their answers."""
+
+from __future__ import annotations
+
+import enum
+import math
+from contextlib import suppress
+from typing import Any, Final
+
+from bridge.core.errors import Refused
+from bridge.system.logs import get_logger
+from bridge.web.hook_messages import HookAnswer, answer_refusal
+from bridge.web.hook_receiver import HookRequest
+from bridge.web.server.event_loop.answer_bytes import answer_bytes, answer_malformed
+from bridge.web.server.event_loop.http_parser import HeadReader, MalformedRequest, ParsedHead
+from bridge.web.server.event_loop.loop_edge import LoopEdge
+from bridge.web.server.event_loop.page_call import PageCall
+from bridge.web.server.event_loop.request_body import RequestBody, refuse_cut_short
+from bridge.web.server.event_loop.timed_connection import TimedConnection
+
+log = get_logger()
+MAX_FOLLOWING_BYTES = 64 * 1024  # of the next requests, while one is being answered
+MAX_HELD_PAGE_BYTES = 1024 * 1024  # of a body for Flask, which reads the rest in its thread
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Stage(enum.Enum):
+    """What a connection does."""
+
+    IDLE = enum.auto()  # between two requests
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    STREAM = enum.auto()  # a thread reads the body, and may answer before its end
+    ANSWER = enum.auto()  # nothing more of the request is read
+
+
+class LoopConnection(TimedConnection):
+    """One connection. A slow sender costs a socket, and no thread."""
+
+    def __init__(self, edge: LoopEdge) -> None:
+        super().__init__(edge.loop, edge.answers)
+        self._edge = edge
+        self._heads = HeadReader()
+        self._stage = Stage.IDLE
+        self._address: str | None = None
+        self._server = ("", 0)
+        self._following = b""
+        self._forget()
+
+    def _forget(self) -> None:
+        """Prepare for the next request."""
+        self._head: ParsedHead | None = None
+        self._request: HookRequest | None = None
+        self._body: RequestBody | None = None
+        self._page: PageCall | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._address = peer[0] if isinstance(peer, tuple) else None
+        if isinstance(server := transport.get_extra_info("sockname"), tuple):
+            self._server = server[:2]
+        self._edge.connections.add(self)
+        self._wait_for_request()
+
+    def begin_end(self) -> None:
+        """Wait only a moment for a request, and for a client that reads nothing, from now on."""
+        if self.is_stalled:
+            self.pause_writing()
+        if self._stage is Stage.IDLE and not self._following:
+            self._wait_for_request()
+
+    def _wait_for_request(self) -> None:
+        last = self._edge.timings.last_request_seconds
+        seconds = last if self._answers.is_ending else self._edge.keep_alive_seconds
+        self._arm(seconds, self.close)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._release()
+        if self._page is not None:
+            self._page.cut()
+        self._edge.connections.discard(self)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._page is not None:
+            self._page.writer.pause()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._page is not None:
+            self._page.writer.resume()
+        if self._stage is Stage.IDLE:
+            self._read_following()
+
+    def eof_received(self) -> bool:
+        self._has_ended = True
+        if self.is_lingering:
+            return False
+        if self._stage in (Stage.BODY, Stage.STREAM):
+            self._refuse(refuse_cut_short())
+        # a peer that closes its own end still gets its answer
+        return self._stage is Stage.ANSWER or bool(self._following)
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_lingering:
+            self._discard(data)
+        elif self._must_wait():
+            self._following += data
+            if len(self._following) > MAX_FOLLOWING_BYTES:
+                self._transport.pause_reading()
+        elif self._stage in (Stage.IDLE, Stage.HEAD):
+            self._read_head(data)
+        else:
+            self._read_body(data)
+
+    def _read_head(self, data: bytes) -> None:
+        if self._stage is Stage.IDLE:
+            self._stage = Stage.HEAD
+            self._arm(self._edge.timings.request_head_seconds, self.close)
+        try:
+            rest = self._heads.feed(data)
+            if rest is None:
+                return
+            self._head = self._heads.read(self._address)
+        except MalformedRequest as malformed:
+            log.warning("malformed_request", reason=str(malformed), client=self._address)
+            self._transport.write(answer_malformed(malformed.status))
+            self._end(keeps=False)
+            return
+        self._begin(self._head, rest)
+
+    def _begin(self, head: ParsedHead, rest: bytes) -> None:
+        """Begin a request whose head has arrived, with what follows the head."""
+        edge = self._edge
+        is_hook = edge.is_hook(head.request.path)
+        intake = edge.intake if is_hook else edge.page_intake
+        body = self._body = RequestBody(head.length, intake, edge.timings)
+        self._stage = Stage.BODY
+        self._arm(edge.timings.request_body_seconds, self._check_deadline)
+        if is_hook:
+            begun = edge.begin(head.request, self._server)
+            if isinstance(begun, HookAnswer):
+                with suppress(Refused):  # the connection is closed after the answer then
+                    self._following = body.add(rest)
+                self._answer(begun)
+                return
+            self._request = begun
+            try:
+                body.limit(begun.max_body)
+            except Refused as refused:
+                self._refuse(refused)
+                return
+        if head.expects_continue and not rest and not body.is_whole:
+            self._transport.write(CONTINUE)
+        if self._request is None and (head.length or 0) > MAX_HELD_PAGE_BYTES:
+            self._answer_while_reading(head, body)
+            if self._page is None:
+                return  # it is refused
+        self._read_body(rest)
+
+    def _read_body(self, data: bytes) -> None:
+        head = self._head
+        body = self._body
+        if head is None or body is None:
+            return
+        try:
+            rest = body.add(data)
+        except Refused as refused:
+            self._refuse(refused)
+            return
+        if body.is_whole:
+            self._disarm()
+            self._following = rest
+            is_streamed = self._stage is Stage.STREAM
+            self._stage = Stage.ANSWER
+            if not is_streamed:
+                self._answer_whole(head, body)
+        elif self._page is not None and self._page.stream is not None:
+            if self._page.stream.is_behind:
+                self._disarm()
+                body.pause()
+                self._transport.pause_reading()
+        elif self._request is None and body.size > MAX_HELD_PAGE_BYTES:
+            self._answer_while_reading(head, body)
+
+    def _check_deadline(self) -> None:
+        """Refuse a body that is too slow."""
+        left = 0.0 if self._body is None else self._body.seconds_left
+        if left > 0:
+            self._arm(math.ceil(left * 1000) / 1000, self._check_deadline)
+        else:
+            self._refuse(refuse_cut_short())
+
+    def _answer_whole(self, head: ParsedHead, body: RequestBody) -> None:
+        if self._request is not None:
+            self._edge.calls.answer(self._request, body.take(), self._answer)
+            return
+        keeps = self._keeps_alive()
+        self._page = PageCall(self._edge, self._transport, head, self._end_page, keeps=keeps)
+        self._page.answer(body.take(), self._server)
+
+    def _answer_while_reading(self, head: ParsedHead, body: RequestBody) -> None:
+        """Let a thread read the rest of a large body, so that the application can refuse it."""
+        page = PageCall(self._edge, self._transport, head, self._end_page, keeps=False)
+        try:
+            page.answer_while_reading(body, self._server, self._resume_body)
+        except Refused as refused:
+            self._refuse(refused)
+            return
+        self._page = page
+        self._stage = Stage.STREAM
+
+    def _resume_body(self) -> None:
+        """Read on: the thread has caught up."""
+        if self._stage is Stage.STREAM and self._body is not None:
+            self._body.resume()
+            self._arm(max(self._body.seconds_left, 0.0), self._check_deadline)
+            self._transport.resume_reading()
+
+    def _end_page(self, error: BaseException | None) -> None:
+        page = self._page
+        if page is None or self._transport.is_closing():
+            return
+        self._page = None
+        page.cut_body()
+        if error is None:
+            self._end(keeps=page.writer.keeps)
+        elif page.writer.is_started or isinstance(error, ConnectionError):
+            self.abort()  # the client must see that the answer is not whole
+        else:
+            self._answer(None)
+
+    def _refuse(self, refused: Refused) -> None:
+        if self._stage is Stage.STREAM and self._page is not None:
+            self._disarm()
+            self._stage = Stage.ANSWER
+            self._page.cut_body()  # Flask answers
+            return
+        request = self._request
+        self._answer(answer_refusal(refused) if request is None else request.refuse(refused))
+
+    def _answer(self, answer: HookAnswer | None) -> None:
+        """Write an answer; None is the one to an unforeseen error."""
+        if self._transport.is_closing():
+            return
+        if answer is None:
+            answer = answer_refusal(Refused(500, "internal_error", "an unexpected error occurred"))
+        keeps = self._keeps_alive() and not any(
+            name.lower() == "connection" for name, _ in answer.headers
+        )
+        method = "" if self._head is None else self._head.request.method
+        self._transport.write(answer_bytes(answer, method, keeps=keeps))
+        self._end(keeps=keeps)
+
+    def _keeps_alive(self) -> bool:
+        """Return whether another request may follow: not after one whose body is outstanding."""
+        return (
+            self._head is not None
+            and self._head.keeps_alive
+            and self._body is not None
+            and self._body.is_whole
+            and not self._has_ended
+            and not self._edge.answers.is_ending
+        )
+
+    def _end(self, *, keeps: bool) -> None:
+        """Go on to the next request, or close our end."""
+        self._disarm()
+        self._release()
+        if not keeps:
+            self._linger()
+            return
+        self._forget()
+        self._stage = Stage.IDLE
+        self._transport.resume_reading()
+        self._wait_for_request()
+        if self._following:  # not here: many small requests in one packet would nest their calls
+            self._loop.call_soon(self._read_following)
+
+    def _must_wait(self) -> bool:
+        """Return whether bytes that arrive wait: for an answer, earlier bytes, or a slow client."""
+        is_between = self._stage is Stage.IDLE and self.is_stalled
+        return is_between or self._stage is Stage.ANSWER or bool(self._following)
+
+    def _read_following(self) -> None:
+        following = self._following
+        if following and not self.is_stalled and not self._transport.is_closing():
+            self._following = b""
+            self._transport.resume_reading()
+            self.data_received(following)
+
+    def _release(self) -> None:
+        """Free what the request holds."""
+        if self._body is not None:
+            self._body.release()
+        if self._page is not None:
+            self._page.cut_body()

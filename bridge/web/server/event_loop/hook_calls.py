@@ -1,0 +1,110 @@
+"""Answers the requests under /hooks on the event loop, or in a thread where one has to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import cast
+
+from bridge.core.errors import BadSignature
+from bridge.ingest.effects import PreparedRequest
+from bridge.ingest.receive import Received, build_answer
+from bridge.system.logs import get_logger
+from bridge.web.effects import HookEffects, TracedEffects
+from bridge.web.hook_answers import WebhookAnswers
+from bridge.web.hook_messages import HookAnswer
+from bridge.web.hook_receiver import HookRequest
+from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, Stored
+from bridge.web.server.event_loop.waitless_effects import NeedsThread, WaitlessEffects
+
+MAX_LOOP_BODY_BYTES = 32 * 1024  # a larger body is verified and planned in a thread
+log = get_logger()
+Answered = Callable[[HookAnswer | None], None]
+
+
+class HookCalls:
+    """Prepares requests on the loop and gathers their events; the others run in `executor`.
+
+    `is_waitless` is False where every commit waits for a server: then all run in threads.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        gatherer: CommitGatherer,
+        executor: Executor,
+        *,
+        is_waitless: bool,
+    ) -> None:
+        self._loop = loop
+        self._gatherer = gatherer
+        self._executor = executor
+        self._is_waitless = is_waitless
+
+    def answer(self, request: HookRequest, body: bytes, answered: Answered) -> None:
+        """Receive a request, and call `answered` on the loop; with None for an unforeseen error."""
+        if not self._fits_loop(request, body):
+            self._run(lambda: _receive(request, body), answered)
+            return
+        effects = request.effects
+        request.effects = cast("HookEffects", WaitlessEffects(effects))
+        try:
+            prepared = request.prepare(body)
+        except NeedsThread:
+            request.effects = effects
+            self._run(lambda: _receive(request, body), answered)
+            return
+        except Exception as error:
+            request.effects = effects
+            self._refuse(request, error, answered)
+            return
+        request.effects = effects
+        if isinstance(prepared, Received):
+            answered(self._try(lambda: request.accept(prepared)))
+            return
+        self._gatherer.add(prepared, lambda stored: self._end(request, prepared, stored, answered))
+
+    def _fits_loop(self, request: HookRequest, body: bytes) -> bool:
+        """Return whether nothing of the request is known to wait or to take long."""
+        return (
+            self._is_waitless
+            and len(body) <= MAX_LOOP_BODY_BYTES
+            and isinstance(request.answers, WebhookAnswers)
+            and request.source.provider.learn is None
+            and not isinstance(request.effects, TracedEffects)
+        )
+
+    def _end(
+        self, request: HookRequest, prepared: PreparedRequest, stored: Stored, answered: Answered
+    ) -> None:
+        if isinstance(stored, Exception):
+            self._refuse(request, stored, answered)
+        else:
+            answered(self._try(lambda: request.accept(build_answer(prepared, stored))))
+
+    def _refuse(self, request: HookRequest, error: Exception, answered: Answered) -> None:
+        """Refuse a request; in a thread where a copy of it may be stored."""
+        if isinstance(error, BadSignature):
+            self._run(lambda: request.refuse(error), answered)
+        else:
+            answered(self._try(lambda: request.refuse(error)))
+
+    def _run(self, work: Callable[[], HookAnswer], answered: Answered) -> None:
+        future = self._loop.run_in_executor(self._executor, self._try, work)
+        future.add_done_callback(lambda ended: answered(ended.result()))
+
+    def _try(self, work: Callable[[], HookAnswer]) -> HookAnswer | None:
+        try:
+            return work()
+        except Exception as bug:
+            log.error("internal_error", exc_info=bug)
+            return None
+
+
+def _receive(request: HookRequest, body: bytes) -> HookAnswer:
+    try:
+        received = request.receive(body)
+    except Exception as error:
+        return request.refuse(error)
+    return request.accept(received)

@@ -1,0 +1,196 @@
+"""Reads request heads with gunicorn's parsers: the one in C where it is installed, else in Python.
+
+The parsers get heads only. The body is decoded by `body_decoder`, which is the same for both, and
+stricter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib import import_module
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from gunicorn import util
+from gunicorn.asgi import parser as python_parser
+from gunicorn.http import errors as http_errors
+
+from bridge.web.hook_messages import RequestHead
+
+try:
+    c_parser: Any = import_module("gunicorn_h1c")
+except ImportError:
+    c_parser = None
+
+LIMITS: Mapping[str, int] = {
+    "limit_request_line": 8190,
+    "limit_request_fields": 100,
+    "limit_request_field_size": 8190,
+}
+#: Parse errors that are not answered with 400, by the names of their classes in both parsers.
+ERROR_STATUSES = {
+    "LimitRequestLine": HTTPStatus.REQUEST_URI_TOO_LONG,
+    "LimitRequestHeaders": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "UnsupportedTransferCoding": HTTPStatus.NOT_IMPLEMENTED,
+}
+#: The parser in C has no class for this error.
+C_CODING_ERROR = "Unsupported Transfer-Encoding"
+#: Headers of which a second one makes a request ambiguous.
+SINGLE_HEADERS = frozenset({"content-length", "content-type", "host", "transfer-encoding"})
+MAX_LENGTH_DIGITS: Final = 18
+HEAD_END: Final = b"\r\n\r\n"
+MAX_START_BYTES: Final = LIMITS["limit_request_line"] + len(HEAD_END)  # with the request line
+
+
+class MalformedRequest(Exception):
+    """Malformed HTTP; `status` answers it. The text has nothing of the request."""
+
+    def __init__(self, reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        self.status = status
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedHead:
+    """The head of one request, and how its body is framed.
+
+    `length` is None for a body in chunks, and 0 without a body. `keeps_alive`: the client lets the
+    connection be used again. `may_chunk`: it understands an answer in chunks.
+    """
+
+    request: RequestHead
+    length: int | None
+    keeps_alive: bool
+    expects_continue: bool
+    may_chunk: bool
+
+
+class HeadReader:
+    """Reads the heads of the requests of one connection."""
+
+    def __init__(self) -> None:
+        kind = python_parser.PythonProtocol if c_parser is None else c_parser.H1CProtocol
+        self._parser = kind(on_headers_complete=self._finish, **LIMITS)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._start = b""  # of the head, with the request line
+        self._tail = b""  # the last bytes that were fed: a head may end in two packets
+        self._is_finished = False
+
+    def _finish(self) -> bool:
+        """Let the parser skip the body."""
+        self._is_finished = True
+        return True
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Return the bytes that follow the head; None while it is incomplete.
+
+        Raises `MalformedRequest`.
+        """
+        joined = self._tail + data
+        end = joined.find(HEAD_END)
+        has_end = end >= 0
+        size = end + len(HEAD_END) - len(self._tail) if has_end else len(data)
+        self._tail = joined[1 - len(HEAD_END) :]
+        if len(self._start) < MAX_START_BYTES:
+            self._start += data[: min(size, MAX_START_BYTES)]
+        try:
+            self._parser.feed(data[:size])
+        except Exception as error:
+            raise _explain(error) from None
+        if self._is_finished is not has_end:
+            raise MalformedRequest("HeadEnd")
+        return data[size:] if has_end else None
+
+    def read(self, address: str | None) -> ParsedHead:
+        """Return the head, which is complete, and prepare for the next.
+
+        Raises `MalformedRequest`.
+        """
+        self._check_request_line()
+        parser = self._parser
+        headers = _read_headers(parser.headers)
+        length = _read_length(headers)
+        is_new = parser.http_version >= (1, 1)
+        if length is None and not is_new:
+            raise MalformedRequest("OldChunks")
+        expects = headers.get("expect", "").lower()
+        if expects not in ("", "100-continue"):
+            raise MalformedRequest("Expectation", HTTPStatus.EXPECTATION_FAILED)
+        found = ParsedHead(
+            request=_make_head(parser, headers, address),
+            length=length,
+            keeps_alive=parser.should_keep_alive and parser.method != b"CONNECT",
+            expects_continue=bool(expects) and is_new,
+            may_chunk=is_new,
+        )
+        parser.reset()
+        self._clear()
+        return found
+
+    def _check_request_line(self) -> None:
+        """Raise `MalformedRequest` unless there are two blanks: the parser in C reads over more."""
+        line = self._start.removeprefix(b"\r\n").partition(b"\r\n")[0]
+        if line.count(b" ") != 2:
+            raise MalformedRequest("RequestLine")
+
+
+def _explain(error: Exception) -> MalformedRequest:
+    """Return the answer to an error of either parser, whose text may quote the request."""
+    name = "UnsupportedTransferCoding" if str(error) == C_CODING_ERROR else type(error).__name__
+    return MalformedRequest(name, ERROR_STATUSES.get(name, HTTPStatus.BAD_REQUEST))
+
+
+def _read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers by their lower-case names."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name = raw_name.decode("latin-1").lower()
+        value = raw_value.decode("latin-1")
+        if "_" in name:  # WSGI could not tell it from the one with a hyphen
+            continue
+        if name == "transfer-encoding" and value.strip(" \t").lower() != "chunked":
+            raise MalformedRequest("TransferCoding", HTTPStatus.NOT_IMPLEMENTED)
+        if name in headers and name in SINGLE_HEADERS:
+            raise MalformedRequest("RepeatedHeader")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    if not headers.get("content-type", "x"):
+        del headers["content-type"]
+    return headers
+
+
+def _read_length(headers: dict[str, str]) -> int | None:
+    """Take the Content-Length out of the headers, and return it; None for a body in chunks."""
+    given = headers.pop("content-length", None)
+    if "transfer-encoding" in headers:
+        if given is not None:
+            raise MalformedRequest("TwoFramings")
+        return None
+    if given is None:
+        return 0
+    if not (given.isascii() and given.isdigit() and len(given) <= MAX_LENGTH_DIGITS):
+        raise MalformedRequest("ContentLength")
+    return int(given)
+
+
+def _make_head(parser: Any, headers: dict[str, str], address: str | None) -> RequestHead:
+    raw = parser.path.decode("latin-1")
+    if not raw or any(not "!" <= character <= "~" for character in raw):
+        raise MalformedRequest("RequestTarget")
+    try:
+        parts = util.split_request_uri(raw)
+    except (ValueError, http_errors.ParseException):
+        raise MalformedRequest("RequestTarget") from None
+    path = unquote_to_bytes(parts.path.encode("latin-1")).decode("latin-1")
+    return RequestHead(
+        method=parser.method.decode("latin-1"),
+        path=path,
+        target=raw if raw.startswith("/") else path,
+        query_string=parts.query or "",
+        headers=headers,
+        scheme="http",
+        address=address,
+    )

@@ -1,0 +1,108 @@
+"""The parts of the receiving edge that the connections of an event loop share."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bridge.core.timings import Timings
+from bridge.providers.model import Reply
+from bridge.system.logs import get_logger
+from bridge.web.body_reader import BodyReader
+from bridge.web.edge_parts import EdgeParts
+from bridge.web.hook_messages import HookAnswer, RequestHead, answer_reply
+from bridge.web.hook_receiver import PREFIX, HookRequest
+from bridge.web.listeners import NOT_FOUND_BODY
+from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.event_loop.hook_calls import HookCalls
+from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
+from bridge.web.server.event_loop.wsgi_calls import (
+    RequestSocket,
+    WsgiApp,
+    call_application,
+    make_environ,
+)
+
+PAGE_BODY_BYTES: Final = 32 * 1024 * 1024  # of bodies for Flask that are held at once
+log = get_logger()
+
+
+@dataclass(kw_only=True)
+class LoopEdge:
+    """What the connections of a process share.
+
+    `flask_threads`: the pool for what Flask answers, of `flask_places` threads. A quarter of them
+    may read bodies that arrive meanwhile: such a body holds its thread.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    parts: EdgeParts
+    app: WsgiApp
+    calls: HookCalls
+    timings: Timings
+    answers: AnswerLimits
+    keep_alive_seconds: float
+    flask_threads: ThreadPoolExecutor
+    flask_places: int
+    page_intake: BodyReader = field(default_factory=lambda: BodyReader(PAGE_BODY_BYTES))
+    connections: set[Any] = field(default_factory=set)
+    _streams: int = 0
+
+    @property
+    def intake(self) -> BodyReader:
+        """Return the budget of body bytes."""
+        return self.parts.intake
+
+    def is_hook(self, path: str) -> bool:
+        """Return whether a request is answered here, not by Flask."""
+        return path.startswith(PREFIX)
+
+    def begin(self, head: RequestHead, server: tuple[str, int]) -> HookAnswer | HookRequest:
+        """Begin a request under /hooks on the socket with this address."""
+        if not self.parts.faces.serves_public(server[0], str(server[1])):
+            return answer_reply(Reply(404, body=NOT_FOUND_BODY))
+        return self.parts.receiver.begin(head)
+
+    def take_stream(self) -> bool:
+        """Count a thread that reads a body while it arrives; return false where too many do."""
+        is_free = self._streams < self.flask_places // 4
+        self._streams += is_free
+        return is_free
+
+    def free_stream(self) -> None:
+        """Count such a thread less."""
+        self._streams -= 1
+
+    def call_flask(
+        self,
+        head: RequestHead,
+        stdin: io.BufferedIOBase,
+        length: int | None,
+        server: tuple[str, int],
+        writer: LoopThreadWriter,
+        ended: Callable[[BaseException | None], None],
+    ) -> None:
+        """Let Flask answer a request in a thread; `ended` is called on the loop.
+
+        `length`: of the body that `stdin` has; None where it is not known.
+        """
+        socket = RequestSocket(self.answers, writer.abort)
+        environ = make_environ(head, stdin, length, server, socket)
+
+        def call() -> BaseException | None:
+            try:
+                call_application(self.app, environ, writer)
+                writer.end()
+            except ConnectionError as gone:
+                return gone
+            except Exception as bug:
+                log.error("internal_error", exc_info=bug)
+                return bug
+            return None
+
+        future = self.loop.run_in_executor(self.flask_threads, call)
+        future.add_done_callback(lambda done: ended(done.result()))

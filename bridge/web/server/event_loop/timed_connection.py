@@ -1,0 +1,101 @@
+"""The times and the end of a connection of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from bridge.system.logs import get_logger
+from bridge.web.server.answer_limits import WAIT_STEP_SECONDS, AnswerLimits
+
+log = get_logger()
+LINGER_SECONDS: Final = 2.0  # for a peer to close its end after the answer
+# bytes that are still read from a peer: a whole refused body, so that the answer arrives
+LINGER_BYTES: Final = 32 * 1024 * 1024
+
+
+class TimedConnection(asyncio.Protocol):
+    """A connection with one timer, which ends if its client does not read.
+
+    `is_lingering`: our end is closed, and the client's not yet.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, answers: AnswerLimits) -> None:
+        self._loop = loop
+        self._answers = answers
+        self._transport: Any = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._has_ended = False  # the peer sends no more
+        self._lingered = 0
+        self.is_lingering = False
+
+    @property
+    def is_stalled(self) -> bool:
+        """Return whether the client has much of its answers still to read."""
+        return self._stall is not None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._disarm()
+        self._end_stall()
+
+    def pause_writing(self) -> None:
+        seconds = self._answers.stall_seconds
+        if self._answers.is_ending:
+            seconds = min(seconds, WAIT_STEP_SECONDS)
+        self._end_stall()
+        self._stall = self._loop.call_later(seconds, self._abort_stalled, seconds)
+
+    def resume_writing(self) -> None:
+        self._end_stall()
+
+    def _abort_stalled(self, seconds: float) -> None:
+        log.warning("answer_stalled", seconds=seconds)
+        self.abort()
+
+    def _end_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def close(self) -> None:
+        """Close the connection once what was written is sent."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
+
+    def _arm(self, seconds: float, act: Callable[[], None]) -> None:
+        """Call a function later, instead of the one before."""
+        self._disarm()
+        self._timer = self._loop.call_later(seconds, act)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _linger(self) -> None:
+        """Close our end, and the whole connection once the peer has closed its own.
+
+        Else the kernel would reset the connection of a peer that still sends, before it has read
+        its answer.
+        """
+        if self._has_ended or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self.is_lingering = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._arm(LINGER_SECONDS, self.close)
+
+    def _discard(self, data: bytes) -> None:
+        """Drop what a peer still sends, up to a limit."""
+        self._lingered += len(data)
+        if self._lingered > LINGER_BYTES:
+            self.abort()

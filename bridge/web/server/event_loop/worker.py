@@ -1,0 +1,204 @@
+"""gunicorn's worker on an event loop, in which a slow sender costs a socket, not a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from gunicorn.workers.base import Worker
+
+from bridge.config.settings import DEFAULT_POOL
+from bridge.core.timings import TIMINGS
+from bridge.system.linux_process import unblock_signals
+from bridge.system.logs import get_logger
+from bridge.web.edge_parts import EXTENSION, EdgeParts
+from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.balance import YIELD_SECONDS, Balance
+from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
+from bridge.web.server.event_loop.connection import LoopConnection
+from bridge.web.server.event_loop.hook_calls import HookCalls
+from bridge.web.server.event_loop.lag_observer import LagObserver
+from bridge.web.server.event_loop.loop_edge import LoopEdge
+
+log = get_logger()
+HEARTBEAT_SECONDS = 0.9  # between two heartbeats for the parent, which expects one a second
+HOOK_THREADS = 8  # requests under /hooks that wait or take long
+MAX_CONNECTIONS = 8192  # of a receiver; more wait in the backlog of the socket
+SPARE_DESCRIPTORS = 256  # for the database, files and outgoing connections
+
+
+class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
+    """A receiver on an event loop."""
+
+    balance: Balance | None = None  # set after the fork, like the next
+    answers = AnswerLimits()
+    timings = TIMINGS
+    flask_places = DEFAULT_POOL
+
+    _is_listening = False
+    _accepting = 0  # connections that are accepted and not begun yet
+
+    def init_process(self) -> None:
+        """Create the loop, which handles the signals, then run."""
+        self._most = _allow_connections(MAX_CONNECTIONS)
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        self.loop.set_exception_handler(_log_error)
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """End on SIGTERM; leave Ctrl-C and SIGHUP to the parent."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGWINCH):
+            signal.signal(number, signal.SIG_IGN)
+        self._ending = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            self.loop.add_signal_handler(number, self._begin_end)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        unblock_signals()
+
+    def _begin_end(self) -> None:
+        self.alive = False
+        self.answers.is_ending = True
+        self._ending.set()
+
+    def run(self) -> None:
+        """Serve until SIGTERM."""
+        self._edge = self._make_edge()
+        try:
+            self.loop.run_until_complete(self._serve())
+        finally:
+            self.loop.close()
+
+    def _make_edge(self) -> LoopEdge:
+        parts: EdgeParts = self.wsgi.extensions[EXTENSION]
+        threads = ThreadPoolExecutor(HOOK_THREADS, "hooks")
+        # one commit at a time waits for the disk
+        committer = ThreadPoolExecutor(1, "commit")
+        database = parts.storage.database
+        self._lag = LagObserver(self.loop)
+        gatherer = CommitGatherer(
+            self.loop, parts.storage.add_each, committer, self._lag.observe_commit
+        )
+        calls = HookCalls(self.loop, gatherer, threads, is_waitless=database.is_sqlite)
+        return LoopEdge(
+            loop=self.loop,
+            parts=parts,
+            app=self.wsgi,
+            calls=calls,
+            timings=self.timings,
+            answers=self.answers,
+            keep_alive_seconds=self.cfg.keepalive,
+            flask_threads=ThreadPoolExecutor(self.flask_places, "flask"),
+            flask_places=self.flask_places,
+        )
+
+    async def _serve(self) -> None:
+        for listener in self.sockets:
+            listener.setblocking(False)
+        self._listen()
+        self._lag.begin()
+        while self.alive:
+            self._beat()
+            try:
+                await asyncio.wait_for(self._ending.wait(), HEARTBEAT_SECONDS)
+            except TimeoutError:
+                continue
+        await self._drain()
+
+    def _beat(self) -> None:
+        self.notify()
+        if self.balance is not None:
+            self.balance.publish_count(len(self._edge.connections))
+        if self.alive and len(self._edge.connections) < self._most:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Accept connections."""
+        self._is_listening = True
+        for listener in self.sockets:
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+
+    def _stop_listening(self) -> None:
+        self._is_listening = False
+        for listener in self.sockets:
+            self.loop.remove_reader(listener.fileno())
+
+    def _accept(self, listener: Any) -> None:
+        """Accept one connection, after a receiver with fewer of them had the chance to."""
+        if len(self._edge.connections) >= self._most:
+            self._stop_listening()  # until a heartbeat finds some of them closed
+        elif self.balance is not None and self.balance.is_fuller():
+            self.loop.remove_reader(listener.fileno())
+            self.loop.call_later(YIELD_SECONDS, self._accept_late, listener)
+        else:
+            self._accept_now(listener)
+
+    def _accept_late(self, listener: Any) -> None:
+        """Accept a connection that no other receiver has accepted."""
+        if self._is_listening:
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+            self._accept_now(listener)
+
+    def _accept_now(self, listener: Any) -> None:
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+            return
+        except OSError as error:  # no descriptor is free, for example
+            log.error("accept_failed", error=str(error))
+            self._stop_listening()  # until the next heartbeat: the socket stays ready
+            return
+        accepted.setblocking(False)
+        task = self.loop.create_task(
+            self.loop.connect_accepted_socket(lambda: LoopConnection(self._edge), accepted)
+        )
+        self._accepting += 1
+        task.add_done_callback(self._end_accepting)
+        if self.balance is not None:
+            self.balance.publish_count(len(self._edge.connections) + 1)
+
+    def _end_accepting(self, task: asyncio.Task[Any]) -> None:
+        self._accepting -= 1
+        if not task.cancelled():
+            task.exception()  # the client is gone already
+
+    async def _drain(self) -> None:
+        """Answer what has arrived; idle connections have little time left to send a request."""
+        connections = self._edge.connections
+        idle_until = time.monotonic() + self.timings.last_request_seconds
+        until = time.monotonic() + self.cfg.graceful_timeout
+        for connection in list(connections):
+            connection.begin_end()
+        while time.monotonic() < until:
+            self._beat()
+            is_empty = not connections and not self._accepting
+            if is_empty or time.monotonic() >= idle_until:
+                self._stop_listening()
+            if is_empty:
+                break
+            await asyncio.sleep(0.02)
+        for connection in list(connections):
+            connection.abort()
+        await asyncio.sleep(0)
+
+
+def _allow_connections(most: int) -> int:
+    """Raise the limit of descriptors for so many connections; return how many it allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + SPARE_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if resource.RLIM_INFINITY != soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return min(most, max(wanted - SPARE_DESCRIPTORS, wanted // 2))
+
+
+def _log_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an error in a callback of the loop; the connection is closed by asyncio."""
+    log.error("internal_error", exc_info=context.get("exception"), text=context.get("message"))

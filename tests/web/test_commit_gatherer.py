@@ -1,0 +1,100 @@
+"""The events of a tick are stored together, on the loop or, after a slow commit, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from bridge.web.server.event_loop import commit_gatherer
+from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, ObserveCommit
+
+
+class Store:
+    """Records what is stored together, and in which thread."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Any]] = []
+        self.threads: list[threading.Thread] = []
+
+    def each(self, requests: Sequence[Any]) -> list[Any]:
+        self.batches.append(list(requests))
+        self.threads.append(threading.current_thread())
+        return [ValueError(one) if one == "bad" else [one] for one in requests]
+
+
+def run(
+    store_each: Callable[[Sequence[Any]], Any],
+    *ticks: list[Any],
+    observe: ObserveCommit | None = None,
+) -> list[tuple[Any, Any]]:
+    """Return the results of requests that are added tick by tick, each after the last ended."""
+    results: list[tuple[Any, Any]] = []
+
+    async def add_all() -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as executor:
+            gatherer = CommitGatherer(loop, store_each, executor, observe)
+            for tick in ticks:
+                ended = asyncio.Event()
+                count = len(results) + len(tick)
+                for one in tick:
+
+                    def done(
+                        result: Any, one: Any = one, ended: Any = ended, count: int = count
+                    ) -> None:
+                        results.append((one, result))
+                        if len(results) == count:
+                            ended.set()
+
+                    gatherer.add(one, done)
+                await ended.wait()
+
+    asyncio.run(add_all())
+    return results
+
+
+def test_the_requests_of_a_tick_share_a_commit_on_the_loop() -> None:
+    store = Store()
+    assert run(store.each, [1, 2, 3], [4]) == [(1, [1]), (2, [2]), (3, [3]), (4, [4])]
+    assert store.batches == [[1, 2, 3], [4]]
+    assert set(store.threads) == {threading.current_thread()}
+
+
+def test_each_request_gets_its_own_error() -> None:
+    results = run(Store().each, [1, "bad", 2])
+    assert [isinstance(result, ValueError) for _, result in results] == [False, True, False]
+
+
+def test_an_error_of_the_whole_commit_is_that_of_each() -> None:
+    def broken(_: Sequence[Any]) -> Any:
+        raise OSError("no disk")
+
+    assert [str(result) for _, result in run(broken, [1, 2])] == ["no disk", "no disk"]
+
+
+def test_after_a_slow_commit_the_next_leaves_the_loop_until_one_is_fast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = iter([0.0, 1.0, 1.0, 1.01, 2.0, 2.01])  # a slow one, and two fast ones
+    monkeypatch.setattr(commit_gatherer, "monotonic", lambda: next(times))
+    store = Store()
+    run(store.each, [1], [2], [3])
+    ours = threading.current_thread()
+    assert [thread is ours for thread in store.threads] == [True, False, True]
+
+
+def test_each_commit_is_observed_where_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.06, 1.0, 1.01])
+    monkeypatch.setattr(commit_gatherer, "monotonic", lambda: next(clock))
+    observed: list[tuple[float, bool]] = []
+
+    def observe(seconds: float, *, on_loop: bool) -> None:
+        observed.append((seconds, on_loop))
+
+    run(Store().each, [1], [2], observe=observe)
+    assert observed == [(0.06, True), (pytest.approx(0.01), False)]

@@ -1,0 +1,83 @@
+"""The heads of requests on the event loop: the same answers from each parser that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import pytest
+
+from bridge.web.server.event_loop import http_parser
+from bridge.web.server.event_loop.http_parser import HeadReader, MalformedRequest, ParsedHead
+
+#: The parser in C comes with an extra, and is tested where that is installed.
+PARSERS = ["python", *(["c"] if find_spec("gunicorn_h1c") else [])]
+
+
+@pytest.fixture(params=PARSERS)
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeadReader]:
+    if request.param == "python":
+        monkeypatch.setattr(http_parser, "c_parser", None)
+    yield HeadReader()
+
+
+def read(reader: HeadReader, raw: bytes, step: int) -> tuple[ParsedHead, bytes]:
+    """Return the head, and what follows it."""
+    for at in range(0, len(raw), step):
+        rest = reader.feed(raw[at : at + step])
+        if rest is not None:
+            return reader.read("192.0.2.1"), rest + raw[at + step :]
+    raise AssertionError("the head is not complete")
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 1000])
+def test_heads_are_read_in_any_pieces_one_after_another(reader: HeadReader, step: int) -> None:
+    raw = (
+        b"\r\nPOST /hooks/%61?b=c HTTP/1.1\r\nHost: x\r\nA: 1\r\na: 2\r\nContent-Length: 3\r\n\r\n"
+    )
+    head, rest = read(reader, raw + b"{}\n", step)
+    request = head.request
+    assert (request.method, request.path, request.target) == (
+        "POST",
+        "/hooks/a",
+        "/hooks/%61?b=c",
+    )
+    assert (request.query_string, dict(request.headers)) == ("b=c", {"host": "x", "a": "1,2"})
+    assert (head.length, head.keeps_alive, head.may_chunk, rest) == (3, True, True, b"{}\n")
+    head, rest = read(reader, b"GET / HTTP/1.0\r\n\r\nmore", step)
+    assert (head.length, head.keeps_alive, head.may_chunk, rest) == (0, False, False, b"more")
+    chunked = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+    head, _ = read(reader, chunked, step)
+    assert (head.length, head.expects_continue) == (None, True)
+
+
+@pytest.mark.parametrize("step", [1, 1000])
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"POST  /hooks/a HTTP/1.1\r\n\r\n", 400),
+        (b"POST /hooks/a  HTTP/1.1\r\n\r\n", 400),
+        (b"POST\t/hooks/a HTTP/1.1\r\n\r\n", 400),
+        (b"POST /hooks/\xe4 HTTP/1.1\r\n\r\n", 400),
+        (b"POST  HTTP/1.1\r\n\r\n", 400),
+        (b"\r\n\r\nGET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: %s\r\n\r\n" % (b"9" * 5000), 400),
+        (b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: br, chunked\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nExpect: 200-ok\r\n\r\n", 417),
+        (b"GET /" + b"a" * 9000, 414),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 9000, 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 101, 431),
+    ],
+)
+def test_malformed_heads_are_refused(
+    reader: HeadReader, raw: bytes, status: int, step: int
+) -> None:
+    with pytest.raises(MalformedRequest) as refused:
+        read(reader, raw, step)
+    assert refused.value.status == status
+    assert "hooks" not in str(refused.value)
