@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
 from bridge.web.admin.streams import NDJSON
 from bridge.web.admin.trial_endpoints import TRIAL_ENDPOINTS
 from bridge.web.admin.upkeep_endpoints import UPKEEP_ENDPOINTS
+from bridge.web.late_app import LateUse
 
 READ = (Scope.READ,)
 READER = (Scope.READ, Scope.BODIES)
@@ -600,7 +602,8 @@ def test_first_requests_at_once_share_one_api(monkeypatch: pytest.MonkeyPatch) -
             return lambda _environ, _start: [b""]
 
     monkeypatch.setattr("bridge.web.admin.api.AdminApi", SlowApi)
-    app = admin_app(object())  # type: ignore[arg-type]  # nothing reads it
+    context: Any = SimpleNamespace(late_use=LateUse())
+    app = admin_app(context)
     together = Barrier(4)
 
     def ask(_number: int) -> None:
