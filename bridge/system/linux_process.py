@@ -1,10 +1,11 @@
-"""Linux process controls: parent-death signal, orphan adoption, signal masks, process groups."""
+"""Linux process controls: parent-death signal, orphans, signal masks, inherited sockets, groups."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,28 @@ def list_children() -> list[int]:
         ]
     except OSError:  # a kernel without CONFIG_PROC_CHILDREN
         return []
+
+
+def release_listening_sockets() -> None:
+    """Close the listening sockets that this process inherited and does not use.
+
+    Else their addresses are in use until it has ended, too. The descriptors stay valid: objects of
+    the parent close them by number.
+    """
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for number in [int(one.name) for one in Path("/proc/self/fd").iterdir()]:
+        if _is_listening(number):
+            os.dup2(null, number, inheritable=False)
+    os.close(null)
+
+
+def _is_listening(number: int) -> bool:
+    try:
+        found = socket.socket(fileno=os.dup(number))
+    except OSError:  # it is no socket, or was the folder that is listed
+        return False
+    with found:
+        return bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def start_process_group() -> None:

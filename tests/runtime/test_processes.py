@@ -318,6 +318,27 @@ def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> 
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
 
 
+def test_only_receivers_and_their_parent_keep_the_address(tmp_path: Path) -> None:
+    """The process that reads routes.yaml may end a moment after them, and then their successor
+    could not listen.
+    """
+    with Bridge(tmp_path, "web") as bridge:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        [inode] = [
+            row[9] for row in rows if row[1].endswith(f":{bridge.port:04X}") and row[3] == "0A"
+        ]
+
+        def others() -> list[int]:
+            return [
+                pid
+                for pid in tree_of(bridge.pid)
+                if f"socket:[{inode}]" not in map(os.readlink, Path(f"/proc/{pid}/fd").iterdir())
+            ]
+
+        until(lambda: len(others()) == 1, what="one process that cannot listen")
+        assert len(tree_of(bridge.pid)) > 2
+
+
 def test_what_was_acknowledged_by_web_alone_is_delivered_by_a_later_worker(tmp_path: Path) -> None:
     with Bridge(tmp_path, "web") as web:
         ids = [

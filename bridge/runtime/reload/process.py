@@ -20,7 +20,7 @@ from bridge.runtime.startup import LoadedConfig
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.system.forked_call import call_in_fork
-from bridge.system.linux_process import die_with_parent
+from bridge.system.linux_process import die_with_parent, release_listening_sockets
 from bridge.system.logs import get_logger
 from bridge.system.shared_memory import freeze_memory
 
@@ -58,6 +58,7 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: LoadedConfig, 
 
     `top`: the first process of the bridge. `loaded`: the configuration that it started with.
     """
+    release_listening_sockets()
     presence = _presence(settings)
 
     def end(_number: int, _frame: FrameType | None) -> None:
