@@ -20,6 +20,7 @@ from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import PLACES, Balance
+from bridge.web.server.http_limits import HEAD_LIMITS
 from bridge.web.server.incomplete_requests import IncompleteRequests
 from bridge.web.server.worker import Receiver
 
@@ -67,9 +68,7 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
         # no header may change the scheme or the path; client addresses are our own matter
         "forwarded_allow_ips": "",
         "forwarder_headers": "",
-        "limit_request_line": 8190,
-        "limit_request_fields": 100,
-        "limit_request_field_size": 8190,
+        **HEAD_LIMITS,
         "logger_class": GunicornLogger,
         "loglevel": "warning",
         "proc_name": "flowbridge",
@@ -100,7 +99,6 @@ def _set_up_receiver(
     worker.answers = AnswerLimits(settings.timings.answer_stall_seconds)
     worker.timings = settings.timings
     worker.flask_places = settings.pool
-    worker.last_request_seconds = settings.timings.last_request_seconds
     place = balance.take_place()
     worker.restart_idle_seconds = settings.timings.restart_idle_seconds * (1 + place / PLACES)
     pin_process(place + 1)  # the worker process is on the first

@@ -23,24 +23,19 @@ from bridge.web.late_app import LATE_USE, LateUse
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import Balance
 from bridge.web.server.connection import ListeningSocket
+from bridge.web.server.http_limits import (
+    HEARTBEAT_SECONDS,
+    LINGER_BYTES,
+    LINGER_SECONDS,
+    MALFORMED_REQUEST,
+    PARSE_ERROR_STATUSES,
+)
 from bridge.web.server.incomplete_requests import IncompleteRequests, RequestDeadline
 
 log = get_logger()
 
-#: Parse errors that are not answered with 400.
-PARSE_ERROR_STATUSES = {
-    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
-    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
-    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
-}
-MALFORMED_REQUEST = b'{"error":"bad_request","message":"malformed HTTP request"}'
 _DEFER = gthread._DEFER  # gunicorn's result for a connection that has sent nothing yet
 FIRST_BYTE_SECONDS = 0.02  # that a thread waits for the first byte of a new connection
-HEARTBEAT_SECONDS = 0.9  # between two heartbeats for the parent, which expects one a second
-LINGER_SECONDS = 2.0  # for a peer to close its end after the answer
-# bytes that are still read from a peer: a whole refused body, so that the answer arrives
-LINGER_BYTES = 32 * 1024 * 1024
 
 
 class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -53,7 +48,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     balance: Balance | None = None  # set after the fork, like the next
     incomplete = IncompleteRequests(most=0)
     answers = AnswerLimits()
-    last_request_seconds = TIMINGS.last_request_seconds
+    timings = TIMINGS
     restart_idle_seconds = TIMINGS.restart_idle_seconds
     _looked = 0.0
     _last_word = 0.0
@@ -75,7 +70,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Begin the shutdown: idle connections have little time left to send a request."""
         self.answers.is_ending = True
         if self.alive:
-            self._last_word = time.monotonic() + self.last_request_seconds
+            self._last_word = time.monotonic() + self.timings.last_request_seconds
             for conn in self._silent():
                 conn.timeout = min(conn.timeout, self._last_word)
         super().handle_exit(sig, frame)
@@ -149,7 +144,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             super().finish_request(conn, fs)
             return
         conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + self.last_request_seconds
+        conn.timeout = time.monotonic() + self.timings.last_request_seconds
         self.pending_conns.append(conn)
         self.poller.register(
             conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn)
@@ -204,10 +199,9 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         body = MALFORMED_REQUEST
         more = {}
         if isinstance(exc, errors.ParseException):
-            status = PARSE_ERROR_STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
-            log.warning(
-                "malformed_request", reason=type(exc).__name__, client=addr[0] if addr else None
-            )
+            reason = type(exc).__name__
+            status = PARSE_ERROR_STATUSES.get(reason, HTTPStatus.BAD_REQUEST)
+            log.warning("malformed_request", reason=reason, client=addr[0] if addr else None)
         elif isinstance(exc, Refused):
             status = HTTPStatus(exc.status)
             more = exc.headers

@@ -19,7 +19,7 @@ from bridge.core.errors import Refused, StoreError
 from bridge.core.timings import TIMINGS
 from bridge.store.blobs import BlobStore
 from bridge.web import form_files
-from bridge.web.server.worker import LINGER_BYTES
+from bridge.web.server.http_limits import LINGER_BYTES
 
 MIB = 1024 * 1024
 SLOWEST = int(TIMINGS.request_bytes_per_second)

@@ -9,8 +9,7 @@ from gunicorn import util
 
 from bridge.web.hook_messages import HookAnswer
 from bridge.web.server.event_loop.wsgi_calls import BODILESS_STATUSES, HOP_HEADERS
-
-MALFORMED_REQUEST = b'{"error":"bad_request","message":"malformed HTTP request"}'
+from bridge.web.server.http_limits import MALFORMED_REQUEST
 
 
 def head_bytes(status: str, headers: Iterable[tuple[str, str]], *, keeps: bool) -> bytes:

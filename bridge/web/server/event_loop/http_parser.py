@@ -6,7 +6,6 @@ stricter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import import_module
@@ -18,30 +17,20 @@ from gunicorn.asgi import parser as python_parser
 from gunicorn.http import errors as http_errors
 
 from bridge.web.hook_messages import RequestHead
+from bridge.web.server.http_limits import HEAD_LIMITS, PARSE_ERROR_STATUSES
 
 try:
     c_parser: Any = import_module("gunicorn_h1c")
 except ImportError:
     c_parser = None
 
-LIMITS: Mapping[str, int] = {
-    "limit_request_line": 8190,
-    "limit_request_fields": 100,
-    "limit_request_field_size": 8190,
-}
-#: Parse errors that are not answered with 400, by the names of their classes in both parsers.
-ERROR_STATUSES = {
-    "LimitRequestLine": HTTPStatus.REQUEST_URI_TOO_LONG,
-    "LimitRequestHeaders": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "UnsupportedTransferCoding": HTTPStatus.NOT_IMPLEMENTED,
-}
 #: The parser in C has no class for this error.
 C_CODING_ERROR = "Unsupported Transfer-Encoding"
 #: Headers of which a second one makes a request ambiguous.
 SINGLE_HEADERS = frozenset({"content-length", "content-type", "host", "transfer-encoding"})
 MAX_LENGTH_DIGITS: Final = 18
 HEAD_END: Final = b"\r\n\r\n"
-MAX_START_BYTES: Final = LIMITS["limit_request_line"] + len(HEAD_END)  # with the request line
+MAX_START_BYTES: Final = HEAD_LIMITS["limit_request_line"] + len(HEAD_END)  # with the request line
 
 
 class MalformedRequest(Exception):
@@ -72,7 +61,7 @@ class HeadReader:
 
     def __init__(self) -> None:
         kind = python_parser.PythonProtocol if c_parser is None else c_parser.H1CProtocol
-        self._parser = kind(on_headers_complete=self._finish, **LIMITS)
+        self._parser = kind(on_headers_complete=self._finish, **HEAD_LIMITS)
         self._clear()
 
     def _clear(self) -> None:
@@ -141,7 +130,7 @@ class HeadReader:
 def _explain(error: Exception) -> MalformedRequest:
     """Return the answer to an error of either parser, whose text may quote the request."""
     name = "UnsupportedTransferCoding" if str(error) == C_CODING_ERROR else type(error).__name__
-    return MalformedRequest(name, ERROR_STATUSES.get(name, HTTPStatus.BAD_REQUEST))
+    return MalformedRequest(name, PARSE_ERROR_STATUSES.get(name, HTTPStatus.BAD_REQUEST))
 
 
 def _read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:

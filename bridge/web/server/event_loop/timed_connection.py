@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from bridge.system.logs import get_logger
 from bridge.web.server.answer_limits import WAIT_STEP_SECONDS, AnswerLimits
+from bridge.web.server.http_limits import LINGER_BYTES, LINGER_SECONDS
 
 log = get_logger()
-LINGER_SECONDS: Final = 2.0  # for a peer to close its end after the answer
-# bytes that are still read from a peer: a whole refused body, so that the answer arrives
-LINGER_BYTES: Final = 32 * 1024 * 1024
 
 
 class TimedConnection(asyncio.Protocol):

@@ -23,9 +23,9 @@ from bridge.web.server.event_loop.connection import LoopConnection
 from bridge.web.server.event_loop.hook_calls import HookCalls
 from bridge.web.server.event_loop.lag_observer import LagObserver
 from bridge.web.server.event_loop.loop_edge import LoopEdge
+from bridge.web.server.http_limits import HEARTBEAT_SECONDS
 
 log = get_logger()
-HEARTBEAT_SECONDS = 0.9  # between two heartbeats for the parent, which expects one a second
 HOOK_THREADS = 8  # requests under /hooks that wait or take long
 MAX_CONNECTIONS = 8192  # of a receiver; more wait in the backlog of the socket
 SPARE_DESCRIPTORS = 256  # for the database, files and outgoing connections
