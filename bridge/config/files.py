@@ -165,8 +165,7 @@ def parse_schema(text: str, name: str) -> Any:
         report = Report(name)
         document = read_yaml(YamlFile(name, text), report)
         if report.failed:
-            first = report.sorted()[0]
-            raise CompileError(f"{name}:{first.line}:{first.column}: {first.message}")
+            raise CompileError(report.describe_first())
         return document
     try:
         return json.loads(text)

@@ -47,6 +47,11 @@ class Report:
     _known: set[ConfigProblem] = field(default_factory=set, init=False)
     _known_count: int = field(default=0, init=False)
 
+    def describe_first(self) -> str:
+        """Return the first problem with its position; there must be one."""
+        first = self.sorted()[0]
+        return f"{self.file}:{first.line}:{first.column}: {first.message}"
+
     def name_routes(self, document: object) -> None:
         """Remember the names of the routes, to show them in problems."""
         listed = document.get("routes") if isinstance(document, dict) else None

@@ -54,6 +54,5 @@ def _read_yaml(name: str, text: str) -> JSON:
     report = Report(name)
     value = read_yaml(YamlFile(name, text), report)
     if report.failed:
-        first = report.sorted()[0]
-        raise InvalidRequest(f"{name}:{first.line}:{first.column}: {first.message}")
+        raise InvalidRequest(report.describe_first())
     return value

@@ -21,7 +21,6 @@ from bridge.services.importers.rule_clauses import FALSE, Condition, write_match
 MAX_HOOKS: Final = 500
 #: The form field whose JSON the provider makes the body.
 UNWRAPPED_FIELDS: Final = {"github": "payload"}
-PLACEHOLDER_FLOW: Final = {"platform": "local", "saved_item_id": "echo"}
 _GETENV = re.compile(
     r"\{\{-?\s*getenv\s+(?:\\?\"|`)([A-Za-z_][A-Za-z0-9_]*)(?:\\?\"|`)\s*(?:\|\s*js\s*)?-?\}\}"
 )
@@ -157,13 +156,13 @@ class _Hook:
     def _command(
         self, values: Mapping[str, tuple[str, Any]], name: str, inputs: HookInputs
     ) -> None:
-        self.result.flows[name] = dict(PLACEHOLDER_FLOW)
+        self.result.add_placeholder(name)
         key, _ = values.get("execute-command", ("execute-command", ""))
         order = f"; its arguments were, in order: {', '.join(inputs.arguments)}"
-        self.log.at(key).doubt(
-            f"to fill in: flows.{name} is a placeholder that runs local/echo; set its platform and"
-            " saved_item_id to the flow that does the command's work"
-            + (order if inputs.arguments else "")
+        self.log.at(key).fill_in(
+            name,
+            "set its platform and saved_item_id to the flow that does the command's work"
+            + (order if inputs.arguments else ""),
         )
 
     def _read_keys(
@@ -184,6 +183,10 @@ class _Hook:
                 collectors[lower](value, log)
             elif lower in _KEY_REPORTS:
                 _KEY_REPORTS[lower](value, log)
+            elif lower in _REFUSED_KEYS:
+                log.refuse(_REFUSED_KEYS[lower])
+            elif lower in _CARRIED_KEYS:
+                log.carry(_CARRIED_KEYS[lower])
             elif lower not in _READ_ELSEWHERE:
                 log.refuse("webhook 2.8 knows no such key, and it has no counterpart")
 
@@ -235,14 +238,6 @@ def _report_content_type(value: JSON, log: FindingLog) -> None:
         log.refuse("the sender's Content-Type decides how a body is read")
 
 
-def _report_response(value: JSON, log: FindingLog) -> None:  # noqa: ARG001 - the shape of the table
-    log.refuse("flowbridge answers 202 with its own JSON as soon as the event is stored")
-
-
-def _report_mismatch(value: JSON, log: FindingLog) -> None:  # noqa: ARG001 - the shape of the table
-    log.refuse("an event that matches no route is stored too, and answered 202")
-
-
 def _report_output(value: JSON, log: FindingLog) -> None:
     if value is False or value is None:
         log.carry("the answer has no output")
@@ -250,29 +245,26 @@ def _report_output(value: JSON, log: FindingLog) -> None:
         log.refuse("the answer is sent before the flow runs, so it has no output")
 
 
-def _report_soft_failures(value: JSON, log: FindingLog) -> None:  # noqa: ARG001 - the shape of the table
-    log.carry("a failed signature is refused with 401")
-
-
-def _report_pre_hook(value: JSON, log: FindingLog) -> None:  # noqa: ARG001 - the shape of the table
-    log.refuse("no command runs before an event is stored")
-
-
-def _report_directory(value: JSON, log: FindingLog) -> None:  # noqa: ARG001 - the shape of the table
-    log.refuse("a flow does not run in the folder of the command")
-
-
 _KEY_REPORTS: Final[Mapping[str, Callable[[JSON, FindingLog], None]]] = {
     "http-methods": _report_methods,
     "incoming-payload-content-type": _report_content_type,
-    "response-message": _report_response,
-    "response-headers": _report_response,
-    "success-http-response-code": _report_response,
-    "trigger-rule-mismatch-http-response-code": _report_mismatch,
     "include-command-output-in-response": _report_output,
     "include-command-output-in-response-on-error": _report_output,
-    "trigger-signature-soft-failures": _report_soft_failures,
-    "pre-hook-command": _report_pre_hook,
-    "command-working-directory": _report_directory,
+}
+_OWN_ANSWER: Final = "flowbridge answers 202 with its own JSON as soon as the event is stored"
+#: Keys that need no counterpart, whatever their value.
+_CARRIED_KEYS: Final[Mapping[str, str]] = {
+    "trigger-signature-soft-failures": "a failed signature is refused with 401",
+}
+#: Keys that are not carried, whatever their value.
+_REFUSED_KEYS: Final[Mapping[str, str]] = {
+    "response-message": _OWN_ANSWER,
+    "response-headers": _OWN_ANSWER,
+    "success-http-response-code": _OWN_ANSWER,
+    "trigger-rule-mismatch-http-response-code": (
+        "an event that matches no route is stored too, and answered 202"
+    ),
+    "pre-hook-command": "no command runs before an event is stored",
+    "command-working-directory": "a flow does not run in the folder of the command",
 }
 _READ_ELSEWHERE: Final = frozenset({"id", "execute-command", "trigger-rule"})

@@ -89,14 +89,11 @@ class _Form:
             source["schema"] = schema | {"properties": properties}
         self._read_attributes(source, name)
         self.result.sources[name] = source
-        self.result.flows[name] = {"platform": "local", "saved_item_id": "echo"}
+        self.result.add_placeholder(name)
         taken = {route["name"] for route in self.result.routes}
         route = choose_name(name.lower(), taken)
         self.result.routes.append({"name": route, "on": name, "flow": name})
-        self.log.at("flow").doubt(
-            f"to fill in: flows.{name} is a placeholder that runs local/echo; {self.service} sent"
-            " mail, which local/send_email does"
-        )
+        self.log.at("flow").fill_in(name, f"{self.service} sent mail, which local/send_email does")
 
     # -- the form's own attributes
 

@@ -14,6 +14,8 @@ MAX_NAME_CHARS: Final = 60  # of a source, a flow or a route; routes.yaml allows
 MAX_FINDINGS: Final = 20_000
 MAX_STEP_CHARS: Final = 80  # of a place
 RECENT_FINDINGS: Final = 50  # among which a finding is there once
+#: Stands for a flow until its platform and id are filled in.
+PLACEHOLDER_FLOW: Final = {"platform": "local", "saved_item_id": "echo"}
 
 
 class Carried(StrEnum):
@@ -56,6 +58,10 @@ class ImportResult:
         """Return how many findings there are of one kind."""
         return sum(one.carried is carried for one in self.findings)
 
+    def add_placeholder(self, flow: str) -> None:
+        """Add a flow whose platform and id have to be filled in; see `FindingLog.fill_in`."""
+        self.flows[flow] = dict(PLACEHOLDER_FLOW)
+
     def add_secret(self, variable: str, value: str | None) -> str:
         """Add a secret under a free variable, and return its `${env:…}`."""
         name = choose_name(variable, self.secrets, separator="_")
@@ -83,6 +89,10 @@ class FindingLog:
     def doubt(self, message: str) -> None:
         """Add that this part is carried, and why it may differ."""
         self._add(Carried.DOUBT, message)
+
+    def fill_in(self, flow: str, advice: str) -> None:
+        """Add that a flow is a placeholder, and what is known of its work."""
+        self.doubt(f"to fill in: flows.{flow} is a placeholder that runs local/echo; {advice}")
 
     def refuse(self, message: str) -> None:
         """Add that this part is not carried, and why."""

@@ -176,7 +176,7 @@ class _Webhook:
             is_paused = True
             self.log.refuse(f"the conditions have no counterpart: {error}")
         flow = choose_name(make_name(name, "flow"), self.result.flows)
-        self.result.flows[flow] = {"platform": "local", "saved_item_id": "echo"}
+        self.result.add_placeholder(flow)
         route |= {"inputs": {"body": "${body}"}, "flow": flow}
         if is_paused:
             route["mode"] = "paused"
@@ -197,9 +197,8 @@ class _Webhook:
             if node is None or one in self.workflow.reached:
                 continue
             self.workflow.reached.add(one)
-            self.workflow.log.at("nodes", node.number).doubt(
-                f"to fill in: flows.{flow} is a placeholder that runs local/echo; its work was that"
-                f" of the node {one} ({node.type}) and those behind it"
+            self.workflow.log.at("nodes", node.number).fill_in(
+                flow, f"its work was that of the node {one} ({node.type}) and those behind it"
             )
             for targets in self.workflow.outputs.get(one, []):
                 waiting += targets

@@ -49,24 +49,25 @@ FALSE: Final = Either()
 
 def both(parts: Sequence[Condition]) -> Condition:
     """Return that all conditions hold."""
-    flat: list[Condition] = []
-    for part in parts:
-        flat += part.parts if isinstance(part, Both) else [part]
-    kept = _without_copies(flat)
-    if any(one == FALSE for one in kept):
-        return FALSE
-    return kept[0] if len(kept) == 1 else Both(tuple(kept))
+    return _combine(Both, parts, decisive=FALSE)
 
 
 def either(parts: Sequence[Condition]) -> Condition:
     """Return that at least one condition holds."""
+    return _combine(Either, parts, decisive=TRUE)
+
+
+def _combine(
+    kind: type[Both | Either], parts: Sequence[Condition], *, decisive: Condition
+) -> Condition:
+    """Return one flat condition; `decisive` decides it alone, wherever it is a part."""
     flat: list[Condition] = []
     for part in parts:
-        flat += part.parts if isinstance(part, Either) else [part]
+        flat += part.parts if isinstance(part, kind) else [part]
     kept = _without_copies(flat)
-    if any(one == TRUE for one in kept):
-        return TRUE
-    return kept[0] if len(kept) == 1 else Either(tuple(kept))
+    if decisive in kept:
+        return decisive
+    return kept[0] if len(kept) == 1 else kind(tuple(kept))
 
 
 def neither(part: Condition) -> Condition:
