@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -221,7 +221,9 @@ def load_settings(
         environ=merged,
         own=dict(environ),
         timings=timings,
-        edge=_parse_edge(merged.get("FLOWBRIDGE_EDGE") or "flask"),
+        edge=_check_choice(
+            "FLOWBRIDGE_EDGE", merged.get("FLOWBRIDGE_EDGE") or "flask", "an edge", EDGES
+        ),
         pool=_parse_pool(merged.get("FLOWBRIDGE_POOL") or str(DEFAULT_POOL)),
         **_parse_backups(merged, data, url),
         **_parse_engine(merged, url),
@@ -305,19 +307,18 @@ def _parse_log_level(text: str) -> str:
     return text.lower()
 
 
+def _check_choice(name: str, text: str, what: str, allowed: Collection[str]) -> str:
+    """Return the value of a setting. Raises `SettingsError` unless it is allowed."""
+    if text not in allowed:
+        raise SettingsError(f"{name}: {text!r} is not {what}; allowed: {', '.join(allowed)}")
+    return text
+
+
 def _parse_address_log_mode(text: str) -> str:
     if text not in ADDRESS_LOG_MODES:
         raise SettingsError(
             f"FLOWBRIDGE_LOG_ADDRESSES: unknown value {text!r}; allowed:"
             f" {', '.join(ADDRESS_LOG_MODES)}"
-        )
-    return text
-
-
-def _parse_edge(text: str) -> str:
-    if text not in EDGES:
-        raise SettingsError(
-            f"FLOWBRIDGE_EDGE: {text!r} is not an edge; allowed: {', '.join(EDGES)}"
         )
     return text
 
@@ -338,10 +339,7 @@ def _parse_engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
     """
     engine = environ.get("FLOWBRIDGE_ENGINE") or "worker"
     broker = environ.get("FLOWBRIDGE_BROKER_URL") or ""
-    if engine not in ENGINES:
-        raise SettingsError(
-            f"FLOWBRIDGE_ENGINE: {engine!r} is not an engine; allowed: {', '.join(ENGINES)}"
-        )
+    _check_choice("FLOWBRIDGE_ENGINE", engine, "an engine", ENGINES)
     if engine == "celery" and url.startswith("sqlite"):
         raise SettingsError(
             "FLOWBRIDGE_ENGINE=celery needs a PostgreSQL database that all machines share: set"

@@ -97,7 +97,7 @@ class Line:
     """A way to PostgreSQL that can be disturbed: a Unix socket, passed on to that of the server.
 
     `lose_commits`: so many of the next COMMITs reach the server, and the connection ends before
-    their answer; `committed` counts those that the server carried out. `cut`: nobody gets through.
+    their answer; `committed` counts those that the server carried out. `cut`: no connection gets through.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
