@@ -36,7 +36,7 @@ OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "Accept-Encoding": "gzip"}
 STATUSES = {0: "dead", 1: "unknown"}
 ROUNDS_OF_MEMORY = 20
 RESTING = 2.0  # seconds
-UNUSED = TIMINGS.restart_idle_seconds * 1.1  # until receivers that answered have restarted
+UNUSED = TIMINGS.restart_idle_seconds * 1.1  # until the process that answered has ended
 PAGE_SECONDS = 0.06  # a session may read 20 pages a second
 PAGES = (
     "/",

@@ -13,7 +13,12 @@ from bridge.core.rate_limits import Rate
 
 RECENT_REJECTS_SECONDS: Final = 3600.0  # of rejects that are compared with earlier ones
 #: Roles of processes, as people read them.
-ROLE_NAMES: Final = {"reload": "config", "web": "receiver", "work": "worker"}
+ROLE_NAMES: Final = {
+    "console": "console",
+    "reload": "config",
+    "web": "receiver",
+    "work": "worker",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

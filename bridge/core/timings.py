@@ -80,8 +80,7 @@ class Timings:
     last_request_seconds: float = (
         1.0  # for which a silent connection stays open when a receiver ends
     )
-    #: After the last request to the console or the admin API, until the receiver that answered it
-    #: restarts without their memory.
+    #: After the last request to the console or the admin API, until their process ends.
     restart_idle_seconds: float = 300.0
     ready_cache_seconds: float = 1.0
     overview_cache_seconds: float = 2.0  # for the resources of the admin API

@@ -43,6 +43,7 @@ from bridge.web.metrics import metrics_page
 from bridge.web.mount_paths import is_admin_path, is_console_path
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import RateLimiter
+from bridge.web.reader_seats import READER_SEATS
 
 log = get_logger()
 #: Parts of the application that Flask does not route: which paths each answers.
@@ -104,6 +105,7 @@ def create_app(context: AppContext) -> Flask:
         keys=lambda: resources.keys,
     )
     app.extensions[LATE_USE] = readers.late_use
+    app.extensions[READER_SEATS] = readers.seats
     parts_by_path: PartsByPath = (
         (is_admin_path, admin_app(readers)),
         (is_console_path, console_app(readers, secret_key)),

@@ -1,27 +1,41 @@
-"""The places of a receiver for readers: the admin API and the console share them."""
+"""The places of a process for readers: the admin API and the console share them."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from bridge.web.admin import limits
 
+#: The extension of the Flask application that has its `ReaderSeats`.
+READER_SEATS: Final = "flowbridge_reader_seats"
+
 
 class ReaderSeats:
-    """Counts the requests of readers that a process answers at once: receiving comes first."""
+    """Counts the requests of readers that a process answers at once: receiving comes first.
+
+    `factor`: how many times the places of a receiver there are. The console process, which receives
+    nothing, has more.
+    """
 
     def __init__(self) -> None:
+        self.factor = 1
         self._mutex = threading.Lock()
         self._taken = 0
         self._slow = 0
+
+    @property
+    def most(self) -> int:
+        """Return how many requests are answered at once."""
+        return limits.MAX_REQUESTS * self.factor
 
     @contextmanager
     def take(self) -> Iterator[bool]:
         """Take a place until the end of the block; false where all are taken."""
         with self._mutex:
-            is_free = self._taken < limits.MAX_REQUESTS
+            is_free = self._taken < self.most
             self._taken += is_free
         try:
             yield is_free
@@ -36,7 +50,7 @@ class ReaderSeats:
         too many do so: a place is left for those that take a moment only.
         """
         with self._mutex:
-            may_wait = self._slow < limits.MAX_SLOW_REQUESTS
+            may_wait = self._slow < limits.MAX_SLOW_REQUESTS * self.factor
             self._slow += may_wait
         try:
             yield may_wait

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 from flask import Flask
 
 from bridge.config.settings import load_settings
@@ -17,3 +23,27 @@ def test_its_settings_are_found_without_asking_it_and_are_what_they_were() -> No
     assert vars(cfg).keys() > before.keys()
     assert {name: getattr(cfg, name) for name in cfg.settings} == before
     assert (cfg.threads, cfg.keepalive, cfg.forwarder_headers) == (app.THREADS, 75, [])
+
+
+def test_receivers_go_on_where_no_console_process_can_be_forked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> Any:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    parent = app._Parent.__new__(app._Parent)
+    vars(parent).update(
+        WORKERS={7: SimpleNamespace(age=1)},
+        _num_workers=1,
+        _last_logged_active_worker_count=1,
+        cfg=SimpleNamespace(enable_backlog_metric=False, worker_class=app.Receiver),
+        passed=SimpleNamespace(is_waiting=lambda: True),
+        spawn_worker=fail,
+    )
+    parent.manage_workers()
+    assert "console_process_not_started" in caplog.text
+    assert (parent.worker_class, parent.num_workers) == (app.Receiver, 1)
+    vars(parent).update(spawn_worker=lambda: 8)
+    parent.manage_workers()
+    parent.WORKERS[8] = SimpleNamespace(age=2)
+    assert parent.num_workers == 2, "it has no successor"

@@ -73,6 +73,9 @@ class Edge:
     def is_hook(self, _path: str) -> bool:
         return False
 
+    def pass_on(self, _transport: Any, _server: Any, _data: bytes) -> bool:
+        return False
+
     def take_stream(self) -> bool:
         self.streams += 1
         return self.streams == 1

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from serving import Bridge, children_of, free_port, until
 
 from bridge.core.timings import TIMINGS
-from bridge.system.cpu_affinity import count_processors
 from bridge.web.late_app import LATE_USE, LateUse, create_late
 from bridge.web.server.worker import Receiver
 
-TOKEN = "a-long-enough-admin-token-of-a-test"
 LONG_AGO = -2 * TIMINGS.restart_idle_seconds
 
 
@@ -86,36 +82,3 @@ def test_a_receiver_restarts_between_requests(
         _lingering={"answered": (0.0, 0)},
     )
     assert receiver._can_restart() is can_restart
-
-
-def test_the_receiver_that_showed_the_console_is_replaced(tmp_path: Path) -> None:
-    private = free_port()
-    environ = {
-        "FLOWBRIDGE_ADMIN_TOKEN": TOKEN,
-        "FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{private}",
-    }
-    timings = {"restart_idle_seconds": 0.1}
-    with Bridge(tmp_path, "web", environ=environ, timings=timings) as bridge:
-        receivers = min(2, count_processors())
-
-        def list_all() -> set[int]:
-            found = children_with_threads(bridge.pid)
-            return found if len(found) == receivers else set()
-
-        before = until(list_all, what="receivers")
-        assert bridge.get("/console/login", port=private).status == 200
-
-        def is_one_replaced() -> bool:
-            assert bridge.event().status == 202  # senders notice nothing
-            return len(list_all() - before) == 1
-
-        until(is_one_replaced, what="another receiver in its place")
-        assert "receiver_restarts" in bridge.stderr
-        assert bridge.get("/console/login", port=private).status == 200
-
-
-def children_with_threads(pid: int) -> set[int]:
-    """Return the receivers of a `web`: the process that reads routes.yaml has one thread."""
-    return {
-        child for child in children_of(pid) if len(list(Path(f"/proc/{child}/task").iterdir())) > 1
-    }

@@ -89,9 +89,10 @@ class AdminApi:
 
     @contextmanager
     def _take_seat(self) -> Iterator[None]:
-        with self._context.seats.take() as is_free:
+        seats = self._context.seats
+        with seats.take() as is_free:
             if not is_free:
-                raise report_busy(f"at most {limits.MAX_REQUESTS} requests are answered at once")
+                raise report_busy(f"at most {seats.most} requests are answered at once")
             yield
 
     def _answer(self, request: Request, line: RequestLine, seats: ExitStack) -> Response:

@@ -133,7 +133,7 @@ class StreamSeats:
             if not is_held:
                 raise _report_busy("a token has one stream at once")
             if not self._places.acquire(blocking=False):
-                raise _report_busy(f"a receiver serves {limits.MAX_STREAMS} streams at once")
+                raise _report_busy(f"at most {limits.MAX_STREAMS} streams are served at once")
             try:
                 with self._seats.wait_in_place() as may_wait:
                     if not may_wait:

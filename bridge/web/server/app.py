@@ -20,10 +20,13 @@ from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import PLACES, Balance
+from bridge.web.server.console_process import ConsoleProcess
 from bridge.web.server.http_limits import HEAD_LIMITS
 from bridge.web.server.incomplete_requests import IncompleteRequests
+from bridge.web.server.passed_connections import PassedConnections
 from bridge.web.server.worker import Receiver
 
+log = get_logger()
 THREADS = 16  # most of them wait for the same commit: more threads make larger batches
 
 
@@ -72,8 +75,8 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
         "logger_class": GunicornLogger,
         "loglevel": "warning",
         "proc_name": "flowbridge",
-        "post_fork": lambda _arbiter, worker: _set_up_receiver(worker, settings, balance, begin),
-        "worker_exit": lambda _arbiter, _worker: balance.free_place(),
+        "post_fork": lambda parent, worker: _set_up(parent, worker, settings, balance, begin),
+        "worker_exit": lambda _parent, _worker: balance.free_place(),
         "reuse_port": False,
     }
 
@@ -87,22 +90,29 @@ def _find_worker_class(edge: str) -> type:
     return LoopReceiver
 
 
-def _set_up_receiver(
-    worker: Any, settings: Settings, balance: Balance, begin: Callable[[str], None]
+def _set_up(
+    parent: Arbiter, worker: Any, settings: Settings, balance: Balance, begin: Callable[[str], None]
 ) -> None:
-    """Set up a new receiver: end with the parent, take a place, and pin it to a processor."""
+    """Set up a new process: end with the parent, and apply the limits and times."""
     die_with_parent()
-    worker.balance = balance
     worker.incomplete = IncompleteRequests(
         THREADS // 2, settings.trusted_proxies, settings.private_bind, settings.timings
     )
     worker.answers = AnswerLimits(settings.timings.answer_stall_seconds)
     worker.timings = settings.timings
     worker.flask_places = settings.pool
-    place = balance.take_place()
-    worker.restart_idle_seconds = settings.timings.restart_idle_seconds * (1 + place / PLACES)
-    pin_process(place + 1)  # the worker process is on the first
+    worker.restart_idle_seconds = settings.timings.restart_idle_seconds
     _cache_settings(worker.cfg)
+    passed: PassedConnections | None = getattr(parent, "passed", None)  # not gunicorn by itself
+    if passed is not None and isinstance(worker, ConsoleProcess):
+        worker.listen_to_receivers(passed)
+        begin("console")
+        return
+    worker.passed = passed
+    worker.balance = balance
+    place = balance.take_place()
+    worker.restart_idle_seconds *= 1 + place / PLACES
+    pin_process(place + 1)  # the worker process is on the first
     begin("web")
 
 
@@ -112,11 +122,47 @@ def _cache_settings(cfg: Any) -> None:
 
 
 class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """The parent of the receivers.
+    """The parent of the receivers, and of the console process while it is used.
 
     Ctrl-C, which a terminal sends to every process, ends them as gracefully as SIGTERM. SIGHUP
     reloads routes.yaml and restarts nothing.
     """
+
+    worker_class: type
+    _console_pid = 0
+
+    def __init__(self, app: Receivers) -> None:
+        super().__init__(app)
+        self.passed = PassedConnections()
+
+    def _count_wanted(self) -> int | None:
+        """Return how many processes there should be: the console process has no successor."""
+        wanted: int | None = self._num_workers
+        return wanted if wanted is None else wanted + (self._console_pid in self.WORKERS)
+
+    num_workers = property(_count_wanted, Arbiter._set_num_workers)
+
+    def manage_workers(self) -> None:
+        """Start the receivers that are missing, and the console process if a connection waits."""
+        super().manage_workers()
+        if self._console_pid not in self.WORKERS and self.passed.is_waiting():
+            self._spawn_console_process()
+
+    def _spawn_console_process(self) -> None:
+        """Fork the console process; a failure stops no receiver, and it is tried again."""
+        self.worker_class = ConsoleProcess
+        try:
+            self._console_pid = self.spawn_worker()
+        except OSError as error:
+            log.warning("console_process_not_started", error=error.strerror)
+        finally:
+            self.worker_class = self.cfg.worker_class
+
+    def handle_ttin(self) -> None:
+        """Do nothing but wake up: a connection waits for the console process."""
+
+    def handle_ttou(self) -> None:
+        """Do nothing: the number of receivers is fixed."""
 
     def spawn_worker(self) -> Any:
         """Fork a receiver, with signals blocked until it handles them.

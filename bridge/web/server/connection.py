@@ -41,6 +41,7 @@ class Connection(socket.socket):
     """
 
     answers: AnswerLimits | None = None
+    ahead = b""  # what was read of the next request
     _wait: float | None = None
     reading: RequestDeadline | None = None  # of the request that is being read
 
@@ -53,9 +54,21 @@ class Connection(socket.socket):
     def setblocking(self, flag: bool) -> None:
         self._wait = None if flag else 0.0
 
+    def read_ahead(self, size: int) -> bytes:
+        """Return what has arrived, up to a size, and leave it to the next `recv`."""
+        if not self.ahead:
+            with suppress(OSError):  # the next `recv` meets it again
+                self.ahead = super().recv(size, socket.MSG_DONTWAIT)
+        return self.ahead
+
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receive bytes. When a request misses its deadline, shut down the receiving side."""
         reading = self.reading
+        if self.ahead:
+            data, self.ahead = self.ahead[:size], self.ahead[size:]
+            if reading is not None:
+                reading.receive(len(data))
+            return data
         if reading is None:
             self._apply_timeout()
             return super().recv(size, flags)

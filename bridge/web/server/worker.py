@@ -31,10 +31,13 @@ from bridge.web.server.http_limits import (
     PARSE_ERROR_STATUSES,
 )
 from bridge.web.server.incomplete_requests import IncompleteRequests, RequestDeadline
+from bridge.web.server.passed_connections import PassedConnections, is_for_console
 
 log = get_logger()
 
 _DEFER = gthread._DEFER  # gunicorn's result for a connection that has sent nothing yet
+_PASSED = object()  # the result for a connection that another process has
+READ_BYTES = 8192  # at once, as gunicorn reads a request
 FIRST_BYTE_SECONDS = 0.02  # that a thread waits for the first byte of a new connection
 
 
@@ -46,10 +49,12 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """
 
     balance: Balance | None = None  # set after the fork, like the next
+    passed: PassedConnections | None = None  # connections of the console process
     incomplete = IncompleteRequests(most=0)
     answers = AnswerLimits()
     timings = TIMINGS
     restart_idle_seconds = TIMINGS.restart_idle_seconds
+    idle_event = "receiver_restarts"  # in the log
     _looked = 0.0
     _last_word = 0.0
 
@@ -98,10 +103,14 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Handle one request of a connection.
 
         A connection that has sent nothing yet goes back to the main loop, which needs no thread.
+        One that asks for the console goes to the console process.
         """
+        sock = conn.sock
+        conn.data_ready = conn.data_ready or bool(sock.ahead)
         if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_SECONDS):
             return _DEFER
-        sock = conn.sock
+        if self._pass_on(conn):
+            return _PASSED
         sock.reading = RequestDeadline(
             self.incomplete, self.incomplete.network_of(conn.client, conn.server)
         )
@@ -110,6 +119,15 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         finally:
             sock.reading.end()
             sock.reading = None
+
+    def _pass_on(self, conn: TConn) -> bool:
+        """Pass a connection to the console process if its next request is for it."""
+        if self.passed is None or not self.alive:
+            return False
+        if conn.parser is not None and conn.parser.unreader.buf.getvalue():
+            return False  # the request has begun in bytes that were read with the one before
+        ahead = conn.sock.read_ahead(READ_BYTES)
+        return is_for_console(ahead) and self.passed.put(conn.sock, conn.client, conn.server, ahead)
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
         """Answer a request whose head is complete; without a body it is complete then.
@@ -137,6 +155,10 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         its request may be on the way.
         """
         result = False if fs.cancelled() or fs.exception() else fs.result()
+        if result is _PASSED:  # without a shutdown, which would end it for the other process too
+            self.nr_conns -= 1
+            conn.close()
+            return
         if not result:
             self._close(conn)
             return
@@ -237,16 +259,20 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self._looked = now
             super().notify()
             if self._can_restart():
-                log.info("receiver_restarts", note="the console and the admin API are not used")
+                log.info(self.idle_event, note="the console and the admin API are not used")
                 self.handle_exit(signal.SIGTERM, None)
 
     def _can_restart(self) -> bool:
         """Return whether to end now, for the parent to fork a receiver without the memory of the
         console: it was opened, nothing used it for a while, and no request is in progress.
         """
-        use: LateUse | None = self.wsgi.extensions.get(LATE_USE)
-        idle = None if use is None else use.idle_seconds()
+        idle = self._idle_seconds()
         if not self.alive or idle is None or idle < self.restart_idle_seconds:
             return False
         is_between: bool = self.nr_conns == len(self._silent()) + len(self._lingering)
         return is_between
+
+    def _idle_seconds(self) -> float | None:
+        """Return the time since the console was last used here; None if it never was."""
+        use: LateUse | None = self.wsgi.extensions.get(LATE_USE)
+        return None if use is None else use.idle_seconds()

@@ -117,6 +117,9 @@ class LoopConnection(TimedConnection):
 
     def _read_head(self, data: bytes) -> None:
         if self._stage is Stage.IDLE:
+            if self._edge.pass_on(self._transport, self._server, data):
+                self.abort()  # closes the descriptor of this process alone
+                return
             self._stage = Stage.HEAD
             self._arm(self._edge.timings.request_head_seconds, self.close)
         try:

@@ -26,6 +26,7 @@ from bridge.web.server.event_loop.wsgi_calls import (
     call_application,
     make_environ,
 )
+from bridge.web.server.passed_connections import PassedConnections, is_for_console
 
 PAGE_BODY_BYTES: Final = 32 * 1024 * 1024  # of bodies for Flask that are held at once
 log = get_logger()
@@ -36,7 +37,8 @@ class LoopEdge:
     """What the connections of a process share.
 
     `flask_threads`: the pool for what Flask answers, of `flask_places` threads. A quarter of them
-    may read bodies that arrive meanwhile: such a body holds its thread.
+    may read bodies that arrive meanwhile: such a body holds its thread. `passed`: connections of
+    the console process.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -48,6 +50,7 @@ class LoopEdge:
     keep_alive_seconds: float
     flask_threads: ThreadPoolExecutor
     flask_places: int
+    passed: PassedConnections | None = None
     page_intake: BodyReader = field(default_factory=lambda: BodyReader(PAGE_BODY_BYTES))
     connections: set[Any] = field(default_factory=set)
     _streams: int = 0
@@ -66,6 +69,15 @@ class LoopEdge:
         if not self.parts.faces.serves_public(server[0], str(server[1])):
             return answer_reply(Reply(404, body=NOT_FOUND_BODY))
         return self.parts.receiver.begin(head)
+
+    def pass_on(self, transport: Any, server: tuple[str, int], data: bytes) -> bool:
+        """Pass a connection to the console process if the request that begins so is for it."""
+        if self.passed is None or self.answers.is_ending or not is_for_console(data):
+            return False
+        if transport.get_write_buffer_size():
+            return False  # the rest of an answer is sent by this process
+        sock, client = (transport.get_extra_info(name) for name in ("socket", "peername"))
+        return self.passed.put(sock, client, server, data)
 
     def take_stream(self) -> bool:
         """Count a thread that reads a body while it arrives; return false where too many do."""

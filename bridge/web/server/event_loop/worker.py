@@ -24,6 +24,7 @@ from bridge.web.server.event_loop.hook_calls import HookCalls
 from bridge.web.server.event_loop.lag_observer import LagObserver
 from bridge.web.server.event_loop.loop_edge import LoopEdge
 from bridge.web.server.http_limits import HEARTBEAT_SECONDS
+from bridge.web.server.passed_connections import PassedConnections
 
 log = get_logger()
 HOOK_THREADS = 8  # requests under /hooks that wait or take long
@@ -38,6 +39,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
     answers = AnswerLimits()
     timings = TIMINGS
     flask_places = DEFAULT_POOL
+    passed: PassedConnections | None = None  # connections of the console process
 
     _is_listening = False
     _accepting = 0  # connections that are accepted and not begun yet
@@ -96,6 +98,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             keep_alive_seconds=self.cfg.keepalive,
             flask_threads=ThreadPoolExecutor(self.flask_places, "flask"),
             flask_places=self.flask_places,
+            passed=self.passed,
         )
 
     async def _serve(self) -> None:

@@ -1,0 +1,96 @@
+"""Connections that receivers pass to the console process, over a pair of Unix sockets.
+
+A receiver passes a connection with the bytes that it has read of its next request, so that the
+console process reads the request as if it had accepted the connection itself.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from bridge.web.mount_paths import is_admin_path, is_console_path
+
+#: The signal to the parent of the receivers: a connection waits for the console process.
+WAITING_SIGNAL: Final = signal.SIGTTIN
+MAX_AHEAD_BYTES: Final = 64 * 1024  # of a request, of the bytes that were read
+_ADDRESSES_BYTES: Final = 1024  # of both addresses as JSON
+_TARGET_BYTES: Final = 64  # of a request's target that decide which process answers
+
+
+@dataclass(frozen=True, slots=True)
+class PassedConnection:
+    """A connection that was passed on.
+
+    `client` and `server` are the addresses of the client and of the listener that accepted it.
+    `ahead`: what was read of the next request.
+    """
+
+    descriptor: int
+    client: Any
+    server: Any
+    ahead: bytes
+
+
+class PassedConnections:
+    """A queue of connections between processes. Create it in their parent, before the fork."""
+
+    def __init__(self) -> None:
+        self._receiving, self._sending = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._receiving.setblocking(False)
+        self._sending.setblocking(False)
+        self._parent = os.getpid()
+
+    def put(self, connection: socket.socket, client: Any, server: Any, ahead: bytes) -> bool:
+        """Pass a connection on, and return whether that was possible.
+
+        The caller then closes its own descriptor. It is not possible where the queue is full.
+        """
+        addresses = orjson.dumps([client, server])
+        if len(addresses) > _ADDRESSES_BYTES or len(ahead) > MAX_AHEAD_BYTES:
+            return False
+        try:
+            socket.send_fds(self._sending, [addresses, b"\n", ahead], [connection.fileno()])
+        except OSError:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(self._parent, WAITING_SIGNAL)
+        return True
+
+    def take(self) -> PassedConnection:
+        """Take the next connection; raises `BlockingIOError` where none waits."""
+        size = _ADDRESSES_BYTES + 1 + MAX_AHEAD_BYTES
+        message, descriptors, _, _ = socket.recv_fds(self._receiving, size, 1)
+        os.set_inheritable(descriptors[0], False)
+        addresses, _, ahead = message.partition(b"\n")
+        client, server = (
+            tuple(each) if isinstance(each, list) else each for each in orjson.loads(addresses)
+        )
+        return PassedConnection(descriptors[0], client, server, ahead)
+
+    def is_waiting(self) -> bool:
+        """Return whether a connection waits."""
+        return bool(select.select([self._receiving], [], [], 0)[0])
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable while a connection waits."""
+        return self._receiving.fileno()
+
+    def close(self) -> None:
+        """Close the queue in this process."""
+        self._receiving.close()
+        self._sending.close()
+
+
+def is_for_console(head: bytes) -> bool:
+    """Return whether a request that begins so asks for the console or the admin API."""
+    target = head.partition(b" ")[2][:_TARGET_BYTES].partition(b" ")[0]
+    path = target.partition(b"?")[0].decode("latin-1")
+    return is_console_path(path) or is_admin_path(path)
