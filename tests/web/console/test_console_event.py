@@ -235,3 +235,29 @@ def test_what_is_not_over_is_the_last_entry(status: Status) -> None:
     found = build_timeline(screen_of(event, shown(make_delivery(event, status=status))), None)
     assert found[-1].at is None
     assert found[-1].title.lower().startswith(status)
+
+
+def test_the_payload_is_searched(console: ConsoleClient) -> None:
+    body = {"labels": [{"name": "<b>bug</b>"}, {"name": "feature"}], "title": "a bug", "n": 1}
+    event = add(console, make_event(body=json.dumps(body).encode()))
+    html = console.html(f"/events/{event.id}?search=bug")
+    assert '?at=/labels/0/name#payload">body.labels.0.name</a>' in html
+    assert "<b>bug" not in html
+    assert 'value="bug"' in html
+    assert '?at=/title#payload">body.title</a>' in html
+    part = console.html(f"/events/{event.id}?at=/labels&search=bug")
+    assert "body.labels.0.name</a>" in part
+    assert "body.title</a>" not in part
+    assert 'type="hidden" name="at" value="/labels"' in part
+    none = console.html(f"/events/{event.id}?search=%3Cq%3Enothing")
+    assert "contains <q>&lt;q&gt;nothing</q>" in none
+    assert "Search the payload" in console.html(f"/events/{event.id}?search=")
+    assert "Only the first" not in none
+
+
+def test_a_token_without_bodies_searches_nothing(console: ConsoleClient) -> None:
+    event = add(console, make_event(body=b'{"secret": "needle"}'))
+    console.log_in([Scope.READ])
+    html = console.html(f"/events/{event.id}?search=needle")
+    assert "body.secret" not in html
+    assert "Search the payload" not in html

@@ -24,6 +24,7 @@ from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.failures import refuse
 from bridge.web.console.file_answers import make_download
 from bridge.web.console.links import make_link
+from bridge.web.console.payload_search import MAX_SEARCH_CHARS, search_payload
 from bridge.web.console.payload_tree import (
     TreePart,
     build_small_tree,
@@ -176,7 +177,8 @@ def _show_picked(picked: PickedValue) -> Screen:
 
 def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dict[str, Any]:
     if body is None:
-        return {"tree": [], "problem": DELETED if asked.may_read_contents else None, "at": ""}
+        problem = DELETED if asked.may_read_contents else None
+        return {"tree": [], "problem": problem, "at": "", "search": None}
     pointer = asked.http.args.get("at", "")[:MAX_POINTER_CHARS]
     digits = asked.http.args.get("from", "0")
     start = int(digits) if digits.isdecimal() and len(digits) <= MAX_START_DIGITS else 0
@@ -185,10 +187,13 @@ def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dic
     except LookupError:
         raise refuse(404, f"{event.id} has no value at {pointer[:200]!r}.") from None
     path = write_path("body", pointer)
+    text = asked.http.args.get("search", "").strip()[:MAX_SEARCH_CHARS]
     return {
         "tree": build_tree(value, path=path, pointer=pointer, start=start),
         "problem": body.problem,
         "at": path if pointer else "",
+        "pointer": pointer,
+        "search": search_payload(value, text, path=path, pointer=pointer) if text else None,
     }
 
 

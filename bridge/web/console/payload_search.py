@@ -1,0 +1,142 @@
+"""The places of a JSON value whose name or value contains a text. Pure.
+
+The search is bounded in what it reads and finds, and no function recurses: a payload may be nested
+as deeply as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from bridge.core.json_differences import escape_step
+from bridge.core.model import JSON
+from bridge.web.console.payload_tree import MAX_PATH_CHARS
+
+MAX_SEARCH_CHARS: Final = 200
+MAX_PLACES: Final = 50
+MAX_SEARCHED_VALUES: Final = 200_000
+EXCERPT_CHARS: Final = 120  # of a value, with what was searched in it
+BEFORE_CHARS: Final = 40  # of them before it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPlace:
+    """A place that was found. `path`: as `match` writes it, cut if it is long.
+
+    `text`: an excerpt of the value, or the number of members in brackets. `kind`: `string` or
+    `other`. `pointer`: null if it is too long for a link.
+    """
+
+    path: str
+    text: str
+    kind: str
+    pointer: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadSearch:
+    """What a search found. `limit`: why it ended early, in words; null if it did not."""
+
+    text: str
+    places: Sequence[FoundPlace]
+    limit: str | None = None
+
+
+def search_payload(
+    value: JSON,
+    text: str,
+    *,
+    path: str = "body",
+    pointer: str = "",
+    most: int = MAX_PLACES,
+    values: int = MAX_SEARCHED_VALUES,
+) -> PayloadSearch:
+    """Return the places below a value whose name or value contains a text, in any case.
+
+    A text with a dot is also compared with the end of each path. `path` and `pointer`: those of the
+    value. At most `values` are read, and `most` places returned.
+    """
+    wanted = text.casefold()
+    steps: list[str] = []
+    stack = [_list_members(value)]
+    places: list[FoundPlace] = []
+    left = values
+    while stack:
+        member = next(stack[-1], None)
+        if member is None:
+            stack.pop()
+            if steps:
+                steps.pop()
+            continue
+        if left <= 0:
+            limit = f"Only the first {values:,} values were searched."
+            return PayloadSearch(text=text, places=places, limit=limit)
+        left -= 1
+        name, child = member
+        steps.append(name)
+        at = _find(child, wanted)
+        if at >= 0 or wanted in name.casefold() or _is_end_of_path(steps, path, wanted):
+            if len(places) >= most:
+                limit = f"The first {most} places are shown."
+                return PayloadSearch(text=text, places=places, limit=limit)
+            places.append(_describe(steps, child, max(at, 0), path, pointer))
+        if isinstance(child, dict | list | tuple) and child:
+            stack.append(_list_members(child))
+        else:
+            steps.pop()
+    return PayloadSearch(text=text, places=places)
+
+
+def _list_members(value: JSON) -> Iterator[tuple[str, JSON]]:
+    """Return the members of an object or a list with their names; none of other values."""
+    if isinstance(value, Mapping):
+        return iter(value.items())
+    if isinstance(value, list | tuple):
+        return ((str(index), one) for index, one in enumerate(value))
+    return iter(())
+
+
+def _find(value: JSON, wanted: str) -> int:
+    """Return where a string, number, boolean or null has the text; -1 where it has not."""
+    if isinstance(value, dict | list | tuple):
+        return -1
+    return _write(value).casefold().find(wanted)
+
+
+def _write(value: JSON) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # orjson writes none beyond 64 bits
+    return orjson.dumps(value).decode()
+
+
+def _is_end_of_path(steps: Sequence[str], path: str, wanted: str) -> bool:
+    if "." not in wanted:
+        return False
+    parts = wanted.count(".") + 1
+    end = ".".join(steps[-parts:] if len(steps) >= parts else [path, *steps])
+    return end.casefold() == wanted
+
+
+def _describe(steps: Sequence[str], value: JSON, at: int, path: str, pointer: str) -> FoundPlace:
+    place = pointer + "".join(f"/{escape_step(one)}" for one in steps)
+    shown = ".".join((path, *steps))
+    if isinstance(value, dict | list | tuple):
+        text = f"{{{len(value)}}}" if isinstance(value, dict) else f"[{len(value)}]"
+    else:
+        whole = _write(value)
+        start = 0 if len(whole) <= EXCERPT_CHARS else max(0, at - BEFORE_CHARS)
+        end = start + EXCERPT_CHARS
+        text = f"{'…' if start else ''}{whole[start:end]}{'…' if end < len(whole) else ''}"
+    is_string = isinstance(value, str)
+    return FoundPlace(
+        path=shown if len(shown) <= MAX_PATH_CHARS else f"…{shown[-MAX_PATH_CHARS:]}",
+        text=f'"{text}"' if is_string else text,
+        kind="string" if is_string else "other",
+        pointer=place if len(place) <= MAX_PATH_CHARS else None,
+    )
