@@ -14,12 +14,12 @@ from bridge.services.importers.hook_references import NotCarried
 from bridge.services.importers.model import FindingLog, ImportResult, choose_name, make_name
 from bridge.services.importers.n8n_conditions import read_conditions
 from bridge.services.importers.n8n_nodes import N8nNode, N8nWorkflow, read_nodes
+from bridge.services.importers.n8n_outcomes import NodeOutputs
 from bridge.services.importers.rule_clauses import (
     FALSE,
     TRUE,
     Condition,
     both,
-    neither,
     write_match,
 )
 from bridge.services.project.env_file import secret_variable
@@ -98,7 +98,7 @@ class _Webhook:
     node: N8nNode
     log: FindingLog
     proofs: list[HookProof] = field(default_factory=list)
-    conditions: dict[str, Condition | None] = field(default_factory=dict)  # of IF and Filter nodes
+    outputs: dict[str, NodeOutputs | None] = field(default_factory=dict)  # of IF and Filter nodes
     is_open: bool = False
 
     def convert(self) -> None:
@@ -151,18 +151,19 @@ class _Webhook:
         log = self.workflow.log.at("nodes", node.number)
         if node.keys.get("disabled") is True:
             return condition if number == 0 else FALSE
-        if name not in self.conditions:
+        if name not in self.outputs:
             try:
-                self.conditions[name] = read_conditions(node.parameters, log, self.proofs)
+                self.outputs[name] = read_conditions(node, log, self.proofs)
                 log.carry(f"the node {name} is a condition of routes")
             except (NotCarried, CompileError) as error:
                 self.is_open = True
-                self.conditions[name] = None
+                self.outputs[name] = None
                 log.refuse(f"the node {name}: {error}")
-        passes = self.conditions[name]
-        if passes is None:
+        outputs = self.outputs[name]
+        if outputs is None:
             return condition
-        return both([condition, passes if number == 0 else neither(passes)])
+        leaves = outputs.passes if number == 0 else outputs.fails if number == 1 else FALSE
+        return both([condition, leaves])
 
     def _add_route(self, name: str, branch: N8nBranch) -> None:
         taken = {route["name"] for route in self.result.routes}
