@@ -20,7 +20,12 @@ from bridge.services.importers.n8n_filter_rows import FilterRow, FilterRules, re
 from bridge.services.importers.n8n_nodes import N8nNode
 from bridge.services.importers.n8n_old_rows import DEFAULTS, OldRow, read_old_row
 from bridge.services.importers.n8n_outcomes import NodeOutputs, RowOutcome, combine_rows
-from bridge.services.importers.n8n_values import check_value, convert_value
+from bridge.services.importers.n8n_values import (
+    check_value,
+    convert_value,
+    is_number,
+    read_number,
+)
 from bridge.services.importers.rule_clauses import TRUE
 from bridge.services.importers.secret_texts import may_hold_secret
 
@@ -171,6 +176,8 @@ def _read_old_row(
 def _read_value(value: JSON) -> JSON:
     if is_expression(value):
         raise NotCarried("it compares with an expression")
+    if is_number(value) and isinstance(value, int | float):
+        return read_number(value)
     return value
 
 

@@ -20,6 +20,7 @@ from bridge.services.importers.n8n_values import (
     COMPARISONS,
     find_falsy,
     is_number,
+    write_number,
 )
 from bridge.services.importers.rule_clauses import TRUE, Condition, Leaf, either
 
@@ -172,7 +173,7 @@ def _number_equals(row: FilterRow) -> RowOutcome:
     if row.rules.is_strict:
         test: Condition = Leaf(row.key, value)
     else:
-        test = Leaf("when", f"{row.number} == {value}")
+        test = Leaf("when", f"{row.number} == {write_number(value)}")
     if value == 0 and _is_read_as_zero(row):
         test = either([test, _blank(row)])
     return RowOutcome(test, _number_decides(row), implies=True)
@@ -186,7 +187,7 @@ def _number_compares(operator: str) -> Callable[[FilterRow], RowOutcome]:
         if row.rules.is_strict:
             test: Condition = Leaf(row.key, {operator: value})
         else:
-            test = Leaf("when", f"{row.number} {sign} {value}")
+            test = Leaf("when", f"{row.number} {sign} {write_number(value)}")
         reads_blank = not row.rules.is_strict or row.rules.version >= BLANK_IS_NO_NUMBER
         if reads_blank and compare(0, value):  # JavaScript compares null as 0
             test = either([test, _blank(row)])

@@ -15,7 +15,7 @@ from bridge.services.importers.hook_references import NotCarried, Reference
 from bridge.services.importers.js_patterns import matches_empty_text, translate_js_pattern
 from bridge.services.importers.model import FindingLog
 from bridge.services.importers.n8n_outcomes import RowOutcome, has_type, is_missing
-from bridge.services.importers.n8n_values import COMPARISONS, is_number, write_text
+from bridge.services.importers.n8n_values import COMPARISONS, is_number, write_number, write_text
 from bridge.services.importers.rule_clauses import TRUE, Condition, Leaf, either
 
 #: Kind of a comparison -> its operation and value where the workflow leaves them out; in the order
@@ -73,7 +73,7 @@ def _compare(operator: str) -> Callable[[OldRow], RowOutcome]:
         if not isinstance(row.value, int | float) or not is_number(row.value):
             raise NotCarried("it compares with something that is not a number")
         number = f"to_number({row.reference.expression})"  # of text, as JavaScript reads it
-        test: Condition = Leaf("when", f"{number} {sign} {row.value}")
+        test: Condition = Leaf("when", f"{number} {sign} {write_number(row.value)}")
         if compare(0, row.value):
             test = either([test, is_missing(row.key), Leaf(row.key, ["", False])])
         return RowOutcome(test)

@@ -10,7 +10,7 @@ from typing import Final
 
 from bridge.core.model import JSON
 from bridge.routing.functions.values import equal
-from bridge.services.importers.hook_references import NotCarried
+from bridge.services.importers.hook_references import MAX_EXACT_INTEGER, NotCarried
 
 #: Operator of `match` -> the operator of expressions, and the comparison itself.
 COMPARISONS: Final[Mapping[str, tuple[str, Callable[[float, float], bool]]]] = {
@@ -35,6 +35,25 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 def is_number(value: JSON) -> bool:
     """Return whether a JSON value is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def read_number(value: float) -> float:
+    """Return a number as JavaScript has it; `NotCarried` for one that is too large for it."""
+    if isinstance(value, int) and abs(value) <= MAX_EXACT_INTEGER:
+        return value
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise NotCarried("it compares with a number that is too large")
+    return number
+
+
+def write_number(value: float) -> str:
+    """Return a number as an expression has it."""
+    text = repr(value)
+    return f"`{text}`" if "e" in text else text
 
 
 def check_value(value: JSON, kind: str, version: float) -> JSON:
@@ -72,7 +91,7 @@ def _convert_number(value: JSON, version: float) -> JSON:
         number = math.nan
     if not math.isfinite(number) or (isinstance(value, str) and "_" in value):
         raise NotCarried("it compares with a value that is no number, so n8n stops with an error")
-    return int(number) if number.is_integer() else number
+    return read_number(int(number) if number.is_integer() else number)
 
 
 def find_falsy(version: float) -> list[JSON]:
