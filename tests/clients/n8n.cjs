@@ -1,4 +1,4 @@
-// Runs IF nodes by n8n's own packages: node n8n.cjs NODE_MODULES, one JSON document in, one out.
+// Runs IF and Filter nodes by n8n's own packages: node n8n.cjs NODE_MODULES, one JSON document in, one out.
 // In: a list of {node, items}. Out: {packages, verdicts}, with a letter for each item: T and F are the
 // first and the second output, E is an error. The folder has n8n-workflow and n8n-nodes-base.
 const path = require("path");
@@ -8,12 +8,14 @@ const load = (name) => require(path.join(folder, ...name.split("/")));
 
 const { Workflow, executeFilter, isFilterValue } = load("n8n-workflow");
 const { If } = load("n8n-nodes-base/dist/nodes/If/If.node.js");
-const versions = new If();
+const { Filter } = load("n8n-nodes-base/dist/nodes/Filter/Filter.node.js");
+const kinds = { "n8n-nodes-base.if": new If(), "n8n-nodes-base.filter": new Filter() };
+const findType = (node) => kinds[node.type].getNodeType(node.typeVersion);
 
 const NODE = { id: "1", position: [0, 0], parameters: {} };
 
 function makeContext(given, item) {
-  const type = versions.getNodeType(given.typeVersion);
+  const type = findType(given);
   const nodeTypes = { getByName: () => type, getByNameAndVersion: () => type };
   const node = { ...NODE, ...given };
   const workflow = new Workflow({ id: "1", nodes: [node], connections: {}, active: false, nodeTypes });
@@ -33,8 +35,7 @@ function makeContext(given, item) {
 
 async function judge(node, json) {
   try {
-    const type = versions.getNodeType(node.typeVersion);
-    const [yes, no] = await type.execute.call(makeContext(node, { json }));
+    const [yes, no] = await findType(node).execute.call(makeContext(node, { json }));
     return yes.length ? "T" : no.length ? "F" : "-";
   } catch (error) {
     if (process.env.N8N_ERRORS) console.error(node.typeVersion, JSON.stringify(node.parameters), JSON.stringify(json), error.message);

@@ -89,6 +89,7 @@ class N8nCase:
     requests: list[HookRequest] = field(repr=False)
     is_old: bool = False
     on_error: str | None = None
+    kind: str = "if"
 
     @property
     def node(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class N8nCase:
         more = {} if self.on_error is None else {"onError": self.on_error}
         return {
             "name": "If",
-            "type": "n8n-nodes-base.if",
+            "type": f"n8n-nodes-base.{self.kind}",
             "typeVersion": 1 if self.is_old else 2,
             "parameters": self.parameters,
             **more,
@@ -295,7 +296,23 @@ def _unfinished() -> Iterator[N8nCase]:
         yield N8nCase(f"{label}: v string:equals", {"conditions": conditions}, SINGLE_REQUESTS)
 
 
+def _filters() -> Iterator[N8nCase]:
+    """Yield Filter nodes, which combine with other words in version 1."""
+    text = {"value1": "={{ $json.body.a }}", "operation": "notEqual", "value2": "paid"}
+    number = {"value1": "={{ $json.body.b }}", "operation": "larger", "value2": 5}
+    for combine in ("AND", "OR"):
+        conditions = {"string": [text], "number": [number]}
+        parameters = {"conditions": conditions, "combineConditions": combine}
+        label = f"version 1, Filter: {combine} of a and b"
+        yield N8nCase(label, parameters, PAIR_REQUESTS, True, kind="filter")
+    for combinator in ("and", "or"):
+        rows = [make_row("a", *SHORT_ROWS[0]), make_row("b", *SHORT_ROWS[2])]
+        label = f"strict, Filter: a string:equals {combinator} b number:gt"
+        parameters = _filter(rows, "strict", combinator)
+        yield N8nCase(label, parameters, PAIR_REQUESTS, kind="filter")
+
+
 def list_cases() -> list[N8nCase]:
     """Return all cases; each label is there once."""
     single = [*_single(), *_places(), *_unfinished(), *_old()]
-    return [*single, *_several(), *_going_on(), *_old_several()]
+    return [*single, *_several(), *_going_on(), *_old_several(), *_filters()]

@@ -25,7 +25,8 @@ from bridge.services.importers.rule_clauses import (
 from bridge.services.project.env_file import secret_variable
 
 WEBHOOK_TYPE: Final = "n8n-nodes-base.webhook"
-CONDITION_TYPES: Final = frozenset({"n8n-nodes-base.if", "n8n-nodes-base.filter"})
+IF_TYPE: Final = "n8n-nodes-base.if"
+CONDITION_TYPES: Final = frozenset({IF_TYPE, "n8n-nodes-base.filter"})
 NOTE_TYPES: Final = frozenset({"n8n-nodes-base.stickyNote", "n8n-nodes-base.noOp"})
 MAX_BRANCHES: Final = 50  # of one Webhook node
 MAX_CHAINED_CONDITIONS: Final = 8
@@ -146,7 +147,10 @@ class _Webhook:
         return node.type in CONDITION_TYPES and is_first and depth < MAX_CHAINED_CONDITIONS
 
     def _output(self, name: str, number: int, condition: Condition) -> Condition:
-        """Return when an item leaves an IF or Filter node by an output: true, then false."""
+        """Return when an item leaves a node by an output: true, and false of an IF node.
+
+        An output behind these is for errors.
+        """
         node = self.workflow.nodes[name]
         log = self.workflow.log.at("nodes", node.number)
         if node.keys.get("disabled") is True:
@@ -162,8 +166,9 @@ class _Webhook:
         outputs = self.outputs[name]
         if outputs is None:
             return condition
-        leaves = outputs.passes if number == 0 else outputs.fails if number == 1 else FALSE
-        return both([condition, leaves])
+        if number == 0:
+            return both([condition, outputs.passes])
+        return both([condition, outputs.fails if (number, node.type) == (1, IF_TYPE) else FALSE])
 
     def _add_route(self, name: str, branch: N8nBranch) -> None:
         taken = {route["name"] for route in self.result.routes}

@@ -225,11 +225,16 @@ def test_numbers_of_any_size(number: str, validation: str) -> None:
             assert planned is not None and [one.route for one in planned] == [name]
 
 
-def test_nothing_starts_at_an_error_output() -> None:
-    document = json.loads(make_workflow(1, {"conditions": [], "combinator": "and"}))
-    document["connections"]["If"]["main"] = [[], [], [{"node": "Yes"}]]
+@pytest.mark.parametrize(("kind", "number"), [("if", 2), ("filter", 1)])
+def test_nothing_starts_at_an_error_output(kind: str, number: int) -> None:
+    document = json.loads(make_workflow(1, {"conditions": [], "combinator": "or"}))
+    document["nodes"][1]["type"] = f"n8n-nodes-base.{kind}"
+    outputs = [[{"node": "Yes"}]] + [[] for _ in range(number)]
+    outputs[number] = [{"node": "No"}]
+    document["connections"]["If"]["main"] = outputs
     imported = import_texts(("w.json", json.dumps(document)))
     assert imported.result.routes == []
+    assert len(imported.places("not_carried")) == 3  # both nodes, and that no route is left
 
 
 def test_a_value_of_another_type_starts_neither_output() -> None:
