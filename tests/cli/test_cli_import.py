@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import time
 from pathlib import Path
@@ -111,7 +112,9 @@ HOSTILE = {
     "tag.yaml": ("- !!python/object:os.system {id: a}", "the tag"),
     "range.tmpl": ("[\n{{ range $x := .X }}\n{}\n{{ end }}\n]", "range.tmpl:2: a Go template"),
     "bytes.json": ("\udcff", "not UTF-8 text"),
-    "nothing.json": ("", "a hooks file is a list of hooks"),
+    "nothing.json": ("", "nothing.json: the file is empty"),
+    "blank.json": ("\ufeff \n", "blank.json: the file is empty"),
+    "zero.json": ("[\0]", "not UTF-8 text (byte 1 is zero)"),
 }
 
 
@@ -161,8 +164,24 @@ def test_an_unknown_kind_and_an_unknown_file_are_wrong_usage(folder: Path) -> No
     assert run("import", "notes.txt").exit_code == 2
     assert "--from names one of: webhook" in run("import", "notes.txt").stderr
     assert run("import", str(SIGNED), "--from", "zapier").exit_code == 2
-    assert run("import", "missing.json").exit_code == 2
-    assert run("import", str(folder)).exit_code == 2
+
+
+def test_a_path_that_is_no_file_is_wrong_usage(folder: Path) -> None:
+    (folder / "site").mkdir()
+    (folder / "gone.json").symlink_to("elsewhere")
+    (folder / "private.json").write_text("[]")
+    os.mkfifo(folder / "pipe.json")
+    for name, message in (
+        ("nope.json", "nope.json: there is no such file"),
+        ("gone.json", "gone.json: there is no such file"),
+        ("private.json/nope.json", "nope.json: there is no such file"),
+        ("site", "site: it is a folder; name the files in it"),
+        ("pipe.json", "pipe.json: it is a device or a pipe, not a file"),
+        ("x" * 300, ": it cannot be read: File name too long"),
+    ):
+        found = run("import", name)
+        assert (found.exit_code, found.stdout) == (2, "")
+        assert message in " ".join(found.stderr.split()), name
 
 
 def test_the_help_names_each_kind() -> None:

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def ask(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+def ask(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command that has no right beyond the modes of files, also as root."""
     return subprocess.run(
-        [*WITHOUT_RIGHTS, sys.executable, "-m", "bridge", command],
+        [*WITHOUT_RIGHTS, sys.executable, "-m", "bridge", *command],
         cwd=folder,
         env=environment(),
         capture_output=True,
@@ -72,3 +72,12 @@ def test_a_file_that_is_no_database_is_named(data: Path, command: str) -> None:
     asked = ask(data.parent, command)
     assert asked.returncode == 1
     assert f"{data / 'flowbridge.db'} is not a SQLite database. Next: " in asked.stderr
+
+
+def test_a_file_to_import_of_another_mode_is_named(folder: Path) -> None:
+    (folder / "hooks.json").write_text("[]")
+    (folder / "hooks.json").chmod(0)
+    asked = ask(folder, "import", "hooks.json")
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert "hooks.json: it cannot be read: Permission denied" in asked.stderr
+    assert "Traceback" not in asked.stderr

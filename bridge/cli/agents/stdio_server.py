@@ -18,6 +18,7 @@ from mcp.server.stdio import stdio_server
 from bridge import __version__
 from bridge.cli.agents.agent_tool import AgentTool
 from bridge.cli.agents.tool_answers import WARNING, ToolAnswer
+from bridge.cli.agents.tool_schemas import write_portable_schema
 from bridge.cli.agents.tool_session import ToolSession
 
 INSTRUCTIONS = (
@@ -76,7 +77,7 @@ def _describe_tool(one: AgentTool) -> mcp_types.Tool:
         name=one.name,
         title=one.title,
         description=one.description,
-        input_schema=one.schema,
+        input_schema=write_portable_schema(one.schema),
         annotations=mcp_types.ToolAnnotations(
             title=one.title,
             read_only_hint=one.effect.is_read_only,

@@ -32,6 +32,12 @@ _SKIP: Final[Schema] = {
     "minimum": 0,
     "default": 0,
 }
+#: JSON type -> the keywords that only concern it.
+_KEYWORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "array": ("items", "minItems", "maxItems"),
+    "string": ("minLength", "maxLength"),
+    "object": ("properties", "required", "additionalProperties"),
+}
 
 
 def build_schema(endpoint: Endpoint, scopes: frozenset[Scope], *, is_list: bool) -> Schema:
@@ -108,6 +114,33 @@ def write_body(endpoint: Endpoint, arguments: Mapping[str, JSON]) -> dict[str, J
     """Return the body of a request."""
     parts = find_path_parts(endpoint.path)
     return {name: value for name, value in arguments.items() if name not in parts}
+
+
+def write_portable_schema(schema: Schema) -> Schema:
+    """Return a schema with one type for each value, as clients of some models need it.
+
+    Several types become `anyOf`, each with the keywords that belong to it.
+    """
+    written = {key: _write_part(key, value) for key, value in schema.items()}
+    types = written.get("type")
+    if not isinstance(types, list):
+        return written
+    parts = [{"type": one} | _keywords_of(one, written) for one in types]
+    taken = {key for part in parts for key in part}
+    return {"anyOf": parts} | {key: one for key, one in written.items() if key not in taken}
+
+
+def _write_part(key: str, value: Any) -> Any:
+    if key == "properties":
+        return {name: write_portable_schema(one) for name, one in value.items()}
+    if key == "anyOf":
+        return [write_portable_schema(one) for one in value]
+    is_schema = key in ("items", "additionalProperties") and isinstance(value, dict)
+    return write_portable_schema(value) if is_schema else value
+
+
+def _keywords_of(kind: str, schema: Schema) -> Schema:
+    return {key: schema[key] for key in _KEYWORDS.get(kind, ()) if key in schema}
 
 
 def _describe_error(one: BodyError) -> str:

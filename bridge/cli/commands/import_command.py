@@ -17,7 +17,7 @@ from bridge.cli.ui import output
     metavar="FILE...",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # read_texts says which and why
 )
 @click.option(
     "--from",

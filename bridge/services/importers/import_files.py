@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,22 +15,38 @@ from bridge.services.importers.kinds import MAX_IMPORT_BYTES
 
 def read_texts(paths: Sequence[Path]) -> list[tuple[str, str]]:
     """Return the name and text of each file; `InvalidRequest` for one that cannot be read."""
-    found = []
-    for path in paths:
-        try:
-            if not path.is_file():
-                raise InvalidRequest(f"{path}: it is not a file")
-            with path.open("rb") as file:
-                raw = file.read(MAX_IMPORT_BYTES + 1)
-        except OSError as error:
-            raise InvalidRequest(f"{path}: it cannot be read: {error.strerror}") from None
-        if len(raw) > MAX_IMPORT_BYTES:
-            raise InvalidRequest(f"{path}: larger than {MAX_IMPORT_BYTES} bytes")
-        try:
-            found.append((str(path), raw.decode("utf-8-sig")))
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(f"{path}: not UTF-8 text (byte {error.start})") from None
-    return found
+    return [(str(path), _read_text(path)) for path in paths]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        _check_file(path)
+        with path.open("rb") as file:
+            raw = file.read(MAX_IMPORT_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InvalidRequest(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise InvalidRequest(f"{path}: it cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_IMPORT_BYTES:
+        raise InvalidRequest(f"{path}: larger than {MAX_IMPORT_BYTES} bytes")
+    if b"\0" in raw:
+        raise InvalidRequest(f"{path}: not UTF-8 text (byte {raw.index(0)} is zero)")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{path}: not UTF-8 text (byte {error.start})") from None
+    if not text.strip():
+        raise InvalidRequest(f"{path}: the file is empty")
+    return text
+
+
+def _check_file(path: Path) -> None:
+    """Raise `InvalidRequest` for a folder, a device or a pipe, and OSError where nothing is."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise InvalidRequest(f"{path}: it is a folder; name the files in it")
+    if not stat.S_ISREG(mode):
+        raise InvalidRequest(f"{path}: it is a device or a pipe, not a file")
 
 
 def check_routes(text: str, files: Mapping[str, str]) -> None:

@@ -14,18 +14,19 @@ from bridge.services.importers.hook_references import NotCarried
 from bridge.services.importers.model import FindingLog, ImportResult, choose_name, make_name
 from bridge.services.importers.n8n_conditions import read_conditions
 from bridge.services.importers.n8n_nodes import N8nNode, N8nWorkflow, read_nodes
+from bridge.services.importers.n8n_outcomes import NodeOutputs
 from bridge.services.importers.rule_clauses import (
     FALSE,
     TRUE,
     Condition,
     both,
-    neither,
     write_match,
 )
 from bridge.services.project.env_file import secret_variable
 
 WEBHOOK_TYPE: Final = "n8n-nodes-base.webhook"
-CONDITION_TYPES: Final = frozenset({"n8n-nodes-base.if", "n8n-nodes-base.filter"})
+IF_TYPE: Final = "n8n-nodes-base.if"
+CONDITION_TYPES: Final = frozenset({IF_TYPE, "n8n-nodes-base.filter"})
 NOTE_TYPES: Final = frozenset({"n8n-nodes-base.stickyNote", "n8n-nodes-base.noOp"})
 MAX_BRANCHES: Final = 50  # of one Webhook node
 MAX_CHAINED_CONDITIONS: Final = 8
@@ -98,7 +99,7 @@ class _Webhook:
     node: N8nNode
     log: FindingLog
     proofs: list[HookProof] = field(default_factory=list)
-    conditions: dict[str, Condition | None] = field(default_factory=dict)  # of IF and Filter nodes
+    outputs: dict[str, NodeOutputs | None] = field(default_factory=dict)  # of IF and Filter nodes
     is_open: bool = False
 
     def convert(self) -> None:
@@ -146,23 +147,28 @@ class _Webhook:
         return node.type in CONDITION_TYPES and is_first and depth < MAX_CHAINED_CONDITIONS
 
     def _output(self, name: str, number: int, condition: Condition) -> Condition:
-        """Return when an item leaves an IF or Filter node by an output: true, then false."""
+        """Return when an item leaves a node by an output: true, and false of an IF node.
+
+        An output behind these is for errors.
+        """
         node = self.workflow.nodes[name]
         log = self.workflow.log.at("nodes", node.number)
         if node.keys.get("disabled") is True:
             return condition if number == 0 else FALSE
-        if name not in self.conditions:
+        if name not in self.outputs:
             try:
-                self.conditions[name] = read_conditions(node.parameters, log, self.proofs)
+                self.outputs[name] = read_conditions(node, log, self.proofs)
                 log.carry(f"the node {name} is a condition of routes")
             except (NotCarried, CompileError) as error:
                 self.is_open = True
-                self.conditions[name] = None
+                self.outputs[name] = None
                 log.refuse(f"the node {name}: {error}")
-        passes = self.conditions[name]
-        if passes is None:
+        outputs = self.outputs[name]
+        if outputs is None:
             return condition
-        return both([condition, passes if number == 0 else neither(passes)])
+        if number == 0:
+            return both([condition, outputs.passes])
+        return both([condition, outputs.fails if (number, node.type) == (1, IF_TYPE) else FALSE])
 
     def _add_route(self, name: str, branch: N8nBranch) -> None:
         taken = {route["name"] for route in self.result.routes}

@@ -129,11 +129,17 @@ def _write(condition: Condition) -> dict[str, Any]:
         for key, value in part.items():
             if key not in merged:
                 merged[key] = value
+            elif key == "not":  # a list of them: none holds
+                merged[key] = [*_items(merged[key]), *_items(value)]
             elif (tests := _join_tests(merged[key], value)) is not None:
                 merged[key] = tests
             else:
                 return {"all": parts}
     return merged
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _write_not(part: Condition) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from bridge.cli.agents.answer_cuts import cut_answer
 from bridge.cli.agents.operation_tools import MEANINGS
 from bridge.cli.agents.proposals import MAX_PROPOSALS, RefusedCall, SessionProposals
 from bridge.cli.agents.tool_answers import mark_data
+from bridge.cli.agents.tool_schemas import write_portable_schema
 from bridge.cli.agents.tool_session import build_tools
 from bridge.core.scopes import SCOPE_PRESETS, Scope
+from bridge.routing.schemas.validator import compile_schema
 from bridge.services.operation_commands import COMMANDS
 
 TOOLS = build_tools(SCOPE_PRESETS["operator"])
@@ -39,6 +42,31 @@ def test_every_tool_says_what_it_does_and_takes() -> None:
     assert all(TOOLS[name].scope is Scope.ACT for name in acting | {"propose_operation"})
     # what each session of an agent begins with
     assert len(json.dumps([[one.description, one.schema] for one in TOOLS.values()])) < 24_000
+
+
+def test_a_client_with_one_type_for_each_schema_can_read_them() -> None:
+    checked = 0
+    for one in TOOLS.values():
+        shown = write_portable_schema(one.schema)
+        for schema in walk_schemas(shown):
+            assert isinstance(schema.get("type", ""), str), (one.name, schema)
+            checked += 1
+        assert compile_schema(shown, fast=False) is not None
+    assert checked > 100
+    where = write_portable_schema(TOOLS["try_routes"].schema)["properties"]["filters"]
+    text, several = where["properties"]["where"]["anyOf"]
+    assert text == {"type": "string"}
+    assert several["items"]["type"] == "string" and several["maxItems"] > 1
+    assert set(where["properties"]["where"]) == {"anyOf", "description"}
+
+
+def walk_schemas(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield a schema and those in it."""
+    yield schema
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", [])]
+    inner += [schema[key] for key in ("items", "additionalProperties") if schema.get(key)]
+    for one in inner:
+        yield from walk_schemas(one)
 
 
 def test_a_boundary_that_a_payload_has_is_not_used() -> None:

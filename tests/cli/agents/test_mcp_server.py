@@ -1,10 +1,19 @@
-"""`flowbridge mcp`, driven by the client of the official SDK over stdio."""
+"""`flowbridge mcp`, driven over stdio by the clients of the official SDKs.
+
+Set FLOWBRIDGE_MCP_MODULES to a node_modules folder with @modelcontextprotocol/sdk, for the one in
+TypeScript.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,8 +26,11 @@ from agent_records import (
     retry_of,
 )
 from both_ways import BothWays, serve_both_ways
-from folders import ROOT
-from processes import PATIENCE
+from folders import CLIENTS, ROOT
+from processes import PATIENCE, environment, eventually
+
+MODULES = os.environ.get("FLOWBRIDGE_MCP_MODULES")
+NODE = shutil.which("node")
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +148,62 @@ def test_a_tool_beyond_the_scopes_is_neither_listed_nor_called(sdk: Any, both: B
     with open_session(both, token) as session:
         asyncio.run(use())
     assert is_dead(both, dead)
+
+
+# -- the client in TypeScript
+
+
+@contextmanager
+def typescript_client(both: BothWays) -> Iterator[Callable[..., Any]]:
+    """Start the command by the SDK in TypeScript; yield a function that asks it."""
+    server = [sys.executable, "-m", "bridge", "--server", both.server, "mcp"]
+    with subprocess.Popen(
+        [NODE or "", str(CLIENTS / "mcp_client.cjs"), MODULES or "", *server],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=both.home,
+        env=environment(FLOWBRIDGE_TOKEN=both.token, PYTHONPATH=str(ROOT)),
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def ask(what: str, **params: Any) -> Any:
+            stdin.write(json.dumps({"what": what, "params": params}) + "\n")
+            stdin.flush()
+            return json.loads(stdout.readline())
+
+        try:
+            yield ask
+        finally:
+            stdin.close()
+            assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.skipif(
+    not (MODULES and NODE), reason="FLOWBRIDGE_MCP_MODULES names no folder of node's"
+)
+def test_the_typescript_client_reads_proposes_and_acts(both: BothWays) -> None:
+    event_id = both.bridge.event(HOSTILE_BODY).json["event_id"]
+    dead = add_dead_delivery(both)
+    with typescript_client(both) as ask:
+        assert ask("server")["name"] == "flowbridge"
+        tools = {one["name"]: one for one in ask("tools")["tools"]}
+        assert tools["list_events"]["annotations"]["readOnlyHint"] is True
+        filters = tools["try_routes"]["inputSchema"]["properties"]["filters"]
+        assert "type" not in filters["properties"]["where"]
+
+        def call(name: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
+            found = ask("call", name=name, arguments=arguments)
+            return found.get("isError", False), found["structuredContent"]
+
+        failed, shown = call("show_event", id=event_id)
+        assert not failed and "yalper" in shown["outside_data"]["body"]
+        failed, refused = call("agree_to_proposal", proposal_id=dead)
+        assert failed and "made no proposal" in refused["flowbridge"]
+        _, proposed = call("propose_operation", **retry_of(dead))
+        assert proposed["count"] == 1 and is_dead(both, dead)
+        failed, _ = call("agree_to_proposal", proposal_id=proposed["proposal_id"])
+        assert not failed
+        eventually(lambda: not is_dead(both, dead))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from imported_hooks import ImportedHooks, import_texts
+from n8n_model import passes
 from webhook_rules import HookRequest
 
 WORKFLOWS = Path(__file__).parents[2] / "data" / "n8n"
@@ -77,44 +76,6 @@ def test_a_token_in_a_condition_is_verified_and_not_shown() -> None:
 
 
 # -- generated conditions, compared with a model of n8n's filter
-
-
-def passes(row: Mapping[str, Any], body: Mapping[str, Any], *, is_sensitive: bool) -> bool:
-    """Return what n8n's strict filter decides about values of the right type."""
-    operation, kind = row["operator"]["operation"], row["operator"]["type"]
-    left, right = body.get(row["name"]), row["rightValue"]
-    if operation in ("exists", "notExists"):
-        return (left is not None) is (operation == "exists")
-    if kind == "string":
-        return text_passes(operation, left or "", right, is_sensitive=is_sensitive)
-    if operation in ("empty", "notEmpty"):
-        return (left is None) is (operation == "empty")
-    if operation in ("true", "false"):
-        return bool(left) is (operation == "true")
-    if operation in ("equals", "notEquals"):
-        return (left == right) is (operation == "equals")
-    compare = {"gt": float.__gt__, "gte": float.__ge__, "lt": float.__lt__, "lte": float.__le__}
-    return left is not None and compare[operation](float(left), float(right))
-
-
-def text_passes(operation: str, left: str, right: str, *, is_sensitive: bool) -> bool:
-    if operation in ("regex", "notRegex"):
-        flags = 0 if is_sensitive else re.IGNORECASE
-        return bool(re.search(right, left, flags)) is (operation == "regex")
-    if not is_sensitive:
-        left, right = left.lower(), right.lower()
-    tests = {
-        "equals": left == right,
-        "contains": right in left,
-        "startsWith": left.startswith(right),
-        "endsWith": left.endswith(right),
-        "empty": not left,
-    }
-    return (
-        tests[operation]
-        if operation in tests
-        else not tests[operation[3:4].lower() + operation[4:]]
-    )
 
 
 def make_row(dice: random.Random) -> dict[str, Any]:
@@ -213,6 +174,87 @@ def test_other_expressions_pause_the_route(left: Any) -> None:
     imported = import_texts(("w.json", make_workflow(1, conditions)))
     assert imported.places("not_carried") == ["workflow.nodes.1"]
     assert {one.get("mode") for one in imported.result.routes} == {"paused"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_carried"),
+    [
+        ({"typeVersion": 2.3}, True),
+        ({"typeVersion": 1}, False),
+        ({"onError": "continueRegularOutput"}, True),
+        ({"alwaysOutputData": True}, False),
+        ({"parameters": {"conditions": {"string": [{"value1": "={{ $json.body.a }}"}]}}}, True),
+        ({"parameters": {"conditions": {"text": []}}}, False),
+        ({"parameters": {"conditions": {"string": 5}}}, False),
+        ({"parameters": {"conditions": {"string": []}}, "typeVersion": 2}, False),
+        ({"parameters": {"conditions": {"string": []}}, "onError": "continueErrorOutput"}, False),
+    ],
+)
+def test_what_a_node_says_beside_its_conditions(keys: dict[str, Any], is_carried: bool) -> None:
+    row = {
+        "leftValue": "={{ $json.body.a }}",
+        "rightValue": "b",
+        "operator": {"type": "string", "operation": "equals"},
+    }
+    document = json.loads(make_workflow(1, {"conditions": [row], "combinator": "and"}))
+    document["nodes"][1] |= keys
+    imported = import_texts(("w.json", json.dumps(document)))
+    assert (imported.places("not_carried") == []) is is_carried
+    assert ({one.get("mode") for one in imported.result.routes} == {None}) is is_carried
+
+
+@pytest.mark.parametrize(
+    "number", ["-0.5", "1e21", "1e-7", "9007199254740993", "1" + "0" * 30, "1e999"]
+)
+@pytest.mark.parametrize("validation", ["strict", "loose"])
+def test_numbers_of_any_size(number: str, validation: str) -> None:
+    row = {
+        "leftValue": "={{ $json.body.a }}",
+        "rightValue": "NUMBER",
+        "operator": {"type": "number", "operation": "gt"},
+    }
+    options = {"typeValidation": validation}
+    conditions = {"conditions": [row], "combinator": "and", "options": options}
+    text = make_workflow(1, conditions).replace('"NUMBER"', number)
+    imported = import_texts(("w.json", text))
+    assert (imported.places("not_carried") == []) is (number != "1e999")
+    if number != "1e999":
+        first, second = imported.result.routes
+        for value, name in ((1e300, first["name"]), (-1e300, second["name"])):
+            planned = imported.deliveries("w1", HookRequest({"a": value}))
+            assert planned is not None and [one.route for one in planned] == [name]
+
+
+@pytest.mark.parametrize(("kind", "number"), [("if", 2), ("filter", 1)])
+def test_nothing_starts_at_an_error_output(kind: str, number: int) -> None:
+    document = json.loads(make_workflow(1, {"conditions": [], "combinator": "or"}))
+    document["nodes"][1]["type"] = f"n8n-nodes-base.{kind}"
+    outputs = [[{"node": "Yes"}]] + [[] for _ in range(number)]
+    outputs[number] = [{"node": "No"}]
+    document["connections"]["If"]["main"] = outputs
+    imported = import_texts(("w.json", json.dumps(document)))
+    assert imported.result.routes == []
+    assert len(imported.places("not_carried")) == 3  # both nodes, and that no route is left
+
+
+def test_a_value_of_another_type_starts_neither_output() -> None:
+    row = {
+        "leftValue": "={{ $json.body.a }}",
+        "rightValue": "b",
+        "operator": {"type": "string", "operation": "notEquals"},
+    }
+    text = make_workflow(1, {"conditions": [row], "combinator": "and"})
+    imported = import_texts(("w.json", text))
+    first, second = imported.result.routes
+    assert first["match"] == {
+        "body.a": {"ne": "b"},
+        "when": "type(body.a) == 'string' || type(body.a) == 'null'",
+    }
+    assert second["match"] == {"body.a": "b"}
+    for body, started in (({"a": 5}, []), ({"a": "c"}, [first]), ({}, [first])):
+        planned = imported.deliveries("w1", HookRequest(body))
+        assert planned is not None
+        assert [one.route for one in planned] == [route["name"] for route in started]
 
 
 def test_loops_and_wrong_types_end(folder: Path) -> None:
