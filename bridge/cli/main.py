@@ -106,6 +106,21 @@ class CommandGroup(click.Group):
             # the reader, such as `head`, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
+        except Exception as error:
+            if not _is_unreadable_answer(ctx, error):
+                raise
+            from bridge.services.parsed_records import UNREADABLE
+
+            _complain(f"Error: {UNREADABLE}")
+            sys.exit(1)
+
+
+def _is_unreadable_answer(ctx: click.Context, error: Exception) -> bool:
+    """Return whether an error comes from a value that a server sent: any server may answer."""
+    from bridge.cli.command_settings import SERVER_KEY
+    from bridge.services.parsed_records import WRONG_SHAPES
+
+    return SERVER_KEY in ctx.meta and isinstance(error, WRONG_SHAPES)
 
 
 def _no_routes(ctx: click.Context) -> str | None:

@@ -112,14 +112,8 @@ class _NodeReader:
 
     def value(self, node: Any, path: Path, key: Any = None) -> Any:
         """Return the value of `node`, which is at `path` under the node `key`."""
-        self.count += 1
         self._place(node, path, key)
-        if self.count > MAX_NODES or len(path) > MAX_DEPTH:
-            if self.count <= MAX_NODES + 1:
-                self.report.add(
-                    path,
-                    f"more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep",
-                )
+        if self._is_beyond_limits(path):
             return None
         kind = type(node).__name__
         if kind == "MappingNode":
@@ -128,6 +122,17 @@ class _NodeReader:
             self._check_tag(node, path, "tag:yaml.org,2002:seq")
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._scalar(node, path)
+
+    def _is_beyond_limits(self, path: Path) -> bool:
+        """Count a value that is read, and return whether it is too deep or one too many."""
+        self.count += 1
+        if self.count <= MAX_NODES and len(path) <= MAX_DEPTH:
+            return False
+        if self.count <= MAX_NODES + 1:
+            self.report.add(
+                path, f"more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep"
+            )
+        return True
 
     def _place(self, node: Any, path: Path, key: Any) -> None:
         mark = node.start_mark
@@ -180,14 +185,21 @@ class _NodeReader:
         return values
 
     def _merge(self, values: dict[str, Any], node: Any, path: Path) -> None:
-        """Add the keys of `<<: *anchor`; the mapping's own keys override them."""
+        """Add the keys of `<<: *anchor`; the mapping's own keys override them.
+
+        A key that is there already counts too: a short text can name an anchor very often.
+        """
         nodes = node.value if type(node).__name__ == "SequenceNode" else [node]
         for each in nodes:
+            if self._is_beyond_limits(path):
+                return
             if type(each).__name__ != "MappingNode":
                 self._place(each, (*path, "<<"), None)
                 self.report.add((*path, "<<"), "<< needs a mapping, like *anchor")
                 continue
             for key, value in each.value:
+                if self._is_beyond_limits(path):
+                    return
                 if type(key).__name__ == "ScalarNode" and key.value not in values:
                     values[key.value] = self.value(value, (*path, key.value), key)
 

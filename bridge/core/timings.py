@@ -44,7 +44,7 @@ class Timings:
 
     # Trials over the admin API.
     trial_seconds: float = 120.0  # for one trial, which has a low priority
-    playground_seconds: float = 20.0  # for one trial that a page of the console waits for
+    playground_seconds: float = 20.0  # for one trial or check that a request waits for
     trial_result_seconds: float = 3600.0  # for which the result of a trial is stored
 
     # Event types over the admin API.

@@ -67,6 +67,14 @@ def make_login_url(base: str, ticket: str) -> str:
     return f"{base}{LOGIN_PATH}#{ticket}"
 
 
+def is_ticket_valid(database: Database, text: str, now: float) -> bool:
+    """Return whether a ticket can be used, without using it up."""
+    if _TICKET.fullmatch(text) is None:
+        return False
+    end = tickets.find_ticket_end(database, _hash(text))
+    return end is not None and end > now
+
+
 def use_ticket(database: Database, text: str, now: float) -> UsedTicket | None:
     """Use a ticket up; None if it is unknown, used before or too old."""
     if _TICKET.fullmatch(text) is None:

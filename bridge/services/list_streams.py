@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHUNK_ITEMS: Final = 200  # of an operation
 MAX_ITEM_DIGITS: Final = 9
+MAX_ITEM_NUMBER: Final = 10**MAX_ITEM_DIGITS - 1  # PostgreSQL compares it as four bytes
 ID_PREFIXES: Final = {
     "events": "evt_",
     "deliveries": "dlv_",
@@ -50,9 +51,14 @@ def parse_start(database: Database, list_name: str, text: str | None, digest: st
         if number is None:
             raise WrongCursor("the list has no record with that id: it may have been deleted")
         return number
-    if text is not None and list_name.startswith(ITEMS_OF) and _is_item_number(text):
+    if not list_name.startswith(ITEMS_OF):
+        return parse_cursor(text, digest)
+    if text is not None and _is_item_number(text):
         return int(text)
-    return parse_cursor(text, digest)
+    number = parse_cursor(text, digest)
+    if number is not None and number > MAX_ITEM_NUMBER:
+        raise WrongCursor("an operation has no item of that number")
+    return number
 
 
 def _is_item_number(text: str) -> bool:

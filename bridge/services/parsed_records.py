@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from bridge.core.audit import AuditEntry
 from bridge.core.errors import BridgeError
@@ -29,6 +29,11 @@ from bridge.core.times import parse_iso
 
 Shape = Mapping[str, Any]
 
+#: What Python raises for a value of another type, out of its range, or too deep.
+WRONG_SHAPES: Final = (
+    *(KeyError, IndexError, TypeError, ValueError, AttributeError),
+    *(OverflowError, RecursionError),
+)
 UNREADABLE = "the answer is not as expected: the bridge may have another version of flowbridge"
 
 
@@ -38,10 +43,10 @@ class UnreadableAnswer(BridgeError):
 
 @contextmanager
 def expect_shape() -> Iterator[None]:
-    """Raise `UnreadableAnswer` where JSON lacks a key, or a value has another type."""
+    """Raise `UnreadableAnswer` where JSON lacks a key, or a value has another type or size."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+    except WRONG_SHAPES:
         raise UnreadableAnswer(UNREADABLE) from None
 
 

@@ -133,12 +133,21 @@ def _by_path(receiving: hooks.Hooks, parts: PartsByPath, inner: Any, faces: List
             return _json(421, MISDIRECTED_BODY)(environ, start_response)
         if path.startswith(hooks.PREFIX):
             return receiving(environ, start_response)
+        _replace_spoiled_bytes(environ)
         for is_own_path, part in parts:
             if is_own_path(path):
                 return part(environ, start_response)
         return inner(environ, start_response)
 
     return wsgi
+
+
+def _replace_spoiled_bytes(environ: dict[str, Any]) -> None:
+    """Replace the bytes of a query that are not UTF-8: werkzeug fails at them."""
+    query = environ.get("QUERY_STRING", "")
+    if not query.isascii():
+        text = query.encode("latin-1").decode("utf-8", "replace")
+        environ["QUERY_STRING"] = text.encode().decode("latin-1")
 
 
 def _unforeseen(error: Exception) -> Response:

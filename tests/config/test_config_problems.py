@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.config.loader import check
 from bridge.config.problems import Report
+from bridge.config.yaml_reader import YamlFile, read_yaml
 from bridge.core.errors import ConfigError, ConfigProblem
 
 HEAD = "version: 1\nplatforms: {local: {type: local}}\nsources: {f: {provider: form}}\n"
@@ -1012,3 +1013,14 @@ def test_many_problems_take_time_by_their_number() -> None:
         return work
 
     check_growth(prepare, 300)
+
+
+def test_merged_anchors_count_as_often_as_they_are_read() -> None:
+    """A few kilobytes that name large anchors again and again would be read for hours."""
+    keys = ", ".join(["a"] * 300)
+    aliases = ", ".join(["*m"] * 300)
+    merges = "\n".join(f"n{number}: {{<<: *l}}" for number in range(300))
+    text = f"m: &m {{{keys}}}\nn: {{<<: &l [{aliases}]}}\n{merges}\n"
+    report = Report("routes.yaml")
+    read_yaml(YamlFile("routes.yaml", text), report)
+    assert [one.message for one in report.problems if "200000 values" in one.message] != []

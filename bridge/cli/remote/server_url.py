@@ -15,6 +15,8 @@ MAX_URL_CHARS: Final = 500
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 LOOPBACK_NAME: Final = "localhost"
 _HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+#: A host and a port: urllib also reads `[::1].example.com`, as `::1`.
+_NETLOC: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 USAGE: Final = (
     "use https://HOST, or http://127.0.0.1:PORT for a bridge on this machine or behind an SSH"
     " tunnel (ssh -L 8081:127.0.0.1:8081 HOST)"
@@ -46,11 +48,12 @@ def parse_server_url(text: str) -> ServerUrl:
         host = (parts.hostname or "").rstrip(".")
         port = parts.port or DEFAULT_PORTS.get(scheme, 0)
         is_origin = parts.path in ("", "/", API_PATH, f"{API_PATH}/") and not (
-            parts.query or parts.fragment or "@" in parts.netloc
+            parts.query or parts.fragment
         )
     except ValueError:
         raise SettingsError(f"the URL of the server is not valid: {USAGE}") from None
-    if scheme not in DEFAULT_PORTS or not _HOST.fullmatch(host) or not is_origin:
+    is_host = _NETLOC.fullmatch(parts.netloc) and _HOST.fullmatch(host)
+    if scheme not in DEFAULT_PORTS or not is_host or not is_origin:
         raise SettingsError(f"the URL of the server is not valid: {USAGE}")
     is_plain = scheme == "http"
     if is_plain and not is_loopback(host):

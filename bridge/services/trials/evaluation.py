@@ -1,4 +1,4 @@
-"""The evaluation of a trial: messages in, and the JSON of its result out. No I/O."""
+"""The evaluation of a trial or a check: messages in, and the JSON of its result out. No I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from bridge.services.trials.details import DetailsReport, report_without_config
 from bridge.services.trials.explanations import NO_EXPLANATIONS, TrialExplanations
 from bridge.services.trials.messages import (
     MAX_CHANGE_BYTES,
+    ConfigCheck,
     EncryptedEvent,
+    FirstMessage,
     GivenText,
     Message,
     PlannedConfig,
@@ -98,6 +100,14 @@ class TrialEvaluation:
             self._is_complete = self._is_complete and self._bytes <= MAX_CHANGE_BYTES
             if self._is_complete:
                 self._changes.append(orjson.Fragment(written))
+
+
+def evaluate(first: FirstMessage, messages: Iterable[Message]) -> bytes:
+    """Return the JSON of the result of a trial, or of the report of a check."""
+    if isinstance(first, ConfigCheck):
+        given = first.given
+        return write_json(check_given_config(given.text, given.files).as_json(given.name))
+    return evaluate_trial(first, messages)
 
 
 def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:

@@ -1,10 +1,10 @@
-"""The messages that the process of a trial reads, and the limits of a trial."""
+"""The messages that the process of a trial or a check reads, and its limits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from bridge.core.model import Event
 from bridge.core.sizes import MIB
@@ -57,12 +57,23 @@ class TrialConfigs:
     else to add to the result.
     """
 
+    advice: ClassVar[str] = "select fewer events"  # where a limit was reached
+
     after: GivenText
     before: GivenText | str | None
     explains: bool = False
     only_changed: bool = False
     has_screen: bool = False
     details: TrialDetails | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigCheck:
+    """The only message of a check: the configuration that is checked, as `check` does."""
+
+    advice: ClassVar[str] = "make it smaller"
+
+    given: GivenText
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +91,5 @@ class EncryptedEvent:
     id: str
 
 
-Message = TrialConfigs | PlannedConfig | EncryptedEvent | Event
+FirstMessage = TrialConfigs | ConfigCheck
+Message = FirstMessage | PlannedConfig | EncryptedEvent | Event

@@ -1,4 +1,4 @@
-"""Program that evaluates one trial: reads messages on stdin and writes the result to stdout.
+"""Program that evaluates one trial or check: reads messages on stdin, writes the result to stdout.
 
 See `bridge.services.trials.runner`.
 """
@@ -20,10 +20,11 @@ from bridge.ingest.forms.charsets import CODECS
 from bridge.providers.event_types.loader import documented_types
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import load_samples
-from bridge.services.trials.evaluation import evaluate_trial
+from bridge.services.trials.evaluation import evaluate
 from bridge.services.trials.messages import (
     MEMORY_EXIT_CODE,
     TRIAL_LIMITS,
+    FirstMessage,
     GivenText,
     Message,
     TrialConfigs,
@@ -65,7 +66,7 @@ routes:
 
 
 def main() -> None:
-    """Evaluate the trial that stdin describes. On an error there is no output."""
+    """Evaluate the trial or check that stdin describes. On an error there is no output."""
     limit_process(TRIAL_LIMITS)
     loaded = load_modules()
     try:
@@ -111,16 +112,16 @@ def load_modules() -> list[ZoneInfo]:
     )
     text = GivenText(FIRST_TEXT)
     details = TrialDetails(event_id=first.id, expression="body.a")
-    evaluate_trial(TrialConfigs(text, text, explains=True, details=details), [first])
+    evaluate(TrialConfigs(text, text, explains=True, details=details), [first])
     return zones
 
 
 def _evaluate(source: BinaryIO) -> bytes:
     messages = _read(source)
-    configs = next(messages)
-    if not isinstance(configs, TrialConfigs):
+    first = next(messages)
+    if not isinstance(first, FirstMessage):
         raise TypeError("the first message has the configurations")
-    return evaluate_trial(configs, messages)
+    return evaluate(first, messages)
 
 
 def _read(source: BinaryIO) -> Iterator[Message]:

@@ -1,4 +1,4 @@
-"""The process of a trial: started apart, fed with events, and read within limits.
+"""The process of a trial or a check: started apart, fed with messages, and read within limits.
 
 It is a separate program with an empty environment, so no secret is in its memory. It cannot open,
 connect or start anything (`bridge.system.seccomp`).
@@ -23,8 +23,8 @@ from bridge.core.model import JSON
 from bridge.services.trials.messages import (
     MEMORY_EXIT_CODE,
     TRIAL_LIMITS,
+    FirstMessage,
     Message,
-    TrialConfigs,
 )
 from bridge.system.isolated_program import open_memory_file, start_program
 
@@ -35,21 +35,26 @@ PROGRAM: Final = (
 
 
 class TrialFailed(BridgeError):
-    """A trial has no result. The text says why, and quotes no payload."""
+    """A trial or a check has no result. The text says why, and quotes no payload."""
+
+
+class TrialTooLarge(TrialFailed):
+    """A trial or a check needs more time or memory than it may use."""
 
 
 def evaluate_apart(
-    configs: TrialConfigs, messages: Iterable[Message], seconds: float
+    first: FirstMessage, messages: Iterable[Message], seconds: float
 ) -> dict[str, JSON]:
-    """Return the result of a trial, evaluated in a process of its own. Raises `TrialFailed`.
+    """Return the result of a trial or a check, evaluated in a process of its own.
 
-    `seconds`: the time limit. The limits of processor time and memory are `TRIAL_LIMITS`.
+    `seconds`: the time limit. The limits of processor time and memory are `TRIAL_LIMITS`. Raises
+    `TrialFailed`, and `TrialTooLarge` where a limit was reached.
     """
     try:
         with open_memory_file() as written:
-            status, is_late = _run(configs, messages, written, seconds)
+            status, is_late = _run(first, messages, written, seconds)
             if status != 0:
-                raise TrialFailed(_explain_failure(status, seconds, is_late=is_late))
+                raise _find_failure(status, seconds, first.advice, is_late=is_late)
             raw = os.pread(written, TRIAL_LIMITS.output_bytes, 0)
         result: dict[str, JSON] = orjson.loads(raw)
     except OSError as error:
@@ -62,7 +67,7 @@ def evaluate_apart(
 
 
 def _run(
-    configs: TrialConfigs, messages: Iterable[Message], written: int, seconds: float
+    first: FirstMessage, messages: Iterable[Message], written: int, seconds: float
 ) -> tuple[int, bool]:
     """Return the exit status, and whether the process was killed since its time was over."""
     with start_program(PROGRAM, stdin=subprocess.PIPE, stdout=written) as child:
@@ -77,7 +82,7 @@ def _run(
         timer.start()
         try:
             if child.stdin is not None:
-                _feed(child.stdin, configs, messages)
+                _feed(child.stdin, first, messages)
             status = child.wait()
         finally:
             timer.cancel()
@@ -85,24 +90,25 @@ def _run(
     return status, is_late.is_set()
 
 
-def _feed(target: BinaryIO | Any, configs: TrialConfigs, messages: Iterable[Message]) -> None:
+def _feed(target: BinaryIO | Any, first: FirstMessage, messages: Iterable[Message]) -> None:
     """Write all messages; a process that ended early needs no further ones."""
     with suppress(BrokenPipeError):
-        for message in chain([configs], messages, [None]):
+        for message in chain([first], messages, [None]):
             pickle.dump(message, target, pickle.HIGHEST_PROTOCOL)
     with suppress(BrokenPipeError):
         target.close()
 
 
-def _explain_failure(status: int, seconds: float, *, is_late: bool) -> str:
+def _find_failure(status: int, seconds: float, advice: str, *, is_late: bool) -> TrialFailed:
+    """Return why a process has no result; `advice`: what to do where a limit was reached."""
     cpu_seconds = TRIAL_LIMITS.cpu_seconds
     memory = TRIAL_LIMITS.memory_bytes // 1024 // 1024
     if is_late:
-        return f"it took longer than {seconds:g} s: select fewer events"
+        return TrialTooLarge(f"it took longer than {seconds:g} s: {advice}")
     known = {
         -signal.SIGXCPU: f"{cpu_seconds} s of processor time",
         MEMORY_EXIT_CODE: f"{memory} MiB of memory",
     }
     if status in known:
-        return f"it needs more than {known[status]}: select fewer events"
-    return "the process ended without a result"
+        return TrialTooLarge(f"it needs more than {known[status]}: {advice}")
+    return TrialFailed("the process ended without a result")

@@ -8,9 +8,11 @@ import orjson
 
 from bridge.core.model import JSON
 from bridge.core.times import iso
-from bridge.services.config_checks.given_config import FILE_NAME, check_given_config
 from bridge.services.config_views import compare_configs, mask_config
+from bridge.services.trials.runner import TrialFailed, TrialTooLarge
+from bridge.services.trials.text_check import check_text
 from bridge.store.queries.configs import StoredConfig, find_config_by_prefix, list_configs
+from bridge.web.admin.bodies import invalid_body
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import AdminProblem, BodyError, report_busy
 from bridge.web.admin.resources import look_up
@@ -32,7 +34,10 @@ def list_stored_configs(context: AdminContext, _asked: AdminRequest) -> Answer:
 
 
 def check_config(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return the problems of a routes.yaml with its other files, which are all in the body."""
+    """Return the problems of a routes.yaml with its other files, which are all in the body.
+
+    The text is untrusted, and may take long to check, so that a process of its own does it.
+    """
     text = asked.body["text"]
     files = asked.body.get("files", {})
     size = len(text) + sum(map(len, files.values()))
@@ -42,7 +47,12 @@ def check_config(context: AdminContext, asked: AdminRequest) -> Answer:
     with context.locks.hold(CHECK_LOCK) as is_held:
         if not is_held:
             raise report_busy("another configuration is being checked")
-        return check_given_config(text, files).as_json(FILE_NAME)
+        try:
+            return check_text(text, files, context.settings.timings.playground_seconds)
+        except TrialTooLarge as error:
+            raise invalid_body([BodyError("/text", str(error))]) from None
+        except TrialFailed as error:
+            raise report_busy(str(error)) from None
 
 
 def show_config(context: AdminContext, asked: AdminRequest) -> Answer:

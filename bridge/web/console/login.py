@@ -15,7 +15,7 @@ from bridge.core.client_address import counted_network
 from bridge.core.rate_limits import Rate
 from bridge.services.access_tokens import authenticate_token
 from bridge.services.audit import record_login
-from bridge.services.console_tickets import is_ticket_open, use_ticket
+from bridge.services.console_tickets import is_ticket_open, is_ticket_valid, use_ticket
 from bridge.store.operations import tokens
 from bridge.system.logs import get_logger
 from bridge.web.admin.authentication import MAX_TOKEN_CHARS
@@ -33,7 +33,7 @@ from bridge.web.console.session import (
 )
 from bridge.web.mount_paths import CONSOLE_PATH, is_console_path
 
-#: Logins of one address, and of all: a person needs one or two.
+#: Logins of one address, and of all with a text that may be a guess: a person needs one or two.
 ADDRESS_LOGIN_RATE: Final = Rate(count=5, per=60.0)
 LOGIN_RATE: Final = Rate(count=20, per=60.0)
 MAX_NEXT_CHARS: Final = 1000
@@ -68,19 +68,17 @@ class Login:
         """
         client = client_address(request.environ, self._context.settings)
         now = time.time()
-        limits = [
-            (f"console login {counted_network(client)}", ADDRESS_LOGIN_RATE),
-            ("console login", LOGIN_RATE),
-        ]
-        wait = self._context.limiter.wait(limits, now)
+        given = request.form.get("token", "").strip()
+        wait = self._context.limiter.wait(self._list_limits(given, client, now), now)
         if wait > 0:
             seconds = int(wait) + 1
             raise refuse(
                 429,
-                f"There were too many logins. Wait {seconds} s, then try again.",
+                f"There were too many logins. Wait {seconds} s, then try again, or log in with a"
+                " link of `flowbridge console`, which has no limit.",
                 {"Retry-After": str(seconds)},
             )
-        session = self._find(request.form.get("token", "").strip(), now)
+        session = self._find(given, now)
         by = AuditActor(LOGIN_PAGE if session is None else session.name, client)
         record_login(self._context.database, by, accepted=session is not None, subject=LOGIN_PAGE)
         name = None if session is None else session.name
@@ -119,6 +117,19 @@ class Login:
             httponly=True,
             samesite="Lax",
         )
+
+    def _list_limits(self, given: str, client: str | None, now: float) -> list[tuple[str, Rate]]:
+        """Return the limits that a login counts toward.
+
+        A ticket and a named token cannot be guessed. So guesses from other addresses do not lock
+        out those who have one; and those who can make a ticket are never locked out.
+        """
+        if is_ticket_valid(self._context.database, given, now):
+            return []
+        of_address = (f"console login {counted_network(client)}", ADDRESS_LOGIN_RATE)
+        if tokens.find_by_secret(self._context.database, given, now) is not None:
+            return [of_address]
+        return [of_address, ("console login", LOGIN_RATE)]
 
     def _find(self, given: str, now: float) -> ConsoleSession | None:
         if not 0 < len(given) <= MAX_TOKEN_CHARS:

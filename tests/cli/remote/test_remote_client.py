@@ -73,6 +73,8 @@ def test_an_origin_is_written_in_one_way(text: str, origin: str) -> None:
         "http://localhost.example.com",
         "http://127.0.0.1.example.com",
         "http://2130706433",
+        "http://[::1].example.com",
+        "https://example.com[::1]",
     ],
 )
 def test_any_other_url_is_refused_without_a_request(text: str) -> None:

@@ -7,16 +7,27 @@ from pathlib import Path
 
 import pytest
 from admin_client import AdminClient
+from trials_here import evaluate_here
 
 from bridge.config.loader import load
+from bridge.core.model import JSON
 from bridge.core.scopes import Scope
 from bridge.services.config_checks.given_config import check_given_config
-from bridge.services.config_checks.report import ProjectReport
+from bridge.services.trials import runner
+from bridge.services.trials.messages import MEMORY_EXIT_CODE
 from bridge.store.db.database import Database
 from bridge.web.admin import config_answers
 from bridge.web.admin.config_answers import MAX_CONFIG_CHARS
 
 GOOD = "version: 1\nplatforms: {local: {type: local}}\n"
+SECRET = "an-environment-secret-of-the-receiver"
+
+in_process = pytest.mark.usefixtures("here")
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate_here(monkeypatch)
 
 
 @pytest.fixture
@@ -26,6 +37,7 @@ def admin(sqlite: Database, tmp_path: Path) -> AdminClient:
     return AdminClient(sqlite, tmp_path, load(path, {}))
 
 
+@in_process
 def test_the_problems_have_their_places(admin: AdminClient) -> None:
     body = {"text": GOOD + "routs: []\n"}
     found = admin.send("POST", "/configs/check", body=body, scopes=(Scope.READ, Scope.BODIES))
@@ -62,11 +74,11 @@ def test_one_configuration_is_checked_at_a_time(
 ) -> None:
     answers = []
 
-    def check(text: str, files: Mapping[str, str]) -> ProjectReport:
+    def check(text: str, files: Mapping[str, str], _: float) -> dict[str, JSON]:
         answers.append(admin.send("POST", "/configs/check", body={"text": GOOD}))
-        return check_given_config(text, files)
+        return check_given_config(text, files).as_json("routes.yaml")
 
-    monkeypatch.setattr(config_answers, "check_given_config", check)
+    monkeypatch.setattr(config_answers, "check_text", check)
     assert admin.send("POST", "/configs/check", body={"text": GOOD}).status_code == 200
     [meanwhile] = answers
     assert (meanwhile.status_code, meanwhile.headers["Retry-After"]) == (503, "1")
@@ -75,3 +87,35 @@ def test_one_configuration_is_checked_at_a_time(
 def test_it_needs_the_scope_bodies(admin: AdminClient) -> None:
     answer = admin.send("POST", "/configs/check", body={"text": GOOD}, scopes=(Scope.READ,))
     assert answer.status_code == 403
+
+
+def test_a_process_of_its_own_checks_without_the_secrets_of_the_receiver(
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOWBRIDGE_SECRET_KEY", SECRET)
+    text = (
+        'version: 1\nsources: {a: {provider: github, secret: "${env:FLOWBRIDGE_SECRET_KEY}"},'
+        ' b: {provider: github, secret: "${file:/proc/self/environ}"}}\nroutes: [{name: x, on: a,'
+        ' match: {body.a: {regex: "^(a+)+$"}}, inputs: {b: "\\ud800"}, flow: local/x}]\n'
+    )
+    found = admin.send("POST", "/configs/check", body={"text": text, "files": {"flows.py": "1/0"}})
+    assert found.status_code == 200, found.text
+    assert SECRET not in found.text
+    here = check_given_config(text, {}).as_json("routes.yaml")
+    assert found.get_json()["problems"] == here["problems"] != []
+
+
+def test_a_check_that_takes_too_much_is_the_fault_of_its_text(
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for program, status, said in (
+        (f"raise SystemExit({MEMORY_EXIT_CODE})", 400, "more than 256 MiB of memory: make it"),
+        ("import os; os.kill(os.getpid(), 24)", 400, "5 s of processor time: make it smaller"),
+        ("raise SystemExit(1)", 503, "without a result"),
+    ):
+        monkeypatch.setattr(runner, "PROGRAM", program)
+        answer = admin.send("POST", "/configs/check", body={"text": GOOD})
+        assert (answer.status_code, said in answer.text) == (status, True), answer.text
+        assert [one["pointer"] for one in answer.get_json()["errors"]] == ["/text"] * (
+            status == 400
+        )

@@ -11,6 +11,7 @@ import pytest
 from admin_client import ADMIN_TOKEN
 from console_client import OWN_PAGE, SECRET_KEY, ConsoleClient
 
+from bridge.core.rate_limits import Rate
 from bridge.core.scopes import Scope
 from bridge.services.access_tokens import create_token, remove_token
 from bridge.services.console_tickets import (
@@ -18,11 +19,13 @@ from bridge.services.console_tickets import (
     RenewedTicket,
     create_ticket,
     is_ticket_open,
+    is_ticket_valid,
     use_ticket,
 )
 from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.web.admin import limits
+from bridge.web.console import login
 from bridge.web.console.session import (
     IDLE_SECONDS,
     RENEWAL_SECONDS,
@@ -88,6 +91,47 @@ def test_logins_are_limited(console: ConsoleClient) -> None:
     refused = console.send_token(ADMIN_TOKEN)
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
+
+
+def test_guesses_from_many_addresses_lock_out_no_link_and_no_named_token(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "ADDRESS_LOGIN_RATE", Rate(count=2, per=1e6))
+    monkeypatch.setattr(login, "LOGIN_RATE", Rate(count=4, per=1e6))
+    _, secret = create_token(console.database, "ann", "reader", None, now=time.time())
+    links = [
+        create_ticket(console.database, {Scope.READ}, "ann@here", time.time()) for _ in range(2)
+    ]
+
+    def send(token: str, address: str) -> int:
+        answer = console.client.post(
+            "/console/login",
+            data={"token": token},
+            headers=OWN_PAGE,
+            environ_overrides={"REMOTE_ADDR": address},
+        )
+        assert ("Set-Cookie" in answer.headers) is (answer.status_code == 303)
+        return answer.status_code
+
+    strangers = ["203.0.113.1", "203.0.113.1", "203.0.113.2", "2001:db8::1"]
+    guesses = ["wrong", "fbc_" + "a" * 43, "fbt_" + "a" * 43, "x" * 2000]
+    assert [send(*one) for one in zip(guesses, strangers, strict=True)] == [401] * 4
+    for guess in (*guesses, ADMIN_TOKEN):
+        assert send(guess, "198.51.100.9") == 429
+    assert send(secret, "198.51.100.9") == 303
+    # a link is valid once, also where strangers share the address with its owner
+    assert [send(links[0], "203.0.113.1") for _ in range(2)] == [303, 429]
+    assert send(secret, "203.0.113.1") == 429
+    assert send(links[1], "198.51.100.9") == 303
+
+
+def test_a_ticket_that_has_ended_is_a_guess(database: Database) -> None:
+    ticket = create_ticket(database, {Scope.READ}, "ann@here", NOW)
+    assert is_ticket_valid(database, ticket, NOW + TICKET_SECONDS - 1)
+    assert use_ticket(database, ticket, NOW + 1) is not None
+    late = create_ticket(database, {Scope.READ}, "ann@here", NOW)
+    for text, at in ((ticket, NOW), (late, NOW + TICKET_SECONDS), (f"{late}x", NOW), ("", NOW)):
+        assert not is_ticket_valid(database, text, at)
 
 
 def test_logins_are_in_the_audit_log(console: ConsoleClient) -> None:
