@@ -707,3 +707,19 @@ def test_no_look_walks_a_table_of_a_million(sqlite: Database, plans: list[str]) 
         "ix_delivery_queue (platform=? AND route=?)",
     ):
         assert any(index in plan for plan in plans), index
+
+
+def test_deliveries_that_wait_for_a_person_are_counted_in_an_index(
+    sqlite: Database, plans: list[str]
+) -> None:
+    for number, poll_at in enumerate((None, None, NOW + 5)):
+        event = make_event(str(number), now=NOW)
+        events.add(sqlite, event, [make_delivery(event)], lambda *_: [])
+        put(sqlite, make_delivery(event).id, status="unknown", poll_at=poll_at)
+    found = look(sqlite)
+    assert (found.unknown, found.held, len(found.unsettled)) == (3, 2, 1)
+    assert "SCAN delivery USING COVERING INDEX ix_delivery_unknown" in plans
+    assert sum("ix_delivery_poll (poll_at>?)" in plan for plan in plans) >= 2
+    assert "SCAN delivery USING INDEX ix_delivery_unknown" not in plans
+    stuck = [plan for plan in plans if "ix_delivery_stuck" in plan]
+    assert len(stuck) == 2, stuck  # the dead ones: all, and those of a day
