@@ -139,6 +139,7 @@ def serve_console(kind: str, path: Path, count: int) -> Iterator[tuple[int, int]
         database = Database(url)
         upgrade.upgrade(database)
         lists.fill(database, count, STATUSES)
+        lists.fill_records(database, count)
         database.close()
         private = rig.free_port()
         environ["FLOWBRIDGE_PRIVATE_BIND"] = f"127.0.0.1:{private}"

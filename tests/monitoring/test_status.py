@@ -34,6 +34,7 @@ from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import events
 from bridge.store.queries import baselines
 from bridge.store.queries import status as status_queries
+from bridge.store.queries.unsettled import unresolved_deliveries
 from bridge.store.queue import heartbeats, throttling
 from bridge.store.tables.rows import to_json
 
@@ -707,3 +708,38 @@ def test_no_look_walks_a_table_of_a_million(sqlite: Database, plans: list[str]) 
         "ix_delivery_queue (platform=? AND route=?)",
     ):
         assert any(index in plan for plan in plans), index
+
+
+def store_unknown(database: Database, *times: float | None) -> list[str]:
+    """Store an unknown delivery for each `poll_at`; null: it waits for a person."""
+    ids = []
+    for number, poll_at in enumerate(times):
+        event = make_event(str(number), now=NOW)
+        one = make_delivery(event)
+        events.add(database, event, [one], lambda *_: [])
+        put(database, one.id, status="unknown", poll_at=poll_at)
+        ids.append(one.id)
+    return ids
+
+
+def test_of_many_unknown_deliveries_those_looked_for_next_are_read(database: Database) -> None:
+    ids = store_unknown(database, NOW + 3, NOW + 1, None, NOW + 2)
+    with database.read() as connection:
+        every = unresolved_deliveries(connection)
+        assert [one.id for one in every] == [ids[3], ids[1], ids[0]], "the newest first"
+        assert [one.look_at for one in every] == [NOW + 2, NOW + 1, NOW + 3]
+        some = unresolved_deliveries(connection, most=2)
+        assert [one.id for one in some] == [ids[3], ids[1]]
+
+
+def test_deliveries_that_wait_for_a_person_are_counted_in_an_index(
+    sqlite: Database, plans: list[str]
+) -> None:
+    store_unknown(sqlite, None, None, NOW + 5)
+    found = look(sqlite)
+    assert (found.unknown, found.held, len(found.unsettled)) == (3, 2, 1)
+    assert "SCAN delivery USING COVERING INDEX ix_delivery_unknown" in plans
+    assert "SCAN delivery USING INDEX ix_delivery_unknown" not in plans
+    assert not [plan for plan in plans if plan.startswith("SCAN delivery USING INTEGER")]
+    stuck = [plan for plan in plans if "ix_delivery_stuck" in plan]
+    assert len(stuck) == 2, stuck  # the dead ones: all, and those of a day

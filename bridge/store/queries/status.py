@@ -68,9 +68,13 @@ SELECT count(*) FROM (
     ORDER BY seq DESC LIMIT {MAX_SPAM_READ}) AS newest
 WHERE received_at > :since
 """)  # noqa: S608 - a number of ours
+#: Only indexes are read, and the deliveries whose runs are polled: see `unsettled` for the latter.
 _UNKNOWN = text(f"""
-SELECT count(*) AS n, sum(CASE WHEN poll_at IS NULL THEN 1 ELSE 0 END) AS held
-FROM (SELECT poll_at FROM delivery WHERE status = 'unknown' LIMIT {MAX_COUNTED}) AS unknown
+SELECT (SELECT count(*) FROM (
+    SELECT 1 FROM delivery WHERE status = 'unknown' LIMIT {MAX_COUNTED}) AS unknown) AS n,
+(SELECT count(*) FROM (
+    SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND status || '' = 'unknown'
+    LIMIT {MAX_COUNTED}) AS sought) AS sought
 """)  # noqa: S608 - names of our own tables and columns
 _LATE = text(f"""
 SELECT a.delivery_id, a.number, a.run_id, d.status FROM attempt AS a JOIN delivery AS d
@@ -159,7 +163,7 @@ def read_waiting(connection: Connection) -> WaitingWork:
         blocked={row.route: row.n for row in connection.execute(_BLOCKED)},
         slots=_slots(connection),
         unknown=unknown.n,
-        held=unknown.held or 0,
+        held=max(unknown.n - unknown.sought, 0),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 import orjson
@@ -12,13 +13,15 @@ from bridge.core.errors import DecryptionError
 from bridge.core.model import JSON
 from bridge.store.tables.encrypted import sealer_of
 
-MAX_READ: Final = 1000  # newest deliveries read
+MAX_READ: Final = 1000  # deliveries read, those whose run is looked for next
 
+# The index of `poll_at` has the runs in flight besides them, but not the many that wait for a
+# person; the expression keeps both databases from an index of these.
 _UNRESOLVED = text("""
-SELECT id, platform, poll_at, evidence FROM delivery
-WHERE status IN ('dead', 'unknown', 'blocked') AND status = 'unknown' AND poll_at IS NOT NULL
-    ORDER BY seq DESC LIMIT :most
-""")  # with the exact condition of the index
+SELECT seq, id, platform, poll_at, evidence FROM delivery
+WHERE poll_at IS NOT NULL AND status || '' = 'unknown'
+    ORDER BY poll_at LIMIT :most
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +38,14 @@ class UnresolvedDelivery:
 
 
 def unresolved_deliveries(connection: Connection, most: int = MAX_READ) -> list[UnresolvedDelivery]:
-    """Return the newest deliveries whose run flowbridge searches for, `most` at most."""
+    """Return deliveries whose run flowbridge searches for, the newest first.
+
+    If there are more than `most`, these are the next ones that it searches for.
+    """
     sealer = sealer_of(connection)
+    rows = connection.execute(_UNRESOLVED, {"most": most}).all()
     found = []
-    for row in connection.execute(_UNRESOLVED, {"most": most}):
+    for row in sorted(rows, key=attrgetter("seq"), reverse=True):
         evidence = None
         if row.evidence is not None:
             try:
