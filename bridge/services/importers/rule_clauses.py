@@ -125,15 +125,17 @@ def _write(condition: Condition) -> dict[str, Any]:
     if isinstance(condition, Either):
         return _join_values(parts) or {"any": parts}
     merged: dict[str, Any] = {}
-    for part in parts:
-        for key, value in part.items():
-            if key not in merged:
-                merged[key] = value
-            elif key not in CLAUSE_KEYS and (tests := _join_tests(merged[key], value)) is not None:
-                merged[key] = tests
-            else:
-                return {"all": parts}
-    return merged
+    others: list[dict[str, Any]] = []
+    for key, value in (pair for part in parts for pair in part.items()):
+        if key not in merged:
+            merged[key] = value
+        elif key not in CLAUSE_KEYS and (tests := _join_tests(merged[key], value)) is not None:
+            merged[key] = tests
+        else:
+            others.append({key: value})
+    if "all" in merged and others:
+        return {"all": parts}
+    return {**merged, "all": others} if others else merged
 
 
 def _write_not(part: Condition) -> dict[str, Any]:
