@@ -11,7 +11,6 @@ from bridge.services.importers.hook_references import NotCarried
 from bridge.services.importers.model import FindingLog, ImportResult, choose_name, make_name
 from bridge.services.importers.rule_clauses import FALSE, Condition, both, write_match
 
-
 MAX_RETRIES: Final = 999  # of a route
 MAX_COUNT: Final = 10**9
 
