@@ -1,7 +1,7 @@
 // Records what simple-json-match, Hookdeck's library of filters, decides about the cases on stdin:
 //
 //   npm install --prefix /tmp/filters simple-json-match@1.3.0
-//   python tests/support/filter_cases.py | NODE_PATH=/tmp/filters/node_modules \
+//   python tests/support/filter_cases.py hookdeck | NODE_PATH=/tmp/filters/node_modules \
 //     node tests/data/hookdeck_verdicts.mjs > tests/data/hookdeck_verdicts.json
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";

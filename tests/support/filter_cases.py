@@ -197,7 +197,7 @@ def make_convoy_cases(seed: int) -> Cases:
 # -- Hookdeck's documentation, and what its library makes of the rest
 
 #: Name -> filter and payload.
-DOCUMENTED: dict[str, tuple[Any, Any]] = {
+HOOKDECK_DOCUMENTED: dict[str, tuple[Any, Any]] = {
     "a plain body": (False, False),
     "a text": ("/webhooks", "/webhooks"),
     "part of a text": ({"$in": "/webhooks"}, "/webhooks/github"),
@@ -257,12 +257,80 @@ DOCUMENTED: dict[str, tuple[Any, Any]] = {
 }
 
 
-def write_cases(seed: int) -> None:
-    """Write the cases for tests/data/hookdeck_verdicts.mjs to stdout."""
-    cases = make_hookdeck_cases(seed)
+# -- Convoy's documentation, and what the program makes of the rest
+
+#: Name -> filter and payload.
+CONVOY_DOCUMENTED: dict[str, tuple[Any, Any]] = {
+    "a key": ({"event_type": "created"}, {"event_type": "created", "n": 1}),
+    "a nested key": ({"event": {"type": "created"}}, {"event": {"type": "created"}}),
+    "a dotted key": ({"event.type": "created"}, {"event": {"type": "created"}}),
+    "a list that contains": (
+        {"dish": {"ingredients": "rice"}},
+        {"dish": {"ingredients": ["rice"]}},
+    ),
+    "a list that lacks it": ({"dish": {"ingredients": "rice"}}, {"dish": {"ingredients": ["oil"]}}),
+    "an object in a list": ({"data.$.name": "b"}, {"data": [{"name": "a"}, {"name": "b"}]}),
+    "an object in the list at the top": ({"$.event": "meetup"}, [{"event": "meetup"}, {"at": 1}]),
+    "lists in lists": (
+        {"data.$.speakers.$.name": "b"},
+        {"data": [{"at": 1}, {"speakers": [{"name": "a"}, {"name": "b"}]}]},
+    ),
+    "an index": ({"data.1.name": "b"}, {"data": [{"name": "a"}, {"name": "b"}]}),
+    "a list of one text in an object in a list": (
+        {"venues.$.lagos": "ikeja"},
+        {"venues": [{"lagos": ["lekki", "ikeja"]}]},
+    ),
+    "no list without its sign": ({"data.name": "a"}, {"data": [{"name": "a"}]}),
+    "or": ({"$or": [{"cities": "london"}, {"n": {"$gte": 5}}]}, {"cities": ["paris"], "n": 5}),
+    "and beside or": (
+        {"$and": [{"age": {"$gte": 10}}, {"$or": [{"type": "weekly"}, {"type": "daily"}]}]},
+        {"age": 12, "type": "daily"},
+    ),
+    "a pattern": ({"name": {"$regex": "^a+b"}}, {"name": "aab"}),
+    "a pattern of a number": ({"name": {"$regex": "1"}}, {"name": 1}),
+    "one of": ({"type": {"$in": ["a", "b"]}}, {"type": "b"}),
+    "none of": ({"type": {"$nin": ["a", "b"]}}, {"type": "c"}),
+    "in a list": ({"tags": {"$in": "a"}}, {"tags": ["a"]}),
+    "not in a list": ({"tags": {"$nin": "a"}}, {"tags": ["b"]}),
+    "in a text": ({"tags": {"$in": "a"}}, {"tags": "abc"}),
+    "an equal list": ({"tags": {"$eq": ["a", "b"]}}, {"tags": ["a", "b"]}),
+    "exists": ({"n": {"$exist": True}}, {"n": 0}),
+    "exists beside another value": ({"n": 0, "gone": {"$exist": False}}, {"n": 0}),
+    "is there beside another value": ({"n": 0, "gone": {"$exist": False}}, {"n": 0, "gone": 1}),
+    "a missing key": ({"status": {"$neq": "x"}}, {"n": 1}),
+    # what differs here
+    "a missing key beside another": ({"n": 1, "status": "x"}, {"n": 1}),
+    "exists is missing beside another": ({"n": 1, "status": {"$exist": True}}, {"n": 1}),
+    "null is another value": ({"status": {"$neq": "x"}}, {"status": None}),
+    "a number as text": ({"n": 5}, {"n": "5"}),
+    "a text is less": ({"n": {"$lt": 5}}, {"n": "x"}),
+    "a later index of an inner list": (
+        {"data.$.speakers.$.name": "b"},
+        {"data": [{"speakers": [{"name": "a"}, {"name": "b"}]}]},
+    ),
+    # what is not carried
+    "no key, alone": ({"gone": {"$exist": False}}, {"n": 1}),
+    "or under a key": ({"n": {"$or": [{"$gt": 1}]}}, {"n": 3}),
+    "a plain null": ({"n": None}, {"n": None}),
+    "a plain list": ({"tags": ["a"]}, {"tags": ["a"]}),
+    "a sign at the end": ({"tags.$": "a"}, {"tags": ["a"]}),
+    "too many lists": ({"a.$.b.$.c.$.d.$.e": 1}, {"a": []}),
+    "an unknown operator": ({"n": {"$startsWith": "a"}}, {"n": "a"}),
+    "an empty object": ({"n": {}}, {"n": 1}),
+    "order of a text": ({"n": {"$gt": "a"}}, {"n": "b"}),
+}
+SEEDS = {"hookdeck": 31, "convoy": 32}
+MAKERS = {"hookdeck": make_hookdeck_cases, "convoy": make_convoy_cases}
+DOCUMENTED = {"hookdeck": HOOKDECK_DOCUMENTED, "convoy": CONVOY_DOCUMENTED}
+
+
+def write_cases(program: str) -> None:
+    """Write the cases for tests/data/hookdeck_verdicts.mjs or convoy_verdicts.go to stdout."""
+    seed = SEEDS[program]
+    cases = MAKERS[program](seed)
     found = {"seed": seed, "hash": hash_cases(cases), "cases": cases}
-    json.dump(found | {"documented": list(DOCUMENTED.values())}, sys.stdout)
+    json.dump(found | {"documented": list(DOCUMENTED[program].values())}, sys.stdout)
 
 
 if __name__ == "__main__":
-    write_cases(seed=31)
+    write_cases(sys.argv[1])
