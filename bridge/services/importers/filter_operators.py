@@ -6,6 +6,7 @@ none.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,8 +46,12 @@ def equals(place: FilterPlace, value: JSON) -> Condition:
     """Return that a value is the same JSON value; null is a missing value."""
     if value is None:
         return exists(place, wanted=False)
-    test = {"eq": value} if isinstance(value, dict | list) else value
-    return make_leaf(place, test, f"{place.expression} == {write_literal(value)}")
+    expression = f"{place.expression} == {write_literal(value)}"
+    if not isinstance(value, dict | list):
+        return make_leaf(place, value, expression)
+    if "null" in json.dumps(value):  # which a mapping of YAML would leave empty
+        return Leaf("when", expression)
+    return make_leaf(place, {"eq": value}, expression)
 
 
 def exists(place: FilterPlace, *, wanted: bool = True) -> Condition:

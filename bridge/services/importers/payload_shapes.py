@@ -6,9 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+from urllib.parse import parse_qsl
 
 import orjson
 
+from bridge.core.locators import URLENCODED
 from bridge.core.model import JSON
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample
@@ -48,11 +50,11 @@ def find_shapes(provider: str) -> PayloadShapes:
     found: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
     for one in row.samples:
         request = sample(provider, one.type, now=_MOMENT, new_id="sample")
-        try:
-            body = orjson.loads(request.body)
-        except orjson.JSONDecodeError:
-            continue  # a form or XML: its values are texts
-        _collect(body, (), found)
+        if request.content_type == URLENCODED:
+            for key, _ in parse_qsl(request.body.decode(), keep_blank_values=True):
+                found[key,].add("string")
+        elif request.content_type.endswith("json"):
+            _collect(orjson.loads(request.body), (), found)
     return PayloadShapes({path: frozenset(types) for path, types in found.items()})
 
 

@@ -323,6 +323,14 @@ def test_other_values_may_be_lists(imports: dict[str, ImportedHooks]) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["hookdeck", "convoy"])
+def test_a_filter_alone_may_have_a_key_called_type(kind: str) -> None:
+    document = {"type": {"$in": ["invoice.paid"]}, "data": {"n": {"$gt": 1}}}
+    found = import_texts(("f.json", json.dumps(document)), kind=kind)
+    assert "body.type: invoice.paid" in found.text
+    assert found.places("not_carried") == []
+
+
 @pytest.mark.parametrize("type_", sorted([*SOURCE_TYPES, *PASSWORD_TYPES]))
 def test_each_source_type_has_a_provider(type_: str) -> None:
     auth = {"webhook_secret_key": "s" * 20, "api_key": "a" * 20, "public_key": "p" * 20}
@@ -345,8 +353,9 @@ def test_each_source_type_has_a_provider(type_: str) -> None:
         {"a": {"b": {"c": "${env:HOME}"}}},
         {"${a}": 1},
         {"a\nb": {"'": "`\\'"}},
+        {"a": {"$eq": {"b": None, "c": [None]}}},
     ],
-    ids=["wide", "many keys", "nested", "long", "placeholder", "placeholder key", "quotes"],
+    ids=["wide", "many keys", "nested", "long", "placeholder", "its key", "quotes", "null inside"],
 )
 @pytest.mark.parametrize("kind", ["hookdeck", "convoy"])
 def test_hostile_filters_end(kind: str, schema: dict[str, Any]) -> None:
@@ -355,7 +364,20 @@ def test_hostile_filters_end(kind: str, schema: dict[str, Any]) -> None:
     assert len(found.result.routes) == 1
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", "5", '"text"', "null", "[" * 70 + "]" * 70, '{"a": '])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        "5",
+        '"text"',
+        "null",
+        "[" * 70 + "]" * 70,
+        '{"a": ',
+        '{"a": NaN}',
+        '{"a": 1e999}',
+    ],
+)
 @pytest.mark.parametrize("kind", ["hookdeck", "convoy"])
 def test_other_documents_are_refused(kind: str, text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"f\.json"):
