@@ -33,10 +33,15 @@ class FilteredRoute:
     is_stopped: bool = False  # there, it did not run
 
     def read(self, log: FindingLog, read: Callable[[], Condition]) -> None:
-        """Add a condition; where it cannot be carried, the route is open."""
+        """Add a condition; where it cannot be carried, the route is open.
+
+        No part of it is then reported as carried.
+        """
+        before = len(self.result.findings)
         try:
             self.conditions.append(read())
         except (NotCarried, CompileError) as error:
+            del self.result.findings[before:]
             self.refuse(log, str(error))
 
     def refuse(self, log: FindingLog, message: str) -> None:
@@ -58,7 +63,9 @@ class FilteredRoute:
             elif (match := write_match(condition)) is not None:
                 route["match"] = match
         except (CompileError, NotCarried) as error:
-            self.refuse(self.log, f"the filters have no counterpart: {error}")
+            self.refuse(
+                self.log, f"the filters have no counterpart, so the route has no `match`: {error}"
+            )
         flow = choose_name(make_name(name, "flow"), self.result.flows)
         self.result.add_placeholder(flow)
         route |= {"inputs": {"body": "${body}"}, "flow": flow, **self.keys}

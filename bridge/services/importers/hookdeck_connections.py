@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.services.importers.document_reader import read_document
 from bridge.services.importers.filtered_routes import MAX_RETRIES, FilteredRoute, read_count
-from bridge.services.importers.hook_references import NotCarried
-from bridge.services.importers.hookdeck_filters import read_hookdeck_filter
+from bridge.services.importers.hookdeck_filters import (
+    has_keys,
+    read_hookdeck_filter,
+    read_hookdeck_key,
+)
 from bridge.services.importers.hookdeck_sources import HookdeckSources
 from bridge.services.importers.model import FindingLog, ImportResult
 from bridge.services.importers.payload_shapes import PayloadShapes, find_shapes
@@ -184,21 +188,32 @@ def _read_filter(
         elif key == "path":
             route.refuse(at, "the path is that of the source, /hooks/NAME; use one source for each")
         else:
-            route.read(at, _reader(key, schema, at, shapes))
+            _read_part(key, schema, route, at, shapes)
 
 
-def _reader(root: str, schema: JSON, log: FindingLog, shapes: PayloadShapes) -> Callable[[], Any]:
+def _read_part(
+    root: str, schema: JSON, route: FilteredRoute, log: FindingLog, shapes: PayloadShapes
+) -> None:
+    """Read the filter of a part, each key by itself: one may have no counterpart."""
     if isinstance(schema, str) and schema.lstrip()[:1] == "{":
-        log.doubt("a text that holds JSON: read as the filter")
-        return lambda: read_hookdeck_filter(root, _read_text(log.file, schema), log, shapes)
-    return lambda: read_hookdeck_filter(root, schema, log, shapes)
+        schema = _read_text(log, schema)
+    if not has_keys(schema):
+        route.read(log, partial(read_hookdeck_filter, root, schema, log, shapes))
+        return
+    if not schema:
+        log.carry("an empty filter: every event")
+    for key, one in schema.items():
+        route.read(log.at(key), partial(read_hookdeck_key, root, key, one, log, shapes))
 
 
-def _read_text(name: str, text: str) -> JSON:
+def _read_text(log: FindingLog, text: str) -> JSON:
+    """Return a text that holds a filter as JSON as the filter, another text as it is."""
     try:
-        return read_document(name, text)
+        found = read_document(log.file, text)
     except InvalidRequest:
-        raise NotCarried("a text that begins like JSON, and is none") from None
+        return text
+    log.doubt("a text that holds JSON: read as the filter")
+    return found
 
 
 def _read_retry(rule: Mapping[str, Any], route: FilteredRoute, log: FindingLog) -> None:

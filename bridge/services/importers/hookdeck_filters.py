@@ -9,7 +9,7 @@ element; an operator tests the value as a whole. Under a key, `$or` decides alon
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from bridge.core.model import JSON
 from bridge.services.importers.filter_operators import (
@@ -46,11 +46,19 @@ def read_hookdeck_filter(
     `root`: body, headers or query.
     """
     spot = FilterSpot((root,), FilterPlace((root,)), log, shapes)
-    if schema is None:
-        raise NotCarried("Hookdeck's library never matches a null filter")
-    if not isinstance(schema, dict) or (schema and set(schema) <= set(HOOKDECK_OPERATORS)):
-        return _test_value(spot, schema)
-    return _test_object(spot, schema)
+    return _test_object(spot, schema) if has_keys(schema) else _test_value(spot, schema)
+
+
+def read_hookdeck_key(
+    root: str, key: str, schema: JSON, log: FindingLog, shapes: PayloadShapes
+) -> Condition:
+    """Return when one key of a filter passes; all of them must."""
+    return _test_object(FilterSpot((root,), FilterPlace((root,)), log, shapes), {key: schema})
+
+
+def has_keys(schema: JSON) -> TypeGuard[dict[str, Any]]:
+    """Return whether a filter tests keys of an object, and not the value itself."""
+    return isinstance(schema, dict) and not (schema and set(schema) <= set(HOOKDECK_OPERATORS))
 
 
 def _test_object(spot: FilterSpot, schema: Mapping[str, Any]) -> Condition:

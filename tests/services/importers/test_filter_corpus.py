@@ -160,10 +160,10 @@ EXPECTED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "token",
         "paused",
         (
-            "filter.rules.0.body",
-            "filter.rules.1.body",
-            "filter.rules.2.body",
-            "filter.rules.3.body",
+            "filter.rules.0.body.amount",
+            "filter.rules.1.body.status",
+            "filter.rules.2.body.kind",
+            "filter.rules.3.body.name",
         ),
     ),
     "hookdeck/older-api.json": (
@@ -189,7 +189,7 @@ EXPECTED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "hookdeck/secret-in-filter.json": (
         "hmac",
         "paused",
-        ("connections[0].rules.0.headers",),
+        ("connections[0].rules.0.headers.x-auth-token",),
     ),
     "hookdeck/shopify-orders.json": (
         "shopify",
@@ -321,6 +321,17 @@ def test_other_values_may_be_lists(imports: dict[str, ImportedHooks]) -> None:
             " && to_array(shipping_country)[?@ == 'US' || @ == 'CA']]"
         )
     }
+
+
+def test_a_refused_key_leaves_the_others() -> None:
+    schema = {"kind": "a", "n": {"$and": [{"$gt": 1}]}, "$or": [{"a": 1}, {"b": {"$not": 2}}]}
+    found = import_texts(("f.json", json.dumps({"body": schema})), kind="hookdeck")
+    [route] = found.result.routes
+    assert route["match"] == {"when": "to_array(body.kind)[?@ == 'a']"}
+    assert route["mode"] == "paused"
+    assert found.places("not_carried") == ["filter.rules.0.body.n", "filter.rules.0.body.$or"]
+    carried = [place for place in found.places("carried") if "body" in place]
+    assert carried == ["filter.rules.0.body.kind"]  # and nothing inside of the refused `$or`
 
 
 @pytest.mark.parametrize("kind", ["hookdeck", "convoy"])
