@@ -26,19 +26,19 @@ WILDCARD: Final = "$"
 
 
 def read_convoy_filter(
-    root: str, schema: JSON, log: FindingLog, shapes: PayloadShapes
+    root: str, schema: JSON, log: FindingLog, shapes: PayloadShapes, *, is_part: bool = False
 ) -> Condition:
     """Return when a part of the request passes a filter; `NotCarried` where a part cannot be.
 
-    `root`: body, headers or query.
+    `root`: body, headers or query. `is_part`: the filter has other clauses, read by themselves.
     """
     if not isinstance(schema, dict):
         raise NotCarried("a filter of Convoy is an object")
     spot = FilterSpot((root,), FilterPlace((root,)), log, shapes)
-    return _test_all(spot, schema)
+    return _test_all(spot, schema, is_part=is_part)
 
 
-def _test_all(spot: FilterSpot, schema: Mapping[str, Any]) -> Condition:
+def _test_all(spot: FilterSpot, schema: Mapping[str, Any], *, is_part: bool = False) -> Condition:
     """Return that all clauses of a filter pass."""
     parts: list[Condition] = []
     for key in ("$or", "$and"):
@@ -49,9 +49,9 @@ def _test_all(spot: FilterSpot, schema: Mapping[str, Any]) -> Condition:
         raise NotCarried(f"a filter of more than {MAX_FILTER_CLAUSES} clauses")
     if len({path for path, _ in clauses}) < len(clauses):
         raise NotCarried("a key is there twice, and Convoy reads only one of the two")
-    lone = len(clauses) + len(parts) == 1
+    is_lone = len(clauses) + len(parts) == 1 and not is_part
     for path, test in clauses:
-        if lone and test == {"$exist": False}:
+        if is_lone and test == {"$exist": False}:
             raise NotCarried("Convoy never matches `$exist: false` that stands alone")
         parts.append(_test_path(spot, path, test))
     if len(parts) > 1:

@@ -189,7 +189,15 @@ class _Subscription:
             elif key == "path":
                 route.refuse(at, "the path is that of the source, /hooks/NAME")
             else:
-                route.read(at, partial(_read, key, one, at, shapes))
+                parts = one.items() if isinstance(one, dict) and len(one) > 1 else ()
+                route.read_parts(
+                    at,
+                    partial(_read, key, one, at, shapes),
+                    [
+                        (at.at(name), partial(_read, key, {name: test}, at, shapes, is_part=True))
+                        for name, test in parts
+                    ],
+                )
 
     def _read_delivery(self, route: FilteredRoute) -> None:
         retry, rate = self.keys.get("retry_config"), self.keys.get("rate_limit_config")
@@ -217,8 +225,10 @@ class _Subscription:
         log.carry(f"the rate of the route: {route.keys['rate']}")
 
 
-def _read(key: str, schema: JSON, log: FindingLog, shapes: PayloadShapes) -> Condition:
-    found = read_convoy_filter(key, schema, log, shapes)
+def _read(
+    key: str, schema: JSON, log: FindingLog, shapes: PayloadShapes, *, is_part: bool = False
+) -> Condition:
+    found = read_convoy_filter(key, schema, log, shapes, is_part=is_part)
     if found == TRUE:
         log.carry("every event")
     return found

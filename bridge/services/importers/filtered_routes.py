@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,10 +32,10 @@ class FilteredRoute:
     is_open: bool = False
     is_stopped: bool = False  # there, it did not run
 
-    def read(self, log: FindingLog, read: Callable[[], Condition]) -> None:
+    def read(self, log: FindingLog, read: Callable[[], Condition]) -> bool:
         """Add a condition; where it cannot be carried, the route is open.
 
-        No part of it is then reported as carried.
+        No part of it is then reported as carried. Return whether it is.
         """
         before = len(self.result.findings)
         try:
@@ -43,6 +43,24 @@ class FilteredRoute:
         except (NotCarried, CompileError) as error:
             del self.result.findings[before:]
             self.refuse(log, str(error))
+            return False
+        return True
+
+    def read_parts(
+        self,
+        log: FindingLog,
+        read: Callable[[], Condition],
+        parts: Sequence[tuple[FindingLog, Callable[[], Condition]]],
+    ) -> None:
+        """Add a condition; where it cannot be carried as a whole, add those parts that can be."""
+        before = len(self.result.findings)
+        if self.read(log, read):
+            return
+        refused = self.result.findings[before:]
+        del self.result.findings[before:]
+        done = [self.read(at, one) for at, one in parts]
+        if all(done):  # each by itself, and not together
+            self.result.findings += refused
 
     def refuse(self, log: FindingLog, message: str) -> None:
         """Add that a rule which decides about events is not carried."""

@@ -334,6 +334,17 @@ def test_a_refused_key_leaves_the_others() -> None:
     assert carried == ["filter.rules.0.body.kind"]  # and nothing inside of the refused `$or`
 
 
+def test_a_refused_clause_of_convoy_leaves_the_others() -> None:
+    schema = {"kind": {"$eq": "a"}, "n": None, "m": {"x": {"$gt": "a"}}, "gone": {"$exist": False}}
+    found = import_texts(("f.json", json.dumps({"body": schema})), kind="convoy")
+    [route] = found.result.routes
+    assert route["match"] == {"body.kind": "a", "body.gone": {"exists": False}}
+    assert route["mode"] == "paused"
+    body = "content[0].filter_config.filter.body"
+    assert found.places("not_carried") == [f"{body}.n", f"{body}.m"]
+    assert [one for one in found.places("carried") if body in one] == [f"{body}.kind.$eq"]
+
+
 @pytest.mark.parametrize("kind", ["hookdeck", "convoy"])
 def test_a_filter_alone_may_have_a_key_called_type(kind: str) -> None:
     document = {"type": {"$in": ["invoice.paid"]}, "data": {"n": {"$gt": 1}}}
