@@ -17,7 +17,6 @@ from bridge.services.importers.kinds import import_files
 from bridge.services.importers.model import Carried
 from bridge.services.importers.routes_text import write_routes
 
-
 DATA = Path(__file__).parents[2] / "data" / "hookdeck"
 
 
