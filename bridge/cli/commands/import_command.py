@@ -26,7 +26,8 @@ from bridge.cli.ui import output
     help=(
         "The kind of the files, where it is not plain from them: webhook (hooks.json or hooks.yaml"
         " of adnanh/webhook), html (forms of Formspree, Netlify, Basin or Web3Forms), n8n"
-        " (workflows with Webhook nodes)."
+        " (workflows with Webhook nodes), hookdeck (connections, rules or a filter, as JSON),"
+        " convoy (subscriptions, sources or a filter, as JSON)."
     ),
 )
 @click.option(
@@ -59,6 +60,8 @@ def import_(
     flowbridge import hooks.json
     flowbridge import hooks.json --write my-hooks
     flowbridge import site/contact.html site/quote.html --write forms
+    flowbridge import connections.json --write from-hookdeck
+    flowbridge import filter.json --from hookdeck
     """
     from bridge.services.importers.import_files import check_routes, read_texts, write_files
     from bridge.services.importers.kinds import IMPORT_KINDS, import_files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final
 
 from bridge.config.problems import Report
@@ -15,8 +16,8 @@ MAX_DOCUMENT_VALUES: Final = 50_000
 MAX_YAML_CHARS: Final = 256 * 1024  # the YAML parser is slow
 
 
-class _DuplicateKey(ValueError):
-    """An object has a key twice."""
+class _Refused(ValueError):
+    """An object has a key twice, or a number is not finite."""
 
 
 def read_document(name: str, text: str) -> JSON:
@@ -31,8 +32,13 @@ def read_document(name: str, text: str) -> JSON:
         if exceeds_values(raw, MAX_DOCUMENT_VALUES):
             raise InvalidRequest(f"{name}: more than {MAX_DOCUMENT_VALUES} values")
         try:
-            return json.loads(text, object_pairs_hook=_unique_keys)
-        except _DuplicateKey as error:
+            return json.loads(
+                text,
+                object_pairs_hook=_unique_keys,
+                parse_float=_finite_number,
+                parse_constant=_finite_number,
+            )
+        except _Refused as error:
             raise InvalidRequest(f"{name}: {error}") from None
         except (json.JSONDecodeError, ValueError):
             pass  # YAML allows more, such as a comma before a bracket
@@ -44,8 +50,15 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [key for key, _ in pairs]
         twice = next(key for key in names if names.count(key) > 1)
-        raise _DuplicateKey(f"the key {twice[:60]!r} is there twice in one object")
+        raise _Refused(f"the key {twice[:60]!r} is there twice in one object")
     return found
+
+
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _Refused(f"{text[:40]} is not a number that JSON can represent")
+    return number
 
 
 def _read_yaml(name: str, text: str) -> JSON:

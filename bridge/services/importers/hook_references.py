@@ -70,6 +70,15 @@ def write_path(steps: tuple[str, ...]) -> str:
     return text
 
 
+def write_literal(value: JSON) -> str:
+    """Return a value as a literal of an expression."""
+    if isinstance(value, str) and not set("'\\`") & set(value):
+        return f"'{value}'"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return json.dumps(value)
+    return "`{}`".format(json.dumps(value).replace("`", "\\u0060"))
+
+
 def read_parameter(value: Any) -> HookParameter:
     """Return a parameter, or raise `NotCarried`."""
     if not isinstance(value, dict):

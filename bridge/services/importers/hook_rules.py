@@ -7,7 +7,6 @@ an `and` around it false.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +31,7 @@ from bridge.services.importers.hook_references import (
     find_reference,
     read_parameter,
     text_of,
+    write_literal,
 )
 from bridge.services.importers.model import FindingLog
 from bridge.services.importers.rule_clauses import (
@@ -234,14 +234,8 @@ def _value_test(reference: Reference, expected: str, log: FindingLog) -> Conditi
         log.doubt("webhook compares null as the text <nil>; here null is a missing value")
     else:
         log.carry(f"a clause on {reference.expression}")
-    written = " || ".join(f"{reference.expression} == {_literal(one)}" for one in values)
+    written = " || ".join(f"{reference.expression} == {write_literal(one)}" for one in values)
     return _leaf(reference, values[0] if len(values) == 1 else values, written)
-
-
-def _literal(value: JSON) -> str:
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return "`" + json.dumps(value).replace("`", "\\`") + "`"
 
 
 def _fits(pattern: str, reference: Reference) -> bool:

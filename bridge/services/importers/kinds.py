@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from bridge.core.errors import InvalidRequest
+from bridge.services.importers.convoy_subscriptions import import_subscriptions
+from bridge.services.importers.hookdeck_connections import import_connections
 from bridge.services.importers.hooks_file import import_hooks
 from bridge.services.importers.html_forms import import_page
 from bridge.services.importers.model import ImportResult
@@ -40,6 +42,16 @@ def _is_workflow(name: str, text: str) -> bool:
     return name.lower().endswith(".json") and '"nodes"' in text and '"connections"' in text
 
 
+def _is_hookdeck_file(name: str, text: str) -> bool:
+    has_both = '"source"' in text and '"destination"' in text
+    return name.lower().endswith(".json") and has_both and '"nodes"' not in text
+
+
+def _is_convoy_file(name: str, text: str) -> bool:
+    is_source = '"verifier"' in text and '"mask_id"' in text
+    return name.lower().endswith(".json") and ('"filter_config"' in text or is_source)
+
+
 IMPORT_KINDS: Final = {
     kind.name: kind
     for kind in (
@@ -53,6 +65,18 @@ IMPORT_KINDS: Final = {
             import_page,
         ),
         ImportKind("n8n", "workflows of n8n with Webhook nodes", _is_workflow, import_workflow),
+        ImportKind(
+            "hookdeck",
+            "connections, rules or a filter of Hookdeck, as JSON",
+            _is_hookdeck_file,
+            import_connections,
+        ),
+        ImportKind(
+            "convoy",
+            "subscriptions, sources or a filter of Convoy, as JSON",
+            _is_convoy_file,
+            import_subscriptions,
+        ),
     )
 }
 

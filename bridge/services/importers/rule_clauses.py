@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from bridge.core.errors import CompileError
-from bridge.routing.matching.matcher import compile_match
+from bridge.routing.matching.matcher import CLAUSE_KEYS, compile_match
 
 MAX_CLAUSES: Final = 500  # of one rule, after it was written out
 
@@ -125,21 +125,17 @@ def _write(condition: Condition) -> dict[str, Any]:
     if isinstance(condition, Either):
         return _join_values(parts) or {"any": parts}
     merged: dict[str, Any] = {}
-    for part in parts:
-        for key, value in part.items():
-            if key not in merged:
-                merged[key] = value
-            elif key == "not":  # a list of them: none holds
-                merged[key] = [*_items(merged[key]), *_items(value)]
-            elif (tests := _join_tests(merged[key], value)) is not None:
-                merged[key] = tests
-            else:
-                return {"all": parts}
-    return merged
-
-
-def _items(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    others: list[dict[str, Any]] = []
+    for key, value in (pair for part in parts for pair in part.items()):
+        if key not in merged:
+            merged[key] = value
+        elif key not in CLAUSE_KEYS and (tests := _join_tests(merged[key], value)) is not None:
+            merged[key] = tests
+        else:
+            others.append({key: value})
+    if "all" in merged and others:
+        return {"all": parts}
+    return {**merged, "all": others} if others else merged
 
 
 def _write_not(part: Condition) -> dict[str, Any]:
@@ -160,7 +156,7 @@ def _join_values(parts: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     keys = {key for part in parts for key in part}
     values = [value for part in parts for value in part.values()]
     is_plain = all(not isinstance(value, dict) for value in values)
-    if len(keys) != 1 or not is_plain or keys & {"when", "any", "all", "not"}:
+    if len(keys) != 1 or not is_plain or keys & set(CLAUSE_KEYS):
         return None
     listed = [one for value in values for one in (value if isinstance(value, list) else [value])]
     return {keys.pop(): listed}

@@ -138,3 +138,16 @@ def test_the_program_agrees_with_the_model(tmp_path: Path) -> None:
             for request in sent:
                 ran = post(url, hook["id"], request) == 200
                 assert ran == triggers(hook, request), (hook, request)
+
+
+def test_a_backslash_in_a_compared_text() -> None:
+    # a name that `match` cannot have, so that the text is written into an expression
+    match = {
+        "type": "value",
+        "value": "C:\\new 'x'",
+        "parameter": {"source": "payload", "name": "a b@c"},
+    }
+    hook = {"id": "path", "execute-command": "/bin/true", "trigger-rule": {"match": match}}
+    imported = import_hooks(hook)
+    assert imported.deliveries("path", HookRequest({"a b@c": "C:\\new 'x'"}))
+    assert not imported.deliveries("path", HookRequest({"a b@c": "C:\\\\new 'x'"}))

@@ -25,8 +25,22 @@ DATA = Path(__file__).parents[2] / "data"
 VALUES: tuple[Any, ...] = (
     *(None, True, 5, 1.5, "", "{{ x }}", "a.b.", "$", "'", "${env:X}", "é\n", "[", "a b", "-" * 80),
     *([], {}, [None], {"match": None}, {"and": [{}]}, "root.0", "payload"),
+    *({"$or": [{"$not": []}]}, {"$exist": False}, {"$in": [None]}, {"$ref": "a[$index].b"}, -1e400),
 )
-KEYS = ("and", "or", "not", "match", "name", "type", "value", "unknown")
+KEYS = (
+    "and",
+    "or",
+    "not",
+    "match",
+    "name",
+    "type",
+    "value",
+    "unknown",
+    "$or",
+    "$not",
+    "$gt",
+    "a.$",
+)
 PARTS = ("<", ">", '"', "'", "${env:X}", "<form>", "</form>", "=", "\0", "name=", "<!--", "&#x0;")
 
 
@@ -65,7 +79,10 @@ def import_whole(name: str, text: str, kind: str) -> None:
         write_environment(result.secrets)
 
 
-@pytest.mark.parametrize(("kind", "folder"), [("webhook", "hooks"), ("n8n", "n8n")])
+@pytest.mark.parametrize(
+    ("kind", "folder"),
+    [("webhook", "hooks"), ("n8n", "n8n"), ("hookdeck", "hookdeck"), ("convoy", "convoy")],
+)
 def test_mutated_documents(kind: str, folder: str) -> None:
     dice = random.Random(3)
     documents = []

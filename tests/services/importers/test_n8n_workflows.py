@@ -203,9 +203,7 @@ def test_what_a_node_says_beside_its_conditions(keys: dict[str, Any], is_carried
     assert ({one.get("mode") for one in imported.result.routes} == {None}) is is_carried
 
 
-@pytest.mark.parametrize(
-    "number", ["-0.5", "1e21", "1e-7", "9007199254740993", "1" + "0" * 30, "1e999"]
-)
+@pytest.mark.parametrize("number", ["-0.5", "1e21", "1e-7", "9007199254740993", "1" + "0" * 30])
 @pytest.mark.parametrize("validation", ["strict", "loose"])
 def test_numbers_of_any_size(number: str, validation: str) -> None:
     row = {
@@ -217,12 +215,11 @@ def test_numbers_of_any_size(number: str, validation: str) -> None:
     conditions = {"conditions": [row], "combinator": "and", "options": options}
     text = make_workflow(1, conditions).replace('"NUMBER"', number)
     imported = import_texts(("w.json", text))
-    assert (imported.places("not_carried") == []) is (number != "1e999")
-    if number != "1e999":
-        first, second = imported.result.routes
-        for value, name in ((1e300, first["name"]), (-1e300, second["name"])):
-            planned = imported.deliveries("w1", HookRequest({"a": value}))
-            assert planned is not None and [one.route for one in planned] == [name]
+    assert imported.places("not_carried") == []
+    first, second = imported.result.routes
+    for value, name in ((1e300, first["name"]), (-1e300, second["name"])):
+        planned = imported.deliveries("w1", HookRequest({"a": value}))
+        assert planned is not None and [one.route for one in planned] == [name]
 
 
 @pytest.mark.parametrize(("kind", "number"), [("if", 2), ("filter", 1)])

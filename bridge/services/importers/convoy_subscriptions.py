@@ -1,0 +1,234 @@
+"""Turn subscriptions and sources of Convoy into sources and routes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from bridge.core.errors import InvalidRequest
+from bridge.core.model import JSON
+from bridge.services.importers.convoy_filters import read_convoy_filter
+from bridge.services.importers.convoy_sources import ConvoySources
+from bridge.services.importers.document_reader import read_document
+from bridge.services.importers.filtered_routes import MAX_RETRIES, FilteredRoute, read_count
+from bridge.services.importers.model import FindingLog, ImportResult
+from bridge.services.importers.payload_shapes import PayloadShapes, find_shapes
+from bridge.services.importers.rule_clauses import TRUE, Condition
+from bridge.services.importers.verified_sources import ImportedSource, report_unused
+
+MAX_SUBSCRIPTIONS: Final = 500
+FILTER_PARTS: Final = ("headers", "body", "query", "path")
+_TYPE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:-]{0,200}")
+_META: Final = frozenset(
+    (
+        "uid",
+        "project_id",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+        "alert_config",
+        "delivery_mode",
+        "app_id",
+        "endpoint_id",
+        "endpoint",
+        "type",
+        "device_metadata",
+    )
+)
+_READ: Final = frozenset(
+    (
+        "name",
+        "source_id",
+        "source_metadata",
+        "endpoint_metadata",
+        "filter_config",
+        "retry_config",
+        "rate_limit_config",
+        "function",
+    )
+)
+_SOURCE_MARKS: Final = frozenset({"verifier", "event_type_location", "mask_id"})
+
+
+def import_subscriptions(name: str, text: str, result: ImportResult) -> None:
+    """Add the subscriptions and sources of a file to `result`; `InvalidRequest` if it has none.
+
+    It may also have one filter.
+    """
+    document = read_document(name, text)
+    found = _find_entries(document)
+    if not found:
+        raise InvalidRequest(
+            f"{name}: a file of Convoy has subscriptions or sources, as its API gives them, or a"
+            " filter"
+        )
+    if len(found) > MAX_SUBSCRIPTIONS:
+        raise InvalidRequest(f"{name}: more than {MAX_SUBSCRIPTIONS} subscriptions")
+    sources = ConvoySources(result)
+    alone: list[tuple[ImportedSource, FindingLog]] = []
+    subscriptions: list[_Subscription] = []
+    for number, keys in enumerate(found):
+        log = FindingLog(result, name, f"content[{number}]")
+        if not isinstance(keys, dict):
+            log.refuse("a subscription must be an object")
+        elif _SOURCE_MARKS & keys.keys() and "filter_config" not in keys:
+            alone.append((sources.find(keys, "", "convoy", log), log))
+        else:
+            subscriptions.append(_Subscription(result, keys, log, sources))
+    for one in subscriptions:  # after the sources, which they name
+        one.convert()
+    used = {str(route["on"]).partition(" ")[0] for route in result.routes}
+    for source, log in alone:
+        if source.name not in used:
+            log.doubt(f"no subscription in this file has the source {source.name}: add routes")
+
+
+def _find_entries(document: JSON) -> list[Any]:
+    """Return the subscriptions and sources of an answer of the API, or of a file without it."""
+    if isinstance(document, list):
+        return document
+    if not isinstance(document, dict) or not document:
+        return []
+    data = document.get("data")
+    if isinstance(data, dict | list) and {"status", "message"} & document.keys():
+        return _find_entries(data)
+    content = document.get("content")
+    return content if isinstance(content, list) else [_find_entry(document)]
+
+
+def _find_entry(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the subscription or source of a file; one that only has a filter is made one."""
+    if "filter_config" in document or _SOURCE_MARKS & document.keys():
+        return document
+    if "filter" in document and document.keys() <= {"filter", "event_types"}:
+        return {"filter_config": document}
+    is_parts = document.keys() <= {*FILTER_PARTS, "is_flattened"}
+    return {"filter_config": {"filter": document if is_parts else {"body": document}}}
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """Converts one subscription."""
+
+    result: ImportResult
+    keys: dict[str, Any]
+    log: FindingLog
+    sources: ConvoySources
+
+    def convert(self) -> None:
+        name = self.keys.get("name")
+        name = name if isinstance(name, str) and name else ""
+        known = self.keys.get("source_id")
+        source = self.sources.find(
+            self.keys.get("source_metadata"),
+            known if isinstance(known, str) else "",
+            name or "convoy",
+            self.log.at("source_metadata"),
+        )
+        route = FilteredRoute(self.result, name or source.name, source.name, self.log)
+        route.is_open = source.is_open
+        route.is_stopped = source.is_stopped
+        config = self.keys.get("filter_config")
+        config = config if isinstance(config, dict) else {}
+        at = self.log.at("filter_config")
+        self._read_types(config.get("event_types"), source, route, at.at("event_types"))
+        self._read_filter(
+            config.get("filter"), route, at.at("filter"), find_shapes(source.provider)
+        )
+        self._read_delivery(route)
+        if self.keys.get("function"):
+            route.refuse(
+                self.log.at("function"),
+                "a function is JavaScript, which is not carried: write what it makes as `inputs`",
+            )
+        report_unused(self.keys, self.log, meta=_META, read=_READ, by="Convoy")
+        endpoint = self.keys.get("endpoint_metadata")
+        work = endpoint.get("name") if isinstance(endpoint, dict) else None
+        route.add(
+            self.log.at("endpoint_metadata"),
+            f"its work was that of the endpoint {work[:60]}; for an address, use a platform of"
+            " `type: http`"
+            if isinstance(work, str) and work
+            else "its work was that of the subscription's endpoint",
+        )
+
+    def _read_types(
+        self, types: Any, source: ImportedSource, route: FilteredRoute, log: FindingLog
+    ) -> None:
+        if not types or types == ["*"]:
+            log.carry("every event")
+            return
+        listed = types if isinstance(types, list) else [types]
+        if "*" in listed:
+            log.carry("every event, because of `*`")
+        elif not all(isinstance(one, str) and _TYPE.fullmatch(one) for one in listed):
+            route.refuse(log, "a type with other characters than letters, digits and . _ / : -")
+        elif source.is_typed:
+            route.types = list(dict.fromkeys(listed))
+            log.carry(f"the types of `on`: {', '.join(route.types)}"[:300])
+        else:
+            route.refuse(
+                log,
+                f"the source {source.name} has no place of the event type in this file: set its"
+                " `event_type`, and these types in `on`",
+            )
+
+    def _read_filter(
+        self, schema: Any, route: FilteredRoute, log: FindingLog, shapes: PayloadShapes
+    ) -> None:
+        for key, one in schema.items() if isinstance(schema, dict) else ():
+            at = log.at(key)
+            if key == "is_flattened":
+                at.carry("both forms of a filter are read")
+            elif not one:
+                at.carry("an empty filter: every event")
+            elif key not in FILTER_PARTS:
+                route.refuse(at, "a filter has headers, body, query and path only")
+            elif key == "path":
+                route.refuse(at, "the path is that of the source, /hooks/NAME")
+            else:
+                parts = one.items() if isinstance(one, dict) and len(one) > 1 else ()
+                route.read_parts(
+                    at,
+                    partial(_read, key, one, at, shapes),
+                    [
+                        (at.at(name), partial(_read, key, {name: test}, at, shapes, is_part=True))
+                        for name, test in parts
+                    ],
+                )
+
+    def _read_delivery(self, route: FilteredRoute) -> None:
+        retry, rate = self.keys.get("retry_config"), self.keys.get("rate_limit_config")
+        count = read_count(retry.get("retry_count")) if isinstance(retry, dict) else None
+        if count is not None:
+            route.keys["retry"] = {"attempts": min(count, MAX_RETRIES) + 1}
+            self.log.at("retry_config").doubt(
+                "the attempts of the route; the waits between them are those of flowbridge"
+            )
+        elif retry:
+            self.log.at("retry_config").carry("the project's retries; the route has the default")
+        limit = read_count(rate.get("count")) if isinstance(rate, dict) else None
+        if isinstance(rate, dict) and limit is not None:
+            self._read_rate(limit, rate.get("duration"), route)
+        elif rate:
+            self.log.at("rate_limit_config").carry("it has no limit")
+
+    def _read_rate(self, limit: int, duration: Any, route: FilteredRoute) -> None:
+        log = self.log.at("rate_limit_config")
+        period = {1: "s", 60: "min", 3600: "h"}.get(read_count(duration) or 0)
+        if period is None:
+            log.refuse("`rate` of a route is per second, minute or hour")
+            return
+        route.keys["rate"] = f"{limit}/{period}"
+        log.carry(f"the rate of the route: {route.keys['rate']}")
+
+
+def _read(
+    key: str, schema: JSON, log: FindingLog, shapes: PayloadShapes, *, is_part: bool = False
+) -> Condition:
+    found = read_convoy_filter(key, schema, log, shapes, is_part=is_part)
+    if found == TRUE:
+        log.carry("every event")
+    return found
