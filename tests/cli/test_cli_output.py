@@ -36,6 +36,14 @@ def test_clean_lines_keeps_lines_and_nothing_else() -> None:
     assert output.clean_lines("a\r\nb\tc\x1bd\ne") == "a\nb    c\\x1bd\ne"
 
 
+def test_a_line_holds_no_harmful_character_in_its_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The name may come from a server: that of the command of an operation."""
+    output.line("re\x1b]0;owned\x07try\u202e", "a\x1b[2J")
+    assert capsys.readouterr().out.split() == ["re\\x1b]0;owned\\x07try\\u202ea\\x1b[2J"]
+
+
 def test_json_holds_no_harmful_character_and_says_the_same() -> None:
     value = {"a": HOSTILE.replace("\ud800", "")}
     text = output.json_text(value)

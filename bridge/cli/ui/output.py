@@ -67,7 +67,7 @@ def line(name: str, value: object, colour: str | None = None) -> None:
     if value is not None and value != "":
         text = clean(value)
         click.echo(
-            click.style(name.ljust(LABEL_COLUMNS), dim=True)
+            click.style(clean(name).ljust(LABEL_COLUMNS), dim=True)
             + (click.style(text, fg=colour) if colour else text)
         )
 

@@ -43,6 +43,7 @@ TOKEN = "fbt_" + "t" * 43
 URL = "http://127.0.0.1:9"
 CASES = int(os.environ.get("HOSTILE_ANSWERS", "4"))  # for each command
 MAX_CALLS = 12  # of one command, after which the server is gone
+MAX_PATH = 40  # of a value that is spoilt
 CANARY = "\x1b]0;owned\x07\x1b[2J\u202e\u2066\u2028\x9b31m\x00\r\n"
 #: What no terminal may get. Colours of ours are `ESC [ … m`.
 HARMFUL = ("\x1b]", "\x1b[2J", "\x07", "\u202e", "\u2066", "\u2028", "\x9b", "\x00", "\r")
@@ -65,7 +66,7 @@ VALUES: tuple[Any, ...] = (
 
 def list_places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list) and len(path) < MAX_PATH:
         for key, one in value.items() if isinstance(value, dict) else enumerate(value):
             yield from list_places(one, (*path, key))
 
