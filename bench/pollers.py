@@ -2,8 +2,9 @@
 
     python bench/pollers.py [--events 1000000] [--readers 10] [--rounds 5] [--seconds 20] [--rate 50]
 
-The store is filled first. Then events arrive on a schedule, in rounds without readers, with pollers
-and with tabs. Each poller reads one endpoint of the admin API after the other, one every second.
+The store is filled first. Then events arrive on a schedule, in rounds without readers, with pollers,
+with tabs, and with as much work that has nothing to do with flowbridge: what that costs, no reader
+can avoid on this machine. Each poller reads one endpoint of the admin API after the other, one every second.
 Each tab shows a page of the console, and asks for what changes in it as the browser does.
 """
 
@@ -47,6 +48,7 @@ PAGES = (
     "/events?body=nowhere",
 )
 POLL_SECONDS = 1.0
+WORK_SECONDS = 0.025  # of a processor, about as long as one page takes
 #: Pages of the console that are open side by side, as many of each as there are in ten tabs.
 TABS = (
     "/console/tail",
@@ -82,14 +84,16 @@ def main() -> None:
         bind = f"127.0.0.1:{private}"
         with rig.flowbridge(path, config, port, FLOWBRIDGE_PRIVATE_BIND=bind):
             token = make_token(path)
-            waits: dict[str, list[list[float]]] = {"alone": [], "with pollers": [], "with tabs": []}
+            waits: dict[str, list[list[float]]] = {name: [] for name in ("alone", *KINDS)}
             answered: list[int] = []
             for number in range(given.rounds + 1):
                 for name, times in waits.items():
                     readers = given.readers if name != "alone" else 0
-                    kind = read_tab if name == "with tabs" else read_api
+                    kind = KINDS.get(name, read_api)
                     with read_beside(kind, private, token, readers) as statuses:
-                        acks = send(port, body, given.rate, given.seconds, f"{number}{name[-2:]}")
+                        acks = send(
+                            port, body, given.rate, given.seconds, f"{number}{name[-4:].strip()}"
+                        )
                     times.append(sorted(took * 1000 for _, took in acks.values()))
                     answered += statuses
             for times in waits.values():
@@ -151,7 +155,11 @@ def run_readers(
     over: Any,
     parent: Any,
 ) -> None:
-    """Read with so many threads until it is over, then send the statuses of the answers."""
+    """Read with so many threads until it is over, then send the statuses of the answers.
+
+    The readers stand for other machines, so they run only while nothing else does.
+    """
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     secret = log_in(port, token) if kind is read_tab and readers else token
     statuses: list[int] = []
     threads = [
@@ -178,6 +186,15 @@ def read_api(port: int, token: str, number: int, over: Any) -> list[int]:
         headers = {"Authorization": f"Bearer {token}"}
         statuses.append(send_request(port, "GET", f"/admin/v1{page}", headers)[0])
     return statuses
+
+
+def do_other_work(_port: int, _token: str, _number: int, over: Any) -> list[int]:
+    """Use a processor for a while, once a second, until it is over."""
+    while not over.wait(POLL_SECONDS * random.uniform(0.9, 1.1)):
+        end = time.thread_time() + WORK_SECONDS
+        while time.thread_time() < end:
+            sum(range(1000))
+    return []
 
 
 def log_in(port: int, token: str) -> str:
@@ -237,11 +254,19 @@ def print_results(waits: dict[str, list[list[float]]], answered: list[int]) -> N
     for share in (0.5, 0.99):
         alone = median("alone", share)
         print(f"acknowledgement p{share * 100:g}: {alone:.1f} ms alone", end="")
-        for name in ("with pollers", "with tabs"):
+        for name in KINDS:
             print(
                 f", {median(name, share):.1f} ms {name}: {median(name, share) / alone:.2f}", end=""
             )
         print()
+
+
+#: What runs beside the acknowledgements.
+KINDS: dict[str, Callable[[int, str, int, Any], list[int]]] = {
+    "with pollers": read_api,
+    "with tabs": read_tab,
+    "with other work": do_other_work,
+}
 
 
 if __name__ == "__main__":
