@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.core.locators import compile_locator
-from bridge.services.importers.model import FindingLog, ImportResult
+from bridge.services.importers.model import FindingLog
 from bridge.services.importers.verified_sources import (
     ImportedSource,
     SourceWriter,
@@ -47,49 +46,27 @@ _READ: Final = frozenset(
 )
 
 
-@dataclass(slots=True)
-class ConvoySources:
-    """The sources of one file: several subscriptions may share one."""
-
-    result: ImportResult
-    found: dict[str, ImportedSource] = field(default_factory=dict)
-
-    def find(self, keys: Any, known: str, wanted: str, log: FindingLog) -> ImportedSource:
-        """Return a source, read once. `known`: its id; `wanted`: a name where it has none."""
-        if not isinstance(keys, dict):
-            keys = {}
-        known = str(keys.get("uid") or known or keys.get("name") or "")
-        if known in self.found:
-            log.carry(f"the source {self.found[known].name}")
-            return self.found[known]
-        source = self._read(keys, wanted, log)
-        if known:
-            self.found[known] = source
-        return source
-
-    def _read(self, keys: dict[str, Any], wanted: str, log: FindingLog) -> ImportedSource:
-        name = keys.get("name")
-        writer = SourceWriter.begin(
-            self.result, name if isinstance(name, str) and name else wanted, log
-        )
-        if keys:
-            _verify(writer, keys, log)
-        else:
-            writer.fill_in()
-        has_type = _read_event_type(writer, keys.get("event_type_location"), log)
-        _read_event_id(writer, keys.get("idempotency_keys"), log)
-        is_stopped = keys.get("is_disabled") is True
-        if is_stopped:
-            log.at("is_disabled").doubt("the source is disabled there, so its routes are paused")
-        is_changed = _report_functions(keys, log)
-        report_unused(keys, log, meta=_META, read=_READ, by="Convoy")
-        return ImportedSource(
-            writer.name,
-            str(writer.keys["provider"]),
-            writer.is_open or is_changed,
-            is_stopped,
-            has_type,
-        )
+def read_convoy_source(writer: SourceWriter, keys: dict[str, Any]) -> ImportedSource:
+    """Read the keys of a source; without any, the file does not have it."""
+    log = writer.log
+    if keys:
+        _verify(writer, keys, log)
+    else:
+        writer.fill_in()
+    has_type = _read_event_type(writer, keys.get("event_type_location"), log)
+    _read_event_id(writer, keys.get("idempotency_keys"), log)
+    is_stopped = keys.get("is_disabled") is True
+    if is_stopped:
+        log.at("is_disabled").doubt("the source is disabled there, so its routes are paused")
+    is_changed = _report_functions(keys, log)
+    report_unused(keys, log, meta=_META, read=_READ, by="Convoy")
+    return ImportedSource(
+        writer.name,
+        str(writer.keys["provider"]),
+        writer.is_open or is_changed,
+        is_stopped,
+        has_type,
+    )
 
 
 def _verify(writer: SourceWriter, keys: Mapping[str, Any], log: FindingLog) -> None:

@@ -10,16 +10,20 @@ from typing import Any, Final
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.services.importers.convoy_filters import read_convoy_filter
-from bridge.services.importers.convoy_sources import ConvoySources
+from bridge.services.importers.convoy_sources import read_convoy_source
 from bridge.services.importers.document_reader import read_document
+from bridge.services.importers.filter_spots import FILTER_PARTS
 from bridge.services.importers.filtered_routes import MAX_RETRIES, FilteredRoute, read_count
 from bridge.services.importers.model import FindingLog, ImportResult
 from bridge.services.importers.payload_shapes import PayloadShapes, find_shapes
 from bridge.services.importers.rule_clauses import TRUE, Condition
-from bridge.services.importers.verified_sources import ImportedSource, report_unused
+from bridge.services.importers.verified_sources import (
+    FileSources,
+    ImportedSource,
+    report_unused,
+)
 
 MAX_SUBSCRIPTIONS: Final = 500
-FILTER_PARTS: Final = ("headers", "body", "query", "path")
 _TYPE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:-]{0,200}")
 _META: Final = frozenset(
     (
@@ -66,7 +70,7 @@ def import_subscriptions(name: str, text: str, result: ImportResult) -> None:
         )
     if len(found) > MAX_SUBSCRIPTIONS:
         raise InvalidRequest(f"{name}: more than {MAX_SUBSCRIPTIONS} subscriptions")
-    sources = ConvoySources(result)
+    sources = FileSources(result, "uid", read_convoy_source)
     alone: list[tuple[ImportedSource, FindingLog]] = []
     subscriptions: list[_Subscription] = []
     for number, keys in enumerate(found):
@@ -74,7 +78,7 @@ def import_subscriptions(name: str, text: str, result: ImportResult) -> None:
         if not isinstance(keys, dict):
             log.refuse("a subscription must be an object")
         elif _SOURCE_MARKS & keys.keys() and "filter_config" not in keys:
-            alone.append((sources.find(keys, "", "convoy", log), log))
+            alone.append((sources.find(keys, "convoy", log), log))
         else:
             subscriptions.append(_Subscription(result, keys, log, sources))
     for one in subscriptions:  # after the sources, which they name
@@ -115,7 +119,7 @@ class _Subscription:
     result: ImportResult
     keys: dict[str, Any]
     log: FindingLog
-    sources: ConvoySources
+    sources: FileSources
 
     def convert(self) -> None:
         name = self.keys.get("name")
@@ -123,13 +127,11 @@ class _Subscription:
         known = self.keys.get("source_id")
         source = self.sources.find(
             self.keys.get("source_metadata"),
-            known if isinstance(known, str) else "",
             name or "convoy",
             self.log.at("source_metadata"),
+            known if isinstance(known, str) else "",
         )
-        route = FilteredRoute(self.result, name or source.name, source.name, self.log)
-        route.is_open = source.is_open
-        route.is_stopped = source.is_stopped
+        route = FilteredRoute.begin(self.result, name, source, self.log)
         config = self.keys.get("filter_config")
         config = config if isinstance(config, dict) else {}
         at = self.log.at("filter_config")

@@ -190,12 +190,9 @@ def _say(text: str) -> Callable[[JSON], str | None]:
     return lambda _value: text
 
 
-_GREATER: Final = {
-    "$gt": _order("gt", ">"),
-    "$gte": _order("gte", ">="),
-    "$lt": _order("lt", "<"),
-    "$lte": _order("lte", "<="),
-}
+#: Operators that order -> the sign in expressions; in `match` they have the same names.
+ORDER_SIGNS: Final = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+_ORDERS: Final = {name: _order(name[1:], sign) for name, sign in ORDER_SIGNS.items()}
 _EQUAL: Final = FilterOperator(equals, lambda value: NULL_IS_MISSING if value is None else None)
 _NOT_EQUAL: Final = FilterOperator(differs, lambda value: None if value is None else _NULL_DIFFERS)
 _EXIST: Final = FilterOperator(_exist, _say(NULL_IS_MISSING))
@@ -203,7 +200,7 @@ _EXIST: Final = FilterOperator(_exist, _say(NULL_IS_MISSING))
 HOOKDECK_OPERATORS: Final[Mapping[str, FilterOperator]] = {
     "$eq": _EQUAL,
     "$neq": _NOT_EQUAL,
-    **{name: FilterOperator(make) for name, make in _GREATER.items()},
+    **{name: FilterOperator(make) for name, make in _ORDERS.items()},
     "$in": FilterOperator(
         _hookdeck_in, lambda value: None if isinstance(value, list) else _IN_LISTS
     ),
@@ -217,7 +214,7 @@ HOOKDECK_OPERATORS: Final[Mapping[str, FilterOperator]] = {
 CONVOY_OPERATORS: Final[Mapping[str, FilterOperator]] = {
     "$eq": _EQUAL,
     "$neq": _NOT_EQUAL,
-    **{name: FilterOperator(_numbers_only(make)) for name, make in _GREATER.items()},
+    **{name: FilterOperator(_numbers_only(make)) for name, make in _ORDERS.items()},
     "$in": FilterOperator(_convoy_in),
     "$nin": FilterOperator(
         _convoy_not_in, lambda value: _NULL_DIFFERS if isinstance(value, list) else None

@@ -14,6 +14,7 @@ from bridge.services.importers.payload_shapes import PayloadShapes
 from bridge.services.importers.rule_clauses import Condition
 from bridge.services.importers.secret_texts import may_hold_secret
 
+FILTER_PARTS: Final = ("headers", "body", "query", "path")  # of a request, that a filter tests
 TEXT_ROOTS: Final = ("headers", "query")  # their values are always texts
 _INDEX: Final = "[$index]"
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,6})\]")

@@ -10,6 +10,7 @@ from bridge.core.errors import CompileError
 from bridge.services.importers.hook_references import NotCarried
 from bridge.services.importers.model import FindingLog, ImportResult, choose_name, make_name
 from bridge.services.importers.rule_clauses import FALSE, Condition, both, write_match
+from bridge.services.importers.verified_sources import ImportedSource
 
 MAX_RETRIES: Final = 999  # of a route
 MAX_COUNT: Final = 10**9
@@ -31,6 +32,16 @@ class FilteredRoute:
     keys: dict[str, Any] = field(default_factory=dict)
     is_open: bool = False
     is_stopped: bool = False  # there, it did not run
+
+    @classmethod
+    def begin(
+        cls, result: ImportResult, name: str, source: ImportedSource, log: FindingLog
+    ) -> FilteredRoute:
+        """Return a route of a source, which is paused if the source has to be."""
+        route = cls(result, name or source.name, source.name, log)
+        route.is_open = source.is_open
+        route.is_stopped = source.is_stopped
+        return route
 
     def read(self, log: FindingLog, read: Callable[[], Condition]) -> bool:
         """Add a condition; where it cannot be carried, the route is open.

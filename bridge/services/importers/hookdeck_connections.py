@@ -10,22 +10,22 @@ from typing import Any, Final
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
 from bridge.services.importers.document_reader import read_document
+from bridge.services.importers.filter_spots import FILTER_PARTS
 from bridge.services.importers.filtered_routes import MAX_RETRIES, FilteredRoute, read_count
 from bridge.services.importers.hookdeck_filters import (
     has_keys,
     read_hookdeck_filter,
     read_hookdeck_key,
 )
-from bridge.services.importers.hookdeck_sources import HookdeckSources
+from bridge.services.importers.hookdeck_sources import read_hookdeck_source
 from bridge.services.importers.model import FindingLog, ImportResult
 from bridge.services.importers.payload_shapes import PayloadShapes, find_shapes
-from bridge.services.importers.verified_sources import report_unused
+from bridge.services.importers.verified_sources import FileSources, report_unused
 
 MAX_CONNECTIONS: Final = 500
 MAX_RULES: Final = 50  # of one connection
 MAX_CONCURRENT: Final = 10_000  # runs of a route
 MAX_DURATION_MS: Final = 7 * 86_400_000  # Hookdeck retries for at most a week
-FILTER_PARTS: Final = ("headers", "body", "query", "path")
 RULE_TYPES: Final = ("filter", "retry", "delay", "transform", "deduplicate")
 _CONNECTION_KEYS: Final = frozenset({"source", "destination", "rules", "source_id"})
 _META: Final = frozenset({"id", "team_id", "full_name", "description", "created_at", "updated_at"})
@@ -54,7 +54,7 @@ def import_connections(name: str, text: str, result: ImportResult) -> None:
         rest = {key: value for key, value in document.items() if key != "models"}
         if rest:
             FindingLog(result, name, "answer").carry(f"only the API uses {', '.join(rest)}"[:200])
-    sources = HookdeckSources(result)
+    sources = FileSources(result, "id", read_hookdeck_source)
     for number, keys in enumerate(found):
         log = FindingLog(result, name, place if place == "filter" else f"{place}[{number}]")
         if isinstance(keys, dict):
@@ -93,16 +93,14 @@ class _Connection:
     result: ImportResult
     keys: dict[str, Any]
     log: FindingLog
-    sources: HookdeckSources
+    sources: FileSources
     transforms: list[int] = field(default_factory=list)
 
     def convert(self) -> None:
         name = self.keys.get("name")
         name = name if isinstance(name, str) and name else ""
         source = self.sources.find(self.keys.get("source"), name or "hookdeck", self._source_log)
-        route = FilteredRoute(self.result, name or source.name, source.name, self.log)
-        route.is_open = source.is_open
-        route.is_stopped = source.is_stopped
+        route = FilteredRoute.begin(self.result, name, source, self.log)
         self._read_rules(route, find_shapes(source.provider))
         for key in ("disabled_at", "paused_at"):
             if self.keys.get(key):

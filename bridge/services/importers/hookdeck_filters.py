@@ -15,6 +15,7 @@ from bridge.core.model import JSON
 from bridge.services.importers.filter_operators import (
     HOOKDECK_OPERATORS,
     NULL_IS_MISSING,
+    ORDER_SIGNS,
     equals,
     exists,
     is_one_of,
@@ -35,7 +36,6 @@ from bridge.services.importers.rule_clauses import (
 
 MAX_ALTERNATIVES: Final = 400
 _LOGIC: Final = frozenset({"$or", "$and", "$not", "$ref"})
-_ORDERS: Final = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
 def read_hookdeck_filter(
@@ -185,7 +185,7 @@ def _contains_all(spot: FilterSpot, schema: list[Any]) -> Condition:
 def _test_operator(spot: FilterSpot, name: str, value: JSON) -> Condition:
     if isinstance(value, dict) and "$ref" in value:
         return _compare_places(spot.at("$ref"), name, value["$ref"])
-    if spot.is_text and name in _ORDERS and not isinstance(value, str):
+    if spot.is_text and name in ORDER_SIGNS and not isinstance(value, str):
         raise NotCarried("a header or query parameter is a text, and it is ordered as a number")
     spot.check_secret(value)
     row = HOOKDECK_OPERATORS[name]
@@ -203,8 +203,8 @@ def _compare_places(spot: FilterSpot, name: str, reference: JSON) -> Condition:
     """Return the comparison of the value with another one of the same part."""
     place, other = spot.place, spot.refer(reference)
     here, there = place.expression, other.expression
-    if name in _ORDERS:
-        test = f"type({here}) == type({there}) && {here} {_ORDERS[name]} {there}"
+    if name in ORDER_SIGNS:
+        test = f"type({here}) == type({there}) && {here} {ORDER_SIGNS[name]} {there}"
     elif name in ("$eq", "$neq"):
         test = f"{here} {'==' if name == '$eq' else '!='} {there}"
     else:

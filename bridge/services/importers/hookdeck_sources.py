@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bridge.services.importers.model import FindingLog, ImportResult
+from bridge.services.importers.model import FindingLog
 from bridge.services.importers.verified_sources import (
     ImportedSource,
     SourceWriter,
@@ -87,44 +86,22 @@ _OLDER_CONFIG: Final = ("allowed_http_methods", "custom_response")  # beside the
 _READ: Final = frozenset({"name", "type", "config", "verification", "disabled_at", *_OLDER_CONFIG})
 
 
-@dataclass(slots=True)
-class HookdeckSources:
-    """The sources of one file: several connections may share one."""
-
-    result: ImportResult
-    found: dict[str, ImportedSource] = field(default_factory=dict)
-
-    def find(self, keys: Any, wanted: str, log: FindingLog) -> ImportedSource:
-        """Return the source of a connection, read once. `wanted`: a name where it has none."""
-        if not isinstance(keys, dict):
-            keys = {}
-        known = str(keys.get("id") or keys.get("name") or "")
-        if known in self.found:
-            log.carry(f"the source {self.found[known].name}")
-            return self.found[known]
-        source = self._read(keys, wanted, log)
-        if known:
-            self.found[known] = source
-        return source
-
-    def _read(self, keys: dict[str, Any], wanted: str, log: FindingLog) -> ImportedSource:
-        name = keys.get("name")
-        writer = SourceWriter.begin(
-            self.result, name if isinstance(name, str) and name else wanted, log
-        )
-        if not keys:
-            writer.fill_in()
-        else:
-            _verify(writer, keys)
-        config = keys.get("config")
-        _report_config(config if isinstance(config, dict) else {}, log.at("config"))
-        _report_config({key: keys[key] for key in _OLDER_CONFIG if key in keys}, log)
-        is_stopped = bool(keys.get("disabled_at"))
-        if is_stopped:
-            log.at("disabled_at").doubt("the source is disabled there, so its routes are paused")
-        report_unused(keys, log, meta=_META, read=_READ, by="Hookdeck")
-        provider = str(writer.keys["provider"])
-        return ImportedSource(writer.name, provider, writer.is_open, is_stopped)
+def read_hookdeck_source(writer: SourceWriter, keys: dict[str, Any]) -> ImportedSource:
+    """Read the keys of a source; without any, the file does not have it."""
+    log = writer.log
+    if not keys:
+        writer.fill_in()
+    else:
+        _verify(writer, keys)
+    config = keys.get("config")
+    _report_config(config if isinstance(config, dict) else {}, log.at("config"))
+    _report_config({key: keys[key] for key in _OLDER_CONFIG if key in keys}, log)
+    is_stopped = bool(keys.get("disabled_at"))
+    if is_stopped:
+        log.at("disabled_at").doubt("the source is disabled there, so its routes are paused")
+    report_unused(keys, log, meta=_META, read=_READ, by="Hookdeck")
+    provider = str(writer.keys["provider"])
+    return ImportedSource(writer.name, provider, writer.is_open, is_stopped)
 
 
 def _verify(writer: SourceWriter, keys: Mapping[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.core.model import JSON
@@ -127,6 +128,34 @@ class SourceWriter:
         else:
             self.log.carry(text)
         return self.result.add_secret(secret_variable(self.name), value)
+
+
+@dataclass(slots=True)
+class FileSources:
+    """The sources of one file, each of which is read once: several routes may share one.
+
+    `id_key`: the key of a source that has its id. `read` reads the keys of one.
+    """
+
+    result: ImportResult
+    id_key: str
+    read: Callable[[SourceWriter, dict[str, Any]], ImportedSource]
+    _found: dict[str, ImportedSource] = field(default_factory=dict)
+
+    def find(self, keys: Any, wanted: str, log: FindingLog, id_: str = "") -> ImportedSource:
+        """Return a source. `wanted`: a name where it has none; `id_`: its id where it has none."""
+        if not isinstance(keys, dict):
+            keys = {}
+        name = keys.get("name")
+        known = str(keys.get(self.id_key) or id_ or name or "")
+        if known in self._found:
+            log.carry(f"the source {self._found[known].name}")
+            return self._found[known]
+        title = name if isinstance(name, str) and name else wanted
+        source = self.read(SourceWriter.begin(self.result, title, log), keys)
+        if known:
+            self._found[known] = source
+        return source
 
 
 def report_unused(
