@@ -6,15 +6,13 @@ as deeply as it likes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from bridge.core.json_differences import escape_step
 from bridge.core.model import JSON
-from bridge.web.console.payload_tree import MAX_PATH_CHARS
+from bridge.web.console.payload_tree import MAX_PATH_CHARS, name_members, write_scalar
 
 MAX_SEARCH_CHARS: Final = 200
 MAX_PLACES: Final = 50
@@ -62,7 +60,7 @@ def search_payload(
     """
     wanted = text.casefold()
     steps: list[str] = []
-    stack = [_list_members(value)]
+    stack = [name_members(value)]
     places: list[FoundPlace] = []
     left = values
     while stack:
@@ -85,34 +83,17 @@ def search_payload(
                 return PayloadSearch(text=text, places=places, limit=limit)
             places.append(_describe(steps, child, max(at, 0), path, pointer))
         if isinstance(child, dict | list | tuple) and child:
-            stack.append(_list_members(child))
+            stack.append(name_members(child))
         else:
             steps.pop()
     return PayloadSearch(text=text, places=places)
-
-
-def _list_members(value: JSON) -> Iterator[tuple[str, JSON]]:
-    """Return the members of an object or a list with their names; none of other values."""
-    if isinstance(value, Mapping):
-        return iter(value.items())
-    if isinstance(value, list | tuple):
-        return ((str(index), one) for index, one in enumerate(value))
-    return iter(())
 
 
 def _find(value: JSON, wanted: str) -> int:
     """Return where a string, number, boolean or null has the text; -1 where it has not."""
     if isinstance(value, dict | list | tuple):
         return -1
-    return _write(value).casefold().find(wanted)
-
-
-def _write(value: JSON) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)  # orjson writes none beyond 64 bits
-    return orjson.dumps(value).decode()
+    return write_scalar(value).casefold().find(wanted)
 
 
 def _is_end_of_path(steps: Sequence[str], path: str, wanted: str) -> bool:
@@ -129,7 +110,7 @@ def _describe(steps: Sequence[str], value: JSON, at: int, path: str, pointer: st
     if isinstance(value, dict | list | tuple):
         text = f"{{{len(value)}}}" if isinstance(value, dict) else f"[{len(value)}]"
     else:
-        whole = _write(value)
+        whole = write_scalar(value)
         start = 0 if len(whole) <= EXCERPT_CHARS else max(0, at - BEFORE_CHARS)
         end = start + EXCERPT_CHARS
         text = f"{'…' if start else ''}{whole[start:end]}{'…' if end < len(whole) else ''}"

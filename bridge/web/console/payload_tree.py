@@ -13,6 +13,7 @@ from typing import Final
 
 import orjson
 
+from bridge.core.json_differences import escape_step
 from bridge.core.model import JSON
 from bridge.routing.expressions.paths import Steps
 
@@ -109,7 +110,7 @@ def build_tree(
             name,
             child,
             f"{inner.path}.{name}",
-            f"{inner.pointer}/{_escape(name)}",
+            f"{inner.pointer}/{escape_step(name)}",
         )
     return parts
 
@@ -195,14 +196,27 @@ def _add(
             is_open=depth == 0 or (depth < OPEN_DEPTH and len(members) <= OPEN_MEMBERS),
         )
     )
-    named = (
-        ((str(index), one) for index, one in enumerate(value)) if is_list else iter(value.items())
-    )
-    budget.stack.append(
-        _Container(
-            islice(named, start, None), pointer, path, len(members), min(start, len(members))
-        )
-    )
+    named = islice(name_members(value), start, None)
+    done = min(start, len(members))
+    budget.stack.append(_Container(named, pointer, path, len(members), done))
+
+
+def name_members(value: JSON) -> Iterator[tuple[str, JSON]]:
+    """Return the members of an object or a list with their names; none of other values."""
+    if isinstance(value, Mapping):
+        return iter(value.items())
+    if isinstance(value, list | tuple):
+        return ((str(index), one) for index, one in enumerate(value))
+    return iter(())
+
+
+def write_scalar(value: JSON) -> str:
+    """Return a string as it is, and another value as JSON writes it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # orjson writes none beyond 64 bits
+    return orjson.dumps(value).decode()
 
 
 def _members_of(value: JSON) -> Sequence[JSON] | Mapping[str, JSON]:
@@ -215,9 +229,7 @@ def _write_leaf(value: JSON) -> tuple[str, str]:
         cut = len(value) - MAX_STRING_CHARS
         more = f" … {cut:,} more characters" if cut > 0 else ""
         return f'"{value[:MAX_STRING_CHARS]}"{more}', "string"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)[:MAX_STRING_CHARS], "other"
-    return orjson.dumps(value).decode(), "other"
+    return write_scalar(value)[:MAX_STRING_CHARS], "other"
 
 
 def _make_more(pointer: str, start: int, count: int, name: str | None = None) -> TreePart:
@@ -226,7 +238,3 @@ def _make_more(pointer: str, start: int, count: int, name: str | None = None) ->
 
 def _shown_path(path: str) -> str:
     return path if len(path) <= MAX_PATH_CHARS else ""
-
-
-def _escape(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
