@@ -18,5 +18,10 @@ def is_console_path(path: str) -> bool:
     return _is_below(path, CONSOLE_PATH)
 
 
+def is_reader_path(path: str) -> bool:
+    """Return whether the console or the admin API answers a path."""
+    return is_console_path(path) or is_admin_path(path)
+
+
 def _is_below(path: str, mount: str) -> bool:
     return path == mount or path.startswith(f"{mount}/")

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from bridge.web.mount_paths import is_reader_path
 from bridge.web.reader_seats import READER_SEATS, ReaderSeats
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.connection import Connection
-from bridge.web.server.passed_connections import PassedConnections, is_for_console
+from bridge.web.server.passed_connections import PassedConnections
 from bridge.web.server.worker import Receiver
 
 NICENESS: Final = 5  # receiving comes first
@@ -100,8 +101,9 @@ class ConsoleProcess(Receiver):
             self.accept(listener)
 
     def handle(self, conn: Any) -> Any:
-        """Handle one request of a connection."""
+        """Handle one request of a connection, whose first bytes a receiver has read."""
         self._used_at = time.monotonic()
+        conn.data_ready = True
         try:
             return super().handle(conn)
         finally:
@@ -112,7 +114,7 @@ class ConsoleProcess(Receiver):
 
         A proxy may send the requests of several clients on one connection.
         """
-        if not is_for_console(f"- {req.uri} ".encode("latin-1", "replace")):
+        if not is_reader_path(req.path):
             req.force_close()
         return super().handle_request(req, conn)
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.web.mount_paths import is_admin_path, is_console_path
+from bridge.web.mount_paths import is_reader_path
 
 #: The signal to the parent of the receivers: a connection waits for the console process.
 WAITING_SIGNAL: Final = signal.SIGTTIN
@@ -92,5 +92,4 @@ class PassedConnections:
 def is_for_console(head: bytes) -> bool:
     """Return whether a request that begins so asks for the console or the admin API."""
     target = head.partition(b" ")[2][:_TARGET_BYTES].partition(b" ")[0]
-    path = target.partition(b"?")[0].decode("latin-1")
-    return is_console_path(path) or is_admin_path(path)
+    return is_reader_path(target.partition(b"?")[0].decode("latin-1"))

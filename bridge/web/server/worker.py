@@ -105,12 +105,11 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         A connection that has sent nothing yet goes back to the main loop, which needs no thread.
         One that asks for the console goes to the console process.
         """
-        sock = conn.sock
-        conn.data_ready = conn.data_ready or bool(sock.ahead)
         if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_SECONDS):
             return _DEFER
         if self._pass_on(conn):
             return _PASSED
+        sock = conn.sock
         sock.reading = RequestDeadline(
             self.incomplete, self.incomplete.network_of(conn.client, conn.server)
         )
