@@ -47,8 +47,10 @@ class Timings:
     playground_seconds: float = 20.0  # for one trial or check that a request waits for
     trial_result_seconds: float = 3600.0  # for which the result of a trial is stored
 
-    # Event types over the admin API.
+    # Event types and shadow routes over the admin API.
     type_search_seconds: float = 5.0  # for a count of types, and for a schema
+    #: For which events are looked for, and then compared, for one page of a shadow route.
+    shadow_page_seconds: float = 0.25
 
     # Calls whose outcome is unknown, and platforms that fail.
     reconcile_first_seconds: float = 5.0  # until the next search for the run of a start; it grows

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bridge.store.queries.route_deliveries import RoutedEvent
 
 MAX_CACHED_HASHES: Final = 1000
-PAGE_SECONDS: Final = 0.25  # for which events are compared for one page
 MAX_PAGE_EVENTS: Final = 2000  # that are compared for one page
 MAX_PAGE_BYTES: Final = 1024 * 1024  # of the JSON of the events of one page
 
@@ -128,7 +127,7 @@ class ShadowComparison:
         from bridge.store.db.row_walk import Budget
         from bridge.store.queries.route_deliveries import read_routed_page
 
-        limits = budget or Budget(seconds=PAGE_SECONDS)
+        limits = budget or Budget(seconds=self._database.timings.shadow_page_seconds)
         page = read_routed_page(
             self._database,
             filters,

@@ -25,6 +25,8 @@ from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
 from bridge.store.queries.filters import Filters
 
+pytestmark = pytest.mark.timings(shadow_page_seconds=60.0)
+
 
 def read_pages(database: Database, **limits: Any) -> list[ShadowPage]:
     """Return the pages of a comparison, which say how far they looked unless it is whole."""

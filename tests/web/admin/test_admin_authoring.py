@@ -54,6 +54,8 @@ WRONG_DRIFTS: tuple[tuple[dict[str, Any], int, str], ...] = (
     ({**DRIFT, "more": 1}, 400, "invalid_body"),
 )
 
+pytestmark = pytest.mark.timings(shadow_page_seconds=60.0)
+
 
 @pytest.fixture
 def made(database: Database, tmp_path: Path) -> dict[str, Event]:

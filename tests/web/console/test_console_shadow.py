@@ -17,6 +17,8 @@ READ = (Scope.READ,)
 PATH = "/routes/triage-new/shadow"
 HOSTILE = "<script>alert(1)</script>\u202e"
 
+pytestmark = pytest.mark.timings(shadow_page_seconds=60.0)
+
 
 @pytest.fixture
 def made(database: Database, tmp_path: Path) -> dict[str, Event]:
