@@ -44,7 +44,7 @@ def main() -> None:
         port = rig.free_port()
         loop_port = rig.free_port()
         config = rig.routes("http://127.0.0.1:9/")
-        on_loop = {"FLOWBRIDGE_EDGE": "asgi", "FLOWBRIDGE_DATA": str(path / "loop")}
+        on_loop = {"FLOWBRIDGE_EDGE": "async", "FLOWBRIDGE_DATA": str(path / "loop")}
         bare = [sys.executable, "-m", "gunicorn", "-c", str(path / "conf.py"), "bare:app"]
         environ = {
             "FLOWBRIDGE_BIND": f"127.0.0.1:{bare_port}",

@@ -687,7 +687,7 @@ def test_plain_http_is_sent_to_https(strict: Front) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "edge"), [("nginx", "flask"), ("nginx", "asgi"), ("caddy", "flask")]
+    ("name", "edge"), [("nginx", "flask"), ("nginx", "async"), ("caddy", "flask")]
 )
 def test_a_restart_behind_the_proxy_loses_nothing(
     name: str, edge: str, tmp_path: Path, pems: Pems, ca_file: str

@@ -89,7 +89,7 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(
 
 
 @pytest.mark.parametrize(
-    ("command", "edge"), [("web", "flask"), ("web", "asgi"), ("work", "flask")]
+    ("command", "edge"), [("web", "flask"), ("web", "async"), ("work", "flask")]
 )
 def test_receivers_and_a_worker_by_themselves_give_way_too(
     command: str, edge: str, tmp_path: Path, heard: NotifySocket

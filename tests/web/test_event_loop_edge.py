@@ -5,9 +5,11 @@ do as those.
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ sources:
 routes:
   - {name: everything, on: github, inputs: {body: "${body}"}, flow: local/echo}
 """
-ENVIRON = {"FLOWBRIDGE_EDGE": "asgi"}
+ENVIRON = {"FLOWBRIDGE_EDGE": "async"}
 READ_TIME = 0.5
 
 
@@ -140,6 +142,13 @@ def test_slow_pages_do_not_hold_up_webhooks(web: Bridge) -> None:
         assert web.event().status == 202
 
 
+def drip(sock: socket.socket, stop: threading.Event) -> None:
+    """Send a byte now and then."""
+    with suppress(OSError):
+        while not stop.wait(0.05):
+            sock.sendall(b"x")
+
+
 def test_slow_requests_are_cut_off_and_the_end_waits_for_no_idle_connection(
     tmp_path: Path,
 ) -> None:
@@ -155,6 +164,17 @@ def test_slow_requests_are_cut_off_and_the_end_waits_for_no_idle_connection(
         with socket.create_connection(("127.0.0.1", bridge.port), 60) as sock:
             sock.sendall(begun)
             assert read_answer(sock).json["error"] == "cut_short"
+        for begin, statuses in ((endless_head(), (0,)), (endless_body(), (400,))):
+            stop = threading.Event()
+            with socket.create_connection(("127.0.0.1", bridge.port), 60) as sock:
+                sock.sendall(begin)
+                thread = threading.Thread(target=drip, args=(sock, stop))
+                thread.start()
+                try:
+                    assert read_answer(sock).status in statuses
+                finally:
+                    stop.set()
+                    thread.join()
         with socket.create_connection(("127.0.0.1", bridge.port), 60) as idle:
             idle.sendall(whole())
             assert read_answer(idle).status == 202
@@ -175,4 +195,4 @@ def test_a_receiver_that_is_full_accepts_again_when_connections_close(tmp_path: 
 def test_an_unknown_edge_is_refused(tmp_path: Path) -> None:
     bridge = Bridge(tmp_path, "web", routes=ROUTES, environ={"FLOWBRIDGE_EDGE": "uwsgi"})
     code, said = bridge.run()
-    assert code != 0 and "FLOWBRIDGE_EDGE: 'uwsgi' is not an edge; allowed: flask, asgi" in said
+    assert code != 0 and "FLOWBRIDGE_EDGE: 'uwsgi' is not an edge; allowed: async, flask" in said

@@ -73,8 +73,11 @@ class Edge:
     def is_hook(self, _path: str) -> bool:
         return False
 
-    def pass_on(self, _transport: Any, _server: Any, _data: bytes) -> bool:
+    def pass_on(self, _transport: Any, _data: bytes) -> bool:
         return False
+
+    def may_keep(self, _path: str) -> bool:
+        return True
 
     def take_stream(self) -> bool:
         self.streams += 1

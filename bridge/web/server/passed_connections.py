@@ -12,30 +12,21 @@ import signal
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from bridge.web.mount_paths import is_reader_path
 
 #: The signal to the parent of the receivers: a connection waits for the console process.
 WAITING_SIGNAL: Final = signal.SIGTTIN
 MAX_AHEAD_BYTES: Final = 64 * 1024  # of a request, of the bytes that were read
-_ADDRESSES_BYTES: Final = 1024  # of both addresses as JSON
 _TARGET_BYTES: Final = 64  # of a request's target that decide which process answers
 
 
 @dataclass(frozen=True, slots=True)
 class PassedConnection:
-    """A connection that was passed on.
-
-    `client` and `server` are the addresses of the client and of the listener that accepted it.
-    `ahead`: what was read of the next request.
-    """
+    """A connection that was passed on. `ahead`: what was read of the next request."""
 
     descriptor: int
-    client: Any
-    server: Any
     ahead: bytes
 
 
@@ -48,16 +39,15 @@ class PassedConnections:
         self._sending.setblocking(False)
         self._parent = os.getpid()
 
-    def put(self, connection: socket.socket, client: Any, server: Any, ahead: bytes) -> bool:
+    def put(self, connection: socket.socket, ahead: bytes) -> bool:
         """Pass a connection on, and return whether that was possible.
 
         The caller then closes its own descriptor. It is not possible where the queue is full.
         """
-        addresses = orjson.dumps([client, server])
-        if len(addresses) > _ADDRESSES_BYTES or len(ahead) > MAX_AHEAD_BYTES:
+        if not 0 < len(ahead) <= MAX_AHEAD_BYTES:
             return False
         try:
-            socket.send_fds(self._sending, [addresses, b"\n", ahead], [connection.fileno()])
+            socket.send_fds(self._sending, [ahead], [connection.fileno()])
         except OSError:
             return False
         with suppress(ProcessLookupError):
@@ -66,14 +56,9 @@ class PassedConnections:
 
     def take(self) -> PassedConnection:
         """Take the next connection; raises `BlockingIOError` where none waits."""
-        size = _ADDRESSES_BYTES + 1 + MAX_AHEAD_BYTES
-        message, descriptors, _, _ = socket.recv_fds(self._receiving, size, 1)
+        ahead, descriptors, _, _ = socket.recv_fds(self._receiving, MAX_AHEAD_BYTES, 1)
         os.set_inheritable(descriptors[0], False)
-        addresses, _, ahead = message.partition(b"\n")
-        client, server = (
-            tuple(each) if isinstance(each, list) else each for each in orjson.loads(addresses)
-        )
-        return PassedConnection(descriptors[0], client, server, ahead)
+        return PassedConnection(descriptors[0], ahead)
 
     def is_waiting(self) -> bool:
         """Return whether a connection waits."""

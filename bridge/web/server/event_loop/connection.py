@@ -35,9 +35,12 @@ class Stage(enum.Enum):
 
 
 class LoopConnection(TimedConnection):
-    """One connection. A slow sender costs a socket, and no thread."""
+    """One connection. A slow sender costs a socket, and no thread.
 
-    def __init__(self, edge: LoopEdge) -> None:
+    `ahead`: what another process read of the first request.
+    """
+
+    def __init__(self, edge: LoopEdge, ahead: bytes = b"") -> None:
         super().__init__(edge.loop, edge.answers)
         self._edge = edge
         self._heads = HeadReader()
@@ -45,6 +48,7 @@ class LoopConnection(TimedConnection):
         self._address: str | None = None
         self._server = ("", 0)
         self._following = b""
+        self._ahead = ahead
         self._forget()
 
     def _forget(self) -> None:
@@ -62,6 +66,8 @@ class LoopConnection(TimedConnection):
             self._server = server[:2]
         self._edge.connections.add(self)
         self._wait_for_request()
+        if self._ahead:
+            self.data_received(self._ahead)
 
     def begin_end(self) -> None:
         """Wait only a moment for a request, and for a client that reads nothing, from now on."""
@@ -117,7 +123,7 @@ class LoopConnection(TimedConnection):
 
     def _read_head(self, data: bytes) -> None:
         if self._stage is Stage.IDLE:
-            if self._edge.pass_on(self._transport, self._server, data):
+            if self._edge.pass_on(self._transport, data):
                 self.abort()  # closes the descriptor of this process alone
                 return
             self._stage = Stage.HEAD
@@ -262,6 +268,7 @@ class LoopConnection(TimedConnection):
         return (
             self._head is not None
             and self._head.keeps_alive
+            and self._edge.may_keep(self._head.request.path)
             and self._body is not None
             and self._body.is_whole
             and not self._has_ended
