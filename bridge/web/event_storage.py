@@ -41,7 +41,7 @@ class EventStorage:
     def add_each(
         self, requests: Sequence[PreparedRequest]
     ) -> list[Sequence[AddedEvent] | Exception]:
-        """Store the events of several requests, on SQLite in as few commits as possible.
+        """Store the events of several requests in as few commits as possible.
 
         Returns for each request its result, or the error for which none of its events is stored.
         """

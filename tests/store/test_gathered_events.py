@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from bridge.core.errors import StoreError
 from bridge.core.model import Event
 from bridge.ingest.ports import Replan
+from bridge.store.db.commit_queue import MAX_BATCH_JOBS
 from bridge.store.db.database import Database
-from bridge.store.db.group_commit import MAX_BATCH_JOBS
 from bridge.store.inbound import events
 from bridge.store.inbound.arrivals import Arrival
 from bridge.store.tables import schema

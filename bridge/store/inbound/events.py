@@ -11,6 +11,7 @@ from sqlalchemy import Connection, case, insert, select, text, update
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import JSON, Delivery, Event, FormFile, Status
 from bridge.core.retention import is_content_deleted
+from bridge.store.db.advisory_locks import lock_keys
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids, form_files
@@ -63,7 +64,7 @@ def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> 
 def add_each(
     database: Database, requests: Sequence[tuple[Sequence[Arrival], Replan]]
 ) -> list[list[AddedEvent] | Exception]:
-    """Store the events of several requests, on SQLite in one commit; see `add_all`.
+    """Store the events of several requests in one commit; see `add_all`.
 
     Returns for each request its result, or the error for which none of its events is stored. One
     with duplicates takes another transaction.
@@ -118,10 +119,10 @@ def _add_duplicates(
 def add_one(connection: Connection, arrival: Arrival) -> bool:
     """Store one event inside a transaction, and return whether it was new."""
     item = ArrivalRows.of(arrival, sealer_of(connection), deleted_ids.secret_key_of(connection))
-    ARRIVAL_BATCH.prepare(connection, [item])
-    if connection.dialect.name != "sqlite":
-        return ARRIVAL_BATCH.insert(connection, item)
     raw: Any = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite":
+        lock_keys(raw, ARRIVAL_BATCH.keys([item]))
+        return ARRIVAL_BATCH.insert(raw, [item])[0]
     raw.execute(*ARRIVAL_BATCH.statement([item]))
     return ARRIVAL_BATCH.added(raw, [item])[0]
 
