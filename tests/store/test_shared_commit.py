@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from gathering import add_each, asked, never
 from postgres_server import end_connections
 from records import NOW, make_delivery, make_event
 from serving import until
@@ -16,27 +17,18 @@ from sqlalchemy import select, text
 
 from bridge.core.errors import StoreError
 from bridge.core.model import Debounce, Event, Order
-from bridge.ingest.ports import Replan
 from bridge.store.db import commit_queue, shared_commit
 from bridge.store.db.advisory_locks import take_key_locks
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.inbound.arrivals import ARRIVAL_BATCH, Arrival
+from bridge.store.inbound.arrivals import ARRIVAL_BATCH
 from bridge.store.tables import schema
 
 PATIENT = pytest.mark.timings(shared_commit_lock_seconds=60.0)
 
 
-def never(*_: object) -> list:
-    raise AssertionError("nothing is to be planned again")
-
-
-def asked(*each: Event, order: Order | None = None) -> tuple[list[Arrival], Replan]:
-    return [(event, [make_delivery(event, order=order)]) for event in each], never
-
-
 def add(database: Database, event: Event, order: Order | None = None) -> Any:
-    [result] = events.add_each(database, [asked(event, order=order)])
+    [result] = add_each(database, [asked(event, order=order)])
     return result
 
 
@@ -113,7 +105,7 @@ def test_the_events_of_several_requests_are_one_statement(
     postgresql: Database, statements: list[int]
 ) -> None:
     each = [make_event(str(number)) for number in range(40)]
-    results = events.add_each(postgresql, [asked(event) for event in each])
+    results = add_each(postgresql, [asked(event) for event in each])
     assert [one.event_id for [one] in results] == [event.id for event in each]
     assert statements == [40]
 
@@ -148,14 +140,14 @@ def test_callers_that_come_during_a_commit_share_the_next_one(
 def test_the_order_of_arrival_stays_that_of_the_events(postgresql: Database) -> None:
     """They are inserted in the order of their ids, so that two receivers do not deadlock."""
     each = [make_event(name) for name in "dbca"]
-    events.add_each(postgresql, [asked(*each[:2]), asked(*each[2:])])
+    add_each(postgresql, [asked(*each[:2]), asked(*each[2:])])
     assert stored(postgresql) == [event.id for event in each]
 
 
 def test_the_order_of_arrival_stays_that_of_an_ordering_key(postgresql: Database) -> None:
     each = [make_event(name) for name in "cab"]
     key = Order(key="k")
-    results = events.add_each(postgresql, [asked(event, order=key) for event in each])
+    results = add_each(postgresql, [asked(event, order=key) for event in each])
     assert [one.event_id for [one] in results] == [event.id for event in each]
     with postgresql.read() as connection:
         columns = schema.delivery.c
@@ -174,7 +166,7 @@ def test_deliveries_of_one_debounce_key_are_merged_within_a_commit(postgresql: D
         ([(event, [make_delivery(event, debounce=Debounce(key="k", until=NOW + 60))])], never)
         for event in each
     ]
-    events.add_each(postgresql, merged)
+    add_each(postgresql, merged)
     with postgresql.read() as connection:
         columns = schema.delivery.c
         rows = connection.execute(select(columns.event_id, columns.status)).all()
@@ -192,7 +184,7 @@ def test_an_equal_body_is_noted_within_a_commit_and_across_commits(database: Dat
         make_event("3", body=b"a"),
         make_event("4", body=b"b"),
     )
-    events.add_each(database, [asked(first)])
+    add_each(database, [asked(first)])
     again = make_event("1", body=b"a")
     deleted = make_event("gone", body=b"a")
     with database.engine.begin() as connection:
@@ -205,7 +197,7 @@ def test_an_equal_body_is_noted_within_a_commit_and_across_commits(database: Dat
                 expires_at=NOW + 1000,
             )
         )
-    results = events.add_each(
+    results = add_each(
         database,
         [
             ([(again, [])], lambda *_: []),
@@ -238,9 +230,7 @@ def test_what_postgresql_cannot_store_fails_alone(
 ) -> None:
     good = [make_event(str(number)) for number in range(3)]
     bad = make_event("bad", **changes)
-    results = events.add_each(
-        postgresql, [asked(good[0]), asked(good[1], bad), asked(good[2]), asked()]
-    )
+    results = add_each(postgresql, [asked(good[0]), asked(good[1], bad), asked(good[2]), asked()])
     assert [isinstance(result, Exception) for result in results] == [False, True, False, False]
     assert stored(postgresql) == [good[0].id, good[2].id]
 
@@ -258,7 +248,7 @@ def test_two_receivers_with_the_same_events_in_opposite_order_do_not_deadlock(
 
     def store(database: Database, names: list[str]) -> dict[str, Any]:
         requests = [asked(make_event(one), order=order) for one in names]
-        results = events.add_each(database, requests)
+        results = add_each(database, requests)
         return {name: one for name, [one] in zip(names, results, strict=True)}
 
     with uncommitted(postgresql, make_event("3")):
@@ -312,7 +302,7 @@ def test_a_deadlock_is_tried_again_request_by_request(
 
     monkeypatch.setattr(ARRIVAL_BATCH, "insert", fail_once)
     each = [make_event(str(number)) for number in range(3)]
-    results = events.add_each(postgresql, [asked(event) for event in each])
+    results = add_each(postgresql, [asked(event) for event in each])
     assert [one.event_id for [one] in results] == [event.id for event in each]
     assert sizes == [3, 1, 1, 1]
 
@@ -324,9 +314,7 @@ def test_a_connection_that_is_killed_stores_nothing_and_the_next_commit_has_anot
     first = make_event("2")
     others = [make_event(number) for number in "13"]
     with uncommitted(postgresql, make_event("2")):
-        leader = Callers(
-            lambda: events.add_each(postgresql, [asked(one) for one in (first, *others)])
-        )
+        leader = Callers(lambda: add_each(postgresql, [asked(one) for one in (first, *others)]))
         until(lambda: waiting(postgresql), what="the wait")
         more = Callers(lambda: add(postgresql, make_event("next")))
         until(lambda: len(postgresql._queue._pending) == 1, what="the next caller")
@@ -338,7 +326,7 @@ def test_a_connection_that_is_killed_stores_nothing_and_the_next_commit_has_anot
     assert all("terminating connection" in str(result) for result in results)
     [[following]] = more.results()
     assert stored(postgresql) == [following.event_id]
-    again = events.add_each(postgresql, [asked(one) for one in (first, *others)])
+    again = add_each(postgresql, [asked(one) for one in (first, *others)])
     assert [one.event_id for [one] in again] == [first.id, *(one.id for one in others)]
 
 
@@ -365,7 +353,7 @@ def test_without_a_server_all_that_wait_fail_at_once(
 
     monkeypatch.setattr(postgresql._queue, "_open", refuse)
     each = [make_event(str(number)) for number in range(3 * commit_queue.MAX_BATCH_JOBS)]
-    results = events.add_each(postgresql, [asked(event) for event in each])
+    results = add_each(postgresql, [asked(event) for event in each])
     assert {str(result) for result in results} == {"no connection to the database: no route"}
     assert len(tries) == 1
 
@@ -384,6 +372,6 @@ def test_large_events_take_several_commits(
     monkeypatch.setattr(database._queue, "_take", count)
     sizes = [300, 300, 5000, 300, 300, 300]
     each = [make_event(str(place), body=b"x" * size) for place, size in enumerate(sizes)]
-    results = events.add_each(database, [asked(event) for event in each])
+    results = add_each(database, [asked(event) for event in each])
     assert [one.event_id for [one] in results] == [event.id for event in each]
     assert taken == [2, 1, 2, 1]

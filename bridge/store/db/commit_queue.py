@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -56,8 +56,8 @@ LockedKeys = Sequence[tuple[int, Sequence[tuple[str, str]]]]
 class WriteJob:
     """Work (`appending` is None), or items to append together, that wait for their commit.
 
-    `done` is released when the job is over, or when its caller must lead. `is_alone`: nothing of it
-    is stored, and its caller must write it in a transaction of its own.
+    `done` is released when the job is over, or when its caller must lead. `write_alone` is set if
+    nothing of it is stored, and writes it in a transaction of its own.
     """
 
     __slots__ = (
@@ -65,11 +65,11 @@ class WriteJob:
         "bytes",
         "done",
         "error",
-        "is_alone",
         "item",
         "lead",
         "size",
         "value",
+        "write_alone",
     )
 
     def __init__(self, appending: RowBatch[Any] | None, item: Any) -> None:
@@ -80,9 +80,17 @@ class WriteJob:
         self.value: Any = None
         self.error: BaseException | None = None
         self.lead = False
-        self.is_alone = False
+        self.write_alone: Callable[[], Any] | None = None
         self.done = threading.Lock()
         self.done.acquire()
+
+    def result(self) -> Any:
+        """Return the value, or raise the error."""
+        if self.write_alone is not None:
+            return self.write_alone()
+        if self.error is not None:
+            raise self.error
+        return self.value
 
 
 class CommitQueue(ABC):
@@ -103,12 +111,10 @@ class CommitQueue(ABC):
     def write(self, job: WriteJob) -> Any:
         """Commit a job together with others, and return its value."""
         self.write_each([job])
-        if job.error is not None:
-            raise job.error
-        return job.value
+        return job.result()
 
     def write_each(self, jobs: Sequence[WriteJob]) -> None:
-        """Commit several jobs of one caller together with others; each gets a value or an error."""
+        """Commit several jobs of one caller together with others; each has a result then."""
         if not jobs:
             return
         with self._mutex:

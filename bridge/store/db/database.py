@@ -138,16 +138,21 @@ class Database:
 
     def append_each(
         self, appending: RowBatch[I], groups: Sequence[Sequence[I]]
-    ) -> list[list[bool] | Exception]:
-        """Insert the rows of several groups; a group that fails does so alone.
+    ) -> list[list[bool] | Exception | Callable[[], list[bool]]]:
+        """Insert the rows of several groups in as few commits as possible.
 
-        They share as few commits as possible. Returns for each group what `append` returns, or the
-        error that it raises.
+        A group that fails does so alone. Returns for each what `append` returns, or the error that
+        it raises, or a function that inserts it: on PostgreSQL, if the group would wait for a lock
+        or has failed together with others.
         """
         jobs = [WriteJob(appending, items) for items in groups]
         self._queue.write_each(jobs)
         return [
-            job.error if isinstance(job.error, Exception) else cast("list[bool]", job.value)
+            job.result
+            if job.write_alone is not None
+            else job.error
+            if isinstance(job.error, Exception)
+            else cast("list[bool]", job.value)
             for job in jobs
         ]
 

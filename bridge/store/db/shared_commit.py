@@ -12,6 +12,7 @@ from __future__ import annotations
 import select
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -50,13 +51,6 @@ class SharedCommit(CommitQueue):
         super().__init__(engine, timings)
         self._write_failures = write_failures
 
-    def write_each(self, jobs: Sequence[WriteJob]) -> None:
-        """Commit several jobs of one caller together with others; each gets a value or an error."""
-        super().write_each(jobs)
-        for job in jobs:
-            if job.is_alone:
-                self._write_alone(job)
-
     def _commit(self, batch: list[WriteJob]) -> None:
         """Fill `batch` and commit it.
 
@@ -74,7 +68,7 @@ class SharedCommit(CommitQueue):
             if _is_fatal(error, raw):
                 raise
             for job in batch:
-                job.is_alone = True
+                job.write_alone = partial(self._write_alone, job)
 
     def _take_all(self, batch: list[WriteJob]) -> None:
         with self._mutex:
@@ -94,19 +88,16 @@ class SharedCommit(CommitQueue):
         raw.execute(LEADER_SETTINGS, [milliseconds(self._timings.shared_commit_lock_seconds)])
         return raw
 
-    def _write_alone(self, job: WriteJob) -> None:
-        """Write a job in a transaction of its own."""
+    def _write_alone(self, job: WriteJob) -> list[bool]:
+        """Write a job in a transaction of its own, and return its value."""
         appending: RowBatch[Any] = job.appending  # type: ignore[assignment]  # all jobs append
         try:
             with self._engine.begin() as connection:
                 raw: Any = connection.connection.driver_connection
                 lock_keys(raw, appending.keys(job.item))
-                job.value = appending.insert(raw, job.item)
+                return appending.insert(raw, job.item)
         except self._write_failures as error:
-            job.error = StoreError(describe_error(error))
-            job.error.__cause__ = error
-        except Exception as error:
-            job.error = error
+            raise StoreError(describe_error(error)) from error
 
 
 def _insert(raw: Any, batch: Sequence[WriteJob]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, case, insert, select, text, update
@@ -63,22 +64,32 @@ def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> 
 
 def add_each(
     database: Database, requests: Sequence[tuple[Sequence[Arrival], Replan]]
-) -> list[list[AddedEvent] | Exception]:
+) -> list[list[AddedEvent] | Exception | Callable[[], list[AddedEvent]]]:
     """Store the events of several requests in one commit; see `add_all`.
 
-    Returns for each request its result, or the error for which none of its events is stored. One
-    with duplicates takes another transaction.
+    Returns for each request its result, or the error for which none of its events is stored, or a
+    function that returns or raises them, if the request takes another transaction: one with
+    duplicates, or one that waits for a lock.
     """
     done = database.append_each(ARRIVAL_BATCH, [_rows(database, one) for one, _ in requests])
-    results: list[list[AddedEvent] | Exception] = []
+    results: list[list[AddedEvent] | Exception | Callable[[], list[AddedEvent]]] = []
     for (arrivals, replan), new in zip(requests, done, strict=True):
-        try:
-            if isinstance(new, Exception):
-                raise new
+        if isinstance(new, Exception):
+            results.append(new)
+        elif isinstance(new, list) and all(new):
             results.append(_complete(database, arrivals, replan, new))
-        except Exception as error:
-            results.append(error)
+        else:
+            results.append(partial(_finish, database, arrivals, replan, new))
     return results
+
+
+def _finish(
+    database: Database,
+    arrivals: Sequence[Arrival],
+    replan: Replan,
+    new: Sequence[bool] | Callable[[], Sequence[bool]],
+) -> list[AddedEvent]:
+    return _complete(database, arrivals, replan, new() if callable(new) else new)
 
 
 def _rows(database: Database, arrivals: Sequence[Arrival]) -> list[ArrivalRows]:
