@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from bridge.core.model import Reject
 from bridge.ingest.effects import PreparedRequest
@@ -40,20 +42,21 @@ class EventStorage:
 
     def add_each(
         self, requests: Sequence[PreparedRequest]
-    ) -> list[Sequence[AddedEvent] | Exception]:
-        """Store the events of several requests, on SQLite in as few commits as possible.
+    ) -> list[Sequence[AddedEvent] | Exception | Callable[[], Sequence[AddedEvent]]]:
+        """Store the events of several requests in as few commits as possible.
 
-        Returns for each request its result, or the error for which none of its events is stored.
+        Returns for each request its result, or the error for which none of its events is stored, or
+        a function that returns or raises them, if the request takes another transaction.
         """
-        results: dict[int, Sequence[AddedEvent] | Exception] = {}
+        results: dict[int, Sequence[AddedEvent] | Exception | Callable[[], Any]] = {}
         gathered: list[int] = []
         for place, prepared in enumerate(requests):
+            if prepared.marks is not None or prepared.source.daily_bytes is not None:
+                results[place] = partial(self.add, prepared)  # it counts in the same transaction
+                continue
             try:
-                if prepared.marks is not None or prepared.source.daily_bytes is not None:
-                    results[place] = self.add(prepared)  # it counts in the same transaction
-                else:
-                    self._check_room(prepared)
-                    gathered.append(place)
+                self._check_room(prepared)
+                gathered.append(place)
             except Exception as error:
                 results[place] = error
         together = [(requests[place].arrivals, requests[place].replan) for place in gathered]

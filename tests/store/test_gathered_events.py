@@ -5,25 +5,15 @@ from __future__ import annotations
 import threading
 
 import pytest
+from gathering import add_each, asked, never
 from records import make_delivery, make_event
 from sqlalchemy import func, select
 
 from bridge.core.errors import StoreError
-from bridge.core.model import Event
-from bridge.ingest.ports import Replan
+from bridge.store.db.commit_queue import MAX_BATCH_JOBS
 from bridge.store.db.database import Database
-from bridge.store.db.group_commit import MAX_BATCH_JOBS
 from bridge.store.inbound import events
-from bridge.store.inbound.arrivals import Arrival
 from bridge.store.tables import schema
-
-
-def never(*_: object) -> list:
-    raise AssertionError("nothing is to be planned again")
-
-
-def asked(*each: Event) -> tuple[list[Arrival], Replan]:
-    return [(event, [make_delivery(event)]) for event in each], never
 
 
 def stored(database: Database) -> set[str]:
@@ -33,7 +23,7 @@ def stored(database: Database) -> set[str]:
 
 def test_each_request_gets_the_results_of_its_own_events(database: Database) -> None:
     first, second, third = (make_event(str(number)) for number in range(3))
-    results = events.add_each(database, [asked(first, second), asked(), asked(third)])
+    results = add_each(database, [asked(first, second), asked(), asked(third)])
     assert [[one.event_id for one in result] for result in results] == [
         [first.id, second.id],
         [],
@@ -45,7 +35,7 @@ def test_each_request_gets_the_results_of_its_own_events(database: Database) -> 
 def test_a_bad_request_fails_alone_and_none_of_its_events_is_stored(database: Database) -> None:
     good = [make_event(str(number)) for number in range(3)]
     bad = make_event("bad", source=None)
-    results = events.add_each(database, [asked(good[0]), asked(good[1], bad), asked(good[2])])
+    results = add_each(database, [asked(good[0]), asked(good[1], bad), asked(good[2])])
     assert [isinstance(result, Exception) for result in results] == [False, True, False]
     assert stored(database) == {good[0].id, good[2].id}
 
@@ -54,7 +44,7 @@ def test_duplicates_within_and_before_the_gathered_ones_are_counted(database: Da
     known = make_event("known")
     events.add(database, known, [make_delivery(known)], never)
     twice = make_event("twice")
-    results = events.add_each(
+    results = add_each(
         database, [asked(make_event("known")), asked(twice), asked(make_event("twice"))]
     )
     assert [(one.event_id, one.duplicate) for [one] in results] == [
@@ -64,8 +54,23 @@ def test_duplicates_within_and_before_the_gathered_ones_are_counted(database: Da
     ]
 
 
+def test_what_takes_another_transaction_waits_in_no_shared_commit(database: Database) -> None:
+    """It may wait for a lock, and the other requests are answered meanwhile."""
+    known = make_event("known")
+    events.add(database, known, [make_delivery(known)], never)
+    new = make_event("new")
+    again, plain = events.add_each(database, [asked(make_event("known"), new), asked()])
+    assert plain == []
+    assert callable(again)
+    assert stored(database) == {known.id, new.id}
+    assert [(one.event_id, one.duplicate) for one in again()] == [
+        (known.id, True),
+        (new.id, False),
+    ]
+
+
 def test_nothing_to_store_needs_no_commit(database: Database) -> None:
-    assert events.add_each(database, []) == []
+    assert add_each(database, []) == []
 
 
 def test_a_database_that_fails_fails_for_each(sqlite: Database) -> None:
@@ -73,14 +78,14 @@ def test_a_database_that_fails_fails_for_each(sqlite: Database) -> None:
         connection.exec_driver_sql("DROP TRIGGER IF EXISTS arrive")
         connection.exec_driver_sql("DROP VIEW arrival")
         connection.commit()
-    results = events.add_each(sqlite, [asked(make_event("1")), asked(make_event("2"))])
+    results = add_each(sqlite, [asked(make_event("1")), asked(make_event("2"))])
     assert [type(result) for result in results] == [StoreError, StoreError]
 
 
 @pytest.mark.parametrize("count", [1, MAX_BATCH_JOBS, 2 * MAX_BATCH_JOBS + 3])
 def test_more_requests_than_fit_into_a_commit_take_several(sqlite: Database, count: int) -> None:
     each = [make_event(str(number)) for number in range(count)]
-    results = events.add_each(sqlite, [asked(event) for event in each])
+    results = add_each(sqlite, [asked(event) for event in each])
     assert [one.event_id for [one] in results] == [event.id for event in each]
     assert stored(sqlite) == {event.id for event in each}
 
@@ -92,7 +97,7 @@ def test_gathered_events_and_those_of_other_threads_are_all_stored(sqlite: Datab
     def gather(name: int) -> None:
         for turn in range(5):
             each = [make_event(f"{name}-{turn}-{number}") for number in range(30)]
-            found = events.add_each(sqlite, [asked(event) for event in each])
+            found = add_each(sqlite, [asked(event) for event in each])
             failed.extend(one for one in found if isinstance(one, Exception))
 
     def single(name: int) -> None:
@@ -124,5 +129,5 @@ def test_gathered_events_share_one_synced_commit(
         batches.append(len(batch))
 
     monkeypatch.setattr(sqlite._group, "_take", count)
-    events.add_each(sqlite, [asked(make_event(str(number))) for number in range(40)])
+    add_each(sqlite, [asked(make_event(str(number))) for number in range(40)])
     assert batches == [40]

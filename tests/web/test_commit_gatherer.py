@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -31,6 +31,7 @@ def run(
     store_each: Callable[[Sequence[Any]], Any],
     *ticks: list[Any],
     observe: ObserveCommit | None = None,
+    waits_for_server: bool = False,
 ) -> list[tuple[Any, Any]]:
     """Return the results of requests that are added tick by tick, each after the last ended."""
     results: list[tuple[Any, Any]] = []
@@ -38,7 +39,9 @@ def run(
     async def add_all() -> None:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as executor:
-            gatherer = CommitGatherer(loop, store_each, executor, observe)
+            gatherer = CommitGatherer(
+                loop, store_each, executor, observe, waits_for_server=waits_for_server
+            )
             for tick in ticks:
                 ended = asyncio.Event()
                 count = len(results) + len(tick)
@@ -86,6 +89,38 @@ def test_after_a_slow_commit_the_next_leaves_the_loop_until_one_is_fast(
     run(store.each, [1], [2], [3])
     ours = threading.current_thread()
     assert [thread is ours for thread in store.threads] == [True, False, True]
+
+
+def test_commits_that_wait_for_a_server_are_never_on_the_loop() -> None:
+    store = Store()
+    assert run(store.each, [1, 2], [3], waits_for_server=True) == [(1, [1]), (2, [2]), (3, [3])]
+    assert store.batches == [[1, 2], [3]]
+    assert threading.current_thread() not in store.threads
+
+
+def test_what_arrives_during_a_commit_in_a_thread_is_the_next_one() -> None:
+    store = Store()
+    go = threading.Event()
+
+    def wait(requests: Sequence[Any]) -> list[Any]:
+        assert go.wait(60)
+        return store.each(requests)
+
+    async def add_all() -> None:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        with ThreadPoolExecutor(1) as executor:
+            gatherer = CommitGatherer(loop, wait, executor, waits_for_server=True)
+            gatherer.add(cast("Any", 1), lambda _: None)
+            await asyncio.sleep(0)  # a tick: the first commit begins
+            gatherer.add(cast("Any", 2), lambda _: None)
+            await asyncio.sleep(0)
+            gatherer.add(cast("Any", 3), lambda _: ended.set())
+            go.set()
+            await ended.wait()
+
+    asyncio.run(add_all())
+    assert store.batches == [[1], [2, 3]]
 
 
 def test_each_commit_is_observed_where_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import new_postgres_database
 from edge_requests import ENVIRON, ROUTES, requests
 from edges import EDGES
 from serving import Answer, Bridge, exchange
@@ -35,13 +36,18 @@ CHANGING_PARTS = (
 )
 
 
-@pytest.fixture(scope="module", params=EDGES)
+@pytest.fixture(scope="module", params=[*EDGES, "asgi on PostgreSQL"])
 def replayed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
     """The answers of an edge by the names of the requests, and the events that it stored."""
-    environ = {**ENVIRON, **EDGES[request.param]}
-    folder = tmp_path_factory.mktemp(request.param)
+    edge, _, database = request.param.partition(" on ")
+    environ = {**ENVIRON, **EDGES[edge]}
+    if database:
+        server = request.getfixturevalue("postgres")
+        template = request.getfixturevalue("migrated_postgres")
+        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(server, template)
+    folder = tmp_path_factory.mktemp(edge)
     with Bridge(folder, "web", routes=ROUTES, environ=environ) as bridge:
         answers = {each.name: _plain(exchange(bridge.port, each.raw)) for each in requests()}
         yield request.param, answers, _stored(bridge)

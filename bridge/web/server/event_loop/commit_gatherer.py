@@ -13,7 +13,8 @@ from bridge.ingest.ports import StoredEvent
 
 SLOW_COMMIT_SECONDS = 0.05  # after which commits leave the loop, until one is fast again
 
-Stored = Sequence[StoredEvent] | Exception
+#: A function finishes the storing in a transaction of the request's own, and may wait.
+Stored = Sequence[StoredEvent] | Exception | Callable[[], Sequence[StoredEvent]]
 StoreEach = Callable[[Sequence[PreparedRequest]], Sequence[Stored]]
 Done = Callable[[Stored], None]
 
@@ -28,7 +29,8 @@ class CommitGatherer:
     """Stores what is added within a tick of the loop together, one commit at a time.
 
     A fast commit runs on the loop: a thread would cost more. After a slow one, commits run in
-    `executor`, so that the loop serves others while the disk or the lock is waited for.
+    `executor`, so that the loop serves others while the disk or the lock is waited for. With
+    `waits_for_server` all run there.
     """
 
     def __init__(
@@ -37,6 +39,8 @@ class CommitGatherer:
         store_each: StoreEach,
         executor: Executor,
         observe: ObserveCommit | None = None,
+        *,
+        waits_for_server: bool = False,
     ) -> None:
         self._loop = loop
         self._store_each = store_each
@@ -44,7 +48,8 @@ class CommitGatherer:
         self._observe = observe
         self._waiting: list[tuple[PreparedRequest, Done]] = []
         self._is_scheduled = False
-        self._is_slow = False
+        self._waits_for_server = waits_for_server
+        self._is_slow = waits_for_server
 
     def add(self, prepared: PreparedRequest, done: Done) -> None:
         """Store the events of a request soon, then call `done` on the loop with the result."""
@@ -84,7 +89,7 @@ class CommitGatherer:
     ) -> None:
         if self._observe is not None:
             self._observe(seconds, on_loop=not self._is_slow)
-        self._is_slow = seconds > SLOW_COMMIT_SECONDS
+        self._is_slow = self._waits_for_server or seconds > SLOW_COMMIT_SECONDS
         self._is_scheduled = False
         self._schedule()
         for (_, done), result in zip(waiting, results, strict=True):

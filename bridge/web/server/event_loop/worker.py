@@ -88,12 +88,15 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         threads = ThreadPoolExecutor(HOOK_THREADS, "hooks")
         # one commit at a time waits for the disk
         committer = ThreadPoolExecutor(1, "commit")
-        database = parts.storage.database
         self._lag = LagObserver(self.loop)
         gatherer = CommitGatherer(
-            self.loop, parts.storage.add_each, committer, self._lag.observe_commit
+            self.loop,
+            parts.storage.add_each,
+            committer,
+            self._lag.observe_commit,
+            waits_for_server=not parts.storage.database.is_sqlite,
         )
-        calls = HookCalls(self.loop, gatherer, threads, is_waitless=database.is_sqlite)
+        calls = HookCalls(self.loop, gatherer, threads)
         return LoopEdge(
             loop=self.loop,
             parts=parts,
