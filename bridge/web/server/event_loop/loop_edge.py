@@ -20,8 +20,8 @@ from bridge.web.listeners import NOT_FOUND_BODY
 from bridge.web.mount_paths import is_reader_path
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.hook_calls import HookCalls
-from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
 from bridge.web.server.event_loop.wsgi_calls import (
+    PageWriter,
     RequestSocket,
     WsgiApp,
     call_application,
@@ -104,7 +104,7 @@ class LoopEdge:
         stdin: io.BufferedIOBase,
         length: int | None,
         server: tuple[str, int],
-        writer: LoopThreadWriter,
+        writer: PageWriter,
         ended: Callable[[BaseException | None], None],
     ) -> None:
         """Let Flask answer a request in a thread; `ended` is called on the loop.
