@@ -104,13 +104,18 @@ class AsgiApp:
         self._pools = [hooks, committer, pages]
         lag = LagObserver(loop)
         lag.begin()
-        gatherer = CommitGatherer(loop, storage.add_each, committer, lag.observe_commit)
-        is_waitless = storage.database.is_sqlite
+        gatherer = CommitGatherer(
+            loop,
+            storage.add_each,
+            committer,
+            lag.observe_commit,
+            waits_for_server=not storage.database.is_sqlite,
+        )
         return LoopEdge(
             loop=loop,
             parts=self._parts,
             app=self._app,
-            calls=HookCalls(loop, gatherer, hooks, is_waitless=is_waitless),
+            calls=HookCalls(loop, gatherer, hooks),
             timings=settings.timings,
             answers=AnswerLimits(settings.timings.answer_stall_seconds),
             keep_alive_seconds=0.0,  # the server's own

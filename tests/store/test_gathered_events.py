@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from gathering import add_each, asked, never
 from records import make_delivery, make_event
+from serving import until
 from sqlalchemy import func, select
 
-from bridge.core.errors import StoreError
-from bridge.store.db.commit_queue import MAX_BATCH_JOBS
-from bridge.store.db.database import Database
+from bridge.core.errors import CommitWaits, StoreError
+from bridge.core.model import Event
+from bridge.store.db import group_commit
+from bridge.store.db.commit_queue import MAX_BATCH_ITEMS, MAX_BATCH_JOBS
+from bridge.store.db.database import Database, file_lock
+from bridge.store.db.group_commit import BUSY_TIMEOUT_SECONDS
 from bridge.store.inbound import events
 from bridge.store.tables import schema
 
@@ -131,3 +140,144 @@ def test_gathered_events_share_one_synced_commit(
     monkeypatch.setattr(sqlite._group, "_take", count)
     add_each(sqlite, [asked(make_event(str(number))) for number in range(40)])
     assert batches == [40]
+
+
+def open_connection(database: Database) -> None:
+    """Store an event: the first commit opens the connection, and may wait for it."""
+    events.add_each(database, [asked(make_event("first"))])
+
+
+def add_now(database: Database, *each: Event) -> list:
+    return events.add_each(database, [asked(event) for event in each], waits=False)
+
+
+def test_a_commit_that_must_not_wait_is_one_where_nothing_is_in_its_way(sqlite: Database) -> None:
+    open_connection(sqlite)
+    first, second = make_event("1"), make_event("2")
+    assert [one.event_id for [one] in add_now(sqlite, first, second)] == [first.id, second.id]
+    assert {first.id, second.id} <= stored(sqlite)
+
+
+def test_the_first_commit_opens_the_connection_and_waits(sqlite: Database) -> None:
+    with pytest.raises(CommitWaits):
+        add_now(sqlite, make_event("1"))
+    open_connection(sqlite)
+    assert len(add_now(sqlite, make_event("1"))) == 1
+
+
+@pytest.mark.parametrize("sizes", [[1] * (MAX_BATCH_JOBS + 1), [MAX_BATCH_ITEMS, 1]])
+def test_more_than_one_commit_takes_is_left_to_a_thread(sqlite: Database, sizes: list[int]) -> None:
+    open_connection(sqlite)
+    event = make_event("1")
+    with pytest.raises(CommitWaits):
+        events.add_each(sqlite, [asked(*[event] * size) for size in sizes], waits=False)
+    assert event.id not in stored(sqlite)
+
+
+def test_a_commit_that_must_not_wait_leaves_the_lock_to_another_process(sqlite: Database) -> None:
+    open_connection(sqlite)
+    event = make_event("1")
+    with file_lock(sqlite.path, "lock"), pytest.raises(CommitWaits):
+        add_now(sqlite, event)
+    assert event.id not in stored(sqlite)
+    assert [one.duplicate for [one] in add_now(sqlite, event)] == [False]
+
+
+def test_a_writer_without_the_lock_file_is_not_waited_for_either(sqlite: Database) -> None:
+    open_connection(sqlite)
+    event = make_event("1")
+    with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as backup:
+        backup.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CommitWaits):
+            add_now(sqlite, event)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(events.add_each, sqlite, [asked(event)])
+            assert not waiting.done()
+            backup.execute("ROLLBACK")
+            [[added]] = waiting.result(60)
+    assert not added.duplicate
+    assert event.id in stored(sqlite)
+
+
+def test_a_writer_that_never_ends_is_reported(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_connection(sqlite)
+    clock = count(0.0, BUSY_TIMEOUT_SECONDS / 2)
+    monkeypatch.setattr(group_commit, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as backup:
+        backup.execute("BEGIN IMMEDIATE")
+        [error] = events.add_each(sqlite, [asked(make_event("1"))])
+    assert isinstance(error, StoreError)
+    assert "locked" in str(error)
+    assert next(clock) == 2 * BUSY_TIMEOUT_SECONDS - BUSY_TIMEOUT_SECONDS / 2
+
+
+def test_a_commit_that_must_not_wait_gives_way_to_one_of_its_own_process(sqlite: Database) -> None:
+    open_connection(sqlite)
+    begun = threading.Event()
+    going_on = threading.Event()
+
+    def work(_: object) -> None:
+        begun.set()
+        going_on.wait(60)
+
+    event = make_event("1")
+    with ThreadPoolExecutor(2) as pool:
+        leading = pool.submit(sqlite.write, work)
+        assert begun.wait(60)
+        with pytest.raises(CommitWaits):
+            add_now(sqlite, event)
+        following = pool.submit(events.add_each, sqlite, [asked(event)])
+        going_on.set()
+        leading.result(60)
+        assert len(following.result(60)) == 1
+    assert len(add_now(sqlite, make_event("2"))) == 1
+
+
+def test_others_that_joined_a_commit_which_gave_up_are_stored(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lead passes to them."""
+    open_connection(sqlite)
+    other, ours = make_event("other"), make_event("ours")
+    with ThreadPoolExecutor(1) as pool, closing(sqlite3.connect(sqlite.path)) as backup:
+        backup.isolation_level = None
+        backup.execute("BEGIN IMMEDIATE")
+        group = sqlite._group
+        assert group is not None
+        try_lock = group._try_lock
+        joined: list[Future] = []
+
+        def join() -> bool:
+            joined.append(pool.submit(events.add_each, sqlite, [asked(other)]))
+            until(lambda: bool(group._pending), what="the other caller")
+            return try_lock()
+
+        monkeypatch.setattr(group, "_try_lock", join)
+        with pytest.raises(CommitWaits):
+            add_now(sqlite, ours)
+        backup.execute("ROLLBACK")
+        [[added]] = joined[0].result(60)
+    assert added.event_id == other.id
+    assert ours.id not in stored(sqlite)
+    assert not group._leading and not group._pending
+
+
+def test_duplicates_are_counted_later(sqlite: Database) -> None:
+    open_connection(sqlite)
+    known = make_event("known")
+    events.add_each(sqlite, [asked(known)])
+    fresh = make_event("fresh")
+    again, new = add_now(sqlite, make_event("known"), fresh)
+    assert [one.event_id for one in new] == [fresh.id]
+    with file_lock(sqlite.path, "lock"):
+        assert callable(again)
+    [added] = again()
+    assert (added.event_id, added.duplicate) == (known.id, True)
+
+
+def test_on_a_server_each_commit_waits(postgresql: Database) -> None:
+    with pytest.raises(CommitWaits):
+        add_now(postgresql, make_event("1"))
+    assert stored(postgresql) == set()

@@ -16,6 +16,7 @@ from serving import SECRET, github, until
 from bridge.core.timings import Timings
 from bridge.store.db.database import Database
 from bridge.web.server.asgi_requests import read_head
+from bridge.web.server.event_loop import commit_gatherer
 from bridge.web.server.event_loop.hook_calls import MAX_LOOP_BODY_BYTES
 from bridge.web.server.event_loop.http_parser import MalformedRequest
 
@@ -426,6 +427,43 @@ def test_the_end_waits_for_commits_in_progress(
     asyncio.run(live())
     assert (one.status, bridge.lived) == (202, ["begin", "end"])
     assert count(Database(str(bridge.database.url))) == 1
+
+
+def test_a_slow_disk_holds_up_one_commit_and_no_other_request(
+    bridge: AsgiBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes its time twice: first on the loop, which knows it only afterwards."""
+    clock = [0.0]
+    threads: list[threading.Thread] = []
+    going_on = threading.Event()
+    append_each = bridge.database.append_each
+
+    def write_slowly(*given: Any, **how: Any) -> Any:
+        threads.append(threading.current_thread())
+        if len(threads) == 2:
+            going_on.wait(60)
+        result = append_each(*given, **how)
+        clock[0] += 1.0
+        return result
+
+    monkeypatch.setattr(commit_gatherer, "monotonic", lambda: clock[0])
+    bridge.database.write(lambda _: None)  # opens the connection
+    monkeypatch.setattr(bridge.database, "append_each", write_slowly)
+    first, second = hook(piece(b"{}")), hook(piece(b"{}"))
+    health = AsgiExchange(scope_of("GET", "/healthz"))
+
+    async def test() -> None:
+        await first.call(bridge.app)
+        commit = asyncio.create_task(second.call(bridge.app))
+        await health.call(bridge.app)
+        assert (health.status, second.status) == (200, 0)
+        going_on.set()
+        await commit
+
+    run(bridge, test)
+    assert (first.status, second.status) == (202, 202)
+    ours = threading.current_thread()
+    assert [thread is ours for thread in threads] == [True, False]
 
 
 def test_web_sockets_are_closed(bridge: AsgiBridge) -> None:

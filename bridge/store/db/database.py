@@ -22,12 +22,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from bridge.config.settings import Settings
-from bridge.core.errors import SettingsError, StoreError
+from bridge.core.errors import CommitWaits, SettingsError, StoreError
 from bridge.core.timings import TIMINGS, Timings
 from bridge.store.db import postgres
 from bridge.store.db.commit_queue import CommitQueue, RowBatch, WriteJob
 from bridge.store.db.error_text import describe_error
-from bridge.store.db.group_commit import GroupCommit
+from bridge.store.db.group_commit import BUSY_TIMEOUT_SECONDS, GroupCommit
 from bridge.store.db.lock_watch import mark_long_hold
 from bridge.store.db.shared_commit import SharedCommit
 from bridge.store.encryption import NO_ENCRYPTION, Sealer
@@ -37,9 +37,6 @@ I = TypeVar("I")  # noqa: E741 - a type variable
 Work = Callable[[Connection], T]
 # Size to which the write-ahead log is truncated on reset; a long read may have let it grow.
 MAX_WAL_BYTES = 64 * 1024 * 1024
-BUSY_TIMEOUT_SECONDS = (
-    10.0  # seconds to wait for a process that does not take part in the flock, such as a backup
-)
 
 
 class Database:
@@ -137,16 +134,20 @@ class Database:
         return added
 
     def append_each(
-        self, appending: RowBatch[I], groups: Sequence[Sequence[I]]
+        self, appending: RowBatch[I], groups: Sequence[Sequence[I]], *, waits: bool = True
     ) -> list[list[bool] | Exception | Callable[[], list[bool]]]:
         """Insert the rows of several groups in as few commits as possible.
 
         A group that fails does so alone. Returns for each what `append` returns, or the error that
         it raises, or a function that inserts it: on PostgreSQL, if the group would wait for a lock
-        or has failed together with others.
+        or has failed together with others. Without `waits`, raises `CommitWaits` where another
+        commit, or a server, has to be waited for; nothing is stored then.
         """
         jobs = [WriteJob(appending, items) for items in groups]
-        self._queue.write_each(jobs)
+        if waits:
+            self._queue.write_each(jobs)
+        elif not self._queue.write_each_now(jobs):
+            raise CommitWaits("another commit is in progress")
         return [
             job.result
             if job.write_alone is not None

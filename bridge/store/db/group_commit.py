@@ -15,6 +15,9 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,19 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from bridge.core.timings import Timings
-from bridge.store.db.commit_queue import CommitQueue, RowBatch, WriteJob
+from bridge.store.db.commit_queue import (
+    MAX_BATCH_ITEMS,
+    MAX_BATCH_JOBS,
+    CommitQueue,
+    RowBatch,
+    WriteJob,
+)
 from bridge.store.db.lock_watch import LockWatch
 
+# Seconds to wait for a process that does not take part in the flock, such as a backup.
+BUSY_TIMEOUT_SECONDS = 10.0
+#: For which SQLite itself waits for it, before a commit that must not wait gives up.
+BUSY_STEP_SECONDS = 0.02
 JOB_ERRORS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -40,7 +53,47 @@ class GroupCommit(CommitQueue):
         super().__init__(engine, timings)
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
+        self._has_lock = False  # it is held already, and the commit must not wait
+        self._was_busy = False  # such a commit found SQLite locked
         self._watch = LockWatch(self._lock_path, timings.lock_watch_seconds)
+
+    def write_each_now(self, jobs: Sequence[WriteJob]) -> bool:
+        """Commit several jobs of one caller as `write_each` does, where that waits for no other
+        commit; else store nothing and return false.
+        """
+        if not jobs:
+            return True
+        fits = len(jobs) <= MAX_BATCH_JOBS and sum(job.size for job in jobs) <= MAX_BATCH_ITEMS
+        with self._mutex:
+            if self._leading or self._connection is None or not fits:
+                return False
+            self._leading = True
+        if not self._try_lock():
+            self._follow([])
+            return False
+        with self._mutex:
+            self._pending.extendleft(reversed(jobs))
+        jobs[0].lead = True
+        self._was_busy = False
+        self._lead()
+        if self._was_busy:
+            with self._mutex:
+                for _ in jobs:
+                    self._pending.popleft()
+            self._follow([])
+            return False
+        for job in jobs[1:]:
+            job.done.acquire()
+            if job.lead:  # they did not fit into one commit
+                self._lead()
+        return True
+
+    def _try_lock(self) -> bool:
+        """Take the lock if it is free. A caller that waits gets the errors."""
+        with suppress(OSError):
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._has_lock = True
+        return self._has_lock
 
     def _commit(self, batch: list[WriteJob]) -> None:
         """Fill `batch` and commit it.
@@ -50,13 +103,36 @@ class GroupCommit(CommitQueue):
         """
         connection = self._open()
         raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # this database's driver is sqlite3
-        with self._watch.watch_wait():
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        if not self._has_lock:
+            with self._watch.watch_wait():
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
             self._take(batch)
-            _transact(batch, connection, raw)
+            self._transact(batch, connection, raw)
         finally:
+            self._has_lock = False
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    def _transact(
+        self, batch: list[WriteJob], connection: Connection, raw: sqlite3.Connection
+    ) -> None:
+        """Commit a batch once SQLite lets it; one that must not wait goes back into the queue."""
+        until = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        while True:
+            try:
+                _transact(batch, connection, raw)
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error, raw):
+                    raise
+                if self._has_lock:
+                    with self._mutex:
+                        self._pending.extendleft(reversed(batch))
+                    batch.clear()
+                    self._was_busy = True
+                    return
+                if time.monotonic() >= until:
+                    raise
 
     def _open(self) -> Connection:
         if self._connection is None:
@@ -65,6 +141,8 @@ class GroupCommit(CommitQueue):
             self._connection = self._engine.connect().execution_options(
                 isolation_level="AUTOCOMMIT"
             )
+            milliseconds = round(BUSY_STEP_SECONDS * 1000)
+            self._connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
         return self._connection
 
     def _abandon(self) -> None:
@@ -128,6 +206,11 @@ def _attempt(job: WriteJob, connection: Connection, raw: sqlite3.Connection) -> 
         raw.execute("ROLLBACK TO job")
         job.error = error
     raw.execute("RELEASE job")
+
+
+def _is_busy(error: sqlite3.OperationalError, raw: sqlite3.Connection) -> bool:
+    """Return whether another process writes, and nothing of this transaction has begun."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY and not raw.in_transaction
 
 
 def _is_fatal(error: Exception) -> bool:

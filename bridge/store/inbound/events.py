@@ -42,6 +42,10 @@ class AddedEvent:
     duplicate: bool = False
 
 
+#: Finishes the storing of a request in a transaction of its own, and returns its result.
+Completion = Callable[[], Sequence[AddedEvent]]
+
+
 def add(
     database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan
 ) -> AddedEvent:
@@ -63,16 +67,21 @@ def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> 
 
 
 def add_each(
-    database: Database, requests: Sequence[tuple[Sequence[Arrival], Replan]]
-) -> list[list[AddedEvent] | Exception | Callable[[], list[AddedEvent]]]:
+    database: Database,
+    requests: Sequence[tuple[Sequence[Arrival], Replan]],
+    *,
+    waits: bool = True,
+) -> list[list[AddedEvent] | Exception | Completion]:
     """Store the events of several requests in one commit; see `add_all`.
 
     Returns for each request its result, or the error for which none of its events is stored, or a
     function that returns or raises them, if the request takes another transaction: one with
-    duplicates, or one that waits for a lock.
+    duplicates, or one that waits for a lock. Without `waits`, raises `CommitWaits` where the commit
+    would wait.
     """
-    done = database.append_each(ARRIVAL_BATCH, [_rows(database, one) for one, _ in requests])
-    results: list[list[AddedEvent] | Exception | Callable[[], list[AddedEvent]]] = []
+    rows = [_rows(database, one) for one, _ in requests]
+    done = database.append_each(ARRIVAL_BATCH, rows, waits=waits)
+    results: list[list[AddedEvent] | Exception | Completion] = []
     for (arrivals, replan), new in zip(requests, done, strict=True):
         if isinstance(new, Exception):
             results.append(new)
