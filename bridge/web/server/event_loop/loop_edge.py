@@ -73,13 +73,13 @@ class LoopEdge:
             return answer_reply(Reply(404, body=NOT_FOUND_BODY))
         return self.parts.receiver.begin(head)
 
-    def pass_on(self, transport: Any, data: bytes) -> bool:
+    def pass_on(self, transport: Any, server: tuple[str, int], data: bytes) -> bool:
         """Pass a connection to the console process if the request that begins so is for it."""
         if self.passed is None or self.answers.is_ending or not is_for_console(data):
             return False
         if transport.get_write_buffer_size():
             return False  # the rest of an answer is sent by this process
-        return self.passed.put(transport.get_extra_info("socket"), data)
+        return self.passed.put(transport.get_extra_info("socket"), server, data)
 
     def may_keep(self, path: str) -> bool:
         """Return whether a connection may stay open after a request for this path.
