@@ -897,11 +897,13 @@ def _connection_limits() -> tuple[tuple[str, object], ...]:
         (
             "threads of a receiver",
             f"{loop_worker.HOOK_THREADS} for webhooks that wait or take long, such as bodies over"
-            f" {hook_calls.MAX_LOOP_BODY_BYTES // 1024} KiB, forms, and PostgreSQL; {DEFAULT_POOL}"
-            " for all else (`FLOWBRIDGE_POOL`)",
+            f" {hook_calls.MAX_LOOP_BODY_BYTES // 1024} KiB, forms and repeats; one for commits"
+            f" on PostgreSQL and slow ones on SQLite; {DEFAULT_POOL} for all else"
+            " (`FLOWBRIDGE_POOL`)",
         ),
         (
-            "a commit on the loop that moves the next to a thread",
+            "a commit on the loop that moves the next to a thread (SQLite; on PostgreSQL all are"
+            " there)",
             f"over {commit_gatherer.SLOW_COMMIT_SECONDS * 1000:g} ms",
         ),
         (

@@ -111,7 +111,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P3-invalidate",
-        "file": "bridge/store/db/commit_queue.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": "            connection.invalidate()\n",
         "new": "",
         "tests": ["tests/store/test_durability.py"],

@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 
 from bridge.core.errors import StoreError
 from bridge.core.model import Debounce, Event, Order
-from bridge.store.db import commit_queue, shared_commit
+from bridge.store.db import commit_queue, postgres
 from bridge.store.db.advisory_locks import take_key_locks
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -113,7 +113,7 @@ def test_the_events_of_several_requests_are_one_statement(
 def test_a_shared_commit_waits_for_the_disk_and_sees_what_others_committed(
     postgresql: Database,
 ) -> None:
-    raw: Any = postgresql._queue._open()
+    raw: Any = postgresql._queue._kept.open()
     settings = (
         "SELECT current_setting('synchronous_commit'), current_setting('transaction_isolation')"
     )
@@ -224,6 +224,27 @@ def test_an_equal_body_is_noted_within_a_commit_and_across_commits(database: Dat
     }
 
 
+def test_all_that_may_be_in_a_request_is_stored_as_it_came(database: Database) -> None:
+    """The rows of PostgreSQL travel as JSON."""
+    odd = "a\\u0000\0\"\\'%s{}é\U0001f600\u2028"
+    event = make_event(
+        odd.replace("\0", ""),
+        now=1_764_000_000.123456,
+        body=bytes(range(256)) * 40,
+        headers={"x-odd": odd},
+        query_string="a=%00&b=%s",
+        sender_retry=2**31 - 1,
+        problem=odd.replace("\0", ""),
+        client="2001:db8::1",
+    )
+    delivery = make_delivery(event, now=0.1 + 0.2, inputs={"odd": odd, "n": [1, 2.5, None, True]})
+    [[added]] = add_each(database, [([(event, [delivery])], never)])
+    assert added.event_id == event.id
+    assert events.get(database, event.id) == event
+    [found] = events.deliveries_of(database, [event.id])[event.id]
+    assert (found.inputs, found.created_at) == (delivery.inputs, delivery.created_at)
+
+
 @pytest.mark.parametrize("changes", [{"type": "a\0b"}, {"type": "\ud800"}, {"source": None}])
 def test_what_postgresql_cannot_store_fails_alone(
     postgresql: Database, changes: dict[str, Any]
@@ -332,9 +353,9 @@ def test_a_connection_that_is_killed_stores_nothing_and_the_next_commit_has_anot
 
 def test_a_connection_that_was_killed_while_idle_fails_nobody(postgresql: Database) -> None:
     add(postgresql, make_event("1"))
-    raw: Any = postgresql._queue._open()
+    raw: Any = postgresql._queue._kept.open()
     assert end_connections(postgresql) >= 1
-    until(lambda: shared_commit._has_input(raw), what="the end of the connection")
+    until(lambda: postgres.has_input(raw), what="the end of the connection")
     [result] = add(postgresql, make_event("2"))
     assert not result.duplicate
     assert len(stored(postgresql)) == 2
@@ -351,7 +372,7 @@ def test_without_a_server_all_that_wait_fail_at_once(
         tries.append(1)
         raise OperationalError("connection failed: no route")
 
-    monkeypatch.setattr(postgresql._queue, "_open", refuse)
+    monkeypatch.setattr(postgresql._queue._kept, "open", refuse)
     each = [make_event(str(number)) for number in range(3 * commit_queue.MAX_BATCH_JOBS)]
     results = add_each(postgresql, [asked(event) for event in each])
     assert {str(result) for result in results} == {"no connection to the database: no route"}

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from bridge.core.errors import StoreError
 from bridge.core.sizes import MIB
@@ -20,6 +20,9 @@ Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105 - named after what i
 MAX_BATCH_JOBS = 64  # jobs in one commit
 MAX_BATCH_ITEMS = 1000  # items in one commit; a statement takes 32,766 parameters
 MAX_BATCH_BYTES = 8 * MIB  # of the items of several jobs in one commit
+
+#: By the seed of the locks, in the order of locking: (route, key) pairs.
+LockedKeys = Sequence[tuple[int, Sequence[tuple[str, str]]]]
 
 
 class RowBatch(Protocol[Item]):
@@ -47,10 +50,6 @@ class RowBatch(Protocol[Item]):
 
         Returns which items were new. PostgreSQL only.
         """
-
-
-# by the seed of the locks, in the order of locking: (route, key) pairs
-LockedKeys = Sequence[tuple[int, Sequence[tuple[str, str]]]]
 
 
 class WriteJob:
@@ -106,7 +105,6 @@ class CommitQueue(ABC):
         self._idle = threading.Condition(self._mutex)  # notified when there is no leader
         self._pending: deque[WriteJob] = deque()
         self._leading = False
-        self._connection: Connection | None = None
 
     def write(self, job: WriteJob) -> Any:
         """Commit a job together with others, and return its value."""
@@ -182,13 +180,9 @@ class CommitQueue(ABC):
             if not job.lead:
                 job.done.release()
 
+    @abstractmethod
     def _abandon(self) -> None:
         """Discard the connection after a failure: closing it rolls back its transaction."""
-        connection = self._connection
-        self._connection = None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
 
     def close(self) -> None:
         """Close the connection after the commits under way: SQLite crashes if another thread still

@@ -82,6 +82,7 @@ class Database:
         self._closed = False
         event.listen(self.engine, "checkin", self._returned)
         driver: Any = self.engine.dialect.loaded_dbapi
+        self.driver_error: type[Exception] = driver.Error
         self._read_failures: tuple[type[Exception], ...] = (
             DBAPIError,
             PoolTimeout,

@@ -51,6 +51,7 @@ class GroupCommit(CommitQueue):
 
     def __init__(self, engine: Engine, path: Path, timings: Timings) -> None:
         super().__init__(engine, timings)
+        self._connection: Connection | None = None
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
         self._has_lock = False  # it is held already, and the commit must not wait
@@ -146,10 +147,14 @@ class GroupCommit(CommitQueue):
         return self._connection
 
     def _abandon(self) -> None:
-        """Discard the connection and the lock file."""
+        """Discard the connection after a failure: closing it rolls back its transaction."""
+        connection = self._connection
+        self._connection = None
         fd = self._lock_fd
         self._lock_fd = -1
-        super()._abandon()
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
         if fd >= 0:
             os.close(fd)
 

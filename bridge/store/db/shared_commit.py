@@ -9,7 +9,6 @@ caller that has to wait for a lock holds up nobody else. If the database fails, 
 
 from __future__ import annotations
 
-import select
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -24,7 +23,7 @@ from bridge.core.timings import Timings
 from bridge.store.db.advisory_locks import lock_keys
 from bridge.store.db.commit_queue import CommitQueue, RowBatch, WriteJob
 from bridge.store.db.error_text import describe_error
-from bridge.store.db.postgres import milliseconds
+from bridge.store.db.postgres import KeptConnection, milliseconds
 
 #: For the leader's connection, which runs nothing else. Planning a statement takes longer than
 #: running it, so it is planned once; a plan that is made while the tables are small must be good
@@ -50,6 +49,8 @@ class SharedCommit(CommitQueue):
     ) -> None:
         super().__init__(engine, timings)
         self._write_failures = write_failures
+        wait = milliseconds(timings.shared_commit_lock_seconds)
+        self._kept = KeptConnection(engine, LEADER_SETTINGS, [wait])
 
     def _commit(self, batch: list[WriteJob]) -> None:
         """Fill `batch` and commit it.
@@ -57,7 +58,7 @@ class SharedCommit(CommitQueue):
         Without a connection, all that wait fail: each batch would try for seconds to connect.
         """
         try:
-            raw = self._open()
+            raw = self._kept.open()
         except Exception:
             self._take_all(batch)
             raise
@@ -75,18 +76,8 @@ class SharedCommit(CommitQueue):
             batch.extend(self._pending)
             self._pending.clear()
 
-    def _open(self) -> Any:
-        """Return psycopg's connection; another one if the server has closed it."""
-        if self._connection is not None:
-            raw: Any = self._connection.connection.driver_connection
-            if not _has_input(raw):
-                return raw
-            self._abandon()
-        # AUTOCOMMIT: a statement by itself is a transaction
-        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        raw = self._connection.connection.driver_connection
-        raw.execute(LEADER_SETTINGS, [milliseconds(self._timings.shared_commit_lock_seconds)])
-        return raw
+    def _abandon(self) -> None:
+        self._kept.close()
 
     def _write_alone(self, job: WriteJob) -> list[bool]:
         """Write a job in a transaction of its own, and return its value."""
@@ -116,15 +107,6 @@ def _insert(raw: Any, batch: Sequence[WriteJob]) -> None:
 
 def _items(jobs: Sequence[WriteJob]) -> list[Any]:
     return [item for job in jobs for item in job.item]
-
-
-def _has_input(raw: Any) -> bool:
-    """Return whether the server said something to an idle connection, such as its end."""
-    if raw.closed:
-        return True
-    poll = select.poll()
-    poll.register(raw.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _is_fatal(error: Exception, raw: Any) -> bool:

@@ -74,10 +74,9 @@ def add_each(
 ) -> list[list[AddedEvent] | Exception | Completion]:
     """Store the events of several requests in one commit; see `add_all`.
 
-    Returns for each request its result, or the error for which none of its events is stored, or a
-    function that returns or raises them, if the request takes another transaction: one with
-    duplicates, or one that waits for a lock. Without `waits`, raises `CommitWaits` where the commit
-    would wait.
+    Returns for each request its result, or its error (then nothing of it is stored), or a function
+    that returns or raises them: for duplicates, and where a lock is waited for. Without
+    `waits`, raises `CommitWaits` where the commit would wait.
     """
     rows = [_rows(database, one) for one, _ in requests]
     done = database.append_each(ARRIVAL_BATCH, rows, waits=waits)
@@ -88,17 +87,8 @@ def add_each(
         elif isinstance(new, list) and all(new):
             results.append(_complete(database, arrivals, replan, new))
         else:
-            results.append(partial(_finish, database, arrivals, replan, new))
+            results.append(partial(_complete, database, arrivals, replan, new))
     return results
-
-
-def _finish(
-    database: Database,
-    arrivals: Sequence[Arrival],
-    replan: Replan,
-    new: Sequence[bool] | Callable[[], Sequence[bool]],
-) -> list[AddedEvent]:
-    return _complete(database, arrivals, replan, new() if callable(new) else new)
 
 
 def _rows(database: Database, arrivals: Sequence[Arrival]) -> list[ArrivalRows]:
@@ -106,9 +96,13 @@ def _rows(database: Database, arrivals: Sequence[Arrival]) -> list[ArrivalRows]:
 
 
 def _complete(
-    database: Database, arrivals: Sequence[Arrival], replan: Replan, new: Sequence[bool]
+    database: Database,
+    arrivals: Sequence[Arrival],
+    replan: Replan,
+    added: Sequence[bool] | Callable[[], Sequence[bool]],
 ) -> list[AddedEvent]:
-    """Return the results of arrivals of which the `new` ones are stored; count the duplicates."""
+    """Return the results of arrivals that were `added`, or that it adds; count the duplicates."""
+    new = added() if callable(added) else added
     known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
     again = iter(_add_duplicates(database, known, replan) if known else ())
     return [
@@ -261,12 +255,10 @@ def headers_of(database: Database, event_id: str) -> tuple[str, dict[str, str]]:
         row = connection.execute(
             select(columns.source, columns.headers).where(columns.id == event_id)
         ).one_or_none()
-    found: JSON = (
-        from_json(database.sealer.open(row.headers, "event", "headers", event_id))
-        if row is not None
-        else None
-    )
-    return (row.source if row is not None else ""), found or {}
+    if row is None:
+        return "", {}
+    found: JSON = from_json(database.sealer.open(row.headers, "event", "headers", event_id))
+    return row.source, found or {}
 
 
 def deliveries_of(database: Database, event_ids: Sequence[str]) -> dict[str, list[Delivery]]:
@@ -288,7 +280,6 @@ def remember_config(database: Database, config_hash: str, canonical: str, now: f
 
     Every event's plan can then be explained and repeated.
     """
-
     database.write(
         lambda connection: remember_config_within(connection, config_hash, canonical, now)
     )
