@@ -17,7 +17,11 @@ from sqlalchemy.ext.compiler import compiles
 
 
 class PreparedStatement:
-    """A statement with named parameters, to be run inside `Database.write`."""
+    """A statement with named parameters, to be run inside `Database.write`.
+
+    One that only reads may also be run inside `Database.read`. On SQLite it does not begin the
+    transaction there, so that two of them may see different states.
+    """
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
@@ -31,6 +35,11 @@ class PreparedStatement:
         if self._row is None:
             self._row = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]  # the columns are known at run time
         return list(map(self._row._make, cursor.fetchall()))
+
+    def value(self, connection: Connection, **values: Any) -> Any:
+        """Run it and return the first column of its first row, None without a row."""
+        row = self._run(connection, values).fetchone()
+        return None if row is None else row[0]
 
     def change(self, connection: Connection, **values: Any) -> int:
         """Run it and return how many rows it changed."""

@@ -57,10 +57,13 @@ _SLOTS = PreparedStatement(
         "SELECT platform, route, count(*) AS used FROM delivery WHERE slot GROUP BY platform, route"
     )
 )
-_DUE = text(
-    "SELECT EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND due_at <= :now)"
-    " OR EXISTS (SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND poll_at <= :now)"
-)  # one object: an idle worker runs it five times a second, a busy one in every turn
+_DUE = PreparedStatement(
+    text(
+        "SELECT EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND due_at <= :now)"
+        " OR EXISTS (SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND poll_at <= :now)"
+        " AS due"
+    )
+)  # an idle worker runs it five times a second, a busy one after every turn
 _UNKNOWN = text("SELECT count(*) FROM delivery WHERE status = 'unknown' AND route = :route")
 _LEASE = PreparedStatement(
     update(delivery)
@@ -298,4 +301,4 @@ class _ClaimRound:
 
 def is_work_due(connection: Connection, now: float) -> bool:
     """Return whether a turn would find work. Reads only: an idle worker takes no write lock."""
-    return bool(connection.execute(_DUE, {"now": now}).scalar())
+    return bool(_DUE.value(connection, now=now))
