@@ -21,8 +21,15 @@ from urllib3 import BaseHTTPResponse, HTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from bridge.core.http_messages import Answer
 from bridge.core.timings import TIMINGS
-from bridge.system.http_head import HeadReader, encode_host, encode_request, parse_target
+from bridge.system.http_head import (
+    HeadReader,
+    encode_host,
+    encode_request,
+    parse_target,
+    read_answer,
+)
 
 TIMEOUT_LEEWAY_SECONDS: Final = 0.02  # how late a wait may end
 
@@ -153,8 +160,8 @@ class _DeadlineConnection:
     def getresponse(self) -> Any:
         return self._note_answer(super().getresponse())  # type: ignore[misc]  # a mixin: the class beside it has it
 
-    def exchange(self, request: PreparedRequest, path: str) -> HTTPResponse:
-        """Send a request, and return its response, whose body is not read yet.
+    def exchange(self, request: PreparedRequest, path: str) -> HeadReader:
+        """Send a request, and read the head of its answer.
 
         It does what `request` and `getresponse` do, in one write and without their steps.
         """
@@ -175,21 +182,8 @@ class _DeadlineConnection:
             head.close()
             raise
         if head.will_close:
-            cast("Any", self).close()  # the response still has the socket
-        return cast(
-            "HTTPResponse",
-            self._note_answer(
-                HTTPResponse(
-                    body=head,
-                    headers=head.fields,
-                    status=head.status,
-                    reason=head.reason,
-                    preload_content=False,
-                    original_response=head,
-                    request_method=method,
-                )
-            ),
-        )
+            cast("Any", self).close()  # the answer still has the socket
+        return cast("HeadReader", self._note_answer(head))
 
     @cached_property
     def _host_header(self) -> str:
@@ -211,22 +205,37 @@ class _TLSConnection(_DeadlineConnection, HTTPSConnection):
 class _DirectPool:
     """Mixin for pools: make calls that urllib3 neither repeats nor redirects."""
 
-    def call(self, request: PreparedRequest, path: str) -> HTTPResponse:
-        """Send a request on a connection of the pool, and return its response.
+    def call(self, request: PreparedRequest, path: str, most: int) -> Answer | HTTPResponse:
+        """Send a request on a connection of the pool, and return its answer.
 
-        The connection returns to the pool once the body is read.
+        A body of at most `most` bytes that needs no decoding is read. Otherwise the connection
+        returns to the pool once the response is read.
         """
         pool = cast("HTTPConnectionPool", self)
         connection: Any = pool._get_conn()
         try:
-            response: HTTPResponse = connection.exchange(request, path)
+            head = connection.exchange(request, path)
+            answer = read_answer(head, most)
         except BaseException:
             connection.close()
             pool._put_conn(None)
             raise
-        response._pool = pool
-        response._connection = connection
-        return response
+        if answer is None:
+            return HTTPResponse(
+                body=head,
+                headers=head.fields,
+                status=head.status,
+                reason=head.reason,
+                preload_content=False,
+                original_response=head,
+                request_method=request.method,
+                pool=pool,
+                connection=connection,
+            )
+        if answer.truncated:
+            connection.close()
+        pool._put_conn(connection)
+        return answer
 
 
 class _Pool(_DirectPool, HTTPConnectionPool):
@@ -245,9 +254,9 @@ class Adapter(HTTPAdapter):
         super().__init__(pool_connections=32, pool_maxsize=connections, max_retries=0)
 
     def call(
-        self, request: PreparedRequest, timeout: float, proxies: Mapping[str, str]
-    ) -> BaseHTTPResponse:
-        """Send a request and return its response, whose body is not read yet.
+        self, request: PreparedRequest, timeout: float, proxies: Mapping[str, str], most: int
+    ) -> Answer | BaseHTTPResponse:
+        """Send a request and return its answer, or a response whose body is not read yet.
 
         Without a proxy, the connection makes the call by itself: `send` of requests and `urlopen`
         of urllib3 take longer than the call.
@@ -261,7 +270,7 @@ class Adapter(HTTPAdapter):
         pool = self.poolmanager.connection_from_host(
             target.host, port=target.port, scheme=target.scheme
         )
-        return cast("_Pool", pool).call(request, target.path)
+        return cast("_Pool", pool).call(request, target.path, most)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options, ssl_context=self._context)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from email.parser import Parser
 from functools import lru_cache
 from http import HTTPStatus
@@ -26,6 +27,8 @@ from urllib.parse import urlsplit
 from urllib3 import HTTPHeaderDict
 from urllib3._version import __version__ as urllib3_version
 from urllib3.util.url import _encode_target
+
+from bridge.core.http_messages import Answer
 
 MAX_HEADER_LINES: Final = 100  # of an answer, as in http.client
 MAX_LINE_BYTES: Final = 65536
@@ -148,6 +151,35 @@ class HeadReader(HTTPResponse):
     _read_status: Any
     code: int
     chunk_left: int | None
+
+
+def read_answer(head: HeadReader, most: int) -> Answer | None:
+    """Read the body of an answer that has a length of at most `most` bytes and is not compressed.
+
+    Returns None, and reads nothing, for any other. An answer whose body does not come whole still
+    has its status: it is `truncated`.
+    """
+    length = head.length
+    if (
+        length is None
+        or length > most
+        or "content-encoding" in head.fields
+        or "," in head.fields.get("content-length", "")
+    ):
+        return None
+    body = b""
+    with suppress(HTTPException, OSError, ValueError):
+        body = head.read(length)
+    is_whole = len(body) == length
+    if not is_whole:
+        head.close()
+    headers = {name.lower(): value for name, value in head.fields.items()}
+    return Answer(
+        status=head.status,
+        headers=headers,
+        body=body if is_whole else b"",
+        truncated=not is_whole,
+    )
 
 
 def read_lines(stream: Any) -> list[bytes]:

@@ -18,6 +18,7 @@ from bridge.system.http_head import (
     encode_request,
     parse_fields,
     parse_target,
+    read_answer,
     read_lines,
 )
 
@@ -233,3 +234,29 @@ def test_the_fields_of_an_answer_are_read_with_all_lines_of_a_name() -> None:
     answer.begin()
     assert list(answer.fields.items()) == [("X-A", "1"), ("X-A", "2"), ("Content-Length", "0")]
     assert not isinstance(answer.headers, HTTPMessage)
+
+
+@pytest.mark.parametrize(
+    ("framing", "body", "expected"),
+    [
+        (b"Content-Length: 5\r\n", b"hello", (b"hello", False)),
+        (b"Content-Length: 5\r\n", b"hello, and the next", (b"hello", False)),
+        (b"Content-Length: 0\r\n", b"", (b"", False)),
+        (b"Content-Length: 5\r\n", b"hell", (b"", True)),
+        (b"Content-Length: 9\r\n", b"hello all", None),
+        (b"Content-Length: 5\r\nContent-Encoding: gzip\r\n", b"hello", None),
+        (b"Content-Length: 5\r\nContent-Length: 6\r\n", b"hello", None),
+        (b"Content-Length: 5, 5\r\n", b"hello", None),
+        (b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n", None),
+        (b"", b"hello", None),
+    ],
+)
+def test_an_answer_of_a_known_length_is_read_at_once_and_any_other_by_urllib3(
+    framing: bytes, body: bytes, expected: tuple[bytes, bool] | None
+) -> None:
+    sent = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + body
+    head = HeadReader(_Socket(sent), method="POST")  # type: ignore[arg-type]  # as much of a socket as it uses
+    head.begin()
+    answer = read_answer(head, 8)
+    assert (None if answer is None else (answer.body, answer.truncated)) == expected
+    assert head.isclosed() is (expected is not None), "only then the connection is free"
