@@ -170,6 +170,9 @@ def _transact(batch: list[WriteJob], connection: Connection, raw: sqlite3.Connec
         _append(batch, raw)
         return
     raw.execute("BEGIN IMMEDIATE")
+    if len(batch) == 1 and batch[0].appending is None:
+        _attempt_alone(batch[0], connection, raw)
+        return
     for job in batch:
         _attempt(job, connection, raw)
     raw.execute("COMMIT")
@@ -196,6 +199,19 @@ def _append(jobs: list[WriteJob], raw: sqlite3.Connection) -> None:
     added = iter([True] * len(items) if all_new else appending.added(raw, items))
     for job in jobs:
         job.value = [next(added) for _ in job.item]
+
+
+def _attempt_alone(job: WriteJob, connection: Connection, raw: sqlite3.Connection) -> None:
+    """Commit one job, or roll its transaction back: it needs no savepoint in it."""
+    try:
+        job.value = job.item(connection)
+    except Exception as error:
+        if _is_fatal(error):
+            raise
+        raw.execute("ROLLBACK")
+        job.error = error
+    else:
+        raw.execute("COMMIT")
 
 
 def _attempt(job: WriteJob, connection: Connection, raw: sqlite3.Connection) -> None:
