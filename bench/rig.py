@@ -27,6 +27,9 @@ from urllib.request import urlopen
 from bridge.providers.samples.loader import sample
 from bridge.store.db.database import Database
 
+# each process would compile everything again, which an installed flowbridge does not
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 SECRET = "b3f1c0ffee" * 4
 SIZE = 9 * 1024  # bytes of the payload: between a GitHub push (7 KB) and a pull request (24 KB)
 HERE = Path(__file__).parent
