@@ -14,7 +14,7 @@ import rig
 from sqlalchemy.engine import make_url
 
 Settings = Mapping[str, str]  # of the environment of flowbridge
-SQLITE: Settings = {}
+SQLITE: Settings = {"FLOWBRIDGE_DATABASE_URL": ""}  # whatever the shell has
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

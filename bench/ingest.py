@@ -75,7 +75,7 @@ def serve(name: str, path: Path, database_url: str) -> Iterator[tuple[int, int]]
         if name == BASE:
             run = stack.enter_context(serve_bare(own, port))
         else:
-            environ = {"FLOWBRIDGE_EDGE": EDGES[name]}
+            environ = {"FLOWBRIDGE_EDGE": EDGES[name], **databases.SQLITE}
             if name == POSTGRESQL:
                 url = stack.enter_context(databases.server(own, database_url))
                 environ |= stack.enter_context(databases.database(url))

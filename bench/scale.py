@@ -19,13 +19,17 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import databases
 import rig
 
+T = TypeVar("T")
 COUNTS = (1, 2, 4, 8)
 CONNECTIONS = 32
 SLOTS = 4096  # more than all workers use at once
@@ -109,12 +113,12 @@ def measure_point(count: int, plan: rig.LoadPlan, settings: databases.Settings) 
         script = rig.lua(path, rig.payload())
         config = rig.routes(f"http://127.0.0.1:{stub_port}/start", SLOTS)
         running = Fleet(path, config, settings)
-        ports, processes = [], []
-        for kind in ("web", "work"):  # the first receiver makes the tables
-            for number in range(count):
-                port, pid = stack.enter_context(running.process(kind, number))
-                processes.append(pid)
-                ports += [port] if kind == "web" else []
+        first = stack.enter_context(running.process("web", 0))  # it makes the tables
+        more = [("web", number) for number in range(1, count)]
+        more += [("work", number) for number in range(count)]
+        found = [first, *stack.enter_context(at_once([running.process(*one) for one in more]))]
+        ports = [port for port, _ in found[:count]]
+        processes = [pid for _, pid in found]
         warmed = rig.wrk(ports[0], script, WARM_SECONDS, plan.connections, ports[1:])
         before_load = rig.drained(path / "starts", int(warmed["requests"] - warmed["errors"]))
         used = sum(map(rig.cpu, processes))
@@ -151,8 +155,26 @@ class Fleet:
 
 
 @contextlib.contextmanager
+def at_once(contexts: Sequence[AbstractContextManager[T]]) -> Iterator[list[T]]:
+    """Enter contexts side by side, and leave them so."""
+    stacks = [contextlib.ExitStack() for _ in contexts]
+    with ThreadPoolExecutor(len(contexts)) as pool:
+        entering = [
+            pool.submit(stack.enter_context, context)
+            for stack, context in zip(stacks, contexts, strict=True)
+        ]
+        try:
+            wait(entering)
+            yield [each.result() for each in entering]
+        finally:
+            wait(entering)
+            for leaving in [pool.submit(stack.close) for stack in stacks]:
+                leaving.result()
+
+
+@contextlib.contextmanager
 def on_processor(number: int) -> Iterator[None]:
-    """Hold this process, and those that it starts meanwhile, to one of its processors."""
+    """Hold this thread, and the processes that it starts meanwhile, to one of its processors."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {sorted(allowed)[number % len(allowed)]})
     try:
