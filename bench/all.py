@@ -144,23 +144,30 @@ def measure_postgresql_ingest(effort: Effort) -> list[Row]:
 
 
 def measure_postgresql_deliver(effort: Effort) -> list[Row]:
-    sqlite, postgresql = (
-        [run.rate for run in runs]
-        for runs in deliver.compare(effort.deliver, effort.given.database_url).values()
-    )
-    return [compare_rates(targets.POSTGRESQL_DELIVER, postgresql, sqlite)]
+    sqlite, postgresql = deliver.compare(effort.deliver, effort.given.database_url).values()
+    return [
+        compare_rates(
+            targets.POSTGRESQL_DELIVER,
+            [run.rate for run in postgresql],
+            [run.rate for run in sqlite],
+            compare_cpu([run.cpu for run in postgresql], [run.cpu for run in sqlite]),
+        )
+    ]
 
 
 def measure_scale(effort: Effort) -> list[Row]:
     curve = scale.measure(effort.scale, (1, *targets.SCALE), effort.given.database_url)
-    one = [point.started for point in curve[1]]
-    return [
-        *(
-            compare_rates(target, [point.started for point in curve[count]], one)
-            for count, target in targets.SCALE.items()
-        ),
-        Row(targets.BEND, note=scale.describe_bend(curve)),
+    one = curve[1]
+    rows = [
+        compare_rates(
+            target,
+            [point.started for point in curve[count]],
+            [point.started for point in one],
+            compare_cpu([point.cpu for point in curve[count]], [point.cpu for point in one]),
+        )
+        for count, target in targets.SCALE.items()
     ]
+    return [*rows, Row(targets.BEND, note=scale.describe_bend(curve))]
 
 
 def compare_runs(
@@ -168,18 +175,25 @@ def compare_runs(
 ) -> Row:
     """Return the row of one figure of loads: a rate or a time."""
     if key == "rate":
-        row = compare_rates(target, [run[key] for run in ours], [run[key] for run in base])
+        cpu = compare_cpu([run["cpu"] for run in ours], [run["cpu"] for run in base])
+        row = compare_rates(target, [run[key] for run in ours], [run[key] for run in base], cpu)
     else:
         ours_time, base_time = (rig.middle(runs, key) for runs in (ours, base))
         row = Row(target, ours_time / base_time, f"{ours_time:.1f} ms", f"{base_time:.1f} ms")
     errors = sum(run["errors"] for run in (*ours, *base))
-    return replace(row, note=f"{errors:.0f} errors") if errors else row
+    return replace(row, note=f"{errors:.0f} errors; {row.note}") if errors else row
 
 
-def compare_rates(target: Target, ours: list[float], base: list[float]) -> Row:
+def compare_rates(target: Target, ours: list[float], base: list[float], note: str = "") -> Row:
     """Return the row of a rate: the ratio of the medians."""
-    rates = rig.median(ours), rig.median(base)
-    return Row(target, rates[0] / rates[1], *(f"{rate:.0f}/s" for rate in rates))
+    our_rate = rig.median(ours)
+    base_rate = rig.median(base)
+    return Row(target, our_rate / base_rate, f"{our_rate:.0f}/s", f"{base_rate:.0f}/s", note)
+
+
+def compare_cpu(ours: list[float], base: list[float]) -> str:
+    """Return what is left to say where other work slows both: µs of processor time for each."""
+    return f"{rig.median(ours):.0f} of {rig.median(base):.0f} µs CPU each"
 
 
 @dataclass(frozen=True)

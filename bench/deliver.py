@@ -58,7 +58,7 @@ def compare(plan: rig.LoadPlan, database_url: str = "") -> dict[str, list[Delive
     with rig.folder() as path, databases.server(path, database_url) as server:
         for _ in range(plan.runs):
             found["SQLite"].append(measure(plan))
-            with databases.database(server) as settings:
+            with databases.empty(server) as settings:
                 found["PostgreSQL"].append(measure(plan, settings))
     return found
 

@@ -78,7 +78,7 @@ def serve(name: str, path: Path, database_url: str) -> Iterator[tuple[int, int]]
             environ = {"FLOWBRIDGE_EDGE": EDGES[name], **databases.SQLITE}
             if name == POSTGRESQL:
                 url = stack.enter_context(databases.server(own, database_url))
-                environ |= stack.enter_context(databases.database(url))
+                environ |= stack.enter_context(databases.empty(url))
             config = rig.routes("http://127.0.0.1:9/")
             run = stack.enter_context(rig.flowbridge(own, config, port, "web", **environ))
         yield port, run.pid

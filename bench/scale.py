@@ -102,7 +102,7 @@ def measure(
     with rig.folder() as path, databases.server(path, database_url) as server:
         for _ in range(plan.runs):
             for count, points in curve.items():
-                with databases.database(server) as settings:
+                with databases.empty(server) as settings:
                     points.append(measure_point(count, plan, settings))
     return curve
 
