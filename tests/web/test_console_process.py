@@ -111,10 +111,18 @@ def test_one_connection_serves_pages_and_webhooks(tmp_path: Path) -> None:
         assert bridge.count() == 3
 
 
-def test_the_listener_decides_what_is_answered(private: int, tmp_path: Path) -> None:
-    with run(tmp_path, private) as bridge:
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - all interfaces
+def test_the_listener_decides_what_is_answered(host: str, private: int, tmp_path: Path) -> None:
+    environ = {
+        "FLOWBRIDGE_ADMIN_TOKEN": TOKEN,
+        "FLOWBRIDGE_PRIVATE_BIND": f"{host}:{private}",
+    }
+    with Bridge(tmp_path, "web", environ=environ) as bridge:
         assert bridge.get("/console/login").status == 404
+        assert bridge.get("/metrics").status == 404
         assert bridge.get("/console/login", port=private).status == 200
+        assert bridge.get("/metrics", port=private).status == 200
+        assert bridge.post("/hooks/github", BODY, github(BODY), port=private).status == 404
 
 
 def test_a_request_in_pieces_is_answered(private: int, tmp_path: Path) -> None:

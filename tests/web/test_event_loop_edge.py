@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from serving import Bridge, exchange, github, head, read_answer, until
 from slow_senders import SlowSenders, endless_body, endless_head, networks
+
+from bridge.store.db.database import file_lock
 
 ROUTES = """
 version: 1
@@ -120,6 +122,45 @@ def test_commits_and_the_lag_of_the_loop_are_measured(web: Bridge) -> None:
         lambda: all(name in web.get("/metrics").body for name in names),
         what="the histograms",
     )
+
+
+def test_a_commit_that_waits_for_the_lock_holds_up_nobody_else(web: Bridge) -> None:
+    """Another process holds it until the others have their answers."""
+    assert web.event().status == 202
+    requests = [
+        (head("GET", "/healthz"), 200),
+        (head("GET", "/nowhere"), 404),
+        (head("POST", "/hooks/nowhere", {"Content-Length": "0"}), 404),
+        (head("POST", "/api/v1/start_pipeline", {"Content-Length": "0"}), 401),
+    ]
+    with ExitStack() as stack:
+        before = [stack.enter_context(connect(web.port)) for _ in range(8)]
+        for sock in before:  # both receivers have some of them
+            sock.sendall(whole())
+            assert read_answer(sock).status == 202
+        sender, *others = before
+        with file_lock(web.database.path, "lock"):
+            sender.sendall(whole())
+            until(lambda: has_waiter(web.database.path), what="the commit")
+            for sock in others:
+                for sent, status in requests:
+                    sock.sendall(sent)
+                    answer = read_answer(sock)
+                    assert answer.status == status
+                    if answer.headers["connection"] == "close":
+                        break
+        assert read_answer(sender).status == 202
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 60)
+
+
+def has_waiter(path: Path) -> bool:
+    """Whether a process waits for the lock file beside a database."""
+    inode = path.with_name(f"{path.name}.lock").stat().st_ino
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and line.split()[6].endswith(f":{inode}") for line in lines)
 
 
 def test_a_page_and_a_webhook_share_a_connection(web: Bridge) -> None:

@@ -73,7 +73,7 @@ class Edge:
     def is_hook(self, _path: str) -> bool:
         return False
 
-    def pass_on(self, _transport: Any, _data: bytes) -> bool:
+    def pass_on(self, _transport: Any, _server: Any, _data: bytes) -> bool:
         return False
 
     def may_keep(self, _path: str) -> bool:
@@ -105,7 +105,7 @@ def edge(loop: asyncio.AbstractEventLoop) -> Edge:
 
 
 def connect(edge: Edge) -> tuple[LoopConnection, Transport]:
-    connection = LoopConnection(edge)  # type: ignore[arg-type]  # a stand-in
+    connection = LoopConnection(edge, ("127.0.0.1", 80))  # type: ignore[arg-type]  # a stand-in
     transport = Transport()
     connection.connection_made(transport)
     return connection, transport

@@ -19,6 +19,8 @@ from bridge.web.server.passed_connections import (
     is_for_console,
 )
 
+SERVER = ("127.0.0.1", 8080)
+
 
 @pytest.fixture
 def waiting() -> Iterator[list[int]]:
@@ -43,10 +45,11 @@ def test_a_connection_is_passed_with_what_was_read(
     with client:
         with ours:
             assert not queue.is_waiting()
-            assert queue.put(ours, b"GET /console\nHTTP")
+            assert queue.put(ours, SERVER, b"GET /console\nHTTP")
         assert queue.is_waiting()
         assert waiting == [WAITING_SIGNAL]
         passed = queue.take()
+        assert passed.server == SERVER
         assert passed.ahead == b"GET /console\nHTTP"
         assert not os.get_inheritable(passed.descriptor)
         with socket.socket(fileno=passed.descriptor) as theirs:
@@ -64,12 +67,12 @@ def test_a_full_queue_takes_no_more(queue: PassedConnections) -> None:
     ours, client = socket.socketpair()
     with ours, client:
         taken = 0
-        while queue.put(ours, bytes(1024)):
+        while queue.put(ours, SERVER, bytes(1024)):
             taken += 1
             assert taken < 10_000
         assert taken > 4
         os.close(queue.take().descriptor)
-        assert queue.put(ours, bytes(1024))
+        assert queue.put(ours, SERVER, bytes(1024))
         for _ in range(taken):
             os.close(queue.take().descriptor)
         assert not queue.is_waiting()
@@ -78,13 +81,12 @@ def test_a_full_queue_takes_no_more(queue: PassedConnections) -> None:
 def test_what_does_not_fit_stays(queue: PassedConnections) -> None:
     ours, client = socket.socketpair()
     with ours, client:
-        assert queue.put(ours, bytes(MAX_AHEAD_BYTES))
+        assert queue.put(ours, SERVER, bytes(MAX_AHEAD_BYTES))
         passed = queue.take()
         assert passed.ahead == bytes(MAX_AHEAD_BYTES)
         os.close(passed.descriptor)
-        assert not queue.put(ours, bytes(MAX_AHEAD_BYTES + 1))
-        assert not queue.put(ours, b"")
-    assert not queue.put(ours, b"GET"), "it is closed"
+        assert not queue.put(ours, SERVER, bytes(MAX_AHEAD_BYTES + 1))
+    assert not queue.put(ours, SERVER, b""), "it is closed"
 
 
 @pytest.mark.parametrize(
@@ -108,12 +110,12 @@ def test_what_the_event_loop_passes_on(
         edge = LoopEdge.__new__(LoopEdge)
         edge.passed = queue
         edge.answers = AnswerLimits(is_ending=is_ending)
-        assert edge.pass_on(transport, data) is passed
+        assert edge.pass_on(transport, SERVER, data) is passed
         assert queue.is_waiting() is passed
         if passed:
             found = queue.take()
             os.close(found.descriptor)
-            assert found.ahead == data
+            assert (found.server, found.ahead) == (SERVER, data)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, case, insert, select, text, update
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, case, insert, select, text, update
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import JSON, Delivery, Event, FormFile, Status
 from bridge.core.retention import is_content_deleted
+from bridge.store.db.advisory_locks import lock_keys
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids, form_files
@@ -40,6 +42,10 @@ class AddedEvent:
     duplicate: bool = False
 
 
+#: Finishes the storing of a request in a transaction of its own, and returns its result.
+Completion = Callable[[], Sequence[AddedEvent]]
+
+
 def add(
     database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan
 ) -> AddedEvent:
@@ -61,23 +67,38 @@ def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> 
 
 
 def add_each(
-    database: Database, requests: Sequence[tuple[Sequence[Arrival], Replan]]
-) -> list[list[AddedEvent] | Exception]:
-    """Store the events of several requests, on SQLite in one commit; see `add_all`.
+    database: Database,
+    requests: Sequence[tuple[Sequence[Arrival], Replan]],
+    *,
+    waits: bool = True,
+) -> list[list[AddedEvent] | Exception | Completion]:
+    """Store the events of several requests in one commit; see `add_all`.
 
-    Returns for each request its result, or the error for which none of its events is stored. One
-    with duplicates takes another transaction.
+    Returns for each request its result, or the error for which none of its events is stored, or a
+    function that returns or raises them, if the request takes another transaction: one with
+    duplicates, or one that waits for a lock. Without `waits`, raises `CommitWaits` where the commit
+    would wait.
     """
-    done = database.append_each(ARRIVAL_BATCH, [_rows(database, one) for one, _ in requests])
-    results: list[list[AddedEvent] | Exception] = []
+    rows = [_rows(database, one) for one, _ in requests]
+    done = database.append_each(ARRIVAL_BATCH, rows, waits=waits)
+    results: list[list[AddedEvent] | Exception | Completion] = []
     for (arrivals, replan), new in zip(requests, done, strict=True):
-        try:
-            if isinstance(new, Exception):
-                raise new
+        if isinstance(new, Exception):
+            results.append(new)
+        elif isinstance(new, list) and all(new):
             results.append(_complete(database, arrivals, replan, new))
-        except Exception as error:
-            results.append(error)
+        else:
+            results.append(partial(_finish, database, arrivals, replan, new))
     return results
+
+
+def _finish(
+    database: Database,
+    arrivals: Sequence[Arrival],
+    replan: Replan,
+    new: Sequence[bool] | Callable[[], Sequence[bool]],
+) -> list[AddedEvent]:
+    return _complete(database, arrivals, replan, new() if callable(new) else new)
 
 
 def _rows(database: Database, arrivals: Sequence[Arrival]) -> list[ArrivalRows]:
@@ -118,10 +139,10 @@ def _add_duplicates(
 def add_one(connection: Connection, arrival: Arrival) -> bool:
     """Store one event inside a transaction, and return whether it was new."""
     item = ArrivalRows.of(arrival, sealer_of(connection), deleted_ids.secret_key_of(connection))
-    ARRIVAL_BATCH.prepare(connection, [item])
-    if connection.dialect.name != "sqlite":
-        return ARRIVAL_BATCH.insert(connection, item)
     raw: Any = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite":
+        lock_keys(raw, ARRIVAL_BATCH.keys([item]))
+        return ARRIVAL_BATCH.insert(raw, [item])[0]
     raw.execute(*ARRIVAL_BATCH.statement([item]))
     return ARRIVAL_BATCH.added(raw, [item])[0]
 

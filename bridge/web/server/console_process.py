@@ -56,7 +56,8 @@ class ConsoleProcess(LoopReceiver):
             passed = listener.take()
         except OSError:  # another process took it, or no descriptor is free
             return
-        self._serve_connection(socket.socket(fileno=passed.descriptor), passed.ahead)
+        accepted = socket.socket(fileno=passed.descriptor)
+        self._serve_connection(accepted, passed.server, passed.ahead)
 
     def _has_waiting(self) -> bool:
         return self._queue.is_waiting()

@@ -14,19 +14,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from bridge.web.mount_paths import is_reader_path
 
 #: The signal to the parent of the receivers: a connection waits for the console process.
 WAITING_SIGNAL: Final = signal.SIGTTIN
 MAX_AHEAD_BYTES: Final = 64 * 1024  # of a request, of the bytes that were read
+_MAX_ADDRESS_BYTES: Final = 128  # of a listener's address as JSON
 _TARGET_BYTES: Final = 64  # of a request's target that decide which process answers
 
 
 @dataclass(frozen=True, slots=True)
 class PassedConnection:
-    """A connection that was passed on. `ahead`: what was read of the next request."""
+    """A connection that was passed on.
+
+    `server`: the address of the listener that accepted it. `ahead`: what was read of the next
+    request.
+    """
 
     descriptor: int
+    server: tuple[str, int]
     ahead: bytes
 
 
@@ -39,15 +47,17 @@ class PassedConnections:
         self._sending.setblocking(False)
         self._parent = os.getpid()
 
-    def put(self, connection: socket.socket, ahead: bytes) -> bool:
+    def put(self, connection: socket.socket, server: tuple[str, int], ahead: bytes) -> bool:
         """Pass a connection on, and return whether that was possible.
 
         The caller then closes its own descriptor. It is not possible where the queue is full.
         """
-        if not 0 < len(ahead) <= MAX_AHEAD_BYTES:
+        if len(ahead) > MAX_AHEAD_BYTES:
             return False
         try:
-            socket.send_fds(self._sending, [ahead], [connection.fileno()])
+            socket.send_fds(
+                self._sending, [orjson.dumps(server), b"\n", ahead], [connection.fileno()]
+            )
         except OSError:
             return False
         with suppress(ProcessLookupError):
@@ -56,9 +66,12 @@ class PassedConnections:
 
     def take(self) -> PassedConnection:
         """Take the next connection; raises `BlockingIOError` where none waits."""
-        ahead, descriptors, _, _ = socket.recv_fds(self._receiving, MAX_AHEAD_BYTES, 1)
+        size = _MAX_ADDRESS_BYTES + MAX_AHEAD_BYTES
+        message, descriptors, _, _ = socket.recv_fds(self._receiving, size, 1)
         os.set_inheritable(descriptors[0], False)
-        return PassedConnection(descriptors[0], ahead)
+        server, _, ahead = message.partition(b"\n")
+        host, port = orjson.loads(server)
+        return PassedConnection(descriptors[0], (host, port), ahead)
 
     def is_waiting(self) -> bool:
         """Return whether a connection waits."""

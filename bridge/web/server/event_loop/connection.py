@@ -37,16 +37,17 @@ class Stage(enum.Enum):
 class LoopConnection(TimedConnection):
     """One connection. A slow sender costs a socket, and no thread.
 
-    `ahead`: what another process read of the first request.
+    `server`: the address of its listener, which a wildcard may be. `ahead`: what another process
+    read of the first request.
     """
 
-    def __init__(self, edge: LoopEdge, ahead: bytes = b"") -> None:
+    def __init__(self, edge: LoopEdge, server: tuple[Any, ...], ahead: bytes = b"") -> None:
         super().__init__(edge.loop, edge.answers)
         self._edge = edge
         self._heads = HeadReader()
         self._stage = Stage.IDLE
         self._address: str | None = None
-        self._server = ("", 0)
+        self._server: tuple[str, int] = server[:2]
         self._following = b""
         self._ahead = ahead
         self._forget()
@@ -62,8 +63,6 @@ class LoopConnection(TimedConnection):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if isinstance(peer, tuple) else None
-        if isinstance(server := transport.get_extra_info("sockname"), tuple):
-            self._server = server[:2]
         self._edge.connections.add(self)
         self._wait_for_request()
         if self._ahead:
@@ -123,7 +122,7 @@ class LoopConnection(TimedConnection):
 
     def _read_head(self, data: bytes) -> None:
         if self._stage is Stage.IDLE:
-            if self._edge.pass_on(self._transport, data):
+            if self._edge.pass_on(self._transport, self._server, data):
                 self.abort()  # closes the descriptor of this process alone
                 return
             self._stage = Stage.HEAD

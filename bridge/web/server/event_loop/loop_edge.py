@@ -20,8 +20,8 @@ from bridge.web.listeners import NOT_FOUND_BODY
 from bridge.web.mount_paths import is_reader_path
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.hook_calls import HookCalls
-from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
 from bridge.web.server.event_loop.wsgi_calls import (
+    PageWriter,
     RequestSocket,
     WsgiApp,
     call_application,
@@ -73,13 +73,13 @@ class LoopEdge:
             return answer_reply(Reply(404, body=NOT_FOUND_BODY))
         return self.parts.receiver.begin(head)
 
-    def pass_on(self, transport: Any, data: bytes) -> bool:
+    def pass_on(self, transport: Any, server: tuple[str, int], data: bytes) -> bool:
         """Pass a connection to the console process if the request that begins so is for it."""
         if self.passed is None or self.answers.is_ending or not is_for_console(data):
             return False
         if transport.get_write_buffer_size():
             return False  # the rest of an answer is sent by this process
-        return self.passed.put(transport.get_extra_info("socket"), data)
+        return self.passed.put(transport.get_extra_info("socket"), server, data)
 
     def may_keep(self, path: str) -> bool:
         """Return whether a connection may stay open after a request for this path.
@@ -104,7 +104,7 @@ class LoopEdge:
         stdin: io.BufferedIOBase,
         length: int | None,
         server: tuple[str, int],
-        writer: LoopThreadWriter,
+        writer: PageWriter,
         ended: Callable[[BaseException | None], None],
     ) -> None:
         """Let Flask answer a request in a thread; `ended` is called on the loop.

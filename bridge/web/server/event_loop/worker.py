@@ -88,12 +88,15 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         threads = ThreadPoolExecutor(HOOK_THREADS, "hooks")
         # one commit at a time waits for the disk
         committer = ThreadPoolExecutor(1, "commit")
-        database = parts.storage.database
         self._lag = LagObserver(self.loop)
         gatherer = CommitGatherer(
-            self.loop, parts.storage.add_each, committer, self._lag.observe_commit
+            self.loop,
+            parts.storage.add_each,
+            committer,
+            self._lag.observe_commit,
+            waits_for_server=not parts.storage.database.is_sqlite,
         )
-        calls = HookCalls(self.loop, gatherer, threads, is_waitless=database.is_sqlite)
+        calls = HookCalls(self.loop, gatherer, threads)
         return LoopEdge(
             loop=self.loop,
             parts=parts,
@@ -176,14 +179,18 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             log.error("accept_failed", error=str(error))
             self._stop_listening()  # until the next heartbeat: the socket stays ready
             return
-        self._serve_connection(accepted)
+        self._serve_connection(accepted, listener.getsockname())
 
-    def _serve_connection(self, accepted: socket.socket, ahead: bytes = b"") -> None:
-        """Serve a connection, of which the bytes `ahead` were read already."""
+    def _serve_connection(
+        self, accepted: socket.socket, server: tuple[Any, ...], ahead: bytes = b""
+    ) -> None:
+        """Serve a connection that the listener `server` accepted; `ahead` was read already."""
         accepted.setblocking(False)
-        task = self.loop.create_task(
-            self.loop.connect_accepted_socket(lambda: LoopConnection(self._edge, ahead), accepted)
-        )
+
+        def make() -> LoopConnection:
+            return LoopConnection(self._edge, server, ahead)
+
+        task = self.loop.create_task(self.loop.connect_accepted_socket(make, accepted))
         self._accepting += 1
         task.add_done_callback(self._end_accepting)
         if self.balance is not None:
@@ -201,6 +208,7 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
     async def _drain(self) -> None:
         """Answer what has arrived; idle connections have little time left to send a request."""
         connections = self._edge.connections
+        earlier = set(connections)
         idle_until = time.monotonic() + self.timings.last_request_seconds
         until = time.monotonic() + self.cfg.graceful_timeout
         for connection in list(connections):
@@ -208,8 +216,10 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         while time.monotonic() < until:
             self._beat()
             is_empty = not connections and not self._accepting and not self._has_waiting()
-            if is_empty or time.monotonic() >= idle_until:
-                self._stop_listening()
+            if self._has_waiting():
+                self._listen()
+            elif earlier.isdisjoint(connections) or time.monotonic() >= idle_until:
+                self._stop_listening()  # new connections are for the next receiver
             if is_empty:
                 break
             await asyncio.sleep(0.02)
