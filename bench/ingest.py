@@ -3,8 +3,9 @@ Flask view on gunicorn's threads with the same settings, in one run.
 
 python bench/ingest.py [--seconds 4] [--runs 5] [--connections 16] [--postgresql | --database-url URL]
 
-With --postgresql also on PostgreSQL, which is started for it; with --database-url on the server
-there, which makes a database for it and drops that.
+With --postgresql both also on PostgreSQL, which is started for it; with --database-url on the server
+there, which makes databases for it and drops these. The processor time is that of the receivers,
+without PostgreSQL's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ BASE = "bare Flask view"
 OURS = "flowbridge"
 THREADS = "with threads"
 POSTGRESQL = "on PostgreSQL"
+THREADS_POSTGRESQL = "threads, PostgreSQL"
 BARE = """
 from flask import Flask, request
 
@@ -43,8 +45,9 @@ from bridge.config.settings import load_settings
 from bridge.web.server.app import options
 globals().update(options(load_settings(os.environ), lambda _role: None))
 """
-#: The edge of each: `async` is the default.
-EDGES = {OURS: "async", THREADS: "flask", POSTGRESQL: "async"}
+#: FLOWBRIDGE_EDGE of each; `async` is the default.
+EDGES = {OURS: "async", THREADS: "flask", POSTGRESQL: "async", THREADS_POSTGRESQL: "flask"}
+ON_POSTGRESQL = (POSTGRESQL, THREADS_POSTGRESQL)
 
 
 def main() -> None:
@@ -52,7 +55,7 @@ def main() -> None:
     rig.add_plan(parser)
     databases.add_options(parser)
     given = parser.parse_args()
-    names = [BASE, OURS, THREADS, *([POSTGRESQL] if databases.is_wanted(given) else [])]
+    names = [BASE, OURS, THREADS, *(ON_POSTGRESQL if databases.is_wanted(given) else ())]
     results = measure(rig.read_plan(given), names, given.database_url)
     report(results, given.connections)
 
@@ -61,6 +64,8 @@ def measure(plan: rig.LoadPlan, names: Sequence[str], database_url: str = "") ->
     """Load the servers of these names in turn, and return what each run came to."""
     with rig.folder() as path, contextlib.ExitStack() as running:
         script = rig.lua(path, rig.payload())
+        if not database_url and any(name in ON_POSTGRESQL for name in names):
+            database_url = running.enter_context(databases.postgres(path))
         servers = {name: running.enter_context(serve(name, path, database_url)) for name in names}
         return rig.in_turn(servers, script, plan)
 
@@ -69,16 +74,15 @@ def measure(plan: rig.LoadPlan, names: Sequence[str], database_url: str = "") ->
 def serve(name: str, path: Path, database_url: str) -> Iterator[tuple[int, int]]:
     """Run the server of this name; give its port and process."""
     port = rig.free_port()
-    own = path / name.replace(" ", "-")
+    own = path / name.replace(" ", "-").replace(",", "")
     own.mkdir()
     with contextlib.ExitStack() as stack:
         if name == BASE:
             run = stack.enter_context(serve_bare(own, port))
         else:
             environ = {"FLOWBRIDGE_EDGE": EDGES[name], **databases.SQLITE}
-            if name == POSTGRESQL:
-                url = stack.enter_context(databases.server(own, database_url))
-                environ |= stack.enter_context(databases.empty(url))
+            if name in ON_POSTGRESQL:
+                environ |= stack.enter_context(databases.empty(database_url))
             config = rig.routes("http://127.0.0.1:9/")
             run = stack.enter_context(rig.flowbridge(own, config, port, "web", **environ))
         yield port, run.pid
@@ -108,7 +112,7 @@ def report(results: rig.Results, connections: int) -> None:
         middle = {key: rig.middle(runs, key) for key in ("p50", "p99", "cpu")}
         errors = sum(run["errors"] for run in runs)
         print(
-            f"{name:16} {rig.median(rates):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})  p50"
+            f"{name:19} {rig.median(rates):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})  p50"
             f" {middle['p50']:5.1f} ms  p99 {middle['p99']:5.1f} ms  {middle['cpu']:4.0f} µs CPU a"
             f" request  {errors:.0f} errors"
         )
@@ -118,7 +122,7 @@ def report(results: rig.Results, connections: int) -> None:
             rate, p99, cpu = (
                 rig.middle(ours, key) / rig.middle(bare, key) for key in ("rate", "p99", "cpu")
             )
-            print(f"{name:16} / bare: rate {rate:.2f}, p99 {p99:.2f}, CPU {cpu:.2f}")
+            print(f"{name:19} / bare: rate {rate:.2f}, p99 {p99:.2f}, CPU {cpu:.2f}")
 
 
 if __name__ == "__main__":
