@@ -84,7 +84,7 @@ def _declared(environ: Mapping[str, Any], most: int) -> int | None:
     if codings.strip().lower() != "chunked":
         raise Refused(
             501,
-            "unsupported_coding",
+            "bad_request",
             "of the transfer codings only chunked is decoded",
             headers={"Connection": "close"},
         )
