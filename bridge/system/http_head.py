@@ -21,12 +21,11 @@ from http.client import (
     LineTooLong,
     UnknownProtocol,
 )
+from importlib.metadata import version
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from urllib3 import HTTPHeaderDict
-from urllib3._version import __version__ as urllib3_version
-from urllib3.util.url import _encode_target
 
 from bridge.core.http_messages import Answer
 
@@ -34,8 +33,12 @@ MAX_HEADER_LINES: Final = 100  # of an answer, as in http.client
 MAX_LINE_BYTES: Final = 65536
 MAX_PARSED_URLS: Final = 256  # that are remembered: an installation calls few
 BODYLESS_METHODS: Final = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
-DEFAULT_AGENT: Final = f"python-urllib3/{urllib3_version}"
+DEFAULT_AGENT: Final = f"python-urllib3/{version('urllib3')}"
 
+PATH_CHARS: Final = "!$&'()*+,;=:@/"  # of RFC 3986, and those that `quote` never encodes
+QUERY_CHARS: Final = f"{PATH_CHARS}?"
+
+_ENCODED = re.compile(r"%[0-9a-fA-F]{2}")
 _METHOD = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _BAD_TARGET = re.compile(r"[^!-~]")
 # as http.client checks them: a line break would begin another header
@@ -59,13 +62,18 @@ class Target(NamedTuple):
 def parse_target(url: str) -> Target:
     """Parse a URL. Raises `ValueError` where it is not one."""
     parts = urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(
-        parts.scheme,
-        parts.hostname,
-        parts.port,
-        _encode_target(path if path.startswith("/") else f"/{path}"),
-    )
+    path = parts.path if parts.path.startswith("/") else f"/{parts.path}"
+    target = _encode_part(path, PATH_CHARS)
+    if parts.query:
+        target += "?" + _encode_part(parts.query, QUERY_CHARS)
+    return Target(parts.scheme, parts.hostname, parts.port, target)
+
+
+def _encode_part(text: str, allowed: str) -> str:
+    """Percent-encode the other characters; what is encoded already stays so."""
+    text, encoded = _ENCODED.subn(lambda match: match[0].upper(), text)
+    safe = f"{allowed}%" if encoded == text.count("%") else allowed
+    return quote(text, safe, errors="surrogatepass")
 
 
 def encode_host(host: str, port: int, default_port: int) -> str:
@@ -115,15 +123,15 @@ class HeadReader(HTTPResponse):
 
     def begin(self) -> None:
         """Read the head. Raises `HTTPException` where it is not one, or too long."""
-        version, status, reason = self._read_status()
+        protocol, status, reason = self._read_status()
         while status == HTTPStatus.CONTINUE:
             read_lines(self.fp)
-            version, status, reason = self._read_status()
-        if not version.startswith("HTTP/1.") and version != "HTTP/0.9":
-            raise UnknownProtocol(version)
+            protocol, status, reason = self._read_status()
+        if not protocol.startswith("HTTP/1.") and protocol != "HTTP/0.9":
+            raise UnknownProtocol(protocol)
         self.code = self.status = status
         self.reason = reason.strip()
-        self.version = 10 if version in ("HTTP/1.0", "HTTP/0.9") else 11
+        self.version = 10 if protocol in ("HTTP/1.0", "HTTP/0.9") else 11
         self._frame(parse_fields(read_lines(self.fp)))
 
     def _frame(self, fields: list[tuple[str, str]]) -> None:
@@ -227,10 +235,10 @@ def _parse_length(text: str) -> int | None:
     return length if length >= 0 else None
 
 
-def _ends_connection(first: Mapping[str, str], version: int) -> bool:
+def _ends_connection(first: Mapping[str, str], number: int) -> bool:
     """Return whether the server closes the connection after this answer, by its headers."""
     connection = first.get("connection", "").lower()
-    if version == 11:
+    if number == 11:
         return "close" in connection
     is_kept = first.get("keep-alive") or "keep-alive" in connection
     return not (is_kept or "keep-alive" in first.get("proxy-connection", "").lower())

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from urllib3.connection import HTTPConnection
+from urllib3.util import parse_url
 
 from bridge.system.http_head import (
     MAX_HEADER_LINES,
@@ -145,6 +146,14 @@ def test_the_host_header_is_that_of_http_client(host: str, port: int) -> None:
 )
 def test_a_url_has_a_target(url: str, parts: tuple[str, str, int | None, str]) -> None:
     assert parse_target(url) == parts
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/", "/%2f%zz", "/%2f%C3", "/a;b=c:@!$&'()*+,=~", '/[x]|"<>^`{}\\?[y]|?/@%', "/\u20ac?\u20ac"],
+)
+def test_a_target_is_encoded_as_by_urllib3(target: str) -> None:
+    assert parse_target(f"http://h{target}").path == parse_url(f"http://h{target}").request_uri
 
 
 def test_usual_and_odd_headers_are_those_of_http_client() -> None:
