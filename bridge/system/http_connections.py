@@ -213,25 +213,28 @@ class _DirectPool:
         """
         pool = cast("HTTPConnectionPool", self)
         connection: Any = pool._get_conn()
+        head: HeadReader | None = None
         try:
             head = connection.exchange(request, path)
             answer = read_answer(head, most)
+            if answer is None:  # this raises an error where there are two lengths
+                return HTTPResponse(
+                    body=head,
+                    headers=head.fields,
+                    status=head.status,
+                    reason=head.reason,
+                    preload_content=False,
+                    original_response=head,
+                    request_method=request.method,
+                    pool=pool,
+                    connection=connection,
+                )
         except BaseException:
+            if head is not None:
+                head.close()
             connection.close()
             pool._put_conn(None)
             raise
-        if answer is None:
-            return HTTPResponse(
-                body=head,
-                headers=head.fields,
-                status=head.status,
-                reason=head.reason,
-                preload_content=False,
-                original_response=head,
-                request_method=request.method,
-                pool=pool,
-                connection=connection,
-            )
         if answer.truncated:
             connection.close()
         pool._put_conn(connection)

@@ -4,6 +4,7 @@ process that is not, and without a configuration.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from serving import ROUTES, children_of, is_alive, tree_of, until
 
 from bridge.cli import asgi
 from bridge.core.errors import BridgeError
+from bridge.system import logs
 
 
 def end_by_interrupt(bridge: GunicornAsgi) -> None:
@@ -74,10 +76,12 @@ def same_mask() -> Iterator[None]:
 )
 @pytest.mark.usefixtures("same_mask")
 def test_a_missing_or_wrong_configuration_is_named(
-    folder: Path, routes: str | None, said: str
+    folder: Path, routes: str | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if routes is not None:
         (folder / "routes.yaml").write_text(routes)
+    monkeypatch.setattr(logs, "setup", logs.setup)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with pytest.raises(BridgeError, match=said):
         asgi.create()
     assert not (folder / "data" / "flowbridge.db").exists()
