@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 
+import databases
 import rig
 from sqlalchemy import insert, text
 
@@ -34,7 +35,7 @@ def main() -> None:
     for kind in given.on:
         for due in (True, False):
             for count in given.counts:
-                with rig.folder() as path, rig.database(kind, path) as database:
+                with rig.folder() as path, databases.opened(kind, path) as database:
                     upgrade.upgrade(database)
                     fill(database, count, due, given.routes)
                     what = "queued" if due else "scheduled for later, some due"

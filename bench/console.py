@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import databases
 import lists
 import rig
 
@@ -134,7 +135,7 @@ def serve_console(kind: str, path: Path, count: int) -> Iterator[tuple[int, int]
         (path / "data").mkdir()
         url = f"sqlite:///{path / 'data' / 'flowbridge.db'}"
         if kind == "postgresql":
-            url = stack.enter_context(rig.postgres(path))
+            url = stack.enter_context(databases.postgres(path))
             environ["FLOWBRIDGE_DATABASE_URL"] = url
         database = Database(url)
         upgrade.upgrade(database)

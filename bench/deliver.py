@@ -1,45 +1,95 @@
 """End to end: accept, plan, store, start, settle; deliveries a second to a flow server that answers
 at once.
 
-    python bench/deliver.py [--seconds 10] [--connections 16]
+    python bench/deliver.py [--seconds 10] [--runs 1] [--connections 16] [--postgresql |
+    --database-url URL]
 
 The rate is all deliveries over the time from the first request to the last start, the backlog
-included.
+included. With --postgresql in turn with PostgreSQL, which is started for it; with --database-url on
+the server there, which makes a database for each run and drops that.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 
+import databases
 import rig
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One run: events that wrk sent, and those of them that started."""
+
+    seconds: float  # of wrk
+    sent: dict[str, float]
+    started: int
+    took: float  # seconds to the last start
+    cpu: float  # µs of the processes of flowbridge for each start
+
+    @property
+    def rate(self) -> float:
+        """Starts a second."""
+        return self.started / self.took
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--connections", type=int, default=16)
+    rig.add_plan(parser, rig.LoadPlan(seconds=10.0, runs=1))
+    databases.add_options(parser)
     given = parser.parse_args()
+    plan = rig.read_plan(given)
     print(rig.machine())
+    if not databases.is_wanted(given):
+        for _ in range(plan.runs):
+            report(measure(plan))
+        return
+    for name, runs in compare(plan, given.database_url).items():
+        print(f"on {name}:")
+        for run in runs:
+            report(run)
+
+
+def compare(plan: rig.LoadPlan, database_url: str = "") -> dict[str, list[Delivered]]:
+    """Return the runs on SQLite and on PostgreSQL, in turn."""
+    found: dict[str, list[Delivered]] = {"SQLite": [], "PostgreSQL": []}
+    with rig.folder() as path, databases.server(path, database_url) as server:
+        for _ in range(plan.runs):
+            found["SQLite"].append(measure(plan))
+            with databases.empty(server) as settings:
+                found["PostgreSQL"].append(measure(plan, settings))
+    return found
+
+
+def measure(plan: rig.LoadPlan, settings: databases.Settings = databases.SQLITE) -> Delivered:
+    """Run `serve` on an empty store, load it once, and return what came of it."""
     with rig.folder() as path, rig.stub(path) as stub_port:
         port = rig.free_port()
         script = rig.lua(path, rig.payload())
-        with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port) as run:
+        config = rig.routes(f"http://127.0.0.1:{stub_port}/start")
+        with rig.flowbridge(path, config, port, **settings) as run:
             before = rig.cpu(run.pid)
-            began = time.monotonic()
-            result = rig.wrk(port, script, given.seconds, given.connections)
-            started = rig.drained(path / "starts", int(result["requests"]))
-            took = time.monotonic() - began
+            began = time.time()
+            sent = rig.wrk(port, script, plan.seconds, plan.connections)
+            started = rig.drained(path / "starts", int(sent["requests"] - sent["errors"]))
             used = rig.cpu(run.pid) - before
-    accepted = f"accepted {result['requests']:.0f} in {given.seconds:g} s"
+        took = max(plan.seconds, rig.last_start(path / "starts") - began)
+    return Delivered(plan.seconds, sent, started, took, used / max(1, started) * 1e6)
+
+
+def report(run: Delivered) -> None:
+    sent = run.sent
     print(
-        f"{accepted} ({result['rate']:.0f}/s, p99 {result['p99']:.1f} ms, {result['errors']:.0f}"
-        " errors)"
+        f"accepted {sent['requests']:.0f} in {run.seconds:g} s"
+        f" ({sent['rate']:.0f}/s, p99 {sent['p99']:.1f} ms, {sent['errors']:.0f} errors)"
     )
     print(
-        f"started {started} in {took:.1f} s: {started / took:.0f} deliveries/s,"
-        f" {used / started * 1e6:.0f} µs CPU each"
+        f"started {run.started} in {run.took:.1f} s: {run.rate:.0f} deliveries/s,"
+        f" {run.cpu:.0f} µs CPU each"
     )
 
 
-main()
+if __name__ == "__main__":
+    main()

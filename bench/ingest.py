@@ -1,16 +1,29 @@
-"""Durable ingest: acknowledged events a second, with threads and on an event loop, against a bare
-Flask view on the same gunicorn settings, in one run.
+"""Durable ingest: acknowledged events a second, on an event loop and with threads, against a bare
+Flask view on gunicorn's threads with the same settings, in one run.
 
-python bench/ingest.py [--seconds 4] [--runs 5] [--connections 16]
+python bench/ingest.py [--seconds 4] [--runs 5] [--connections 16] [--postgresql | --database-url URL]
+
+With --postgresql both also on PostgreSQL, which is started for it; with --database-url on the server
+there, which makes databases for it and drops these. The processor time is that of the receivers,
+without PostgreSQL's.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import databases
 import rig
 
 BASE = "bare Flask view"
+OURS = "flowbridge"
+THREADS = "with threads"
+POSTGRESQL = "on PostgreSQL"
+THREADS_POSTGRESQL = "threads, PostgreSQL"
 BARE = """
 from flask import Flask, request
 
@@ -32,61 +45,85 @@ from bridge.config.settings import load_settings
 from bridge.web.server.app import options
 globals().update(options(load_settings(os.environ), lambda _role: None))
 """
+#: FLOWBRIDGE_EDGE of each; `async` is the default.
+EDGES = {OURS: "async", THREADS: "flask", POSTGRESQL: "async", THREADS_POSTGRESQL: "flask"}
+ON_POSTGRESQL = (POSTGRESQL, THREADS_POSTGRESQL)
 
 
 def main() -> None:
-    given = rig.asked(__doc__)
-    with rig.folder() as path:
-        script = rig.lua(path, rig.payload())
-        (path / "bare.py").write_text(BARE)
-        (path / "conf.py").write_text(CONF)
-        bare_port = rig.free_port()
-        port = rig.free_port()
-        loop_port = rig.free_port()
-        config = rig.routes("http://127.0.0.1:9/")
-        on_loop = {"FLOWBRIDGE_EDGE": "asgi", "FLOWBRIDGE_DATA": str(path / "loop")}
-        bare = [sys.executable, "-m", "gunicorn", "-c", str(path / "conf.py"), "bare:app"]
-        environ = {
-            "FLOWBRIDGE_BIND": f"127.0.0.1:{bare_port}",
-            "FLOWBRIDGE_DATA": str(path / "bare"),
-            "FLOWBRIDGE_EDGE": "flask",
-        }
-        with (
-            rig.process(bare, f"http://127.0.0.1:{bare_port}/", **environ) as first,
-            rig.flowbridge(path, config, port, "web", FLOWBRIDGE_EDGE="flask") as second,
-            rig.flowbridge(path, config, loop_port, "web", **on_loop) as third,
-        ):
-            servers = {
-                BASE: (bare_port, first.pid),
-                "flowbridge": (port, second.pid),
-                "on an event loop": (loop_port, third.pid),
-            }
-            results = rig.in_turn(servers, script, given)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    rig.add_plan(parser)
+    databases.add_options(parser)
+    given = parser.parse_args()
+    names = [BASE, OURS, THREADS, *(ON_POSTGRESQL if databases.is_wanted(given) else ())]
+    results = measure(rig.read_plan(given), names, given.database_url)
     report(results, given.connections)
+
+
+def measure(plan: rig.LoadPlan, names: Sequence[str], database_url: str = "") -> rig.Results:
+    """Load the servers of these names in turn, and return what each run came to."""
+    with rig.folder() as path, contextlib.ExitStack() as running:
+        script = rig.lua(path, rig.payload())
+        if not database_url and any(name in ON_POSTGRESQL for name in names):
+            database_url = running.enter_context(databases.postgres(path))
+        servers = {name: running.enter_context(serve(name, path, database_url)) for name in names}
+        return rig.in_turn(servers, script, plan)
+
+
+@contextlib.contextmanager
+def serve(name: str, path: Path, database_url: str) -> Iterator[tuple[int, int]]:
+    """Run the server of this name; give its port and process."""
+    port = rig.free_port()
+    own = path / name.replace(" ", "-").replace(",", "")
+    own.mkdir()
+    with contextlib.ExitStack() as stack:
+        if name == BASE:
+            run = stack.enter_context(serve_bare(own, port))
+        else:
+            environ = {"FLOWBRIDGE_EDGE": EDGES[name], **databases.SQLITE}
+            if name in ON_POSTGRESQL:
+                environ |= stack.enter_context(databases.empty(database_url))
+            config = rig.routes("http://127.0.0.1:9/")
+            run = stack.enter_context(rig.flowbridge(own, config, port, "web", **environ))
+        yield port, run.pid
+
+
+def serve_bare(path: Path, port: int) -> contextlib.AbstractContextManager[rig.Process]:
+    """Run the bare view."""
+    (path / "bare.py").write_text(BARE)
+    (path / "conf.py").write_text(CONF)
+    environ = {
+        "FLOWBRIDGE_BIND": f"127.0.0.1:{port}",
+        "FLOWBRIDGE_DATA": str(path),
+        "FLOWBRIDGE_EDGE": "flask",
+    }
+    command = [sys.executable, "-m", "gunicorn", "-c", str(path / "conf.py"), "bare:app"]
+    return rig.process(command, f"http://127.0.0.1:{port}/", rig.PATIENCE_SECONDS, **environ)
 
 
 def report(results: rig.Results, connections: int) -> None:
     print(rig.machine())
     print(
         f"{connections} keep-alive connections, {rig.SIZE} byte payload,"
-        f" {len(results['flowbridge'])} runs in turn: median (min to max)"
+        f" {len(results[OURS])} runs in turn: median (min to max)"
     )
     for name, runs in results.items():
         rates = sorted(run["rate"] for run in runs)
-        middle = {key: rig.median([run[key] for run in runs]) for key in ("p50", "p99", "cpu")}
+        middle = {key: rig.middle(runs, key) for key in ("p50", "p99", "cpu")}
         errors = sum(run["errors"] for run in runs)
         print(
-            f"{name:16} {rig.median(rates):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})  p50"
+            f"{name:19} {rig.median(rates):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})  p50"
             f" {middle['p50']:5.1f} ms  p99 {middle['p99']:5.1f} ms  {middle['cpu']:4.0f} µs CPU a"
             f" request  {errors:.0f} errors"
         )
-    bare = results.pop(BASE)
+    bare = results[BASE]
     for name, ours in results.items():
-        rate, p99, cpu = (
-            rig.median([one[key] for one in ours]) / rig.median([one[key] for one in bare])
-            for key in ("rate", "p99", "cpu")
-        )
-        print(f"{name:16} / bare: rate {rate:.2f}, p99 {p99:.2f}, CPU {cpu:.2f}")
+        if name != BASE:
+            rate, p99, cpu = (
+                rig.middle(ours, key) / rig.middle(bare, key) for key in ("rate", "p99", "cpu")
+            )
+            print(f"{name:19} / bare: rate {rate:.2f}, p99 {p99:.2f}, CPU {cpu:.2f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

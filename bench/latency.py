@@ -10,10 +10,12 @@ as senders do.
 from __future__ import annotations
 
 import argparse
+import hmac
 import http.client
 import json
 import threading
 import time
+from collections.abc import Sequence
 from queue import SimpleQueue
 
 import rig
@@ -44,7 +46,6 @@ def main() -> None:
         (starts[event] - at) * 1000 for event, (at, _) in acks.items() if event in starts
     )
     answers = sorted(took * 1000 for _, took in acks.values())
-    quantile = lambda values, share: values[min(len(values) - 1, int(share * len(values)))]  # noqa: E731
     print(f"{len(acks)} events at {given.rate:g}/s, {len(acks) - len(waits)} not started")
     for name, values in (
         ("request to acknowledgement", answers),
@@ -54,6 +55,11 @@ def main() -> None:
             f"{name:27} p50 {quantile(values, 0.5):6.1f} ms  p99 {quantile(values, 0.99):6.1f} ms "
             f" max {values[-1]:6.1f} ms"
         )
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value of sorted ones that so many are below."""
+    return values[min(len(values) - 1, int(share * len(values)))]
 
 
 def send(
@@ -73,7 +79,7 @@ def send(
     Their ids begin with `run`. What is not acknowledged goes to `refused`; without it that is an
     error.
     """
-    signature = (rig.hmac.new(rig.SECRET.encode(), body, "sha256")).hexdigest()
+    signature = hmac.new(rig.SECRET.encode(), body, "sha256").hexdigest()
     waiting: SimpleQueue[tuple[int, float] | None] = SimpleQueue()
     acks: dict[str, tuple[float, float]] = {}
 

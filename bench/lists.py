@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import databases
 import rig
 from sqlalchemy import Table, insert
 
@@ -60,7 +61,7 @@ def main() -> None:
     for kind in given.on:
         times: dict[str, list[float]] = {}
         for count in given.counts:
-            with rig.folder() as path, rig.database(kind, path) as database:
+            with rig.folder() as path, databases.opened(kind, path) as database:
                 upgrade.upgrade(database)
                 fill(database, count)
                 fill_records(database, count)

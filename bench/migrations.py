@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import databases
 import lists
 import rig
 from alembic import command
@@ -49,7 +50,7 @@ def main() -> None:
     given = parser.parse_args()
     print(rig.machine())
     for kind in given.on:
-        with rig.folder() as path, rig.database(kind, path) as database:
+        with rig.folder() as path, databases.opened(kind, path) as database:
             create_schema(database, given.since)
             lists.fill(database, given.events)
             with database.long_transaction() as connection:

@@ -20,16 +20,23 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import rig
 
 # a folder, the port to listen on, the stub's
 Peer = Callable[[Path, int, int], AbstractContextManager[object]]
+
+OURS = "flowbridge"
+WEBHOOK = "adnanh/webhook and curl"
+NODE_RED = "Node-RED"
+N8N = "n8n"
 
 FLOW = """
 const sent = Buffer.from(msg.req.headers['x-hub-signature-256'] || '');
@@ -48,31 +55,64 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
+    add_options(parser)
+    given = parser.parse_args()
+    print(rig.machine())
+    peers, _ = find(given)
+    rates, failures = measure_in_turn(peers, given.seconds, given.rounds)
+    own = rig.median(rates[OURS]) if OURS in rates else 0.0
+    for name, found in rates.items():
+        span = f"{min(found):.0f} to {max(found):.0f}"
+        share = f", {rig.median(found) / own:5.2f} of flowbridge's" if own else ""
+        print(f"{name:25} {rig.median(found):6.0f} starts/s ({span}){share}")
+    for name, failure in failures.items():
+        print(f"{name:25} {failure}")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the places of others."""
     parser.add_argument("--node-red", type=Path, metavar="FOLDER")
     parser.add_argument("--n8n", type=Path, metavar="FOLDER")
     parser.add_argument(
         "--node", default="node", metavar="FILE", help="the node that n8n is run by"
     )
-    given = parser.parse_args()
-    print(rig.machine())
-    peers: dict[str, Peer] = {"flowbridge": ours}
+
+
+def find(given: argparse.Namespace) -> tuple[dict[str, Peer], dict[str, str]]:
+    """Return flowbridge and the others that are there, and for each of the rest how to get it."""
+    peers: dict[str, Peer] = {OURS: ours}
+    missing: dict[str, str] = {}
     if shutil.which("webhook") and shutil.which("curl"):
-        peers["adnanh/webhook and curl"] = webhook
+        peers[WEBHOOK] = webhook
+    else:
+        missing[WEBHOOK] = "not installed: apt-get install webhook curl"
     if given.node_red:
-        peers["Node-RED"] = lambda path, port, stub: node_red(given.node_red, path, port, stub)
+        peers[NODE_RED] = lambda path, port, stub: node_red(given.node_red, path, port, stub)
+    else:
+        missing[NODE_RED] = "not named: --node-red FOLDER"
     if given.n8n:
-        peers["n8n"] = lambda path, port, stub: n8n(given.n8n, given.node, path, port, stub)
+        peers[N8N] = lambda path, port, stub: n8n(given.n8n, given.node, path, port, stub)
+    else:
+        missing[N8N] = "not named: --n8n FOLDER"
+    return peers, missing
+
+
+def measure_in_turn(
+    peers: Mapping[str, Peer], seconds: float, rounds: int
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Return the starts per second of each round, and why a peer has none: one that failed once is
+    left out from then on.
+    """
     rates: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(given.rounds):
+    failures: dict[str, str] = {}
+    for _ in range(rounds):
         for name, peer in peers.items():
-            rates[name].append(measure(peer, given.seconds))
-    own = rig.median(rates["flowbridge"])
-    for name, found in rates.items():
-        span = f"{min(found):.0f} to {max(found):.0f}"
-        print(
-            f"{name:25} {rig.median(found):6.0f} starts/s ({span}), {rig.median(found) / own:5.2f}"
-            " of flowbridge's"
-        )
+            if name not in failures:
+                try:
+                    rates[name].append(measure(peer, seconds))
+                except (OSError, SystemExit, subprocess.SubprocessError) as error:
+                    failures[name] = f"failed: {error}"
+    return {name: found for name, found in rates.items() if name not in failures}, failures
 
 
 def measure(peer: Peer, seconds: float) -> float:
@@ -83,12 +123,18 @@ def measure(peer: Peer, seconds: float) -> float:
         with peer(path, port, stub):
             began = time.time()
             result = rig.wrk(port, script, seconds)
-            started = rig.drained(path / "starts", int(result["requests"]))
-            last = float((path / "starts").read_text().splitlines()[-1].split()[0])
+            started = rig.drained(path / "starts", int(result["requests"] - result["errors"]))
+            last = rig.last_start(path / "starts")
+    if started == 0:
+        sys.exit(
+            f"it started nothing for {result['requests']:.0f} requests, of which"
+            f" {result['errors']:.0f} failed"
+        )
     if started < result["requests"] - result["errors"]:
         print(
             f"  {started} starts of {result['requests']:.0f} requests, {result['errors']:.0f}"
-            " errors"
+            " errors",
+            file=sys.stderr,
         )
     return started / (last - began)
 
@@ -212,7 +258,7 @@ def n8n(installed: Path, node: str, path: Path, port: int, stub: int) -> Iterato
         "rightValue": "={{ $json.headers['x-hub-signature-256'] }}",
         "operator": {"type": "string", "operation": "equals"},
     }
-    parts = {
+    parts: dict[str, tuple[str, float, dict[str, Any]]] = {
         "in": (
             "webhook",
             2,
@@ -299,4 +345,5 @@ def n8n(installed: Path, node: str, path: Path, port: int, stub: int) -> Iterato
         yield run
 
 
-main()
+if __name__ == "__main__":
+    main()

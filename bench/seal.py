@@ -8,7 +8,6 @@ On a machine that does other things, too, the CPU of a request says more than th
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import time
@@ -34,7 +33,7 @@ def main() -> None:
     report("to the end", deliver(given))
 
 
-def receive(given: argparse.Namespace) -> rig.Results:
+def receive(given: rig.LoadPlan) -> rig.Results:
     with rig.folder() as path, contextlib.ExitStack() as servers:
         script = rig.lua(path, rig.payload())
         running = {}
@@ -50,7 +49,7 @@ def receive(given: argparse.Namespace) -> rig.Results:
         return rig.in_turn(running, script, given)
 
 
-def deliver(given: argparse.Namespace) -> rig.Results:
+def deliver(given: rig.LoadPlan) -> rig.Results:
     results: rig.Results = {name: [] for name in KINDS}
     for _ in range(given.runs):
         for name, environ in KINDS.items():

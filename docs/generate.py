@@ -93,7 +93,6 @@ from bridge.web.admin.parameters import filter_parameters  # noqa: E402
 from bridge.web.admin.problems import PROBLEM_TYPES as PROBLEMS  # noqa: E402
 from bridge.web.admin.problems import TYPE_PREFIX  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
-from bridge.web.server import app, incomplete_requests  # noqa: E402
 from bridge.web.server.event_loop import (  # noqa: E402
     body_decoder,
     commit_gatherer,
@@ -888,21 +887,23 @@ def agent_tools_table() -> str:
 # -- limits
 
 
-def _event_loop_limits() -> tuple[tuple[str, object], ...]:
-    """Return the limits of receivers on an event loop that differ from the others'."""
+def _connection_limits() -> tuple[tuple[str, object], ...]:
+    """Return the limits of the connections and threads of a receiver on an event loop."""
     return (
         (
-            "incomplete requests in a receiver",
-            f"as many as connections: {loop_worker.MAX_CONNECTIONS}; then new ones wait",
+            "connections of a receiver, slow senders among them",
+            f"{loop_worker.MAX_CONNECTIONS}; then new ones wait",
         ),
         (
             "threads of a receiver",
             f"{loop_worker.HOOK_THREADS} for webhooks that wait or take long, such as bodies over"
-            f" {hook_calls.MAX_LOOP_BODY_BYTES // 1024} KiB, forms, and PostgreSQL; {DEFAULT_POOL}"
-            " for all else (`FLOWBRIDGE_POOL`)",
+            f" {hook_calls.MAX_LOOP_BODY_BYTES // 1024} KiB, forms and repeats; one for commits"
+            f" on PostgreSQL and slow ones on SQLite; {DEFAULT_POOL} for all else"
+            " (`FLOWBRIDGE_POOL`)",
         ),
         (
-            "a commit on the loop that moves the next to a thread",
+            "a commit on the loop that moves the next to a thread (SQLite; on PostgreSQL all are"
+            " there)",
             f"over {commit_gatherer.SLOW_COMMIT_SECONDS * 1000:g} ms",
         ),
         (
@@ -929,19 +930,13 @@ def limits_table() -> str:
                 f"{TIMINGS.request_body_seconds:g} s, and 1 s for each"
                 f" {TIMINGS.request_bytes_per_second / 1024:g} KiB received",
             ),
-            (
-                "incomplete requests in a receiver",
-                f"half of its {app.THREADS} threads, {incomplete_requests.MAX_PER_NETWORK} from one"
-                f" network (/{incomplete_requests.NETWORK_BITS[4]},"
-                f" /{incomplete_requests.NETWORK_BITS[6]}) that is not a trusted proxy; then 503",
-            ),
             ("bodies being read in a receiver", f"{body_reader.IN_FLIGHT // MIB} MiB; then 503"),
             (
                 "a request that tests the URL or delivers a secret",
                 f"{json_limits.MAX_TEST_BYTES // 1024} KiB",
             ),
         ),
-        "Receivers on an event loop (`FLOWBRIDGE_EDGE=asgi`)": _event_loop_limits(),
+        "Connections and threads": _connection_limits(),
         "Bodies": (
             ("a body (`max_body`)", "5 MiB; GitHub 25 MiB; a form without files 256 KiB"),
             ("JSON nesting (`max_depth`)", "100"),

@@ -82,7 +82,7 @@ VARIABLES = frozenset(
         "HTTP_REQUEST_CA",
     )
 )
-EDGES = ("flask", "asgi")
+EDGES = ("async", "flask")
 # threads of an event loop's receiver for all but /hooks; the console and the admin API may hold
 # four of them (`web/admin/limits.py`)
 DEFAULT_POOL = 8
@@ -114,7 +114,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     log: str = "info"
     log_addresses: str = "truncated"  # how much of a caller's address is logged
-    edge: str = "flask"  # what receives: a thread for each request, or an event loop
+    edge: str = "async"  # what receives: an event loop, or a thread for each request
     pool: int = DEFAULT_POOL  # threads of a receiver on an event loop for all but webhooks
     engine: str = "worker"  # what calls the platforms: the worker itself, or Celery
     actor: str = ""  # name in the operations log; default: the system user
@@ -222,7 +222,7 @@ def load_settings(
         own=dict(environ),
         timings=timings,
         edge=_check_choice(
-            "FLOWBRIDGE_EDGE", merged.get("FLOWBRIDGE_EDGE") or "flask", "an edge", EDGES
+            "FLOWBRIDGE_EDGE", merged.get("FLOWBRIDGE_EDGE") or "async", "an edge", EDGES
         ),
         pool=_parse_pool(merged.get("FLOWBRIDGE_POOL") or str(DEFAULT_POOL)),
         **_parse_backups(merged, data, url),

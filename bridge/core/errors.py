@@ -115,6 +115,10 @@ class StoreError(BridgeError):
     """The store could not write; nothing was stored, and the sender must get an error."""
 
 
+class CommitWaits(BridgeError):
+    """A commit would wait for another one; nothing was stored, and a thread may wait for it."""
+
+
 class KeyMissing(StoreError):
     """A value is encrypted with a key that is not configured.
 

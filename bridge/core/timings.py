@@ -64,6 +64,7 @@ class Timings:
     # The store.
     store_close_seconds: float = 10.0  # for which closing waits for commits under way
     lock_watch_seconds: float = 1.0  # between two checks of the holder of SQLite's lock
+    shared_commit_lock_seconds: float = 0.1  # for which a shared commit waits for a lock
     #: After which PostgreSQL ends the session of a leader that hangs; longer than between two
     #: maintenance jobs.
     leader_idle_seconds: float = 30.0

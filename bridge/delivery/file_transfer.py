@@ -52,7 +52,19 @@ class FileTransfer:
 
 def may_refer_to_files(inputs: JSON) -> bool:
     """Return whether the inputs contain a file record or a mark for a link."""
-    return next(_file_objects(inputs), None) is not None or has_links(inputs)
+    waiting = [inputs]
+    while waiting:  # every delivery passes here, so once through the inputs
+        one = waiting.pop()
+        if isinstance(one, str):
+            if MARK_PREFIX in one:
+                return True
+        elif isinstance(one, dict):
+            if one.keys() == _FILE_KEYS:
+                return True
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return False
 
 
 def has_links(inputs: JSON) -> bool:

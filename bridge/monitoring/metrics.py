@@ -68,12 +68,12 @@ ACK: Final = Metric(
 COMMIT: Final = Metric(
     "flowbridge_commit_seconds",
     "histogram",
-    "Of a commit of received events, by receivers with FLOWBRIDGE_EDGE=asgi.",
+    "Of a commit of received events.",
 )
 LOOP_LAG: Final = Metric(
     "flowbridge_loop_lag_seconds",
     "histogram",
-    "By which an event loop is late besides its commits, with FLOWBRIDGE_EDGE=asgi.",
+    "By which an event loop is late besides its commits.",
 )
 ATTEMPTS: Final = _counter(
     "attempts", "Calls that start a flow, by outcome.", "platform", "outcome"

@@ -14,7 +14,7 @@ from functools import cached_property
 from http import HTTPStatus
 from http.client import HTTPException, RemoteDisconnected
 from time import monotonic
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import certifi
@@ -28,6 +28,7 @@ from bridge.core.timings import TIMINGS
 from bridge.system.http_connections import Adapter, TLSSocket, progress
 
 MAX_ANSWER_BYTES: Final = 256 * 1024  # bytes
+UNREAD: Final = -1  # no body is so short: each is read later
 PIECE_BYTES: Final = 256 * 1024  # of a body that is read by pieces
 FAILURES: Final = (RequestException, failure.HTTPError, HTTPException, OSError, ValueError)
 
@@ -112,7 +113,9 @@ class HttpClient:
         is too long, incomplete or too slow still has its status: it is `truncated`.
         """
         try:
-            return self._read(self._call(call, timeout), call.most or self._max_answer)
+            most = call.most or self._max_answer
+            answer = self._call(call, timeout, most)
+            return answer if isinstance(answer, Answer) else self._read(answer, most)
         except FAILURES as error:
             return NoAnswer(_reason(error, call, timeout), sent=progress.sent)
         finally:
@@ -125,7 +128,7 @@ class HttpClient:
         `timeout`: seconds to the head of the answer, and from one piece of its body to the next.
         """
         try:
-            response = self._call(call, timeout)
+            response = cast("BaseHTTPResponse", self._call(call, timeout, UNREAD))
         except FAILURES as error:
             yield NoAnswer(_reason(error, call, timeout), sent=progress.sent)
             return
@@ -141,15 +144,15 @@ class HttpClient:
             progress.deadline = float("inf")
             response.close()
 
-    def _call(self, call: Call, timeout: float) -> BaseHTTPResponse:
-        """Make the call within its timeout, and return the response before its body is read."""
+    def _call(self, call: Call, timeout: float, most: int) -> Answer | BaseHTTPResponse:
+        """Make the call within its timeout: see `Adapter.call`."""
         progress.deadline = monotonic() + timeout
         progress.connected = False
         progress.sent = False
         progress.peers = self._peers
         progress.idle_seconds = self._idle_seconds
         adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
-        return adapter.call(_prepare(call), timeout, self._proxies)
+        return adapter.call(_prepare(call), timeout, self._proxies, most)
 
     def close(self) -> None:
         """Close the idle connections."""

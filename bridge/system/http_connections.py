@@ -9,18 +9,27 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cached_property
 from time import monotonic
-from typing import Any, Final, cast
-from urllib.parse import urlsplit
+from typing import Any, ClassVar, Final, cast
 
 import urllib3.exceptions as failure
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from urllib3 import BaseHTTPResponse
+from urllib3 import BaseHTTPResponse, HTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from bridge.core.http_messages import Answer
 from bridge.core.timings import TIMINGS
+from bridge.system.http_head import (
+    HeadReader,
+    encode_host,
+    encode_request,
+    parse_target,
+    read_answer,
+)
 
 TIMEOUT_LEEWAY_SECONDS: Final = 0.02  # how late a wait may end
 
@@ -86,6 +95,7 @@ class _DeadlineConnection:
 
     host: str
     port: int
+    default_port: ClassVar[int]
     _dns_host: str
     socket_options: Any
     sock: Any
@@ -148,7 +158,38 @@ class _DeadlineConnection:
         progress.sent = True
 
     def getresponse(self) -> Any:
-        response = super().getresponse()  # type: ignore[misc]  # a mixin: the class beside it has it
+        return self._note_answer(super().getresponse())  # type: ignore[misc]  # a mixin: the class beside it has it
+
+    def exchange(self, request: PreparedRequest, path: str) -> HeadReader:
+        """Send a request, and read the head of its answer.
+
+        It does what `request` and `getresponse` do, in one write and without their steps.
+        """
+        progress.connected = self.sock is not None
+        method = cast("str", request.method)
+        body = cast("bytes | None", request.body)
+        data = encode_request(method, path, self._host_header, request.headers, body)
+        if self.sock is None:
+            self.connect()
+        # Where the server has closed the connection, it may have answered before.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.sock.sendall(data)
+            progress.sent = True  # see `request`
+        head = HeadReader(self.sock, method=method)
+        try:
+            head.begin()
+        except BaseException:
+            head.close()
+            raise
+        if head.will_close:
+            cast("Any", self).close()  # the answer still has the socket
+        return cast("HeadReader", self._note_answer(head))
+
+    @cached_property
+    def _host_header(self) -> str:
+        return encode_host(self.host, self.port, self.default_port)
+
+    def _note_answer(self, response: Any) -> Any:
         self.idle_since = monotonic()
         return response
 
@@ -161,11 +202,50 @@ class _TLSConnection(_DeadlineConnection, HTTPSConnection):
     pass
 
 
-class _Pool(HTTPConnectionPool):
+class _DirectPool:
+    """Mixin for pools: make calls that urllib3 neither repeats nor redirects."""
+
+    def call(self, request: PreparedRequest, path: str, most: int) -> Answer | HTTPResponse:
+        """Send a request on a connection of the pool, and return its answer.
+
+        A body of at most `most` bytes that needs no decoding is read. Otherwise the connection
+        returns to the pool once the response is read.
+        """
+        pool = cast("HTTPConnectionPool", self)
+        connection: Any = pool._get_conn()
+        head: HeadReader | None = None
+        try:
+            head = connection.exchange(request, path)
+            answer = read_answer(head, most)
+            if answer is None:  # this raises an error where there are two lengths
+                return HTTPResponse(
+                    body=head,
+                    headers=head.fields,
+                    status=head.status,
+                    reason=head.reason,
+                    preload_content=False,
+                    original_response=head,
+                    request_method=request.method,
+                    pool=pool,
+                    connection=connection,
+                )
+        except BaseException:
+            if head is not None:
+                head.close()
+            connection.close()
+            pool._put_conn(None)
+            raise
+        if answer.truncated:
+            connection.close()
+        pool._put_conn(connection)
+        return answer
+
+
+class _Pool(_DirectPool, HTTPConnectionPool):
     ConnectionCls = _Connection
 
 
-class _TLSPool(HTTPSConnectionPool):
+class _TLSPool(_DirectPool, HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
@@ -177,12 +257,23 @@ class Adapter(HTTPAdapter):
         super().__init__(pool_connections=32, pool_maxsize=connections, max_retries=0)
 
     def call(
-        self, request: PreparedRequest, timeout: float, proxies: Mapping[str, str]
-    ) -> BaseHTTPResponse:
-        """Send a request and return its response, whose body is not read yet."""
-        return cast(
-            "BaseHTTPResponse", self.send(request, stream=True, timeout=timeout, proxies=proxies)
+        self, request: PreparedRequest, timeout: float, proxies: Mapping[str, str], most: int
+    ) -> Answer | BaseHTTPResponse:
+        """Send a request and return its answer, or a response whose body is not read yet.
+
+        Without a proxy, the connection makes the call by itself: `send` of requests and `urlopen`
+        of urllib3 take longer than the call.
+        """
+        if proxies:
+            return cast(
+                "BaseHTTPResponse",
+                self.send(request, stream=True, timeout=timeout, proxies=proxies),
+            )
+        target = parse_target(request.url or "")
+        pool = self.poolmanager.connection_from_host(
+            target.host, port=target.port, scheme=target.scheme
         )
+        return cast("_Pool", pool).call(request, target.path, most)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options, ssl_context=self._context)
@@ -193,18 +284,10 @@ class Adapter(HTTPAdapter):
         self._use_ours(manager)
         return manager
 
-    def get_connection_with_tls_context(
-        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        """Return the pool of the URL's host, without the proxy lookup and pool key of requests."""
-        if proxies:
-            return super().get_connection_with_tls_context(request, verify, proxies, cert)
-        host, _ = self.build_connection_pool_key_attributes(request)
-        return self.poolmanager.connection_from_host(**host)
-
     def build_connection_pool_key_attributes(self, request: PreparedRequest, *_: Any) -> Any:
-        parts = urlsplit(request.url or "")
-        return {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}, {}
+        """Return the pool key of the URL's host. requests' own would verify certificates twice."""
+        target = parse_target(request.url or "")
+        return {"scheme": target.scheme, "host": target.host, "port": target.port}, {}
 
     def cert_verify(self, *_: Any) -> None:
         """Do nothing: the TLS context verifies certificates."""

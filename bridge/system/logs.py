@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -20,6 +21,7 @@ from typing import Any, Final, TextIO
 import orjson
 
 from bridge.system import log_lines
+from bridge.system.log_records import make_record
 from bridge.system.log_text import colour, quote_value
 from bridge.system.redacted_traceback import format_traceback
 
@@ -50,6 +52,11 @@ class LogSetup:
     brief: bool = False
 
 
+class _Gathered(threading.local):
+    lines: list[str] | None = None  # of this thread, until they are written together
+
+
+_gathered = _Gathered()
 setup = LogSetup()  # of this process and its forks; set by `configure`
 
 
@@ -104,7 +111,7 @@ class Logger:
             return
         error = _find_error(exc_info)
         triple = None if error is None else (type(error), error, error.__traceback__)
-        record = logging.LogRecord(LOGGER.name, level, "", 0, event, None, triple)
+        record = make_record(LOGGER.name, level, event, triple)
         record.values = {**self._bound, **values}
         # Not `handle`, which is silent once `logging.config` in a flow's module has disabled the
         # loggers that it does not name.
@@ -120,6 +127,33 @@ def remove_root_handler() -> None:
     """Remove our handler from the root logger: in a flow's process, the flow configures logging."""
     root = logging.getLogger()
     root.handlers = [one for one in root.handlers if not isinstance(one, LogHandler)]
+
+
+@contextmanager
+def gather_lines() -> Iterator[None]:
+    """Write the lines of this thread at the end of the block, all at once.
+
+    Each write is a system call that gives up the interpreter's lock.
+    """
+    if _gathered.lines is not None:  # a block around this one writes them
+        yield
+        return
+    lines: list[str] = []
+    _gathered.lines = lines
+    try:
+        yield
+    finally:
+        _gathered.lines = None
+        _write("".join(lines))
+
+
+def _write(text: str) -> None:
+    """Write lines. If the stream is full or closed, they are dropped."""
+    stream = setup.stream or sys.stderr
+    with suppress(OSError, ValueError):
+        if text:
+            stream.write(text)
+            stream.flush()
 
 
 def _redact_argument(value: object) -> object:
@@ -217,12 +251,13 @@ class LogHandler(logging.Handler):
         return (BRIEF_FORMATTER if setup.brief else PLAIN_FORMATTER).format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record. If the stream is full or closed, the line is dropped."""
-        stream = setup.stream or sys.stderr
+        """Write a record, or gather it: see `gather_lines`. One without a text is dropped."""
         with suppress(OSError, ValueError):
-            if text := self.format(record):
-                stream.write(text)
-                stream.flush()
+            text = self.format(record)
+            if _gathered.lines is None:
+                _write(text)
+            else:
+                _gathered.lines.append(text)
 
 
 def _log_fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 from gunicorn.http.errors import ParseException
 
 from bridge.core.errors import Refused
-from bridge.web.server.incomplete_requests import RequestDeadline
 
 READ_BYTES = 64 * 1024  # bytes read at a time
 IN_FLIGHT = 96 * 1024 * 1024  # bytes of bodies being read at once in a process
@@ -35,16 +34,11 @@ class BodyReader:
         try:
             try:
                 declared = _declared(environ, most)
-                reading = _reading_of(environ)
-                if reading is not None:
-                    reading.begin_body()
                 left = READ_BYTES if declared is None else declared
                 while left > 0:
                     step = min(READ_BYTES, left)
                     self.reserve(step)
                     held += step
-                    if reading is not None:
-                        reading.expect(held)
                     chunk = environ["wsgi.input"].read(step)
                     chunks.append(chunk)
                     if declared is not None:
@@ -57,8 +51,6 @@ class BodyReader:
                         raise _too_large(most)
             except (OSError, ParseException) as error:
                 raise _cut_short() from error
-            if reading is not None:
-                reading.end()
             whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             if len(whole) > most:
                 raise _too_large(most)
@@ -84,7 +76,18 @@ class BodyReader:
 
 
 def _declared(environ: Mapping[str, Any], most: int) -> int | None:
-    """Return the Content-Length, None for a chunked body. Raises `Refused` if it is too large."""
+    """Return the Content-Length, None for a chunked body.
+
+    Raises `Refused` if it is too large, or if the body has another transfer coding.
+    """
+    codings = environ.get("HTTP_TRANSFER_ENCODING", "chunked")
+    if codings.strip().lower() != "chunked":
+        raise Refused(
+            501,
+            "bad_request",
+            "of the transfer codings only chunked is decoded",
+            headers={"Connection": "close"},
+        )
     text = environ.get("CONTENT_LENGTH") or ""
     if not text:
         return None if environ.get("wsgi.input_terminated") else 0
@@ -108,8 +111,3 @@ def _cut_short() -> Refused:
         "the body ended early, took too long or is not framed correctly",
         headers={"Connection": "close"},
     )
-
-
-def _reading_of(environ: Mapping[str, Any]) -> RequestDeadline | None:
-    """Return the read deadline of a request of our receivers; None under another server."""
-    return getattr(environ.get("gunicorn.socket"), "reading", None)

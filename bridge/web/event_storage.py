@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bridge.core.model import Reject
 from bridge.ingest.effects import PreparedRequest
@@ -12,7 +13,7 @@ from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.store.db.database import Database
 from bridge.store.db.disk_space import DiskSpaceGuard
 from bridge.store.inbound import daily_bytes, events, form_files, rejects, submissions
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.events import AddedEvent, Completion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,25 +40,28 @@ class EventStorage:
         )
 
     def add_each(
-        self, requests: Sequence[PreparedRequest]
-    ) -> list[Sequence[AddedEvent] | Exception]:
-        """Store the events of several requests, on SQLite in as few commits as possible.
+        self, requests: Sequence[PreparedRequest], *, waits: bool = True
+    ) -> list[Sequence[AddedEvent] | Exception | Completion]:
+        """Store the events of several requests in as few commits as possible.
 
-        Returns for each request its result, or the error for which none of its events is stored.
+        Returns for each request its result, or the error for which none of its events is stored, or
+        a function that returns or raises them, if the request takes another transaction. Without
+        `waits`, raises `CommitWaits` where the commit would wait.
         """
-        results: dict[int, Sequence[AddedEvent] | Exception] = {}
+        results: dict[int, Sequence[AddedEvent] | Exception | Completion] = {}
         gathered: list[int] = []
         for place, prepared in enumerate(requests):
+            if prepared.marks is not None or prepared.source.daily_bytes is not None:
+                results[place] = partial(self.add, prepared)  # it counts in the same transaction
+                continue
             try:
-                if prepared.marks is not None or prepared.source.daily_bytes is not None:
-                    results[place] = self.add(prepared)  # it counts in the same transaction
-                else:
-                    self._check_room(prepared)
-                    gathered.append(place)
+                self._check_room(prepared)
+                gathered.append(place)
             except Exception as error:
                 results[place] = error
         together = [(requests[place].arrivals, requests[place].replan) for place in gathered]
-        results.update(zip(gathered, events.add_each(self.database, together), strict=True))
+        added = events.add_each(self.database, together, waits=waits)
+        results.update(zip(gathered, added, strict=True))
         return [results[place] for place in range(len(requests))]
 
     def _check_room(self, prepared: PreparedRequest) -> None:

@@ -20,6 +20,7 @@ class ListenerPaths:
 
     def __init__(self, settings: Settings) -> None:
         self._private = settings.private_bind
+        self._named = {_as_text(bind) for bind in (settings.bind, self._private) if bind}
         self._one_is_loopback = is_loopback(settings.bind[0])
         self._exposed = tuple(PRIVATE_PATHS[name] for name in settings.expose)
         self._hosts = find_own_hosts(settings, settings.private_bind or settings.bind)
@@ -38,6 +39,15 @@ class ListenerPaths:
     def serves_public(self, name: str, port: str) -> bool:
         """Return whether the socket with this address serves the public paths."""
         return self._private is None or (name, port) != _as_text(self._private)
+
+    def hides(self, path: str, server: tuple[str, int]) -> bool:
+        """Return whether a path is private, and no setting names the socket of its request.
+
+        The server chose such an address, so the settings cannot tell from where it is reached.
+        """
+        path = "/" + path.lstrip("/")
+        is_private = _under(path, tuple(PRIVATE_PATHS.values())) and not _under(path, self._exposed)
+        return is_private and _as_text(server) not in self._named
 
     def knows_host(self, path: str, environ: Mapping[str, Any]) -> bool:
         """Return whether the Host header is allowed: any for public paths, our own for private."""

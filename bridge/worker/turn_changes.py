@@ -15,7 +15,7 @@ from bridge.monitoring.metrics import ATTEMPTS, DEATHS, RUNS, TAKEN_OVER
 from bridge.store.local import runs
 from bridge.store.queue import leases, run_tracking
 from bridge.store.queue.claims import Claim
-from bridge.system.logs import get_logger
+from bridge.system.logs import gather_lines, get_logger
 
 log = get_logger()
 
@@ -48,6 +48,11 @@ def hand_back(connection: Connection, taken: TurnChanges, worker: str, now: floa
 
 def log_changes(taken: TurnChanges) -> None:
     """Log and count attempts and ended runs: a line for each, with ids and outcomes only."""
+    with gather_lines():
+        _log_lines(taken)
+
+
+def _log_lines(taken: TurnChanges) -> None:
     for claim, outcome, status in taken.settled:
         log_attempt(claim, outcome, status)
     for followed, report in taken.over:

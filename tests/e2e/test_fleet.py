@@ -224,6 +224,7 @@ def test_an_event_of_a_commit_without_an_answer_is_a_503_and_then_a_duplicate(
     line.lose_commits = 1
     with pytest.raises(StoreError):  # which the edge answers with 503: tests/web/test_http_edge.py
         events.add_all(through, arrivals, lambda *_: [])
+    assert (line.lost, line.committed) == (1, 1)
     again = make_event("1")
     [added] = events.add_all(through, [(again, [make_delivery(again)])], lambda *_: [])
     assert (added.event_id, added.deliveries, added.duplicate) == (event.id, (), True)

@@ -686,18 +686,16 @@ def test_plain_http_is_sent_to_https(strict: Front) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "edge"), [("nginx", "flask"), ("nginx", "asgi"), ("caddy", "flask")]
-)
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
 def test_a_restart_behind_the_proxy_loses_nothing(
-    name: str, edge: str, tmp_path: Path, pems: Pems, ca_file: str
+    name: str, tmp_path: Path, pems: Pems, ca_file: str
 ) -> None:
     """Senders keep their connections to the proxy; the bridge behind it is restarted, its sockets
     stay open.
     """
     needs(name)
     https = free_port()
-    environ = {**ENVIRON, "GITHUB_SECRET": SECRET, "FLOWBRIDGE_EDGE": edge}
+    environ = {**ENVIRON, "GITHUB_SECRET": SECRET}
     with (
         Activated(tmp_path, routes=ROUTES, environ=environ) as bridge,
         proxy(name, https, bridge.port, pems),

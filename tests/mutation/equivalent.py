@@ -19,7 +19,7 @@ EQUIVALENT: dict[str, str] = {
     ),
     # bridge/store/queue/claims.py
     "75fbb83581": "a route without room is asked for no delivery and takes none",
-    # bridge/store/db/group_commit.py
+    # bridge/store/db/group_commit.py and commit_queue.py
     "1c78d8d859": (
         "a commit for 63 callers is worth as much as one for 64: whoever does not fit is in the"
         " next"

@@ -100,12 +100,13 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P3",
-        "file": "bridge/store/db/group_commit.py",
+        "file": "bridge/store/db/commit_queue.py",
         "old": (
             "            self._abandon()\n"
-            "            self._take(batch)\n"
+            "            if not batch:\n"
+            "                self._take(batch)\n"
         ),
-        "new": "            self._take(batch)\n",
+        "new": "            if not batch:\n                self._take(batch)\n",
         "tests": ["tests/store/test_durability.py"],
     },
     {
@@ -117,7 +118,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P4",
-        "file": "bridge/store/db/group_commit.py",
+        "file": "bridge/store/db/commit_queue.py",
         "old": (
             "            for job in batch:\n"
             "                job.error = failure\n"
@@ -127,7 +128,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P4-nobody",
-        "file": "bridge/store/db/group_commit.py",
+        "file": "bridge/store/db/commit_queue.py",
         "old": (
             "            for job in batch:\n"
             "                job.error = failure\n"
@@ -137,10 +138,11 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P4-take",
-        "file": "bridge/store/db/group_commit.py",
+        "file": "bridge/store/db/commit_queue.py",
         "old": (
             "            self._abandon()\n"
-            "            self._take(batch)\n"
+            "            if not batch:\n"
+            "                self._take(batch)\n"
         ),
         "new": "            self._abandon()\n",
         "tests": ["tests/store/test_durability.py"],
@@ -154,7 +156,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P-rows",
-        "file": "bridge/store/db/group_commit.py",
+        "file": "bridge/store/db/commit_queue.py",
         "old": " and items < MAX_BATCH_ITEMS:",
         "new": ":",
         "tests": ["tests/store/test_durability.py"],

@@ -88,15 +88,13 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(
         until(lambda: not is_alive(pid), what="the end of the successor")
 
 
-@pytest.mark.parametrize(
-    ("command", "edge"), [("web", "flask"), ("web", "asgi"), ("work", "flask")]
-)
+@pytest.mark.parametrize("command", ["web", "work"])
 def test_receivers_and_a_worker_by_themselves_give_way_too(
-    command: str, edge: str, tmp_path: Path, heard: NotifySocket
+    command: str, tmp_path: Path, heard: NotifySocket
 ) -> None:
     other = {"web": "work", "work": "web"}[command]
     with Gated(cap=1000, run_seconds=0.05) as fake, bridges(tmp_path, fake, None, other) as beside:
-        environ = {"FLOWBRIDGE_BIND": f"127.0.0.1:{beside.port}", "FLOWBRIDGE_EDGE": edge}
+        environ = {"FLOWBRIDGE_BIND": f"127.0.0.1:{beside.port}"}
         bridge = bridges(tmp_path, fake, heard, command, **environ)
         web = bridge if command == "web" else beside
         web.port = beside.port

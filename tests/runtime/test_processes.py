@@ -426,7 +426,7 @@ def test_an_unused_port_is_needed_only_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "edge"), [("serve", "flask"), ("web", "flask"), ("web", "asgi")]
+    ("command", "edge"), [("serve", "async"), ("web", "async"), ("web", "flask")]
 )
 def test_told_to_end_while_it_begins_it_ends_at_once(
     command: str, edge: str, tmp_path: Path

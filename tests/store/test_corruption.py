@@ -15,8 +15,9 @@ from serving import Bridge, until
 from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import StoreError
-from bridge.store.db import group_commit, vacuum
+from bridge.store.db import vacuum
 from bridge.store.db.database import Database
+from bridge.store.db.error_text import describe_error
 from bridge.store.migrations import upgrade
 from bridge.store.operations import erase
 from bridge.store.queue import heartbeats
@@ -136,7 +137,7 @@ def test_which_failures_are_the_database_s_own(
             sqlite.write(work)
         assert isinstance(raised.value, StoreError) is fatal
     assert sqlite.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar()) == 1
-    assert group_commit.describe_error(error)
+    assert describe_error(error)
 
 
 def test_a_failure_of_the_driver_while_reading_is_a_store_error(database: Database) -> None:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
+from gathering import add_each, asked, never
 from records import make_delivery, make_event
+from serving import until
 from sqlalchemy import func, select
 
-from bridge.core.errors import StoreError
+from bridge.core.errors import CommitWaits, StoreError
 from bridge.core.model import Event
-from bridge.ingest.ports import Replan
-from bridge.store.db.database import Database
-from bridge.store.db.group_commit import MAX_BATCH_JOBS
+from bridge.store.db import group_commit
+from bridge.store.db.commit_queue import MAX_BATCH_ITEMS, MAX_BATCH_JOBS
+from bridge.store.db.database import Database, file_lock
+from bridge.store.db.group_commit import BUSY_TIMEOUT_SECONDS
 from bridge.store.inbound import events
-from bridge.store.inbound.arrivals import Arrival
 from bridge.store.tables import schema
-
-
-def never(*_: object) -> list:
-    raise AssertionError("nothing is to be planned again")
-
-
-def asked(*each: Event) -> tuple[list[Arrival], Replan]:
-    return [(event, [make_delivery(event)]) for event in each], never
 
 
 def stored(database: Database) -> set[str]:
@@ -33,7 +32,7 @@ def stored(database: Database) -> set[str]:
 
 def test_each_request_gets_the_results_of_its_own_events(database: Database) -> None:
     first, second, third = (make_event(str(number)) for number in range(3))
-    results = events.add_each(database, [asked(first, second), asked(), asked(third)])
+    results = add_each(database, [asked(first, second), asked(), asked(third)])
     assert [[one.event_id for one in result] for result in results] == [
         [first.id, second.id],
         [],
@@ -45,7 +44,7 @@ def test_each_request_gets_the_results_of_its_own_events(database: Database) -> 
 def test_a_bad_request_fails_alone_and_none_of_its_events_is_stored(database: Database) -> None:
     good = [make_event(str(number)) for number in range(3)]
     bad = make_event("bad", source=None)
-    results = events.add_each(database, [asked(good[0]), asked(good[1], bad), asked(good[2])])
+    results = add_each(database, [asked(good[0]), asked(good[1], bad), asked(good[2])])
     assert [isinstance(result, Exception) for result in results] == [False, True, False]
     assert stored(database) == {good[0].id, good[2].id}
 
@@ -54,7 +53,7 @@ def test_duplicates_within_and_before_the_gathered_ones_are_counted(database: Da
     known = make_event("known")
     events.add(database, known, [make_delivery(known)], never)
     twice = make_event("twice")
-    results = events.add_each(
+    results = add_each(
         database, [asked(make_event("known")), asked(twice), asked(make_event("twice"))]
     )
     assert [(one.event_id, one.duplicate) for [one] in results] == [
@@ -64,8 +63,23 @@ def test_duplicates_within_and_before_the_gathered_ones_are_counted(database: Da
     ]
 
 
+def test_what_takes_another_transaction_waits_in_no_shared_commit(database: Database) -> None:
+    """It may wait for a lock, and the other requests are answered meanwhile."""
+    known = make_event("known")
+    events.add(database, known, [make_delivery(known)], never)
+    new = make_event("new")
+    again, plain = events.add_each(database, [asked(make_event("known"), new), asked()])
+    assert plain == []
+    assert callable(again)
+    assert stored(database) == {known.id, new.id}
+    assert [(one.event_id, one.duplicate) for one in again()] == [
+        (known.id, True),
+        (new.id, False),
+    ]
+
+
 def test_nothing_to_store_needs_no_commit(database: Database) -> None:
-    assert events.add_each(database, []) == []
+    assert add_each(database, []) == []
 
 
 def test_a_database_that_fails_fails_for_each(sqlite: Database) -> None:
@@ -73,14 +87,14 @@ def test_a_database_that_fails_fails_for_each(sqlite: Database) -> None:
         connection.exec_driver_sql("DROP TRIGGER IF EXISTS arrive")
         connection.exec_driver_sql("DROP VIEW arrival")
         connection.commit()
-    results = events.add_each(sqlite, [asked(make_event("1")), asked(make_event("2"))])
+    results = add_each(sqlite, [asked(make_event("1")), asked(make_event("2"))])
     assert [type(result) for result in results] == [StoreError, StoreError]
 
 
 @pytest.mark.parametrize("count", [1, MAX_BATCH_JOBS, 2 * MAX_BATCH_JOBS + 3])
 def test_more_requests_than_fit_into_a_commit_take_several(sqlite: Database, count: int) -> None:
     each = [make_event(str(number)) for number in range(count)]
-    results = events.add_each(sqlite, [asked(event) for event in each])
+    results = add_each(sqlite, [asked(event) for event in each])
     assert [one.event_id for [one] in results] == [event.id for event in each]
     assert stored(sqlite) == {event.id for event in each}
 
@@ -92,7 +106,7 @@ def test_gathered_events_and_those_of_other_threads_are_all_stored(sqlite: Datab
     def gather(name: int) -> None:
         for turn in range(5):
             each = [make_event(f"{name}-{turn}-{number}") for number in range(30)]
-            found = events.add_each(sqlite, [asked(event) for event in each])
+            found = add_each(sqlite, [asked(event) for event in each])
             failed.extend(one for one in found if isinstance(one, Exception))
 
     def single(name: int) -> None:
@@ -124,5 +138,146 @@ def test_gathered_events_share_one_synced_commit(
         batches.append(len(batch))
 
     monkeypatch.setattr(sqlite._group, "_take", count)
-    events.add_each(sqlite, [asked(make_event(str(number))) for number in range(40)])
+    add_each(sqlite, [asked(make_event(str(number))) for number in range(40)])
     assert batches == [40]
+
+
+def open_connection(database: Database) -> None:
+    """Store an event: the first commit opens the connection, and may wait for it."""
+    events.add_each(database, [asked(make_event("first"))])
+
+
+def add_now(database: Database, *each: Event) -> list:
+    return events.add_each(database, [asked(event) for event in each], waits=False)
+
+
+def test_a_commit_that_must_not_wait_is_one_where_nothing_is_in_its_way(sqlite: Database) -> None:
+    open_connection(sqlite)
+    first, second = make_event("1"), make_event("2")
+    assert [one.event_id for [one] in add_now(sqlite, first, second)] == [first.id, second.id]
+    assert {first.id, second.id} <= stored(sqlite)
+
+
+def test_the_first_commit_opens_the_connection_and_waits(sqlite: Database) -> None:
+    with pytest.raises(CommitWaits):
+        add_now(sqlite, make_event("1"))
+    open_connection(sqlite)
+    assert len(add_now(sqlite, make_event("1"))) == 1
+
+
+@pytest.mark.parametrize("sizes", [[1] * (MAX_BATCH_JOBS + 1), [MAX_BATCH_ITEMS, 1]])
+def test_more_than_one_commit_takes_is_left_to_a_thread(sqlite: Database, sizes: list[int]) -> None:
+    open_connection(sqlite)
+    event = make_event("1")
+    with pytest.raises(CommitWaits):
+        events.add_each(sqlite, [asked(*[event] * size) for size in sizes], waits=False)
+    assert event.id not in stored(sqlite)
+
+
+def test_a_commit_that_must_not_wait_leaves_the_lock_to_another_process(sqlite: Database) -> None:
+    open_connection(sqlite)
+    event = make_event("1")
+    with file_lock(sqlite.path, "lock"), pytest.raises(CommitWaits):
+        add_now(sqlite, event)
+    assert event.id not in stored(sqlite)
+    assert [one.duplicate for [one] in add_now(sqlite, event)] == [False]
+
+
+def test_a_writer_without_the_lock_file_is_not_waited_for_either(sqlite: Database) -> None:
+    open_connection(sqlite)
+    event = make_event("1")
+    with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as backup:
+        backup.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CommitWaits):
+            add_now(sqlite, event)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(events.add_each, sqlite, [asked(event)])
+            assert not waiting.done()
+            backup.execute("ROLLBACK")
+            [[added]] = waiting.result(60)
+    assert not added.duplicate
+    assert event.id in stored(sqlite)
+
+
+def test_a_writer_that_never_ends_is_reported(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_connection(sqlite)
+    clock = count(0.0, BUSY_TIMEOUT_SECONDS / 2)
+    monkeypatch.setattr(group_commit, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as backup:
+        backup.execute("BEGIN IMMEDIATE")
+        [error] = events.add_each(sqlite, [asked(make_event("1"))])
+    assert isinstance(error, StoreError)
+    assert "locked" in str(error)
+    assert next(clock) == 2 * BUSY_TIMEOUT_SECONDS - BUSY_TIMEOUT_SECONDS / 2
+
+
+def test_a_commit_that_must_not_wait_gives_way_to_one_of_its_own_process(sqlite: Database) -> None:
+    open_connection(sqlite)
+    begun = threading.Event()
+    going_on = threading.Event()
+
+    def work(_: object) -> None:
+        begun.set()
+        going_on.wait(60)
+
+    event = make_event("1")
+    with ThreadPoolExecutor(2) as pool:
+        leading = pool.submit(sqlite.write, work)
+        assert begun.wait(60)
+        with pytest.raises(CommitWaits):
+            add_now(sqlite, event)
+        following = pool.submit(events.add_each, sqlite, [asked(event)])
+        going_on.set()
+        leading.result(60)
+        assert len(following.result(60)) == 1
+    assert len(add_now(sqlite, make_event("2"))) == 1
+
+
+def test_others_that_joined_a_commit_which_gave_up_are_stored(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lead passes to them."""
+    open_connection(sqlite)
+    other, ours = make_event("other"), make_event("ours")
+    with ThreadPoolExecutor(1) as pool, closing(sqlite3.connect(sqlite.path)) as backup:
+        backup.isolation_level = None
+        backup.execute("BEGIN IMMEDIATE")
+        group = sqlite._group
+        assert group is not None
+        try_lock = group._try_lock
+        joined: list[Future] = []
+
+        def join() -> bool:
+            joined.append(pool.submit(events.add_each, sqlite, [asked(other)]))
+            until(lambda: bool(group._pending), what="the other caller")
+            return try_lock()
+
+        monkeypatch.setattr(group, "_try_lock", join)
+        with pytest.raises(CommitWaits):
+            add_now(sqlite, ours)
+        backup.execute("ROLLBACK")
+        [[added]] = joined[0].result(60)
+    assert added.event_id == other.id
+    assert ours.id not in stored(sqlite)
+    assert not group._leading and not group._pending
+
+
+def test_duplicates_are_counted_later(sqlite: Database) -> None:
+    open_connection(sqlite)
+    known = make_event("known")
+    events.add_each(sqlite, [asked(known)])
+    fresh = make_event("fresh")
+    again, new = add_now(sqlite, make_event("known"), fresh)
+    assert [one.event_id for one in new] == [fresh.id]
+    with file_lock(sqlite.path, "lock"):
+        assert callable(again)
+    [added] = again()
+    assert (added.event_id, added.duplicate) == (known.id, True)
+
+
+def test_on_a_server_each_commit_waits(postgresql: Database) -> None:
+    with pytest.raises(CommitWaits):
+        add_now(postgresql, make_event("1"))
+    assert stored(postgresql) == set()

@@ -360,7 +360,8 @@ def test_what_arrives_and_what_moves_is_seen_once_it_does(
     database: Database, five: list[Event]
 ) -> None:
     at_event, at_delivery = event_feed.newest_numbers(database)
-    new = keep(database, make_event("10"), make_delivery(make_event("10")))
+    event = make_event("10")
+    new = keep(database, event, make_delivery(event))
     assert new.id in [
         event.id for _, event in event_feed.next_events(database, at_event, Filters())
     ]

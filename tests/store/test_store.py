@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import Debounce, Order, Status
 from bridge.store.db.database import Database
-from bridge.store.db.group_commit import describe_error
+from bridge.store.db.error_text import describe_error
 from bridge.store.inbound import events
 from bridge.store.queries import events as event_queries
 from bridge.store.queue import heartbeats

@@ -7,7 +7,7 @@ import pytest
 #: The edges, by the settings that choose them.
 EDGES: dict[str, dict[str, str]] = {
     "flask": {"FLOWBRIDGE_EDGE": "flask"},
-    "asgi": {"FLOWBRIDGE_EDGE": "asgi"},
+    "async": {"FLOWBRIDGE_EDGE": "async"},
 }
 
 

@@ -93,11 +93,17 @@ def worker_processes(
             process.wait(60)
 
 
+# what commits: COMMIT, or the statement of new events, which is a transaction by itself
+COMMITS = (b"COMMIT\0", b'"body_sha256"')
+COMMITTED = (b"COMMIT\0", b"SELECT 1\0")  # their answers
+
+
 class Line:
     """A way to PostgreSQL that can be disturbed: a Unix socket, passed on to that of the server.
 
-    `lose_commits`: so many of the next COMMITs reach the server, and the connection ends before
-    their answer; `committed` counts those that the server carried out. `cut`: no connection gets through.
+    `lose_commits`: so many of the next commits reach the server, and the connection ends before
+    their answer; `committed` counts those that the server carried out. `cut`: no connection gets
+    through.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -156,13 +162,13 @@ class Line:
     ) -> None:
         with suppress(OSError):
             while data := one.recv(65536):
-                if up and self.lose_commits and b"COMMIT\0" in data:
+                if up and self.lose_commits and any(one in data for one in COMMITS):
                     self.lose_commits -= 1
                     self.lost += 1
                     lost.set()
                 # the server has answered: it is committed, and nobody will know
                 if not up and lost.is_set():
-                    self.committed += b"COMMIT\0" in data
+                    self.committed += any(one in data for one in COMMITTED)
                     break
                 other.sendall(data)
         for each in (one, other):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import socket
@@ -528,3 +529,29 @@ def test_of_a_header_that_is_given_twice_in_other_letters_the_last_is_sent(
     assert [line for line in request.lower().split(b"\r\n") if line.startswith(b"x-one")] == [
         b"x-one: 2"
     ]
+
+
+def test_the_connection_of_an_answer_with_two_lengths_is_closed() -> None:
+    closed: list[bool] = []
+
+    def serve(listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        with sock:
+            sock.settimeout(60)
+            sock.recv(65536)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
+            closed.append(sock.recv(1) == b"")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        client = HttpClient()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        gc.disable()  # it would close what is forgotten
+        try:
+            assert isinstance(client.send(Call(method="GET", url=url), 60.0), NoAnswer)
+            thread.join(60)
+        finally:
+            gc.enable()
+    assert closed == [True]
+    client.close()

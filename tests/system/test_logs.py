@@ -16,6 +16,7 @@ import pytest
 from command_line import run
 
 from bridge.system import logs
+from bridge.system.log_records import make_record
 from bridge.system.logs import configure, get_logger
 
 
@@ -247,3 +248,33 @@ def test_lines_of_many_threads_stay_whole(monkeypatch: pytest.MonkeyPatch, tmp_p
             )
     told = [json.loads(line)["number"] for line in (tmp_path / "log").read_text().splitlines()]
     assert sorted(told) == list(range(400))
+
+
+def test_gathered_lines_are_one_write_also_after_an_error_and_others_do_not_wait() -> None:
+    writes: list[str] = []
+
+    class Counted(Stderr):
+        def write(self, text: str) -> int:
+            writes.append(text)
+            return len(text)
+
+    logs.setup = logs.LogSetup(stream=Counted())
+    with pytest.raises(KeyError), logs.gather_lines():
+        get_logger().info("one")
+        with logs.gather_lines():
+            get_logger().info("two")
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(get_logger().info, "of another thread").result()
+        raise KeyError
+    get_logger().info("after")
+    events = [[json.loads(line)["event"] for line in each.splitlines()] for each in writes]
+    assert events == [["of another thread"], ["one", "two"], ["after"]]
+
+
+def test_a_record_has_the_values_that_handlers_of_others_format() -> None:
+    made = make_record("flowbridge", logging.INFO, "event")
+    usual = logging.LogRecord("flowbridge", logging.INFO, "", 0, "event", None, None)
+    assert vars(made).keys() == vars(usual).keys()
+    changing = {"created", "msecs", "relativeCreated"}
+    assert all(vars(made)[name] == vars(usual)[name] for name in vars(usual).keys() - changing)
+    assert abs(made.created - usual.created) < 60

@@ -35,26 +35,26 @@ def test_more_processes_than_places_share_the_last(monkeypatch):
     assert in_child(shared.take_place) == 0
 
 
-def test_the_fuller_lets_the_emptier_go_first():
+def test_the_fuller_knows_that_another_is_emptier():
     shared = Balance()
     shared.take_place()
     shared.publish_count(1)
-    assert not shared.yield_to_emptier(), "there is no other"
+    assert not shared.is_fuller(), "there is no other"
 
     def other(connections: int) -> int:
         shared.take_place()
         shared.publish_count(connections)
-        return shared.yield_to_emptier()
+        return shared.is_fuller()
 
     assert in_child(lambda: other(2)) == 1
-    assert not shared.yield_to_emptier()
+    assert not shared.is_fuller()
     assert in_child(lambda: other(0)) == 0
-    assert shared.yield_to_emptier()
+    assert shared.is_fuller()
     assert in_child(lambda: (shared.take_place(), shared.free_place())[0]) == 1
-    assert not shared.yield_to_emptier(), "one that left is not counted"
+    assert not shared.is_fuller(), "one that left is not counted"
 
 
-def test_kept_connections_are_held_by_all_receivers(edge: dict[str, str], tmp_path: Path):
+def test_kept_connections_are_held_by_all_receivers(tmp_path: Path):
     def is_socket(fd: Path) -> bool:
         try:
             return str(fd.readlink()).startswith("socket:")
@@ -64,7 +64,7 @@ def test_kept_connections_are_held_by_all_receivers(edge: dict[str, str], tmp_pa
     def sockets(pid: int) -> int:
         return sum(map(is_socket, Path(f"/proc/{pid}/fd").iterdir()))
 
-    with Bridge(tmp_path, environ=edge) as bridge:
+    with Bridge(tmp_path) as bridge:
         parent = until(
             lambda: next(filter(children_of, children_of(bridge.pid)), None), what="receivers"
         )

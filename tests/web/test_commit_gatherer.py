@@ -6,10 +6,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from bridge.core.errors import CommitWaits
 from bridge.web.server.event_loop import commit_gatherer
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, ObserveCommit
 
@@ -21,16 +22,18 @@ class Store:
         self.batches: list[list[Any]] = []
         self.threads: list[threading.Thread] = []
 
-    def each(self, requests: Sequence[Any]) -> list[Any]:
+    def each(self, requests: Sequence[Any], *, waits: bool) -> list[Any]:
+        del waits
         self.batches.append(list(requests))
         self.threads.append(threading.current_thread())
         return [ValueError(one) if one == "bad" else [one] for one in requests]
 
 
 def run(
-    store_each: Callable[[Sequence[Any]], Any],
+    store_each: Callable[..., Any],
     *ticks: list[Any],
     observe: ObserveCommit | None = None,
+    waits_for_server: bool = False,
 ) -> list[tuple[Any, Any]]:
     """Return the results of requests that are added tick by tick, each after the last ended."""
     results: list[tuple[Any, Any]] = []
@@ -38,7 +41,9 @@ def run(
     async def add_all() -> None:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as executor:
-            gatherer = CommitGatherer(loop, store_each, executor, observe)
+            gatherer = CommitGatherer(
+                loop, store_each, executor, observe, waits_for_server=waits_for_server
+            )
             for tick in ticks:
                 ended = asyncio.Event()
                 count = len(results) + len(tick)
@@ -71,7 +76,7 @@ def test_each_request_gets_its_own_error() -> None:
 
 
 def test_an_error_of_the_whole_commit_is_that_of_each() -> None:
-    def broken(_: Sequence[Any]) -> Any:
+    def broken(_: Sequence[Any], *, waits: bool) -> Any:
         raise OSError("no disk")
 
     assert [str(result) for _, result in run(broken, [1, 2])] == ["no disk", "no disk"]
@@ -88,6 +93,38 @@ def test_after_a_slow_commit_the_next_leaves_the_loop_until_one_is_fast(
     assert [thread is ours for thread in store.threads] == [True, False, True]
 
 
+def test_commits_that_wait_for_a_server_are_never_on_the_loop() -> None:
+    store = Store()
+    assert run(store.each, [1, 2], [3], waits_for_server=True) == [(1, [1]), (2, [2]), (3, [3])]
+    assert store.batches == [[1, 2], [3]]
+    assert threading.current_thread() not in store.threads
+
+
+def test_what_arrives_during_a_commit_in_a_thread_is_the_next_one() -> None:
+    store = Store()
+    go = threading.Event()
+
+    def wait(requests: Sequence[Any], *, waits: bool) -> list[Any]:
+        assert go.wait(60)
+        return store.each(requests, waits=waits)
+
+    async def add_all() -> None:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        with ThreadPoolExecutor(1) as executor:
+            gatherer = CommitGatherer(loop, wait, executor, waits_for_server=True)
+            gatherer.add(cast("Any", 1), lambda _: None)
+            await asyncio.sleep(0)  # a tick: the first commit begins
+            gatherer.add(cast("Any", 2), lambda _: None)
+            await asyncio.sleep(0)
+            gatherer.add(cast("Any", 3), lambda _: ended.set())
+            go.set()
+            await ended.wait()
+
+    asyncio.run(add_all())
+    assert store.batches == [[1], [2, 3]]
+
+
 def test_each_commit_is_observed_where_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 0.06, 1.0, 1.01])
     monkeypatch.setattr(commit_gatherer, "monotonic", lambda: next(clock))
@@ -98,3 +135,60 @@ def test_each_commit_is_observed_where_it_ran(monkeypatch: pytest.MonkeyPatch) -
 
     run(Store().each, [1], [2], observe=observe)
     assert observed == [(0.06, True), (pytest.approx(0.01), False)]
+
+
+def test_a_commit_that_would_wait_leaves_the_loop_and_the_next_one_returns() -> None:
+    store = Store()
+    ours = threading.current_thread()
+    asked: list[bool] = []
+
+    def each(requests: Sequence[Any], *, waits: bool) -> list[Any]:
+        asked.append(waits)
+        if requests == [1] and not waits:
+            raise CommitWaits
+        return store.each(requests, waits=waits)
+
+    assert run(each, [1], [2]) == [(1, [1]), (2, [2])]
+    assert asked == [False, True, False]
+    assert [thread is ours for thread in store.threads] == [False, True]
+
+
+def test_while_a_commit_waits_the_loop_serves_others_and_gathers_the_next() -> None:
+    released = threading.Event()
+    batches: list[list[Any]] = []
+    served: list[str] = []
+
+    def each(requests: Sequence[Any], *, waits: bool) -> list[Any]:
+        if not waits:
+            raise CommitWaits
+        batches.append(list(requests))
+        released.wait(60)
+        return [[one] for one in requests]
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        results: list[Any] = []
+
+        def done(result: Any) -> None:
+            results.append(result)
+            if len(results) == 3:
+                ended.set()
+
+        with ThreadPoolExecutor(1) as executor:
+            gatherer = CommitGatherer(loop, each, executor)
+            gatherer.add(cast("Any", 1), done)
+            while not batches:
+                await asyncio.sleep(0)
+            gatherer.add(cast("Any", 2), done)
+            gatherer.add(cast("Any", 3), done)
+            for _ in range(3):  # as many ticks as a request takes
+                await asyncio.sleep(0)
+                served.append("a health check")
+            assert not results
+            released.set()
+            await ended.wait()
+
+    asyncio.run(test())
+    assert len(served) == 3
+    assert batches == [[1], [2, 3]]

@@ -26,10 +26,9 @@ def private() -> int:
 
 
 @contextmanager
-def run(folder: Path, edge: dict[str, str], private: int, **timings: float) -> Iterator[Bridge]:
+def run(folder: Path, private: int, **timings: float) -> Iterator[Bridge]:
     """Run receivers with a private listener."""
     environ = {
-        **edge,
         "FLOWBRIDGE_ADMIN_TOKEN": TOKEN,
         "FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{private}",
     }
@@ -61,10 +60,8 @@ def is_gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
-def test_it_answers_and_ends_when_nothing_uses_it(
-    edge: dict[str, str], private: int, tmp_path: Path
-) -> None:
-    with run(tmp_path, edge, private, restart_idle_seconds=0.2) as bridge:
+def test_it_answers_and_ends_when_nothing_uses_it(private: int, tmp_path: Path) -> None:
+    with run(tmp_path, private, restart_idle_seconds=0.2) as bridge:
         before = list_children(bridge)
         console = open_console(bridge, private)
 
@@ -79,8 +76,8 @@ def test_it_answers_and_ends_when_nothing_uses_it(
         assert "SIGKILL" not in bridge.stderr
 
 
-def test_another_one_follows_a_crash(edge: dict[str, str], private: int, tmp_path: Path) -> None:
-    with run(tmp_path, edge, private) as bridge:
+def test_another_one_follows_a_crash(private: int, tmp_path: Path) -> None:
+    with run(tmp_path, private) as bridge:
         before = list_children(bridge)
         console = open_console(bridge, private)
         os.kill(console, signal.SIGKILL)
@@ -89,8 +86,8 @@ def test_another_one_follows_a_crash(edge: dict[str, str], private: int, tmp_pat
         assert set(children_of(bridge.pid)) == before | {other}
 
 
-def test_one_connection_serves_pages_and_webhooks(edge: dict[str, str], tmp_path: Path) -> None:
-    environ = {**edge, "FLOWBRIDGE_ADMIN_TOKEN": TOKEN}
+def test_one_connection_serves_pages_and_webhooks(tmp_path: Path) -> None:
+    environ = {"FLOWBRIDGE_ADMIN_TOKEN": TOKEN}
     with (
         Bridge(tmp_path, "web", environ=environ) as bridge,
         closing(http.client.HTTPConnection("127.0.0.1", bridge.port, timeout=60)) as connection,
@@ -114,17 +111,21 @@ def test_one_connection_serves_pages_and_webhooks(edge: dict[str, str], tmp_path
         assert bridge.count() == 3
 
 
-def test_the_listener_decides_what_is_answered(
-    edge: dict[str, str], private: int, tmp_path: Path
-) -> None:
-    with run(tmp_path, edge, private) as bridge:
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - all interfaces
+def test_the_listener_decides_what_is_answered(host: str, private: int, tmp_path: Path) -> None:
+    environ = {
+        "FLOWBRIDGE_ADMIN_TOKEN": TOKEN,
+        "FLOWBRIDGE_PRIVATE_BIND": f"{host}:{private}",
+    }
+    with Bridge(tmp_path, "web", environ=environ) as bridge:
         assert bridge.get("/console/login").status == 404
+        assert bridge.get("/metrics").status == 404
         assert bridge.get("/console/login", port=private).status == 200
+        assert bridge.get("/metrics", port=private).status == 200
+        assert bridge.post("/hooks/github", BODY, github(BODY), port=private).status == 404
 
 
-def test_a_request_in_pieces_is_answered(
-    edge: dict[str, str], private: int, tmp_path: Path
-) -> None:
+def test_a_request_in_pieces_is_answered(private: int, tmp_path: Path) -> None:
     body = b'{"action": "replay", "filter": {"nothing": "known"}}'
     sent = {
         "Authorization": f"Bearer {TOKEN}",
@@ -132,7 +133,7 @@ def test_a_request_in_pieces_is_answered(
         "Content-Length": str(len(body)),
     }
     request = head("POST", "/admin/v1/operations", sent) + body
-    with run(tmp_path, edge, private) as bridge:
+    with run(tmp_path, private) as bridge:
         whole = exchange(private, request)
         assert whole.status == 400, whole
         for cut in (5, 40, len(request) - len(body), len(request) - 7):
@@ -144,12 +145,10 @@ def test_a_request_in_pieces_is_answered(
             assert (answer.status, answer.json["title"]) == (400, whole.json["title"]), cut
 
 
-def test_a_begun_page_is_answered_at_the_end(
-    edge: dict[str, str], private: int, tmp_path: Path
-) -> None:
+def test_a_begun_page_is_answered_at_the_end(private: int, tmp_path: Path) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "9"}
     request = head("POST", "/console/login", headers)
-    with run(tmp_path, edge, private) as bridge:
+    with run(tmp_path, private) as bridge:
         with socket.create_connection(("127.0.0.1", private), 60) as sock:
             sock.sendall(request + b"tok")
             console = open_console(bridge, private)

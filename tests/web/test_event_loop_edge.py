@@ -5,14 +5,18 @@ do as those.
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from serving import Bridge, exchange, github, head, read_answer, until
 from slow_senders import SlowSenders, endless_body, endless_head, networks
+
+from bridge.store.db.database import file_lock
 
 ROUTES = """
 version: 1
@@ -23,7 +27,7 @@ sources:
 routes:
   - {name: everything, on: github, inputs: {body: "${body}"}, flow: local/echo}
 """
-ENVIRON = {"FLOWBRIDGE_EDGE": "asgi"}
+ENVIRON = {"FLOWBRIDGE_EDGE": "async"}
 READ_TIME = 0.5
 
 
@@ -120,6 +124,45 @@ def test_commits_and_the_lag_of_the_loop_are_measured(web: Bridge) -> None:
     )
 
 
+def test_a_commit_that_waits_for_the_lock_holds_up_nobody_else(web: Bridge) -> None:
+    """Another process holds it until the others have their answers."""
+    assert web.event().status == 202
+    requests = [
+        (head("GET", "/healthz"), 200),
+        (head("GET", "/nowhere"), 404),
+        (head("POST", "/hooks/nowhere", {"Content-Length": "0"}), 404),
+        (head("POST", "/api/v1/start_pipeline", {"Content-Length": "0"}), 401),
+    ]
+    with ExitStack() as stack:
+        before = [stack.enter_context(connect(web.port)) for _ in range(8)]
+        for sock in before:  # both receivers have some of them
+            sock.sendall(whole())
+            assert read_answer(sock).status == 202
+        sender, *others = before
+        with file_lock(web.database.path, "lock"):
+            sender.sendall(whole())
+            until(lambda: has_waiter(web.database.path), what="the commit")
+            for sock in others:
+                for sent, status in requests:
+                    sock.sendall(sent)
+                    answer = read_answer(sock)
+                    assert answer.status == status
+                    if answer.headers["connection"] == "close":
+                        break
+        assert read_answer(sender).status == 202
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 60)
+
+
+def has_waiter(path: Path) -> bool:
+    """Whether a process waits for the lock file beside a database."""
+    inode = path.with_name(f"{path.name}.lock").stat().st_ino
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and line.split()[6].endswith(f":{inode}") for line in lines)
+
+
 def test_a_page_and_a_webhook_share_a_connection(web: Bridge) -> None:
     with socket.create_connection(("127.0.0.1", web.port), 60) as sock:
         for _ in range(2):
@@ -140,6 +183,13 @@ def test_slow_pages_do_not_hold_up_webhooks(web: Bridge) -> None:
         assert web.event().status == 202
 
 
+def drip(sock: socket.socket, stop: threading.Event) -> None:
+    """Send a byte now and then."""
+    with suppress(OSError):
+        while not stop.wait(0.05):
+            sock.sendall(b"x")
+
+
 def test_slow_requests_are_cut_off_and_the_end_waits_for_no_idle_connection(
     tmp_path: Path,
 ) -> None:
@@ -155,6 +205,17 @@ def test_slow_requests_are_cut_off_and_the_end_waits_for_no_idle_connection(
         with socket.create_connection(("127.0.0.1", bridge.port), 60) as sock:
             sock.sendall(begun)
             assert read_answer(sock).json["error"] == "cut_short"
+        for begin, statuses in ((endless_head(), (0,)), (endless_body(), (400,))):
+            stop = threading.Event()
+            with socket.create_connection(("127.0.0.1", bridge.port), 60) as sock:
+                sock.sendall(begin)
+                thread = threading.Thread(target=drip, args=(sock, stop))
+                thread.start()
+                try:
+                    assert read_answer(sock).status in statuses
+                finally:
+                    stop.set()
+                    thread.join()
         with socket.create_connection(("127.0.0.1", bridge.port), 60) as idle:
             idle.sendall(whole())
             assert read_answer(idle).status == 202
@@ -175,4 +236,4 @@ def test_a_receiver_that_is_full_accepts_again_when_connections_close(tmp_path: 
 def test_an_unknown_edge_is_refused(tmp_path: Path) -> None:
     bridge = Bridge(tmp_path, "web", routes=ROUTES, environ={"FLOWBRIDGE_EDGE": "uwsgi"})
     code, said = bridge.run()
-    assert code != 0 and "FLOWBRIDGE_EDGE: 'uwsgi' is not an edge; allowed: flask, asgi" in said
+    assert code != 0 and "FLOWBRIDGE_EDGE: 'uwsgi' is not an edge; allowed: async, flask" in said

@@ -36,13 +36,13 @@ def test_receivers_go_on_where_no_console_process_can_be_forked(
         WORKERS={7: SimpleNamespace(age=1)},
         _num_workers=1,
         _last_logged_active_worker_count=1,
-        cfg=SimpleNamespace(enable_backlog_metric=False, worker_class=app.Receiver),
+        cfg=SimpleNamespace(enable_backlog_metric=False, worker_class=app.LoopReceiver),
         passed=SimpleNamespace(is_waiting=lambda: True),
         spawn_worker=fail,
     )
     parent.manage_workers()
     assert "console_process_not_started" in caplog.text
-    assert (parent.worker_class, parent.num_workers) == (app.Receiver, 1)
+    assert (parent.worker_class, parent.num_workers) == (app.LoopReceiver, 1)
     vars(parent).update(spawn_worker=lambda: 8)
     parent.manage_workers()
     parent.WORKERS[8] = SimpleNamespace(age=2)

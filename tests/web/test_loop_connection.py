@@ -76,6 +76,9 @@ class Edge:
     def pass_on(self, _transport: Any, _server: Any, _data: bytes) -> bool:
         return False
 
+    def may_keep(self, _path: str) -> bool:
+        return True
+
     def take_stream(self) -> bool:
         self.streams += 1
         return self.streams == 1
@@ -102,7 +105,7 @@ def edge(loop: asyncio.AbstractEventLoop) -> Edge:
 
 
 def connect(edge: Edge) -> tuple[LoopConnection, Transport]:
-    connection = LoopConnection(edge)  # type: ignore[arg-type]  # a stand-in
+    connection = LoopConnection(edge, ("127.0.0.1", 80))  # type: ignore[arg-type]  # a stand-in
     transport = Transport()
     connection.connection_made(transport)
     return connection, transport

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from bridge.core.timings import TIMINGS
 from bridge.web.late_app import LATE_USE, LateUse, create_late
-from bridge.web.server.worker import Receiver
+from bridge.web.server.event_loop.worker import LoopReceiver
 
 LONG_AGO = -2 * TIMINGS.restart_idle_seconds
 
@@ -55,30 +54,27 @@ def test_a_request_that_fails_is_noted_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "busy", "alive", "can_restart"),
+    ("seconds", "alive", "ends"),
     [
-        (LONG_AGO, 0, True, True),
-        (LONG_AGO, 1, True, False),  # a request is in progress
-        (LONG_AGO, 0, False, False),  # it ends already
-        (0.0, 0, True, False),  # used a moment ago
-        (None, 0, True, False),  # never used
+        (LONG_AGO, True, True),
+        (LONG_AGO, False, False),  # it ends already
+        (0.0, True, False),  # used a moment ago
+        (None, True, False),  # never used
     ],
 )
-def test_a_receiver_restarts_between_requests(
-    seconds: float | None,
-    busy: int,
-    alive: bool,
-    can_restart: bool,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_receiver_that_is_not_used_for_the_console_ends(
+    seconds: float | None, alive: bool, ends: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use = LateUse() if seconds is None else used_at(seconds, monkeypatch)
-    receiver = Receiver.__new__(Receiver)
+    receiver = LoopReceiver.__new__(LoopReceiver)
+    begun: list[bool] = []
     vars(receiver).update(
         wsgi=SimpleNamespace(extensions={LATE_USE: use}),
         alive=alive,
-        nr_conns=4 + busy,
-        keepalived_conns=deque(["kept", "kept"]),
-        pending_conns=deque(["silent"]),
-        _lingering={"answered": (0.0, 0)},
+        notify=lambda: None,
+        _edge=SimpleNamespace(connections=set()),
+        _most=0,
+        _begin_end=lambda: begun.append(True),
     )
-    assert receiver._can_restart() is can_restart
+    receiver._beat()
+    assert begun == [True] * ends

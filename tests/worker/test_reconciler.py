@@ -679,7 +679,8 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
         unknown_starts.find_rivals(
             connection, known, reconcile.Look(at=NOW, window=attempt_window(NOW, 30.0))
         )
-        run_tracking.next_due(connection, NOW)
+        statement, own = run_tracking._NEXT._for(connection)
+        asked.append((statement, {**own, "now": NOW}))
         explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
         statements = [each for each in asked if each[0].lstrip().startswith("SELECT")]
         plans = [

@@ -32,17 +32,20 @@ STORE_TIMEOUT_SECONDS: Final = 60.0  # to store a configuration
 TEST_TIMEOUT_SECONDS: Final = 60.0  # to test one on stored events
 
 
-def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> None:
-    """Fork the reader process, which ends with this one; later forks are not its parent.
+def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> int:
+    """Fork the reader process, and return its id. It ends with this one; later forks are not its
+    parent.
 
     No supervisor has frozen the memory that this process shares with all its children.
     """
     freeze_memory()
     parent = os.getpid()
     sys.stderr.flush()
-    if os.fork() == 0:
+    reader = os.fork()
+    if reader == 0:
         code = 1
         try:
+            signal.set_wakeup_fd(-1)  # else its signals would reach an event loop of the parent
             die_with_parent()
             if os.getppid() == parent:
                 read_forever(settings, board, loaded, parent)
@@ -51,6 +54,7 @@ def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> None
             log.error("process_failed", exc_info=error)
         finally:
             os._exit(code)
+    return reader
 
 
 def read_forever(settings: Settings, board: SharedConfig, loaded: LoadedConfig, top: int) -> None:

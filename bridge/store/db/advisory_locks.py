@@ -5,8 +5,9 @@ SQLite has a single writer, so there these functions do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -14,6 +15,11 @@ from sqlalchemy import Connection, text
 ORDER_KEY_SEED = 0
 DEBOUNCE_KEY_SEED = 1
 FLOW_SEED = 2  # for the locks of (platform, saved_item_id)
+
+
+_LOCK_NAMES = (
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, %s)) FROM unnest(%s::text[]) AS keys(name)"
+)
 
 
 class Lock(IntEnum):
@@ -42,6 +48,15 @@ def take_key_locks(
     deliveries. They are taken in one order, so two transactions with the same keys do not deadlock.
     """
     if connection.dialect.name == "postgresql":
-        lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, :seed))")
-        for name in sorted({f"{route} {key}" for route, key in keys}):
-            connection.execute(lock, {"name": name, "seed": seed})
+        lock_keys(connection.connection.driver_connection, [(seed, list(keys))])
+
+
+def lock_keys(raw: Any, keys: Sequence[tuple[int, Sequence[tuple[str, str]]]]) -> None:
+    """Take the locks of (route, key) pairs by their seeds, on psycopg's connection.
+
+    A set of locks is taken by one statement, which unnest() gives the names in their order.
+    """
+    for seed, pairs in keys:
+        names = sorted({f"{route} {key}" for route, key in pairs})
+        if names:
+            raw.execute(_LOCK_NAMES, [seed, names])

@@ -2,7 +2,8 @@
 
 SQLite is the default; PostgreSQL is selected by URL. `write(work)` runs `work(connection)` and
 returns its value after the commit is on disk. `append` inserts rows that many callers add at once.
-On SQLite both share their commits with other callers: see `group_commit`.
+The rows of concurrent callers share a commit; on SQLite the work of others does so, too: see
+`group_commit` and `shared_commit`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from bridge.config.settings import Settings
-from bridge.core.errors import SettingsError, StoreError
+from bridge.core.errors import CommitWaits, SettingsError, StoreError
 from bridge.core.timings import TIMINGS, Timings
 from bridge.store.db import postgres
-from bridge.store.db.group_commit import GroupCommit, RowBatch, WriteJob, describe_error
+from bridge.store.db.commit_queue import CommitQueue, RowBatch, WriteJob
+from bridge.store.db.error_text import describe_error
+from bridge.store.db.group_commit import BUSY_TIMEOUT_SECONDS, GroupCommit
 from bridge.store.db.lock_watch import mark_long_hold
+from bridge.store.db.shared_commit import SharedCommit
 from bridge.store.encryption import NO_ENCRYPTION, Sealer
 
 T = TypeVar("T")
@@ -33,9 +37,6 @@ I = TypeVar("I")  # noqa: E741 - a type variable
 Work = Callable[[Connection], T]
 # Size to which the write-ahead log is truncated on reset; a long read may have let it grow.
 MAX_WAL_BYTES = 64 * 1024 * 1024
-BUSY_TIMEOUT_SECONDS = (
-    10.0  # seconds to wait for a process that does not take part in the flock, such as a backup
-)
 
 
 class Database:
@@ -78,10 +79,10 @@ class Database:
         self.timings = timings
         self.engine.update_execution_options(sealer=sealer, secret_key=secret_key, timings=timings)
         self._reader = self.engine if self.is_sqlite else postgres.create_read_engine(self.engine)
-        self._group = GroupCommit(self.engine, self.path, timings) if self.is_sqlite else None
         self._closed = False
         event.listen(self.engine, "checkin", self._returned)
         driver: Any = self.engine.dialect.loaded_dbapi
+        self.driver_error: type[Exception] = driver.Error
         self._read_failures: tuple[type[Exception], ...] = (
             DBAPIError,
             PoolTimeout,
@@ -92,6 +93,10 @@ class Database:
             SQLAlchemyError,
             driver.Error,
             MemoryError,
+        )
+        self._group = GroupCommit(self.engine, self.path, timings) if self.is_sqlite else None
+        self._queue: CommitQueue = self._group or SharedCommit(
+            self.engine, timings, self._write_failures
         )
 
     @classmethod
@@ -126,38 +131,32 @@ class Database:
         Returns for each item whether it was inserted. An item that `appending` finds in the
         database already changes nothing.
         """
-        if self._group is not None:
-            added: list[bool] = self._group.write(WriteJob(appending, items))
-            return added
-
-        def insert(connection: Connection) -> list[bool]:
-            appending.prepare(connection, items)
-            return [appending.insert(connection, item) for item in items]
-
-        return self._alone(insert)
+        added: list[bool] = self._queue.write(WriteJob(appending, items))
+        return added
 
     def append_each(
-        self, appending: RowBatch[I], groups: Sequence[Sequence[I]]
-    ) -> list[list[bool] | Exception]:
-        """Insert the rows of several groups; a group that fails does so alone.
+        self, appending: RowBatch[I], groups: Sequence[Sequence[I]], *, waits: bool = True
+    ) -> list[list[bool] | Exception | Callable[[], list[bool]]]:
+        """Insert the rows of several groups in as few commits as possible.
 
-        On SQLite they share as few commits as possible. Returns for each group what `append`
-        returns, or the error that it raises.
+        A group that fails does so alone. Returns for each what `append` returns, or the error that
+        it raises, or a function that inserts it: on PostgreSQL, if the group would wait for a lock
+        or has failed together with others. Without `waits`, raises `CommitWaits` where another
+        commit, or a server, has to be waited for; nothing is stored then.
         """
-        if self._group is None:
-            return [self._try_append(appending, items) for items in groups]
         jobs = [WriteJob(appending, items) for items in groups]
-        self._group.write_each(jobs)
+        if waits:
+            self._queue.write_each(jobs)
+        elif not self._queue.write_each_now(jobs):
+            raise CommitWaits("another commit is in progress")
         return [
-            job.error if isinstance(job.error, Exception) else cast("list[bool]", job.value)
+            job.result
+            if job.write_alone is not None
+            else job.error
+            if isinstance(job.error, Exception)
+            else cast("list[bool]", job.value)
             for job in jobs
         ]
-
-    def _try_append(self, appending: RowBatch[I], items: Sequence[I]) -> list[bool] | Exception:
-        try:
-            return self.append(appending, items)
-        except Exception as error:
-            return error
 
     def _alone(self, work: Work[T]) -> T:
         try:
@@ -210,8 +209,7 @@ class Database:
     def close(self) -> None:
         """Close all connections; those in use are closed when they are returned."""
         self._closed = True
-        if self._group is not None:
-            self._group.close()
+        self._queue.close()
         self.engine.dispose()
 
 

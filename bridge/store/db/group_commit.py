@@ -14,132 +14,87 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import sqlite3
-import threading
-from collections import deque
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from bridge.core.errors import StoreError
 from bridge.core.timings import Timings
+from bridge.store.db.commit_queue import (
+    MAX_BATCH_ITEMS,
+    MAX_BATCH_JOBS,
+    CommitQueue,
+    RowBatch,
+    WriteJob,
+)
 from bridge.store.db.lock_watch import LockWatch
 
-Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105 - named after what it stands for
-MAX_BATCH_JOBS = 64  # jobs in one commit
-MAX_BATCH_ITEMS = 1000  # items in one commit; a statement takes 32,766 parameters
-ERROR_PREFIXES = re.compile(r"^connection failed: |\[Errno -?[0-9]+\] ")
+# Seconds to wait for a process that does not take part in the flock, such as a backup.
+BUSY_TIMEOUT_SECONDS = 10.0
+#: For which SQLite itself waits for it, before a commit that must not wait gives up.
+BUSY_STEP_SECONDS = 0.02
 JOB_ERRORS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.ProgrammingError,
     sqlite3.NotSupportedError,
 )
-# psycopg's messages for an unreachable server
-CONNECTION_FAILURES = ("connection failed: ", "failed to resolve host")
 
 
-class RowBatch(Protocol[Item]):
-    """Statements that insert the rows of many callers at once."""
-
-    def statement(self, items: Sequence[Item]) -> tuple[str, Sequence[Any]]:
-        """Return SQLite's SQL, and its parameters, that inserts the rows of all items not yet
-        stored.
-        """
-
-    def rows(self, item: Item) -> int | None:
-        """Return how many rows a new `item` changes; None if triggers change some as well."""
-
-    def added(self, raw: sqlite3.Connection, items: Sequence[Item]) -> list[bool]:
-        """Return which items were inserted; called only if the number of rows does not tell."""
-
-    def prepare(self, connection: Connection, items: Sequence[Item]) -> None:
-        """Take all locks for these items at once, to prevent deadlocks. PostgreSQL only."""
-
-    def insert(self, connection: Connection, item: Item) -> bool:
-        """Insert the rows of one item, and return whether it was new. PostgreSQL only."""
-
-
-class WriteJob:
-    """Work (`appending` is None), or items to append together, that wait for their commit.
-
-    `done` is released when the job is over, or when its caller must lead.
-    """
-
-    __slots__ = ("appending", "done", "error", "item", "lead", "size", "value")
-
-    def __init__(self, appending: RowBatch[Any] | None, item: Any) -> None:
-        self.appending = appending
-        self.item = item
-        self.size = len(item) if appending is not None else 1
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.lead = False
-        self.done = threading.Lock()
-        self.done.acquire()
-
-
-class GroupCommit:
-    """Group commit for SQLite, led by its callers.
-
-    A lone caller commits at once and hands nothing to another thread.
-    """
+class GroupCommit(CommitQueue):
+    """Group commit for SQLite."""
 
     def __init__(self, engine: Engine, path: Path, timings: Timings) -> None:
-        self._engine = engine
-        self._timings = timings
-        self._mutex = threading.Lock()
-        self._idle = threading.Condition(self._mutex)  # notified when there is no leader
-        self._pending: deque[WriteJob] = deque()
-        self._leading = False
+        super().__init__(engine, timings)
         self._connection: Connection | None = None
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
+        self._has_lock = False  # it is held already, and the commit must not wait
+        self._was_busy = False  # such a commit found SQLite locked
         self._watch = LockWatch(self._lock_path, timings.lock_watch_seconds)
 
-    def write(self, job: WriteJob) -> Any:
-        """Commit a job together with others, and return its value."""
-        self.write_each([job])
-        if job.error is not None:
-            raise job.error
-        return job.value
-
-    def write_each(self, jobs: Sequence[WriteJob]) -> None:
-        """Commit several jobs of one caller together with others; each gets a value or an error."""
-        if not jobs:
-            return
-        with self._mutex:
-            self._pending.extend(jobs)
-            jobs[0].lead = not self._leading
-            self._leading = True
-        for job in jobs:
-            if not job.lead:
-                job.done.acquire()
-            if job.lead:  # by now perhaps: the leader before it has passed the lead on
-                self._lead()
-
-    def _lead(self) -> None:
-        """Commit the waiting jobs, the leader's own among them, then pass the lead to the next
-        caller.
+    def write_each_now(self, jobs: Sequence[WriteJob]) -> bool:
+        """Commit several jobs of one caller as `write_each` does, where that waits for no other
+        commit; else store nothing and return false.
         """
-        batch: list[WriteJob] = []
-        try:
-            self._commit(batch)
-        except BaseException as error:
-            self._abandon()
-            self._take(batch)
-            failure = StoreError(describe_error(error))
-            failure.__cause__ = error
-            for job in batch:
-                job.error = failure
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            self._follow(batch)
+        if not jobs:
+            return True
+        fits = len(jobs) <= MAX_BATCH_JOBS and sum(job.size for job in jobs) <= MAX_BATCH_ITEMS
+        with self._mutex:
+            if self._leading or self._connection is None or not fits:
+                return False
+            self._leading = True
+        if not self._try_lock():
+            self._follow([])
+            return False
+        with self._mutex:
+            self._pending.extendleft(reversed(jobs))
+        jobs[0].lead = True
+        self._was_busy = False
+        self._lead()
+        if self._was_busy:
+            with self._mutex:
+                for _ in jobs:
+                    self._pending.popleft()
+            self._follow([])
+            return False
+        for job in jobs[1:]:
+            job.done.acquire()
+            if job.lead:  # they did not fit into one commit
+                self._lead()
+        return True
+
+    def _try_lock(self) -> bool:
+        """Take the lock if it is free. A caller that waits gets the errors."""
+        with suppress(OSError):
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._has_lock = True
+        return self._has_lock
 
     def _commit(self, batch: list[WriteJob]) -> None:
         """Fill `batch` and commit it.
@@ -149,34 +104,36 @@ class GroupCommit:
         """
         connection = self._open()
         raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # this database's driver is sqlite3
-        with self._watch.watch_wait():
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        if not self._has_lock:
+            with self._watch.watch_wait():
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
             self._take(batch)
-            _transact(batch, connection, raw)
+            self._transact(batch, connection, raw)
         finally:
+            self._has_lock = False
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
-    def _take(self, batch: list[WriteJob]) -> None:
-        with self._mutex:
-            items = 0
-            while self._pending and len(batch) < MAX_BATCH_JOBS and items < MAX_BATCH_ITEMS:
-                batch.append(self._pending.popleft())
-                items += batch[-1].size
-
-    def _follow(self, batch: list[WriteJob]) -> None:
-        """Pass the lead on, and release the callers whose jobs are done."""
-        with self._mutex:
-            following = self._pending[0] if self._pending else None
-            self._leading = following is not None
-            if following is None:
-                self._idle.notify_all()
-        if following is not None:
-            following.lead = True
-            following.done.release()
-        for job in batch:
-            if not job.lead:
-                job.done.release()
+    def _transact(
+        self, batch: list[WriteJob], connection: Connection, raw: sqlite3.Connection
+    ) -> None:
+        """Commit a batch once SQLite lets it; one that must not wait goes back into the queue."""
+        until = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        while True:
+            try:
+                _transact(batch, connection, raw)
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error, raw):
+                    raise
+                if self._has_lock:
+                    with self._mutex:
+                        self._pending.extendleft(reversed(batch))
+                    batch.clear()
+                    self._was_busy = True
+                    return
+                if time.monotonic() >= until:
+                    raise
 
     def _open(self) -> Connection:
         if self._connection is None:
@@ -185,6 +142,8 @@ class GroupCommit:
             self._connection = self._engine.connect().execution_options(
                 isolation_level="AUTOCOMMIT"
             )
+            milliseconds = round(BUSY_STEP_SECONDS * 1000)
+            self._connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
         return self._connection
 
     def _abandon(self) -> None:
@@ -200,16 +159,9 @@ class GroupCommit:
             os.close(fd)
 
     def close(self) -> None:
-        """Close the connection after the commits under way: SQLite crashes if another thread still
-        uses it.
-
-        After `Timings.store_close_seconds` it stays open: a process that was forked during a commit
-        waits for a thread that does not exist in it.
-        """
+        """Close the connection after the commits under way."""
         self._watch.close()
-        with self._mutex:
-            if self._idle.wait_for(lambda: not self._leading, self._timings.store_close_seconds):
-                self._abandon()
+        super().close()
 
 
 def _transact(batch: list[WriteJob], connection: Connection, raw: sqlite3.Connection) -> None:
@@ -218,6 +170,9 @@ def _transact(batch: list[WriteJob], connection: Connection, raw: sqlite3.Connec
         _append(batch, raw)
         return
     raw.execute("BEGIN IMMEDIATE")
+    if len(batch) == 1 and batch[0].appending is None:
+        _attempt_alone(batch[0], connection, raw)
+        return
     for job in batch:
         _attempt(job, connection, raw)
     raw.execute("COMMIT")
@@ -246,6 +201,19 @@ def _append(jobs: list[WriteJob], raw: sqlite3.Connection) -> None:
         job.value = [next(added) for _ in job.item]
 
 
+def _attempt_alone(job: WriteJob, connection: Connection, raw: sqlite3.Connection) -> None:
+    """Commit one job, or roll its transaction back: it needs no savepoint in it."""
+    try:
+        job.value = job.item(connection)
+    except Exception as error:
+        if _is_fatal(error):
+            raise
+        raw.execute("ROLLBACK")
+        job.error = error
+    else:
+        raw.execute("COMMIT")
+
+
 def _attempt(job: WriteJob, connection: Connection, raw: sqlite3.Connection) -> None:
     raw.execute("SAVEPOINT job")
     try:
@@ -261,6 +229,11 @@ def _attempt(job: WriteJob, connection: Connection, raw: sqlite3.Connection) -> 
     raw.execute("RELEASE job")
 
 
+def _is_busy(error: sqlite3.OperationalError, raw: sqlite3.Connection) -> bool:
+    """Return whether another process writes, and nothing of this transaction has begun."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY and not raw.in_transaction
+
+
 def _is_fatal(error: Exception) -> bool:
     """Return whether the database failed (disk full, I/O, corruption, memory), not this one job.
 
@@ -271,18 +244,3 @@ def _is_fatal(error: Exception) -> bool:
     return isinstance(cause, sqlite3.DatabaseError | MemoryError) and not isinstance(
         cause, JOB_ERRORS
     )
-
-
-def describe_error(error: BaseException) -> str:
-    """Return the driver's message without the statement and its values."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    message = (
-        str(cause).splitlines()[0]
-        if str(cause)
-        else "out of memory"
-        if isinstance(cause, MemoryError)
-        else "no detail"
-    )
-    if message.startswith(CONNECTION_FAILURES):
-        return f"no connection to the database: {ERROR_PREFIXES.sub('', message)}"
-    return f"{type(cause).__name__}: {message}"

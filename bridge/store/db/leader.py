@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge.core.errors import StoreError
 from bridge.store.db.advisory_locks import Lock
 from bridge.store.db.database import Database, Work
-from bridge.store.db.group_commit import describe_error
+from bridge.store.db.error_text import describe_error
 from bridge.store.db.postgres import milliseconds
 
 # For this schema: other schemas of the database may belong to another flowbridge.

@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.store.db.database import Database
+from bridge.store.db.postgres import KeptConnection
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -61,6 +62,7 @@ class WakeupNotifier:
         self._wanted = threading.Event()
         self._mutex = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._kept = KeptConnection(database.engine)
 
     def notify(self) -> None:
         """Wake the workers."""
@@ -77,8 +79,15 @@ class WakeupNotifier:
     def _work(self) -> None:
         while self._wanted.wait():
             self._wanted.clear()
-            notify_workers(self._database)
+            self._notify_workers()
             time.sleep(MIN_INTERVAL_SECONDS)
+
+    def _notify_workers(self) -> None:
+        try:
+            self._kept.open().execute(f"NOTIFY {CHANNEL}")
+        except (SQLAlchemyError, self._database.driver_error) as error:
+            self._kept.close()
+            log.debug("notify_failed", error=type(error).__name__)
 
 
 class WakeupListener:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import select
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from bridge.core.errors import SettingsError
 from bridge.core.timings import Timings
@@ -74,3 +75,44 @@ def milliseconds(seconds: float) -> str:
 def create_read_engine(engine: Engine) -> Engine:
     """Return an engine for reads, whose transactions each see one state."""
     return engine.execution_options(isolation_level=READ_ISOLATION)
+
+
+class KeptConnection:
+    """A connection in autocommit mode that one thread at a time uses again and again.
+
+    One of the pool is tested and reset each time, which takes longer than a small statement.
+    `settings` is a statement with its parameters for each new connection.
+    """
+
+    def __init__(self, engine: Engine, *settings: Any) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._connection: Connection | None = None
+
+    def open(self) -> Any:
+        """Return psycopg's connection; another one if the server has closed it."""
+        if self._connection is not None:
+            raw: Any = self._connection.connection.driver_connection
+            if not raw.closed and not has_input(raw):
+                return raw
+            self.close()
+        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        raw = self._connection.connection.driver_connection
+        if self._settings:
+            raw.execute(*self._settings)
+        return raw
+
+    def close(self) -> None:
+        """Close the connection; another one is opened when it is needed."""
+        connection = self._connection
+        self._connection = None
+        if connection is not None:
+            connection.invalidate()  # not returned to the pool
+            connection.close()
+
+
+def has_input(raw: Any) -> bool:
+    """Return whether the server said something to an idle connection, such as its end."""
+    poll = select.poll()
+    poll.register(raw.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -17,7 +17,11 @@ from sqlalchemy.ext.compiler import compiles
 
 
 class PreparedStatement:
-    """A statement with named parameters, to be run inside `Database.write`."""
+    """A statement with named parameters, to be run inside `Database.write`.
+
+    One that only reads may also be run inside `Database.read`. On SQLite it does not begin the
+    transaction there, so that two of them may see different states.
+    """
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
@@ -32,6 +36,11 @@ class PreparedStatement:
             self._row = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]  # the columns are known at run time
         return list(map(self._row._make, cursor.fetchall()))
 
+    def value(self, connection: Connection, **values: Any) -> Any:
+        """Run it and return the first column of its first row, None without a row."""
+        row = self._run(connection, values).fetchone()
+        return None if row is None else row[0]
+
     def change(self, connection: Connection, **values: Any) -> int:
         """Run it and return how many rows it changed."""
         changed: int = self._run(connection, values).rowcount
@@ -43,6 +52,20 @@ class PreparedStatement:
         _cursor(connection).executemany(
             sql, [{**own, **values} for values in many] if own else many
         )
+
+    def change_alike(
+        self, connection: Connection, many: Iterable[tuple[str, Mapping[str, Any]]]
+    ) -> None:
+        """Run it once for each set of equal values, with the ids that have them as `ids`.
+
+        The sets have the same names in the same order. What a turn stores is alike for most
+        deliveries, and the driver takes longer over a row of its own than the database does.
+        """
+        alike: dict[tuple[Any, ...], tuple[Mapping[str, Any], list[str]]] = {}
+        for id_, values in many:
+            alike.setdefault(tuple(values.values()), (values, []))[1].append(id_)
+        for values, ids in alike.values():
+            self._run(connection, {**values, "ids": to_json_list(ids)})
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         sql, own = self._for(connection)

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bridge.core.errors import StoreError
-from bridge.store.db.group_commit import describe_error
+from bridge.store.db.error_text import describe_error
 
 
 def copy_database(source: Path, target: Path) -> None:

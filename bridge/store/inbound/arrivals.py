@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Text, bindparam, exists, func, insert, select
+from sqlalchemy import Connection
 
 from bridge.core.model import Delivery, Event
 from bridge.store.db.advisory_locks import DEBOUNCE_KEY_SEED, ORDER_KEY_SEED, take_key_locks
+from bridge.store.db.commit_queue import LockedKeys
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids
-from bridge.store.tables import schema
+from bridge.store.inbound.postgres_arrivals import insert_arrivals
 from bridge.store.tables.rows import delivery_row, event_row
 
 SAME_BODY_SECONDS = 7 * 86400.0  # for which an equal body under another id is noted
@@ -98,22 +99,34 @@ class _ArrivalBatch:
         }
         return [event_id in stored_ids for event_id in ids]
 
-    def prepare(self, connection: Connection, items: Sequence[ArrivalRows]) -> None:
-        """Take the locks for the deliveries' keys."""
-        lock_delivery_keys(connection, [delivery for item in items for delivery in item.planned])
+    def size(self, item: ArrivalRows) -> int:
+        """Return the size of the contents: the other columns are small."""
+        inputs = [row["inputs"] for row in item.deliveries]
+        return sum(map(len, filter(None, (item.event["body"], item.event["headers"], *inputs))))
 
-    def insert(self, connection: Connection, item: ArrivalRows) -> bool:
-        """Insert one event and its deliveries on PostgreSQL."""
-        if (
-            connection.execute(
-                _insert_event(), {**item.event, "since": item.since, "erased_id": item.erased_id}
-            ).first()
-            is None
-        ):
-            return False
-        if item.deliveries:
-            connection.execute(insert(schema.delivery), item.deliveries)
-        return True
+    def keys(self, items: Sequence[ArrivalRows]) -> LockedKeys:
+        """Return the ordering and debounce keys of the deliveries."""
+        return _keys_of(delivery for item in items for delivery in item.planned)
+
+    def insert(self, raw: Any, items: Sequence[ArrivalRows]) -> list[bool]:
+        """Insert the events and their deliveries on PostgreSQL.
+
+        The second of two equal events repeats the first.
+        """
+        first: dict[Any, ArrivalRows] = {}
+        for item in items:
+            provider_id = item.event["provider_id"]
+            same = item.event_id if provider_id is None else (item.event["source"], provider_id)
+            first.setdefault(same, item)
+        if not first:
+            return []
+        rows = first.values()
+        new = insert_arrivals(
+            raw,
+            [{**one.event, "since": one.since, "erased_id": one.erased_id} for one in rows],
+            [delivery for one in rows for delivery in one.deliveries],
+        )
+        return [item.event_id in new for item in items]
 
 
 ARRIVAL_BATCH = _ArrivalBatch()
@@ -141,19 +154,19 @@ ARRIVAL_COLUMNS = (
 )
 
 
-LOOKUP_COLUMNS = ("since", "erased_id")  # not columns of `event`
-
-
 def lock_delivery_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
     """Take the locks of ordering and debounce keys, which the triggers take one by one."""
-    take_key_locks(
-        connection, [(one.route, one.order.key) for one in planned if one.order], ORDER_KEY_SEED
-    )
-    take_key_locks(
-        connection,
-        [(one.route, one.debounce.key) for one in planned if one.debounce],
-        DEBOUNCE_KEY_SEED,
-    )
+    for seed, keys in _keys_of(planned):
+        take_key_locks(connection, keys, seed)
+
+
+def _keys_of(planned: Iterable[Delivery]) -> LockedKeys:
+    """Return the ordering and debounce keys of deliveries by their seeds; empty without any."""
+    keyed = [one for one in planned if one.order or one.debounce]
+    ordered = [(one.route, one.order.key) for one in keyed if one.order]
+    merged = [(one.route, one.debounce.key) for one in keyed if one.debounce]
+    by_seed = ((ORDER_KEY_SEED, ordered), (DEBOUNCE_KEY_SEED, merged))
+    return [(seed, keys) for seed, keys in by_seed if keys]
 
 
 def _deliveries(rows: Sequence[dict[str, Any]]) -> str:
@@ -167,40 +180,3 @@ def _insert_arrivals(rows: int) -> str:
     row = f"({', '.join('?' * (len(ARRIVAL_COLUMNS) + 1))})"
     values = ", ".join([row] * rows)
     return f"INSERT INTO arrival ({columns}, deliveries) VALUES {values}"  # noqa: S608 - names of our own tables and columns
-
-
-@cache
-def _insert_event() -> Any:
-    from sqlalchemy.dialects import postgresql  # megabytes, so imported only for PostgreSQL
-
-    table = schema.event
-    earlier = schema.event.alias()
-    known = schema.event.alias()
-    gone = schema.deleted_id
-    same = (
-        earlier.c.source == bindparam("source"),
-        earlier.c.body_sha256 == bindparam("body_sha256"),
-    )
-    newest = select(func.max(earlier.c.seq)).where(*same).scalar_subquery()
-    same_body = (
-        select(known.c.id)
-        .where(known.c.seq == newest, known.c.received_at > bindparam("since"))
-        .scalar_subquery()
-    )
-    given = {
-        name: bindparam(name, type_=table.c[name].type)
-        for name in ARRIVAL_COLUMNS
-        if name not in LOOKUP_COLUMNS
-    }
-    names = gone.c.provider_id.in_([given["provider_id"], bindparam("erased_id", type_=Text)])
-    deleted = exists().where(
-        gone.c.source == given["source"], names, gone.c.expires_at > given["received_at"]
-    )
-    values = select(
-        *(value.label(name) for name, value in given.items()), same_body.label("same_body_as")
-    ).where(~deleted)
-    statement = postgresql.insert(table).from_select([*given, "same_body_as"], values)
-    statement = statement.on_conflict_do_nothing(
-        index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None)
-    )
-    return statement.returning(table.c.seq)

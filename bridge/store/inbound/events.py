@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, case, insert, select, text, update
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, case, insert, select, text, update
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import JSON, Delivery, Event, FormFile, Status
 from bridge.core.retention import is_content_deleted
+from bridge.store.db.advisory_locks import lock_keys
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids, form_files
@@ -40,6 +42,10 @@ class AddedEvent:
     duplicate: bool = False
 
 
+#: Finishes the storing of a request in a transaction of its own, and returns its result.
+Completion = Callable[[], Sequence[AddedEvent]]
+
+
 def add(
     database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan
 ) -> AddedEvent:
@@ -61,22 +67,27 @@ def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> 
 
 
 def add_each(
-    database: Database, requests: Sequence[tuple[Sequence[Arrival], Replan]]
-) -> list[list[AddedEvent] | Exception]:
-    """Store the events of several requests, on SQLite in one commit; see `add_all`.
+    database: Database,
+    requests: Sequence[tuple[Sequence[Arrival], Replan]],
+    *,
+    waits: bool = True,
+) -> list[list[AddedEvent] | Exception | Completion]:
+    """Store the events of several requests in one commit; see `add_all`.
 
-    Returns for each request its result, or the error for which none of its events is stored. One
-    with duplicates takes another transaction.
+    Returns for each request its result, or its error (then nothing of it is stored), or a function
+    that returns or raises them: for duplicates, and where a lock is waited for. Without
+    `waits`, raises `CommitWaits` where the commit would wait.
     """
-    done = database.append_each(ARRIVAL_BATCH, [_rows(database, one) for one, _ in requests])
-    results: list[list[AddedEvent] | Exception] = []
+    rows = [_rows(database, one) for one, _ in requests]
+    done = database.append_each(ARRIVAL_BATCH, rows, waits=waits)
+    results: list[list[AddedEvent] | Exception | Completion] = []
     for (arrivals, replan), new in zip(requests, done, strict=True):
-        try:
-            if isinstance(new, Exception):
-                raise new
+        if isinstance(new, Exception):
+            results.append(new)
+        elif isinstance(new, list) and all(new):
             results.append(_complete(database, arrivals, replan, new))
-        except Exception as error:
-            results.append(error)
+        else:
+            results.append(partial(_complete, database, arrivals, replan, new))
     return results
 
 
@@ -85,9 +96,13 @@ def _rows(database: Database, arrivals: Sequence[Arrival]) -> list[ArrivalRows]:
 
 
 def _complete(
-    database: Database, arrivals: Sequence[Arrival], replan: Replan, new: Sequence[bool]
+    database: Database,
+    arrivals: Sequence[Arrival],
+    replan: Replan,
+    added: Sequence[bool] | Callable[[], Sequence[bool]],
 ) -> list[AddedEvent]:
-    """Return the results of arrivals of which the `new` ones are stored; count the duplicates."""
+    """Return the results of arrivals that were `added`, or that it adds; count the duplicates."""
+    new = added() if callable(added) else added
     known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
     again = iter(_add_duplicates(database, known, replan) if known else ())
     return [
@@ -118,10 +133,10 @@ def _add_duplicates(
 def add_one(connection: Connection, arrival: Arrival) -> bool:
     """Store one event inside a transaction, and return whether it was new."""
     item = ArrivalRows.of(arrival, sealer_of(connection), deleted_ids.secret_key_of(connection))
-    ARRIVAL_BATCH.prepare(connection, [item])
-    if connection.dialect.name != "sqlite":
-        return ARRIVAL_BATCH.insert(connection, item)
     raw: Any = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite":
+        lock_keys(raw, ARRIVAL_BATCH.keys([item]))
+        return ARRIVAL_BATCH.insert(raw, [item])[0]
     raw.execute(*ARRIVAL_BATCH.statement([item]))
     return ARRIVAL_BATCH.added(raw, [item])[0]
 
@@ -240,12 +255,10 @@ def headers_of(database: Database, event_id: str) -> tuple[str, dict[str, str]]:
         row = connection.execute(
             select(columns.source, columns.headers).where(columns.id == event_id)
         ).one_or_none()
-    found: JSON = (
-        from_json(database.sealer.open(row.headers, "event", "headers", event_id))
-        if row is not None
-        else None
-    )
-    return (row.source if row is not None else ""), found or {}
+    if row is None:
+        return "", {}
+    found: JSON = from_json(database.sealer.open(row.headers, "event", "headers", event_id))
+    return row.source, found or {}
 
 
 def deliveries_of(database: Database, event_ids: Sequence[str]) -> dict[str, list[Delivery]]:
@@ -267,7 +280,6 @@ def remember_config(database: Database, config_hash: str, canonical: str, now: f
 
     Every event's plan can then be explained and repeated.
     """
-
     database.write(
         lambda connection: remember_config_within(connection, config_hash, canonical, now)
     )

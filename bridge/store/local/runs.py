@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from bridge.core.errors import RunLimitReached
 from bridge.core.local_runs import LocalRun, LocalState, RunResult
 from bridge.store.db.advisory_locks import Lock, take_lock
+from bridge.store.db.prepared import PreparedStatement
 from bridge.store.db.upsert import dialect_insert
 from bridge.store.local import flows as local_flows
 from bridge.store.local.run_rows import (
@@ -44,6 +45,10 @@ _START_COLUMNS = (
     "body",
 )
 MAX_STARTS = 5  # of an idempotent run that is interrupted
+_ANY_QUEUED = PreparedStatement(select(local_run.c.seq).where(QUEUED).limit(1))
+_TERMINATING = PreparedStatement(
+    select(local_run.c.id).where(local_run.c.lease == bindparam("lease"), TERMINATING)
+)
 
 
 def start(connection: Connection, run: LocalRun, cap: int | None = None) -> LocalRun:
@@ -100,6 +105,8 @@ def claim(
 
     `cap`: the maximum number of runs in execution by all workers.
     """
+    if most <= 0 or not has_queued(connection):  # nearly always in a worker's turn
+        return []
     columns = local_run.c
     if cap is not None:
         take_lock(connection, Lock.COUNT_RUNS)
@@ -138,7 +145,7 @@ def claim(
 
 def has_queued(connection: Connection) -> bool:
     """Return whether a run is queued."""
-    return connection.execute(select(local_run.c.seq).where(QUEUED).limit(1)).first() is not None
+    return _ANY_QUEUED.value(connection) is not None
 
 
 def extend_leases(
@@ -222,11 +229,7 @@ def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
 
 def list_terminating(connection: Connection, lease: str) -> list[str]:
     """Return the ids of the runs held under `lease` with a requested termination."""
-    return list(
-        connection.execute(
-            select(local_run.c.id).where(local_run.c.lease == lease, TERMINATING)
-        ).scalars()
-    )
+    return [row.id for row in _TERMINATING.rows(connection, lease=lease)]
 
 
 def abandon_running(connection: Connection, now: float) -> list[str]:

@@ -12,7 +12,7 @@ from bridge.core.errors import StoreError
 from bridge.store.db import vacuum
 from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import Database
-from bridge.store.db.group_commit import describe_error
+from bridge.store.db.error_text import describe_error
 from bridge.store.db.postgres import milliseconds
 from bridge.store.migrations.retry_waits import begin_waits
 from bridge.store.tables.schema import HEAD

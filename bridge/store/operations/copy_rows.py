@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import StoreError
-from bridge.store.db.group_commit import describe_error
+from bridge.store.db.error_text import describe_error
 
 BATCH_ROWS: Final = 500  # rows written by one statement
 BATCH_BYTES: Final = 4 * 1024 * 1024  # bytes written by one statement

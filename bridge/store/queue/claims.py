@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, text, update
+from sqlalchemy import Connection, bindparam, text, update
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.clock_reading import ClockReading
@@ -24,7 +24,7 @@ from bridge.store.queue import throttling
 from bridge.store.queue.heads import find_next_due
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
-from bridge.store.tables.schema import attempt, delivery
+from bridge.store.tables.schema import delivery
 
 ReadClocks = Callable[[str], ClockReading]  # by platform, the clocks at the time of the claim
 RouteOrder = Callable[
@@ -57,10 +57,13 @@ _SLOTS = PreparedStatement(
         "SELECT platform, route, count(*) AS used FROM delivery WHERE slot GROUP BY platform, route"
     )
 )
-_DUE = text(
-    "SELECT EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND due_at <= :now)"
-    " OR EXISTS (SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND poll_at <= :now)"
-)  # one object: an idle worker runs it five times a second, a busy one in every turn
+_DUE = PreparedStatement(
+    text(
+        "SELECT EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND due_at <= :now)"
+        " OR EXISTS (SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND poll_at <= :now)"
+        " AS due"
+    )
+)  # an idle worker runs it five times a second, a busy one after every turn
 _UNKNOWN = text("SELECT count(*) FROM delivery WHERE status = 'unknown' AND route = :route")
 _LEASE = PreparedStatement(
     update(delivery)
@@ -74,22 +77,21 @@ _LEASE = PreparedStatement(
         debounce_until=None,
     )
 )
-INTENT = PreparedStatement(
-    insert(attempt).values(
-        {
-            name: bindparam(name)
-            for name in (
-                "delivery_id",
-                "number",
-                "started_at",
-                "boot_clock",
-                "boot_id",
-                "host",
-                "platform_at",
-            )
-        }
+_INTENTS = {
+    dialect: PreparedStatement(
+        text(f"""
+INSERT INTO attempt (delivery_id, number, started_at, boot_clock, boot_id, host, platform_at)
+SELECT id.value, CAST(:number AS integer), CAST(:started_at AS double precision),
+    CAST(:boot_clock AS double precision), CAST(:boot_id AS text), CAST(:host AS text),
+    CAST(:platform_at AS double precision)
+FROM {ids}
+""")  # noqa: S608 - functions of the dialects
     )
-)
+    for dialect, ids in (
+        ("sqlite", "json_each(:ids) AS id"),
+        ("postgresql", "json_array_elements_text(CAST(:ids AS json)) AS id (value)"),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +155,22 @@ def claim(
     waiting = list_route_queues(connection)
     if not waiting:
         return []
-    claims = _ClaimRound(connection, allowed, now, lease).take(waiting, most, order)
-    if clocks is not None:
-        claims = [replace(each, clocks=clocks(each.delivery.platform)) for each in claims]
+    claims = _ClaimRound(connection, allowed, now, lease, clocks).take(waiting, most, order)
     if claims and intents:
-        INTENT.change_each(connection, [intent_row(each) for each in claims])
+        write_intents(connection, claims)
     return claims
 
 
-def intent_row(claim: Claim) -> dict[str, Any]:
+def write_intents(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Write the intents of attempts: each is on disk before its call is made."""
+    _INTENTS[connection.dialect.name].change_alike(
+        connection, [(each.delivery.id, _intent_values(each)) for each in claims]
+    )
+
+
+def _intent_values(claim: Claim) -> dict[str, Any]:
     clocks = claim.clocks or ClockReading(at=claim.began_at)
     return {
-        "delivery_id": claim.delivery.id,
         "number": claim.attempt,
         "started_at": claim.began_at,
         "boot_clock": clocks.boot_clock,
@@ -178,12 +184,18 @@ class _ClaimRound:
     """The state of one claim: what it has taken, and what the limits still allow."""
 
     def __init__(
-        self, connection: Connection, allowed: ClaimLimits, now: float, lease: str
+        self,
+        connection: Connection,
+        allowed: ClaimLimits,
+        now: float,
+        lease: str,
+        clocks: ReadClocks | None,
     ) -> None:
         self._connection = connection
         self._allowed = allowed
         self._now = now
         self._lease = lease
+        self._read_clocks = clocks
         self._circuits: Mapping[str, Circuit] = throttling.read_circuits(connection)
         self._paces = throttling.read_paces(connection, allowed.limits) if allowed.limits else {}
         self._taken: defaultdict[tuple[str, str], set[str]] = defaultdict(
@@ -270,6 +282,7 @@ class _ClaimRound:
             self._allowed.flows.get(platform),
         )
         sealer = sealer_of(self._connection)
+        clocks = self._read_clocks(platform) if self._read_clocks else None
         return {
             route: [
                 Claim(
@@ -277,6 +290,7 @@ class _ClaimRound:
                     row.attempts + row.throttled + 1,
                     self._lease,
                     self._now,
+                    clocks,
                 )
                 for row in found.get(route, ())[: most + len(self._taken[platform, route])]
                 if row.id not in self._taken[platform, route]
@@ -298,4 +312,4 @@ class _ClaimRound:
 
 def is_work_due(connection: Connection, now: float) -> bool:
     """Return whether a turn would find work. Reads only: an idle worker takes no write lock."""
-    return bool(connection.execute(_DUE, {"now": now}).scalar())
+    return bool(_DUE.value(connection, now=now))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 from bridge.core.model import Status
 from bridge.core.rate_limits import day_of
 from bridge.store.queue import throttling
-from bridge.store.queue.claims import INTENT, Claim, ReadClocks, intent_row, lease_until
+from bridge.store.queue.claims import Claim, ReadClocks, lease_until, write_intents
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
@@ -51,7 +51,7 @@ def begin_attempt(
     connection.execute(
         update(delivery).where(held).values(lease=own, lease_until=lease_until(connection, now))
     )
-    INTENT.change(connection, **intent_row(taken))
+    write_intents(connection, [taken])
     return taken
 
 

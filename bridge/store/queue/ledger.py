@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, null, select, text, update
+from sqlalchemy import Connection, Float, bindparam, func, null, select, text, update
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import DeadKind, Delivery, RunState, Status
@@ -35,7 +35,7 @@ WORKER_DIED = "the worker died while the call was under way"
 
 _COMPLETE = PreparedStatement(
     update(attempt)
-    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))
+    .where(InJsonList(attempt.c.delivery_id, "ids"), attempt.c.number == bindparam("as"))
     .values(
         {
             name: bindparam(name)
@@ -66,7 +66,7 @@ _HELD = PreparedStatement(
 )
 _SETTLE = PreparedStatement(
     update(delivery)
-    .where(delivery.c.id == bindparam("of"))
+    .where(InJsonList(delivery.c.id, "ids"))
     .values(
         {
             **{
@@ -75,7 +75,6 @@ _SETTLE = PreparedStatement(
                     "status",
                     "reason",
                     "dead_kind",
-                    "due_at",
                     "delivered_at",
                     "finished_at",
                     "run_id",
@@ -85,6 +84,7 @@ _SETTLE = PreparedStatement(
                     "poll_at",
                 )
             },
+            "due_at": func.coalesce(bindparam("due_at", type_=Float), delivery.c.due_at),
             "attempts": delivery.c.attempts + bindparam("spent"),
             "throttled": delivery.c.throttled + bindparam("unspent"),
             "lease": null(),
@@ -131,7 +131,10 @@ def record_attempts(
     sealer = sealer_of(connection)
     ids = to_json_list(each.claim.delivery.id for each in settled)
     held = {row.id: row for row in _HELD.rows(connection, ids=ids)}
-    _COMPLETE.change_each(connection, [_attempt_values(each, now, sealer) for each in settled])
+    _COMPLETE.change_alike(
+        connection,
+        [(each.claim.delivery.id, _attempt_values(each, now, sealer)) for each in settled],
+    )
     statuses: list[Status | None] = []
     rows = []
     ended = []
@@ -146,12 +149,10 @@ def record_attempts(
         decision = decide_after_attempt(each.claim.delivery, each.outcome, now, jitter)
         statuses.append(decision.status if mine or late else None)
         if mine or late:
-            rows.append(_delivery_values(each, decision, now, spent=mine))
-            ended += (
-                [each.claim.delivery]
-                if releases_next(each.claim.delivery, decision.status, followed=rows[-1]["slot"])
-                else []
-            )
+            values = _delivery_values(each, decision, now, spent=mine)
+            rows.append((each.claim.delivery.id, values))
+            if releases_next(each.claim.delivery, decision.status, followed=values["slot"]):
+                ended.append(each.claim.delivery)
         elif each.outcome.run_id not in (None, known and known.run_id):
             unfollowed.append(
                 {"of": each.claim.delivery.id, "as": each.claim.attempt, "late_at": now}
@@ -161,7 +162,7 @@ def record_attempts(
     if unfollowed:
         _LATE.change_each(connection, unfollowed)
     if rows:
-        _SETTLE.change_each(connection, rows)
+        _SETTLE.change_alike(connection, rows)
         ordering.leave_queue(connection, ended, now)
     for route, day in to_nothing:
         throttling.return_starts(connection, route, day)
@@ -185,7 +186,6 @@ def _attempt_values(each: EndedAttempt, now: float, sealer: Sealer) -> dict[str,
     delivery_id = each.claim.delivery.id
     number = each.claim.attempt
     values = {
-        "of": delivery_id,
         "as": number,
         "finished_at": now,
         "outcome": outcome.kind.value,
@@ -205,13 +205,10 @@ def _delivery_values(
     followed = delivered and each.first_poll is not None
     look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None
     return {
-        "of": each.claim.delivery.id,
         "status": decision.status.value,
         "reason": decision.reason,
         "dead_kind": DeadKind.PLATFORM.value if decision.status is Status.DEAD else None,
-        "due_at": (
-            decision.due_at if decision.status is Status.QUEUED else each.claim.delivery.due_at
-        ),
+        "due_at": decision.due_at if decision.status is Status.QUEUED else None,  # as it is
         "delivered_at": now if delivered else None,
         "finished_at": (
             now if decision.status is Status.DEAD or (delivered and not followed) else None

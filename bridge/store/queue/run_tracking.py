@@ -50,7 +50,9 @@ SELECT route FROM lane WHERE route IS NOT NULL
 AND EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND platform = :of AND route = lane.route
     AND due_at <= :now)
 """)  # jumps from route to route, as `claims` does
-_NEXT = text("SELECT min(poll_at) FROM delivery WHERE poll_at IS NOT NULL AND poll_at > :now")
+_NEXT = PreparedStatement(
+    text("SELECT min(poll_at) AS at FROM delivery WHERE poll_at IS NOT NULL AND poll_at > :now")
+)
 
 
 def claim_polls(
@@ -107,7 +109,7 @@ def _flow(row: Any) -> tuple[str, str]:
 
 def next_due(connection: Connection, now: float) -> float | None:
     """Return the time of the next poll that is not due yet."""
-    at: float | None = connection.execute(_NEXT, {"now": now}).scalar()
+    at: float | None = _NEXT.value(connection, now=now)
     return at
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -21,19 +21,23 @@ from bridge.system.logs import get_logger
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import PLACES, Balance
 from bridge.web.server.console_process import ConsoleProcess
+from bridge.web.server.event_loop.worker import LoopReceiver
 from bridge.web.server.http_limits import HEAD_LIMITS
-from bridge.web.server.incomplete_requests import IncompleteRequests
 from bridge.web.server.passed_connections import PassedConnections
-from bridge.web.server.worker import Receiver
+from bridge.web.server.thread_receiver import ThreadReceiver
 
 log = get_logger()
-THREADS = 16  # most of them wait for the same commit: more threads make larger batches
+THREADS = 16  # of `FLOWBRIDGE_EDGE=flask`; many wait for the same commit, and make it larger
+WORKER_CLASSES: Final[Mapping[str, type]] = {"async": LoopReceiver, "flask": ThreadReceiver}
 
 
 class _GunicornLogHandler(logging.Handler):
     """Writes the records of gunicorn to our log."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
+            log.warning("connection_timed_out")  # of a `ThreadReceiver`
+            return
         get_logger().log(
             record.levelno, "gunicorn", text=record.getMessage(), exc_info=record.exc_info
         )
@@ -58,7 +62,7 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
     binds = [settings.bind, *([settings.private_bind] if settings.private_bind else [])]
     return {
         "bind": [f"{bracket(host)}:{port}" for host, port in binds],
-        "worker_class": _find_worker_class(settings.edge),
+        "worker_class": WORKER_CLASSES[settings.edge],
         "workers": min(2, count_processors()),
         "threads": THREADS,
         "keepalive": 75,  # longer than a proxy in front keeps its own end open
@@ -81,26 +85,13 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def _find_worker_class(edge: str) -> type:
-    """Return the class of the receivers of this edge."""
-    if edge == "flask":
-        return Receiver
-    from bridge.web.server.event_loop.worker import LoopReceiver  # costs memory where it is unused
-
-    return LoopReceiver
-
-
 def _set_up(
     parent: Arbiter, worker: Any, settings: Settings, balance: Balance, begin: Callable[[str], None]
 ) -> None:
     """Set up a new process: end with the parent, and apply the limits and times."""
     die_with_parent()
-    worker.incomplete = IncompleteRequests(
-        THREADS // 2, settings.trusted_proxies, settings.private_bind, settings.timings
-    )
     worker.answers = AnswerLimits(settings.timings.answer_stall_seconds)
     worker.timings = settings.timings
-    worker.flask_places = settings.pool
     worker.restart_idle_seconds = settings.timings.restart_idle_seconds
     _cache_settings(worker.cfg)
     passed: PassedConnections | None = getattr(parent, "passed", None)  # not gunicorn by itself
@@ -109,6 +100,7 @@ def _set_up(
         begin("console")
         return
     worker.passed = passed
+    worker.flask_places = settings.pool
     worker.balance = balance
     place = balance.take_place()
     worker.restart_idle_seconds *= 1 + place / PLACES

@@ -12,7 +12,6 @@ import fcntl
 import mmap
 import os
 import struct
-import time
 
 YIELD_SECONDS = 0.002
 PLACES = 64  # receivers beyond that share a place
@@ -55,10 +54,3 @@ class Balance:
         """Return whether another process holds fewer connections."""
         counts = [count for (count,) in _COUNT.iter_unpack(self._counts)]
         return any(FREE_PLACE < count < counts[self._place] for count in counts)
-
-    def yield_to_emptier(self) -> bool:
-        """Wait a moment if another process holds fewer connections; return whether one does."""
-        fuller = self.is_fuller()
-        if fuller:
-            time.sleep(YIELD_SECONDS)
-        return fuller

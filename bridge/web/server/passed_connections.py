@@ -12,7 +12,7 @@ import signal
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -21,7 +21,7 @@ from bridge.web.mount_paths import is_reader_path
 #: The signal to the parent of the receivers: a connection waits for the console process.
 WAITING_SIGNAL: Final = signal.SIGTTIN
 MAX_AHEAD_BYTES: Final = 64 * 1024  # of a request, of the bytes that were read
-_ADDRESSES_BYTES: Final = 1024  # of both addresses as JSON
+_MAX_ADDRESS_BYTES: Final = 128  # of a listener's address as JSON
 _TARGET_BYTES: Final = 64  # of a request's target that decide which process answers
 
 
@@ -29,13 +29,12 @@ _TARGET_BYTES: Final = 64  # of a request's target that decide which process ans
 class PassedConnection:
     """A connection that was passed on.
 
-    `client` and `server` are the addresses of the client and of the listener that accepted it.
-    `ahead`: what was read of the next request.
+    `server`: the address of the listener that accepted it. `ahead`: what was read of the next
+    request.
     """
 
     descriptor: int
-    client: Any
-    server: Any
+    server: tuple[str, int]
     ahead: bytes
 
 
@@ -48,16 +47,17 @@ class PassedConnections:
         self._sending.setblocking(False)
         self._parent = os.getpid()
 
-    def put(self, connection: socket.socket, client: Any, server: Any, ahead: bytes) -> bool:
+    def put(self, connection: socket.socket, server: tuple[str, int], ahead: bytes) -> bool:
         """Pass a connection on, and return whether that was possible.
 
         The caller then closes its own descriptor. It is not possible where the queue is full.
         """
-        addresses = orjson.dumps([client, server])
-        if len(addresses) > _ADDRESSES_BYTES or len(ahead) > MAX_AHEAD_BYTES:
+        if len(ahead) > MAX_AHEAD_BYTES:
             return False
         try:
-            socket.send_fds(self._sending, [addresses, b"\n", ahead], [connection.fileno()])
+            socket.send_fds(
+                self._sending, [orjson.dumps(server), b"\n", ahead], [connection.fileno()]
+            )
         except OSError:
             return False
         with suppress(ProcessLookupError):
@@ -66,14 +66,12 @@ class PassedConnections:
 
     def take(self) -> PassedConnection:
         """Take the next connection; raises `BlockingIOError` where none waits."""
-        size = _ADDRESSES_BYTES + 1 + MAX_AHEAD_BYTES
+        size = _MAX_ADDRESS_BYTES + MAX_AHEAD_BYTES
         message, descriptors, _, _ = socket.recv_fds(self._receiving, size, 1)
         os.set_inheritable(descriptors[0], False)
-        addresses, _, ahead = message.partition(b"\n")
-        client, server = (
-            tuple(each) if isinstance(each, list) else each for each in orjson.loads(addresses)
-        )
-        return PassedConnection(descriptors[0], client, server, ahead)
+        server, _, ahead = message.partition(b"\n")
+        host, port = orjson.loads(server)
+        return PassedConnection(descriptors[0], (host, port), ahead)
 
     def is_waiting(self) -> bool:
         """Return whether a connection waits."""

@@ -85,6 +85,25 @@ class LengthDecoder:
         return piece, data[len(piece) :]
 
 
+class ServerDecoder:
+    """Takes bytes that another server has decoded; that server says when the body has ended.
+
+    `length`: the declared one, None for a body in chunks. Set `is_whole` before the last bytes.
+    """
+
+    def __init__(self, length: int | None) -> None:
+        self._left = length
+        self.is_whole = False
+
+    def decode(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return `data`, which no bytes follow. Raises `FramingError` for another length."""
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0 or (self.is_whole and self._left):
+                raise FramingError
+        return data, b""
+
+
 class _Part(enum.Enum):
     SIZE = enum.auto()
     DATA = enum.auto()

@@ -8,14 +8,25 @@ from concurrent.futures import Executor
 from time import monotonic
 from typing import Protocol
 
+from bridge.core.errors import CommitWaits
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.ports import StoredEvent
 
 SLOW_COMMIT_SECONDS = 0.05  # after which commits leave the loop, until one is fast again
 
-Stored = Sequence[StoredEvent] | Exception
-StoreEach = Callable[[Sequence[PreparedRequest]], Sequence[Stored]]
+#: A function finishes the storing in a transaction of the request's own, and may wait.
+Stored = Sequence[StoredEvent] | Exception | Callable[[], Sequence[StoredEvent]]
 Done = Callable[[Stored], None]
+Waiting = Sequence[tuple[PreparedRequest, Done]]
+
+
+class StoreEach(Protocol):
+    """Stores the events of several requests in one commit.
+
+    Without `waits`, raises `CommitWaits` where that would wait for another commit.
+    """
+
+    def __call__(self, requests: Sequence[PreparedRequest], *, waits: bool) -> Sequence[Stored]: ...
 
 
 class ObserveCommit(Protocol):
@@ -27,8 +38,10 @@ class ObserveCommit(Protocol):
 class CommitGatherer:
     """Stores what is added within a tick of the loop together, one commit at a time.
 
-    A fast commit runs on the loop: a thread would cost more. After a slow one, commits run in
-    `executor`, so that the loop serves others while the disk or the lock is waited for.
+    A fast commit runs on the loop: a thread would cost more. One that would wait for another
+    process runs in `executor`, so that the loop serves others meanwhile; so do those after a slow
+    one, since the time that a disk takes is known only afterwards. With `waits_for_server` all run
+    there.
     """
 
     def __init__(
@@ -37,6 +50,8 @@ class CommitGatherer:
         store_each: StoreEach,
         executor: Executor,
         observe: ObserveCommit | None = None,
+        *,
+        waits_for_server: bool = False,
     ) -> None:
         self._loop = loop
         self._store_each = store_each
@@ -44,7 +59,8 @@ class CommitGatherer:
         self._observe = observe
         self._waiting: list[tuple[PreparedRequest, Done]] = []
         self._is_scheduled = False
-        self._is_slow = False
+        self._waits_for_server = waits_for_server
+        self._is_slow = waits_for_server
 
     def add(self, prepared: PreparedRequest, done: Done) -> None:
         """Store the events of a request soon, then call `done` on the loop with the result."""
@@ -60,31 +76,43 @@ class CommitGatherer:
         waiting = self._waiting
         self._waiting = []
         if not self._is_slow:
-            self._finish(waiting, *self._store(waiting))
-            return
-        future = self._loop.run_in_executor(self._executor, self._store, waiting)
-        future.add_done_callback(lambda ended: self._finish(waiting, *ended.result()))
+            try:
+                results, seconds = self._store(waiting, waits=False)
+            except CommitWaits:
+                pass
+            else:
+                self._finish(waiting, results, seconds, on_loop=True)
+                return
+        future = self._loop.run_in_executor(
+            self._executor, lambda: self._store(waiting, waits=True)
+        )
+        future.add_done_callback(
+            lambda ended: self._finish(waiting, *ended.result(), on_loop=False)
+        )
 
-    def _store(
-        self, waiting: Sequence[tuple[PreparedRequest, Done]]
-    ) -> tuple[Sequence[Stored], float]:
+    def _store(self, waiting: Waiting, *, waits: bool) -> tuple[Sequence[Stored], float]:
         """Return the results, and how long the commit took."""
         began = monotonic()
+        results: Sequence[Stored]
         try:
-            results = self._store_each([prepared for prepared, _ in waiting])
+            results = self._store_each([prepared for prepared, _ in waiting], waits=waits)
+        except CommitWaits:
+            raise
         except Exception as error:  # of none of them alone
             results = [error] * len(waiting)
         return results, monotonic() - began
 
     def _finish(
         self,
-        waiting: Sequence[tuple[PreparedRequest, Done]],
+        waiting: Waiting,
         results: Sequence[Stored],
         seconds: float,
+        *,
+        on_loop: bool,
     ) -> None:
         if self._observe is not None:
-            self._observe(seconds, on_loop=not self._is_slow)
-        self._is_slow = seconds > SLOW_COMMIT_SECONDS
+            self._observe(seconds, on_loop=on_loop)
+        self._is_slow = self._waits_for_server or seconds > SLOW_COMMIT_SECONDS
         self._is_scheduled = False
         self._schedule()
         for (_, done), result in zip(waiting, results, strict=True):

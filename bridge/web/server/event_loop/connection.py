@@ -35,16 +35,21 @@ class Stage(enum.Enum):
 
 
 class LoopConnection(TimedConnection):
-    """One connection. A slow sender costs a socket, and no thread."""
+    """One connection. A slow sender costs a socket, and no thread.
 
-    def __init__(self, edge: LoopEdge) -> None:
+    `server`: the address of its listener, which a wildcard may be. `ahead`: what another process
+    read of the first request.
+    """
+
+    def __init__(self, edge: LoopEdge, server: tuple[Any, ...], ahead: bytes = b"") -> None:
         super().__init__(edge.loop, edge.answers)
         self._edge = edge
         self._heads = HeadReader()
         self._stage = Stage.IDLE
         self._address: str | None = None
-        self._server = ("", 0)
+        self._server: tuple[str, int] = server[:2]
         self._following = b""
+        self._ahead = ahead
         self._forget()
 
     def _forget(self) -> None:
@@ -58,10 +63,10 @@ class LoopConnection(TimedConnection):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if isinstance(peer, tuple) else None
-        if isinstance(server := transport.get_extra_info("sockname"), tuple):
-            self._server = server[:2]
         self._edge.connections.add(self)
         self._wait_for_request()
+        if self._ahead:
+            self.data_received(self._ahead)
 
     def begin_end(self) -> None:
         """Wait only a moment for a request, and for a client that reads nothing, from now on."""
@@ -262,6 +267,7 @@ class LoopConnection(TimedConnection):
         return (
             self._head is not None
             and self._head.keeps_alive
+            and self._edge.may_keep(self._head.request.path)
             and self._body is not None
             and self._body.is_whole
             and not self._has_ended

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import cast
 
 from bridge.core.errors import BadSignature
 from bridge.ingest.effects import PreparedRequest
+from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received, build_answer
 from bridge.system.logs import get_logger
 from bridge.web.effects import HookEffects, TracedEffects
@@ -24,23 +25,17 @@ Answered = Callable[[HookAnswer | None], None]
 
 
 class HookCalls:
-    """Prepares requests on the loop and gathers their events; the others run in `executor`.
-
-    `is_waitless` is False where every commit waits for a server: then all run in threads.
-    """
+    """Prepares requests on the loop and gathers their events; what waits runs in `executor`."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         gatherer: CommitGatherer,
         executor: Executor,
-        *,
-        is_waitless: bool,
     ) -> None:
         self._loop = loop
         self._gatherer = gatherer
         self._executor = executor
-        self._is_waitless = is_waitless
 
     def answer(self, request: HookRequest, body: bytes, answered: Answered) -> None:
         """Receive a request, and call `answered` on the loop; with None for an unforeseen error."""
@@ -68,8 +63,7 @@ class HookCalls:
     def _fits_loop(self, request: HookRequest, body: bytes) -> bool:
         """Return whether nothing of the request is known to wait or to take long."""
         return (
-            self._is_waitless
-            and len(body) <= MAX_LOOP_BODY_BYTES
+            len(body) <= MAX_LOOP_BODY_BYTES
             and isinstance(request.answers, WebhookAnswers)
             and request.source.provider.learn is None
             and not isinstance(request.effects, TracedEffects)
@@ -80,6 +74,8 @@ class HookCalls:
     ) -> None:
         if isinstance(stored, Exception):
             self._refuse(request, stored, answered)
+        elif callable(stored):
+            self._run(lambda: _finish(request, prepared, stored), answered)
         else:
             answered(self._try(lambda: request.accept(build_answer(prepared, stored))))
 
@@ -100,6 +96,16 @@ class HookCalls:
         except Exception as bug:
             log.error("internal_error", exc_info=bug)
             return None
+
+
+def _finish(
+    request: HookRequest, prepared: PreparedRequest, store: Callable[[], Sequence[StoredEvent]]
+) -> HookAnswer:
+    try:
+        received = build_answer(prepared, store())
+    except Exception as error:
+        return request.refuse(error)
+    return request.accept(received)
 
 
 def _receive(request: HookRequest, body: bytes) -> HookAnswer:

@@ -6,6 +6,7 @@ stricter.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import import_module
@@ -101,8 +102,8 @@ class HeadReader:
         """
         self._check_request_line()
         parser = self._parser
-        headers = _read_headers(parser.headers)
-        length = _read_length(headers)
+        headers = read_headers(parser.headers)
+        length = read_length(headers)
         is_new = parser.http_version >= (1, 1)
         if length is None and not is_new:
             raise MalformedRequest("OldChunks")
@@ -133,8 +134,8 @@ def _explain(error: Exception) -> MalformedRequest:
     return MalformedRequest(name, PARSE_ERROR_STATUSES.get(name, HTTPStatus.BAD_REQUEST))
 
 
-def _read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers by their lower-case names."""
+def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers by their lower-case names. Raises `MalformedRequest`."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name = raw_name.decode("latin-1").lower()
@@ -151,8 +152,11 @@ def _read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-def _read_length(headers: dict[str, str]) -> int | None:
-    """Take the Content-Length out of the headers, and return it; None for a body in chunks."""
+def read_length(headers: dict[str, str]) -> int | None:
+    """Take the Content-Length out of the headers, and return it; None for a body in chunks.
+
+    Raises `MalformedRequest`.
+    """
     given = headers.pop("content-length", None)
     if "transfer-encoding" in headers:
         if given is not None:

@@ -17,10 +17,11 @@ from bridge.web.edge_parts import EdgeParts
 from bridge.web.hook_messages import HookAnswer, RequestHead, answer_reply
 from bridge.web.hook_receiver import PREFIX, HookRequest
 from bridge.web.listeners import NOT_FOUND_BODY
+from bridge.web.mount_paths import is_reader_path
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.hook_calls import HookCalls
-from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
 from bridge.web.server.event_loop.wsgi_calls import (
+    PageWriter,
     RequestSocket,
     WsgiApp,
     call_application,
@@ -38,7 +39,8 @@ class LoopEdge:
 
     `flask_threads`: the pool for what Flask answers, of `flask_places` threads. A quarter of them
     may read bodies that arrive meanwhile: such a body holds its thread. `passed`: connections of
-    the console process.
+    the console process. `keeps_for_readers`: the process answers for the console and the admin API,
+    and a connection is closed after another request, since a receiver is to answer the next one.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -51,6 +53,7 @@ class LoopEdge:
     flask_threads: ThreadPoolExecutor
     flask_places: int
     passed: PassedConnections | None = None
+    keeps_for_readers: bool = False
     page_intake: BodyReader = field(default_factory=lambda: BodyReader(PAGE_BODY_BYTES))
     connections: set[Any] = field(default_factory=set)
     _streams: int = 0
@@ -76,8 +79,14 @@ class LoopEdge:
             return False
         if transport.get_write_buffer_size():
             return False  # the rest of an answer is sent by this process
-        sock, client = (transport.get_extra_info(name) for name in ("socket", "peername"))
-        return self.passed.put(sock, client, server, data)
+        return self.passed.put(transport.get_extra_info("socket"), server, data)
+
+    def may_keep(self, path: str) -> bool:
+        """Return whether a connection may stay open after a request for this path.
+
+        A proxy may send the requests of several clients on one connection.
+        """
+        return not self.keeps_for_readers or is_reader_path(path)
 
     def take_stream(self) -> bool:
         """Count a thread that reads a body while it arrives; return false where too many do."""
@@ -95,7 +104,7 @@ class LoopEdge:
         stdin: io.BufferedIOBase,
         length: int | None,
         server: tuple[str, int],
-        writer: LoopThreadWriter,
+        writer: PageWriter,
         ended: Callable[[BaseException | None], None],
     ) -> None:
         """Let Flask answer a request in a thread; `ended` is called on the loop.

@@ -8,7 +8,12 @@ from typing import Final
 from bridge.core.errors import Refused
 from bridge.core.timings import Timings
 from bridge.web.body_reader import BodyReader
-from bridge.web.server.event_loop.body_decoder import ChunkDecoder, FramingError, LengthDecoder
+from bridge.web.server.event_loop.body_decoder import (
+    BodyDecoder,
+    ChunkDecoder,
+    FramingError,
+    LengthDecoder,
+)
 from bridge.web.server.event_loop.streamed_body import StreamedBody
 
 CUT_SHORT: Final = "the body ended early, took too long or is not framed correctly"
@@ -22,13 +27,21 @@ def refuse_cut_short() -> Refused:
 class RequestBody:
     """Holds the bytes of a body in memory, and its share of the budget `intake`.
 
-    `length` is None for a body in chunks.
+    `length` is None for a body in chunks. `decoder`: another one than that of its framing.
     """
 
-    def __init__(self, length: int | None, intake: BodyReader, timings: Timings) -> None:
+    def __init__(
+        self,
+        length: int | None,
+        intake: BodyReader,
+        timings: Timings,
+        decoder: BodyDecoder | None = None,
+    ) -> None:
         self.length = length
         self.size = 0
-        self._decoder = ChunkDecoder() if length is None else LengthDecoder(length)
+        self._decoder: BodyDecoder = decoder or (
+            ChunkDecoder() if length is None else LengthDecoder(length)
+        )
         self._most: int | None = None
         self._intake = intake
         self._timings = timings

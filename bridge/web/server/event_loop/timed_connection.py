@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.system.logs import get_logger
-from bridge.web.server.answer_limits import WAIT_STEP_SECONDS, AnswerLimits
+from bridge.web.server.answer_limits import ENDING_STALL_SECONDS, AnswerLimits
 from bridge.web.server.http_limits import LINGER_BYTES, LINGER_SECONDS
 
 log = get_logger()
@@ -44,7 +44,7 @@ class TimedConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         seconds = self._answers.stall_seconds
         if self._answers.is_ending:
-            seconds = min(seconds, WAIT_STEP_SECONDS)
+            seconds = min(seconds, ENDING_STALL_SECONDS)
         self._end_stall()
         self._stall = self._loop.call_later(seconds, self._abort_stalled, seconds)
 

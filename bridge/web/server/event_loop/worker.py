@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +18,7 @@ from bridge.core.timings import TIMINGS
 from bridge.system.linux_process import unblock_signals
 from bridge.system.logs import get_logger
 from bridge.web.edge_parts import EXTENSION, EdgeParts
+from bridge.web.late_app import LATE_USE, LateUse
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import YIELD_SECONDS, Balance
 from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
@@ -40,6 +43,9 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
     timings = TIMINGS
     flask_places = DEFAULT_POOL
     passed: PassedConnections | None = None  # connections of the console process
+    restart_idle_seconds = TIMINGS.restart_idle_seconds
+    idle_event = "receiver_restarts"  # in the log
+    keeps_for_readers = False  # whether a connection is kept for the console and admin API alone
 
     _is_listening = False
     _accepting = 0  # connections that are accepted and not begun yet
@@ -82,12 +88,15 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         threads = ThreadPoolExecutor(HOOK_THREADS, "hooks")
         # one commit at a time waits for the disk
         committer = ThreadPoolExecutor(1, "commit")
-        database = parts.storage.database
         self._lag = LagObserver(self.loop)
         gatherer = CommitGatherer(
-            self.loop, parts.storage.add_each, committer, self._lag.observe_commit
+            self.loop,
+            parts.storage.add_each,
+            committer,
+            self._lag.observe_commit,
+            waits_for_server=not parts.storage.database.is_sqlite,
         )
-        calls = HookCalls(self.loop, gatherer, threads, is_waitless=database.is_sqlite)
+        calls = HookCalls(self.loop, gatherer, threads)
         return LoopEdge(
             loop=self.loop,
             parts=parts,
@@ -99,11 +108,12 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             flask_threads=ThreadPoolExecutor(self.flask_places, "flask"),
             flask_places=self.flask_places,
             passed=self.passed,
+            keeps_for_readers=self.keeps_for_readers,
         )
 
     async def _serve(self) -> None:
         for listener in self.sockets:
-            listener.setblocking(False)
+            os.set_blocking(listener.fileno(), False)
         self._listen()
         self._lag.begin()
         while self.alive:
@@ -120,6 +130,18 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             self.balance.publish_count(len(self._edge.connections))
         if self.alive and len(self._edge.connections) < self._most:
             self._listen()
+        idle = self._idle_seconds()
+        if self.alive and idle is not None and idle >= self.restart_idle_seconds:
+            log.info(self.idle_event, note="the console and the admin API are not used")
+            self._begin_end()
+
+    def _idle_seconds(self) -> float | None:
+        """Return the time since the console was last used here, None if it never was.
+
+        It takes memory that only the end of the process frees.
+        """
+        use: LateUse = self.wsgi.extensions[LATE_USE]
+        return use.idle_seconds()
 
     def _listen(self) -> None:
         """Accept connections."""
@@ -157,10 +179,18 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             log.error("accept_failed", error=str(error))
             self._stop_listening()  # until the next heartbeat: the socket stays ready
             return
+        self._serve_connection(accepted, listener.getsockname())
+
+    def _serve_connection(
+        self, accepted: socket.socket, server: tuple[Any, ...], ahead: bytes = b""
+    ) -> None:
+        """Serve a connection that the listener `server` accepted; `ahead` was read already."""
         accepted.setblocking(False)
-        task = self.loop.create_task(
-            self.loop.connect_accepted_socket(lambda: LoopConnection(self._edge), accepted)
-        )
+
+        def make() -> LoopConnection:
+            return LoopConnection(self._edge, server, ahead)
+
+        task = self.loop.create_task(self.loop.connect_accepted_socket(make, accepted))
         self._accepting += 1
         task.add_done_callback(self._end_accepting)
         if self.balance is not None:
@@ -171,18 +201,25 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         if not task.cancelled():
             task.exception()  # the client is gone already
 
+    def _has_waiting(self) -> bool:
+        """Return whether connections wait that nothing but this process accepts."""
+        return False
+
     async def _drain(self) -> None:
         """Answer what has arrived; idle connections have little time left to send a request."""
         connections = self._edge.connections
+        earlier = set(connections)
         idle_until = time.monotonic() + self.timings.last_request_seconds
         until = time.monotonic() + self.cfg.graceful_timeout
         for connection in list(connections):
             connection.begin_end()
         while time.monotonic() < until:
             self._beat()
-            is_empty = not connections and not self._accepting
-            if is_empty or time.monotonic() >= idle_until:
-                self._stop_listening()
+            is_empty = not connections and not self._accepting and not self._has_waiting()
+            if self._has_waiting():
+                self._listen()
+            elif earlier.isdisjoint(connections) or time.monotonic() >= idle_until:
+                self._stop_listening()  # new connections are for the next receiver
             if is_empty:
                 break
             await asyncio.sleep(0.02)

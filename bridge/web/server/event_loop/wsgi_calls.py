@@ -29,6 +29,16 @@ class ThreadWriter(Protocol):
         """Write a part of the body, and wait while the client reads too slowly."""
 
 
+class PageWriter(ThreadWriter, Protocol):
+    """A `ThreadWriter` that is called at the end of an answer, too."""
+
+    def end(self) -> None:
+        """Write the end of the body. Raises `ConnectionAbortedError` where it is too short."""
+
+    def abort(self) -> None:
+        """Close the connection at once, for a fault that is injected."""
+
+
 class RequestSocket:
     """Stands for the socket of a request: the limits that streams ask for, and its end."""
 

@@ -1,0 +1,163 @@
+"""The ASGI application for servers that are not ours: webhooks on the server's loop, all else in
+threads.
+
+The server reads heads and frames bodies, so the limits and times of heads are its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from flask import Flask
+
+from bridge.config.settings import Settings
+from bridge.system.logs import get_logger
+from bridge.web.edge_parts import EXTENSION, EdgeParts
+from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.asgi_call import AsgiCall
+from bridge.web.server.asgi_requests import (
+    Receive,
+    Scope,
+    Send,
+    read_head,
+    read_server,
+    refuse_head,
+)
+from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
+from bridge.web.server.event_loop.hook_calls import HookCalls
+from bridge.web.server.event_loop.http_parser import MalformedRequest
+from bridge.web.server.event_loop.lag_observer import LagObserver
+from bridge.web.server.event_loop.loop_edge import LoopEdge
+from bridge.web.server.event_loop.worker import HOOK_THREADS
+
+log = get_logger()
+CHECK_SECONDS: Final = 0.02  # between two checks whether all requests are answered
+
+
+class AsgiApp:
+    """The application. `begin` is called once in each process that serves, `end` at its end.
+
+    It begins with the server's lifespan, or with the first request of a server that has none.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        settings: Settings,
+        begin: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
+        self._app = app
+        self._parts: EdgeParts = app.extensions[EXTENSION]
+        self._settings = settings
+        self._begin = begin
+        self._end = end
+        self._edge: LoopEdge | None = None
+        self._pools: list[ThreadPoolExecutor] = []
+        self._running = 0  # requests that are being answered
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, or the lifespan of the server."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            raise ValueError(f"ASGI has no scope {scope['type']!r} that flowbridge serves")
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Begin and end with the server."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            try:
+                self._start()
+            except Exception as error:
+                log.error("process_failed", exc_info=error)
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+
+    def _start(self) -> LoopEdge:
+        """Return the edge of this process; begin where it is the first call."""
+        if self._edge is None:
+            self._begin()
+            self._edge = self._make_edge(asyncio.get_running_loop())
+        return self._edge
+
+    def _make_edge(self, loop: asyncio.AbstractEventLoop) -> LoopEdge:
+        settings = self._settings
+        storage = self._parts.storage
+        hooks = ThreadPoolExecutor(HOOK_THREADS, "hooks")
+        committer = ThreadPoolExecutor(1, "commit")
+        pages = ThreadPoolExecutor(settings.pool, "flask")
+        self._pools = [hooks, committer, pages]
+        lag = LagObserver(loop)
+        lag.begin()
+        gatherer = CommitGatherer(
+            loop,
+            storage.add_each,
+            committer,
+            lag.observe_commit,
+            waits_for_server=not storage.database.is_sqlite,
+        )
+        return LoopEdge(
+            loop=loop,
+            parts=self._parts,
+            app=self._app,
+            calls=HookCalls(loop, gatherer, hooks),
+            timings=settings.timings,
+            answers=AnswerLimits(settings.timings.answer_stall_seconds),
+            keep_alive_seconds=0.0,  # the server's own
+            flask_threads=pages,
+            flask_places=settings.pool,
+        )
+
+    async def _stop(self) -> None:
+        """Answer the requests in progress, then free what this process holds."""
+        edge = self._edge
+        if edge is None:
+            return
+        edge.answers.is_ending = True
+        until = time.monotonic() + self._settings.timings.stop_seconds
+        while self._running and time.monotonic() < until:
+            await asyncio.sleep(CHECK_SECONDS)
+        self._edge = None
+        for pool in self._pools:
+            pool.shutdown(wait=False)
+        await edge.loop.run_in_executor(None, self._parts.storage.database.close)
+        self._end()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        edge = self._start()
+        may_close = is_old(scope)
+        try:
+            head, length = read_head(scope)
+        except MalformedRequest as malformed:
+            client = (scope.get("client") or (None,))[0]
+            log.warning("malformed_request", reason=str(malformed), client=client)
+            await refuse_head(send, malformed.status, closes=may_close)
+            return
+        server = read_server(scope)
+        call = AsgiCall(edge, head, length, server, receive, send, may_close=may_close)
+        self._running += 1
+        try:
+            await call.answer()
+        finally:
+            self._running -= 1
+
+
+def is_old(scope: Scope) -> bool:
+    """Return whether a request came by HTTP/1, where a header ends the connection."""
+    version: str = scope.get("http_version", "1.1")
+    return version.startswith("1")
