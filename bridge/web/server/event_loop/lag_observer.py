@@ -18,7 +18,7 @@ class LagObserver:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._due = 0.0
-        self._committed = 0.0  # seconds of commits on the loop since the last sample
+        self._committed = 0.0  # seconds of commits on the loop since the sample was due
 
     def begin(self) -> None:
         """Measure the lag until the loop ends."""
@@ -27,10 +27,10 @@ class LagObserver:
         self._loop.call_later(SAMPLE_SECONDS, self._observe_lag)
 
     def observe_commit(self, seconds: float, *, on_loop: bool) -> None:
-        """Count a commit; one on the loop delays it, which is no lag."""
+        """Count a commit that has just ended; one on the loop delays it, which is no lag."""
         COUNTS.observe(COMMIT, seconds)
         if on_loop:
-            self._committed += seconds
+            self._committed += min(seconds, max(0.0, monotonic() - self._due))
 
     def _observe_lag(self) -> None:
         COUNTS.observe(LOOP_LAG, max(0.0, monotonic() - self._due - self._committed))
