@@ -16,6 +16,7 @@ from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import id_conditions
 from bridge.store.db.row_walk import Budget
 from bridge.store.inbound import events
+from bridge.store.operations.log import operation_walk
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema
@@ -53,6 +54,8 @@ ALL_FILTERS = [
     Filters(source="github"),
     Filters(source="nobody"),
     Filters(status="dead"),
+    Filters(status="dead", route="triage"),
+    Filters(status="dead", route="nowhere"),
     Filters(status="queued"),
     Filters(status="unknown", source="crm"),
     Filters(body=b"x4"),
@@ -201,9 +204,10 @@ def test_a_walk_reads_a_range_of_an_index(database: Database, filters: Filters) 
         for statement in (lowest.limit(1), page):
             plan = explain(database, statement)
             assert "TEMP B-TREE" not in plan and "Sort" not in plan, plan
-            index = "ix_delivery_stuck" if rows.indexed else f"{table.name}_pkey"
+            stuck = f"ix_delivery_stuck{'_route' if filters.route else ''} "
+            index = stuck if rows.indexed else f"{table.name}_pkey"
             wanted = (
-                f"USING {'INDEX ix_delivery_stuck' if rows.indexed else 'INTEGER PRIMARY KEY'}"
+                f"USING {f'INDEX {stuck}' if rows.indexed else 'INTEGER PRIMARY KEY'}"
                 if database.is_sqlite
                 else f"using {index}"
             )
@@ -213,6 +217,13 @@ def test_a_walk_reads_a_range_of_an_index(database: Database, filters: Filters) 
         if rows.rare:
             plan = explain(database, select(seq).where(*rows.rare).limit(10))
             assert "ix_" in plan, plan
+
+
+def test_unfinished_operations_are_found_in_their_index(database: Database) -> None:
+    """Of thousands of operations the newest may all be finished."""
+    rows = operation_walk(unfinished=True)
+    plan = explain(database, rows.query.where(*rows.indexed).order_by(schema.act.c.seq.desc()))
+    assert "ix_act_unfinished" in plan and "Sort" not in plan and "B-TREE" not in plan, plan
 
 
 def test_spam_of_a_source_is_found_in_the_index_of_spam(database: Database) -> None:

@@ -258,10 +258,8 @@ def operation_walk(*, since: float | None = None, unfinished: bool = False) -> R
         table=act,
         query=select(act),
         age=act.c.created_at,
-        conditions=[
-            *([act.c.finished_at.is_(None)] if unfinished else []),
-            *([] if since is None else [act.c.created_at >= since]),
-        ],
+        conditions=[] if since is None else [act.c.created_at >= since],
+        indexed=[act.c.finished_at.is_(None)] if unfinished else (),
     )
 
 

@@ -27,7 +27,7 @@ from bridge.core.errors import SettingsError
 from bridge.core.model import Delivery, Event, Status
 from bridge.store.db.database import Database
 from bridge.store.db.id_pages import split_ids
-from bridge.store.db.row_walk import PAGE_BODIES, RowWalk, count_rows, read_chunks
+from bridge.store.db.row_walk import PAGE_BODIES, Conditions, RowWalk, count_rows, read_chunks
 from bridge.store.encryption import SETTING
 from bridge.store.inbound import events
 from bridge.store.queries.filters import (
@@ -245,13 +245,16 @@ def delivery_walk(
     also: ColumnElement[bool] | None = None,
 ) -> RowWalk:
     """Return the walk over the deliveries that match, newest first; `also` is another condition."""
-    stuck = filters.status in STUCK_STATUSES
+    indexed: Conditions = ()
+    if filters.status in STUCK_STATUSES:
+        of_route = [] if filters.route is None else [delivery.c.route == filters.route]
+        indexed = [IS_STUCK, delivery.c.status == filters.status, *of_route]
     return RowWalk(
         table=delivery,
         query=query,
         age=delivery.c.created_at,
         conditions=[*delivery_conditions(filters), *([] if also is None else [also])],
-        indexed=[IS_STUCK, delivery.c.status == filters.status] if stuck else (),
+        indexed=indexed,
         rare=[RARE_STATUSES[filters.status]] if filters.status in RARE_STATUSES else (),
         late=_body_conditions(database, filters, of_deliveries=True),
         accept=_make_test(database, filters, delivery.c.event_id),

@@ -28,7 +28,7 @@ from bridge.store.tables.schema import worker
 
 MAX_COUNTED: Final = 100_000  # rows that are counted
 MAX_COUNTED_TODAY: Final = 100_000  # events of today that are counted, of all sources
-MAX_DEAD_READ: Final = 5_000  # newest dead deliveries read for the counts of a day
+MAX_DEAD_READ: Final = 5_000  # deliveries that died last, read for the counts of a day
 MAX_SPAM_READ: Final = 1_000  # newest spam submissions read, by source
 MAX_LATE_STARTS: Final = 20  # late runs that the report lists
 
@@ -54,10 +54,10 @@ _DEAD = text(
 )
 _DEAD_SINCE = text(f"""
 SELECT dead_kind, count(*) AS n FROM (
-    SELECT seq, event_id, route, finished_at, dead_kind FROM delivery WHERE {_STUCK}
-        AND status = 'dead'
-    ORDER BY seq DESC LIMIT {MAX_DEAD_READ}) AS dead
-WHERE finished_at > :since AND coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
+    SELECT seq, event_id, route, dead_kind FROM delivery
+    WHERE status = 'dead' AND finished_at > :since
+    ORDER BY finished_at DESC LIMIT {MAX_DEAD_READ}) AS dead
+WHERE coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
     SELECT 1 FROM delivery AS later WHERE later.event_id = dead.event_id
         AND later.route = dead.route AND later.seq > dead.seq)
 GROUP BY dead_kind

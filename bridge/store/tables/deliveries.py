@@ -80,6 +80,14 @@ delivery = Table(
     partial("ix_delivery_slot", "platform", "route", where="slot"),
     partial("ix_delivery_poll", "poll_at", where="poll_at IS NOT NULL"),
     partial("ix_delivery_stuck", "status", "seq", where="status IN ('dead', 'unknown', 'blocked')"),
+    partial(
+        "ix_delivery_stuck_route",
+        "route",
+        "status",
+        "seq",
+        where="status IN ('dead', 'unknown', 'blocked')",
+    ),
+    partial("ix_delivery_died", "finished_at", where="status = 'dead'"),
 )
 
 

@@ -31,6 +31,7 @@ act = Table(
     Column("stopped_at", Float),
     partial("ix_act_request", "token", "request_key", where="request_key IS NOT NULL", unique=True),
     partial("ix_act_driver", "seq", where="driver IS NOT NULL AND finished_at IS NULL"),
+    partial("ix_act_unfinished", "seq", where="finished_at IS NULL"),
 )
 
 act_item = Table(
