@@ -26,8 +26,9 @@ class Presence:
         self.path = folder / f"{os.getpid()}-{os.urandom(4).hex()}.json"
         # a draft, so that no process takes it for one that has ended before it is locked
         draft = self.path.with_suffix(".new")
-        self._fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(fd, "r+b", buffering=0)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
         draft.rename(self.path)
         self._said = b""
 
@@ -35,14 +36,14 @@ class Presence:
         """Write the state of this bridge, if it has changed."""
         raw = orjson.dumps(what)
         if raw != self._said:
-            os.pwrite(self._fd, raw, 0)
-            os.ftruncate(self._fd, len(raw))
+            os.pwrite(self._file.fileno(), raw, 0)
+            os.ftruncate(self._file.fileno(), len(raw))
             self._said = raw
 
     def close(self) -> None:
-        """Remove the file."""
+        """Remove the file. A second signal may call it while it is being called."""
         self.path.unlink(missing_ok=True)
-        os.close(self._fd)
+        self._file.close()
 
 
 def list_bridges(data: Path) -> list[dict[str, Any]]:

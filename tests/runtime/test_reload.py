@@ -527,7 +527,8 @@ def test_a_bridge_is_present_for_as_long_as_its_process_lives(tmp_path: Path) ->
     asked, answers = os.pipe()
     child = os.fork()
     if child == 0:
-        Presence(tmp_path).publish({"pid": 2})
+        theirs = Presence(tmp_path)
+        theirs.publish({"pid": 2})
         os.write(answers, b"x")
         time.sleep(3600)
         os._exit(0)
@@ -539,6 +540,7 @@ def test_a_bridge_is_present_for_as_long_as_its_process_lives(tmp_path: Path) ->
     assert len(list((tmp_path / "running").iterdir())) == 1, "the file of the dead one is gone"
     mine.close()
     assert list_bridges(tmp_path) == []
+    mine.close()  # as a second SIGTERM does, from systemd or the parent
 
 
 def test_the_disk_tells_whether_it_would_answer_differently(tmp_path: Path) -> None:
