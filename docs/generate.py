@@ -97,6 +97,7 @@ from bridge.web.server.event_loop import (  # noqa: E402
     body_decoder,
     commit_gatherer,
     connection,
+    edge_threads,
     hook_calls,
     loop_edge,
 )
@@ -896,7 +897,7 @@ def _connection_limits() -> tuple[tuple[str, object], ...]:
         ),
         (
             "threads of a receiver",
-            f"{loop_worker.HOOK_THREADS} for webhooks that wait or take long, such as bodies over"
+            f"{edge_threads.HOOK_THREADS} for webhooks that wait or take long, such as bodies over"
             f" {hook_calls.MAX_LOOP_BODY_BYTES // 1024} KiB, forms and repeats; one for commits"
             f" on PostgreSQL and slow ones on SQLite; {DEFAULT_POOL} for all else"
             " (`FLOWBRIDGE_POOL`)",

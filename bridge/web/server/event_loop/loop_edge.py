@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from bridge.web.hook_receiver import PREFIX, HookRequest
 from bridge.web.listeners import NOT_FOUND_BODY
 from bridge.web.mount_paths import is_reader_path
 from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.event_loop.edge_threads import EdgeThreads
 from bridge.web.server.event_loop.hook_calls import HookCalls
 from bridge.web.server.event_loop.wsgi_calls import (
     PageWriter,
@@ -37,10 +37,10 @@ log = get_logger()
 class LoopEdge:
     """What the connections of a process share.
 
-    `flask_threads`: the pool for what Flask answers, of `flask_places` threads. A quarter of them
-    may read bodies that arrive meanwhile: such a body holds its thread. `passed`: connections of
-    the console process. `keeps_for_readers`: the process answers for the console and the admin API,
-    and a connection is closed after another request, since a receiver is to answer the next one.
+    A quarter of the threads for Flask may read bodies that arrive meanwhile: such a body holds its
+    thread. `passed`: connections of the console process. `keeps_for_readers`: the process answers
+    for the console and the admin API, and a connection is closed after another request, since a
+    receiver is to answer the next one.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -50,8 +50,7 @@ class LoopEdge:
     timings: Timings
     answers: AnswerLimits
     keep_alive_seconds: float
-    flask_threads: ThreadPoolExecutor
-    flask_places: int
+    threads: EdgeThreads
     passed: PassedConnections | None = None
     keeps_for_readers: bool = False
     page_intake: BodyReader = field(default_factory=lambda: BodyReader(PAGE_BODY_BYTES))
@@ -90,7 +89,7 @@ class LoopEdge:
 
     def take_stream(self) -> bool:
         """Count a thread that reads a body while it arrives; return false where too many do."""
-        is_free = self._streams < self.flask_places // 4
+        is_free = self._streams < self.threads.flask_places // 4
         self._streams += is_free
         return is_free
 
@@ -125,5 +124,5 @@ class LoopEdge:
                 return bug
             return None
 
-        future = self.loop.run_in_executor(self.flask_threads, call)
+        future = self.loop.run_in_executor(self.threads.flask, call)
         future.add_done_callback(lambda done: ended(done.result()))
