@@ -6,8 +6,10 @@ import asyncio
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
+from bridge.core.errors import Refused
 from bridge.core.timings import Timings
 from bridge.providers.model import Reply
 from bridge.system.logs import get_logger
@@ -20,6 +22,8 @@ from bridge.web.mount_paths import is_reader_path
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.event_loop.edge_threads import EdgeThreads
 from bridge.web.server.event_loop.hook_calls import HookCalls
+from bridge.web.server.event_loop.request_body import RequestBody
+from bridge.web.server.event_loop.streamed_body import StreamedBody
 from bridge.web.server.event_loop.wsgi_calls import (
     PageWriter,
     RequestSocket,
@@ -30,6 +34,7 @@ from bridge.web.server.event_loop.wsgi_calls import (
 from bridge.web.server.passed_connections import PassedConnections, is_for_console
 
 PAGE_BODY_BYTES: Final = 32 * 1024 * 1024  # of bodies for Flask that are held at once
+TOO_MANY_STREAMS: Final = "too many large bodies arrive; send this one again"
 log = get_logger()
 
 
@@ -126,3 +131,16 @@ class LoopEdge:
 
         future = self.loop.run_in_executor(self.threads.flask, call)
         future.add_done_callback(lambda done: ended(done.result()))
+
+
+def stream_body(edge: LoopEdge, body: RequestBody, drained: Callable[[], None]) -> StreamedBody:
+    """Divert a body to a thread that reads the rest of it while it arrives.
+
+    `drained` is called on the loop when more may arrive. The caller frees the stream of the edge
+    when the thread has ended. Raises `Refused` where too many threads read bodies.
+    """
+    if not edge.take_stream():
+        raise Refused(503, "busy", TOO_MANY_STREAMS, headers={"Retry-After": "5"})
+    stream = StreamedBody(partial(edge.loop.call_soon_threadsafe, drained))
+    body.divert(stream)
+    return stream
