@@ -39,6 +39,7 @@ from bridge.web.hook_messages import (
     answer_refusal,
     answer_response,
     make_request,
+    refuse_unforeseen,
 )
 from bridge.web.hook_records import count_events, finish_request
 from bridge.web.learned_secrets import read_lesson
@@ -213,7 +214,7 @@ class HookRequest:
             message = "the event could not be stored; send it again"
             return Refused(503, "store_failed", message, headers={"Retry-After": "5"})
         self.effects.log.error("internal_error", source=name, exc_info=error)
-        return Refused(500, "internal_error", "an unexpected error occurred")
+        return refuse_unforeseen()
 
     def _reject(self, bad: BadSignature, request: Request) -> Refused:
         """Record a request that failed verification, and return its refusal."""

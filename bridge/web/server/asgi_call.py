@@ -10,7 +10,13 @@ from typing import TypeVar
 
 from bridge.core.errors import Refused
 from bridge.providers.model import Reply
-from bridge.web.hook_messages import HookAnswer, RequestHead, answer_refusal, answer_reply
+from bridge.web.hook_messages import (
+    HookAnswer,
+    RequestHead,
+    answer_refusal,
+    answer_reply,
+    refuse_unforeseen,
+)
 from bridge.web.hook_receiver import HookRequest
 from bridge.web.listeners import NOT_FOUND_BODY
 from bridge.web.server.asgi_requests import Receive, Send, encode_headers
@@ -204,7 +210,7 @@ class AsgiCall:
     async def _write(self, answer: HookAnswer | None) -> None:
         """Write an answer; None is the one to an unforeseen error."""
         if answer is None:
-            answer = answer_refusal(Refused(500, "internal_error", "an unexpected error occurred"))
+            answer = answer_refusal(refuse_unforeseen())
         closes = self._may_close and not self._has_no_more()
         headers = encode_headers(answer.headers, closes=closes)
         bodiless = self._head.method == "HEAD" or answer.status in BODILESS_STATUSES
