@@ -12,7 +12,7 @@ from bridge.services.operation_control import are_starts_held
 from bridge.store.operations import log
 from bridge.store.queries.selection_counts import read_deliveries
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.resources import look_up, page_request
+from bridge.web.admin.request_selection import look_up, page_request
 
 
 def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
