@@ -33,7 +33,7 @@ from bridge.config.build import platforms, sources, verification  # noqa: E402
 from bridge.config.schema import document  # noqa: E402
 from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.config.schema.json_schema import schema_text  # noqa: E402
-from bridge.config.settings import DEFAULT_POOL  # noqa: E402
+from bridge.config.setting_values import DEFAULT_POOL  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
 from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402

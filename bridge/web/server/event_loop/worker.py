@@ -12,7 +12,7 @@ from typing import Any
 
 from gunicorn.workers.base import Worker
 
-from bridge.config.settings import DEFAULT_POOL
+from bridge.config.setting_values import DEFAULT_POOL
 from bridge.core.timings import TIMINGS
 from bridge.system.linux_process import unblock_signals
 from bridge.system.logs import get_logger
