@@ -27,6 +27,7 @@ import scale
 import slow
 import start
 import targets
+import wrk_load
 from targets import Row, Target
 
 PEERS = {
@@ -41,12 +42,14 @@ class Effort:
     """How long and how often each measurement runs, and with what."""
 
     given: argparse.Namespace
-    ingest: rig.LoadPlan = field(default_factory=rig.LoadPlan)
-    deliver: rig.LoadPlan = field(default_factory=lambda: rig.LoadPlan(seconds=10, runs=3))
-    peers: rig.LoadPlan = field(default_factory=lambda: rig.LoadPlan(seconds=5, runs=3))
+    ingest: wrk_load.LoadPlan = field(default_factory=wrk_load.LoadPlan)
+    deliver: wrk_load.LoadPlan = field(
+        default_factory=lambda: wrk_load.LoadPlan(seconds=10, runs=3)
+    )
+    peers: wrk_load.LoadPlan = field(default_factory=lambda: wrk_load.LoadPlan(seconds=5, runs=3))
     slow: slow.SlowPlan = field(default_factory=slow.SlowPlan)
-    scale: rig.LoadPlan = field(
-        default_factory=lambda: rig.LoadPlan(5, 3, connections=scale.CONNECTIONS)
+    scale: wrk_load.LoadPlan = field(
+        default_factory=lambda: wrk_load.LoadPlan(5, 3, connections=scale.CONNECTIONS)
     )
     start_runs: int = start.RUNS
     resting: float = memory.RESTING
@@ -54,14 +57,14 @@ class Effort:
 
 def make_quick(given: argparse.Namespace) -> Effort:
     """Return the least effort that runs everything once."""
-    once = rig.LoadPlan(seconds=1, runs=1)
+    once = wrk_load.LoadPlan(seconds=1, runs=1)
     return Effort(
         given,
         ingest=once,
         deliver=once,
         peers=once,
         slow=slow.SlowPlan(rounds=1, seconds=3, rate=50),
-        scale=rig.LoadPlan(1, 1, connections=scale.CONNECTIONS),
+        scale=wrk_load.LoadPlan(1, 1, connections=scale.CONNECTIONS),
         start_runs=2,
         resting=1,
     )

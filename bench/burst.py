@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 from urllib.request import urlopen
 
-import latency
 import rig
+import scheduled_load
+import webhook_sample
 
 
 def main() -> None:
@@ -31,20 +30,13 @@ def main() -> None:
     given = parser.parse_args()
     print(rig.machine())
     port = rig.free_port()
-    platform = rig.free_port()
-    url = f"http://127.0.0.1:{platform}"
-    command = [
-        sys.executable,
-        str(rig.HERE / "slots.py"),
-        *map(str, (platform, given.slots, given.run, given.others)),
-    ]
     with (
         rig.folder() as path,
-        rig.process(command, f"{url}/"),
-        rig.flowbridge(path, routes(url, given.slots), port),
+        rig.slots_platform(given.slots, given.run, given.others) as url,
+        rig.flowbridge(path, webhook_sample.slots_routes(url, given.slots), port),
     ):
         began = time.time()
-        acks = latency.send(port, rig.payload(), given.events / 0.2, 0.2)
+        acks = scheduled_load.send(port, webhook_sample.payload(), given.events / 0.2, 0.2)
         until = time.monotonic() + 60 + 20 * given.events * given.run / given.slots
         while (told := stats(url))["ended"] < len(acks) and time.monotonic() < until:
             time.sleep(0.1)
@@ -81,21 +73,7 @@ def settled(path: Path, count: int) -> list[tuple[str, str | None, int]]:
     """
     until = time.monotonic() + 30
     while True:
-        command = [
-            sys.executable,
-            "-m",
-            "bridge",
-            "--config",
-            str(path / "routes.yaml"),
-            "deliveries",
-            "--limit",
-            "0",
-            "--json",
-        ]
-        environ = {**rig.os.environ, "FLOWBRIDGE_DATA": str(path / "data")}
-        out = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=environ
-        ).stdout
+        out = rig.run_command(path, "deliveries", "--limit", "0", "--json")
         found = [
             (one["status"], one["run_state"], one["attempts"])
             for one in map(json.loads, out.splitlines())
@@ -103,21 +81,6 @@ def settled(path: Path, count: int) -> list[tuple[str, str | None, int]]:
         if sum(state == "done" for _, state, _ in found) >= count or time.monotonic() > until:
             return found
         time.sleep(0.2)
-
-
-def routes(url: str, slots: int) -> str:
-    """Return the routes.yaml of the other measurements, for a platform with slots."""
-    document = json.loads(rig.routes("http://127.0.0.1:1/"))
-    platform = {
-        "type": "gumloop",
-        "base_url": f"{url}/api/v1",
-        "api_key": "k",
-        "user_id": "u",
-        "max_concurrent_runs": slots,
-    }
-    document["platforms"] = {"gumloop": platform}
-    document["routes"][0]["flow"] = "gumloop/q3dasHQBidkNeXvAZo6Dby"
-    return json.dumps(document, indent=1)
 
 
 if __name__ == "__main__":

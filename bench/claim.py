@@ -13,7 +13,7 @@ import time
 
 import databases
 import rig
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 
 from bridge.delivery.fair_share import FairShares
 from bridge.store.db.database import Database
@@ -26,9 +26,7 @@ from bridge.store.tables.schema import delivery
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 100_000, 1_000_000])
-    parser.add_argument(
-        "--on", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"]
-    )
+    databases.add_kinds(parser)
     parser.add_argument("--routes", type=int, default=10)
     given = parser.parse_args()
     print(rig.machine())
@@ -72,11 +70,7 @@ def fill(database: Database, count: int, due: bool, routes: int) -> None:
             for number in range(start, min(start + 10_000, count))
         ]
         database.write(lambda connection, rows=rows: connection.execute(insert(delivery), rows))
-    if not database.is_sqlite:  # as autovacuum would in the background
-        with database.engine.connect().execution_options(
-            isolation_level="AUTOCOMMIT"
-        ) as connection:
-            connection.execute(text("VACUUM ANALYZE delivery"))
+    databases.analyze(database)
 
 
 def measure(database: Database) -> float:

@@ -19,13 +19,15 @@ import sys
 import time
 from pathlib import Path
 
+import databases
 import rig
+import webhook_sample
 from sqlalchemy import insert
 
 from bridge.config.loader import load
+from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.migrations import upgrade
 from bridge.store.tables.schema import event
 
 BATCH_ROWS = 500
@@ -63,17 +65,20 @@ def medians(pairs: list[tuple[float, float]]) -> tuple[float, float]:
 
 def fill(path: Path, count: int) -> None:
     """Write routes.yaml and a changed copy, and store so many events."""
-    text = rig.routes("http://127.0.0.1:9/")
+    text = webhook_sample.routes("http://127.0.0.1:9/")
     (path / "routes.yaml").write_text(text)
     changed = text.replace("${body.issue.title}", "a title: ${body.issue.title}")
     assert changed != text
     (path / "new.yaml").write_text(changed)
-    (path / "data").mkdir()
     config = load(path / "routes.yaml", {})
-    body = rig.payload()
+    body = webhook_sample.payload()
+    with databases.new_store(path / "data") as database:
+        add_events(database, config, body, count)
+
+
+def add_events(database: Database, config: Config, body: bytes, count: int) -> None:
+    """Store the configuration and so many events with this body."""
     digest = hashlib.sha256(body).hexdigest()
-    database = Database(f"sqlite:///{path / 'data' / 'flowbridge.db'}")
-    upgrade.upgrade(database)
     events.remember_config(database, config.hash, config.canonical, time.time())
     now = time.time()
     for start in range(0, count, BATCH_ROWS):
@@ -94,16 +99,15 @@ def fill(path: Path, count: int) -> None:
             for number in range(start, min(start + BATCH_ROWS, count))
         ]
         database.write(lambda connection, rows=rows: connection.execute(insert(event), rows))
-    database.close()
 
 
 def measure(path: Path, words: list[str]) -> tuple[float, float]:
     """Return the seconds of processor time and the peak of resident memory in MB of a command."""
-    environ = {**os.environ, "FLOWBRIDGE_DATA": str(path / "data")}
+    environ = {**os.environ, **rig.places(path)}
     errors = path / "errors"
     with errors.open("wb") as file:
         run = subprocess.Popen(
-            [sys.executable, "-m", "bridge", *words],
+            [*rig.BRIDGE, *words],
             cwd=path,
             env=environ,
             stdout=subprocess.DEVNULL,

@@ -25,12 +25,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import databases
-import lists
 import rig
+import store_rows
+import webhook_sample
 
 from bridge.core.timings import TIMINGS
-from bridge.store.db.database import Database
-from bridge.store.migrations import upgrade
 
 TOKEN = "a-token-of-the-bench-" * 2
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "Accept-Encoding": "gzip"}
@@ -83,9 +82,7 @@ PAGES = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 1_000_000])
-    parser.add_argument(
-        "--on", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"]
-    )
+    databases.add_kinds(parser)
     parser.add_argument("--runs", type=int, default=20)
     given = parser.parse_args()
     print(rig.machine())
@@ -132,16 +129,13 @@ def serve_console(kind: str, path: Path, count: int) -> Iterator[tuple[int, int]
     """
     environ = {"FLOWBRIDGE_ADMIN_TOKEN": TOKEN, "FLOWBRIDGE_SECRET_KEY": TOKEN}
     with contextlib.ExitStack() as stack:
-        (path / "data").mkdir()
-        url = f"sqlite:///{path / 'data' / 'flowbridge.db'}"
+        url = ""
         if kind == "postgresql":
             url = stack.enter_context(databases.postgres(path))
             environ["FLOWBRIDGE_DATABASE_URL"] = url
-        database = Database(url)
-        upgrade.upgrade(database)
-        lists.fill(database, count, STATUSES)
-        lists.fill_records(database, count)
-        database.close()
+        with databases.new_store(path / "data", url) as database:
+            store_rows.fill(database, count, STATUSES)
+            store_rows.fill_records(database, count)
         private = rig.free_port()
         environ["FLOWBRIDGE_PRIVATE_BIND"] = f"127.0.0.1:{private}"
         run = stack.enter_context(
@@ -157,7 +151,8 @@ def write_config() -> str:
         "version": 1,
         "platforms": {"local": {"type": "http", "url": "http://127.0.0.1:9/start"}},
         "sources": {
-            f"source-{number}": {"provider": "github", "secret": rig.SECRET} for number in numbers
+            f"source-{number}": {"provider": "github", "secret": webhook_sample.SECRET}
+            for number in numbers
         },
         "routes": [
             {
@@ -176,9 +171,9 @@ def write_config() -> str:
 def list_pages(count: int) -> dict[str, str]:
     """Return the pages of the console by a name that is the same for each number of events."""
     ids = {
-        "EVENT": lists.id_of("evt", count // 2),
-        "OTHER": lists.id_of("evt", count // 2 - 1),
-        "BEGINNING": lists.id_of("evt", count // 2)[:-3],
+        "EVENT": store_rows.id_of("evt", count // 2),
+        "OTHER": store_rows.id_of("evt", count // 2 - 1),
+        "BEGINNING": store_rows.id_of("evt", count // 2)[:-3],
         "SENDER_ID": f"provider-{count // 2}",
     }
     found = {}

@@ -12,9 +12,11 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from bridge.store.db.database import Database
+from bridge.store.migrations import upgrade
 
 Settings = Mapping[str, str]  # of the environment of flowbridge
 MAX_CONNECTIONS = 600  # of PostgreSQL: a process of flowbridge may open 34
+KINDS = ["sqlite", "postgresql"]
 SQLITE: Settings = {"FLOWBRIDGE_DATABASE_URL": ""}  # whatever the shell has
 
 
@@ -47,6 +49,30 @@ def postgres(path: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def add_kinds(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses the kinds of databases."""
+    parser.add_argument("--on", nargs="+", choices=KINDS, default=KINDS)
+
+
+@contextlib.contextmanager
+def new_store(data: Path, url: str = "") -> Iterator[Database]:
+    """Give the empty store of a new data folder; it is on SQLite, unless there is a `url`."""
+    data.mkdir()
+    database = Database(url or f"sqlite:///{data / 'flowbridge.db'}")
+    upgrade.upgrade(database)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def analyze(database: Database) -> None:
+    """Do for PostgreSQL what autovacuum does in a store that has grown."""
+    if not database.is_sqlite:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
+            session.exec_driver_sql("VACUUM ANALYZE")
 
 
 @contextlib.contextmanager

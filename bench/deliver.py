@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import databases
 import rig
+import webhook_sample
+import wrk_load
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,10 @@ class Delivered:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    rig.add_plan(parser, rig.LoadPlan(seconds=10.0, runs=1))
+    wrk_load.add_plan(parser, wrk_load.LoadPlan(seconds=10.0, runs=1))
     databases.add_options(parser)
     given = parser.parse_args()
-    plan = rig.read_plan(given)
+    plan = wrk_load.read_plan(given)
     print(rig.machine())
     if not databases.is_wanted(given):
         for _ in range(plan.runs):
@@ -52,7 +54,7 @@ def main() -> None:
             report(run)
 
 
-def compare(plan: rig.LoadPlan, database_url: str = "") -> dict[str, list[Delivered]]:
+def compare(plan: wrk_load.LoadPlan, database_url: str = "") -> dict[str, list[Delivered]]:
     """Return the runs on SQLite and on PostgreSQL, in turn."""
     found: dict[str, list[Delivered]] = {"SQLite": [], "PostgreSQL": []}
     with rig.folder() as path, databases.server(path, database_url) as server:
@@ -63,16 +65,16 @@ def compare(plan: rig.LoadPlan, database_url: str = "") -> dict[str, list[Delive
     return found
 
 
-def measure(plan: rig.LoadPlan, settings: databases.Settings = databases.SQLITE) -> Delivered:
+def measure(plan: wrk_load.LoadPlan, settings: databases.Settings = databases.SQLITE) -> Delivered:
     """Run `serve` on an empty store, load it once, and return what came of it."""
     with rig.folder() as path, rig.stub(path) as stub_port:
         port = rig.free_port()
-        script = rig.lua(path, rig.payload())
-        config = rig.routes(f"http://127.0.0.1:{stub_port}/start")
+        script = wrk_load.write_script(path, webhook_sample.payload())
+        config = webhook_sample.routes(f"http://127.0.0.1:{stub_port}/start")
         with rig.flowbridge(path, config, port, **settings) as run:
             before = rig.cpu(run.pid)
             began = time.time()
-            sent = rig.wrk(port, script, plan.seconds, plan.connections)
+            sent = wrk_load.wrk(port, script, plan.seconds, plan.connections)
             started = rig.drained(path / "starts", int(sent["requests"] - sent["errors"]))
             used = rig.cpu(run.pid) - before
         took = max(plan.seconds, rig.last_start(path / "starts") - began)

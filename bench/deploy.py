@@ -31,9 +31,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import urlopen
 
-import burst
-import latency
 import rig
+import scheduled_load
+import webhook_sample
 
 AROUND = 2.0  # seconds of load before and after a deploy
 QUIET = 5.0  # seconds of load without one
@@ -66,19 +66,12 @@ def main() -> None:
 def measure(kind: str, given: argparse.Namespace) -> None:
     # a run holds one until a look comes after its end
     slots = int(given.rate * (given.call + 2 * given.run)) + 8
-    platform = rig.free_port()
-    url = f"http://127.0.0.1:{platform}"
-    command = [
-        sys.executable,
-        str(rig.HERE / "slots.py"),
-        *map(str, (platform, slots, given.run, 0, given.call)),
-    ]
     with (
         rig.folder() as path,
-        rig.process(command, f"{url}/"),
+        rig.slots_platform(slots, given.run, call_seconds=given.call) as url,
         socket.create_server(("127.0.0.1", 0), backlog=1024) as listening,
     ):
-        (path / "routes.yaml").write_text(burst.routes(url, slots))
+        (path / "routes.yaml").write_text(webhook_sample.slots_routes(url, slots))
         services = [
             Service(path, f"{name}{n}", name, listening, given.database_url)
             for n, name in enumerate(KINDS[kind])
@@ -126,8 +119,15 @@ def loading(port: int, rate: float, run: str, load: Load) -> Iterator[None]:
     over = threading.Event()
 
     def send() -> None:
-        load.acks |= latency.send(
-            port, rig.payload(), rate, 600.0, run, threads=64, over=over, refused=load.refused
+        load.acks |= scheduled_load.send(
+            port,
+            webhook_sample.payload(),
+            rate,
+            600.0,
+            run,
+            threads=64,
+            over=over,
+            refused=load.refused,
         )
 
     sender = threading.Thread(target=send)
@@ -190,17 +190,13 @@ class Service:
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(self._told))
         self._notify.settimeout(0.1)
-        environ = {
-            "FLOWBRIDGE_DATA": str(path / "data"),
-            "FLOWBRIDGE_CONFIG": str(path / "routes.yaml"),
-        }
-        environ |= (
-            {"FLOWBRIDGE_DATABASE_URL": database_url, "FLOWBRIDGE_SECRET_KEY": rig.SECRET}
-            if database_url
-            else {}
-        )
-        self._environ = {**os.environ, **environ, "NOTIFY_SOCKET": str(self._told)}
-        self._command = [sys.executable, "-m", "bridge", command]
+        self._environ = {**os.environ, **rig.places(path), "NOTIFY_SOCKET": str(self._told)}
+        if database_url:
+            self._environ |= {
+                "FLOWBRIDGE_DATABASE_URL": database_url,
+                "FLOWBRIDGE_SECRET_KEY": webhook_sample.SECRET,
+            }
+        self._command = [*rig.BRIDGE, command]
         self._given = ()
         if command != "work":
             self._environ |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "public"}

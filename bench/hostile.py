@@ -7,8 +7,6 @@ python bench/hostile.py [--rate 250] [--seconds 6]
 from __future__ import annotations
 
 import argparse
-import hashlib
-import hmac
 import http.client
 import json
 import os
@@ -16,6 +14,7 @@ import threading
 import time
 
 import rig
+import webhook_sample
 
 FLOWS = """
 from bridge.flows import flow
@@ -74,7 +73,7 @@ def main() -> None:
 def config() -> str:
     """Return a routes.yaml with a source that starts nothing, beside the local platform."""
     platforms = {"local": {"type": "local", "flows": "flows.py", "max_concurrent_runs": 8}}
-    sources = {"github": {"provider": "github", "secret": rig.SECRET}}
+    sources = {"github": {"provider": "github", "secret": webhook_sample.SECRET}}
     return json.dumps({"version": 1, "platforms": platforms, "sources": sources, "routes": []})
 
 
@@ -102,18 +101,12 @@ def measure(port: int, rate: float, seconds: float) -> tuple[float, float]:
     for thread in threads:
         thread.join()
     took.sort()
-    return took[len(took) // 2] * 1e3, took[int(len(took) * 0.99)] * 1e3
+    return rig.quantile(took, 0.5) * 1e3, rig.quantile(took, 0.99) * 1e3
 
 
 def send(port: int, rate: float, seconds: float, took: list[float]) -> None:
-    body = rig.payload()
-    headers = {
-        "Content-Type": "application/json",
-        "X-GitHub-Event": "issues",
-        "X-Hub-Signature-256": (
-            "sha256=" + hmac.new(rig.SECRET.encode(), body, hashlib.sha256).hexdigest()
-        ),
-    }
+    body = webhook_sample.payload()
+    headers = webhook_sample.signed_headers(body)
     connection = http.client.HTTPConnection("127.0.0.1", port)
     began = time.perf_counter()
     for number in range(int(rate * seconds)):

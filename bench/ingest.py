@@ -18,6 +18,8 @@ from pathlib import Path
 
 import databases
 import rig
+import webhook_sample
+import wrk_load
 
 BASE = "bare Flask view"
 OURS = "flowbridge"
@@ -52,22 +54,24 @@ ON_POSTGRESQL = (POSTGRESQL, THREADS_POSTGRESQL)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    rig.add_plan(parser)
+    wrk_load.add_plan(parser)
     databases.add_options(parser)
     given = parser.parse_args()
     names = [BASE, OURS, THREADS, *(ON_POSTGRESQL if databases.is_wanted(given) else ())]
-    results = measure(rig.read_plan(given), names, given.database_url)
+    results = measure(wrk_load.read_plan(given), names, given.database_url)
     report(results, given.connections)
 
 
-def measure(plan: rig.LoadPlan, names: Sequence[str], database_url: str = "") -> rig.Results:
+def measure(
+    plan: wrk_load.LoadPlan, names: Sequence[str], database_url: str = ""
+) -> wrk_load.Results:
     """Load the servers of these names in turn, and return what each run came to."""
     with rig.folder() as path, contextlib.ExitStack() as running:
-        script = rig.lua(path, rig.payload())
+        script = wrk_load.write_script(path, webhook_sample.payload())
         if not database_url and any(name in ON_POSTGRESQL for name in names):
             database_url = running.enter_context(databases.postgres(path))
         servers = {name: running.enter_context(serve(name, path, database_url)) for name in names}
-        return rig.in_turn(servers, script, plan)
+        return wrk_load.in_turn(servers, script, plan)
 
 
 @contextlib.contextmanager
@@ -83,7 +87,7 @@ def serve(name: str, path: Path, database_url: str) -> Iterator[tuple[int, int]]
             environ = {"FLOWBRIDGE_EDGE": EDGES[name], **databases.SQLITE}
             if name in ON_POSTGRESQL:
                 environ |= stack.enter_context(databases.empty(database_url))
-            config = rig.routes("http://127.0.0.1:9/")
+            config = webhook_sample.routes("http://127.0.0.1:9/")
             run = stack.enter_context(rig.flowbridge(own, config, port, "web", **environ))
         yield port, run.pid
 
@@ -101,12 +105,9 @@ def serve_bare(path: Path, port: int) -> contextlib.AbstractContextManager[rig.P
     return rig.process(command, f"http://127.0.0.1:{port}/", rig.PATIENCE_SECONDS, **environ)
 
 
-def report(results: rig.Results, connections: int) -> None:
+def report(results: wrk_load.Results, connections: int) -> None:
     print(rig.machine())
-    print(
-        f"{connections} keep-alive connections, {rig.SIZE} byte payload,"
-        f" {len(results[OURS])} runs in turn: median (min to max)"
-    )
+    print(f"{wrk_load.describe_load(connections, len(results[OURS]))}: median (min to max)")
     for name, runs in results.items():
         rates = sorted(run["rate"] for run in runs)
         middle = {key: rig.middle(runs, key) for key in ("p50", "p99", "cpu")}

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import rig
+import webhook_sample
+import wrk_load
 
 RESTING = 10.0  # seconds
 LOAD_SECONDS = 5.0
@@ -42,12 +44,12 @@ def main() -> None:
 def measure(resting: float = RESTING, load_seconds: float = LOAD_SECONDS) -> Iterator[Start]:
     """Start `serve` twice on one store; yield each start."""
     with rig.folder() as path, rig.stub(path) as stub_port:
-        script = rig.lua(path, rig.payload())
+        script = wrk_load.write_script(path, webhook_sample.payload())
         accepted = 0
         for name in ("first start", "second start"):
             port = rig.free_port()
             began = time.monotonic()
-            config = json.loads(rig.routes(f"http://127.0.0.1:{stub_port}/start"))
+            config = json.loads(webhook_sample.routes(f"http://127.0.0.1:{stub_port}/start"))
             # with the host of its flows, as nearly everyone has it
             config["platforms"]["local"] = {"type": "local"}
             with rig.flowbridge(path, json.dumps(config), port) as run:
@@ -57,7 +59,7 @@ def measure(resting: float = RESTING, load_seconds: float = LOAD_SECONDS) -> Ite
                 used = rig.cpu(run.pid)
                 time.sleep(resting)
                 busy = (rig.cpu(run.pid) - used) / resting
-                accepted += int(rig.wrk(port, script, load_seconds)["requests"])
+                accepted += int(wrk_load.wrk(port, script, load_seconds)["requests"])
                 processes = len(rig.tree(run.pid))
                 after = rig.pss(run.pid)
                 # or the second start would not be one at rest

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import databases
-import lists
 import rig
+import store_rows
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import insert, text
@@ -43,16 +43,14 @@ Writes = list[tuple[float, float]]  # when each began, and how many seconds it t
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument(
-        "--on", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"]
-    )
+    databases.add_kinds(parser)
     parser.add_argument("--since", default="0020", help="the revision of the earlier version")
     given = parser.parse_args()
     print(rig.machine())
     for kind in given.on:
         with rig.folder() as path, databases.opened(kind, path) as database:
             create_schema(database, given.since)
-            lists.fill(database, given.events)
+            store_rows.fill(database, given.events)
             with database.long_transaction() as connection:
                 connection.execute(ADD_ATTEMPTS)
             print_steps(kind, *measure(database))
@@ -119,7 +117,7 @@ def write(url: str, parent: Any, over: Any) -> None:
     while not over.is_set():
         number += 1
         at = time.time()
-        rows = lists.event_row(number, at), lists.delivery_row(number, 0, at)
+        rows = store_rows.event_row(number, at), store_rows.delivery_row(number, 0, at)
         began = time.monotonic()
         row = {"delivery_id": rows[1]["id"], "number": 1, "started_at": at}
         database.write(lambda connection, rows=(*rows, row): add(connection, *rows))

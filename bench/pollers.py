@@ -14,28 +14,21 @@ import argparse
 import contextlib
 import html
 import http.client
-import json
 import multiprocessing
 import os
 import random
 import re
-import statistics
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import lists
 import rig
-from latency import send
-
-from bridge.store.db.database import Database
-from bridge.store.migrations import upgrade
+import store_rows
+import webhook_sample
+from scheduled_load import send
 
 PAGES = (
     "/status",
@@ -75,15 +68,14 @@ def main() -> None:
     given = parser.parse_args()
     print(rig.machine())
     with rig.folder() as path, rig.stub(path) as stub_port:
-        fill_store(path / "data", given.events)
+        store_rows.fill_folder(path / "data", given.events)
         port = rig.free_port()
         private = rig.free_port()
-        body = rig.payload()
-        rig.lua(path, body)
-        config = rig.routes(f"http://127.0.0.1:{stub_port}/start")
+        body = webhook_sample.payload()
+        config = webhook_sample.routes(f"http://127.0.0.1:{stub_port}/start")
         bind = f"127.0.0.1:{private}"
         with rig.flowbridge(path, config, port, FLOWBRIDGE_PRIVATE_BIND=bind):
-            token = make_token(path)
+            token = rig.make_token(path)
             waits: dict[str, list[list[float]]] = {name: [] for name in ("alone", *KINDS)}
             answered: list[int] = []
             for number in range(given.rounds + 1):
@@ -99,29 +91,6 @@ def main() -> None:
             for times in waits.values():
                 del times[0]  # the first round warms up
     print_results(waits, answered)
-
-
-def fill_store(data: Path, events: int) -> None:
-    """Store events with deliveries, none of which waits to be sent."""
-    data.mkdir()
-    database = Database(f"sqlite:///{data / 'flowbridge.db'}")
-    upgrade.upgrade(database)
-    lists.fill(database, events, {0: "dead"})
-    database.close()
-
-
-def make_token(path: Path) -> str:
-    """Return the secret of a token that may read everything."""
-    environ = {
-        **os.environ,
-        "FLOWBRIDGE_DATA": str(path / "data"),
-        "FLOWBRIDGE_CONFIG": str(path / "routes.yaml"),
-    }
-    command = [sys.executable, "-m", "bridge", "token", "add", "bench", "--scope", "read,bodies"]
-    done = subprocess.run(
-        [*command, "--json"], capture_output=True, text=True, check=True, env=environ
-    )
-    return json.loads(done.stdout)["token"]
 
 
 @contextlib.contextmanager
@@ -245,9 +214,7 @@ def print_results(waits: dict[str, list[list[float]]], answered: list[int]) -> N
     """Print the medians over the rounds, and their ratios."""
 
     def median(name: str, share: float) -> float:
-        return statistics.median(
-            one[min(len(one) - 1, int(share * len(one)))] for one in waits[name]
-        )
+        return rig.median([rig.quantile(one, share) for one in waits[name]])
 
     ok = sum(status in (200, 304) for status in answered)
     print(f"pages read: {len(answered)}, {ok} of them with 200 or 304")

@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import latency
 import rig
+import scheduled_load
+import webhook_sample
 
 from bridge.cli.commands.db.prune import PAUSE_FACTOR
 from bridge.config.settings import load_settings
@@ -100,7 +101,7 @@ def measure(
         pruner.start()
         began.wait(10)
     at = time.monotonic()
-    acks = latency.send(port, body, given.rate, given.seconds, f"{time.time()}")
+    acks = scheduled_load.send(port, body, given.rate, given.seconds, f"{time.time()}")
     speed = gone.value / (time.monotonic() - at)
     if pruner:
         if not pruner.is_alive():
@@ -108,7 +109,7 @@ def measure(
         pruner.kill()
         pruner.join()
     took = sorted(each * 1000 for _, each in acks.values())
-    return took[len(took) // 2], took[int(0.99 * len(took))], speed
+    return rig.quantile(took, 0.5), rig.quantile(took, 0.99), speed
 
 
 def main() -> None:
@@ -128,13 +129,15 @@ def main() -> None:
             " events a second come in"
         )
         port = rig.free_port()
-        body = rig.payload()
+        body = webhook_sample.payload()
         found: dict[str | None, list[tuple[float, float, float]]] = {
             None: [],
             "errand": [],
             "command": [],
         }
-        with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port):
+        with rig.flowbridge(
+            path, webhook_sample.routes(f"http://127.0.0.1:{stub_port}/start"), port
+        ):
             for _ in range(given.rounds):
                 for pace, kept in found.items():
                     kept.append(measure(port, body, given, store, pace))

@@ -28,6 +28,8 @@ from typing import TypeVar
 
 import databases
 import rig
+import webhook_sample
+import wrk_load
 
 T = TypeVar("T")
 COUNTS = (1, 2, 4, 8)
@@ -54,13 +56,13 @@ Curve = Mapping[int, list[Point]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
-    rig.add_plan(parser, rig.LoadPlan(seconds=5.0, runs=3, connections=CONNECTIONS))
+    wrk_load.add_plan(parser, wrk_load.LoadPlan(seconds=5.0, runs=3, connections=CONNECTIONS))
     parser.add_argument("--database-url", default="")
     given = parser.parse_args()
     if min(given.counts) < 1 or max(given.counts) > given.connections:
         parser.error(f"--counts: each is 1 to {given.connections}, the number of --connections")
     print(rig.machine())
-    curve = measure(rig.read_plan(given), given.counts, given.database_url)
+    curve = measure(wrk_load.read_plan(given), given.counts, given.database_url)
     for count, points in curve.items():
         acknowledged = rig.median([point.acknowledged for point in points])
         cpu = rig.median([point.cpu for point in points])
@@ -95,7 +97,7 @@ def describe_bend(curve: Curve) -> str:
 
 
 def measure(
-    plan: rig.LoadPlan, counts: Sequence[int] = COUNTS, database_url: str = ""
+    plan: wrk_load.LoadPlan, counts: Sequence[int] = COUNTS, database_url: str = ""
 ) -> dict[int, list[Point]]:
     """Return the runs with each number of receivers and workers, in turn."""
     curve: dict[int, list[Point]] = {count: [] for count in counts}
@@ -107,11 +109,11 @@ def measure(
     return curve
 
 
-def measure_point(count: int, plan: rig.LoadPlan, settings: databases.Settings) -> Point:
+def measure_point(count: int, plan: wrk_load.LoadPlan, settings: databases.Settings) -> Point:
     """Load so many receivers, and wait until as many workers started everything."""
     with rig.folder() as path, rig.stub(path) as stub_port, contextlib.ExitStack() as stack:
-        script = rig.lua(path, rig.payload())
-        config = rig.routes(f"http://127.0.0.1:{stub_port}/start", SLOTS)
+        script = wrk_load.write_script(path, webhook_sample.payload())
+        config = webhook_sample.routes(f"http://127.0.0.1:{stub_port}/start", SLOTS)
         running = Fleet(path, config, settings)
         first = stack.enter_context(running.process("web", 0))  # it makes the tables
         more = [("web", number) for number in range(1, count)]
@@ -119,11 +121,11 @@ def measure_point(count: int, plan: rig.LoadPlan, settings: databases.Settings) 
         found = [first, *stack.enter_context(at_once([running.process(*one) for one in more]))]
         ports = [port for port, _ in found[:count]]
         processes = [pid for _, pid in found]
-        warmed = rig.wrk(ports[0], script, WARM_SECONDS, plan.connections, ports[1:])
+        warmed = wrk_load.wrk(ports[0], script, WARM_SECONDS, plan.connections, ports[1:])
         before_load = rig.drained(path / "starts", int(warmed["requests"] - warmed["errors"]))
         used = sum(map(rig.cpu, processes))
         began = time.time()
-        sent = rig.wrk(ports[0], script, plan.seconds, plan.connections, ports[1:])
+        sent = wrk_load.wrk(ports[0], script, plan.seconds, plan.connections, ports[1:])
         accepted = int(sent["requests"] - sent["errors"])
         started = rig.drained(path / "starts", before_load + accepted) - before_load
         used = sum(map(rig.cpu, processes)) - used

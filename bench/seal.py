@@ -15,6 +15,8 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import rig
+import webhook_sample
+import wrk_load
 
 KINDS = {
     "in clear": {},
@@ -23,48 +25,45 @@ KINDS = {
 
 
 def main() -> None:
-    given = rig.asked(__doc__)
+    given = wrk_load.asked(__doc__)
     print(rig.machine())
-    print(
-        f"{given.connections} keep-alive connections, {rig.SIZE} byte payload, {given.runs} runs in"
-        " turn: medians"
-    )
+    print(f"{wrk_load.describe_load(given.connections, given.runs)}: medians")
     report("receiving", receive(given))
     report("to the end", deliver(given))
 
 
-def receive(given: rig.LoadPlan) -> rig.Results:
+def receive(given: wrk_load.LoadPlan) -> wrk_load.Results:
     with rig.folder() as path, contextlib.ExitStack() as servers:
-        script = rig.lua(path, rig.payload())
+        script = wrk_load.write_script(path, webhook_sample.payload())
         running = {}
         for name, environ in KINDS.items():
             port = rig.free_port()
-            routes = rig.routes("http://127.0.0.1:9/")
+            routes = webhook_sample.routes("http://127.0.0.1:9/")
             running[name] = (
                 port,
                 servers.enter_context(
                     rig.flowbridge(own(path, name), routes, port, "web", **environ)
                 ).pid,
             )
-        return rig.in_turn(running, script, given)
+        return wrk_load.in_turn(running, script, given)
 
 
-def deliver(given: rig.LoadPlan) -> rig.Results:
-    results: rig.Results = {name: [] for name in KINDS}
+def deliver(given: wrk_load.LoadPlan) -> wrk_load.Results:
+    results: wrk_load.Results = {name: [] for name in KINDS}
     for _ in range(given.runs):
         for name, environ in KINDS.items():
             with rig.folder() as path, rig.stub(path) as stub_port:
                 port = rig.free_port()
-                script = rig.lua(path, rig.payload())
+                script = wrk_load.write_script(path, webhook_sample.payload())
                 with rig.flowbridge(
                     own(path, name),
-                    rig.routes(f"http://127.0.0.1:{stub_port}/start"),
+                    webhook_sample.routes(f"http://127.0.0.1:{stub_port}/start"),
                     port,
                     **environ,
                 ) as run:
                     before = rig.cpu(run.pid)
                     began = time.monotonic()
-                    result = rig.wrk(port, script, given.seconds, given.connections)
+                    result = wrk_load.wrk(port, script, given.seconds, given.connections)
                     started = rig.drained(path / "starts", int(result["requests"]))
                     result |= {
                         "rate": started / (time.monotonic() - began),
@@ -80,7 +79,7 @@ def own(path: Path, name: str) -> Path:
     return folder
 
 
-def report(what: str, results: rig.Results) -> None:
+def report(what: str, results: wrk_load.Results) -> None:
     middle = {
         name: {key: rig.median([run[key] for run in runs]) for key in ("rate", "p99", "cpu")}
         for name, runs in results.items()

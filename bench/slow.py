@@ -25,7 +25,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import rig
-from latency import quantile, send
+import webhook_sample
+from rig import quantile
+from scheduled_load import send
 
 PAUSE_SECONDS = 1.0  # between two bytes of a slow sender
 SPREAD_SECONDS = 5.0  # until the last one begins; flowbridge cuts each off after as long
@@ -97,13 +99,13 @@ def measure(plan: SlowPlan) -> Rounds:
     counts: list[tuple[int, int]] = []
     with rig.folder() as path:
         port = rig.free_port()
-        body = rig.payload()
+        body = webhook_sample.payload()
 
         def load(run: str) -> list[float]:
             acks = send(port, body, plan.rate, plan.seconds, run, refused=refused)
             return sorted(took * 1000 for _, took in acks.values())
 
-        with rig.flowbridge(path, rig.routes("http://127.0.0.1:9/"), port, "web"):
+        with rig.flowbridge(path, webhook_sample.routes("http://127.0.0.1:9/"), port, "web"):
             load("warm")
             for number in range(plan.rounds):
                 without.append(load(f"w{number}"))

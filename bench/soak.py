@@ -16,8 +16,9 @@ import threading
 import urllib.error
 from urllib.request import Request, urlopen
 
-import latency
 import rig
+import scheduled_load
+import webhook_sample
 
 EVERY = 20.0  # seconds
 GROWTH = 1.05
@@ -31,7 +32,7 @@ def main() -> None:
     print(rig.machine())
     with rig.folder() as path, rig.stub(path) as stub_port:
         port = rig.free_port()
-        body = rig.payload()
+        body = webhook_sample.payload()
         stop = threading.Event()
         with rig.flowbridge(path, routes(stub_port), port) as run:
             others = threading.Thread(
@@ -41,7 +42,9 @@ def main() -> None:
             sizes = []
             acknowledged = 0
             for step in range(int(given.minutes * 60 / EVERY)):
-                acknowledged += len(latency.send(port, body, given.rate, EVERY, run=str(step)))
+                acknowledged += len(
+                    scheduled_load.send(port, body, given.rate, EVERY, run=str(step))
+                )
                 sizes.append(rig.pss(run.pid))
                 said = (
                     f"{(step + 1) * EVERY / 60:5.1f} min  {acknowledged:7} events "
@@ -62,7 +65,7 @@ def main() -> None:
 
 
 def routes(stub_port: int) -> str:
-    document = json.loads(rig.routes(f"http://127.0.0.1:{stub_port}/start"))
+    document = json.loads(webhook_sample.routes(f"http://127.0.0.1:{stub_port}/start"))
     document["platforms"]["local"] = {"type": "local"}
     document["sources"]["contact"] = {"provider": "form", "rate": "600/min and 600/min per address"}
     document["routes"].append(

@@ -18,11 +18,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import lists
 import rig
-
-from bridge.store.db.database import Database
-from bridge.store.migrations import upgrade
+import store_rows
+import webhook_sample
 
 EVENTS = 200
 RUNS = 11
@@ -70,14 +68,12 @@ def find_median(found: Mapping[str, list[Took]], name: str) -> float:
 def measure(runs: int = RUNS, events: int = EVENTS) -> dict[str, list[Took]]:
     """Return what each run took, in turn."""
     with rig.folder() as path:
-        fill(path / "data", events)
+        store_rows.fill_folder(path / "data", events)
         kinds: dict[str, Callable[[], Took]] = {
             BASE: lambda: run_once([sys.executable, "-c", "import flask"], path),
             SERVE: lambda: start(path, "serve"),
             WEB: lambda: start(path, "web"),
-            COMMAND: lambda: run_once(
-                [sys.executable, "-m", "bridge", "events", "--limit", "1"], path
-            ),
+            COMMAND: lambda: run_once([*rig.BRIDGE, "events", "--limit", "1"], path),
         }
         found: dict[str, list[Took]] = {name: [] for name in kinds}
         for number in range(runs + 1):
@@ -87,29 +83,18 @@ def measure(runs: int = RUNS, events: int = EVENTS) -> dict[str, list[Took]]:
         return found
 
 
-def fill(data: Path, events: int) -> None:
-    """Store events whose deliveries have ended: a worker has nothing to do."""
-    data.mkdir()
-    database = Database(f"sqlite:///{data / 'flowbridge.db'}")
-    upgrade.upgrade(database)
-    lists.fill(database, events, {0: "dead"})
-    database.close()
-
-
 def start(path: Path, command: str) -> Took:
     """Start a server, and return what it took until it was ready."""
     began = time.monotonic()
-    with rig.flowbridge(path, rig.routes("http://127.0.0.1:9/"), rig.free_port(), command) as run:
+    with rig.flowbridge(
+        path, webhook_sample.routes("http://127.0.0.1:9/"), rig.free_port(), command
+    ) as run:
         return Took(time.monotonic() - began, rig.cpu(run.pid))
 
 
 def run_once(command: list[str], path: Path) -> Took:
     """Run a command to its end. Exit if it fails."""
-    environ = {
-        **os.environ,
-        "FLOWBRIDGE_DATA": str(path / "data"),
-        "FLOWBRIDGE_CONFIG": str(path / "routes.yaml"),
-    }
+    environ = {**os.environ, **rig.places(path)}
     began = time.monotonic()
     with subprocess.Popen(
         command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import pollers
 import rig
-from latency import send
+import store_rows
+import webhook_sample
+from scheduled_load import send
 
 READ_BYTES: Final = 64 * 1024
 LOOK_SECONDS: Final = 0.01
@@ -60,14 +61,14 @@ def main() -> None:
     print(rig.machine())
     with rig.folder() as path, rig.stub(path) as stub_port:
         data = path / "data"
-        pollers.fill_store(data, given.events)
+        store_rows.fill_folder(data, given.events)
         port = rig.free_port()
         private = rig.free_port()
-        body = rig.payload()
-        config = rig.routes(f"http://127.0.0.1:{stub_port}/start")
+        body = webhook_sample.payload()
+        config = webhook_sample.routes(f"http://127.0.0.1:{stub_port}/start")
         bind = f"127.0.0.1:{private}"
         with rig.flowbridge(path, config, port, FLOWBRIDGE_PRIVATE_BIND=bind):
-            token = pollers.make_token(path)
+            token = rig.make_token(path)
             with watch(data) as alone:
                 acks = send(port, body, given.rate, ALONE_SECONDS, "a")
             print_results("alone", alone, acks)
@@ -153,7 +154,7 @@ def read_stream(port: int, token: str, rows: float, parent: Any) -> None:
 
 def print_results(name: str, seen: Watch, acks: Acks) -> None:
     waits = sorted(took * 1000 for _, took in acks.values())
-    p50, p99 = (waits[min(len(waits) - 1, int(share * len(waits)))] for share in (0.5, 0.99))
+    p50, p99 = (rig.quantile(waits, share) for share in (0.5, 0.99))
     print(
         f"{name:16} log {seen.log_bytes / 2**20:5.1f} MiB at most, reads {seen.read_seconds:.2f} s"
         f" at most; {len(waits)} acknowledgements, p50 {p50:.1f} ms, p99 {p99:.1f} ms",

@@ -33,7 +33,7 @@ from bridge.config.build import platforms, sources, verification  # noqa: E402
 from bridge.config.schema import document  # noqa: E402
 from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.config.schema.json_schema import schema_text  # noqa: E402
-from bridge.config.settings import DEFAULT_POOL  # noqa: E402
+from bridge.config.setting_values import DEFAULT_POOL  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
 from bridge.core.locators import JoinedLocators, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402
@@ -97,6 +97,7 @@ from bridge.web.server.event_loop import (  # noqa: E402
     body_decoder,
     commit_gatherer,
     connection,
+    edge_threads,
     hook_calls,
     loop_edge,
 )
@@ -896,7 +897,7 @@ def _connection_limits() -> tuple[tuple[str, object], ...]:
         ),
         (
             "threads of a receiver",
-            f"{loop_worker.HOOK_THREADS} for webhooks that wait or take long, such as bodies over"
+            f"{edge_threads.HOOK_THREADS} for webhooks that wait or take long, such as bodies over"
             f" {hook_calls.MAX_LOOP_BODY_BYTES // 1024} KiB, forms and repeats; one for commits"
             f" on PostgreSQL and slow ones on SQLite; {DEFAULT_POOL} for all else"
             " (`FLOWBRIDGE_POOL`)",

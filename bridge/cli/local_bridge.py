@@ -13,7 +13,6 @@ from bridge.cli.options import make_filters, require_existing, say_search_size
 from bridge.cli.usable_config import load_sources
 from bridge.core.audit import AuditAction
 from bridge.core.errors import ConfigError, NotFound, StoreError
-from bridge.core.operations import OPEN_ITEMS, StepOutcome
 from bridge.core.times import iso
 from bridge.services import serializers
 from bridge.services.bridge_reader import CauseList, ChangeShape, Chosen, NamedShape, Shape
@@ -177,10 +176,10 @@ class LocalBridge:
     ) -> Iterator[Shape]:
         """Yield operations."""
         from bridge.services.operation_control import are_starts_held
-        from bridge.store.operations import log
+        from bridge.store.operations import operation_records
 
         if self.database is not None:
-            found = log.list_operations(
+            found = operation_records.list_operations(
                 self.database, since=since, unfinished=unfinished, limit=limit
             )
             is_held = are_starts_held(self.database)
@@ -204,16 +203,10 @@ class LocalBridge:
 
     def list_items(self, id_: str, *, outcome: str | None, limit: int) -> Iterator[Shape]:
         """Yield the items of an operation in their order."""
-        from bridge.store.operations import log
+        from bridge.store.operations import operation_records
 
         database, one = self._find_operation(id_)
-        found = log.list_items(
-            database,
-            one,
-            outcome=None if outcome in (None, OPEN_ITEMS) else StepOutcome(outcome),
-            is_open=outcome == OPEN_ITEMS,
-            limit=limit,
-        )
+        found = operation_records.list_items(database, one, outcome=outcome, limit=limit)
         yield from map(serializers.item_json, found)
 
     def list_audit(self, *, since: float | None, action: str | None, limit: int) -> Iterator[Shape]:
@@ -293,11 +286,11 @@ class LocalBridge:
         return details.as_json() | ({"screen": describe_screen(details)} if with_screen else {})
 
     def _find_operation(self, id_: str) -> tuple[Database, Operation]:
-        from bridge.store.operations import log
+        from bridge.store.operations import operation_records
 
         if self.database is None:
             raise NotFound("nothing was received yet: there is no database")
-        return self.database, log.find(self.database, id_)
+        return self.database, operation_records.find(self.database, id_)
 
 
 def _describe_operation(one: Operation, *, is_held: bool) -> Shape:

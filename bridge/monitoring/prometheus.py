@@ -20,7 +20,7 @@ from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.status import Overview
 from bridge.core.timings import TIMINGS
-from bridge.monitoring import counters
+from bridge.monitoring import counter_files, counters
 from bridge.monitoring.metrics import (
     EVENT_LOOP_METRICS,
     GAUGES,
@@ -89,7 +89,7 @@ class Exposition:
 
     def collect(self) -> Iterator[Family]:
         """Yield every metric; only the counters and `store_up` if the store does not answer."""
-        counts = counters.sum_counters(self._data)
+        counts = counter_files.sum_counters(self._data)
         routes = list(self._routes())
         for metric in PROCESS_METRICS:
             if metric in EVENT_LOOP_METRICS and not any(counts.span(metric)):

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from bridge.core.errors import BridgeError
 from bridge.core.trends import MINUTE_SECONDS, Series, step_of
-from bridge.monitoring.counters import claim_node, sum_counters
+from bridge.monitoring.counter_files import claim_node, sum_counters
 from bridge.monitoring.trends import read_counters
 from bridge.store.db.database import Database
 from bridge.store.operations import trend_rows

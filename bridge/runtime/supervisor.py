@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from bridge.core.errors import BridgeError
 from bridge.core.timings import TIMINGS
-from bridge.monitoring import counters
+from bridge.monitoring import counter_files
 from bridge.monitoring.tracing import exporter
 from bridge.runtime.handover import Replacement
 from bridge.runtime.systemd import ServiceNotifier
@@ -235,7 +235,7 @@ def run_and_exit(work: Callable[[], object]) -> NoReturn:
     except BaseException as error:
         log.error("process_failed", exc_info=error)
     finally:
-        counters.write_counters()
+        counter_files.write_counters()
         exporter.stop_tracer()
         sys.stdout.flush()
         sys.stderr.flush()

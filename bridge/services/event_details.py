@@ -18,7 +18,7 @@ from bridge.services.route_reasons import NO_REASONS, RouteReasons, find_reasons
 from bridge.services.serializers import whole_event_json
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import rejects
-from bridge.store.operations import log
+from bridge.store.operations import operation_records
 from bridge.store.queries import event_lookup, wait_facts
 from bridge.store.queries.event_lookup import EventHistory
 from bridge.system.ids import EVENT_PREFIXES, REJECT_PREFIX
@@ -141,7 +141,7 @@ def read_event_details(
             for one in found.deliveries
             if one.holds_key
         },
-        operations=log.operations_on(
+        operations=operation_records.operations_on(
             database, [found.event.id, *(one.id for one in found.deliveries)]
         ),
         reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,

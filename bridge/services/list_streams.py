@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.core.audit import AuditEntry
 from bridge.core.model import Delivery, Event, Reject
-from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
+from bridge.core.operations import Operation, OperationStep
 from bridge.services.lists import WrongCursor, parse_cursor
 from bridge.store.audit import audit_walk, to_entry
 from bridge.store.db.row_walk import RowWalk, read_chunks
 from bridge.store.inbound.rejects import reject_walk, to_reject
-from bridge.store.operations.log import list_items, operation_walk, to_operation
+from bridge.store.operations.operation_records import list_items, operation_walk, to_operation
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.queries.row_numbers import find_number
@@ -118,12 +118,10 @@ def stream_items(
     database: Database, operation: Operation, *, outcome: str | None, after: int | None, limit: int
 ) -> Iterator[Sequence[OperationStep]]:
     """Yield the items of an operation in their order; `limit` 0 is no limit."""
-    is_open = outcome == OPEN_ITEMS
     items = list_items(
         database,
         operation,
-        outcome=StepOutcome(outcome) if outcome and not is_open else None,
-        is_open=is_open,
+        outcome=outcome,
         after=after or 0,
         limit=limit,
     )

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from bridge.core.audit import AuditEntry
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, DeadKind, Delivery, Event, Reject, RunState, Status
-from bridge.core.operations import OPEN_ITEMS, Operation, OperationStep, StepOutcome
+from bridge.core.operations import Operation, OperationStep
 from bridge.core.times import iso
 from bridge.services.delivery_states import describe_state
 from bridge.store.audit import audit_walk, to_entry
 from bridge.store.db.row_walk import Budget, RowWalk, read_age, read_page
 from bridge.store.inbound.rejects import reject_walk, to_reject
-from bridge.store.operations.log import list_items, operation_walk, to_operation
+from bridge.store.operations.operation_records import list_items, operation_walk, to_operation
 from bridge.store.queries import events as event_queries
 from bridge.store.tables.rows import to_delivery
 
@@ -183,12 +183,10 @@ def page_items(
 
     `outcome`: `done`, `refused`, or `open` for those that are not processed yet.
     """
-    is_open = outcome == OPEN_ITEMS
     found = list_items(
         database,
         operation,
-        outcome=StepOutcome(outcome) if outcome and not is_open else None,
-        is_open=is_open,
+        outcome=outcome,
         after=asked.before or 0,
         limit=asked.limit + 1,
     )

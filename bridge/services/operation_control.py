@@ -28,9 +28,9 @@ def find_repeated(database: Database, token: str, key: str, digest: str) -> Oper
     Raises `KeyReused` for another body. An operation that ended while it stored its items does not
     count.
     """
-    from bridge.store.operations import control, log
+    from bridge.store.operations import control, operation_records
 
-    found = log.find_by_key(database, token, key)
+    found = operation_records.find_by_key(database, token, key)
     if found is None:
         return None
     if found.request_digest != digest:
@@ -50,13 +50,13 @@ def agree_to_operation(
     Raises `OperationConflict`. Of several that agree at once, one succeeds. `rate`: that of its
     items from now on, such as `20/s`; without it the proposal's own.
     """
-    from bridge.store.operations import control, log
+    from bridge.store.operations import control, operation_records
 
     now = time.time()
     asked = None if rate is None else {**one.asked, "rate": rate}
     agreed = control.agree(database, one, token, now, asked)
     if agreed is None:
-        raise OperationConflict(_why_not_agreed(log.get(database, one.seq), token))
+        raise OperationConflict(_why_not_agreed(operation_records.get(database, one.seq), token))
     return agreed
 
 

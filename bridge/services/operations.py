@@ -156,9 +156,9 @@ def find_resumable(database: Database, id_: str) -> Operation:
 
     `NotFound` where there is none; `BridgeError` where it ended before all its items were stored.
     """
-    from bridge.store.operations import log
+    from bridge.store.operations import operation_records
 
-    found = log.find(database, id_)
+    found = operation_records.find(database, id_)
     if found.chosen is None:
         raise BridgeError(
             f"{found.id} was interrupted while it stored its items: nothing was done; run the"

@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from flask import Flask
 
 from bridge.config.settings import Settings
 from bridge.system.logs import get_logger
-from bridge.web.edge_parts import EXTENSION, EdgeParts
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.asgi_call import AsgiCall
 from bridge.web.server.asgi_requests import (
@@ -27,12 +25,9 @@ from bridge.web.server.asgi_requests import (
     read_server,
     refuse_head,
 )
-from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
-from bridge.web.server.event_loop.hook_calls import HookCalls
+from bridge.web.server.event_loop.edge_setup import make_edge
 from bridge.web.server.event_loop.http_parser import MalformedRequest
-from bridge.web.server.event_loop.lag_observer import LagObserver
 from bridge.web.server.event_loop.loop_edge import LoopEdge
-from bridge.web.server.event_loop.worker import HOOK_THREADS
 
 log = get_logger()
 CHECK_SECONDS: Final = 0.02  # between two checks whether all requests are answered
@@ -52,12 +47,10 @@ class AsgiApp:
         end: Callable[[], None],
     ) -> None:
         self._app = app
-        self._parts: EdgeParts = app.extensions[EXTENSION]
         self._settings = settings
         self._begin = begin
         self._end = end
         self._edge: LoopEdge | None = None
-        self._pools: list[ThreadPoolExecutor] = []
         self._running = 0  # requests that are being answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,36 +85,16 @@ class AsgiApp:
         """Return the edge of this process; begin where it is the first call."""
         if self._edge is None:
             self._begin()
-            self._edge = self._make_edge(asyncio.get_running_loop())
+            timings = self._settings.timings
+            self._edge = make_edge(
+                asyncio.get_running_loop(),
+                self._app,
+                timings=timings,
+                answers=AnswerLimits(timings.answer_stall_seconds),
+                flask_places=self._settings.pool,
+                keep_alive_seconds=0.0,  # the server's own
+            )
         return self._edge
-
-    def _make_edge(self, loop: asyncio.AbstractEventLoop) -> LoopEdge:
-        settings = self._settings
-        storage = self._parts.storage
-        hooks = ThreadPoolExecutor(HOOK_THREADS, "hooks")
-        committer = ThreadPoolExecutor(1, "commit")
-        pages = ThreadPoolExecutor(settings.pool, "flask")
-        self._pools = [hooks, committer, pages]
-        lag = LagObserver(loop)
-        lag.begin()
-        gatherer = CommitGatherer(
-            loop,
-            storage.add_each,
-            committer,
-            lag.observe_commit,
-            waits_for_server=not storage.database.is_sqlite,
-        )
-        return LoopEdge(
-            loop=loop,
-            parts=self._parts,
-            app=self._app,
-            calls=HookCalls(loop, gatherer, hooks),
-            timings=settings.timings,
-            answers=AnswerLimits(settings.timings.answer_stall_seconds),
-            keep_alive_seconds=0.0,  # the server's own
-            flask_threads=pages,
-            flask_places=settings.pool,
-        )
 
     async def _stop(self) -> None:
         """Answer the requests in progress, then free what this process holds."""
@@ -133,9 +106,8 @@ class AsgiApp:
         while self._running and time.monotonic() < until:
             await asyncio.sleep(CHECK_SECONDS)
         self._edge = None
-        for pool in self._pools:
-            pool.shutdown(wait=False)
-        await edge.loop.run_in_executor(None, self._parts.storage.database.close)
+        edge.threads.shut_down()
+        await edge.loop.run_in_executor(None, edge.parts.storage.database.close)
         self._end()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,6 +13,7 @@ from bridge.core.errors import Refused
 
 READ_BYTES = 64 * 1024  # bytes read at a time
 IN_FLIGHT = 96 * 1024 * 1024  # bytes of bodies being read at once in a process
+CUT_SHORT = "the body ended early, took too long or is not framed correctly"
 
 
 class BodyReader:
@@ -105,9 +106,4 @@ def _too_large(most: int) -> Refused:
 
 
 def _cut_short() -> Refused:
-    return Refused(
-        400,
-        "cut_short",
-        "the body ended early, took too long or is not framed correctly",
-        headers={"Connection": "close"},
-    )
+    return Refused(400, "cut_short", CUT_SHORT, headers={"Connection": "close"})

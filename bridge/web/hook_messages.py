@@ -81,6 +81,11 @@ def answer_refusal(refused: Refused, more: Mapping[str, JSON] | None = None) -> 
     return answer_reply(reply, refused.headers)
 
 
+def refuse_unforeseen() -> Refused:
+    """Return the refusal of a request for an unforeseen error."""
+    return Refused(500, "internal_error", "an unexpected error occurred")
+
+
 def answer_response(response: Response, method: str) -> HookAnswer:
     """Return the answer with a response of Flask, whose body is in memory."""
     parts, status, headers = response.get_wsgi_response({"REQUEST_METHOD": method})

@@ -1,9 +1,10 @@
 """Receives the requests under `/hooks/`: from head and body to answer, for every HTTP edge.
 
 An edge reads the head, calls `HookReceiver.begin`, reads the body within `HookRequest.max_body`,
-and writes the answer. `HookRequest.receive` stores the events before it returns. An edge that
-gathers the events of several requests calls `prepare`, stores what it returned, and goes on with
-`ingest.receive.build_answer`. After either comes `accept`, and after any error `refuse`.
+and writes the answer. `HookRequest.receive` stores the events before it returns; `answer` calls it,
+or what an edge has instead. An edge that gathers the events of several requests calls `prepare`,
+stores what it returned, and goes on with `ingest.receive.build_answer`; then comes `accept`, and
+after any error `refuse`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from bridge.web.hook_messages import (
     answer_refusal,
     answer_response,
     make_request,
+    refuse_unforeseen,
 )
 from bridge.web.hook_records import count_events, finish_request
 from bridge.web.learned_secrets import read_lesson
@@ -168,6 +170,14 @@ class HookRequest:
             return prepared
         return build_answer(prepared, self.effects.store(prepared))
 
+    def answer(self, receive: Callable[[], Received]) -> HookAnswer:
+        """Accept what `receive` returns; refuse the request if it raises an error."""
+        try:
+            received = receive()
+        except Exception as error:
+            return self.refuse(error)
+        return self.accept(received)
+
     def accept(self, received: Received) -> HookAnswer:
         """Count, trace, answer and log a request that is received, and wake the workers."""
         source = self.source
@@ -204,7 +214,7 @@ class HookRequest:
             message = "the event could not be stored; send it again"
             return Refused(503, "store_failed", message, headers={"Retry-After": "5"})
         self.effects.log.error("internal_error", source=name, exc_info=error)
-        return Refused(500, "internal_error", "an unexpected error occurred")
+        return refuse_unforeseen()
 
     def _reject(self, bad: BadSignature, request: Request) -> Refused:
         """Record a request that failed verification, and return its refusal."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from bridge.ingest.receive import Received
 from bridge.web.body_reader import BodyReader
 from bridge.web.hook_messages import HookAnswer, RequestHead
-from bridge.web.hook_receiver import PREFIX, HookReceiver
+from bridge.web.hook_receiver import PREFIX, HookReceiver, HookRequest
 
 __all__ = ["PREFIX", "Hooks"]
 StartResponse = Callable[..., Any]
@@ -32,12 +34,11 @@ class Hooks(HookReceiver):
         request = self.begin(_read_head(environ))
         if isinstance(request, HookAnswer):
             return request
-        try:
-            with self.intake.body(environ, request.max_body) as body:
-                received = request.receive(body)
-        except Exception as error:
-            return request.refuse(error)
-        return request.accept(received)
+        return request.answer(partial(self._receive, request, environ))
+
+    def _receive(self, request: HookRequest, environ: Mapping[str, Any]) -> Received:
+        with self.intake.body(environ, request.max_body) as body:
+            return request.receive(body)
 
 
 def _read_head(environ: Mapping[str, Any]) -> RequestHead:

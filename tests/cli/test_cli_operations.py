@@ -29,7 +29,7 @@ from bridge.services import pacing
 from bridge.services.operations import do_items
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import log
+from bridge.store.operations import log, operation_records
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema
@@ -56,13 +56,13 @@ def fill(database: Database, count: int, body: bytes = b'{"n":1}', **changes: An
 
 
 def only_act(database: Database) -> Operation:
-    (one,) = log.list_operations(database)
+    (one,) = operation_records.list_operations(database)
     return one
 
 
 def done_so_far(database: Database) -> int:
     """How many items are through of the one act; 0 before there is one."""
-    return next((one.done for one in log.list_operations(database)), 0)
+    return next((one.done for one in operation_records.list_operations(database)), 0)
 
 
 def planned(database: Database) -> Counter[str]:
@@ -130,7 +130,7 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
         environ=environ,
     )
     assert finished.returncode == 0, finished.stderr
-    one = log.find(database, one.id)
+    one = operation_records.find(database, one.id)
     assert (one.done, one.refused, one.left, one.finished_at is not None) == (MANY, 0, 0, True)
     assert [actor for actor, _ in one.resumed] == ["ana@ops"] * 2
     assert all(json.loads(line)["act"] == one.id for line in finished.stdout.splitlines())
@@ -348,7 +348,7 @@ def test_a_dry_run_and_a_refusal_keep_no_act(store: Database, routes: Path) -> N
     fill(store, 3)
     for command in (["replay", "--dry-run"], ["cancel", "--dry-run"], ["cancel"]):
         run(*command, "--source", "github")
-    assert list(log.list_operations(store)) == []
+    assert list(operation_records.list_operations(store)) == []
 
 
 # -- which routes
@@ -372,7 +372,7 @@ def test_events_are_replayed_through_the_routes_they_were_planned_with(
         one.route: one.config_hash for one in events.deliveries_of(store, [event_id])[event_id][1:]
     }
     assert found["triage"] == then.hash != found["renamed"] == load(routes, environ).hash
-    assert next(iter(log.list_operations(store))).asked["routes"] == "then"
+    assert next(iter(operation_records.list_operations(store))).asked["routes"] == "then"
 
 
 @pytest.mark.parametrize(

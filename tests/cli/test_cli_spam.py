@@ -18,7 +18,7 @@ from bridge.core.model import Event, Status
 from bridge.services.operation_kinds import make_replay_handler
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import log
+from bridge.store.operations import log, operation_records
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.system.ids import operation_id
@@ -105,7 +105,7 @@ def test_what_is_let_go_is_planned_once(store: Database, routes: Path) -> None:
         1,
         1,
     ) and "is not marked as spam" in again.stdout
-    acts = list(log.list_operations(store))
+    acts = list(operation_records.list_operations(store))
     assert [act.command for act in acts] == ["spam release"] * 2
     assert f"spam release {one.id}" in run("operations").stdout
     assert "was honeypot: filled in" in run("show", one.id).stdout

@@ -18,7 +18,7 @@ from bridge.core.model import DeadKind, Status
 from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import log
+from bridge.store.operations import operation_records
 from bridge.store.tables import schema
 
 ROUTES = """
@@ -109,8 +109,8 @@ def test_the_real_one_does_what_the_dry_run_said(
     result = run(*FILTER, "--yes")
     assert said(result) == promised and are_named(promised)
     assert result.exit_code == 1 and "3 replayed, 1 not" in result.stderr
-    (act,) = log.list_operations(store)
-    assert {one.item_id for one in log.list_items(store, act)} == {
+    (act,) = operation_records.list_operations(store)
+    assert {one.item_id for one in operation_records.list_items(store, act)} == {
         *stored["plans"],
         *stored["refused"],
     }

@@ -22,9 +22,10 @@ from serving import until
 
 from bridge.core.model import RunState, Status
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.monitoring import counters as counter_files
-from bridge.monitoring import metrics
-from bridge.monitoring.counters import BUCKET_SECONDS, Counts, CountsFile, sum_counters
+from bridge.monitoring import counter_files, metrics
+from bridge.monitoring import counters as counters_module
+from bridge.monitoring.counter_files import CountsFile, sum_counters
+from bridge.monitoring.counters import BUCKET_SECONDS, Counts
 from bridge.monitoring.metrics import ACK, EVENTS, PROCESS_METRICS, REFUSED
 from bridge.store.queue.claims import Claim
 from bridge.worker import turn_changes
@@ -32,9 +33,9 @@ from bridge.worker import turn_changes
 CHILD = """
 import sys, time
 from pathlib import Path
-from bridge.monitoring import counters, metrics
+from bridge.monitoring import counter_files, counters, metrics
 from bridge.monitoring.metrics import ACK, EVENTS
-counters.start_counters(Path(sys.argv[1]), 0.02)
+counter_files.start_counters(Path(sys.argv[1]), 0.02)
 for _ in range(int(sys.argv[2])):
     counters.COUNTS.add(EVENTS, "github", "accepted")
     counters.COUNTS.observe(ACK, 0.003)
@@ -89,7 +90,7 @@ def test_series_and_buckets() -> None:
 
 
 def test_no_more_series_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counter_files, "MAX_SERIES", 2)
+    monkeypatch.setattr(counters_module, "MAX_SERIES", 2)
     counts = Counts()
     for name in ("a", "b", "c", "a"):
         counts.add(EVENTS, name, "accepted")
@@ -351,7 +352,7 @@ def test_counts_of_an_earlier_version_have_no_times() -> None:
 
 
 def test_too_many_last_times_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counter_files, "MAX_SERIES", 3)
+    monkeypatch.setattr(counters_module, "MAX_SERIES", 3)
     counts = Counts()
     for number in range(9):
         counts.mark("used", f"s{number}", at=number)

@@ -22,7 +22,8 @@ from bridge.core.errors import StoreError
 from bridge.core.status import (
     Overview,
 )
-from bridge.monitoring.counters import BUCKET_SECONDS, Counts, CountsFile
+from bridge.monitoring.counter_files import CountsFile
+from bridge.monitoring.counters import BUCKET_SECONDS, Counts
 from bridge.monitoring.metrics import (
     ACK,
     EVENT_LOOP_METRICS,

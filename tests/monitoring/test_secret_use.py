@@ -9,7 +9,8 @@ from pathlib import Path
 from processes import call
 from serving import SECRET, Bridge, github, signature, until
 
-from bridge.monitoring.counters import Counts, sum_counters
+from bridge.monitoring.counter_files import sum_counters
+from bridge.monitoring.counters import Counts
 from bridge.monitoring.metrics import VERIFIED
 from bridge.monitoring.secret_use import LAST_USE, count_use, find_last_use
 from bridge.providers.signatures.scheme import Secret

@@ -59,7 +59,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         (
             ("bridge/services/operation_control.py", "one.token != token"),
             ("bridge/store/operations/control.py", "act.c.token == token"),
-            ("bridge/store/operations/log.py", "act.c.token == token"),
+            ("bridge/store/operations/operation_records.py", "act.c.token == token"),
             ("bridge/web/console/views/operations.py", "one.token == asked.session.key"),
         ),
         "an id",

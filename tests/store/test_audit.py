@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select, update
 
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import Delivery, Status
-from bridge.core.operations import Operation, StepOutcome
+from bridge.core.operations import OPEN_ITEMS, Operation, StepOutcome
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import control, log
+from bridge.store.operations import control, log, operation_records
 from bridge.store.operations.actions import MOVES, ItemResult, MoveHandler
 from bridge.store.tables import schema
 
@@ -56,7 +56,7 @@ def go_on(
 
 
 def again(database: Database, one: Operation) -> Operation:
-    return log.find(database, one.id)
+    return operation_records.find(database, one.id)
 
 
 def test_an_act_is_kept_with_who_what_and_all_that_it_chose(database: Database) -> None:
@@ -66,7 +66,8 @@ def test_an_act_is_kept_with_who_what_and_all_that_it_chose(database: Database) 
     assert one.asked == {"filters": {"route": "triage"}, "rate": "5/s"}
     assert (one.chosen, one.left, one.finished_at) == (3, 3, None)
     assert [
-        (item.number, item.item_id, item.outcome) for item in log.list_items(database, one)
+        (item.number, item.item_id, item.outcome)
+        for item in operation_records.list_items(database, one)
     ] == [(number, id_, None) for number, id_ in enumerate(ids, 1)]
 
 
@@ -83,16 +84,17 @@ def test_its_items_say_what_became_of_each(database: Database) -> None:
         NOW + 1,
         NOW + 1,
     )
-    items = list(log.list_items(database, now))
+    items = list(operation_records.list_items(database, now))
     assert [(item.outcome, item.was, item.became, item.at) for item in items[:3]] == [
         (StepOutcome.DONE, "queued", "cancelled", NOW + 1)
     ] * 3
     assert (items[3].outcome, items[3].problem) == (StepOutcome.REFUSED, "no such delivery")
-    assert [item.number for item in log.list_items(database, now, outcome=StepOutcome.REFUSED)] == [
-        4
-    ]
-    assert list(log.list_items(database, now, is_open=True)) == []
-    assert [item.number for item in log.list_items(database, now, limit=2)] == [1, 2]
+    assert [
+        item.number
+        for item in operation_records.list_items(database, now, outcome=StepOutcome.REFUSED)
+    ] == [4]
+    assert list(operation_records.list_items(database, now, outcome=OPEN_ITEMS)) == []
+    assert [item.number for item in operation_records.list_items(database, now, limit=2)] == [1, 2]
 
 
 def test_many_items_are_written_in_several_commits_and_count_once_all_are_there(
@@ -113,8 +115,12 @@ def test_many_items_are_written_in_several_commits_and_count_once_all_are_there(
     monkeypatch.setattr(database, "write", watched)
     one = begin(database, ids)
     assert (seen, one.chosen) == ([None, None, 5], 5)
-    assert [item.item_id for item in log.list_items(database, one)] == ids
-    assert [item.number for item in log.list_items(database, one, limit=3)] == [1, 2, 3]
+    assert [item.item_id for item in operation_records.list_items(database, one)] == ids
+    assert [item.number for item in operation_records.list_items(database, one, limit=3)] == [
+        1,
+        2,
+        3,
+    ]
 
 
 @dataclass
@@ -194,16 +200,26 @@ def test_acts_are_listed_newest_first_and_found_by_the_beginning_of_an_id(
         connection.execute(
             update(schema.act).where(schema.act.c.seq == made[0].seq).values(created_at=NOW - 100)
         )
-    assert [one.id for one in log.list_operations(database)] == ["act_3", "act_2", "act_1"]
-    assert [one.id for one in log.list_operations(database, limit=1)] == ["act_3"]
-    assert [one.id for one in log.list_operations(database, unfinished=True)] == ["act_3", "act_1"]
-    assert [one.id for one in log.list_operations(database, since=NOW - 50)] == ["act_3", "act_2"]
-    assert log.find(database, "act_1").id == "act_1"
+    assert [one.id for one in operation_records.list_operations(database)] == [
+        "act_3",
+        "act_2",
+        "act_1",
+    ]
+    assert [one.id for one in operation_records.list_operations(database, limit=1)] == ["act_3"]
+    assert [one.id for one in operation_records.list_operations(database, unfinished=True)] == [
+        "act_3",
+        "act_1",
+    ]
+    assert [one.id for one in operation_records.list_operations(database, since=NOW - 50)] == [
+        "act_3",
+        "act_2",
+    ]
+    assert operation_records.find(database, "act_1").id == "act_1"
     with pytest.raises(NotFound, match="several ids match 'act_'"):
-        log.find(database, "act_")
+        operation_records.find(database, "act_")
     for text in ("act_9", "act_%", "evt_"):
         with pytest.raises(NotFound, match="no operation has the id"):
-            log.find(database, text)
+            operation_records.find(database, text)
 
 
 def test_what_was_done_to_a_delivery_is_found_by_its_id(database: Database) -> None:
@@ -212,9 +228,12 @@ def test_what_was_done_to_a_delivery_is_found_by_its_id(database: Database) -> N
     go_on(database, begin(database, [first]), now=NOW + 2)
     begin(database, [first, second, first])  # it did nothing yet
     told = [
-        (act.id, item.item_id, item.outcome) for act, item in log.operations_on(database, [first])
+        (act.id, item.item_id, item.outcome)
+        for act, item in operation_records.operations_on(database, [first])
     ]
     assert told == [("act_2", first, "done"), ("act_1", first, "refused")]
-    assert len(log.operations_on(database, [first, second])) == 3
-    assert [act.id for act, _ in log.operations_on(database, [first], limit=1)] == ["act_1"]
-    assert log.operations_on(database, []) == []
+    assert len(operation_records.operations_on(database, [first, second])) == 3
+    assert [act.id for act, _ in operation_records.operations_on(database, [first], limit=1)] == [
+        "act_1"
+    ]
+    assert operation_records.operations_on(database, []) == []

@@ -16,7 +16,7 @@ from bridge.store.db.database import Database
 from bridge.store.db.id_prefix import id_conditions
 from bridge.store.db.row_walk import Budget
 from bridge.store.inbound import events
-from bridge.store.operations.log import operation_walk
+from bridge.store.operations.operation_records import operation_walk
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema

@@ -14,8 +14,9 @@ from sqlalchemy import text
 from bridge.core import trends
 from bridge.core.times import DAY
 from bridge.core.trends import MINUTE_SECONDS, Series, TrendKind
-from bridge.monitoring import counters
-from bridge.monitoring.counters import COUNTERS_FOLDER, Counts, CountsFile
+from bridge.monitoring import counter_files
+from bridge.monitoring.counter_files import COUNTERS_FOLDER, CountsFile
+from bridge.monitoring.counters import Counts
 from bridge.monitoring.metrics import ACK, ATTEMPTS, EVENTS, PROCESS_METRICS
 from bridge.monitoring.trend_writer import TrendWriter
 from bridge.monitoring.trends import COUNTERS, read_counters, read_values
@@ -285,9 +286,9 @@ def test_the_name_of_the_counters_survives_a_torn_file(tmp_path: Path) -> None:
     folder = tmp_path / COUNTERS_FOLDER
     folder.mkdir()
     (folder / "node").write_bytes(b"\xff12")
-    claimed = counters.claim_node(tmp_path)
-    assert claimed is not None and counters.claim_node(tmp_path) is None
+    claimed = counter_files.claim_node(tmp_path)
+    assert claimed is not None and counter_files.claim_node(tmp_path) is None
     os.close(claimed[1])
-    again = counters.claim_node(tmp_path)
+    again = counter_files.claim_node(tmp_path)
     assert again is not None and again[0] == claimed[0] and len(again[0]) == 16
     os.close(again[1])

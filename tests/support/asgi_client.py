@@ -15,6 +15,8 @@ from bridge.store.db.database import Database
 from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 from bridge.web.asgi_app import AsgiApp
+from bridge.web.body_reader import BodyReader
+from bridge.web.edge_parts import EXTENSION, EdgeParts
 
 SERVER = ("127.0.0.1", 8080)
 GONE: Mapping[str, Any] = {"type": "http.disconnect"}
@@ -105,7 +107,7 @@ class AsgiExchange:
 
 
 class AsgiBridge:
-    """The application on a store of a test. `events`: what its lifespan did."""
+    """The application on a store of a test. `lived`: what its lifespan did."""
 
     def __init__(
         self, database: Database, folder: Path, routes: str, timings: Timings | None = None
@@ -132,6 +134,12 @@ class AsgiBridge:
             begin=lambda: self.lived.append("begin"),
             end=lambda: self.lived.append("end"),
         )
+
+    @property
+    def intake(self) -> BodyReader:
+        """The budget of body bytes."""
+        parts: EdgeParts = self.flask.extensions[EXTENSION]
+        return parts.intake
 
 
 class AsgiLifespan:

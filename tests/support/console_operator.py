@@ -18,7 +18,7 @@ from bridge.core.operations import Operation
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import log
+from bridge.store.operations import operation_records
 from bridge.store.queries import event_lookup
 from bridge.worker.maintenance.operations import OperationRunner
 
@@ -100,4 +100,4 @@ class ConsoleOperator:
 
     def operations(self) -> list[Operation]:
         """Return all operations, newest first."""
-        return list(log.list_operations(self.database))
+        return list(operation_records.list_operations(self.database))

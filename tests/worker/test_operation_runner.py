@@ -20,7 +20,7 @@ from bridge.core.times import DAY
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import control, log
+from bridge.store.operations import control, log, operation_records
 from bridge.store.tables import schema
 from bridge.system.ids import operation_id
 from bridge.worker.maintenance.operations import OperationRunner
@@ -89,7 +89,7 @@ def test_a_rate_needs_no_new_start_for_each_batch(sqlite: Database, tmp_path: Pa
     runner = make_runner(sqlite, tmp_path)
     began = time.monotonic()
     runner.start_due(lambda: True)
-    eventually(lambda: log.get(sqlite, one.seq).finished_at)
+    eventually(lambda: operation_records.get(sqlite, one.seq).finished_at)
     assert time.monotonic() - began > 0.3
     runner.close()
 
@@ -101,11 +101,11 @@ def test_only_the_worker_that_leads_carries_out_operations(
     runner = make_runner(sqlite, tmp_path)
     runner.start_due(lambda: False)
     runner.close()
-    assert log.get(sqlite, one.seq).done == 0
+    assert operation_records.get(sqlite, one.seq).done == 0
     runner = make_runner(sqlite, tmp_path)
     asked: list[bool] = []
     runner.start_due(lambda: not asked.append(True))
-    eventually(lambda: log.get(sqlite, one.seq).finished_at)
+    eventually(lambda: operation_records.get(sqlite, one.seq).finished_at)
     runner.close()
     assert asked == [True]
 
@@ -123,12 +123,12 @@ def test_two_workers_do_no_item_twice(database: Database, tmp_path: Path) -> Non
     def has_ended() -> bool:
         for runner in runners:  # as a worker does at each beat
             runner.start_due(lambda: True)
-        return log.get(database, one.seq).finished_at is not None
+        return operation_records.get(database, one.seq).finished_at is not None
 
     eventually(has_ended)
     for runner in runners:
         runner.close()
-    ended = log.get(database, one.seq)
+    ended = operation_records.get(database, one.seq)
     assert (ended.done, ended.refused) == (300, 0)
 
 
@@ -165,7 +165,7 @@ def test_killed_workers_do_each_item_exactly_once(
     assert agreed is not None
 
     def done() -> int:
-        return log.get(database, one.seq).done
+        return operation_records.get(database, one.seq).done
 
     for _ in range(2):
         before = done()
@@ -178,10 +178,10 @@ def test_killed_workers_do_each_item_exactly_once(
     with running(tmp_path, "work", environ=environ):
         while (before := done()) < many:  # it goes on, however long all of them take
             eventually(lambda: done() > before)
-        eventually(lambda: log.get(database, one.seq).finished_at)
-    ended = log.get(database, one.seq)
+        eventually(lambda: operation_records.get(database, one.seq).finished_at)
+    ended = operation_records.get(database, one.seq)
     assert (ended.done, ended.refused, ended.left) == (many, 0, 0)
     assert count_planned(database) == Counter(ids)
-    items = list(log.list_items(database, ended))
+    items = list(operation_records.list_items(database, ended))
     assert [item.item_id for item in items] == ids
     assert len({made for item in items for made in item.made}) == many

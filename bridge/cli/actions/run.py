@@ -99,11 +99,11 @@ class OutcomePrinter:
 
     def stop(self, database: Database, why: str, code: int) -> None:
         """Print how many items are done and how to continue, and exit."""
-        from bridge.store.operations import log
+        from bridge.store.operations import operation_records
 
         through = ""
         with suppress(StoreError):  # the store may be unavailable
-            one = log.find(database, self._act_id or "")
+            one = operation_records.find(database, self._act_id or "")
             through = (
                 f" {one.chosen - one.left} of {count_items(one.command, one.chosen)} are done;"
                 if one.chosen

@@ -11,7 +11,7 @@ from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.refusals_view import print_refusals, print_spam
 from bridge.cli.ui.status_tables import HASH_CHARS, format_count, status_tables
-from bridge.config.settings import BACKUP_INTERVAL_SECONDS
+from bridge.config.setting_values import BACKUP_INTERVAL_SECONDS
 from bridge.core.status import BackupStatus, OverdueWork, Overview, UrlCertificate
 from bridge.services.parsed_status import ShownStatus, parse_status
 

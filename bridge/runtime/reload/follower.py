@@ -8,7 +8,7 @@ import time
 from bridge.config.loader import rebuild
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
-from bridge.monitoring import counters
+from bridge.monitoring import counter_files
 from bridge.monitoring.tracing import exporter
 from bridge.routing.model import Config
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig
@@ -39,7 +39,9 @@ class ConfigFollower:
 
     def start(self, role: str) -> None:
         """Load the newest configuration, follow changes in a thread, start counters and traces."""
-        counters.start_counters(self._settings.data, self._settings.timings.counter_write_seconds)
+        counter_files.start_counters(
+            self._settings.data, self._settings.timings.counter_write_seconds
+        )
         exporter.start_tracer(self._settings.environ)
         self.catch_up()
         self.board.register(role, self._config.hash)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.monitoring.counters import sum_counters
+from bridge.monitoring.counter_files import sum_counters
 from bridge.monitoring.secret_use import LAST_USE, find_last_use
 from bridge.services.bridge_checks.findings import CheckFinding
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, case, select, text, update
 from bridge.core.model import JSON
 from bridge.core.operations import WORKER, Operation
 from bridge.store.db.database import Database
-from bridge.store.operations.log import get, to_operation
+from bridge.store.operations.operation_records import get, to_operation
 from bridge.store.tables.encrypted import encrypt_row
 from bridge.store.tables.rows import to_json
 from bridge.store.tables.schema import act

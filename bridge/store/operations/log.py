@@ -1,4 +1,4 @@
-"""The log of operations: the items that each selected, and the result of every item.
+"""Begins and advances operations, and logs the result of each item.
 
 An operation can stop anywhere and resume. The change to an item and its result are one commit, so
 an interrupted operation repeats no item.
@@ -6,26 +6,23 @@ an interrupted operation repeats no item.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
+from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from bridge.core.errors import StoreError
 from bridge.core.model import JSON
-from bridge.core.operations import WORKER, Operation, OperationRequest, OperationStep, StepOutcome
+from bridge.core.operations import WORKER, Operation, OperationRequest, StepOutcome
 from bridge.store.db.database import Database
-from bridge.store.db.id_prefix import find_row
-from bridge.store.db.row_walk import RowWalk, read_chunks
 from bridge.store.db.upsert import dialect_insert
-from bridge.store.encryption import Sealer
 from bridge.store.operations.actions import ItemResult
+from bridge.store.operations.operation_records import PAGE_ITEMS, find_by_key, get
 from bridge.store.tables.encrypted import encrypt_row
-from bridge.store.tables.rows import from_json, to_json
+from bridge.store.tables.rows import to_json
 from bridge.store.tables.schema import act, act_item
 
 T = TypeVar("T")
-PAGE_ITEMS: Final = 500  # items written or read in one transaction
 BATCH_ITEMS: Final = 50  # items processed in one transaction
 
 _OPEN = (act_item.c.act == bindparam("of")) & act_item.c.outcome.is_(None)
@@ -225,126 +222,3 @@ def _marked(seq: int, number: int, result: ItemResult, now: float) -> dict[str, 
         "made": to_json(made or None),
         "at": now,
     }
-
-
-# -- read
-
-
-def find(database: Database, text: str) -> Operation:
-    """Return the operation with this id or unique prefix of an id; `NotFound` otherwise."""
-    return to_operation(
-        find_row(
-            database,
-            act,
-            text,
-            f"no operation has the id {text!r}; flowbridge operations lists them",
-        ),
-        database.sealer,
-    )
-
-
-def list_operations(
-    database: Database, *, since: float | None = None, unfinished: bool = False, limit: int = 0
-) -> Iterator[Operation]:
-    """Yield operations, newest first; `limit` 0 is no limit."""
-    walk = operation_walk(since=since, unfinished=unfinished)
-    for chunk in read_chunks(database, walk, limit=limit):
-        yield from (to_operation(row, database.sealer) for row in chunk.rows)
-
-
-def operation_walk(*, since: float | None = None, unfinished: bool = False) -> RowWalk:
-    """Return the walk over operations, newest first; `unfinished`: only those with items left."""
-    return RowWalk(
-        table=act,
-        query=select(act),
-        age=act.c.created_at,
-        conditions=[] if since is None else [act.c.created_at >= since],
-        indexed=[act.c.finished_at.is_(None)] if unfinished else (),
-    )
-
-
-def list_items(
-    database: Database,
-    one: Operation,
-    *,
-    outcome: StepOutcome | None = None,
-    is_open: bool = False,
-    after: int = 0,
-    limit: int = 0,
-) -> Iterator[OperationStep]:
-    """Yield an operation's items in order: all, those with this `outcome`, or the open ones.
-
-    They begin behind the number `after`. `limit` 0 is no limit.
-    """
-    query = select(act_item).where(act_item.c.act == one.seq).order_by(act_item.c.number)
-    if outcome is not None:
-        query = query.where(act_item.c.outcome == outcome)
-    if is_open:
-        query = query.where(act_item.c.outcome.is_(None))
-    last = after
-    left = limit or None
-    while left is None or left > 0:
-        size = PAGE_ITEMS if left is None else min(PAGE_ITEMS, left)
-        with database.read() as connection:
-            rows = connection.execute(query.where(act_item.c.number > last).limit(size)).all()
-        yield from map(_to_item, rows)
-        if len(rows) < size:
-            return
-        last = rows[-1].number
-        left = None if left is None else left - len(rows)
-
-
-def operations_on(
-    database: Database, ids: Sequence[str], limit: int = 50
-) -> list[tuple[Operation, OperationStep]]:
-    """Return the newest `limit` operations on these events and deliveries, oldest first."""
-    query = (
-        select(act, *(column.label(f"item_{column.name}") for column in act_item.c))
-        .join(act_item, act_item.c.act == act.c.seq)
-        .where(act_item.c.item_id.in_(ids), act_item.c.outcome.isnot(None))
-        .order_by(act_item.c.at.desc(), act.c.seq.desc())
-        .limit(limit)
-    )
-    with database.read() as connection:
-        rows = connection.execute(query).all()
-    return [(to_operation(row, database.sealer), _to_item(row, "item_")) for row in reversed(rows)]
-
-
-def find_by_key(database: Database, token: str, key: str) -> Operation | None:
-    """Return the operation that a token began with an `Idempotency-Key`, null where none did."""
-    query = select(act).where(
-        act.c.token == token, act.c.request_key == key, act.c.request_key.is_not(None)
-    )
-    with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    return None if row is None else to_operation(row, database.sealer)
-
-
-def get(database: Database, seq: int) -> Operation:
-    """Return the operation with this number."""
-    with database.read() as connection:
-        return to_operation(
-            connection.execute(select(act).where(act.c.seq == seq)).one(), database.sealer
-        )
-
-
-def to_operation(row: Row[Any], sealer: Sealer) -> Operation:
-    """Return the operation of a row of the table `act`."""
-    values = {column.name: row._mapping[column.name] for column in act.c}
-    resumed = tuple((actor, at) for actor, at in from_json(values["resumed"]) or ())
-    return Operation(
-        **values
-        | {
-            "asked": from_json(sealer.open(values["asked"], "act", "asked", row.id)),
-            "resumed": resumed,
-            "counted": from_json(sealer.open(values["counted"], "act", "counted", row.id)),
-        }
-    )
-
-
-def _to_item(row: Row[Any], prefix: str = "") -> OperationStep:
-    values = {column.name: row._mapping[prefix + column.name] for column in act_item.c}
-    outcome = None if values["outcome"] is None else StepOutcome(values["outcome"])
-    return OperationStep(
-        **values | {"outcome": outcome, "made": tuple(from_json(values["made"]) or ())}
-    )

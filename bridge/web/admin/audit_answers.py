@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.audit import AuditAction
 from bridge.services import audit, list_streams, lists
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.resources import page_request, page_start
+from bridge.web.admin.request_selection import page_request, page_start
 from bridge.web.admin.streams import Records
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from bridge.store.queries.filters import Filters
 from bridge.web.admin.bodies import invalid_body
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import AdminProblem, BodyError, ParameterError, report_busy
-from bridge.web.admin.resources import check_known_names, look_up, page_request
+from bridge.web.admin.request_selection import check_known_names, look_up, page_request
 
 TURN_NAME: Final = "types"  # of the lock for one search at once
 

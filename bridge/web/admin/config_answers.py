@@ -15,7 +15,7 @@ from bridge.store.queries.configs import StoredConfig, find_config_by_prefix, li
 from bridge.web.admin.bodies import invalid_body
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import AdminProblem, BodyError, report_busy
-from bridge.web.admin.resources import look_up
+from bridge.web.admin.request_selection import look_up
 
 MAX_LISTED_CONFIGS: Final = 500
 #: Of all files of a configuration to check: any of them may be YAML, which takes long to parse.

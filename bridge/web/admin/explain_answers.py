@@ -12,7 +12,7 @@ from bridge.services.explanations import EventExplanation, RouteChoice
 from bridge.store.inbound import rejects
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import AdminProblem, ParameterError
-from bridge.web.admin.resources import find_event, look_up
+from bridge.web.admin.request_selection import find_event, look_up
 
 
 def explain_event(context: AdminContext, asked: AdminRequest) -> Answer:

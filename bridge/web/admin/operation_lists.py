@@ -9,10 +9,10 @@ from bridge.core.model import JSON
 from bridge.core.operations import Operation, OperationStep
 from bridge.services import lists, redacted_views
 from bridge.services.operation_control import are_starts_held
-from bridge.store.operations import log
+from bridge.store.operations import operation_records
 from bridge.store.queries.selection_counts import read_deliveries
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.resources import look_up, page_request
+from bridge.web.admin.request_selection import look_up, page_request
 
 
 def list_operations(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -80,4 +80,4 @@ def describe_items(
 
 def find_operation(context: AdminContext, asked: AdminRequest) -> Operation:
     """Return the operation of the path. Raises `AdminProblem`."""
-    return look_up(lambda: log.find(context.database, asked.ids["id"]))
+    return look_up(lambda: operation_records.find(context.database, asked.ids["id"]))

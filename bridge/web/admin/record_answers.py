@@ -19,7 +19,7 @@ from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import NEWEST, OLDEST
 from bridge.web.admin.problems import AdminProblem, ParameterError
-from bridge.web.admin.resources import event_filters, find_event, page_request
+from bridge.web.admin.request_selection import event_filters, find_event, page_request
 
 TAIL_POLL_SECONDS: Final = 0.2
 

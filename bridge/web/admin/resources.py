@@ -4,45 +4,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
 
 from bridge import __version__
 from bridge.core.audit import AuditAction
-from bridge.core.errors import AmbiguousId, NotFound, UnknownName
 from bridge.core.model import JSON, Reject
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
 from bridge.providers.signatures.key_source import NO_KEYS
-from bridge.services import audit, list_streams, lists, redacted_views
+from bridge.services import audit, lists, redacted_views
 from bridge.services.dead_causes import group_by_cause
 from bridge.services.delivery_rows import DeliveryScreens
-from bridge.services.event_details import EventDetails, find_record, read_event_details
+from bridge.services.event_details import EventDetails, read_event_details
 from bridge.services.event_screen import describe_screen
 from bridge.services.lists import (
-    DEFAULT_PAGE_ITEMS,
     MAX_PAGE_ITEMS,
-    PageRequest,
-    WrongCursor,
-    digest_filters,
 )
 from bridge.services.record_search import FoundRecord, search_records
 from bridge.services.rejects import DiagnosedReject, RejectReview, complete_config
-from bridge.services.selection import check_names
 from bridge.services.status_report import StatusReport, read_status
 from bridge.services.trends import read_trends
-from bridge.services.where_filters import make_event_test
 from bridge.store.blobs import BlobStore
 from bridge.store.inbound import rejects
 from bridge.store.queries.event_lookup import EventHistory
-from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
 from bridge.web.admin.limits import READ_RATE
 from bridge.web.admin.parameters import LABELS
-from bridge.web.admin.problems import AdminProblem, ParameterError
-
-T = TypeVar("T")
-#: Parameters that are no filters.
-PAGE_PARAMETERS: Final = ("limit", "before", "screen", "after", "wait", "in_flight", "order")
+from bridge.web.admin.problems import AdminProblem
+from bridge.web.admin.request_selection import (
+    check_known_names,
+    event_filters,
+    find_event,
+    look_up,
+    missing_record,
+    page_request,
+)
 
 
 def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
@@ -154,7 +149,7 @@ def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one delivery, as it is in its event."""
     found = find_event(context, asked)
     if found.delivery_id is None:
-        raise _missing(asked)
+        raise missing_record(asked)
     shape = redacted_views.describe_event(
         _read_details(context, found), with_contents=asked.with_contents
     )
@@ -162,7 +157,7 @@ def show_delivery(context: AdminContext, asked: AdminRequest) -> Answer:
     for one in deliveries if isinstance(deliveries, list) else ():
         if isinstance(one, dict) and one["id"] == found.delivery_id:
             return one
-    raise _missing(asked)
+    raise missing_record(asked)
 
 
 def list_rejects(context: AdminContext, asked: AdminRequest) -> Answer:
@@ -230,78 +225,7 @@ def find(context: AdminContext, asked: AdminRequest) -> Answer:
     return page.as_json(FoundRecord.as_json)
 
 
-def page_request(context: AdminContext, list_name: str, asked: AdminRequest) -> PageRequest:
-    """Return the page of a list that is asked for, with the digest of the filters."""
-    limit = asked.values.get("limit", DEFAULT_PAGE_ITEMS)
-    digest = _digest(list_name, asked)
-    return PageRequest(limit, _find_start(context, list_name, asked, digest), digest)
-
-
-def page_start(context: AdminContext, list_name: str, asked: AdminRequest) -> int | None:
-    """Return the number that a list goes on from: that of its cursor, or of its last record."""
-    return _find_start(context, list_name, asked, _digest(list_name, asked))
-
-
-def _find_start(
-    context: AdminContext, list_name: str, asked: AdminRequest, digest: str
-) -> int | None:
-    try:
-        return list_streams.parse_start(context.database, list_name, asked.values["before"], digest)
-    except WrongCursor as error:
-        raise AdminProblem(
-            "cursor_of_another_list", str(error), errors=[ParameterError("before", str(error))]
-        ) from None
-
-
-def _digest(list_name: str, asked: AdminRequest) -> str:
-    given = {name: list(one) for name, one in asked.texts.items() if name not in PAGE_PARAMETERS}
-    return digest_filters(list_name, given)
-
-
-def event_filters(context: AdminContext, asked: AdminRequest) -> Filters:
-    """Return the filters of a list of events or deliveries."""
-    check_known_names(context, asked)
-    values = {name: value for name, value in asked.values.items() if name not in PAGE_PARAMETERS}
-    clauses = values.pop("where", None)
-    where = make_event_test(clauses, context.config().sources) if clauses else None
-    return Filters(**values, where=where)
-
-
-def check_known_names(context: AdminContext, asked: AdminRequest) -> None:
-    """Raise `AdminProblem` for a source or route that is neither in routes.yaml nor stored."""
-    names = {name: asked.values.get(name) for name in ("source", "route")}
-    try:
-        check_names(context.settings, context.database, config=context.config(), **names)
-    except UnknownName as error:
-        found = ParameterError(error.what, str(error), error.near, error.allowed)
-        raise AdminProblem("invalid_parameter", str(error), errors=[found]) from None
-
-
-def find_event(context: AdminContext, asked: AdminRequest) -> EventHistory:
-    """Return the event that an id, or that of a delivery, names. Raises `AdminProblem`."""
-    record = look_up(lambda: find_record(context.database, asked.ids["id"]))
-    if record.found is None:
-        raise _missing(asked)
-    return record.found
-
-
 def _read_details(
     context: AdminContext, found: EventHistory, *, with_reasons: bool = False
 ) -> EventDetails:
     return read_event_details(context.database, context.settings, found, with_reasons=with_reasons)
-
-
-def look_up(find_one: Callable[[], T]) -> T:
-    """Return what a function finds. Raises `AdminProblem` if that is nothing or not unique."""
-    try:
-        return find_one()
-    except AmbiguousId as error:
-        raise AdminProblem("ambiguous_id", str(error)) from None
-    except NotFound as error:
-        raise AdminProblem("not_found", str(error)) from None
-
-
-def _missing(asked: AdminRequest) -> AdminProblem:
-    return AdminProblem(
-        "not_found", f"there is no such record with the id {asked.ids['id'][:100]!r}"
-    )

@@ -22,12 +22,8 @@ from bridge.web.admin.operation_lists import describe_items, describe_operations
 from bridge.web.admin.parameters import OLDEST
 from bridge.web.admin.problems import TOO_MANY_WAIT, AdminProblem, report_busy
 from bridge.web.admin.record_answers import submission_filters
-from bridge.web.admin.resources import (
-    check_known_names,
-    event_filters,
-    page_start,
-    reject_view,
-)
+from bridge.web.admin.request_selection import check_known_names, event_filters, page_start
+from bridge.web.admin.resources import reject_view
 
 JSON_TYPE: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"

@@ -15,7 +15,7 @@ from bridge.web.admin.body_filters import make_filters, read_filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
 from bridge.web.admin.problems import AdminProblem, BodyError, report_busy
 from bridge.web.admin.request_schemas import OPERATION_FILTERS
-from bridge.web.admin.resources import look_up
+from bridge.web.admin.request_selection import look_up
 from bridge.web.mount_paths import ADMIN_PATH
 
 BUSY_SECONDS: Final = 2

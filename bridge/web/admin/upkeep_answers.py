@@ -23,7 +23,7 @@ from bridge.system.logs import get_logger
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.flow_answers import ask_platform, find_platform, hurry
 from bridge.web.admin.problems import AdminProblem
-from bridge.web.admin.resources import look_up
+from bridge.web.admin.request_selection import look_up
 
 LEARN_SECONDS: Final = 600
 

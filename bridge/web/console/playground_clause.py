@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bridge.core.model import JSON
 from bridge.core.retention import is_content_deleted
 from bridge.services.usable_config import body_reader
-from bridge.web.admin import resources
+from bridge.web.admin import request_selection
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.draft_route import draft_route
 from bridge.web.console.picked_value import pick_value
@@ -33,7 +33,9 @@ def find_clause(asked: ConsoleRequest, form: PlaygroundForm) -> EventClause | No
     """
     if not form.event:
         return None
-    event = resources.find_event(asked.context, replace(asked.ask(), ids={"id": form.event})).event
+    event = request_selection.find_event(
+        asked.context, replace(asked.ask(), ids={"id": form.event})
+    ).event
     read = body_reader(asked.context.config().sources)
     body = None if is_content_deleted(event) else read(event)
     picked = pick_value(event, body, asked.http.args)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bridge.services.trials.messages import MAX_DETAILED_EVENTS
-from bridge.web.admin import resources
+from bridge.web.admin import request_selection, resources
 from bridge.web.admin.context import AdminContext
 from bridge.web.admin.parameters import filter_parameters
 from bridge.web.admin.problems import AdminProblem
@@ -99,7 +99,9 @@ def _find_named(asked: ConsoleRequest, text: str) -> Mapping[str, Any] | None:
     """Return the event with an id. Raises `AdminProblem` where there is none."""
     if not text:
         return None
-    event = resources.find_event(asked.context, replace(asked.ask(), ids={"id": text})).event
+    event = request_selection.find_event(
+        asked.context, replace(asked.ask(), ids={"id": text})
+    ).event
     return {
         "id": event.id,
         "source": event.source,

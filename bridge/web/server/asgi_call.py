@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import io
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import TypeVar
 
 from bridge.core.errors import Refused
 from bridge.providers.model import Reply
-from bridge.web.hook_messages import HookAnswer, RequestHead, answer_refusal, answer_reply
+from bridge.web.hook_messages import (
+    HookAnswer,
+    RequestHead,
+    answer_refusal,
+    answer_reply,
+    refuse_unforeseen,
+)
 from bridge.web.hook_receiver import HookRequest
 from bridge.web.listeners import NOT_FOUND_BODY
 from bridge.web.server.asgi_requests import Receive, Send, encode_headers
 from bridge.web.server.asgi_writer import AsgiThreadWriter
 from bridge.web.server.event_loop.body_decoder import ServerDecoder
 from bridge.web.server.event_loop.connection import MAX_HELD_PAGE_BYTES
-from bridge.web.server.event_loop.loop_edge import LoopEdge
+from bridge.web.server.event_loop.loop_edge import LoopEdge, stream_body
 from bridge.web.server.event_loop.request_body import RequestBody, refuse_cut_short
 from bridge.web.server.event_loop.streamed_body import StreamedBody
 from bridge.web.server.event_loop.wsgi_calls import BODILESS_STATUSES
 from bridge.web.server.http_limits import LINGER_BYTES, LINGER_SECONDS
 
-TOO_MANY_STREAMS: Final = "too many large bodies arrive; send this one again"
+T = TypeVar("T")
 
 
 class AsgiCall:
@@ -125,12 +132,7 @@ class AsgiCall:
 
     async def _receive_hook(self, request: HookRequest) -> HookAnswer | None:
         answered: asyncio.Future[HookAnswer | None] = self._edge.loop.create_future()
-
-        def answer(found: HookAnswer | None) -> None:
-            if not answered.done():  # the server may have cancelled the request
-                answered.set_result(found)
-
-        self._edge.calls.answer(request, self._body.take(), answer)
+        self._edge.calls.answer(request, self._body.take(), partial(_resolve, answered))
         return await answered
 
     # -- pages
@@ -167,14 +169,7 @@ class AsgiCall:
         """
         if self._decoder.is_whole:
             return io.BytesIO(self._body.take())
-        if not self._edge.take_stream():
-            raise Refused(503, "busy", TOO_MANY_STREAMS, headers={"Retry-After": "5"})
-
-        def report() -> None:
-            self._edge.loop.call_soon_threadsafe(self._drained.set)
-
-        self._stream = StreamedBody(report)
-        self._body.divert(self._stream)
+        self._stream = stream_body(self._edge, self._body, self._drained.set)
         return io.BufferedReader(self._stream)
 
     async def _call_flask(
@@ -186,8 +181,7 @@ class AsgiCall:
         def end(error: BaseException | None) -> None:
             if self._stream is not None:
                 edge.free_stream()
-            if not ended.done():  # the server may have cancelled the request
-                ended.set_result(error)
+            _resolve(ended, error)
 
         length = self._body.size if self._stream is None else self._body.length
         edge.call_flask(self._head, stdin, length, self._server, writer, end)
@@ -216,7 +210,7 @@ class AsgiCall:
     async def _write(self, answer: HookAnswer | None) -> None:
         """Write an answer; None is the one to an unforeseen error."""
         if answer is None:
-            answer = answer_refusal(Refused(500, "internal_error", "an unexpected error occurred"))
+            answer = answer_refusal(refuse_unforeseen())
         closes = self._may_close and not self._has_no_more()
         headers = encode_headers(answer.headers, closes=closes)
         bodiless = self._head.method == "HEAD" or answer.status in BODILESS_STATUSES
@@ -244,3 +238,9 @@ class AsgiCall:
             return True
         is_framed = self._body.length is not None or "transfer-encoding" in self._head.headers
         return self._may_close and not is_framed
+
+
+def _resolve(future: asyncio.Future[T], result: T) -> None:
+    """Set the result of a future, unless the server has cancelled the request."""
+    if not future.done():
+        future.set_result(result)

@@ -18,7 +18,7 @@ from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.core.model import DeadKind, Status
 from bridge.store.inbound import events, rejects
-from bridge.store.operations import log
+from bridge.store.operations import operation_records
 
 ROUTES = """
 version: 1
@@ -142,7 +142,7 @@ def test_filters_select_what_was_counted(both: BothWays) -> None:
 def test_the_actor_is_the_token_with_its_user(both: BothWays) -> None:
     id_ = add_event(both, Status.DEAD)
     assert both.remote("retry", id_, "--yes").returncode == 0
-    [newest, *_] = log.list_operations(both.bridge.database, limit=1)
+    [newest, *_] = operation_records.list_operations(both.bridge.database, limit=1)
     assert newest.actor == "actor (é@laptop)"
 
 

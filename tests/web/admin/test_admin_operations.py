@@ -20,7 +20,7 @@ from bridge.services import operation_selection
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import log
+from bridge.store.operations import log, operation_records
 from bridge.store.operations import prune as prune_operation
 from bridge.store.queries import event_lookup
 from bridge.store.queue import hold
@@ -107,7 +107,7 @@ def word_of(answer: Any) -> str:
 
 
 def count_operations(database: Database) -> int:
-    return len(list(log.list_operations(database)))
+    return len(list(operation_records.list_operations(database)))
 
 
 # -- count, propose, agree
@@ -606,7 +606,7 @@ def test_proposals_that_were_not_agreed_to_are_pruned(operator: Operator) -> Non
     )
     for _ in prune_operation.prune(pruning, operator.database.write):
         pass
-    left = list(log.list_operations(operator.database))
+    left = list(operation_records.list_operations(operator.database))
     assert [one.id for one in left] == [agreed["id"]]
     with operator.database.read() as connection:
         items = connection.execute(schema.act_item.select()).all()

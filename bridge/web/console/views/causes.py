@@ -13,7 +13,7 @@ from bridge.core.model import DeadKind
 from bridge.core.times import iso
 from bridge.services.dead_causes import CauseGroup, CauseReport, group_by_cause
 from bridge.services.operation_selection import MAX_IDS
-from bridge.web.admin import resources
+from bridge.web.admin import request_selection
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.endpoints import CAUSE_FILTERS
 from bridge.web.admin.problems import AdminProblem
@@ -39,7 +39,7 @@ def list_causes(asked: ConsoleRequest) -> Screen | Response:
 
     def answer(context: AdminContext, request: AdminRequest) -> Answer:
         nonlocal report
-        report = group_by_cause(context.database, resources.event_filters(context, request))
+        report = group_by_cause(context.database, request_selection.event_filters(context, request))
         return {"items": [], "next": None, "looked_until": iso(report.read_until)}
 
     kind = ListKind(
@@ -72,7 +72,9 @@ def act_on_cause(asked: ConsoleRequest) -> Response:
     """
     form = asked.http.form
     request = asked.ask(CAUSE_FILTERS, read_filters(form))
-    report = group_by_cause(asked.context.database, resources.event_filters(asked.context, request))
+    report = group_by_cause(
+        asked.context.database, request_selection.event_filters(asked.context, request)
+    )
     key = form.get("key", ""), form.get("kind", "")
     group = next((one for one in report.groups if _key(one) == key), None)
     if group is None:

@@ -16,7 +16,7 @@ from bridge.core.retention import is_content_deleted
 from bridge.services.delivery_states import describe_status, is_over, needs_person
 from bridge.services.event_screen import EventScreen, ShownDelivery, parse_screen
 from bridge.services.usable_config import body_reader
-from bridge.web.admin import explain_answers, resources
+from bridge.web.admin import explain_answers, request_selection, resources
 from bridge.web.admin.context import RawAnswer
 from bridge.web.admin.parameters import EXPLAINED_ROUTE, EXPLAINED_ROUTES, SCREEN
 from bridge.web.console.advice import AdvicePart, split_advice
@@ -84,7 +84,7 @@ def show_event(asked: ConsoleRequest) -> Screen:
 
 def open_delivery(asked: ConsoleRequest) -> Response:
     """Lead to the event of a delivery, with the delivery on the page."""
-    found = resources.find_event(asked.context, asked.ask())
+    found = request_selection.find_event(asked.context, asked.ask())
     place = f"#{found.delivery_id}" if found.delivery_id else ""
     return redirect(make_link(f"/events/{found.event.id}") + place, 303)
 

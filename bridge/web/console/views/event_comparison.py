@@ -10,7 +10,7 @@ from bridge.core.json_differences import Difference, find_differences
 from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.services.usable_config import body_reader
-from bridge.web.admin import resources
+from bridge.web.admin import request_selection, resources
 from bridge.web.admin.parameters import MAX_NAME_CHARS, filter_parameters
 from bridge.web.console.config_texts import write_as_json
 from bridge.web.console.console_request import ConsoleRequest, Screen
@@ -48,7 +48,7 @@ class ChangedPart:
 
 def compare_events(asked: ConsoleRequest) -> Screen:
     """Return the differences of an event and another one, the previous of its type by default."""
-    event = resources.find_event(asked.context, asked.ask()).event
+    event = request_selection.find_event(asked.context, asked.ask()).event
     text = asked.read_id("with") or _find_previous(asked, event)
     values: dict[str, Any] = {
         "event": event,
@@ -61,7 +61,9 @@ def compare_events(asked: ConsoleRequest) -> Screen:
         "given": text or "",
     }
     if text is not None:
-        other = resources.find_event(asked.context, replace(asked.ask(), ids={"id": text})).event
+        other = request_selection.find_event(
+            asked.context, replace(asked.ask(), ids={"id": text})
+        ).event
         before, after = sorted((other, event), key=lambda one: (one.received_at, one.id))
         values |= {
             "before": before,

@@ -19,7 +19,7 @@ from bridge.store.blobs import BlobStore
 from bridge.web.admin import limits
 from bridge.web.admin.audit_answers import describe_export
 from bridge.web.admin.parameters import Parameter, filter_parameters
-from bridge.web.admin.resources import find_event
+from bridge.web.admin.request_selection import find_event
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import refuse
 from bridge.web.console.file_answers import make_download

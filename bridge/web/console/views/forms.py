@@ -24,7 +24,7 @@ from bridge.system.previews.render import PREVIEW_FORMATS, can_render
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import BEFORE, SUBMISSION_LIMIT, Parameter, filter_parameters
 from bridge.web.admin.problems import AdminProblem
-from bridge.web.admin.resources import check_known_names, event_filters, page_request
+from bridge.web.admin.request_selection import check_known_names, event_filters, page_request
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link

@@ -15,7 +15,7 @@ from bridge.core.times import DAY
 from bridge.services.lists import MAX_PAGE_ITEMS, PageRequest, page_states
 from bridge.services.near_misses import find_near_misses
 from bridge.store.queries.filters import Filters
-from bridge.web.admin import bridge_answers, resources
+from bridge.web.admin import bridge_answers, request_selection
 from bridge.web.admin.parameters import BEFORE
 from bridge.web.console.clause_lines import ClauseLine, list_clauses
 from bridge.web.console.config_texts import ROUTE_KEYS, write_in_order, write_value
@@ -79,7 +79,7 @@ def show_misses(asked: ConsoleRequest) -> Screen | Response:
         asked.context.settings,
         config,
         route,
-        before=resources.page_start(asked.context, "events", request),
+        before=request_selection.page_start(asked.context, "events", request),
     )
     path = f"/routes/{name}/misses"
     return Screen(

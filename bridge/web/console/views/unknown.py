@@ -18,7 +18,7 @@ from bridge.services.unknown_deliveries import (
     UnknownDelivery,
     read_unknown_deliveries,
 )
-from bridge.web.admin import resources
+from bridge.web.admin import request_selection, resources
 from bridge.web.admin.flow_answers import hurry, wait_for_platform
 from bridge.web.admin.parameters import BEFORE, DETAIL_LIMIT, SCREEN, filter_parameters
 from bridge.web.console.advice import split_advice
@@ -90,7 +90,7 @@ def record_run(asked: ConsoleRequest) -> Response:
     if "\0" in id_:
         raise refuse(400, "The form names no delivery.")
     run_id = check_id("run_id", asked.http.form.get("run_id", "").strip())
-    found = resources.find_event(asked.context, replace(asked.ask(), ids={"id": id_}))
+    found = request_selection.find_event(asked.context, replace(asked.ask(), ids={"id": id_}))
     one = next((each for each in found.deliveries if each.id == found.delivery_id), None)
     if one is None:
         raise refuse(400, "That is the id of an event, not of a delivery.")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bridge.core.errors import Refused
 from bridge.system.logs import get_logger
-from bridge.web.hook_messages import HookAnswer, answer_refusal
+from bridge.web.hook_messages import HookAnswer, answer_refusal, refuse_unforeseen
 from bridge.web.hook_receiver import HookRequest
 from bridge.web.server.event_loop.answer_bytes import answer_bytes, answer_malformed
 from bridge.web.server.event_loop.http_parser import HeadReader, MalformedRequest, ParsedHead
@@ -254,7 +254,7 @@ class LoopConnection(TimedConnection):
         if self._transport.is_closing():
             return
         if answer is None:
-            answer = answer_refusal(Refused(500, "internal_error", "an unexpected error occurred"))
+            answer = answer_refusal(refuse_unforeseen())
         keeps = self._keeps_alive() and not any(
             name.lower() == "connection" for name, _ in answer.headers
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import cast
 
 from bridge.core.errors import BadSignature
 from bridge.ingest.effects import PreparedRequest
-from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received, build_answer
 from bridge.system.logs import get_logger
 from bridge.web.effects import HookEffects, TracedEffects
@@ -40,7 +40,7 @@ class HookCalls:
     def answer(self, request: HookRequest, body: bytes, answered: Answered) -> None:
         """Receive a request, and call `answered` on the loop; with None for an unforeseen error."""
         if not self._fits_loop(request, body):
-            self._run(lambda: _receive(request, body), answered)
+            self._run(lambda: request.answer(partial(request.receive, body)), answered)
             return
         effects = request.effects
         request.effects = cast("HookEffects", WaitlessEffects(effects))
@@ -48,7 +48,7 @@ class HookCalls:
             prepared = request.prepare(body)
         except NeedsThread:
             request.effects = effects
-            self._run(lambda: _receive(request, body), answered)
+            self._run(lambda: request.answer(partial(request.receive, body)), answered)
             return
         except Exception as error:
             request.effects = effects
@@ -75,7 +75,7 @@ class HookCalls:
         if isinstance(stored, Exception):
             self._refuse(request, stored, answered)
         elif callable(stored):
-            self._run(lambda: _finish(request, prepared, stored), answered)
+            self._run(lambda: request.answer(lambda: build_answer(prepared, stored())), answered)
         else:
             answered(self._try(lambda: request.accept(build_answer(prepared, stored))))
 
@@ -96,21 +96,3 @@ class HookCalls:
         except Exception as bug:
             log.error("internal_error", exc_info=bug)
             return None
-
-
-def _finish(
-    request: HookRequest, prepared: PreparedRequest, store: Callable[[], Sequence[StoredEvent]]
-) -> HookAnswer:
-    try:
-        received = build_answer(prepared, store())
-    except Exception as error:
-        return request.refuse(error)
-    return request.accept(received)
-
-
-def _receive(request: HookRequest, body: bytes) -> HookAnswer:
-    try:
-        received = request.receive(body)
-    except Exception as error:
-        return request.refuse(error)
-    return request.accept(received)

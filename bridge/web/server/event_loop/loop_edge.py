@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
+from bridge.core.errors import Refused
 from bridge.core.timings import Timings
 from bridge.providers.model import Reply
 from bridge.system.logs import get_logger
@@ -19,7 +20,10 @@ from bridge.web.hook_receiver import PREFIX, HookRequest
 from bridge.web.listeners import NOT_FOUND_BODY
 from bridge.web.mount_paths import is_reader_path
 from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.event_loop.edge_threads import EdgeThreads
 from bridge.web.server.event_loop.hook_calls import HookCalls
+from bridge.web.server.event_loop.request_body import RequestBody
+from bridge.web.server.event_loop.streamed_body import StreamedBody
 from bridge.web.server.event_loop.wsgi_calls import (
     PageWriter,
     RequestSocket,
@@ -30,6 +34,7 @@ from bridge.web.server.event_loop.wsgi_calls import (
 from bridge.web.server.passed_connections import PassedConnections, is_for_console
 
 PAGE_BODY_BYTES: Final = 32 * 1024 * 1024  # of bodies for Flask that are held at once
+TOO_MANY_STREAMS: Final = "too many large bodies arrive; send this one again"
 log = get_logger()
 
 
@@ -37,10 +42,10 @@ log = get_logger()
 class LoopEdge:
     """What the connections of a process share.
 
-    `flask_threads`: the pool for what Flask answers, of `flask_places` threads. A quarter of them
-    may read bodies that arrive meanwhile: such a body holds its thread. `passed`: connections of
-    the console process. `keeps_for_readers`: the process answers for the console and the admin API,
-    and a connection is closed after another request, since a receiver is to answer the next one.
+    A quarter of the threads for Flask may read bodies that arrive meanwhile: such a body holds its
+    thread. `passed`: connections of the console process. `keeps_for_readers`: the process answers
+    for the console and the admin API, and a connection is closed after another request, since a
+    receiver is to answer the next one.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -50,8 +55,7 @@ class LoopEdge:
     timings: Timings
     answers: AnswerLimits
     keep_alive_seconds: float
-    flask_threads: ThreadPoolExecutor
-    flask_places: int
+    threads: EdgeThreads
     passed: PassedConnections | None = None
     keeps_for_readers: bool = False
     page_intake: BodyReader = field(default_factory=lambda: BodyReader(PAGE_BODY_BYTES))
@@ -90,7 +94,7 @@ class LoopEdge:
 
     def take_stream(self) -> bool:
         """Count a thread that reads a body while it arrives; return false where too many do."""
-        is_free = self._streams < self.flask_places // 4
+        is_free = self._streams < self.threads.flask_places // 4
         self._streams += is_free
         return is_free
 
@@ -125,5 +129,18 @@ class LoopEdge:
                 return bug
             return None
 
-        future = self.loop.run_in_executor(self.flask_threads, call)
+        future = self.loop.run_in_executor(self.threads.flask, call)
         future.add_done_callback(lambda done: ended(done.result()))
+
+
+def stream_body(edge: LoopEdge, body: RequestBody, drained: Callable[[], None]) -> StreamedBody:
+    """Divert a body to a thread that reads the rest of it while it arrives.
+
+    `drained` is called on the loop when more may arrive. The caller frees the stream of the edge
+    when the thread has ended. Raises `Refused` where too many threads read bodies.
+    """
+    if not edge.take_stream():
+        raise Refused(503, "busy", TOO_MANY_STREAMS, headers={"Retry-After": "5"})
+    stream = StreamedBody(partial(edge.loop.call_soon_threadsafe, drained))
+    body.divert(stream)
+    return stream

@@ -6,9 +6,8 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from bridge.core.errors import Refused
 from bridge.web.server.event_loop.http_parser import ParsedHead
-from bridge.web.server.event_loop.loop_edge import LoopEdge
+from bridge.web.server.event_loop.loop_edge import LoopEdge, stream_body
 from bridge.web.server.event_loop.request_body import RequestBody
 from bridge.web.server.event_loop.streamed_body import StreamedBody
 from bridge.web.server.event_loop.thread_writer import LoopThreadWriter
@@ -43,19 +42,7 @@ class PageCall:
 
         `drained` is called on the loop. Raises `Refused` where too many threads do so.
         """
-        if not self._edge.take_stream():
-            raise Refused(
-                503,
-                "busy",
-                "too many large bodies arrive; send this one again",
-                headers={"Retry-After": "5"},
-            )
-
-        def report() -> None:
-            self._edge.loop.call_soon_threadsafe(drained)
-
-        self.stream = StreamedBody(report)
-        body.divert(self.stream)
+        self.stream = stream_body(self._edge, body, drained)
         self._call(io.BufferedReader(self.stream), self._head.length, server)
 
     def cut(self) -> None:

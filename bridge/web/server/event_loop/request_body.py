@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 from bridge.core.errors import Refused
 from bridge.core.timings import Timings
-from bridge.web.body_reader import BodyReader
+from bridge.web.body_reader import CUT_SHORT, BodyReader
 from bridge.web.server.event_loop.body_decoder import (
     BodyDecoder,
     ChunkDecoder,
@@ -15,8 +14,6 @@ from bridge.web.server.event_loop.body_decoder import (
     LengthDecoder,
 )
 from bridge.web.server.event_loop.streamed_body import StreamedBody
-
-CUT_SHORT: Final = "the body ended early, took too long or is not framed correctly"
 
 
 def refuse_cut_short() -> Refused:

@@ -17,7 +17,7 @@ class StreamedBody(io.RawIOBase):
     `drained` is called in the thread when it has read so much that more may arrive.
     """
 
-    def __init__(self, drained: Callable[[], None]) -> None:
+    def __init__(self, drained: Callable[[], object]) -> None:
         super().__init__()
         self._drained = drained
         self._arrived = threading.Condition()

@@ -8,29 +8,24 @@ import resource
 import signal
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gunicorn.workers.base import Worker
 
-from bridge.config.settings import DEFAULT_POOL
+from bridge.config.setting_values import DEFAULT_POOL
 from bridge.core.timings import TIMINGS
 from bridge.system.linux_process import unblock_signals
 from bridge.system.logs import get_logger
-from bridge.web.edge_parts import EXTENSION, EdgeParts
 from bridge.web.late_app import LATE_USE, LateUse
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import YIELD_SECONDS, Balance
-from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
 from bridge.web.server.event_loop.connection import LoopConnection
-from bridge.web.server.event_loop.hook_calls import HookCalls
-from bridge.web.server.event_loop.lag_observer import LagObserver
+from bridge.web.server.event_loop.edge_setup import make_edge
 from bridge.web.server.event_loop.loop_edge import LoopEdge
 from bridge.web.server.http_limits import HEARTBEAT_SECONDS
 from bridge.web.server.passed_connections import PassedConnections
 
 log = get_logger()
-HOOK_THREADS = 8  # requests under /hooks that wait or take long
 MAX_CONNECTIONS = 8192  # of a receiver; more wait in the backlog of the socket
 SPARE_DESCRIPTORS = 256  # for the database, files and outgoing connections
 
@@ -84,29 +79,13 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
             self.loop.close()
 
     def _make_edge(self) -> LoopEdge:
-        parts: EdgeParts = self.wsgi.extensions[EXTENSION]
-        threads = ThreadPoolExecutor(HOOK_THREADS, "hooks")
-        # one commit at a time waits for the disk
-        committer = ThreadPoolExecutor(1, "commit")
-        self._lag = LagObserver(self.loop)
-        gatherer = CommitGatherer(
+        return make_edge(
             self.loop,
-            parts.storage.add_each,
-            committer,
-            self._lag.observe_commit,
-            waits_for_server=not parts.storage.database.is_sqlite,
-        )
-        calls = HookCalls(self.loop, gatherer, threads)
-        return LoopEdge(
-            loop=self.loop,
-            parts=parts,
-            app=self.wsgi,
-            calls=calls,
+            self.wsgi,
             timings=self.timings,
             answers=self.answers,
-            keep_alive_seconds=self.cfg.keepalive,
-            flask_threads=ThreadPoolExecutor(self.flask_places, "flask"),
             flask_places=self.flask_places,
+            keep_alive_seconds=self.cfg.keepalive,
             passed=self.passed,
             keeps_for_readers=self.keeps_for_readers,
         )
@@ -115,7 +94,6 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
         for listener in self.sockets:
             os.set_blocking(listener.fileno(), False)
         self._listen()
-        self._lag.begin()
         while self.alive:
             self._beat()
             try:

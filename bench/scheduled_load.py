@@ -1,0 +1,73 @@
+"""Sends events on a schedule whatever the answers take, each on a connection of its own, as senders
+do.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from queue import SimpleQueue
+
+from webhook_sample import signed_headers
+
+
+def send(
+    port: int,
+    body: bytes,
+    rate: float,
+    seconds: float,
+    run: str = "l",
+    *,
+    threads: int = 16,
+    over: threading.Event | None = None,
+    refused: list[str] | None = None,
+) -> dict[str, tuple[float, float]]:
+    """Send events on schedule, until `over` is set; return (when acknowledged, how long that took
+    from the scheduled time) of each.
+
+    Their ids begin with `run`. What is not acknowledged goes to `refused`; without it that is an
+    error.
+    """
+    headers = signed_headers(body)
+    waiting: SimpleQueue[tuple[int, float] | None] = SimpleQueue()
+    acks: dict[str, tuple[float, float]] = {}
+
+    def post_waiting() -> None:
+        while (item := waiting.get()) is not None:
+            number, due = item
+            own = {"X-GitHub-Delivery": f"{run}-{number}", "Connection": "close"}
+            try:
+                answer = json.loads(post(port, body, {**headers, **own}))
+                acks[answer["event_id"]] = (time.time(), time.monotonic() - due)
+            except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+                if refused is None:
+                    raise
+                refused.append(repr(error))
+
+    senders = [threading.Thread(target=post_waiting) for _ in range(threads)]
+    for sender in senders:
+        sender.start()
+    began = time.monotonic()
+    for number in range(int(rate * seconds)):
+        due = began + number / rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        if over is not None and over.is_set():
+            break
+        waiting.put((number, due))
+    for _ in senders:
+        waiting.put(None)
+    for sender in senders:
+        sender.join()
+    return acks
+
+
+def post(port: int, body: bytes, headers: dict[str, str]) -> bytes:
+    """Post an event on a connection of its own; return what was answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    try:
+        connection.request("POST", "/hooks/github", body, headers)
+        return connection.getresponse().read()
+    finally:
+        connection.close()

@@ -1,0 +1,154 @@
+"""Parses and checks the values of settings; each error names the variable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from bridge.config.local_credentials import MIN_KEY_LENGTH
+from bridge.core.errors import SettingsError
+
+# what FLOWBRIDGE_EXPOSE can add to the public listener
+EXPOSABLE_PARTS = frozenset({"api", "console", "admin", "metrics"})
+EDGES = ("async", "flask")
+# threads of an event loop's receiver for all but /hooks; the console and the admin API may hold
+# four of them (`web/admin/limits.py`)
+DEFAULT_POOL = 8
+MAX_POOL = 64
+ENGINES = ("worker", "celery")
+BACKUP_INTERVAL_SECONDS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
+MAX_RELOAD_TEST_SECONDS = 7 * 86400.0
+LOG_LEVELS = ("debug", "info", "warning", "error")
+ADDRESS_LOG_MODES = ("full", "truncated", "none")
+
+
+def parse_exposed(name: str, text: str) -> frozenset[str]:
+    """Return the parts that the public listener also serves."""
+    chosen = frozenset(filter(None, (word.strip() for word in text.split(","))))
+    if unknown := sorted(chosen - EXPOSABLE_PARTS):
+        raise SettingsError(
+            f"{name}: {unknown[0]!r} cannot be exposed; allowed:"
+            f" {', '.join(sorted(EXPOSABLE_PARTS))}"
+        )
+    return chosen
+
+
+def parse_seconds(name: str, text: str) -> float:
+    """Return the seconds of a duration such as 60, 60s or 5m."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)", text.strip())
+    if found is None:
+        raise SettingsError(f"{name}: {text!r} is not a duration; allowed: 60, 60s or 5m")
+    return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+
+
+def parse_reload_test(text: str) -> float | None:
+    """Return how far back a reload tests stored events, in seconds; None for `off`."""
+    if text == "off":
+        return None
+    seconds = parse_seconds("FLOWBRIDGE_RELOAD_TEST", text)
+    if not 0 < seconds <= MAX_RELOAD_TEST_SECONDS:
+        raise SettingsError(
+            f"FLOWBRIDGE_RELOAD_TEST: {text!r} is out of range; allowed: off, or up to 168h"
+        )
+    return seconds
+
+
+def parse_name(name: str, text: str) -> str:
+    """Return a name without surrounding blanks."""
+    if len(text) > 100 or not text.isprintable():
+        raise SettingsError(f"{name}: needs a name of at most 100 printable characters")
+    return text.strip()
+
+
+def parse_admin_token(environ: Mapping[str, str]) -> str:
+    """Return the token of the administrator; empty where none is set."""
+    token = environ.get("FLOWBRIDGE_ADMIN_TOKEN", "")
+    if token and len(token) < MIN_KEY_LENGTH:
+        raise SettingsError(
+            f"FLOWBRIDGE_ADMIN_TOKEN needs at least {MIN_KEY_LENGTH} characters: it gives"
+            " access to everything an administrator sees"
+        )
+    return token
+
+
+def parse_log_level(text: str) -> str:
+    """Return the log level in lower case."""
+    if text.lower() not in LOG_LEVELS:
+        raise SettingsError(
+            f"FLOWBRIDGE_LOG: {text!r} is not a log level; allowed: {', '.join(LOG_LEVELS)}"
+        )
+    return text.lower()
+
+
+def check_choice(name: str, text: str, what: str, allowed: Collection[str]) -> str:
+    """Return the value of a setting. Raises `SettingsError` unless it is allowed."""
+    if text not in allowed:
+        raise SettingsError(f"{name}: {text!r} is not {what}; allowed: {', '.join(allowed)}")
+    return text
+
+
+def parse_address_log_mode(text: str) -> str:
+    """Return how addresses are logged."""
+    if text not in ADDRESS_LOG_MODES:
+        raise SettingsError(
+            f"FLOWBRIDGE_LOG_ADDRESSES: unknown value {text!r}; allowed:"
+            f" {', '.join(ADDRESS_LOG_MODES)}"
+        )
+    return text
+
+
+def parse_pool(text: str) -> int:
+    """Return the number of threads for all but /hooks."""
+    if not (text.isascii() and text.isdigit() and DEFAULT_POOL <= int(text[:9]) <= MAX_POOL):
+        raise SettingsError(
+            f"FLOWBRIDGE_POOL: {text!r} is not a number of threads; allowed:"
+            f" {DEFAULT_POOL} to {MAX_POOL}"
+        )
+    return int(text)
+
+
+def parse_engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
+    """Return the engine and, for Celery, the broker's URL, as fields of `Settings`.
+
+    The URL contains a password, so no message shows it.
+    """
+    engine = environ.get("FLOWBRIDGE_ENGINE") or "worker"
+    broker = environ.get("FLOWBRIDGE_BROKER_URL") or ""
+    check_choice("FLOWBRIDGE_ENGINE", engine, "an engine", ENGINES)
+    if engine == "celery" and url.startswith("sqlite"):
+        raise SettingsError(
+            "FLOWBRIDGE_ENGINE=celery needs a PostgreSQL database that all machines share: set"
+            " FLOWBRIDGE_DATABASE_URL"
+        )
+    if engine == "celery" and "://" not in broker:
+        found = "its value is not a URL" if broker else "it is not set"
+        raise SettingsError(
+            "FLOWBRIDGE_BROKER_URL needs the URL of Celery's broker, such as"
+            f" redis://broker.internal:6379/0: {found}"
+        )
+    return {"engine": engine, "broker_url": broker}
+
+
+def parse_backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
+    """Return the folder, interval and number of backups, as fields of `Settings`."""
+    often = environ.get("FLOWBRIDGE_BACKUP") or "off"
+    keep = environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7"
+    if often not in BACKUP_INTERVAL_SECONDS:
+        raise SettingsError(
+            f"FLOWBRIDGE_BACKUP: unknown value {often!r}; allowed:"
+            f" {', '.join(BACKUP_INTERVAL_SECONDS)}"
+        )
+    if BACKUP_INTERVAL_SECONDS[often] is not None and not url.startswith("sqlite"):
+        raise SettingsError("FLOWBRIDGE_BACKUP is for SQLite; back up PostgreSQL with pg_dump")
+    if not re.fullmatch(r"[1-9]\d{0,2}", keep):
+        raise SettingsError(
+            f"FLOWBRIDGE_BACKUP_KEEP: {keep!r} is not a number of backups, such as 7"
+        )
+    folder = environ.get("FLOWBRIDGE_BACKUPS")
+    return {
+        "backups": Path(folder).absolute() if folder else data / "backups",
+        "backup_every": BACKUP_INTERVAL_SECONDS[often],
+        "backup_keep": int(keep),
+    }
