@@ -7,6 +7,7 @@ be guessed.
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from hashlib import sha256
 
 from bridge.core.errors import SettingsError
@@ -44,5 +45,9 @@ def keyed_digest(secret_key: str, source: str, raw: bytes) -> str:
         raise SettingsError(
             "a fingerprint needs FLOWBRIDGE_SECRET_KEY: without a key the value could be guessed"
         )
-    key = hmac.digest(secret_key.encode(), b"receipt\0" + source.encode(), sha256)
-    return hmac.new(key, raw, sha256).hexdigest()
+    return hmac.digest(_source_key(secret_key, source), raw, "sha256").hex()
+
+
+@lru_cache(maxsize=256)
+def _source_key(secret_key: str, source: str) -> bytes:
+    return hmac.digest(secret_key.encode(), b"receipt\0" + source.encode(), "sha256")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -34,6 +35,7 @@ def find_last_use(
     return times.get((source, _fingerprint(secret, secret_key)))
 
 
+@lru_cache(maxsize=256)
 def _fingerprint(secret: Secret, secret_key: str) -> str:
     text = b"flowbridge secret use\0" + utf8(secret.value)
     return hmac.digest(utf8(secret_key), text, sha256).hex()[:FINGERPRINT_CHARS]

@@ -50,12 +50,14 @@ class EventStorage:
         """
         results: dict[int, Sequence[AddedEvent] | Exception | Completion] = {}
         gathered: list[int] = []
+        has_room = self._has_room(requests)
         for place, prepared in enumerate(requests):
             if prepared.marks is not None or prepared.source.daily_bytes is not None:
                 results[place] = partial(self.add, prepared)  # it counts in the same transaction
                 continue
             try:
-                self._check_room(prepared)
+                if not has_room:
+                    self._check_room(prepared)
                 gathered.append(place)
             except Exception as error:
                 results[place] = error
@@ -67,9 +69,14 @@ class EventStorage:
     def _check_room(self, prepared: PreparedRequest) -> None:
         """Raise `Refused` or `StoreError` where the disk is nearly full."""
         if self.room is not None:
-            size = sum(len(event.body) for event, _ in prepared.arrivals)
             is_public = prepared.source.is_public or prepared.marks is not None
-            self.room.check(size, is_public=is_public)
+            self.room.check(_size_of(prepared), is_public=is_public)
+
+    def _has_room(self, requests: Sequence[PreparedRequest]) -> bool:
+        """Return whether the disk has room for all of the requests, whatever their sources are."""
+        return self.room is None or not self.room.is_low(
+            sum(map(_size_of, requests)), is_public=True
+        )
 
     def add_reject(self, reject: Reject) -> None:
         """Store a copy of a request that failed verification."""
@@ -90,3 +97,8 @@ class EventStorage:
     def is_low(self) -> bool:
         """Return whether the disk has too little room for anything but events."""
         return self.room is not None and self.room.is_low()
+
+
+def _size_of(prepared: PreparedRequest) -> int:
+    """Return the bytes of the bodies of a request."""
+    return sum(len(event.body) for event, _ in prepared.arrivals)

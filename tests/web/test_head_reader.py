@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bridge.web.server.event_loop import http_parser
 from bridge.web.server.event_loop.http_parser import HeadReader, MalformedRequest, ParsedHead
+from bridge.web.server.event_loop.plain_head import read_plain_head
 
 #: The parser in C comes with an extra, and is tested where that is installed.
 PARSERS = ["python", *(["c"] if find_spec("gunicorn_h1c") else [])]
@@ -81,3 +84,83 @@ def test_malformed_heads_are_refused(
         read(reader, raw, step)
     assert refused.value.status == status
     assert "hooks" not in str(refused.value)
+
+
+WEBHOOK = b"POST /hooks/a?b=%20 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nX-Id:1 2\t\r\nAccept: */*\r\n\r\n"
+#: What may stand in a head, and what a mistake or an attack puts there.
+PIECES = (
+    [bytes([byte]) for byte in range(256)]
+    + [
+        b"\r\n",
+        b"GET ",
+        b"/",
+        b" HTTP/1.1",
+        b" HTTP/1.0",
+        b"chunked",
+        b"keep-alive, x",
+        b"a" * 9000,
+    ]
+    + [
+        b"\r\n%b: " % name
+        for name in (b"Host", b"Connection", b"Content-Length", b"x_y", b"Expect")
+    ]
+    + [b"\r\nTransfer-Encoding: chunked", b"\r\nConnection: close", b"\r\nContent-Type:", b"\r\n a"]
+)
+EDITS = st.lists(
+    st.tuples(st.integers(0, len(WEBHOOK)), st.integers(0, 4), st.sampled_from(PIECES)), max_size=3
+)
+
+
+def outcome(raw: bytes, step: int) -> tuple[ParsedHead, bytes] | None:
+    """Return the head and what follows it, None if it is refused."""
+    try:
+        return read(HeadReader(), raw, step)
+    except MalformedRequest:
+        return None
+
+
+@given(EDITS)
+@example([])
+@example([(0, 4, b"PUT")])
+@example([(len(WEBHOOK) - 4, 0, b"\r\nA: b" * 97)])
+@example([(len(WEBHOOK) - 4, 0, b"\r\nA: b" * 96)])
+def test_a_head_that_arrives_whole_is_read_like_one_in_pieces(
+    edits: list[tuple[int, int, bytes]],
+) -> None:
+    raw = WEBHOOK
+    for at, size, piece in edits:
+        raw = raw[:at] + piece + raw[at + size :]
+    raw += b"{}\n\r\n\r\n"  # the head ends
+    assert outcome(raw, len(raw)) == outcome(raw, 7)
+
+
+def test_the_head_of_a_webhook_needs_no_parser() -> None:
+    plain = read_plain_head(WEBHOOK + b"{}\n")
+    assert plain is not None
+    assert (plain.size, plain.headers["x-id"]) == (len(WEBHOOK), "1 2")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"POST", b"PUT"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"/hooks", b"http://x/hooks"),
+        (b"X-Id", b"X_Id"),
+        (b"X-Id:", b"X-Id :"),
+        (b"1 2", b"\xe4"),
+        (b"1 2", b"1\r2"),
+        (b"1 2", b"1\n2"),
+        (b"1 2", b"1\r\n 2"),
+        (b"1 2", b""),
+        (b"1 2", b"1" * 9000),
+        (b"X-Id", b"HOST"),
+        (b"X-Id", b"Transfer-Encoding"),
+        (b"X-Id", b"Expect"),
+        (b"X-Id", b"Connection"),
+        (b"X-Id", b"Upgrade"),
+        (b"\r\n\r\n", b"\r\n"),
+    ],
+)
+def test_the_parser_reads_every_other_head(old: bytes, new: bytes) -> None:
+    assert read_plain_head(WEBHOOK.replace(old, new)) is None

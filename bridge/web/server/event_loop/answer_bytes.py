@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 
 from gunicorn import util
@@ -17,13 +19,20 @@ def head_bytes(status: str, headers: Iterable[tuple[str, str]], *, keeps: bool) 
     lines = [
         f"HTTP/1.1 {status}",
         "Server: gunicorn",
-        f"Date: {util.http_date()}",
+        f"Date: {_date_text(int(time.time()))}",
         f"Connection: {'keep-alive' if keeps else 'close'}",
         *(f"{name}: {value}" for name, value in headers if name.lower() not in HOP_HEADERS),
     ]
-    if any("\r" in line or "\n" in line for line in lines):
+    head = "\r\n".join((*lines, "\r\n"))
+    if head.count("\r") + head.count("\n") != 2 * (len(lines) + 1):
         raise ValueError("a line break in the head of an answer")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return head.encode("latin-1")
+
+
+@lru_cache(maxsize=1)  # all answers of a second have the same
+def _date_text(second: int) -> str:
+    text: str = util.http_date(second)
+    return text
 
 
 def answer_bytes(answer: HookAnswer, method: str, *, keeps: bool) -> bytes:

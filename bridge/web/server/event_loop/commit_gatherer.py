@@ -11,6 +11,7 @@ from typing import Protocol
 from bridge.core.errors import CommitWaits
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.ports import StoredEvent
+from bridge.system.logs import gather_lines
 
 SLOW_COMMIT_SECONDS = 0.05  # after which commits leave the loop, until one is fast again
 
@@ -115,5 +116,6 @@ class CommitGatherer:
         self._is_slow = self._waits_for_server or seconds > SLOW_COMMIT_SECONDS
         self._is_scheduled = False
         self._schedule()
-        for (_, done), result in zip(waiting, results, strict=True):
-            done(result)
+        with gather_lines():
+            for (_, done), result in zip(waiting, results, strict=True):
+                done(result)

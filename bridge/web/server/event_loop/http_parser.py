@@ -1,11 +1,12 @@
-"""Reads request heads with gunicorn's parsers: the one in C where it is installed, else in Python.
+"""Reads request heads: plain ones by `plain_head`, all others with gunicorn's parsers.
 
-The parsers get heads only. The body is decoded by `body_decoder`, which is the same for both, and
-stricter.
+The parser is the one in C where it is installed, else the one in Python. They get heads only: the
+body is decoded by `body_decoder`, which is the same for both, and stricter.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from gunicorn.asgi import parser as python_parser
 from gunicorn.http import errors as http_errors
 
 from bridge.web.hook_messages import RequestHead
+from bridge.web.server.event_loop.plain_head import PlainHead, read_plain_head
 from bridge.web.server.http_limits import HEAD_LIMITS, PARSE_ERROR_STATUSES
 
 try:
@@ -31,6 +33,7 @@ C_CODING_ERROR = "Unsupported Transfer-Encoding"
 SINGLE_HEADERS = frozenset({"content-length", "content-type", "host", "transfer-encoding"})
 MAX_LENGTH_DIGITS: Final = 18
 HEAD_END: Final = b"\r\n\r\n"
+_TARGET: Final = re.compile(r"[!-~]+")
 MAX_START_BYTES: Final = HEAD_LIMITS["limit_request_line"] + len(HEAD_END)  # with the request line
 
 
@@ -66,6 +69,7 @@ class HeadReader:
         self._clear()
 
     def _clear(self) -> None:
+        self._plain: PlainHead | None = None
         self._start = b""  # of the head, with the request line
         self._tail = b""  # the last bytes that were fed: a head may end in two packets
         self._is_finished = False
@@ -80,6 +84,9 @@ class HeadReader:
 
         Raises `MalformedRequest`.
         """
+        if not self._start and (plain := read_plain_head(data)) is not None:
+            self._plain = plain
+            return data[plain.size :]
         joined = self._tail + data
         end = joined.find(HEAD_END)
         has_end = end >= 0
@@ -100,6 +107,15 @@ class HeadReader:
 
         Raises `MalformedRequest`.
         """
+        if self._plain is not None:
+            plain, self._plain = self._plain, None
+            return ParsedHead(
+                request=_make_head(plain.method, plain.target, plain.headers, address),
+                length=read_length(plain.headers),
+                keeps_alive=plain.keeps_alive,
+                expects_continue=False,
+                may_chunk=True,
+            )
         self._check_request_line()
         parser = self._parser
         headers = read_headers(parser.headers)
@@ -111,7 +127,9 @@ class HeadReader:
         if expects not in ("", "100-continue"):
             raise MalformedRequest("Expectation", HTTPStatus.EXPECTATION_FAILED)
         found = ParsedHead(
-            request=_make_head(parser, headers, address),
+            request=_make_head(
+                parser.method.decode("latin-1"), parser.path.decode("latin-1"), headers, address
+            ),
             length=length,
             keeps_alive=parser.should_keep_alive and parser.method != b"CONNECT",
             expects_continue=bool(expects) and is_new,
@@ -169,9 +187,9 @@ def read_length(headers: dict[str, str]) -> int | None:
     return int(given)
 
 
-def _make_head(parser: Any, headers: dict[str, str], address: str | None) -> RequestHead:
-    raw = parser.path.decode("latin-1")
-    if not raw or any(not "!" <= character <= "~" for character in raw):
+def _make_head(method: str, raw: str, headers: dict[str, str], address: str | None) -> RequestHead:
+    """Return the head for the request target `raw`."""
+    if not _TARGET.fullmatch(raw):
         raise MalformedRequest("RequestTarget")
     try:
         parts = util.split_request_uri(raw)
@@ -179,7 +197,7 @@ def _make_head(parser: Any, headers: dict[str, str], address: str | None) -> Req
         raise MalformedRequest("RequestTarget") from None
     path = unquote_to_bytes(parts.path.encode("latin-1")).decode("latin-1")
     return RequestHead(
-        method=parser.method.decode("latin-1"),
+        method=method,
         path=path,
         target=raw if raw.startswith("/") else path,
         query_string=parts.query or "",

@@ -16,6 +16,9 @@ log = get_logger()
 class TimedConnection(asyncio.Protocol):
     """A connection with one timer, which ends if its client does not read.
 
+    Each request moves the deadline several times, nearly always further away. So the timer stays
+    where it is, and is set again when it fires before the deadline.
+
     `is_lingering`: our end is closed, and the client's not yet.
     """
 
@@ -24,6 +27,8 @@ class TimedConnection(asyncio.Protocol):
         self._answers = answers
         self._transport: Any = None
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._act: Callable[[], None] | None = None  # at the deadline
         self._stall: asyncio.TimerHandle | None = None
         self._has_ended = False  # the peer sends no more
         self._lingered = 0
@@ -39,6 +44,7 @@ class TimedConnection(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._disarm()
+        self._cancel_timer()
         self._end_stall()
 
     def pause_writing(self) -> None:
@@ -70,10 +76,28 @@ class TimedConnection(asyncio.Protocol):
 
     def _arm(self, seconds: float, act: Callable[[], None]) -> None:
         """Call a function later, instead of the one before."""
-        self._disarm()
-        self._timer = self._loop.call_later(seconds, act)
+        self._deadline = self._loop.time() + seconds
+        self._act = act
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._cancel_timer()
+            self._timer = self._loop.call_at(self._deadline, self._fire)
 
     def _disarm(self) -> None:
+        self._act = None
+
+    def _fire(self) -> None:
+        """Do what is due, or wait on: the deadline may have moved."""
+        self._timer = None
+        act = self._act
+        if act is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._fire)
+        else:
+            self._act = None
+            act()
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
