@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.config.addresses import is_loopback
 from bridge.config.files import FileTracker
-from bridge.config.loader import read
+from bridge.config.loader import LoadResult, read, rebuild
 from bridge.config.settings import Settings, merge_dotenv, take_environ
-from bridge.core.errors import ConfigError, SettingsError
+from bridge.core.errors import BridgeError, ConfigError, SettingsError
 from bridge.flows.registry import FlowLibrary, load_library
 from bridge.routing.model import Config, Platform
 from bridge.store.db.database import Database
@@ -19,11 +19,13 @@ from bridge.store.inbound import events
 from bridge.store.local import flows as local_flows
 from bridge.store.migrations import upgrade
 from bridge.store.tables import key_usage
+from bridge.system.forked_call import begin_in_fork
 from bridge.system.logs import get_logger
 
 log = get_logger()
 
 MAX_DOTENV_BYTES: Final = 1024 * 1024  # bytes
+READ_TIMEOUT_SECONDS: Final = 60.0
 NO_PUBLIC_URL: Final = (
     "the public URL of this flowbridge is not set: set FLOWBRIDGE_PUBLIC_URL (such as"
     " https://hooks.example.com)"
@@ -53,12 +55,54 @@ def read_routes(settings: Settings) -> LoadedConfig:
 
     Raises as `load_config` does.
     """
+    reading, disk = _read(settings)
+    if reading.config is None:
+        raise _refuse(reading)
+    return LoadedConfig(reading.config, reading.key, disk)
+
+
+def begin_reading_routes(settings: Settings) -> Callable[[], LoadedConfig]:
+    """Begin to read routes.yaml in a child; return a function that waits for it and returns what
+    `read_routes` does, or raises as it does.
+
+    The libraries that read and validate the file take 10 MB, which end with the child. This process
+    must have no threads.
+    """
+
+    def read_parts() -> tuple[LoadResult, FileTracker | None] | SettingsError:
+        try:
+            reading, disk = _read(settings)
+        except SettingsError as error:
+            return error
+        return replace(reading, config=None), disk  # compiled parts cannot be sent
+
+    call = begin_in_fork(read_parts)
+
+    def wait() -> LoadedConfig:
+        try:
+            found = call.wait(READ_TIMEOUT_SECONDS)
+        except BridgeError as error:
+            raise SettingsError(f"cannot read {settings.config}: {error}") from None
+        if isinstance(found, SettingsError):
+            raise found
+        reading, disk = found
+        if not reading.parts:
+            raise _refuse(reading)
+        return LoadedConfig(rebuild(reading.parts, settings.config.parent), reading.key, disk)
+
+    return wait
+
+
+def _read(settings: Settings) -> tuple[LoadResult, FileTracker | None]:
+    """Read the files; return the tracker too, unless `.env` has changed since the start."""
     disk = FileTracker()
     is_same = merge_dotenv(settings.own, read_dotenv(settings, disk)) == settings.environ
     reading = read(settings.config, settings.environ, disk, strict_secrets=False)
-    if reading.config is None:
-        raise ConfigError([problem for problem in reading.problems if problem.level == "error"])
-    return LoadedConfig(reading.config, reading.key, disk if is_same else None)
+    return reading, disk if is_same else None
+
+
+def _refuse(reading: LoadResult) -> ConfigError:
+    return ConfigError([problem for problem in reading.problems if problem.level == "error"])
 
 
 def with_local_platform(loaded: LoadedConfig, settings: Settings) -> LoadedConfig:
