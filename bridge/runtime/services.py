@@ -21,10 +21,11 @@ from bridge.flows.registry import load_library
 from bridge.monitoring import prometheus
 from bridge.monitoring.tracing import exporter
 from bridge.monitoring.trend_writer import start_trend_writer
+from bridge.runtime.loaded_config import LoadedConfig
 from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.process import read_forever
 from bridge.runtime.reload.shared_config import describe
-from bridge.runtime.startup import LoadedConfig, prepare_store
+from bridge.runtime.startup import prepare_store
 from bridge.runtime.supervisor import HANDOVER_SIGNAL, Child, run_and_exit
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.config.settings import load_settings
 from bridge.core.errors import ConfigError, SettingsError
-from bridge.runtime.startup import begin_reading_routes
+from bridge.runtime.loaded_config import begin_reading_routes
 
 ROUTES = """\
 version: 1
@@ -24,7 +24,7 @@ START = """
 import os, sys
 import bridge.runtime.services
 from bridge.config.settings import load_settings
-from bridge.runtime.startup import begin_reading_routes
+from bridge.runtime.loaded_config import begin_reading_routes
 
 loaded = begin_reading_routes(load_settings(os.environ))()
 assert loaded.config.sources["contact"].form.spam.max_links == 2

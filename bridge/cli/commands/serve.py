@@ -16,7 +16,7 @@ from bridge.config.addresses import bracket
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
 from bridge.monitoring.tracing import exporter
-from bridge.runtime.startup import (
+from bridge.runtime.loaded_config import (
     LoadedConfig,
     begin_reading_routes,
     warn_of_missing,
