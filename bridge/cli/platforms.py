@@ -22,7 +22,7 @@ find_run = wrong_usage()(platform_queries.find_run)
 
 def load_config(config: str | None) -> Config:
     """Return routes.yaml, with what calls to the local platform need."""
-    from bridge.runtime.startup import load_config
+    from bridge.runtime.loaded_config import load_config
 
     return load_config(settings_of(config, secrets=True)).config
 

@@ -21,7 +21,7 @@ from bridge.config.includes import read_document
 from bridge.config.interpolation import Interpolator
 from bridge.config.problems import Path as ProblemPath
 from bridge.config.problems import Position, Report
-from bridge.config.validation import validate_document as check_document
+from bridge.config.valid_document import ValidDocument, unpack_document
 from bridge.config.yaml_reader import find_traps
 from bridge.core.errors import ConfigError, ConfigProblem
 from bridge.core.retention import DEFAULT_RETENTION
@@ -52,17 +52,14 @@ class LoadResult:
     """A loaded configuration, null if it cannot be used, and all problems, with warnings.
 
     `parts` is everything that it was built from, as JSON: the document, the schema files and the
-    secrets. `rebuild` builds the same configuration from it.
+    secrets. `rebuild` builds the same configuration from it. `key` is a digest that differs for
+    every other configuration, also after a changed secret.
     """
 
     config: Config | None
     problems: list[ConfigProblem]
     parts: str = field(default="", repr=False)
-
-    @property
-    def key(self) -> str:
-        """A digest that differs for every other configuration, also after a changed secret."""
-        return hashlib.sha256(self.parts.encode()).hexdigest()
+    key: str = ""
 
 
 def check(
@@ -109,7 +106,7 @@ def check_files(
     for report in (strict, lenient):
         is_strict = report is strict and strict_secrets
         filler = Interpolator(environ, folder.path, report, is_strict, folder.disk)
-        config = _build(document, folder, filler, report, None)
+        config, _ = _build(document, folder, filler, report, None)
         if config is not None or not strict_secrets:
             break
     return CheckedFiles(config, strict.sorted(), document, strict.places)
@@ -128,20 +125,23 @@ def read(
     report = Report(str(path))
     data, folder = read_document(Path(path), report, disk)
     filler = Interpolator(environ, folder.path, report, strict_secrets, disk)
-    config = _build(data, folder, filler, report, cpus)
+    config, valid = _build(data, folder, filler, report, cpus)
+    if config is None or valid is None:
+        return LoadResult(None, report.sorted())
     parts = {
         "config": data,
         "schemas": folder.texts,
         "filled": filler.filled,
         "reasons": filler.reasons,
     }
-    return LoadResult(config, report.sorted(), json.dumps(parts) if config else "")
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return LoadResult(config, report.sorted(), json.dumps(parts | {"valid": valid.pack()}), key)
 
 
 def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) -> Config:
     """Build the configuration from `LoadResult.parts`, without reading files.
 
-    No YAML is parsed, so it takes a third of the time.
+    No YAML is parsed and nothing is validated again, so the libraries for both are not loaded.
     """
     given = json.loads(parts)
     report = Report("(stored configuration)")
@@ -149,7 +149,8 @@ def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) ->
     filler = Interpolator(
         {}, held.path, report, strict=False, given=given["filled"], given_reasons=given["reasons"]
     )
-    config = _build(given["config"], held, filler, report, cpus)
+    valid = unpack_document(given["valid"])
+    config, _ = _build(given["config"], held, filler, report, cpus, valid)
     if config is None:
         raise ConfigError(report.sorted())
     return config
@@ -171,7 +172,7 @@ def load_canonical(
     document = json.loads(text)
     report = Report("(stored configuration)")
     held = ConfigFolder(Path(folder), document["schemas"])
-    config = _build(
+    config, _ = _build(
         document["config"],
         held,
         Interpolator(environ, held.path, report, strict_secrets),
@@ -189,13 +190,18 @@ def _build(
     filler: Interpolator,
     report: Report,
     cpus: int | None,
-) -> Config | None:
+    valid: ValidDocument | None = None,
+) -> tuple[Config | None, ValidDocument | None]:
+    """Return the configuration, None if it cannot be used, and its valid parts.
+
+    `valid` are these parts, if they are known.
+    """
     if () in report.settled:
-        return None
+        return None, None
     report.name_routes(data)
     find_traps(data, report)
     filled = filler.fill(data)
-    document = check_document(filled, report)
+    document = valid or _validate(filled, report)
     schemas = Schemas(folder, report)
     names = {
         key: list(data[key]) if isinstance(data.get(key), dict) else []
@@ -221,7 +227,7 @@ def _build(
     if not document.complete and not report.failed:
         report.add((), "cannot be used: required values are missing")
     if report.failed:
-        return None
+        return None, document
     sources = {
         name: replace(one, missing=filler.missing.get(("sources", name)))
         for name, one in sources.items()
@@ -238,7 +244,7 @@ def _build(
     )
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
     files = tuple(dict.fromkeys([*folder.read, *filler.read]))
-    return Config(
+    config = Config(
         sources=sources,
         routes=routes,
         flows=flows,
@@ -248,3 +254,11 @@ def _build(
         files=files,
         retention=retention,
     )
+    return config, document
+
+
+def _validate(filled: dict[str, Any], report: Report) -> ValidDocument:
+    # its library takes 10 MB, and a process that rebuilds a configuration does not need it
+    from bridge.config.validation import validate_document
+
+    return validate_document(filled, report)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -29,6 +28,7 @@ from bridge.config.schema.sources import (
     TimestampSchema,
     VerifySchema,
 )
+from bridge.config.valid_document import DeclaredKeys, ValidDocument
 from bridge.core.typos import suggest
 
 MAX_KEYS_LISTED = 12  # keys that a message lists; of more it names the nearest
@@ -46,21 +46,6 @@ _TYPE_NAMES = {
     "model_attributes_type": "a mapping",
     "tuple_type": "a list",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ValidDocument:
-    """The valid parts of a document; routes with their index in the file.
-
-    `complete`: all parts are valid.
-    """
-
-    platforms: dict[str, Any]
-    sources: dict[str, SourceSchema]
-    flows: dict[str, FlowSchema]
-    routes: list[tuple[int, RouteSchema]]
-    retention: dict[str, float]
-    complete: bool
 
 
 def validate_document(data: dict[str, Any], report: Report) -> ValidDocument:
@@ -91,6 +76,8 @@ def validate_document(data: dict[str, Any], report: Report) -> ValidDocument:
             if data.get("retention") is not None
             else {}
         ),
+        cast("SpamSchema", _without_library(SpamSchema.model_validate({}))),
+        cast("FilesSchema", _without_library(FilesSchema.model_validate({}))),
         complete,
     )
 
@@ -115,8 +102,18 @@ def _keep_valid(kind: Any, section: Any) -> dict[Any, Any]:
     typed = {}
     for name, part in parts:
         with suppress(ValidationError):  # reported already
-            typed[name] = adapter.validate_python(part)
+            typed[name] = _without_library(adapter.validate_python(part))
     return typed
+
+
+def _without_library(value: Any) -> Any:
+    """Return a model as `DeclaredKeys`, and a list of models as a list of these."""
+    if isinstance(value, list):
+        return list(map(_without_library, value))
+    if not isinstance(value, BaseModel):
+        return value
+    values = {name: _without_library(getattr(value, name)) for name in type(value).model_fields}
+    return DeclaredKeys(values, frozenset(value.model_fields_set))
 
 
 def _report_error(error: Any, data: Any, report: Report) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 from bridge.config.settings import Settings, load_settings
 from bridge.core.timings import Timings
 from bridge.runtime import services
-from bridge.runtime.startup import LoadedConfig, load_config
+from bridge.runtime.loaded_config import LoadedConfig, load_config
 from bridge.runtime.supervisor import Supervisor
 from bridge.system.linux_process import die_with_parent
 from bridge.system.wakeup import Wake

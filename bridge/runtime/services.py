@@ -21,14 +21,16 @@ from bridge.flows.registry import load_library
 from bridge.monitoring import prometheus
 from bridge.monitoring.tracing import exporter
 from bridge.monitoring.trend_writer import start_trend_writer
+from bridge.runtime.loaded_config import LoadedConfig
 from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.process import read_forever
 from bridge.runtime.reload.shared_config import describe
-from bridge.runtime.startup import LoadedConfig, prepare_store
+from bridge.runtime.startup import prepare_store
 from bridge.runtime.supervisor import HANDOVER_SIGNAL, Child, run_and_exit
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
+from bridge.store.queue import heartbeats
 from bridge.store.tables import key_usage
 from bridge.system.cpu_affinity import pin_process
 from bridge.system.http_client import HttpClient
@@ -243,6 +245,7 @@ def receivers_process(
         status=lambda: describe(board),
     )
     app = create_app(context)
+    heartbeats.rehearse_check(context.database)
     if faults:
         app.wsgi_app = FaultInjector(app.wsgi_app, faults)  # type: ignore[method-assign]  # Flask documents it as the place for middleware
     chosen = options(settings, make_receiver_start(context, following, has_worker=has_worker)) | {

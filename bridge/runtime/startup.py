@@ -1,114 +1,18 @@
-"""Startup of every process: load the configuration, and prepare the store."""
+"""Preparation of the store, once for all processes of a bridge."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final
 
-from bridge.config.addresses import is_loopback
-from bridge.config.files import FileTracker
-from bridge.config.loader import read
-from bridge.config.settings import Settings, merge_dotenv, take_environ
-from bridge.core.errors import ConfigError, SettingsError
+from bridge.config.settings import Settings, take_environ
+from bridge.core.errors import SettingsError
 from bridge.flows.registry import FlowLibrary, load_library
-from bridge.routing.model import Config, Platform
+from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import flows as local_flows
 from bridge.store.migrations import upgrade
 from bridge.store.tables import key_usage
-from bridge.system.logs import get_logger
-
-log = get_logger()
-
-MAX_DOTENV_BYTES: Final = 1024 * 1024  # bytes
-NO_PUBLIC_URL: Final = (
-    "the public URL of this flowbridge is not set: set FLOWBRIDGE_PUBLIC_URL (such as"
-    " https://hooks.example.com)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedConfig:
-    """A configuration with the address of the local platform.
-
-    `key`: see `config.Reading`. `disk`: the files that it was read from, null where they may have
-    changed since.
-    """
-
-    config: Config
-    key: str = ""
-    disk: FileTracker | None = None
-
-
-def load_config(settings: Settings) -> LoadedConfig:
-    """Read routes.yaml without running flows.py. Raises `ConfigError` or `SettingsError`."""
-    return with_local_platform(read_routes(settings), settings)
-
-
-def read_routes(settings: Settings) -> LoadedConfig:
-    """Read routes.yaml with the local platform as written, without generated values.
-
-    Raises as `load_config` does.
-    """
-    disk = FileTracker()
-    is_same = merge_dotenv(settings.own, read_dotenv(settings, disk)) == settings.environ
-    reading = read(settings.config, settings.environ, disk, strict_secrets=False)
-    if reading.config is None:
-        raise ConfigError([problem for problem in reading.problems if problem.level == "error"])
-    return LoadedConfig(reading.config, reading.key, disk if is_same else None)
-
-
-def with_local_platform(loaded: LoadedConfig, settings: Settings) -> LoadedConfig:
-    """Return the configuration with the address and credentials of the local platform.
-
-    Raises `SettingsError` where it is not reachable.
-    """
-    return replace(loaded, config=complete_platforms(loaded.config, settings))
-
-
-def read_dotenv(settings: Settings, disk: FileTracker) -> str:
-    """Return the text of the `.env` beside routes.yaml, empty where there is none.
-
-    Raises `SettingsError` where it is unreadable.
-    """
-    path = settings.config.parent / ".env"
-    try:
-        return disk.read(path, MAX_DOTENV_BYTES).decode()
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
-        ) from None
-
-
-def complete_platforms(config: Config, settings: Settings) -> Config:
-    """Return the configuration with the address and credentials of the local platform.
-
-    Raises `SettingsError` where it is not reachable.
-    """
-    for route in config.routes:
-        if route.links_files and not settings.public_url:
-            raise SettingsError(
-                f"route {route.name!r} has links to files in its inputs (`file_url`), but"
-                f" {NO_PUBLIC_URL}"
-            )
-    return replace(
-        config,
-        platforms={
-            name: _complete_platform(platform, settings)
-            for name, platform in config.platforms.items()
-        },
-    )
-
-
-def warn_of_missing(missing: Mapping[str, str]) -> None:
-    """Log a warning with the sources and platforms of `Config.missing`."""
-    if missing:
-        log.warning("values_missing", missing=missing)
 
 
 def load_flows(config: Config) -> FlowLibrary | None:
@@ -119,34 +23,6 @@ def load_flows(config: Config) -> FlowLibrary | None:
     """
     platform = config.local_platform
     return None if platform is None else load_library(platform.flows)
-
-
-def _complete_platform(platform: Platform, settings: Settings) -> Platform:
-    """Fill in the address and credentials of the local platform; refuse an unreachable one."""
-    if platform.files == "link" and not settings.public_url:
-        raise SettingsError(
-            f"platform {platform.name!r} receives links to files (`files: link`), but"
-            f" {NO_PUBLIC_URL}"
-        )
-    if platform.type != "local":
-        return platform
-    if (
-        not platform.base_url
-        and settings.private_bind is None
-        and not is_loopback(settings.bind[0])
-        and "api" not in settings.expose
-    ):
-        raise SettingsError(
-            f"platform {platform.name!r} is served on the private listener, but"
-            f" {settings.bind[0]}:{settings.bind[1]} is reachable from outside: set"
-            " FLOWBRIDGE_PRIVATE_BIND (such as 127.0.0.1:8081)"
-        )
-    return replace(
-        platform,
-        base_url=platform.base_url or settings.local_base_url,
-        api_key=platform.api_key or settings.local_api_key,
-        user_id=platform.user_id or settings.local_user_id,
-    )
 
 
 def prepare_store(settings: Settings, config: Config) -> None:

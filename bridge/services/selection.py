@@ -48,8 +48,6 @@ def check_names(
     bounded search only, which refuses no name that may be stored. Without it the file is read, and
     where that cannot be done, no name is refused.
     """
-    from bridge.config.loader import check
-    from bridge.core.typos import find_close_name, suggest
     from bridge.store.queries import known_names
 
     is_bounded = config is not None
@@ -60,11 +58,15 @@ def check_names(
         if database is not None and is_stored(database, what, name):
             continue
         if config is None:
+            from bridge.config.loader import check  # imports most of routing: for rare names only
+
             config, _problems = check(settings.config, settings.environ, strict_secrets=False)
             if config is None:
                 return
         names = _list_names(config, what)
         if name not in names:
+            from bridge.core.typos import find_close_name, suggest
+
             raise UnknownName(
                 what,
                 f"there is no {what} {name!r}; {suggest(name, names)}there are:"

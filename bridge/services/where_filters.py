@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import CompileError
 from bridge.core.model import JSON
-from bridge.routing.matching.matcher import compile_match
 
 if TYPE_CHECKING:
     from bridge.core.model import Event
@@ -70,6 +69,9 @@ def make_event_test(
 
 
 def _compile(path: str, operator: str, value: str) -> Clause:
+    # not above: every command with filters imports this module
+    from bridge.routing.matching.matcher import compile_match
+
     expected = _as_json(value)
     if operator in ("eq", "ne") and not isinstance(expected, str):  # written without quotes
         test: JSON = {"any": [{path: {"eq": expected}}, {path: {"eq": value}}]}

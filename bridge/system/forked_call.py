@@ -9,7 +9,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from bridge.core.errors import BridgeError
 from bridge.system.linux_process import die_with_parent
@@ -26,27 +27,44 @@ def call_in_fork(work: Callable[[], T], seconds: float) -> T:
     The calling process must have no threads. Raises `BridgeError` if `work` raises one, if the
     process ends without a result, or if it takes longer than `seconds`.
     """
+    return begin_in_fork(work).wait(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class ForkedCall(Generic[T]):
+    """A call that a forked process makes; `wait` once for its result."""
+
+    child: int
+    answers: int
+
+    def wait(self, seconds: float) -> T:
+        """Return the result, or raise, as `call_in_fork` does."""
+        try:
+            raw = _read_result(self.answers, time.monotonic() + seconds)
+        finally:
+            os.close(self.answers)
+            os.kill(self.child, signal.SIGKILL)
+            os.waitpid(self.child, 0)
+        if raw is None:
+            raise BridgeError(f"timed out after {seconds:g} s")
+        if not raw:
+            raise BridgeError("the process ended without a result")
+        done, value = pickle.loads(raw)  # noqa: S301 - our own process wrote it
+        if not done:
+            raise value
+        result: T = value
+        return result
+
+
+def begin_in_fork(work: Callable[[], T]) -> ForkedCall[T]:
+    """Begin to call `work` as `call_in_fork` does, and go on meanwhile."""
     answers, told = os.pipe2(os.O_CLOEXEC)
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
         _run_child(work, told)
     os.close(told)
-    try:
-        raw = _read_result(answers, time.monotonic() + seconds)
-    finally:
-        os.close(answers)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    if raw is None:
-        raise BridgeError(f"timed out after {seconds:g} s")
-    if not raw:
-        raise BridgeError("the process ended without a result")
-    done, value = pickle.loads(raw)  # noqa: S301 - our own process wrote it
-    if not done:
-        raise value
-    result: T = value
-    return result
+    return ForkedCall(child, answers)
 
 
 def _run_child(work: Callable[[], T], told: int) -> None:

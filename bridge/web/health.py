@@ -100,16 +100,14 @@ class ReadinessCache:
 
 
 def _check(database: Database, room: DiskSpaceGuard | None) -> Readiness:
-    writable = False
     try:
         clock = DatabaseClock(database)
         clock.set()
         if room is not None:
             room.check()
-        writable = heartbeats.is_writable(database)
-        return writable, heartbeats.workers_alive(database, clock()), None
+        return True, heartbeats.check_store(database, clock()), None
     except BridgeError as error:
-        return writable, 0, str(error)
+        return False, 0, str(error)
 
 
 def _overdue(database: Database) -> dict[str, int] | None:

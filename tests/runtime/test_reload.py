@@ -20,7 +20,7 @@ from bridge.config.loader import load, read, rebuild
 from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError
 from bridge.monitoring.presence import Presence, list_bridges
-from bridge.runtime import startup
+from bridge.runtime import loaded_config
 from bridge.runtime.reload import watcher
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, describe
 from bridge.runtime.reload.watcher import ConfigReader
@@ -347,7 +347,7 @@ def test_what_is_missing_is_invalid_and_its_return_is_seen(bench: Bench, name: s
 def test_a_configuration_whose_secret_is_gone_is_taken_with_a_warning(
     bench: Bench, said: list[Any], name: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(startup, "log", watcher.log)
+    monkeypatch.setattr(loaded_config, "log", watcher.log)
     raw = (bench.folder / name).read_bytes()
     secrets = bench.following().sources["github"].secrets
     (bench.folder / name).unlink()

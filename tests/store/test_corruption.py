@@ -99,7 +99,9 @@ def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{path}")
     with pytest.raises(StoreError, match="not a database"):
         database.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
-    for touch in (heartbeats.is_writable, erase.truncate_wal, vacuum.rewrite, upgrade.upgrade):
+    with pytest.raises(StoreError, match="not a database"):
+        heartbeats.check_store(database, 0.0)
+    for touch in (erase.truncate_wal, vacuum.rewrite, upgrade.upgrade):
         with pytest.raises(StoreError, match="not a database"):
             touch(database)
 

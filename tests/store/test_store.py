@@ -13,6 +13,7 @@ import pytest
 from records import NOW, make_delivery, make_event
 from serving import until
 from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import NotFound, StoreError
@@ -370,10 +371,29 @@ def test_a_worker_is_alive_while_it_beats(database: Database) -> None:
             lambda connection, now=now: heartbeats.beat(connection, "w1", "host", 1, now)
         )
     assert heartbeats.workers_alive(database, NOW + 10) == 1
+    assert heartbeats.check_store(database, NOW + 10) == 1
     assert heartbeats.workers_alive(database, NOW + 30) == 0
+    assert heartbeats.check_store(database, NOW + 30) == 0
     database.write(lambda connection: heartbeats.leave(connection, "w1"))
     assert heartbeats.workers_alive(database, NOW + 4) == 0
-    assert heartbeats.is_writable(database)
+    assert heartbeats.check_store(database, NOW + 4) == 0
+
+
+def test_a_rehearsal_leaves_no_connection_and_no_error_behind(
+    database: Database, tmp_path: Path
+) -> None:
+    database.write(lambda connection: heartbeats.beat(connection, "w1", "host", 1, NOW))
+    opened: list[object] = []
+    closed: list[object] = []
+    listen(database.engine, "checkout", lambda raw, *_: opened.append(raw))
+    listen(database.engine, "close", lambda raw, _: closed.append(raw))
+    heartbeats.rehearse_check(database)
+    assert opened and set(map(id, opened)) <= set(map(id, closed))
+    assert heartbeats.check_store(database, NOW) == 1
+    absent = Database(f"sqlite:///{tmp_path / 'absent' / 'flowbridge.db'}")
+    heartbeats.rehearse_check(absent)
+    with pytest.raises(StoreError):
+        heartbeats.check_store(absent, NOW)
 
 
 DEEP: list = []

@@ -8,10 +8,10 @@ from pathlib import Path
 from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError
 from bridge.core.timings import Timings
+from bridge.runtime.loaded_config import load_config
 from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.shared_config import ConfigState
 from bridge.runtime.reload.watcher import ConfigReader, WatchedConfig
-from bridge.runtime.startup import load_config
 
 QUICK = Timings(config_quiet_seconds=0.03, config_retry_seconds=0.03)
 ROUTES = """

@@ -53,7 +53,7 @@ def check(config: str | None, /, live: bool, lock: bool, as_json: bool) -> None:
     flowbridge check --live --lock
     flowbridge --config other.yaml check --json
     """
-    from bridge.runtime.startup import complete_platforms
+    from bridge.runtime.loaded_config import complete_platforms
 
     name = config or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml"
     if lock and not live:

@@ -108,7 +108,7 @@ def platform(
     flowbridge platform --fault 'start_pipeline?saved_item_id=echo=500' --overflow reject
     """
     from bridge.runtime import services
-    from bridge.runtime.startup import load_config
+    from bridge.runtime.loaded_config import load_config
     from bridge.runtime.supervisor import Supervisor
     from bridge.system.logs import configure
     from bridge.system.wakeup import Wake

@@ -16,7 +16,12 @@ from bridge.config.addresses import bracket
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
 from bridge.monitoring.tracing import exporter
-from bridge.runtime.startup import LoadedConfig, read_routes, warn_of_missing, with_local_platform
+from bridge.runtime.loaded_config import (
+    LoadedConfig,
+    begin_reading_routes,
+    warn_of_missing,
+    with_local_platform,
+)
 from bridge.services.config_checks.misnamed_variables import find_misnamed_variables
 from bridge.system.logs import configure, get_logger
 
@@ -55,8 +60,11 @@ def _load(
     configure(without.log, without.log_addresses, brief=not verbose and without.log != "debug")
     exporter.import_exporter(without.environ)
     require_routes(without)
+    wait_for_routes = begin_reading_routes(without)
+    import bridge.runtime.services  # noqa: F401 - it takes as long as reading, which goes on
+
     # before the secret key is generated: in a mistyped folder nothing is created
-    read = read_routes(without)
+    read = wait_for_routes()
     settings = load_settings(os.environ, config=config, bind=bind, timings=command_timings())
     if given:
         from bridge.runtime.services import with_bound_addresses
@@ -71,7 +79,7 @@ def _load(
 
 def load_and_warn(settings: Settings, read: LoadedConfig | None = None) -> LoadedConfig:
     """Read routes.yaml, unless `read` has it, and log missing values and misnamed variables."""
-    loaded = with_local_platform(read or read_routes(settings), settings)
+    loaded = with_local_platform(read or begin_reading_routes(settings)(), settings)
     for text in find_misnamed_variables(settings, loaded.config.canonical):
         log.warning("misnamed_setting", found=text)
     warn_of_missing(loaded.config.missing)

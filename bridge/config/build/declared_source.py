@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge.config.problems import Path, Report
-from bridge.config.schema.sources import SourceSchema
+from bridge.config.valid_document import ValidDocument
 from bridge.providers.model import Provider
+
+if TYPE_CHECKING:
+    from bridge.config.schema.sources import SourceSchema
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSource:
-    """A declared source: its name, keys and provider, and the report for its problems."""
+    """A declared source: its name, keys, provider and document, and the report for its problems."""
 
     name: str
     model: SourceSchema
     provider: Provider
+    document: ValidDocument
     report: Report
 
     @property

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bridge.config.problems import Path, Report
-from bridge.config.schema.routes import RouteSchema
 from bridge.core.errors import CompileError
 from bridge.core.rate_limits import Limits
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.expressions.compile import Expression, compile_expression
 from bridge.routing.model import Debouncing, Ordering, Platform
+
+if TYPE_CHECKING:
+    from bridge.config.schema.routes import RouteSchema
 
 
 class DeliveryRules:

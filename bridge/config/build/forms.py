@@ -11,7 +11,6 @@ from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.spam import build_spam
 from bridge.config.files import ConfigFolder
 from bridge.config.problems import Path
-from bridge.config.schema.forms import FilesSchema
 from bridge.config.schema.units import MAX_SIZE_BYTES
 from bridge.core.errors import CompileError
 from bridge.core.file_types import FILE_GROUPS, FILE_TYPES
@@ -158,7 +157,7 @@ def build_file_rules(declared: DeclaredSource, document: JSON) -> FileRules | No
         said is None and not file_fields(properties if isinstance(properties, Mapping) else {})
     ):
         return None
-    said = said if isinstance(said, FilesSchema) else FilesSchema.model_validate({})
+    said = declared.document.default_files if said is None or said is True else said
     types, extensions = _allowed_types(declared, said.types)
     if said.max_size > MAX_FORM_FILE_BYTES:
         declared.report.add(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bridge.config.problems import Path, Report
-from bridge.config.schema.platforms import FlowSchema, LocalKeySchema, LocalSchema
 from bridge.routing.model import LocalKey
+
+if TYPE_CHECKING:
+    from bridge.config.schema.platforms import FlowSchema, LocalKeySchema, LocalSchema
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 USER_ID_PATTERN = re.compile(r"[!-~]{1,100}")  # it is sent in a header

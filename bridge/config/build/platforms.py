@@ -7,14 +7,17 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path as File
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bridge.config.build.local_keys import build_keys
 from bridge.config.problems import Path, Report, join_names
-from bridge.config.schema.platforms import FlowSchema, GumloopSchema, HttpSchema, LocalSchema
-from bridge.config.validation import ValidDocument
+from bridge.config.valid_document import ValidDocument
 from bridge.core.typos import suggest
 from bridge.routing.model import Flow, Platform
+
+if TYPE_CHECKING:
+    from bridge.config.schema.platforms import FlowSchema, GumloopSchema, HttpSchema, LocalSchema
 
 DEFAULT_CONCURRENT_RUNS = {"gumloop": 5, "http": 16}
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")

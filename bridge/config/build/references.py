@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bridge.config.build.platforms import describe_missing_platform
 from bridge.config.problems import Path, Report, describe_type, join_names
-from bridge.config.schema.routes import RouteSchema
 from bridge.core.typos import suggest
 from bridge.routing.model import OWN_SOURCE_NAME, Flow, Platform, Source
+
+if TYPE_CHECKING:
+    from bridge.config.schema.routes import RouteSchema
 
 MAX_FLOWS_PER_ROUTE = 20  # of one route
 

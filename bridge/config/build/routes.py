@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge.config.build.delivery_rules import DeliveryRules
 from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.references import References, find_flows, find_source
 from bridge.config.problems import Path, Report
-from bridge.config.schema.routes import RouteSchema
 from bridge.core.errors import CompileError
 from bridge.core.model import Retry
 from bridge.providers.registry import PROVIDERS
@@ -19,6 +18,9 @@ from bridge.routing.matching.clauses import AllOf, Clause
 from bridge.routing.matching.matcher import compile_match, compile_when
 from bridge.routing.model import OWN_SOURCE_NAME, Mode, Route
 from bridge.routing.templates import Inputs, compile_inputs
+
+if TYPE_CHECKING:
+    from bridge.config.schema.routes import RouteSchema
 
 NAME_PATTERN = re.compile(r"[a-z0-9_-]{1,63}")
 LINK_FUNCTION = "file_url"

@@ -16,7 +16,7 @@ from bridge.config.build.verification import (
     build_secrets,
 )
 from bridge.config.problems import Path, Report
-from bridge.config.validation import ValidDocument
+from bridge.config.valid_document import ValidDocument
 from bridge.core.locators import compile_locator
 from bridge.core.masking import Redaction
 from bridge.core.rate_limits import Rate
@@ -62,7 +62,8 @@ def build_sources(
                 f" providers` lists all {len(PROVIDERS)}",
             )
             continue
-        source = _build_source(DeclaredSource(name, model, provider, report), schemas, retention)
+        declared = DeclaredSource(name, model, provider, document, report)
+        source = _build_source(declared, schemas, retention)
         if source is not None:
             sources[name] = source
     return sources

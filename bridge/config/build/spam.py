@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bridge.config.addresses import is_loopback
 from bridge.config.build.declared_source import DeclaredSource
 from bridge.config.files import ConfigFolder
-from bridge.config.schema.forms import CaptchaSchema, SpamSchema
 from bridge.core.errors import CompileError
 from bridge.ingest.forms.spam import blocklists, captchas
 from bridge.routing.form import Blocklists, Captcha, Spam
+
+if TYPE_CHECKING:
+    from bridge.config.schema.forms import CaptchaSchema, SpamSchema
 
 BLOCKLIST_KEYS = ("block_words", "block_addresses", "block_domains")
 DEFAULT_CAPTCHA_SCORE = 0.5
@@ -24,7 +26,7 @@ def build_spam(declared: DeclaredSource, folder: ConfigFolder, fields: Container
 
     `fields`: those in the form's JSON Schema.
     """
-    model: SpamSchema = declared.model.spam or SpamSchema.model_validate({})
+    model = declared.model.spam or declared.document.default_spam
     if declared.model.spam is not None and model.min_fill >= model.expires:
         declared.report.add(
             (*declared.path, "spam", "min_fill"),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge.config.build.declared_source import DeclaredSource
 from bridge.config.problems import Path
-from bridge.config.schema.sources import TimestampSchema, VerifySchema
 from bridge.providers.signatures.header_formats import Pairs, Plain
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.pairs import is_pair
@@ -15,6 +14,9 @@ from bridge.providers.signatures.pins import with_pins
 from bridge.providers.signatures.scheme import MAX_SECRETS, Scheme, Secret
 from bridge.providers.signatures.shared_token import SharedToken, Unsigned
 from bridge.providers.signatures.timestamps import Timestamp
+
+if TYPE_CHECKING:
+    from bridge.config.schema.sources import TimestampSchema, VerifySchema
 
 MIN_SECRET_LENGTH = 16  # characters; a shorter secret can be guessed
 SECRET_KEYS = ("secret", "secrets")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar
 
 from bridge.core.http_messages import Answer, Call
 from bridge.core.outcomes import Outcome, RunReport
-from bridge.routing.model import Platform
+
+if TYPE_CHECKING:
+    from bridge.routing.model import Platform
 
 NO_RUNS: Final = "this platform has no runs"
 P = ParamSpec("P")

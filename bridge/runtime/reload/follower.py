@@ -11,8 +11,8 @@ from bridge.core.errors import BridgeError
 from bridge.monitoring import counter_files
 from bridge.monitoring.tracing import exporter
 from bridge.routing.model import Config
+from bridge.runtime.loaded_config import LoadedConfig, complete_platforms
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig
-from bridge.runtime.startup import LoadedConfig, complete_platforms
 from bridge.system.logs import get_logger
 
 log = get_logger()

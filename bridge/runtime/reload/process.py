@@ -14,9 +14,9 @@ from bridge import __version__
 from bridge.config.loader import rebuild
 from bridge.config.settings import Settings
 from bridge.monitoring.presence import Presence
+from bridge.runtime.loaded_config import LoadedConfig
 from bridge.runtime.reload.shared_config import SharedConfig, describe
 from bridge.runtime.reload.watcher import ConfigReader, WatchedConfig
-from bridge.runtime.startup import LoadedConfig
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.system.forked_call import call_in_fork

@@ -11,8 +11,8 @@ from bridge.config.files import FileTracker
 from bridge.config.loader import read
 from bridge.config.settings import Settings, merge_dotenv
 from bridge.core.errors import BridgeError
+from bridge.runtime.loaded_config import complete_platforms, read_dotenv, warn_of_missing
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig
-from bridge.runtime.startup import complete_platforms, read_dotenv, warn_of_missing
 from bridge.system.forked_call import call_in_fork
 from bridge.system.logs import get_logger
 

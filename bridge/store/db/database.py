@@ -176,6 +176,16 @@ class Database:
         except self._read_failures as error:
             raise StoreError(describe_error(error)) from error
 
+    def rehearse(self, read: Work[object]) -> None:
+        """Run statements that only read, and close the connections. Call it before a fork.
+
+        What SQLAlchemy makes at the first use of a statement is then shared by the processes that
+        are forked later. They report a failure, if it lasts.
+        """
+        with suppress(StoreError), self.read() as connection:
+            read(connection)
+        self.engine.dispose()
+
     @contextmanager
     def long_transaction(self) -> Iterator[Connection]:
         """Open a connection for one transaction that may take long; it is committed at the end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from bridge.core.timings import Timings
-from bridge.store.db.database import Database
+from bridge.store.db.database import Database, timings_of
 from bridge.store.tables.schema import event, worker
 
 FORGET_SECONDS = 86400.0
@@ -13,6 +13,11 @@ FORGET_SECONDS = 86400.0
 _NEWEST = select(event.c.received_at).order_by(event.c.seq.desc()).limit(1)
 _KNOWN = select(event.c.seq).where(
     event.c.source == bindparam("source"), event.c.provider_id == bindparam("provider_id")
+)
+_ALIVE = (
+    select(func.count())
+    .select_from(worker)
+    .where(worker.c.seen_at.between(bindparam("earliest"), bindparam("latest")))
 )
 
 
@@ -53,18 +58,30 @@ def is_alive(now: float, timings: Timings) -> ColumnElement[bool]:
 def workers_alive(database: Database, now: float) -> int:
     """Return how many workers have a recent heartbeat."""
     with database.read() as connection:
-        query = select(func.count()).select_from(worker).where(is_alive(now, database.timings))
-        return connection.execute(query).scalar() or 0
+        return _count_alive(connection, now)
 
 
-def is_writable(database: Database) -> bool:
+def check_store(database: Database, now: float) -> int:
     """Commit a transaction as durable as that of an event, and read what storing an event reads.
 
-    That is the end of the table and the index of provider ids.
+    That is the end of the table and the index of provider ids. Returns how many workers have a
+    recent heartbeat. `StoreError`: the store cannot be written to.
     """
+    return database.write(lambda connection: _read_all(connection, now))
 
-    def read(connection: Connection) -> bool:
-        connection.execute(_NEWEST).first()
-        return connection.execute(_KNOWN, {"source": "", "provider_id": ""}).first() is None
 
-    return database.write(read)
+def rehearse_check(database: Database) -> None:
+    """Read what `check_store` reads, in the parent of the processes that will check the store."""
+    database.rehearse(lambda connection: _read_all(connection, 0.0))
+
+
+def _read_all(connection: Connection, now: float) -> int:
+    connection.execute(_NEWEST).first()
+    connection.execute(_KNOWN, {"source": "", "provider_id": ""}).first()
+    return _count_alive(connection, now)
+
+
+def _count_alive(connection: Connection, now: float) -> int:
+    missing = timings_of(connection).worker_missing_seconds
+    within = {"earliest": now - missing, "latest": now + missing}
+    return connection.execute(_ALIVE, within).scalar_one()

@@ -116,6 +116,8 @@ def _cache_settings(cfg: Any) -> None:
 class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     """The parent of the receivers, and of the console process while it is used.
 
+    It is created before it is forked itself: creating it writes to memory that would be copied.
+
     Ctrl-C, which a terminal sends to every process, ends them as gracefully as SIGTERM. SIGHUP
     reloads routes.yaml and restarts nothing.
     """
@@ -123,9 +125,10 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     worker_class: type
     _console_pid = 0
 
-    def __init__(self, app: Receivers) -> None:
-        super().__init__(app)
+    def start(self) -> None:
+        """Create the queue of the console process, which only these processes may hold."""
         self.passed = PassedConnections()
+        super().start()
 
     def _count_wanted(self) -> int | None:
         """Return how many processes there should be: the console process has no successor."""
@@ -194,6 +197,7 @@ class Receivers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self._chosen = chosen
         self.reread = reread
         super().__init__()
+        self._parent = _Parent(self)
 
     def load_config(self) -> None:
         for name, value in self._chosen.items():
@@ -204,4 +208,4 @@ class Receivers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Serve until a signal; does not return."""
-        _Parent(self).run()
+        self._parent.run()

@@ -25,7 +25,7 @@ from bridge.config.settings import load_settings
 from bridge.core.errors import ConfigError, SettingsError
 from bridge.core.file_links import FILES_PATH, file_link
 from bridge.delivery.file_transfer import uploaded_name
-from bridge.runtime.startup import load_config
+from bridge.runtime.loaded_config import load_config
 from bridge.store.blobs import BlobStore
 from bridge.store.inbound import events
 from bridge.store.operations.replay import ReplayHandler
