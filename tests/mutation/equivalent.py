@@ -11,6 +11,13 @@ EQUIVALENT: dict[str, str] = {
         "`_store_at` has made the folder above just before, so `parents` of `_write` makes nothing"
     ),
     "8c7ba22738": "the path is always that of a folder; O_DIRECTORY only refuses anything else",
+    "02174034db": (
+        "a draft that is gone was swept, and then the rename has raised the same FileNotFoundError"
+    ),
+    "123f4f2fab": (
+        "the path is always that of a folder, and Python opens each file as close-on-exec"
+    ),
+    "2f3c617997": "O_RDONLY is 0, and the path is always that of a folder",
     "af566caf75": "a shorter random part of a draft's name, beside the id of the process",
     # bridge/delivery/reconcile_verdict.py
     "2e56adc903": (
@@ -20,6 +27,16 @@ EQUIVALENT: dict[str, str] = {
     # bridge/store/queue/claims.py
     "75fbb83581": "a route without room is asked for no delivery and takes none",
     # bridge/store/db/group_commit.py and commit_queue.py
+    "04b9e9c672": (
+        "work that counts as two of the 1,000 items: whoever does not fit is in the next commit"
+    ),
+    "465c2c98e6": (
+        "a commit of 999 items is worth as much as one of 1,000: whoever does not fit is in the"
+        " next"
+    ),
+    "092133688b": "descriptor 0 is standard input, which no process of flowbridge closes",
+    "0db27e2fde": "descriptor 0 is standard input, which no process of flowbridge closes",
+    "318a14dd60": "all jobs have the same here, so the last has what the first has",
     "1c78d8d859": (
         "a commit for 63 callers is worth as much as one for 64: whoever does not fit is in the"
         " next"
@@ -29,8 +46,10 @@ EQUIVALENT: dict[str, str] = {
     "19d9961197": "all are the same as the first where all are the same as the last",
     "369cafb3a7": "all are the same as the first, so the last is None where the first is",
     # bridge/store/queue/ledger.py
+    "06deb24af7": "an allowance is never below 0, so each is at least a cap of -1, as of 0",
     "7f42c82599": "`ordering.leave_queue` passes over a delivery without an order",
     # bridge/store/queue/reconcile.py
+    "08a39f2407": "the state of the run, which is stored next, sets `poll_at` again",
     "746399e3cf": "`followed` counts for what is delivered; here it is dead or queued",
     "bcef47c22e": (
         "each verdict begins with a compare-and-set on what was read, which waits for the same row"
