@@ -1,4 +1,4 @@
-"""The events of a tick are stored together, on the loop or, after a slow commit, in a thread."""
+"""Requests are stored together, on the loop or, after a slow commit, in a thread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -31,11 +32,11 @@ class Store:
 
 def run(
     store_each: Callable[..., Any],
-    *ticks: list[Any],
+    *groups: list[Any],
     observe: ObserveCommit | None = None,
     waits_for_server: bool = False,
 ) -> list[tuple[Any, Any]]:
-    """Return the results of requests that are added tick by tick, each after the last ended."""
+    """Return the results of groups of requests, each stored after the last ended."""
     results: list[tuple[Any, Any]] = []
 
     async def add_all() -> None:
@@ -44,26 +45,25 @@ def run(
             gatherer = CommitGatherer(
                 loop, store_each, executor, observe, waits_for_server=waits_for_server
             )
-            for tick in ticks:
+            for group in groups:
                 ended = asyncio.Event()
-                count = len(results) + len(tick)
-                for one in tick:
+                count = len(results) + len(group)
 
-                    def done(
-                        result: Any, one: Any = one, ended: Any = ended, count: int = count
-                    ) -> None:
-                        results.append((one, result))
-                        if len(results) == count:
-                            ended.set()
+                def done(
+                    one: Any, result: Any, ended: asyncio.Event = ended, count: int = count
+                ) -> None:
+                    results.append((one, result))
+                    if len(results) == count:
+                        ended.set()
 
-                    gatherer.add(one, done)
+                gatherer.store([(one, partial(done, one)) for one in group])
                 await ended.wait()
 
     asyncio.run(add_all())
     return results
 
 
-def test_the_requests_of_a_tick_share_a_commit_on_the_loop() -> None:
+def test_requests_that_come_together_share_a_commit_on_the_loop() -> None:
     store = Store()
     assert run(store.each, [1, 2, 3], [4]) == [(1, [1]), (2, [2]), (3, [3]), (4, [4])]
     assert store.batches == [[1, 2, 3], [4]]
@@ -113,11 +113,10 @@ def test_what_arrives_during_a_commit_in_a_thread_is_the_next_one() -> None:
         ended = asyncio.Event()
         with ThreadPoolExecutor(1) as executor:
             gatherer = CommitGatherer(loop, wait, executor, waits_for_server=True)
-            gatherer.add(cast("Any", 1), lambda _: None)
-            await asyncio.sleep(0)  # a tick: the first commit begins
-            gatherer.add(cast("Any", 2), lambda _: None)
+            gatherer.store([(cast("Any", 1), lambda _: None)])
+            gatherer.store([(cast("Any", 2), lambda _: None)])
             await asyncio.sleep(0)
-            gatherer.add(cast("Any", 3), lambda _: ended.set())
+            gatherer.store([(cast("Any", 3), lambda _: ended.set())])
             go.set()
             await ended.wait()
 
@@ -177,11 +176,11 @@ def test_while_a_commit_waits_the_loop_serves_others_and_gathers_the_next() -> N
 
         with ThreadPoolExecutor(1) as executor:
             gatherer = CommitGatherer(loop, each, executor)
-            gatherer.add(cast("Any", 1), done)
+            gatherer.store([(cast("Any", 1), done)])
             while not batches:
                 await asyncio.sleep(0)
-            gatherer.add(cast("Any", 2), done)
-            gatherer.add(cast("Any", 3), done)
+            gatherer.store([(cast("Any", 2), done)])
+            gatherer.store([(cast("Any", 3), done)])
             for _ in range(3):  # as many ticks as a request takes
                 await asyncio.sleep(0)
                 served.append("a health check")

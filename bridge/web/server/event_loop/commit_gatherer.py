@@ -1,4 +1,4 @@
-"""Gathers the events of the requests of one tick into one commit."""
+"""Stores the events of several requests in one commit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ObserveCommit(Protocol):
 
 
 class CommitGatherer:
-    """Stores what is added within a tick of the loop together, one commit at a time.
+    """Stores the events of requests together, one commit at a time.
 
     A fast commit runs on the loop: a thread would cost more. One that would wait for another
     process runs in `executor`, so that the loop serves others meanwhile; so do those after a slow
@@ -59,19 +59,19 @@ class CommitGatherer:
         self._executor = executor
         self._observe = observe
         self._waiting: list[tuple[PreparedRequest, Done]] = []
-        self._is_scheduled = False
+        self._is_committing = False
         self._waits_for_server = waits_for_server
         self._is_slow = waits_for_server
 
-    def add(self, prepared: PreparedRequest, done: Done) -> None:
-        """Store the events of a request soon, then call `done` on the loop with the result."""
-        self._waiting.append((prepared, done))
-        self._schedule()
+    def store(self, requests: Waiting) -> None:
+        """Store the events of requests, then call `done` of each on the loop with its result.
 
-    def _schedule(self) -> None:
-        if self._waiting and not self._is_scheduled:
-            self._is_scheduled = True
-            self._loop.call_soon(self._commit)
+        What is passed during a commit is stored by the next one.
+        """
+        self._waiting += requests
+        if self._waiting and not self._is_committing:
+            self._is_committing = True
+            self._commit()
 
     def _commit(self) -> None:
         waiting = self._waiting
@@ -114,8 +114,9 @@ class CommitGatherer:
         if self._observe is not None:
             self._observe(seconds, on_loop=on_loop)
         self._is_slow = self._waits_for_server or seconds > SLOW_COMMIT_SECONDS
-        self._is_scheduled = False
-        self._schedule()
+        self._is_committing = bool(self._waiting)
+        if self._is_committing:
+            self._loop.call_soon(self._commit)
         with gather_lines():
             for (_, done), result in zip(waiting, results, strict=True):
                 done(result)

@@ -1,0 +1,99 @@
+"""Requests that arrive together: prepared a few at a time, and stored in one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+from bridge.core.errors import Refused
+from bridge.ingest.receive import Received
+from bridge.providers.model import Reply
+from bridge.web.hook_answers import WebhookAnswers
+from bridge.web.server.event_loop import hook_calls
+from bridge.web.server.event_loop.commit_gatherer import CommitGatherer
+from bridge.web.server.event_loop.hook_calls import REQUESTS_PER_TURN, HookCalls
+
+WEBHOOK = SimpleNamespace(provider=SimpleNamespace(learn=None, ack=Reply(200, body=b"ok")))
+
+
+class Request:
+    """A request that records when it is prepared."""
+
+    def __init__(self, number: int, log: list[object]) -> None:
+        self.source = WEBHOOK
+        self.answers = WebhookAnswers(WEBHOOK)  # type: ignore[arg-type]  # a stand-in
+        self.effects: Any = None
+        self._number = number
+        self._log = log
+
+    def prepare(self, body: bytes) -> Any:
+        self._log.append(self._number)
+        if body == b"bug":
+            return Received(Reply(200))
+        if body == b"bad":
+            raise Refused(400, "bad", "bad")
+        return SimpleNamespace(
+            source=WEBHOOK, arrivals=[(self._number, ())], fault=None, body=None, place=None
+        )
+
+    def accept(self, received: Any) -> Any:
+        return "accepted" if received.stored else "a bug"
+
+    def refuse(self, _error: Exception) -> Any:
+        return "refused"
+
+
+def answer_all(bodies: Sequence[bytes]) -> tuple[list[object], list[Any]]:
+    """Let these requests arrive in one turn of the loop. Return what happened, and the answers."""
+    log: list[object] = []
+    answers: list[Any] = []
+
+    def answered(answer: Any) -> None:
+        if answer == "a bug":
+            raise ValueError("it cannot be written")
+        answers.append(answer)
+
+    def store(requests: Sequence[Any], *, waits: bool) -> list[Any]:
+        del waits
+        log.append([request.arrivals[0][0] for request in requests])
+        return [[SimpleNamespace(event_id="evt", deliveries=(), duplicate=False)] for _ in requests]
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as executor:
+            calls = HookCalls(loop, CommitGatherer(loop, store, executor), executor)
+            for number, body in enumerate(bodies):
+                calls.answer(Request(number, log), body, answered)  # type: ignore[arg-type]  # a stand-in
+            while len(answers) < len(bodies):
+                await asyncio.sleep(0)
+                log.append("others")
+
+    asyncio.run(run())
+    return log, answers
+
+
+def test_the_loop_serves_others_between_requests_that_share_a_commit() -> None:
+    numbers = list(range(2 * REQUESTS_PER_TURN))
+    log, answers = answer_all([b"{}" for _ in numbers])
+    assert answers == ["accepted" for _ in numbers]
+    first, second = numbers[:REQUESTS_PER_TURN], numbers[REQUESTS_PER_TURN:]
+    commit = log.index(numbers)
+    assert log[:commit] == [*first, "others", *second]
+
+
+def test_requests_that_keep_arriving_do_not_put_off_the_commit() -> None:
+    numbers = list(range(2 * hook_calls.MAX_GATHERED))
+    log, answers = answer_all([b"{}" for _ in numbers])
+    assert answers == ["accepted" for _ in numbers]
+    batches = [each for each in log if isinstance(each, list)]
+    assert max(map(len, batches)) <= hook_calls.MAX_GATHERED
+    assert log.index(batches[0]) < log.index(numbers[-1])
+
+
+def test_a_refused_request_and_a_bug_stop_no_other_request() -> None:
+    log, answers = answer_all([b"bad", b"bug", b"{}"])
+    assert answers == ["refused", None, "accepted"]
+    assert [2] in log
