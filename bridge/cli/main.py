@@ -19,6 +19,7 @@ from bridge.cli.command_list import ALIASES, COMMANDS, HIDDEN, SECTIONS, WITHOUT
 from bridge.cli.interrupts import reraise_interrupts
 from bridge.core.errors import BridgeError, ConfigError, SettingsError
 from bridge.core.timings import TIMINGS, Timings
+from bridge.system.garbage_collection import pause_collection
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -41,7 +42,11 @@ class CommandGroup(click.Group):
         module = COMMANDS.get(name) or HIDDEN.get(name)
         # a word of Python, such as `import`, cannot be the name of a function
         attribute = f"{name}_" if iskeyword(name) else name
-        return getattr(import_module(module), attribute) if module else None
+        if module is None:
+            return None
+        with pause_collection():
+            command: click.Command = getattr(import_module(module), attribute)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

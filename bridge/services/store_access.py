@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import NotFound, SettingsError, StoreError
+from bridge.system.garbage_collection import pause_collection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +34,9 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
     `StoreError` where its schema is of another version. `SettingsError` where there is neither a
     store nor a routes.yaml.
     """
-    from bridge.store.migrations import upgrade
-    from bridge.store.tables.schema import HEAD
+    with pause_collection():
+        from bridge.store.migrations import upgrade
+        from bridge.store.tables.schema import HEAD
 
     database, is_created = _find_database(settings)
     if not is_created:

@@ -23,6 +23,7 @@ from bridge.runtime.loaded_config import (
     with_local_platform,
 )
 from bridge.services.config_checks.misnamed_variables import find_misnamed_variables
+from bridge.system.garbage_collection import pause_collection
 from bridge.system.logs import configure, get_logger
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def _load(
     exporter.import_exporter(without.environ)
     require_routes(without)
     wait_for_routes = begin_reading_routes(without)
-    import bridge.runtime.services  # noqa: F401 - it takes as long as reading, which goes on
+    with pause_collection():
+        import bridge.runtime.services  # noqa: F401 - it takes as long as reading, which goes on
 
     # before the secret key is generated: in a mistyped folder nothing is created
     read = wait_for_routes()
