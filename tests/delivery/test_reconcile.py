@@ -259,13 +259,13 @@ def test_a_list_covers_the_window_where_its_oldest_is_older() -> None:
     for oldest, covers in ((WINDOW.since - 0.1, True), (WINDOW.since, False), (None, False)):
         assert seen(listed=MAX_LISTED_RUNS, oldest=oldest).covers is covers
     assert not seen(problem="HTTP 500").covers
+    bare = Look(at=LOOKED, window=WINDOW)
+    assert (bare.listed, bare.unread, bare.candidates, bare.rivals) == (0, 0, (), ())
 
 
 def test_the_first_look_at_a_full_list_has_not_covered_the_window() -> None:
     assert not judged(seen(listed=MAX_LISTED_RUNS)).covered
     assert not read_earlier_looks(None, 1).covered
-    bare = Look(at=LOOKED, window=WINDOW)
-    assert (bare.listed, bare.unread, bare.candidates, bare.rivals) == (0, 0, (), ())
 
 
 def test_of_those_that_echo_one_without_a_time_comes_first() -> None:
