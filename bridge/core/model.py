@@ -74,6 +74,7 @@ class RunState(StrEnum):
 
 
 RUN_ENDED = frozenset({RunState.DONE, RunState.FAILED, RunState.TERMINATED})
+FAILED_RUN_STATES = (RunState.FAILED, RunState.TERMINATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

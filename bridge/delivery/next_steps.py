@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bridge.core.model import DeadKind, Delivery, RunState, Status
+from bridge.core.model import FAILED_RUN_STATES, DeadKind, Delivery, Status
 from bridge.core.times import write_time
 from bridge.delivery.obstacles import Obstacle, next_call
 
@@ -58,7 +58,6 @@ STEPS: Final[Mapping[Need, Steps]] = {
     Need.DECISION: Steps(("{resolve}",), "flowbridge resolve"),
 }
 RELEASE_STEP: Final = "or flowbridge cancel {id}, which releases the deliveries behind it"
-FAILED_RUN_STATES: Final = (RunState.FAILED, RunState.TERMINATED)
 NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
     DeadKind.OURS: Need.PARKED,
     DeadKind.PERSON: Need.GIVEN_UP,

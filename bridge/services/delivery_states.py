@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from bridge.core.model import RUN_ENDED, DeadKind, Delivery, Event, RunState, Status
-from bridge.delivery.next_steps import FAILED_RUN_STATES
+from bridge.core.model import (
+    FAILED_RUN_STATES,
+    RUN_ENDED,
+    DeadKind,
+    Delivery,
+    Event,
+    RunState,
+    Status,
+)
 
 
 def describe_status(delivery: Delivery) -> str:

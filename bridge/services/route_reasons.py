@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import ConfigError, ExpressionError
-from bridge.core.model import Delivery, Event, Status
-from bridge.delivery.next_steps import FAILED_RUN_STATES
+from bridge.core.model import FAILED_RUN_STATES, Delivery, Event, Status
 from bridge.services.usable_config import (
     UsableConfig,
     body_reader,

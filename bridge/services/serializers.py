@@ -10,13 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from bridge.core.access_token import AccessToken
-from bridge.core.alert import Alert
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
-from bridge.core.operations import Operation, OperationState, OperationStep
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
-from bridge.delivery.wait_context import Wait
 
 #: What was counted before a person agreed to an operation.
 COUNTS: Final = (
@@ -30,6 +26,10 @@ COUNTS: Final = (
 )
 
 if TYPE_CHECKING:
+    from bridge.core.access_token import AccessToken
+    from bridge.core.alert import Alert
+    from bridge.core.operations import Operation, OperationState, OperationStep
+    from bridge.delivery.wait_context import Wait
     from bridge.store.queue.hold import HeldCounts, Hold
 
 

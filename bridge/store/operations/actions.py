@@ -13,14 +13,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from bridge.core.errors import IllegalTransition
-from bridge.core.model import DeadKind, Delivery, RunState, Status
+from bridge.core.model import FAILED_RUN_STATES, DeadKind, Delivery, Status
 from bridge.store.db.database import Database
 from bridge.store.queue import ordering, transitions
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, event
-
-FAILED_RUN_STATES: Final = (RunState.FAILED, RunState.TERMINATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
