@@ -28,8 +28,8 @@ from bridge.core.timings import TIMINGS
 from bridge.system.http_connections import Adapter, TLSSocket, progress
 
 MAX_ANSWER_BYTES: Final = 256 * 1024  # bytes
-UNREAD: Final = -1  # no body is so short: each is read later
-PIECE_BYTES: Final = 256 * 1024  # of a body that is read by pieces
+UNREAD: Final = -1  # no body is shorter, so the caller reads each one itself
+PIECE_BYTES: Final = 256 * 1024  # of a body that the caller reads by pieces
 FAILURES: Final = (RequestException, failure.HTTPError, HTTPException, OSError, ValueError)
 
 
@@ -168,7 +168,7 @@ class HttpClient:
             body = response.read(most + 1, decode_content=True)
             complete = len(body) <= most
         except (failure.HTTPError, HTTPException, OSError, ValueError):
-            pass  # the status is what matters, and it is known
+            pass  # the status is known, and decides
         if not complete:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}

@@ -40,7 +40,7 @@ class CallProgress(threading.local):
     deadline = float("inf")  #: monotonic
     connected = False
     sent = False  #: the kernel has the last byte of the request
-    peers: Callable[[str], bool] | None = None  #: tells which addresses are allowed; None: any
+    peers: Callable[[str], bool] | None = None  #: which addresses are allowed; None: any
     #: How long an idle connection may be reused. A server that closes it just as we write makes a
     #: start ambiguous, and common servers close after 5 s or more; a connection that a server has
     #: closed already is detected before it is used.
@@ -171,10 +171,10 @@ class _DeadlineConnection:
         data = encode_request(method, path, self._host_header, request.headers, body)
         if self.sock is None:
             self.connect()
-        # Where the server has closed the connection, it may have answered before.
+        # A server that closed the connection may have answered before that.
         with suppress(BrokenPipeError, ConnectionResetError):
             self.sock.sendall(data)
-            progress.sent = True  # see `request`
+            progress.sent = True  # the kernel has all of it; `request` does the same
         head = HeadReader(self.sock, method=method)
         try:
             head.begin()

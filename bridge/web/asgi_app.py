@@ -1,7 +1,6 @@
-"""The ASGI application for servers that are not ours: webhooks on the server's loop, all else in
-threads.
+"""The ASGI application for another server: webhooks on its event loop, all else in threads.
 
-The server reads heads and frames bodies, so the limits and times of heads are its own.
+That server reads heads and frames bodies, so the limits and times of heads are its own.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ CHECK_SECONDS: Final = 0.02  # between two checks whether all requests are answe
 
 
 class AsgiApp:
-    """The application. `begin` is called once in each process that serves, `end` at its end.
+    """The application. It calls `begin` once in each process that serves, and `end` at its end.
 
-    It begins with the server's lifespan, or with the first request of a server that has none.
+    A process begins with the server's lifespan, or with the first request of a server without one.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class AsgiApp:
             raise ValueError(f"ASGI has no scope {scope['type']!r} that flowbridge serves")
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Begin and end with the server."""
+        """Answer the lifespan of the server: begin and end with it."""
         while True:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
@@ -82,7 +81,7 @@ class AsgiApp:
             await send({"type": "lifespan.startup.complete"})
 
     def _start(self) -> LoopEdge:
-        """Return the edge of this process; begin where it is the first call."""
+        """Return the edge of this process; the first call begins."""
         if self._edge is None:
             self._begin()
             timings = self._settings.timings

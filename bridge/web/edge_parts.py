@@ -15,7 +15,10 @@ EXTENSION: Final = "flowbridge"  # the key of these parts in `Flask.extensions`
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeParts:
-    """What answers /hooks. `intake`: the budget of body bytes, that all edges share."""
+    """What answers /hooks.
+
+    `intake`: the budget of body bytes, which all edges of a process share.
+    """
 
     receiver: HookReceiver
     storage: EventStorage

@@ -18,7 +18,7 @@ LATE_USE: Final = "flowbridge_late_use"
 
 
 class LateUse:
-    """Notes when a process last used the parts that it created late. Thread-safe.
+    """Records when a process last used the parts that it created late. Thread-safe.
 
     They take some 30 MB that only the end of the process frees: modules, templates, and pages of
     the parent's memory that were written to.
@@ -31,7 +31,7 @@ class LateUse:
 
     @contextmanager
     def note(self) -> Iterator[None]:
-        """Note a request to one of the parts, until the end of the block."""
+        """Record a request to one of the parts, until the end of the block."""
         with self._mutex:
             self._running += 1
         try:
@@ -50,10 +50,10 @@ class LateUse:
 
 
 def create_late(create: Callable[[], Any], use: LateUse) -> WsgiApp:
-    """Return a WSGI application that answers with what `create` returns at the first request.
+    """Return a WSGI application that creates its part at the first request.
 
-    That is a function from a request to a response. `create` imports its modules itself. `use`
-    notes each request.
+    `create` imports the modules of the part, and returns a function from a request to a response.
+    `use` records each request.
     """
     mutex = Lock()
     create_once = cache(create)

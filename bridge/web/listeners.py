@@ -59,7 +59,10 @@ class ListenerPaths:
         return is_own_host(environ.get("HTTP_HOST", ""), self._hosts)
 
     def _is_proxied(self, environ: Mapping[str, Any]) -> bool:
-        """Return whether a proxy forwarded the request: one here makes every sender look local."""
+        """Return whether a proxy forwarded the request.
+
+        A proxy on this machine makes every sender look local.
+        """
         return any(name.startswith(PROXY_HEADER_PREFIXES) for name in environ) or not self._is_own(
             environ
         )

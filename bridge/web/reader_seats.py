@@ -14,7 +14,7 @@ READER_SEATS: Final = "flowbridge_reader_seats"
 
 
 class ReaderSeats:
-    """Counts the requests of readers that a process answers at once: receiving comes first.
+    """Limits the requests of readers that a process answers at once, since receiving comes first.
 
     `factor`: how many times the places of a receiver there are. The console process, which receives
     nothing, has more.
@@ -46,8 +46,9 @@ class ReaderSeats:
 
     @contextmanager
     def wait_in_place(self) -> Iterator[bool]:
-        """Let a request that has a place wait for others until the end of the block; false where
-        too many do so: a place is left for those that take a moment only.
+        """Let a request that has a place wait, such as for an event, until the end of the block.
+
+        False where too many wait: some places are only for requests that answer at once.
         """
         with self._mutex:
             may_wait = self._slow < limits.MAX_SLOW_REQUESTS * self.factor
@@ -62,7 +63,9 @@ class ReaderSeats:
     @contextmanager
     def leave(self) -> Iterator[None]:
         """Give the place of a request back until the end of the block, which has a limit of its
-        own. It may be one too many for a moment then.
+        own.
+
+        Another request may take the place, so one more than `most` may be answered after the block.
         """
         with self._mutex:
             self._taken -= 1

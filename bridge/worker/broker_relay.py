@@ -1,8 +1,8 @@
 """The relay of leased deliveries to a broker, for an engine that makes the calls elsewhere.
 
-The broker carries a delivery's id and its lease, no more, and may lose or repeat a message. The
-process that gets one begins the attempt in the store (`claims.begin`), unless another has begun it.
-A lost delivery is queued again when its lease runs out, and has spent no attempt.
+The broker carries only a delivery's id and its lease, and may lose or repeat a message. The process
+that gets one begins the attempt in the store (`leases.begin_attempt`), unless another has begun it.
+When the lease of a lost delivery runs out, a worker queues it again; it has used no attempt.
 """
 
 from __future__ import annotations

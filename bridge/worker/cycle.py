@@ -98,9 +98,9 @@ class Cycle:
         )
         self.listener = WakeupListener(database, wake.notify)
         self.changes = ChangeDetector(database)
-        self.is_quiet = False  # nothing becomes due soon, and a wake-up would arrive
+        self.is_quiet = False  # nothing becomes due soon, and wake-ups arrive
         self.is_waiting = False  # calls wait for a thread
-        # There is nothing to do until then, unless the store changes or something ends.
+        # Until then only a change of the store or a result gives work.
         self._idle_until = 0.0
 
     @property
@@ -184,8 +184,8 @@ class Cycle:
     def _salvage(self, now: float) -> None:
         """Store each result by itself, after a turn that failed because of a bug.
 
-        So a bad result does not block the rest. One that still fails is dropped: its lease runs
-        out, and its delivery is then settled as one whose answer was lost.
+        So a bad result does not block the rest. One that still fails is dropped: when its lease
+        runs out, a worker settles its delivery as one whose answer was lost.
         """
         turns = self.turns
         ended = turns.ended

@@ -60,7 +60,7 @@ class Turns:
         self._present = present
         self.ended = PendingResults()
         self.held: dict[str, Claim] = {}  # by delivery id: calls under way
-        self.is_stopping = False  # claims nothing any more
+        self.is_stopping = False  # whether it claims nothing more
         # The configuration may have new credentials since the last ones were refused.
         self.tries_credentials = True
         # Times of the boot clock, since a wall clock that is set back would put them off.
@@ -68,7 +68,7 @@ class Turns:
         self.stored_beat_at = 0.0  # the last heartbeat that is on disk
         self._failed_at = -math.inf
         self._taking = TurnChanges()  # the claims of the turn that is under way
-        # Claims of failed turns: they may have been committed all the same.
+        # Claims of failed turns, whose commits may have succeeded before the failure.
         self._unsure: list[TurnChanges] = []
         self._allows: tuple[Config, ClaimLimits] | None = None
         self._is_held = False

@@ -1,1 +1,1 @@
-"""gunicorn: the receivers' worker class, connections, balance."""
+"""The servers: gunicorn and its workers, the event loop, and calls by another ASGI server."""

@@ -56,7 +56,7 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
     """Return gunicorn's settings; `deploy/gunicorn.conf.py` uses them too.
 
-    `begin` is called in each receiver with its role.
+    Each receiver calls `begin` with its role, after its fork.
     """
     balance = Balance()
     binds = [settings.bind, *([settings.private_bind] if settings.private_bind else [])]
@@ -72,7 +72,7 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
         "preload_app": True,
         # it would be written under $HOME, which a hardened unit forbids
         "control_socket_disable": True,
-        # no header may change the scheme or the path; client addresses are our own matter
+        # no header may change the scheme or the path; flowbridge finds client addresses itself
         "forwarded_allow_ips": "",
         "forwarder_headers": "",
         **HEAD_LIMITS,
@@ -94,7 +94,8 @@ def _set_up(
     worker.timings = settings.timings
     worker.restart_idle_seconds = settings.timings.restart_idle_seconds
     _cache_settings(worker.cfg)
-    passed: PassedConnections | None = getattr(parent, "passed", None)  # not gunicorn by itself
+    # gunicorn's own command has another parent, without a console process
+    passed: PassedConnections | None = getattr(parent, "passed", None)
     if passed is not None and isinstance(worker, ConsoleProcess):
         worker.listen_to_receivers(passed)
         begin("console")
@@ -104,7 +105,7 @@ def _set_up(
     worker.balance = balance
     place = balance.take_place()
     worker.restart_idle_seconds *= 1 + place / PLACES
-    pin_process(place + 1)  # the worker process is on the first
+    pin_process(place + 1)  # the worker runs on the first processor
     begin("web")
 
 
@@ -144,7 +145,7 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self._spawn_console_process()
 
     def _spawn_console_process(self) -> None:
-        """Fork the console process; a failure stops no receiver, and it is tried again."""
+        """Fork the console process. After a failure receivers go on, and the parent tries again."""
         self.worker_class = ConsoleProcess
         try:
             self._console_pid = self.spawn_worker()
@@ -162,8 +163,8 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     def spawn_worker(self) -> Any:
         """Fork a receiver, with signals blocked until it handles them.
 
-        Else one that is to end during the fork would go on, and be killed in the middle of a
-        request.
+        Otherwise a receiver that gets SIGTERM during its fork would go on, and be killed in the
+        middle of a request.
         """
         with defer_signals():
             return super().spawn_worker()

@@ -1,4 +1,4 @@
-"""One request of another ASGI server: its body is read within limits, and it is answered."""
+"""Answers a request of another ASGI server, and reads its body within limits."""
 
 from __future__ import annotations
 
@@ -163,9 +163,9 @@ class AsgiCall:
         # else the server closes the connection: the client must see that the answer is not whole
 
     def _open_body(self) -> io.BufferedIOBase:
-        """Return the body as Flask reads it; one that is not whole while it arrives.
+        """Return the body for Flask: its bytes, or a stream of one that is not whole.
 
-        Raises `Refused` where too many threads do so.
+        Raises `Refused` where too many threads read streams.
         """
         if self._decoder.is_whole:
             return io.BytesIO(self._body.take())
@@ -188,7 +188,7 @@ class AsgiCall:
         return await ended
 
     async def _watch(self, writer: AsgiThreadWriter) -> None:
-        """Pass on the rest of the body, then end the answer where the client goes."""
+        """Pass the rest of the body to Flask, then end the answer when the client disconnects."""
         stream = self._stream
         try:
             while not self._decoder.is_whole:
@@ -200,7 +200,7 @@ class AsgiCall:
                     self._body.resume()
         except Refused:
             if stream is not None:
-                stream.cut()  # Flask answers
+                stream.cut()  # Flask fails to read the rest, and answers
         while not self._is_gone:
             self._is_gone = (await self._receive())["type"] == "http.disconnect"
         writer.disconnect()
@@ -208,7 +208,7 @@ class AsgiCall:
     # -- the answer
 
     async def _write(self, answer: HookAnswer | None) -> None:
-        """Write an answer; None is the one to an unforeseen error."""
+        """Write an answer; None stands for an unforeseen error."""
         if answer is None:
             answer = answer_refusal(refuse_unforeseen())
         closes = self._may_close and not self._has_no_more()

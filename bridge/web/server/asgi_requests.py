@@ -1,4 +1,4 @@
-"""Requests and answers as the messages of ASGI, for servers that are not ours."""
+"""Requests and answers as the messages of ASGI, for other servers than gunicorn."""
 
 from __future__ import annotations
 

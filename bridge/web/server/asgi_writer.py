@@ -18,8 +18,8 @@ CHECK_SECONDS: Final = 1.0  # between two checks whether the client is still the
 class AsgiThreadWriter:
     """Passes the parts of an answer to the server, and waits while the client reads too slowly.
 
-    `closes`: no request may follow on the connection. The last message, which ends the answer, is
-    left to the caller.
+    `closes`: no request may follow on the connection. The caller sends the last message, which
+    ends the answer.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class AsgiThreadWriter:
     def write(self, data: bytes) -> None:
         """Write a part of the body, and wait while the client reads too slowly.
 
-        What is beyond the declared length is dropped.
+        It drops what is beyond the declared length.
         """
         if self._left is not None:
             data = data[: self._left]
@@ -60,11 +60,11 @@ class AsgiThreadWriter:
             raise ConnectionAbortedError(errno.ECONNABORTED, "the answer is shorter than declared")
 
     def abort(self) -> None:
-        """End the answer before its end, for a fault that is injected."""
+        """Cut the answer off, for a fault that is injected."""
         self._is_gone = True
 
     def disconnect(self) -> None:
-        """End the thread's write: the client is gone. On the loop."""
+        """Let the thread's write fail, since the client is gone. Call it on the loop."""
         self._is_gone = True
         if self._sending is not None:
             self._sending.cancel()

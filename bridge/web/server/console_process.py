@@ -39,7 +39,7 @@ class ConsoleProcess(LoopReceiver):
         self._queue = queue
 
     def init_process(self) -> None:
-        """Make way for the receivers, then run."""
+        """Lower the priority below that of receivers, then run."""
         os.nice(NICENESS)
         self._began_at = time.monotonic()
         super().init_process()

@@ -69,7 +69,7 @@ class LoopConnection(TimedConnection):
             self.data_received(self._ahead)
 
     def begin_end(self) -> None:
-        """Wait only a moment for a request, and for a client that reads nothing, from now on."""
+        """Shorten the waits: for another request, and for a client that reads nothing."""
         if self.is_stalled:
             self.pause_writing()
         if self._stage is Stage.IDLE and not self._following:
@@ -250,7 +250,7 @@ class LoopConnection(TimedConnection):
         self._answer(answer_refusal(refused) if request is None else request.refuse(refused))
 
     def _answer(self, answer: HookAnswer | None) -> None:
-        """Write an answer; None is the one to an unforeseen error."""
+        """Write an answer; None stands for an unforeseen error."""
         if self._transport.is_closing():
             return
         if answer is None:

@@ -62,11 +62,11 @@ class LoopThreadWriter:
             self._send(b"0\r\n\r\n")
 
     def pause(self) -> None:
-        """Let the thread wait: the client reads too slowly. On the loop."""
+        """Let the thread wait, since the client reads too slowly. Call it on the loop."""
         self._writable.clear()
 
     def resume(self) -> None:
-        """Let the thread go on. On the loop."""
+        """Let the thread go on. Call it on the loop."""
         self._writable.set()
 
     def abort(self) -> None:
@@ -74,7 +74,7 @@ class LoopThreadWriter:
         self._loop.call_soon_threadsafe(self._transport.abort)
 
     def disconnect(self) -> None:
-        """End the thread's next write: the client is gone. On the loop."""
+        """Let the thread's next write fail, since the client is gone. Call it on the loop."""
         self._is_gone = True
         self._writable.set()
 
