@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from bridge.core.http_messages import Request
 from bridge.core.model import Body, Event
 from bridge.core.retention import is_content_deleted
 from bridge.ingest.event_builder import read_event_type
@@ -23,7 +22,7 @@ from bridge.ingest.planned_deliveries import (
 from bridge.ingest.receive import asks_to_confirm, replan
 from bridge.ingest.redaction import BODY_DROPPED
 from bridge.ingest.shared_routes import find_shared_routes
-from bridge.ingest.source_bodies import read_body
+from bridge.ingest.source_bodies import read_body, rebuild_event_request
 from bridge.routing.matching.matcher import match_type
 from bridge.routing.matching.reasons import explain_mismatch, explain_type
 from bridge.routing.model import Config, Context, Route, Source
@@ -110,13 +109,7 @@ def _retype(event: Event, body: Body | None, source: Source) -> Event:
     """Return the event with its type as the source reads it."""
     if body is None:
         return event
-    request = Request(
-        method="POST",
-        path="",
-        headers=event.headers,
-        query_string=event.query_string,
-        body=event.body,
-    )
+    request = rebuild_event_request(event)
     return replace(event, type=read_event_type(source, request, body.value))
 
 

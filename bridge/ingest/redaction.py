@@ -20,7 +20,7 @@ from bridge.core.locators import FORM_MEDIA_TYPES, as_text
 from bridge.core.masking import Path, Redaction, rewrite_values
 from bridge.core.model import JSON, Body, Event
 from bridge.ingest.body_stages import MaskedBody, StoredBody
-from bridge.ingest.source_bodies import read_body
+from bridge.ingest.source_bodies import read_body, rebuild_event_request
 from bridge.routing.model import Config, Source
 
 ROOTS = ("body", "form", "headers", "query")
@@ -128,13 +128,7 @@ def redact_copy(event: Event, source: Source) -> Event:
     """
     if source.redact is None:
         return event
-    request = Request(
-        method="POST",
-        path="",
-        headers=event.headers,
-        query_string=event.query_string,
-        body=event.body,
-    )
+    request = rebuild_event_request(event)
 
     def read(each: Request) -> Body:
         content_type = each.headers.get("content-type", "")

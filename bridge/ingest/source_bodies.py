@@ -10,7 +10,7 @@ import orjson
 from bridge.core.http_messages import Request
 from bridge.core.json_limits import MAX_VALUES
 from bridge.core.locators import dig
-from bridge.core.model import JSON, Body, FormFile
+from bridge.core.model import JSON, Body, Event, FormFile
 from bridge.ingest import forms
 from bridge.ingest.bodies import decode, decode_token
 from bridge.ingest.duplicates import MAX_NAME_CHARS
@@ -50,6 +50,17 @@ def read_body(
         max_depth=source.max_depth,
         wrapped_in=source.provider.wrapped_in,
         max_values=most,
+    )
+
+
+def rebuild_event_request(event: Event) -> Request:
+    """Return the request of a stored event, as far as an event has it."""
+    return Request(
+        method="POST",
+        path="",
+        headers=event.headers,
+        query_string=event.query_string,
+        body=event.body,
     )
 
 

@@ -50,13 +50,16 @@ def standard_webhooks(start: str) -> Scheme:
     )
 
 
-def standard_webhooks_hmac(start: str) -> Hmac:
-    """Return the scheme of Standard Webhooks with a shared secret alone (`whsec_…`)."""
+def standard_webhooks_hmac(start: str, key: str = "whsec") -> Hmac:
+    """Return the scheme of Standard Webhooks with a shared secret alone.
+
+    `key`: how the secret gives the key; `whsec_…` by default, see `Hmac`.
+    """
     return Hmac(
         at=f"header:{start}signature",
         parse=_entries("v1"),
         encoding="base64",
-        key="whsec",
+        key=key,
         signed=_signed(start),
         timestamp=_time(start),
     )

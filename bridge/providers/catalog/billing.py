@@ -5,7 +5,12 @@
 from __future__ import annotations
 
 from bridge.core.locators import JoinedLocators
-from bridge.providers.catalog._shared import PLAIN_200, REPLAY_KNOWN_BY_ID, SIGNS_ID_TIME_BODY
+from bridge.providers.catalog._shared import (
+    PLAIN_200,
+    REPLAY_KNOWN_BY_ID,
+    SIGNS_ID_TIME_BODY,
+    standard_webhooks_hmac,
+)
 from bridge.providers.handshakes.commerce import xero_intent
 from bridge.providers.model import EventBatch, Handshake, Provider, Sample
 from bridge.providers.signatures.header_formats import Pairs, Positional
@@ -148,13 +153,7 @@ ROWS = (
         name="polar",
         title="Polar",
         # Standard Webhooks, but the whole of the secret is the key, as text.
-        scheme=Hmac(
-            at="header:webhook-signature",
-            parse=Pairs("v1", separator=" ", assign=","),
-            encoding="base64",
-            signed="{h:webhook-id}.{timestamp}.{body}",
-            timestamp=Timestamp("header:webhook-timestamp"),
-        ),
+        scheme=standard_webhooks_hmac("webhook-", key="utf8"),
         event_type=("body:type",),
         event_id=("header:webhook-id",),
         secret_hint="any text; flowbridge generates one, enter it at Polar",

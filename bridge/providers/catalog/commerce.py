@@ -10,6 +10,7 @@ from bridge.providers.catalog._shared import (
     REPLAY_KNOWN_BY_ID,
     SIGNS_ID_TIME_BODY,
     standard_webhooks,
+    standard_webhooks_hmac,
 )
 from bridge.providers.handshakes.commerce import ebay_challenge, tebex_validation, woocommerce_ping
 from bridge.providers.model import Handshake, Provider, Sample
@@ -119,13 +120,7 @@ ROWS = (
     Provider(
         name="bigcommerce",
         title="BigCommerce",
-        scheme=Hmac(
-            at="header:webhook-signature",
-            parse=Pairs("v1", separator=" ", assign=","),
-            encoding="base64",
-            signed="{h:webhook-id}.{timestamp}.{body}",
-            timestamp=Timestamp("header:webhook-timestamp"),
-        ),
+        scheme=standard_webhooks_hmac("webhook-", key="utf8"),
         event_type=("body:scope",),
         event_id=("header:webhook-id",),
         ack=PLAIN_200,

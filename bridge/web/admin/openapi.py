@@ -126,10 +126,18 @@ def _with_stream_limit(one: Parameter) -> Parameter:
 
 
 def _header(name: str, description: str) -> dict[str, Any]:
+    return _text_parameter(name, "header", description, required=False)
+
+
+def _part(name: str) -> dict[str, Any]:
+    return _text_parameter(name, "path", PART_DOC, required=True)
+
+
+def _text_parameter(name: str, place: str, description: str, *, required: bool) -> dict[str, Any]:
     return {
         "name": name,
-        "in": "header",
-        "required": False,
+        "in": place,
+        "required": required,
         "description": description,
         "schema": {"type": "string"},
     }
@@ -157,16 +165,6 @@ def _problem(status: int) -> dict[str, Any]:
     words = [one.word for one in PROBLEM_TYPES.values() if one.status == status]
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": ", ".join(words), "content": {MEDIA_TYPE: {"schema": schema}}}
-
-
-def _part(name: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": PART_DOC,
-        "schema": {"type": "string"},
-    }
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:

@@ -31,6 +31,14 @@ from bridge.web.admin.schema_parts import (
 from bridge.web.admin.schemas import ATTEMPT, DELIVERY
 
 _TEXTS: Final = list_of(TEXT)
+_PROBLEM: Final[Schema] = {
+    "level": word("error", "warning"),
+    "file": TEXT,
+    "line": COUNT,
+    "column": COUNT,
+    "path": TEXT,
+    "message": TEXT,
+}
 _CHANGE: Final = record(
     event_id=TEXT,
     route=TEXT,
@@ -39,17 +47,7 @@ _CHANGE: Final = record(
 )
 _TRIAL_COUNTS: Final = {"same": COUNT, "changed": COUNT, "new": COUNT, "lost": COUNT, "dead": COUNT}
 _TRIAL_RESULT: Final = record(
-    problems=list_of(
-        record(
-            level=word("error", "warning"),
-            file=TEXT,
-            line=COUNT,
-            column=COUNT,
-            path=TEXT,
-            message=TEXT,
-            shown=TEXT,
-        )
-    ),
+    problems=list_of(record(**_PROBLEM, shown=TEXT)),
     events=COUNT,
     summary=record(**_TRIAL_COUNTS, skipped=COUNT),
     routes=list_of(
@@ -202,16 +200,7 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
         routes=nullable(COUNT),
         flows=nullable(COUNT),
         platforms=nullable(COUNT),
-        problems=list_of(
-            record(
-                level=word("error", "warning"),
-                file=TEXT,
-                line=COUNT,
-                column=COUNT,
-                path=TEXT,
-                message=TEXT,
-            )
-        ),
+        problems=list_of(record(**_PROBLEM)),
         notes=list_of(TEXT),
     ),
     "Trial": record(
