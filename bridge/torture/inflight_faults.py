@@ -49,7 +49,7 @@ def pause_during_calls(env: Environment) -> bool:
             env.wait(QUEUE_SECONDS)
             attempts = _stop_after_begin(env, own)
         env.kills["SIGSTOP", "celery" if maker == "celery" else "worker"] += 1
-        env.wait_until(lambda: _is_settled(env, attempts), TAKEOVER_TIMEOUT_SECONDS)
+        env.wait_until(lambda: _is_settled(env, attempts), _limit(env, TAKEOVER_TIMEOUT_SECONDS))
         overtaken = attempts - (env.query(census.open_attempts) or dict.fromkeys(attempts)).keys()
     env.done["overtaken"] += len(overtaken)
     return bool(overtaken)
@@ -71,7 +71,7 @@ def _stop_after_begin(env: Environment, own: Collection[int]) -> set[tuple[str, 
         _signal_all(own, signal.SIGCONT)
         env.wait_until(
             lambda: not RECONCILED_ROUTES.isdisjoint(begun().values()),
-            BEGIN_TIMEOUT_SECONDS,
+            _limit(env, BEGIN_TIMEOUT_SECONDS),
             every=0.001,
         )
         _signal_all(own, signal.SIGSTOP)
@@ -80,6 +80,11 @@ def _stop_after_begin(env: Environment, own: Collection[int]) -> set[tuple[str, 
         return set()
     finally:
         database.close()
+
+
+def _limit(env: Environment, seconds: float) -> float:
+    """Return the seconds that a wait may take: the drain needs the time after the load."""
+    return min(seconds, env.remaining(env.plan.max_load_seconds))
 
 
 def _is_settled(env: Environment, attempts: Collection[tuple[str, int]]) -> bool:

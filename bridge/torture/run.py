@@ -167,7 +167,7 @@ def _inject_faults(env: Environment, kinds: list[str]) -> None:
             return
         env.current_fault = FAULT_DESCRIPTIONS[kind]
         if faults.FAULTS[kind].inject(env) or (
-            env.recover(share()) and faults.FAULTS[kind].inject(env)
+            env.recover(share()) and left() > 0 and faults.FAULTS[kind].inject(env)
         ):
             env.done[kind] += 1
         env.current_fault = ""

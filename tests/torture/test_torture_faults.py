@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,8 +20,9 @@ from serving import until
 
 from bridge.config.settings import load_settings
 from bridge.core.errors import SettingsError
+from bridge.store.db.database import Database
 from bridge.system.linux_process import adopt_orphans
-from bridge.torture import faults
+from bridge.torture import faults, inflight_faults
 from bridge.torture.broker import Broker
 from bridge.torture.nodes import STARTUP_SECONDS, Node
 from bridge.torture.plan import (
@@ -66,6 +68,30 @@ def test_the_load_is_extended_for_missing_kinds_and_leaves_enough_time_for_the_d
         <= plan.max_load_seconds
         <= plan.total_seconds - MIN_DRAIN_SECONDS - CLOSING_SECONDS
     )
+
+
+def test_a_pause_during_calls_takes_no_time_of_the_drain(sqlite: Database) -> None:
+    """Others may take over its calls late, or not at all: after a step of the clock, say."""
+    waits: list[float] = []
+    other = SimpleNamespace(processes={"work": SimpleNamespace(pids=[])})
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+        node = SimpleNamespace(processes={"work": SimpleNamespace(pids=[worker.pid])})
+        one = SimpleNamespace(
+            **vars(env()),
+            nodes=[node, node, node, other],  # with this seed the first one is chosen
+            broker=None,
+            url=str(sqlite.url),
+            plan=Plan(minutes=2),
+            load=SimpleNamespace(queue_types=lambda types: None),
+            kills=Counter(),
+            remaining=lambda total: total - 76.0,
+            query=lambda ask: ask(sqlite),
+            wait=waits.append,
+            wait_until=lambda condition, seconds, every=0.0: waits.append(seconds),
+        )
+        inflight_faults.pause_during_calls(one)
+        worker.kill()
+    assert waits == [inflight_faults.QUEUE_SECONDS, 3.0, 3.0]
 
 
 @pytest.mark.parametrize(
