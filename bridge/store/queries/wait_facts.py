@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, TextClause, func, select, text
+from sqlalchemy import Connection, RowMapping, TextClause, select, text
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery, Status
@@ -14,14 +14,14 @@ from bridge.core.rate_limits import NO_LIMITS, RateState
 from bridge.delivery.wait_context import Wait, WaitContext
 from bridge.delivery.wait_reasons import MAX_COUNTED_AHEAD, find_wait_reason
 from bridge.routing.model import AbsentFlows, Config, Mode
-from bridge.store.db.database import Database, timings_of
+from bridge.store.db.database import Database
 from bridge.store.db.id_pages import split_ids
 from bridge.store.local import flows
 from bridge.store.queue import hold, throttling
-from bridge.store.queue.heartbeats import is_alive
+from bridge.store.queue.heartbeats import count_alive
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
-from bridge.store.tables.schema import delivery, worker
+from bridge.store.tables.schema import delivery
 
 WAITING_STATUSES: Final = (Status.QUEUED, Status.BLOCKED, Status.UNKNOWN)
 
@@ -127,11 +127,10 @@ class _SharedFacts:
 
 
 def _read_shared_facts(connection: Connection, config: Config | None, now: float) -> _SharedFacts:
-    workers = select(func.count()).select_from(worker).where(is_alive(now, timings_of(connection)))
     return _SharedFacts(
         local=_local_flows(connection, config),
         circuits=throttling.read_circuits(connection),
-        workers=connection.execute(workers).scalar() or 0,
+        workers=count_alive(connection, now),
     )
 
 

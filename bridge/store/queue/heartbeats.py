@@ -14,11 +14,6 @@ _NEWEST = select(event.c.received_at).order_by(event.c.seq.desc()).limit(1)
 _KNOWN = select(event.c.seq).where(
     event.c.source == bindparam("source"), event.c.provider_id == bindparam("provider_id")
 )
-_ALIVE = (
-    select(func.count())
-    .select_from(worker)
-    .where(worker.c.seen_at.between(bindparam("earliest"), bindparam("latest")))
-)
 
 
 def beat(connection: Connection, worker_id: str, host: str, pid: int, now: float) -> None:
@@ -55,10 +50,16 @@ def is_alive(now: float, timings: Timings) -> ColumnElement[bool]:
     return worker.c.seen_at.between(now - missing, now + missing)
 
 
+def count_alive(connection: Connection, now: float) -> int:
+    """Return how many workers have a recent heartbeat."""
+    query = select(func.count()).select_from(worker).where(is_alive(now, timings_of(connection)))
+    return connection.execute(query).scalar_one()
+
+
 def workers_alive(database: Database, now: float) -> int:
     """Return how many workers have a recent heartbeat."""
     with database.read() as connection:
-        return _count_alive(connection, now)
+        return count_alive(connection, now)
 
 
 def check_store(database: Database, now: float) -> int:
@@ -78,10 +79,4 @@ def rehearse_check(database: Database) -> None:
 def _read_all(connection: Connection, now: float) -> int:
     connection.execute(_NEWEST).first()
     connection.execute(_KNOWN, {"source": "", "provider_id": ""}).first()
-    return _count_alive(connection, now)
-
-
-def _count_alive(connection: Connection, now: float) -> int:
-    missing = timings_of(connection).worker_missing_seconds
-    within = {"earliest": now - missing, "latest": now + missing}
-    return connection.execute(_ALIVE, within).scalar_one()
+    return count_alive(connection, now)
