@@ -32,7 +32,7 @@ NO_PUBLIC_URL: Final = (
 class LoadedConfig:
     """A configuration with the address of the local platform.
 
-    `key`: see `config.Reading`. `disk`: the files that it was read from, null where they may have
+    `key`: see `LoadResult`. `disk`: the files that it was read from, null where they may have
     changed since.
     """
 

@@ -28,11 +28,10 @@ EQUIVALENT: dict[str, str] = {
     "75fbb83581": "a route without room is asked for no delivery and takes none",
     # bridge/store/db/group_commit.py and commit_queue.py
     "04b9e9c672": (
-        "work that counts as two of the 1,000 items: whoever does not fit is in the next commit"
+        "the limit of 1,000 items is then reached earlier, and the next commit stores the rest"
     ),
     "465c2c98e6": (
-        "a commit of 999 items is worth as much as one of 1,000: whoever does not fit is in the"
-        " next"
+        "a commit then stores at most 999 items instead of 1,000, and the next one stores the rest"
     ),
     "092133688b": "descriptor 0 is standard input, which no process of flowbridge closes",
     "0db27e2fde": "descriptor 0 is standard input, which no process of flowbridge closes",

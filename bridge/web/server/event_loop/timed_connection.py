@@ -86,7 +86,7 @@ class TimedConnection(asyncio.Protocol):
         self._act = None
 
     def _fire(self) -> None:
-        """Do what is due, or wait on: the deadline may have moved."""
+        """Call the function at its deadline; set the timer again if that has moved away."""
         self._timer = None
         act = self._act
         if act is None:
