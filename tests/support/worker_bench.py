@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 import warnings
@@ -63,7 +64,10 @@ Present = Config | Callable[[], Config]
 def made(
     database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any
 ) -> Worker:
-    environ = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(more.pop("data", "."))}
+    # a folder of its own: in the current one, a worker's counters would stay behind
+    root = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    data = more.pop("data", None) or tempfile.mkdtemp(prefix="flowbridge-worker-", dir=root)
+    environ = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(data)}
     settings = replace(
         load_settings(environ, timings=database.timings),
         reconcile_after=more.pop("reconcile_after", 60.0),
