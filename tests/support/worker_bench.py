@@ -64,9 +64,7 @@ Present = Config | Callable[[], Config]
 def made(
     database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any
 ) -> Worker:
-    # a folder of its own: in the current one, a worker's counters would stay behind
-    root = os.environ.get("PYTEST_DEBUG_TEMPROOT")
-    data = more.pop("data", None) or tempfile.mkdtemp(prefix="flowbridge-worker-", dir=root)
+    data = more.pop("data", None) or make_data_folder()
     environ = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(data)}
     settings = replace(
         load_settings(environ, timings=database.timings),
@@ -83,6 +81,14 @@ def made(
         host,
         more.pop("relay", None),
     )
+
+
+def make_data_folder() -> str:
+    """Return a new folder for the data of a worker, whose counters would stay behind in the
+    current one.
+    """
+    root = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    return tempfile.mkdtemp(prefix="flowbridge-worker-", dir=root)
 
 
 def host_of(flows: Mapping[str, Any]) -> Forkserver:

@@ -30,6 +30,7 @@ from worker_bench import (
     get,
     gumloop,
     host_of,
+    make_data_folder,
     run_of,
     slots,
     slow_flow,
@@ -101,7 +102,7 @@ class Hand:
         self.asleep: Callable[[], None] = lambda: None
         self.closed = False
         flows = more.pop("flows", None)
-        data = str(more.pop("data", "."))
+        data = str(more.pop("data", None) or make_data_folder())
         after = more.pop("reconcile_after", "60")
         environ = {
             "FLOWBRIDGE_SECRET_KEY": "k" * 32,
