@@ -120,22 +120,25 @@ def _is_planned_ahead(connection: Connection, now: float) -> bool:
     return (connection.execute(latest).scalar() or 0.0) > now + MIN_STEP_SECONDS
 
 
-def clamp_future_times(connection: Connection, now: float) -> None:
+def clamp_future_times(connection: Connection, now: float, *, check_all: bool) -> None:
     """Set times that lie beyond their limit to the limit: an early or repeated check does no harm.
 
-    Deliveries planned later than now are planned now, with the same delay as before.
+    Deliveries planned later than now are planned now, with the same delay as before. Without
+    `check_all` that is done only if one of the newest was: no index finds them, and to read all
+    deliveries would hold up those who write.
     """
-    by = delivery.c.created_at - now
-    planned = {
-        "created_at": now,
-        "due_at": delivery.c.due_at - by,
-        "debounce_until": delivery.c.debounce_until - by,
-    }
-    connection.execute(
-        update(delivery)
-        .where(WAITING, delivery.c.created_at > now + MIN_STEP_SECONDS)
-        .values(planned)
-    )
+    if check_all or _is_planned_ahead(connection, now):
+        by = delivery.c.created_at - now
+        planned = {
+            "created_at": now,
+            "due_at": delivery.c.due_at - by,
+            "debounce_until": delivery.c.debounce_until - by,
+        }
+        connection.execute(
+            update(delivery)
+            .where(WAITING, delivery.c.created_at > now + MIN_STEP_SECONDS)
+            .values(planned)
+        )
     for each in time_limits(timings_of(connection)):
         at = now + each.seconds if each.beside is None else now
         connection.execute(

@@ -98,11 +98,12 @@ class _Comparison:
     """The result of comparing a reading with the stored one.
 
     `step`: seconds forward, 0 for none, None if unknown because no worker ran. `is_news`: whether
-    the reading should be stored.
+    the reading should be stored. `is_gap`: whether no reading was stored for some time before it.
     """
 
     step: float | None = 0.0
     is_news: bool = False
+    is_gap: bool = False
 
     @classmethod
     def of(
@@ -113,13 +114,17 @@ class _Comparison:
         """
         known = _stored_reading(connection, lock=lock)
         if known is None:
-            return cls(step=own, is_news=True)
+            return cls(step=own, is_news=True, is_gap=True)
         before = ClockReading(
             at=known.at, boot_clock=known.boot_clock, boot_id=known.boot_id, host=known.host
         )
         if (between := compare_readings(before, clocks)) is not None:
             step = between.step if abs(between.step) > MIN_STEP_SECONDS else 0.0
-            return cls(step=step, is_news=bool(step or own) or between.seconds > REFRESH_SECONDS)
+            return cls(
+                step=step,
+                is_news=bool(step or own) or between.seconds > REFRESH_SECONDS,
+                is_gap=between.seconds > 2 * REFRESH_SECONDS,
+            )
         # the same boot: this reading is older than the row
         return (
             cls() if before.is_same_boot(clocks) else cls._elsewhere(connection, known, clocks, own)
@@ -141,7 +146,7 @@ class _Comparison:
         ):
             return cls(step=clocks.at - seen_at, is_news=True)
         if clocks.at > seen_at + lease:
-            return cls(step=None, is_news=True)
+            return cls(step=None, is_news=True, is_gap=True)
         return cls(is_news=bool(own) or clocks.at > known.at + 2 * REFRESH_SECONDS)
 
 
@@ -173,7 +178,7 @@ def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> 
     elif own < 0:
         # Another worker has stored the step, but not corrected what this one wrote until now.
         shift_polls_back(connection, now, own)
-    clamp_future_times(connection, now)
+    clamp_future_times(connection, now, check_all=found.is_gap or bool(step or own))
     return step
 
 

@@ -24,7 +24,7 @@ from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import Delivery, Order, Retry
 from bridge.delivery import reconcile
 from bridge.routing.model import Config, Flow
-from bridge.store import clock_steps
+from bridge.store import clock_corrections, clock_steps
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -608,6 +608,25 @@ def test_what_a_receiver_plans_by_a_clock_that_is_ahead_waits_as_long_as_its_del
         clock.set()
         clock_steps.correct_clock_steps(database, clock)
     assert get(database, one).due_at == pytest.approx(clocks.time() + delay, abs=60)
+
+
+def test_after_a_gap_all_deliveries_are_checked_not_only_the_newest(
+    database: Database, clocks: Clocks
+) -> None:
+    """No worker ran while a receiver's clock was ahead, and others planned more since."""
+    clock = DatabaseClock(database)
+    clock_steps.correct_clock_steps(database, clock)
+    one = add(database, clocks.time() + DAY)
+    event = make_event(None, now=clocks.time())
+    newer = [
+        make_delivery(event, f"route-{number}", now=clocks.time())
+        for number in range(clock_corrections.CHECKED_DELIVERIES)
+    ]
+    events.add(database, event, newer, lambda *_: [])
+    clocks.later += 3 * clock_steps.REFRESH_SECONDS
+    clock.set()
+    clock_steps.correct_clock_steps(database, clock)
+    assert get(database, one).due_at == pytest.approx(clocks.time(), abs=60)
 
 
 def test_circuits_and_paces_are_pulled_back(database: Database, clocks: Clocks) -> None:

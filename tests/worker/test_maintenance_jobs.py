@@ -5,6 +5,7 @@ and looking whether all is well.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -19,7 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import NOW, make_delivery, make_event, put
 from serving import until
+from sqlalchemy import event as hooks
 from sqlalchemy import insert, text
+from stepped_clocks import Clocks, clocks
 
 from bridge.config.loader import load
 from bridge.config.settings import Settings, load_settings
@@ -31,6 +34,7 @@ from bridge.core.times import DAY
 from bridge.core.timings import Timings
 from bridge.monitoring.status import read_overview
 from bridge.routing.model import Config, Platform
+from bridge.store import clock_steps
 from bridge.store.backup import age, archive, extraction, files
 from bridge.store.blobs import BlobStore
 from bridge.store.db import disk_space, vacuum
@@ -40,12 +44,16 @@ from bridge.store.inbound import events
 from bridge.store.operations import checkup, invariants
 from bridge.store.queue import heartbeats, hold
 from bridge.store.tables import schema
+from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
+from bridge.worker.clock_skew import HostClocks
 from bridge.worker.maintenance import jobs
+from bridge.worker.maintenance.all_jobs import make_scheduler
 from bridge.worker.maintenance.jobs import LONG_JOBS, JobContext, LongJob, LongJobs
 from bridge.worker.maintenance.scheduler import Scheduler
 from bridge.worker.worker import Worker
 
+__all__ = ["clocks"]
 CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="c" * 64, canonical="{}")
 
 
@@ -134,6 +142,41 @@ def test_a_long_errand_ends_when_it_is_to(
     running.close()
     assert 0 < count(sqlite) < 200
     until(lambda: running._thread is not None and not running._thread.is_alive(), what="its end")
+
+
+def test_the_work_of_a_minute_reads_no_table_of_a_million(
+    sqlite: Database, tmp_path: Path, clocks: Clocks
+) -> None:
+    """It holds up every webhook if it does so as the one that writes."""
+    event = make_event("p", now=clocks.time())
+    events.add(sqlite, event, [make_delivery(event, now=clocks.time())], lambda *_: [])
+    clock = DatabaseClock(sqlite)
+    scheduler = make_scheduler(
+        settings_in(tmp_path), lambda: CONFIG, sqlite, clock, HostClocks(HttpClient().send, 60.0)
+    )
+    scheduler._threads = ()
+    steps: list[str] = []
+
+    def explain(
+        _connection: Any, cursor: Any, statement: str, values: Any, _context: Any, many: bool
+    ) -> None:
+        if statement.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
+            first = values[0] if many else values
+            plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", first)
+            newest = " of the newest" * ("seq DESC" in statement and "LIMIT" in statement)
+            steps.extend(row[3] + newest for row in plan.fetchall())
+
+    for _ in range(2):  # the first is the beginning, after a gap
+        clock.set()
+        clock_steps.correct_clock_steps(sqlite, clock)
+        scheduler.run_due()
+        scheduler._next = dict.fromkeys(scheduler._next, 0.0)
+        clocks.later += 70.0
+        if not steps:
+            hooks.listen(sqlite.engine, "before_cursor_execute", explain)
+    assert any("ix_delivery_lease" in step for step in steps), "the times were looked at"
+    whole = re.compile(r"SCAN (delivery|event|attempt|local_run)$")
+    assert not [step for step in steps if whole.match(step)]
 
 
 @pytest.mark.timings(heartbeat_seconds=0.1)
