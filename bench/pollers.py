@@ -69,6 +69,7 @@ def main() -> None:
     print(rig.machine())
     with rig.folder() as path, rig.stub(path) as stub_port:
         store_rows.fill_folder(path / "data", given.events)
+        os.sync()  # else the disk is still busy with these rows
         port = rig.free_port()
         private = rig.free_port()
         body = webhook_sample.payload()
