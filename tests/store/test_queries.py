@@ -397,3 +397,5 @@ def test_lists_do_not_read_what_they_do_not_show(database: Database) -> None:
     event = make_event("1", body=b"x" * 100)
     keep(database, event, replace(make_delivery(event), inputs={"long": "x"}))
     assert next(event_queries.list_deliveries(database, Filters())).inputs is None
+    [(_, [listed])] = event_queries.list_events(database, Filters())
+    assert listed.inputs is None

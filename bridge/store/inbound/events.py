@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, case, insert, select, text, update
+from sqlalchemy import Connection, Select, case, insert, select, text, update
 
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import JSON, Delivery, Event, FormFile, Status
@@ -22,6 +22,7 @@ from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, event_row, from_json, to_delivery, to_event
 from bridge.store.tables.rows import files_of as files_in
 
+WHOLE_DELIVERIES: Select[Any] = select(schema.delivery)
 UNSTARTED_END_STATUSES = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
 
 #: Two machines may store the same one at once.
@@ -261,14 +262,16 @@ def headers_of(database: Database, event_id: str) -> tuple[str, dict[str, str]]:
     return row.source, found or {}
 
 
-def deliveries_of(database: Database, event_ids: Sequence[str]) -> dict[str, list[Delivery]]:
-    """Return the deliveries of each event in the order of planning."""
+def deliveries_of(
+    database: Database, event_ids: Sequence[str], columns: Select[Any] = WHOLE_DELIVERIES
+) -> dict[str, list[Delivery]]:
+    """Return the deliveries of each event in the order of planning.
+
+    `columns`: those to read of each delivery.
+    """
     found: dict[str, list[Delivery]] = {event_id: [] for event_id in event_ids}
-    query = (
-        select(schema.delivery)
-        .where(schema.delivery.c.event_id.in_(event_ids))
-        .order_by(schema.delivery.c.seq)
-    )
+    delivery = schema.delivery.c
+    query = columns.where(delivery.event_id.in_(event_ids)).order_by(delivery.seq)
     with database.read() as connection:
         for row in connection.execute(query):
             found[row.event_id].append(to_delivery(row, database.sealer))

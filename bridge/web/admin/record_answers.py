@@ -15,6 +15,7 @@ from bridge.services.exports import ExportedSubmission, page_submissions
 from bridge.services.lists import WrongCursor
 from bridge.services.unknown_deliveries import read_unknown
 from bridge.store.inbound import events
+from bridge.store.queries.events import LISTED_DELIVERIES
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import NEWEST, OLDEST
@@ -89,7 +90,7 @@ def list_changes(context: AdminContext, asked: AdminRequest) -> Answer:
                 break
             time.sleep(TAIL_POLL_SECONDS)
     ids = [one.id for one in changes if isinstance(one, Event)]
-    planned = events.deliveries_of(context.database, ids) if ids else {}
+    planned = events.deliveries_of(context.database, ids, LISTED_DELIVERIES) if ids else {}
     items: list[JSON] = [
         _change(one, planned.get(one.id, ()), with_contents=asked.with_contents) for one in changes
     ]
