@@ -13,6 +13,7 @@ from bridge.core.model import Event, Status
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.web.console.views.event_lists import TAIL_ROWS
 
 SECRET = "s3cret-c0ntent"
 
@@ -42,6 +43,14 @@ def test_the_newest_is_first_with_what_became_of_it(console: ConsoleClient) -> N
     console.log_in((Scope.READ,))
     html = console.html("/tail")
     assert first.id in html and SECRET not in html
+
+
+def test_it_has_as_many_rows_as_a_screen_unless_more_are_asked_for(console: ConsoleClient) -> None:
+    for _ in range(TAIL_ROWS + 1):
+        store(console)
+    html = console.html("/tail")
+    assert (html.count('id="row-'), f"The newest {TAIL_ROWS}." in html) == (TAIL_ROWS, True)
+    assert console.html("/tail?limit=26").count('id="row-') == 26
 
 
 def test_it_is_filtered_as_the_list_of_events(console: ConsoleClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -47,10 +48,14 @@ DELIVERIES: Final = ListKind(
         ("run failed", {"run": "failed", "since": "1d"}),
     ),
 )
+TAIL_ROWS: Final = 25  # what a screen shows: an open tail asks for all of them every second
 TAIL: Final = ListKind(
     path="/tail",
     answer=resources.list_events,
-    parameters=filter_parameters(of_events=True),
+    parameters=tuple(
+        replace(one, default=TAIL_ROWS) if one.name == "limit" else one
+        for one in filter_parameters(of_events=True)
+    ),
     fixed={"before": ()},  # it shows the newest only
     rare=RARE,
 )
