@@ -5,6 +5,8 @@ They extend the transport adapter of requests and urllib3, whose timeouts restar
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import ssl
 import threading
@@ -77,17 +79,43 @@ class _DeadlineSocket:
 
 
 class _Socket(_DeadlineSocket, socket.socket):
-    def sendall(self, *args: Any) -> None:
-        self.settimeout(_remaining())
-        super().sendall(*args)
+    def sendall(self, data: Any, *_: Any) -> None:
+        """Send all bytes, each write right after a look at the deadline.
+
+        A socket with a timeout waits for itself and for the interpreter lock before it writes. A
+        process that is stopped there would send its request whenever it goes on.
+        """
+        self.settimeout(_remaining())  # the descriptor never blocks then
+        left = memoryview(data)
+        while left:
+            _remaining()
+            try:
+                left = left[os.write(self.fileno(), left) :]
+            except BlockingIOError:
+                _wait_for(self, select.POLLOUT)
 
 
 class TLSSocket(_DeadlineSocket, ssl.SSLSocket):
     """TLS socket; its sendall() is a loop around send()."""
 
     def send(self, *args: Any) -> int:
-        self.settimeout(_remaining())
-        return super().send(*args)
+        """Send some bytes right after a look at the deadline: see `_Socket.sendall`."""
+        self.settimeout(0.0)
+        while True:
+            _remaining()
+            try:
+                return super().send(*args)
+            except ssl.SSLWantWriteError:
+                _wait_for(self, select.POLLOUT)
+            except ssl.SSLWantReadError:
+                _wait_for(self, select.POLLIN)
+
+
+def _wait_for(sock: socket.socket, event: int) -> None:
+    """Wait until a socket can be read or written, or the deadline has passed."""
+    waiting = select.poll()
+    waiting.register(sock, event)
+    waiting.poll(_remaining() * 1000)
 
 
 class _DeadlineConnection:

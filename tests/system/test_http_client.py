@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import (
@@ -464,6 +465,41 @@ def test_tls_is_verified_kept_alive_and_under_the_same_deadline(
     )
     assert time.monotonic() - began < 60
     sender.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_request_that_is_held_up_until_its_deadline_does_not_leave(
+    server: Misbehaving,
+    tls_server: Misbehaving,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+) -> None:
+    """As where the process is stopped after it prepared the socket, and goes on much later."""
+    prepare = http_connections._DeadlineSocket.settimeout
+
+    def hold_up(sock: Any, value: float | None) -> None:
+        prepare(sock, value)
+        if http_connections.progress.connected and not http_connections.progress.sent:
+            http_connections.progress.deadline = time.monotonic() - 10.0
+
+    monkeypatch.setattr(http_connections._DeadlineSocket, "settimeout", hold_up)
+    there = tls_server if scheme == "https" else server
+    url = there.script("/x", respond(200)).replace("127.0.0.1", "localhost")
+    lost = HttpClient(ca_file=str(certificate)).send(post(url), 60)
+    assert lost == NoAnswer("localhost: no answer within 60 s", sent=False)
+    assert there.received == []
+
+
+def test_a_large_request_leaves_as_the_server_reads_it(
+    tls_server: Misbehaving, server: Misbehaving, certificate: Path
+) -> None:
+    body = bytes(range(256)) * 40_000
+    for there in (server, tls_server):
+        url = there.script("/x", respond(200, b"a")).replace("127.0.0.1", "localhost")
+        answer = HttpClient(ca_file=str(certificate)).send(post(url, body), 60)
+        assert isinstance(answer, Answer) and answer.body == b"a"
+        assert there.received[0].body == body
 
 
 def test_a_certificate_that_is_not_to_be_trusted_gets_no_request(
