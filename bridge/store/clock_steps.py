@@ -147,7 +147,8 @@ class _Comparison:
             return cls(step=clocks.at - seen_at, is_news=True)
         if clocks.at > seen_at + lease:
             return cls(step=None, is_news=True, is_gap=True)
-        return cls(is_news=bool(own) or clocks.at > known.at + 2 * REFRESH_SECONDS)
+        is_gap = clocks.at > known.at + 2 * REFRESH_SECONDS
+        return cls(is_news=bool(own) or is_gap, is_gap=is_gap)
 
 
 def _is_noted(known: Row[Any], clocks: ClockReading, step: float, lease: float) -> bool:

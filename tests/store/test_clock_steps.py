@@ -610,8 +610,9 @@ def test_what_a_receiver_plans_by_a_clock_that_is_ahead_waits_as_long_as_its_del
     assert get(database, one).due_at == pytest.approx(clocks.time() + delay, abs=60)
 
 
+@pytest.mark.parametrize("moved", [None, ("boot-1", "there")])
 def test_after_a_gap_all_deliveries_are_checked_not_only_the_newest(
-    database: Database, clocks: Clocks
+    database: Database, clocks: Clocks, moved: tuple[str, str] | None
 ) -> None:
     """No worker ran while a receiver's clock was ahead, and others planned more since."""
     clock = DatabaseClock(database)
@@ -624,6 +625,10 @@ def test_after_a_gap_all_deliveries_are_checked_not_only_the_newest(
     ]
     events.add(database, event, newer, lambda *_: [])
     clocks.later += 3 * clock_steps.REFRESH_SECONDS
+    if moved:  # another host goes on, whose worker has been alive meanwhile
+        clocks.boot(*moved)
+        with database.engine.begin() as connection:
+            heartbeats.beat(connection, "there", "there", 1, clocks.time())
     clock.set()
     clock_steps.correct_clock_steps(database, clock)
     assert get(database, one).due_at == pytest.approx(clocks.time(), abs=60)
