@@ -270,6 +270,8 @@ def deliveries_of(
     `columns`: those to read of each delivery.
     """
     found: dict[str, list[Delivery]] = {event_id: [] for event_id in event_ids}
+    if not found:
+        return found
     delivery = schema.delivery.c
     query = columns.where(delivery.event_id.in_(event_ids)).order_by(delivery.seq)
     with database.read() as connection:

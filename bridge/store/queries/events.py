@@ -94,8 +94,7 @@ def with_deliveries(
     database: Database, rows: Sequence[Row[Any]]
 ) -> Iterator[tuple[Event, list[Delivery]]]:
     """Yield the events of these rows, each with all its deliveries, without inputs and log."""
-    ids = [row.id for row in rows]
-    found = events.deliveries_of(database, ids, LISTED_DELIVERIES) if ids else {}
+    found = events.deliveries_of(database, [row.id for row in rows], LISTED_DELIVERIES)
     for row in rows:
         yield to_event(row, database.sealer), found[row.id]
 

@@ -90,7 +90,7 @@ def list_changes(context: AdminContext, asked: AdminRequest) -> Answer:
                 break
             time.sleep(TAIL_POLL_SECONDS)
     ids = [one.id for one in changes if isinstance(one, Event)]
-    planned = events.deliveries_of(context.database, ids, LISTED_DELIVERIES) if ids else {}
+    planned = events.deliveries_of(context.database, ids, LISTED_DELIVERIES)
     items: list[JSON] = [
         _change(one, planned.get(one.id, ()), with_contents=asked.with_contents) for one in changes
     ]
