@@ -118,7 +118,9 @@ def _parse_name(text: str) -> str:
     return text
 
 
-def _limit(most: int, default: int) -> Parameter:
+def make_limit(most: int, default: int) -> Parameter:
+    """Return the parameter for the number of items of a page."""
+
     def parse(text: str) -> int:
         limit = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
         if not 1 <= limit <= most:
@@ -136,7 +138,12 @@ def _limit(most: int, default: int) -> Parameter:
 
 def stream_parameters(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
     """Return the parameters of a list for its stream, which has another limit."""
-    return tuple(STREAM_LIMIT if one.name == STREAM_LIMIT.name else one for one in parameters)
+    return with_limit(parameters, STREAM_LIMIT)
+
+
+def with_limit(parameters: Sequence[Parameter], limit: Parameter) -> tuple[Parameter, ...]:
+    """Return the parameters of a list with another limit."""
+    return tuple(limit if one.name == limit.name else one for one in parameters)
 
 
 def _parse_stream_limit(text: str) -> int:
@@ -171,13 +178,13 @@ def _parse_step(text: str) -> int:
 
 TIME_DOC: Final = "15m, 1h, 2d (ago), a date, or ISO 8601"
 
-LIMIT: Final = _limit(MAX_PAGE_ITEMS, DEFAULT_PAGE_ITEMS)
+LIMIT: Final = make_limit(MAX_PAGE_ITEMS, DEFAULT_PAGE_ITEMS)
 STREAM_LIMIT: Final = Parameter(
     name="limit", doc="The number of items; 0 for all.", parse=_parse_stream_limit, default=0
 )
 #: Of a list whose items are read with their details.
-DETAIL_LIMIT: Final = _limit(MAX_PAGE_DETAILS, MAX_PAGE_DETAILS)
-REJECT_LIMIT: Final = _limit(MAX_PAGE_REJECTS, MAX_PAGE_REJECTS)
+DETAIL_LIMIT: Final = make_limit(MAX_PAGE_DETAILS, MAX_PAGE_DETAILS)
+REJECT_LIMIT: Final = make_limit(MAX_PAGE_REJECTS, MAX_PAGE_REJECTS)
 BEFORE: Final = Parameter(
     name="before",
     doc="`next` of the page before, with the same filters; or the id of the last record.",
@@ -246,7 +253,7 @@ FLOW: Final = Parameter(
 NAMED_FLOW: Final = replace(
     FLOW, doc="A name under `flows` of routes.yaml, or PLATFORM/FLOW.", is_required=True
 )
-SUBMISSION_LIMIT: Final = _limit(MAX_PAGE_SUBMISSIONS, MAX_PAGE_SUBMISSIONS)
+SUBMISSION_LIMIT: Final = make_limit(MAX_PAGE_SUBMISSIONS, MAX_PAGE_SUBMISSIONS)
 ORDER: Final = _one_of(
     "order", "`oldest` first, which only a stream can be, or `newest`.", (NEWEST, OLDEST)
 )

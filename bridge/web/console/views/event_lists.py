@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 from werkzeug.wrappers import Response
 
 from bridge.services.delivery_states import describe_status
+from bridge.services.lists import MAX_PAGE_ITEMS
 from bridge.services.parsed_records import parse_delivery
 from bridge.web.admin import resources
-from bridge.web.admin.parameters import SCREEN, filter_parameters
+from bridge.web.admin.parameters import SCREEN, filter_parameters, make_limit, with_limit
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.links import make_link
 from bridge.web.console.lists import ListKind, read_list
@@ -52,10 +52,7 @@ TAIL_ROWS: Final = 25  # what a screen shows: an open tail asks for all of them 
 TAIL: Final = ListKind(
     path="/tail",
     answer=resources.list_events,
-    parameters=tuple(
-        replace(one, default=TAIL_ROWS) if one.name == "limit" else one
-        for one in filter_parameters(of_events=True)
-    ),
+    parameters=with_limit(filter_parameters(of_events=True), make_limit(MAX_PAGE_ITEMS, TAIL_ROWS)),
     fixed={"before": ()},  # it shows the newest only
     rare=RARE,
 )
