@@ -25,7 +25,8 @@ from urllib3 import BaseHTTPResponse
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.timings import TIMINGS
-from bridge.system.http_connections import Adapter, TLSSocket, progress
+from bridge.system.deadline_sockets import TLSSocket, progress
+from bridge.system.http_connections import Adapter
 
 MAX_ANSWER_BYTES: Final = 256 * 1024  # bytes
 UNREAD: Final = -1  # no body is shorter, so the caller reads each one itself

@@ -5,16 +5,13 @@ They extend the transport adapter of requests and urllib3, whose timeouts restar
 
 from __future__ import annotations
 
-import os
-import select
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from time import monotonic
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, cast
 
 import urllib3.exceptions as failure
 from requests import PreparedRequest
@@ -24,7 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from bridge.core.http_messages import Answer
-from bridge.core.timings import TIMINGS
+from bridge.system.deadline_sockets import PlainSocket, progress, remaining_seconds
 from bridge.system.http_head import (
     HeadReader,
     encode_host,
@@ -32,90 +29,6 @@ from bridge.system.http_head import (
     parse_target,
     read_answer,
 )
-
-TIMEOUT_LEEWAY_SECONDS: Final = 0.02  # how late a wait may end
-
-
-class CallProgress(threading.local):
-    """The progress and the deadline of this thread's call."""
-
-    deadline = float("inf")  #: monotonic
-    connected = False
-    sent = False  #: the kernel has the last byte of the request
-    peers: Callable[[str], bool] | None = None  #: which addresses are allowed; None: any
-    #: How long an idle connection may be reused. A server that closes it just as we write makes a
-    #: start ambiguous, and common servers close after 5 s or more; a connection that a server has
-    #: closed already is detected before it is used.
-    idle_seconds = TIMINGS.connection_idle_seconds
-
-
-progress = CallProgress()
-
-
-def _remaining() -> float:
-    """Return the seconds left for this thread's call."""
-    left = progress.deadline - monotonic()
-    if left <= 0:
-        raise TimeoutError("the deadline has passed")
-    return left
-
-
-class _DeadlineSocket:
-    """Mixin for sockets: every wait ends at the deadline of the whole call.
-
-    A plain timeout restarts with each byte. Setting one is a system call that releases the
-    interpreter lock, so a timeout that is nearly the current one is not set again.
-    """
-
-    def settimeout(self, value: float | None) -> None:
-        known = self.gettimeout()  # type: ignore[attr-defined]  # a mixin: the class beside it has it
-        if not (value and known and abs(value - known) < TIMEOUT_LEEWAY_SECONDS):
-            super().settimeout(value)  # type: ignore[misc]  # a mixin: the class beside it has it
-
-    def recv_into(self, *args: Any, **options: Any) -> int:
-        self.settimeout(_remaining())
-        received: int = super().recv_into(*args, **options)  # type: ignore[misc]  # a mixin: the class beside it has it
-        return received
-
-
-class _Socket(_DeadlineSocket, socket.socket):
-    def sendall(self, data: Any, *_: Any) -> None:
-        """Send all bytes, each write right after a look at the deadline.
-
-        A socket with a timeout waits for itself and for the interpreter lock before it writes. A
-        process that is stopped there would send its request whenever it goes on.
-        """
-        self.settimeout(_remaining())  # the descriptor never blocks then
-        left = memoryview(data)
-        while left:
-            _remaining()
-            try:
-                left = left[os.write(self.fileno(), left) :]
-            except BlockingIOError:
-                _wait_for(self, select.POLLOUT)
-
-
-class TLSSocket(_DeadlineSocket, ssl.SSLSocket):
-    """TLS socket; its sendall() is a loop around send()."""
-
-    def send(self, *args: Any) -> int:
-        """Send some bytes right after a look at the deadline: see `_Socket.sendall`."""
-        self.settimeout(0.0)
-        while True:
-            _remaining()
-            try:
-                return super().send(*args)
-            except ssl.SSLWantWriteError:
-                _wait_for(self, select.POLLOUT)
-            except ssl.SSLWantReadError:
-                _wait_for(self, select.POLLIN)
-
-
-def _wait_for(sock: socket.socket, event: int) -> None:
-    """Wait until a socket can be read or written, or the deadline has passed."""
-    waiting = select.poll()
-    waiting.register(sock, event)
-    waiting.poll(_remaining() * 1000)
 
 
 class _DeadlineConnection:
@@ -143,13 +56,13 @@ class _DeadlineConnection:
             if progress.peers is not None and not progress.peers(str(address[0])):
                 reason = PermissionError("an address that is not allowed")
                 continue
-            sock = _Socket(family, kind, protocol)
+            sock = PlainSocket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
-                sock.settimeout(_remaining() / left)
+                sock.settimeout(remaining_seconds() / left)
                 sock.connect(address)
-                sock.settimeout(_remaining())
+                sock.settimeout(remaining_seconds())
                 return sock
             except OSError as error:
                 sock.close()

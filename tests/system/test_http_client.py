@@ -38,7 +38,7 @@ from servers import (
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.timings import TIMINGS
-from bridge.system import http_connections
+from bridge.system import deadline_sockets, http_connections
 from bridge.system.http_client import HttpClient
 
 BODY = b'{"title":"hi"}'
@@ -476,14 +476,14 @@ def test_a_request_that_is_held_up_until_its_deadline_does_not_leave(
     scheme: str,
 ) -> None:
     """As where the process is stopped after it prepared the socket, and goes on much later."""
-    prepare = http_connections._DeadlineSocket.settimeout
+    prepare = deadline_sockets._DeadlineSocket.settimeout
 
     def hold_up(sock: Any, value: float | None) -> None:
         prepare(sock, value)
-        if http_connections.progress.connected and not http_connections.progress.sent:
-            http_connections.progress.deadline = time.monotonic() - 10.0
+        if deadline_sockets.progress.connected and not deadline_sockets.progress.sent:
+            deadline_sockets.progress.deadline = time.monotonic() - 10.0
 
-    monkeypatch.setattr(http_connections._DeadlineSocket, "settimeout", hold_up)
+    monkeypatch.setattr(deadline_sockets._DeadlineSocket, "settimeout", hold_up)
     there = tls_server if scheme == "https" else server
     url = there.script("/x", respond(200)).replace("127.0.0.1", "localhost")
     lost = HttpClient(ca_file=str(certificate)).send(post(url), 60)
