@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from overviews import HASH, LANE, WEB, WELL, WORK
+from query_plans import record_plans
 from records import NOW, make_delivery, make_event, put
-from sqlalchemy import event as hooks
 
 from bridge.config.settings import load_settings
 from bridge.core.circuit_state import Circuit
@@ -520,19 +519,13 @@ def test_of_very_many_today_it_says_that_there_are_more(
 
 def test_the_events_of_today_are_counted_in_an_index(sqlite: Database) -> None:
     events.add(sqlite, make_event(None, now=NOW), [], lambda *_: [])
-    steps: list[str] = []
-
-    def explain(
-        connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
-    ) -> None:
-        if "received_at" in statement and "event" in statement and "EXPLAIN" not in statement:
-            rows = connection.connection.driver_connection.execute(
-                f"EXPLAIN QUERY PLAN {statement}", parameters
-            )
-            steps.extend(row[3] for row in rows if " event " in row[3])
-
-    hooks.listen(sqlite.engine, "before_cursor_execute", explain)
+    plans = record_plans(sqlite)
     look(sqlite)
+    steps = [
+        one.step
+        for one in plans
+        if "received_at" in one.statement and "event" in one.statement and " event " in one.step
+    ]
     of_sources = [step for step in steps if "ix_event_spam" not in step]
     assert len(of_sources) == 4
     assert all("COVERING INDEX" in step for step in of_sources), steps
@@ -667,29 +660,11 @@ def test_what_keeps_unknown_deliveries_from_being_settled_is_counted_by_platform
     )
 
 
-@pytest.fixture
-def plans(sqlite: Database) -> Iterator[list[str]]:
-    """How SQLite goes about each statement that is executed."""
-    found: list[str] = []
-
-    @hooks.listens_for(sqlite.engine, "before_cursor_execute")
-    def explain(
-        _connection: Any, cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
-    ) -> None:
-        if "SELECT" in statement:
-            found.extend(
-                row[3]
-                for row in cursor.connection.execute(
-                    f"EXPLAIN QUERY PLAN {statement}", parameters
-                ).fetchall()
-            )
-
-    yield found
-
-
-def test_no_look_walks_a_table_of_a_million(sqlite: Database, plans: list[str]) -> None:
+def test_no_look_walks_a_table_of_a_million(sqlite: Database) -> None:
+    recorded = record_plans(sqlite)
     events.add(sqlite, (event := make_event("p", now=NOW)), [make_delivery(event)], lambda *_: [])
     look(sqlite, "github", "other")
+    plans = [one.step for one in recorded]
     walked = [
         plan
         for plan in plans
@@ -733,11 +708,11 @@ def test_of_many_unknown_deliveries_those_looked_for_next_are_read(database: Dat
         assert [one.id for one in some] == [ids[3], ids[1]]
 
 
-def test_deliveries_that_wait_for_a_person_are_counted_in_an_index(
-    sqlite: Database, plans: list[str]
-) -> None:
+def test_deliveries_that_wait_for_a_person_are_counted_in_an_index(sqlite: Database) -> None:
+    recorded = record_plans(sqlite)
     store_unknown(sqlite, None, None, NOW + 5)
     found = look(sqlite)
+    plans = [one.step for one in recorded]
     assert (found.unknown, found.held, len(found.unsettled)) == (3, 2, 1)
     assert "SCAN delivery USING COVERING INDEX ix_delivery_unknown" in plans
     assert "SCAN delivery USING INDEX ix_delivery_unknown" not in plans

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from command_line import lines, run
+from query_plans import record_plans
 from records import NOW, make_delivery, make_event
 
 from bridge.core.model import DeadKind, Delivery, Event, Status
@@ -157,21 +156,11 @@ def test_only_the_newest_are_read_whatever_the_filters_leave(database: Database)
 
 
 def test_the_index_of_stuck_deliveries_is_walked(sqlite: Database) -> None:
-    steps: list[str] = []
-
-    def explain(
-        connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
-    ) -> None:
-        if "'dead'" in statement and not statement.startswith("EXPLAIN"):
-            rows = connection.connection.driver_connection.execute(
-                f"EXPLAIN QUERY PLAN {statement}", parameters
-            )
-            steps.extend(row[3] for row in rows)
-
     event = make_event("1")
     keep(sqlite, event, dead(event, NOT_FOUND, NOW))
-    sa.event.listen(sqlite.engine, "before_cursor_execute", explain)
+    plans = record_plans(sqlite)
     list(dead_deliveries.list_dead(sqlite, Filters(source="github")).rows)
+    steps = [one.step for one in plans if "'dead'" in one.statement]
     assert sum("ix_delivery_stuck" in step for step in steps) == 3, steps
     assert not [step for step in steps if step.startswith(("SCAN delivery", "SCAN event"))], steps
 
