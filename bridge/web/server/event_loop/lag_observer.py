@@ -27,7 +27,7 @@ class LagObserver:
         self._loop.call_later(SAMPLE_SECONDS, self._observe_lag)
 
     def observe_commit(self, seconds: float, *, on_loop: bool) -> None:
-        """Count a commit that has just ended; lag excludes the delay by one on the loop."""
+        """Record the duration of a commit; the next lag leaves out one on the loop."""
         COUNTS.observe(COMMIT, seconds)
         if on_loop:
             self._committed += min(seconds, max(0.0, monotonic() - self._due))
