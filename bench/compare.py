@@ -27,7 +27,7 @@ from sqlalchemy import insert
 from bridge.config.loader import load
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
+from bridge.store.queries import configs
 from bridge.store.tables.schema import event
 
 BATCH_ROWS = 500
@@ -79,7 +79,7 @@ def fill(path: Path, count: int) -> None:
 def add_events(database: Database, config: Config, body: bytes, count: int) -> None:
     """Store the configuration and so many events with this body."""
     digest = hashlib.sha256(body).hexdigest()
-    events.remember_config(database, config.hash, config.canonical, time.time())
+    configs.remember_config(database, config.hash, config.canonical, time.time())
     now = time.time()
     for start in range(0, count, BATCH_ROWS):
         rows = [

@@ -59,19 +59,19 @@ def find_last_valid(settings: Settings, database: Database) -> Config | None:
 
 def find_last_canonical(settings: Settings, database: Database) -> str | None:
     """Return the canonical form of the configuration of `find_last_valid`; it is not loaded."""
-    from bridge.store.inbound import events
+    from bridge.store.queries import configs
 
     config_hash = _find_used_hash(settings, database)
-    return None if config_hash is None else events.find_config(database, config_hash)
+    return None if config_hash is None else configs.find_config(database, config_hash)
 
 
 def _find_used_hash(settings: Settings, database: Database) -> str | None:
     from bridge.monitoring.presence import list_bridges
-    from bridge.store.inbound import events
+    from bridge.store.queries import configs
 
     bridges = list_bridges(settings.data)
     if not bridges:
-        return events.last_config(database)
+        return configs.last_config(database)
     used: str = _newest_config(bridges)["hash"]
     return used
 
@@ -82,9 +82,9 @@ def _newest_config(bridges: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _load_stored(settings: Settings, database: Database, config_hash: str) -> Config | None:
     from bridge.config.loader import load_canonical
-    from bridge.store.inbound import events
+    from bridge.store.queries import configs
 
-    canonical = events.find_config(database, config_hash)
+    canonical = configs.find_config(database, config_hash)
     with suppress(BridgeError):  # another version wrote it
         return (
             load_canonical(

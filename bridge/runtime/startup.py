@@ -9,9 +9,9 @@ from bridge.core.errors import SettingsError
 from bridge.flows.registry import FlowLibrary, load_library
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
 from bridge.store.local import flows as local_flows
 from bridge.store.migrations import upgrade
+from bridge.store.queries import configs
 from bridge.store.tables import key_usage
 
 
@@ -38,7 +38,7 @@ def prepare_store(settings: Settings, config: Config) -> None:
             f"cannot store the database in {database.path.parent}: {error.strerror}"
         ) from error
     key_usage.check_keys(database)
-    events.remember_config(database, config.hash, config.canonical, time.time())
+    configs.remember_config(database, config.hash, config.canonical, time.time())
     database.close()  # processes that flows.py starts must not inherit it
     take_environ(settings.flow_environ)
     library = load_flows(config)

@@ -88,14 +88,14 @@ def make_readmit_handler(
     review_of: Callable[[Database], RejectReview],
 ) -> Callable[[Database, Operation], ReadmitHandler]:
     """Return a function that builds the handler that readmits rejects with a review."""
-    from bridge.store.inbound import events
     from bridge.store.operations.readmission import ReadmitHandler
+    from bridge.store.queries import configs
     from bridge.system.ids import event_id
 
     def make(database: Database, _one: Operation) -> ReadmitHandler:
         review = review_of(database)
         config = review.config
-        events.remember_config(database, config.hash, config.canonical, time.time())
+        configs.remember_config(database, config.hash, config.canonical, time.time())
         return ReadmitHandler(config=config, keys=review.keys, new_id=event_id)
 
     return make
@@ -124,8 +124,8 @@ def make_replay_handler(
     as spam, and removes the mark. `present` is the current configuration; without it that of the
     file is read, and `InvalidRequest` raised where `through` names no route of it.
     """
-    from bridge.store.inbound import events
     from bridge.store.operations.replay import ReplayHandler
+    from bridge.store.queries import configs
 
     through = asked.get("through")
     then = asked.get("routes") == THEN
@@ -145,7 +145,7 @@ def make_replay_handler(
                 releases=releases,
             )
         if one is not None:
-            events.remember_config(database, present.hash, present.canonical, time.time())
+            configs.remember_config(database, present.hash, present.canonical, time.time())
         return ReplayHandler(
             config_of=lambda _: present, nonce=nonce, through=through, releases=releases
         )
@@ -170,11 +170,11 @@ def find_stored_configs(database: Database, settings: Settings) -> Callable[[Eve
     current credentials. It raises `NotFound` where that one was deleted or cannot be used.
     """
     from bridge.config.loader import load_canonical
-    from bridge.store.inbound import events
+    from bridge.store.queries import configs
 
     @lru_cache(maxsize=MAX_CACHED_CONFIGS)
     def load(config_hash: str) -> Config | str:
-        canonical = events.find_config(database, config_hash)
+        canonical = configs.find_config(database, config_hash)
         if canonical is None:
             return f"the configuration that it was planned with ({config_hash[:12]}) was deleted"
         try:

@@ -55,9 +55,9 @@ class PlannedConfigs:
         }
 
     def _read_stored(self, config_hash: str) -> Mapping[str, Any]:
-        from bridge.store.inbound import events
+        from bridge.store.queries import configs
 
-        canonical = events.find_config(self._database, config_hash)
+        canonical = configs.find_config(self._database, config_hash)
         return {} if canonical is None else json.loads(canonical)
 
 

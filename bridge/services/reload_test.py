@@ -29,12 +29,12 @@ def find_losses(
     configuration in use, with the hash `used_hash`, cannot be loaded.
     """
     from bridge.config.loader import load_canonical
-    from bridge.store.inbound import events
+    from bridge.store.queries import configs
     from bridge.store.queries.filters import Filters
 
     if settings.reload_test is None:
         return None
-    canonical = events.find_config(database, used_hash)
+    canonical = configs.find_config(database, used_hash)
     if canonical is None:
         raise BridgeError("the configuration in use is not stored, so there is nothing to compare")
     folder = settings.config.parent

@@ -20,7 +20,7 @@ from bridge.core.model import Delivery, Status
 from bridge.services import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries import event_lookup
+from bridge.store.queries import configs, event_lookup
 from bridge.store.queries import events as event_queries
 
 ROUTES = """
@@ -188,7 +188,7 @@ def test_a_retry_says_which_inputs_an_older_configuration_made(
 ) -> None:
     (folder / "routes.yaml").write_text(ROUTES.replace("${body.n}", "${body.m}"))
     was = load(folder / "routes.yaml", {}, strict_secrets=False)
-    events.remember_config(store, was.hash, was.canonical, 0.0)
+    configs.remember_config(store, was.hash, was.canonical, 0.0)
     ids = [one.id for one in waiting]
     for id_ in ids:
         put(

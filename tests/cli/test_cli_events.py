@@ -34,6 +34,7 @@ from bridge.providers.registry import PROVIDERS
 from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
+from bridge.store.queries import configs
 from bridge.store.tables import schema
 from bridge.store.tables.rows import to_json
 
@@ -213,7 +214,7 @@ def test_deliveries_of_a_route_with_several_flows_say_which_flow_each_is(
         {"name": "many", "flow": ["local/echo", "local/append_csv"]},
         {"name": "one", "flow": "local/echo"},
     ]
-    events.remember_config(
+    configs.remember_config(
         store, "c" * 64, json.dumps({"config": {"routes": routes}, "schemas": {}}), NOW
     )
     event = make_event("1")
@@ -769,7 +770,7 @@ def test_show_names_replay_where_the_route_has_changed_since(store: Database, fo
     )
     (folder / "routes.yaml").write_text(before)
     was = load(folder / "routes.yaml", {}, strict_secrets=False)
-    events.remember_config(store, was.hash, was.canonical, NOW)
+    configs.remember_config(store, was.hash, was.canonical, NOW)
     failed = {"status": "delivered", "run_state": "failed", "run_id": "r1"}
     id_, text = shown(store, failed, config_hash=was.hash)
     assert f"then flowbridge retry {id_}\n" in text
@@ -790,19 +791,19 @@ def test_show_reads_each_older_configuration_once(
 ) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
     was = load(folder / "routes.yaml", {}, strict_secrets=False)
-    events.remember_config(store, was.hash, was.canonical, NOW)
+    configs.remember_config(store, was.hash, was.canonical, NOW)
     id_, _ = shown(
         store, {"status": "delivered", "run_state": "failed", "run_id": "r1"}, config_hash=was.hash
     )
     (folder / "routes.yaml").write_text(ROUTES.replace("${body.n}", "${body.m}"))
     asked: list[str] = []
-    kept_config = events.find_config
+    kept_config = configs.find_config
 
     def read_config(database: Database, config_hash: str) -> str | None:
         asked.append(config_hash)
         return kept_config(database, config_hash)
 
-    monkeypatch.setattr(events, "find_config", read_config)
+    monkeypatch.setattr(configs, "find_config", read_config)
     assert "because its route has changed" in run("show", id_).stdout and asked == [was.hash]
 
 

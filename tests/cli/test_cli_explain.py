@@ -15,6 +15,7 @@ from bridge.config.loader import load
 from bridge.core.model import Reject
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
+from bridge.store.queries import configs
 
 ROUTES = """
 version: 1
@@ -147,7 +148,7 @@ def test_the_routes_of_a_file_are_explained(stored: str, project: Path) -> None:
 
 def test_the_routes_of_then_are_explained(store: Database, project: Path) -> None:
     config = load(project / "routes.yaml", {}, strict_secrets=False)
-    events.remember_config(store, config.hash, config.canonical, NOW)
+    configs.remember_config(store, config.hash, config.canonical, NOW)
     event = make_event(body=json.dumps(ISSUE).encode(), config_hash=config.hash)
     events.add(store, event, [], lambda *_: [])
     (project / "routes.yaml").write_text(ROUTES.replace("[opened, reopened]", "[openned]"))

@@ -30,6 +30,7 @@ from bridge.services.operations import do_items
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log, operation_records
+from bridge.store.queries import configs
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema
@@ -359,7 +360,7 @@ def test_events_are_replayed_through_the_routes_they_were_planned_with(
 ) -> None:
     environ = {"NOT_SET": "a-secret-that-is-long-enough-for-all"}
     then = load(routes, environ)
-    events.remember_config(store, then.hash, then.canonical, NOW)
+    configs.remember_config(store, then.hash, then.canonical, NOW)
     routes.write_text(ROUTES.replace("triage", "renamed"))
     (event_id,) = fill(store, 1)
     with store.engine.begin() as connection:
@@ -387,7 +388,7 @@ def test_a_configuration_of_then_that_cannot_be_had_is_said(
 ) -> None:
     (event_id,) = fill(store, 1)
     if canonical is not None:
-        events.remember_config(store, "0" * 64, canonical, NOW)
+        configs.remember_config(store, "0" * 64, canonical, NOW)
     result = run("replay", event_id, "--with-routes", "then", "--yes")
     assert result.exit_code == 1
     assert (

@@ -14,7 +14,8 @@ from records import NOW
 from bridge.config.loader import load
 from bridge.core.model import Reject
 from bridge.store.db.database import Database
-from bridge.store.inbound import events, rejects
+from bridge.store.inbound import rejects
+from bridge.store.queries import configs
 
 SECRET = "the-secret-of-the-sender"
 BODY = b'{"title":"red","action":"opened"}'
@@ -87,7 +88,7 @@ def test_with_a_broken_routes_yaml_they_are_looked_at_by_the_last_good_one_and_n
     mend(folder)
     rejects.add(project, kept(1))
     good = load("routes.yaml", {"GITHUB_SECRET": SECRET})
-    events.remember_config(project, good.hash, good.canonical, NOW)
+    configs.remember_config(project, good.hash, good.canonical, NOW)
     (folder / "routes.yaml").write_text(ROUTES.replace("flow: local", "flwo: local"))
     for command in (("rejects", "--json"), ("show", "rej_01", "--json")):
         found = run(*command)

@@ -21,6 +21,7 @@ from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
+from bridge.store.queries import configs
 
 HEAD = """
 version: 1
@@ -44,7 +45,7 @@ def write(folder: Path, routes: str, name: str = "routes.yaml", source: str = ""
 def remember(store: Database, file: Path) -> str:
     """Have the bridge use a configuration; return its hash."""
     config = load(file, {}, strict_secrets=False)
-    events.remember_config(store, config.hash, config.canonical, time.time())
+    configs.remember_config(store, config.hash, config.canonical, time.time())
     return config.hash
 
 

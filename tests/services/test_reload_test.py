@@ -16,6 +16,7 @@ from bridge.routing.model import Config
 from bridge.services.reload_test import find_losses
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.queries import configs
 
 HEAD = """
 version: 1
@@ -41,7 +42,7 @@ def settings(folder: Path, text: str = "1h") -> Settings:
 def used(database: Database, tmp_path: Path) -> Config:
     """The configuration in use, two events of this hour and an older one."""
     one = config(tmp_path, ROUTE)
-    events.remember_config(database, one.hash, one.canonical, time.time())
+    configs.remember_config(database, one.hash, one.canonical, time.time())
     for number, age in enumerate((10, 20, 7200)):
         event = make_event(str(number), now=time.time() - age, body=b'{"n":%d}' % number)
         events.add(database, event, [], lambda *_: [])
@@ -85,7 +86,7 @@ def test_a_shadow_route_may_end(database: Database, used: Config, tmp_path: Path
     shadow = config(
         tmp_path, ROUTE + ROUTE.replace("triage", "s").replace("on:", "mode: shadow, on:")
     )
-    events.remember_config(database, shadow.hash, shadow.canonical, time.time())
+    configs.remember_config(database, shadow.hash, shadow.canonical, time.time())
     assert find_losses(settings(tmp_path), database, shadow.hash, used) is None
 
 

@@ -23,6 +23,7 @@ from bridge.store.db.database import Database
 from bridge.store.db.row_walk import Budget
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
+from bridge.store.queries import configs
 from bridge.store.queries.filters import Filters
 
 pytestmark = pytest.mark.timings(shadow_page_seconds=60.0)
@@ -108,7 +109,7 @@ def test_what_the_new_route_sent_while_it_was_live_is_left_out(
     database: Database, tmp_path: Path
 ) -> None:
     live = write_routes(tmp_path, OLD + NEW.replace("mode: shadow", "mode: live"))
-    events.remember_config(database, live.hash, live.canonical, time.time())
+    configs.remember_config(database, live.hash, live.canonical, time.time())
     add_planned(database, live, old=True, new=True, n=1, m=2)
     only_old = add_planned(database, live, old=True, n=1)
     assert compare(database) == {only_old.id: "only_old"}

@@ -27,6 +27,7 @@ from bridge.store.inbound import events, learned_secrets
 from bridge.store.local import flows, runs
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy, copy_rows
+from bridge.store.queries import configs
 from bridge.store.queue import claims, heartbeats
 from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import schema
@@ -88,7 +89,7 @@ def fill(database: Database) -> None:
     database.write(
         lambda connection: claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w:1")
     )
-    events.remember_config(database, "h" * 64, '{"version":1}', NOW)
+    configs.remember_config(database, "h" * 64, '{"version":1}', NOW)
     learned_secrets.allow_learning(database, "asana", NOW + 60)
     learned_secrets.store_secret(
         database,

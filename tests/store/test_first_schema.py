@@ -20,7 +20,7 @@ from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.migrations import upgrade
 from bridge.store.operations import invariants
-from bridge.store.queries import event_lookup
+from bridge.store.queries import configs, event_lookup
 from bridge.store.queue import claims, ledger
 from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import schema as table_schema
@@ -228,7 +228,7 @@ def test_a_database_of_the_first_release_is_upgraded_with_all_that_is_in_it(
     assert [
         (one.outcome, one.status_code, one.detail) for one in found.attempts["dlv_refused"]
     ] == [("rejected", 400, "no such flow")]
-    assert events.last_config(first) == "c" * 64
+    assert configs.last_config(first) == "c" * 64
 
 
 def test_what_waited_or_was_under_way_goes_on_after_the_upgrade(first: Database) -> None:

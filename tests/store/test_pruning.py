@@ -44,6 +44,7 @@ from bridge.store.operations import prune as prune_operation
 from bridge.store.operations.actions import ItemResult
 from bridge.store.operations.prune import Pruning
 from bridge.store.operations.replay import ReplayHandler
+from bridge.store.queries import configs
 from bridge.store.queue import transitions
 from bridge.store.tables import schema
 
@@ -549,9 +550,9 @@ def test_a_configuration_stays_that_planned_something_or_was_used_lately(
     database: Database,
 ) -> None:
     for name in ("event's", "delivery's", "unused", "lately"):
-        events.remember_config(database, name, "{}", OLD)
-    events.remember_config(database, CONFIG.hash, "{}", OLD)
-    events.remember_config(database, "lately", "{}", NOW)
+        configs.remember_config(database, name, "{}", OLD)
+    configs.remember_config(database, CONFIG.hash, "{}", OLD)
+    configs.remember_config(database, "lately", "{}", NOW)
     event = make_event(None, config_hash="event's")
     keep(database, event, make_delivery(event, config_hash="delivery's"))
     assert prune(database) == {"config": 1}

@@ -21,6 +21,7 @@ from bridge.core.model import Debounce, Order, Status
 from bridge.store.db.database import Database
 from bridge.store.db.error_text import describe_error
 from bridge.store.inbound import events
+from bridge.store.queries import configs
 from bridge.store.queries import events as event_queries
 from bridge.store.queue import heartbeats
 from bridge.store.tables import schema
@@ -360,7 +361,7 @@ def test_a_full_disk_is_a_store_error_and_recovers(sqlite: Database) -> None:
 
 def test_a_configuration_is_remembered_once(database: Database) -> None:
     for now in (NOW, NOW + 1):
-        events.remember_config(database, "h", "{}", now)
+        configs.remember_config(database, "h", "{}", now)
     assert counted(database, schema.config) == 1
 
 

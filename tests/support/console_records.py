@@ -18,6 +18,7 @@ from bridge.core.operations import OperationRequest
 from bridge.services.operations import begin_operation
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
+from bridge.store.queries import configs
 from bridge.system.ids import reject_id
 from bridge.web.console.pages import PAGES
 
@@ -66,7 +67,7 @@ def store_records(database: Database, text: str, **changes: Any) -> Ids:
         headers={"x-note": text},
     )
     rejects.add(database, reject)
-    events.remember_config(database, event.config_hash, '{"config":{},"schemas":{}}', NOW)
+    configs.remember_config(database, event.config_hash, '{"config":{},"schemas":{}}', NOW)
     return {
         "events": event.id,
         "deliveries": dead.id,

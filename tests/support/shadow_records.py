@@ -15,6 +15,7 @@ from bridge.ingest.receive import replan
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.queries import configs
 
 HEAD = """
 version: 1
@@ -59,7 +60,7 @@ def add_comparable(database: Database, folder: Path) -> dict[str, Event]:
     before = write_routes(folder, OLD)
     both = write_routes(folder, OLD + NEW)
     for one in (before, both):
-        events.remember_config(database, one.hash, one.canonical, time.time())
+        configs.remember_config(database, one.hash, one.canonical, time.time())
     add_planned(database, before, old=True, n=1)
     add_planned(database, both, n=1)
     return {

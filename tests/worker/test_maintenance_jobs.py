@@ -42,6 +42,7 @@ from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import checkup, invariants
+from bridge.store.queries import configs
 from bridge.store.queue import heartbeats, hold
 from bridge.store.tables import schema
 from bridge.system.http_client import HttpClient
@@ -363,7 +364,7 @@ def test_db_prune_goes_by_the_last_good_configuration_where_routes_yaml_is_broke
     for used_at, days in ((NOW + 1, 95), (NOW, 9000)):
         (folder / "routes.yaml").write_text(routes.format(days=days))
         good = load("routes.yaml", {}, strict_secrets=False)
-        events.remember_config(store, good.hash, good.canonical, used_at)
+        configs.remember_config(store, good.hash, good.canonical, used_at)
     old(store, 3, body=b"12345")
     (folder / "routes.yaml").write_text("version: 1\nsauces: {}\n")
     counted = run("db", "prune", "--dry-run", "--json")

@@ -18,7 +18,7 @@ from bridge.runtime.loaded_config import LoadedConfig
 from bridge.runtime.reload.shared_config import SharedConfig, describe
 from bridge.runtime.reload.watcher import ConfigReader, WatchedConfig
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
+from bridge.store.queries import configs
 from bridge.system.forked_call import call_in_fork
 from bridge.system.linux_process import die_with_parent, release_listening_sockets
 from bridge.system.logs import get_logger
@@ -101,7 +101,7 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: LoadedConfig, 
 def _remember(settings: Settings, good: WatchedConfig) -> None:
     database = Database(settings.database_url, timings=settings.timings)
     try:
-        events.remember_config(database, good.hash, good.canonical, time.time())
+        configs.remember_config(database, good.hash, good.canonical, time.time())
     finally:
         database.close()
 

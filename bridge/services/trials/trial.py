@@ -119,7 +119,7 @@ def _find_used(settings: Settings, database: Database) -> str:
 
 def _read_messages(database: Database, asked: TrialRequest) -> Iterator[Message]:
     """Yield the events of a trial, and before each the configuration that planned it, if needed."""
-    from bridge.store.inbound import events
+    from bridge.store.queries import configs
     from bridge.store.queries.recorded_events import UnreadableEvent, read_named_events
 
     needs_planned = asked.against_text is None and asked.against == THEN
@@ -135,5 +135,5 @@ def _read_messages(database: Database, asked: TrialRequest) -> Iterator[Message]
                     f"more than {MAX_PLANNED_CONFIGS} configurations planned these events: select"
                     " fewer events"
                 )
-            yield PlannedConfig(event.config_hash, events.find_config(database, event.config_hash))
+            yield PlannedConfig(event.config_hash, configs.find_config(database, event.config_hash))
         yield event

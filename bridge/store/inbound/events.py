@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, insert, select, text, update
+from sqlalchemy import Connection, Select, case, insert, select, update
 
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import JSON, Delivery, Event, FormFile, Status
@@ -24,12 +24,6 @@ from bridge.store.tables.rows import files_of as files_in
 
 WHOLE_DELIVERIES: Select[Any] = select(schema.delivery)
 UNSTARTED_END_STATUSES = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
-
-#: Two machines may store the same one at once.
-_STORE_CONFIG = text(
-    "INSERT INTO config (hash, canonical, seen_at) VALUES (:hash, :canonical, :seen_at)"
-    " ON CONFLICT (hash) DO UPDATE SET seen_at = excluded.seen_at"
-)
 
 Replan = Callable[[Event, str], Sequence[Delivery]]
 
@@ -278,37 +272,3 @@ def deliveries_of(
         for row in connection.execute(query):
             found[row.event_id].append(to_delivery(row, database.sealer))
     return found
-
-
-def remember_config(database: Database, config_hash: str, canonical: str, now: float) -> None:
-    """Store a configuration under its hash, with the time of its last use.
-
-    Every event's plan can then be explained and repeated.
-    """
-    database.write(
-        lambda connection: remember_config_within(connection, config_hash, canonical, now)
-    )
-
-
-def remember_config_within(
-    connection: Connection, config_hash: str, canonical: str, now: float
-) -> None:
-    """Store a configuration inside a transaction; see `remember_config`."""
-    connection.execute(_STORE_CONFIG, {"hash": config_hash, "canonical": canonical, "seen_at": now})
-
-
-def last_config(database: Database) -> str | None:
-    """Return the hash of the most recently used configuration; None if none is stored."""
-    with database.read() as connection:
-        found: str | None = connection.execute(
-            select(schema.config.c.hash).order_by(schema.config.c.seen_at.desc()).limit(1)
-        ).scalar()
-    return found
-
-
-def find_config(database: Database, config_hash: str) -> str | None:
-    """Return the stored configuration with this hash; None if it is not stored."""
-    with database.read() as connection:
-        query = select(schema.config.c.canonical).where(schema.config.c.hash == config_hash)
-        canonical: str | None = connection.execute(query).scalar()
-    return canonical

@@ -17,7 +17,7 @@ from bridge.monitoring.status import read_overview
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries import alerts, expected
+from bridge.store.queries import alerts, configs, expected
 from bridge.system import ids
 from bridge.worker.maintenance.scheduler import ShortJob
 
@@ -91,6 +91,6 @@ def store_alert(
 ) -> Sequence[Delivery]:
     """Store the event of a notification with its deliveries, and return the deliveries."""
     event = alert_states.make_event(notice, ids.event_id(now), config.hash, now)
-    events.remember_config_within(connection, config.hash, config.canonical, now)
+    configs.remember_config_within(connection, config.hash, config.canonical, now)
     planned = replan(event, config, now, "")
     return planned if events.add_one(connection, (event, planned)) else ()

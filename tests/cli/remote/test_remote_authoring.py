@@ -18,6 +18,7 @@ from shadow_records import HEAD, NEW, OLD, add_comparable, add_planned
 
 from bridge.config.loader import load
 from bridge.store.inbound import events
+from bridge.store.queries import configs
 
 MANY = 700  # more than a page has
 
@@ -31,7 +32,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
         store = served.bridge.database
         add_comparable(store, tmp_path_factory.mktemp("made"))
         config = load(served.bridge.config, {}, strict_secrets=False)
-        events.remember_config(store, config.hash, config.canonical, time.time())
+        configs.remember_config(store, config.hash, config.canonical, time.time())
         for number in range(MANY):
             is_same = number % 5 == 0
             add_planned(store, config, old=True, new=True, n=number, m=number if is_same else [])

@@ -14,6 +14,7 @@ from bridge.core.model import Reject
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
+from bridge.store.queries import configs
 
 ROUTES = """
 version: 1
@@ -34,7 +35,7 @@ routes:
 def admin(database: Database, tmp_path: Path) -> AdminClient:
     (tmp_path / "then.yaml").write_text(ROUTES)
     config = load(tmp_path / "then.yaml", {}, strict_secrets=False)
-    events.remember_config(database, config.hash, config.canonical, NOW)
+    configs.remember_config(database, config.hash, config.canonical, NOW)
     event = make_event("gh-1", config_hash=config.hash, body=b'{"n": 1}')
     events.add(database, event, [], lambda *_: [])
     (tmp_path / "now.yaml").write_text(ROUTES.replace("body.n > 0", "body.n > 5"))

@@ -21,6 +21,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.operations import readmission
 from bridge.store.operations.erase import EraseHandler
+from bridge.store.queries import configs
 from bridge.store.tables import schema
 from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.worker.maintenance.operations import OperationRunner
@@ -94,7 +95,7 @@ def test_a_proposal_counts_those_that_verify_and_readmits_just_these(
         assert reject.event_ids == (event_id,)
         event = events.get(readmitter.database, event_id)
         assert (event.received_at, event.body) == (reject.received_at, reject.body)
-        assert events.find_config(readmitter.database, event.config_hash) is not None
+        assert configs.find_config(readmitter.database, event.config_hash) is not None
     assert rejects.get(readmitter.database, make_reject(4).id).readmitted_at is None
 
 

@@ -22,7 +22,7 @@ from bridge.services.cached_overview import CachedValue
 from bridge.services.config_views import mask_config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries import alerts
+from bridge.store.queries import alerts, configs
 from bridge.store.tables.schema import delivery
 from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
@@ -62,7 +62,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def admin(database: Database, tmp_path: Path, config: Config) -> AdminClient:
-    events.remember_config(database, config.hash, config.canonical, NOW)
+    configs.remember_config(database, config.hash, config.canonical, NOW)
     return AdminClient(database, tmp_path, config)
 
 
@@ -260,7 +260,7 @@ def test_two_configurations_are_compared(
     text = ROUTES % {"literal": LITERAL + "-other"}
     text = text.replace('title: "${body.title}"', 'title: "${body.name}", more: 1')
     other = write_config(tmp_path, text.replace("mode: paused", "mode: live"))
-    events.remember_config(admin.database, other.hash, other.canonical, NOW + 1)
+    configs.remember_config(admin.database, other.hash, other.canonical, NOW + 1)
     answer = admin.get(f"/configs/{config.hash}/diff/{other.hash[:10]}", scopes=READ)
     assert LITERAL not in answer.text
     found = {one["path"]: one for one in answer.get_json()["items"]}

@@ -18,6 +18,7 @@ from bridge.services.trials import background, runner
 from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.queries import configs
 
 READER = (Scope.READ, Scope.BODIES)
 ROUTES = """version: 1
@@ -43,7 +44,7 @@ def admin(database: Database, tmp_path: Path) -> AdminClient:
     path.parent.mkdir()
     path.write_text(ROUTES)
     config = load(path, {"S": "s" * 40})
-    events.remember_config(database, config.hash, config.canonical, time.time())
+    configs.remember_config(database, config.hash, config.canonical, time.time())
     for number in range(3):
         body = f'{{"action": "{"opened" if number else "closed"}", "title": "t{number}"}}'.encode()
         add_event(database, number, config.hash, body)

@@ -12,7 +12,7 @@ from records import NOW
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
+from bridge.store.queries.configs import remember_config
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def configs(tmp_path: Path) -> tuple[Config, Config]:
 def console(database: Database, tmp_path: Path, configs: tuple[Config, Config]) -> ConsoleClient:
     client = ConsoleClient(database, tmp_path, configs[1])
     for at, one in enumerate(configs):
-        events.remember_config(database, one.hash, one.canonical, NOW + at)
+        remember_config(database, one.hash, one.canonical, NOW + at)
     client.log_in((Scope.READ,))
     return client
 
@@ -50,7 +50,7 @@ def test_one_alone_is_compared_with_nothing(
     database: Database, tmp_path: Path, configs: tuple[Config, Config]
 ) -> None:
     console = ConsoleClient(database, tmp_path, configs[1])
-    events.remember_config(database, configs[1].hash, configs[1].canonical, NOW)
+    remember_config(database, configs[1].hash, configs[1].canonical, NOW)
     console.log_in((Scope.READ,))
     html = console.html("/configs")
     assert configs[1].hash[:12] in html and 'type="radio"' not in html

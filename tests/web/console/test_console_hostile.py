@@ -20,7 +20,7 @@ from hostile_records import (
 
 from bridge.config.loader import load
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
+from bridge.store.queries import configs
 
 #: A page that a person waits for. Most take a tenth of a second; it is a limit for a slow machine.
 MAX_SECONDS = 20
@@ -54,7 +54,7 @@ def console(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "hostile.yaml").write_text(write_routes())
     config = load(tmp_path / "hostile.yaml", {}, strict_secrets=False)
     client = ConsoleClient(database, tmp_path, config)
-    events.remember_config(database, config.hash, config.canonical, time.time())
+    configs.remember_config(database, config.hash, config.canonical, time.time())
     client.log_in()
     return client
 

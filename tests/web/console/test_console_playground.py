@@ -24,6 +24,7 @@ from bridge.services.trials.results import TrialFolder
 from bridge.services.trials.trial import MAX_TRIAL_CHARS
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.queries import configs
 from bridge.web.console.pages import PAGES
 
 READER = (Scope.READ, Scope.BODIES)
@@ -97,7 +98,7 @@ def test_secrets_of_the_file_are_not_in_the_text(database: Database, tmp_path: P
     text = unescape(TEXT.findall(html)[0])
     html = client.post("/playground", {"text": text}).text
     assert "put it back before you install" in html and "What would change" in html
-    events.remember_config(database, config.hash, config.canonical, time.time())
+    configs.remember_config(database, config.hash, config.canonical, time.time())
     html = client.html(f"/playground?config={config.hash[:16]}")
     assert LITERAL not in html and "- name: triage" in html
     assert client.get("/playground?config=ffff").status_code == 404
