@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from bridge.config.settings import Settings
 from bridge.core.operations import Operation, OperationRequest
 from bridge.core.times import DAY
+from bridge.services.operation_kinds import make_move_handler
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -92,6 +93,19 @@ def test_a_rate_needs_no_new_start_for_each_batch(sqlite: Database, tmp_path: Pa
     eventually(lambda: operation_records.get(sqlite, one.seq).finished_at)
     assert time.monotonic() - began > 0.3
     runner.close()
+
+
+def test_a_stopped_operation_does_no_other_item_of_a_worker_that_read_it_before(
+    database: Database,
+) -> None:
+    one = begin_cancel(database, 3)
+    handler = make_move_handler(database, one)
+    assert len(log.advance(database, one, handler, time.time(), most=1)) == 1
+    control.stop(database, one, time.time())
+    assert log.advance(database, one, handler, time.time(), most=1) == []
+    resumed = control.resume(database, one, "ci", time.time(), by_worker=True)
+    assert len(log.advance(database, resumed, handler, time.time())) == 2
+    assert operation_records.get(database, one.seq).finished_at is not None
 
 
 def test_only_the_worker_that_leads_carries_out_operations(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-from sqlalchemy import Connection, bindparam, case, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, case, exists, insert, select, update
 
 from bridge.core.errors import StoreError
 from bridge.core.model import JSON
@@ -25,7 +25,8 @@ from bridge.store.tables.schema import act, act_item
 T = TypeVar("T")
 BATCH_ITEMS: Final = 50  # items processed in one transaction
 
-_OPEN = (act_item.c.act == bindparam("of")) & act_item.c.outcome.is_(None)
+_IS_STOPPED = exists().where(act.c.seq == bindparam("of"), act.c.stopped_at.is_not(None))
+_OPEN = and_(act_item.c.act == bindparam("of"), act_item.c.outcome.is_(None), ~_IS_STOPPED)
 _NEXT = (
     select(act_item.c.number, act_item.c.item_id)
     .where(_OPEN)
@@ -163,8 +164,8 @@ def advance(
 ) -> list[ItemResult]:
     """Process the next items of an operation, at most `most`, in one durable commit.
 
-    Returns their results, none where no item is left. Several processes may advance the same
-    operation: one of them processes each item.
+    Returns their results, none where no item is left or the operation is stopped. Several processes
+    may advance the same operation: one of them processes each item.
     """
     while True:
         with database.read() as connection:
@@ -176,7 +177,7 @@ def advance(
         results = database.write(
             lambda connection: _carry_out(connection, one.seq, doing, mine, now)  # noqa: B023 - called before the loop goes on
         )
-        if results:  # else another process has done them
+        if results:  # else another process has done them, or stopped the operation
             return results
 
 
