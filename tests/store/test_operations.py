@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from records import NOW, make_delivery, make_event, put
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bridge.core.errors import IllegalTransition, NotFound
 from bridge.core.local_runs import LocalRun, LocalState
@@ -405,6 +405,22 @@ def test_a_configuration_that_cannot_be_had_is_a_problem_of_that_event(database:
         (None, 1),
     ]
     assert events.get(database, one).problem is None
+
+
+@pytest.mark.parametrize("releases", [False, True])
+def test_a_replay_checks_the_spam_mark_again_in_its_transaction(
+    database: Database, releases: bool
+) -> None:
+    event = make_event(spam="words" if releases else None)
+    events.add(database, event, [], lambda *_: [])
+    config = configured(route("triage"))
+    handler = ReplayHandler(config_of=lambda _: config, nonce="n1", releases=releases)
+    prepared = handler.prepare(database, [event.id], NOW)
+    changed = update(schema.event).values(spam=None if releases else "by a person")
+    database.write(lambda connection: connection.execute(changed))
+    (result,) = database.write(lambda connection: handler.carry_out(connection, prepared, NOW))
+    assert "marked as spam" in (result.problem or "")
+    assert not event_lookup.show(database, event.id).deliveries
 
 
 def test_large_bodies_are_planned_few_at_a_time(

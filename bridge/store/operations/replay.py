@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -76,30 +76,19 @@ class ReplayHandler:
         merged them.
         """
         there = (
-            select(event.c.id)
+            select(event.c.id, event.c.spam)
             .where(event.c.id.in_([one.id for one in prepared if one.known]))
             .order_by(event.c.id)
             .with_for_update()
         )
-        kept_ids = set(connection.execute(there).scalars())
-        prepared = [
-            one if one.known is None or one.id in kept_ids else _not_found(one.id)
-            for one in prepared
-        ]
+        spam_by_id = {row.id: row.spam for row in connection.execute(there)}
+        prepared = [one if one.known is None else self._check(one, spam_by_id) for one in prepared]
         for one in prepared:
             if one.known is not None and one.kept_problem != one.known.problem:
                 connection.execute(
                     update(event).where(event.c.id == one.id).values(problem=one.kept_problem)
                 )
-        held = self._release(connection, prepared) if self.releases else {}
-        prepared = [
-            (
-                replace(one, problem=one.problem or NOT_SPAM, deliveries=())
-                if self.releases and one.id not in held
-                else one
-            )
-            for one in prepared
-        ]
+        held = self._release(connection, prepared, spam_by_id) if self.releases else {}
         planned = [each for one in prepared for each in one.deliveries]
         sealer = sealer_of(connection)
         if planned:
@@ -117,21 +106,29 @@ class ReplayHandler:
             for one in prepared
         ]
 
-    @staticmethod
-    def _release(connection: Connection, prepared: Sequence[ReplayPlan]) -> dict[str, str]:
-        """Remove the spam mark of events, and return the reason of each mark.
+    def _check(self, one: ReplayPlan, spam_by_id: Mapping[str, str | None]) -> ReplayPlan:
+        """Refuse an event that was deleted, marked as spam or released meanwhile."""
+        if one.id not in spam_by_id:
+            return _not_found(one.id)
+        problem = self._spam_problem(one.id, spam_by_id[one.id])
+        return one if problem is None else ReplayPlan(id=one.id, problem=problem)
 
-        Of two callers that release the same event, only one succeeds.
-        """
-        held = {}
-        for one in prepared:
-            if one.problem is None and one.known is not None:
-                spam = connection.execute(
-                    select(event.c.spam).where(event.c.id == one.id).with_for_update()
-                ).scalar()
-                if spam is not None:
-                    held[one.id] = spam
-                    connection.execute(update(event).where(event.c.id == one.id).values(spam=None))
+    def _spam_problem(self, id_: str, spam: str | None) -> str | None:
+        if (spam is not None) is self.releases:
+            return None
+        return NOT_SPAM if spam is None else spam_problem(id_, spam)
+
+    @staticmethod
+    def _release(
+        connection: Connection, prepared: Sequence[ReplayPlan], spam_by_id: Mapping[str, str | None]
+    ) -> dict[str, str]:
+        """Remove the spam mark of events, and return the reason of each mark."""
+        held = {
+            one.id: spam
+            for one in prepared
+            if one.known is not None and (spam := spam_by_id[one.id]) is not None
+        }
+        connection.execute(update(event).where(event.c.id.in_(held)).values(spam=None))
         return held
 
     def _plan(self, database: Database, id_: str, now: float) -> ReplayPlan:
@@ -147,10 +144,8 @@ class ReplayHandler:
             return ReplayPlan(id=id_, problem=str(error))
         if config.source(known.source) is None:
             return ReplayPlan(id=id_, problem=f"its source {known.source!r} is not in routes.yaml")
-        if (known.spam is not None) is not self.releases:
-            return ReplayPlan(
-                id=id_, problem=NOT_SPAM if known.spam is None else spam_problem(id_, known.spam)
-            )
+        if (problem := self._spam_problem(id_, known.spam)) is not None:
+            return ReplayPlan(id=id_, problem=problem)
         kept_problem, planned = _route_again(replace(known, spam=None), config, now, self.nonce)
         problem = None if self.releases else _refusal(known, kept_problem, planned, self.through)
         return ReplayPlan(
