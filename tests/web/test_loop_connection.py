@@ -27,7 +27,9 @@ class Transport:
         self.written = b""
         self.is_reading = True
         self.is_aborted = False
+        self.is_cut = False
         self.has_eof = False
+        self.unsent = 0
 
     def get_extra_info(self, name: str) -> Any:
         return SERVER if name == "sockname" else ("192.0.2.1", 9)
@@ -54,7 +56,10 @@ class Transport:
         self.is_aborted = True
 
     def abort(self) -> None:
-        self.is_aborted = True
+        self.is_aborted = self.is_cut = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
 
 class Edge:
@@ -172,6 +177,29 @@ def test_an_idle_connection_has_a_moment_at_the_end_and_a_begun_one_its_answer(
     assert not answered.is_aborted
     edge.calls[0][2](None)
     while not answered.is_aborted:
+        assert edge.loop.time() < until
+        turn(edge)
+
+
+@pytest.mark.parametrize("stage", ["idle", "half closed", "lingering"])
+def test_a_connection_that_is_closed_does_not_wait_for_a_client_without_end(
+    edge: Edge, stage: str
+) -> None:
+    edge.answers.stall_seconds = 0.0
+    edge.keep_alive_seconds = 0.0
+    connection, transport = connect(edge)
+    transport.unsent = 1000  # fewer than pause the writing
+    if stage == "half closed":
+        connection.data_received(get("/a"))
+        assert connection.eof_received()
+        edge.calls[0][2](None)
+    elif stage == "lingering":
+        connection.data_received(b"malformed\r\n\r\n")
+        assert transport.has_eof
+        assert not connection.eof_received()
+        connection.close()
+    until = edge.loop.time() + 60
+    while not transport.is_cut:
         assert edge.loop.time() < until
         turn(edge)
 

@@ -48,17 +48,19 @@ class TimedConnection(asyncio.Protocol):
         self._end_stall()
 
     def pause_writing(self) -> None:
-        seconds = self._answers.stall_seconds
-        if self._answers.is_ending:
-            seconds = min(seconds, ENDING_STALL_SECONDS)
         self._end_stall()
-        self._stall = self._loop.call_later(seconds, self._abort_stalled, seconds)
+        self._stall = self._loop.call_later(self._stall_seconds, self._abort_stalled)
 
     def resume_writing(self) -> None:
         self._end_stall()
 
-    def _abort_stalled(self, seconds: float) -> None:
-        log.warning("answer_stalled", seconds=seconds)
+    @property
+    def _stall_seconds(self) -> float:
+        seconds = self._answers.stall_seconds
+        return min(seconds, ENDING_STALL_SECONDS) if self._answers.is_ending else seconds
+
+    def _abort_stalled(self) -> None:
+        log.warning("answer_stalled", seconds=self._stall_seconds)
         self.abort()
 
     def _end_stall(self) -> None:
@@ -67,8 +69,10 @@ class TimedConnection(asyncio.Protocol):
             self._stall = None
 
     def close(self) -> None:
-        """Close the connection once what was written is sent."""
+        """Close the connection once what was written is sent, or its client stops reading."""
         self._transport.close()
+        if self._transport.get_write_buffer_size():  # it may be too little to pause the writing
+            self._arm(self._stall_seconds, self._abort_stalled)
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -109,7 +113,7 @@ class TimedConnection(asyncio.Protocol):
         its answer.
         """
         if self._has_ended or not self._transport.can_write_eof():
-            self._transport.close()
+            self.close()
             return
         self.is_lingering = True
         self._transport.write_eof()
