@@ -204,6 +204,20 @@ def test_a_connection_that_is_closed_does_not_wait_for_a_client_without_end(
         turn(edge)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_client_that_has_closed_its_end_gets_its_answers_and_the_end(
+    edge: Edge, count: int
+) -> None:
+    connection, transport = connect(edge)
+    connection.data_received(get("/a") * count)
+    assert connection.eof_received()
+    for number in range(count):
+        assert not transport.is_closing()
+        edge.calls[number][2](None)
+        turn(edge)
+    assert transport.is_closing(), "no other request can come"
+
+
 def test_a_client_that_is_to_see_an_error_is_cut_off(edge: Edge) -> None:
     connection, transport = connect(edge)
     connection.data_received(get("/a"))

@@ -278,7 +278,7 @@ class LoopConnection(TimedConnection):
         """Go on to the next request, or close our end."""
         self._disarm()
         self._release()
-        if not keeps:
+        if not keeps or (self._has_ended and not self._following):
             self._linger()
             return
         self._forget()
