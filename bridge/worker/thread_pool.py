@@ -10,6 +10,10 @@ import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
 Task = Callable[[], None]
 
 
@@ -22,6 +26,7 @@ class ThreadPool:
         self._failed = failed
         self._waiting: SimpleQueue[tuple[str, Task] | None] = SimpleQueue()
         self._threads = 0
+        self._is_short = False  # whether the last thread could not start
         self._taken = 0
         self._taken_before = -1
         self._mutex = threading.Lock()
@@ -67,10 +72,17 @@ class ThreadPool:
         with self._mutex:
             if self._threads >= self._most:
                 return
-            self._threads += 1
-            threading.Thread(
-                target=self._work, name=f"{self._name}-{self._threads}", daemon=True
-            ).start()
+            number = self._threads + 1
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # a limit of the machine: `grow` tries again
+                if not self._is_short:
+                    log.error("thread_not_started", name=thread.name, error=str(error))
+                self._is_short = True
+                return
+            self._is_short = False
+            self._threads = number
 
     def _work(self) -> None:
         while (taken := self._waiting.get()) is not None:

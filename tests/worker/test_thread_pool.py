@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from serving import until
 
 from bridge.worker.thread_pool import ThreadPool
@@ -27,3 +28,24 @@ def test_closed_each_thread_ends_when_its_task_has_and_what_was_submitted_is_don
     go.set()
     until(lambda: not threads("closing"), what="the end of all threads")
     assert (sorted(done), failed) == (list(range(6)), [])
+
+
+def test_a_task_waits_while_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    refused = []
+
+    def refuse(thread: threading.Thread) -> None:
+        refused.append(thread.name)
+        raise RuntimeError("can't start new thread")
+
+    done = threading.Event()
+    pool = ThreadPool("scarce", 2, lambda _: None)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    pool.submit("a", done.set)
+    for _ in range(3):
+        assert pool.grow(), "the task waits"
+    assert len(refused) > 2
+    monkeypatch.setattr(threading.Thread, "start", start)
+    until(lambda: not pool.grow() and done.is_set(), what="the task")
+    pool.close()
+    until(lambda: not threads("scarce"), what="the end of all threads")
