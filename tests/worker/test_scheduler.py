@@ -410,6 +410,27 @@ def test_after_it_stood_still_what_others_would_lose_by_it_has_patience(
         assert done == expected
 
 
+class FailingThread:
+    """A thread of jobs that cannot start."""
+
+    def start_due(self, _leads: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def end(self) -> None:
+        pass
+
+    close = end
+
+
+def test_jobs_go_on_where_a_thread_cannot_start(sqlite: Database) -> None:
+    done: list[float] = []
+    job = ShortJob("often", 0.0, lambda _, now: done.append(now) or 0)  # type: ignore[func-returns-value]
+    scheduler = Scheduler(sqlite, DatabaseClock(sqlite), 0.02, [job], [FailingThread()])
+    scheduler.start()
+    until(lambda: len(done) > 1, what="the second time")
+    scheduler.close()
+
+
 def test_a_chore_that_is_not_needed_writes_nothing(sqlite: Database) -> None:
     done: list[str] = []
     rows = (

@@ -238,11 +238,10 @@ class LongJobs:
         due = (job for job in self._jobs if self._next[job.name] <= time.monotonic())
         job = next((job for job in due if job.everywhere or leads()), None)
         if job is not None:
+            thread = threading.Thread(target=self._run, args=(job,), name=job.name, daemon=True)
+            thread.start()
+            self._thread = thread
             self._next[job.name] = time.monotonic() + job.every
-            self._thread = threading.Thread(
-                target=self._run, args=(job,), name=job.name, daemon=True
-            )
-            self._thread.start()
 
     def _run(self, job: LongJob) -> None:
         try:

@@ -83,8 +83,9 @@ class OperationRunner:
             return
         if has_work and leads():
             self._until = time.monotonic() + LEAD_SECONDS
-            self._thread = threading.Thread(target=self._run, name="operations", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="operations", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def end(self) -> None:
         """Ask the thread to end after its batch."""

@@ -149,7 +149,10 @@ class Scheduler:
             if job.at_start:
                 self._do(job, self._database.write)
         while not self._over.wait(self._beat):
-            self.run_due()
+            try:
+                self.run_due()
+            except Exception as fault:  # a thread that cannot start, for example
+                log.error("maintenance_failed", exc_info=fault)
         self._leadership.release()
 
     def run_due(self) -> None:
