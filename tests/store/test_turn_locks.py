@@ -20,6 +20,9 @@ from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import Limits
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.operations.actions import MOVES, MoveHandler
+from bridge.store.operations.erase import EraseHandler
+from bridge.store.operations.spam import SpamHandler
 from bridge.store.queue import claims, ledger, run_tracking, throttling, transitions
 from bridge.store.queue.claims import ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
@@ -164,6 +167,32 @@ def test_two_turns_that_change_the_same_deliveries_in_another_order_do_not_deadl
     )
     sides = side_by_side(*(lambda one=one: make(one) for one in workers))
     assert [side.error for side in sides] == [None, None]
+
+
+@pytest.mark.parametrize("command", ["cancel", "erase", "spam mark"])
+def test_two_operations_on_the_same_items_in_another_order_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    made_events = [make_event(provider="form") for _ in range(2)]
+    planned = [make_delivery(one) for one in made_events]
+    events.add_all(postgresql, [(a, [b]) for a, b in zip(made_events, planned, strict=True)], list)
+    handlers: dict[str, Any] = {
+        "cancel": MoveHandler(move=MOVES["cancel"], to=Status.CANCELLED),
+        "erase": EraseHandler(),
+        "spam mark": SpamHandler(),
+    }
+    handler = handlers[command]
+    ids = [one.id for one in (planned if command == "cancel" else made_events)]
+    meeting_after(monkeypatch, transitions, "move", Meeting(postgresql))
+    sides = side_by_side(
+        *(
+            lambda some=some: postgresql.write(lambda c: handler.carry_out(c, some, NOW))
+            for some in (ids, ids[::-1])
+        )
+    )
+    assert [side.error for side in sides] == [None, None]
+    problems = sorted([one.problem is None for one in side.value] for side in sides)
+    assert problems == [[False, False], [True, True]], "one of them does both"
 
 
 def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(

@@ -86,6 +86,11 @@ _EMPTY_ATTEMPTS = (
 )
 
 
+def lock_events(connection: Connection, ids: Ids) -> None:
+    """Lock the rows of these events, in the order of all transactions that lock several."""
+    connection.execute(_LOCK_EVENTS, {"ids": list(ids)}).all()
+
+
 def lock_deletable(connection: Connection, ids: Ids, recent: float) -> list[str]:
     """Return which events can be deleted, and lock them.
 
@@ -94,8 +99,8 @@ def lock_deletable(connection: Connection, ids: Ids, recent: float) -> list[str]
     """
     if not ids:
         return []
-    # lock before the check: a concurrent replay waits, and then finds no event
-    connection.execute(_LOCK_EVENTS, {"ids": list(ids)}).all()
+    # before the check: a concurrent replay waits, and then finds no event
+    lock_events(connection, ids)
     return list(connection.execute(_DELETABLE, {"ids": list(ids), "recent": recent}).scalars())
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select
 from bridge.core.errors import IllegalTransition
 from bridge.core.model import FAILED_RUN_STATES, DeadKind, Delivery, Status
 from bridge.store.db.database import Database
-from bridge.store.queue import ordering, transitions
+from bridge.store.queue import ordering, transitions, turn_locks
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, event
@@ -156,6 +156,7 @@ class MoveHandler:
     ) -> list[ItemResult]:
         """Move each."""
         ordering.lock_keys_of(connection, delivery.c.id.in_(prepared))
+        turn_locks.lock(connection, (), prepared)
         return [self._one(connection, one, now) for one in prepared]
 
     def _one(self, connection: Connection, id_: str, now: float) -> ItemResult:

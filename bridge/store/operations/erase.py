@@ -71,6 +71,7 @@ class EraseHandler:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[ItemResult]:
         """Erase each."""
+        removal.lock_events(connection, prepared)
         ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
         return [_erase(connection, one, now, self.dedup_for) for one in prepared]
 

@@ -31,22 +31,25 @@ class SpamHandler:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[ItemResult]:
         """Mark each."""
+        query = select(event.c.id, event.c.spam, event.c.provider)
+        locked = query.where(event.c.id.in_(prepared)).order_by(event.c.id).with_for_update()
+        known = {row.id: (row.spam, row.provider) for row in connection.execute(locked)}
         ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
-        return [self._one(connection, one, now) for one in prepared]
+        return [self._one(connection, one, known.get(one), now) for one in prepared]
 
-    def _one(self, connection: Connection, id_: str, now: float) -> ItemResult:
-        known = connection.execute(
-            select(event.c.spam, event.c.provider).where(event.c.id == id_).with_for_update()
-        ).one_or_none()
+    def _one(
+        self, connection: Connection, id_: str, known: tuple[str | None, str] | None, now: float
+    ) -> ItemResult:
         if known is None:
             return ItemResult(id=id_, problem="no such event")
-        if known.provider != "form":
+        spam, provider = known
+        if provider != "form":
             return ItemResult(
                 id=id_,
-                problem=f"its provider is {known.provider}: only form submissions can be spam",
+                problem=f"its provider is {provider}: only form submissions can be spam",
             )
-        if known.spam is not None:
-            return ItemResult(id=id_, problem=f"it is already marked as spam ({known.spam})")
+        if spam is not None:
+            return ItemResult(id=id_, problem=f"it is already marked as spam ({spam})")
         connection.execute(update(event).where(event.c.id == id_).values(spam=MARKED_BY_PERSON))
         waiting = (
             select(delivery.c.id)
