@@ -4,10 +4,12 @@ comes.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -50,3 +52,20 @@ def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.M
     os.close(says)
     for sock in (its, generation):
         sock.close()
+
+
+def test_a_run_for_which_there_is_no_socket_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
+    returned: list[str] = []
+    listener: Any = SimpleNamespace(returned=returned.append)
+    one = Executor(Forkserver(os.getpid(), ours), listener)
+    one._current = cast("Any", SimpleNamespace(sock=its))
+
+    def refuse(_kind: int) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(executor.protocol, "socket_pair", refuse)
+    one.begin(cast("protocol.RunSpec", SimpleNamespace(run_id="run_1")))
+    assert returned == ["run_1"]
+    one.close()
+    its.close()

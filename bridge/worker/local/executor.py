@@ -107,24 +107,32 @@ class Executor:
 
     def begin(self, spec: RunSpec) -> None:
         """Start a run. The listener gets its result, exactly once."""
-        ours, its = protocol.socket_pair(socket.SOCK_STREAM)
-        ours.setblocking(False)
-        run = self._runs[spec.run_id] = _Run(ours)
         try:
-            written = protocol.create_memory_file("run", orjson.dumps(spec))
-            try:
-                if (current := self._current) is None:
-                    raise OSError("no flows are loaded")
-                protocol.send_files(current.sock, b"run", [its.fileno(), written])
-            finally:
-                os.close(written)
-                its.close()
+            ours = self._send(spec)
         except OSError as error:
             log.warning("run_not_started", run_id=spec.run_id, error=str(error))
-            self._close(spec.run_id)
             self._listener.returned(spec.run_id)
             return
+        run = self._runs[spec.run_id] = _Run(ours)
         self._hear(ours, lambda: self._from_run(spec.run_id, run))
+
+    def _send(self, spec: RunSpec) -> socket.socket:
+        """Send a run to the process with the loaded flows, and return our end of its socket."""
+        if (current := self._current) is None:
+            raise OSError("no flows are loaded")
+        ours, its = protocol.socket_pair(socket.SOCK_STREAM)
+        try:
+            with its:
+                written = protocol.create_memory_file("run", orjson.dumps(spec))
+                try:
+                    protocol.send_files(current.sock, b"run", [its.fileno(), written])
+                finally:
+                    os.close(written)
+        except OSError:
+            ours.close()
+            raise
+        ours.setblocking(False)
+        return ours
 
     def kill(self, run_id: str) -> None:
         """End a run: SIGTERM first, then SIGKILL. The listener gets its result as usual."""
