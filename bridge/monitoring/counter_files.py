@@ -108,9 +108,9 @@ def sum_counters(data: Path) -> Counts:
     found = Counts()
     folder = data / COUNTERS_FOLDER
     with suppress(FileNotFoundError, PermissionError), _locked(folder, fcntl.LOCK_SH):
-        gone = _gone(folder)
-        for told in (gone, *map(_read, _files(folder, gone))):
-            found.merge(told)
+        ended = _read_ended(folder)
+        for counts in (ended, *map(_read, _files(folder, ended))):
+            found.merge(counts)
     return found
 
 
@@ -144,31 +144,33 @@ def _fold(folder: Path) -> None:
     The same file lists what it has folded, so that nothing is added twice if this ends before the
     other files are deleted.
     """
-    gone = _gone(folder)
-    for name in gone["folded"]:
+    ended = _read_ended(folder)
+    for name in ended["folded"]:
         (folder / name).unlink(missing_ok=True)
-    dead = [path for path in _files(folder, gone) if not _lives(path)]
+    dead = [path for path in _files(folder, ended) if not _lives(path)]
     if not dead:
         return
     left = Counts()
     draft = folder / "gone.new"
-    for told in (gone, *map(_read, dead)):
-        left.merge(told)
+    for counts in (ended, *map(_read, dead)):
+        left.merge(counts)
     draft.write_bytes(orjson.dumps({**left.dump(), "folded": [path.name for path in dead]}))
     draft.rename(folder / ENDED_FILE)
     for path in dead:
         path.unlink()
 
 
-def _gone(folder: Path) -> dict[str, Any]:
+def _read_ended(folder: Path) -> dict[str, Any]:
+    """Return the counts of ended processes; `folded` has the names of the files they are from."""
     with suppress(FileNotFoundError, orjson.JSONDecodeError):
         found: dict[str, Any] = orjson.loads((folder / ENDED_FILE).read_bytes())
         return found
     return {**_NOTHING, "folded": []}
 
 
-def _files(folder: Path, gone: dict[str, Any]) -> list[Path]:
-    return [path for path in sorted(folder.glob("*.counts")) if path.name not in gone["folded"]]
+def _files(folder: Path, ended: dict[str, Any]) -> list[Path]:
+    """Return the files of processes that `ended` does not have yet."""
+    return [path for path in sorted(folder.glob("*.counts")) if path.name not in ended["folded"]]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -178,8 +180,8 @@ def _read(path: Path) -> dict[str, Any]:
         whole = [found for slot in range(2) if (found := _slot(fd, slot * SLOT_BYTES)) is not None]
     finally:
         os.close(fd)
-    told: dict[str, Any] = orjson.loads(max(whole)[1]) if whole else _NOTHING
-    return told
+    counts: dict[str, Any] = orjson.loads(max(whole)[1]) if whole else _NOTHING
+    return counts
 
 
 def _slot(fd: int, at: int) -> tuple[int, bytes] | None:
@@ -192,6 +194,7 @@ def _slot(fd: int, at: int) -> tuple[int, bytes] | None:
 
 
 def _lives(path: Path) -> bool:
+    """Return whether the process of a file holds its lock."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -72,15 +72,15 @@ class Counts:
                 "times": [[*series, at] for series, at in self._times.items()],
             }
 
-    def merge(self, told: dict[str, Any]) -> None:
+    def merge(self, other: dict[str, Any]) -> None:
         """Add the counts of another process, except metrics that this version does not have."""
-        for name, *labels, number in told["numbers"]:
+        for name, *labels, number in other["numbers"]:
             if name in _KINDS and len(labels) == len(_KINDS[name].labels):
                 self.add(_KINDS[name], *labels, by=number)
-        for name, *labels, at in told.get("times", ()):  # earlier versions have none
+        for name, *labels, at in other.get("times", ()):  # earlier versions have none
             self.mark(name, *labels, at=at)
         with self._mutex:
-            for name, span in told["spans"].items():
+            for name, span in other["spans"].items():
                 kept = self._spans.setdefault(name, _no_span())
                 if len(span) == len(kept):
                     kept[:] = map(sum, zip(kept, span, strict=True))
