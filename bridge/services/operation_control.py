@@ -1,4 +1,4 @@
-"""Operations that a worker carries out: begin, agree, stop and resume them."""
+"""Operations that a worker carries out: find repeated requests, agree, stop and resume."""
 
 from __future__ import annotations
 
