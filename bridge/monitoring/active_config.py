@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.errors import BridgeError
-from bridge.core.status import (
-    ConfigStatus,
-)
+from bridge.core.status import ConfigStatus
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 
-def find_config(
+def find_current_config(
     settings: Settings,
     database: Database | None,
     bridges: list[dict[str, Any]],
@@ -97,4 +95,5 @@ def _load_stored(settings: Settings, database: Database, config_hash: str) -> Co
 
 
 def parse_time(text: str | None) -> float | None:
+    """Return the time of an ISO 8601 text; None for none."""
     return None if text is None else datetime.fromisoformat(text).timestamp()

@@ -21,7 +21,7 @@ from bridge.core.status import (
 from bridge.core.times import DAY
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
-from bridge.monitoring.active_config import find_config, parse_time
+from bridge.monitoring.active_config import find_current_config, parse_time
 from bridge.monitoring.alerts import has_alert_route
 from bridge.monitoring.flow_changes import list_flow_changes
 from bridge.monitoring.stuck_deliveries import find_stuck
@@ -49,7 +49,7 @@ def read_overview(
 
     bridges = list_bridges(settings.data)
     broken = next((each["flows"] for each in bridges if each.get("flows", {}).get("error")), None)
-    config, said = find_config(settings, database, bridges, used)
+    config, said = find_current_config(settings, database, bridges, used)
     ahead = None if database is None or database.is_sqlite else clock.measure_offset(database)
     now = time.time()
     midnight = now - now % DAY
