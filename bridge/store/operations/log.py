@@ -36,6 +36,7 @@ _NEXT = (
 _STILL = (
     select(act_item.c.number)
     .where(_OPEN, act_item.c.number.in_(bindparam("numbers", expanding=True)))
+    .order_by(act_item.c.number)
     .with_for_update()
 )
 _MARK = (
@@ -184,7 +185,7 @@ def advance(
 def _carry_out(
     connection: Connection, seq: int, doing: OperationHandler[T], mine: Mapping[int, T], now: float
 ) -> list[ItemResult]:
-    numbers = sorted(connection.execute(_STILL, {"of": seq, "numbers": list(mine)}).scalars())
+    numbers = connection.execute(_STILL, {"of": seq, "numbers": list(mine)}).scalars().all()
     if not numbers:
         return []
     results = doing.carry_out(connection, [mine[number] for number in numbers], now)
