@@ -690,6 +690,15 @@ def test_on_postgresql_a_commit_waits_for_the_disk_too(postgresql: Database) -> 
         assert ask(connection) == ("on", "on", "read committed")
 
 
+def test_postgresql_compresses_with_lz4_where_it_can(postgresql: Database) -> None:
+    asked = text(
+        "SELECT setting, 'lz4' = ANY (enumvals) AS has_lz4 FROM pg_settings"
+        " WHERE name = 'default_toast_compression'"
+    )
+    chosen = postgresql.write(lambda connection: connection.execute(asked).one())
+    assert chosen.setting == ("lz4" if chosen.has_lz4 else "pglz")
+
+
 # -- blobs
 
 

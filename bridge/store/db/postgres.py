@@ -24,10 +24,14 @@ CONNECT_PARAMETERS = {
 #: For the life of a connection. A commit that returned is on disk: `local`, `remote_write` and
 #: `remote_apply` guarantee at least that, so only `off` is changed. A transaction of a process
 #: that hangs, or of a lost machine, holds its locks no longer than a lease: all workers count
-#: slots under one lock, and would stop with it.
+#: slots under one lock, and would stop with it. PostgreSQL compresses bodies with pglz unless told
+#: otherwise; lz4, which a server may lack, takes a fraction of its time.
+#: https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-DEFAULT-TOAST-COMPRESSION
 SESSION_SETTINGS = """
 SELECT set_config('synchronous_commit', CASE value WHEN 'off' THEN 'on' ELSE value END, false),
-       set_config('idle_in_transaction_session_timeout', %s, false)
+       set_config('idle_in_transaction_session_timeout', %s, false),
+       (SELECT set_config(name, 'lz4', false) FROM pg_settings
+        WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals))
 FROM current_setting('synchronous_commit') AS known(value)
 """
 #: A transaction that counts rows under an advisory lock must see what the previous holder
