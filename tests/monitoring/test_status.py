@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from overviews import HASH, LANE, WEB, WELL, WORK
+from postgres_server import count_scans
 from query_plans import record_plans
 from records import NOW, make_delivery, make_event, put
 
@@ -629,6 +630,19 @@ def test_runs_that_failed_since_the_last_that_was_done_are_counted(database: Dat
         found = baselines.runs_ended(connection, NOW - 60)
     assert found["triage"] == RunCounts(ended=4, failed=3, in_a_row=2, event_id=newest)
     assert (found["over"].in_a_row, found.keys()) == (0, {"triage", "over"})
+
+
+def test_only_of_failed_runs_later_deliveries_are_looked_up(postgresql: Database) -> None:
+    for _ in range(20):  # their platform tells nothing of runs
+        event = make_event(None)
+        one = make_delivery(event)
+        events.add(postgresql, event, [one], lambda *_: [])
+        put(postgresql, one.id, status="delivered", finished_at=NOW)
+    with postgresql.read() as connection:
+        before, _ = count_scans(connection, "delivery")
+        assert baselines.runs_ended(connection, NOW - 60) == {}
+        after, _ = count_scans(connection, "delivery")
+    assert after == before + 1
 
 
 def test_what_keeps_unknown_deliveries_from_being_settled_is_counted_by_platform(

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from bridge.core.sizes import MIB
 from bridge.store.db.database import Database
@@ -105,3 +105,16 @@ def end_connections(database: Database) -> int:
             )
         )
         return ended.scalar_one()
+
+
+def count_scans(connection: Connection, table: str) -> tuple[int, int]:
+    """Return how many scans of a table this session has begun, and the rows that whole ones read.
+
+    The numbers begin again now and then, but not within a transaction.
+    """
+    counted = text(
+        "SELECT seq_scan + coalesce(idx_scan, 0), seq_tup_read FROM pg_stat_xact_user_tables"
+        " WHERE relname = :table"
+    )
+    scans, rows = connection.execute(counted, {"table": table}).one()
+    return scans, rows

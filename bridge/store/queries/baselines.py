@@ -53,9 +53,10 @@ WITH run AS (
             OVER (PARTITION BY route) AS done_at, finished_at
     FROM (SELECT seq, event_id, route, run_state, finished_at FROM delivery ORDER BY seq DESC
         LIMIT {MAX_DELIVERIES_READ}) AS newest
-    WHERE finished_at >= :since AND (run_state = 'done' OR run_state = 'failed' AND NOT EXISTS (
-        SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id
-            AND later.route = newest.route AND later.seq > newest.seq))
+    WHERE finished_at >= :since AND run_state IN ('done', 'failed') AND (
+        run_state = 'done' OR NOT EXISTS (
+            SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id
+                AND later.route = newest.route AND later.seq > newest.seq))
 )
 SELECT route, count(*) AS ended, sum(CASE WHEN run_state = 'failed' THEN 1 ELSE 0 END) AS failed,
     sum(CASE WHEN run_state = 'failed' AND (done_at IS NULL OR finished_at > done_at) THEN 1
