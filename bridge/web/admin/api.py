@@ -280,6 +280,7 @@ def _response(
     response.headers["Cache-Control"] = "private, no-cache"
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
     response.make_conditional(request)
+    del response.headers["Date"]  # the server writes one too, and HTTP allows a single one
     return response
 
 

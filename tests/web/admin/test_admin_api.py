@@ -527,6 +527,12 @@ def test_an_unchanged_answer_is_not_sent_again(admin: AdminClient, one: Any) -> 
     assert after.status_code == 200
 
 
+def test_the_server_alone_dates_an_answer(admin: AdminClient) -> None:
+    first = admin.get("/deliveries", scopes=READ)
+    again = admin.get("/deliveries", scopes=READ, headers={"If-None-Match": first.headers["ETag"]})
+    assert ["Date" in one.headers for one in (first, again)] == [False, False]
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_another_method_is_refused(admin: AdminClient, method: str) -> None:
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
