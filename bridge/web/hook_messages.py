@@ -21,7 +21,7 @@ class RequestHead:
 
     `path` is decoded as in WSGI, `target` is the path with its query as it was sent. `headers` have
     lower-case names, without Content-Length; a repeated header is one value joined by a comma.
-    `address`: of the peer, which may be a proxy.
+    `address`: of the peer, which may be a proxy. `protocol`: the version of HTTP that it speaks.
     """
 
     method: str
@@ -31,6 +31,7 @@ class RequestHead:
     headers: Mapping[str, str]
     scheme: str
     address: str | None
+    protocol: str = "HTTP/1.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

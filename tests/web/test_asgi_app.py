@@ -213,7 +213,7 @@ def test_a_head_is_read_as_on_the_other_edges() -> None:
         7,
     )
     assert head.headers == {"host": "127.0.0.1", "x-a": "1,2"}
-    assert head.address == "127.0.0.1"
+    assert (head.address, head.protocol) == ("127.0.0.1", f"HTTP/{scope['http_version']}")
 
 
 def test_a_server_without_the_raw_path_or_a_client_is_understood() -> None:

@@ -49,6 +49,7 @@ def test_heads_are_read_in_any_pieces_one_after_another(reader: HeadReader, step
     assert (head.length, head.keeps_alive, head.may_chunk, rest) == (3, True, True, b"{}\n")
     head, rest = read(reader, b"GET / HTTP/1.0\r\n\r\nmore", step)
     assert (head.length, head.keeps_alive, head.may_chunk, rest) == (0, False, False, b"more")
+    assert (request.protocol, head.request.protocol) == ("HTTP/1.1", "HTTP/1.0")
     chunked = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
     head, _ = read(reader, chunked, step)
     assert (head.length, head.expects_continue) == (None, True)

@@ -43,6 +43,7 @@ def read_head(scope: Scope) -> tuple[RequestHead, int | None]:
         headers=headers,
         scheme=scope.get("scheme", "http"),
         address=(client[0] or None) if client else None,
+        protocol=f"HTTP/{scope.get('http_version', '1.1')}",
     )
     return head, length if has_length else None
 

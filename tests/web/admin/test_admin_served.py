@@ -186,6 +186,12 @@ def test_a_stream_has_the_whole_list(served: Served, large: int) -> None:
     client.socket.close()
 
 
+def test_a_client_of_http_1_0_gets_no_stream(served: Served) -> None:
+    headers = {"Authorization": f"Bearer {served.token}", "Accept": "application/x-ndjson"}
+    asked = head("GET", "/admin/v1/events", headers).replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert exchange(served.private, asked).status == 406
+
+
 def test_a_client_that_stops_reading_loses_its_stream(served: Served, large: int) -> None:
     token = served.add_token("stalls", "read,bodies")
     client = StreamClient(served, token)

@@ -128,7 +128,11 @@ class HeadReader:
             raise MalformedRequest("Expectation", HTTPStatus.EXPECTATION_FAILED)
         found = ParsedHead(
             request=_make_head(
-                parser.method.decode("latin-1"), parser.path.decode("latin-1"), headers, address
+                parser.method.decode("latin-1"),
+                parser.path.decode("latin-1"),
+                headers,
+                address,
+                protocol="HTTP/1.1" if is_new else "HTTP/1.0",
             ),
             length=length,
             keeps_alive=parser.should_keep_alive and parser.method != b"CONNECT",
@@ -187,7 +191,14 @@ def read_length(headers: dict[str, str]) -> int | None:
     return int(given)
 
 
-def _make_head(method: str, raw: str, headers: dict[str, str], address: str | None) -> RequestHead:
+def _make_head(
+    method: str,
+    raw: str,
+    headers: dict[str, str],
+    address: str | None,
+    *,
+    protocol: str = "HTTP/1.1",
+) -> RequestHead:
     """Return the head for the request target `raw`."""
     if not _TARGET.fullmatch(raw):
         raise MalformedRequest("RequestTarget")
@@ -204,4 +215,5 @@ def _make_head(method: str, raw: str, headers: dict[str, str], address: str | No
         headers=headers,
         scheme="http",
         address=address,
+        protocol=protocol,
     )

@@ -69,7 +69,7 @@ def make_environ(
         "RAW_URI": head.target,
         "SERVER_NAME": server[0],
         "SERVER_PORT": str(server[1]),
-        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_PROTOCOL": head.protocol,
         "REMOTE_ADDR": head.address or "",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": head.scheme,
