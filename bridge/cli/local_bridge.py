@@ -236,6 +236,8 @@ class LocalBridge:
         from bridge.services.trends import read_trends
 
         found = read_trends(self.database, name, since, time.time(), step, only)
+        if not found.has_numbers:
+            self._check(only)
         return [found.as_json(one) for one in found.points]
 
     def explain_empty(self, what: str) -> str:

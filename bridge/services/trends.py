@@ -45,6 +45,11 @@ class TrendPoints:
     step: int
     points: Sequence[TrendPoint]
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether a point has another value than 0."""
+        return any(point.value for point in self.points)
+
     def as_json(self, point: TrendPoint) -> dict[str, JSON]:
         """Return one point for programs; every key is always present."""
         return {

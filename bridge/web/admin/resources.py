@@ -210,6 +210,8 @@ def list_trend(context: AdminContext, asked: AdminRequest) -> Answer:
     only = {name: values[name] for name in LABELS if values[name] is not None}
     step = values["step"]
     found = read_trends(context.database, values["name"], values["since"], now, step, only)
+    if not found.has_numbers:
+        check_known_names(context, asked)
     return {"step": found.step, "items": [found.as_json(one) for one in found.points]}
 
 

@@ -214,6 +214,8 @@ def test_a_wrong_value_is_wrong_usage(both: BothWays) -> None:
         (["deliveries", "--source", "x"], "there is no source 'x'; there are: github"),
         (["causes", "--route", "x"], "there is no route 'x'"),
         (["rejects", "--source", "x"], "there is no source 'x'"),
+        (["trends", "events", "--source", "githib"], "did you mean `github`?"),
+        (["trends", "queued", "--route", "x"], "there is no route 'x'"),
         (["spam", "--source", HOSTILE], "there is no source"),
         (["retry", "--source", "githib"], "did you mean `github`?"),
         (["replay", "--source", "githib"], "did you mean `github`?"),

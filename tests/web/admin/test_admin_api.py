@@ -427,6 +427,16 @@ def test_a_trend_has_a_point_for_each_step(admin: AdminClient) -> None:
         assert problem_of(admin.get("/trends", query)) == "invalid_parameter"
 
 
+def test_a_trend_without_numbers_refuses_an_unknown_name(admin: AdminClient) -> None:
+    answer = admin.get("/trends", {"name": "events", "since": "1h", "source": "nothing"})
+    assert (problem_of(answer), answer.get_json()["errors"][0]["param"]) == (
+        "invalid_parameter",
+        "source",
+    )
+    query = {"name": "events", "since": "1h", "source": "flowbridge"}
+    assert admin.get("/trends", query).status_code == 200
+
+
 def test_a_reject_is_diagnosed(admin: AdminClient) -> None:
     reject = add_reject(admin)
     (found,) = admin.items("/rejects")
