@@ -27,6 +27,16 @@ def count_items(command: str, count: int) -> str:
     return output.number(count, one, many)
 
 
+def warn_of_repetition(count: int) -> None:
+    """Say how many events of a replay have started a flow before."""
+    if count:
+        output.say(
+            f"{count} of these events {'was' if count == 1 else 'were'} already delivered, or"
+            f" {'is' if count == 1 else 'are'} about to be: replaying starts the same flows again,"
+            " unless --through names another route"
+        )
+
+
 def confirm_operation(
     text: str, count: int, asked: OperationRequest, more: Mapping[str, JSON] = NO_FIELDS
 ) -> bool:

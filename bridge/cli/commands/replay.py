@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bridge.cli.actions.confirmation import warn_of_repetition
 from bridge.cli.actions.request import OperationRequest, operation_options, require_items
 from bridge.cli.actions.run import start_operation
 from bridge.cli.command_settings import find_server, settings_of
@@ -18,7 +19,6 @@ from bridge.cli.options import (
     say_search_size,
     wrong_usage,
 )
-from bridge.cli.ui import output
 from bridge.services.store_access import open_store_to_change
 
 NOW = "now"
@@ -92,12 +92,7 @@ def replay(
             ids = event_queries.event_ids(database, wanted, asked.limit)
         found = select_events(database, routes(database, None), ids, is_named=bool(events))
         ids = list(found.ids)
-        if again := event_queries.count_started(database, ids, how["through"]):
-            output.say(
-                f"{again} of these events {'was' if again == 1 else 'were'} already delivered, or"
-                f" {'is' if again == 1 else 'are'} about to be: replaying starts the same flows"
-                " again, unless --through names another route"
-            )
+        warn_of_repetition(event_queries.count_started(database, ids, how["through"]))
         start_operation(
             database,
             settings,

@@ -12,7 +12,12 @@ from typing import Any, Final
 
 import click
 
-from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_items
+from bridge.cli.actions.confirmation import (
+    VERBS,
+    confirm_operation,
+    count_items,
+    warn_of_repetition,
+)
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.actions.run import OutcomePrinter
 from bridge.cli.remote.remote_bridge import RemoteBridge, open_remote_bridge
@@ -93,6 +98,8 @@ def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> N
 def _confirm(command: str, counted: Mapping[str, JSON], asked: OperationRequest) -> bool:
     with expect_shape():
         count = int(counted["count"])
+        if command == "replay":
+            warn_of_repetition(int(counted["went_already"]))
         more = {"left_out": counted["left_out"], "refused": {}} if command == "replay" else {}
     text = f"{count_items(command, count)} to {VERBS.get(command, command)}"
     return confirm_operation(text, count, asked, more)

@@ -124,6 +124,14 @@ def test_an_unknown_id_ends_with_one(both: BothWays) -> None:
     assert assert_same(both, ["retry", "{id}", "--yes"], ids, code=1)
 
 
+def test_how_many_flows_a_replay_would_start_again_is_said_first(both: BothWays) -> None:
+    id_ = add_event(both, Status.DELIVERED)
+    local, remote = (run("replay", id_, "--dry-run") for run in (both.local, both.remote))
+    assert remote.stdout == local.stdout == "1 event to replay\n"
+    assert remote.stderr == local.stderr
+    assert "1 of these events was already delivered" in remote.stderr
+
+
 def test_filters_select_what_was_counted(both: BothWays) -> None:
     some = [add_event(both, Status.DEAD, source="filtered") for _ in range(3)]
     counted = both.remote("retry", "--source", "filtered", "--dry-run")
