@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import click
@@ -35,6 +35,12 @@ def warn_of_repetition(count: int) -> None:
             f" {'is' if count == 1 else 'are'} about to be: replaying starts the same flows again,"
             " unless --through names another route"
         )
+
+
+def say_problems(problems: Iterable[tuple[str, str]]) -> None:
+    """Say why ids select nothing: `problems` has each id with the reason."""
+    for id_, problem in problems:
+        output.say(f"{output.clean(id_)}: {output.clean(problem)}")
 
 
 def confirm_operation(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_items
+from bridge.cli.actions.confirmation import VERBS, confirm_operation, count_items, say_problems
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
@@ -212,6 +212,8 @@ def start_operation(  # noqa: PLR0913 - the last step of every operation
     if not ids and not problems and not asked.dry_run:
         output.say(f"No matching {count_items(name, 0).partition(' ')[2]} to {verb}.")
         return
+    if asked.dry_run:
+        say_problems(problems.items())
     count = len(ids) if replayed is None else replayed.count
     more = {} if replayed is None else replayed.as_json()
     if not confirm_operation(f"{count_items(name, count)} to {verb}", count, asked, more):

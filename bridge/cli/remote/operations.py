@@ -16,6 +16,7 @@ from bridge.cli.actions.confirmation import (
     VERBS,
     confirm_operation,
     count_items,
+    say_problems,
     warn_of_repetition,
 )
 from bridge.cli.actions.request import OperationRequest
@@ -60,6 +61,7 @@ def run_remote_operation(
         with expect_shape():
             is_empty = not found["examples"] and not found["problems"]
         if asked.dry_run:
+            say_problems((one.id, one.problem or "") for one in _problems(found))
             _confirm(command, found, asked)
         elif is_empty:
             verb = VERBS.get(command, command)

@@ -132,6 +132,16 @@ def test_how_many_flows_a_replay_would_start_again_is_said_first(both: BothWays)
     assert "1 of these events was already delivered" in remote.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [["retry"], ["replay"], ["spam", "mark"], ["rejects", "readmit"]]
+)
+def test_a_dry_run_says_why_an_id_selects_nothing(both: BothWays, command: list[str]) -> None:
+    local, remote = (run(*command, "zzzzzz", "--dry-run") for run in (both.local, both.remote))
+    assert (remote.stdout, remote.stderr) == (local.stdout, local.stderr)
+    assert remote.stdout.startswith("0 ")
+    assert remote.stderr.startswith("zzzzzz: no ")
+
+
 def test_filters_select_what_was_counted(both: BothWays) -> None:
     some = [add_event(both, Status.DEAD, source="filtered") for _ in range(3)]
     counted = both.remote("retry", "--source", "filtered", "--dry-run")
