@@ -65,9 +65,10 @@ def check_body(body: Any, schema_name: str) -> None:
 
 def find_errors(value: Any, document: Mapping[str, Any], validator: Validator) -> list[BodyError]:
     """Return every error of a value by a schema, and by the validator that was made of it."""
-    return [
-        error for failure in validator.failures(value) for error in _describe(failure, document)
-    ] or list(_find_null_characters(value, ""))
+    errors: list[BodyError] = []
+    for failure in validator.failures(value):  # of missing keys, each names all
+        errors += [one for one in _describe(failure, document) if one not in errors]
+    return errors or list(_find_null_characters(value, ""))
 
 
 def invalid_body(errors: list[BodyError]) -> AdminProblem:
@@ -96,7 +97,7 @@ def _check_media_type(request: Request) -> None:
 
 def _check_empty(raw: bytes) -> None:
     if raw:
-        raise AdminProblem("malformed_body", "this request has no body")
+        raise AdminProblem("malformed_body", "send no body: this request takes none")
 
 
 def _parse(raw: bytes, most_levels: int) -> Any:

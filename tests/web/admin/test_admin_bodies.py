@@ -189,8 +189,22 @@ def test_a_wrong_body_is_refused_with_the_place_of_each_error(
 
 def test_all_errors_of_a_body_are_named_at_once(things: Things) -> None:
     answer = things.post({"mode": "x", "y": 1, "count": "1"})
-    found = {one["pointer"] for one in answer.get_json()["errors"]}
-    assert found == {"/name", "/mode", "/y", "/count"}
+    found = [one["pointer"] for one in answer.get_json()["errors"]]
+    assert sorted(found) == ["/count", "/mode", "/name", "/y"]
+
+
+def test_a_body_that_no_request_takes_is_refused(sqlite: Database, tmp_path: Path) -> None:
+    answer = AdminClient(sqlite, tmp_path).send("POST", "/hold/release", body={})
+    assert (word_of(answer), answer.get_json()["detail"]) == (
+        "malformed_body",
+        "send no body: this request takes none",
+    )
+
+
+def test_each_missing_key_is_named_once(sqlite: Database, tmp_path: Path) -> None:
+    answer = AdminClient(sqlite, tmp_path).send("POST", "/operations", body={})
+    found = [one["pointer"] for one in answer.get_json()["errors"]]
+    assert sorted(found) == ["/command", "/mode"]
 
 
 @pytest.mark.parametrize(
