@@ -274,7 +274,7 @@ def _place(error: Mapping[str, Any]) -> str:
 
 def _is_own(sentence: str, place: str, detail: str) -> bool:
     """Return whether an error is a sentence about names, and not about the form of a request."""
-    return detail == sentence or place.startswith("/filters/")
+    return detail == sentence or place.startswith(("/filters/", "/how/"))
 
 
 def _explain_status(answer: Answer) -> str:

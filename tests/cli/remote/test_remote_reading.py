@@ -219,6 +219,7 @@ def test_a_wrong_value_is_wrong_usage(both: BothWays) -> None:
         (["spam", "--source", HOSTILE], "there is no source"),
         (["retry", "--source", "githib"], "did you mean `github`?"),
         (["replay", "--source", "githib"], "did you mean `github`?"),
+        (["replay", "--source", "github", "--through", "x"], "routes.yaml has no route 'x'"),
     ],
     ids=str,
 )
