@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -24,6 +25,7 @@ from bridge.web.body_reader import BodyReader
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 MAX_KEY_CHARS: Final = 255
 MEDIA_TYPE: Final = "application/json"
+MAX_ERRORS: Final = 100  # of a body in an answer
 MAX_SHOWN_CHARS: Final = 60  # of a value or a name of the body in a message
 PROBLEMS_BY_STATUS: Final = {400: "malformed_body", 413: "too_large", 503: "busy"}
 
@@ -64,11 +66,16 @@ def check_body(body: Any, schema_name: str) -> None:
 
 
 def find_errors(value: Any, document: Mapping[str, Any], validator: Validator) -> list[BodyError]:
-    """Return every error of a value by a schema, and by the validator that was made of it."""
-    errors: list[BodyError] = []
+    """Return the errors of a value by a schema, and by the validator that was made of it.
+
+    At most `MAX_ERRORS`: a small body may have an error for each of its keys.
+    """
+    errors: dict[tuple[str, str], BodyError] = {}
     for failure in validator.failures(value):  # of missing keys, each names all
-        errors += [one for one in _describe(failure, document) if one not in errors]
-    return errors or list(_find_null_characters(value, ""))
+        for one in islice(_describe(failure, document), MAX_ERRORS):
+            errors.setdefault((one.pointer, one.detail), one)
+    found = errors.values() or _find_null_characters(value, "")
+    return list(islice(found, MAX_ERRORS))
 
 
 def invalid_body(errors: list[BodyError]) -> AdminProblem:

@@ -14,6 +14,7 @@ from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.web.admin import limits
 from bridge.web.admin.api import AdminApi
+from bridge.web.admin.bodies import MAX_ERRORS
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, StatusAnswer
 from bridge.web.admin.endpoints import Endpoint
 from bridge.web.admin.limits import RateKind
@@ -191,6 +192,12 @@ def test_all_errors_of_a_body_are_named_at_once(things: Things) -> None:
     answer = things.post({"mode": "x", "y": 1, "count": "1"})
     found = [one["pointer"] for one in answer.get_json()["errors"]]
     assert sorted(found) == ["/count", "/mode", "/name", "/y"]
+
+
+def test_an_answer_has_a_limited_number_of_errors(things: Things) -> None:
+    unknown = dict.fromkeys(map(str, range(2 * MAX_ERRORS)), 1)
+    answer = things.post({"name": "a", "how": unknown, **unknown})
+    assert len(answer.get_json()["errors"]) == MAX_ERRORS
 
 
 def test_a_body_that_no_request_takes_is_refused(sqlite: Database, tmp_path: Path) -> None:
