@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON, Delivery, Event
+from bridge.core.retention import is_content_deleted
 from bridge.routing.schemas.keywords import is_email_address
 from bridge.services.exports import Submissions, read_fields
 from bridge.services.lists import ListPage, PageRequest, page_events
@@ -32,13 +33,23 @@ class InboxSubmission:
     """A submission with its deliveries.
 
     `fields` is null where they are hidden, deleted or cannot be read. `reply_to`: the mail address
-    of the person who sent it, null where no field has a valid one.
+    of the person who sent it, null where no field has a valid one. `is_deleted`: whether its
+    content was deleted; false where it is hidden.
     """
 
     event: Event
     deliveries: Sequence[Delivery]
     fields: Mapping[str, JSON] | None = None
     reply_to: str | None = None
+    is_deleted: bool = False
+
+
+class _Contents(TypedDict, total=False):
+    """What only the body of a submission tells."""
+
+    fields: Mapping[str, JSON]
+    reply_to: str | None
+    is_deleted: bool
 
 
 def page_inbox(
@@ -51,17 +62,15 @@ def page_inbox(
 ) -> ListPage[InboxSubmission]:
     """Return a page of the events of a form; without contents their fields are not read."""
     page = page_events(database, wanted, asked)
-    found = {}
+    found: Mapping[str, _Contents] = {}
     if with_contents:
         ids = [event.id for event, _ in page.items]
         read = body_reader(sources)
         found = {one.id: _read(one, read) for one in events.whole_events(database, ids)}
-    rows = []
-    for event, deliveries in page.items:
-        fields, reply_to = found.get(event.id, (None, None))
-        rows.append(
-            InboxSubmission(event=event, deliveries=deliveries, fields=fields, reply_to=reply_to)
-        )
+    rows = [
+        InboxSubmission(event=event, deliveries=deliveries, **found.get(event.id, {}))
+        for event, deliveries in page.items
+    ]
     return ListPage(rows, page.next, page.looked_until)
 
 
@@ -112,15 +121,16 @@ def find_reply_address(values: JSON) -> str | None:
     return next((one for one in map(str.strip, named + others) if is_email_address(one)), None)
 
 
-def _read(
-    event: Event, read: Callable[[Event], Body]
-) -> tuple[Mapping[str, JSON] | None, str | None]:
+def _read(event: Event, read: Callable[[Event], Body]) -> _Contents:
     body = read(event)
     fields = read_fields(event, lambda _: body)
     if fields is None:
-        return None, None
+        return {"is_deleted": is_content_deleted(event)}
     # the body of a form has `_replyto` too, which is no field
-    return fields, find_reply_address(body.value) or find_reply_address(fields)
+    return {
+        "fields": fields,
+        "reply_to": find_reply_address(body.value) or find_reply_address(fields),
+    }
 
 
 def _plain(name: str) -> str:

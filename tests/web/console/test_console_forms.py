@@ -25,6 +25,7 @@ from bridge.store import audit
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.tables import schema
 from bridge.web.admin import limits
 from bridge.web.console.views import form_downloads
 from bridge.web.process_locks import ProcessLocks
@@ -100,6 +101,21 @@ def test_the_inbox_has_the_first_fields_as_columns(console: ConsoleClient) -> No
     assert 'href="/console/forms/github"' not in html
     assert 'href="/console/forms/contact">Inbox' in console.html("/sources/contact")
     assert ">Inbox" not in console.html("/sources/github")
+
+
+def test_only_a_deleted_submission_says_that_its_content_is_deleted(console: ConsoleClient) -> None:
+    first, second = (
+        submit(console, {"name": "", "message": "Hello"}),
+        submit(console, {"name": "x"}),
+    )
+    assert "no value" in (html := console.html("/forms/contact")) and "deleted" not in html
+    console.log_in((Scope.READ,))
+    assert first.id in (html := console.html("/forms/contact")) and "deleted" not in html
+    with console.database.engine.begin() as connection:
+        mine = schema.event.c.id == second.id
+        connection.execute(schema.event.update().where(mine).values(body=b""))
+    console.log_in()
+    assert console.html("/forms/contact").count("content deleted") == 1
 
 
 def test_only_a_single_valid_address_is_linked() -> None:

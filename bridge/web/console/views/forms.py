@@ -12,7 +12,6 @@ from werkzeug.wrappers import Response
 
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON, FormFile
-from bridge.core.retention import is_content_deleted
 from bridge.core.status import SourceStatus
 from bridge.providers.model import Provider
 from bridge.services import redacted_views
@@ -166,7 +165,7 @@ def _describe(one: InboxSubmission, *, with_contents: bool) -> dict[str, JSON]:
         "reason": shape["problem"] or next(iter(reasons), None),
         "spam": shape["spam"],
         "fields": {name: _as_text(value) for name, value in fields.items()},
-        "is_deleted": is_content_deleted(one.event),
+        "is_deleted": one.is_deleted,
         "is_readable": one.fields is not None,
         "reply_to": one.reply_to,
         "duplicates": one.event.duplicates,
