@@ -118,6 +118,15 @@ def test_only_a_deleted_submission_says_that_its_content_is_deleted(console: Con
     assert console.html("/forms/contact").count("content deleted") == 1
 
 
+def test_a_source_without_fields_has_no_inbox(console: ConsoleClient) -> None:
+    submit(console, {}, source="github", provider="github")
+    submit(console, {"name": "Ada"}, source="removed")
+    for path in ("/forms/github", "/forms/github/spam", "/forms/github/export?as=csv"):
+        answer = console.get(path)
+        assert answer.status_code == 404 and "There is no form" in answer.text
+    assert console.get("/forms/removed").status_code == 200  # whatever its provider was
+
+
 def test_only_a_single_valid_address_is_linked() -> None:
     for values, found in (
         ({"email": "ada@example.com"}, "ada@example.com"),
