@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import Map, RequestRedirect, Rule
@@ -29,7 +29,7 @@ from bridge.web.console.environment import make_environment
 from bridge.web.console.failures import Failure, PageRefused, find_failure, refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.live_parts import send_part
-from bridge.web.console.login import Login, find_next_page
+from bridge.web.console.login import Login, check_page, find_next_page
 from bridge.web.console.navigation import list_navigation
 from bridge.web.console.origin_check import is_from_elsewhere
 from bridge.web.console.page_row import ConsolePage
@@ -107,7 +107,7 @@ class Console:
         session = self._login.read_session(request)
         if request.method in ("GET", "HEAD"):
             return session
-        found, _ = self._find_page(request)
+        found, _ = self._find_page(request.path, request.method)
         if session is not None and isinstance(found, ConsolePage):
             _allow_long_form(found, request, session)
         if session is not None or found == LOGIN:
@@ -124,7 +124,7 @@ class Console:
         return send_asset(request.path.removeprefix(CONSOLE_PATH).removeprefix(FOLDER), request)
 
     def _answer(self, request: Request, session: ConsoleSession | None) -> Response:
-        found, ids = self._find_page(request)
+        found, ids = self._find_page(request.path, request.method)
         if session is None and not self._login.is_possible():
             return Response(NOT_FOUND, status=404, content_type="application/json")
         if is_from_elsewhere(request):
@@ -163,10 +163,10 @@ class Console:
                 return answer
             return self._render(answer, request, session)
 
-    def _find_page(self, request: Request) -> tuple[Any, Mapping[str, str]]:
+    def _find_page(self, path: str, method: str) -> tuple[Any, Mapping[str, str]]:
         """Return the row of a request, the path of the login, or why there is none."""
-        path = "/" + request.path.removeprefix(CONSOLE_PATH).removeprefix("/")
-        method = "GET" if request.method == "HEAD" else request.method
+        path = "/" + path.removeprefix(CONSOLE_PATH).removeprefix("/")
+        method = "GET" if method == "HEAD" else method
         try:
             return self._paths.bind("localhost").match(path, method=method)
         except RequestRedirect:
@@ -235,6 +235,18 @@ class Console:
             return self._context.overview.get()
         return None
 
+    def _find_sender(self, request: Request) -> str | None:
+        """Return the page of the console that sent a form, None where the browser does not say."""
+        try:
+            sent_by = urlsplit(request.referrer or "")
+        except ValueError:  # no browser sends this
+            return None
+        page = check_page(sent_by._replace(scheme="", netloc="", fragment="").geturl())
+        if request.method in ("GET", "HEAD") or sent_by.netloc != request.host or page is None:
+            return None
+        found, _ = self._find_page(sent_by.path, "GET")
+        return page if isinstance(found, ConsolePage) else None
+
     def _show_failure(
         self, request: Request, session: ConsoleSession | None, failure: Failure
     ) -> Response:
@@ -245,6 +257,7 @@ class Console:
                 "failure": failure,
                 "retry_url": _own_url(request) if failure.is_temporary else None,
                 "is_form": request.method not in ("GET", "HEAD"),
+                "sender": self._find_sender(request),
             },
             status=failure.status,
         )

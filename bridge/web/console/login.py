@@ -163,9 +163,13 @@ def _is_form_https(request: Request) -> bool:
 
 def find_next_page(request: Request) -> str:
     """Return the page to open after the login: a path of the console, else its first page."""
-    given = request.values.get("next", "")
+    return check_page(request.values.get("next", "")) or f"{CONSOLE_PATH}/"
+
+
+def check_page(given: str) -> str | None:
+    """Return a path of the console with its query as it was given, None if it is another URL."""
     is_plain = len(given) <= MAX_NEXT_CHARS and given.isascii() and given.isprintable()
     path = re.split("[?#]", given, maxsplit=1)[0]
     is_ours = is_console_path(path) and "//" not in path and "\\" not in given
     leaves = not _DOT_STEPS.isdisjoint(unquote(path).split("/"))
-    return given if is_plain and is_ours and not leaves and " " not in given else f"{CONSOLE_PATH}/"
+    return given if is_plain and is_ours and not leaves and " " not in given else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from admin_client import lift_rates
+from console_client import OWN_PAGE
 from console_operator import ConsoleOperator
 from records import NOW, make_event, put
 
@@ -170,6 +171,41 @@ def test_wrong_forms_are_refused_in_the_frame(
     assert answer.status_code == 400
     assert text in answer.text and 'class="side"' in answer.text
     assert operator.operations() == []
+
+
+def test_a_refused_form_leads_back_to_its_page(operator: ConsoleOperator) -> None:
+    operator.add_dead(1)
+    page = operator.propose(command="retry", which="all", filter__status="dead")
+    operator.agree(page)
+    path = page.partition("?")[0]
+    for sender, form_path, status, link in (
+        ("/console/deliveries?status=dead&route=triage", "/operations", 400, "Go back"),
+        (f"/console{path}", f"{path}/agree", 409, "Go back"),
+        (f"/console{path}/agree", f"{path}/agree", 409, None),  # it takes forms only
+        ("/console/login/../events", "/operations", 400, None),
+        ("/elsewhere", "/operations", 400, None),
+    ):
+        headers = OWN_PAGE | {"Referer": f"http://localhost{sender}"}
+        answer = operator.console.post(form_path, headers=headers)
+        assert answer.status_code == status
+        expected = f'href="{sender.replace("&", "&amp;")}">{link}</a>'
+        assert (expected in answer.text) is (link is not None)
+        assert ("Go back" in answer.text) is (link is not None)
+    for elsewhere in ("http://other.example/console/events", "http://[::1/console/events"):
+        answer = operator.console.post("/operations", headers=OWN_PAGE | {"Referer": elsewhere})
+        assert answer.status_code == 400
+        assert "Go back" not in answer.text
+
+
+def test_a_form_of_an_ended_session_leads_to_the_login(operator: ConsoleOperator) -> None:
+    proof = {"csrf": operator.console.csrf(), "command": "retry"}
+    operator.console.post("/logout")
+    headers = OWN_PAGE | {"Referer": "http://localhost/console/deliveries?status=dead"}
+    answer = operator.console.client.post("/console/operations", data=proof, headers=headers)
+    assert answer.status_code == 403
+    assert 'href="/console/login?next=%2Fconsole%2Fdeliveries%3Fstatus%3Ddead">' in answer.text
+    answer = operator.console.client.post("/console/operations", data=proof, headers=OWN_PAGE)
+    assert 'href="/console/login">Log in</a>' in answer.text
 
 
 def test_a_form_cannot_send_a_person_to_another_site(operator: ConsoleOperator) -> None:
