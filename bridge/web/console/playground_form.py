@@ -62,18 +62,25 @@ def read_form(given: Mapping[str, str]) -> PlaygroundForm:
     )
 
 
+def add_source(asked: ConsoleRequest, form: PlaygroundForm) -> PlaygroundForm:
+    """Return a form that a link opens: without filters, with the source of its event or route.
+
+    Only a link means that source. A form that is sent says by its fields which events to try.
+    """
+    if form.filters:
+        return form
+    named = _find_named(asked, form.event)
+    source = named["source"] if named else _find_source(asked.context, form.route)
+    return replace(form, filters={"source": source}) if source else form
+
+
 def find_events(asked: ConsoleRequest, form: PlaygroundForm) -> OfferedEvents:
     """Return the newest events that match the filters, with the one that is named."""
     named = _find_named(asked, form.event)
-    filters = {name: [text] for name, text in form.filters.items()}
-    if not filters:
-        source = named["source"] if named else _find_source(asked.context, form.route)
-        filters = {"source": [source]} if source else {}
+    filters = {**form.filters, "limit": str(MAX_DETAILED_EVENTS)}
     try:
         found = asked.read(
-            resources.list_events,
-            PARAMETERS,
-            {**filters, "limit": [str(MAX_DETAILED_EVENTS)]},
+            resources.list_events, PARAMETERS, {name: [text] for name, text in filters.items()}
         )["items"]
     except AdminProblem as error:
         if error.type.word != "invalid_parameter":

@@ -209,6 +209,21 @@ def test_events_are_filtered_with_the_text_kept(console: ConsoleClient) -> None:
     assert "is not a valid time" in answer.text and "my text</textarea>" in answer.text
 
 
+def test_the_events_that_are_tried_are_those_that_were_listed(console: ConsoleClient) -> None:
+    """The explained event is sent with each form, and is no filter."""
+    store(console, source="shop")
+    newest = store(console)
+    listed = "2 events are tried"
+    assert listed in console.html("/playground")
+    for do in ("list", "try"):
+        html = console.post("/playground", {"text": CHANGED, "event": newest.id, "do": do}).text
+        assert listed in html
+    assert "of 2 events" in html or "for 2 events" in html
+    html = console.html(f"/playground?event={newest.id}")  # a link means its source, and says so
+    assert "1 event is tried" in html and "<option selected>github</option>" in html
+    assert "<option selected>github</option>" in console.html("/playground?route=triage")
+
+
 def test_the_text_is_downloaded_as_it_is(console: ConsoleClient) -> None:
     answer = console.post("/playground", {"text": "a: 1\r\nb: €\r\n", "do": "download"})
     assert answer.data.decode() == "a: 1\nb: €\n"

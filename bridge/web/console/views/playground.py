@@ -25,6 +25,7 @@ from bridge.web.console.playground_form import (
     AGAINST,
     OfferedEvents,
     PlaygroundForm,
+    add_source,
     find_events,
     list_fields,
     read_form,
@@ -53,7 +54,7 @@ def show_playground(asked: ConsoleRequest) -> Screen:
     config_hash = asked.read_id("config")
     with_hash = asked if config_hash is None else replace(asked, ids={"hash": config_hash})
     start = find_start_text(with_hash, config_hash)
-    form = read_form(given)
+    form = add_source(asked, read_form(given))
     clause = find_clause(asked, form)
     if clause is not None:
         start = add_clause(start, clause)
