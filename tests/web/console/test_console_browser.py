@@ -338,6 +338,38 @@ def check_numbers(served: ServedConsole, page: Page) -> None:
     assert page.locator("#numbers[data-seen] .tiles li").count() > 3
 
 
+def test_a_page_says_that_it_is_no_longer_updated(
+    served: ServedConsole, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("it is gone")
+
+    context = browser.new_context(viewport={"width": PHONE_WIDTH, "height": 800})
+    context.set_default_timeout(60_000)
+    try:
+        page = context.new_page()
+        served.log_in(page)
+        for path, part in (("/tail", "#tail"), ("/events", "#new"), ("/", "#numbers")):
+            page.goto(f"{served.url}{path}")
+            note = page.get_by_role("status").filter(has_text="Not updated")
+            assert note.count() == 0
+            monkeypatch.setattr(type(served.database), "read", fail)
+            page.evaluate(f"htmx.trigger('{part}', 'poll')")
+            note.wait_for()
+            assert browsers.find_violations(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE_WIDTH
+            monkeypatch.undo()
+            page.evaluate(f"htmx.trigger('{part}', 'poll')")
+            note.wait_for(state="hidden")
+        page.goto(f"{served.url}/tail")
+        context.clear_cookies()  # as where another page ends the session
+        page.evaluate("htmx.trigger('#tail', 'poll')")
+        note.get_by_role("link", name="Reload").click()
+        page.wait_for_url(f"{served.url}/login?next=%2Fconsole%2Ftail")
+    finally:
+        context.close()
+
+
 def add_event(served: ServedConsole) -> Event:
     event = make_event(None, now=time.time(), source="github")
     events.add(served.database, event, (make_delivery(event),), lambda *_: [])

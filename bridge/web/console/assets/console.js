@@ -92,6 +92,11 @@ document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
   showTimes(isLocal);
 });
 
+const stale = document.querySelector("[data-stale]");
+document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
+  stale.hidden = [200, 304].includes(detail.xhr.status); // 0 without an answer
+});
+
 const pause = document.querySelector("[data-pause]");
 if (pause) {
   pause.hidden = false;
