@@ -129,6 +129,14 @@ def test_any_body_has_a_page(console: ConsoleClient, body: bytes, shown: str) ->
     assert name.startswith(f'attachment; filename="{event.id}.bin"')
 
 
+def test_a_body_that_cannot_be_read_leads_to_its_bytes(console: ConsoleClient) -> None:
+    event = add(console, make_event(body=b"not json"))
+    html = console.html(f"/events/{event.id}")
+    assert f'<a href="/console/events/{event.id}/request">Show the body as it arrived</a>' in html
+    assert 'class="tree"' not in html and "Search the payload" not in html
+    assert 'class="tree"' in console.html(f"/events/{add(console, make_event(body=b'null')).id}")
+
+
 def test_a_deleted_body_says_so(console: ConsoleClient) -> None:
     event = add(console, make_event(body=b"", body_sha256="0" * 64))
     for path in ("", "/request"):

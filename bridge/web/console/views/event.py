@@ -40,6 +40,8 @@ from bridge.web.console.timeline import build_timeline
 MAX_RAW_BYTES: Final = 64 * 1024
 MAX_START_DIGITS: Final = 9
 MAX_POINTER_CHARS: Final = 4000
+#: A payload without values. `has_bytes`: its page leads to the body as it arrived.
+NO_VALUES: Final[Mapping[str, Any]] = {"tree": (), "at": "", "search": None, "has_bytes": False}
 DELETED: Final = "The `retention` of its source has deleted its body."
 
 
@@ -178,7 +180,9 @@ def _show_picked(picked: PickedValue) -> Screen:
 def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dict[str, Any]:
     if body is None:
         problem = DELETED if asked.may_read_contents else None
-        return {"tree": [], "problem": problem, "at": "", "search": None}
+        return {**NO_VALUES, "problem": problem}
+    if body.problem is not None and body.value is None:
+        return {**NO_VALUES, "problem": body.problem, "has_bytes": bool(event.body)}
     pointer = asked.http.args.get("at", "")[:MAX_POINTER_CHARS]
     digits = asked.http.args.get("from", "0")
     start = int(digits) if digits.isdecimal() and len(digits) <= MAX_START_DIGITS else 0
@@ -189,6 +193,7 @@ def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dic
     path = write_path("body", pointer)
     text = asked.http.args.get("search", "").strip()[:MAX_SEARCH_CHARS]
     return {
+        **NO_VALUES,
         "tree": build_tree(value, path=path, pointer=pointer, start=start),
         "problem": body.problem,
         "at": path if pointer else "",
