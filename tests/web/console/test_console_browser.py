@@ -332,10 +332,15 @@ def check_tail(served: ServedConsole, page: Page) -> None:
 def check_numbers(served: ServedConsole, page: Page) -> None:
     page.goto(f"{served.url}/")
     page.evaluate("document.querySelector('#numbers').dataset.seen = '1'")
+    link = page.locator("#numbers .tiles a").first
+    link.focus()
+    link.evaluate("one => { one.dataset.old = '1' }")
     with page.expect_response(lambda one: one.request.headers.get("hx-request") == "true") as said:
         page.evaluate("htmx.trigger('#numbers', 'poll')")
     assert said.value.status == 200
+    page.locator("#numbers [data-old]").wait_for(state="detached")
     assert page.locator("#numbers[data-seen] .tiles li").count() > 3
+    assert link.evaluate("one => one === document.activeElement")
 
 
 def test_a_page_says_that_it_is_no_longer_updated(

@@ -87,9 +87,16 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
   // a selected text would be lost with the rows that it is in
   if (document.hidden || isPaused || !getSelection().isCollapsed) event.preventDefault();
 });
+let focused = null; // the URL of the link that has the focus; htmx itself keeps that of what has an id
+
+document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const now = document.activeElement;
+  focused = detail.target.contains(now) && !now.id ? now.getAttribute("href") : null;
+});
 document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
   detail.target.dataset.tag = detail.xhr.getResponseHeader("ETag") ?? "";
   showTimes(isLocal);
+  if (focused) detail.target.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 });
 
 const stale = document.querySelector("[data-stale]");
