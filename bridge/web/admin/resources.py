@@ -22,7 +22,7 @@ from bridge.services.lists import (
 from bridge.services.record_search import FoundRecord, search_records
 from bridge.services.rejects import DiagnosedReject, RejectReview, complete_config
 from bridge.services.status_report import StatusReport, read_status
-from bridge.services.trends import read_trends
+from bridge.services.trends import TrendPoints, read_trends
 from bridge.store.blobs import BlobStore
 from bridge.store.inbound import rejects
 from bridge.store.queries.event_lookup import EventHistory
@@ -205,13 +205,26 @@ def list_causes(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_trend(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the points of a trend, oldest first, as `trends --json`."""
-    now = time.time()
-    values = asked.values
-    only = {name: values[name] for name in LABELS if values[name] is not None}
-    step = values["step"]
-    found = read_trends(context.database, values["name"], values["since"], now, step, only)
+    found = _read_trend(context, asked)
     if not found.has_numbers:
         check_known_names(context, asked)
+    return _list_points(found)
+
+
+def list_trend_unchecked(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the points of a trend, also of a source or route that nothing else knows any more."""
+    return _list_points(_read_trend(context, asked))
+
+
+def _read_trend(context: AdminContext, asked: AdminRequest) -> TrendPoints:
+    values = asked.values
+    only = {name: values[name] for name in LABELS if values[name] is not None}
+    return read_trends(
+        context.database, values["name"], values["since"], time.time(), values["step"], only
+    )
+
+
+def _list_points(found: TrendPoints) -> Answer:
     return {"step": found.step, "items": [found.as_json(one) for one in found.points]}
 
 
