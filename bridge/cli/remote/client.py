@@ -255,7 +255,8 @@ def _read_problem(answer: Answer) -> Problem | None:
     if not errors or (len(errors) == 1 and _is_own(sentence, *errors[0])):
         return Problem(word, (errors[0][1] if errors else sentence)[:MAX_DETAIL_CHARS], True, hints)
     details = "; ".join(f"{place}: {detail}" for place, detail in errors)
-    return Problem(word, f"{sentence}: {details}"[:MAX_DETAIL_CHARS], hints=hints)
+    lead = "not valid" if sentence.startswith("not valid: ") else sentence  # it names the places
+    return Problem(word, f"{lead}: {details}"[:MAX_DETAIL_CHARS], hints=hints)
 
 
 def _list_hints(error: Mapping[str, Any]) -> Iterator[str]:

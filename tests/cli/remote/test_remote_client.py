@@ -184,6 +184,14 @@ def test_errors_say_the_reason(
     assert TOKEN not in str(caught.value)
 
 
+def test_the_place_of_an_error_is_named_once(server: Misbehaving) -> None:
+    errors = [{"param": "type", "detail": "it has 0 characters"}]
+    wrong = problem("invalid_parameter", "not valid: type") | {"errors": errors}
+    server.script(STATUS, respond(400, wrong))
+    with pytest.raises(InvalidRequest, match=r"not valid: type: it has 0 characters$"):
+        make_client(server.port).get("/status")
+
+
 def test_a_server_that_does_not_answer_is_named() -> None:
     with refusing() as port, pytest.raises(ServerError, match="cannot be reached") as caught:
         make_client(port).get("/status")
