@@ -17,6 +17,10 @@ from bridge.routing.model import Config
 
 #: The reason recorded on receipt -> the sentence, if the checks cannot find more.
 REASONS = {
+    "malformed": (
+        "Its signature, or the header that holds it, is not in the form that the sender uses:"
+        " probably something else sent the request, or a proxy changed the header."
+    ),
     "not_pinned": (
         "Its origin or recipient does not match the source's `pins`, or it names a key on a host"
         " that does not belong to the sender."

@@ -24,7 +24,7 @@ from bridge.config.loader import load
 from bridge.core.errors import BadSignature, NotFound
 from bridge.core.http_messages import Request
 from bridge.core.model import Reject
-from bridge.ingest.diagnosis import NOT_KEPT, UNREADABLE, diagnose
+from bridge.ingest.diagnosis import NOT_KEPT, REASONS, UNREADABLE, diagnose
 from bridge.ingest.rejects import (
     MAX_REJECT_BODY_BYTES,
     build_reject,
@@ -378,6 +378,12 @@ def test_a_token_that_is_missing_is_said(config: Config, source: str, place: str
         f"The token or password is missing: expected in {place}, and no header looks like a"
         " signature" in found[0]
     )
+
+
+def test_a_header_in_another_form_than_the_sender_uses_is_said(config: Config) -> None:
+    reject = github(config, {"stripe-signature": "t=1,t=2,v1=0"}, source="stripe")
+    assert reject.reason == "malformed"
+    assert diagnose(reject, config) == [REASONS["malformed"]]
 
 
 def test_a_query_that_cannot_be_read_is_no_reason_to_fail(config: Config) -> None:
