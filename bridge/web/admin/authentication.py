@@ -18,6 +18,10 @@ from bridge.web.bearer import is_admin_token, read_bearer
 
 ADMIN_TOKEN_NAME: Final = "FLOWBRIDGE_ADMIN_TOKEN"  # noqa: S105 - the name of a setting
 MAX_TOKEN_CHARS: Final = 1000
+MISSING_DETAIL: Final = (
+    "pass a token as `Authorization: Bearer TOKEN`; `flowbridge token add` makes one"
+)
+UNKNOWN_DETAIL: Final = "the token is unknown, has ended or was removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ def authenticate(context: AdminContext, authorization: str, client: str | None) 
         _count(context, f"admin refused {counted_network(client)}", limits.REFUSED_RATE)
         raise AdminProblem(
             "unauthorized",
-            "pass a token as `Authorization: Bearer TOKEN`; `flowbridge token add` makes one",
+            UNKNOWN_DETAIL if authorization else MISSING_DETAIL,
             headers={"WWW-Authenticate": 'Bearer realm="flowbridge admin"'},
         )
     return holder

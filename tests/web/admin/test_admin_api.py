@@ -226,6 +226,8 @@ def test_a_request_without_a_valid_token_is_refused(
     headers = {} if authorization is None else {"Authorization": authorization}
     answer = admin.client.get("/admin/v1/status", headers=headers)
     assert problem_of(answer) == "unauthorized"
+    said = answer.get_json()["detail"]
+    assert said.startswith("the token is unknown" if authorization else "pass a token")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert ADMIN_TOKEN[:-1] not in answer.text
 
