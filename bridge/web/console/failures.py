@@ -110,5 +110,7 @@ def find_failure(error: Exception, request_id: str) -> Failure:
 
 
 def as_sentence(text: str) -> str:
-    """Return an error with a capital letter and a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+    """Return an error with a full stop, and a capital letter unless it begins with a name."""
+    first = text.partition(" ")[0]
+    text = text[:1].upper() + text[1:] if first.rstrip(":").isalpha() else text
+    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -20,6 +20,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.console.application import Console
 from bridge.web.console.assets import asset_url
+from bridge.web.console.failures import as_sentence
 from bridge.web.console.pages import PAGES
 
 READ = (Scope.READ,)
@@ -230,3 +231,16 @@ def test_a_store_that_does_not_answer_is_a_page(
     sent = console.client.post("/console/operations", data={"csrf": "0"}, headers=OWN_PAGE)
     assert sent.status_code == 503
     assert "data-retry" not in sent.text and "before you send it again" in sent.text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("no event has this id", "No event has this id."),
+        ("status: 'x' is not one of a, b", "Status: 'x' is not one of a, b."),
+        ("act_01m8pqv8 was agreed to", "act_01m8pqv8 was agreed to."),
+        ("routes.yaml: is it there?", "routes.yaml: is it there?"),
+    ],
+)
+def test_an_error_is_a_sentence_and_no_name_in_it_is_changed(text: str, sentence: str) -> None:
+    assert as_sentence(text) == sentence
