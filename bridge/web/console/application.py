@@ -141,9 +141,11 @@ class Console:
             self._check_form(request, session)
         if found == LOGOUT:
             return self._log_out(request, session)
-        if not isinstance(found, ConsolePage):
-            raise found or NotFound()
-        return self._open(found, request, session, ids)
+        if isinstance(found, ConsolePage):
+            return self._open(found, request, session, ids)
+        if isinstance(found, MethodNotAllowed) and request.method in ("GET", "HEAD"):
+            return redirect(self._find_page_above(request.path), 303)
+        raise found or NotFound()
 
     def _open(
         self,
@@ -173,6 +175,14 @@ class Console:
             return NotFound(), {}
         except (NotFound, MethodNotAllowed) as error:
             return error, {}
+
+    def _find_page_above(self, path: str) -> str:
+        """Return the page above the URL of a form, which a reload or a bookmark may open."""
+        found: Any = None
+        while not isinstance(found, ConsolePage):
+            path = path.rpartition("/")[0]
+            found, _ = self._find_page(path, "GET")
+        return path if path != CONSOLE_PATH else f"{CONSOLE_PATH}/"
 
     def _check_form(self, request: Request, session: ConsoleSession) -> None:
         if not self._sessions.is_own_form(session, request.form.get("csrf", "")):

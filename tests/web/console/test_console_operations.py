@@ -383,3 +383,13 @@ def test_of_two_that_agree_at_once_one_succeeds(operator: ConsoleOperator) -> No
     (one,) = operator.operations()
     now = time.time()
     assert control.agree(operator.database, one, str(one.token), now, {"rate": "1/s"}) is None
+
+
+def test_the_url_of_a_form_leads_to_the_page_above_it(operator: ConsoleOperator) -> None:
+    for path, page in (
+        ("/operations/act_1/agree", "/operations/act_1"),
+        ("/settings/tokens", "/settings"),
+        ("/logout", "/"),
+    ):
+        answer = operator.console.get(path)
+        assert (answer.status_code, answer.headers["Location"]) == (303, f"/console{page}"), path
