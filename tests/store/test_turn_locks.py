@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,11 +16,11 @@ from sqlalchemy import text
 from worker_bench import configured, gumloop, made
 
 from bridge.core.clock_reading import ClockReading
-from bridge.core.model import Order, RunState, Status
+from bridge.core.model import DeadKind, Order, RunState, Status
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import Limits
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
+from bridge.store.inbound import events, removal
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.store.operations.erase import EraseHandler
 from bridge.store.operations.spam import SpamHandler
@@ -193,6 +194,50 @@ def test_two_operations_on_the_same_items_in_another_order_do_not_deadlock(
     assert [side.error for side in sides] == [None, None]
     problems = sorted([one.problem is None for one in side.value] for side in sides)
     assert problems == [[False, False], [True, True]], "one of them does both"
+
+
+@pytest.mark.parametrize("handler", [EraseHandler(), SpamHandler()], ids=["erase", "spam mark"])
+def test_operations_on_events_and_on_their_deliveries_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch, handler: Any
+) -> None:
+    """Each moves the delivery first that the other moves last."""
+    made_events = [make_event(provider="form") for _ in range(2)]
+    planned = sorted((make_delivery(one) for one in made_events), key=lambda one: one.id)
+    for one in planned:
+        event = next(each for each in made_events if each.id == one.event_id)
+        events.add(postgresql, event, [one], lambda *_: [])
+    meeting_after(monkeypatch, transitions, "move", Meeting(postgresql))
+    cancel = MoveHandler(move=MOVES["cancel"], to=Status.CANCELLED)
+    deliveries = [one.id for one in planned]
+    last_first = [one.event_id for one in reversed(planned)]
+    sides = side_by_side(
+        lambda: postgresql.write(lambda c: handler.carry_out(c, last_first, NOW)),
+        lambda: postgresql.write(lambda c: cancel.carry_out(c, deliveries, NOW)),
+    )
+    assert [side.error for side in sides] == [None, None]
+
+
+def test_a_retry_waits_for_the_deletion_of_an_old_event_and_then_finds_nothing(
+    postgresql: Database,
+) -> None:
+    """Else the retry would be confirmed, and its delivery deleted."""
+    event = make_event("1")
+    old = make_delivery(event, status=Status.DEAD, dead_kind=DeadKind.PLATFORM)
+    events.add(postgresql, event, [old], lambda *_: [])
+    retry = MoveHandler(move=MOVES["retry"], to=Status.QUEUED)
+    person = Side(lambda: postgresql.write(lambda c: retry.carry_out(c, [old.id], NOW)))
+
+    def prune(connection: Any) -> None:
+        deletable = removal.lock_deletable(connection, [event.id], math.inf)
+        assert deletable == [event.id]
+        person.thread.start()
+        until(lambda: waiting(postgresql) == 1 or not person.thread.is_alive(), what="the retry")
+        removal.remove(connection, deletable)
+
+    postgresql.write(prune)
+    person.thread.join(120)
+    assert person.error is None
+    assert [one.problem for one in person.value] == ["no such delivery"]
 
 
 def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(

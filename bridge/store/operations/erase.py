@@ -73,6 +73,7 @@ class EraseHandler:
         """Erase each."""
         removal.lock_events(connection, prepared)
         ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
+        removal.lock_deliveries(connection, prepared)
         return [_erase(connection, one, now, self.dedup_for) for one in prepared]
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 from bridge.core.model import Status
 from bridge.ingest.forms.spam.layers import MARKED_BY_PERSON
 from bridge.store.db.database import Database
+from bridge.store.inbound import removal
 from bridge.store.operations.actions import ItemResult
 from bridge.store.queue import ordering, transitions
 from bridge.store.tables.encrypted import sealer_of
@@ -35,6 +36,7 @@ class SpamHandler:
         locked = query.where(event.c.id.in_(prepared)).order_by(event.c.id).with_for_update()
         known = {row.id: (row.spam, row.provider) for row in connection.execute(locked)}
         ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
+        removal.lock_deliveries(connection, prepared)
         return [self._one(connection, one, known.get(one), now) for one in prepared]
 
     def _one(
