@@ -39,6 +39,7 @@ class TrendWriter:
         self._counters: Mapping[str, Series] = {}
         self._written: Mapping[str, Series] | None = None
         self._read_at = 0
+        self._minute = 0  # of the write under way
 
     def read(self) -> bool:
         """Read the counters once a minute; return whether there is anything to write."""
@@ -56,14 +57,19 @@ class TrendWriter:
         return is_needed
 
     def write(self, connection: Connection, now: float) -> int:
-        """Add the growth of the counters to the minute that is over; return the rows written."""
-        minute = step_of(now)
-        done = trend_rows.add_counts(
-            connection, self._node or "", minute - MINUTE_SECONDS, self._counters
+        """Add the growth of the counters to the minute that is over; return the rows written.
+
+        Call `commit` once they are on disk; without it, the next `read` starts again.
+        """
+        self._minute = step_of(now)
+        return trend_rows.add_counts(
+            connection, self._node or "", self._minute - MINUTE_SECONDS, self._counters
         )
+
+    def commit(self) -> None:
+        """Note that what `write` wrote is on disk."""
         self._written = self._counters
-        self._read_at = minute
-        return done
+        self._read_at = self._minute
 
     def close(self) -> None:
         """Release the lock, so that another process of this data folder writes."""
@@ -86,6 +92,7 @@ def _write_forever(database: Database, data: Path, seconds: float) -> None:
         try:
             if writer.read():
                 database.write(lambda connection: writer.write(connection, time.time()))
+                writer.commit()
         except (BridgeError, OSError) as error:
             log.error("trends_not_written", error=str(error))
         time.sleep(seconds)

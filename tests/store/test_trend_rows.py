@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from records import NOW, make_delivery, make_event
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from bridge.core import trends
+from bridge.core.errors import StoreError
 from bridge.core.times import DAY
 from bridge.core.trends import MINUTE_SECONDS, Series, TrendKind
 from bridge.monitoring import counter_files
@@ -221,6 +223,37 @@ def test_the_worker_writes_what_was_counted_and_what_waits(
     assert len(rows(database, "oldest")) == 2
 
 
+def test_a_minute_whose_commit_fails_is_written_by_the_next_check(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = Counts()
+    file = CountsFile(tmp_path, counts)
+    _, scheduler, at = jobs_of(sqlite, tmp_path, monkeypatch)
+    scheduler.run_due()
+    counts.add(EVENTS, "github", "accepted", by=3)
+    file.write()
+    event = make_event("1", now=NOW)
+    events.add(sqlite, event, [make_delivery(event, now=NOW)], lambda *_: [])
+    at[0] += MINUTE_SECONDS
+    write = sqlite.write
+
+    def fail(work: Callable[[Connection], int]) -> int:
+        def doomed(connection: Connection) -> int:
+            if work(connection):
+                raise StoreError("the disk is full")
+            return 0
+
+        return write(doomed)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(sqlite, "write", fail)
+        scheduler.run_due()
+    assert rows(sqlite) == rows(sqlite, "queued") == []
+    scheduler.run_due()
+    assert rows(sqlite) == [(MINUTE, {("github", "accepted"): 3.0})]
+    assert rows(sqlite, "queued") == [(MINUTE, {("triage", "local"): 1.0})]
+
+
 def test_a_restart_of_the_worker_loses_and_repeats_nothing(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +286,7 @@ def test_of_two_processes_of_a_data_folder_one_writes(database: Database, tmp_pa
         needed = writer.read()
         if needed:
             database.write(lambda connection: writer.write(connection, at[0]))
+            writer.commit()
         return needed
 
     assert [turn(one), turn(other), turn(elsewhere)] == [True, False, True]

@@ -41,7 +41,7 @@ class ShortJob:
     without harm. `quiet`: work that was done is normal and not logged. `patience`: seconds in which
     it does not run after this process was suspended, since others may have been suspended with it:
     the machine slept, or the clock was set. `everywhere`: each worker runs it, not only the one
-    that leads.
+    that leads. `commit` is called once the work is on disk.
     """
 
     name: str
@@ -52,6 +52,7 @@ class ShortJob:
     quiet: bool = False
     patience: float = 0.0
     everywhere: bool = False
+    commit: Callable[[], None] = lambda: None
 
 
 def abandon_runs(connection: Connection, now: float) -> int:
@@ -191,6 +192,8 @@ class Scheduler:
             if not self._is_needed(job):
                 return True
             done = within(lambda connection: job.work(connection, self._clock()))
+            if done is not None:
+                job.commit()
         except BridgeError as error:
             log.error("maintenance_failed", job=job.name, error=str(error))
             return False

@@ -27,6 +27,7 @@ class TrendJobs:
         self._clock = clock
         self._values: Mapping[str, Series] = {}
         self._read_at = step_of(clock())
+        self._minute = 0  # of the write under way
 
     def jobs(self) -> tuple[ShortJob, ...]:
         """Return the jobs for the scheduler."""
@@ -39,8 +40,16 @@ class TrendJobs:
                 at_start=True,
                 quiet=True,
                 everywhere=True,
+                commit=self.writer.commit,
             ),
-            ShortJob("trend_values", 0.0, self.store_values, needed=self.read_store, quiet=True),
+            ShortJob(
+                "trend_values",
+                0.0,
+                self.store_values,
+                needed=self.read_store,
+                quiet=True,
+                commit=self.commit,
+            ),
         )
 
     def read_store(self, connection: Connection) -> bool:
@@ -57,5 +66,9 @@ class TrendJobs:
 
     def store_values(self, connection: Connection, now: float) -> int:
         """Store the values of the store in the minute that is over."""
-        self._read_at = step_of(now)
-        return trend_rows.add_highest(connection, self._read_at - MINUTE_SECONDS, self._values)
+        self._minute = step_of(now)
+        return trend_rows.add_highest(connection, self._minute - MINUTE_SECONDS, self._values)
+
+    def commit(self) -> None:
+        """Note that the values of a minute are on disk."""
+        self._read_at = self._minute
