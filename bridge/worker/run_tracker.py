@@ -42,6 +42,7 @@ log = get_logger()
 LIST_PAUSE_SECONDS: Final = 600.0  # for a list that had none of our runs
 # until the next check whether a platform is in routes.yaml again, or has runs again
 UNTRACKED_SECONDS: Final = 5.0
+MAX_FAILED_RUNS: Final = 5000  # whose failed polls are counted; the oldest begin again
 SINGLE_POLL_EVERY: Final = 4  # of so many polls of a run one asks for it alone, in case lists lag
 
 
@@ -70,7 +71,8 @@ class RunTracker:
         self._usual: dict[FlowKey, UsualDuration] = {}
         # lists that are not used until that time of the boot clock
         self._silent: dict[FlowKey, float] = {}
-        self._failed: dict[str, int] = {}  # by delivery id: failed polls in a row
+        # by delivery id, the newest last: failed polls in a row
+        self._failed: dict[str, int] = {}
         self._eager: dict[str, bool] = {}  # by platform, within a turn
         self._changed = True
         self.next_at = 0.0  # when the next poll is due
@@ -135,6 +137,8 @@ class RunTracker:
         failures = self._failed.pop(followed.id, 0) + 1
         if report.state is None:
             self._failed[followed.id] = failures
+            if len(self._failed) > MAX_FAILED_RUNS:  # others may have settled the oldest
+                del self._failed[next(iter(self._failed))]
         else:
             failures = 0
         passed = max(0.0, now - (followed.delivered_at or now))

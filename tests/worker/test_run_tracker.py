@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -391,6 +392,21 @@ def test_looks_that_learn_nothing_grow_apart_and_one_that_does_ends_that(sqlite:
     one = started(sqlite)
     assert [next_in(sqlite, looks, one, SILENT) for _ in range(4)] == [1.0, 2.0, 4.0, 8.0]
     assert [next_in(sqlite, looks, one, report) for report in (GOES_ON, SILENT)] == [1.0, 1.0]
+
+
+def test_failed_looks_at_runs_that_somebody_else_settles_are_not_kept_without_end(
+    sqlite: Database,
+) -> None:
+    """Another worker takes their next look, and learns that they ended."""
+    looks = looks_of()
+    one = started(sqlite)
+    most = run_tracker.MAX_FAILED_RUNS
+    gone = make_delivery(make_event(), platform=get(sqlite, one).platform)
+    polls = [PollEnded(replace(gone, id=f"dlv_{n}"), 0, SILENT) for n in range(most + 1)]
+    sqlite.write(lambda c: looks.record(c, polls, NOW, TurnChanges()))
+    assert next_in(sqlite, looks, one, SILENT) == 1.0
+    assert len(looks._failed) == most
+    assert next_in(sqlite, looks, one, SILENT) == 2.0, "the newest are known"
 
 
 def test_what_the_runs_of_a_flow_take_is_learned_from_what_the_platform_says(
