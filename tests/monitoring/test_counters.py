@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from failing_syncs import without_syncs
 from records import make_delivery, make_event
 from serving import until
 
@@ -181,6 +182,25 @@ def test_an_end_in_the_middle_of_folding_counts_nothing_twice(
             assert accepted(tmp_path) == whole + 9
             assert len(files(tmp_path)) == 2
     assert accepted(tmp_path) == whole + 9
+
+
+def test_the_files_of_ended_processes_stay_until_what_they_had_is_synced(tmp_path: Path) -> None:
+    """Else a power cut could leave neither them nor the file that they were folded into."""
+    for _ in range(2):
+        with one_process(tmp_path, 3):
+            pass
+    kept = files(tmp_path)
+    assert kept
+
+    def begin() -> None:
+        with one_process(tmp_path, 4):
+            assert accepted(tmp_path) == 10
+
+    without_syncs(begin)
+    assert {*kept} <= {*files(tmp_path)}
+    with one_process(tmp_path):
+        assert len(files(tmp_path)) == 1
+        assert accepted(tmp_path) == 11
 
 
 def test_a_scrape_during_folding_sees_no_dip(tmp_path: Path) -> None:
