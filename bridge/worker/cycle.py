@@ -193,7 +193,7 @@ class Cycle:
         for turns.ended in ended.each():
             taken = TurnChanges()
             try:
-                self._database.write(partial(turns.record, now=now, taken=taken))
+                self._database.write(partial(turns.salvage, now=now, taken=taken))
             except Exception as fault:
                 log.error("result_lost", exc_info=fault)
                 taken.settled = [(each.claim, each.outcome, None) for each in turns.ended.attempts]

@@ -89,7 +89,7 @@ class Turns:
         self._lock(connection, now, beats=beats)
         for never_begun in self._unsure:
             hand_back(connection, never_begun, self._id, now)
-        settled = self.record(connection, now, taken)
+        settled = self._record(connection, now, taken)
         if beats:
             self._beat(connection, now, taken)
         reaped = [claim.delivery for claim, _ in taken.reaped]
@@ -121,7 +121,12 @@ class Turns:
         self.beat_at = -math.inf
         self._failed_at = boot_seconds()
 
-    def record(self, connection: Connection, now: float, taken: TurnChanges) -> list[EndedAttempt]:
+    def salvage(self, connection: Connection, now: float, taken: TurnChanges) -> None:
+        """Store the results, and do nothing else."""
+        self._lock(connection, now, beats=False)
+        self._record(connection, now, taken)
+
+    def _record(self, connection: Connection, now: float, taken: TurnChanges) -> list[EndedAttempt]:
         """Store the results."""
         settled = []
         for each in self.ended.attempts:

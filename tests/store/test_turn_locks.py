@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ledger_steps import add, attempts, claim, get, record
-from records import NOW, make_delivery, make_event
+from records import NOW, attempt_window, make_delivery, make_event
 from serving import until
 from sqlalchemy import text
 from worker_bench import configured, gumloop, made
@@ -19,14 +19,28 @@ from bridge.core.clock_reading import ClockReading
 from bridge.core.model import DeadKind, Order, RunState, Status
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import Limits
+from bridge.delivery.reconcile import Candidate, Echo, Look, ReconcileDecision, ReconcileVerdict
+from bridge.delivery.reconcile_verdict import judge_look
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, removal
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.store.operations.erase import EraseHandler
 from bridge.store.operations.spam import SpamHandler
-from bridge.store.queue import claims, ledger, run_tracking, throttling, transitions
+from bridge.store.queue import (
+    claims,
+    ledger,
+    ordering,
+    reconcile,
+    run_tracking,
+    throttling,
+    transitions,
+    turn_locks,
+    unknown_starts,
+)
 from bridge.store.queue.claims import ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
+from bridge.system.http_client import HttpClient
+from bridge.worker.celery.tasks import TaskRunner
 from bridge.worker.results import AttemptEnded, PendingResults, PollEnded
 from bridge.worker.worker import Worker
 
@@ -42,6 +56,13 @@ def waiting(database: Database) -> int:
                 " wait_event_type = 'Lock'"
             )
         ).scalar_one()
+
+
+def deadlocks(database: Database) -> int:
+    """Return how many deadlocks the server has found in this database."""
+    query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    with database.read() as connection:
+        return connection.execute(text(query)).scalar_one()
 
 
 class Side:
@@ -215,6 +236,99 @@ def test_operations_on_events_and_on_their_deliveries_do_not_deadlock(
         lambda: postgresql.write(lambda c: cancel.carry_out(c, deliveries, NOW)),
     )
     assert [side.error for side in sides] == [None, None]
+
+
+def found_run(known: unknown_starts.UnknownStart) -> reconcile.PollAnswers:
+    """The answers of a search that found the run of a start without an answer."""
+    one = Candidate(
+        run_id="r1", created_at=known.began_at + 1, state=RunState.RUNNING, echo=Echo.DELIVERY
+    )
+    window = attempt_window(known.began_at, 30.0)
+    look = Look(at=known.began_at + 100, window=window, listed=1, candidates=(one,))
+    return reconcile.PollAnswers(look=look, reports={}, exclusive=True, next_look=5.0)
+
+
+def unknown_start(database: Database, held: claims.Claim) -> unknown_starts.UnknownStart:
+    record(database, held, Outcome(kind=OutcomeKind.UNKNOWN, detail="no answer"))
+    with database.read() as connection:
+        known = unknown_starts.read_unknown_start(connection, held.delivery.id)
+    assert known is not None
+    return known
+
+
+@pytest.mark.parametrize("who", ["reconciler", "task", "worker after a fault"])
+def test_who_settles_one_delivery_and_who_moves_its_line_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """The one changes a delivery and then its line, the other locks the line first."""
+    ids = add(
+        postgresql,
+        2,
+        platform="gumloop",
+        saved_item_id="f1",
+        order=Order(key="x", until="delivered"),
+    )
+    [held] = claim(postgresql, caps={"gumloop": 5})
+    meeting = Meeting(postgresql)
+    if who == "reconciler":
+        known = unknown_start(postgresql, held)
+        meeting_after(monkeypatch, reconcile, "read_unknown_start", meeting)
+        settle = lambda: postgresql.write(  # noqa: E731
+            lambda c: reconcile.resolve(c, known, found_run(known), NOW + 100, jitter=0.5)
+        )
+    elif who == "task":
+        config = configured(gumloop(url="http://127.0.0.1:1"))
+        task = TaskRunner(lambda: config, postgresql, HttpClient().send, 60.0)
+        meeting_after(monkeypatch, ledger, "decide_after_attempt", meeting)
+        settle = lambda: task._settle(held, STARTED)  # noqa: E731
+    else:
+        worker = worker_with(postgresql, [(held, STARTED)])
+        meeting_after(monkeypatch, ledger, "decide_after_attempt", meeting)
+        settle = lambda: worker._cycle._salvage(NOW + 1)  # noqa: E731
+    meeting_after(monkeypatch, ordering, "lock_keys_of", meeting)
+    cancel = MoveHandler(move=MOVES["cancel"], to=Status.CANCELLED)
+    sides = side_by_side(
+        settle, lambda: postgresql.write(lambda c: cancel.carry_out(c, ids, NOW + 2))
+    )
+    if who == "task":
+        task.close()
+    assert [side.error for side in sides] == [None, None]
+    assert deadlocks(postgresql) == 0
+    assert [get(postgresql, one).status for one in ids] == [Status.DELIVERED, Status.CANCELLED]
+
+
+def test_a_late_refusal_and_a_search_that_finds_no_run_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both give back a start of the route's day."""
+    [one] = add(postgresql, platform="gumloop", saved_item_id="f1")
+    [held] = claim(postgresql, caps={"gumloop": 5})
+    known = unknown_start(postgresql, held)
+    meeting = Meeting(postgresql)
+    meeting_after(monkeypatch, reconcile, "read_unknown_start", meeting)
+    meeting_after(monkeypatch, turn_locks, "lock", meeting)
+    verdict = replace(
+        judge_look(
+            known.delivery,
+            known.attempt,
+            known.began_at,
+            found_run(known).look,
+            known.before,
+            exclusive=True,
+            timings=postgresql.timings,
+        ),
+        decision=ReconcileDecision(verdict=ReconcileVerdict.QUEUE, why="no run"),
+    )
+    monkeypatch.setattr(reconcile, "judge_look", lambda *_, **__: verdict)
+    worker = worker_with(postgresql, [(held, Outcome(kind=OutcomeKind.REFUSED, detail="no"))])
+    sides = side_by_side(
+        lambda: postgresql.write(
+            lambda c: reconcile.resolve(c, known, found_run(known), NOW + 100, jitter=0.5)
+        ),
+        lambda: postgresql.write(lambda c: worker._cycle.turns.make(c, ClockReading(at=NOW + 101))),
+    )
+    assert [side.error for side in sides] == [None, None]
+    assert get(postgresql, one).attempts == 1
 
 
 def test_a_retry_waits_for_the_deletion_of_an_old_event_and_then_finds_nothing(

@@ -56,6 +56,7 @@ def resolve(
     Null where the delivery is no longer unknown, or has another attempt.
     """
     take_key_locks(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW_SEED)
+    take_key_locks(connection, ordering.key_of(asked.delivery))  # lock order: keys, then deliveries
     known = read_unknown_start(connection, asked.delivery.id, lock=True)
     if known is None or known.attempt != asked.attempt:
         return None

@@ -48,7 +48,7 @@ def lock(
         return
     known = list(deliveries)
     take_key_locks(connection, [key for one in known for key in ordering.key_of(one)])
-    _lock_rows(connection, {*ids, *(one.id for one in known)})
+    _lock_rows(connection, {*ids, *(one.id for one in known)}, counts_slots=counts_slots)
     if counts_slots:
         take_lock(connection, Lock.COUNT_SLOTS)
 
@@ -69,13 +69,15 @@ def lock_all(
     expired = connection.execute(_EXPIRED, {"now": now}).all()
     keys = [(row.route, row.order_key) for row in expired if row.order_key is not None]
     take_key_locks(connection, [*keys, *(key for one in known for key in ordering.key_of(one))])
+    counts_slots = counts_slots or bool(expired)
     # do not wait for expired rows: another worker may take them over
-    _lock_rows(connection, {*ids, *(one.id for one in known)})
+    _lock_rows(connection, {*ids, *(one.id for one in known)}, counts_slots=counts_slots)
     connection.execute(_RUNS, {"lease": lease}).all()
-    if counts_slots or expired:
+    if counts_slots:
         take_lock(connection, Lock.COUNT_SLOTS)
 
 
-def _lock_rows(connection: Connection, ids: Collection[str]) -> None:
-    if len(ids) > 1:  # one is locked by the statement that changes it
+def _lock_rows(connection: Connection, ids: Collection[str], *, counts_slots: bool) -> None:
+    # one is locked by the statement that changes it, unless that comes after slot counts
+    if len(ids) > 1 or (ids and counts_slots):
         _DELIVERIES.rows(connection, ids=to_json_list(sorted(ids)))
