@@ -117,12 +117,17 @@ class Supervisor:
         child.restart_at = None
         child.started_at = time.monotonic()
         parent = os.getpid()
-        with defer_signals():
-            child.pid = os.fork()
-            if child.pid == 0:
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    signal.signal(number, signal.SIG_DFL)
-                signal.signal(HANDOVER_SIGNAL, signal.SIG_IGN)
+        try:
+            with defer_signals():
+                child.pid = os.fork()
+                if child.pid == 0:
+                    for number in (signal.SIGTERM, signal.SIGINT):
+                        signal.signal(number, signal.SIG_DFL)
+                    signal.signal(HANDOVER_SIGNAL, signal.SIG_IGN)
+        except OSError as error:  # a limit of the machine: the other processes go on
+            wait = _plan_restart(child)
+            log.error("process_not_started", process=child.name, error=str(error), retry_in=wait)
+            return
         if child.pid == 0:
             die_with_parent()
             if os.getppid() != parent:  # the parent died before `die_with_parent`
@@ -138,9 +143,7 @@ class Supervisor:
             if self._stopping:
                 continue
             lived = time.monotonic() - child.started_at
-            child.failures = 0 if lived > STEADY_SECONDS else child.failures + 1
-            wait = RESTART_BACKOFF_SECONDS[min(child.failures, len(RESTART_BACKOFF_SECONDS) - 1)]
-            child.restart_at = time.monotonic() + wait
+            wait = _plan_restart(child)
             log.error("process_ended", process=child.name, lived=round(lived, 1), restart_in=wait)
 
     def _poll_replacement(self) -> int | None:
@@ -220,6 +223,17 @@ class Supervisor:
         for child in self._children:
             if child.pid:
                 os.kill(child.pid, number)
+
+
+def _plan_restart(child: Child) -> float:
+    """Plan the next start of a process that ended or could not start; return the seconds until
+    then.
+    """
+    now = time.monotonic()
+    child.failures = 0 if now - child.started_at > STEADY_SECONDS else child.failures + 1
+    wait = RESTART_BACKOFF_SECONDS[min(child.failures, len(RESTART_BACKOFF_SECONDS) - 1)]
+    child.restart_at = now + wait
+    return wait
 
 
 def run_and_exit(work: Callable[[], object]) -> NoReturn:
