@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import os
+import signal
 import subprocess
 import tarfile
 import threading
@@ -29,7 +30,7 @@ from bridge.core.errors import StoreError
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Order
 from bridge.services.access_tokens import authenticate_token, create_token, remove_token
-from bridge.store.backup import age, archive, bounded_tar, extraction, files
+from bridge.store.backup import age, archive, bounded_tar, extraction, files, scratch
 from bridge.store.backup.extraction import check_start
 from bridge.store.backup.manifest import FORMAT, MANIFEST
 from bridge.store.backup.restore import restore
@@ -79,6 +80,35 @@ def packed(source: Database, tmp_path: Path) -> Path:
     path = tmp_path / "backup.tar"
     files.create(source, tmp_path / "source", path, NOW)
     return path
+
+
+def killed_at_its_first_byte(source: Database, data: Path, path: Path) -> None:
+    """Begin a backup in a process that is killed."""
+    source.close()
+    child = os.fork()
+    if child == 0:
+        files.create(source, data, path, NOW, lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+
+def test_the_next_backup_deletes_what_one_that_was_killed_has_left(
+    source: Database, tmp_path: Path
+) -> None:
+    backups = tmp_path / "backups"
+    killed_at_its_first_byte(source, tmp_path / "source", backups / "x.tar")
+    assert list(backups.iterdir())
+    of_another_host = backups / f"{scratch.PREFIX}another-host-1"
+    of_another_host.mkdir()
+    database = Database(f"sqlite:///{source.path}")
+
+    def meanwhile(_: int) -> None:
+        if not (backups / "z.tar").exists():
+            files.create(database, tmp_path / "source", backups / "z.tar", NOW)
+
+    files.create(database, tmp_path / "source", backups / "y.tar", NOW, meanwhile)
+    database.close()
+    assert {one.name for one in backups.iterdir()} == {"y.tar", "z.tar", of_another_host.name}
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from bridge.store.backup import archive, extraction
 from bridge.store.backup.age import list_backups
 from bridge.store.backup.archive import Advance
 from bridge.store.backup.manifest import Manifest
+from bridge.store.backup.scratch import make_scratch
 from bridge.store.blobs import sync_directory
 from bridge.store.db import disk_space
 from bridge.store.db.database import Database
@@ -34,28 +35,25 @@ def create(
     """Write a backup to a new file, readable by its owner only, and verify it by restoring it.
 
     `advance` is called with the number of bytes, when written and again when read. On `StoreError`
-    or OSError, no file is left.
+    or OSError, no file is left; what a killed process leaves, the next backup deletes.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_disk(path.parent, estimate_size(database, data))
     if path.exists():
         raise StoreError(f"{path} already exists")
-    draft = path.with_name(f".{path.name}.part")
-    draft.unlink(missing_ok=True)
-    try:
+    with make_scratch(path.parent) as scratch:
+        draft = scratch / path.name
         descriptor = os.open(
             draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
         )
         with os.fdopen(descriptor, "w+b") as file:
-            manifest = archive.write(database, data, file, path.parent, now, advance)
+            manifest = archive.write(database, data, file, scratch, now, advance)
             file.flush()
             os.fsync(file.fileno())
             file.seek(0)
-            with extraction.unpack_temporarily(file, path.parent, advance) as (folder, found):
+            with extraction.unpack_temporarily(file, scratch, advance) as (folder, found):
                 extraction.verify_database(folder, found)
         draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
     sync_directory(path.parent)
     return manifest
 

@@ -20,6 +20,7 @@ from bridge.core.errors import StoreError
 from bridge.store.backup import extraction
 from bridge.store.backup.archive import Advance
 from bridge.store.backup.manifest import DATABASE, KEY, Manifest
+from bridge.store.backup.scratch import make_scratch
 from bridge.store.blobs import sync_directory
 from bridge.store.db import snapshot
 from bridge.store.db.database import Database, file_lock
@@ -95,7 +96,10 @@ def restore(
     database.close()
     database.path.parent.mkdir(parents=True, exist_ok=True)
     data.mkdir(parents=True, exist_ok=True)
-    with extraction.unpack_temporarily(source, database.path.parent, advance) as (folder, manifest):
+    with (
+        make_scratch(database.path.parent) as scratch,
+        extraction.unpack_temporarily(source, scratch, advance) as (folder, manifest),
+    ):
         extraction.verify_database(folder, manifest)
         waiting, removed_tokens = _prepare(
             Database(f"sqlite:///{folder / DATABASE}", database.sealer),
