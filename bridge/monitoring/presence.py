@@ -33,12 +33,14 @@ class Presence:
         self._said = b""
 
     def publish(self, what: dict[str, Any]) -> None:
-        """Write the state of this bridge, if it has changed."""
+        """Write the state of this bridge, if it has changed; a failure is retried next time."""
         raw = orjson.dumps(what)
-        if raw != self._said:
-            os.pwrite(self._file.fileno(), raw, 0)
-            os.ftruncate(self._file.fileno(), len(raw))
-            self._said = raw
+        if raw == self._said:
+            return
+        with suppress(OSError):
+            if os.pwrite(self._file.fileno(), raw, 0) == len(raw):
+                os.ftruncate(self._file.fileno(), len(raw))
+                self._said = raw
 
     def close(self) -> None:
         """Remove the file. A second signal may call it while it is being called."""
