@@ -42,12 +42,21 @@ class TrendWriter:
         self._minute = 0  # of the write under way
 
     def read(self) -> bool:
-        """Read the counters once a minute; return whether there is anything to write."""
+        """Read the counters once a minute; return whether there is anything to write.
+
+        Raises `OSError`, once a minute, where the data folder cannot be written.
+        """
         minute = step_of(self._clock())
         if minute == self._read_at:
             return False
-        if self._node is None and (claimed := claim_node(self._data)) is not None:
-            self._node, self._lock = claimed
+        if self._node is None:
+            try:
+                claimed = claim_node(self._data)
+            except OSError:
+                self._read_at = minute
+                raise
+            if claimed is not None:
+                self._node, self._lock = claimed
         # After the lock: counters that were read earlier would look as if they had begun again.
         if self._node is not None:
             self._counters = read_counters(sum_counters(self._data))

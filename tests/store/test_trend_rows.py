@@ -305,6 +305,23 @@ def test_of_two_processes_of_a_data_folder_one_writes(database: Database, tmp_pa
     assert len(names) == 2 and (tmp_path / COUNTERS_FOLDER / "node").read_text() in names
 
 
+def test_a_folder_that_cannot_be_written_is_tried_once_a_minute(
+    database: Database, tmp_path: Path
+) -> None:
+    """Each try is logged: a full disk has no room for one in each heartbeat."""
+    (tmp_path / COUNTERS_FOLDER).write_text("a file stands in the way")
+    at = [NOW]
+    writer = TrendWriter(tmp_path, lambda: at[0])
+    for _ in range(2):
+        with pytest.raises(OSError, match="exists"):
+            writer.read()
+        assert not writer.read()
+        at[0] += MINUTE_SECONDS
+    (tmp_path / COUNTERS_FOLDER).unlink()
+    assert writer.read()
+    writer.close()
+
+
 def test_every_counter_of_a_trend_is_a_metric_with_its_labels() -> None:
     assert {metric.name for metric in COUNTERS.values()} <= {each.name for each in PROCESS_METRICS}
     for name, metric in COUNTERS.items():
