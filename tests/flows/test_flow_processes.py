@@ -160,6 +160,8 @@ def bystander(request: pytest.FixtureRequest) -> Iterator[None]:
         ("segfault", "The flow's process died: SIGSEGV"),
         ("killed", "The flow's process died: SIGKILL"),
         ("breaks", "KeyError: 'nope'"),
+        ("unspeakable", r"ValueError: \udcff is no character"),
+        ("verbose", "ValueError: at length: xxx"),
         ("endless", "The run was over its time limit of 0.5 s."),
         ("stops_itself", "The run was over its time limit of 0.5 s."),
         ("greedy", "MemoryError: over its memory limit of 64 MB"),

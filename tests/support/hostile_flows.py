@@ -42,6 +42,16 @@ def breaks() -> None:
     raise KeyError("nope")
 
 
+@flow
+def unspeakable() -> None:
+    raise ValueError("\udcff is no character")
+
+
+@flow
+def verbose() -> None:
+    raise ValueError("at length: " + "x" * 20_000_000)
+
+
 @flow(time_limit=0.5)
 def endless() -> None:
     while True:

@@ -34,6 +34,7 @@ from bridge.system.redacted_traceback import format_traceback
 
 SPARE_BYTES: Final = 64 * 1024**2  # bytes beyond the limit, to report that it was reached
 MAX_TRACEBACK_CHARACTERS: Final = 64 * 1024
+MAX_REASON_CHARACTERS: Final = 64 * 1024
 # processes and threads that a run may add to those of its user
 MAX_RUN_PROCESSES: Final = 1024
 START_SIGNAL: Final = b"g"
@@ -159,7 +160,16 @@ def _inputs(flow: FlowFunction, spec: RunSpec) -> dict[str, JSON]:
 
 def _failed(reason: str, error: BaseException | None) -> dict[str, JSON]:
     text = None if error is None else format_traceback(error)[-MAX_TRACEBACK_CHARACTERS:]
-    return {"state": LocalState.FAILED, "reason": reason, "traceback": text}
+    return {
+        "state": LocalState.FAILED,
+        "reason": _encodable(reason[:MAX_REASON_CHARACTERS]),
+        "traceback": text and _encodable(text),
+    }
+
+
+def _encodable(text: str) -> str:
+    """Return the text with escapes for lone surrogates, which JSON cannot have."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def format_bytes(memory: int) -> str:
