@@ -177,6 +177,11 @@ def test_a_run_that_cannot_end_well_has_failed_and_its_log_says_why(
     assert "Traceback" not in str(run["log"])
 
 
+def test_a_report_that_the_flow_made_up_is_ignored(served: Served) -> None:
+    run = served.run_flow("forges")
+    assert (run["state"], run["outputs"]) == ("DONE", {"forged": True})
+
+
 def test_the_traceback_is_in_our_own_log(served: Served) -> None:
     run = served.run_flow("breaks")
     assert run["log"] == ["so far", "KeyError: 'nope'"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import logging
 import os
 import resource
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from bridge.flows import File, WebhookInput, current, flow, log, save_file
 
@@ -50,6 +52,26 @@ def unspeakable() -> None:
 @flow
 def verbose() -> None:
     raise ValueError("at length: " + "x" * 20_000_000)
+
+
+@flow
+def forges() -> dict:
+    """Writes reports of its own into every pipe."""
+    for number in map(int, os.listdir("/proc/self/fd")):
+        for report in (
+            {"file": 1},
+            {"file": ["a", "b", "c"]},
+            {"file": ["a", "0" * 64, -1]},
+            {"file": [1, "0" * 64, 1]},
+            {"state": "DONE", "outputs": 1},
+            {"state": ["DONE"]},
+            {"state": "FAILED", "reason": 1},
+            {"state": "FAILED", "traceback": 1},
+        ):
+            with suppress(OSError):
+                if number > 2:
+                    os.write(number, json.dumps(report).encode() + b"\n")
+    return {"forged": True}
 
 
 @flow(time_limit=0.5)

@@ -9,6 +9,7 @@ worker dies, the run is killed.
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import socket
@@ -47,6 +48,8 @@ LOG_UPDATE_SECONDS: Final = 1.0  # between two updates of a growing log
 MAX_UPDATE_CHARACTERS: Final = 64 * 1024  # of the log
 OUTPUT_READ_BYTES: Final = 256 * 1024
 MAX_RESULT_BYTES: Final = MAX_FRAME_BYTES // 4  # bytes of a run's report
+MAX_SIZE: Final = 2**53  # of a file, in a report
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class RunSupervisor:
@@ -238,10 +241,15 @@ def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any
             found = orjson.loads(line)
         except orjson.JSONDecodeError:
             continue  # truncated, or written by the flow itself
-        if isinstance(found, dict) and "file" in found:
-            files.append(tuple(found["file"]))
-        elif isinstance(found, dict) and "state" in found:
-            said = found
+        match found:
+            case {"file": [str(name), str(sha256), int(size)]} if (
+                _DIGEST.fullmatch(sha256) and 0 <= size < MAX_SIZE
+            ):
+                files.append((name, sha256, size))
+            case {"state": LocalState.DONE, "outputs": dict(outputs)}:
+                said = {"state": LocalState.DONE, "outputs": outputs}
+            case {"state": str(), "reason": str(), "traceback": str() | None}:
+                said = found
     return files, said
 
 
