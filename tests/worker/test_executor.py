@@ -8,15 +8,18 @@ import errno
 import os
 import socket
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from serving import is_alive, until
 
 from bridge.flows.process import protocol
-from bridge.flows.process.forkserver import FORKED, Forkserver
+from bridge.flows.process.forkserver import FORKED, Forkserver, start_forkserver
+from bridge.flows.registry import FlowLibrary
 from bridge.worker.local import executor
-from bridge.worker.local.executor import Executor
+from bridge.worker.local.executor import Executor, _FlowsVersion
 
 
 def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +41,7 @@ def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.M
     listener: Any = None  # nothing is told
     one = Executor(Forkserver(os.getpid(), ours), listener)
     (thread,) = set(threading.enumerate()) - before
-    protocol.send_files(its, FORKED, [to_generation.fileno(), report])
+    protocol.send_files(its, FORKED + b"1", [to_generation.fileno(), report])
     to_generation.close()
     os.close(report)
     assert taken.wait(60)
@@ -52,6 +55,43 @@ def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.M
     os.close(says)
     for sock in (its, generation):
         sock.close()
+
+
+def test_flows_that_load_for_ever_are_stopped_when_the_file_has_changed(tmp_path: Path) -> None:
+    def load(path: str | None) -> FlowLibrary:
+        if path is not None:
+            Path(path).write_text(str(os.getpid()))
+            threading.Event().wait()
+        return FlowLibrary({})
+
+    loaded = threading.Event()
+    host = start_forkserver(load, {})
+    listener: Any = SimpleNamespace(loaded=lambda _flows: loaded.set(), host_died=lambda: None)
+    one = Executor(host, listener)
+    first = tmp_path / "pid"
+    one.load(str(first))
+    pid = int(until(lambda: first.is_file() and first.read_text(), what="the first load"))
+    one.load(None)
+    assert loaded.wait(60)
+    until(lambda: not is_alive(pid), what="the end of the first load")
+    one.close()
+    os.waitpid(host.pid, 0)
+
+
+def test_giving_up_a_load_leaves_the_thread_alive_where_the_host_is_gone() -> None:
+    ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
+    to_generation, generation = protocol.socket_pair(socket.SOCK_SEQPACKET)
+    report = protocol.create_memory_file("flows")
+    broken = threading.Event()
+    listener: Any = SimpleNamespace(
+        host_died=lambda: None, broken=lambda _why, *, for_good: broken.set() if for_good else None
+    )
+    one = Executor(Forkserver(os.getpid(), ours), listener)
+    its.close()
+    one._give_up_loading(_FlowsVersion(1, to_generation, report, 0.0))
+    assert broken.is_set()
+    one.close()
+    generation.close()
 
 
 def test_a_run_for_which_there_is_no_socket_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,12 +42,13 @@ FLOW_NICENESS: Final = 10  # added to the niceness of the bridge
 # reports of a generation, sent once
 LOADED = b"loaded"
 BROKEN = b"broken"
-# answers to LOAD; FORKED carries the generation's socket and its report
-FORKED = b"forked"
+# answers to LOAD; FORKED carries the generation's socket and its report, and its pid follows
+FORKED = b"forked "
 FAILED = b"failed"
-# requests to the forkserver; the path of flows.py follows LOAD, if there is one
+# requests to the forkserver; the path of flows.py follows LOAD, if there is one, and the pid of a
+# generation STOP
 LOAD = b"load "
-STOP = b"stop"
+STOP = b"stop "
 MAX_REQUEST_BYTES: Final = 8192
 
 
@@ -110,7 +111,7 @@ class _ForkserverProcess:
         self._worker = worker
         self._load = load
         self._environ = environ
-        self._newest = 0  # the process of the newest generation
+        self._generations: set[int] = set()  # the processes that have not ended
         self._wakeup_reader = -1
         self._wakeup_writer = -1
 
@@ -150,15 +151,19 @@ class _ForkserverProcess:
             os.read(self._wakeup_reader, 65536)
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-                self._newest = 0 if ended == self._newest else self._newest
+                self._generations.discard(ended)
 
     def _answer(self) -> bool:
         asked = self._worker.recv(MAX_REQUEST_BYTES)
         if asked.startswith(LOAD):
             self._fork(os.fsdecode(asked.removeprefix(LOAD)) or None)
-        elif asked == STOP and self._newest:
-            os.kill(self._newest, signal.SIGKILL)
+        elif asked.startswith(STOP):
+            self._stop(int(asked.removeprefix(STOP)))
         return bool(asked)
+
+    def _stop(self, generation: int) -> None:
+        if generation in self._generations:
+            os.kill(generation, signal.SIGKILL)
 
     def _fork(self, path: str | None) -> None:
         """Fork a generation.
@@ -184,9 +189,11 @@ class _ForkserverProcess:
                     lambda: self._load(path), root
                 )
             )
-        self._newest = max(pid, 0)
         if pid > 0:
-            protocol.send_files(self._worker, FORKED, [to_worker.fileno(), report])
+            self._generations.add(pid)
+            protocol.send_files(
+                self._worker, FORKED + str(pid).encode(), [to_worker.fileno(), report]
+            )
         else:
             self._worker.send(FAILED)
         for one in (own, to_worker):

@@ -71,6 +71,7 @@ class _Run:
 
 @dataclass(slots=True)
 class _FlowsVersion:
+    pid: int
     sock: socket.socket
     report: int
     load_until: float
@@ -202,13 +203,18 @@ class Executor:
         os.close(self._over)
 
     def _give_up_loading(self, coming: _FlowsVersion) -> None:
-        self._coming = None
-        self._forget(coming.sock)
-        os.close(coming.report)
-        self._host.sock.send(STOP)
+        self._stop_loading(coming)
         self._listener.broken(
             f"loading the flows took longer than {LOAD_SECONDS:g} s", for_good=True
         )
+
+    def _stop_loading(self, coming: _FlowsVersion) -> None:
+        """End a process that loads the flows: it may never notice that its socket is closed."""
+        self._coming = None
+        self._forget(coming.sock)
+        os.close(coming.report)
+        with suppress(OSError):  # the host is gone, and its generations with it
+            self._host.sock.send(STOP + str(coming.pid).encode())
 
     def _from_host(self) -> None:
         try:
@@ -216,12 +222,14 @@ class Executor:
         except OSError:
             said = b""
             given = []
-        if said == FORKED:
+        if said.startswith(FORKED):
             if self._coming is not None:  # the file has changed again
-                self._forget(self._coming.sock)
-                os.close(self._coming.report)
+                self._stop_loading(self._coming)
             self._coming = one = _FlowsVersion(
-                socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_SECONDS
+                int(said.removeprefix(FORKED)),
+                socket.socket(fileno=given[0]),
+                given[1],
+                time.monotonic() + LOAD_SECONDS,
             )
             one.sock.setblocking(False)
             self._hear(one.sock, lambda: self._from_generation(one))
