@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ import pytest
 from serving import is_alive, until
 
 from bridge.flows.process import protocol
-from bridge.flows.process.forkserver import FORKED, Forkserver, start_forkserver
+from bridge.flows.process.forkserver import FORKED, STOP, Forkserver, start_forkserver
 from bridge.flows.registry import FlowLibrary
 from bridge.worker.local import executor
 from bridge.worker.local.executor import Executor, _FlowsVersion
@@ -92,6 +93,22 @@ def test_giving_up_a_load_leaves_the_thread_alive_where_the_host_is_gone() -> No
     assert broken.is_set()
     one.close()
     generation.close()
+
+
+def test_flows_for_which_no_descriptor_is_free_are_loaded_again() -> None:
+    ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
+    to_generation, generation = protocol.socket_pair(socket.SOCK_SEQPACKET)
+    tried: SimpleQueue[bool] = SimpleQueue()
+    listener: Any = SimpleNamespace(broken=lambda _why, *, for_good: tried.put(for_good))
+    one = Executor(Forkserver(os.getpid(), ours), listener)
+    protocol.send_files(its, FORKED + b"7", [to_generation.fileno()])  # the second is dropped
+    to_generation.close()
+    assert tried.get(timeout=60) is False
+    assert its.recv(100) == STOP + b"7"
+    assert generation.recv(1) == b"", "its socket is closed"
+    one.close()
+    for sock in (its, generation):
+        sock.close()
 
 
 def test_a_run_for_which_there_is_no_socket_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,8 +213,11 @@ class Executor:
         self._coming = None
         self._forget(coming.sock)
         os.close(coming.report)
+        self._stop_generation(coming.pid)
+
+    def _stop_generation(self, pid: int) -> None:
         with suppress(OSError):  # the host is gone, and its generations with it
-            self._host.sock.send(STOP + str(coming.pid).encode())
+            self._host.sock.send(STOP + str(pid).encode())
 
     def _from_host(self) -> None:
         try:
@@ -225,11 +228,15 @@ class Executor:
         if said.startswith(FORKED):
             if self._coming is not None:  # the file has changed again
                 self._stop_loading(self._coming)
+            pid = int(said.removeprefix(FORKED))
+            if len(given) < 2:  # the kernel drops those for which no descriptor is free
+                for descriptor in given:
+                    os.close(descriptor)
+                self._stop_generation(pid)
+                self._listener.broken("no descriptor is free to load the flows", for_good=False)
+                return
             self._coming = one = _FlowsVersion(
-                int(said.removeprefix(FORKED)),
-                socket.socket(fileno=given[0]),
-                given[1],
-                time.monotonic() + LOAD_SECONDS,
+                pid, socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_SECONDS
             )
             one.sock.setblocking(False)
             self._hear(one.sock, lambda: self._from_generation(one))
