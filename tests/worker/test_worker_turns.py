@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import threading
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,15 +41,20 @@ from worker_bench import (
 from bridge.config.settings import load_settings
 from bridge.core.clock_reading import ClockReading
 from bridge.core.errors import BridgeError, StoreError
+from bridge.core.local_runs import LocalFile
 from bridge.core.model import Delivery, Retry
 from bridge.core.outcomes import OutcomeKind
 from bridge.core.rate_limits import Limits
 from bridge.core.timings import TIMINGS
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
+from bridge.flows import File, flow
 from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.routing.model import Config, Flow, Mode, Route
+from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
+from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.queue import claims, hold, ledger
 from bridge.store.tables import schema
@@ -108,6 +114,7 @@ class Hand:
             "FLOWBRIDGE_SECRET_KEY": "k" * 32,
             "FLOWBRIDGE_DATA": data,
             "FLOWBRIDGE_RECONCILE_AFTER": after,
+            "FLOWBRIDGE_ENCRYPTION_KEYS": more.pop("keys", ""),
         }
         settings = load_settings(environ, timings=database.timings)
         ours = _Counted(database, self)
@@ -1030,9 +1037,9 @@ def test_the_threads_of_a_worker_end_with_it(postgresql: Database) -> None:
 
 @contextmanager
 def with_flows(
-    database: Database, data: Path, flows: Mapping[str, Any] = READY_FLOWS
+    database: Database, data: Path, flows: Mapping[str, Any] = READY_FLOWS, **more: Any
 ) -> Iterator[Hand]:
-    hand = Hand(database, configured(LOCAL), flows=flows, data=data)
+    hand = Hand(database, configured(LOCAL), flows=flows, data=data, **more)
     try:
         yield hand
     finally:
@@ -1185,6 +1192,40 @@ def test_runs_that_a_turn_took_that_failed_are_begun_once(
         hand.fails = None
         turns_until(hand, lambda: run_of(sqlite, one).state == "DONE")
         assert run_of(sqlite, one).outputs == {"a": 1}
+
+
+def lent_files() -> int:
+    found = 0
+    for one in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found += one.readlink().name.startswith("memfd:lent")
+    return found
+
+
+def test_files_that_a_turn_lent_and_failed_are_taken_back(
+    sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
+) -> None:
+    @flow
+    def sizes(file: File) -> dict[str, int]:
+        return {"size": len(file.read_bytes())}
+
+    key = urlsafe_b64encode(b"k" * 32).decode()
+    blob = BlobStore(tmp_path / "blobs", Sealer((key,))).store(b"secret")
+    file = LocalFile(user_id="u", name="a.txt", sha256=blob, size=6, created_at=clock.at)
+    sqlite.write(lambda connection: local_files.store_file(connection, file))
+    with with_flows(sqlite, tmp_path, {"sizes": sizes}, keys=key) as hand:
+        turns_until(hand, lambda: lines("flows_loaded"))
+        hand.step()
+        one = start_run(sqlite, "sizes", '{"file": "a.txt"}')
+        hand.fails = "after"
+        hand.step()
+        assert (run_of(sqlite, one).state, lent_files()) == ("RUNNING", 1)
+        hand.step()
+        assert (run_of(sqlite, one).state, lent_files()) == ("RUNNING", 1)
+        hand.fails = None
+        sqlite.write(lambda connection: runs.kill(connection, one, clock.at))
+        turns_until(hand, lambda: run_of(sqlite, one).state == "TERMINATED")
+        assert lent_files() == 0
 
 
 def test_a_worker_whose_flow_host_died_ends_with_an_error(

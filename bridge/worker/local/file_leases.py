@@ -7,7 +7,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from bridge.flows.process import protocol
 from bridge.store.blobs import BlobStore
@@ -42,6 +42,11 @@ class FileLeases:
         """Take back the files that were lent to a run."""
         for descriptor in self._files.pop(run_id, ()):
             os.close(descriptor)
+
+    def release_all_but(self, run_ids: Container[str]) -> None:
+        """Take back the files that were lent to other runs."""
+        for run_id in [one for one in self._files if one not in run_ids]:
+            self.release(run_id)
 
     def encrypt(self, digests: Iterable[str]) -> None:
         """Encrypt the files that a run stored. One that cannot be encrypted stays as it is."""

@@ -183,6 +183,7 @@ class LocalRuns:
 
     def prepare(self, connection: Connection, now: float, taken: TurnChanges) -> None:
         """Store newly loaded flows, and find the runs to end."""
+        self._leases.release_all_but(self._running)  # those of a turn that failed
         taken.flows = self.flows.store(connection, now)
         if self._running:
             taken.kills = [
