@@ -6,7 +6,9 @@ Its calls wait until a test makes them, and it never sleeps.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 import time
 from base64 import urlsafe_b64encode
@@ -1194,6 +1196,44 @@ def test_runs_that_a_turn_took_that_failed_are_begun_once(
         assert run_of(sqlite, one).outputs == {"a": 1}
 
 
+@flow
+def sizes(file: File) -> dict[str, int]:
+    return {"size": len(file.read_bytes())}
+
+
+def upload(database: Database, blobs: BlobStore) -> None:
+    """Store six bytes as the file a.txt."""
+    blob = blobs.store(b"secret")
+    file = LocalFile(user_id="u", name="a.txt", sha256=blob, size=6, created_at=time.time())
+    database.write(lambda connection: local_files.store_file(connection, file))
+
+
+@pytest.mark.parametrize(
+    ("number", "state"), [(errno.EMFILE, "QUEUED"), (errno.ENOMEM, "QUEUED"), (errno.EIO, "FAILED")]
+)
+def test_a_run_whose_files_find_no_room_waits(
+    sqlite: Database, tmp_path: Path, clock: Clock, lines: Any, number: int, state: str
+) -> None:
+    upload(sqlite, BlobStore(tmp_path / "blobs"))
+    with with_flows(sqlite, tmp_path, {"sizes": sizes}) as hand:
+        turns_until(hand, lambda: lines("flows_loaded"))
+        hand.step()
+        local = hand.worker._cycle.local
+        assert local is not None
+
+        def refuse(_run_id: str, _sha256: str) -> str:
+            raise OSError(number, os.strerror(number))
+
+        leases = local._leases
+        local._specs._leases = SimpleNamespace(readable_path=refuse)  # type: ignore[assignment]
+        one = start_run(sqlite, "sizes", '{"file": "a.txt"}')
+        hand.step()
+        assert run_of(sqlite, one).state == state
+        local._specs._leases = leases
+        if state == "QUEUED":
+            turns_until(hand, lambda: run_of(sqlite, one).state == "DONE")
+
+
 def lent_files() -> int:
     found = 0
     for one in Path("/proc/self/fd").iterdir():
@@ -1205,14 +1245,8 @@ def lent_files() -> int:
 def test_files_that_a_turn_lent_and_failed_are_taken_back(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:
-    @flow
-    def sizes(file: File) -> dict[str, int]:
-        return {"size": len(file.read_bytes())}
-
     key = urlsafe_b64encode(b"k" * 32).decode()
-    blob = BlobStore(tmp_path / "blobs", Sealer((key,))).store(b"secret")
-    file = LocalFile(user_id="u", name="a.txt", sha256=blob, size=6, created_at=clock.at)
-    sqlite.write(lambda connection: local_files.store_file(connection, file))
+    upload(sqlite, BlobStore(tmp_path / "blobs", Sealer((key,))))
     with with_flows(sqlite, tmp_path, {"sizes": sizes}, keys=key) as hand:
         turns_until(hand, lambda: lines("flows_loaded"))
         hand.step()

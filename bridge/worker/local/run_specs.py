@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Final
 
@@ -18,6 +19,8 @@ from bridge.store.local import files
 from bridge.worker.local.file_leases import FileLeases
 
 MAX_INPUT_FILES: Final = 100  # of a run
+#: Errors that pass: no descriptor or no memory is free.
+SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 class RunSpecs:
@@ -39,7 +42,10 @@ class RunSpecs:
         self._environ = environ
 
     def make(self, connection: Connection, run: LocalRun, flow: LocalFlow | None) -> RunSpec:
-        """Return the spec of a run; `BridgeError` says why it cannot be executed."""
+        """Return the spec of a run; `BridgeError` says why it cannot be executed.
+
+        OSError: it cannot be executed now, since the machine is short of something.
+        """
         if run.unsealable is not None:
             raise BridgeError(run.unsealable)
         if flow is None:
@@ -104,7 +110,9 @@ class RunSpecs:
                 found.setdefault(name, []).append(
                     (file.name, self._leases.readable_path(run.id, file.sha256), file.size)
                 )
-            except OSError:
+            except OSError as error:
+                if error.errno in SHORTAGES:
+                    raise
                 raise BridgeError(
                     f"{name}: the bytes of the uploaded file {value!r} are not on this machine"
                 ) from None

@@ -203,6 +203,11 @@ class LocalRuns:
                 self._leases.release(run.id)
                 failed = RunResult(state=LocalState.FAILED, log=(*run.log, str(error)))
                 runs.finish(connection, run.id, failed, now, self._lease)
+            except OSError as error:
+                log.warning("run_not_started", run_id=run.id, error=str(error))
+                self._leases.release(run.id)
+                runs.return_to_queue(connection, [run.id], self._lease, now)
+                self._paused_until = time.monotonic() + PAUSE_SECONDS
 
     def begin(self, taken: TurnChanges) -> None:
         """Start and end the runs that the turn claimed: it is on disk now."""
