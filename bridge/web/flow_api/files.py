@@ -28,6 +28,8 @@ MAX_FILES = 50  # in one call
 # of one user, without the files of events: they are stored anyway, and deleted with their events
 MAX_UPLOADED = 1024 * MIB
 MAX_NAME_BYTES = 255  # of a file's name in UTF-8
+# instead of `split`, which makes an object of each line
+_NO_BLANKS = dict.fromkeys(map(ord, " \t\n\v\f\r"))
 log = get_logger()
 
 
@@ -175,7 +177,7 @@ def _decoded(content: JSON) -> bytes:
         if content.endswith("==="):  # strict mode accepts more padding than is possible
             raise ValueError
         return binascii.a2b_base64(
-            "".join(content.split()) if "\n" in content else content, strict_mode=True
+            content.translate(_NO_BLANKS) if "\n" in content else content, strict_mode=True
         )
     except ValueError:
         raise bad_request("invalid_parameter", "file_content is not valid Base64") from None

@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import threading
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,16 @@ def test_base64_may_be_broken_into_lines(local: Local, content: str) -> None:
     run = local.started({"saved_item_id": "echo"})
     assert local.post("upload_file", {"file_name": "a", "file_content": content}).status_code == 200
     assert local.download("download_file", {"file_name": "a", "run_id": run.id}).data == b"abc"
+
+
+def test_base64_in_short_lines_takes_little_memory() -> None:
+    text = "YWJj\n" * 200_000
+    tracemalloc.start()
+    try:
+        assert files._decoded(text) == b"abc" * 200_000
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(text)
+    finally:
+        tracemalloc.stop()
 
 
 # -- what is not kept
