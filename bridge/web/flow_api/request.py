@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from bridge.core.errors import Refused
+from bridge.core.json_limits import exceeds_values
 from bridge.core.model import JSON
 from bridge.routing.model import Platform
 from bridge.web.flow_api.auth import Caller
@@ -74,8 +75,10 @@ class ApiRequest:
         return value
 
 
-def read_json(raw: bytes) -> JSON:
+def read_json(raw: bytes, max_values: int | None = None) -> JSON:
     """Return the JSON of a body, or refuse with 400; {} if it is empty: ids are in the query."""
+    if max_values is not None and exceeds_values(raw, max_values):
+        raise bad_request("invalid_json", f"the body has more than {max_values} values")
     try:
         return orjson.loads(raw) if raw.strip() else {}
     except orjson.JSONDecodeError as error:

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from werkzeug.routing import Rule
 
 from bridge.core.errors import Refused, RunLimitReached, StoreError
+from bridge.core.json_limits import MAX_VALUES
 from bridge.core.sizes import MIB
 from bridge.routing.model import Platform
 from bridge.system.logs import get_logger
@@ -32,7 +33,7 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One path. `any_json`: its body need not be a JSON object."""
+    """One path. `any_json`: its body need not be a JSON object, and has inputs of a flow."""
 
     path: str
     methods: tuple[str, ...]
@@ -116,7 +117,7 @@ def _asked(
         query=request.args.to_dict(flat=False),
         idempotency_key=request.headers.get("Idempotency-Key"),
         raw=raw,
-        body=read_json(raw),
+        body=read_json(raw, None if endpoint.any_json else MAX_VALUES),
     )
     if not endpoint.any_json and not isinstance(asked.body, dict):
         raise bad_request("invalid_json", "the body is not a JSON object")

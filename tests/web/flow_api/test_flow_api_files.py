@@ -332,6 +332,15 @@ def test_a_file_has_a_largest_size_and_so_has_a_body(local: Local) -> None:
     assert (answer.status_code, answer.json["error"]) == (413, "too_large")
 
 
+def test_an_upload_has_few_values(local: Local) -> None:
+    """Parsed, they take up to forty times their size."""
+    answer = local.post("upload_file", b'{"x": [' + b"[]," * 60_000 + b"0]}")
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_json")
+    assert answer.json["message"] == "the body has more than 50000 values"
+    many = {"saved_item_id": "echo", "x": [[]] * 60_000}
+    assert local.post("start_pipeline", many).status_code == 200
+
+
 def test_what_a_user_uploads_is_bounded(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_UPLOADED", 100)
     assert upload(local, "a", bytes(60)).status_code == 200
