@@ -176,8 +176,9 @@ class LoopReceiver(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _end_accepting(self, task: asyncio.Task[Any]) -> None:
         self._accepting -= 1
-        if not task.cancelled():
-            task.exception()  # the client is gone already
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, OSError):  # that is a client which is gone
+            log.error("internal_error", exc_info=error)
 
     def _has_waiting(self) -> bool:
         """Return whether connections wait that nothing but this process accepts."""
