@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -61,6 +62,24 @@ def test_a_connection_is_passed_with_what_was_read(
 def test_none_waits(queue: PassedConnections) -> None:
     with pytest.raises(BlockingIOError):
         queue.take()
+
+
+def test_a_connection_for_which_no_descriptor_is_free_is_closed(queue: PassedConnections) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ours, client = socket.socketpair()
+    with client:
+        with ours:
+            assert queue.put(ours, SERVER, b"GET /console")
+            free = os.dup(0)
+            os.close(free)
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+                with pytest.raises(OSError, match="Too many open files"):
+                    queue.take()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert client.recv(1) == b""
+        assert not queue.is_waiting()
 
 
 def test_a_full_queue_takes_no_more(queue: PassedConnections) -> None:

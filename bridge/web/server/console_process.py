@@ -12,10 +12,12 @@ import socket
 import time
 from typing import Any, Final
 
+from bridge.system.logs import get_logger
 from bridge.web.reader_seats import READER_SEATS, ReaderSeats
 from bridge.web.server.event_loop.worker import LoopReceiver
 from bridge.web.server.passed_connections import PassedConnections
 
+log = get_logger()
 NICENESS: Final = 5  # receiving comes first
 THREADS: Final = 16  # the readers have half of them
 
@@ -54,7 +56,10 @@ class ConsoleProcess(LoopReceiver):
         """Take a connection."""
         try:
             passed = listener.take()
-        except OSError:  # another process took it, or no descriptor is free
+        except BlockingIOError:  # another process took it
+            return
+        except OSError as error:  # no descriptor is free
+            log.error("accept_failed", error=str(error))
             return
         accepted = socket.socket(fileno=passed.descriptor)
         self._serve_connection(accepted, passed.server, passed.ahead)

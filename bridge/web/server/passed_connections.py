@@ -6,6 +6,7 @@ console process reads the request as if it had accepted the connection itself.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -65,9 +66,15 @@ class PassedConnections:
         return True
 
     def take(self) -> PassedConnection:
-        """Take the next connection; raises `BlockingIOError` where none waits."""
+        """Take the next connection.
+
+        `BlockingIOError` where none waits, another `OSError` where no descriptor is free for it: it
+        is closed then.
+        """
         size = _MAX_ADDRESS_BYTES + MAX_AHEAD_BYTES
         message, descriptors, _, _ = socket.recv_fds(self._receiving, size, 1)
+        if not descriptors:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         os.set_inheritable(descriptors[0], False)
         server, _, ahead = message.partition(b"\n")
         host, port = orjson.loads(server)
