@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -170,35 +170,34 @@ class _ForkserverProcess:
 
         The previous one keeps its socket, and ends when the worker closes the other end.
         """
-        to_worker, own = protocol.socket_pair(socket.SOCK_SEQPACKET)
-        report = protocol.create_memory_file("flows")
         root = os.getpid()
-        try:
-            pid = os.fork()
-        except OSError as error:
-            log.error("no_process", error=str(error))
-            pid = -1
-        if pid == 0:
-            signal.set_wakeup_fd(-1)
-            for one in (self._worker, to_worker):
-                one.close()
-            os.close(self._wakeup_reader)
-            os.close(self._wakeup_writer)
-            _run_and_exit(
-                lambda: _GenerationProcess(own, report, self._environ).serve(
-                    lambda: self._load(path), root
+        with ExitStack() as opened:
+            try:
+                to_worker, own = protocol.socket_pair(socket.SOCK_SEQPACKET)
+                opened.enter_context(to_worker)
+                opened.enter_context(own)
+                report = protocol.create_memory_file("flows")
+                opened.callback(os.close, report)
+                pid = os.fork()
+            except OSError as error:
+                log.error("no_process", error=str(error))
+                self._worker.send(FAILED)
+                return
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                for one in (self._worker, to_worker):
+                    one.close()
+                os.close(self._wakeup_reader)
+                os.close(self._wakeup_writer)
+                _run_and_exit(
+                    lambda: _GenerationProcess(own, report, self._environ).serve(
+                        lambda: self._load(path), root
+                    )
                 )
-            )
-        if pid > 0:
             self._generations.add(pid)
             protocol.send_files(
                 self._worker, FORKED + str(pid).encode(), [to_worker.fileno(), report]
             )
-        else:
-            self._worker.send(FAILED)
-        for one in (own, to_worker):
-            one.close()
-        os.close(report)
 
 
 class _GenerationProcess:
