@@ -173,9 +173,10 @@ def _value(answer: Answer) -> JSON:
             return None
     charset = _CHARSET.search(content_type)
     try:
-        return answer.body.decode(charset[1] if charset else "utf-8", "replace")
-    except LookupError:
+        found = answer.body.decode(charset[1] if charset else "utf-8", "replace")
+    except (LookupError, UnicodeError):  # the latter from codecs of Python that are no charsets
         return answer.body.decode("utf-8", "replace")
+    return found.encode("utf-8", "replace").decode()  # without lone surrogates
 
 
 def _is_serializable(value: JSON) -> bool:
