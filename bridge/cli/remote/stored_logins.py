@@ -46,7 +46,10 @@ class StoredLogins:
         return token if isinstance(token, str) else None
 
     def add(self, origin: str, token: str) -> None:
-        """Store the token of an origin, in the place of an earlier one."""
+        """Store the token of an origin, in the place of an earlier one.
+
+        `SettingsError` where that is not possible.
+        """
         with self._lock():
             self._write({**self._read(), origin: token})
 
@@ -88,23 +91,32 @@ class StoredLogins:
         draft = self.path.with_suffix(f".{os.getpid()}.new")
         draft.unlink(missing_ok=True)
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(
-                orjson.dumps(
-                    {"version": FORMAT_VERSION, "logins": dict(logins)},
-                    option=orjson.OPT_INDENT_2,
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(
+                    orjson.dumps(
+                        {"version": FORMAT_VERSION, "logins": dict(logins)},
+                        option=orjson.OPT_INDENT_2,
+                    )
                 )
-            )
-            file.flush()
-            os.fsync(fd)
-        draft.replace(self.path)
+                file.flush()
+                os.fsync(fd)
+            draft.replace(self.path)
+        except BaseException:
+            draft.unlink(missing_ok=True)  # it has tokens
+            raise
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(fd)
+        except PermissionError:  # the command line explains it
+            raise
+        except OSError as error:
+            raise SettingsError(f"{self.path} cannot be written: {error.strerror}") from error

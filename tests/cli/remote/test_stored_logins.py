@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -12,6 +13,7 @@ import pytest
 from command_line import run
 from servers import Misbehaving, respond
 
+from bridge.cli.remote import stored_logins
 from bridge.cli.remote.stored_logins import MAX_FILE_BYTES, StoredLogins
 from bridge.core.errors import SettingsError
 
@@ -135,3 +137,24 @@ def test_a_broken_file_says_what_to_do(home: Path, raw: bytes) -> None:
     file_of(home).write_bytes(raw)
     with pytest.raises(SettingsError, match="delete it"):
         logins.find_token("https://a.example.com")
+
+
+def test_a_full_disk_leaves_no_token_behind_and_the_earlier_logins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    logins = StoredLogins(tmp_path / "logins")
+    logins.add("https://a.example", "first")
+    monkeypatch.setattr(stored_logins.os, "fsync", refuse)
+    with pytest.raises(SettingsError, match="cannot be written: No space left on device"):
+        logins.add("https://a.example", TOKEN)
+    assert logins.find_token("https://a.example") == "first"
+    assert [one.name for one in logins.path.parent.iterdir()] == ["logins.json"]
+
+
+def test_a_config_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="cannot be written: Not a directory"):
+        StoredLogins(tmp_path / "file" / "logins").add("https://a.example", TOKEN)
