@@ -421,6 +421,12 @@ def test_all_values_are_looked_at_however_they_are_nested() -> None:
     )
 
 
+def test_a_text_is_searched_up_to_its_limit_after_normalization_too() -> None:
+    """The one letter becomes 18."""
+    text = blocklists.submission_text({"a": "\ufdfa" * blocklists.MAX_TEXT_CHARS})
+    assert len(text) == blocklists.MAX_TEXT_CHARS
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.text(alphabet="ab@.:/<>whtps \n\u0130ß", max_size=2000))
 def test_no_text_makes_the_lists_fail(text: str) -> None:

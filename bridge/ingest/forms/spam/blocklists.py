@@ -86,7 +86,8 @@ def submission_text(fields: JSON) -> str:
         room -= len(found[-1])
         if room <= 0:
             break
-    return normalize("NFKC", "\n".join(found))
+    # NFKC makes up to 18 characters of one
+    return normalize("NFKC", "\n".join(found))[:MAX_TEXT_CHARS]
 
 
 def _walk(value: JSON) -> Iterator[str]:
