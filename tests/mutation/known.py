@@ -171,8 +171,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "P-commit",
         "file": "bridge/store/db/group_commit.py",
-        "old": '    raw.execute("COMMIT")\n',
-        "new": "",
+        "old": '        _attempt(job, connection, raw)\n    raw.execute("COMMIT")\n',
+        "new": "        _attempt(job, connection, raw)\n",
         "tests": ["tests/store/test_durability.py"],
     },
     {
@@ -592,21 +592,15 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G-complete-number",
         "file": "bridge/store/queue/ledger.py",
-        "old": (
-            "    update(attempt)\n"
-            '    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))\n'
-        ),
-        "new": (
-            "    update(attempt)\n"
-            '    .where(attempt.c.delivery_id == bindparam("of"))\n'
-        ),
+        "old": '    .where(InJsonList(attempt.c.delivery_id, "ids"), attempt.c.number == bindparam("as"))\n',
+        "new": '    .where(InJsonList(attempt.c.delivery_id, "ids"))\n',
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-spent",
         "file": "bridge/store/queue/ledger.py",
-        "old": "rows.append(_delivery_values(each, decision, now, spent=mine))",
-        "new": "rows.append(_delivery_values(each, decision, now, spent=True))",
+        "old": "values = _delivery_values(each, decision, now, spent=mine)",
+        "new": "values = _delivery_values(each, decision, now, spent=True)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -840,13 +834,10 @@ KNOWN: list[dict[str, Any]] = [
         "name": "R-terminating",
         "file": "bridge/store/local/runs.py",
         "old": (
-            "    return list(\n"
-            "        connection.execute(\n"
-            "            select(local_run.c.id).where(local_run.c.lease == lease, TERMINATING)\n"
-            "        ).scalars()\n"
-            "    )\n"
+            "    select(local_run.c.id)"
+            '.where(local_run.c.lease == bindparam("lease"), TERMINATING)\n'
         ),
-        "new": "    return list(connection.execute(select(local_run.c.id).where(TERMINATING)).scalars())\n",
+        "new": "    select(local_run.c.id).where(TERMINATING)\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
