@@ -9,6 +9,7 @@ from bridge.core.model import JSON
 from bridge.core.times import iso
 from bridge.monitoring.alerts import find_resolve_time, has_ended, list_open
 from bridge.monitoring.conditions import find_problems
+from bridge.services.redacted_views import hide_alert
 from bridge.services.serializers import alert_json
 from bridge.store.queries import alerts
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 
-def list_alerts(database: Database, read_overview: Callable[[], Overview]) -> dict[str, JSON]:
+def list_alerts(
+    database: Database, read_overview: Callable[[], Overview], *, with_contents: bool = True
+) -> dict[str, JSON]:
     """Return the alerts that are raised or pending, as `items` and `screen`.
 
     The screen has whether a route subscribes (`notifies`), and whether a worker runs (`works`); by
@@ -25,6 +28,8 @@ def list_alerts(database: Database, read_overview: Callable[[], Overview]) -> di
     """
     with database.read() as connection:
         known = list_open(alerts.read(connection).values())
+    if not with_contents:
+        known = [hide_alert(one) for one in known]
     now = read_overview()
     present = {one.key for one in find_problems(now)}
     over = [one for one in known if has_ended(one, present, now.at)]

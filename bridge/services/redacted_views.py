@@ -1,4 +1,4 @@
-"""JSON of events, deliveries and rejects for readers who may not see contents of payloads.
+"""Events, deliveries, rejects and the overview for readers who may not see contents of payloads.
 
 Reasons and problems may quote a payload, so the label of their cause stands in their place. Every
 key of the full shape is present.
@@ -6,12 +6,16 @@ key of the full shape is present.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from bridge.core.alert import Alert
 from bridge.core.model import JSON, DeadKind, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationState, OperationStep
+from bridge.core.status import Overview, PlatformStatus
 from bridge.delivery.causes import blank_text, find_cause
 from bridge.services.event_details import EventDetails
 from bridge.services.serializers import (
@@ -24,6 +28,9 @@ from bridge.services.serializers import (
 Shape = dict[str, JSON]
 #: Filters whose value may quote a payload.
 CONTENT_FILTERS: Final = frozenset({"body", "reason", "where"})
+#: Conditions whose text may have what a platform answered, which may quote the inputs of a start.
+QUOTING_CONDITIONS: Final = frozenset({"circuit_open", "credentials_refused", "unknown"})
+_ANSWER: Final = re.compile(r"(?:: | \().*", re.DOTALL)  # of a platform, behind flowbridge's words
 
 
 def list_event(event: Event, deliveries: Sequence[Delivery], *, with_contents: bool) -> Shape:
@@ -102,6 +109,21 @@ def list_operation(operation: Operation, state: OperationState, *, with_contents
     return hide_reasons(shape)
 
 
+def hide_answers(overview: Overview) -> Overview:
+    """Return an overview without what platforms answered: a circuit has the cause of its reason."""
+    return replace(
+        overview,
+        platforms=[_hide_circuit(one) for one in overview.platforms],
+        stuck=[replace(one, problem=_ANSWER.sub("", one.problem)) for one in overview.stuck],
+    )
+
+
+def hide_alert(alert: Alert) -> Alert:
+    """Return an alert without what a platform answered."""
+    is_quoting = alert.key.partition(":")[0] in QUOTING_CONDITIONS
+    return replace(alert, what=_ANSWER.sub("", alert.what)) if is_quoting else alert
+
+
 def hide_reasons(shape: Shape) -> Shape:
     """Return the counts of an operation with the causes of reasons that may quote a payload."""
     left_out = shape["left_out"]
@@ -140,6 +162,13 @@ def list_item(item: OperationStep, *, with_contents: bool) -> Shape:
     """Return an item of an operation in the shape of `operations show --json`."""
     shape = item_json(item)
     return shape if with_contents else shape | {"problem": _label(item.problem)}
+
+
+def _hide_circuit(one: PlatformStatus) -> PlatformStatus:
+    if one.circuit is None:
+        return one
+    reason = _label(one.circuit.reason, DeadKind.PLATFORM)
+    return replace(one, circuit=replace(one.circuit, reason=reason))
 
 
 def _hide_event(shape: Shape, event: Event) -> Shape:

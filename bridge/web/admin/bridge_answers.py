@@ -23,7 +23,9 @@ Shape = dict[str, JSON]
 
 def list_alerts(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the alerts that are raised or pending, as `alerts --json`."""
-    found = alert_list.list_alerts(context.database, context.overview.get)
+    found = alert_list.list_alerts(
+        context.database, context.overview.get, with_contents=asked.with_contents
+    )
     return found if asked.values["screen"] else {"items": found["items"]}
 
 

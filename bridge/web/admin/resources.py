@@ -75,18 +75,19 @@ def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
     }
 
 
-def show_status(context: AdminContext, _asked: AdminRequest) -> Answer:
+def show_status(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the status, as `status --json`."""
-    return _read_status(context).as_json()
+    return _read_status(context, asked).as_json()
 
 
-def list_conditions(context: AdminContext, _asked: AdminRequest) -> Answer:
+def list_conditions(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the conditions that need attention, each with the next step."""
-    return {"items": [*_read_status(context).problems_as_json()]}
+    return {"items": [*_read_status(context, asked).problems_as_json()]}
 
 
-def _read_status(context: AdminContext) -> StatusReport:
-    return read_status(context.settings, context.database, context.overview.get())
+def _read_status(context: AdminContext, asked: AdminRequest) -> StatusReport:
+    now = context.read_overview(with_contents=asked.with_contents)
+    return read_status(context.settings, context.database, now)
 
 
 def list_events(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from bridge.config.loader import load
 from bridge.core.alert import Alert
+from bridge.core.circuit_state import Circuit
 from bridge.core.model import RunState, Status
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
@@ -23,6 +24,7 @@ from bridge.services.config_views import mask_config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import alerts, configs
+from bridge.store.queue.throttling import write_circuits
 from bridge.store.tables.schema import delivery
 from bridge.web.admin.problems import TYPE_PREFIX
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS
@@ -193,6 +195,27 @@ def test_alerts_are_those_that_are_open(admin: AdminClient) -> None:
         "raised",
     )
     assert found["over"]  # the condition is not found any more
+
+
+@pytest.mark.parametrize("failures", [0, 5], ids=["refused", "open"])
+@pytest.mark.parametrize("path", ["/status", "/conditions", "/alerts"])
+def test_what_a_platform_answered_is_content(
+    admin: AdminClient, one: Any, path: str, failures: int
+) -> None:
+    text = f"HTTP 500: {SECRET} cannot be used"
+    circuit = Circuit(platform="gumloop", failures=failures, open_until=4e9, reason=text)
+    evidence = {"problem": text, "status_code": 500, "failing_since": NOW}
+    what = f"platform gumloop is not called until 07:06:40Z: {text}"
+    raised = Alert(
+        key="circuit_open:gumloop", severity="critical", what=what, do="", since=NOW, seen_at=NOW
+    )
+    (unknown,) = admin.items("/deliveries", status="unknown")
+    update_delivery(admin, unknown["id"], poll_at=NOW, evidence=orjson.dumps(evidence).decode())
+    admin.database.write(lambda one: write_circuits(one, {}, {"gumloop": circuit}, NOW))
+    admin.database.write(lambda one: alerts.replace(one, [raised]))
+    assert SECRET in admin.get(path, scopes=READER).text
+    hidden = admin.get(path, scopes=READ).text
+    assert SECRET not in hidden and "gumloop" in hidden
 
 
 def test_the_overview_is_read_once_in_a_while() -> None:

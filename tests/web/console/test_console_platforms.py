@@ -14,12 +14,14 @@ from fake_platform import FakePlatform, FakeRun
 from records import make_delivery, make_event, put
 from sqlalchemy import Connection
 
+from bridge.core.circuit_state import Circuit
 from bridge.core.local_runs import LocalRun, LocalState, RunResult
 from bridge.core.model import Delivery, RunState, Status
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs as local_runs
+from bridge.store.queue.throttling import write_circuits
 from bridge.web.console.record_links import link_run
 
 READ = (Scope.READ,)
@@ -80,6 +82,17 @@ def test_the_list_has_slots_and_circuit(console: ConsoleClient) -> None:
         assert f'href="/console/platforms/{name}"' in html
     assert "circuit closed" in html and "0 of 5" in html
     assert LITERAL not in html
+
+
+@pytest.mark.parametrize("path", ["/", "/platforms", "/platforms/gumloop"])
+def test_what_a_platform_answered_needs_the_scope_bodies(console: ConsoleClient, path: str) -> None:
+    text = f"HTTP 500: {SECRET} cannot be used"
+    circuit = Circuit(platform="gumloop", failures=5, open_until=4e9, reason=text)
+    console.database.write(lambda one: write_circuits(one, {}, {"gumloop": circuit}, time.time()))
+    assert SECRET in console.html(path)
+    console.log_in(READ)
+    html = console.html(path)
+    assert SECRET not in html and "HTTP 500" in html
 
 
 def test_without_a_platform_the_next_command_is_named(database: Database, tmp_path: Path) -> None:

@@ -25,12 +25,13 @@ MAX_SHOWN_RUNS: Final = 20
 def list_platforms(asked: ConsoleRequest) -> Screen:
     """Return all platforms."""
     items = asked.read(bridge_answers.list_platforms)["items"]
+    overview = asked.context.read_overview(with_contents=asked.may_read_contents)
     return Screen(
         template="platforms.html",
         title="Platforms",
         values={
             "platforms": items,
-            "notes": list_notes(asked.context.overview.get(), "platform"),
+            "notes": list_notes(overview, "platform"),
         },
     )
 
@@ -39,7 +40,7 @@ def show_platform(asked: ConsoleRequest) -> Screen:
     """Return one platform, without asking it."""
     shown = asked.read(bridge_answers.show_platform)
     name = shown["name"]
-    overview = asked.context.overview.get()
+    overview = asked.context.read_overview(with_contents=asked.may_read_contents)
     config = asked.context.config()
     runs = asked.read(flow_answers.list_runs, (FLOW, PLATFORM), {"platform": [name]})["items"]
     platform = config.platforms.get(name)
@@ -53,7 +54,6 @@ def show_platform(asked: ConsoleRequest) -> Screen:
             "kind": platform_queries.platform_type(platform) if platform else None,
             "circuit": circuit or Circuit(platform=name),
             "now": time.time(),
-            "has_contents": asked.may_read_contents,
             "notes": list_notes(overview, "platform").get(name, ()),
             "attempts": sum_day(asked, "attempts", "outcome", platform=name),
             "flows": _list_used_flows(config, name),
