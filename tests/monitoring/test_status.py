@@ -554,7 +554,7 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
     replayed, dead = add("bad")
     put(database, dead, status="dead", finished_at=NOW - 60)
     again = replace(
-        make_delivery(make_event(None), "bad"),
+        make_delivery(make_event(None), "bad", now=NOW + 1),
         event_id=replayed,
         id="dlv_again",
         status=Status.SHADOW,
@@ -605,9 +605,26 @@ def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> N
     from bridge.store.tables import rows, schema
 
     with database.engine.begin() as connection:
-        again = make_delivery(first, id="dlv_again", status=Status.SHADOW)
+        again = make_delivery(first, now=NOW + 1, id="dlv_again", status=Status.SHADOW)
         connection.execute(schema.delivery.insert().values(rows.delivery_row(again, NO_ENCRYPTION)))
     assert ended() == {"triage": (1, 1)}
+
+
+def test_the_other_flows_of_a_route_are_no_replay(database: Database) -> None:
+    died, ran = make_event("1"), make_event("2")
+    failures = {
+        died.id: {"status": "dead", "dead_kind": "platform", "finished_at": NOW},
+        ran.id: {"status": "delivered", "run_state": "failed", "finished_at": NOW},
+    }
+    for event in (died, ran):
+        first = make_delivery(event)
+        other = make_delivery(event, id=f"{first.id}other", flow="local/other")
+        events.add(database, event, [first, other], lambda *_: [])
+        put(database, first.id, **failures[event.id])
+    assert look(database).dead_today == 1
+    with database.read() as connection:
+        found = baselines.runs_ended(connection, NOW - 60)
+    assert found == {"triage": RunCounts(ended=1, failed=1, in_a_row=1, event_id=ran.id)}
 
 
 def test_runs_that_failed_since_the_last_that_was_done_are_counted(database: Database) -> None:

@@ -45,18 +45,20 @@ SELECT source, sum(CASE WHEN received_at >= :since THEN 1
     ELSE 0 END) AS lately, count(*) AS n, min(received_at) AS oldest
 FROM reject GROUP BY source
 """)
+# A later delivery that was planned with it is of another flow of its route, and no replay.
 _RUNS = text(f"""
 WITH run AS (
     SELECT route, event_id, run_state, row_number() OVER (PARTITION BY route, run_state
         ORDER BY finished_at DESC, seq DESC) AS place,
         max(CASE WHEN run_state = 'done' THEN finished_at END)
             OVER (PARTITION BY route) AS done_at, finished_at
-    FROM (SELECT seq, event_id, route, run_state, finished_at FROM delivery ORDER BY seq DESC
-        LIMIT {MAX_DELIVERIES_READ}) AS newest
+    FROM (SELECT seq, event_id, route, run_state, finished_at, created_at FROM delivery
+        ORDER BY seq DESC LIMIT {MAX_DELIVERIES_READ}) AS newest
     WHERE finished_at >= :since AND run_state IN ('done', 'failed') AND (
         run_state = 'done' OR NOT EXISTS (
             SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id
-                AND later.route = newest.route AND later.seq > newest.seq))
+                AND later.route = newest.route AND later.seq > newest.seq
+                AND later.created_at <> newest.created_at))
 )
 SELECT route, count(*) AS ended, sum(CASE WHEN run_state = 'failed' THEN 1 ELSE 0 END) AS failed,
     sum(CASE WHEN run_state = 'failed' AND (done_at IS NULL OR finished_at > done_at) THEN 1

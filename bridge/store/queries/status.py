@@ -52,14 +52,16 @@ _DEAD = text(
     f" (SELECT 1 FROM delivery WHERE {_STUCK} AND status = 'dead' LIMIT {MAX_COUNTED})"
     " AS dead"
 )
+# A later delivery that was planned with it is of another flow of its route, and no replay.
 _DEAD_SINCE = text(f"""
 SELECT dead_kind, count(*) AS n FROM (
-    SELECT seq, event_id, route, dead_kind FROM delivery
+    SELECT seq, event_id, route, dead_kind, created_at FROM delivery
     WHERE status = 'dead' AND finished_at > :since
     ORDER BY finished_at DESC LIMIT {MAX_DEAD_READ}) AS dead
 WHERE coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
     SELECT 1 FROM delivery AS later WHERE later.event_id = dead.event_id
-        AND later.route = dead.route AND later.seq > dead.seq)
+        AND later.route = dead.route AND later.seq > dead.seq
+        AND later.created_at <> dead.created_at)
 GROUP BY dead_kind
 """)  # noqa: S608 - names of our own tables and columns
 _SPAM = text(f"""
