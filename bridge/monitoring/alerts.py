@@ -37,6 +37,7 @@ QUIET_SECONDS: Final = 3600.0
 MAX_NOTICES: Final = 20
 WINDOW_SECONDS: Final = 3600.0  # at most `QUIET_SECONDS`, or one alert could count twice
 RESOLVED_SECONDS: Final = 86400.0  # that a resolved alert is stored
+TIMES: Final = ("since", "seen_at", "raised_at", "told_at", "resolved_at")  # of an alert
 MAX_ALERTS: Final = 500  # of one severity; further conditions are not tracked
 
 
@@ -57,7 +58,7 @@ def update_alerts(
     """Return the alerts after a check that found these problems, and the notifications to send."""
     alerts = {
         key: one
-        for key, one in known.items()
+        for key, one in ((key, _limit_times(one, now)) for key, one in known.items())
         if not (one.is_resolution_notified and now - (one.resolved_at or 0.0) >= RESOLVED_SECONDS)
     }
     notices, postponed = _raise(alerts, found, now, _quota(alerts.values(), now), timings)
@@ -68,6 +69,13 @@ def update_alerts(
     return alerts, notices + _resolve(
         alerts, {one.key for one in found}, now, timings.alert_resolve_seconds
     )
+
+
+def _limit_times(alert: Alert, now: float) -> Alert:
+    """Return an alert without times that lie ahead: a clock that is set back would hold it up."""
+    times = {name: getattr(alert, name) for name in TIMES}
+    ahead: dict[str, Any] = {name: now for name, at in times.items() if at is not None and at > now}
+    return replace(alert, **ahead) if ahead else alert
 
 
 def _raise(

@@ -108,6 +108,28 @@ def test_what_comes_and_goes_is_told_at_most_twice_an_hour() -> None:
     assert min(later - at for at, later in itertools.pairwise(raised)) >= QUIET_SECONDS
 
 
+@pytest.mark.parametrize("is_over", [False, True], ids=["raised", "resolved"])
+def test_a_clock_that_is_set_back_by_years_holds_up_no_alert(is_over: bool) -> None:
+    ahead = 1e8
+    raised = [(ahead, [DEAD]), (ahead + HOLDS, [DEAD])]
+    resolved = [(ahead + HOLDS + GONE, [])] if is_over else []
+    told = follow(
+        [
+            *raised,
+            *resolved,
+            *every(30, 3600, []),
+            *every(30, 7800, [DEAD], since=3600),
+        ]
+    )
+    after = [one.type for at, one in told if at < ahead]
+    assert after == ([] if is_over else [RESOLVED]) + [RAISED]
+
+
+def test_a_pending_alert_is_told_though_the_clock_is_set_back() -> None:
+    told = follow([(1e8, [DEAD]), *every(30, 300, [DEAD])])
+    assert [(at, one.type) for at, one in told] == [(HOLDS, RAISED)]
+
+
 def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
     flood = [HealthProblem(f"silence:s{number}", "quiet", "look") for number in range(3000)]
     known: dict[str, Alert] = {}
