@@ -62,6 +62,7 @@ class ChangeFeed:
             if self._yielded.get(delivery.id) != stands and self._chosen.fits(delivery):
                 yield time.time(), delivery
             self._yielded[delivery.id] = stands
+            self._yielded.move_to_end(delivery.id)  # what is read again must not be forgotten
             self._open[delivery.id] = None
             if is_over(delivery):
                 del self._open[delivery.id]

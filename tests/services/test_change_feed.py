@@ -9,8 +9,8 @@ from records import make_delivery, make_event
 from sqlalchemy import update
 
 from bridge.cli.commands.tail import print_change
-from bridge.core.model import Delivery
-from bridge.services.change_feed import ChangeFeed, describe_change
+from bridge.core.model import Delivery, Status
+from bridge.services.change_feed import MAX_REMEMBERED, ChangeFeed, describe_change
 from bridge.services.change_tail import read_tail, start_tail
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -36,6 +36,27 @@ def test_no_delivery_of_a_burst_is_skipped(database: Database) -> None:
         changes, cursor = read_tail(database, cursor)
         followed |= {one.id for one in changes if isinstance(one, Delivery)}
     assert seen == followed == {one.id for one in planned}
+
+
+def test_a_delivery_that_stands_still_is_told_once_however_many_others_come(
+    sqlite: Database,
+) -> None:
+    feed = ChangeFeed(sqlite, Filters())
+    event = make_event("1")
+    waiting = make_delivery(event)
+    events.add(sqlite, event, [waiting], lambda *_: [])
+    told = []
+    for number in range(3):
+        event = make_event(f"other-{number}")
+        others = [
+            make_delivery(event, route=f"route-{place}", status=Status.SHADOW)
+            for place in range(MAX_REMEMBERED // 2)
+        ]
+        events.add(sqlite, event, others, lambda *_: [])
+        for _ in range(8):
+            told += [one.id for _, one in feed.read_changes()]
+    assert told.count(waiting.id) == 1
+    assert len(told) == 1 + 1 + 3 * (1 + MAX_REMEMBERED // 2)
 
 
 @pytest.mark.parametrize(
