@@ -16,6 +16,7 @@ from processes import call
 from servers import Misbehaving
 from serving import Bridge, github, until
 
+from bridge.services.bridge_checks.findings import CheckFinding, describe_result, sum_up
 from bridge.services.bridge_checks.reachability import check_certificate, check_clock
 from bridge.web import dry_run
 
@@ -162,6 +163,21 @@ def test_a_source_without_its_secret_is_a_row_and_the_others_are_tried(tmp_path:
         found = [json.loads(line) for line in doctor(bridge, "--json").stdout.splitlines()]
         (one,) = [one for one in found if one["of"] == "shop"]
         assert "SHOP_SECRET is not set" in one["found"] and "Set it in .env" in one["found"]
+
+
+def test_what_was_not_tried_is_not_claimed(tmp_path: Path) -> None:
+    unsigned = CheckFinding("good", "s", "warning", "no sample can be signed here")
+    assert [*sum_up([unsigned])] == [unsigned]
+    refused = CheckFinding("forged body", "s", "ok", "refused (401)")
+    failed = CheckFinding("good", "s", "error", "answered 401")
+    assert [one.result for one in sum_up([refused, failed])] == ["error", "error"]
+    assert describe_result([refused, failed]) == "1 failed"
+    assert describe_result([unsigned]) == "no source could be tried with a signed request"
+    public = "version: 1\nsources: {contact: {provider: form}}\n"
+    with Bridge(tmp_path, routes=public, environ={"FLOWBRIDGE_SECRET_KEY": KEY}) as bridge:
+        result = doctor(bridge)
+    assert result.returncode == 0, result.stderr
+    assert "no source could be tried" in result.stderr and "accepted" not in result.stderr
 
 
 def test_a_stranger_with_the_header_gets_no_oracle(bridge: Bridge) -> None:

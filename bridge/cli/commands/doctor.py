@@ -15,7 +15,7 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.cli.usable_config import with_learned_secrets
 from bridge.services.bridge_checks.examination import DryRuns, Examination
-from bridge.services.bridge_checks.findings import CheckFinding, sum_up
+from bridge.services.bridge_checks.findings import CheckFinding, describe_result, sum_up
 from bridge.services.bridge_checks.secret_use import find_secret_use
 from bridge.services.file_modes import find_exposed_files
 from bridge.services.usable_config import load_present
@@ -81,9 +81,8 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     if not as_json:
         shown = findings if verbose else list(sum_up(findings))
         tables.print_table(COLUMNS, ((one.check, one.of, one.result, one.found) for one in shown))
-    bad = sum(one.result == "error" for one in findings)
-    _say_summary(len(findings), bad, target)
-    sys.exit(1 if bad else 0)
+    output.say(f"{len(findings)} checks at {target}: {describe_result(findings)}")
+    sys.exit(1 if any(one.result == "error" for one in findings) else 0)
 
 
 def _choose_target(to: str | None, settings: Settings) -> str:
@@ -91,10 +90,3 @@ def _choose_target(to: str | None, settings: Settings) -> str:
     if to:
         return parse_url(to).rstrip("/")
     return (settings.public_url or settings.bound_url).rstrip("/")
-
-
-def _say_summary(count: int, bad: int, target: str) -> None:
-    output.say(
-        f"{count} checks at {target}: "
-        + (f"{bad} failed" if bad else "good requests are accepted, forgeries refused")
-    )

@@ -40,6 +40,8 @@ def sum_up(findings: Sequence[CheckFinding]) -> Iterator[CheckFinding]:
             yield from trials
             continue
         yield from (one for one in trials if one.result not in ("ok", "-"))
+        if all(one.result in ("warning", "-") for one in trials):
+            continue  # nothing was sent
         forged = [one for one in trials if one.check.startswith(FORGED) and one.result != "-"]
         refused = sum(one.result == "ok" for one in forged)
         good = sum(one.check == GOOD and one.result == "ok" for one in trials)
@@ -51,6 +53,15 @@ def sum_up(findings: Sequence[CheckFinding]) -> Iterator[CheckFinding]:
             "ok" if fine else "error",
             f"forgeries {refused} of {len(forged)} refused, {got}",
         )
+
+
+def describe_result(findings: Sequence[CheckFinding]) -> str:
+    """Return the result of all findings, which claims only what was tried."""
+    if bad := sum(one.result == "error" for one in findings):
+        return f"{bad} failed"
+    if any(one.check == GOOD and one.result == "ok" for one in findings):
+        return "good requests are accepted, forgeries refused"
+    return "no source could be tried with a signed request"
 
 
 def _is_trial(one: CheckFinding) -> bool:
