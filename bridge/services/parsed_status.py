@@ -128,6 +128,7 @@ def _parse_config(shape: Shape) -> ConfigStatus:
         error=shape["error"],
         error_since=parse_time(shape["error_since"]),
         restart=shape["restart"],
+        held=shape.get("held"),  # an older bridge has none
     )
 
 

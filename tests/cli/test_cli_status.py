@@ -304,6 +304,28 @@ def test_a_platform_that_is_full_by_others_says_how_many_runs_fit(
     assert (platform["allowance"], platform["full_until"] is None) == (0, False)
 
 
+def test_why_a_changed_configuration_is_not_used_has_a_line(store: Database, folder: Path) -> None:
+    from bridge.monitoring.presence import Presence
+
+    config = {
+        "hash": "a" * 64,
+        "since": "2026-11-24T17:03:05Z",
+        "error": [],
+        "error_since": None,
+        "restart": [],
+        "held": "2 deliveries are lost",
+    }
+    presence = Presence(folder / "data")
+    try:
+        presence.publish(
+            {"pid": 6, "host": "h", "version": "0.0.1", "config": config, "processes": []}
+        )
+        result = run("status")
+    finally:
+        presence.close()
+    assert re.search(r"(?m)^not used +2 deliveries are lost$", result.stdout), result.stdout
+
+
 def test_a_version_that_runs_on_after_an_upgrade_is_pointed_out(
     store: Database, folder: Path
 ) -> None:
