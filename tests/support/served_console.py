@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 ROUTES = """
 version: 1
 platforms: {local: {type: local}}
-sources: {github: {provider: github, secret: a-long-enough-secret-of-a-test}}
+sources:
+  github: {provider: github, secret: a-long-enough-secret-of-a-test}
+  contact: {provider: form}
 routes:
   - {name: triage, on: github issues, match: {body.action: opened}, inputs: {a: "${body.n}"}, flow: local/echo}
 """

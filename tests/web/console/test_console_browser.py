@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import browsers
 import pytest
@@ -35,7 +36,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedConsole]:
         serve_console(tmp_path_factory.mktemp("console")) as served,
     ):
         lift_login_rates(patch)
-        served.ids = store_records(served.database, HOSTILE, problem=None, spam=None, files=())
+        ids = store_records(served.database, HOSTILE, problem=None, spam=None, files=())
+        sent = make_event(
+            source="contact",
+            provider="form",
+            type=None,
+            headers={"content-type": "application/x-www-form-urlencoded"},
+            body=urlencode({"name": "Ann", "message": HOSTILE}).encode(),
+        )
+        events.add(served.database, sent, [], lambda *_: [])
+        served.ids = {**ids, "forms": sent.source}
         yield served
 
 
