@@ -8,6 +8,7 @@ import json
 
 import pytest
 from growth import check_growth
+from hostile_json import arrays_of_one_hash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -327,6 +328,16 @@ def test_results_are_bounded_and_refused_in_time_that_grows_with_the_payload_onl
     check_growth(prepare, size)
 
 
+def test_no_choice_of_numbers_makes_unique_slow():
+    unique = compile_expression("unique(body.x)")
+
+    def prepare(size):
+        context = CONTEXT | {"body": {"x": arrays_of_one_hash(size)}}
+        return lambda: unique(context)
+
+    check_growth(prepare, 250)
+
+
 def test_currencies_are_told_apart():
     assert not ZERO_DECIMALS & THREE_DECIMALS
 
@@ -360,7 +371,17 @@ def test_identity_agrees_with_equality(left, right):
 
 @pytest.mark.parametrize(
     ("left", "right", "same"),
-    [(1, 1.0, True), (1, True, False), ([1], [True], False), ({"a": 0}, {"a": False}, False)],
+    [
+        (1, 1.0, True),
+        (0, -0.0, True),
+        (2**53 + 1, float(2**53), False),
+        (1e300, int(1e300), True),
+        (1, "1", False),
+        (1, True, False),
+        ([1], [True], False),
+        ({"a": 0}, {"a": False}, False),
+    ],
 )
 def test_equality_is_that_of_json(left, right, same):
     assert equal(left, right) is same
+    assert (identity_of(left) == identity_of(right)) is same

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from growth import check_growth
+from hostile_json import arrays_of_one_hash
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -311,6 +312,7 @@ def test_older_drafts_are_read_as_such():
 
 HOSTILE = [
     ({"uniqueItems": True}, lambda size: [{"a": n, "b": [n]} for n in range(size)], 2_000),
+    ({"items": {}, "uniqueItems": True}, arrays_of_one_hash, 250),
     ({"pattern": "^(a+)+$"}, lambda size: "a" * size + "b", 249),
     ({"pattern": "^(a+)+$"}, lambda size: "a" * size, 250_000),
     (

@@ -37,9 +37,17 @@ def equal(left: JSON, right: JSON) -> bool:
 
 
 def identity_of(value: JSON) -> object:
-    """Return a hashable that is equal exactly for equal JSON values."""
+    """Return a hashable that is equal exactly for equal JSON values.
+
+    Numbers are texts: Python's hash of a number is the same in every process, so a sender could
+    choose numbers that collide, and sets of them would take quadratic time.
+    """
     if isinstance(value, dict):
         return ("object", frozenset((key, identity_of(item)) for key, item in value.items()))
     if isinstance(value, list):
         return ("array", tuple(map(identity_of, value)))
-    return ("boolean", value) if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return ("boolean", value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return ("number", str(value)) if isinstance(value, (int, float)) else value
