@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_UP, Context, Decimal, DecimalException
+from fractions import Fraction
 
 from bridge.core.errors import ExpressionError
 from bridge.core.model import JSON
@@ -106,11 +107,8 @@ def _div(left: Number, right: Number) -> Number:
 def _mod(left: Number, right: Number) -> Number:
     if right == 0:
         raise ExpressionError("division by zero")
-    return number(
-        math.fmod(left, right)
-        if isinstance(left, float) or isinstance(right, float)
-        else left % right
-    )
+    rest = Fraction(decimal(left)) % Fraction(decimal(right))
+    return number(rest.numerator if rest.denominator == 1 else float(rest))
 
 
 def _round(value: Number, digits: Number = 0) -> Number:
@@ -217,7 +215,7 @@ FUNCTIONS = (
     Function(
         "mod",
         ("a: number", "b: number"),
-        "The remainder of dividing the first number by the second.",
+        "The remainder of dividing the first number by the second; it has the sign of the second.",
         "mod(10, 4)",
         2,
         _mod,
