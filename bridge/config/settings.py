@@ -45,6 +45,7 @@ SECRET_VARIABLES = frozenset(
         "SECRET_KEY",
         "LOCAL_API_KEY",
         "ADMIN_TOKEN",
+        "TOKEN",
         "DATABASE_URL",
         "ENCRYPTION_KEYS",
         "BROKER_URL",

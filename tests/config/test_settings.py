@@ -104,6 +104,12 @@ def test_an_empty_variable_is_an_unset_one() -> None:
     }
 
 
+def test_flows_do_not_get_the_token_of_another_bridge() -> None:
+    found = made(token="fb_of-another-bridge", server="https://bridge.example.com")
+    assert "fb_of-another-bridge" in found.environ.values()
+    assert "fb_of-another-bridge" not in found.flow_environ.values()
+
+
 @pytest.mark.parametrize(
     ("text", "address", "url"),
     [
