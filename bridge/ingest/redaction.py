@@ -172,15 +172,16 @@ def _parameter(pair: str, redaction: Redaction, marked: Callable[[str], str]) ->
 def _mark_token(token: bytes, marked: Callable[[str], str]) -> bytes:
     """Return the mark of a JSON value; null is not replaced.
 
-    The fingerprint of an object or a list is that of its JSON with sorted keys.
+    The fingerprint of an object or a list is that of its JSON with sorted keys, or of its bytes
+    where it nests too deep to be written again.
     """
     try:
         value = orjson.loads(token)
-    except ValueError:
-        return orjson.dumps(marked(token.decode("utf-8", "replace")))
-    if value is None:
-        return token
-    text = as_text(value)
-    return orjson.dumps(
-        marked(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if text is None else text)
-    )
+        if value is None:
+            return token
+        text = as_text(value)
+        if text is None:
+            text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except (ValueError, TypeError):
+        text = token.decode("utf-8", "replace")
+    return orjson.dumps(marked(text))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import orjson
-
 from bridge.core.http_messages import Request
 from bridge.core.json_limits import MAX_VALUES
+from bridge.core.json_text import write_json
 from bridge.core.locators import dig
 from bridge.core.model import JSON, Body, Event, FormFile
 from bridge.ingest import forms
@@ -95,7 +94,7 @@ def split_batch(request: Request, source: Source, body: Body) -> list[RawBody]:
         return [RawBody(request, replace(body, problem=problem))]
     parts = [beside | item if isinstance(item, dict) else item for item in items]
     return [
-        RawBody(replace(request, headers=headers, body=orjson.dumps(part)), Body(value=part))
+        RawBody(replace(request, headers=headers, body=write_json(part)), Body(value=part))
         for part in parts
     ]
 

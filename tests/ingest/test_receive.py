@@ -432,6 +432,16 @@ def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> Non
     )
 
 
+def test_elements_of_a_batch_may_be_as_deep_as_the_source_allows(bench: Bench) -> None:
+    deep: Any = 1
+    for _ in range(450):
+        deep = [deep]
+    source = replace(batch_of(bench.config, EventBatch("events")), max_depth=500)
+    take(bench, source, {"events": [{"id": "1", "deep": deep}, {"id": "2"}]})
+    assert [event.provider_id for event in bench.store.events] == ["1", "2"]
+    assert b"[" * 450 + b"1" + b"]" * 450 in bench.store.events[0].body
+
+
 def test_what_is_kept_beside_an_element_is_what_there_is_of_it(bench: Bench) -> None:
     """An element is JSON, whatever the whole was; a batch at the top of the body has nothing beside
     it.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -144,6 +145,14 @@ def test_the_same_value_has_the_same_receipt_and_no_other_source_or_key_has(conf
         )
         == 8
     )
+
+
+def test_a_value_that_nests_deep_is_redacted(config: Config) -> None:
+    crm = replace(config.sources["crm"], max_depth=500)
+    whole = "[" * 450 + json.dumps(SSN) + "]" * 450
+    event, _ = take(replace(config, sources={"crm": crm}), f'{{"whole": {whole}, "n": 1}}'.encode())
+    mark = redaction_mark(KEY, "crm", whole)
+    assert event.body == f'{{"whole": "{mark}", "n": 1}}'.encode()
 
 
 def test_a_key_that_comes_twice_is_redacted_twice(config: Config) -> None:
