@@ -822,6 +822,8 @@ CASES: list[tuple[str, list[str]]] = [
             ),
             ("on_unknown: guess", 49, "on_unknown: found `guess`; allowed: reconcile, hold, retry"),
             ("rate: 30 per minute", 43, "rate: `30 per minute` is not a rate"),
+            ("rate: 30", 43, "rate: `30` is not a rate"),
+            ("rate: true", 43, "rate: `true` is not a rate"),
             ("rate: 30/min and 3/min per address", 43, "rate: "),
             ("max_runs_per_day: 0", 55, "max_runs_per_day: must be at least 1, found 0"),
             ("max_concurrent_runs: x", 58, "max_concurrent_runs: needs a whole number, found `x`"),

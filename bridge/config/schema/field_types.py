@@ -35,7 +35,7 @@ Duration = Annotated[
 ]
 RateOf = Annotated[
     Any,
-    BeforeValidator(units.parse_route_rate),
+    BeforeValidator(units.parse_rate),
     WithJsonSchema({"type": "string", "pattern": units.RATE_PATTERN}),
 ]
 RunFailed = Annotated[

@@ -65,9 +65,11 @@ def parse_duration(text: Any) -> float:
     return seconds
 
 
-def parse_rate(text: str) -> Rate:
+def parse_rate(text: Any) -> Rate:
     """Return `60/min`, `10/s`, `5/h` as a Rate."""
-    match = re.fullmatch(r"(\d{1,9})\s*/\s*([a-z]+)", text.strip())
+    match = (
+        re.fullmatch(r"(\d{1,9})\s*/\s*([a-z]+)", text.strip()) if isinstance(text, str) else None
+    )
     if match is None or match[2] not in PERIOD_SECONDS or int(match[1]) == 0:
         raise ValueError(
             f"{_quote(text)} is not a rate; allowed: a number above 0 and a period, like 60/min,"
@@ -109,18 +111,10 @@ def parse_expected(text: Any) -> Rate:
     return Rate(count=int(match[1]), per=parse_duration(match[2]))
 
 
-def parse_route_rate(text: Any) -> Rate:
-    """Return the rate of a route's starts."""
-    return parse_rate(text if isinstance(text, str) else "")
-
-
 def parse_form_rate(text: Any) -> tuple[Rate, Rate | None]:
     """Return `60/min` or `60/min and 10/min per address` as (rate, rate per address)."""
     if not isinstance(text, str):
-        raise ValueError(
-            f"{_quote(text)} is not a rate; allowed: a number above 0 and a period, like 60/min,"
-            " 10/s or 5/h"
-        )
+        return parse_rate(text), None
     match = re.fullmatch(r"([^,]+?)(?:,| and) (.+) per address", text.strip())
     return (parse_rate(match[1]), parse_rate(match[2])) if match else (parse_rate(text), None)
 
