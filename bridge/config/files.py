@@ -171,5 +171,7 @@ def parse_schema(text: str, name: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise CompileError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
+    except ValueError:  # Python reads integers of some thousand digits
+        raise CompileError(f"{name}: a number has too many digits") from None
     except RecursionError:
         raise CompileError(f"{name}: nests too deep") from None

@@ -491,6 +491,14 @@ def test_a_broken_schema_file_says_where_it_is_broken(write):
     assert "s.json:2:11: not JSON" in str(check(file, {})[1][1])
 
 
+def test_a_number_that_python_does_not_read_is_a_problem_of_its_schema_file(write):
+    write(f'{{"minimum": {"1" * 5000}}}', "s.json")
+    file = write("version: 1\nsources:\n  f: {provider: form, schema: s.json}\n")
+    found, problems = check(file, {})
+    assert found is None
+    assert "s.json: a number has too many digits" in str(problems[-1])
+
+
 # secrets
 
 
