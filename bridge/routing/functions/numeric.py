@@ -107,8 +107,17 @@ def _div(left: Number, right: Number) -> Number:
 def _mod(left: Number, right: Number) -> Number:
     if right == 0:
         raise ExpressionError("division by zero")
-    rest = Fraction(decimal(left)) % Fraction(decimal(right))
+    rest = _remainder(left, right)
     return number(rest.numerator if rest.denominator == 1 else float(rest))
+
+
+def _remainder(left: Number, right: Number) -> Fraction:
+    return Fraction(decimal(left)) % Fraction(decimal(right))
+
+
+def is_multiple(value: Number, of: Number) -> bool:
+    """Return whether a number is a multiple of another, which is not 0: 19.99 is one of 0.01."""
+    return math.isfinite(value) and math.isfinite(of) and _remainder(value, of) == 0
 
 
 def _round(value: Number, digits: Number = 0) -> Number:

@@ -1,7 +1,8 @@
 """jsonschema's validators with a bound on every check. Pure.
 
-`uniqueItems` uses hashes, since the library's is quadratic. Patterns run as an automaton on at most
-1,000 characters. Formats check texts of bounded length. References are counted.
+`uniqueItems` uses hashes, since the library's is quadratic. `multipleOf` calculates with decimals:
+the library finds that 19.99 is no multiple of 0.01. Patterns run as an automaton on at most 1,000
+characters. Formats check texts of bounded length. References are counted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.core.linear_regex import Pattern
+from bridge.routing.functions.numeric import is_multiple
 from bridge.routing.functions.values import identity_of
 
 MAX_PATTERN_TEXT = 1000  # characters of a text that `pattern` is checked on
@@ -66,6 +68,7 @@ def bound_keywords(validator: Any) -> Any:
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "uniqueItems": _unique_items,
+        "multipleOf": _multiple_of,
     }
     for name in ("$ref", "$dynamicRef", "$recursiveRef"):
         if name in validator.VALIDATORS:
@@ -138,6 +141,11 @@ def _unique_items(validator: Any, value: Any, instance: Any, _schema: Any) -> It
         and len({identity_of(item) for item in instance}) < len(instance)
     ):
         yield _error("has repeated elements")
+
+
+def _multiple_of(validator: Any, value: Any, instance: Any, _schema: Any) -> Iterator[Any]:
+    if validator.is_type(instance, "number") and not is_multiple(instance, value):
+        yield _error("is not a multiple")
 
 
 def _error(message: str) -> Any:
