@@ -52,8 +52,8 @@ WITH run AS (
         ORDER BY finished_at DESC, seq DESC) AS place,
         max(CASE WHEN run_state = 'done' THEN finished_at END)
             OVER (PARTITION BY route) AS done_at, finished_at
-    FROM (SELECT seq, event_id, route, run_state, finished_at, created_at FROM delivery
-        ORDER BY seq DESC LIMIT {MAX_DELIVERIES_READ}) AS newest
+    FROM (SELECT seq, event_id, route, run_state, finished_at, created_at
+        FROM delivery ORDER BY seq DESC LIMIT {MAX_DELIVERIES_READ}) AS newest
     WHERE finished_at >= :since AND run_state IN ('done', 'failed') AND (
         run_state = 'done' OR NOT EXISTS (
             SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id
