@@ -92,6 +92,7 @@ def test_the_largest_body_follows_from_the_files(tmp_path: Path, says: str, most
         ("[video, .dwg, .STEP]", group("video"), {"dwg", "step"}),
         ("svg", {"svg"}, set()),
         ("any", None, set()),
+        ("[Any]", None, set()),
     ],
 )
 def test_types_are_groups_rows_and_extensions(

@@ -201,7 +201,8 @@ def _allowed_types(
     """Return the allowed file types, null for any, and the further extensions."""
     known = set[str]()
     further = set[str]()
-    for number, name in enumerate(map(str.lower, names)):
+    names = tuple(map(str.lower, names))
+    for number, name in enumerate(names):
         rows = [
             row.name
             for row in FILE_TYPES.values()
