@@ -55,6 +55,12 @@ def test_heads_are_read_in_any_pieces_one_after_another(reader: HeadReader, step
     assert (head.length, head.expects_continue) == (None, True)
 
 
+def test_cookies_in_several_fields_are_joined_as_in_one(reader: HeadReader) -> None:
+    raw = b"GET / HTTP/1.1\r\nCookie: a=1\r\nHost: x\r\ncookie: b=2; c=3\r\n\r\n"
+    head, _ = read(reader, raw, 1000)
+    assert head.request.headers["cookie"] == "a=1; b=2; c=3"
+
+
 @pytest.mark.parametrize("step", [1, 1000])
 @pytest.mark.parametrize(
     ("raw", "status"),

@@ -168,7 +168,10 @@ def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
             raise MalformedRequest("TransferCoding", HTTPStatus.NOT_IMPLEMENTED)
         if name in headers and name in SINGLE_HEADERS:
             raise MalformedRequest("RepeatedHeader")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+        if name in headers:
+            # HTTP/2 lets a browser split its cookies, and a comma may be a part of a cookie
+            value = f"{headers[name]}{'; ' if name == 'cookie' else ','}{value}"
+        headers[name] = value
     if not headers.get("content-type", "x"):
         del headers["content-type"]
     return headers
