@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,3 +90,23 @@ def test_nothing_was_received_yet(folder: Path) -> None:
 def test_a_body_that_cannot_be_read_is_left_out(store: Database) -> None:
     put_in(store, "contact", "form", FORM, b"a=%ff")
     assert run("export").stderr == "0 submissions written; 1 other events left out\n"
+
+
+def export_to(stdout: int) -> tuple[int, str]:
+    """Run `flowbridge export` with an output that is buffered; return its exit code and stderr."""
+    environ = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "bridge", "export"]
+    done = subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environ, check=False
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_reader_that_has_gone_ends_it_quietly() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        assert export_to(writes) == (0, "")
+    finally:
+        os.close(writes)

@@ -74,4 +74,5 @@ def _write_csv(submissions: SubmissionList) -> int:
     for record in table.csv_records():
         sys.stdout.buffer.write(record)
         count += 1
+    sys.stdout.buffer.flush()  # before it counts as written
     return count
