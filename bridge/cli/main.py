@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -29,6 +30,8 @@ EARLY_OPTIONS = {"--config": "FILE", "--server": "URL"}
 HELP_KEY = "flowbridge.help"  # of the context: the help of the command is asked for
 #: Files are for their own user only, whatever the shell's umask is.
 UMASK = 0o077
+#: Errors of a write to a disk, or within a quota, that has no room.
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 class CommandGroup(click.Group):
@@ -109,8 +112,14 @@ class CommandGroup(click.Group):
             sys.exit(2)
         except BrokenPipeError:
             # the reader, such as `head`, has closed the pipe
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             sys.exit(0)
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            _drop_output()
+            _complain(f"Error: cannot write: {error.strerror}")
+            sys.exit(1)
         except Exception as error:
             if not _is_unreadable_answer(ctx, error):
                 raise
@@ -118,6 +127,11 @@ class CommandGroup(click.Group):
 
             _complain(f"Error: {UNREADABLE}")
             sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Write the rest of stdout nowhere: it cannot be written where it should go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_unreadable_answer(ctx: click.Context, error: Exception) -> bool:

@@ -110,3 +110,10 @@ def test_a_reader_that_has_gone_ends_it_quietly() -> None:
         assert export_to(writes) == (0, "")
     finally:
         os.close(writes)
+
+
+@pytest.mark.usefixtures("kept")
+def test_an_output_on_a_full_disk_is_an_error_in_a_sentence() -> None:
+    with Path("/dev/full").open("wb") as full:
+        found = export_to(full.fileno())
+    assert found == (1, "Error: cannot write: No space left on device\n")
