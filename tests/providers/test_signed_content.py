@@ -253,6 +253,22 @@ def test_each_item_of_adyen_is_identified_by_its_own_signed_fields() -> None:
     assert known_as("adyen", replace(good, body=json.dumps(changed).encode())) == known
 
 
+@pytest.mark.parametrize("moved", [-9, -1, 1, 3])
+def test_digits_cannot_be_moved_between_the_time_and_the_token_of_mailgun(moved: int) -> None:
+    """It signs the two without a separator, and the token is the id."""
+    one = sender("mailgun")
+    event = {"signature": {"timestamp": "", "token": "123ab", "signature": ""}, "event-data": {}}
+    good = one.sign(post(json.dumps(event).encode()))
+    assert len(known_as("mailgun", good)) == 1
+    document = json.loads(good.body)
+    signature = document["signature"]
+    joined = signature["timestamp"] + signature["token"]
+    split = len(signature["timestamp"]) + moved
+    signature |= {"timestamp": joined[:split], "token": joined[split:]}
+    with pytest.raises(BadSignature, match="malformed"):
+        one.receive(replace(good, body=json.dumps(document).encode()))
+
+
 SIGNED = [
     row for row in PROVIDERS.values() if row.scheme is not None and (row.event_id or row.dedup_body)
 ]

@@ -9,6 +9,8 @@ from email.utils import formatdate, parsedate_to_datetime
 
 from bridge.core.errors import BadSignature
 
+PLAUSIBLE_TIMES = (1e9, 1e10)  # seconds since the epoch, of ten digits: the years 2001 to 2286
+
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
@@ -38,20 +40,22 @@ class Timestamp:
     def check(self, text: str, now: float) -> None:
         """Raise BadSignature unless `text` is a time near `now`.
 
-        Text that is not a time is refused even without a limit: in `{timestamp}{body}` it could
-        hold part of the body.
+        Text that is no time, or one outside `PLAUSIBLE_TIMES`, is refused even without a limit: in
+        `{timestamp}{body}` it could hold part of the body, or the body part of it.
         """
         if len(text) > 64:
             raise BadSignature("malformed")
         try:
-            age = now - TIME_READERS[self.unit](text)
+            at = TIME_READERS[self.unit](text)
         except (ValueError, OverflowError, TypeError, IndexError):
             raise BadSignature("malformed") from None
         if not self.enforced:
+            if not PLAUSIBLE_TIMES[0] <= at < PLAUSIBLE_TIMES[1]:
+                raise BadSignature("malformed")
             return
-        if age > self.tolerance:
+        if now - at > self.tolerance:
             raise BadSignature("stale")
-        if age < -self.tolerance:
+        if at - now > self.tolerance:
             raise BadSignature("future")
 
     def write(self, now: float) -> str:
