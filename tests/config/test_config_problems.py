@@ -916,6 +916,14 @@ WARNINGS = [
             ),
         ],
     ),
+    (
+        "version: 1\nplatforms:\n  h: {type: http, url: 'https://example.com', headers: {A: Zoë, B: 5 €}}\n"
+        "  g: {type: gumloop, base_url: 'http://127.0.0.1', user_id: u, api_key: \"a\\nb\"}\n",
+        [
+            "3:68: platforms.h.headers.B: has a character that no HTTP header can hold, so that no",
+            "4:73: platforms.g.api_key: has a character that no HTTP header can hold, so that no run",
+        ],
+    ),
 ]
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_CONCURRENT_RUNS = {"gumloop": 5, "http": 16}
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _HEADER_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_UNSENDABLE = re.compile(r"[\r\n\0]|[^\x00-\xff]")
 _RESERVED_HEADERS = frozenset(
     {"content-length", "host", "transfer-encoding", "connection", "idempotency-key"}
 )
@@ -71,6 +72,7 @@ def _build_gumloop(
             f"this key is readable by anyone with access to this file: {advice}",
             level="warning",
         )
+    _check_sendable(model.api_key, (*path, "api_key"), report)
     _check_url(model.base_url, (*path, "base_url"), "the API key would be sent", report)
     return Platform(
         name=name,
@@ -113,6 +115,8 @@ def _build_http(
             )
         elif re.search(r"[\r\n\0]", value) or not value.isprintable():
             report.add((*path, "headers", header), "a header's value is one line of printable text")
+        else:
+            _check_sendable(value, (*path, "headers", header), report)
     return Platform(
         name=name,
         type="http",
@@ -131,6 +135,16 @@ _BUILDERS: dict[str, Callable[..., Platform]] = {
     "local": _build_local,
     "http": _build_http,
 }
+
+
+def _check_sendable(value: str, path: Path, report: Report) -> None:
+    """Warn of a value that no request can carry in a header."""
+    if _UNSENDABLE.search(value):
+        report.add(
+            path,
+            "has a character that no HTTP header can hold, so that no run would start",
+            level="warning",
+        )
 
 
 def _check_url(url: str, path: Path, what: str, report: Report) -> None:
