@@ -269,6 +269,34 @@ def test_digits_cannot_be_moved_between_the_time_and_the_token_of_mailgun(moved:
         one.receive(replace(good, body=json.dumps(document).encode()))
 
 
+@pytest.mark.parametrize(
+    ("name", "time", "signature", "plain", "separator"),
+    [
+        (
+            "grafana",
+            "x-grafana-alerting-timestamp",
+            "x-grafana-alerting-signature",
+            "x-grafana-alerting-signature",
+            ":",
+        ),
+        ("qonto", None, "x-qonto-signature", "qonto-sha256-signature", "."),
+    ],
+)
+def test_a_signed_time_cannot_become_the_start_of_the_body(
+    name: str, time: str | None, signature: str, plain: str, separator: str
+) -> None:
+    """A signature with a time would be one of a body without a time, for ever."""
+    one = sender(name)
+    good = one.sign(one.request())
+    headers = dict(good.headers)
+    signed = headers.pop(signature)
+    at = headers.pop(time) if time else str(int(NOW))
+    headers[plain] = signed.rpartition("=")[2]
+    body = f"{at}{separator}".encode() + good.body
+    with pytest.raises(BadSignature):
+        one.receive(replace(good, headers=headers, body=body), NOW + 100_000)
+
+
 SIGNED = [
     row for row in PROVIDERS.values() if row.scheme is not None and (row.event_id or row.dedup_body)
 ]

@@ -99,7 +99,11 @@ ROWS = (
                         timestamp=Timestamp("header:X-Grafana-Alerting-Timestamp"),
                     ),
                 ),
-                ("x-grafana-alerting-signature", Hmac(at=GRAFANA)),
+                (
+                    "x-grafana-alerting-signature",
+                    # a body that begins with a time was signed by the scheme above
+                    Hmac(at=GRAFANA, given_away="(?s)[0-9]{10}:.*"),
+                ),
             )
         ),
         event_type=("body:status",),

@@ -40,9 +40,10 @@ class SignedScheme(ABC):
     numbered headers. `prefix`: required text before it. `signed`: a template, or several of which
     one must match. `requires`: (locator, text) pairs that the request must carry. `body_sha256`:
     the place of the hash of a body that is not a form, for senders that sign only the URL with it.
-    `given_away`: a pattern of messages that a test of the URL has signed for anyone (X, Braintree),
-    so that they prove nothing. `pins`: what a source pins, `pinned`: the values; `{pin:NAME}` in
-    `signed` is one of them.
+    `given_away`: a pattern of messages that prove nothing, since a test of the URL has signed them
+    for anyone (X, Braintree), or another scheme of the row with a time before the body (Grafana,
+    Qonto). `pins`: what a source pins, `pinned`: the values; `{pin:NAME}` in `signed` is one of
+    them.
     """
 
     at: str | tuple[str, ...]
