@@ -662,6 +662,10 @@ CASES: list[tuple[str, list[str]]] = [
         ["5:37: routes[a].match.event: needs a type or a list of types"],
     ),
     (
+        HEAD + "routes:\n  - {name: a, on: f, match: {event: null}, flow: local/x}\n",
+        ["5:37: routes[a].match.event: needs a type or a list of types, found nothing"],
+    ),
+    (
         HEAD + "routes:\n  - {name: a, on: f, flow: triag}\nflows: {triage: {platform: local,"
         " saved_item_id: x}}\n",
         [

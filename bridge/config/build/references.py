@@ -71,9 +71,10 @@ def find_source(
 
 
 def _types_in_match(model: RouteSchema, path: Path, report: Report) -> tuple[str, ...]:
-    value = (model.match or {}).get("event")
-    if value is None:
+    match = model.match or {}
+    if "event" not in match:
         return ()
+    value = match["event"]
     texts = [value] if isinstance(value, str) else value
     if (
         not isinstance(texts, list)
