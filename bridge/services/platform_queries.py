@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from bridge.core.errors import BridgeError, InvalidRequest
+from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON, Delivery, Status
 from bridge.core.outcomes import Outcome, RunReport
@@ -150,8 +150,8 @@ def list_all_flows(
 def list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]:
     """Return the inputs of a flow.
 
-    `BridgeError` where the platform cannot list them or did not answer; where it has no such flow,
-    the message has the nearest name.
+    `BridgeError` where the platform cannot list them or did not answer; `NotFound`, with the
+    nearest name, where it has no such flow.
     """
     return _items(platform, ask_for_inputs(platform, saved_item_id), saved_item_id)
 
@@ -287,11 +287,14 @@ def _ask_for_flows(platform: Platform) -> Listing[SavedFlow]:
 def _items(platform: Platform, listing: Listing[T], saved_item_id: str = "") -> tuple[T, ...]:
     """Return the items of a list.
 
-    `BridgeError`, with the platform's message or a hint at the flow, where there are none.
+    `NotFound` where the platform has no such flow, with a hint at the flow; `BridgeError`, with the
+    platform's message, where there are none for another reason.
     """
     if listing.items is not None:
         return listing.items
     hint = (
         explain_missing_flow(platform, saved_item_id) if listing.unknown and saved_item_id else ""
     )
-    raise BridgeError(hint or f"{platform.name}: {listing.detail}")
+    if hint:
+        raise NotFound(hint)
+    raise BridgeError(f"{platform.name}: {listing.detail}")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from bridge.core.errors import BridgeError, InvalidRequest
+from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.model import JSON, Delivery
 from bridge.core.times import iso
 from bridge.routing.model import Platform
@@ -114,12 +114,14 @@ def hurry(platform: Platform) -> Platform:
 
 
 def ask_platform(context: AdminContext, send: Callable[[], T]) -> T:
-    """Return the answer of a platform. Raises `AdminProblem` if there is no usable one, or if too
-    many requests wait for platforms.
+    """Return the answer of a platform. Raises `AdminProblem` if there is no usable one, if the
+    platform has no such flow, or if too many requests wait for platforms.
     """
     with wait_for_platform(context):
         try:
             return send()
+        except NotFound as error:
+            raise AdminProblem("not_found", str(error)) from None
         except BridgeError as error:
             raise AdminProblem("platform_failed", str(error)) from None
 

@@ -94,6 +94,7 @@ RESOURCE_ENDPOINTS: Final = (
         answer=flow_answers.list_named_flow_inputs,
         schema="FlowInputs",
         parameters=(NAMED_FLOW,),
+        more_problems=(404,),
     ),
     Endpoint(
         path="/flows/{platform}/{id}/inputs",
@@ -107,6 +108,7 @@ RESOURCE_ENDPOINTS: Final = (
         answer=flow_answers.list_runs,
         schema="Runs",
         parameters=(FLOW, PLATFORM),
+        more_problems=(404,),
         has_contents=True,
     ),
     Endpoint(

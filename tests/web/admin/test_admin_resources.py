@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from admin_client import AdminClient
+from fake_platform import FakePlatform
 from records import NOW, make_delivery, make_event, put
 from sqlalchemy import update
 
@@ -248,6 +249,25 @@ def test_a_platform_that_cannot_be_asked_is_said_to_be_so(admin: AdminClient) ->
     assert problem_of(admin.get("/runs", {"flow": "nothing/x"})) == "invalid_parameter"
     both = admin.get("/runs", {"flow": "crm/x", "platform": "crm"})
     assert problem_of(both) == "invalid_parameter"
+
+
+def test_a_flow_that_its_platform_does_not_have_is_not_found(
+    database: Database, tmp_path: Path
+) -> None:
+    with FakePlatform() as platform:
+        key = f"{{type: gumloop, api_key: fake-key, user_id: fake-user, base_url: {platform.base_url}}}"
+        config = write_config(tmp_path, f"version: 1\nplatforms: {{gumloop: {key}}}\n")
+        admin = AdminClient(database, tmp_path, config)
+        platform.list_faults.append(404)
+        for answer in (
+            admin.get("/flows/gumloop/eco/inputs"),
+            admin.get("/flows/inputs", {"flow": "gumloop/eco"}),
+            admin.get("/runs", {"flow": "gumloop/eco"}),
+        ):
+            assert (answer.status_code, problem_of(answer)) == (404, "not_found")
+            assert "no flow 'eco'; did you mean `echo`?" in answer.get_json()["detail"]
+        platform.list_faults.append(404)  # of a flow that its platform lists
+        assert problem_of(admin.get("/runs", {"flow": "gumloop/echo"})) == "platform_failed"
 
 
 def test_runs_in_flight_are_listed(admin: AdminClient, one: Any) -> None:
