@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import Event
 from bridge.core.retention import is_content_deleted
 from bridge.routing.explain.explanation import Rank, RouteExplanation
 from bridge.services.explanations import RouteChoice, explain_event
-from bridge.services.lists import PageRequest, page_events
+from bridge.services.lists import NEWEST, PageRequest, page_events
 from bridge.store.queries.filters import Filters
 from bridge.store.queries.recorded_events import UnreadableEvent, read_named_events
 
@@ -43,13 +43,14 @@ class MissSearch:
     """The events that were found.
 
     `read`: how many events were explained, and `planned`: how many of those passed have a delivery
-    of the route. `last_id`: the oldest event that was looked at, null if no older one is left.
+    of the route. `next`: where the search goes on, as in a list of events, null if no older event
+    is left; `looked_until`: the time of the oldest event that was looked at.
     """
 
     misses: Sequence[MissedEvent]
     read: int
     planned: int
-    last_id: str | None
+    next: str | None
     looked_until: float | None
 
 
@@ -74,16 +75,16 @@ def find_near_misses(
     config: Config,
     route: Route,
     *,
-    before: int | None = None,
+    asked: PageRequest = NEWEST,
     clock: Callable[[], float] = time.monotonic,
 ) -> MissSearch:
-    """Return the newest events of the route's source that it nearly matches, below `before`.
+    """Return the newest events of the route's source that it nearly matches, from `asked.before`.
 
     Spam, events with a problem and deleted bodies are passed over: no route sees them. So are
     events that cannot be decrypted here.
     """
     filters = Filters(source=route.source, spam=False)
-    page = page_events(database, filters, PageRequest(limit=MAX_READ_EVENTS, before=before))
+    page = page_events(database, filters, replace(asked, limit=MAX_READ_EVENTS))
     left = _Allowance(clock, clock() + MAX_SECONDS)
     read = 0
     planned = 0
@@ -112,11 +113,11 @@ def find_near_misses(
                 for one in explained.routes
                 if one.rank <= Rank.ONE_CLAUSE_AWAY
             ]
-    is_whole = last is None or (last is page.items[-1][0] and page.next is None)
+    is_whole = last is None or last is page.items[-1][0]
     return MissSearch(
         misses=left.found,
         read=read,
         planned=planned,
-        last_id=None if is_whole or last is None else last.id,
-        looked_until=last.received_at if last is not None else None,
+        next=page.next if is_whole or last is None else last.id,
+        looked_until=page.looked_until if is_whole or last is None else last.received_at,
     )

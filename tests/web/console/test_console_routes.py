@@ -15,7 +15,9 @@ from bridge.core.model import JSON, DeadKind, Event, Status
 from bridge.core.scopes import Scope
 from bridge.services import near_misses
 from bridge.services.project.config_text import write_yaml
+from bridge.store.db import row_walk
 from bridge.store.db.database import Database
+from bridge.store.db.row_walk import FIRST_CHUNK_ROWS, Budget
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
 
@@ -115,7 +117,24 @@ def test_a_search_ends_with_its_time(console: ConsoleClient) -> None:
         console.database, console.settings, config, route, clock=lambda: next(times)
     )
     assert (found.read, len(found.misses)) == (near_misses.BODIES_AT_ONCE, 5)
-    assert found.last_id == found.misses[-1].event.id
+    assert found.next == found.misses[-1].event.id
+
+
+def test_a_search_goes_on_behind_the_events_of_other_sources(
+    console: ConsoleClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source has too many events for a list of them, and newer ones are of another source."""
+    monkeypatch.setattr(row_walk, "_find_rare", lambda *_: None)
+    old = store(console, {"action": "opened", "repository": "sites"})
+    newer = [(make_event(None, source="asana", body=b"{}"), ()) for _ in range(FIRST_CHUNK_ROWS)]
+    events.add_all(console.database, newer, lambda *_: [])
+    real = near_misses.page_events
+    spent = Budget(seconds=0.0)
+    monkeypatch.setattr(near_misses, "page_events", lambda *asked: real(*asked, spent))
+    page = console.html("/routes/triage/misses")
+    assert "None yet" in page and "No event of this source was found so far." in page
+    (url,) = {part.split('"')[0] for part in page.split('href="/console')[1:] if "before=" in part}
+    assert old.id in console.html(url)
 
 
 def test_an_event_that_cannot_be_decrypted_does_not_stop_a_search(console: ConsoleClient) -> None:

@@ -79,7 +79,7 @@ def show_misses(asked: ConsoleRequest) -> Screen | Response:
         asked.context.settings,
         config,
         route,
-        before=request_selection.page_start(asked.context, "events", request),
+        asked=request_selection.page_request(asked.context, "events", request),
     )
     path = f"/routes/{name}/misses"
     return Screen(
@@ -96,7 +96,7 @@ def show_misses(asked: ConsoleRequest) -> Screen | Response:
                 }
                 for one in found.misses
             ],
-            "next_url": make_link(path, {"before": found.last_id}) if found.last_id else None,
+            "next_url": make_link(path, {"before": found.next}) if found.next else None,
             "newest_url": make_link(path) if "before" in asked.given else None,
         },
     )
