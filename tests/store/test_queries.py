@@ -90,6 +90,26 @@ def test_filters(
     assert ids(database, **filters) == [five[number].id for number in expected]
 
 
+def test_a_pattern_of_types_tells_case_and_takes_other_characters_as_they_are(
+    database: Database,
+) -> None:
+    types = ("issues.x", "Issues.x", "Issues[x]?", "Issuesx", "Issues\\%y\nz", "É", "é")
+    kept = {
+        type_: keep(database, make_event(str(number), now=NOW + number, type=type_))
+        for number, type_ in enumerate(types)
+    }
+    for pattern, expected in {
+        "Issues*": types[4:0:-1],
+        "issues*": ["issues.x"],
+        "*[x]*": ["Issues[x]?"],
+        "*?": ["Issues[x]?"],
+        "*\\%*z": ["Issues\\%y\nz"],
+        "É*": ["É"],
+        "*s*]*": ["Issues[x]?"],
+    }.items():
+        assert ids(database, type=pattern) == [kept[each].id for each in expected], pattern
+
+
 @pytest.fixture
 def told(database: Database) -> list[Event]:
     """Six events: parked, refused by the platform, given up, not readable, waiting, and parked

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, literal
+from sqlalchemy import BindParameter, Boolean, ColumnElement, exists, func, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from bridge.core.model import DeadKind, Delivery, Event, RunState
 from bridge.store.tables.schema import delivery, event
@@ -136,16 +139,39 @@ def _source_conditions(filters: Filters) -> Sequence[ColumnElement[bool]]:
     # An expression, so that a walk in the order of `seq` never uses an index on `source` instead.
     conditions = [] if filters.source is None else [event.c.source + "" == filters.source]
     if filters.type is not None and "*" in filters.type:
-        pattern = (
-            filters.type.replace("\\", "\\\\")
-            .replace("%", r"\%")
-            .replace("_", r"\_")
-            .replace("*", "%")
-        )
-        conditions.append(event.c.type.like(pattern, escape="\\"))
+        conditions.append(_MatchesType(*_write_patterns(filters.type)))
     elif filters.type is not None:
         conditions.append(event.c.type == filters.type)
     return conditions
+
+
+class _MatchesType(FunctionElement[bool]):
+    """Whether an event's type matches a pattern, which is given for GLOB and for LIKE.
+
+    LIKE of SQLite ignores the case of ASCII letters, and PostgreSQL has no GLOB.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_MatchesType, "sqlite")
+def _compile_glob(element: _MatchesType, compiler: SQLCompiler, **options: Any) -> str:
+    glob, _ = element.clauses
+    return compiler.process(event.c.type.op("GLOB")(glob), **options)
+
+
+@compiles(_MatchesType, "postgresql")
+def _compile_like(element: _MatchesType, compiler: SQLCompiler, **options: Any) -> str:
+    _, like = element.clauses
+    return compiler.process(event.c.type.like(like, escape="\\"), **options)
+
+
+def _write_patterns(text: str) -> tuple[BindParameter[str], BindParameter[str]]:
+    """Return a text with `*` as a pattern of GLOB and of LIKE; no other character is special."""
+    glob = text.replace("[", "[[]").replace("?", "[?]")
+    like = text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_").replace("*", "%")
+    return literal(glob), literal(like)
 
 
 def _time_conditions(column: Any, filters: Filters) -> Sequence[ColumnElement[bool]]:
