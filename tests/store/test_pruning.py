@@ -506,6 +506,28 @@ def test_a_run_goes_when_it_is_old_and_its_delivery_is_over(database: Database) 
     assert set(column(database, "id FROM local_run")) == {"waiting", "young"}
 
 
+def test_a_run_stays_whose_delivery_is_retried_meanwhile(database: Database) -> None:
+    at = NOW - 40 * DAY
+    _, over = old_event(database, "dead", at=at, dead_kind="platform")
+    with database.engine.begin() as connection:
+        for name, key in (("its", over.id), ("nobody's", None)):
+            run = LocalRun(
+                id=name,
+                saved_item_id="echo",
+                user_id="u",
+                inputs="{}",
+                state=LocalState.QUEUED,
+                created_at=at,
+                idempotency_key=key,
+            )
+            runs.start(connection, run)
+        connection.execute(update(schema.local_run).values(state="FAILED", finished_at=at))
+    works = [*prune_records.expired_runs(database, CONFIG, NOW, lambda _: CONFIG.retention)]
+    database.write(lambda connection: transitions.move(connection, over.id, Status.QUEUED, NOW))
+    assert [database.write(work)["local_run"] for work in works] == [1]
+    assert column(database, "id FROM local_run") == ["its"]
+
+
 def test_runs_of_a_source_are_kept_as_long_as_it_says(database: Database) -> None:
     at = NOW - 40 * DAY
     _, over = old_event(database, at=at)

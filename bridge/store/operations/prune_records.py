@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, text
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    literal_column,
+    select,
+    text,
+)
 
 from bridge.core.rate_limits import day_of, hour_of
 from bridge.core.retention import Retention
@@ -21,6 +30,7 @@ from bridge.store.db.database import Database, Work
 from bridge.store.inbound import removal
 from bridge.store.inbound.removal import UNFINISHED, Counts
 from bridge.store.tables.schema import config as kept_config
+from bridge.store.tables.schema import delivery
 
 RetentionOf = Callable[[str], Retention]
 Finder = Callable[[Database, Config, float, RetentionOf], Iterator[Work[Counts]]]
@@ -43,6 +53,13 @@ _OWNERS = text(f"""
 SELECT d.id, e.source, {UNFINISHED} AS unfinished FROM delivery d JOIN event e ON e.id = d.event_id
     WHERE d.id IN :ids
 """).bindparams(_ids)  # noqa: S608 - names of our own tables and columns
+_d = delivery.alias("d")
+_LOCK_OWNERS = (
+    select(_d.c.id, literal_column(UNFINISHED).label("unfinished"))
+    .where(_d.c.id.in_(_ids))
+    .order_by(_d.c.id)
+    .with_for_update()
+)
 _ACTS = text(
     "SELECT seq FROM act WHERE coalesce(worked_at, finished_at, created_at) < :before"
     " OR agreed_at IS NULL AND proposed_until < :expired ORDER BY seq LIMIT :most"
@@ -69,16 +86,16 @@ def expired_runs(
     while rows := _read(database, _RUNS, {"after": place, "before": before, "most": PAGE_ROWS}):
         old = _old(database, rows, config, now, of)
         for at in range(0, len(old), BATCH_ROWS):
-            yield lambda connection, ids=old[at : at + BATCH_ROWS]: removal.remove_runs(
-                connection, ids
-            )  # type: ignore[misc]  # mypy infers no lambda with defaults
+            yield partial(_remove_runs, old[at : at + BATCH_ROWS])
         place = rows[-1].seq
 
 
 def _old(
     database: Database, rows: Sequence[Row[Any]], config: Config, now: float, of: RetentionOf
-) -> list[str]:
-    """Return the runs that may be deleted; a delivery that may start again must find its run."""
+) -> list[tuple[str, str]]:
+    """Return the runs that may be deleted, each with the id of its delivery; a delivery that may
+    start again must find its run.
+    """
     keys = {row.id: (row.idempotency_key or "").partition("~")[0] for row in rows}
     owners = {row.id: row for row in _read(database, _OWNERS, {"ids": sorted(set(keys.values()))})}
     old = []
@@ -86,8 +103,17 @@ def _old(
         owner = owners.get(keys[row.id])
         kept = config.retention if owner is None else of(owner.source)
         if row.finished_at < now - kept.runs and not (owner is not None and owner.unfinished):
-            old.append(row.id)
+            old.append((row.id, keys[row.id]))
     return old
+
+
+def _remove_runs(runs: Sequence[tuple[str, str]], connection: Connection) -> Counts:
+    """Remove runs, without those whose delivery became unfinished meanwhile."""
+    owners = connection.execute(_LOCK_OWNERS, {"ids": sorted({owner for _, owner in runs})}).all()
+    unfinished = {row.id for row in owners if row.unfinished}
+    return removal.remove_runs(
+        connection, [run_id for run_id, owner in runs if owner not in unfinished]
+    )
 
 
 # -- operations
