@@ -329,7 +329,7 @@ def bridge_run(bridge: Bridge, event_id: str, delivery_id: str) -> Any:
 
 
 def test_the_filter_knows_what_systemd_knows() -> None:
-    """The calls that flows and pinning need are let through, those that need power are not."""
+    """The calls that flows and receivers need are let through, those that need power are not."""
     needs("systemd-analyze")
     allowed = allowed_calls(directives(SERVICES[0])["SystemCallFilter"])
     assert {
@@ -337,6 +337,7 @@ def test_the_filter_knows_what_systemd_knows() -> None:
         "prlimit64",
         "setpriority",
         "sched_setscheduler",
+        "sched_setattr",
         "sched_setaffinity",
         "clone",
         "execve",

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scheduling import Scheduling, needs_slices, read_scheduling
 from serving import Bridge, children_of, exchange, free_port, github, head, read_answer, until
 
 from bridge.system.cpu_affinity import count_processors
+from bridge.system.time_slices import SLICE_NANOSECONDS
+from bridge.web.server.console_process import NICENESS
 
 TOKEN = "a-long-enough-admin-token-of-a-test"
 BODY = b'{"after": "a page"}'
@@ -74,6 +77,22 @@ def test_it_answers_and_ends_when_nothing_uses_it(private: int, tmp_path: Path) 
         assert open_console(bridge, private) != console
         assert "console_process_ends" in bridge.stderr
         assert "SIGKILL" not in bridge.stderr
+
+
+def test_receivers_run_before_it(private: int, tmp_path: Path) -> None:
+    needs_slices()
+    with run(tmp_path, private) as bridge:
+        others = list_children(bridge)
+        page = read_scheduling(open_console(bridge, private))
+
+        def receivers() -> list[Scheduling]:
+            """Return all but the process that reads routes.yaml, once they have begun."""
+            found = [read_scheduling(pid) for pid in others]
+            short = [one for one in found if one.slice_nanoseconds == SLICE_NANOSECONDS]
+            return short if len(short) == len(others) - 1 else []
+
+        assert {one.nice for one in until(receivers)} == {page.nice - NICENESS}
+        assert page.slice_nanoseconds > SLICE_NANOSECONDS
 
 
 def test_another_one_follows_a_crash(private: int, tmp_path: Path) -> None:

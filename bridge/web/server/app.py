@@ -18,6 +18,7 @@ from bridge.config.settings import Settings
 from bridge.system.cpu_affinity import count_processors, pin_process
 from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
+from bridge.system.time_slices import request_short_slices
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import PLACES, Balance
 from bridge.web.server.console_process import ConsoleProcess
@@ -106,6 +107,7 @@ def _set_up(
     place = balance.take_place()
     worker.restart_idle_seconds *= 1 + place / PLACES
     pin_process(place + 1)  # the worker runs on the first processor
+    request_short_slices()  # a sender waits for the acknowledgement
     begin("web")
 
 

@@ -1,0 +1,64 @@
+"""Short time slices, as Linux itself reports them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TypeVar
+
+from scheduling import Scheduling, needs_slices, read_scheduling
+
+from bridge.system.time_slices import SLICE_NANOSECONDS, request_short_slices
+
+Found = TypeVar("Found")
+
+
+def in_process(work: Callable[[], Found]) -> Found:
+    """Do this in a process of its own, whose scheduling no other test shares."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work).result(60)
+
+
+def request_with_low_priority() -> tuple[Scheduling, Scheduling]:
+    os.nice(3)
+    before = read_scheduling()
+    request_short_slices()
+    return before, read_scheduling()
+
+
+def test_only_the_slice_changes() -> None:
+    needs_slices()
+    before, after = in_process(request_with_low_priority)
+    assert before.slice_nanoseconds > SLICE_NANOSECONDS
+    assert after == before._replace(slice_nanoseconds=SLICE_NANOSECONDS)
+
+
+def request_then_start_thread() -> int:
+    request_short_slices()
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(read_scheduling().slice_nanoseconds))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_later_threads_have_it_too() -> None:
+    needs_slices()
+    assert in_process(request_then_start_thread) == SLICE_NANOSECONDS
+
+
+def request_as_batch() -> tuple[Scheduling, Scheduling]:
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    before = read_scheduling()
+    request_short_slices()
+    return before, read_scheduling()
+
+
+def test_a_policy_that_someone_has_chosen_stays() -> None:
+    needs_slices()
+    before, after = in_process(request_as_batch)
+    assert after == before
+    assert after.policy == os.SCHED_BATCH
