@@ -29,6 +29,7 @@ from servers import (
 
 from bridge.core.local_runs import LocalState
 from bridge.flows.ready.catalog import READY_FLOWS
+from bridge.flows.ready.http import MAX_OUTPUT_BODY_BYTES
 from bridge.flows.ready.http_client import MAX_CALL_ANSWER_BYTES, is_public
 
 
@@ -202,6 +203,20 @@ def test_an_answer_is_bounded(tmp_path: Path, web: Misbehaving) -> None:
     assert "HTTP 200, but the answer was incomplete" in failed(
         "http_request", tmp_path, url=web.script("/z", cut_off())
     )
+
+
+def test_an_answer_that_grows_as_json_is_cut(tmp_path: Path, web: Misbehaving) -> None:
+    zeros = done("http_request", tmp_path, url=web.script("/x", respond(200, b"\0" * 256 * 1024)))
+    assert zeros["truncated"] is True
+    assert zeros["body"] == "\0" * ((MAX_OUTPUT_BODY_BYTES - 2) // 6)
+    numbers = b"[" + b",".join([b"1e15"] * 52_000) + b"]"
+    as_json = {"Content-Type": "application/json"}
+    outputs = done("http_request", tmp_path, url=web.script("/y", respond(200, numbers, as_json)))
+    assert outputs["body"] == numbers.decode() and "truncated" not in outputs
+    large = {f"X-{number}": "ü" * 30_000 for number in range(30)}
+    outputs = done("http_request", tmp_path, url=web.script("/z", respond(200, b"ok", large)))
+    assert outputs["truncated"] is True and outputs["body"] == "ok"
+    assert {"x-0", "x-1"} < outputs["headers"].keys() and "x-2" not in outputs["headers"]
 
 
 def test_time_is_bounded_however_slowly_it_comes(tmp_path: Path, web: Misbehaving) -> None:

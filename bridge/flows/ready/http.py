@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlencode, urlunsplit
@@ -18,6 +19,9 @@ from bridge.flows.ready.inputs import mapping, number, one_line, shorten, text
 
 MAX_TIMEOUT_SECONDS: Final = 300.0  # seconds
 MAX_BODY_CHARACTERS: Final = 5 * 1024 * 1024  # characters
+# bytes as JSON, which writes a control character in six: both fit into the outputs of a run
+MAX_OUTPUT_BODY_BYTES: Final = 768 * 1024
+MAX_OUTPUT_HEADERS_BYTES: Final = 128 * 1024
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # a token of RFC 9110
 #: Headers that follow from the URL and the body. Other values would allow request smuggling.
@@ -84,12 +88,11 @@ def http_request(
     )
     if not wanted & {"any", f"{answer.status // 100}xx", str(answer.status)}:
         raise FlowError(_unexpected(answer))
-    outputs: dict[str, JSON] = {
-        "status": answer.status,
-        "headers": dict(answer.headers),
-        "body": _value(answer),
-    }
-    return outputs | ({"truncated": True} if answer.truncated else {})
+    shown = _headers_that_fit(answer.headers)
+    value, is_cut = _value(answer)
+    outputs: dict[str, JSON] = {"status": answer.status, "headers": shown, "body": value}
+    is_cut = is_cut or answer.truncated or len(shown) < len(answer.headers)
+    return outputs | ({"truncated": True} if is_cut else {})
 
 
 def _with_query(parts: SplitResult, query: Mapping[str, JSON]) -> SplitResult:
@@ -161,30 +164,51 @@ def _unexpected(answer: Answer) -> str:
     return error_text(answer)
 
 
-def _value(answer: Answer) -> JSON:
-    """Return the body as JSON if its type says so, else as text."""
+def _headers_that_fit(headers: Mapping[str, str]) -> dict[str, JSON]:
+    """Return the headers of an answer, without those that are too large for the outputs."""
+    found: dict[str, JSON] = {}
+    room = MAX_OUTPUT_HEADERS_BYTES
+    for name, value in headers.items():
+        if (size := len(dump([name, value]))) <= room:
+            found[name] = value
+            room -= size
+    return found
+
+
+def _value(answer: Answer) -> tuple[JSON, bool]:
+    """Return the body as JSON if its type says so, else as text, and whether the text is cut."""
     content_type = answer.headers.get("content-type", "").lower()
     said = content_type.partition(";")[0].strip()
     if not answer.truncated and (said.endswith(("/json", "+json"))):
         value = load(answer.body)
-        if value is not None and _is_serializable(value):
-            return value
+        if value is not None and _fits(value):
+            return value, False
         if answer.body.strip() == b"null":
-            return None
+            return None, False
+    found = _text(answer.body, content_type)
+    if _fits(found):
+        return found, False
+    length = bisect_right(range(len(found)), False, key=lambda end: not _fits(found[:end])) - 1
+    return found[:length], True
+
+
+def _text(body: bytes, content_type: str) -> str:
     charset = _CHARSET.search(content_type)
     try:
-        found = answer.body.decode(charset[1] if charset else "utf-8", "replace")
+        found = body.decode(charset[1] if charset else "utf-8", "replace")
     except (LookupError, UnicodeError):  # the latter from codecs of Python that are no charsets
-        return answer.body.decode("utf-8", "replace")
+        return body.decode("utf-8", "replace")
     return found.encode("utf-8", "replace").decode()  # without lone surrogates
 
 
-def _is_serializable(value: JSON) -> bool:
-    """Return whether the value can be serialized: parsed JSON may be nested too deeply for it."""
+def _fits(value: JSON) -> bool:
+    """Return whether the value fits into the outputs as JSON.
+
+    Parsed JSON may be nested too deeply to be written, and its numbers may become longer.
+    """
     import orjson
 
     try:
-        orjson.dumps(value)
+        return len(orjson.dumps(value)) <= MAX_OUTPUT_BODY_BYTES
     except TypeError:
         return False
-    return True
