@@ -166,7 +166,7 @@ class Cycle:
 
     def _has_work(self, now: float) -> bool:
         """Return whether a turn has work to do."""
-        if self.turns.ended or self.turns.beats:
+        if self.turns.must_write or self.turns.beats:
             return True
         if boot_seconds() < self._idle_until and not self.changes.has_changed():
             return False

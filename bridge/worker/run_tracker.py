@@ -67,7 +67,8 @@ class RunTracker:
         self._calls = calls
         self._report = report
         self._now = now
-        self.under_way: set[str] = set()  # by delivery id: claimed, and not reported yet
+        # by delivery id: claimed, and not reported yet
+        self.under_way: dict[str, TrackedRun] = {}
         self._usual: dict[FlowKey, UsualDuration] = {}
         # lists that are not used until that time of the boot clock
         self._silent: dict[FlowKey, float] = {}
@@ -166,7 +167,7 @@ class RunTracker:
             self._learn(followed, report)
         by_flow: dict[FlowKey, list[TrackedRun]] = defaultdict(list)
         for followed, polls in taken.polls:
-            self.under_way.add(followed.id)
+            self.under_way[followed.id] = followed, polls
             if followed.status is Status.UNKNOWN:
                 self._calls.submit(f"look {followed.id}", lambda one=followed: self._reconcile(one))  # type: ignore[misc]  # mypy infers no lambda with defaults
             else:
@@ -235,7 +236,8 @@ class RunTracker:
 
     def finish(self, polls: Sequence[PollEnded], ended: PendingResults) -> None:
         """Note polls that have ended: the next turn stores their results."""
-        self.under_way -= {each.delivery.id for each in polls}
+        for each in polls:
+            self.under_way.pop(each.delivery.id, None)
         self._changed = True
         ended.polls += polls
 
@@ -248,7 +250,7 @@ class RunTracker:
 
     def finish_reconciling(self, delivery_id: str) -> None:
         """Note that the run of a lost start was looked for."""
-        self.under_way.discard(delivery_id)
+        self.under_way.pop(delivery_id, None)
         self._changed = True
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from sqlalchemy import Connection
@@ -24,7 +24,7 @@ from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.claim_policy import exclude_missing_flows, find_allowed, read_hold, reconcile_at
 from bridge.worker.clock_skew import HostClocks, intent_clocks
 from bridge.worker.local.runs import LocalRuns
-from bridge.worker.results import PendingResults
+from bridge.worker.results import PendingResults, TrackedRun
 from bridge.worker.run_tracker import RunTracker
 from bridge.worker.turn_changes import TurnChanges, hand_back
 
@@ -68,8 +68,9 @@ class Turns:
         self.stored_beat_at = 0.0  # the last heartbeat that is on disk
         self._failed_at = -math.inf
         self._taking = TurnChanges()  # the claims of the turn that is under way
-        # Claims of failed turns, whose commits may have succeeded before the failure.
-        self._unsure: list[TurnChanges] = []
+        # What the next turn hands back: claims of failed turns, whose commits may have succeeded
+        # before the failure, and those given back at the end.
+        self._never_begun: list[TurnChanges] = []
         self._allows: tuple[Config, ClaimLimits] | None = None
         self._is_held = False
         self._numbers = count()
@@ -80,6 +81,17 @@ class Turns:
         """Return whether the next heartbeat is due."""
         return boot_seconds() - self.beat_at >= self._timings.heartbeat_seconds
 
+    @property
+    def must_write(self) -> bool:
+        """Return whether the next turn has something to store, apart from a heartbeat."""
+        return bool(self.ended or self._never_begun)
+
+    def give_back(self, never_begun: Sequence[Claim], polls: Iterable[TrackedRun]) -> None:
+        """Let the next turn hand back claims whose calls never began, and polls."""
+        given = TurnChanges(claims=list(never_begun), polls=list(polls))
+        if given.begins:
+            self._never_begun.append(given)
+
     def make(self, connection: Connection, clocks: ClockReading) -> TurnChanges:
         """Make one turn in a transaction, and return its changes and claims."""
         config = self._present()
@@ -87,8 +99,8 @@ class Turns:
         beats = self.beats  # read once: the locks and the writes have to agree
         taken = self._taking = TurnChanges()
         self._lock(connection, now, beats=beats)
-        for never_begun in self._unsure:
-            hand_back(connection, never_begun, self._id, now)
+        for each in self._never_begun:
+            hand_back(connection, each, self._id, now)
         settled = self._record(connection, now, taken)
         if beats:
             self._beat(connection, now, taken)
@@ -109,7 +121,7 @@ class Turns:
         """Note that a turn is on disk."""
         self.ended = PendingResults()
         self._taking = TurnChanges()
-        self._unsure = []
+        self._never_begun = []
         self.stored_beat_at = self.beat_at
         self.tries_credentials = False
         self.shares.count((each.delivery.platform, each.delivery.route) for each in taken.claims)
@@ -117,7 +129,7 @@ class Turns:
     def fail(self) -> None:
         """Note that the store failed: the next turn hands back the claims of this one."""
         if self._taking.begins:
-            self._unsure.append(self._taking)
+            self._never_begun.append(self._taking)
         self.beat_at = -math.inf
         self._failed_at = boot_seconds()
 
@@ -146,13 +158,13 @@ class Turns:
 
     def _lock(self, connection: Connection, now: float, *, beats: bool) -> None:
         """Lock all rows that this turn stores, hands back and, at a heartbeat, extends."""
-        never_begun = [claim for each in self._unsure for claim in each.claims]
+        never_begun = [claim for each in self._never_begun for claim in each.claims]
         attempts = self.ended.attempts
         changed = [each.claim.delivery for each in attempts] + [
             each.delivery for each in self.ended.polls
         ]
         ids = {claim.delivery.id for claim in never_begun}
-        ids |= {one.id for each in self._unsure for one, _ in each.polls}
+        ids |= {one.id for each in self._never_begun for one, _ in each.polls}
         came_to_nothing = any(each.outcome.kind in ledger.NO_RUN_KINDS for each in attempts)
         counts_slots = bool(never_begun) or came_to_nothing
         if beats:

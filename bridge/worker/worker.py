@@ -16,7 +16,7 @@ from bridge.flows.process.forkserver import Forkserver
 from bridge.routing.model import Config
 from bridge.store.db import notify
 from bridge.store.db.database import Database
-from bridge.store.queue import heartbeats, leases, run_tracking
+from bridge.store.queue import heartbeats
 from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
 from bridge.worker.broker_relay import BrokerRelay
@@ -124,16 +124,12 @@ class Worker:
 
     def _drain(self) -> None:
         """Hand back the calls that have not begun, wait for the others, and store their results."""
-        held = self._cycle.turns.held
-        untouched = [held.pop(key) for key in self._cycle.calls.cancel() & held.keys()]
-
-        def hand_back(connection: Connection) -> None:
-            leases.return_claims(connection, untouched)
-            # A poll whose answer still arrives may be made twice.
-            run_tracking.return_polls(connection, self._cycle.tracker.under_way, self._cycle.now())
-
-        # Otherwise other workers wait until the leases run out.
-        self._cycle.try_to_write(lambda: self._database.write(hand_back))
+        turns = self._cycle.turns
+        untouched = [turns.held.pop(key) for key in self._cycle.calls.cancel() & turns.held.keys()]
+        # Otherwise other workers wait until the leases run out. A poll whose answer still arrives
+        # may be made twice.
+        turns.give_back(untouched, self._cycle.tracker.under_way.values())
+        self.step()
         notify.notify_workers(self._database)
         self._wait_for_calls()
         self._cycle.try_to_write(self._cut_off)
@@ -147,9 +143,11 @@ class Worker:
         self._database.write(lambda connection: heartbeats.leave(connection, self.id))
 
     def _wait_for_calls(self) -> None:
-        """Make steps until no call and no run is under way, or the time for it is over."""
+        """Make steps until nothing is under way or to be stored, or the time for it is over."""
         told_at = time.monotonic()
-        while self._cycle.is_busy and time.monotonic() < told_at + self._within:
+        while (self._cycle.is_busy or self._cycle.turns.must_write) and (
+            time.monotonic() < told_at + self._within
+        ):
             self._wake.wait(0.1)
             self.step()
 

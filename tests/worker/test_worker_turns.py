@@ -1005,6 +1005,26 @@ def test_looks_under_way_are_handed_back_at_the_end(
     assert (row(sqlite, one).poll_at, hand.sleeps) == (clock.at, []), "a look is not waited for"
 
 
+def test_what_has_not_begun_is_handed_back_once_the_store_works_again(
+    sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
+) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    (followed,) = add(sqlite)
+    hand.step()
+    hand.call()
+    hand.step()
+    clock.at = row(sqlite, followed).poll_at
+    (untouched,) = add(sqlite)
+    hand.step()
+    hand.fails = "before"
+    hand.asleep = lambda: setattr(hand, "fails", None)
+    hand.worker.stop()
+    hand.worker.run()
+    assert len(lines("store_failed")) == 1
+    assert (get(sqlite, untouched).status, attempts(sqlite, untouched)) == ("queued", [])
+    assert row(sqlite, followed).poll_at == clock.at
+
+
 def test_a_store_that_fails_at_the_end_keeps_nothing_from_ending(
     sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
 ) -> None:
@@ -1012,7 +1032,7 @@ def test_a_store_that_fails_at_the_end_keeps_nothing_from_ending(
     (one,) = add(sqlite)
     hand.step()
     hand.fails = "before"
-    hand.worker.stop()
+    hand.worker.stop(within=0.0)
     hand.worker.run()
     assert len(lines("store_failed")) == 3
     assert (get(sqlite, one).status, hand.closed) == (
