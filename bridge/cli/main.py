@@ -6,11 +6,12 @@ import errno
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -83,9 +84,15 @@ class CommandGroup(click.Group):
             with formatter.section(heading):
                 formatter.write_dl([(name.ljust(11), line) for name, (_, line) in commands.items()])
 
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        """Read the arguments: --help and --version print here."""
+        with _end_without_output():
+            return super().make_context(*args, **more)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with _end_without_output():
+                return super().invoke(ctx)
         except click.NoSuchOption as error:
             value = EARLY_OPTIONS.get(error.option_name)
             if value is not None and error.ctx is not None:
@@ -110,16 +117,6 @@ class CommandGroup(click.Group):
                 raise
             _complain(_explain_denied(Path(os.fsdecode(error.filename)).absolute()))
             sys.exit(2)
-        except BrokenPipeError:
-            # the reader, such as `head`, has closed the pipe
-            _drop_output()
-            sys.exit(0)
-        except OSError as error:
-            if error.errno not in FULL_DISK:
-                raise
-            _drop_output()
-            _complain(f"Error: cannot write: {error.strerror}")
-            sys.exit(1)
         except Exception as error:
             if not _is_unreadable_answer(ctx, error):
                 raise
@@ -127,6 +124,22 @@ class CommandGroup(click.Group):
 
             _complain(f"Error: {UNREADABLE}")
             sys.exit(1)
+
+
+@contextmanager
+def _end_without_output() -> Iterator[None]:
+    """End where stdout takes no more: quietly for a closed pipe, with an error on a full disk."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader, such as `head`, has read enough
+        _drop_output()
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        _drop_output()
+        _complain(f"Error: cannot write: {error.strerror}")
+        sys.exit(1)
 
 
 def _drop_output() -> None:

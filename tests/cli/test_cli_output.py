@@ -5,8 +5,11 @@ tables fit it.
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +23,28 @@ HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\x7f\r\n\t\u202egnp.exe\u2066\u200b\
 HARMFUL = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]"
 )
+
+
+def run_with_output(stdout: int, *arguments: str) -> tuple[int, str]:
+    """Run a command in a process of its own; return its exit code and stderr."""
+    command = [sys.executable, "-m", "bridge", *arguments]
+    done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("events", "--help"), ("providers",)]
+)
+def test_an_output_that_takes_no_more_ends_any_command_alike(arguments: tuple[str, ...]) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        assert run_with_output(writes, *arguments) == (0, "")
+    finally:
+        os.close(writes)
+    with Path("/dev/full").open("wb") as full:
+        found = run_with_output(full.fileno(), *arguments)
+    assert found == (1, "Error: cannot write: No space left on device\n")
 
 
 def test_clean_leaves_nothing_to_obey_and_one_line() -> None:
