@@ -245,8 +245,19 @@ def group(ctx: click.Context, config: str | None, server: str | None) -> None:
     ctx.color = False if os.environ.get("NO_COLOR") else ctx.color  # https://no-color.org
 
 
+def _open_missing_files() -> None:
+    """Open /dev/null for a closed stdin, stdout or stderr.
+
+    The next file that is opened would get its number, and the output of others with it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - it stays open
+
+
 def main(arguments: Sequence[str] | None = None, timings: Timings = TIMINGS) -> None:
     """Run the command line. `timings`: the durations of its processes."""
     os.umask(UMASK)
+    _open_missing_files()
     reraise_interrupts()
     group.main(args=arguments, prog_name="flowbridge", obj=timings)

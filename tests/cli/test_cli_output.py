@@ -47,6 +47,16 @@ def test_an_output_that_takes_no_more_ends_any_command_alike(arguments: tuple[st
     assert found == (1, "Error: cannot write: No space left on device\n")
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_closed_standard_file_is_replaced_by_an_empty_one(number: int) -> None:
+    program = (
+        f"import os, sys; os.close({number});"
+        " os.execv(sys.executable, [sys.executable, '-m', 'bridge', 'providers'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+
+
 def test_clean_leaves_nothing_to_obey_and_one_line() -> None:
     text = output.clean(HOSTILE)
     assert not HARMFUL.search(text) and "\n" not in text
