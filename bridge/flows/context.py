@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from bridge.core.json_limits import exceeds_depth
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import JSON
 from bridge.flows.errors import FlowError
@@ -22,6 +23,8 @@ from bridge.flows.types import check_file_name
 from bridge.system.logs import get_logger
 
 MAX_RUN_OUTPUT_BYTES: Final = 1024 * 1024  # bytes of JSON
+#: orjson writes 254 levels, and the reports of the processes add some.
+MAX_RUN_OUTPUT_DEPTH: Final = 250
 
 logger = get_logger()
 
@@ -213,6 +216,8 @@ def _outputs(value: Any) -> dict[str, JSON]:
         raise FlowError(
             f"the outputs are {len(text)} bytes of JSON; the limit is {MAX_RUN_OUTPUT_BYTES}"
         )
+    if exceeds_depth(text, MAX_RUN_OUTPUT_DEPTH):
+        raise FlowError(f"the outputs nest deeper than {MAX_RUN_OUTPUT_DEPTH} levels")
     outputs: dict[str, JSON] = orjson.loads(text)
     return outputs
 

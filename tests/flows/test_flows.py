@@ -88,6 +88,14 @@ def test_a_missing_input_fails_the_run_and_is_named(tmp_path: Path) -> None:
     )
 
 
+def nested(levels: int) -> Any:
+    """A list within lists."""
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("returned", "words"),
     [
@@ -96,6 +104,7 @@ def test_a_missing_input_fails_the_run_and_is_named(tmp_path: Path) -> None:
         ({"a": object()}, "not JSON"),
         ({1: 2}, "not JSON"),
         ({"a": "x" * 2**20}, "the limit is 1048576"),
+        ({"a": nested(250)}, "nest deeper than 250 levels"),
     ],
 )
 def test_outputs_are_a_json_object_of_at_most_a_mebibyte(
@@ -103,6 +112,11 @@ def test_outputs_are_a_json_object_of_at_most_a_mebibyte(
 ) -> None:
     result = run(flow(name="f")(lambda: returned), tmp_path)
     assert result.state is LocalState.FAILED and result.outputs == {} and words in result.log[-1]
+
+
+def test_outputs_may_nest_250_levels(tmp_path: Path) -> None:
+    deep = {"a": nested(249)}
+    assert run(flow(name="f")(lambda: deep), tmp_path).outputs == deep
 
 
 def test_an_exception_fails_the_run_and_only_its_last_line_is_in_the_log(

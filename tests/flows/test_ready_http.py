@@ -205,7 +205,9 @@ def test_an_answer_is_bounded(tmp_path: Path, web: Misbehaving) -> None:
     )
 
 
-def test_an_answer_that_grows_as_json_is_cut(tmp_path: Path, web: Misbehaving) -> None:
+def test_an_answer_that_is_no_output_as_json_is_text_or_cut(
+    tmp_path: Path, web: Misbehaving
+) -> None:
     zeros = done("http_request", tmp_path, url=web.script("/x", respond(200, b"\0" * 256 * 1024)))
     assert zeros["truncated"] is True
     assert zeros["body"] == "\0" * ((MAX_OUTPUT_BODY_BYTES - 2) // 6)
@@ -213,6 +215,9 @@ def test_an_answer_that_grows_as_json_is_cut(tmp_path: Path, web: Misbehaving) -
     as_json = {"Content-Type": "application/json"}
     outputs = done("http_request", tmp_path, url=web.script("/y", respond(200, numbers, as_json)))
     assert outputs["body"] == numbers.decode() and "truncated" not in outputs
+    deep = b"[" * 250 + b"]" * 250
+    outputs = done("http_request", tmp_path, url=web.script("/w", respond(200, deep, as_json)))
+    assert outputs["body"] == deep.decode() and "truncated" not in outputs
     large = {f"X-{number}": "ü" * 30_000 for number in range(30)}
     outputs = done("http_request", tmp_path, url=web.script("/z", respond(200, b"ok", large)))
     assert outputs["truncated"] is True and outputs["body"] == "ok"

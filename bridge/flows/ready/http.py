@@ -9,9 +9,10 @@ from typing import Final
 from urllib.parse import SplitResult, urlencode, urlunsplit
 
 from bridge.core.http_messages import Answer, Call
+from bridge.core.json_limits import exceeds_depth
 from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import USER_AGENT, dump, error_text, load, printable
-from bridge.flows.context import log
+from bridge.flows.context import MAX_RUN_OUTPUT_DEPTH, log
 from bridge.flows.errors import FlowError
 from bridge.flows.function import flow
 from bridge.flows.ready.http_client import AddressPolicy, make_call, parse_url
@@ -204,11 +205,12 @@ def _text(body: bytes, content_type: str) -> str:
 def _fits(value: JSON) -> bool:
     """Return whether the value fits into the outputs as JSON.
 
-    Parsed JSON may be nested too deeply to be written, and its numbers may become longer.
+    Parsed JSON may nest too deeply, and its numbers may become longer.
     """
     import orjson
 
     try:
-        return len(orjson.dumps(value)) <= MAX_OUTPUT_BODY_BYTES
+        text = orjson.dumps(value)
     except TypeError:
         return False
+    return len(text) <= MAX_OUTPUT_BODY_BYTES and not exceeds_depth(text, MAX_RUN_OUTPUT_DEPTH - 1)
