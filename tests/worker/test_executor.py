@@ -126,3 +126,29 @@ def test_a_run_for_which_there_is_no_socket_is_returned(monkeypatch: pytest.Monk
     assert returned == ["run_1"]
     one.close()
     its.close()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_run_that_sends_no_frames_is_lost_at_once(begun: bool) -> None:
+    ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
+    ends: SimpleQueue[tuple[str, str]] = SimpleQueue()
+    listener: Any = SimpleNamespace(
+        lost=lambda run_id: ends.put(("lost", run_id)),
+        returned=lambda run_id: ends.put(("returned", run_id)),
+    )
+    one = Executor(Forkserver(os.getpid(), ours), listener)
+    to_flows, flows = protocol.socket_pair(socket.SOCK_SEQPACKET)
+    one._current = _FlowsVersion(1, to_flows, -1, 0.0)
+    one.begin(
+        protocol.RunSpec(run_id="run", flow="f", inputs="{}", data="", time_limit=1, memory=1)
+    )
+    _, (run, written) = protocol.receive_files(flows)
+    os.close(written)
+    supervisor = socket.socket(fileno=run)
+    supervisor.sendall(protocol.encode_frame(protocol.FRAME_BEGUN) if begun else b"")
+    supervisor.sendall(b"\xff" * 5)
+    assert ends.get(timeout=60) == ("lost" if begun else "returned", "run")
+    assert supervisor.recv(1) == b"", "its socket is closed"
+    one.close()
+    for sock in (supervisor, flows, its):
+        sock.close()

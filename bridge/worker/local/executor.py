@@ -286,15 +286,20 @@ class Executor:
             return
         except OSError:
             data = b""
-        for kind, text in run.frames.feed(data):
-            if kind == FRAME_BEGUN:
-                run.begun = True
-            elif kind == FRAME_LOG:
-                run.log = text
-            elif kind == FRAME_ENDED and self._runs.get(run_id) is run:
-                self._close(run_id)
-                self._listener.ended(run_id, protocol.parse_run_end(text))
-                return
+        try:
+            for kind, text in run.frames.feed(data):
+                if kind == FRAME_BEGUN:
+                    run.begun = True
+                elif kind == FRAME_LOG:
+                    run.log = text
+                elif kind == FRAME_ENDED and self._runs.get(run_id) is run:
+                    end = protocol.parse_run_end(text)
+                    self._close(run_id)
+                    self._listener.ended(run_id, end)
+                    return
+        except ValueError as fault:  # these are no frames, and all that follows is none either
+            log.error("run_listener_failed", run_id=run_id, exc_info=fault)
+            data = b""
         if not data and self._runs.get(run_id) is run:
             self._close(run_id)
             (self._listener.lost if run.begun else self._listener.returned)(run_id)
