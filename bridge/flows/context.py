@@ -186,7 +186,7 @@ def call_flow(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]
 
     Raise FlowError for invalid inputs or outputs.
     """
-    return _outputs(flow.function(**_arguments(flow, inputs)))
+    return read_outputs(flow.function(**_arguments(flow, inputs)))
 
 
 def _arguments(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -200,8 +200,11 @@ def _arguments(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON
     return {name: value for name, value in inputs.items() if flow.takes_any or name in names}
 
 
-def _outputs(value: Any) -> dict[str, JSON]:
-    """Return the outputs after a round trip through JSON, so that they equal the stored ones."""
+def read_outputs(value: Any) -> dict[str, JSON]:
+    """Return the outputs after a round trip through JSON, so that they equal the stored ones.
+
+    Raise FlowError for outputs that are invalid, too large or too deep.
+    """
     if value is None:
         return {}
     if not isinstance(value, Mapping):

@@ -182,6 +182,31 @@ def test_a_report_that_the_flow_made_up_is_ignored(served: Served) -> None:
     assert (run["state"], run["outputs"]) == ("DONE", {"forged": True})
 
 
+@pytest.mark.parametrize(
+    ("flow", "words"),
+    [
+        ("reports_much", "the outputs are 62700009 bytes of JSON; the limit is 1048576"),
+        ("reports_depth", "the outputs are not JSON: Recursion limit reached"),
+    ],
+)
+def test_outputs_that_the_flow_made_up_have_the_same_limits(
+    served: Served, flow: str, words: str
+) -> None:
+    run = served.run_flow(flow)
+    assert (run["state"], run["outputs"], run["log"][-1]) == ("FAILED", {}, words)
+
+
+def test_files_that_the_flow_made_up_have_valid_names(served: Served) -> None:
+    run_id = served.run_flow("reports_names")["run_id"]
+    (row,) = served.rows(f"SELECT name FROM local_file WHERE run_id = '{run_id}'")  # noqa: S608
+    assert row.name == "right"
+
+
+def test_a_run_saves_a_limited_number_of_files(served: Served) -> None:
+    run = served.run_flow("saves_many")
+    assert run["log"] == ["file '10000': a run can save at most 10000 files"]
+
+
 def test_the_traceback_is_in_our_own_log(served: Served) -> None:
     run = served.run_flow("breaks")
     assert run["log"] == ["so far", "KeyError: 'nope'"]

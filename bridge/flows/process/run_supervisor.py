@@ -20,6 +20,8 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from bridge.core.local_runs import LocalState
+from bridge.flows.context import read_outputs
+from bridge.flows.errors import FlowError
 from bridge.flows.function import FlowFunction
 from bridge.flows.process import child as child_process
 from bridge.flows.process.log_buffer import LogBuffer
@@ -33,6 +35,7 @@ from bridge.flows.process.protocol import (
     RunSpec,
     encode_frame,
 )
+from bridge.flows.types import MAX_SAVED_FILES, check_file_name
 from bridge.system.linux_process import (
     adopt_orphans,
     defer_signals,
@@ -210,7 +213,11 @@ class RunSupervisor:
             return self._build_run_end(LocalState.FAILED, _describe_death(status), files)
         state = LocalState.DONE if said["state"] == LocalState.DONE else LocalState.FAILED
         return self._build_run_end(
-            state, said.get("reason"), files, said.get("outputs"), said.get("traceback")
+            state,
+            said.get("reason"),
+            files,
+            said.get("outputs"),
+            (said.get("traceback") or "")[-child_process.MAX_TRACEBACK_CHARACTERS :] or None,
         )
 
     def _build_run_end(
@@ -234,7 +241,7 @@ class RunSupervisor:
 
 def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any]]:
     """Return the saved files and the reported result; the result is empty without a report."""
-    files = []
+    files: list[tuple[str, str, int]] = []
     said = {}
     for line in text.splitlines():
         try:
@@ -243,14 +250,33 @@ def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any
             continue  # truncated, or written by the flow itself
         match found:
             case {"file": [str(name), str(sha256), int(size)]} if (
-                _DIGEST.fullmatch(sha256) and 0 <= size < MAX_SIZE
+                len(files) < MAX_SAVED_FILES
+                and _is_file_name(name)
+                and _DIGEST.fullmatch(sha256)
+                and 0 <= size < MAX_SIZE
             ):
                 files.append((name, sha256, size))
             case {"state": LocalState.DONE, "outputs": dict(outputs)}:
-                said = {"state": LocalState.DONE, "outputs": outputs}
+                said = _check_outputs(outputs)
             case {"state": str(), "reason": str(), "traceback": str() | None}:
                 said = found
     return files, said
+
+
+def _is_file_name(name: str) -> bool:
+    try:
+        check_file_name(name)
+    except FlowError:
+        return False
+    return True
+
+
+def _check_outputs(outputs: dict[str, Any]) -> dict[str, Any]:
+    """Return a reported result: the run's process has checked its outputs, if it wrote them."""
+    try:
+        return {"state": LocalState.DONE, "outputs": read_outputs(outputs)}
+    except FlowError as error:
+        return {"state": LocalState.FAILED, "reason": str(error)}
 
 
 def _describe_death(status: int) -> str:
