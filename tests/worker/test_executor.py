@@ -18,6 +18,7 @@ from serving import is_alive, until
 
 from bridge.flows.process import protocol
 from bridge.flows.process.forkserver import FORKED, STOP, Forkserver, start_forkserver
+from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.flows.registry import FlowLibrary
 from bridge.worker.local import executor
 from bridge.worker.local.executor import Executor, _FlowsVersion
@@ -152,3 +153,29 @@ def test_a_run_that_sends_no_frames_is_lost_at_once(begun: bool) -> None:
     one.close()
     for sock in (supervisor, flows, its):
         sock.close()
+
+
+def test_a_run_whose_process_cannot_be_watched_is_returned() -> None:
+    def load(_path: str | None) -> FlowLibrary:
+        def refuse(_pid: int) -> int:
+            raise OSError(errno.ENFILE, "Too many open files in system")
+
+        os.pidfd_open = refuse  # in the process that loads the flows, and its supervisors
+        return FlowLibrary(READY_FLOWS)
+
+    loaded = threading.Event()
+    ends: SimpleQueue[tuple[str, str]] = SimpleQueue()
+    host = start_forkserver(load, {})
+    listener: Any = SimpleNamespace(
+        loaded=lambda _flows: loaded.set(),
+        host_died=lambda: None,
+        **{how: lambda run_id, how=how: ends.put((how, run_id)) for how in ("lost", "returned")},
+    )
+    one = Executor(host, listener)
+    one.load(None)
+    assert loaded.wait(60)
+    limits: Any = {"time_limit": 60, "memory": 10**9}
+    one.begin(protocol.RunSpec(run_id="run", flow="echo", inputs="{}", data="", **limits))
+    assert ends.get(timeout=60) == ("returned", "run")
+    one.close()
+    os.waitpid(host.pid, 0)

@@ -82,11 +82,13 @@ class RunSupervisor:
 
     def supervise(self) -> None:
         """Report the start, release the process, wait for its end and report that."""
+        # It may be refused: before the report of the start the run can be tried again.
+        ended = os.pidfd_open(self._pid)
         self._send(FRAME_BEGUN, b"")
         with suppress(BrokenPipeError):  # it is dead already
             os.write(self._go, child_process.START_SIGNAL)
         os.close(self._go)
-        self._watch()
+        self._watch(ended)
         # its group, whose number stays in use until waitpid
         self._signal(signal.SIGKILL)
         status = os.waitpid(self._pid, 0)[1]
@@ -94,8 +96,8 @@ class RunSupervisor:
         self._drain()
         self._send(FRAME_ENDED, orjson.dumps(self._ended(status)))
 
-    def _watch(self) -> None:
-        ended = os.pidfd_open(self._pid)
+    def _watch(self, ended: int) -> None:
+        """Handle what comes until the process has ended. `ended` is its descriptor."""
         poll = select.poll()
         for descriptor in (ended, self._output, self._result, self._worker.fileno()):
             poll.register(descriptor, select.POLLIN)
