@@ -169,7 +169,10 @@ def test_the_newest_runs_are_those_of_the_flow_and_the_user(kept: LocalPlatformS
     mine = [kept.start(new_run()) for _ in range(4)]
     kept.start(new_run(user_id="another"))
     kept.start(new_run("other"))
+    large = kept.start(new_run(inputs='{"a": 1}', body='{"a": 1}'))
+    mine = [*mine[1:], large]
     found = kept.newest(["echo", "none"], "u", 3)
+    assert (found["echo"][0].inputs, found["echo"][0].body) == ("{}", None), "they are not read"
     assert {name: [one.id for one in listed] for name, listed in found.items()} == {
         "echo": [one.id for one in reversed(mine[1:])],
         "none": [],

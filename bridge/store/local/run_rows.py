@@ -11,6 +11,7 @@ from bridge.core.local_runs import LocalRun, LocalState, RunResult
 from bridge.store.encryption import Sealer
 from bridge.store.tables.encrypted import COLUMNS_BY_TABLE
 from bridge.store.tables.rows import from_json, to_json
+from bridge.store.tables.schema import local_run
 
 # Written as text: a partial index is used only if its exact condition is in the statement.
 OPEN = text("local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
@@ -54,14 +55,22 @@ def end_values(result: RunResult, now: float) -> dict[str, Any]:
     }
 
 
+#: All columns but the inputs and the body, which are up to 10 MiB.
+SUMMARY = [one for one in local_run.c if one.name not in ("inputs", "body")]
+
+
 def to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
-    """Return the run of a row. If it cannot be decrypted, it has the error and no contents."""
+    """Return the run of a row, without inputs and body where the row has only a `SUMMARY`.
+
+    If it cannot be decrypted, it has the error and no contents.
+    """
     values = dict(row._mapping) | changed
     unsealable = None
     try:
         values |= {
             name: sealer.open(values[name], "local_run", name, row.id)
             for name in COLUMNS_BY_TABLE["local_run"]
+            if name in values
         }
     except DecryptionError as error:
         values |= {"inputs": "{}", "outputs": None, "log": None, "body": None}
@@ -70,7 +79,7 @@ def to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
         id=values["id"],
         saved_item_id=values["saved_item_id"],
         user_id=values["user_id"],
-        inputs=values["inputs"],
+        inputs=values.get("inputs", "{}"),
         state=LocalState(values["state"]),
         created_at=values["created_at"],
         idempotency_key=values["idempotency_key"],
@@ -78,6 +87,6 @@ def to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
         log=tuple(from_json(values["log"]) or ()),
         started_at=values["started_at"],
         finished_at=values["finished_at"],
-        body=values["body"],
+        body=values.get("body"),
         unsealable=unsealable,
     )

@@ -22,6 +22,7 @@ from bridge.store.local.run_rows import (
     HELD,
     OPEN,
     QUEUED,
+    SUMMARY,
     TERMINATING,
     end_values,
     queued_again_values,
@@ -284,10 +285,13 @@ def interrupt(
 def newest(
     connection: Connection, flow_ids: Sequence[str], user_id: str, most: int = 10
 ) -> dict[str, list[LocalRun]]:
-    """Return the newest runs of each flow that the user started, newest first."""
+    """Return the newest runs of each flow that the user started, newest first.
+
+    They have no inputs and no body: a list has many runs, and these can be large.
+    """
     columns = local_run.c
     mine = (
-        select(local_run).where(columns.user_id == user_id).order_by(columns.seq.desc()).limit(most)
+        select(*SUMMARY).where(columns.user_id == user_id).order_by(columns.seq.desc()).limit(most)
     )
     sealer = sealer_of(connection)
     return {
