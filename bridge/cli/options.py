@@ -37,7 +37,8 @@ class FilteredCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under two headings."""
-        params = self.get_params(ctx)
+        # the usage line has the arguments
+        params = [one for one in self.get_params(ctx) if not isinstance(one, click.Argument)]
         parts: dict[str, list[click.Parameter]] = {
             "Options": [one for one in params if not isinstance(one, FilterOption)],
             "Filters": [one for one in params if isinstance(one, FilterOption)],

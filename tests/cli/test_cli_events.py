@@ -1082,6 +1082,7 @@ def test_a_command_that_is_none_names_the_nearest(folder: Path) -> None:
 def test_help_has_a_commands_own_options_before_its_filters(command: str) -> None:
     own, _, filters = run(command, "--help").stdout.partition("Filters:\n")
     assert "Options:\n" in own and "--help" in own and "  --limit N" in own
+    assert "Options:\n  [" not in own, "an argument is no option"
     for name in (
         "--source",
         "--route",
