@@ -64,7 +64,8 @@ def use_server(ctx: click.Context, server: str, command: str, *, is_help: bool) 
     `is_help`: only the help of the command is asked for.
     """
     if not is_help and command not in (*REMOTE_COMMANDS, *SERVERLESS_COMMANDS):
-        raise click.UsageError(explain_local_only(command))
+        others = ", ".join(REMOTE_COMMANDS)
+        raise click.UsageError(f"{explain_local_only(command)}. These work with it: {others}")
     if ctx.get_parameter_source("config") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--config and --server cannot be combined: no routes.yaml is read")
     ctx.meta[SERVER_KEY] = server
@@ -85,10 +86,10 @@ def refuse_server() -> None:
 
 
 def explain_local_only(command: str) -> str:
-    """Return that a command does not work with --server, and which do."""
+    """Return that a command does not work with --server."""
     return (
         f"`{command}` works on the bridge's own machine only, not with --server (or"
-        f" FLOWBRIDGE_SERVER). These work with it: {', '.join(REMOTE_COMMANDS)}"
+        " FLOWBRIDGE_SERVER)"
     )
 
 

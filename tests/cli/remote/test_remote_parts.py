@@ -118,7 +118,9 @@ def test_other_commands_of_the_groups_are_refused(both: BothWays) -> None:
     ):
         done = both.remote(*arguments)
         assert (done.returncode, done.stdout) == (2, "")
-        assert f"`{' '.join(arguments[:2])}` works on the bridge's own machine only" in done.stderr
+        named = f"`{' '.join(arguments[:2])}`"
+        assert f"{named} works on the bridge's own machine only" in done.stderr
+        assert "These work with it" not in done.stderr, "their groups are among these"
 
 
 # -- files
