@@ -61,7 +61,10 @@ class Problem:
 
 
 class AdminClient:
-    """Asks the admin API of one bridge, with one token that goes to no other host."""
+    """Asks the admin API of one bridge, with one token that goes to no other host.
+
+    `next_step`: what to do where the token is refused, None for a login.
+    """
 
     def __init__(
         self,
@@ -70,8 +73,10 @@ class AdminClient:
         *,
         sleep: Callable[[float], None] = time.sleep,
         say: Callable[[str], None] = lambda _: None,
+        next_step: str | None = None,
     ) -> None:
         self.server = server
+        self._next_step = next_step or f"flowbridge login {server}"
         self._token = token
         self._sleep = sleep
         self._say = say
@@ -215,9 +220,7 @@ class AdminClient:
             return InvalidRequest(lead + problem.detail)
         if problem.word == "platform_failed":
             return BridgeError(problem.detail)
-        next_step = (
-            f". Next: flowbridge login {self.server}" if problem.word == "unauthorized" else ""
-        )
+        next_step = f". Next: {self._next_step}" if problem.word == "unauthorized" else ""
         return ServerError(f"{self.server} refused: {problem.detail}{next_step}")
 
 

@@ -49,7 +49,13 @@ def open_admin_client(url: str) -> Iterator[AdminClient]:
     A parameter that the bridge does not accept is wrong usage.
     """
     server = parse_server_url(url)
-    client = AdminClient(server, find_token(server), say=output.say)
+    # such a token comes before a stored one, so that a login alone would change nothing
+    next_step = (
+        f"set another {TOKEN_VARIABLE}, or unset it and: flowbridge login {server}"
+        if os.environ.get(TOKEN_VARIABLE)
+        else None
+    )
+    client = AdminClient(server, find_token(server), say=output.say, next_step=next_step)
     try:
         with wrong_usage():
             yield client

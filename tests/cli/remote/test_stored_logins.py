@@ -89,6 +89,22 @@ def test_the_variables_take_the_place_of_options(
     assert "valid UTF-8" in run("events", "--body", "\udcff").stderr
 
 
+def test_the_next_step_after_a_refusal_changes_the_token_that_was_sent(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = url_of(server)
+    refused = respond(401, {"type": "urn:x:unauthorized", "detail": "no"})
+    server.script("/admin/v1/deliveries", refused, refused)
+    monkeypatch.setenv("FLOWBRIDGE_SERVER", url)
+    monkeypatch.setenv("FLOWBRIDGE_TOKEN", "of-the-variable")
+    assert run("deliveries").stderr.endswith(
+        f". Next: set another FLOWBRIDGE_TOKEN, or unset it and: flowbridge login {url}\n"
+    )
+    monkeypatch.delenv("FLOWBRIDGE_TOKEN")
+    run("login", url, input=TOKEN)
+    assert run("deliveries").stderr.endswith(f"no. Next: flowbridge login {url}\n")
+
+
 def test_a_refused_token_is_not_stored(server: Misbehaving, home: Path) -> None:
     server.script("/admin/v1/", respond(401, {"type": "urn:x:unauthorized", "detail": "no"}))
     done = run("login", url_of(server), input=TOKEN)
