@@ -64,10 +64,11 @@ def find_flow(config: Config, name: str) -> tuple[Platform, str]:
         return config.platforms[flow.platform], flow.saved_item_id
     platform, slash, saved_item_id = name.partition("/")
     if not slash or not saved_item_id:
-        known = ", ".join(config.flows) or "none"
+        example = f", such as {next(iter(config.platforms))}/{name}" if config.platforms else ""
+        known = f"it has: {', '.join(config.flows)}" if config.flows else "`flows:` is empty"
         raise InvalidRequest(
-            f"routes.yaml has no flow {name!r}; {suggest(name, config.flows)}it has: {known}."
-            " You can also pass PLATFORM/FLOW"
+            f"routes.yaml has no flow {name!r}; {suggest(name, config.flows)}{known}."
+            f" You can also pass PLATFORM/FLOW{example}"
         )
     return find_platform(config, platform), saved_item_id
 

@@ -330,7 +330,7 @@ def test_names_that_are_nearly_right_get_a_hint(platform: FakePlatform) -> None:
             2,
             (
                 "routes.yaml has no flow 'repeet'; did you mean `repeat`? it has: repeat."
-                " You can also pass PLATFORM/FLOW"
+                " You can also pass PLATFORM/FLOW, such as gumloop/repeet"
             ),
         ),
         (
