@@ -46,7 +46,7 @@ def kept(store: Database) -> Database:
 
 def test_csv_has_a_column_for_each_field(kept: Database) -> None:
     done = run("export")
-    assert done.stderr == "3 submissions written; 1 other events left out\n"
+    assert done.stderr == "3 submissions written; 1 other event left out\n"
     rows = list(csv.DictReader(io.StringIO(done.stdout, newline="")))
     assert list(rows[0]) == [
         "received_at",
@@ -89,7 +89,7 @@ def test_nothing_was_received_yet(folder: Path) -> None:
 
 def test_a_body_that_cannot_be_read_is_left_out(store: Database) -> None:
     put_in(store, "contact", "form", FORM, b"a=%ff")
-    assert run("export").stderr == "0 submissions written; 1 other events left out\n"
+    assert run("export").stderr == "0 submissions written; 1 other event left out\n"
 
 
 def export_to(stdout: int) -> tuple[int, str]:

@@ -48,7 +48,8 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
             output.say("No submissions: nothing has been received yet.")
             return
         count = _write_csv(submissions) if kind == "csv" else _write_lines(submissions)
-        left = f"; {submissions.left_out} other events left out" if submissions.left_out else ""
+        others = output.number(submissions.left_out, "other event")
+        left = f"; {others} left out" if submissions.left_out else ""
     output.say(f"{count} submission{'s' * (count != 1)} written{left}")
 
 
