@@ -242,8 +242,8 @@ def say_search_size(
         )
 
 
-def parse_url(to: str) -> str:
-    """Return the URL of --to, with http:// where it has no scheme; a usage error where it is
+def parse_url(to: str, option: str = "--to", example: str = "http://127.0.0.1:8080") -> str:
+    """Return the URL of an option, with http:// where it has no scheme; a usage error where it is
     invalid.
     """
     url = to if "://" in to else f"http://{to}"
@@ -258,7 +258,5 @@ def parse_url(to: str) -> str:
     except ValueError:
         fits = False
     if not fits:
-        raise click.UsageError(
-            f"--to {to!r} is not a valid URL: use one such as http://127.0.0.1:8080"
-        )
+        raise click.UsageError(f"{option} {to!r} is not a valid URL: use one such as {example}")
     return url

@@ -91,6 +91,9 @@ def test_the_form_is_printed_for_where_the_bridge_is_reached(
         'action="https://other.example/hooks/contact-us"'
         in run("contact-us", "--url", "https://other.example").stdout
     )
+    wrong = run("contact-us", "--url", "ftp://other.example")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "--url 'ftp://other.example' is not a valid URL: use one such as https" in wrong.stderr
 
 
 def test_the_form_has_the_fields_of_the_schema_and_a_trap(project: Path) -> None:

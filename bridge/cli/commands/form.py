@@ -8,7 +8,7 @@ import click
 
 from bridge.cli.command_settings import settings_of
 from bridge.cli.completion_values import complete_sources
-from bridge.cli.options import AS_JSON
+from bridge.cli.options import AS_JSON, parse_url
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
 from bridge.services.usable_config import load_present
@@ -69,7 +69,8 @@ def form(
 
     settings = settings_of(config)
     source = _source(load_present(settings), name)
-    base = (url or settings.public_url or settings.bound_url).rstrip("/")
+    named = parse_url(url, "--url", "https://hooks.example.com") if url else None
+    base = (named or settings.public_url or settings.bound_url).rstrip("/")
     page = source.form.page if source.form else None
     kind = "html" if kind == "plain" else kind
     write = {"html": embed.as_html, "fetch": embed.as_fetch, "react": embed.as_react}[kind]
