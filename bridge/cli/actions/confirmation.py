@@ -27,6 +27,16 @@ def count_items(command: str, count: int) -> str:
     return output.number(count, one, many)
 
 
+def say_still_refused(count: int) -> None:
+    """Say how many rejects were left out, since they would be refused again."""
+    if count:
+        verb = "fails" if count == 1 else "fail"
+        output.say(
+            f"{output.number(count, 'reject')} still {verb} verification: flowbridge rejects shows"
+            " why"
+        )
+
+
 def warn_of_repetition(count: int) -> None:
     """Say how many events of a replay have started a flow before."""
     if count:

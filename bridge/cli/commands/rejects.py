@@ -99,6 +99,7 @@ def readmit(config: str | None, /, ids: tuple[str, ...], **options: Any) -> None
 
         run_remote_operation(server, "readmit", ids, asked, {})
         return
+    from bridge.cli.actions.confirmation import say_still_refused
     from bridge.cli.actions.run import start_operation
     from bridge.cli.reject_review import make_review
     from bridge.services.operation_kinds import make_readmit_handler
@@ -109,12 +110,14 @@ def readmit(config: str | None, /, ids: tuple[str, ...], **options: Any) -> None
     with open_store_to_change(settings) as database:
         require_existing(settings, database, source=options["source"])
         chosen = select_named_rejects(database, ids)
-        found = chosen.ids if ids else review.find_valid(database, **asked.chosen).ids
+        valid = None if ids else review.find_valid(database, **asked.chosen)
+        if valid is not None:
+            say_still_refused(valid.invalid)
         start_operation(
             database,
             settings,
             "readmit",
-            found,
+            chosen.ids if valid is None else valid.ids,
             chosen.problems,
             asked,
             asked.describe(ids),

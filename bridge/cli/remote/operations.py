@@ -17,6 +17,7 @@ from bridge.cli.actions.confirmation import (
     confirm_operation,
     count_items,
     say_problems,
+    say_still_refused,
     warn_of_repetition,
 )
 from bridge.cli.actions.request import OperationRequest
@@ -60,6 +61,8 @@ def run_remote_operation(
         found = bridge.post("/operations", request | {"mode": "dry_run"})
         with expect_shape():
             is_empty = not found["examples"] and not found["problems"]
+            if command == "readmit":
+                say_still_refused(sum(found["left_out"].values()))
         if asked.dry_run:
             say_problems((one.id, one.problem or "") for one in _problems(found))
             _confirm(command, found, asked)

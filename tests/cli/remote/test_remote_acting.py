@@ -142,6 +142,17 @@ def test_a_dry_run_says_why_an_id_selects_nothing(both: BothWays, command: list[
     assert remote.stderr.startswith("zzzzzz: no ")
 
 
+def test_rejects_that_still_fail_are_counted(both: BothWays) -> None:
+    add_reject(both, next(NUMBERS), "of-somebody-else")
+    command = ["rejects", "readmit", "--source", "github", "--dry-run"]
+    local, remote = (run(*command) for run in (both.local, both.remote))
+    assert (remote.stdout, remote.stderr) == (local.stdout, local.stderr)
+    assert re.fullmatch(
+        r"[1-9]\d* rejects? still fails? verification: flowbridge rejects shows why\n",
+        remote.stderr,
+    )
+
+
 def test_filters_select_what_was_counted(both: BothWays) -> None:
     some = [add_event(both, Status.DEAD, source="filtered") for _ in range(3)]
     counted = both.remote("retry", "--source", "filtered", "--dry-run")
