@@ -104,7 +104,10 @@ def find_record(database: Database, text: str | None) -> NamedRecord:
     if text is None:
         newest = event_lookup.newest_event(database)
         if newest is None:
-            raise NotFound("no event is stored yet")
+            raise NotFound(
+                "no event is stored yet; while `flowbridge serve` runs, flowbridge sample SOURCE"
+                " --to sends one"
+            )
         text, alert_id = newest.event_id, newest.alert_id
     if text.startswith(REJECT_PREFIX):
         return NamedRecord(reject=rejects.get(database, text))
