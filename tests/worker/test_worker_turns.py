@@ -1382,3 +1382,16 @@ def test_a_hold_is_seen_and_its_changes_are_said(database: Database, lines: Any)
         "starts_held",
         "starts_released",
     ]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 10_000, ""])
+def test_a_run_that_names_a_file_which_cannot_exist_fails_alone(
+    postgresql: Database, tmp_path: Path, clock: Clock, name: str
+) -> None:
+    with with_flows(postgresql, tmp_path, flows=READY_FLOWS | {"sizes": sizes}) as hand:
+        wrong = start_run(postgresql, "sizes", json.dumps({"file": name}))
+        right = start_run(postgresql, "echo")
+        turns_until(hand, lambda: run_of(postgresql, right).state == "DONE")
+        assert run_of(postgresql, wrong).state == "FAILED"
+        (said,) = run_of(postgresql, wrong).log
+        assert said == f"file: there is no uploaded file {name!r:.300}"

@@ -29,7 +29,12 @@ def store_file(connection: Connection, file: LocalFile) -> None:
 def find_file(
     connection: Connection, user_id: str, name: str, run_id: str = ""
 ) -> LocalFile | None:
-    """Return the file with this name, uploaded by the user or saved by the run."""
+    """Return the file with this name, uploaded by the user or saved by the run.
+
+    The name may be any text: inputs of a run name files, and a sender may choose them.
+    """
+    if "\0" in name:  # no file is called so, and PostgreSQL refuses the statement
+        return None
     row = connection.execute(select(local_file).where(*_same(user_id, name, run_id))).one_or_none()
     if row is None:
         return None

@@ -19,6 +19,7 @@ from bridge.store.local import files
 from bridge.worker.local.file_leases import FileLeases
 
 MAX_INPUT_FILES: Final = 100  # of a run
+MAX_SHOWN_NAME_CHARACTERS: Final = 300  # of what was given as the name of a file
 #: Errors that pass: no descriptor or no memory is free.
 SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
@@ -105,7 +106,9 @@ class RunSpecs:
                 files.find_file(connection, run.user_id, value) if isinstance(value, str) else None
             )
             if file is None:
-                raise BridgeError(f"{name}: there is no uploaded file {value!r}")
+                raise BridgeError(
+                    f"{name}: there is no uploaded file {value!r:.{MAX_SHOWN_NAME_CHARACTERS}}"
+                )
             try:
                 found.setdefault(name, []).append(
                     (file.name, self._leases.readable_path(run.id, file.sha256), file.size)
