@@ -78,7 +78,7 @@ def _plain(answer: Answer, left_out: Collection[str]) -> dict[str, Any]:
 def _stored(bridge: Bridge) -> list[dict[str, Any]]:
     """Return what is stored of each event, as far as it comes from the request."""
     with bridge.database.read() as connection:
-        rows = connection.execute(select(schema.event).order_by(schema.event.c.received_at)).all()
+        rows = connection.execute(select(schema.event).order_by(schema.event.c.seq)).all()
     events = [to_event(row, bridge.database.sealer) for row in rows]
     return [
         {
