@@ -22,14 +22,13 @@ from bridge.core.rate_limits import Limits
 from bridge.delivery.reconcile import Candidate, Echo, Look, ReconcileDecision, ReconcileVerdict
 from bridge.delivery.reconcile_verdict import judge_look
 from bridge.store.db.database import Database
-from bridge.store.inbound import events, removal
+from bridge.store.inbound import events, lock_order, removal
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.store.operations.erase import EraseHandler
 from bridge.store.operations.spam import SpamHandler
 from bridge.store.queue import (
     claims,
     ledger,
-    ordering,
     reconcile,
     run_tracking,
     throttling,
@@ -285,7 +284,7 @@ def test_who_settles_one_delivery_and_who_moves_its_line_do_not_deadlock(
         worker = worker_with(postgresql, [(held, STARTED)])
         meeting_after(monkeypatch, ledger, "decide_after_attempt", meeting)
         settle = lambda: worker._cycle._salvage(NOW + 1)  # noqa: E731
-    meeting_after(monkeypatch, ordering, "lock_keys_of", meeting)
+    meeting_after(monkeypatch, lock_order, "take_key_locks", meeting)
     cancel = MoveHandler(move=MOVES["cancel"], to=Status.CANCELLED)
     sides = side_by_side(
         settle, lambda: postgresql.write(lambda c: cancel.carry_out(c, ids, NOW + 2))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 
 from bridge.core.model import Delivery, Event
-from bridge.store.db.advisory_locks import DEBOUNCE_KEY_SEED, ORDER_KEY_SEED, take_key_locks
 from bridge.store.db.commit_queue import LockedKeys
 from bridge.store.encryption import Sealer
-from bridge.store.inbound import deleted_ids
+from bridge.store.inbound import deleted_ids, lock_order
 from bridge.store.inbound.postgres_arrivals import insert_arrivals
 from bridge.store.tables.rows import delivery_row, event_row
 
@@ -106,7 +104,8 @@ class _ArrivalBatch:
 
     def keys(self, items: Sequence[ArrivalRows]) -> LockedKeys:
         """Return the ordering and debounce keys of the deliveries."""
-        return _keys_of(delivery for item in items for delivery in item.planned)
+        keys = lock_order.keys_of(delivery for item in items for delivery in item.planned)
+        return [(seed, pairs) for seed, pairs in keys.items() if pairs]
 
     def insert(self, raw: Any, items: Sequence[ArrivalRows]) -> list[bool]:
         """Insert the events and their deliveries on PostgreSQL.
@@ -152,21 +151,6 @@ ARRIVAL_COLUMNS = (
     "since",
     "erased_id",
 )
-
-
-def lock_delivery_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
-    """Take the locks of ordering and debounce keys, which the triggers take one by one."""
-    for seed, keys in _keys_of(planned):
-        take_key_locks(connection, keys, seed)
-
-
-def _keys_of(planned: Iterable[Delivery]) -> LockedKeys:
-    """Return the ordering and debounce keys of deliveries by their seeds; empty without any."""
-    keyed = [one for one in planned if one.order or one.debounce]
-    ordered = [(one.route, one.order.key) for one in keyed if one.order]
-    merged = [(one.route, one.debounce.key) for one in keyed if one.debounce]
-    by_seed = ((ORDER_KEY_SEED, ordered), (DEBOUNCE_KEY_SEED, merged))
-    return [(seed, keys) for seed, keys in by_seed if keys]
 
 
 def _deliveries(rows: Sequence[dict[str, Any]]) -> str:

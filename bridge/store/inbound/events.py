@@ -15,8 +15,8 @@ from bridge.core.retention import is_content_deleted
 from bridge.store.db.advisory_locks import lock_keys
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
-from bridge.store.inbound import deleted_ids, form_files
-from bridge.store.inbound.arrivals import ARRIVAL_BATCH, Arrival, ArrivalRows, lock_delivery_keys
+from bridge.store.inbound import deleted_ids, form_files, lock_order
+from bridge.store.inbound.arrivals import ARRIVAL_BATCH, Arrival, ArrivalRows
 from bridge.store.tables import schema
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, event_row, from_json, to_delivery, to_event
@@ -179,9 +179,9 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         known = replace(known, body=event.body, files=event.files)
     again = replan(known, f"again {known.duplicates}")
     if connection.dialect.name != "sqlite":
-        lock_delivery_keys(connection, again)  # lock order: keys before deliveries
+        lock_order.lock(connection, planned=again, unmoved=schema.delivery.c.event_id == known.id)
         # a user may have changed one of them meanwhile
-        unstarted = _unstarted(connection, known, lock=True)
+        unstarted = _unstarted(connection, known)
         if unstarted is None:
             return AddedEvent(known.id, (), duplicate=True)
     shadowed = {row.route for row in unstarted if row.status == Status.SHADOW}
@@ -197,7 +197,7 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
     return AddedEvent(known.id, tuple(planned))
 
 
-def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> Sequence[Any] | None:
+def _unstarted(connection: Connection, known: Event) -> Sequence[Any] | None:
     """Return the deliveries of an event if none of them ever started or is waiting; else None.
 
     A merged delivery was replaced by a later one: planned again, it would send outdated values.
@@ -206,9 +206,7 @@ def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> S
     query = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(
         columns.event_id == known.id
     )
-    unstarted = connection.execute(
-        query.order_by(columns.id).with_for_update() if lock else query
-    ).all()
+    unstarted = connection.execute(query).all()
     if known.spam is not None or any(
         row.attempts or row.merged_into or row.status not in UNSTARTED_END_STATUSES
         for row in unstarted

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from bridge.delivery.file_transfer import uploaded_name
 from bridge.delivery.platforms.responses import start_key
-from bridge.store.inbound import form_files
+from bridge.store.inbound import form_files, lock_order
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import files_of, from_json
 from bridge.store.tables.schema import (
@@ -62,13 +62,6 @@ SELECT e.id FROM event e WHERE e.id IN :ids
 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT}
     OR {HAS_OPEN_RUN}))
 """).bindparams(_ids)  # noqa: S608 - names of our own tables and columns
-_LOCK_EVENTS = select(event.c.id).where(event.c.id.in_(_ids)).order_by(event.c.id).with_for_update()
-_LOCK_DELIVERIES = (
-    select(delivery.c.id)
-    .where(delivery.c.event_id.in_(_ids))
-    .order_by(delivery.c.id)
-    .with_for_update()
-)
 _DELIVERIES = select(delivery.c.id, delivery.c.reruns).where(delivery.c.event_id.in_(_ids))
 _RUNS = select(local_run.c.id).where(local_run.c.idempotency_key.in_(_ids))
 _READMITTED = select(reject.c.id, reject.c.event_ids).where(
@@ -92,20 +85,6 @@ _EMPTY_ATTEMPTS = (
 )
 
 
-def lock_events(connection: Connection, ids: Ids) -> None:
-    """Lock the rows of these events, in the order of all transactions that lock several."""
-    connection.execute(_LOCK_EVENTS, {"ids": list(ids)}).all()
-
-
-def lock_deliveries(connection: Connection, event_ids: Ids) -> None:
-    """Lock the deliveries of these events, in the order of all transactions that lock several.
-
-    Call it after the locks of events and of ordering keys. SQLite has one writer and needs none.
-    """
-    if connection.dialect.name != "sqlite":
-        connection.execute(_LOCK_DELIVERIES, {"ids": list(event_ids)}).all()
-
-
 def lock_deletable(connection: Connection, ids: Ids, recent: float) -> list[str]:
     """Return which events can be deleted, and lock them with their deliveries.
 
@@ -115,8 +94,7 @@ def lock_deletable(connection: Connection, ids: Ids, recent: float) -> list[str]
     if not ids:
         return []
     # before the check: a concurrent replay waits, and then finds no event; a retry no delivery
-    lock_events(connection, ids)
-    lock_deliveries(connection, ids)
+    lock_order.lock(connection, events=ids, unmoved=delivery.c.event_id.in_(ids))
     return list(connection.execute(_DELETABLE, {"ids": list(ids), "recent": recent}).scalars())
 
 

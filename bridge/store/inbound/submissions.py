@@ -20,8 +20,7 @@ from bridge.core.model import Delivery, Event
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.ingest.forms.spam.layers import MARKED_BY_PERSON
 from bridge.store.db.database import Database
-from bridge.store.inbound import daily_bytes, events, form_files
-from bridge.store.inbound.arrivals import lock_delivery_keys
+from bridge.store.inbound import daily_bytes, events, form_files, lock_order
 from bridge.store.inbound.events import AddedEvent, Replan
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_event
@@ -201,7 +200,7 @@ def _release_spam(
         return ()
     connection.execute(update(event).where(event.c.id == known.id).values(spam=None))
     planned = replan(replace(known, spam=None), f"again {known.duplicates}")
-    lock_delivery_keys(connection, planned)
+    lock_order.lock(connection, planned=planned)
     if planned:
         connection.execute(
             insert(delivery), [delivery_row(each, sealer_of(connection)) for each in planned]

@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select
 from bridge.core.errors import IllegalTransition
 from bridge.core.model import FAILED_RUN_STATES, DeadKind, Delivery, Status
 from bridge.store.db.database import Database
-from bridge.store.queue import ordering, transitions, turn_locks
+from bridge.store.inbound import lock_order
+from bridge.store.queue import transitions
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, event
@@ -155,8 +156,7 @@ class MoveHandler:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[ItemResult]:
         """Move each."""
-        ordering.lock_keys_of(connection, delivery.c.id.in_(prepared))
-        turn_locks.lock(connection, (), prepared)
+        lock_order.lock(connection, moved=delivery.c.id.in_(prepared))
         return [self._one(connection, one, now) for one in prepared]
 
     def _one(self, connection: Connection, id_: str, now: float) -> ItemResult:

@@ -23,9 +23,9 @@ from bridge.core.errors import StoreError
 from bridge.core.model import Delivery, Status
 from bridge.ingest.data_subjects import fold_text
 from bridge.store.db.database import Database, exclusive_connection
-from bridge.store.inbound import deleted_ids, removal
+from bridge.store.inbound import deleted_ids, lock_order, removal
 from bridge.store.operations.actions import ItemResult
-from bridge.store.queue import ordering, transitions
+from bridge.store.queue import transitions
 from bridge.store.tables.encrypted import encrypt_row
 from bridge.store.tables.rows import from_json, to_delivery, to_json
 from bridge.store.tables.schema import act, delivery, event, local_run
@@ -71,9 +71,7 @@ class EraseHandler:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[ItemResult]:
         """Erase each."""
-        removal.lock_events(connection, prepared)
-        ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
-        removal.lock_deliveries(connection, prepared)
+        lock_order.lock(connection, events=prepared, moved=delivery.c.event_id.in_(prepared))
         return [_erase(connection, one, now, self.dedup_for) for one in prepared]
 
 
@@ -105,10 +103,7 @@ def _erase(
 def _erase_event(
     connection: Connection, id_: str, now: float, dedup_for: deleted_ids.DedupFor
 ) -> ItemResult:
-    if (
-        connection.execute(select(event.c.id).where(event.c.id == id_).with_for_update()).scalar()
-        is None
-    ):
+    if connection.execute(select(event.c.id).where(event.c.id == id_)).scalar() is None:
         return ItemResult(id=id_, problem="no such event")
     busy = connection.execute(_UNDER_WAY, {"id": id_}).one_or_none()
     if busy is not None:

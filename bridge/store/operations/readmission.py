@@ -16,8 +16,7 @@ from bridge.ingest.rejects import prepare_readmission
 from bridge.providers.signatures.key_source import KeySource
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
-from bridge.store.inbound.arrivals import lock_delivery_keys
+from bridge.store.inbound import events, lock_order
 from bridge.store.inbound.rejects import to_reject
 from bridge.store.operations.actions import ItemResult
 from bridge.store.tables.encrypted import sealer_of
@@ -98,7 +97,7 @@ class ReadmitHandler:
         plans = [each if each.problem else _check(each, rows, now) for each in prepared]
         requests = [one.prepared for one in plans if one.prepared is not None]
         arrivals = [arrival for request in requests for arrival in request.arrivals]
-        lock_delivery_keys(connection, [each for _, planned in arrivals for each in planned])
+        lock_order.lock(connection, planned=[each for _, planned in arrivals for each in planned])
         added = _store_events(connection, requests)
         results = [_to_result(each, added, now, connection) for each in plans]
         return _with_stored_deliveries(connection, results)

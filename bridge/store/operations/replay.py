@@ -16,8 +16,7 @@ from bridge.ingest.receive import asks_to_confirm, replan
 from bridge.ingest.source_bodies import read_body
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
-from bridge.store.inbound.arrivals import lock_delivery_keys
+from bridge.store.inbound import events, lock_order
 from bridge.store.operations.actions import NOT_SPAM, ItemResult, spam_problem
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_delivery
@@ -75,12 +74,9 @@ class ReplayHandler:
         """Store the new deliveries. Each result has them as stored: a trigger may have blocked or
         merged them.
         """
-        there = (
-            select(event.c.id, event.c.spam)
-            .where(event.c.id.in_([one.id for one in prepared if one.known]))
-            .order_by(event.c.id)
-            .with_for_update()
-        )
+        ids = [one.id for one in prepared if one.known]
+        lock_order.lock(connection, events=ids, planned=_planned(prepared))
+        there = select(event.c.id, event.c.spam).where(event.c.id.in_(ids))
         spam_by_id = {row.id: row.spam for row in connection.execute(there)}
         prepared = [one if one.known is None else self._check(one, spam_by_id) for one in prepared]
         for one in prepared:
@@ -89,10 +85,9 @@ class ReplayHandler:
                     update(event).where(event.c.id == one.id).values(problem=one.kept_problem)
                 )
         held = self._release(connection, prepared, spam_by_id) if self.releases else {}
-        planned = [each for one in prepared for each in one.deliveries]
+        planned = _planned(prepared)
         sealer = sealer_of(connection)
         if planned:
-            lock_delivery_keys(connection, planned)
             connection.execute(insert(delivery), [delivery_row(each, sealer) for each in planned])
         kept = select(delivery).where(delivery.c.id.in_([each.id for each in planned]))
         stand = {row.id: to_delivery(row, sealer) for row in connection.execute(kept)}
@@ -160,6 +155,10 @@ class ReplayHandler:
         if not routes:
             raise NotFound(f"its configuration has no route {self.through!r}")
         return replace(config, routes=routes)
+
+
+def _planned(prepared: Sequence[ReplayPlan]) -> list[Delivery]:
+    return [each for one in prepared for each in one.deliveries]
 
 
 def _not_found(id_: str) -> ReplayPlan:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select, update
 from bridge.core.model import Status
 from bridge.ingest.forms.spam.layers import MARKED_BY_PERSON
 from bridge.store.db.database import Database
-from bridge.store.inbound import removal
+from bridge.store.inbound import lock_order
 from bridge.store.operations.actions import ItemResult
-from bridge.store.queue import ordering, transitions
+from bridge.store.queue import transitions
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, event
@@ -32,11 +32,9 @@ class SpamHandler:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[ItemResult]:
         """Mark each."""
-        query = select(event.c.id, event.c.spam, event.c.provider)
-        locked = query.where(event.c.id.in_(prepared)).order_by(event.c.id).with_for_update()
-        known = {row.id: (row.spam, row.provider) for row in connection.execute(locked)}
-        ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
-        removal.lock_deliveries(connection, prepared)
+        lock_order.lock(connection, events=prepared, moved=delivery.c.event_id.in_(prepared))
+        query = select(event.c.id, event.c.spam, event.c.provider).where(event.c.id.in_(prepared))
+        known = {row.id: (row.spam, row.provider) for row in connection.execute(query)}
         return [self._one(connection, one, known.get(one), now) for one in prepared]
 
     def _one(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     bindparam,
     case,
@@ -58,18 +57,6 @@ _PROMOTE = (
 def key_of(one: Delivery) -> list[OrderKey]:
     """Return the route and ordering key of a delivery, nothing for one without a key."""
     return [] if one.order is None else [(one.route, one.order.key)]
-
-
-def lock_keys_of(connection: Connection, these: ColumnElement[bool]) -> None:
-    """Lock the ordering keys of these deliveries until the end of the transaction.
-
-    Call it before several deliveries are moved: all transactions take these locks first, in one
-    order.
-    """
-    keys = select(delivery.c.route, delivery.c.order_key).where(
-        these, delivery.c.order_key.isnot(None)
-    )
-    take_key_locks(connection, [(row.route, row.order_key) for row in connection.execute(keys)])
 
 
 def leave_queue(connection: Connection, ended: Iterable[Delivery], now: float) -> None:

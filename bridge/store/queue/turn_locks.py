@@ -1,7 +1,7 @@
 """The locks of a worker's turn: all taken at its start in one order, so that turns cannot deadlock.
 
-The order of every transaction on PostgreSQL: ordering keys, deliveries, local runs, slot counts
-(with rate limit state). SQLite has one writer and needs no locks.
+The order is that of `bridge.store.inbound.lock_order`: ordering keys, deliveries, local runs, slot
+counts (with rate limit state). SQLite has one writer and needs no locks.
 """
 
 from __future__ import annotations

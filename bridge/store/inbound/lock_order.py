@@ -1,0 +1,82 @@
+"""The locks of a transaction that changes stored events or deliveries.
+
+Every transaction on PostgreSQL takes its locks in this order, so that no two deadlock. It may leave
+out any of them:
+
+1. the items of an operation, by number (`operations.log`), or the flow whose run is looked for
+   (`queue.reconcile`)
+2. events, by id
+3. ordering keys, then debounce keys, by name
+4. deliveries, by id
+5. local runs, by id
+6. slot counts, with rate limit state (`queue.turn_locks`)
+
+The ordering key is the lock of the next delivery of its queue, too. New rows are inserted under
+their keys. SQLite has one writer and needs no locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, Connection, Table, or_, select
+
+from bridge.core.model import Delivery
+from bridge.store.db.advisory_locks import DEBOUNCE_KEY_SEED, ORDER_KEY_SEED, take_key_locks
+from bridge.store.tables.schema import delivery, event
+
+Ids = Sequence[str]
+
+
+def lock(
+    connection: Connection,
+    *,
+    events: Ids = (),
+    planned: Iterable[Delivery] = (),
+    moved: ColumnElement[bool] | None = None,
+    unmoved: ColumnElement[bool] | None = None,
+) -> None:
+    """Take the locks of a transaction until its end. Call it once, before the first change.
+
+    `planned`: deliveries that are inserted; `moved`: stored ones that change their status, which
+    are locked with their keys; `unmoved`: stored ones that are only read, or deleted.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    if events:
+        _lock_rows(connection, event, event.c.id.in_(events))
+    keys = keys_of(planned)
+    if moved is not None:
+        _add_stored_keys(connection, keys, moved)
+    for seed, pairs in keys.items():
+        take_key_locks(connection, pairs, seed)
+    deliveries = [these for these in (moved, unmoved) if these is not None]
+    if deliveries:
+        _lock_rows(connection, delivery, or_(*deliveries))
+
+
+def keys_of(planned: Iterable[Delivery]) -> dict[int, list[tuple[str, str]]]:
+    """Return the (route, key) pairs of deliveries by the seed of their locks, in the order of
+    locking.
+    """
+    order: list[tuple[str, str]] = []
+    debounce: list[tuple[str, str]] = []
+    for one in planned:
+        if one.order:
+            order.append((one.route, one.order.key))
+        if one.debounce:
+            debounce.append((one.route, one.debounce.key))
+    return {ORDER_KEY_SEED: order, DEBOUNCE_KEY_SEED: debounce}
+
+
+def _add_stored_keys(
+    connection: Connection, keys: dict[int, list[tuple[str, str]]], moved: ColumnElement[bool]
+) -> None:
+    columns = delivery.c
+    query = select(columns.route, columns.order_key).where(moved, columns.order_key.is_not(None))
+    keys[ORDER_KEY_SEED] += [(row.route, row.order_key) for row in connection.execute(query)]
+
+
+def _lock_rows(connection: Connection, table: Table, these: ColumnElement[bool]) -> None:
+    locked = select(table.c.id).where(these).order_by(table.c.id).with_for_update()
+    connection.execute(locked).all()
