@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ledger_steps import add, attempts, claim, get, record
+from ledger_steps import add, arrive, attempts, claim, get, record
 from records import NOW, attempt_window, make_delivery, make_event
 from serving import until
-from sqlalchemy import text
+from sqlalchemy import Table, select, text
 from worker_bench import configured, gumloop, made
 
 from bridge.core.clock_reading import ClockReading
@@ -25,6 +25,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, lock_order, removal
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.store.operations.erase import EraseHandler
+from bridge.store.operations.replay import ReplayHandler, ReplayPlan
 from bridge.store.operations.spam import SpamHandler
 from bridge.store.queue import (
     claims,
@@ -38,6 +39,7 @@ from bridge.store.queue import (
 )
 from bridge.store.queue.claims import ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
+from bridge.store.tables import schema
 from bridge.system.http_client import HttpClient
 from bridge.worker.celery.tasks import TaskRunner
 from bridge.worker.results import AttemptEnded, PendingResults, PollEnded
@@ -438,3 +440,57 @@ def test_redeliveries_of_the_same_events_in_another_order_do_not_deadlock(
         assert [events.get(postgresql, one.event_id).provider_id for one in side.value] == list(
             order
         )
+
+
+def one_after_another(
+    database: Database, hold: Callable[[Any], object], *works: Callable[[], Any]
+) -> list[Side]:
+    """Begin works in this order while a transaction holds a lock, each when the one before it waits
+    for this lock or for another work, or has ended. Then let go, and return what came of them.
+    """
+    sides = [Side(work) for work in works]
+    with database.engine.begin() as connection:
+        hold(connection)
+        for place, side in enumerate(sides, 1):
+            side.thread.start()
+            until(lambda: waiting(database) + ended(sides[:place]) == place, what="a wait")  # noqa: B023 - called before the loop goes on
+    for side in sides:
+        side.thread.join(120)
+        assert not side.thread.is_alive()
+    return sides
+
+
+def ended(sides: Sequence[Side]) -> int:
+    return sum(not side.thread.is_alive() for side in sides)
+
+
+def hold_row(table: Table, id_: str) -> Callable[[Any], object]:
+    return lambda connection: connection.execute(
+        select(table).where(table.c.id == id_).with_for_update()
+    ).all()
+
+
+def test_a_replay_and_a_cancel_of_the_deliveries_that_it_replaces_do_not_deadlock(
+    postgresql: Database,
+) -> None:
+    """Debounced deliveries are replaced one by one, in the order of the new ones."""
+    ids = sorted(arrive(postgresql, NOW + place, key=f"k{place}") for place in range(2))
+    stored = [get(postgresql, one) for one in ids]
+    plans = [
+        ReplayPlan(
+            id=one.event_id,
+            known=events.get(postgresql, one.event_id),
+            deliveries=[replace(one, id=f"{one.id}again")],
+        )
+        for one in reversed(stored)
+    ]
+    replay = ReplayHandler(config_of=lambda _: configured(), nonce="replay")
+    cancel = MoveHandler(move=MOVES["cancel"], to=Status.CANCELLED)
+    sides = one_after_another(
+        postgresql,
+        hold_row(schema.delivery, ids[0]),
+        lambda: postgresql.write(lambda c: cancel.carry_out(c, ids, NOW + 1)),
+        lambda: postgresql.write(lambda c: replay.carry_out(c, plans, NOW + 1)),
+    )
+    assert [side.error for side in sides] == [None, None]
+    assert {get(postgresql, one).status for one in ids} == {Status.CANCELLED}

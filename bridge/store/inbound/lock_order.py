@@ -11,8 +11,9 @@ out any of them:
 5. local runs, by id
 6. slot counts, with rate limit state (`queue.turn_locks`)
 
-The ordering key is the lock of the next delivery of its queue, too. New rows are inserted under
-their keys. SQLite has one writer and needs no locks.
+A key is also the lock of the delivery that is found by it: the next one of an ordering queue, or
+the one that a new delivery replaces. New rows are inserted under their keys. SQLite has one writer
+and needs no locks.
 """
 
 from __future__ import annotations
@@ -73,8 +74,16 @@ def _add_stored_keys(
     connection: Connection, keys: dict[int, list[tuple[str, str]]], moved: ColumnElement[bool]
 ) -> None:
     columns = delivery.c
-    query = select(columns.route, columns.order_key).where(moved, columns.order_key.is_not(None))
-    keys[ORDER_KEY_SEED] += [(row.route, row.order_key) for row in connection.execute(query)]
+    # a delivery that no later one can replace any more has no `debounce_until`
+    has_key = columns.order_key.is_not(None) | columns.debounce_until.is_not(None)
+    query = select(
+        columns.route, columns.order_key, columns.debounce_key, columns.debounce_until
+    ).where(moved, has_key)
+    for row in connection.execute(query):
+        if row.order_key is not None:
+            keys[ORDER_KEY_SEED].append((row.route, row.order_key))
+        if row.debounce_until is not None:
+            keys[DEBOUNCE_KEY_SEED].append((row.route, row.debounce_key))
 
 
 def _lock_rows(connection: Connection, table: Table, these: ColumnElement[bool]) -> None:
