@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ledger_steps import add, arrive, attempts, claim, get, record
+from ledger_steps import add, arrive, attempts, claim, get, new_run, record
 from records import NOW, attempt_window, make_delivery, make_event
 from serving import until
+from signed_rejects import make_reject
 from sqlalchemy import Table, select, text
 from worker_bench import configured, gumloop, made
 
@@ -22,7 +23,8 @@ from bridge.core.rate_limits import Limits
 from bridge.delivery.reconcile import Candidate, Echo, Look, ReconcileDecision, ReconcileVerdict
 from bridge.delivery.reconcile_verdict import judge_look
 from bridge.store.db.database import Database
-from bridge.store.inbound import events, lock_order, removal
+from bridge.store.inbound import events, lock_order, rejects, removal
+from bridge.store.local import runs
 from bridge.store.operations.actions import MOVES, MoveHandler
 from bridge.store.operations.erase import EraseHandler
 from bridge.store.operations.replay import ReplayHandler, ReplayPlan
@@ -494,3 +496,30 @@ def test_a_replay_and_a_cancel_of_the_deliveries_that_it_replaces_do_not_deadloc
     )
     assert [side.error for side in sides] == [None, None]
     assert {get(postgresql, one).status for one in ids} == {Status.CANCELLED}
+
+
+@pytest.mark.parametrize("kind", ["run", "reject"])
+def test_two_erasures_of_the_same_records_in_another_order_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    ids = []
+    for number in range(2):
+        if kind == "run":
+            run = postgresql.write(lambda c: runs.start(c, new_run()))
+            postgresql.write(lambda c, run=run: runs.kill(c, run.id, NOW))  # type: ignore[misc]  # mypy infers no lambda with defaults
+            ids.append(run.id)
+        else:
+            reject = make_reject(number)
+            rejects.add(postgresql, reject)
+            ids.append(reject.id)
+    remover = {"run": "remove_runs", "reject": "remove_reject"}[kind]
+    meeting_after(monkeypatch, removal, remover, Meeting(postgresql))
+    sides = side_by_side(
+        *(
+            lambda some=some: postgresql.write(lambda c: EraseHandler().carry_out(c, some, NOW))
+            for some in (ids, ids[::-1])
+        )
+    )
+    assert [side.error for side in sides] == [None, None]
+    problems = sorted([one.problem is None for one in side.value] for side in sides)
+    assert problems == [[False, False], [True, True]], "one of them does both"

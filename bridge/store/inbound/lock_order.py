@@ -1,4 +1,4 @@
-"""The locks of a transaction that changes stored events or deliveries.
+"""The locks of a transaction that changes stored events, deliveries, runs or rejects.
 
 Every transaction on PostgreSQL takes its locks in this order, so that no two deadlock. It may leave
 out any of them:
@@ -9,7 +9,8 @@ out any of them:
 3. ordering keys, then debounce keys, by name
 4. deliveries, by id
 5. local runs, by id
-6. slot counts, with rate limit state (`queue.turn_locks`)
+6. rejects, by id
+7. slot counts, with rate limit state (`queue.turn_locks`)
 
 A key is also the lock of the delivery that is found by it: the next one of an ordering queue, or
 the one that a new delivery replaces. New rows are inserted under their keys. SQLite has one writer
@@ -24,7 +25,7 @@ from sqlalchemy import ColumnElement, Connection, Table, or_, select
 
 from bridge.core.model import Delivery
 from bridge.store.db.advisory_locks import DEBOUNCE_KEY_SEED, ORDER_KEY_SEED, take_key_locks
-from bridge.store.tables.schema import delivery, event
+from bridge.store.tables.schema import delivery, event, local_run, reject
 
 Ids = Sequence[str]
 
@@ -36,6 +37,8 @@ def lock(
     planned: Iterable[Delivery] = (),
     moved: ColumnElement[bool] | None = None,
     unmoved: ColumnElement[bool] | None = None,
+    runs: Ids = (),
+    rejects: Ids = (),
 ) -> None:
     """Take the locks of a transaction until its end. Call it once, before the first change.
 
@@ -44,8 +47,7 @@ def lock(
     """
     if connection.dialect.name == "sqlite":
         return
-    if events:
-        _lock_rows(connection, event, event.c.id.in_(events))
+    _lock_ids(connection, event, events)
     keys = keys_of(planned)
     if moved is not None:
         _add_stored_keys(connection, keys, moved)
@@ -54,6 +56,8 @@ def lock(
     deliveries = [these for these in (moved, unmoved) if these is not None]
     if deliveries:
         _lock_rows(connection, delivery, or_(*deliveries))
+    _lock_ids(connection, local_run, runs)
+    _lock_ids(connection, reject, rejects)
 
 
 def keys_of(planned: Iterable[Delivery]) -> dict[int, list[tuple[str, str]]]:
@@ -84,6 +88,11 @@ def _add_stored_keys(
             keys[ORDER_KEY_SEED].append((row.route, row.order_key))
         if row.debounce_until is not None:
             keys[DEBOUNCE_KEY_SEED].append((row.route, row.debounce_key))
+
+
+def _lock_ids(connection: Connection, table: Table, ids: Ids) -> None:
+    if ids:
+        _lock_rows(connection, table, table.c.id.in_(ids))
 
 
 def _lock_rows(connection: Connection, table: Table, these: ColumnElement[bool]) -> None:

@@ -71,7 +71,13 @@ class EraseHandler:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[ItemResult]:
         """Erase each."""
-        lock_order.lock(connection, events=prepared, moved=delivery.c.event_id.in_(prepared))
+        lock_order.lock(
+            connection,
+            events=prepared,
+            moved=delivery.c.event_id.in_(prepared),
+            runs=prepared,
+            rejects=prepared,
+        )
         return [_erase(connection, one, now, self.dedup_for) for one in prepared]
 
 
@@ -83,9 +89,7 @@ def _erase(
     if id_.startswith("rej_"):
         is_gone = removal.remove_reject(connection, id_)
         return ItemResult(id=id_, problem=None if is_gone else "no such reject")
-    state = connection.execute(
-        select(local_run.c.state).where(local_run.c.id == id_).with_for_update()
-    ).scalar()
+    state = connection.execute(select(local_run.c.state).where(local_run.c.id == id_)).scalar()
     if state is None:
         return ItemResult(id=id_, problem="no such run")
     if state in ("QUEUED", "RUNNING", "TERMINATING"):
