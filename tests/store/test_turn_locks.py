@@ -11,22 +11,29 @@ from typing import Any
 import pytest
 from ledger_steps import add, arrive, attempts, claim, get, new_run, record
 from records import NOW, attempt_window, make_delivery, make_event
+from senders import sender
 from serving import until
 from signed_rejects import make_reject
 from sqlalchemy import Table, select, text
 from worker_bench import configured, gumloop, made
 
 from bridge.core.clock_reading import ClockReading
-from bridge.core.model import DeadKind, Order, RunState, Status
+from bridge.core.model import Body, DeadKind, Delivery, Event, Order, RunState, Status
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.rate_limits import Limits
 from bridge.delivery.reconcile import Candidate, Echo, Look, ReconcileDecision, ReconcileVerdict
 from bridge.delivery.reconcile_verdict import judge_look
+from bridge.ingest.effects import PreparedRequest
+from bridge.ingest.forms.spam.dedup import SubmissionMarks
+from bridge.providers.signatures.key_source import NO_KEYS
+from bridge.store.db.advisory_locks import take_key_locks
 from bridge.store.db.database import Database
-from bridge.store.inbound import events, lock_order, rejects, removal
+from bridge.store.inbound import events, lock_order, rejects, removal, submissions
+from bridge.store.inbound.events import AddedEvent
 from bridge.store.local import runs
-from bridge.store.operations.actions import MOVES, MoveHandler
+from bridge.store.operations.actions import MOVES, ItemResult, MoveHandler
 from bridge.store.operations.erase import EraseHandler
+from bridge.store.operations.readmission import ReadmissionPlan, ReadmitHandler
 from bridge.store.operations.replay import ReplayHandler, ReplayPlan
 from bridge.store.operations.spam import SpamHandler
 from bridge.store.queue import (
@@ -470,6 +477,130 @@ def hold_row(table: Table, id_: str) -> Callable[[Any], object]:
     return lambda connection: connection.execute(
         select(table).where(table.c.id == id_).with_for_update()
     ).all()
+
+
+def hold_key(key: str) -> Callable[[Any], object]:
+    return lambda connection: take_key_locks(connection, [("triage", key)])
+
+
+def ordered(event: Event, nonce: str = "") -> list[Delivery]:
+    """Plan a delivery that is not sent; the keys of events are in the opposite order of their ids
+    of the provider.
+    """
+    key = Order(key=str(9 - int(event.provider_id or 0)), until="delivered")
+    one = make_delivery(event, status=Status.CANCELLED, order=key)
+    return [replace(one, id=f"{one.id}{nonce.replace(' ', '')}")]
+
+
+def add_ordered(database: Database, *provider_ids: str) -> list[Event]:
+    """Store events that were never started, whose ids are in the opposite order of these."""
+    stored = [make_event(one, provider="form") for one in reversed(provider_ids)][::-1]
+    for one in stored:
+        events.add(database, one, ordered(one), ordered)
+    return stored
+
+
+EVENT_HANDLERS: dict[str, Any] = {"erase": EraseHandler(), "spam mark": SpamHandler()}
+
+
+def operation_on(
+    database: Database, command: str, stored: Sequence[Event]
+) -> Callable[[], list[ItemResult]]:
+    """Return an operation on events."""
+    ids = [one.id for one in stored]
+    if command == "replay":
+        plans = [
+            ReplayPlan(id=one.id, known=one, deliveries=ordered(one, "replay")) for one in stored
+        ]
+        replay = ReplayHandler(config_of=lambda _: configured(), nonce="replay")
+        return lambda: database.write(lambda c: replay.carry_out(c, plans, NOW + 1))
+    handler = EVENT_HANDLERS[command]
+    return lambda: database.write(lambda c: handler.carry_out(c, ids, NOW + 1))
+
+
+def readmission_of(database: Database, repeats: Sequence[Event]) -> Callable[[], list[ItemResult]]:
+    """Return the readmission of a reject, which repeats these events."""
+    one = make_reject()
+    rejects.add(database, one)
+    prepared = PreparedRequest(
+        source=sender("github").source(),
+        arrivals=[(each, ordered(each)) for each in repeats],
+        replan=ordered,
+        body=Body(),
+    )
+    handler = ReadmitHandler(config=configured(), keys=NO_KEYS, new_id=str)
+    plans = [ReadmissionPlan(id=one.id, prepared=prepared)]
+    return lambda: database.write(lambda c: handler.carry_out(c, plans, NOW + 1))
+
+
+def submission_of(database: Database, repeat: Event) -> Callable[[], AddedEvent]:
+    """Return the storing of a form's submission, which has the id of another."""
+    marks = SubmissionMarks(now=NOW, digest="d", once=(), limits=())
+    return lambda: submissions.add(database, repeat, ordered(repeat), marks, ordered)
+
+
+@pytest.mark.parametrize("command", [*EVENT_HANDLERS, "replay"])
+@pytest.mark.parametrize("how", ["readmit", "submit"])
+def test_a_repeat_and_an_operation_on_its_event_do_not_deadlock(
+    postgresql: Database, command: str, how: str
+) -> None:
+    """Both take the event and the ordering key of its deliveries."""
+    stored = add_ordered(postgresql, "1")
+    again = make_event("1")
+    repeat = (
+        readmission_of(postgresql, [again])
+        if how == "readmit"
+        else submission_of(postgresql, again)
+    )
+    operate = operation_on(postgresql, command, stored)
+    sides = one_after_another(postgresql, hold_key("8"), repeat, operate)
+    assert [side.error for side in sides] == [None, None]
+    assert [one.problem for one in sides[1].value] == [None]
+    if command != "erase":
+        assert events.get(postgresql, stored[0].id).duplicates == 1
+
+
+@pytest.mark.parametrize("command", [*EVENT_HANDLERS, "replay"])
+@pytest.mark.parametrize("how", ["receive", "readmit"])
+def test_repeats_of_events_and_an_operation_on_these_in_another_order_do_not_deadlock(
+    postgresql: Database, command: str, how: str
+) -> None:
+    """Repeats were locked by the ids of their provider, operations lock events by their own."""
+    stored = add_ordered(postgresql, "1", "2")
+    assert stored[0].id > stored[1].id
+    repeats = [make_event("1"), make_event("2")]
+    repeat = (
+        (lambda: events.add_all(postgresql, [(one, []) for one in repeats], ordered))
+        if how == "receive"
+        else readmission_of(postgresql, repeats)
+    )
+    operate = operation_on(postgresql, command, stored)
+    sides = one_after_another(postgresql, hold_row(schema.event, stored[0].id), repeat, operate)
+    assert [side.error for side in sides] == [None, None]
+
+
+@pytest.mark.parametrize("how", ["receive", "readmit"])
+def test_repeats_of_events_and_a_retry_of_their_deliveries_do_not_deadlock(
+    postgresql: Database, how: str
+) -> None:
+    """The repeats locked the deliveries of the first event before the key of the second."""
+    stored = add_ordered(postgresql, "1", "2")
+    deliveries = [ordered(one)[0].id for one in stored]
+    repeats = [make_event("1"), make_event("2")]
+    repeat = (
+        (lambda: events.add_all(postgresql, [(one, []) for one in repeats], ordered))
+        if how == "receive"
+        else readmission_of(postgresql, repeats)
+    )
+    retry = MoveHandler(move=MOVES["retry"], to=Status.QUEUED)
+    sides = one_after_another(
+        postgresql,
+        hold_row(schema.event, stored[1].id),
+        repeat,
+        lambda: postgresql.write(lambda c: retry.carry_out(c, deliveries, NOW + 1)),
+    )
+    assert [side.error for side in sides] == [None, None]
+    assert [one.problem for one in sides[1].value] == [None, None]
 
 
 def test_a_replay_and_a_cancel_of_the_deliveries_that_it_replaces_do_not_deadlock(

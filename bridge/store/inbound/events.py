@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, insert, select, update
+from sqlalchemy import Connection, Select, case, exists, insert, or_, select, update
 
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import JSON, Delivery, Event, FormFile, Status
@@ -24,6 +24,16 @@ from bridge.store.tables.rows import files_of as files_in
 
 WHOLE_DELIVERIES: Select[Any] = select(schema.delivery)
 UNSTARTED_END_STATUSES = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
+
+# the same condition as in `_unstarted`, for many events at once
+_HAS_STARTED = exists().where(
+    schema.delivery.c.event_id == schema.event.c.id,
+    or_(
+        schema.delivery.c.attempts > 0,
+        schema.delivery.c.merged_into.is_not(None),
+        schema.delivery.c.status.not_in(UNSTARTED_END_STATUSES),
+    ),
+)
 
 Replan = Callable[[Event, str], Sequence[Delivery]]
 
@@ -109,14 +119,10 @@ def _complete(
 def _add_duplicates(
     database: Database, arrivals: Sequence[Arrival], replan: Replan
 ) -> list[AddedEvent]:
-    # Each locks its event, so all callers use one order.
-    in_order = sorted(
-        range(len(arrivals)),
-        key=lambda at: (arrivals[at][0].source, arrivals[at][0].provider_id or ""),
-    )
-
-    def work(connection: Connection) -> dict[int, AddedEvent | None]:
-        return {at: add_duplicate(connection, arrivals[at][0], replan) for at in in_order}
+    def work(connection: Connection) -> list[AddedEvent | None]:
+        if len(arrivals) > 1:  # the locks of one are taken in order anyway
+            lock_arrivals(connection, [((event, ()), replan) for event, _ in arrivals])
+        return [add_duplicate(connection, event, replan) for event, _ in arrivals]
 
     found = database.write(work)
     # An event that was known a moment ago may have been deleted: then this one is new.
@@ -134,6 +140,56 @@ def add_one(connection: Connection, arrival: Arrival) -> bool:
         return ARRIVAL_BATCH.insert(raw, [item])[0]
     raw.execute(*ARRIVAL_BATCH.statement([item]))
     return ARRIVAL_BATCH.added(raw, [item])[0]
+
+
+def lock_arrivals(
+    connection: Connection,
+    arrivals: Sequence[tuple[Arrival, Replan]],
+    rejects: Sequence[str] = (),
+) -> None:
+    """Take the locks to store arrivals or count them as duplicates, and those of rejects.
+
+    A known event that is planned again is planned here, too: keys are locked before deliveries.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    ids = _known_ids(connection, [event for (event, _), _ in arrivals])
+    known = _unstarted_events(connection, ids) if ids else []
+    by_provider_id = {(one.source, one.provider_id): one for one in known}
+    planned: list[Delivery] = []
+    for (event, deliveries), replan in arrivals:
+        planned += deliveries
+        if (one := by_provider_id.get((event.source, event.provider_id))) is not None:
+            planned += replan(_with_content(one, event), "")
+    lock_order.lock(
+        connection,
+        events=ids,
+        planned=planned,
+        unmoved=schema.delivery.c.event_id.in_([one.id for one in known]) if known else None,
+        rejects=rejects,
+    )
+
+
+def _known_ids(connection: Connection, arrived: Sequence[Event]) -> list[str]:
+    """Return the ids of the stored events that these repeat."""
+    names: dict[str, list[str]] = {}
+    for one in arrived:
+        if one.provider_id is not None:
+            names.setdefault(one.source, []).append(one.provider_id)
+    if not names:
+        return []
+    columns = schema.event.c
+    same = [
+        (columns.source == source) & columns.provider_id.in_(ids) for source, ids in names.items()
+    ]
+    return list(connection.execute(select(columns.id).where(or_(*same))).scalars())
+
+
+def _unstarted_events(connection: Connection, ids: Sequence[str]) -> list[Event]:
+    """Return those of these events that `add_duplicate` plans again."""
+    columns = schema.event.c
+    query = select(schema.event).where(columns.id.in_(ids), columns.spam.is_(None), ~_HAS_STARTED)
+    return [to_event(row, sealer_of(connection)) for row in connection.execute(query)]
 
 
 def add_within(connection: Connection, arrival: Arrival, replan: Replan) -> AddedEvent:
@@ -176,7 +232,7 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         if event.files:
             # without a limit: these files were accepted before
             form_files.add_bytes(connection, event.source, form_files.size_of(event.files), None)
-        known = replace(known, body=event.body, files=event.files)
+        known = _with_content(known, event)
     again = replan(known, f"again {known.duplicates}")
     if connection.dialect.name != "sqlite":
         lock_order.lock(connection, planned=again, unmoved=schema.delivery.c.event_id == known.id)
@@ -213,6 +269,13 @@ def _unstarted(connection: Connection, known: Event) -> Sequence[Any] | None:
     ):
         return None
     return unstarted
+
+
+def _with_content(known: Event, event: Event) -> Event:
+    """Return a known event with the contents of its repeat, if its own are deleted."""
+    if not is_content_deleted(known):
+        return known
+    return replace(known, body=event.body, files=event.files)
 
 
 def _content(event: Event, id_: str, sealer: Sealer) -> dict[str, Any]:

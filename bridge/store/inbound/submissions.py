@@ -117,6 +117,7 @@ def _add(
         return AddedEvent(repeats, _release_spam(connection, known, one, replan), duplicate=True)
     if repeats is not None:  # the event was deleted: this one replaces it
         connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=one.id))
+    events.lock_arrivals(connection, [((one, deliveries), replan)])
     if events.add_one(connection, (one, deliveries)):
         if one.files:
             form_files.add_bytes(connection, one.source, form_files.size_of(one.files), marks.room)

@@ -16,7 +16,8 @@ from bridge.ingest.rejects import prepare_readmission
 from bridge.providers.signatures.key_source import KeySource
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.store.inbound import events, lock_order
+from bridge.store.inbound import events
+from bridge.store.inbound.arrivals import Arrival
 from bridge.store.inbound.rejects import to_reject
 from bridge.store.operations.actions import ItemResult
 from bridge.store.tables.encrypted import sealer_of
@@ -93,22 +94,31 @@ class ReadmitHandler:
         self, connection: Connection, prepared: Sequence[ReadmissionPlan], now: float, /
     ) -> list[ItemResult]:
         """Store the events of the rejects that are not readmitted yet."""
-        rows = _lock_rows(connection, prepared)
+        arrivals = _arrivals_of(prepared)
+        events.lock_arrivals(connection, arrivals, rejects=[one.id for one in prepared])
+        rows = _read_rows(connection, prepared)
         plans = [each if each.problem else _check(each, rows, now) for each in prepared]
-        requests = [one.prepared for one in plans if one.prepared is not None]
-        arrivals = [arrival for request in requests for arrival in request.arrivals]
-        lock_order.lock(connection, planned=[each for _, planned in arrivals for each in planned])
-        added = _store_events(connection, requests)
+        added = _store_events(connection, _arrivals_of(plans))
         results = [_to_result(each, added, now, connection) for each in plans]
         return _with_stored_deliveries(connection, results)
 
 
-def _lock_rows(connection: Connection, prepared: Sequence[ReadmissionPlan]) -> Readmitted:
-    """Lock the rejects, and return when each was readmitted, and as which events."""
+def _arrivals_of(
+    plans: Sequence[ReadmissionPlan],
+) -> list[tuple[Arrival, events.Replan]]:
+    return [
+        (arrival, one.prepared.replan)
+        for one in plans
+        if one.prepared is not None
+        for arrival in one.prepared.arrivals
+    ]
+
+
+def _read_rows(connection: Connection, prepared: Sequence[ReadmissionPlan]) -> Readmitted:
+    """Return when each reject was readmitted, and as which events."""
     columns = reject.c
     query = select(columns.id, columns.readmitted_at, columns.event_ids)
-    locked = query.where(columns.id.in_([one.id for one in prepared]))
-    rows = connection.execute(locked.order_by(columns.id).with_for_update())
+    rows = connection.execute(query.where(columns.id.in_([one.id for one in prepared])))
     return {row.id: (row.readmitted_at, row.event_ids) for row in rows}
 
 
@@ -126,17 +136,16 @@ def _check(one: ReadmissionPlan, rows: Readmitted, now: float) -> ReadmissionPla
 
 
 def _store_events(
-    connection: Connection, requests: Sequence[PreparedRequest]
+    connection: Connection, arrivals: Sequence[tuple[Arrival, events.Replan]]
 ) -> dict[str, events.AddedEvent]:
-    """Store the events of requests, and return the results by the id that each was given.
+    """Store events, and return the results by the id that each was given.
 
-    All callers store them in one order, so that they do not deadlock.
+    New ones are inserted in the order of receivers: two transactions may insert the same.
     """
-    arrivals = [(arrival, one.replan) for one in requests for arrival in one.arrivals]
-    arrivals.sort(key=lambda one: (one[0][0].source, one[0][0].provider_id or ""))
+    in_order = sorted(arrivals, key=lambda one: (one[0][0].source, one[0][0].provider_id or ""))
     return {
         arrival[0].id: events.add_within(connection, arrival, replan)
-        for arrival, replan in arrivals
+        for arrival, replan in in_order
     }
 
 
