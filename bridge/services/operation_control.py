@@ -102,7 +102,10 @@ def resume_stopped(database: Database, one: Operation, actor: str) -> Operation:
         if one.driver != WORKER:
             raise OperationConflict(f"a command is carrying out {one.id}")
         return one
-    return control.resume(database, one, actor, now, by_worker=True)
+    resumed = control.resume(database, one, actor, now, by_worker=True)
+    if resumed is None:
+        raise OperationConflict(f"{one.id} was deleted meanwhile, since it is old")
+    return resumed
 
 
 def are_starts_held(database: Database) -> bool:

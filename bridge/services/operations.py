@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.audit import AuditActor
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import JSON
 from bridge.services.pacing import Pacer
 from bridge.services.serializers import delivery_json
@@ -170,10 +170,13 @@ def find_resumable(database: Database, id_: str) -> Operation:
 
 
 def resume_operation(database: Database, operation: Operation, *, actor: str) -> Operation:
-    """Store that an actor resumes an operation, and return it."""
+    """Store that an actor resumes an operation, and return it. `NotFound` where it was deleted."""
     from bridge.store.operations import control
 
-    return control.resume(database, operation, actor, time.time())
+    resumed = control.resume(database, operation, actor, time.time())
+    if resumed is None:
+        raise NotFound(f"{operation.id} was deleted meanwhile, since it is old")
+    return resumed
 
 
 def do_items(

@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sqlalchemy import insert, select, text, update
 from bridge.core.access_token import AccessToken
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Delivery, Event, FormFile, Reject, Status
+from bridge.core.operations import Operation
 from bridge.core.rate_limits import hour_of
 from bridge.core.retention import FOREVER, MIN_RETENTION_SECONDS, Retention, is_content_deleted
 from bridge.core.scopes import Scope
@@ -28,7 +30,7 @@ from bridge.core.times import DAY
 from bridge.delivery.file_transfer import uploaded_name
 from bridge.delivery.platforms.responses import start_key
 from bridge.routing.model import Config
-from bridge.store.db.database import Database
+from bridge.store.db.database import Database, Work
 from bridge.store.inbound import (
     blob_owners,
     events,
@@ -39,7 +41,7 @@ from bridge.store.inbound import (
 )
 from bridge.store.local import files as local_files
 from bridge.store.local import runs
-from bridge.store.operations import log, prune_records, tokens
+from bridge.store.operations import control, log, prune_records, tokens
 from bridge.store.operations import prune as prune_operation
 from bridge.store.operations.actions import ItemResult
 from bridge.store.operations.prune import Pruning
@@ -566,6 +568,50 @@ def test_old_acts_go_with_their_items(database: Database) -> None:
     )
     assert prune(database) == {"act": 1, "act_item": 1200}
     assert set(column(database, "id FROM act")) == {"act_young", "act_worked"}
+
+
+def begin_old(database: Database, items: int = 3) -> Operation:
+    ids = [f"evt_{number}" for number in range(items)]
+    return log.begin(database, "act_old", command="replay", actor="me", asked={}, ids=ids, now=OLD)
+
+
+def find_old_operations(database: Database) -> Iterator[Work[removal.Counts]]:
+    return prune_records.expired_operations(database, CONFIG, NOW, lambda _: Retention())
+
+
+def test_an_old_operation_stays_that_was_resumed_lately(database: Database) -> None:
+    old = begin_old(database)
+    assert control.resume(database, old, "me", NOW - DAY)
+    assert prune(database) == {}
+    assert prune(database, now=NOW + 365 * DAY) == {"act": 1, "act_item": 3}
+
+
+def test_an_operation_that_is_resumed_before_its_deletion_stays_with_its_items(
+    database: Database,
+) -> None:
+    old = begin_old(database)
+    works = find_old_operations(database)
+    work: Work[removal.Counts] | None = next(works)
+    assert control.resume(database, old, "me", NOW)
+    while work is not None:
+        assert not any(database.write(work).values())
+        work = next(works, None)
+    assert (rows(database, "act"), rows(database, "act_item")) == (1, 3)
+
+
+def test_an_operation_whose_deletion_has_begun_cannot_be_resumed(database: Database) -> None:
+    """Else it would leave out the items that are deleted already."""
+    old = begin_old(database, items=1200)
+    works = find_old_operations(database)
+    while not database.write(next(works)).get("act_item"):
+        pass
+    assert control.resume(database, old, "me", NOW) is None
+    assert (
+        log.advance(database, old, ReplayHandler(config_of=lambda _: CONFIG, nonce="1"), NOW) == []
+    )
+    assert prune(database) == {"act": 1, "act_item": 1200 - prune_records.BATCH_ROWS}, (
+        "a round that was interrupted leaves the rest to the next one"
+    )
 
 
 def test_a_configuration_stays_that_planned_something_or_was_used_lately(

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from ledger_steps import add, arrive, attempts, claim, get, new_run, record
+from old_events import CONFIG, OLD
 from records import NOW, attempt_window, make_delivery, make_event
 from senders import sender
 from serving import until
 from signed_rejects import make_reject
-from sqlalchemy import Table, select, text
+from sqlalchemy import Table, select, text, update
 from worker_bench import configured, gumloop, made
 
 from bridge.core.clock_reading import ClockReading
@@ -31,8 +32,11 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, lock_order, rejects, removal, submissions
 from bridge.store.inbound.events import AddedEvent
 from bridge.store.local import runs
+from bridge.store.operations import log
 from bridge.store.operations.actions import MOVES, ItemResult, MoveHandler
 from bridge.store.operations.erase import EraseHandler
+from bridge.store.operations.operation_records import list_items
+from bridge.store.operations.prune import Pruning, prune
 from bridge.store.operations.readmission import ReadmissionPlan, ReadmitHandler
 from bridge.store.operations.replay import ReplayHandler, ReplayPlan
 from bridge.store.operations.spam import SpamHandler
@@ -351,14 +355,14 @@ def test_a_retry_waits_for_the_deletion_of_an_old_event_and_then_finds_nothing(
     retry = MoveHandler(move=MOVES["retry"], to=Status.QUEUED)
     person = Side(lambda: postgresql.write(lambda c: retry.carry_out(c, [old.id], NOW)))
 
-    def prune(connection: Any) -> None:
+    def delete(connection: Any) -> None:
         deletable = removal.lock_deletable(connection, [event.id], math.inf)
         assert deletable == [event.id]
         person.thread.start()
         until(lambda: waiting(postgresql) == 1 or not person.thread.is_alive(), what="the retry")
         removal.remove(connection, deletable)
 
-    postgresql.write(prune)
+    postgresql.write(delete)
     person.thread.join(120)
     assert person.error is None
     assert [one.problem for one in person.value] == ["no such delivery"]
@@ -654,3 +658,20 @@ def test_two_erasures_of_the_same_records_in_another_order_do_not_deadlock(
     assert [side.error for side in sides] == [None, None]
     problems = sorted([one.problem is None for one in side.value] for side in sides)
     assert problems == [[False, False], [True, True]], "one of them does both"
+
+
+def test_the_deletion_of_an_operation_waits_for_a_transaction_that_changes_it(
+    postgresql: Database,
+) -> None:
+    old = log.begin(
+        postgresql, "act_old", command="replay", actor="me", asked={}, ids=["evt_1"], now=OLD
+    )
+    resuming = update(schema.act).where(schema.act.c.seq == old.seq).values(worked_at=NOW)
+    pruning = Side(lambda: list(prune(Pruning(postgresql, CONFIG, NOW), postgresql.write)))
+    with postgresql.engine.begin() as connection:
+        connection.execute(resuming)
+        pruning.thread.start()
+        until(lambda: waiting(postgresql) == 1, what="the deletion")
+    pruning.thread.join(120)
+    assert (pruning.error, pruning.value) == (None, [])
+    assert [one.item_id for one in list_items(postgresql, old)] == ["evt_1"]

@@ -74,18 +74,18 @@ def stop(database: Database, one: Operation, now: float) -> Operation:
 
 def resume(
     database: Database, one: Operation, actor: str, now: float, *, by_worker: bool = False
-) -> Operation:
-    """Store the actor that resumes an operation; `by_worker`: a worker carries it out from now."""
+) -> Operation | None:
+    """Store the actor that resumes an operation; null where it is deleted for its age meanwhile.
+
+    `by_worker`: a worker carries it out from now.
+    """
     resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-MAX_RESUMED:])
     values: dict[str, Any] = {"resumed": resumed, "stopped_at": None}
     if by_worker:
         values["driver"] = WORKER
-    database.write(
-        lambda connection: connection.execute(
-            update(act).where(act.c.seq == one.seq).values(values)
-        )
-    )
-    return get(database, one.seq)
+    resuming = update(act).where(act.c.seq == one.seq, act.c.chosen.is_not(None)).values(values)
+    changed = database.write(lambda connection: connection.execute(resuming).rowcount)
+    return get(database, one.seq) if changed else None
 
 
 def release_key(database: Database, one: Operation) -> None:

@@ -17,9 +17,11 @@ from sqlalchemy import (
     Row,
     bindparam,
     delete,
+    func,
     literal_column,
     select,
     text,
+    update,
 )
 
 from bridge.core.rate_limits import day_of, hour_of
@@ -29,8 +31,9 @@ from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import removal
 from bridge.store.inbound.removal import UNFINISHED, Counts
+from bridge.store.tables.rows import from_json
+from bridge.store.tables.schema import act, delivery
 from bridge.store.tables.schema import config as kept_config
-from bridge.store.tables.schema import delivery
 
 RetentionOf = Callable[[str], Retention]
 Finder = Callable[[Database, Config, float, RetentionOf], Iterator[Work[Counts]]]
@@ -60,11 +63,28 @@ _LOCK_OWNERS = (
     .order_by(_d.c.id)
     .with_for_update()
 )
-_ACTS = text(
-    "SELECT seq FROM act WHERE coalesce(worked_at, finished_at, created_at) < :before"
-    " OR agreed_at IS NULL AND proposed_until < :expired ORDER BY seq LIMIT :most"
+_EXPIRED_ACT = text(
+    "(coalesce(worked_at, finished_at, created_at) < :before"
+    " OR agreed_at IS NULL AND proposed_until < :expired)"
 )
-_ITEMS = text("""
+_ACTS = (
+    select(act.c.seq, act.c.resumed)
+    .where(act.c.seq > bindparam("after"), _EXPIRED_ACT)
+    .order_by(act.c.seq)
+    .limit(BATCH_ROWS)
+)
+_LOCK_ACT = select(act.c.resumed).where(act.c.seq == bindparam("act"), _EXPIRED_ACT)
+_CLOSE_ACT = (
+    update(act)
+    .where(act.c.seq == bindparam("act"))
+    .values(chosen=None, stopped_at=func.coalesce(act.c.stopped_at, bindparam("now")))
+)
+_CLOSED_ACT = "FROM act WHERE seq = :act AND chosen IS NULL AND stopped_at IS NOT NULL"
+_CLOSED_ITEM = text(
+    f"SELECT 1 FROM act_item WHERE act = :act AND EXISTS (SELECT 1 {_CLOSED_ACT}) LIMIT 1"  # noqa: S608 - names of our own tables and columns
+)
+_DELETE_ACT = text(f"DELETE {_CLOSED_ACT}")
+_DELETE_ITEMS = text("""
 DELETE FROM act_item WHERE act = :act AND number IN (SELECT number FROM act_item WHERE act = :act
     ORDER BY number LIMIT :most)
 """)
@@ -128,19 +148,34 @@ def expired_operations(
     bounds = {
         "before": max(now - config.retention.events, 0.0),
         "expired": now - EXPIRED_PROPOSAL_SECONDS,
-        "most": BATCH_ROWS,
     }
-    while rows := _read(database, _ACTS, bounds):
+    place = 0
+    while rows := _read(database, _ACTS, {"after": place, **bounds}):
         for row in rows:
-            while _read(
-                database, text("SELECT 1 FROM act_item WHERE act = :act LIMIT 1"), {"act": row.seq}
-            ):
-                yield lambda connection, seq=row.seq: _rows(
-                    "act_item", connection, _ITEMS, act=seq, most=BATCH_ROWS
-                )  # type: ignore[misc]  # mypy infers no lambda with defaults
-            yield lambda connection, seq=row.seq: _rows(
-                "act", connection, text("DELETE FROM act WHERE seq = :act"), act=seq
-            )  # type: ignore[misc]  # mypy infers no lambda with defaults
+            if _was_resumed(row, bounds["before"]):
+                continue
+            own = {"act": row.seq}
+            yield partial(_close_operation, {**own, **bounds, "now": now})
+            while _read(database, _CLOSED_ITEM, own):
+                yield partial(_delete, "act_item", _DELETE_ITEMS, {**own, "most": BATCH_ROWS})
+            yield partial(_delete, "act", _DELETE_ACT, own)
+        place = rows[-1].seq
+
+
+def _close_operation(values: Mapping[str, Any], connection: Connection) -> Counts:
+    """Stop an operation for good, unless it advanced or was resumed meanwhile.
+
+    The deletion takes several transactions. A null `chosen` prevents that the operation is resumed
+    between them, without the items that are deleted already.
+    """
+    row = connection.execute(_LOCK_ACT.with_for_update(), values).one_or_none()
+    if row is not None and not _was_resumed(row, values["before"]):
+        connection.execute(_CLOSE_ACT, values)
+    return {}
+
+
+def _was_resumed(row: Row[Any], since: float) -> bool:
+    return any(at >= since for _, at in from_json(row.resumed) or ())
 
 
 # -- configurations
@@ -199,14 +234,10 @@ def stale_state(
             yield partial(_delete, name, statement, used)
 
 
-def _rows(table: str, connection: Connection, statement: Any, **values: Any) -> Counts:
-    return {table: connection.execute(statement, values).rowcount}
-
-
 def _delete(
     table: str, statement: Any, values: Mapping[str, Any], connection: Connection
 ) -> Counts:
-    return _rows(table, connection, statement, **values)
+    return {table: connection.execute(statement, values).rowcount}
 
 
 def _read(database: Database, query: Any, values: dict[str, Any]) -> list[Row[Any]]:
