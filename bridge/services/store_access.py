@@ -10,12 +10,8 @@ from bridge.core.errors import NotFound, SettingsError, StoreError
 from bridge.system.garbage_collection import pause_collection
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bridge.config.settings import Settings
     from bridge.store.db.database import Database
-
-SQLITE_HEAD = b"SQLite format 3\0"
 
 
 def find_database(settings: Settings) -> Database:
@@ -94,30 +90,17 @@ def open_store_to_change(settings: Settings) -> Iterator[Database]:
 def _find_database(settings: Settings) -> tuple[Database, bool]:
     """Return the database and whether it exists, which is not checked for PostgreSQL."""
     from bridge.store.db.database import Database
+    from bridge.store.db.sqlite_file import check_sqlite_file
 
     database = Database.of(settings)
     if not database.is_sqlite:
         return database, True
     is_created = database.path.exists()
     if is_created:
-        _check_format(database.path)
+        check_sqlite_file(database.path)
     else:
         _require_routes_file(settings)
     return database, is_created
-
-
-def _check_format(path: Path) -> None:
-    """Check the first bytes of the file, since SQLite's own errors do not name it.
-
-    https://www.sqlite.org/fileformat.html#magic_header_string; an empty file is a new database.
-    """
-    with path.open("rb") as file:
-        head = file.read(len(SQLITE_HEAD))
-    if head and head != SQLITE_HEAD:
-        raise StoreError(
-            f"{path} is not a SQLite database. Next: move it away, then restore a backup with"
-            " `flowbridge db restore`, or create a new database with `flowbridge serve`"
-        )
 
 
 def _require_routes_file(settings: Settings) -> None:

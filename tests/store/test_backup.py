@@ -10,11 +10,14 @@ import lzma
 import os
 import signal
 import subprocess
+import sys
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count as numbers_from
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,10 @@ from sqlalchemy import insert, select, text, update
 
 from bridge.core.errors import StoreError
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
-from bridge.core.model import Order
+from bridge.core.model import Event, Order
 from bridge.services.access_tokens import authenticate_token, create_token, remove_token
 from bridge.store.backup import age, archive, bounded_tar, extraction, files, scratch
+from bridge.store.backup import restore as restore_module
 from bridge.store.backup.extraction import check_start
 from bridge.store.backup.manifest import FORMAT, MANIFEST
 from bridge.store.backup.restore import restore
@@ -453,6 +457,87 @@ def test_one_that_is_damaged_beyond_reading_can_be_replaced(packed: Path, tmp_pa
             restored.aside / "flowbridge.db"
         ).read_bytes().startswith(b"this is no database")
         assert copy.count_rows(database)["event"] == 5
+
+
+def make_earlier_store(database: Database, data: Path) -> Event:
+    """Make a store with one of everything that belongs to it, and return its event."""
+    upgrade.upgrade(database)
+    known = make_event("mine")
+    events.add(database, known, [], lambda *_: [])
+    database.close()
+    BlobStore(data / "blobs").store(b"mine")
+    (data / "secret_key").write_text("m" * 64)
+    (data / "files").mkdir()
+    (data / "files" / "mine.csv").write_text("mine")
+    return known
+
+
+def is_store(folder: Path, provider_ids: set[str], key: str, file: str) -> bool:
+    """Return whether a folder has all that belongs to this store."""
+    database = Database(f"sqlite:///{folder / 'flowbridge.db'}")
+    with database.read() as connection:
+        found = set(connection.execute(select(schema.event.c.provider_id)).scalars())
+    database.close()
+    return found == provider_ids and (
+        (folder / "secret_key").read_text() == key * 64 and list(tree(folder / "files")) == [file]
+    )
+
+
+def killed_at_change(number: int, packed: Path, database: Database, data: Path) -> bool:
+    """Restore in a process that is killed before this change to the file system, counted from
+    where it replaces the store; return whether it was.
+    """
+    child = os.fork()
+    if child == 0:
+        changes = numbers_from(0)
+
+        def kill(name: str, arguments: tuple[Any, ...]) -> None:
+            writes = name == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            if (writes or name in CHANGES) and next(changes) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def put_in_place(*arguments: Any) -> Any:
+            sys.addaudithook(kill)
+            return replacing(*arguments)
+
+        replacing = restore_module._put_in_place
+        restore_module._put_in_place = put_in_place
+        put_back(packed, database, data, replace=True)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+#: https://docs.python.org/3/library/audit_events.html
+CHANGES = {"os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "os.utime"}
+
+
+def test_a_restore_that_is_killed_leaves_one_whole_store_or_says_so(
+    packed: Path, tmp_path: Path
+) -> None:
+    new = {f"id-{number}" for number in range(5)}
+    outcomes = []
+    for number in numbers_from(0):
+        with target(tmp_path, f"target-{number}") as (database, data):
+            make_earlier_store(database, data)
+            if not killed_at_change(number, packed, database, data):
+                break
+            try:
+                upgrade.upgrade(database)
+            except StoreError as error:
+                outcomes.append("said")
+                assert "Next: if it was interrupted, run it again" in str(error)
+                with packed.open("rb") as file:
+                    restored = restore(file, database, data, NOW + 200, replace=True)
+                assert f"the earlier store is in {restored.aside}" in str(error)
+                assert is_store(restored.aside, {"mine"}, "m", "mine.csv")
+                assert is_store(data, new, "k", "sub/kept.csv")
+                continue
+            is_old = is_store(data, {"mine"}, "m", "mine.csv")
+            outcomes.append("old" if is_old else "new")
+            assert is_old or is_store(data, new, "k", "sub/kept.csv")
+    assert [one for one, _ in groupby(outcomes)] == ["old", "said", "new"]
 
 
 def test_one_that_is_in_use_is_not_replaced(source: Database, packed: Path, tmp_path: Path) -> None:

@@ -97,12 +97,12 @@ def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "flowbridge.db"
     path.write_bytes(b"\xff" * 8192)
     database = Database(f"sqlite:///{path}")
-    with pytest.raises(StoreError, match="not a database"):
+    with pytest.raises(StoreError, match="is not a"):
         database.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
-    with pytest.raises(StoreError, match="not a database"):
+    with pytest.raises(StoreError, match="is not a"):
         heartbeats.check_store(database, 0.0)
     for touch in (erase.truncate_wal, vacuum.rewrite, upgrade.upgrade):
-        with pytest.raises(StoreError, match="not a database"):
+        with pytest.raises(StoreError, match="is not a"):
             touch(database)
 
 

@@ -24,6 +24,7 @@ from bridge.store.backup.scratch import make_scratch
 from bridge.store.blobs import sync_directory
 from bridge.store.db import snapshot
 from bridge.store.db.database import Database, file_lock
+from bridge.store.db.sqlite_file import RestoreNotice, read_notice
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy
 from bridge.store.queue import hold
@@ -78,8 +79,11 @@ def restore(
     entry_of: Callable[[Manifest], AuditEntry] | None = None,
     advance: Advance = lambda _: None,
 ) -> RestoreResult:
-    """Restore a backup to `database` and the data folder. On `StoreError` or OSError nothing
-    changed.
+    """Restore a backup to `database` and the data folder.
+
+    Raises `StoreError` or OSError. Then the earlier store is there as it was, or an error or a kill
+    interrupted its replacement: the database is a notice (see `sqlite_file`), which every process
+    refuses until another restore replaces it.
 
     `replace`: replace an existing store, which is moved to a folder beside it. `entry_of` returns
     the entry for the audit log of the restored store.
@@ -167,9 +171,30 @@ class _InUse(Exception):
 
 
 def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | None:
-    """Move the unpacked files to their places, the database last: until then the old store is
-    intact.
+    """Move the unpacked files to their places, and return the folder of the earlier store.
+
+    While files of both stores are there, the database is a notice.
     """
+    earlier = read_notice(path) if path.exists() else None
+    # after a restore that was interrupted: what is there now is not whole
+    aside = _copy_aside(path, data, now) if earlier is None else earlier.folder
+    _merge(folder / "blobs", data / "blobs")
+    _put_notice(folder, path, aside)
+    for one in _beside(path):
+        one.unlink(missing_ok=True)
+    if (data / "files").exists():
+        shutil.rmtree(data / "files")  # already copied aside
+    for name in ("files", KEY):
+        if (folder / name).exists():
+            shutil.move(folder / name, data / name)
+    sync_directory(data)
+    (folder / DATABASE).rename(path)
+    sync_directory(path.parent)
+    return aside
+
+
+def _copy_aside(path: Path, data: Path, now: float) -> Path | None:
+    """Copy the earlier store to a folder, durably, and return the folder; null without a store."""
     aside = data / f"replaced-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
     there = [
         one
@@ -177,26 +202,31 @@ def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | No
         if one.exists()
     ]
     for one in there:
-        _move_aside(one, aside / one.name)
-    _merge(folder / "blobs", data / "blobs")
-    if (data / "files").exists():
-        shutil.rmtree(data / "files")  # already moved aside
-    for name in ("files", KEY):
-        if (folder / name).exists():
-            shutil.move(folder / name, data / name)
-    for one in _beside(path):
-        one.unlink(missing_ok=True)
-    (folder / DATABASE).rename(path)
-    for changed in {path.parent, data}:
-        sync_directory(changed)
-    return aside if there else None
+        _copy_one_aside(one, aside / one.name)
+    if not there:
+        return None
+    for changed, _, _ in os.walk(aside):
+        sync_directory(Path(changed))
+    sync_directory(data)
+    return aside
+
+
+def _put_notice(folder: Path, path: Path, aside: Path | None) -> None:
+    """Put the notice of a restore in the place of the database, durably."""
+    notice = folder / "notice"
+    with notice.open("xb") as file:
+        file.write(RestoreNotice(aside).to_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    notice.rename(path)
+    sync_directory(path.parent)
 
 
 def _beside(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
 
 
-def _move_aside(one: Path, target: Path) -> None:
+def _copy_one_aside(one: Path, target: Path) -> None:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if one.is_dir():
         shutil.copytree(one, target, copy_function=_link, symlinks=True)
@@ -218,5 +248,8 @@ def _merge(unpacked: Path, blobs: Path) -> None:
         place = blobs / blob.parent.name / blob.name
         if not place.exists():
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.move(blob, place)
+            # another file system may hold the place: it then copies, and may be interrupted
+            draft = place.with_name(f"{place.name}.restored")
+            shutil.move(blob, draft)
+            draft.rename(place)
         os.utime(place)  # its owner is stored soon: see `BlobStore.sweep`

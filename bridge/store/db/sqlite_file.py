@@ -1,0 +1,60 @@
+"""What is at the path of a SQLite database: a database, or the notice of an unfinished restore.
+
+The notice takes the place of the database while a restore replaces the files that belong to it, so
+nothing can use a database with the files of another.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bridge.core.errors import StoreError
+
+HEAD: Final = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html#magic_header_string
+NOTICE_HEAD: Final = b"flowbridge restore\n"
+MAX_NOTICE_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreNotice:
+    """The notice of a restore. `folder` has the store that it replaces, null if there was none."""
+
+    folder: Path | None
+
+    def to_bytes(self) -> bytes:
+        """Return the contents of its file."""
+        return NOTICE_HEAD + (b"" if self.folder is None else bytes(self.folder.absolute()))
+
+
+def check_sqlite_file(path: Path) -> None:
+    """Raise `StoreError` for a file that is no database: SQLite's own errors do not name it.
+
+    An empty file is a new database. Raises OSError where it cannot be read.
+    """
+    notice = read_notice(path)
+    if notice is not None:
+        kept = f"; the earlier store is in {notice.folder}" if notice.folder else ""
+        raise StoreError(
+            f"{path}: a restore has not ended{kept}. Next: if it was interrupted, run it again:"
+            " `flowbridge db restore FILE --replace`"
+        )
+    with path.open("rb") as file:
+        head = file.read(len(HEAD))
+    if head and head != HEAD:
+        raise StoreError(
+            f"{path} is not a SQLite database. Next: move it away, then restore a backup with"
+            " `flowbridge db restore`, or create a new database with `flowbridge serve`"
+        )
+
+
+def read_notice(path: Path) -> RestoreNotice | None:
+    """Return the notice of an unfinished restore; null for another file. Raises OSError."""
+    with path.open("rb") as file:
+        text = file.read(MAX_NOTICE_BYTES)
+    if not text.startswith(NOTICE_HEAD):
+        return None
+    folder = os.fsdecode(text.removeprefix(NOTICE_HEAD))
+    return RestoreNotice(Path(folder) if folder else None)
