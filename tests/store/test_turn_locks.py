@@ -29,7 +29,7 @@ from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.store.db.advisory_locks import take_key_locks
 from bridge.store.db.database import Database
-from bridge.store.inbound import events, lock_order, rejects, removal, submissions
+from bridge.store.inbound import daily_bytes, events, lock_order, rejects, removal, submissions
 from bridge.store.inbound.events import AddedEvent
 from bridge.store.local import runs
 from bridge.store.operations import log
@@ -564,8 +564,20 @@ def test_a_repeat_and_an_operation_on_its_event_do_not_deadlock(
         assert events.get(postgresql, stored[0].id).duplicates == 1
 
 
+def repetition_of(
+    database: Database, how: str, repeats: Sequence[Event]
+) -> Callable[[], Sequence[object]]:
+    """Return what stores several repeats in one transaction."""
+    arrivals = [(one, ordered(one)) for one in repeats]
+    if how == "receive":
+        return lambda: events.add_all(database, arrivals, ordered)
+    if how == "receive unsigned":
+        return lambda: daily_bytes.add_all(database, arrivals, ordered, 1000, NOW)
+    return readmission_of(database, repeats)
+
+
 @pytest.mark.parametrize("command", [*EVENT_HANDLERS, "replay"])
-@pytest.mark.parametrize("how", ["receive", "readmit"])
+@pytest.mark.parametrize("how", ["receive", "receive unsigned", "readmit"])
 def test_repeats_of_events_and_an_operation_on_these_in_another_order_do_not_deadlock(
     postgresql: Database, command: str, how: str
 ) -> None:
@@ -573,17 +585,13 @@ def test_repeats_of_events_and_an_operation_on_these_in_another_order_do_not_dea
     stored = add_ordered(postgresql, "1", "2")
     assert stored[0].id > stored[1].id
     repeats = [make_event("1"), make_event("2")]
-    repeat = (
-        (lambda: events.add_all(postgresql, [(one, []) for one in repeats], ordered))
-        if how == "receive"
-        else readmission_of(postgresql, repeats)
-    )
+    repeat = repetition_of(postgresql, how, repeats)
     operate = operation_on(postgresql, command, stored)
     sides = one_after_another(postgresql, hold_row(schema.event, stored[0].id), repeat, operate)
     assert [side.error for side in sides] == [None, None]
 
 
-@pytest.mark.parametrize("how", ["receive", "readmit"])
+@pytest.mark.parametrize("how", ["receive", "receive unsigned", "readmit"])
 def test_repeats_of_events_and_a_retry_of_their_deliveries_do_not_deadlock(
     postgresql: Database, how: str
 ) -> None:
@@ -591,11 +599,7 @@ def test_repeats_of_events_and_a_retry_of_their_deliveries_do_not_deadlock(
     stored = add_ordered(postgresql, "1", "2")
     deliveries = [ordered(one)[0].id for one in stored]
     repeats = [make_event("1"), make_event("2")]
-    repeat = (
-        (lambda: events.add_all(postgresql, [(one, []) for one in repeats], ordered))
-        if how == "receive"
-        else readmission_of(postgresql, repeats)
-    )
+    repeat = repetition_of(postgresql, how, repeats)
     retry = MoveHandler(move=MOVES["retry"], to=Status.QUEUED)
     sides = one_after_another(
         postgresql,
@@ -605,6 +609,25 @@ def test_repeats_of_events_and_a_retry_of_their_deliveries_do_not_deadlock(
     )
     assert [side.error for side in sides] == [None, None]
     assert [one.problem for one in sides[1].value] == [None, None]
+
+
+def test_two_unsigned_requests_with_the_same_events_in_another_order_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their bytes are counted, so each is a transaction of its own."""
+    meeting_after(monkeypatch, events, "add_one", Meeting(postgresql))
+    orders = (("1", "2"), ("2", "1"))
+    sides = side_by_side(
+        *(
+            repetition_of(postgresql, "receive unsigned", [make_event(one) for one in order])
+            for order in orders
+        )
+    )
+    assert [side.error for side in sides] == [None, None]
+    assert len({one.event_id for side in sides for one in side.value}) == 2
+    for order, side in zip(orders, sides, strict=True):
+        stored = [events.get(postgresql, one.event_id).provider_id for one in side.value]
+        assert stored == list(order)
 
 
 def test_a_replay_and_a_cancel_of_the_deliveries_that_it_replaces_do_not_deadlock(

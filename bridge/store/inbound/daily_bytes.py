@@ -56,7 +56,9 @@ def add_all(
     """
 
     def work(connection: Connection) -> list[AddedEvent]:
-        added = [events.add_within(connection, arrival, replan) for arrival in arrivals]
+        together = [(arrival, replan) for arrival in arrivals]
+        events.lock_arrivals(connection, together)
+        added = events.add_within(connection, together)
         new = [
             event
             for (event, _), one in zip(arrivals, added, strict=True)

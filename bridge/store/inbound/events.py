@@ -192,8 +192,23 @@ def _unstarted_events(connection: Connection, ids: Sequence[str]) -> list[Event]
     return [to_event(row, sealer_of(connection)) for row in connection.execute(query)]
 
 
-def add_within(connection: Connection, arrival: Arrival, replan: Replan) -> AddedEvent:
-    """Store one event inside a transaction, or count it as a duplicate; see `add`."""
+def add_within(
+    connection: Connection, arrivals: Sequence[tuple[Arrival, Replan]]
+) -> list[AddedEvent]:
+    """Store events inside a transaction, or count them as duplicates; see `add`.
+
+    Call `lock_arrivals` first. New events are inserted in the order in which shared commits insert
+    them, since two transactions may insert the same.
+    """
+    in_order = sorted(
+        range(len(arrivals)),
+        key=lambda at: (arrivals[at][0][0].source, arrivals[at][0][0].provider_id or ""),
+    )
+    added = {at: _add_within(connection, *arrivals[at]) for at in in_order}
+    return [added[at] for at in range(len(arrivals))]
+
+
+def _add_within(connection: Connection, arrival: Arrival, replan: Replan) -> AddedEvent:
     event, deliveries = arrival
     if add_one(connection, arrival):
         return AddedEvent(event.id, tuple(deliveries))

@@ -98,7 +98,9 @@ class ReadmitHandler:
         events.lock_arrivals(connection, arrivals, rejects=[one.id for one in prepared])
         rows = _read_rows(connection, prepared)
         plans = [each if each.problem else _check(each, rows, now) for each in prepared]
-        added = _store_events(connection, _arrivals_of(plans))
+        arrivals = _arrivals_of(plans)
+        stored = events.add_within(connection, arrivals)
+        added = {event.id: one for ((event, _), _), one in zip(arrivals, stored, strict=True)}
         results = [_to_result(each, added, now, connection) for each in plans]
         return _with_stored_deliveries(connection, results)
 
@@ -133,20 +135,6 @@ def _check(one: ReadmissionPlan, rows: Readmitted, now: float) -> ReadmissionPla
         return ReadmissionPlan(id=one.id, problem=ALREADY_READMITTED)
     is_claimed = at >= now - STALE_CLAIM_SECONDS
     return ReadmissionPlan(id=one.id, problem=BEING_READMITTED) if is_claimed else one
-
-
-def _store_events(
-    connection: Connection, arrivals: Sequence[tuple[Arrival, events.Replan]]
-) -> dict[str, events.AddedEvent]:
-    """Store events, and return the results by the id that each was given.
-
-    New ones are inserted in the order of receivers: two transactions may insert the same.
-    """
-    in_order = sorted(arrivals, key=lambda one: (one[0][0].source, one[0][0].provider_id or ""))
-    return {
-        arrival[0].id: events.add_within(connection, arrival, replan)
-        for arrival, replan in in_order
-    }
 
 
 def _to_result(
