@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -29,7 +30,15 @@ from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.store.db.advisory_locks import take_key_locks
 from bridge.store.db.database import Database
-from bridge.store.inbound import daily_bytes, events, lock_order, rejects, removal, submissions
+from bridge.store.inbound import (
+    daily_bytes,
+    deleted_ids,
+    events,
+    lock_order,
+    rejects,
+    removal,
+    submissions,
+)
 from bridge.store.inbound.events import AddedEvent
 from bridge.store.local import runs
 from bridge.store.operations import log
@@ -698,3 +707,20 @@ def test_the_deletion_of_an_operation_waits_for_a_transaction_that_changes_it(
     pruning.thread.join(120)
     assert (pruning.error, pruning.value) == (None, [])
     assert [one.item_id for one in list_items(postgresql, old)] == ["evt_1"]
+
+
+def test_an_id_of_a_deleted_event_stays_that_is_stored_again_while_expired_ids_are_deleted(
+    postgresql: Database,
+) -> None:
+    table = schema.deleted_id
+    known = {"source": "github", "provider_id": "1", "event_id": "evt_1", "received_at": OLD}
+    with postgresql.engine.begin() as connection:
+        connection.execute(table.insert().values(**known, expires_at=NOW - 1))
+    [work] = islice(deleted_ids.delete_expired(postgresql, NOW), 1)
+    pruning = Side(lambda: postgresql.write(work))
+    with postgresql.engine.begin() as connection:
+        connection.execute(update(table).values(expires_at=NOW + 100))
+        pruning.thread.start()
+        until(lambda: waiting(postgresql) == 1, what="the deletion")
+    pruning.thread.join(120)
+    assert (pruning.error, pruning.value) == (None, {"deleted_id": 0})

@@ -37,7 +37,7 @@ DO UPDATE SET event_id = excluded.event_id, received_at = excluded.received_at,
 """)
 _EXPIRED = text("SELECT 1 FROM deleted_id WHERE expires_at <= :now LIMIT 1")
 _DELETE_EXPIRED = text("""
-DELETE FROM deleted_id WHERE (source, provider_id) IN
+DELETE FROM deleted_id WHERE expires_at <= :now AND (source, provider_id) IN
 (SELECT source, provider_id FROM deleted_id WHERE expires_at <= :now ORDER BY expires_at
     LIMIT :most)
 """)
