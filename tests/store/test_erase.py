@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
+from query_plans import record_plans
 from records import NOW, make_delivery, make_event, put
 from sqlalchemy import func, insert, select
 
@@ -29,7 +30,7 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import erase as erase_operation
 from bridge.store.operations import log
 from bridge.store.operations.erase import EraseHandler
-from bridge.store.operations.search import Search
+from bridge.store.operations.search import SEARCHED_TABLES, Search
 from bridge.store.tables.schema import attempt, metadata
 from bridge.system.ids import operation_id
 
@@ -79,6 +80,31 @@ def table(database: Database, name: str) -> int:
         return int(
             connection.execute(select(func.count()).select_from(metadata.tables[name])).scalar_one()
         )
+
+
+def test_a_page_of_any_table_is_read_from_where_the_last_one_ended(sqlite: Database) -> None:
+    """Sorting what is left for each page takes hours where many attempts have a log."""
+    plans = record_plans(sqlite)
+    found(sqlite)
+    pages = [one for one in plans if "LIMIT" in one.statement]
+    assert len({one.statement for one in pages}) == len(SEARCHED_TABLES)
+    assert not [one for one in pages if "B-TREE" in one.step or one.step.startswith("SCAN")]
+
+
+def test_every_attempt_is_read_once(database: Database) -> None:
+    """They take more than one page, which ends within the attempts of a delivery."""
+    kept = [keep(database, b"{}", {}, {}) for _ in range(2)]
+    found_of = events.deliveries_of(database, [one.id for one in kept])
+    rows = [
+        {"delivery_id": one.id, "number": number, "started_at": NOW, "log": '["x"]'}
+        for event in kept
+        for one in found_of[event.id]
+        for number in range(1, 21)
+    ]
+    rows[-1]["log"] = json.dumps([ANN])
+    with database.engine.begin() as connection:
+        connection.execute(insert(attempt), rows)
+    assert found(database, anywhere=True) == [kept[1].id]
 
 
 BODIES = {

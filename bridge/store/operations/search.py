@@ -50,25 +50,30 @@ class Search:
         """
         ids: dict[str, None] = {}
         for table in SEARCHED_TABLES:
-            for rows in self._pages(table.rows(self)):
+            for rows in self._pages(table):
                 ids |= dict.fromkeys(
                     id_ for row in rows if (id_ := table.holder(self, row)) is not None
                 )
                 advance(len(rows))
         return list(ids)
 
-    def _pages(self, query: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
+    def _pages(self, table: SearchedTable) -> Iterator[Sequence[Row[Any]]]:
         place = 0
-        seq = query.selected_columns["seq"]
+        query = table.rows(self)
         while True:
+            page = table.after(query, place).limit(PAGE_ROWS)
             with self.database.read() as connection:
-                rows = connection.execute(
-                    query.where(seq > place).order_by(seq).limit(PAGE_ROWS)
-                ).all()
+                rows = connection.execute(page).all()
             yield rows
             if len(rows) < PAGE_ROWS:
                 return
             place = rows[-1].seq
+
+
+def _after(query: Select[Any], place: int) -> Select[Any]:
+    """Return the rows of a query behind a place, in order."""
+    seq = query.selected_columns["seq"]
+    return query.where(seq > place).order_by(seq)
 
 
 # -- events
@@ -134,6 +139,14 @@ def _attempts(search: Search) -> Select[Any]:
     return query.join(event, event.c.id == delivery.c.event_id).where(
         event.c.source == search.source
     )
+
+
+def _after_attempt(query: Select[Any], place: int) -> Select[Any]:
+    """Return the attempts behind a place, by columns with indexes: no page sorts all the others."""
+    seq, number = divmod(place, MAX_ATTEMPTS_PER_DELIVERY)
+    columns = delivery.c.seq, attempt.c.number
+    behind = or_(columns[0] > seq, columns[1] > number)
+    return query.where(columns[0] >= seq, behind).order_by(*columns)
 
 
 def _attempt(search: Search, row: Row[Any]) -> str | None:
@@ -209,16 +222,20 @@ def _reject(search: Search, row: Row[Any]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class SearchedTable:
-    """A searched table: its rows, and the id to erase where a row contains the subject."""
+    """A searched table: its rows, and the id to erase where a row contains the subject.
+
+    `after`: returns the rows behind a place, which is the value `seq` of a row, in its order.
+    """
 
     rows: Callable[[Search], Select[Any]]
     holder: Callable[[Search, Row[Any]], str | None]
+    after: Callable[[Select[Any], int], Select[Any]] = _after
 
 
 SEARCHED_TABLES: Final = (
     SearchedTable(_events, _event),
     SearchedTable(_deliveries, _delivery),
-    SearchedTable(_attempts, _attempt),
+    SearchedTable(_attempts, _attempt, _after_attempt),
     SearchedTable(_runs, _run),
     SearchedTable(_rejects, _reject),
 )
