@@ -381,6 +381,24 @@ def test_no_bytes_are_no_lost_body(database: Database) -> None:
     assert prune(database) == {}
 
 
+def test_what_deliveries_have_of_an_event_without_a_body_goes_as_with_a_body(
+    database: Database,
+) -> None:
+    """Its inputs come from the query or the headers; it can be planned again from these."""
+    at = NOW - 40 * DAY
+    event = make_event(None, now=at, body=b"")
+    delivery = make_delivery(event, now=at)
+    keep(database, event, delivery)
+    put(database, delivery.id, status="delivered", finished_at=at, outputs='{"a":1}', log='["x"]')
+    [found] = prune_operation.count_expired(Pruning(database, CONFIG, NOW))
+    assert found == {"kind": "bodies", "source": "github", "rows": 1, "bytes": 0}
+    assert prune(database) == {"body": 1}
+    [after] = events.deliveries_of(database, [event.id])[event.id]
+    assert (after.inputs, after.outputs, after.log) == (None, None, ())
+    assert not is_content_deleted(events.get(database, event.id))
+    assert prune(database) == {}
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_a_copy_of_an_event_without_its_body_makes_it_whole_or_is_a_duplicate(
     database: Database, same: bool

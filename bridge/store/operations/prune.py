@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
+from bridge.core.fingerprints import EMPTY_SHA256
 from bridge.core.retention import DEDUP_SECONDS, MIN_RETENTION_SECONDS, Retention
 from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
@@ -42,7 +43,12 @@ FROM event e WHERE e.source = :source AND e.received_at < :before AND e.received
 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT}
     OR {HAS_OPEN_RUN}))
 """  # noqa: S608 - names of our own tables and columns
-_FULL = "AND (length(e.body) > 0 OR e.files IS NOT NULL)"
+# an event without a body has contents in its deliveries only
+_FULL = f"""
+AND (length(e.body) > 0 OR e.files IS NOT NULL OR e.body_sha256 = '{EMPTY_SHA256}' AND EXISTS
+    (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND (d.inputs IS NOT NULL
+        OR d.outputs IS NOT NULL OR d.log IS NOT NULL OR d.evidence IS NOT NULL)))
+"""  # noqa: S608 - names of our own tables and columns
 _PAGE = """
 SELECT e.seq, e.id, e.received_at, length(e.body) AS size {old}
 AND (e.received_at > :after OR e.seq > :seq) ORDER BY e.received_at, e.seq LIMIT :most
