@@ -30,8 +30,9 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import erase as erase_operation
 from bridge.store.operations import log
 from bridge.store.operations.erase import EraseHandler
+from bridge.store.operations.operation_records import list_operations
 from bridge.store.operations.search import SEARCHED_TABLES, Search
-from bridge.store.tables.schema import attempt, metadata
+from bridge.store.tables.schema import act, attempt, metadata
 from bridge.system.ids import operation_id
 
 ANN = "ann.subject@example.com"
@@ -105,6 +106,16 @@ def test_every_attempt_is_read_once(database: Database) -> None:
     with database.engine.begin() as connection:
         connection.execute(insert(attempt), rows)
     assert found(database, anywhere=True) == [kept[1].id]
+
+
+def test_the_options_of_all_operations_are_scrubbed(database: Database) -> None:
+    """There are more than one transaction changes."""
+    row = {"command": "replay", "actor": "me", "created_at": NOW, "asked": json.dumps({"q": ANN})}
+    with database.engine.begin() as connection:
+        connection.execute(insert(act), [{**row, "id": f"act_{number}"} for number in range(450)])
+    assert erase_operation.scrub_operations(database, ANN) == 450
+    assert {str(one.asked) for one in list_operations(database)} == {"{'q': '(erased)'}"}
+    assert erase_operation.scrub_operations(database, ANN) == 0
 
 
 BODIES = {

@@ -43,8 +43,8 @@ from bridge.store.inbound.events import AddedEvent
 from bridge.store.local import runs
 from bridge.store.operations import log
 from bridge.store.operations.actions import MOVES, ItemResult, MoveHandler
-from bridge.store.operations.erase import EraseHandler
-from bridge.store.operations.operation_records import list_items
+from bridge.store.operations.erase import ERASED, EraseHandler, scrub_operations
+from bridge.store.operations.operation_records import find, list_items
 from bridge.store.operations.prune import Pruning, prune
 from bridge.store.operations.readmission import ReadmissionPlan, ReadmitHandler
 from bridge.store.operations.replay import ReplayHandler, ReplayPlan
@@ -62,6 +62,7 @@ from bridge.store.queue import (
 from bridge.store.queue.claims import ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
 from bridge.store.tables import schema
+from bridge.store.tables.rows import to_json
 from bridge.system.http_client import HttpClient
 from bridge.worker.celery.tasks import TaskRunner
 from bridge.worker.results import AttemptEnded, PendingResults, PollEnded
@@ -724,3 +725,27 @@ def test_an_id_of_a_deleted_event_stays_that_is_stored_again_while_expired_ids_a
         until(lambda: waiting(postgresql) == 1, what="the deletion")
     pruning.thread.join(120)
     assert (pruning.error, pruning.value) == (None, {"deleted_id": 0})
+
+
+def test_a_subject_is_erased_from_the_options_that_an_agreement_has_just_stored(
+    postgresql: Database,
+) -> None:
+    """Else the erasure would restore the options that it read."""
+    one = log.begin(
+        postgresql,
+        "act_1",
+        command="replay",
+        actor="me",
+        asked={"q": "ann"},
+        ids=["evt_1"],
+        now=NOW,
+    )
+    agreed = to_json({"q": "ann", "rate": "9/s"})
+    erasing = Side(lambda: scrub_operations(postgresql, "ann"))
+    with postgresql.engine.begin() as connection:
+        connection.execute(update(schema.act).values(asked=agreed))
+        erasing.thread.start()
+        until(lambda: waiting(postgresql) == 1, what="the erasure")
+    erasing.thread.join(120)
+    assert (erasing.error, erasing.value) == (None, 1)
+    assert find(postgresql, one.id).asked == {"q": ERASED, "rate": "9/s"}

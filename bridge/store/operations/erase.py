@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote_plus
@@ -26,11 +27,12 @@ from bridge.store.db.database import Database, exclusive_connection
 from bridge.store.inbound import deleted_ids, lock_order, removal
 from bridge.store.operations.actions import ItemResult
 from bridge.store.queue import transitions
-from bridge.store.tables.encrypted import encrypt_row
+from bridge.store.tables.encrypted import encrypt_row, sealer_of
 from bridge.store.tables.rows import from_json, to_delivery, to_json
 from bridge.store.tables.schema import act, delivery, event, local_run
 
 PAGE_EVENTS: Final = 500  # events whose deliveries are read in one transaction
+PAGE_OPERATIONS: Final = 200  # operations that are scrubbed in one transaction
 BUSY_REASONS: Final = {
     "sending": "is being sent",
     "unknown": "has an unknown outcome (run flowbridge resolve)",
@@ -153,29 +155,42 @@ def scrub_operations(database: Database, letters: str) -> int:
 
     Returns how many operations changed.
     """
+    changed = 0
+    place: int | None = 0
+    while place is not None:
+        scrub = partial(_scrub_page, letters=letters, after=place)
+        place, count = database.write(scrub)
+        changed += count
+    return changed
 
-    sealer = database.sealer
 
-    def work(connection: Connection) -> int:
-        changed = 0
-        columns = (act.c.asked, act.c.counted)
-        for row in connection.execute(select(act.c.seq, act.c.id, *columns)).all():
-            kept = {}
-            for column in columns:
-                stored = sealer.open(row._mapping[column.name], "act", column.name, row.id)
-                value = from_json(stored)
-                if (scrubbed := _scrubbed(value, letters)) != value:
-                    kept[column.name] = to_json(scrubbed)
-            if kept:
-                connection.execute(
-                    update(act)
-                    .where(act.c.seq == row.seq)
-                    .values(encrypt_row(sealer, "act", row.id, kept))
-                )
-                changed += 1
-        return changed
-
-    return database.write(work)
+def _scrub_page(connection: Connection, *, letters: str, after: int) -> tuple[int | None, int]:
+    """Scrub the operations behind a number; return the last number, null at the end, and how many
+    changed.
+    """
+    sealer = sealer_of(connection)
+    columns = (act.c.asked, act.c.counted)
+    page = (
+        select(act.c.seq, act.c.id, *columns)
+        .where(act.c.seq > after)
+        .order_by(act.c.seq)
+        .limit(PAGE_OPERATIONS)
+        .with_for_update()  # an agreement changes options, too
+    )
+    rows = connection.execute(page).all()
+    changed = 0
+    for row in rows:
+        kept = {}
+        for column in columns:
+            stored = sealer.open(row._mapping[column.name], "act", column.name, row.id)
+            value = from_json(stored)
+            if (scrubbed := _scrubbed(value, letters)) != value:
+                kept[column.name] = to_json(scrubbed)
+        if kept:
+            values = encrypt_row(sealer, "act", row.id, kept)
+            connection.execute(update(act).where(act.c.seq == row.seq).values(values))
+            changed += 1
+    return rows[-1].seq if len(rows) == PAGE_OPERATIONS else None, changed
 
 
 def _scrubbed(value: Any, letters: str) -> Any:
