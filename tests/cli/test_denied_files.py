@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from processes import environment
 
+from bridge.store.db.sqlite_file import RestoreNotice
+
 WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 pytestmark = pytest.mark.skipif(
     bool(WITHOUT_RIGHTS) and not shutil.which("setpriv"), reason="setpriv is not installed"
@@ -72,6 +74,18 @@ def test_a_file_that_is_no_database_is_named(data: Path, command: str) -> None:
     asked = ask(data.parent, command)
     assert asked.returncode == 1
     assert f"{data / 'flowbridge.db'} is not a SQLite database. Next: " in asked.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "db upgrade", "serve"])
+def test_a_restore_that_has_not_ended_is_named(data: Path, command: str) -> None:
+    notice = RestoreNotice(data / "replaced-1").to_bytes()
+    (data / "flowbridge.db").write_bytes(notice)
+    asked = ask(data.parent, *command.split())
+    assert asked.returncode != 0
+    said = f"a restore has not ended; the earlier store is in {data / 'replaced-1'}. Next: "
+    assert said in asked.stderr
+    assert "Traceback" not in asked.stderr
+    assert (data / "flowbridge.db").read_bytes() == notice
 
 
 def test_a_file_to_import_of_another_mode_is_named(folder: Path) -> None:
