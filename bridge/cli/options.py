@@ -221,12 +221,13 @@ def require_existing(
     *,
     source: str | None = None,
     route: str | None = None,
+    platform: str | None = None,
     **_: Any,
 ) -> None:
-    """Raise a usage error for a source or route that is neither in routes.yaml nor in the store."""
+    """Raise a usage error for a name that is neither in routes.yaml nor in the store."""
     from bridge.services.selection import check_names
 
-    check_names(settings, database, source=source, route=route)
+    check_names(settings, database, source=source, route=route, platform=platform)
 
 
 def say_search_size(

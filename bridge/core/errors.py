@@ -155,7 +155,10 @@ class InvalidRequest(BridgeError):
 
 
 class UnknownName(InvalidRequest):
-    """A source or route (`what`) that does not exist; `near` may be meant, and `allowed` exist."""
+    """A source, route or platform (`what`) that does not exist.
+
+    `near` may be meant, and `allowed` exist.
+    """
 
     def __init__(self, what: str, message: str, near: str | None, allowed: Sequence[str]) -> None:
         self.what = what

@@ -40,9 +40,10 @@ def check_names(
     *,
     source: str | None = None,
     route: str | None = None,
+    platform: str | None = None,
     config: Config | None = None,
 ) -> None:
-    """Raise `UnknownName` for a source or route that is neither in routes.yaml nor stored.
+    """Raise `UnknownName` for a name that is neither in routes.yaml nor stored.
 
     The message names the nearest. `config`: the configuration of the caller, who then waits for a
     bounded search only, which refuses no name that may be stored. Without it the file is read, and
@@ -52,7 +53,7 @@ def check_names(
 
     is_bounded = config is not None
     is_stored = known_names.may_have_records if is_bounded else known_names.has_records
-    for what, name in (("source", source), ("route", route)):
+    for what, name in (("source", source), ("route", route), ("platform", platform)):
         if name is None or (config is not None and name in _list_names(config, what)):
             continue
         if database is not None and is_stored(database, what, name):
@@ -79,7 +80,9 @@ def check_names(
 def _list_names(config: Config, what: str) -> list[str]:
     from bridge.routing.model import OWN_SOURCE_NAME
 
-    return [*config.sources, OWN_SOURCE_NAME] if what == "source" else list(config.route_names)
+    if what == "source":
+        return [*config.sources, OWN_SOURCE_NAME]
+    return list(config.route_names if what == "route" else config.platforms)
 
 
 def count_bodies(

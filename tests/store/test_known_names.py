@@ -21,5 +21,7 @@ def test_names_are_found_in_the_store(database: Database, monkeypatch: pytest.Mo
         found = [look(database, "route", name) for name in ("old", "triage", "none")]
         assert found == [True, True, False]
         assert [look(database, "source", name) for name in ("github", "none")] == [True, False]
+        assert [look(database, "platform", name) for name in ("local", "none")] == [True, False]
     monkeypatch.setattr(row_walk, "FIRST_CHUNK_ROWS", 1)
     assert may_have_records(database, "route", "none", Budget(rows=1))
+    assert may_have_records(database, "platform", "none", Budget(rows=1))

@@ -1,4 +1,4 @@
-"""Names of sources and routes in the store."""
+"""Names of sources, routes and platforms in the store."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ _RECORDS_OF: Final = {
         " :name LIMIT 1"
     ),
     "route": text("SELECT 1 FROM delivery WHERE route = :name LIMIT 1"),
+    "platform": text("SELECT 1 FROM delivery WHERE platform = :name LIMIT 1"),
 }
-#: No index serves the name of a route, so a bounded search looks at this many deliveries at most.
-ROUTE_BUDGET: Final = Budget(rows=1_000_000, seconds=0.3)
+#: No index serves the names in deliveries, so a bounded search looks at this many rows at most.
+DELIVERY_BUDGET: Final = Budget(rows=1_000_000, seconds=0.3)
 
 
 def has_records(database: Database, what: str, name: str) -> bool:
-    """Return whether the store has rows of the source or route (`what`) of that name."""
+    """Return whether the store has rows of the source, route or platform (`what`) of that name."""
     with database.read() as connection:
         return connection.execute(_RECORDS_OF[what], {"name": name}).scalar() is not None
 
 
 def may_have_records(
-    database: Database, what: str, name: str, budget: Budget = ROUTE_BUDGET
+    database: Database, what: str, name: str, budget: Budget = DELIVERY_BUDGET
 ) -> bool:
     """Return whether the store has such rows; also true where a bounded search found none."""
     if what == "source":
         return has_records(database, what, name)
-    walk = delivery_walk(database, Filters(route=name), select(delivery.c.seq))
+    is_named = delivery.c[what] == name
+    walk = delivery_walk(database, Filters(), select(delivery.c.seq), also=is_named)
     page = read_page(database, walk, 1, budget=budget)
     return bool(page.rows) or page.before is not None

@@ -16,6 +16,7 @@ from bridge.services.flow_json import flow_json, input_json, run_json
 from bridge.store.queries.runs_in_flight import list_runs_in_flight
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.problems import TOO_MANY_WAIT, AdminProblem, report_busy
+from bridge.web.admin.request_selection import check_known_names
 
 T = TypeVar("T")
 #: For an answer of a platform: the request holds a thread of a receiver meanwhile.
@@ -68,6 +69,8 @@ def list_runs(context: AdminContext, asked: AdminRequest) -> Answer:
     shown: list[JSON] = []
     if flow is None:
         found = list_runs_in_flight(context.database, asked.values["platform"], MAX_LISTED_RUNS + 1)
+        if not found:
+            check_known_names(context, asked)
         shown += [_in_flight(one) for one in found[:MAX_LISTED_RUNS]]
         return {"items": shown, "complete": len(found) <= MAX_LISTED_RUNS}
     if asked.values["platform"] is not None:

@@ -59,8 +59,8 @@ def event_filters(context: AdminContext, asked: AdminRequest) -> Filters:
 
 
 def check_known_names(context: AdminContext, asked: AdminRequest) -> None:
-    """Raise `AdminProblem` for a source or route that is neither in routes.yaml nor stored."""
-    names = {name: asked.values.get(name) for name in ("source", "route")}
+    """Raise `AdminProblem` for a name that is neither in routes.yaml nor stored."""
+    names = {name: asked.values.get(name) for name in ("source", "route", "platform")}
     try:
         check_names(context.settings, context.database, config=context.config(), **names)
     except UnknownName as error:

@@ -216,6 +216,7 @@ def test_a_wrong_value_is_wrong_usage(both: BothWays) -> None:
         (["rejects", "--source", "x"], "there is no source 'x'"),
         (["trends", "events", "--source", "githib"], "did you mean `github`?"),
         (["trends", "queued", "--route", "x"], "there is no route 'x'"),
+        (["trends", "attempts", "--platform", "x"], "there is no platform 'x'"),
         (["spam", "--source", HOSTILE], "there is no source"),
         (["retry", "--source", "githib"], "did you mean `github`?"),
         (["replay", "--source", "githib"], "did you mean `github`?"),

@@ -274,7 +274,20 @@ def test_runs_in_flight_are_listed(admin: AdminClient, one: Any) -> None:
     (run,) = admin.items("/runs")
     assert (run["run_id"], run["run_state"]) == ("run-1", "running")
     assert run["delivery_id"].startswith("dlv_")
-    assert admin.items("/runs", platform="nothing") == []
+
+
+def test_runs_of_an_unknown_platform_are_refused_and_of_a_removed_one_are_listed(
+    admin: AdminClient, one: Any, config: Config
+) -> None:
+    refused = admin.get("/runs", {"platform": "gumlop"})
+    assert problem_of(refused) == "invalid_parameter"
+    (error,) = refused.get_json()["errors"]
+    assert (error["param"], error["near"]) == ("platform", "gumloop")
+    assert admin.items("/runs", platform="crm") == []
+    assert "local" not in config.platforms
+    assert [run["run_id"] for run in admin.items("/runs", platform="local")] == ["run-1"]
+    update_delivery(admin, admin.items("/runs")[0]["delivery_id"], slot=False)
+    assert admin.items("/runs", platform="local") == []
 
 
 # -- configurations

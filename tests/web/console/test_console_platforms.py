@@ -187,6 +187,7 @@ def test_runs_are_listed(console: ConsoleClient, platform: FakePlatform) -> None
         ("/runs?run_id=a%00b", 400),
         ("/runs?flow=nowhere/x", 400),
         ("/runs?flow=triage&platform=gumloop", 400),
+        ("/runs?platform=gumlop", 400),
     ],
 )
 def test_runs_that_cannot_be_shown_are_errors(
@@ -195,6 +196,10 @@ def test_runs_that_cannot_be_shown_are_errors(
     answer = console.get(path)
     assert answer.status_code == status, answer.text
     assert 'class="side"' in answer.text
+
+
+def test_an_unknown_platform_is_refused_once_with_the_nearest(console: ConsoleClient) -> None:
+    assert console.get("/runs?platform=gumlop").text.count("did you mean `gumloop`?") == 1
 
 
 def test_a_run_is_ended(console: ConsoleClient, platform: FakePlatform) -> None:
