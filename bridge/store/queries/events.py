@@ -125,6 +125,13 @@ def event_ids(
     return _ids(database, walk, limit, check)
 
 
+def matches(database: Database, filters: Filters, event_id: str) -> bool:
+    """Return whether an event matches."""
+    walk = event_walk(database, filters, select(event.c.seq, event.c.id))
+    one = replace(walk, rare=[event.c.id == event_id], is_rare_in_order=False)
+    return any(chunk.rows for chunk in read_chunks(database, one))
+
+
 def event_id_chunks(
     database: Database, filters: Filters, *, before: int | None, limit: int
 ) -> Iterator[list[str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bridge.services.trials.messages import MAX_DETAILED_EVENTS
+from bridge.store.queries import events
 from bridge.web.admin import request_selection, resources
 from bridge.web.admin.context import AdminContext
 from bridge.web.admin.parameters import filter_parameters
@@ -75,19 +76,22 @@ def add_source(asked: ConsoleRequest, form: PlaygroundForm) -> PlaygroundForm:
 
 
 def find_events(asked: ConsoleRequest, form: PlaygroundForm) -> OfferedEvents:
-    """Return the newest events that match the filters, with the one that is named."""
+    """Return the newest events that match the filters, with the one that is named if it does."""
     named = _find_named(asked, form.event)
     filters = {**form.filters, "limit": str(MAX_DETAILED_EVENTS)}
+    given = {name: [text] for name, text in filters.items()}
     try:
-        found = asked.read(
-            resources.list_events, PARAMETERS, {name: [text] for name, text in filters.items()}
-        )["items"]
+        found = asked.read(resources.list_events, PARAMETERS, given)["items"]
     except AdminProblem as error:
         if error.type.word != "invalid_parameter":
             raise
         return OfferedEvents(errors=describe_errors(error))
     if named is not None and all(one["id"] != named["id"] for one in found):
-        found = [named, *found[: MAX_DETAILED_EVENTS - 1]]
+        wanted = request_selection.event_filters(asked.context, asked.ask(PARAMETERS, given))
+        if events.matches(asked.context.database, wanted, named["id"]):
+            found = [named, *found[: MAX_DETAILED_EVENTS - 1]]
+        else:
+            named = None
     first = found[0]["id"] if found else ""
     return OfferedEvents(items=found, chosen=named["id"] if named else first)
 

@@ -20,6 +20,7 @@ from bridge.config.loader import load
 from bridge.core.model import Event
 from bridge.core.scopes import Scope
 from bridge.services.trials.expression_trial import find_error_column, try_expression
+from bridge.services.trials.messages import MAX_DETAILED_EVENTS
 from bridge.services.trials.results import TrialFolder
 from bridge.services.trials.trial import MAX_TRIAL_CHARS
 from bridge.store.db.database import Database
@@ -222,6 +223,23 @@ def test_the_events_that_are_tried_are_those_that_were_listed(console: ConsoleCl
     html = console.html(f"/playground?event={newest.id}")  # a link means its source, and says so
     assert "1 event is tried" in html and "<option selected>github</option>" in html
     assert "<option selected>github</option>" in console.html("/playground?route=triage")
+
+
+def test_an_event_that_the_filters_exclude_is_neither_listed_nor_chosen(
+    console: ConsoleClient,
+) -> None:
+    old = store(console)
+    for _ in range(MAX_DETAILED_EVENTS):
+        newest = store(console, action="closed")
+    form = {"text": CHANGED, "event": old.id, "do": "list"}
+    for where, chosen in (("body.action=opened", old), ("body.action=closed", newest)):
+        html = console.post("/playground", {**form, "where": where}).text
+        assert f'value="{chosen.id}" checked' in html
+        assert (f'value="{old.id}"' in html) is (chosen is old)
+    html = console.post("/playground", {**form, "source": "github"}).text  # older than the newest
+    assert f'value="{old.id}" checked' in html
+    html = console.post("/playground", {**form, "type": "push"}).text
+    assert "None match these filters" in html and old.id not in html
 
 
 def test_the_text_is_downloaded_as_it_is(console: ConsoleClient) -> None:
