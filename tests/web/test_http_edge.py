@@ -10,6 +10,7 @@ from pathlib import Path
 from select import select
 
 import pytest
+from forms import URLENCODED
 from serving import SECRET, Answer, Bridge, exchange, github, head, read_answer, signature, until
 
 MARKER = "pl4nted-m4rker"
@@ -37,6 +38,7 @@ routes:
   - {name: broken, on: big, inputs: {title: "${add(body.title, '1')}"}, flow: local/echo}
 """
 TOKEN = "a-long-random-token-of-ours"
+ADMIN_TOKEN = "a-long-random-token-of-an-administrator"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def web(edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Itera
         "web",
         routes=ROUTES,
         timings=timings,
-        environ={"TOKEN": TOKEN, **edge},
+        environ={"TOKEN": TOKEN, "FLOWBRIDGE_ADMIN_TOKEN": ADMIN_TOKEN, **edge},
     ) as bridge:
         yield bridge
 
@@ -259,6 +261,21 @@ def test_the_event_of_two_event_headers_is_not_either_of_them(web: Bridge) -> No
     )
     answer = exchange(web.port, sent + b"{}")
     assert web.found(answer.json["event_id"]).event.type == "issues,push"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_cookies_in_several_fields_are_those_of_one(web: Bridge, order: int) -> None:
+    """HTTP/2 lets a browser split them, and a proxy may pass them on as they came."""
+    token = f"token={ADMIN_TOKEN}".encode()
+    form = {"Content-Type": URLENCODED, "Sec-Fetch-Site": "same-origin"}
+    login = exchange(
+        web.port,
+        head("POST", "/console/login", {**form, "Content-Length": str(len(token))}) + token,
+    )
+    assert login.status == 303, login
+    session = login.headers["set-cookie"].partition(";")[0]
+    fields = [("Cookie", session), ("Host", "127.0.0.1"), ("cookie", "a=1; b=2,3")][::order]
+    assert exchange(web.port, head("GET", "/console/settings", fields)).status == 200
 
 
 def test_a_token_in_the_query_never_reaches_the_log(web: Bridge) -> None:

@@ -55,6 +55,14 @@ class ThreadReceiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.answers.is_ending = True
         super().handle_exit(sig, frame)
 
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer a request. gunicorn would join its cookies of several fields by a comma."""
+        cookies = [value for name, value in req.headers if name == "COOKIE"]
+        if len(cookies) > 1:
+            others = [one for one in req.headers if one[0] != "COOKIE"]
+            req.headers = [*others, ("COOKIE", "; ".join(cookies))]
+        return super().handle_request(req, conn)
+
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a malformed request. gunicorn would log and echo parts of it, such as a token."""
         status = HTTPStatus.INTERNAL_SERVER_ERROR
