@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Alert:
     """A health condition that holds or did lately.
 
-    `raised_at` is null before the first notification, and after that of its resolution. `told`: the
-    number of notifications; `told_at`: the time of the latest.
+    `raised_at` is null before the first notification; at that of its resolution it becomes the time
+    of the last one before. `told`: how often it was notified that it holds; `told_at`: the time of
+    the latest notification, also that of its resolution.
     """
 
     key: str
@@ -38,4 +39,6 @@ class Alert:
     @property
     def is_resolution_notified(self) -> bool:
         """Whether it is resolved, and the resolution was notified."""
-        return self.resolved_at is not None and self.raised_at is None
+        return self.resolved_at is not None and (
+            self.raised_at is None or self.raised_at < (self.told_at or 0.0) == self.resolved_at
+        )

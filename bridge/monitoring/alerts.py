@@ -61,7 +61,8 @@ def update_alerts(
         for key, one in ((key, _limit_times(one, now)) for key, one in known.items())
         if not (one.is_resolution_notified and now - (one.resolved_at or 0.0) >= RESOLVED_SECONDS)
     }
-    notices, postponed = _raise(alerts, found, now, _quota(alerts.values(), now), timings)
+    quota = _quota(((one.severity, _alerted_at(one)) for one in alerts.values()), now)
+    notices, postponed = _raise(alerts, found, now, quota, timings)
     if postponed:
         found = [*found, _flood(postponed)]
         one = Counter({found[-1].severity: 1})
@@ -71,10 +72,18 @@ def update_alerts(
     )
 
 
+def _alerted_at(alert: Alert) -> float | None:
+    """Return when it was last notified that the condition of an alert holds, as far as known."""
+    is_last = alert.is_resolution_notified and alert.raised_at is not None
+    return alert.raised_at if is_last else alert.told_at
+
+
 def _limit_times(alert: Alert, now: float) -> Alert:
     """Return an alert without times that lie ahead: a clock that is set back would hold it up."""
     times = {name: getattr(alert, name) for name in TIMES}
     ahead: dict[str, Any] = {name: now for name, at in times.items() if at is not None and at > now}
+    if "told_at" in ahead and alert.raised_at is not None:  # equal times say no more what was sent
+        ahead["raised_at"] = None if alert.is_resolution_notified else now
     return replace(alert, **ahead) if ahead else alert
 
 
@@ -116,7 +125,7 @@ def _resolve(
     notices = []
     quota = _quota(
         (
-            one
+            (one.severity, one.told_at)
             for one in alerts.values()
             if one.is_resolution_notified and one.told_at == one.resolved_at
         ),
@@ -132,19 +141,20 @@ def _resolve(
             alerts[key] = replace(alert, resolved_at=now)
         elif quota[alert.severity] > 0:
             quota[alert.severity] -= 1
-            alerts[key] = replace(alert, raised_at=None, told_at=now, resolved_at=now)
+            alerts[key] = replace(alert, raised_at=alert.told_at, told_at=now, resolved_at=now)
             notices.append(Notice(RESOLVED, alerts[key]))
         elif alert.resolved_at is None:
             alerts[key] = replace(alert, resolved_at=now)
     return notices
 
 
-def _quota(told: Iterable[Alert], now: float) -> Counter[str]:
-    """Return by severity how many more notifications may be sent now."""
+def _quota(told: Iterable[tuple[str, float | None]], now: float) -> Counter[str]:
+    """Return by severity how many more notifications may be sent now.
+
+    `told`: the severities and times of those that were sent.
+    """
     lately = Counter(
-        one.severity
-        for one in told
-        if one.told_at is not None and 0 <= now - one.told_at < WINDOW_SECONDS
+        severity for severity, at in told if at is not None and 0 <= now - at < WINDOW_SECONDS
     )
     return Counter({severity: MAX_NOTICES - lately[severity] for severity in (CRITICAL, WARNING)})
 
@@ -168,6 +178,8 @@ def _seen(alert: Alert | None, trouble: HealthProblem, now: float, resolve: floa
     }
     if alert is None:
         return Alert(key=trouble.key, since=now, **said)
+    if alert.is_resolution_notified:
+        alert = replace(alert, raised_at=None)
     is_new = alert.raised_at is None and (
         alert.resolved_at is not None or now - alert.seen_at > resolve
     )

@@ -125,6 +125,24 @@ def test_a_clock_that_is_set_back_by_years_holds_up_no_alert(is_over: bool) -> N
     assert after == ([] if is_over else [RESOLVED]) + [RAISED]
 
 
+def test_a_clock_that_is_set_back_leaves_out_no_resolution() -> None:
+    """Those beyond the limit wait while their times lie ahead."""
+    ahead = 1e8
+    many = [HealthProblem(f"silence:s{number}", "quiet", "look") for number in range(MAX_NOTICES)]
+    more = [HealthProblem(f"silence:t{number}", "quiet", "look") for number in range(MAX_NOTICES)]
+    told = follow(
+        [
+            *every(300, ahead + 3600, many, since=ahead),
+            *every(300, ahead + 5400, [*many, *more], since=ahead + 3600),
+            *every(300, ahead + 6900, [], since=ahead + 5400),
+            *every(300, 7200, []),
+        ]
+    )
+    ends = Counter(one.alert.key for _, one in told if one.type == RESOLVED)
+    assert {one.key for one in (*many, *more)} == ends.keys()
+    assert set(ends.values()) == {1}
+
+
 def test_a_pending_alert_is_told_though_the_clock_is_set_back() -> None:
     told = follow([(1e8, [DEAD]), *every(30, 300, [DEAD])])
     assert [(at, one.type) for at, one in told] == [(HOLDS, RAISED)]
@@ -148,6 +166,21 @@ def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
     assert [one.alert.key for one in notices if one.alert.severity == "critical"] == [
         "circuit_open:crm"
     ], "it does not wait for warnings"
+
+
+def test_resolutions_take_nothing_from_the_alerts_of_their_hour() -> None:
+    many = [HealthProblem(f"silence:s{number}", "quiet", "look") for number in range(MAX_NOTICES)]
+    new = HealthProblem("silence:new", "quiet", "look")
+    told = follow(
+        [
+            *every(300, 7200, many),
+            *every(300, 9000, [], since=7200),
+            *every(300, 9900, [new], since=9000),
+        ]
+    )
+    types = [one.type for _, one in told]
+    assert types == [RAISED] * MAX_NOTICES + [RESOLVED] * MAX_NOTICES + [RAISED]
+    assert told[-1][1].alert.key == new.key
 
 
 KEYS = [
