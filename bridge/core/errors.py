@@ -167,5 +167,14 @@ class UnknownName(InvalidRequest):
         super().__init__(message)
 
 
+class PlatformRefused(BridgeError):
+    """A platform gave no usable answer. `answer` describes it, and may quote a run's inputs."""
+
+    def __init__(self, platform: str, answer: str) -> None:
+        self.platform = platform
+        self.answer = answer
+        super().__init__(f"{platform}: {answer}")
+
+
 class IllegalTransition(BridgeError):
     """A delivery cannot move from its status to the requested one."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from bridge.core.errors import BridgeError, InvalidRequest, NotFound
+from bridge.core.errors import BridgeError, InvalidRequest, NotFound, PlatformRefused
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON, Delivery, Status
 from bridge.core.outcomes import Outcome, RunReport
@@ -298,4 +298,4 @@ def _items(platform: Platform, listing: Listing[T], saved_item_id: str = "") -> 
     )
     if hint:
         raise NotFound(hint)
-    raise BridgeError(f"{platform.name}: {listing.detail}")
+    raise PlatformRefused(platform.name, listing.detail)

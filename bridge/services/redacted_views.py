@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.core.alert import Alert
+from bridge.core.errors import BridgeError, PlatformRefused
 from bridge.core.model import JSON, DeadKind, Delivery, Event, Reject
 from bridge.core.operations import Operation, OperationState, OperationStep
 from bridge.core.status import Overview, PlatformStatus
@@ -97,6 +98,18 @@ def describe_run(shape: Shape, *, with_contents: bool) -> Shape:
     return shape if with_contents else shape | {"outputs": None}
 
 
+def describe_kill(shape: Shape, *, with_contents: bool) -> Shape:
+    """Return the answer to the request to end a run; `shape` is that of `flows kill --json`."""
+    return shape if with_contents else shape | {"detail": _label_answer(shape["detail"])}
+
+
+def describe_failure(error: BridgeError, *, with_contents: bool) -> str:
+    """Return the message of a call to a platform that failed."""
+    if with_contents or not isinstance(error, PlatformRefused):
+        return str(error)
+    return f"{error.platform}: {_label_answer(error.answer)}"
+
+
 def list_operation(operation: Operation, state: OperationState, *, with_contents: bool) -> Shape:
     """Return an operation in the shape of `operations --json`."""
     shape = operation_json(operation, state)
@@ -167,7 +180,7 @@ def list_item(item: OperationStep, *, with_contents: bool) -> Shape:
 def _hide_circuit(one: PlatformStatus) -> PlatformStatus:
     if one.circuit is None:
         return one
-    reason = _label(one.circuit.reason, DeadKind.PLATFORM)
+    reason = _label_answer(one.circuit.reason)
     return replace(one, circuit=replace(one.circuit, reason=reason))
 
 
@@ -210,6 +223,10 @@ def _hide_attempt(shape: Shape) -> Shape:
 
 def _label(text: JSON, dead_kind: DeadKind | None = None) -> str | None:
     return find_cause(text, dead_kind).label if isinstance(text, str) else None
+
+
+def _label_answer(text: JSON) -> str | None:
+    return _label(text, DeadKind.PLATFORM)
 
 
 def _records(value: JSON) -> list[dict[str, JSON]]:

@@ -36,28 +36,36 @@ def list_flows(context: AdminContext, asked: AdminRequest) -> Answer:
         else platform_queries.platforms_with_flows(config)
     )
     asked_now = [hurry(one) for one in named[:MAX_ASKED_PLATFORMS]]
-    listed, problems = ask_platform(context, lambda: platform_queries.list_all_flows(asked_now))
+    with wait_for_platform(context):
+        listed, problems = platform_queries.list_all_flows(asked_now)
     return {
         "items": [flow_json(one.name, flow) for one, flow in listed[:MAX_LISTED_FLOWS]],
         "complete": len(named) <= MAX_ASKED_PLATFORMS and len(listed) <= MAX_LISTED_FLOWS,
-        "problems": [str(one) for one in problems],
+        "problems": [
+            redacted_views.describe_failure(one, with_contents=asked.with_contents)
+            for one in problems
+        ],
     }
 
 
 def list_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the inputs of a flow: the names that `inputs:` of a route can set."""
-    return _list_inputs(context, find_platform(context, asked), asked.ids["id"])
+    return _list_inputs(context, asked, find_platform(context, asked), asked.ids["id"])
 
 
 def list_named_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the inputs of a flow by its name in routes.yaml, or as PLATFORM/FLOW."""
     found = platform_queries.find_flow(context.config(), asked.values["flow"])
-    return _list_inputs(context, *found)
+    return _list_inputs(context, asked, *found)
 
 
-def _list_inputs(context: AdminContext, platform: Platform, saved_item_id: str) -> Answer:
+def _list_inputs(
+    context: AdminContext, asked: AdminRequest, platform: Platform, saved_item_id: str
+) -> Answer:
     nodes = ask_platform(
-        context, lambda: platform_queries.list_inputs(hurry(platform), saved_item_id)
+        context,
+        lambda: platform_queries.list_inputs(hurry(platform), saved_item_id),
+        with_contents=asked.with_contents,
     )
     return {"items": [input_json(platform.name, saved_item_id, one) for one in nodes]}
 
@@ -77,7 +85,9 @@ def list_runs(context: AdminContext, asked: AdminRequest) -> Answer:
         raise InvalidRequest("`flow` names its platform: leave out `platform`")
     platform, saved_item_id = platform_queries.find_flow(config, flow)
     listed = ask_platform(
-        context, lambda: platform_queries.list_runs(hurry(platform), saved_item_id)
+        context,
+        lambda: platform_queries.list_runs(hurry(platform), saved_item_id),
+        with_contents=asked.with_contents,
     )
     shown += [
         redacted_views.describe_run(run_json(platform.name, one), with_contents=asked.with_contents)
@@ -116,9 +126,11 @@ def hurry(platform: Platform) -> Platform:
     return replace(platform, timeout=min(platform.timeout, PLATFORM_WAIT_SECONDS))
 
 
-def ask_platform(context: AdminContext, send: Callable[[], T]) -> T:
+def ask_platform(context: AdminContext, send: Callable[[], T], *, with_contents: bool) -> T:
     """Return the answer of a platform. Raises `AdminProblem` if there is no usable one, if the
     platform has no such flow, or if too many requests wait for platforms.
+
+    `with_contents`: the problem may quote what the platform answered.
     """
     with wait_for_platform(context):
         try:
@@ -126,7 +138,8 @@ def ask_platform(context: AdminContext, send: Callable[[], T]) -> T:
         except NotFound as error:
             raise AdminProblem("not_found", str(error)) from None
         except BridgeError as error:
-            raise AdminProblem("platform_failed", str(error)) from None
+            text = redacted_views.describe_failure(error, with_contents=with_contents)
+            raise AdminProblem("platform_failed", text) from None
 
 
 @contextmanager

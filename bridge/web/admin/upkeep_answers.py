@@ -11,7 +11,7 @@ from bridge.core.model import JSON
 from bridge.core.outcomes import RunReport
 from bridge.core.times import iso
 from bridge.providers.model import SecretDelivery
-from bridge.services import platform_queries
+from bridge.services import platform_queries, redacted_views
 from bridge.services.access_tokens import create_token, remove_token
 from bridge.services.audit import new_entry, record_done
 from bridge.services.flow_json import kill_json
@@ -153,7 +153,11 @@ def kill_run(context: AdminContext, asked: AdminRequest) -> Answer:
     """Ask a platform to end a run with its subflow runs, as `flows kill --json`."""
     platform = hurry(find_platform(context, asked))
     run_id = asked.ids["id"]
-    killed = ask_platform(context, lambda: platform_queries.kill_run(platform, run_id))
+    killed = ask_platform(
+        context,
+        lambda: platform_queries.kill_run(platform, run_id),
+        with_contents=asked.with_contents,
+    )
     subject = f"{platform.name}/{run_id}"
     if killed.accepted:
         record_done(context.database, AuditAction.RUN_KILLED, asked.by, subject)
@@ -164,7 +168,8 @@ def kill_run(context: AdminContext, asked: AdminRequest) -> Answer:
             report = platform_queries.read_run(platform, run_id)
         except BridgeError as error:
             log.warning("killed_run_not_read", platform=platform.name, error=str(error))
-    return kill_json(platform.name, run_id, killed, report)
+    shape = kill_json(platform.name, run_id, killed, report)
+    return redacted_views.describe_kill(shape, with_contents=asked.with_contents)
 
 
 def _log_change(asked: AdminRequest, change: str, subject: str | None) -> None:

@@ -16,10 +16,11 @@ from sqlalchemy import update
 from bridge.config.loader import load
 from bridge.core.alert import Alert
 from bridge.core.circuit_state import Circuit
+from bridge.core.http_messages import Answer
 from bridge.core.model import RunState, Status
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config
-from bridge.services import change_tail
+from bridge.services import change_tail, platform_queries
 from bridge.services.cached_overview import CachedValue
 from bridge.services.config_views import mask_config
 from bridge.store.db.database import Database
@@ -249,6 +250,37 @@ def test_a_platform_that_cannot_be_asked_is_said_to_be_so(admin: AdminClient) ->
     assert problem_of(admin.get("/runs", {"flow": "nothing/x"})) == "invalid_parameter"
     both = admin.get("/runs", {"flow": "crm/x", "platform": "crm"})
     assert problem_of(both) == "invalid_parameter"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [
+        ("GET", "/flows", {"platform": "gumloop"}),
+        ("GET", "/flows/inputs", {"flow": "triage"}),
+        ("GET", "/flows/gumloop/x/inputs", {}),
+        ("GET", "/runs", {"flow": "triage"}),
+        ("POST", "/runs/gumloop/r/kill", {}),
+    ],
+    ids=str,
+)
+def test_what_a_platform_answers_now_is_content(
+    admin: AdminClient,
+    method: str,
+    path: str,
+    query: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusal = Answer(status=500, body=b'{"detail": "%s cannot be used"}' % SECRET.encode())
+    monkeypatch.setattr(platform_queries, "try_to_send", lambda *_: refusal)
+
+    def read(*scopes: Scope) -> str:
+        if method == "POST":
+            return str(admin.send(method, path, scopes=(*scopes, Scope.ACT)).text)
+        return str(admin.get(path, query, scopes=scopes).text)
+
+    assert SECRET in read(*READER)
+    hidden = read(*READ)
+    assert SECRET not in hidden and "gumloop" in hidden and "HTTP 500" in hidden
 
 
 def test_a_flow_that_its_platform_does_not_have_is_not_found(

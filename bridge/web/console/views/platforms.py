@@ -98,7 +98,9 @@ def _ask_inputs(asked: ConsoleRequest, name: str, flow: str) -> dict[str, Any]:
     config = asked.context.config()
     platform = flow_answers.hurry(platform_queries.find_platform(config, name))
     nodes = flow_answers.ask_platform(
-        asked.context, lambda: platform_queries.list_inputs(platform, flow)
+        asked.context,
+        lambda: platform_queries.list_inputs(platform, flow),
+        with_contents=asked.may_read_contents,
     )
     routes = [
         one for one in config.routes if (one.flow.platform, one.flow.saved_item_id) == (name, flow)

@@ -70,7 +70,7 @@ def end_run(asked: ConsoleRequest) -> Response:
     named = replace(asked, ids={"platform": platform, "id": run_id})
     killed = named.read(upkeep_answers.kill_run)
     if not killed["killed"]:
-        detail = killed["detail"] if asked.may_read_contents else None
+        detail = killed["detail"]
         raise refuse(409, f"The platform did not end the run{f': {detail}' if detail else ''}.")
     return redirect(make_link("/runs", {"run_id": run_id, "platform": platform}), 303)
 
@@ -197,6 +197,7 @@ def _ask_platform(
         report = flow_answers.ask_platform(
             asked.context,
             lambda: platform_queries.read_run(flow_answers.hurry(platform), run_id),
+            with_contents=asked.may_read_contents,
         )
     except AdminProblem as error:
         if delivery is None:
