@@ -26,6 +26,7 @@ MIN_WAIT_SECONDS: Final = 1.0  # before a request is sent again
 MAX_WAIT_SECONDS: Final = 60.0  # of all waits for one answer, as Retry-After asks
 MAX_PROBLEM_BYTES: Final = 64 * 1024
 MAX_DETAIL_CHARS: Final = 2000  # of an error of the server that are shown
+MAX_CURSOR_CHARS: Final = 100
 PAGE_ITEMS: Final = 500
 PAGE_REJECTS: Final = 20
 WAIT_STATUSES: Final = (429, 503)
@@ -119,20 +120,26 @@ class AdminClient:
     def list_pages(
         self, path: str, query: Query, before: str | None = None
     ) -> Iterator[dict[str, JSON]]:
-        """Yield the pages of a list after the cursor `before`, until there is no further one."""
+        """Yield the pages of a list after the cursor `before`, until there is no further one.
+
+        `UnreadableAnswer` also for a cursor that came before: the list would have no end.
+        """
+        used = {before}
         while True:
             more: Query = [] if before is None else [("before", before)]
             page = self.get(path, [*query, *more])
             following = page.get("next")
             items = page.get("items")
             is_list = isinstance(items, list) and all(isinstance(one, dict) for one in items)
-            is_new = following is None or (isinstance(following, str) and following != before)
+            is_cursor = isinstance(following, str) and 0 < len(following) <= MAX_CURSOR_CHARS
+            is_new = following is None or (is_cursor and following not in used)
             if not is_list or not is_new:
                 raise UnreadableAnswer(f"{self.server}: {UNREADABLE}")
             yield page
             if following is None:
                 return
             before = following
+            used.add(before)
 
     @contextmanager
     def open_stream(self, path: str, query: Query) -> Iterator[OpenAnswer]:

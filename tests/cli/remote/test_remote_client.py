@@ -12,6 +12,7 @@ from servers import Misbehaving, redirect, refusing, respond
 from bridge.cli.remote.client import MAX_WAIT_SECONDS, AdminClient, ServerError
 from bridge.cli.remote.server_url import parse_server_url
 from bridge.core.errors import InvalidRequest, NotFound, SettingsError
+from bridge.services.lists import MAX_CURSOR_CHARS
 from bridge.services.parsed_records import UnreadableAnswer
 from bridge.web.admin.problems import TYPE_PREFIX
 
@@ -203,6 +204,23 @@ def test_a_list_ends_where_a_cursor_repeats(server: Misbehaving) -> None:
     with pytest.raises(UnreadableAnswer):
         list(make_client(server.port).list_pages("/events", []))
     assert [one.query for one in server.received] == ["", "before=a"]
+
+
+def test_a_list_ends_where_cursors_alternate(server: Misbehaving) -> None:
+    long = "a" * MAX_CURSOR_CHARS
+    pages = [respond(200, {"items": [], "next": cursor}) for cursor in (long, "b", long, "b")]
+    server.script("/admin/v1/events", *pages, respond(200, {"items": [], "next": None}))
+    with pytest.raises(UnreadableAnswer):
+        list(make_client(server.port).list_pages("/events", []))
+    assert [one.query for one in server.received] == ["", f"before={long}", "before=b"]
+
+
+@pytest.mark.parametrize("cursor", ["", "a" * (MAX_CURSOR_CHARS + 1), 7])
+def test_a_list_ends_at_what_is_no_cursor(server: Misbehaving, cursor: object) -> None:
+    server.script("/admin/v1/events", respond(200, {"items": [], "next": cursor}))
+    with pytest.raises(UnreadableAnswer):
+        list(make_client(server.port).list_pages("/events", []))
+    assert [one.query for one in server.received] == [""]
 
 
 def test_hostile_texts_are_escaped_in_the_query(server: Misbehaving) -> None:
