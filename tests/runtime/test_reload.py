@@ -21,7 +21,7 @@ from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError
 from bridge.monitoring.presence import Presence, list_bridges
 from bridge.runtime import loaded_config
-from bridge.runtime.reload import watcher
+from bridge.runtime.reload import follower, watcher
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, describe
 from bridge.runtime.reload.watcher import ConfigReader
 from bridge.system.forked_call import call_in_fork
@@ -423,6 +423,27 @@ def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> N
     bench.following.catch_up()
     assert bench.route == "first"
     assert bench.settle().error == ()
+    assert bench.route == "other"
+
+
+def test_a_process_that_could_not_take_a_configuration_tries_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.file.write_text(written("other"))
+    bench.reader.poll()
+    time.sleep(QUICK.config_quiet_seconds)
+    bench.reader.poll()
+
+    def rebuild_nothing(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(follower, "rebuild", rebuild_nothing)
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                bench.following.catch_up()
+    assert bench.route == "first"
+    bench.following.catch_up()
     assert bench.route == "other"
 
 

@@ -48,14 +48,16 @@ class ConfigFollower:
         threading.Thread(target=self._follow, name="reload", daemon=True).start()
 
     def catch_up(self) -> None:
-        """Load the shared configuration if it has changed."""
+        """Load the shared configuration if it has changed. After an error, call it again."""
         number = self.board.number
         if number == self._number:
             return
-        self._number = number
         known = self.board.read()
-        if known.key == self._key or not known.parts:
-            return
+        if known.key != self._key and known.parts:
+            self._load(known)
+        self._number = number
+
+    def _load(self, known: ConfigState) -> None:
         config = complete_platforms(
             rebuild(known.parts, self._settings.config.parent), self._settings
         )
@@ -67,10 +69,14 @@ class ConfigFollower:
         log.debug("config_loaded", hash=config.hash)
 
     def _follow(self) -> None:
+        timings = self._settings.timings
+        wait = timings.config_follow_seconds
         while True:
-            time.sleep(self._settings.timings.config_follow_seconds)
+            time.sleep(wait)
+            wait = timings.config_follow_seconds
             try:
                 self.catch_up()
             except Exception as fault:
                 # the current one stays valid; the slot shows that it is an old one
                 log.error("config_not_taken", exc_info=fault)
+                wait = timings.config_retry_seconds
