@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 
 from bridge.core.errors import CompileError
+from bridge.routing.functions.signature import shorten
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -24,6 +26,7 @@ _VALUE_KINDS = frozenset({"raw", "quoted", "literal", "name", "index", "number"}
 _ARITHMETIC = {"+": "add", "-": "sub", "/": "div", "%": "mod"}
 _CLOSING_BRACKETS = {")": "(", "]": "[", "}": "{"}
 MAX_NESTING = 50  # brackets within brackets
+MAX_DIGITS = 21  # of an integer with its sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +72,33 @@ def scan(expression: str) -> ScannedExpression:
 
 def _literal(number: str) -> str:
     try:
-        value = json.loads(number)
+        _read_json(number)
     except ValueError:
         raise CompileError(f"`{number}` is not a number as JSON writes it") from None
-    if value in (float("inf"), float("-inf")) or (
-        isinstance(value, int) and not -(2**63) <= value < 2**64
-    ):
-        raise CompileError(f"`{number}` is out of range")
     return number
 
 
 def _check_literal(text: str) -> None:
     """Reject a literal that is not JSON: the library reads `open` as "open", with a warning."""
     try:
-        json.loads(text[1:-1].replace("\\`", "`"), parse_constant=_refuse)
+        _read_json(text[1:-1].replace("\\`", "`"))
     except (ValueError, RecursionError):
         raise CompileError(
             f"{text} is not JSON; a text needs single quotes: '{text[1:-1]}'"
         ) from None
+
+
+def _read_json(text: str) -> None:
+    """Raise ValueError for what is not JSON, and CompileError for a number out of range."""
+    json.loads(text, parse_int=_check_number, parse_float=_check_number, parse_constant=_refuse)
+
+
+def _check_number(text: str) -> None:
+    is_whole = text.removeprefix("-").isdigit()
+    if is_whole and len(text) <= MAX_DIGITS and -(2**63) <= int(text) < 2**64:
+        return
+    if is_whole or math.isinf(float(text)):
+        raise CompileError(f"`{shorten(text)}` is out of range")
 
 
 def _refuse(constant: str) -> None:
