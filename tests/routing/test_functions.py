@@ -5,6 +5,7 @@ anything but answer.
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from growth import check_growth
@@ -192,6 +193,10 @@ RESULTS = [
     ("parse_time('1970-01-01T00:01:00.5Z')", 60.5),
     ("parse_time('1970-01-01', `null`, 'Europe/Berlin')", -3600),
     ("parse_time('02.01.1970', '%d.%m.%Y')", 86400),
+    ("parse_time('02.01.1970 UTC', '%d.%m.%Y %Z', 'Europe/Berlin')", 86400),
+    ("parse_time('02.01.1970 gmt', '%d.%m.%Y %Z', 'Europe/Berlin')", 86400),
+    ("parse_time('02.01.1970 +0100 UTC', '%d.%m.%Y %z %Z')", 82800),
+    ("parse_time('02.01.1970 %Z', '%d.%m.%Y %%Z', 'Etc/GMT-1')", 82800),
     ("parse_time(12)", 12),
 ]
 
@@ -298,6 +303,18 @@ def test_errors_name_the_expression_and_the_type_and_no_value(expression, body, 
     with pytest.raises(ExpressionError) as caught:
         value(expression, **body)
     assert text in str(caught.value)
+
+
+def test_a_zone_that_only_this_machine_knows_is_refused(monkeypatch):
+    """Its name would be read and ignored."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        with pytest.raises(ExpressionError, match="not a time of that format"):
+            value("parse_time('02.01.1970 CET', '%d.%m.%Y %Z')")
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
 
 
 def test_an_error_never_holds_the_value():

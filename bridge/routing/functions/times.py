@@ -112,12 +112,30 @@ def _parse_time(value: str | int | float, form: JSON = None, zone: str = "UTC") 
     if len(form) > MAX_FORMAT or len(value) > MAX_FORMAT:
         raise ExpressionError(f"a text of more than {MAX_FORMAT} characters")
     try:
-        moment = datetime.strptime(value.strip(), form)
-        return to_seconds(
-            (moment if moment.tzinfo else moment.replace(tzinfo=_zone(zone))).astimezone(UTC)
-        )
+        moment, named = _read_time(value.strip(), form)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=named or _zone(zone))
+        return to_seconds(moment.astimezone(UTC))
     except (ValueError, OverflowError, re.error, KeyError, IndexError):
         raise ExpressionError("a text that is not a time of that format") from None
+
+
+def _read_time(text: str, form: str) -> tuple[datetime, tzinfo | None]:
+    """Return a time, and the zone that its %Z names: UTC. Raises `ValueError` for any other.
+
+    `strptime` also reads the names of the machine's zone, and ignores each.
+    """
+    if "Z" not in re.findall("%(.)", form, re.DOTALL):
+        return datetime.strptime(text, form), None
+    try:
+        return datetime.strptime(text, _name_zone(form, "UTC")), UTC
+    except ValueError:
+        return datetime.strptime(text, _name_zone(form, "GMT")), UTC
+
+
+def _name_zone(form: str, name: str) -> str:
+    """Return a format with the name of a zone in the place of %Z."""
+    return re.sub("%(.)", lambda m: name if m[1] == "Z" else m[0], form, flags=re.DOTALL)
 
 
 FUNCTIONS = (
@@ -134,7 +152,7 @@ FUNCTIONS = (
         "parse_time",
         ("time: string|number", "format?: string|null", "zone?: string"),
         "Reads a time, by default ISO 8601, and gives seconds since 1970. Text without an offset"
-        " is in the given zone (default UTC).",
+        " is in the given zone (default UTC). `%Z` reads UTC and GMT only.",
         "parse_time('2026-03-01T12:00:00Z')",
         1772366400,
         _parse_time,
