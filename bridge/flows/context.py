@@ -151,11 +151,14 @@ def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) 
     Inputs without a parameter are ignored, as on the public platform; a missing input fails the
     run.
     """
+    from bridge.flows.file_saver import FileSaver
+
     with _install:
         if not isinstance(sys.stdout, _Output):
             sys.stdout = _Output(sys.stdout)
     written = RunLog()
-    token = _current.set(CurrentRun(flow.name, data_dir, log=written, keep=_file_saver(data_dir)))
+    keep = FileSaver(data_dir, lambda *_: None)
+    token = _current.set(CurrentRun(flow.name, data_dir, log=written, keep=keep))
     failure: BaseException | None = None
     result = RunResult(state=LocalState.FAILED)
     try:
@@ -170,15 +173,6 @@ def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) 
     if failure is not None and not isinstance(failure, FlowError):
         logger.warning("flow_failed", flow=flow.name, exc_info=failure)
     return result
-
-
-def _file_saver(data_dir: Path) -> Callable[[str, bytes], None]:
-    def keep(_name: str, data: bytes) -> None:
-        from bridge.store.blobs import BlobStore
-
-        BlobStore(data_dir / "blobs").store(data)
-
-    return keep
 
 
 def call_flow(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -8,7 +8,9 @@ from typing import Final
 
 from bridge.flows.errors import FlowError
 
-MAX_SAVED_FILES: Final = 10_000  # of a run: one transaction stores them
+MAX_SAVED_FILES: Final = (
+    1000  # of a run: their names are stored with its result, in one transaction
+)
 MAX_SAVED_NAME_BYTES: Final = 255
 
 

@@ -23,6 +23,8 @@ from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
 from bridge.store.encryption import HEADER_LENGTH, NO_ENCRYPTION, Sealer, key_id_of
 
+#: Bytes of the disk that files leave free, for the database.
+SPARE = 256 * 1024 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

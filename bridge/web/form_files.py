@@ -5,9 +5,7 @@ from __future__ import annotations
 from bridge.core.errors import StoreError
 from bridge.ingest.forms.attachments import KeepFile
 from bridge.ingest.ports import disk_full
-from bridge.store.blobs import BlobStore
-
-SPARE = 256 * 1024 * 1024  # bytes of the disk that stay reserved for the database
+from bridge.store.blobs import SPARE, BlobStore
 
 
 def make_file_storer(blobs: BlobStore) -> KeepFile:

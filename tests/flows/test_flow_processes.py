@@ -204,7 +204,7 @@ def test_files_that_the_flow_made_up_have_valid_names(served: Served) -> None:
 
 def test_a_run_saves_a_limited_number_of_files(served: Served) -> None:
     run = served.run_flow("saves_many")
-    assert run["log"] == ["file '10000': a run can save at most 10000 files"]
+    assert run["log"] == ["file '1000': a run can save at most 1,000 files"]
 
 
 def test_the_traceback_is_in_our_own_log(served: Served) -> None:

@@ -13,9 +13,11 @@ import pytest
 
 from bridge.core.local_runs import LocalState
 from bridge.flows import File, FlowError, WebhookInput, current, flow, log, run_flow, save_file
+from bridge.flows.file_saver import FileSaver
 from bridge.flows.ids import ALPHABET, new_run_id
 from bridge.flows.loader import load_flows
 from bridge.flows.process.log_buffer import MAX_LOG_LINE_CHARACTERS, MAX_RUN_LOG_LINES, LogBuffer
+from bridge.store.blobs import SPARE, BlobStore
 
 
 def run(function: Any, tmp_path: Path, **inputs: Any) -> Any:
@@ -340,6 +342,23 @@ def test_file_and_webhook_inputs_are_known_by_their_annotation(tmp_path: Path) -
     )
     assert [one.kind for one in load_flows(path)["one"].inputs] == ["body", "file", "text", "text"]
     assert [one.kind for one in flow(name="f")(special).inputs] == ["file", "body"]
+
+
+def test_the_files_of_a_run_are_limited_and_leave_the_database_its_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[tuple[str, int]] = []
+    save = FileSaver(tmp_path, lambda name, _, size: saved.append((name, size)), max_files=2)
+    for name in ("a", "b", "a"):
+        save(name, b"xy")
+    with pytest.raises(FlowError, match="file 'c': a run can save at most 2 files"):
+        save("c", b"")
+    monkeypatch.setattr(BlobStore, "free_bytes", lambda _: SPARE + 1)
+    with pytest.raises(FlowError, match="file 'a' cannot be saved: the disk is nearly full"):
+        save("a", b"xy")
+    assert saved == [("a", 2), ("b", 2), ("a", 2)]
+    result = run(flow(name="f")(lambda: save_file("a", b"xy")), tmp_path)
+    assert result.state is LocalState.FAILED and "nearly full" in result.log[-1]
 
 
 def special(image: File, payload: WebhookInput) -> None: ...

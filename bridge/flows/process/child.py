@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +25,10 @@ from bridge.core.local_runs import LocalState
 from bridge.core.model import JSON
 from bridge.flows.context import CurrentRun, call_flow, error_line, set_current
 from bridge.flows.errors import FlowError
+from bridge.flows.file_saver import FileSaver
 from bridge.flows.function import FlowFunction
 from bridge.flows.process.protocol import RunSpec
-from bridge.flows.types import MAX_SAVED_FILES, File, WebhookInput
-from bridge.store.blobs import BlobStore
+from bridge.flows.types import File, WebhookInput
 from bridge.system.linux_process import die_with_parent, start_process_group
 from bridge.system.redacted_traceback import format_traceback
 
@@ -122,18 +121,7 @@ def _lower(which: int, soft: int, hard: int) -> None:
 
 def _outcome(flow: FlowFunction | None, spec: RunSpec, result: int) -> dict[str, JSON]:
     """Call the flow and return its result. Catch every exception."""
-
-    numbers = count(1)
-
-    def keep(name: str, data: bytes) -> None:
-        if next(numbers) > MAX_SAVED_FILES:
-            raise FlowError(f"file {name!r}: a run can save at most {MAX_SAVED_FILES} files")
-        try:
-            sha256 = BlobStore(Path(spec.data) / "blobs").store(data)
-        except OSError as error:
-            raise FlowError(f"file {name!r} cannot be saved: {error.strerror}") from error
-        _report(result, {"file": [name, sha256, len(data)]})
-
+    keep = FileSaver(Path(spec.data), lambda *file: _report(result, {"file": [*file]}))
     try:
         if flow is None:
             raise FlowError(f"flow {spec.flow!r} no longer exists")

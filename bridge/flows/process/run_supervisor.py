@@ -243,7 +243,7 @@ class RunSupervisor:
 
 def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any]]:
     """Return the saved files and the reported result; the result is empty without a report."""
-    files: list[tuple[str, str, int]] = []
+    files: dict[str, tuple[str, str, int]] = {}
     said = {}
     for line in text.splitlines():
         try:
@@ -252,17 +252,17 @@ def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any
             continue  # truncated, or written by the flow itself
         match found:
             case {"file": [str(name), str(sha256), int(size)]} if (
-                len(files) < MAX_SAVED_FILES
+                (name in files or len(files) < MAX_SAVED_FILES)
                 and _is_file_name(name)
                 and _DIGEST.fullmatch(sha256)
                 and 0 <= size < MAX_SIZE
             ):
-                files.append((name, sha256, size))
+                files[name] = name, sha256, size
             case {"state": LocalState.DONE, "outputs": dict(outputs)}:
                 said = _check_outputs(outputs)
             case {"state": str(), "reason": str(), "traceback": str() | None}:
                 said = found
-    return files, said
+    return [*files.values()], said
 
 
 def _is_file_name(name: str) -> bool:

@@ -13,6 +13,7 @@ from bridge.core.errors import Refused, StoreError
 from bridge.core.local_runs import EVENT_FILE_PREFIX, LocalFile
 from bridge.core.model import JSON
 from bridge.core.sizes import MIB
+from bridge.store.blobs import SPARE
 from bridge.system.logs import get_logger
 from bridge.web.downloads import DOWNLOAD_HEADERS, content_disposition
 from bridge.web.flow_api import responses
@@ -21,7 +22,6 @@ from bridge.web.flow_api.context import FlowApiContext
 from bridge.web.flow_api.request import ApiRequest, bad_request
 from bridge.web.flow_api.runs import find_run
 from bridge.web.flow_api.zip_stream import stream_zip
-from bridge.web.form_files import SPARE
 
 MAX_FILE_BYTES = 25 * MIB
 MAX_FILES = 50  # in one call
