@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -80,6 +80,27 @@ def test_an_error_of_the_whole_commit_is_that_of_each() -> None:
         raise OSError("no disk")
 
     assert [str(result) for _, result in run(broken, [1, 2])] == ["no disk", "no disk"]
+
+
+def test_a_commit_for_which_no_thread_starts_runs_on_the_loop() -> None:
+    """Those after it would wait for it for ever."""
+
+    class NoThreads(ThreadPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> NoReturn:
+            raise RuntimeError("can't start new thread")
+
+    store = Store()
+    done: list[Any] = []
+
+    async def add_all() -> None:
+        loop = asyncio.get_running_loop()
+        gatherer = CommitGatherer(loop, store.each, NoThreads(1), waits_for_server=True)
+        for number in (1, 2):
+            gatherer.store([(number, done.append)])  # type: ignore[list-item]  # a stand-in
+
+    asyncio.run(add_all())
+    assert done == [[1], [2]]
+    assert set(store.threads) == {threading.current_thread()}
 
 
 def test_after_a_slow_commit_the_next_leaves_the_loop_until_one_is_fast(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
-from bridge.core.errors import Refused
+from bridge.core.errors import Refused, StoreError
 from bridge.ingest.receive import Received
 from bridge.providers.model import Reply
 from bridge.web.hook_answers import WebhookAnswers
@@ -91,6 +91,29 @@ def test_requests_that_keep_arriving_do_not_put_off_the_commit() -> None:
     batches = [each for each in log if isinstance(each, list)]
     assert max(map(len, batches)) <= hook_calls.MAX_GATHERED
     assert log.index(batches[0]) < log.index(numbers[-1])
+
+
+class NoThreads(Executor):
+    """The machine starts no thread."""
+
+    def submit(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]  # it returns nothing
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_request_for_which_no_thread_starts_is_refused_as_not_stored() -> None:
+    errors: list[Exception] = []
+    answers: list[Any] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        calls = HookCalls(loop, CommitGatherer(loop, None, NoThreads()), NoThreads())  # type: ignore[arg-type]  # it stores nothing
+        request: Any = Request(1, [])
+        request.refuse = lambda error: errors.append(error) or "refused"
+        calls.answer(request, b" " * (hook_calls.MAX_LOOP_BODY_BYTES + 1), answers.append)
+
+    asyncio.run(run())
+    assert answers == ["refused"]
+    assert [type(one) for one in errors] == [StoreError]
 
 
 def test_a_refused_request_and_a_bug_stop_no_other_request() -> None:

@@ -1,4 +1,4 @@
-"""A call of Flask for which the machine starts no thread holds nothing."""
+"""A call of Flask for which the machine starts no thread is refused, and holds nothing."""
 
 from __future__ import annotations
 
@@ -6,32 +6,52 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-import pytest
-
+from bridge.core.errors import Refused
+from bridge.core.timings import TIMINGS
+from bridge.web.hook_messages import RequestHead
+from bridge.web.server.answer_limits import AnswerLimits
+from bridge.web.server.event_loop.loop_edge import LoopEdge
 from bridge.web.server.event_loop.page_call import PageCall
 
+HEAD = RequestHead(
+    method="POST",
+    path="/",
+    target="/",
+    query_string="",
+    headers={},
+    scheme="http",
+    address=None,
+    protocol="HTTP/1.1",
+)
 
-def test_a_large_body_without_a_thread_holds_no_stream() -> None:
-    streams: list[Any] = []
 
-    def refuse(*_: object) -> NoReturn:
+class NoThreads:
+    def submit(self, *_: object) -> NoReturn:
         raise RuntimeError("can't start new thread")
 
+
+def test_a_large_body_without_a_thread_is_refused_and_holds_no_stream() -> None:
+    ended: list[BaseException | None] = []
+
     async def call() -> None:
-        edge: Any = SimpleNamespace(
+        anything: Any = None
+        threads: Any = SimpleNamespace(flask=NoThreads(), flask_places=4)
+        edge = LoopEdge(
             loop=asyncio.get_running_loop(),
-            take_stream=lambda: streams.append(None) or True,
-            free_stream=streams.pop,
-            call_flask=refuse,
+            parts=anything,
+            app=anything,
+            calls=anything,
+            timings=TIMINGS,
+            answers=AnswerLimits(1.0),
+            keep_alive_seconds=1.0,
+            threads=threads,
         )
-        head: Any = SimpleNamespace(may_chunk=True, length=10, request=None)
-        page = PageCall(edge, None, head, lambda _error: None, keeps=False)
+        head: Any = SimpleNamespace(may_chunk=True, length=10, request=HEAD)
         body: Any = SimpleNamespace(divert=lambda _stream: None)
-        with pytest.raises(RuntimeError, match="thread"):
+        for _ in range(2):  # there is one place
+            page = PageCall(edge, None, head, ended.append, keeps=False)
             page.answer_while_reading(body, ("127.0.0.1", 1), lambda: None)
-        assert streams == []
-        assert page.stream is not None
-        with pytest.raises(TimeoutError):  # a thread that takes the call later does not wait
-            page.stream.read(1)
+            await asyncio.sleep(0)
 
     asyncio.run(call())
+    assert [(type(one), getattr(one, "status", None)) for one in ended] == [(Refused, 503)] * 2

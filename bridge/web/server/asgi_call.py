@@ -159,7 +159,7 @@ class AsgiCall:
         if error is None:
             await self._end()
         elif not (self._is_gone or writer.is_started or isinstance(error, ConnectionError)):
-            await self._write(None)
+            await self._write(answer_refusal(error) if isinstance(error, Refused) else None)
         # else the server closes the connection: the client must see that the answer is not whole
 
     def _open_body(self) -> io.BufferedIOBase:

@@ -84,9 +84,13 @@ class CommitGatherer:
             else:
                 self._finish(waiting, results, seconds, on_loop=True)
                 return
-        future = self._loop.run_in_executor(
-            self._executor, lambda: self._store(waiting, waits=True)
-        )
+        try:
+            future = self._loop.run_in_executor(
+                self._executor, lambda: self._store(waiting, waits=True)
+            )
+        except RuntimeError:  # no thread could be started: the loop waits
+            self._finish(waiting, *self._store(waiting, waits=True), on_loop=True)
+            return
         future.add_done_callback(
             lambda ended: self._finish(waiting, *ended.result(), on_loop=False)
         )

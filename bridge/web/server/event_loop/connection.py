@@ -238,7 +238,7 @@ class LoopConnection(TimedConnection):
         elif page.writer.is_started or isinstance(error, ConnectionError):
             self.abort()  # the client must see that the answer is not whole
         else:
-            self._answer(None)
+            self._answer(answer_refusal(error) if isinstance(error, Refused) else None)
 
     def _refuse(self, refused: Refused) -> None:
         if self._stage is Stage.STREAM and self._page is not None:

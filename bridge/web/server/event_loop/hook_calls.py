@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import cast
 
-from bridge.core.errors import BadSignature
+from bridge.core.errors import BadSignature, StoreError
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.receive import Received, build_answer
 from bridge.store.db.commit_queue import MAX_BATCH_JOBS
@@ -51,7 +51,7 @@ class HookCalls:
     def answer(self, request: HookRequest, body: bytes, answered: Answered) -> None:
         """Receive a request, and call `answered` on the loop; with None for an unforeseen error."""
         if not self._fits_loop(request, body):
-            self._run(lambda: request.answer(partial(request.receive, body)), answered)
+            self._run(request, lambda: request.answer(partial(request.receive, body)), answered)
             return
         self._arrived.append((request, body, answered))
         if len(self._arrived) == 1:
@@ -79,7 +79,7 @@ class HookCalls:
             prepared = request.prepare(body)
         except NeedsThread:
             request.effects = effects
-            self._run(lambda: request.answer(partial(request.receive, body)), answered)
+            self._run(request, lambda: request.answer(partial(request.receive, body)), answered)
             return
         except Exception as error:
             request.effects = effects
@@ -108,19 +108,29 @@ class HookCalls:
         if isinstance(stored, Exception):
             self._refuse(request, stored, answered)
         elif callable(stored):
-            self._run(lambda: request.answer(lambda: build_answer(prepared, stored())), answered)
+            self._run(
+                request, lambda: request.answer(lambda: build_answer(prepared, stored())), answered
+            )
         else:
             answered(self._try(lambda: request.accept(build_answer(prepared, stored))))
 
     def _refuse(self, request: HookRequest, error: Exception, answered: Answered) -> None:
         """Refuse a request; in a thread where a copy of it may be stored."""
         if isinstance(error, BadSignature):
-            self._run(lambda: request.refuse(error), answered)
+            self._run(request, lambda: request.refuse(error), answered)
         else:
             answered(self._try(lambda: request.refuse(error)))
 
-    def _run(self, work: Callable[[], HookAnswer], answered: Answered) -> None:
-        future = self._loop.run_in_executor(self._executor, self._try, work)
+    def _run(
+        self, request: HookRequest, work: Callable[[], HookAnswer], answered: Answered
+    ) -> None:
+        """Do the rest of a request in a thread; refuse it where none can be started."""
+        try:
+            future = self._loop.run_in_executor(self._executor, self._try, work)
+        except RuntimeError as error:
+            refusal = StoreError(f"no thread could be started: {error}")
+            answered(self._try(lambda: request.refuse(refusal)))
+            return
         future.add_done_callback(lambda ended: answered(ended.result()))
 
     def _try(self, work: Callable[[], HookAnswer]) -> HookAnswer | None:

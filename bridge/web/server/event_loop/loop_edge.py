@@ -34,6 +34,7 @@ from bridge.web.server.event_loop.wsgi_calls import (
 from bridge.web.server.passed_connections import PassedConnections, is_for_console
 
 PAGE_BODY_BYTES: Final = 32 * 1024 * 1024  # of bodies for Flask that are held at once
+NO_THREAD: Final = "no thread could be started; send this again"
 TOO_MANY_STREAMS: Final = "too many large bodies arrive; send this one again"
 log = get_logger()
 
@@ -111,7 +112,8 @@ class LoopEdge:
         writer: PageWriter,
         ended: Callable[[BaseException | None], None],
     ) -> None:
-        """Let Flask answer a request in a thread; `ended` is called on the loop.
+        """Let Flask answer a request in a thread; `ended` is called on the loop, with `Refused`
+        where no thread could be started.
 
         `length`: of the body that `stdin` has; None where it is not known.
         """
@@ -129,7 +131,12 @@ class LoopEdge:
                 return bug
             return None
 
-        future = self.loop.run_in_executor(self.threads.flask, call)
+        try:
+            future = self.loop.run_in_executor(self.threads.flask, call)
+        except RuntimeError as error:
+            log.error("thread_not_started", name="flask", error=str(error))
+            self.loop.call_soon(ended, _refuse_busy(NO_THREAD))
+            return
         future.add_done_callback(lambda done: ended(done.result()))
 
 
@@ -140,7 +147,11 @@ def stream_body(edge: LoopEdge, body: RequestBody, drained: Callable[[], None]) 
     when the thread has ended. Raises `Refused` where too many threads read bodies.
     """
     if not edge.take_stream():
-        raise Refused(503, "busy", TOO_MANY_STREAMS, headers={"Retry-After": "5"})
+        raise _refuse_busy(TOO_MANY_STREAMS)
     stream = StreamedBody(partial(edge.loop.call_soon_threadsafe, drained))
     body.divert(stream)
     return stream
+
+
+def _refuse_busy(message: str) -> Refused:
+    return Refused(503, "busy", message, headers={"Retry-After": "5"})

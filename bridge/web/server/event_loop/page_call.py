@@ -43,12 +43,7 @@ class PageCall:
         `drained` is called on the loop. Raises `Refused` where too many threads do so.
         """
         self.stream = stream_body(self._edge, body, drained)
-        try:
-            self._call(io.BufferedReader(self.stream), self._head.length, server)
-        except RuntimeError:  # no thread can be started; one of the others may still take the call
-            self._edge.free_stream()
-            self.cut()
-            raise
+        self._call(io.BufferedReader(self.stream), self._head.length, server)
 
     def cut(self) -> None:
         """Let the thread fail where it reads or writes: the client is gone."""
