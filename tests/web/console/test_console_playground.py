@@ -251,6 +251,7 @@ def test_the_text_is_downloaded_as_it_is(console: ConsoleClient) -> None:
 
 def test_filters_are_those_of_the_lists(console: ConsoleClient) -> None:
     store(console, source="other")  # no longer in routes.yaml
+    assert console.get("/playground?status=daed").status_code == 400
     html = console.html("/playground?source=other&status=none")
     assert "<option selected>other</option>" in html  # so that the next form has it too
     assert "<option selected>none</option>" in html

@@ -64,6 +64,11 @@ def add_trends(database: Database) -> None:
     database.write(partial(trend_rows.add_highest, at=at, values=waiting))
 
 
+def put_delivery(database: Database, route: str) -> None:
+    event = make_event(None)
+    events.add(database, event, (make_delivery(event, route),), lambda *_: [])
+
+
 def points(*series: dict[str, float]) -> list[dict[str, object]]:
     return [
         {
@@ -115,8 +120,18 @@ def test_one_source_or_route(console: ConsoleClient) -> None:
     html = console.html("/trends?route=triage")
     assert "10 ended runs in 24 hours" in html and "Events received:" not in html
     assert "&amp;window=14d" in html  # the other windows have the filter too
+    put_delivery(console.database, "other")
     assert "No ended runs" in console.html("/trends?route=other")
     assert "No trend is counted by" in console.html("/trends?route=triage&source=github")
+
+
+def test_a_name_that_nothing_knows_is_refused(console: ConsoleClient) -> None:
+    for query in ("source=githab", "route=triagge"):
+        answer = console.get(f"/trends?{query}")
+        assert (answer.status_code, "There is no " in answer.text) == (400, True), query
+    add_trends(console.database)  # of a source and a route that nothing else knows any more
+    for query in ("source=contact", "route=triage"):
+        assert console.get(f"/trends?{query}").status_code == 200, query
 
 
 def test_every_window_without_data_and_wrong_parameters(console: ConsoleClient) -> None:

@@ -58,7 +58,8 @@ def show_playground(asked: ConsoleRequest) -> Screen:
     clause = find_clause(asked, form)
     if clause is not None:
         start = add_clause(start, clause)
-    return _screen(asked, form, find_events(asked, form), start, clause=clause)
+    events = find_events(asked, form)
+    return _screen(asked, form, events, start, clause=clause, status=400 if events.errors else 200)
 
 
 def try_text(asked: ConsoleRequest) -> Screen | Response:

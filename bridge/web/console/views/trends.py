@@ -8,6 +8,7 @@ from typing import Final
 
 from bridge.core.trends import TRENDS, TrendKind
 from bridge.web.admin.parameters import TREND_LABELS, Parameter
+from bridge.web.admin.request_selection import check_known_names
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import read_points
 from bridge.web.console.environment import format_count, format_span
@@ -118,16 +119,20 @@ SECONDS: Final = ("ack", "oldest")  # trends whose values are durations
 
 def show_trends(asked: ConsoleRequest) -> Screen:
     """Return the charts of a window, of all, or of one source or route."""
-    given = asked.ask(PARAMETERS).values
+    request = asked.ask(PARAMETERS)
+    given = request.values
     word = given[WINDOW.name]
     chosen = {name: given[name] for name in FILTERS if given[name] is not None}
     rows = [one for one in CHARTS if {*chosen} <= {*TRENDS[one.trend].labels}]
+    charts = [(one, _draw(asked, one, WINDOWS[word], chosen)) for one in rows]
+    if charts and all(chart.is_empty for _, chart in charts):
+        check_known_names(asked.context, request)
     names = list_names(asked.context.config())
     return Screen(
         template="trends.html",
         title="Trends",
         values={
-            "charts": [(one, _draw(asked, one, WINDOWS[word], chosen)) for one in rows],
+            "charts": charts,
             "window": word,
             "windows": [(one, make_link("/trends", {**chosen, "window": one})) for one in WINDOWS],
             "chosen": chosen,
