@@ -156,5 +156,6 @@ def _check_name(asked: AdminRequest, what: str, known: Iterable[str] | Mapping[s
     names = list(known)
     if name not in names:
         near = suggest(name[:MAX_NAME_CHARS], names)
-        raise AdminProblem("not_found", f"there is no {what} {name[:100]!r}. {near}".strip())
+        hint = f"; {near.rstrip()}" if near else ""
+        raise AdminProblem("not_found", f"there is no {what} {name[:100]!r}{hint}")
     return name

@@ -133,8 +133,11 @@ def test_a_command_for_a_shell_quotes_the_flow_of_a_link(console: ConsoleClient)
     ("path", "text"),
     [
         ("/platforms/crm/flows", "has no list of flows"),
-        ("/platforms/crm/flows?flow=x", "has no list of inputs"),
-        ("/platforms/gumloop/flows?flow=ecko", "did you mean"),
+        ("/platforms/crm/flows?flow=x", ">The platform &#39;crm&#39; (http) has no list of inputs"),
+        (
+            "/platforms/gumloop/flows?flow=ecko",
+            ">The platform &#39;gumloop&#39; has no flow &#39;ecko&#39;; did",
+        ),
     ],
 )
 def test_a_platform_without_an_answer_is_named_on_the_page(

@@ -17,6 +17,7 @@ from bridge.web.admin.parameters import FLOW, PLATFORM
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest, Screen
 from bridge.web.console.day_trends import sum_day
+from bridge.web.console.failures import as_sentence
 from bridge.web.console.subject_notes import list_notes
 
 MAX_SHOWN_RUNS: Final = 20
@@ -73,8 +74,10 @@ def show_flows(asked: ConsoleRequest) -> Screen:
     values["run_command"] = f"flowbridge flows run {shlex.quote(f'{name}/{flow}')}"
     try:
         values |= _ask_inputs(asked, name, flow) if flow else _ask_flows(asked, name)
-    except (AdminProblem, InvalidRequest) as error:
-        values["problems"] = [str(error)]
+    except AdminProblem as error:
+        values["problems"] = [as_sentence(error.detail)]
+    except InvalidRequest as error:
+        values["problems"] = [as_sentence(str(error))]
     return Screen(
         template="platform_flow.html" if flow else "platform_flows.html",
         title=flow or f"Flows of {name}",
