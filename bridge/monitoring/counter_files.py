@@ -21,6 +21,7 @@ import orjson
 
 from bridge.core.timings import TIMINGS
 from bridge.monitoring.counters import COUNTS, Counts
+from bridge.system.fsync import sync_path
 
 COUNTERS_FOLDER: Final = "counts"
 ENDED_FILE: Final = "gone.json"  # the counts of processes that have ended
@@ -155,20 +156,11 @@ def _fold(folder: Path) -> None:
     for counts in (ended, *map(_read, dead)):
         left.merge(counts)
     draft.write_bytes(orjson.dumps({**left.dump(), "folded": [path.name for path in dead]}))
-    _sync(draft)
+    sync_path(draft)
     draft.rename(folder / ENDED_FILE)
-    _sync(folder)
+    sync_path(folder)
     for path in dead:
         path.unlink()
-
-
-def _sync(path: Path) -> None:
-    """Make a file, or the names in a folder, durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _read_ended(folder: Path) -> dict[str, Any]:

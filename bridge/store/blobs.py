@@ -22,6 +22,7 @@ from typing import BinaryIO
 from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
 from bridge.store.encryption import HEADER_LENGTH, NO_ENCRYPTION, Sealer, key_id_of
+from bridge.system.fsync import sync_path
 
 #: Bytes of the disk that files leave free, for the database.
 SPARE = 256 * 1024 * 1024
@@ -62,7 +63,7 @@ class BlobStore:
                 )
         # The folders may be new, and another process may have just written the blob.
         for folder in (path.parent, self.folder, self.folder.parent):
-            sync_directory(folder)
+            sync_path(folder)
 
     def path(self, sha256: str) -> Path:
         """Return the path of a blob, encrypted or not; if there is none, its plaintext path."""
@@ -223,12 +224,3 @@ class BlobStore:
 def _authenticated_name(sha256: str) -> tuple[str, str, str]:
     """Return what an encrypted blob is bound to: table, column and name."""
     return "blob", "bytes", sha256
-
-
-def sync_directory(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,1 +1,1 @@
-"""Process-level services: logs, ids, HTTP client, wake-up, shared memory."""
+"""Process-level services: logs, ids, HTTP client, wake-up, shared memory, fsync."""

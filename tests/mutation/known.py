@@ -56,7 +56,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "O2",
         "file": "bridge/store/blobs.py",
-        "old": "            sync_directory(folder)\n",
+        "old": "            sync_path(folder)\n",
         "new": "            pass\n",
         "tests": ["tests/store/test_durability.py"],
     },
@@ -83,7 +83,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "O2-sync",
-        "file": "bridge/store/blobs.py",
+        "file": "bridge/system/fsync.py",
         "old": "        os.fsync(descriptor)\n",
         "new": "        pass\n",
         "tests": ["tests/store/test_durability.py"],

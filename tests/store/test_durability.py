@@ -24,12 +24,13 @@ from sqlalchemy.exc import IntegrityError
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
-from bridge.store.blobs import BlobStore, sync_directory
+from bridge.store.blobs import BlobStore
 from bridge.store.db import commit_queue, group_commit
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events, submissions
 from bridge.store.tables import schema
+from bridge.system.fsync import sync_path
 from bridge.web.app import create_app
 from bridge.web.app_context import AppContext
 
@@ -757,7 +758,7 @@ def test_a_file_that_cannot_be_synced_is_not_kept(tmp_path: Path) -> None:
         without_syncs(lambda: blobs.store(b"x"))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "not even half of it"
     with pytest.raises(OSError, match="Input/output error"):
-        without_syncs(lambda: sync_directory(tmp_path))
+        without_syncs(lambda: sync_path(tmp_path))
     blobs.store(b"x")
     with pytest.raises(OSError, match="Input/output error"):
         without_syncs(lambda: blobs.store(b"x"))

@@ -12,9 +12,9 @@ from bridge.store.backup.age import list_backups
 from bridge.store.backup.archive import Advance
 from bridge.store.backup.manifest import Manifest
 from bridge.store.backup.scratch import make_scratch
-from bridge.store.blobs import sync_directory
 from bridge.store.db import disk_space
 from bridge.store.db.database import Database
+from bridge.system.fsync import sync_path
 
 
 def estimate_size(database: Database, data: Path) -> int:
@@ -54,7 +54,7 @@ def create(
             with extraction.unpack_temporarily(file, scratch, advance) as (folder, found):
                 extraction.verify_database(folder, found)
         draft.rename(path)
-    sync_directory(path.parent)
+    sync_path(path.parent)
     return manifest
 
 

@@ -21,7 +21,6 @@ from bridge.store.backup import extraction
 from bridge.store.backup.archive import Advance
 from bridge.store.backup.manifest import DATABASE, KEY, Manifest
 from bridge.store.backup.scratch import make_scratch
-from bridge.store.blobs import sync_directory
 from bridge.store.db import snapshot
 from bridge.store.db.database import Database, file_lock
 from bridge.store.db.sqlite_file import RestoreNotice, read_notice
@@ -29,6 +28,7 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import copy
 from bridge.store.queue import hold
 from bridge.store.queue.hold import HeldCounts
+from bridge.system.fsync import sync_path
 
 #: Tables whose rows must not be lost; every start writes to the others.
 PROTECTED_TABLES: Final = (
@@ -135,8 +135,7 @@ def _prepare(
         database.close()
     if not snapshot.remove_wal(path):
         raise StoreError("another process has opened the unpacked database")
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_path(path)
     return waiting, removed_tokens
 
 
@@ -187,9 +186,9 @@ def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | No
     for name in ("files", KEY):
         if (folder / name).exists():
             shutil.move(folder / name, data / name)
-    sync_directory(data)
+    sync_path(data)
     (folder / DATABASE).rename(path)
-    sync_directory(path.parent)
+    sync_path(path.parent)
     return aside
 
 
@@ -206,8 +205,8 @@ def _copy_aside(path: Path, data: Path, now: float) -> Path | None:
     if not there:
         return None
     for changed, _, _ in os.walk(aside):
-        sync_directory(Path(changed))
-    sync_directory(data)
+        sync_path(Path(changed))
+    sync_path(data)
     return aside
 
 
@@ -219,7 +218,7 @@ def _put_notice(folder: Path, path: Path, aside: Path | None) -> None:
         file.flush()
         os.fsync(file.fileno())
     notice.rename(path)
-    sync_directory(path.parent)
+    sync_path(path.parent)
 
 
 def _beside(path: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bridge.core.errors import StoreError
 from bridge.store.db.error_text import describe_error
+from bridge.system.fsync import sync_path
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -29,8 +30,7 @@ def copy_database(source: Path, target: Path) -> None:
     except sqlite3.Error as error:
         target.unlink(missing_ok=True)
         raise StoreError(f"the database cannot be copied: {describe_error(error)}") from error
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_path(target)
 
 
 def remove_wal(path: Path) -> bool:
