@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -197,20 +198,38 @@ def test_a_value_of_a_payload_is_copied_and_becomes_a_clause(
         context.close()
 
 
-def test_a_page_of_a_store_that_does_not_answer_tries_again(
-    served: ServedConsole, browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise StoreError("it is gone")
-
+@pytest.fixture
+def phone_page(served: ServedConsole, browser: Browser) -> Iterator[Page]:
+    """A page of a phone, with a session."""
     context = browser.new_context(viewport={"width": PHONE_WIDTH, "height": 800})
     context.set_default_timeout(60_000)
     try:
         page = context.new_page()
         served.log_in(page)
-        page.clock.install()
-        monkeypatch.setattr(type(served.database), "read", fail)
-        url = f"{served.url}/events?source=github"
+        yield page
+    finally:
+        context.close()
+
+
+@contextmanager
+def failing_store(served: ServedConsole) -> Iterator[None]:
+    """Let each read of the store fail."""
+
+    def fail(*_: object) -> None:
+        raise StoreError("it is gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(served.database), "read", fail)
+        yield
+
+
+def test_a_page_of_a_store_that_does_not_answer_tries_again(
+    served: ServedConsole, phone_page: Page
+) -> None:
+    page = phone_page
+    page.clock.install()
+    url = f"{served.url}/events?source=github"
+    with failing_store(served):
         page.goto(url)
         browsers.take_picture(page, "console-retry-360")
         note = page.locator("[data-wait]")
@@ -219,13 +238,10 @@ def test_a_page_of_a_store_that_does_not_answer_tries_again(
             page.clock.run_for(seconds * 1000)
         note.get_by_text("in 16 s").wait_for()
         assert page.get_by_role("link", name="Try again").get_attribute("href") in url
-        monkeypatch.undo()
-        page.clock.run_for(16_000)
-        page.get_by_role("heading", name="Events").wait_for()
-        assert page.url == url
-        assert page.get_by_label("source").input_value() == "github"
-    finally:
-        context.close()
+    page.clock.run_for(16_000)
+    page.get_by_role("heading", name="Events").wait_for()
+    assert page.url == url
+    assert page.get_by_label("source").input_value() == "github"
 
 
 def test_times_stay_local_where_the_browser_stores_nothing(
@@ -353,36 +369,24 @@ def check_numbers(served: ServedConsole, page: Page) -> None:
     assert link.evaluate("one => one === document.activeElement")
 
 
-def test_a_page_says_that_it_is_no_longer_updated(
-    served: ServedConsole, browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise StoreError("it is gone")
-
-    context = browser.new_context(viewport={"width": PHONE_WIDTH, "height": 800})
-    context.set_default_timeout(60_000)
-    try:
-        page = context.new_page()
-        served.log_in(page)
-        for path, part in (("/tail", "#tail"), ("/events", "#new"), ("/", "#numbers")):
-            page.goto(f"{served.url}{path}")
-            note = page.get_by_role("status").filter(has_text="Not updated")
-            assert note.count() == 0
-            monkeypatch.setattr(type(served.database), "read", fail)
+def test_a_page_says_that_it_is_no_longer_updated(served: ServedConsole, phone_page: Page) -> None:
+    page = phone_page
+    for path, part in (("/tail", "#tail"), ("/events", "#new"), ("/", "#numbers")):
+        page.goto(f"{served.url}{path}")
+        note = page.get_by_role("status").filter(has_text="Not updated")
+        assert note.count() == 0
+        with failing_store(served):
             page.evaluate(f"htmx.trigger('{part}', 'poll')")
             note.wait_for()
             assert browsers.find_violations(page) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE_WIDTH
-            monkeypatch.undo()
-            page.evaluate(f"htmx.trigger('{part}', 'poll')")
-            note.wait_for(state="hidden")
-        page.goto(f"{served.url}/tail")
-        context.clear_cookies()  # as where another page ends the session
-        page.evaluate("htmx.trigger('#tail', 'poll')")
-        note.get_by_role("link", name="Reload").click()
-        page.wait_for_url(f"{served.url}/login?next=%2Fconsole%2Ftail")
-    finally:
-        context.close()
+        page.evaluate(f"htmx.trigger('{part}', 'poll')")
+        note.wait_for(state="hidden")
+    page.goto(f"{served.url}/tail")
+    page.context.clear_cookies()  # as where another page ends the session
+    page.evaluate("htmx.trigger('#tail', 'poll')")
+    note.get_by_role("link", name="Reload").click()
+    page.wait_for_url(f"{served.url}/login?next=%2Fconsole%2Ftail")
 
 
 def add_event(served: ServedConsole) -> Event:
