@@ -25,12 +25,12 @@ import orjson
 import pytest
 from command_line import lines, run
 from processes import call
-from records import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, make_local_run, put
 from serving import Bridge, until
 from sqlalchemy import insert, select, text, update
 
 from bridge.core.errors import StoreError
-from bridge.core.local_runs import LocalFile, LocalRun, LocalState
+from bridge.core.local_runs import LocalFile
 from bridge.core.model import Event, Order
 from bridge.services.access_tokens import authenticate_token, create_token, remove_token
 from bridge.store.backup import age, archive, bounded_tar, extraction, files, scratch
@@ -592,14 +592,7 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(
         )
         runs.start(
             connection,
-            LocalRun(
-                id="run",
-                saved_item_id="echo",
-                user_id="u",
-                inputs="{}",
-                state=LocalState.QUEUED,
-                created_at=NOW,
-            ),
+            make_local_run(id="run"),
         )
         connection.execute(
             insert(schema.worker).values(id="w", host="h", pid=1, started_at=NOW, seen_at=NOW)
@@ -857,14 +850,7 @@ def test_a_local_run_that_was_under_way_is_not_begun_again_before_the_release(
     with source.engine.begin() as connection:
         runs.start(
             connection,
-            LocalRun(
-                id="run",
-                saved_item_id="echo",
-                user_id="u",
-                inputs="{}",
-                state=LocalState.QUEUED,
-                created_at=NOW,
-            ),
+            make_local_run(id="run"),
         )
         connection.execute(
             update(schema.local_run).values(state="RUNNING", lease="w", lease_until=NOW)

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from command_line import lines, run
 from conftest import new_postgres_database
-from records import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event, make_local_run
 from sqlalchemy import Boolean, Float, LargeBinary, Text, insert, make_url, select, text
 
 from bridge.core.errors import StoreError
-from bridge.core.local_runs import LocalFlow, LocalRun, LocalState
+from bridge.core.local_runs import LocalFlow
 from bridge.core.model import Debounce, Order, Status
 from bridge.services.access_tokens import authenticate_token, create_token, remove_token
 from bridge.store.db.database import Database
@@ -97,14 +97,7 @@ def fill(database: Database) -> None:
         learned_secrets.seal(sealer_for_secrets((), "k" * 32), "asana", "told"),
         NOW,
     )
-    local_run = LocalRun(
-        id="run1",
-        saved_item_id="echo",
-        user_id="u",
-        inputs="{}",
-        state=LocalState.QUEUED,
-        created_at=NOW,
-    )
+    local_run = make_local_run(id="run1")
     database.write(
         lambda connection: flows.replace(connection, [LocalFlow(id="echo", workbook="w")], NOW)
     )

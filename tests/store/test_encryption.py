@@ -17,7 +17,7 @@ from command_line import lines, run
 from conftest import project_in
 from cryptography.fernet import Fernet
 from forms import PNG
-from records import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event, make_local_run
 from serving import Bridge, github, until
 from sqlalchemy import select, text, update
 
@@ -28,7 +28,6 @@ from bridge.core.errors import (
     SettingsError,
     StoreError,
 )
-from bridge.core.local_runs import LocalRun, LocalState
 from bridge.core.model import Status
 from bridge.core.outcomes import OutcomeKind
 from bridge.store.backup import extraction
@@ -329,14 +328,7 @@ def test_inputs_that_were_changed_are_never_sent_and_hold_up_nobody(sealed: Data
 
 
 def test_a_run_whose_inputs_were_changed_is_taken_and_says_why(sealed: Database) -> None:
-    run_ = LocalRun(
-        id="r1",
-        saved_item_id="echo",
-        user_id="u",
-        inputs='{"a":1}',
-        state=LocalState.QUEUED,
-        created_at=NOW,
-    )
+    run_ = make_local_run(id="r1", inputs='{"a":1}')
     sealed.write(lambda connection: runs.start(connection, run_))
     with sealed.engine.begin() as connection:
         connection.execute(

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from command_line import lines, run
 from query_plans import record_plans
-from records import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, make_local_run, put
 from sqlalchemy import func, insert, select
 
-from bridge.core.local_runs import LocalFile, LocalRun, LocalState
+from bridge.core.local_runs import LocalFile, LocalState
 from bridge.core.model import Body, Delivery, Event, FormFile, Order, Reject, Status
 from bridge.core.timings import Timings
 from bridge.delivery.platforms.responses import start_key
@@ -185,14 +185,8 @@ def test_what_was_made_of_an_event_holds_it_too(database: Database) -> None:
 def start(
     database: Database, id_: str, key: str | None, inputs: dict[str, Any], state: str = "DONE"
 ) -> None:
-    one = LocalRun(
-        id=id_,
-        saved_item_id="echo",
-        user_id="u",
-        inputs=json.dumps(inputs),
-        state=LocalState(state),
-        created_at=NOW,
-        idempotency_key=key,
+    one = make_local_run(
+        id=id_, inputs=json.dumps(inputs), state=LocalState(state), idempotency_key=key
     )
     database.write(lambda connection: runs.start(connection, one))
 

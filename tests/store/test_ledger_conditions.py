@@ -17,12 +17,11 @@ from ledger_steps import (
     get,
     late_starts,
     look_at,
-    new_run,
     record,
     run_of,
 )
 from old_events import CONFIG, OLD, UNFINISHED, old_event
-from records import NOW, attempt_window, make_event, put
+from records import NOW, attempt_window, make_event, make_local_run, put
 from serving import until
 from sqlalchemy import insert, select, text, update
 
@@ -1346,10 +1345,10 @@ def two_leases(database: Database) -> tuple[str, str]:
     """
     flow = flows.LocalFlow(id="again", workbook="flows.py", idempotent=True)
     database.write(lambda c: flows.replace(c, [flow], NOW))
-    lost = database.write(lambda c: runs.start(c, new_run("again"))).id
+    lost = database.write(lambda c: runs.start(c, make_local_run("again"))).id
     assert [each.id for each in database.write(lambda c: runs.claim(c, 9, NOW, "old"))] == [lost]
     assert database.write(lambda c: runs.abandon_running(c, NOW + 60)) == [lost]
-    own = database.write(lambda c: runs.start(c, new_run())).id
+    own = database.write(lambda c: runs.start(c, make_local_run())).id
     assert {each.id for each in database.write(lambda c: runs.claim(c, 9, NOW + 60, "new"))} == {
         lost,
         own,

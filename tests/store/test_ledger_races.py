@@ -11,13 +11,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from ledger_steps import STARTED, add, attempts, claim, column, get, late_starts, new_run, record
-from records import NOW, attempt_window, make_delivery, make_event
+from ledger_steps import (
+    STARTED,
+    add,
+    attempts,
+    claim,
+    column,
+    get,
+    late_starts,
+    record,
+)
+from records import NOW, attempt_window, make_delivery, make_event, make_local_run
 from serving import until
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.event import listen
 
 from bridge.core.errors import IllegalTransition, RunLimitReached
+from bridge.core.local_runs import LocalRun
 from bridge.core.model import Debounce, Delivery, Order, RunState, Status
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery import reconcile
@@ -386,7 +396,7 @@ def test_two_workers_never_poll_the_same_run_at_once(postgresql: Database) -> No
 
 def test_two_starts_at_once_stay_within_the_cap(postgresql: Database) -> None:
     start: Callable[[str], Work] = lambda key: (  # noqa: E731
-        lambda c: runs.start(c, new_run(idempotency_key=key), 1)
+        lambda c: runs.start(c, make_local_run(idempotency_key=key), 1)
     )
     _, other = beside(postgresql, start("a"), start("b"))
     with pytest.raises(RunLimitReached):
@@ -396,7 +406,11 @@ def test_two_starts_at_once_stay_within_the_cap(postgresql: Database) -> None:
 
 def test_two_starts_with_one_key_at_once_are_one_run(postgresql: Database) -> None:
     for cap in (None, 5):
-        start: Work = lambda c, cap=cap: runs.start(c, new_run(idempotency_key=f"k{cap}"), cap)  # type: ignore[misc]  # noqa: E731
+
+        def start(connection: Connection, cap: int | None = cap) -> LocalRun:
+            run = make_local_run(idempotency_key=f"k{cap}")
+            return runs.start(connection, run, cap)
+
         first, other = beside(postgresql, start, start)
         assert other.result().id == first.id and other.waited_for == (
             "advisory" if cap else "transactionid"
@@ -405,7 +419,7 @@ def test_two_starts_with_one_key_at_once_are_one_run(postgresql: Database) -> No
 
 def test_two_workers_execute_no_run_twice_and_no_more_than_the_cap(postgresql: Database) -> None:
     for _ in range(4):
-        postgresql.write(lambda c: runs.start(c, new_run()))
+        postgresql.write(lambda c: runs.start(c, make_local_run()))
     take: Callable[[str, int | None], Work] = lambda lease, cap: (  # noqa: E731
         lambda c: runs.claim(c, 2, NOW, lease, cap)
     )
@@ -416,7 +430,7 @@ def test_two_workers_execute_no_run_twice_and_no_more_than_the_cap(postgresql: D
 
 
 def test_two_who_settle_dead_workers_runs_at_once_settle_each_once(postgresql: Database) -> None:
-    postgresql.write(lambda c: runs.start(c, new_run()))
+    postgresql.write(lambda c: runs.start(c, make_local_run()))
     postgresql.write(lambda c: runs.claim(c, 2, NOW, "a"))
     settle: Work = lambda c: runs.abandon_running(c, NOW + 60)  # noqa: E731
     first, other = beside(postgresql, settle, settle)

@@ -6,8 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from ledger_steps import new_run
-from records import NOW
+from records import NOW, make_local_run
 
 from bridge.core.errors import RunLimitReached
 from bridge.core.local_runs import Input, LocalFile, LocalFlow, LocalRun, LocalState, RunResult
@@ -44,19 +43,19 @@ def state(kept: LocalPlatformStore, run: LocalRun) -> tuple[str, tuple[str, ...]
 def test_a_start_over_the_cap_is_refused_until_a_run_is_over(
     database: Database, kept: LocalPlatformStore
 ) -> None:
-    first = kept.start(new_run(idempotency_key="k"), 2)
-    second = kept.start(new_run(), 2)
+    first = kept.start(make_local_run(idempotency_key="k"), 2)
+    second = kept.start(make_local_run(), 2)
     with pytest.raises(RunLimitReached, match="at most 2"):
-        kept.start(new_run(), 2)
-    assert kept.start(new_run(idempotency_key="k"), 2).id == first.id, (
+        kept.start(make_local_run(), 2)
+    assert kept.start(make_local_run(idempotency_key="k"), 2).id == first.id, (
         "the same start gives the same run, however full it is"
     )
     claim(database)
     kept.kill(first.id, NOW)
     with pytest.raises(RunLimitReached):
-        kept.start(new_run(), 2)
+        kept.start(make_local_run(), 2)
     finish(database, second)
-    kept.start(new_run(), 2)
+    kept.start(make_local_run(), 2)
 
 
 def test_of_many_starts_at_once_no_more_than_the_cap_get_in(
@@ -66,7 +65,7 @@ def test_of_many_starts_at_once_no_more_than_the_cap_get_in(
 
     def start() -> None:
         try:
-            kept.start(new_run(), 5)
+            kept.start(make_local_run(), 5)
             results.append(True)
         except RunLimitReached:
             results.append(False)
@@ -82,7 +81,7 @@ def test_of_many_starts_at_once_no_more_than_the_cap_get_in(
 def test_no_more_runs_than_the_cap_are_under_way_whoever_executes_them(
     database: Database, kept: LocalPlatformStore
 ) -> None:
-    ids = [kept.start(new_run()).id for _ in range(5)]
+    ids = [kept.start(make_local_run()).id for _ in range(5)]
     assert claim(database, lease="a", cap=3, most=2) == ids[:2]
     assert claim(database, lease="b", cap=3) == ids[2:3]
     assert claim(database, lease="b", cap=3) == []
@@ -91,8 +90,8 @@ def test_no_more_runs_than_the_cap_are_under_way_whoever_executes_them(
 def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(
     database: Database, kept: LocalPlatformStore
 ) -> None:
-    first = kept.start(new_run())
-    second = kept.start(new_run())
+    first = kept.start(make_local_run())
+    second = kept.start(make_local_run())
     claim(database, most=1)
     assert [kept.kill(one.id, NOW).state for one in (first, second)] == [
         "TERMINATING",
@@ -119,9 +118,9 @@ def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(
         LocalFlow(id="once", workbook="flows.py"),
     ]
     database.write(lambda c: local_flows.replace(c, flows, NOW))
-    once = kept.start(new_run("once"))
-    again = kept.start(new_run("again"))
-    killed = kept.start(new_run("again"))
+    once = kept.start(make_local_run("once"))
+    again = kept.start(make_local_run("again"))
+    killed = kept.start(make_local_run("again"))
     claim(database)
     database.write(
         lambda c: runs.extend_leases(
@@ -153,7 +152,7 @@ def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(
 def test_runs_that_were_never_begun_go_back_to_where_they_stood(
     database: Database, kept: LocalPlatformStore
 ) -> None:
-    first, second, third = (kept.start(new_run()) for _ in range(3))
+    first, second, third = (kept.start(make_local_run()) for _ in range(3))
     claim(database, most=2)
     kept.kill(second.id, NOW)
     database.write(lambda c: runs.return_to_queue(c, [first.id, second.id, third.id], "w", NOW))
@@ -166,10 +165,10 @@ def test_runs_that_were_never_begun_go_back_to_where_they_stood(
 
 
 def test_the_newest_runs_are_those_of_the_flow_and_the_user(kept: LocalPlatformStore) -> None:
-    mine = [kept.start(new_run()) for _ in range(4)]
-    kept.start(new_run(user_id="another"))
-    kept.start(new_run("other"))
-    large = kept.start(new_run(inputs='{"a": 1}', body='{"a": 1}'))
+    mine = [kept.start(make_local_run()) for _ in range(4)]
+    kept.start(make_local_run(user_id="another"))
+    kept.start(make_local_run("other"))
+    large = kept.start(make_local_run(inputs='{"a": 1}', body='{"a": 1}'))
     mine = [*mine[1:], large]
     found = kept.newest(["echo", "none"], "u", 3)
     assert (found["echo"][0].inputs, found["echo"][0].body) == ("{}", None), "they are not read"

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from records import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, make_local_run, put
 from sqlalchemy import select, update
 
 from bridge.core.errors import IllegalTransition, NotFound
-from bridge.core.local_runs import LocalRun, LocalState
 from bridge.core.model import DeadKind, Delivery, Event, Order, Status
 from bridge.delivery.platforms.responses import idempotency_key
 from bridge.providers.registry import PROVIDERS
@@ -128,18 +127,10 @@ def test_a_retry_of_a_failed_local_run_can_start_another(database: Database) -> 
     delivery = kept(database, **STATES["failed"])
     (result,) = move(database, "retry", Status.QUEUED, delivery)
     keys = [idempotency_key(one) for one in (delivery, result.deliveries[0])]
-    run = LocalRun(
-        id="r",
-        saved_item_id="echo",
-        user_id="u",
-        inputs="{}",
-        state=LocalState.QUEUED,
-        created_at=NOW,
-    )
     first, second, third = (
         database.write(
             lambda connection, id_=id_, key=key: runs.start(
-                connection, replace(run, id=id_, idempotency_key=key)
+                connection, make_local_run(id=id_, idempotency_key=key)
             )
         )
         for id_, key in (("r1", keys[0]), ("r2", keys[1]), ("r3", keys[1]))

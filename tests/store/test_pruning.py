@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from old_events import CONFIG, OLD, UNFINISHED, keep, old_event
-from records import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, make_local_run, put
 from sqlalchemy import insert, select, text, update
 
 from bridge.core.access_token import AccessToken
-from bridge.core.local_runs import LocalFile, LocalRun, LocalState
+from bridge.core.local_runs import LocalFile
 from bridge.core.model import Delivery, Event, FormFile, Reject, Status
 from bridge.core.operations import Operation
 from bridge.core.rate_limits import hour_of
@@ -85,14 +85,8 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
             )
         )
         for number, run_id in enumerate(("run_1", "run_2")):
-            run = LocalRun(
-                id=run_id,
-                saved_item_id="echo",
-                user_id="u",
-                inputs="{}",
-                state=LocalState.QUEUED,
-                created_at=OLD,
-                idempotency_key=start_key(delivery.id, number),
+            run = make_local_run(
+                id=run_id, created_at=OLD, idempotency_key=start_key(delivery.id, number)
             )
             runs.start(connection, run)
             local_files.store_file(
@@ -171,15 +165,7 @@ def test_an_event_whose_run_goes_on_unwatched_stays(database: Database) -> None:
     with database.engine.begin() as connection:
         runs.start(
             connection,
-            LocalRun(
-                id="run_1",
-                saved_item_id="echo",
-                user_id="u",
-                inputs="{}",
-                state=LocalState.QUEUED,
-                created_at=OLD,
-                idempotency_key=delivery.id,
-            ),
+            make_local_run(id="run_1", created_at=OLD, idempotency_key=delivery.id),
         )
     assert prune(database) == {}
     with database.engine.begin() as connection:
@@ -493,34 +479,19 @@ def test_a_run_goes_when_it_is_old_and_its_delivery_is_over(database: Database) 
         "over": over.id,
         "its second": start_key(over.id, 1),
         "waiting": waiting.id,
-        "nobody's": "abc",
+        "foreign": "abc",
         "unnamed": None,
     }
     with database.engine.begin() as connection:
         for name, key in keys.items():
             runs.start(
                 connection,
-                LocalRun(
-                    id=name,
-                    saved_item_id="echo",
-                    user_id="u",
-                    inputs="{}",
-                    state=LocalState.QUEUED,
-                    created_at=at,
-                    idempotency_key=key,
-                ),
+                make_local_run(id=name, created_at=at, idempotency_key=key),
             )
         connection.execute(update(schema.local_run).values(state="DONE", finished_at=at))
         runs.start(
             connection,
-            LocalRun(
-                id="young",
-                saved_item_id="echo",
-                user_id="u",
-                inputs="{}",
-                state=LocalState.QUEUED,
-                created_at=at,
-            ),
+            make_local_run(id="young", created_at=at),
         )
     assert prune(database)["local_run"] == 4
     assert set(column(database, "id FROM local_run")) == {"waiting", "young"}
@@ -530,16 +501,8 @@ def test_a_run_stays_whose_delivery_is_retried_meanwhile(database: Database) -> 
     at = NOW - 40 * DAY
     _, over = old_event(database, "dead", at=at, dead_kind="platform")
     with database.engine.begin() as connection:
-        for name, key in (("its", over.id), ("nobody's", None)):
-            run = LocalRun(
-                id=name,
-                saved_item_id="echo",
-                user_id="u",
-                inputs="{}",
-                state=LocalState.QUEUED,
-                created_at=at,
-                idempotency_key=key,
-            )
+        for name, key in (("its", over.id), ("another", None)):
+            run = make_local_run(id=name, created_at=at, idempotency_key=key)
             runs.start(connection, run)
         connection.execute(update(schema.local_run).values(state="FAILED", finished_at=at))
     works = [*prune_records.expired_runs(database, CONFIG, NOW, lambda _: CONFIG.retention)]
@@ -554,15 +517,7 @@ def test_runs_of_a_source_are_kept_as_long_as_it_says(database: Database) -> Non
     with database.engine.begin() as connection:
         runs.start(
             connection,
-            LocalRun(
-                id="r",
-                saved_item_id="echo",
-                user_id="u",
-                inputs="{}",
-                state=LocalState.QUEUED,
-                created_at=at,
-                idempotency_key=over.id,
-            ),
+            make_local_run(id="r", created_at=at, idempotency_key=over.id),
         )
         connection.execute(update(schema.local_run).values(state="FAILED", finished_at=at))
     for kept, batches in ((Retention(runs=FOREVER), 0), (Retention(), 1)):

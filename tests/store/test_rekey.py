@@ -16,14 +16,14 @@ import pytest
 from command_line import lines, run
 from conftest import new_postgres_database, project_in
 from cryptography.fernet import Fernet
-from records import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event, make_local_run
 from serving import Bridge, until
 from sqlalchemy import insert, select, update
 
 from bridge.core.audit import AuditEntry
 from bridge.core.errors import KeyMissing, StoreError
 from bridge.core.fingerprints import keyed_sha256
-from bridge.core.local_runs import LocalFile, LocalRun, LocalState, RunResult
+from bridge.core.local_runs import LocalFile, LocalState, RunResult
 from bridge.core.model import FormFile, Reject
 from bridge.core.operations import OperationRequest
 from bridge.core.outcomes import Outcome, OutcomeKind
@@ -110,15 +110,7 @@ def fill(database: Database, name: str) -> None:
     )
     login = AuditEntry(id=f"aud_{name}", at=NOW, actor=name, action="login", client="192.0.2.3")
     audit.add_alone(database, login)
-    mine = LocalRun(
-        id=f"run_{name}",
-        saved_item_id="echo",
-        user_id="u",
-        inputs=f'{{"of":"{name}"}}',
-        body=name,
-        state=LocalState.QUEUED,
-        created_at=NOW,
-    )
+    mine = make_local_run(id=f"run_{name}", inputs=f'{{"of":"{name}"}}', body=name)
 
     def ran(connection: Any) -> None:
         runs.start(connection, mine)

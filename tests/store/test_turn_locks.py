@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from ledger_steps import add, arrive, attempts, claim, get, new_run, record
+from ledger_steps import add, arrive, attempts, claim, get, record
 from old_events import CONFIG, OLD
-from records import NOW, attempt_window, make_delivery, make_event
+from records import NOW, attempt_window, make_delivery, make_event, make_local_run
 from senders import sender
 from serving import until
 from signed_rejects import make_reject
@@ -673,7 +673,7 @@ def test_two_erasures_of_the_same_records_in_another_order_do_not_deadlock(
     ids = []
     for number in range(2):
         if kind == "run":
-            run = postgresql.write(lambda c: runs.start(c, new_run()))
+            run = postgresql.write(lambda c: runs.start(c, make_local_run()))
             postgresql.write(lambda c, run=run: runs.kill(c, run.id, NOW))  # type: ignore[misc]  # mypy infers no lambda with defaults
             ids.append(run.id)
         else:

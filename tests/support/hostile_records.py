@@ -8,10 +8,9 @@ from typing import Any
 
 import orjson
 from console_records import Ids, store_records
-from records import make_delivery, make_event
+from records import make_delivery, make_event, make_local_run
 from signed_rejects import make_reject
 
-from bridge.core.local_runs import LocalRun, LocalState
 from bridge.core.model import DeadKind, FormFile, RunState, Status
 from bridge.core.sizes import MIB
 from bridge.services.access_tokens import create_token
@@ -116,12 +115,11 @@ def store_hostile_records(database: Database, text: str = HOSTILE) -> list[Ids]:
     )
     rejects.add(database, replace(cut, headers={text: text, "user-agent": text}, client=text))
     create_token(database, MARKUP[:100], "read", None, now=now)
-    run = LocalRun(
+    run = make_local_run(
+        text,
         id="kHostile",
-        saved_item_id=text,
         user_id=text,
         inputs=orjson.dumps({text: text}).decode(),
-        state=LocalState.QUEUED,
         created_at=now,
     )
     database.write(lambda connection: local_runs.start(connection, run))

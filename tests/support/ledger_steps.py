@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 from records import NOW, make_delivery, make_event
 from sqlalchemy import select
 
 from bridge.core.clock_reading import ClockReading
-from bridge.core.local_runs import LocalRun, LocalState
 from bridge.core.model import Debounce, RunState
 from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.times import DAY
 from bridge.delivery.fair_share import FairShares
-from bridge.flows.ids import new_run_id
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import status
@@ -137,15 +132,3 @@ def arrive(
     )
     events.add(database, event, [one], lambda *_: [])
     return one.id
-
-
-def new_run(flow: str = "echo", **changes: Any) -> LocalRun:
-    run = LocalRun(
-        id=new_run_id(),
-        saved_item_id=flow,
-        user_id="u",
-        inputs="{}",
-        state=LocalState.QUEUED,
-        created_at=NOW,
-    )
-    return replace(run, **changes)

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from flask.testing import FlaskClient
+from records import make_local_run
 
 from bridge.config.settings import Settings
 from bridge.core.local_runs import Input, LocalFlow, LocalRun, LocalState, RunResult
@@ -153,14 +154,7 @@ class Local:
 
     def keep(self, **changes: Any) -> LocalRun:
         """Keep a run as if it had been started at NOW."""
-        run = LocalRun(
-            id="run",
-            saved_item_id="echo",
-            user_id=USER,
-            inputs="{}",
-            state=LocalState.QUEUED,
-            created_at=NOW,
-        )
+        run = make_local_run(id="run", user_id=USER, created_at=NOW)
         return self.runs.start(replace(run, **changes))
 
     def claim(self) -> list[str]:

@@ -1,14 +1,17 @@
-"""Builds events and deliveries for tests, and puts a delivery into any state."""
+"""Builds events, deliveries and local runs for tests, and puts a delivery into any state."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 from bridge.core.clock_reading import ClockReading
+from bridge.core.local_runs import LocalRun, LocalState
 from bridge.core.model import Delivery, Event, Status
 from bridge.delivery.reconcile import Window, window_by_clocks
+from bridge.flows.ids import new_run_id
 from bridge.routing.planner import delivery_id
 from bridge.store.db.database import Database
 from bridge.store.tables import schema
@@ -68,6 +71,19 @@ def make_delivery(
         config_hash=event.config_hash,
     )
     return replace(delivery, **changes)  # type: ignore[arg-type]
+
+
+def make_local_run(flow: str = "echo", **changes: Any) -> LocalRun:
+    """Return a queued run of a flow of the local platform; each call gives another id."""
+    run = LocalRun(
+        id=new_run_id(),
+        saved_item_id=flow,
+        user_id="u",
+        inputs="{}",
+        state=LocalState.QUEUED,
+        created_at=NOW,
+    )
+    return replace(run, **changes)
 
 
 def attempt_window(began_at: float, timeout: float) -> Window:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from records import make_delivery, make_event
+from records import make_delivery, make_event, make_local_run
 from servers import FakePlatform
 from serving import until
 from sqlalchemy import select
@@ -183,17 +183,7 @@ def is_in(*statuses: str) -> Callable[[Delivery], bool]:
 
 
 def start_run(database: Database, name: str, inputs: str = "{}") -> str:
-    from bridge.core.local_runs import LocalRun, LocalState
-    from bridge.flows.ids import new_run_id
-
-    run = LocalRun(
-        id=new_run_id(),
-        saved_item_id=name,
-        user_id="u",
-        inputs=inputs,
-        state=LocalState.QUEUED,
-        created_at=time.time(),
-    )
+    run = make_local_run(name, inputs=inputs, created_at=time.time())
     return database.write(lambda connection: runs.start(connection, run)).id
 
 

@@ -11,11 +11,11 @@ import pytest
 from console_client import ConsoleClient
 from console_config import LITERAL, write_config
 from fake_platform import FakePlatform, FakeRun
-from records import make_delivery, make_event, put
+from records import make_delivery, make_event, make_local_run, put
 from sqlalchemy import Connection
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.local_runs import LocalRun, LocalState, RunResult
+from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import Delivery, RunState, Status
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
@@ -62,13 +62,8 @@ def start_run(console: ConsoleClient, platform: FakePlatform) -> Delivery:
 
 
 def start_local(console: ConsoleClient) -> None:
-    run = LocalRun(
-        id=RUN,
-        saved_item_id="echo",
-        user_id="local",
-        inputs=json.dumps({"title": SECRET}),
-        state=LocalState.QUEUED,
-        created_at=time.time(),
+    run = make_local_run(
+        id=RUN, user_id="local", inputs=json.dumps({"title": SECRET}), created_at=time.time()
     )
     console.database.write(lambda connection: local_runs.start(connection, run))
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_platform import AUTH, BEARER, KEY, NOW, USER, Local, key
+from local_platform import AUTH, BEARER, KEY, USER, Local, key
+from records import make_local_run
 
-from bridge.core.local_runs import LocalRun, LocalState
+from bridge.core.local_runs import LocalState
 from bridge.flows.ids import ALPHABET, workbook_id
 from bridge.store.db.database import Database
 
@@ -350,15 +351,7 @@ def test_a_start_that_an_earlier_version_took_is_the_same_run_after_the_upgrade(
     local.set(keys=(key("one", "one-key"), key("web", "web-key", "web")))
     owner = "web" if stored.startswith("web") else USER
     local.runs.start(
-        LocalRun(
-            id="old",
-            saved_item_id="echo",
-            user_id=owner,
-            inputs='{"a":1}',
-            state=LocalState.QUEUED,
-            created_at=NOW,
-            idempotency_key=stored,
-        )
+        make_local_run(id="old", user_id=owner, inputs='{"a":1}', idempotency_key=stored)
     )
     headers = {"Authorization": f"Bearer {secret}", "x-auth-key": user, "Idempotency-Key": sent}
     first = local.start({"saved_item_id": "echo", "a": 1}, headers=headers).json["run_id"]
