@@ -208,6 +208,7 @@ TREND_LABELS: Final = tuple(
 STEP: Final = Parameter(
     name="step", doc="The time from one point to the next, such as 10m.", parse=_parse_step
 )
+TREND_PARAMETERS: Final = (TREND, TREND_SINCE, STEP, *TREND_LABELS)
 UNTIL: Final = Parameter(name="until", doc=f"Only before this time: {TIME_DOC}.", parse=_parse_time)
 
 

@@ -206,27 +206,19 @@ def list_causes(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_trend(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the points of a trend, oldest first, as `trends --json`."""
-    found = _read_trend(context, asked)
+    found = read_trend(context, asked)
     if not found.has_numbers:
         check_known_names(context, asked)
-    return _list_points(found)
+    return {"step": found.step, "items": [found.as_json(one) for one in found.points]}
 
 
-def list_trend_unchecked(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return the points of a trend, also of a source or route that nothing else knows any more."""
-    return _list_points(_read_trend(context, asked))
-
-
-def _read_trend(context: AdminContext, asked: AdminRequest) -> TrendPoints:
+def read_trend(context: AdminContext, asked: AdminRequest) -> TrendPoints:
+    """Return the points of a trend; none has numbers if the source or route is unknown."""
     values = asked.values
     only = {name: values[name] for name in LABELS if values[name] is not None}
     return read_trends(
         context.database, values["name"], values["since"], time.time(), values["step"], only
     )
-
-
-def _list_points(found: TrendPoints) -> Answer:
-    return {"step": found.step, "items": [found.as_json(one) for one in found.points]}
 
 
 def find(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from bridge.web.admin import resources
-from bridge.web.admin.parameters import STEP, TREND, TREND_LABELS, TREND_SINCE
+from bridge.web.admin.parameters import TREND_PARAMETERS
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.hour_chart import HourChart, draw_hours
 from bridge.web.console.trend_charts import sum_by_label
-
-_PARAMETERS: Final = (TREND, TREND_SINCE, STEP, *TREND_LABELS)
 
 
 def read_day(asked: ConsoleRequest, trend: str, one: str, many: str, **labels: str) -> HourChart:
@@ -37,8 +35,8 @@ def read_points(
     """Return the points of a trend, oldest first; `labels` are values that series must have."""
     given = {"name": trend, "since": since, "step": step, **labels}
     texts = {name: [text] for name, text in given.items()}
-    found = asked.read(resources.list_trend_unchecked, _PARAMETERS, texts)
-    return [*found["items"]]
+    found = resources.read_trend(asked.context, asked.ask(TREND_PARAMETERS, texts))
+    return [found.as_json(one) for one in found.points]
 
 
 def _read_day(
