@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
-from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
@@ -29,17 +27,16 @@ from bridge.web.console.environment import make_environment
 from bridge.web.console.failures import Failure, PageRefused, find_failure, refuse
 from bridge.web.console.links import make_link
 from bridge.web.console.live_parts import send_part
-from bridge.web.console.login import Login, check_page, find_next_page
+from bridge.web.console.login import Login, find_next_page
 from bridge.web.console.navigation import list_navigation
 from bridge.web.console.origin_check import is_from_elsewhere
+from bridge.web.console.page_paths import LOGIN, LOGOUT, find_page, find_page_above, find_sender
 from bridge.web.console.page_row import ConsolePage
 from bridge.web.console.pages import PAGES
 from bridge.web.console.security_headers import secure_page
 from bridge.web.console.session import ConsoleSession, SessionStore
 from bridge.web.mount_paths import CONSOLE_PATH
 
-LOGIN: Final = "/login"
-LOGOUT: Final = "/logout"
 MAX_FORM_BYTES: Final = 64 * 1024
 MAX_FORM_FIELDS: Final = 1000
 BUSY: Final = Failure(
@@ -62,7 +59,6 @@ class Console:
         self._sessions = SessionStore(context.database, context.settings.admin_token, secret_key)
         self._login = Login(context, self._sessions)
         self._templates = make_environment()
-        self._paths = _map_pages()
 
     def __call__(self, request: Request) -> Response:
         """Answer a request; errors are pages too."""
@@ -107,7 +103,7 @@ class Console:
         session = self._login.read_session(request)
         if request.method in ("GET", "HEAD"):
             return session
-        found, _ = self._find_page(request.path, request.method)
+        found, _ = find_page(request.path, request.method)
         if session is not None and isinstance(found, ConsolePage):
             _allow_long_form(found, request, session)
         if session is not None or found == LOGIN:
@@ -124,7 +120,7 @@ class Console:
         return send_asset(request.path.removeprefix(CONSOLE_PATH).removeprefix(FOLDER), request)
 
     def _answer(self, request: Request, session: ConsoleSession | None) -> Response:
-        found, ids = self._find_page(request.path, request.method)
+        found, ids = find_page(request.path, request.method)
         if session is None and not self._login.is_possible():
             return Response(NOT_FOUND, status=404, content_type="application/json")
         if is_from_elsewhere(request):
@@ -144,7 +140,7 @@ class Console:
         if isinstance(found, ConsolePage):
             return self._open(found, request, session, ids)
         if isinstance(found, MethodNotAllowed) and request.method in ("GET", "HEAD"):
-            return redirect(self._find_page_above(request.path), 303)
+            return redirect(find_page_above(request.path), 303)
         raise found or NotFound()
 
     def _open(
@@ -164,25 +160,6 @@ class Console:
             if isinstance(answer, Response):
                 return answer
             return self._render(answer, request, session)
-
-    def _find_page(self, path: str, method: str) -> tuple[Any, Mapping[str, str]]:
-        """Return the row of a request, the path of the login, or why there is none."""
-        path = "/" + path.removeprefix(CONSOLE_PATH).removeprefix("/")
-        method = "GET" if method == "HEAD" else method
-        try:
-            return self._paths.bind("localhost").match(path, method=method)
-        except RequestRedirect:
-            return NotFound(), {}
-        except (NotFound, MethodNotAllowed) as error:
-            return error, {}
-
-    def _find_page_above(self, path: str) -> str:
-        """Return the page above the URL of a form, which a reload or a bookmark may open."""
-        found: Any = None
-        while not isinstance(found, ConsolePage):
-            path = path.rpartition("/")[0]
-            found, _ = self._find_page(path, "GET")
-        return path if path != CONSOLE_PATH else f"{CONSOLE_PATH}/"
 
     def _check_form(self, request: Request, session: ConsoleSession) -> None:
         if not self._sessions.is_own_form(session, request.form.get("csrf", "")):
@@ -245,18 +222,6 @@ class Console:
             return self._context.overview.get()
         return None
 
-    def _find_sender(self, request: Request) -> str | None:
-        """Return the page of the console that sent a form, None where the browser does not say."""
-        try:
-            sent_by = urlsplit(request.referrer or "")
-        except ValueError:  # no browser sends this
-            return None
-        page = check_page(sent_by._replace(scheme="", netloc="", fragment="").geturl())
-        if request.method in ("GET", "HEAD") or sent_by.netloc != request.host or page is None:
-            return None
-        found, _ = self._find_page(sent_by.path, "GET")
-        return page if isinstance(found, ConsolePage) else None
-
     def _show_failure(
         self, request: Request, session: ConsoleSession | None, failure: Failure
     ) -> Response:
@@ -267,7 +232,7 @@ class Console:
                 "failure": failure,
                 "retry_url": _own_url(request) if failure.is_temporary else None,
                 "is_form": request.method not in ("GET", "HEAD"),
-                "sender": self._find_sender(request),
+                "sender": find_sender(request),
             },
             status=failure.status,
         )
@@ -278,15 +243,6 @@ class Console:
             response = Response(f"{failure.title}\n", status=failure.status)
         response.headers.update(failure.headers)
         return response
-
-
-@cache
-def _map_pages() -> Map:
-    """Return the map of the paths of pages; to compile its rules takes longer than most pages."""
-    rules = [Rule(one.path, methods=[one.method], endpoint=one) for one in PAGES]
-    own = (("GET", LOGIN), ("POST", LOGIN), ("POST", LOGOUT))
-    rules += [Rule(path, methods=[method], endpoint=path) for method, path in own]
-    return Map(rules, strict_slashes=False, merge_slashes=False)
 
 
 def _own_url(request: Request) -> str:
