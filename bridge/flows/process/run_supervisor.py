@@ -9,19 +9,17 @@ worker dies, the run is killed.
 from __future__ import annotations
 
 import os
-import re
 import select
 import signal
 import socket
 import time
 from contextlib import suppress
-from typing import Any, Final, NoReturn
+from dataclasses import replace
+from typing import Final, NoReturn
 
 import orjson
 
 from bridge.core.local_runs import LocalState
-from bridge.flows.context import read_outputs
-from bridge.flows.errors import FlowError
 from bridge.flows.function import FlowFunction
 from bridge.flows.process import child as child_process
 from bridge.flows.process.log_buffer import LogBuffer
@@ -31,11 +29,10 @@ from bridge.flows.process.protocol import (
     FRAME_KILL,
     FRAME_LOG,
     MAX_FRAME_BYTES,
-    RunEnd,
     RunSpec,
     encode_frame,
 )
-from bridge.flows.types import MAX_SAVED_FILES, check_file_name
+from bridge.flows.process.run_report import read_run_end
 from bridge.system.linux_process import (
     adopt_orphans,
     defer_signals,
@@ -51,8 +48,6 @@ LOG_UPDATE_SECONDS: Final = 1.0  # between two updates of a growing log
 MAX_UPDATE_CHARACTERS: Final = 64 * 1024  # of the log
 OUTPUT_READ_BYTES: Final = 256 * 1024
 MAX_RESULT_BYTES: Final = MAX_FRAME_BYTES // 4  # bytes of a run's report
-MAX_SIZE: Final = 2**53  # of a file, in a report
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class RunSupervisor:
@@ -94,7 +89,10 @@ class RunSupervisor:
         status = os.waitpid(self._pid, 0)[1]
         self._kill_remaining()
         self._drain()
-        self._send(FRAME_ENDED, orjson.dumps(self._ended(status)))
+        end, reason = read_run_end(bytes(self._reported), status, self._end_reason)
+        if reason is not None:
+            self._tail.add(reason)
+        self._send(FRAME_ENDED, orjson.dumps(replace(end, log=list(self._tail.lines()))))
 
     def _watch(self, ended: int) -> None:
         """Handle what comes until the process has ended. `ended` is its descriptor."""
@@ -198,100 +196,6 @@ class RunSupervisor:
             self._worker.sendall(encode_frame(kind, text))
         except OSError:
             self._give_up()
-
-    # -- the end
-
-    def _ended(self, status: int) -> RunEnd:
-        files, said = _read_result(bytes(self._reported))
-        if self._end_reason is not None and said.get("state") != LocalState.DONE:
-            state = (
-                LocalState.TERMINATED
-                if self._end_reason is LocalState.TERMINATED
-                else LocalState.FAILED
-            )
-            reason = None if self._end_reason is LocalState.TERMINATED else self._end_reason
-            return self._build_run_end(state, reason, files)
-        if not said:
-            return self._build_run_end(LocalState.FAILED, _describe_death(status), files)
-        state = LocalState.DONE if said["state"] == LocalState.DONE else LocalState.FAILED
-        return self._build_run_end(
-            state,
-            said.get("reason"),
-            files,
-            said.get("outputs"),
-            (said.get("traceback") or "")[-child_process.MAX_TRACEBACK_CHARACTERS :] or None,
-        )
-
-    def _build_run_end(
-        self,
-        state: LocalState,
-        reason: str | None,
-        files: list[tuple[str, str, int]],
-        outputs: Any = None,
-        traceback: str | None = None,
-    ) -> RunEnd:
-        if reason is not None:
-            self._tail.add(reason)
-        return RunEnd(
-            state=state,
-            outputs=outputs or {},
-            log=list(self._tail.lines()),
-            files=files,
-            traceback=traceback,
-        )
-
-
-def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any]]:
-    """Return the saved files and the reported result; the result is empty without a report."""
-    files: dict[str, tuple[str, str, int]] = {}
-    said = {}
-    for line in text.splitlines():
-        try:
-            found = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue  # truncated, or written by the flow itself
-        match found:
-            case {"file": [str(name), str(sha256), int(size)]} if (
-                (name in files or len(files) < MAX_SAVED_FILES)
-                and _is_file_name(name)
-                and _DIGEST.fullmatch(sha256)
-                and 0 <= size < MAX_SIZE
-            ):
-                files[name] = name, sha256, size
-            case {"state": LocalState.DONE, "outputs": dict(outputs)}:
-                said = _check_outputs(outputs)
-            case {"state": str(), "reason": str(), "traceback": str() | None}:
-                said = found
-    return [*files.values()], said
-
-
-def _is_file_name(name: str) -> bool:
-    try:
-        check_file_name(name)
-    except FlowError:
-        return False
-    return True
-
-
-def _check_outputs(outputs: dict[str, Any]) -> dict[str, Any]:
-    """Return a reported result: the run's process has checked its outputs, if it wrote them."""
-    try:
-        return {"state": LocalState.DONE, "outputs": read_outputs(outputs)}
-    except FlowError as error:
-        return {"state": LocalState.FAILED, "reason": str(error)}
-
-
-def _describe_death(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        known = next((one.name for one in signal.Signals if one == number), f"signal {number}")
-        hint = (
-            " (not sent by flowbridge; the kernel sends it when memory runs out)"
-            if number == signal.SIGKILL
-            else ""
-        )
-        return f"The flow's process died: {known}{hint}"
-    return f"The flow's process ended with code {os.WEXITSTATUS(status)} and no result"
 
 
 def _newest_lines(lines: tuple[str, ...]) -> list[str]:
