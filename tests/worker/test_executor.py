@@ -8,6 +8,8 @@ import errno
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from types import SimpleNamespace
@@ -17,11 +19,10 @@ import pytest
 from serving import is_alive, until
 
 from bridge.flows.process import protocol
-from bridge.flows.process.forkserver import FORKED, STOP, Forkserver, start_forkserver
+from bridge.flows.process.forkserver import FORKED, LOADED, Forkserver, start_forkserver
 from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.flows.registry import FlowLibrary
-from bridge.worker.local import executor
-from bridge.worker.local.executor import Executor, _FlowsVersion
+from bridge.worker.local.executor import Executor
 
 
 def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +39,7 @@ def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.M
         closed.wait(60)
         return found
 
-    monkeypatch.setattr(executor.protocol, "receive_files", take_slowly)
+    monkeypatch.setattr(protocol, "receive_files", take_slowly)
     before = set(threading.enumerate())
     listener: Any = None  # nothing is told
     one = Executor(Forkserver(os.getpid(), ours), listener)
@@ -80,79 +81,57 @@ def test_flows_that_load_for_ever_are_stopped_when_the_file_has_changed(tmp_path
     os.waitpid(host.pid, 0)
 
 
-def test_giving_up_a_load_leaves_the_thread_alive_where_the_host_is_gone() -> None:
+@contextmanager
+def loaded_flows(**told: Any) -> Iterator[tuple[Executor, socket.socket]]:
+    """Give an executor, and the end of its socket that a process with the flows has.
+
+    `told`: of the listener.
+    """
     ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
     to_generation, generation = protocol.socket_pair(socket.SOCK_SEQPACKET)
-    report = protocol.create_memory_file("flows")
-    broken = threading.Event()
+    report = protocol.create_memory_file("flows", b"[]")
+    loaded = threading.Event()
     listener: Any = SimpleNamespace(
-        host_died=lambda: None, broken=lambda _why, *, for_good: broken.set() if for_good else None
+        loaded=lambda _flows: loaded.set(), host_died=lambda: None, **told
     )
     one = Executor(Forkserver(os.getpid(), ours), listener)
-    its.close()
-    one._give_up_loading(_FlowsVersion(1, to_generation, report, 0.0))
-    assert broken.is_set()
-    one.close()
-    generation.close()
-
-
-def test_flows_for_which_no_descriptor_is_free_are_loaded_again() -> None:
-    ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
-    to_generation, generation = protocol.socket_pair(socket.SOCK_SEQPACKET)
-    tried: SimpleQueue[bool] = SimpleQueue()
-    listener: Any = SimpleNamespace(broken=lambda _why, *, for_good: tried.put(for_good))
-    one = Executor(Forkserver(os.getpid(), ours), listener)
-    protocol.send_files(its, FORKED + b"7", [to_generation.fileno()])  # the second is dropped
+    protocol.send_files(its, FORKED + b"1", [to_generation.fileno(), report])
     to_generation.close()
-    assert tried.get(timeout=60) is False
-    assert its.recv(100) == STOP + b"7"
-    assert generation.recv(1) == b"", "its socket is closed"
+    os.close(report)
+    generation.send(LOADED)
+    assert loaded.wait(60)
+    yield one, generation
     one.close()
     for sock in (its, generation):
         sock.close()
 
 
 def test_a_run_for_which_there_is_no_socket_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
-    returned: list[str] = []
-    listener: Any = SimpleNamespace(returned=returned.append)
-    one = Executor(Forkserver(os.getpid(), ours), listener)
-    one._current = cast("Any", SimpleNamespace(sock=its))
-
     def refuse(_kind: int) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(executor.protocol, "socket_pair", refuse)
-    one.begin(cast("protocol.RunSpec", SimpleNamespace(run_id="run_1")))
-    assert returned == ["run_1"]
-    one.close()
-    its.close()
+    returned: list[str] = []
+    with loaded_flows(returned=returned.append) as (one, _):
+        monkeypatch.setattr(protocol, "socket_pair", refuse)
+        one.begin(cast("protocol.RunSpec", SimpleNamespace(run_id="run_1")))
+        assert returned == ["run_1"]
 
 
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_run_that_sends_no_frames_is_lost_at_once(begun: bool) -> None:
-    ours, its = protocol.socket_pair(socket.SOCK_SEQPACKET)
     ends: SimpleQueue[tuple[str, str]] = SimpleQueue()
-    listener: Any = SimpleNamespace(
-        lost=lambda run_id: ends.put(("lost", run_id)),
-        returned=lambda run_id: ends.put(("returned", run_id)),
-    )
-    one = Executor(Forkserver(os.getpid(), ours), listener)
-    to_flows, flows = protocol.socket_pair(socket.SOCK_SEQPACKET)
-    one._current = _FlowsVersion(1, to_flows, -1, 0.0)
-    one.begin(
-        protocol.RunSpec(run_id="run", flow="f", inputs="{}", data="", time_limit=1, memory=1)
-    )
-    _, (run, written) = protocol.receive_files(flows)
-    os.close(written)
-    supervisor = socket.socket(fileno=run)
-    supervisor.sendall(protocol.encode_frame(protocol.FRAME_BEGUN) if begun else b"")
-    supervisor.sendall(b"\xff" * 5)
-    assert ends.get(timeout=60) == ("lost" if begun else "returned", "run")
-    assert supervisor.recv(1) == b"", "its socket is closed"
-    one.close()
-    for sock in (supervisor, flows, its):
-        sock.close()
+    told = {how: lambda run_id, how=how: ends.put((how, run_id)) for how in ("lost", "returned")}
+    with loaded_flows(**told) as (one, flows):
+        one.begin(
+            protocol.RunSpec(run_id="run", flow="f", inputs="{}", data="", time_limit=1, memory=1)
+        )
+        _, (run, written) = protocol.receive_files(flows)
+        os.close(written)
+        with socket.socket(fileno=run) as supervisor:
+            supervisor.sendall(protocol.encode_frame(protocol.FRAME_BEGUN) if begun else b"")
+            supervisor.sendall(b"\xff" * 5)
+            assert ends.get(timeout=60) == ("lost" if begun else "returned", "run")
+            assert supervisor.recv(1) == b"", "its socket is closed"
 
 
 def test_a_run_whose_process_cannot_be_watched_is_returned() -> None:

@@ -7,20 +7,17 @@ own thread.
 from __future__ import annotations
 
 import os
-import select
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import orjson
 
-from bridge.core.local_runs import Input, LocalFlow
 from bridge.flows.process import protocol
-from bridge.flows.process.forkserver import BROKEN, FAILED, FORKED, LOAD, LOADED, STOP, Forkserver
+from bridge.flows.process.forkserver import Forkserver
 from bridge.flows.process.protocol import (
     FRAME_BEGUN,
     FRAME_ENDED,
@@ -31,15 +28,15 @@ from bridge.flows.process.protocol import (
     RunSpec,
 )
 from bridge.system.logs import get_logger
+from bridge.worker.local.flow_generations import FlowGenerations, LoadListener
+from bridge.worker.local.socket_poller import SocketPoller
 
 log = get_logger()
 
-LOAD_SECONDS: Final = 60.0  # for loading flows.py
 READ_BYTES: Final = 256 * 1024  # at once
-DIED_LOADING: Final = "the process that loaded the flows ended without a report"
 
 
-class RunListener(Protocol):
+class RunListener(LoadListener, Protocol):
     """Callbacks for the results of runs and of loading flows."""
 
     def ended(self, run_id: str, how: RunEnd) -> None:
@@ -51,15 +48,6 @@ class RunListener(Protocol):
     def lost(self, run_id: str) -> None:
         """A run had begun, and its supervisor is gone."""
 
-    def loaded(self, flows: list[LocalFlow]) -> None:
-        """These are the flows from now on."""
-
-    def broken(self, why: str, *, for_good: bool) -> None:
-        """The flows could not be loaded; the earlier ones stay. `for_good`: until they change."""
-
-    def host_died(self) -> None:
-        """The flow host died: no run can begin any more."""
-
 
 @dataclass(slots=True)
 class _Run:
@@ -69,42 +57,24 @@ class _Run:
     frames: FrameDecoder = field(default_factory=FrameDecoder)
 
 
-@dataclass(slots=True)
-class _FlowsVersion:
-    pid: int
-    sock: socket.socket
-    report: int
-    load_until: float
-
-
 class Executor:
     """Executes runs by a flow host."""
 
     def __init__(self, host: Forkserver, listener: RunListener) -> None:
-        self._host = host
         self._listener = listener
         self._runs: dict[str, _Run] = {}
-        self._current: _FlowsVersion | None = None
-        self._coming: _FlowsVersion | None = None
-        self._handlers: dict[int, Callable[[], None]] = {}
-        self._epoll = select.epoll()
-        self._over = os.eventfd(0)
-        self._epoll.register(self._over, select.EPOLLIN)
-        self._hear(host.sock, self._from_host)
+        self._sockets = SocketPoller()
+        self._generations = FlowGenerations(host, listener, self._sockets)
         threading.Thread(target=self._listen, name="runs", daemon=True).start()
 
     @property
     def ready(self) -> bool:
         """Whether runs can begin."""
-        return self._current is not None
+        return self._generations.current is not None
 
     def load(self, path: str | None) -> None:
-        """Load flows.py as it is now; without a path, load only the ready-made flows.
-
-        The result goes to `RunListener.loaded` or `broken`.
-        """
-        with suppress(OSError):  # the host is gone, which `host_died` reports
-            self._host.sock.send(LOAD + os.fsencode(path or ""))
+        """Load flows.py as it is now: see `FlowGenerations.load`."""
+        self._generations.load(path)
 
     def begin(self, spec: RunSpec) -> None:
         """Start a run. The listener gets its result, exactly once."""
@@ -115,18 +85,18 @@ class Executor:
             self._listener.returned(spec.run_id)
             return
         run = self._runs[spec.run_id] = _Run(ours)
-        self._hear(ours, lambda: self._from_run(spec.run_id, run))
+        self._sockets.add(ours, lambda: self._from_run(spec.run_id, run))
 
     def _send(self, spec: RunSpec) -> socket.socket:
         """Send a run to the process with the loaded flows, and return our end of its socket."""
-        if (current := self._current) is None:
+        if (generation := self._generations.current) is None:
             raise OSError("no flows are loaded")
         ours, its = protocol.socket_pair(socket.SOCK_STREAM)
         try:
             with its:
                 written = protocol.create_memory_file("run", orjson.dumps(spec))
                 try:
-                    protocol.send_files(current.sock, b"run", [its.fileno(), written])
+                    protocol.send_files(generation, b"run", [its.fileno(), written])
                 finally:
                     os.close(written)
         except OSError:
@@ -143,7 +113,8 @@ class Executor:
 
     def discard_run(self, run_id: str) -> None:
         """End a run at once. The listener does not get its result."""
-        self._close(run_id)
+        if run := self._runs.pop(run_id, None):
+            self._sockets.remove(run.sock)
 
     def take_logs(self) -> dict[str, bytes]:
         """Return the logs of the runs that wrote since the last call, as JSON, by run id."""
@@ -158,126 +129,17 @@ class Executor:
     def close(self) -> None:
         """End all runs at once, and the host."""
         for run_id in list(self._runs):
-            self._close(run_id)
-        self._forget(self._host.sock)
-        os.eventfd_write(self._over, 1)
+            self.discard_run(run_id)
+        self._generations.leave_host()
+        self._sockets.end()
 
     # -- listening
 
-    def _hear(self, sock: socket.socket, handler: Callable[[], None]) -> None:
-        self._handlers[sock.fileno()] = handler
-        self._epoll.register(sock.fileno(), select.EPOLLIN)
-
-    def _forget(self, sock: socket.socket) -> None:
-        if (descriptor := sock.fileno()) >= 0:
-            self._handlers.pop(descriptor, None)
-            with suppress(OSError):
-                self._epoll.unregister(descriptor)
-            sock.close()
-
-    def _close(self, run_id: str) -> None:
-        if run := self._runs.pop(run_id, None):
-            self._forget(run.sock)
-
     def _listen(self) -> None:
-        while self._over not in (
-            heard := [
-                descriptor for descriptor, _ in self._epoll.poll(1.0 if self._coming else None)
-            ]
-        ):
-            for descriptor in heard:
-                handler = self._handlers.get(descriptor)
-                try:
-                    if handler is not None:
-                        handler()
-                except Exception as fault:
-                    log.error("run_listener_failed", exc_info=fault)
-            if self._coming is not None and time.monotonic() > self._coming.load_until:
-                self._give_up_loading(self._coming)
-        for one in (self._current, self._coming):  # one may have arrived during `close`
-            if one is not None:
-                self._forget(one.sock)
-        if self._coming is not None:
-            os.close(self._coming.report)
-        self._epoll.close()
-        os.close(self._over)
-
-    def _give_up_loading(self, coming: _FlowsVersion) -> None:
-        self._stop_loading(coming)
-        self._listener.broken(
-            f"loading the flows took longer than {LOAD_SECONDS:g} s", for_good=True
-        )
-
-    def _stop_loading(self, coming: _FlowsVersion) -> None:
-        """End a process that loads the flows: it may never notice that its socket is closed."""
-        self._coming = None
-        self._forget(coming.sock)
-        os.close(coming.report)
-        self._stop_generation(coming.pid)
-
-    def _stop_generation(self, pid: int) -> None:
-        with suppress(OSError):  # the host is gone, and its generations with it
-            self._host.sock.send(STOP + str(pid).encode())
-
-    def _from_host(self) -> None:
-        try:
-            said, given = protocol.receive_files(self._host.sock)
-        except OSError:
-            said = b""
-            given = []
-        if said.startswith(FORKED):
-            if self._coming is not None:  # the file has changed again
-                self._stop_loading(self._coming)
-            pid = int(said.removeprefix(FORKED))
-            if len(given) < 2:  # the kernel drops those for which no descriptor is free
-                for descriptor in given:
-                    os.close(descriptor)
-                self._stop_generation(pid)
-                self._listener.broken("no descriptor is free to load the flows", for_good=False)
-                return
-            self._coming = one = _FlowsVersion(
-                pid, socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_SECONDS
-            )
-            one.sock.setblocking(False)
-            self._hear(one.sock, lambda: self._from_generation(one))
-        elif said == FAILED:
-            self._listener.broken("no process could be started to load the flows", for_good=False)
-        elif not said:
-            self._forget(self._host.sock)
-            self._listener.host_died()
-
-    def _from_generation(self, one: _FlowsVersion) -> None:
-        try:
-            said = one.sock.recv(64)
-        except BlockingIOError:
-            return
-        except OSError:
-            said = b""
-        if said == LOADED:
-            before = self._current
-            self._current = one
-            self._coming = None
-            flows = [_read_flow(each) for each in orjson.loads(protocol.read_file(one.report))]
-            os.close(one.report)
-            if before is not None:
-                self._forget(before.sock)
-            self._listener.loaded(flows)
-            return
-        self._forget(one.sock)
-        if one is self._current:
-            self._current = None
-            self._listener.broken(
-                "the process with the loaded flows ended unexpectedly", for_good=False
-            )
-        elif one is self._coming:
-            self._coming = None
-            text = (
-                protocol.read_file(one.report).decode("utf-8", "replace")
-                if said == BROKEN
-                else DIED_LOADING
-            )
-            os.close(one.report)
-            self._listener.broken(text, for_good=True)
+        while self._sockets.poll(1.0 if self._generations.is_loading else None):
+            self._generations.stop_late_load(time.monotonic())
+        self._generations.close()
+        self._sockets.close()
 
     def _from_run(self, run_id: str, run: _Run) -> None:
         try:
@@ -294,17 +156,12 @@ class Executor:
                     run.log = text
                 elif kind == FRAME_ENDED and self._runs.get(run_id) is run:
                     end = protocol.parse_run_end(text)
-                    self._close(run_id)
+                    self.discard_run(run_id)
                     self._listener.ended(run_id, end)
                     return
         except ValueError as fault:  # these are no frames, and all that follows is none either
             log.error("run_listener_failed", run_id=run_id, exc_info=fault)
             data = b""
         if not data and self._runs.get(run_id) is run:
-            self._close(run_id)
+            self.discard_run(run_id)
             (self._listener.lost if run.begun else self._listener.returned)(run_id)
-
-
-def _read_flow(found: dict[str, Any]) -> LocalFlow:
-    inputs = tuple(Input(**one) for one in found.pop("inputs"))
-    return LocalFlow(inputs=inputs, **found)
