@@ -15,7 +15,8 @@ from bridge.routing.schemas.validator import compile_schema
 from bridge.web.admin.bodies import find_errors
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.openapi import PART_DOC, find_path_parts
-from bridge.web.admin.parameters import BEFORE, LIMIT, SCREEN, Parameter
+from bridge.web.admin.parameter_reader import Parameter
+from bridge.web.admin.parameters import BEFORE, LIMIT, SCREEN
 from bridge.web.admin.problems import BodyError
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 from bridge.web.admin.schema_parts import Schema

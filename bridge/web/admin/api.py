@@ -40,7 +40,8 @@ from bridge.web.admin.context import (
 )
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
-from bridge.web.admin.parameters import read_parameters, stream_parameters
+from bridge.web.admin.parameter_reader import read_parameters
+from bridge.web.admin.parameters import stream_parameters
 from bridge.web.admin.problems import MEDIA_TYPE, AdminProblem, report_busy
 from bridge.web.admin.streams import StreamSeats, stream_response, wants_stream, write_lines
 from bridge.web.body_reader import BodyReader

@@ -13,7 +13,7 @@ from bridge.web.admin.streams import Records
 
 if TYPE_CHECKING:
     from bridge.web.admin.endpoint_row import Endpoint
-    from bridge.web.admin.parameters import Parameter
+    from bridge.web.admin.parameter_reader import Parameter
 
 HIDDEN: Final = "…"
 

@@ -13,7 +13,7 @@ from bridge.services.where_filters import make_event_test
 from bridge.store.queries.filters import Filters
 from bridge.web.admin.bodies import invalid_body, to_pointer
 from bridge.web.admin.context import AdminContext, AdminRequest
-from bridge.web.admin.parameters import Parameter, read_parameters
+from bridge.web.admin.parameter_reader import Parameter, read_parameters
 from bridge.web.admin.problems import AdminProblem, BodyError
 
 

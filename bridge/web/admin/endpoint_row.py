@@ -10,7 +10,7 @@ from bridge.core.scopes import Scope
 from bridge.system.cpu_affinity import switch_often
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.limits import RateKind
-from bridge.web.admin.parameters import Parameter
+from bridge.web.admin.parameter_reader import Parameter
 from bridge.web.admin.streams import Records
 
 

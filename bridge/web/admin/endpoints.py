@@ -16,6 +16,7 @@ from bridge.web.admin import (
 from bridge.web.admin.authoring_endpoints import AUTHORING_ENDPOINTS
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.limits import RateKind
+from bridge.web.admin.parameter_reader import Parameter
 from bridge.web.admin.parameters import (
     BEFORE,
     EXPLAINED_ROUTE,
@@ -28,7 +29,6 @@ from bridge.web.admin.parameters import (
     SOURCE,
     TREND_PARAMETERS,
     UNFINISHED,
-    Parameter,
     filter_parameters,
 )
 from bridge.web.admin.resource_endpoints import RESOURCE_ENDPOINTS

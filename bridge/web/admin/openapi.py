@@ -16,7 +16,8 @@ from bridge.core.scopes import SCOPE_SUMMARIES
 from bridge.web.admin.authoring_schemas import AUTHORING_SCHEMAS
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.endpoints import ENDPOINTS
-from bridge.web.admin.parameters import STREAM_LIMIT, Parameter
+from bridge.web.admin.parameter_reader import Parameter
+from bridge.web.admin.parameters import STREAM_LIMIT
 from bridge.web.admin.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bridge.web.admin.request_schemas import REQUEST_SCHEMAS
 from bridge.web.admin.resource_schemas import RESOURCE_SCHEMAS

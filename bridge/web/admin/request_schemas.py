@@ -19,7 +19,8 @@ from bridge.services.operation_selection import MAX_IDS, MAX_ITEMS
 from bridge.services.traffic_comparison import NOW, THEN
 from bridge.services.trials.messages import MAX_EXPLAINED_EVENTS, MAX_TRIAL_EVENTS
 from bridge.services.trials.trial import MAX_TRIAL_CHARS, MAX_TRIAL_IDS
-from bridge.web.admin.parameters import Parameter, filter_parameters
+from bridge.web.admin.parameter_reader import Parameter
+from bridge.web.admin.parameters import filter_parameters
 from bridge.web.admin.schema_parts import Schema
 from bridge.web.admin.schema_parts import word as _word
 

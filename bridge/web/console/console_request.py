@@ -10,7 +10,7 @@ from werkzeug.wrappers import Request
 
 from bridge.core.scopes import Scope
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.parameters import Parameter, read_parameters
+from bridge.web.admin.parameter_reader import Parameter, read_parameters
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.client_ip import client_address
 from bridge.web.console.failures import refuse

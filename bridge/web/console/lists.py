@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 
 from bridge.routing.model import Config
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.parameters import Parameter
+from bridge.web.admin.parameter_reader import Parameter
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import as_sentence

@@ -18,7 +18,8 @@ from bridge.services.form_inbox import select_download
 from bridge.store.blobs import BlobStore
 from bridge.web.admin import limits
 from bridge.web.admin.audit_answers import describe_export
-from bridge.web.admin.parameters import Parameter, filter_parameters
+from bridge.web.admin.parameter_reader import Parameter
+from bridge.web.admin.parameters import filter_parameters
 from bridge.web.admin.request_selection import find_event
 from bridge.web.console.console_request import ConsoleRequest
 from bridge.web.console.failures import refuse

@@ -22,7 +22,8 @@ from bridge.services.form_inbox import InboxSubmission, make_field_test, page_in
 from bridge.store.queries.filters import Filters
 from bridge.system.previews.render import PREVIEW_FORMATS, can_render
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
-from bridge.web.admin.parameters import BEFORE, SUBMISSION_LIMIT, Parameter, filter_parameters
+from bridge.web.admin.parameter_reader import Parameter
+from bridge.web.admin.parameters import BEFORE, SUBMISSION_LIMIT, filter_parameters
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.admin.request_selection import check_known_names, event_filters, page_request
 from bridge.web.console.console_request import ConsoleRequest, Screen, check_id
