@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import orjson
 
 from bridge.core.errors import ConfigError, InvalidRequest, NotFound
 from bridge.core.http_messages import Request
 from bridge.core.model import JSON, Event, Reject
 from bridge.core.retention import is_content_deleted
 from bridge.core.times import iso
+from bridge.services.given_requests import GivenRequest, build_request
 from bridge.services.operation_kinds import check_route, find_stored_configs
 from bridge.services.usable_config import UsableConfig, body_reader, find_usable
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 NOW: Final = "now"
 THEN: Final = "then"
 SAMPLE_ID: Final = "sample"  # in the place of every id of a sample
-MAX_HEADERS: Final = 100
-MAX_HEADER_CHARS: Final = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +69,6 @@ class EventExplanation:
             "problem": self.problem,
             "routes": [one.as_json() for one in self.routes],
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenRequest:
-    """A request from a file. `type`: its event type, null for that of its headers and body."""
-
-    source: str
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-    type: str | None = None
 
 
 def explain_record(
@@ -160,11 +147,7 @@ def explain_request(
     """Return the explanation of each event in a request from a file, as if it came now."""
     usable = _find_config(settings, choice)
     source = _find_source(usable.config, given.source)
-    headers = {name.lower(): value for name, value in given.headers.items()}
-    headers.setdefault("content-type", _guess_content_type(given.body, source))
-    if given.type is not None:
-        headers = _type_headers(source, given.type) | headers
-    request = Request(method="POST", path=f"/hooks/{source.name}", headers=headers, body=given.body)
+    request = build_request(given, source)
     return [
         _explain(event if given.type is None else replace(event, type=given.type), usable, choice)
         for event in _read_events(settings, usable.config, source, request, time.time())
@@ -202,17 +185,6 @@ def explain_sample(
         _explain(event, usable, choice)
         for event in _read_events(settings, config, found, request, now)
     ]
-
-
-def parse_header(text: str) -> tuple[str, str]:
-    """Return the name and value of a header that is written `Name: value`."""
-    name, colon, value = text.partition(":")
-    name = name.strip()
-    if not colon or not name or not name.isascii() or not name.isprintable() or " " in name:
-        raise ValueError(f"{text[:80]!r} is not a header: write 'Name: value'")
-    if len(text) > MAX_HEADER_CHARS:
-        raise ValueError(f"the header {name[:80]} is longer than {MAX_HEADER_CHARS} characters")
-    return name.lower(), value.strip()
 
 
 # -- parts
@@ -286,21 +258,3 @@ def _explain(
         routes=() if is_hidden else explain_routes(present, body, routes, event.received_at),
         config_error=usable.error,
     )
-
-
-def _guess_content_type(body: bytes, source: Source) -> str:
-    """Return the content type of a body that was given without one."""
-    try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return "application/x-www-form-urlencoded" if source.form is not None else "text/plain"
-    return "application/json"
-
-
-def _type_headers(source: Source, type_: str) -> dict[str, str]:
-    """Return the header in which the sender of a source names the event type, if there is one."""
-    for place in source.event_type:
-        kind, _, name = str(place).partition(":")
-        if kind == "header":
-            return {name.lower(): type_}
-    return {}

@@ -19,16 +19,14 @@ from bridge.cli.usable_config import say_unusable
 from bridge.core.errors import NotFound, Refused
 from bridge.services.explanation_screen import describe_explanation, parse_explanation
 from bridge.services.explanations import (
-    MAX_HEADERS,
     NOW,
     THEN,
-    GivenRequest,
     RouteChoice,
     explain_record,
     explain_request,
     explain_sample,
-    parse_header,
 )
+from bridge.services.given_requests import MAX_HEADERS, GivenRequest, parse_header
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
