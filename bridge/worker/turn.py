@@ -17,7 +17,15 @@ from bridge.delivery.fair_share import FairShares
 from bridge.routing.model import Config
 from bridge.store import clock_steps
 from bridge.store.db.clock import boot_seconds
-from bridge.store.queue import claims, heartbeats, leases, ledger, throttling, turn_locks
+from bridge.store.queue import (
+    circuit_updates,
+    claims,
+    heartbeats,
+    leases,
+    ledger,
+    throttling,
+    turn_locks,
+)
 from bridge.store.queue.claims import Claim, ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
 from bridge.worker.broker_relay import BrokerRelay
@@ -106,7 +114,7 @@ class Turns:
             self._beat(connection, now, taken)
         reaped = [claim.delivery for claim, _ in taken.reaped]
         caps = self._allowed(config).caps
-        ledger.update_circuits(
+        circuit_updates.update_circuits(
             connection, settled, caps, now, jitter=random.random(), reaped=reaped
         )
         if self._local is not None:

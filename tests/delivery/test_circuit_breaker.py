@@ -24,7 +24,7 @@ from bridge.delivery.circuit_breaker import (
     start_probe,
 )
 from bridge.store.db.database import Database
-from bridge.store.queue import ledger, throttling
+from bridge.store.queue import circuit_updates, ledger, throttling
 from bridge.store.queue.ledger import EndedAttempt
 
 REFUSED = Outcome(kind=OutcomeKind.REFUSED, detail="no connection")
@@ -263,7 +263,7 @@ def learned(
     database.write(
         lambda c: (
             ledger.record_attempts(c, one, now, jitter=0.5),
-            ledger.update_circuits(c, one, known, now, jitter=0.5),
+            circuit_updates.update_circuits(c, one, known, now, jitter=0.5),
         )
     )
 
@@ -353,7 +353,7 @@ def test_the_probe_of_a_dead_worker_is_followed_by_another(database: Database) -
 
     def beat(connection: Any) -> None:
         reaped = ledger.reap_expired(connection, later, 0.5, lambda _: None)
-        ledger.update_circuits(
+        circuit_updates.update_circuits(
             connection,
             [],
             {"local": 5},

@@ -44,8 +44,9 @@ EQUIVALENT: dict[str, str] = {
     "65252ea481": "any number below 0 says that there is no descriptor",
     "19d9961197": "all are the same as the first where all are the same as the last",
     "369cafb3a7": "all are the same as the first, so the last is None where the first is",
+    # bridge/store/queue/circuit_updates.py
+    "9a7a602ef0": "an allowance is never below 0, so each is at least a cap of -1, as of 0",
     # bridge/store/queue/ledger.py
-    "06deb24af7": "an allowance is never below 0, so each is at least a cap of -1, as of 0",
     "7f42c82599": "`ordering.leave_queue` passes over a delivery without an order",
     # bridge/store/queue/reconcile.py
     "08a39f2407": "the state of the run, which is stored next, sets `poll_at` again",

@@ -260,14 +260,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "G17",
-        "file": "bridge/store/queue/ledger.py",
+        "file": "bridge/store/queue/circuit_updates.py",
         "old": "    take_lock(connection, Lock.COUNT_SLOTS)\n",
         "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "G17-before",
-        "file": "bridge/store/queue/ledger.py",
+        "file": "bridge/store/queue/circuit_updates.py",
         "old": (
             "    take_lock(connection, Lock.COUNT_SLOTS)\n"
             "    before = throttling.read_circuits(connection)\n"
@@ -277,7 +277,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "G17-order",
-        "file": "bridge/store/queue/ledger.py",
+        "file": "bridge/store/queue/circuit_updates.py",
         "old": (
             "    take_lock(connection, Lock.COUNT_SLOTS)\n"
             "    before = throttling.read_circuits(connection)\n"

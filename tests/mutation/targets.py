@@ -17,6 +17,13 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "ledger_machine",
         "worker",
     ),
+    "bridge/store/queue/circuit_updates.py": (
+        "circuit_breaker",
+        "ledger",
+        "start_rates",
+        "ledger_machine",
+        "worker",
+    ),
     "bridge/store/queue/transitions.py": (
         "ledger",
         "ordering",
@@ -99,6 +106,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
 #: changes no id.
 NUMBERED_AS = {
     "bridge/store/queue/ledger.py": "bridge/store/ledger.py",
+    "bridge/store/queue/circuit_updates.py": "bridge/store/ledger.py",
     "bridge/store/queue/transitions.py": "bridge/store/ledger.py",
     "bridge/store/queue/claims.py": "bridge/store/claims.py",
     "bridge/store/queue/leases.py": "bridge/store/claims.py",
@@ -119,6 +127,7 @@ NUMBERED_AS = {
 #: where nothing else has noticed.
 WIDER: dict[str, tuple[str, ...]] = {
     "bridge/store/queue/ledger.py": ("fleet", "celery"),
+    "bridge/store/queue/circuit_updates.py": ("fleet", "celery"),
     "bridge/store/queue/transitions.py": ("fleet", "celery"),
     "bridge/store/queue/claims.py": ("fleet", "celery"),
     "bridge/store/queue/leases.py": ("fleet", "celery"),

@@ -35,6 +35,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.queue import (
+    circuit_updates,
     claims,
     leases,
     ledger,
@@ -231,7 +232,7 @@ def test_two_workers_that_learn_at_once_learn_from_both(postgresql: Database, kn
     add(postgresql, 3)
     *held, before = claim(postgresql)
     learn: Callable[[claims.Claim], Work] = lambda one: (  # noqa: E731
-        lambda c: ledger.update_circuits(
+        lambda c: circuit_updates.update_circuits(
             c, [EndedAttempt(one, UNKNOWN)], {"local": 5}, NOW, jitter=0.5
         )
     )
@@ -251,7 +252,7 @@ def test_one_who_learns_waits_for_one_who_claims(postgresql: Database) -> None:
     claims_one: Work = lambda c: claims.claim(  # noqa: E731
         c, ClaimLimits(caps={"local": 5}), most=1, now=NOW, lease="b"
     )
-    learns: Work = lambda c: ledger.update_circuits(  # noqa: E731
+    learns: Work = lambda c: circuit_updates.update_circuits(  # noqa: E731
         c, [EndedAttempt(held, UNKNOWN)], {"local": 5}, NOW, jitter=0.5
     )
     _, other = beside(postgresql, claims_one, learns)
@@ -265,7 +266,7 @@ def test_where_all_is_well_nobody_who_learns_waits(postgresql: Database) -> None
     claims_one: Work = lambda c: claims.claim(  # noqa: E731
         c, ClaimLimits(caps={"local": 5}), most=1, now=NOW, lease="b"
     )
-    learns: Work = lambda c: ledger.update_circuits(  # noqa: E731
+    learns: Work = lambda c: circuit_updates.update_circuits(  # noqa: E731
         c, [EndedAttempt(held, STARTED)], {"local": 5}, NOW, jitter=0.5
     )
     _, other = beside(postgresql, claims_one, learns)

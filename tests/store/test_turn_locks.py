@@ -50,6 +50,7 @@ from bridge.store.operations.readmission import ReadmissionPlan, ReadmitHandler
 from bridge.store.operations.replay import ReplayHandler, ReplayPlan
 from bridge.store.operations.spam import SpamHandler
 from bridge.store.queue import (
+    circuit_updates,
     claims,
     ledger,
     reconcile,
@@ -394,7 +395,7 @@ def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(
 
     def refuse(connection: Any) -> None:
         ledger.record_attempts(connection, refused, NOW + 1, jitter=0.5)
-        ledger.update_circuits(connection, refused, {"local": 5}, NOW + 1, jitter=0.5)
+        circuit_updates.update_circuits(connection, refused, {"local": 5}, NOW + 1, jitter=0.5)
 
     def take(connection: Any) -> list:
         allowed = ClaimLimits(caps={"local": 5}, limits=limits)

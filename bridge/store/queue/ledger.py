@@ -7,21 +7,16 @@ in the commit that leases the delivery: it is on disk before the first byte leav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Float, bindparam, func, null, select, text, update
 
-from bridge.core.circuit_state import Circuit
 from bridge.core.model import DeadKind, Delivery, RunState, Status
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.rate_limits import day_of
-from bridge.delivery.circuit_breaker import drop_if_closed as worth_keeping
-from bridge.delivery.circuit_breaker import record_outcome as learned
 from bridge.delivery.retry import RetryDecision, decide_after_attempt
-from bridge.store.db.advisory_locks import Lock, take_lock
-from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import InJsonList, PreparedStatement, to_json_list
 from bridge.store.encryption import Sealer
 from bridge.store.queue import ordering, throttling
@@ -93,7 +88,6 @@ _SETTLE = PreparedStatement(
         }
     )
 )
-_USED = text("SELECT count(*) FROM delivery WHERE slot AND platform = :platform")
 NO_RUN_KINDS = (
     OutcomeKind.REFUSED,
     OutcomeKind.THROTTLED,
@@ -230,46 +224,6 @@ def releases_next(one: Delivery, status: Status, *, followed: bool) -> bool:
     if status is Status.DELIVERED:
         return not followed or one.order.until == "delivered"
     return status is Status.CANCELLED or (status is Status.DEAD and not one.order.blocks)
-
-
-def update_circuits(
-    connection: Connection,
-    settled: Sequence[EndedAttempt],
-    caps: Mapping[str, int],
-    now: float,
-    *,
-    jitter: float,
-    reaped: Sequence[Delivery] = (),
-) -> None:
-    """Update the circuits of the platforms that answered: see `circuit_breaker`.
-
-    Call it last before a claim, since it locks the slot counts. `reaped`: deliveries whose worker
-    died; a probe among them has no result.
-    """
-    if not settled and not reaped:
-        return
-    before = throttling.read_circuits(connection)
-    if not before and all(each.outcome.kind is OutcomeKind.STARTED for each in settled):
-        return
-    take_lock(connection, Lock.COUNT_SLOTS)
-    before = throttling.read_circuits(connection)
-    lost = {one.platform for one in reaped}
-    after: dict[str, Circuit | None] = {
-        name: replace(known, probe_until=None) if name in lost else known
-        for name, known in before.items()
-    }
-    for platform in {each.claim.delivery.platform for each in settled}:
-        used = connection.execute(_USED, {"platform": platform}).scalar() or 0
-        known = after.get(platform)
-        for each in settled:
-            if each.claim.delivery.platform == platform:
-                known = learned(
-                    known, platform, each.outcome, used, now, jitter, timings_of(connection)
-                )
-        known = worth_keeping(known, caps.get(platform, 0))
-        if known is not None or platform in before:
-            after[platform] = known
-    throttling.write_circuits(connection, before, after, now)
 
 
 def reap_expired(

@@ -22,7 +22,7 @@ from bridge.routing.model import Config
 from bridge.store.db import notify
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database, Work
-from bridge.store.queue import leases, ledger, turn_locks
+from bridge.store.queue import circuit_updates, leases, ledger, turn_locks
 from bridge.store.queue.claims import Claim
 from bridge.store.queue.ledger import EndedAttempt
 from bridge.system.logs import get_logger
@@ -130,7 +130,7 @@ class TaskRunner:
             [status] = ledger.record_attempts(
                 connection, settled, self._now(), jitter=random.random()
             )
-            ledger.update_circuits(
+            circuit_updates.update_circuits(
                 connection, settled, find_allowed(config).caps, self._now(), jitter=random.random()
             )
             return status
