@@ -8,13 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from folders import DATA, DEPLOY
+from folders import DEPLOY
 from serving import ROUTES, SECRET, exchange, free_port, github, head, until
 
 CONF = DEPLOY / "gunicorn.conf.py"
-# a copy that somebody made before modules moved
-BEFORE = DATA / "gunicorn.conf.before.py"
 BODY = b'{"action":"opened"}'
 
 
@@ -31,8 +28,7 @@ def post(port: int, secret_ok: bool, source: str = "github") -> int:
         return 0
 
 
-@pytest.mark.parametrize("conf", [CONF, BEFORE], ids=lambda conf: conf.name)
-def test_gunicorn_by_itself_receives(conf: Path, tmp_path: Path) -> None:
+def test_gunicorn_by_itself_receives(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "routes.yaml").write_text(ROUTES)
     (tmp_path / ".env").write_text(f"GITHUB_SECRET={SECRET!r}\nFLOWBRIDGE_BIND=127.0.0.1:{port}\n")
@@ -40,7 +36,7 @@ def test_gunicorn_by_itself_receives(conf: Path, tmp_path: Path) -> None:
         name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")
     }
     with (tmp_path / "log").open("wb") as log:
-        command = [sys.executable, "-m", "gunicorn", "-c", str(conf)]
+        command = [sys.executable, "-m", "gunicorn", "-c", str(CONF)]
         process = subprocess.Popen(
             command, cwd=tmp_path, env=environ, stdout=log, stderr=log, start_new_session=True
         )
@@ -64,6 +60,3 @@ def test_gunicorn_by_itself_receives(conf: Path, tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     assert (tmp_path / "data" / "flowbridge.db").exists()
-    assert (tmp_path / "log").read_text().count("FutureWarning: bridge.") == (
-        3 if conf == BEFORE else 0
-    )

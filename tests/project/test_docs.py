@@ -164,7 +164,7 @@ def test_every_module_has_its_place_in_the_architecture() -> None:
         for path in Path(bridge.__file__).parent.iterdir()
         if not path.name.startswith("_") and path.suffix in ("", ".py")
     }
-    assert named == there - {"logs", "settings"}  # for older copies of deploy/gunicorn.conf.py
+    assert named == there
 
 
 def test_the_modules_that_the_architecture_names_exist() -> None:

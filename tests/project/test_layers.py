@@ -152,8 +152,7 @@ def is_of(name: str, module: str) -> bool:
 
 
 def test_only_public_modules_stand_beside_the_packages() -> None:
-    shims = {"logs.py", "settings.py"}  # for older copies of deploy/gunicorn.conf.py
-    assert {path.name for path in ROOT.glob("*.py")} - shims == {
+    assert {path.name for path in ROOT.glob("*.py")} == {
         "__init__.py",
         "__main__.py",
         "testing.py",
