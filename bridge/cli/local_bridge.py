@@ -80,7 +80,7 @@ class LocalBridge:
     def list_deliveries(
         self, chosen: Chosen, limit: int, *, with_screen: bool
     ) -> Iterator[tuple[Shape, Shape]]:
-        """Yield deliveries, each with what only a screen shows."""
+        """Yield deliveries, each with the advice that only a screen shows."""
         from bridge.services.delivery_rows import DeliveryScreens
         from bridge.store.queries import events
 

@@ -143,12 +143,15 @@ def _end_without_output() -> Iterator[None]:
 
 
 def _drop_output() -> None:
-    """Write the rest of stdout nowhere: it cannot be written where it should go."""
+    """Discard the rest of stdout, because its destination cannot be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_unreadable_answer(ctx: click.Context, error: Exception) -> bool:
-    """Return whether an error comes from a value that a server sent: any server may answer."""
+    """Return whether an error comes from an answer that flowbridge cannot read.
+
+    With `--server` any program may answer.
+    """
     from bridge.cli.command_settings import SERVER_KEY
     from bridge.services.parsed_records import WRONG_SHAPES
 

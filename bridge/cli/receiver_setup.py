@@ -1,4 +1,4 @@
-"""The set-up of receivers that another server runs: of `wsgi.create` and `asgi.create`."""
+"""Sets up the receivers that another server runs, for `wsgi.create` and `asgi.create`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bridge.web.app_context import AppContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverSetup:
-    """What the application is created from.
+    """The parts that the application is created from.
 
     `begin` makes a process follow the changes of routes.yaml, by its role. `reader_pid`: the
     process that reads it.

@@ -34,7 +34,10 @@ ACCESS_ACTIONS: Final = (AuditAction.LOGIN_REFUSED, AuditAction.EXPORTED, AuditA
 
 @dataclass(frozen=True, slots=True)
 class AuditActor:
-    """Who acts: a name, and the address of the client; null for a command on the machine."""
+    """The actor of a change: a name, and the address of the client.
+
+    The address is null for a command on the machine.
+    """
 
     name: str
     client: str | None = None

@@ -116,7 +116,10 @@ class StoreError(BridgeError):
 
 
 class CommitWaits(BridgeError):
-    """A commit would wait for another one; nothing was stored, and a thread may wait for it."""
+    """A commit was not made because it would wait for another one.
+
+    Nothing was stored; a thread may commit and wait.
+    """
 
 
 class KeyMissing(StoreError):

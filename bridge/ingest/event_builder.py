@@ -82,7 +82,7 @@ def _reread(source: Source, files: Sequence[FormFile], request: Request) -> Body
 
 
 def _identify(raw: RawBody, stored: StoredBody, verified: Verified) -> str | None:
-    """Return the provider's id of an event: of what is stored, or of what was signed."""
+    """Return the provider's id of an event: the sender's id or a digest of signed content."""
     source = verified.source
     digest = stored.digest
     signed = partial(signed_digest, source, raw.request, verified.content, digest)

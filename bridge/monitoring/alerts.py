@@ -79,7 +79,7 @@ def _alerted_at(alert: Alert) -> float | None:
 
 
 def _limit_times(alert: Alert, now: float) -> Alert:
-    """Return an alert without times that lie ahead: a clock that is set back would hold it up."""
+    """Return an alert without future times, which would delay it after a clock is set back."""
     times = {name: getattr(alert, name) for name in TIMES}
     ahead: dict[str, Any] = {name: now for name, at in times.items() if at is not None and at > now}
     if "told_at" in ahead and alert.raised_at is not None:  # equal times say no more what was sent

@@ -76,7 +76,7 @@ class TrendWriter:
         )
 
     def commit(self) -> None:
-        """Note that what `write` wrote is on disk."""
+        """Record that the rows of `write` are on disk."""
         self._written = self._counters
         self._read_at = self._minute
 

@@ -77,7 +77,9 @@ class BridgeReader(Protocol):
     def list_deliveries(
         self, chosen: Chosen, limit: int, *, with_screen: bool
     ) -> Iterator[tuple[Shape, Shape]]:
-        """Yield deliveries, each with what only a screen shows (empty without `with_screen`)."""
+        """Yield deliveries, each with the advice that only a screen shows (empty without
+        `with_screen`).
+        """
 
     def open_submissions(
         self, chosen: Chosen, limit: int

@@ -45,7 +45,7 @@ class InboxSubmission:
 
 
 class _Contents(TypedDict, total=False):
-    """What only the body of a submission tells."""
+    """The values of an `InboxSubmission` that come from the body."""
 
     fields: Mapping[str, JSON]
     reply_to: str | None

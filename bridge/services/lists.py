@@ -135,7 +135,7 @@ def page_deliveries(
 
 
 def page_states(database: Database, filters: Filters, asked: PageRequest = NEWEST) -> ListPage[str]:
-    """Return the states of deliveries in words, for counts: nothing else of them is read."""
+    """Return only the states of deliveries, for counts."""
     walk = event_queries.delivery_walk(database, filters, event_queries.DELIVERY_STATES)
     return _read(database, walk, asked, lambda rows: map(_describe_row, rows))
 

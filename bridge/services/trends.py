@@ -47,7 +47,7 @@ class TrendPoints:
 
     @property
     def has_numbers(self) -> bool:
-        """Whether a point has another value than 0."""
+        """Whether any point has a value other than 0."""
         return any(point.value for point in self.points)
 
     def as_json(self, point: TrendPoint) -> dict[str, JSON]:

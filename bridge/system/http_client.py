@@ -49,7 +49,7 @@ class OpenAnswer:
     def read_pieces(self) -> Iterator[bytes]:
         """Yield the body as it comes. Raises `BrokenAnswer` where it ends early.
 
-        A body whose end cannot be told from a break is not read: it must be chunked.
+        The body must be chunked: the end of any other could be a lost connection.
         """
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             raise BrokenAnswer("a break would look like its end")

@@ -15,7 +15,7 @@ EXTENSION: Final = "flowbridge"  # the key of these parts in `Flask.extensions`
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeParts:
-    """What answers /hooks.
+    """The parts of a process that answer requests to /hooks.
 
     `intake`: the budget of body bytes, which all edges of a process share.
     """

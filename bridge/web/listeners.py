@@ -43,7 +43,7 @@ class ListenerPaths:
     def hides(self, path: str, server: tuple[str, int]) -> bool:
         """Return whether a path is private, and no setting names the socket of its request.
 
-        The server chose such an address, so the settings cannot tell from where it is reached.
+        The server chose such an address, so the settings do not show which networks reach it.
         """
         path = "/" + path.lstrip("/")
         is_private = _under(path, tuple(PRIVATE_PATHS.values())) and not _under(path, self._exposed)

@@ -90,7 +90,9 @@ class FileDeliverer:
 
     @contextmanager
     def _room(self, size: int, patience: float) -> Iterator[None]:
-        """Wait until so many bytes fit the budget; more than all of it waits to be alone."""
+        """Wait until these bytes fit the budget, or until no others are held if they exceed all of
+        it.
+        """
         with self._changed:
             if not self._changed.wait_for(
                 lambda: self._held == 0 or self._held + size <= MAX_HELD_BYTES, patience

@@ -38,7 +38,7 @@ def say_still_refused(count: int) -> None:
 
 
 def warn_of_repetition(count: int) -> None:
-    """Say how many events of a replay have started a flow before."""
+    """Print how many events of a replay have started a flow before."""
     if count:
         output.say(
             f"{count} of these events {'was' if count == 1 else 'were'} already delivered, or"
@@ -48,7 +48,7 @@ def warn_of_repetition(count: int) -> None:
 
 
 def say_problems(problems: Iterable[tuple[str, str]]) -> None:
-    """Say why ids select nothing: `problems` has each id with the reason."""
+    """Print why ids select nothing. `problems`: each id with the reason."""
     for id_, problem in problems:
         output.say(f"{output.clean(id_)}: {output.clean(problem)}")
 

@@ -109,7 +109,7 @@ class RemoteBridge:
     def list_deliveries(
         self, chosen: Chosen, limit: int, *, with_screen: bool
     ) -> Iterator[tuple[Shape, Shape]]:
-        """Yield deliveries, each with what only a screen shows."""
+        """Yield deliveries, each with the advice that only a screen shows."""
         query = write_filters(chosen) + (SCREEN if with_screen else [])
         pages = self._client.list_pages("/deliveries", query + write_page_size(limit))
         found = (pair for page in pages for pair in _pair_screens(page, with_screen=with_screen))

@@ -46,9 +46,9 @@ class StoredLogins:
         return token if isinstance(token, str) else None
 
     def add(self, origin: str, token: str) -> None:
-        """Store the token of an origin, in the place of an earlier one.
+        """Store the token of an origin; it replaces an earlier one.
 
-        `SettingsError` where that is not possible.
+        Raises `SettingsError` if that fails.
         """
         with self._lock():
             self._write({**self._read(), origin: token})

@@ -33,10 +33,10 @@ TEST_TIMEOUT_SECONDS: Final = 60.0  # to test one on stored events
 
 
 def start(settings: Settings, board: SharedConfig, loaded: LoadedConfig) -> int:
-    """Fork the reader process, and return its id. It ends with this one; later forks are not its
-    parent.
+    """Fork the reader process, and return its id. It ends when this process ends, not when a
+    process forked later ends.
 
-    No supervisor has frozen the memory that this process shares with all its children.
+    Freeze the memory that this process shares with its children: no supervisor has done so.
     """
     freeze_memory()
     parent = os.getpid()

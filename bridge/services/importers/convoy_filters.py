@@ -28,7 +28,8 @@ WILDCARD: Final = "$"
 def read_convoy_filter(
     root: str, schema: JSON, log: FindingLog, shapes: PayloadShapes, *, is_part: bool = False
 ) -> Condition:
-    """Return when a part of the request passes a filter; `NotCarried` where a part cannot be.
+    """Return the condition that a part of the request passes a filter. Raises `NotCarried` if a
+    part of the filter cannot be carried.
 
     `root`: body, headers or query. `is_part`: the filter has other clauses, read by themselves.
     """
@@ -39,7 +40,7 @@ def read_convoy_filter(
 
 
 def _test_all(spot: FilterSpot, schema: Mapping[str, Any], *, is_part: bool = False) -> Condition:
-    """Return that all clauses of a filter pass."""
+    """Return the condition that all clauses of a filter pass."""
     parts: list[Condition] = []
     for key in ("$or", "$and"):
         if key in schema:
@@ -94,7 +95,7 @@ def _is_operators(value: Mapping[str, Any]) -> bool:
 
 
 def _test_path(spot: FilterSpot, path: str, test: JSON) -> Condition:
-    """Return that the values at a path pass; `$` in it is any element of a list."""
+    """Return the condition that the values at a path pass; `$` in it is any element of a list."""
     parts = path.split(".")
     if "" in parts or any(WILDCARD in part and part != WILDCARD for part in parts):
         raise NotCarried(f"the key {path[:60]!r} has no counterpart")

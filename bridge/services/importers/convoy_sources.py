@@ -47,7 +47,7 @@ _READ: Final = frozenset(
 
 
 def read_convoy_source(writer: SourceWriter, keys: dict[str, Any]) -> ImportedSource:
-    """Read the keys of a source; without any, the file does not have it."""
+    """Read the keys of a source; there are none if only a subscription names it."""
     log = writer.log
     if keys:
         _verify(writer, keys, log)
@@ -101,7 +101,7 @@ def _verify(writer: SourceWriter, keys: Mapping[str, Any], log: FindingLog) -> N
 
 
 def _read_place(text: Any) -> str | None:
-    """Return `request.body.data.id` as a locator, or None where there is none."""
+    """Return a place such as `request.body.data.id` as a locator; None if there is none for it."""
     parts = str(text).split(".", 2)
     kind = LOCATOR_KINDS.get(parts[1].lower()) if len(parts) == 3 else None
     if kind is None or parts[0] not in ("request", "req"):
@@ -138,7 +138,9 @@ def _read_event_id(writer: SourceWriter, places: Any, log: FindingLog) -> None:
 
 
 def _report_functions(keys: Mapping[str, Any], log: FindingLog) -> bool:
-    """Report what is not carried; return whether the payload is another one than there."""
+    """Report functions and answers, which are not carried; return whether a function changes the
+    request.
+    """
     for key in ("body_function", "header_function"):
         if keys.get(key):
             log.at(key).refuse("a function is JavaScript, which is not carried")

@@ -57,9 +57,9 @@ _SOURCE_MARKS: Final = frozenset({"verifier", "event_type_location", "mask_id"})
 
 
 def import_subscriptions(name: str, text: str, result: ImportResult) -> None:
-    """Add the subscriptions and sources of a file to `result`; `InvalidRequest` if it has none.
+    """Add the subscriptions and sources of a file to `result`.
 
-    It may also have one filter.
+    The file may also have one filter alone. Raises `InvalidRequest` if it has nothing of these.
     """
     document = read_document(name, text)
     found = _find_entries(document)
@@ -103,7 +103,7 @@ def _find_entries(document: JSON) -> list[Any]:
 
 
 def _find_entry(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the subscription or source of a file; one that only has a filter is made one."""
+    """Return the subscription or source of a file; a filter alone becomes a subscription."""
     if "filter_config" in document or _SOURCE_MARKS & document.keys():
         return document
     if "filter" in document and document.keys() <= {"filter", "event_types"}:

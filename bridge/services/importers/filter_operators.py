@@ -1,7 +1,7 @@
 """The operators of Hookdeck's and Convoy's filters, one row each, as conditions. Pure.
 
-The two look alike. A row has what each program does; where one does not know the operator, it has
-none.
+The operators of the two programs look alike. A row has the function of each, null if that program
+lacks the operator.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class FilterOperator:
 
 
 def equals(place: FilterPlace, value: JSON) -> Condition:
-    """Return that a value is the same JSON value; null is a missing value."""
+    """Return the condition that a value is the same JSON value; null is a missing value."""
     if value is None:
         return exists(place, wanted=False)
     expression = f"{place.expression} == {write_literal(value)}"
@@ -55,20 +55,20 @@ def equals(place: FilterPlace, value: JSON) -> Condition:
 
 
 def exists(place: FilterPlace, *, wanted: bool = True) -> Condition:
-    """Return that a value exists and is not null, or that it does not."""
+    """Return the condition that a value exists and is not null, or that it does not."""
     sign = "!=" if wanted else "=="
     return make_leaf(place, {"exists": wanted}, f"{place.expression} {sign} `null`")
 
 
 def differs(place: FilterPlace, value: JSON) -> Condition:
-    """Return that a value exists, and is another one."""
+    """Return the condition that a value exists and differs."""
     if value is None:
         return exists(place)
     return both([exists(place), neither(equals(place, value))])
 
 
 def is_one_of(place: FilterPlace, values: list[Any]) -> Condition:
-    """Return that a value is one of these texts, numbers and booleans."""
+    """Return the condition that a value is one of these texts, numbers and booleans."""
     if place.key is not None:
         return Leaf(place.key, values[0] if len(values) == 1 else values)
     if len(values) > 2:
@@ -149,7 +149,7 @@ def _is_listed(value: JSON) -> bool:
 
 
 def _hookdeck_in(place: FilterPlace, value: JSON) -> Condition:
-    """A list has the values; a text or number is contained."""
+    """Return the condition that the place has one of a list of values, or contains a value."""
     if isinstance(value, list):
         return is_one_of(place, _scalars(value))
     if not _is_listed(value):
@@ -162,7 +162,7 @@ def _hookdeck_not_in(place: FilterPlace, value: JSON) -> Condition:
 
 
 def _convoy_in(place: FilterPlace, value: JSON) -> Condition:
-    """A list has the values; another value is an element of the list in the payload."""
+    """Return the condition that the place has one of the values, or is a list with the value."""
     if isinstance(value, list):
         return is_one_of(place, _scalars(value))
     if value is None or isinstance(value, dict):

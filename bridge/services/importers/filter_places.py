@@ -55,7 +55,8 @@ def make_leaf(place: FilterPlace, test: Any, expression: str) -> Condition:
 
 
 def find_in_list(place: FilterPlace, inner: Condition, *, may_be_single: bool = False) -> Condition:
-    """Return that an element of the list at a place meets a condition, which is relative to it.
+    """Return the condition that an element of the list at a place meets a condition, which is
+    relative to it.
 
     `may_be_single`: the value may also be no list; it is then the only element.
     """
@@ -87,5 +88,5 @@ _WORDS: Final[dict[type, tuple[str, type]]] = {Both: (" && ", Either), Either: (
 
 
 def is_object(place: FilterPlace) -> Condition:
-    """Return that the value at a place is an object."""
+    """Return the condition that the value at a place is an object."""
     return Leaf("when", f"type({place.expression}) == 'object'")

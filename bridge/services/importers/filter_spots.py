@@ -1,4 +1,4 @@
-"""Where the reader of a filter is: the place, its log, and the lists around it. Pure."""
+"""Places of a filter while it is read, each with its findings and the lists around it. Pure."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ MAX_COUNT: Final = 10**9
 
 @dataclass(slots=True)
 class FilteredRoute:
-    """A route as it is read. `is_open`: a rule is not carried, so that it would start more.
+    """A route that is being read. `is_open`: a rule is not carried, so that it would start more.
 
     `types`: the event types of `on`. `keys`: further keys of the route.
     """

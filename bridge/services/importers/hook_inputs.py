@@ -1,4 +1,4 @@
-"""What adnanh/webhook passes to a command, as the inputs of a flow. Pure."""
+"""Turns the arguments that adnanh/webhook passes to a command into the inputs of a flow. Pure."""
 
 from __future__ import annotations
 

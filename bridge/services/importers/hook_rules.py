@@ -78,7 +78,7 @@ class HookRules:
     is_open: bool = False
 
     def read(self, rule: JSON, log: FindingLog) -> Condition:
-        """Return when the hook is triggered."""
+        """Return the condition that triggers the hook."""
         found = self._rule(rule, log, frozenset())
         return TRUE if found is None else found.passes
 
@@ -212,7 +212,9 @@ def _join_all(found: Sequence[RuleStates]) -> RuleStates:
     ok = both([one.ok for one in found])
 
     def no() -> Condition:
-        """Return that one rule is false, and none before it is missing a value or false."""
+        """Return the condition that one rule is false, and none before it is missing a value or
+        false.
+        """
         before = [one.ok for one in found]
         return either([both([*before[:at], one.no()]) for at, one in enumerate(found)])
 

@@ -38,9 +38,10 @@ _DESTINATION_META: Final = _META | {"url", "cli_path"}
 
 
 def import_connections(name: str, text: str, result: ImportResult) -> None:
-    """Add the connections of a file to `result`; `InvalidRequest` where it has none.
+    """Add the connections of a file to `result`.
 
-    It may also have rules, or one filter of a body.
+    The file may also have rules, or one filter of a body. Raises `InvalidRequest` if it has nothing
+    of these.
     """
     document = read_document(name, text)
     found, place = _find_connections(document)
@@ -79,7 +80,7 @@ def _find_connections(document: JSON) -> tuple[list[Any], str]:
 
 
 def _find_rule(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a file as a rule; it has one, or the parts of a filter, or the filter of a body."""
+    """Return the rule of a file. It has a rule, the parts of a filter, or the filter of a body."""
     if document.get("type") in RULE_TYPES:
         return document
     is_parts = document.keys() <= set(FILTER_PARTS)

@@ -41,7 +41,8 @@ _LOGIC: Final = frozenset({"$or", "$and", "$not", "$ref"})
 def read_hookdeck_filter(
     root: str, schema: JSON, log: FindingLog, shapes: PayloadShapes
 ) -> Condition:
-    """Return when a part of the request passes a filter; `NotCarried` where a part cannot be.
+    """Return the condition that a part of the request passes a filter. Raises `NotCarried` if a
+    part of the filter cannot be carried.
 
     `root`: body, headers or query.
     """
@@ -52,7 +53,7 @@ def read_hookdeck_filter(
 def read_hookdeck_key(
     root: str, key: str, schema: JSON, log: FindingLog, shapes: PayloadShapes
 ) -> Condition:
-    """Return when one key of a filter passes; all of them must."""
+    """Return the condition that one key of a filter passes; all of them must."""
     return _test_object(FilterSpot((root,), FilterPlace((root,)), log, shapes), {key: schema})
 
 
@@ -62,7 +63,7 @@ def has_keys(schema: JSON) -> TypeGuard[dict[str, Any]]:
 
 
 def _test_object(spot: FilterSpot, schema: Mapping[str, Any]) -> Condition:
-    """Return when an object passes: each key does."""
+    """Return the condition that each key of an object passes."""
     parts: list[Condition] = []
     for key, value in schema.items():
         if key in ("$or", "$and", "$not"):
@@ -94,7 +95,7 @@ def _test_key(spot: FilterSpot, schema: JSON) -> Condition:
 
 
 def _test_value(spot: FilterSpot, schema: JSON) -> Condition:
-    """Return when the value passes, or an element of it."""
+    """Return the condition that the value passes, or an element of it."""
     if isinstance(schema, dict):
         return _test_schema(spot, schema)
     if isinstance(schema, list):
@@ -105,7 +106,9 @@ def _test_value(spot: FilterSpot, schema: JSON) -> Condition:
 
 
 def _test_schema(spot: FilterSpot, schema: Mapping[str, Any]) -> Condition:
-    """Return when the value passes an object: operators, alternatives, or keys of its own."""
+    """Return the condition that the value passes an object: operators, alternatives, or keys of its
+    own.
+    """
     if "$or" in schema:
         return _test_alternatives(spot, schema)
     if set(schema) == {"$ref"}:
@@ -169,7 +172,7 @@ def _as_text(spot: FilterSpot, value: JSON) -> JSON:
 
 
 def _contains_all(spot: FilterSpot, schema: list[Any]) -> Condition:
-    """Return that the value is a list, with an element for each filter."""
+    """Return the condition that the value is a list, with an element for each filter."""
     if not schema or spot.is_text:
         raise NotCarried("it compares with an empty list, or a text with a list")
     _check_count(schema)
@@ -249,7 +252,7 @@ def _either_of(spot: FilterSpot, listed: list[Any]) -> Condition:
 
 
 def _test_alternative(spot: FilterSpot, schema: Mapping[str, Any]) -> Condition:
-    """Return when a value that is no list passes an object under `$or`."""
+    """Return the condition that a value that is no list passes an object under `$or`."""
     keys = set(schema)
     if keys == {"$not"}:
         inner = schema["$not"]

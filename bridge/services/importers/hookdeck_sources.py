@@ -87,7 +87,7 @@ _READ: Final = frozenset({"name", "type", "config", "verification", "disabled_at
 
 
 def read_hookdeck_source(writer: SourceWriter, keys: dict[str, Any]) -> ImportedSource:
-    """Read the keys of a source; without any, the file does not have it."""
+    """Read the keys of a source; there are none if only a connection names it."""
     log = writer.log
     if not keys:
         writer.fill_in()

@@ -19,7 +19,7 @@ PLACEHOLDER_FLOW: Final = {"platform": "local", "saved_item_id": "echo"}
 
 
 class Carried(StrEnum):
-    """What an import did with a part of the input."""
+    """The way in which an import handled a part of the input."""
 
     YES = "carried"
     DOUBT = "doubt"

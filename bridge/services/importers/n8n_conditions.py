@@ -44,7 +44,8 @@ _CONVERTED: Final = (
 
 
 def read_conditions(node: N8nNode, log: FindingLog, proofs: list[HookProof]) -> NodeOutputs:
-    """Return when an item leaves an IF or Filter node; `NotCarried` where routes cannot say it.
+    """Return the conditions by which an item leaves an IF or Filter node. Raises `NotCarried` if
+    routes.yaml cannot express them.
 
     Comparisons with a credential are added to `proofs`.
     """

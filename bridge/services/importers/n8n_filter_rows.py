@@ -70,9 +70,10 @@ class FilterRow:
 
 
 def read_filter_row(row: FilterRow) -> RowOutcome:
-    """Return when the comparison holds; `NotCarried` where routes.yaml cannot express it.
+    """Return the condition that the comparison holds.
 
-    Raises CompileError for a pattern without a counterpart.
+    Raises `NotCarried` if routes.yaml cannot express it, and CompileError for a pattern without a
+    counterpart.
     """
     opposite = OPPOSITES.get(row.operation)
     make = _find_row(row, opposite or row.operation)

@@ -48,7 +48,10 @@ class OldRow:
 
 
 def read_old_row(row: OldRow, log: FindingLog) -> RowOutcome:
-    """Return when the comparison holds; `NotCarried` where routes.yaml cannot express it."""
+    """Return the condition that the comparison holds.
+
+    Raises `NotCarried` if routes.yaml cannot express it.
+    """
     opposite = OPPOSITES.get(row.operation)
     made = _ROWS.get(opposite or row.operation)
     if made is None or row.kind == "dateTime":

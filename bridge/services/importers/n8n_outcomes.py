@@ -30,9 +30,9 @@ class RowOutcome:
 
 @dataclass(frozen=True, slots=True)
 class NodeOutputs:
-    """When an item leaves a node by its first output, and when by its second.
+    """The conditions by which an item leaves a node by its first and by its second output.
 
-    Where neither holds, the workflow stops with an error.
+    If neither holds, the workflow stops with an error.
     """
 
     passes: Condition
@@ -58,7 +58,9 @@ def combine_rows(rows: Sequence[RowOutcome], *, is_any: bool, stops: bool) -> No
 
 
 def _reach(rows: Sequence[RowOutcome], *, is_any: bool) -> Condition:
-    """Return that each comparison can be made, or is not reached as an earlier one is decisive."""
+    """Return the condition that each comparison can be made, or is not reached as an earlier one is
+    decisive.
+    """
     parts: list[Condition] = []
     for number, row in enumerate(rows):
         earlier = rows[:number]
@@ -70,7 +72,9 @@ def _reach(rows: Sequence[RowOutcome], *, is_any: bool) -> Condition:
 
 
 def has_type(reference: Reference, *types: str) -> Condition:
-    """Return that a value has one of these JSON types; a missing value has the type null."""
+    """Return the condition that a value has one of these JSON types; a missing value has the type
+    null.
+    """
     if not reference.is_typed and {"string", "null"} <= set(types):
         return TRUE  # headers and query parameters are text
     path = reference.expression
@@ -78,5 +82,5 @@ def has_type(reference: Reference, *types: str) -> Condition:
 
 
 def is_missing(key: str) -> Condition:
-    """Return that there is no value, or null."""
+    """Return the condition that there is no value, or null."""
     return Leaf(key, {"exists": False})

@@ -71,7 +71,7 @@ NODE_KEYS: Final = frozenset(
 
 @dataclass(slots=True)
 class N8nBranch:
-    """What follows one output: its condition, and the nodes that do the work."""
+    """The branch behind one output: its condition, and the nodes that do the work."""
 
     condition: Condition
     nodes: list[str]
@@ -147,9 +147,9 @@ class _Webhook:
         return node.type in CONDITION_TYPES and is_first and depth < MAX_CHAINED_CONDITIONS
 
     def _output(self, name: str, number: int, condition: Condition) -> Condition:
-        """Return when an item leaves a node by an output: true, and false of an IF node.
+        """Return the condition by which an item leaves a node by an output.
 
-        An output behind these is for errors.
+        The first output is for true, the second of an IF node for false; a later one is for errors.
         """
         node = self.workflow.nodes[name]
         log = self.workflow.log.at("nodes", node.number)

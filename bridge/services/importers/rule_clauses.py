@@ -48,12 +48,12 @@ FALSE: Final = Either()
 
 
 def both(parts: Sequence[Condition]) -> Condition:
-    """Return that all conditions hold."""
+    """Return the condition that all conditions hold."""
     return _combine(Both, parts, decisive=FALSE)
 
 
 def either(parts: Sequence[Condition]) -> Condition:
-    """Return that at least one condition holds."""
+    """Return the condition that at least one condition holds."""
     return _combine(Either, parts, decisive=TRUE)
 
 
@@ -71,7 +71,7 @@ def _combine(
 
 
 def neither(part: Condition) -> Condition:
-    """Return that the condition does not hold."""
+    """Return the negation of a condition."""
     if isinstance(part, Neither):
         return part.part
     if part == TRUE:

@@ -21,7 +21,8 @@ _SET_IT: Final = "the file has no value for the secret; set it in .env"
 
 @dataclass(frozen=True, slots=True)
 class ImportedSource:
-    """A source of the result. `is_open`: it proves less than it did, so its routes are paused.
+    """A source of the result. `is_open`: its verification proves less than in the other program, so
+    its routes are paused.
 
     `is_typed`: its events have types that `on` can name.
     """

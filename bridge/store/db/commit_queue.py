@@ -37,7 +37,9 @@ class RowBatch(Protocol[Item]):
         """Return how many rows a new `item` changes; None if triggers change some as well."""
 
     def added(self, raw: sqlite3.Connection, items: Sequence[Item]) -> list[bool]:
-        """Return which items were inserted; called only if the number of rows does not tell."""
+        """Return which items were inserted; called only if the number of changed rows does not show
+        it.
+        """
 
     def size(self, item: Item) -> int:
         """Return about how many bytes the rows of an item have."""

@@ -38,7 +38,7 @@ def open_secret(sealer: Sealer, source: str, sealed: str) -> str | None:
 
 
 def find(database: Database, source: str) -> LearnedSecret:
-    """Return what is stored for a source."""
+    """Return the learned secret of a source; its fields are null if there is none."""
     with database.read() as connection:
         row = connection.execute(select(learned).where(learned.c.source == source)).one_or_none()
     return (

@@ -20,7 +20,7 @@ SESSION_KEY: Final = "console session "  # before the id of a session that was e
 
 
 def add_ticket(database: Database, hash_: str, permits: str, until: float, now: float) -> None:
-    """Store a ticket; `permits` is returned to the one who uses it."""
+    """Store a ticket; the request that uses it gets `permits`."""
     _add(database, {"key": TICKET_KEY + hash_, "until": until, "digest": permits}, now)
 
 

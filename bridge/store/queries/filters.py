@@ -146,9 +146,10 @@ def _source_conditions(filters: Filters) -> Sequence[ColumnElement[bool]]:
 
 
 class _MatchesType(FunctionElement[bool]):
-    """Whether an event's type matches a pattern, which is given for GLOB and for LIKE.
+    """An SQL test of the type of an event. Its arguments are the same pattern for GLOB and for
+    LIKE.
 
-    LIKE of SQLite ignores the case of ASCII letters, and PostgreSQL has no GLOB.
+    SQLite uses GLOB, since its LIKE ignores the case of ASCII letters. PostgreSQL has LIKE alone.
     """
 
     type = Boolean()

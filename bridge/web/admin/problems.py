@@ -56,7 +56,10 @@ TOO_MANY_WAIT: Final = "too many requests wait for a platform, for changes or fo
 
 @dataclass(frozen=True, slots=True)
 class ParameterError:
-    """What is wrong with one parameter. `near`: what was probably meant. `allowed`: what is."""
+    """An error of one parameter.
+
+    `near`: the value that was probably meant. `allowed`: the values that are allowed.
+    """
 
     parameter: str
     detail: str
@@ -78,7 +81,7 @@ class ParameterError:
 class BodyError:
     """An error of one value of the body. `pointer`: its place, as in RFC 6901.
 
-    `near`: what was probably meant. `allowed`: what is.
+    `near`: the value that was probably meant. `allowed`: the values that are allowed.
     """
 
     pointer: str

@@ -1,4 +1,4 @@
-"""What a request of the admin API selects: a page of a list, its filters, or a record."""
+"""Reads the selection of a request to the admin API: a page of a list, its filters, or a record."""
 
 from __future__ import annotations
 

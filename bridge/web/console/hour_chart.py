@@ -30,7 +30,7 @@ class HourBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HourChart:
-    """The bars of a trend. `sentence`: what is to be seen, for people who do not see it."""
+    """The bars of a trend. `sentence`: its description in words."""
 
     bars: Sequence[HourBar]
     total: float

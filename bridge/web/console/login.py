@@ -148,7 +148,7 @@ class Login:
     def _is_https(self, request: Request) -> bool:
         """Return whether the browser uses https: a proxy may have taken TLS off.
 
-        Nobody can give a browser the secure cookie, or have it sent, over plain http.
+        A browser neither accepts nor sends the secure cookie over plain http.
         """
         public = urlsplit(self._context.settings.public_url or "")
         is_public = public.scheme == "https" and public.netloc.lower() == request.host.lower()

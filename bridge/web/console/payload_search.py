@@ -37,7 +37,7 @@ class FoundPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayloadSearch:
-    """What a search found. `limit`: why it ended early, in words; null if it did not."""
+    """The result of a search. `limit`: why it ended early, in words; null if it did not."""
 
     text: str
     places: Sequence[FoundPlace]

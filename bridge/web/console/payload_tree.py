@@ -68,7 +68,7 @@ class _Container:
 
 @dataclass(slots=True)
 class _Budget:
-    """What may still be shown."""
+    """The parts and characters of a tree that may still be shown."""
 
     nodes: int
     chars: int

@@ -24,7 +24,8 @@ def link_record(id_: str) -> str | None:
 
 
 def link_run(url: str | None) -> str | None:
-    """Return the URL of a run: our own page of it by whatever host this page was reached.
+    """Return the URL of a run. A run of the local platform gets a path, which works on every host
+    name of the console.
 
     None for a URL that is neither of the console nor http or https.
     """

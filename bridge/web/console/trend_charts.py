@@ -54,7 +54,10 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrendChart:
-    """A chart. `sentence`: what is to be seen. `legend`: each series with its total or highest."""
+    """A chart.
+
+    `sentence`: its description in words. `legend`: each series with its total or highest.
+    """
 
     sentence: str
     highest: str

@@ -32,7 +32,7 @@ logger = get_logger()
 
 @dataclass(slots=True)
 class OperationTurns:
-    """What a worker remembers of an operation from one turn to the next."""
+    """The state of an operation that a worker keeps from one turn to the next."""
 
     pacer: Pacer
     config_hash: str = ""

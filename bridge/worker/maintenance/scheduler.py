@@ -93,7 +93,10 @@ class JobThread(Protocol):
     """Jobs that take long, in a thread of their own."""
 
     def start_due(self, leads: Callable[[], bool], /) -> None:
-        """Start what is due, unless it runs. `leads` returns whether this worker leads."""
+        """Start the jobs that are due and do not run yet.
+
+        `leads` returns whether this worker leads.
+        """
 
     def end(self) -> None:
         """Ask the thread to end soon."""

@@ -70,5 +70,5 @@ class TrendJobs:
         return trend_rows.add_highest(connection, self._minute - MINUTE_SECONDS, self._values)
 
     def commit(self) -> None:
-        """Note that the values of a minute are on disk."""
+        """Record that the values of a minute are on disk."""
         self._read_at = self._minute

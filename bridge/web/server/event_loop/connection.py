@@ -25,7 +25,7 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Stage(enum.Enum):
-    """What a connection does."""
+    """The part of a request that a connection reads or answers."""
 
     IDLE = enum.auto()  # between two requests
     HEAD = enum.auto()

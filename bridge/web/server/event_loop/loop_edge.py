@@ -41,7 +41,7 @@ log = get_logger()
 
 @dataclass(kw_only=True)
 class LoopEdge:
-    """What the connections of a process share.
+    """The parts and limits that all connections of a process share.
 
     A quarter of the threads for Flask may read bodies that arrive meanwhile: such a body holds its
     thread. `passed`: connections of the console process. `keeps_for_readers`: the process answers

@@ -40,7 +40,7 @@ class PageWriter(ThreadWriter, Protocol):
 
 
 class RequestSocket:
-    """Stands for the socket of a request: the limits that streams ask for, and its end."""
+    """Gives streams the limits of a request's socket, and a way to close it."""
 
     reading = None  # no thread waits for the request
 
