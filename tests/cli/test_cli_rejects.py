@@ -65,7 +65,7 @@ def test_they_are_listed_newest_first_with_what_would_have_made_them_pass(
     project: Database, folder: Path
 ) -> None:
     rejects.add(project, kept(1))
-    rejects.add(project, kept(2, "nobody's"))
+    rejects.add(project, kept(2, "forged"))
     assert (
         "the sender uses another secret, or the body was changed in transit"
         in run("rejects").stdout
@@ -119,7 +119,7 @@ def test_one_is_shown_whole_and_commands_no_terminal(project: Database, folder: 
 
 def test_what_verifies_is_let_in_and_only_once(project: Database, folder: Path) -> None:
     rejects.add(project, kept(1))
-    rejects.add(project, kept(2, "nobody's"))
+    rejects.add(project, kept(2, "forged"))
     failed = run("rejects", "readmit", "rej_01")
     assert (
         failed.exit_code == 1

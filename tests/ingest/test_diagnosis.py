@@ -252,8 +252,8 @@ def test_each_way_of_going_wrong_is_named(config: Config, name: str) -> None:
     assert "sha256=" not in text.replace("'sha256='", "") and SHA not in text
 
 
-def test_the_body_is_nobodys_and_nothing_is_found(config: Config) -> None:
-    assert diagnose(github(config, signed("nobody's")), config) == []
+def test_a_signature_by_an_unknown_secret_has_no_diagnosis(config: Config) -> None:
+    assert diagnose(github(config, signed("unknown")), config) == []
 
 
 def test_an_api_key_in_place_of_the_secret_is_named_and_not_shown(config: Config) -> None:

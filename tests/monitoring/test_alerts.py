@@ -143,7 +143,7 @@ def test_a_clock_that_is_set_back_leaves_out_no_resolution() -> None:
     assert set(ends.values()) == {1}
 
 
-def test_a_pending_alert_is_told_though_the_clock_is_set_back() -> None:
+def test_a_pending_alert_is_raised_after_the_clock_is_set_back() -> None:
     told = follow([(1e8, [DEAD]), *every(30, 300, [DEAD])])
     assert [(at, one.type) for at, one in told] == [(HOLDS, RAISED)]
 

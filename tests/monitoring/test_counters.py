@@ -279,7 +279,7 @@ def test_a_disk_of_its_own_that_is_full(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_nobodys_trouble(tmp_path: Path) -> None:
-    (tmp_path / "counts").write_text("a file stands in the way")
+    (tmp_path / "counts").write_text("a file instead of the folder")
     counts = Counts()
     counts.add(EVENTS, "github", "accepted")
     CountsFile(tmp_path, counts).write()

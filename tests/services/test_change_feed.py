@@ -38,14 +38,14 @@ def test_no_delivery_of_a_burst_is_skipped(database: Database) -> None:
     assert seen == followed == {one.id for one in planned}
 
 
-def test_a_delivery_that_stands_still_is_told_once_however_many_others_come(
+def test_a_delivery_without_changes_is_read_once_however_many_others_come(
     sqlite: Database,
 ) -> None:
     feed = ChangeFeed(sqlite, Filters())
     event = make_event("1")
     waiting = make_delivery(event)
     events.add(sqlite, event, [waiting], lambda *_: [])
-    told = []
+    read_ids = []
     for number in range(3):
         event = make_event(f"other-{number}")
         others = [
@@ -54,13 +54,13 @@ def test_a_delivery_that_stands_still_is_told_once_however_many_others_come(
         ]
         events.add(sqlite, event, others, lambda *_: [])
         for _ in range(8):
-            told += [one.id for _, one in feed.read_changes()]
-    assert told.count(waiting.id) == 1
-    assert len(told) == 1 + 1 + 3 * (1 + MAX_REMEMBERED // 2)
+            read_ids += [one.id for _, one in feed.read_changes()]
+    assert read_ids.count(waiting.id) == 1
+    assert len(read_ids) == 1 + 1 + 3 * (1 + MAX_REMEMBERED // 2)
 
 
 @pytest.mark.parametrize(
-    ("filters", "told"),
+    ("filters", "read_ids"),
     [
         (Filters(), ["queued", "sending", "dead"]),
         (Filters(status="dead"), ["dead"]),
@@ -74,8 +74,8 @@ def test_a_delivery_that_stands_still_is_told_once_however_many_others_come(
     ],
     ids=str,
 )
-def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(
-    database: Database, filters: Filters, told: list[str]
+def test_a_delivery_is_read_ids_when_it_comes_to_what_is_asked_for(
+    database: Database, filters: Filters, read_ids: list[str]
 ) -> None:
     follower = ChangeFeed(database, filters)
     event = make_event("1")
@@ -100,7 +100,7 @@ def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(
             for _, change in follower.read_changes()
             if isinstance(change, Delivery)
         ]
-    assert seen == told
+    assert seen == read_ids
     assert list(follower.read_changes()) == []
 
 

@@ -90,7 +90,7 @@ def test_filters(
     assert ids(database, **filters) == [five[number].id for number in expected]
 
 
-def test_a_pattern_of_types_tells_case_and_takes_other_characters_as_they_are(
+def test_a_pattern_of_types_has_case_and_one_special_character(
     database: Database,
 ) -> None:
     types = ("issues.x", "Issues.x", "Issues[x]?", "Issuesx", "Issues\\%y\nz", "É", "é")

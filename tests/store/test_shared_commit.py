@@ -289,7 +289,7 @@ def test_two_receivers_with_the_same_events_in_opposite_order_do_not_deadlock(
     assert deadlocks == 0
 
 
-def test_who_waits_for_a_lock_holds_up_nobody_else(postgresql: Database) -> None:
+def test_a_caller_that_waits_for_a_lock_holds_up_no_other(postgresql: Database) -> None:
     """A worker that hangs with an ordering key stops the events of this key only."""
     keyed = make_event("keyed")
     with postgresql.engine.begin() as connection:
@@ -351,7 +351,7 @@ def test_a_connection_that_is_killed_stores_nothing_and_the_next_commit_has_anot
     assert [one.event_id for [one] in again] == [first.id, *(one.id for one in others)]
 
 
-def test_a_connection_that_was_killed_while_idle_fails_nobody(postgresql: Database) -> None:
+def test_a_connection_that_was_killed_while_idle_fails_no_caller(postgresql: Database) -> None:
     add(postgresql, make_event("1"))
     raw: Any = postgresql._queue._kept.open()
     assert end_connections(postgresql) >= 1

@@ -309,7 +309,7 @@ def test_a_folder_that_cannot_be_written_is_tried_once_a_minute(
     database: Database, tmp_path: Path
 ) -> None:
     """Each try is logged: a full disk has no room for one in each heartbeat."""
-    (tmp_path / COUNTERS_FOLDER).write_text("a file stands in the way")
+    (tmp_path / COUNTERS_FOLDER).write_text("a file instead of the folder")
     at = [NOW]
     writer = TrendWriter(tmp_path, lambda: at[0])
     for _ in range(2):

@@ -282,10 +282,10 @@ def unknown_start(database: Database, held: claims.Claim) -> unknown_starts.Unkn
 
 
 @pytest.mark.parametrize("who", ["reconciler", "task", "worker after a fault"])
-def test_who_settles_one_delivery_and_who_moves_its_line_do_not_deadlock(
+def test_a_settlement_and_a_change_of_its_ordering_queue_do_not_deadlock(
     postgresql: Database, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
-    """The one changes a delivery and then its line, the other locks the line first."""
+    """One transaction changes a delivery, then its ordering queue; the other locks the queue first."""
     ids = add(
         postgresql,
         2,

@@ -124,7 +124,7 @@ def test_commits_and_the_lag_of_the_loop_are_measured(web: Bridge) -> None:
     )
 
 
-def test_a_commit_that_waits_for_the_lock_holds_up_nobody_else(web: Bridge) -> None:
+def test_a_commit_that_waits_for_the_lock_holds_up_no_other_request(web: Bridge) -> None:
     """Another process holds it until the others have their answers."""
     assert web.event().status == 202
     requests = [

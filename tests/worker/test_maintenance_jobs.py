@@ -194,7 +194,7 @@ def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path) -> None:
 def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path) -> None:
     old(sqlite, 3)
     blobs = BlobStore(tmp_path / "blobs")
-    sha256 = blobs.store(b"nobody's")
+    sha256 = blobs.store(b"orphaned")
     of_round = round_of(sqlite, tmp_path, FLOWBRIDGE_BACKUP="daily", FLOWBRIDGE_BACKUP_KEEP="2")
     assert jobs.prune(of_round)["event"] == 3
     assert jobs.sweep_blobs(of_round)["blobs"] == 0, "it is young"

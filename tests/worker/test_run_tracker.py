@@ -394,7 +394,7 @@ def test_looks_that_learn_nothing_grow_apart_and_one_that_does_ends_that(sqlite:
     assert [next_in(sqlite, looks, one, report) for report in (GOES_ON, SILENT)] == [1.0, 1.0]
 
 
-def test_failed_looks_at_runs_that_somebody_else_settles_are_not_kept_without_end(
+def test_failed_searches_for_runs_that_another_worker_settles_are_forgotten(
     sqlite: Database,
 ) -> None:
     """Another worker takes their next look, and learns that they ended."""

@@ -590,9 +590,7 @@ def test_a_beat_follows_a_turn_that_failed_at_once(
 def test_what_turns_that_failed_took_is_handed_back(
     sqlite: Database, clock: Clock, fake: FakePlatform
 ) -> None:
-    """The commits were made, and their answers lost: what they took is nobody's until the next turn
-    gives it back.
-    """
+    """The commits were made, and their answers lost: the next turn hands back what they claimed."""
     hand = Hand(sqlite, configured(gumloop(fake)))
     hand.step()  # the first beat has a commit of its own, for the clocks
     first = add(sqlite, 2)

@@ -81,8 +81,9 @@ def blobs(web: Bridge) -> set[Path]:
 
 
 def memory(web: Bridge) -> int:
-    """Bytes of memory that the bridge's processes have made, each page counted once: one that is
-    shared becomes nobody's own by an end.
+    """Return the bytes of anonymous memory of the bridge's processes.
+
+    A page that processes share counts once, also after one of them has ended.
     """
     total = 0
     for pid in tree_of(web.pid):
@@ -351,6 +352,6 @@ def test_a_disk_that_is_nearly_full_takes_no_more_files(
         keep(memoryview(PDF))
     assert (refused.value.status, refused.value.code) == (507, "disk_full")
     monkeypatch.setattr(form_files, "SPARE", 0)
-    (tmp_path / "blobs").write_text("in the way")
+    (tmp_path / "blobs").write_text("a file instead of the folder")
     with pytest.raises(StoreError, match="could not be stored"):
         keep(memoryview(PDF))
