@@ -17,6 +17,7 @@ from math import ceil
 from typing import Any, Final
 
 from bridge.core.http_messages import Answer, Call, NoAnswer
+from bridge.core.json_scalars import iterate_scalars
 from bridge.core.model import JSON, Delivery, FormFile
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.platforms.registry import PLATFORMS
@@ -69,7 +70,7 @@ def may_refer_to_files(inputs: JSON) -> bool:
 
 def has_links(inputs: JSON) -> bool:
     """Return whether the inputs contain a mark for a link."""
-    return any(MARK_PREFIX in text for text in _texts(inputs))
+    return any(isinstance(one, str) and MARK_PREFIX in one for one in iterate_scalars(inputs))
 
 
 def find_referenced_files(inputs: JSON, files: Sequence[FormFile]) -> dict[int, FormFile]:
@@ -239,18 +240,6 @@ def _replace_files(value: JSON, values: Mapping[Any, JSON]) -> JSON:
 
 
 # -- marks that are links
-
-
-def _texts(value: JSON) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, dict):
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
 
 
 def _insert_links(

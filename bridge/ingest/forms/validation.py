@@ -8,6 +8,7 @@ from typing import Any, Final
 from bridge.core import file_types
 from bridge.core.errors import FieldFault, Refused
 from bridge.core.file_types import FILE_GROUPS, FILE_TYPES, HTML, SVG, TEXT_TYPES, XML
+from bridge.core.json_scalars import iterate_scalars
 from bridge.core.model import JSON
 from bridge.core.sizes import MIB
 from bridge.ingest.forms.coercion import file_fields, type_fields
@@ -62,13 +63,9 @@ def _is_empty(form: Form, sent: Sent) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str | None]:
-    """Yield the texts in a value, and None for each other value."""
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, (dict, list)):
-            waiting += one.values() if isinstance(one, dict) else one
-        elif one is not None:
+    """Yield the texts in a value, and None for each other value but null."""
+    for one in iterate_scalars(value):
+        if one is not None:
             yield one if isinstance(one, str) else None
 
 

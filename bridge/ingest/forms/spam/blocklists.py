@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
+from bridge.core.json_scalars import iterate_scalars
 from bridge.core.model import JSON
 from bridge.core.unicode_text import normalize
 from bridge.routing.form import Blocklists
@@ -81,26 +82,15 @@ def submission_text(fields: JSON) -> str:
     """Return all answers as one text up to `MAX_TEXT_CHARS`, without the names of fields."""
     found = []
     room = MAX_TEXT_CHARS
-    for text in _walk(fields):
+    for text in iterate_scalars(fields):
+        if not isinstance(text, str):
+            continue
         found.append(text[:room])
         room -= len(found[-1])
         if room <= 0:
             break
     # NFKC makes up to 18 characters of one
     return normalize("NFKC", "\n".join(found))[:MAX_TEXT_CHARS]
-
-
-def _walk(value: JSON) -> Iterator[str]:
-    """Yield texts without recursion: the value is untrusted."""
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, dict):
-            waiting += reversed(list(one.values()))
-        elif isinstance(one, list):
-            waiting += reversed(one)
 
 
 def count_links(text: str) -> int:
