@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from command_line import lines, run
 from records import NOW, make_event
+from signed_rejects import make_reject
 
 from bridge.config.loader import load
-from bridge.core.model import Reject
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.queries import configs
@@ -197,17 +197,10 @@ def test_an_event_that_no_route_sees_says_why(
 def test_a_reject_is_explained_as_the_event_that_it_would_be(
     store: Database, project: Path
 ) -> None:
-    reject = Reject(
+    reject = make_reject(
         id="rej_01jd2xk2m9abcdefghjkmnpqrs",
-        source="github",
-        provider="github",
         received_at=NOW,
-        reason="mismatch",
-        method="POST",
-        path="/hooks/github",
         headers={"content-type": "application/json", "x-github-event": "issues"},
-        query_string="",
-        url="",
         body=json.dumps(ISSUE).encode(),
         size=100,
     )

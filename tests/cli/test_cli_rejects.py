@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import lines, run
 from records import NOW
+from signed_rejects import make_reject
 
 from bridge.config.loader import load
 from bridge.core.model import Reject
@@ -28,26 +28,8 @@ routes: [{name: all, on: github, inputs: {title: "${body.title}"}, flow: local/e
 
 
 def kept(number: int = 1, secret: str = SECRET, body: bytes = BODY, signed: bytes = BODY) -> Reject:
-    headers = {
-        "content-type": "application/json",
-        "x-github-event": "issues",
-        "x-github-delivery": f"d-{number}",
-        "x-hub-signature-256": "sha256=" + hmac.digest(secret.encode(), signed, "sha256").hex(),
-    }
-    return Reject(
-        id=f"rej_0{number}",
-        source="github",
-        provider="github",
-        received_at=NOW + number,
-        reason="mismatch",
-        method="POST",
-        path="/hooks/github",
-        headers=headers,
-        query_string="",
-        url="https://x/hooks/github",
-        body=body,
-        size=len(body),
-    )
+    sent = make_reject(number, secret, id=f"rej_0{number}", body=signed)
+    return replace(sent, body=body, size=len(body))
 
 
 @pytest.fixture

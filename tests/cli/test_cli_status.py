@@ -18,9 +18,9 @@ from processes import call_here
 from records import make_delivery, make_event, put
 from reloading_bridge import QUICK, Reloading, routes
 from serving import Bridge, until
+from signed_rejects import make_reject
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.model import Reject
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.store.queue import heartbeats, throttling
@@ -378,20 +378,7 @@ def test_a_source_that_never_passed_is_named_until_an_event_comes(
         "version: 1\nsources: {github: {provider: github, secret: '${env:S}'}}\n"
     )
     (folder / ".env").write_text("S=not-the-secret-of-the-sender\n")
-    one = Reject(
-        id="",
-        source="github",
-        provider="github",
-        received_at=time.time(),
-        reason="mismatch",
-        method="POST",
-        path="/hooks/github",
-        headers={},
-        query_string="",
-        url="",
-        body=b"{}",
-        size=2,
-    )
+    one = make_reject(received_at=time.time(), body=b"{}")
     for number in range(3):
         rejects.add(store, replace(one, id=f"rej_{number}"))
     shown = run("status").stdout

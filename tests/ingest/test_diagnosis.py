@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import NOW
 from serving import Bridge, until
+from signed_rejects import make_reject
 
 from bridge.config.loader import load
 from bridge.core.errors import BadSignature, NotFound
@@ -459,19 +460,14 @@ def test_no_request_crashes_the_diagnosis(
 
 
 def plain(number: int, source: str = "github", body: bytes = BODY) -> Reject:
-    return Reject(
+    return make_reject(
         id=f"rej_{source}{number:05}",
         source=source,
-        provider="github",
         received_at=NOW + number,
-        reason="mismatch",
-        method="POST",
         path="/hooks/x",
         headers={"a": "\xe9"},
-        query_string="",
         url="https://x",
         body=body,
-        size=len(body),
     )
 
 

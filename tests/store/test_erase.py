@@ -13,6 +13,7 @@ import pytest
 from command_line import lines, run
 from query_plans import record_plans
 from records import NOW, make_delivery, make_event, make_local_run, put
+from signed_rejects import make_reject
 from sqlalchemy import func, insert, select
 
 from bridge.core.local_runs import LocalFile, LocalState
@@ -192,20 +193,7 @@ def start(
 
 
 def reject(id_: str, body: bytes) -> Reject:
-    return Reject(
-        id=id_,
-        source="github",
-        provider="github",
-        received_at=NOW,
-        reason="mismatch",
-        method="POST",
-        path="/",
-        headers=FORM,
-        query_string="",
-        url="",
-        body=body,
-        size=len(body),
-    )
+    return make_reject(id=id_, received_at=NOW, headers=FORM, body=body)
 
 
 def test_all_that_an_event_owns_goes_and_nothing_of_others(database: Database) -> None:

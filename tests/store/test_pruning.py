@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from old_events import CONFIG, OLD, UNFINISHED, keep, old_event
 from records import NOW, make_delivery, make_event, make_local_run, put
+from signed_rejects import make_reject
 from sqlalchemy import insert, select, text, update
 
 from bridge.core.access_token import AccessToken
 from bridge.core.local_runs import LocalFile
-from bridge.core.model import Delivery, Event, FormFile, Reject, Status
+from bridge.core.model import Delivery, Event, FormFile, Status
 from bridge.core.operations import Operation
 from bridge.core.rate_limits import hour_of
 from bridge.core.retention import FOREVER, MIN_RETENTION_SECONDS, Retention, is_content_deleted
@@ -116,20 +117,7 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
             return [ItemResult(id=one) for one in prepared]
 
     log.advance(database, act, Nothing(), NOW)
-    reject = Reject(
-        id="rej_1",
-        source="github",
-        provider="github",
-        received_at=NOW,
-        reason="mismatch",
-        method="POST",
-        path="/",
-        headers={},
-        query_string="",
-        url="",
-        body=b"{}",
-        size=2,
-    )
+    reject = make_reject(id="rej_1", received_at=NOW, body=b"{}")
     rejects.add(database, reject)
     rejects.add(database, replace(reject, id="rej_2"))
     for one, became in (("rej_1", event.id), ("rej_2", fresh.id)):
@@ -452,20 +440,7 @@ def test_old_rejects_go(database: Database) -> None:
     for number, age in enumerate((13, 15)):
         rejects.add(
             database,
-            Reject(
-                id=f"rej_{number}",
-                source="github",
-                provider="github",
-                received_at=NOW - age * DAY,
-                reason="mismatch",
-                method="POST",
-                path="/",
-                headers={},
-                query_string="",
-                url="",
-                body=b"{}",
-                size=2,
-            ),
+            make_reject(id=f"rej_{number}", received_at=NOW - age * DAY, body=b"{}"),
         )
     assert prune(database) == {"reject": 1}
     assert column(database, "id FROM reject") == ["rej_0"]

@@ -18,13 +18,14 @@ from conftest import new_postgres_database, project_in
 from cryptography.fernet import Fernet
 from records import NOW, make_delivery, make_event, make_local_run
 from serving import Bridge, until
+from signed_rejects import make_reject
 from sqlalchemy import insert, select, update
 
 from bridge.core.audit import AuditEntry
 from bridge.core.errors import KeyMissing, StoreError
 from bridge.core.fingerprints import keyed_sha256
 from bridge.core.local_runs import LocalFile, LocalState, RunResult
-from bridge.core.model import FormFile, Reject
+from bridge.core.model import FormFile
 from bridge.core.operations import OperationRequest
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.store import audit
@@ -81,20 +82,14 @@ def fill(database: Database, name: str) -> None:
     database.write(
         lambda c: ledger.record_attempts(c, [ledger.EndedAttempt(claim, outcome)], now, jitter=0.5)
     )
-    reject = Reject(
+    reject = make_reject(
         id=f"rej_{name}",
-        source="github",
-        provider="github",
         received_at=NOW,
-        reason="mismatch",
-        method="POST",
-        path="/hooks/github",
         headers={"a": name},
         query_string="x=1",
         url="https://x/?x=1",
         body=name.encode(),
         size=3,
-        cut=False,
         client="192.0.2.2",
     )
     rejects.add(database, reject)

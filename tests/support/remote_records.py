@@ -7,6 +7,7 @@ import time
 from functools import partial
 
 from records import make_delivery, make_event, put
+from signed_rejects import make_reject
 from sqlalchemy import insert
 
 from bridge.core.model import (
@@ -14,7 +15,6 @@ from bridge.core.model import (
     Debounce,
     FormFile,
     Order,
-    Reject,
     RunState,
     Status,
 )
@@ -184,13 +184,9 @@ def _add_reject(database: Database, number: int, now: float) -> None:
     body = HOSTILE.encode() if number % 2 else b"\xff\x00"
     rejects.add(
         database,
-        Reject(
+        make_reject(
             id=f"rej_01kav9f0000000000000000{number:03}",
-            source="github",
-            provider="github",
             received_at=now,
-            reason="mismatch",
-            method="POST",
             path=f"/hooks/github/{HOSTILE}",
             headers={"x-evil": HOSTILE, "x-hub-signature-256": "sha256=00"},
             query_string=f"a={HOSTILE}{SECRET}",

@@ -11,8 +11,8 @@ import pytest
 from both_ways import BothWays, serve_both_ways
 from records import make_event
 from remote_records import HOSTILE
+from signed_rejects import make_reject
 
-from bridge.core.model import Reject
 from bridge.services.explanation_screen import parse_explanation
 from bridge.services.parsed_records import UnreadableAnswer
 from bridge.store.inbound import events, rejects
@@ -65,21 +65,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
             event = make_event(f"e{number}", body=body.encode(), headers=shown, type="issues")
             events.add(store, replace(event, id=f"evt_{number}"), [], lambda *_: [])
         for number, cut in enumerate((False, True)):
-            reject = Reject(
+            reject = make_reject(
                 id=f"rej_000000000{number}",
-                source="github",
-                provider="github",
                 received_at=1_790_000_000.0,
-                reason="mismatch",
-                method="POST",
-                path="/hooks/github",
                 headers=shown,
-                query_string="",
-                url="",
                 body=json.dumps(BODY).encode(),
                 size=5000,
                 cut=cut,
-                client=None,
             )
             rejects.add(store, reject)
         yield served

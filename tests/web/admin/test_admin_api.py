@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from admin_client import ADMIN_TOKEN, AdminClient
 from records import NOW, make_delivery, make_event
+from signed_rejects import make_reject
 
 from bridge.core.model import JSON, DeadKind, FormFile, Reject, Status
 from bridge.core.rate_limits import Rate
@@ -96,20 +97,16 @@ def one(admin: AdminClient) -> Any:
 
 def add_reject(admin: AdminClient) -> Reject:
     """Store a reject with contents in every place that has some."""
-    reject = Reject(
+    reject = make_reject(
         id=REJECT,
         source="a",
-        provider="github",
         received_at=NOW,
-        reason="mismatch",
-        method="POST",
         path=f"/hooks/a/{SECRET}",
         headers={"x-note": SECRET},
         query_string=f"a={SECRET}",
         url=f"http://localhost/hooks/a?{SECRET}",
         body=SECRET.encode(),
         size=1,
-        cut=False,
         client=SECRET,
     )
     rejects.add(admin.database, reject)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from admin_client import AdminClient
 from records import NOW, make_event
+from signed_rejects import make_reject
 
 from bridge.config.loader import load
-from bridge.core.model import Reject
 from bridge.core.scopes import Scope
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
@@ -90,21 +90,11 @@ def test_an_event_that_is_not_there_or_has_no_body_is_not_found(admin: AdminClie
 
 
 def test_the_events_of_a_reject_are_explained(admin: AdminClient) -> None:
-    reject = Reject(
+    reject = make_reject(
         id="rej_01kav9f000000000000000000a",
-        source="github",
-        provider="github",
         received_at=NOW,
-        reason="mismatch",
-        method="POST",
-        path="/hooks/github",
         headers={"content-type": "application/json", "x-github-event": "issues"},
-        query_string="",
-        url="",
         body=b'{"n": 1}',
-        size=8,
-        cut=False,
-        client=None,
     )
     rejects.add(admin.database, reject)
     path = f"/rejects/{reject.id}/explain"
