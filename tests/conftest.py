@@ -20,6 +20,7 @@ from sqlalchemy import make_url
 
 from bridge.core.timings import Timings
 from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
 from bridge.web import rate_limiter
 
@@ -224,6 +225,20 @@ def database(request: pytest.FixtureRequest) -> Database:
     """An empty, migrated store: each test that asks for it runs on both kinds."""
     database: Database = request.getfixturevalue(request.param)
     return database
+
+
+@pytest.fixture
+def with_keys(database: Database) -> Iterator[Callable[..., Database]]:
+    """Return a function that opens the store of `database` with encryption keys."""
+    made: list[Database] = []
+
+    def open_store(*keys: str) -> Database:
+        made.append(Database(database.url.render_as_string(hide_password=False), Sealer(keys)))
+        return made[-1]
+
+    yield open_store
+    for each in made:
+        each.close()
 
 
 @pytest.fixture

@@ -95,20 +95,6 @@ def store(folder: Path, keys: str) -> Database:
 
 
 @pytest.fixture
-def with_keys(database: Database) -> Iterator[Callable[..., Database]]:
-    """Open the same store as `database`, with keys."""
-    made: list[Database] = []
-
-    def one(*keys: str) -> Database:
-        made.append(Database(database.url.render_as_string(hide_password=False), Sealer(keys)))
-        return made[-1]
-
-    yield one
-    for each in made:
-        each.close()
-
-
-@pytest.fixture
 def sealed(with_keys: Callable[..., Database]) -> Database:
     """Return the same store as `database`, with a key."""
     return with_keys(OLD)

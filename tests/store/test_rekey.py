@@ -8,7 +8,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,20 +47,6 @@ FIRST = str(Sealer([OLD]).first)
 SECOND = str(Sealer([NEW]).first)
 SECRET_KEY = "s" * 40
 Open = Callable[..., Database]
-
-
-@pytest.fixture
-def opened(database: Database) -> Iterator[Open]:
-    """Open the same store as `database`, with keys."""
-    made: list[Database] = []
-
-    def one(*keys: str) -> Database:
-        made.append(Database(database.url.render_as_string(hide_password=False), Sealer(keys)))
-        return made[-1]
-
-    yield one
-    for each in made:
-        each.close()
 
 
 def fill(database: Database, name: str) -> None:
@@ -190,11 +176,11 @@ def rekey(database: Database, **how: Any) -> Rekeying:
 
 
 def test_all_of_it_is_sealed_with_the_first_key_and_back_in_clear(
-    database: Database, opened: Open
+    database: Database, with_keys: Open
 ) -> None:
     fill(database, "clear")
-    fill(opened(OLD), "old")
-    both = opened(NEW, OLD)
+    fill(with_keys(OLD), "old")
+    both = with_keys(NEW, OLD)
     was = everything(both)
     assert all(
         all(value for value in said.values()) for rows in was.values() for _, said in rows
@@ -204,7 +190,7 @@ def test_all_of_it_is_sealed_with_the_first_key_and_back_in_clear(
     done = rekey(both).done
     assert left == done and min(done.values()) > 0
     assert keys_used(both) == {SECOND} and everything(both) == was
-    new = opened(NEW)
+    new = with_keys(NEW)
     assert everything(new) == was, "the old key is needed no more"
     assert not any(rekey(new).done.values()), "nothing is left to do"
     rekey(new, clear=True)
@@ -212,8 +198,8 @@ def test_all_of_it_is_sealed_with_the_first_key_and_back_in_clear(
     assert everything(database) == was, "no key is needed"
 
 
-def test_a_learned_secret_of_an_earlier_version_is_sealed_anew(opened: Open) -> None:
-    database = opened(NEW, OLD)
+def test_a_learned_secret_of_an_earlier_version_is_sealed_anew(with_keys: Open) -> None:
+    database = with_keys(NEW, OLD)
     token = Fernet(OLD.encode()).encrypt(b"told").decode()
     with database.engine.begin() as connection:
         connection.execute(insert(schema.learned).values(source="asana", sealed=token))
@@ -227,7 +213,7 @@ def test_a_learned_secret_of_an_earlier_version_is_sealed_anew(opened: Open) -> 
 
 
 def test_digests_become_ones_that_no_guess_can_be_compared_with(
-    database: Database, opened: Open
+    database: Database, with_keys: Open
 ) -> None:
     def add(to: Database, body: bytes, source: str = "github", keyed: bool = False) -> Any:
         event = make_event(None, body=body, source=source)
@@ -239,7 +225,7 @@ def test_digests_become_ones_that_no_guess_can_be_compared_with(
 
     one = add(database, b"one")
     add(database, b"")
-    sealed = opened(OLD)
+    sealed = with_keys(OLD)
     slipped = add(database, b"two"), add(sealed, b"two", keyed=True)
     assert not slipped[1].duplicate, (
         "between the first start with keys and the rekey it is taken for a new one"
@@ -254,8 +240,8 @@ def test_digests_become_ones_that_no_guess_can_be_compared_with(
     )  # type: ignore[union-attr]
 
 
-def test_what_cannot_be_opened_stays_and_is_named(opened: Open) -> None:
-    database = opened(OLD)
+def test_what_cannot_be_opened_stays_and_is_named(with_keys: Open) -> None:
+    database = with_keys(OLD)
     good = make_event("good")
     bad = make_event("bad")
     for event in (good, bad):
@@ -267,35 +253,35 @@ def test_what_cannot_be_opened_stays_and_is_named(opened: Open) -> None:
         connection.execute(
             update(schema.event).where(schema.event.c.id == bad.id).values(body=moved)
         )
-    one = Rekeying(opened(NEW, OLD), SECRET_KEY)
+    one = Rekeying(with_keys(NEW, OLD), SECRET_KEY)
     one.run(rest=lambda _: None)
     assert len(one.broken) == 1 and bad.id in one.broken[0]
-    assert events.get(opened(NEW), good.id).body == good.body
+    assert events.get(with_keys(NEW), good.id).body == good.body
 
 
-def test_without_an_old_key_nothing_is_done_and_it_is_named(opened: Open) -> None:
-    fill(opened(OLD), "old")
-    new = opened(NEW)
+def test_without_an_old_key_nothing_is_done_and_it_is_named(with_keys: Open) -> None:
+    fill(with_keys(OLD), "old")
+    new = with_keys(NEW)
     with pytest.raises(KeyMissing, match=FIRST):
         Rekeying(new, SECRET_KEY).run(rest=lambda _: None)
     assert keys_used(new) == {FIRST}
 
 
 def test_it_needs_a_key_and_sealing_is_not_given_up_under_a_worker(
-    database: Database, opened: Open
+    database: Database, with_keys: Open
 ) -> None:
     with pytest.raises(StoreError, match="FLOWBRIDGE_ENCRYPTION_KEYS is not set"):
         Rekeying(database, SECRET_KEY).check()
     database.write(lambda connection: heartbeats.beat(connection, "host:1", "host", 1, time.time()))
     with pytest.raises(StoreError, match="a worker is running"):
-        Rekeying(opened(OLD), SECRET_KEY, clear=True).check()
-    Rekeying(opened(OLD), SECRET_KEY).check()
+        Rekeying(with_keys(OLD), SECRET_KEY, clear=True).check()
+    Rekeying(with_keys(OLD), SECRET_KEY).check()
 
 
-def test_what_others_change_meanwhile_is_theirs(opened: Open) -> None:
-    database = opened(NEW, OLD)
+def test_what_others_change_meanwhile_is_theirs(with_keys: Open) -> None:
+    database = with_keys(NEW, OLD)
     event = make_event("a")
-    events.add(opened(OLD), event, [], lambda *_: [])
+    events.add(with_keys(OLD), event, [], lambda *_: [])
     one = Rekeying(database, SECRET_KEY)
     [rows] = list(one._pages(ENCRYPTED_COLUMNS[0]))
     was, new = one._change(ENCRYPTED_COLUMNS[0], rows[0]) or ({}, {})
@@ -308,11 +294,11 @@ def test_what_others_change_meanwhile_is_theirs(opened: Open) -> None:
 
 
 def test_a_row_that_changes_meanwhile_is_looked_at_again(
-    opened: Open, monkeypatch: pytest.MonkeyPatch
+    with_keys: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = opened(NEW, OLD)
+    database = with_keys(NEW, OLD)
     event = make_event("a")
-    before = opened(OLD)
+    before = with_keys(OLD)
     events.add(before, event, [], lambda *_: [])
     write = database.write
     meddled = []
@@ -327,7 +313,7 @@ def test_a_row_that_changes_meanwhile_is_looked_at_again(
 
     monkeypatch.setattr(database, "write", meddle)
     assert rekey(database).done["event"] == 1
-    assert events.get(opened(NEW), event.id).body == b"of somebody with the old key"
+    assert events.get(with_keys(NEW), event.id).body == b"of somebody with the old key"
 
 
 def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> None:
