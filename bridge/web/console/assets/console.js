@@ -37,7 +37,7 @@ addEventListener("click", async ({ target }) => {
 });
 showCopies(document);
 
-// -- times: in UTC as they come, or in the browser's zone
+// -- times: in UTC, or in the browser's zone
 
 const utc = new WeakMap();
 
@@ -75,7 +75,7 @@ if (zone) {
   show();
 }
 
-// -- live parts: htmx asks for them again while someone looks at the page
+// -- live parts: htmx asks for them while the page is visible
 
 let isPaused = false;
 
@@ -87,7 +87,7 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
   // a selected text would be lost with the rows that it is in
   if (document.hidden || isPaused || !getSelection().isCollapsed) event.preventDefault();
 });
-let focused = null; // the URL of the link that has the focus; htmx itself keeps that of what has an id
+let focused = null; // the URL of the focused link; htmx keeps the focus of what has an id
 
 document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const now = document.activeElement;
@@ -144,7 +144,7 @@ if (account) {
   });
 }
 
-// -- a ticket in the fragment, which reaches no log; no other token, which a link of somebody else may have
+// -- a ticket in the fragment, which reaches no log; no other token: any link may have one
 
 const login = document.querySelector("[data-login]");
 if (login) {

@@ -1,6 +1,4 @@
-// Keys of the console: search, go to a page, move in a list, open, and the list of all keys.
-// Every page works without this script, and without its keys: settings turn them off. It needs
-// console.js, which remembers that.
+// Keys of the console, which settings turn off. Each page works without them. console.js comes first.
 "use strict";
 
 {
