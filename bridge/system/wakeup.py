@@ -43,7 +43,9 @@ class Wake:
     def wait(self, seconds: float) -> bool:
         """Sleep until a wake-up or for `seconds`; return whether there was a wake-up."""
         _TIME.pack_into(self._seen, 0, time.monotonic())
-        heard, _, _ = select.select([self._read], [], [], max(0.0, seconds))
+        poll = select.poll()  # `select.select` takes no descriptor over 1023
+        poll.register(self._read, select.POLLIN)
+        heard = poll.poll(max(0.0, seconds) * 1000)
         if heard:
             os.read(self._read, 65536)
         # After the pipe is empty, and also without a wake-up: a process may have died after it set

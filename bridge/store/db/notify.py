@@ -147,10 +147,11 @@ class WakeupListener:
 
     def _is_over(self, line: int, seconds: float) -> bool:
         """Wait for data from the server, at most `seconds`; return whether `close` was called."""
-        heard, _, _ = select.select(
-            [self._over, line] if line >= 0 else [self._over], [], [], seconds
-        )
-        return self._over in heard
+        poll = select.poll()  # `select.select` takes no descriptor over 1023
+        for descriptor in (self._over, line):
+            if descriptor >= 0:
+                poll.register(descriptor, select.POLLIN)
+        return any(descriptor == self._over for descriptor, _ in poll.poll(seconds * 1000))
 
 
 def _discard(connection: Connection | None) -> None:
