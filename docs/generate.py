@@ -83,11 +83,11 @@ from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS  # noqa:
 from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
 from bridge.services.importers import document_reader, html_reader, kinds  # noqa: E402
+from bridge.store.blobs import SPARE  # noqa: E402
 from bridge.store.tables import encrypted  # noqa: E402
 from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
 from bridge.torture import certificate, plan, records  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
-from bridge.web import form_files as web_form_files  # noqa: E402
 from bridge.web.admin.endpoints import ENDPOINTS as ADMIN_ENDPOINTS  # noqa: E402
 from bridge.web.admin.parameters import filter_parameters  # noqa: E402
 from bridge.web.admin.problems import PROBLEM_TYPES as PROBLEMS  # noqa: E402
@@ -961,7 +961,7 @@ def limits_table() -> str:
                 f"6 MiB, at most {form_source.MAX_FORM_FILE_BYTES // MIB} MiB",
             ),
             ("bytes of a file's name", multipart.MAX_FILE_NAME_BYTES),
-            ("disk space that files leave free", _then_507(web_form_files.SPARE)),
+            ("disk space that files leave free", _then_507(SPARE)),
             ("headers of a part of a multipart body", _part_headers()),
         ),
         "Configuration and expressions": (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bridge.flows.errors import FlowError
 from bridge.flows.types import MAX_SAVED_FILES
-from bridge.store.blobs import SPARE, BlobStore
+from bridge.store.blobs import BlobStore
 
 
 class FileSaver:
@@ -30,7 +30,7 @@ class FileSaver:
         if len(self._names | {name}) > self._max_files:
             raise FlowError(f"file {name!r}: a run can save at most {self._max_files:,} files")
         try:
-            if self._blobs.free_bytes() < SPARE + len(data):
+            if not self._blobs.has_room(len(data)):
                 raise FlowError(f"file {name!r} cannot be saved: the disk is nearly full")
             sha256 = self._blobs.store(data)
         except OSError as error:

@@ -205,6 +205,10 @@ class BlobStore:
         disk = os.statvfs(folder)
         return disk.f_bavail * disk.f_frsize
 
+    def has_room(self, size: int) -> bool:
+        """Return whether so many bytes fit, with the space that stays free for the database."""
+        return self.free_bytes() >= SPARE + size
+
     def _write(self, path: Path, data: bytes | memoryview) -> None:
         """Write a draft, and rename it once it is durable: readers see complete files only."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridge.core.errors import StoreError
 from bridge.ingest.forms.attachments import KeepFile
 from bridge.ingest.ports import disk_full
-from bridge.store.blobs import SPARE, BlobStore
+from bridge.store.blobs import BlobStore
 
 
 def make_file_storer(blobs: BlobStore) -> KeepFile:
@@ -16,7 +16,7 @@ def make_file_storer(blobs: BlobStore) -> KeepFile:
 
     def keep(content: memoryview) -> str:
         try:
-            if blobs.free_bytes() < SPARE + len(content):
+            if not blobs.has_room(len(content)):
                 raise disk_full()
             return blobs.store(content)
         except OSError as error:

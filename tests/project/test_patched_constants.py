@@ -71,8 +71,6 @@ EXCEPTIONS = {
             "bridge.web.console.views.operations.MAX_UNTYPED_ITEMS",
             "bridge.web.body_reader.IN_FLIGHT",
             "bridge.web.flow_api.files.MAX_UPLOADED",
-            "bridge.web.flow_api.files.SPARE",
-            "bridge.web.form_files.SPARE",
             "bridge.web.rate_limiter.CELLS",
             "bridge.web.refusal_counter.MAX_KEYS",
             "bridge.web.server.balance.PLACES",

@@ -13,7 +13,6 @@ from bridge.core.errors import Refused, StoreError
 from bridge.core.local_runs import EVENT_FILE_PREFIX, LocalFile
 from bridge.core.model import JSON
 from bridge.core.sizes import MIB
-from bridge.store.blobs import SPARE
 from bridge.system.logs import get_logger
 from bridge.web.downloads import DOWNLOAD_HEADERS, content_disposition
 from bridge.web.flow_api import responses
@@ -149,7 +148,7 @@ def _keep(served: FlowApiContext, asked: ApiRequest, fields: JSON) -> str:
                 f"the files of this user would have {total} bytes; at most {MAX_UPLOADED} are"
                 " allowed",
             )
-        if served.blobs.free_bytes() < SPARE + len(data):
+        if not served.blobs.has_room(len(data)):
             raise Refused(507, "storage_full", "the disk is nearly full")
         sha256 = served.blobs.store(data)
         served.runs.keep_file(

@@ -20,6 +20,7 @@ import bridge as bridge_package
 from bridge.core.local_runs import LocalState
 from bridge.core.sizes import MIB
 from bridge.flows import file_saver
+from bridge.store.blobs import SPARE
 from bridge.store.db.database import Database
 from bridge.web.flow_api import context as served
 from bridge.web.flow_api import files, queries, request, routes
@@ -122,7 +123,7 @@ def test_the_page_for_people_says_the_same() -> None:
             " GiB |"
         ),
         f"| files that a run saves | {file_saver.MAX_SAVED_FILES:,} |",
-        f"| {files.SPARE // mib} MiB |",
+        f"| {SPARE // mib} MiB |",
         f"| {served.MAX_API_BYTES_IN_FLIGHT // mib} MiB, apart",
         f"| {request.MAX_ID_LENGTH} and {flow_api_runs.MAX_KEY_LENGTH} printable",
     ):

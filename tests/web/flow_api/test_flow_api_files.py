@@ -23,7 +23,7 @@ from werkzeug.http import parse_options_header
 from bridge.config.loader import load
 from bridge.core.local_runs import LocalFile
 from bridge.core.sizes import MIB
-from bridge.store.blobs import BlobStore
+from bridge.store.blobs import SPARE, BlobStore
 from bridge.store.db.database import Database
 from bridge.web.flow_api import files
 from bridge.web.flow_api.zip_stream import READ_BYTES, stream_zip
@@ -366,7 +366,7 @@ def test_what_a_user_uploads_is_bounded(local: Local, monkeypatch: pytest.Monkey
 
 
 def test_the_disk_is_not_filled(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "SPARE", 2**62)
+    monkeypatch.setattr(BlobStore, "free_bytes", lambda _: SPARE)
     answer = upload(local, "a")
     assert (answer.status_code, answer.json["error"]) == (507, "storage_full") and blobs(
         local

@@ -17,7 +17,7 @@ from serving import Answer, Bridge, head, read_answer, tree_of, until
 
 from bridge.core.errors import Refused, StoreError
 from bridge.core.timings import TIMINGS
-from bridge.store.blobs import BlobStore
+from bridge.store.blobs import SPARE, BlobStore
 from bridge.web import form_files
 from bridge.web.server.http_limits import LINGER_BYTES
 
@@ -347,11 +347,11 @@ def test_a_disk_that_is_nearly_full_takes_no_more_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep = form_files.make_file_storer(BlobStore(tmp_path / "blobs"))
-    monkeypatch.setattr(form_files, "SPARE", 1 << 60)
+    monkeypatch.setattr(BlobStore, "free_bytes", lambda _: SPARE)
     with pytest.raises(Refused) as refused:
         keep(memoryview(PDF))
     assert (refused.value.status, refused.value.code) == (507, "disk_full")
-    monkeypatch.setattr(form_files, "SPARE", 0)
+    monkeypatch.setattr(BlobStore, "free_bytes", lambda _: 2 * SPARE)
     (tmp_path / "blobs").write_text("a file instead of the folder")
     with pytest.raises(StoreError, match="could not be stored"):
         keep(memoryview(PDF))
