@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import select
 import signal
 import sys
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bridge.core.errors import BridgeError
+from bridge.system.descriptors import wait_readable
 from bridge.system.linux_process import die_with_parent
 from bridge.system.logs import get_logger
 
@@ -87,7 +87,7 @@ def _run_child(work: Callable[[], T], told: int) -> None:
 def _read_result(answers: int, until: float) -> bytes | None:
     """Read until the other end is closed; return None on a timeout."""
     raw = bytearray()
-    while select.select([answers], [], [], max(0.0, until - time.monotonic()))[0]:
+    while wait_readable([answers], until - time.monotonic()):
         piece = os.read(answers, 1 << 20)
         if not piece:
             return bytes(raw)

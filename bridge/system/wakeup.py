@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import select
 import struct
 import time
+
+from bridge.system.descriptors import wait_readable
 
 _TIME = struct.Struct("d")
 # the byte after the time: a wake-up is pending
@@ -43,9 +44,7 @@ class Wake:
     def wait(self, seconds: float) -> bool:
         """Sleep until a wake-up or for `seconds`; return whether there was a wake-up."""
         _TIME.pack_into(self._seen, 0, time.monotonic())
-        poll = select.poll()  # `select.select` takes no descriptor over 1023
-        poll.register(self._read, select.POLLIN)
-        heard = poll.poll(max(0.0, seconds) * 1000)
+        heard = wait_readable([self._read], seconds)
         if heard:
             os.read(self._read, 65536)
         # After the pipe is empty, and also without a wake-up: a process may have died after it set

@@ -13,7 +13,6 @@ import atexit
 import gc
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -27,6 +26,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from folders import ROOT
+
+from bridge.system.descriptors import wait_readable
 
 MODULES = (
     "launch",
@@ -59,7 +60,7 @@ class Forked:
 
     def poll(self) -> int | None:
         """Return how it has ended, a signal as a negative number; None while it goes on."""
-        if self.returncode is None and self._has_ended_within(0.0):
+        if self.returncode is None and wait_readable([self._ends], 0.0):
             self.returncode = os.waitstatus_to_exitcode(
                 int(os.read(self._ends, 20) or signal.SIGKILL)
             )
@@ -70,15 +71,10 @@ class Forked:
         """Wait for its end and return how it was."""
         until = time.monotonic() + timeout
         while self.poll() is None:
-            if not self._has_ended_within(max(0.0, until - time.monotonic())):
+            if not wait_readable([self._ends], until - time.monotonic()):
                 raise subprocess.TimeoutExpired(str(self.pid), timeout)
         assert self.returncode is not None
         return self.returncode
-
-    def _has_ended_within(self, seconds: float) -> bool:
-        poll = select.poll()  # `select.select` takes no descriptor over 1023
-        poll.register(self._ends, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
 
     def communicate(self, timeout: float = 600.0) -> tuple[str, str]:
         """Wait for its end and return what else it has written to both pipes."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import select
 import signal
 import socket
 import sys
@@ -32,6 +31,7 @@ from bridge.flows.process.protocol import RunSpec
 from bridge.flows.process.run_supervisor import supervise_run
 from bridge.flows.registry import FlowLibrary
 from bridge.store.tables.rows import to_json
+from bridge.system.descriptors import wait_readable
 from bridge.system.linux_process import adopt_orphans, die_with_parent
 from bridge.system.logs import get_logger, remove_root_handler
 
@@ -135,7 +135,7 @@ class _ForkserverProcess:
         self._watch_children()
         gc.freeze()
         while True:
-            ready, _, _ = select.select([self._worker.fileno(), self._wakeup_reader], [], [])
+            ready = wait_readable([self._worker.fileno(), self._wakeup_reader])
             if self._wakeup_reader in ready:
                 self._reap()
             if self._worker.fileno() in ready and not self._answer():

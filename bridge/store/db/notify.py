@@ -13,7 +13,6 @@ commit; these write nothing, wait for no disk, and combine many notifications in
 from __future__ import annotations
 
 import os
-import select
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.store.db.database import Database
 from bridge.store.db.postgres import KeptConnection
+from bridge.system.descriptors import wait_readable
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -147,11 +147,8 @@ class WakeupListener:
 
     def _is_over(self, line: int, seconds: float) -> bool:
         """Wait for data from the server, at most `seconds`; return whether `close` was called."""
-        poll = select.poll()  # `select.select` takes no descriptor over 1023
-        for descriptor in (self._over, line):
-            if descriptor >= 0:
-                poll.register(descriptor, select.POLLIN)
-        return any(descriptor == self._over for descriptor, _ in poll.poll(seconds * 1000))
+        descriptors = [self._over, line] if line >= 0 else [self._over]
+        return self._over in wait_readable(descriptors, seconds)
 
 
 def _discard(connection: Connection | None) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import select
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from bridge.core.errors import SettingsError
 from bridge.core.timings import Timings
+from bridge.system.descriptors import wait_readable
 
 #: A lost connection is noticed within seconds instead of the hours that TCP takes. Parameters of
 #: the URL take precedence.
@@ -117,6 +117,4 @@ class KeptConnection:
 
 def has_input(raw: Any) -> bool:
     """Return whether the server said something to an idle connection, such as its end."""
-    poll = select.poll()
-    poll.register(raw.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(wait_readable([raw.fileno()], 0.0))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import signal
 import socket
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Final
 
 import orjson
 
+from bridge.system.descriptors import wait_readable
 from bridge.web.mount_paths import is_reader_path
 
 #: The signal to the parent of the receivers: a connection waits for the console process.
@@ -82,7 +82,7 @@ class PassedConnections:
 
     def is_waiting(self) -> bool:
         """Return whether a connection waits."""
-        return bool(select.select([self._receiving], [], [], 0)[0])
+        return bool(wait_readable([self._receiving.fileno()], 0.0))
 
     def fileno(self) -> int:
         """Return the descriptor that is readable while a connection waits."""
