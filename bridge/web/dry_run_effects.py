@@ -17,7 +17,7 @@ from bridge.monitoring.counters import Counts
 from bridge.providers.model import Reply
 from bridge.providers.signatures.key_source import DocumentRequest, KeySource
 from bridge.routing.model import Source
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.arrivals import AddedEvent
 from bridge.system.ids import event_id
 from bridge.system.logs import get_logger
 from bridge.web import dry_run

@@ -13,7 +13,8 @@ from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.store.db.database import Database
 from bridge.store.db.disk_space import DiskSpaceGuard
 from bridge.store.inbound import daily_bytes, events, form_files, rejects, submissions
-from bridge.store.inbound.events import AddedEvent, Completion
+from bridge.store.inbound.arrivals import AddedEvent
+from bridge.store.inbound.events import Completion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def _parts() -> tuple[Hooks, Any, list[Event]]:
     kept: list[Event] = []
 
     def keep(arrivals: Any, _replan: object) -> list[Any]:
-        from bridge.store.inbound.events import AddedEvent
+        from bridge.store.inbound.arrivals import AddedEvent
 
         kept.extend(event for event, _ in arrivals)
         return [AddedEvent(event.id, tuple(deliveries)) for event, deliveries in arrivals]

@@ -94,7 +94,7 @@ def take(
     kept: list[Any] = []
 
     def keep(arrivals: Any, _replan: object) -> Any:
-        from bridge.store.inbound.events import AddedEvent
+        from bridge.store.inbound.arrivals import AddedEvent
 
         kept.extend(arrivals)
         return [AddedEvent(event.id, tuple(deliveries)) for event, deliveries in arrivals]

@@ -30,7 +30,7 @@ from bridge.monitoring.trace_ids import (
 )
 from bridge.routing.model import Config, Platform
 from bridge.routing.planner import event_id_of
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.arrivals import AddedEvent
 
 ROUTES = """
 version: 1

@@ -22,7 +22,7 @@ from bridge.core.times import DAY
 from bridge.routing.model import Config, Source
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
-from bridge.store.inbound import arrivals, deleted_ids, events
+from bridge.store.inbound import arrivals, deleted_ids, duplicates, events
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy, log
 from bridge.store.operations import prune as prune_operation
@@ -238,7 +238,9 @@ def test_a_form_that_repeats_a_deleted_submission_is_a_duplicate(database: Datab
         lambda connection: events.add_one(connection, (again, [make_delivery(again)]))
     )
     assert added is False
-    found = database.write(lambda connection: events.add_duplicate(connection, again, replanned))
+    found = database.write(
+        lambda connection: duplicates.add_duplicate(connection, again, replanned)
+    )
     assert (found.event_id, found.duplicate) == (event.id, True)
 
 

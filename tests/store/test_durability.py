@@ -29,6 +29,7 @@ from bridge.store.db import commit_queue, group_commit
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events, submissions
+from bridge.store.inbound.arrivals import AddedEvent
 from bridge.store.tables import schema
 from bridge.system.fsync import sync_path
 from bridge.web.app import create_app
@@ -61,7 +62,7 @@ def noted(database: Database) -> list[str]:
         return [row[0] for row in connection.execute("SELECT hash FROM config ORDER BY hash")]
 
 
-def add(database: Database, name: str) -> events.AddedEvent:
+def add(database: Database, name: str) -> AddedEvent:
     event = make_event(name)
     return events.add(database, event, [make_delivery(event)], lambda *_: [])
 

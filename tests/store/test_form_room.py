@@ -15,7 +15,7 @@ from bridge.ingest.forms.spam.dedup import SubmissionMarks, UniqueMark
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import form_files, removal, submissions
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.arrivals import AddedEvent
 from bridge.store.tables import schema
 from bridge.worker.maintenance.jobs import LONG_JOBS
 

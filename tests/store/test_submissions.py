@@ -19,7 +19,7 @@ from bridge.ingest.forms.spam.dedup import RateMark, SubmissionMarks, UniqueMark
 from bridge.ingest.forms.spam.layers import MARKED_BY_PERSON
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, submissions
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.arrivals import AddedEvent
 from bridge.store.tables import schema
 from bridge.worker.maintenance.scheduler import short_jobs
 

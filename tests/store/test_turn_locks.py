@@ -33,13 +33,14 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import (
     daily_bytes,
     deleted_ids,
+    duplicates,
     events,
     lock_order,
     rejects,
     removal,
     submissions,
 )
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.arrivals import AddedEvent
 from bridge.store.local import runs
 from bridge.store.operations import log
 from bridge.store.operations.actions import MOVES, ItemResult, MoveHandler
@@ -448,7 +449,7 @@ def test_redeliveries_of_the_same_events_in_another_order_do_not_deadlock(
         event = make_event(name)
         events.add(postgresql, event, [make_delivery(event)], lambda *_: [])
     meeting_after(monkeypatch, postgresql, "append", Meeting(postgresql))
-    meeting_after(monkeypatch, events, "add_duplicate", Meeting(postgresql))
+    meeting_after(monkeypatch, duplicates, "add_duplicate", Meeting(postgresql))
     orders = (("1", "2"), ("2", "1"))
     sides = side_by_side(
         *(

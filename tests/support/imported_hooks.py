@@ -20,7 +20,7 @@ from bridge.routing.model import Config
 from bridge.services.importers.kinds import import_files
 from bridge.services.importers.model import ImportResult
 from bridge.services.importers.routes_text import write_routes
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.arrivals import AddedEvent
 
 NOW = 1_764_000_000.0
 

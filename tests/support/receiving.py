@@ -23,7 +23,7 @@ from bridge.providers.signatures.key_source import NO_KEYS
 from bridge.routing.model import Config, Source
 from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.arrivals import AddedEvent
 from bridge.system.ids import event_id
 from bridge.web.app_context import AppContext
 from bridge.web.body_reader import BodyReader

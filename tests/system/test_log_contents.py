@@ -33,7 +33,7 @@ from bridge.flows import flow
 from bridge.ingest.ports import StoreEvents
 from bridge.routing.model import Config, Source
 from bridge.store.db.database import Database
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.arrivals import AddedEvent
 from bridge.system import logs
 from bridge.system.logs import configure, get_logger
 from bridge.web import dry_run, effects

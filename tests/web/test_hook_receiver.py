@@ -16,7 +16,7 @@ from bridge.core.errors import StoreError
 from bridge.core.model import Event
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.receive import build_answer
-from bridge.store.inbound.events import AddedEvent
+from bridge.store.inbound.arrivals import AddedEvent
 from bridge.web.hook_messages import HookAnswer, RequestHead
 from bridge.web.hook_receiver import HookReceiver, HookRequest
 

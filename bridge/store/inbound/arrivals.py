@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,8 +19,18 @@ from bridge.store.tables.rows import delivery_row, event_row
 
 SAME_BODY_SECONDS = 7 * 86400.0  # for which an equal body under another id is noted
 
-
 Arrival = tuple[Event, Sequence[Delivery]]
+#: Plans a known event again: the event and a nonce for the ids of the new deliveries.
+Replan = Callable[[Event, str], Sequence[Delivery]]
+
+
+@dataclass(frozen=True, slots=True)
+class AddedEvent:
+    """The result of storing a request: its event, new or known, and the new deliveries."""
+
+    event_id: str
+    deliveries: tuple[Delivery, ...]
+    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,8 @@ from sqlalchemy import Connection, select, text
 from bridge.core.rate_limits import day_of
 from bridge.ingest.ports import daily_bytes_full
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
-from bridge.store.inbound.arrivals import Arrival
-from bridge.store.inbound.events import AddedEvent, Replan
+from bridge.store.inbound import duplicates, events
+from bridge.store.inbound.arrivals import AddedEvent, Arrival, Replan
 from bridge.store.tables.schema import daily_bytes
 
 _ADD_WITHIN_LIMIT = text(
@@ -57,7 +56,7 @@ def add_all(
 
     def work(connection: Connection) -> list[AddedEvent]:
         together = [(arrival, replan) for arrival in arrivals]
-        events.lock_arrivals(connection, together)
+        duplicates.lock_arrivals(connection, together)
         added = events.add_within(connection, together)
         new = [
             event

@@ -20,8 +20,8 @@ from bridge.core.model import Delivery, Event
 from bridge.ingest.forms.spam.dedup import SubmissionMarks
 from bridge.ingest.forms.spam.layers import MARKED_BY_PERSON
 from bridge.store.db.database import Database
-from bridge.store.inbound import daily_bytes, events, form_files, lock_order
-from bridge.store.inbound.events import AddedEvent, Replan
+from bridge.store.inbound import daily_bytes, duplicates, events, form_files, lock_order
+from bridge.store.inbound.arrivals import AddedEvent, Replan
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_event
 from bridge.store.tables.schema import delivery, event, recent
@@ -117,7 +117,7 @@ def _add(
         return AddedEvent(repeats, _release_spam(connection, known, one, replan), duplicate=True)
     if repeats is not None:  # the event was deleted: this one replaces it
         connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=one.id))
-    events.lock_arrivals(connection, [((one, deliveries), replan)])
+    duplicates.lock_arrivals(connection, [((one, deliveries), replan)])
     if events.add_one(connection, (one, deliveries)):
         if one.files:
             form_files.add_bytes(connection, one.source, form_files.size_of(one.files), marks.room)
@@ -126,7 +126,7 @@ def _add(
                 connection, one.source, len(one.body), marks.daily_bytes, marks.now
             )
         return AddedEvent(one.id, tuple(deliveries))
-    added = events.add_duplicate(connection, one, replan)
+    added = duplicates.add_duplicate(connection, one, replan)
     if added is None:
         raise StoreError("the event that this request repeats was just deleted")
     connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=added.event_id))

@@ -16,8 +16,8 @@ from bridge.ingest.rejects import prepare_readmission
 from bridge.providers.signatures.key_source import KeySource
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
-from bridge.store.inbound.arrivals import Arrival
+from bridge.store.inbound import duplicates, events
+from bridge.store.inbound.arrivals import AddedEvent, Arrival, Replan
 from bridge.store.inbound.rejects import to_reject
 from bridge.store.operations.actions import ItemResult
 from bridge.store.tables.encrypted import sealer_of
@@ -95,7 +95,7 @@ class ReadmitHandler:
     ) -> list[ItemResult]:
         """Store the events of the rejects that are not readmitted yet."""
         arrivals = _arrivals_of(prepared)
-        events.lock_arrivals(connection, arrivals, rejects=[one.id for one in prepared])
+        duplicates.lock_arrivals(connection, arrivals, rejects=[one.id for one in prepared])
         rows = _read_rows(connection, prepared)
         plans = [each if each.problem else _check(each, rows, now) for each in prepared]
         arrivals = _arrivals_of(plans)
@@ -107,7 +107,7 @@ class ReadmitHandler:
 
 def _arrivals_of(
     plans: Sequence[ReadmissionPlan],
-) -> list[tuple[Arrival, events.Replan]]:
+) -> list[tuple[Arrival, Replan]]:
     return [
         (arrival, one.prepared.replan)
         for one in plans
@@ -139,7 +139,7 @@ def _check(one: ReadmissionPlan, rows: Readmitted, now: float) -> ReadmissionPla
 
 def _to_result(
     one: ReadmissionPlan,
-    added: Mapping[str, events.AddedEvent],
+    added: Mapping[str, AddedEvent],
     now: float,
     connection: Connection,
 ) -> ItemResult:
