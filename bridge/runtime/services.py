@@ -32,7 +32,7 @@ from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
 from bridge.store.queue import heartbeats
 from bridge.store.tables import key_usage
-from bridge.system.cpu_affinity import pin_process
+from bridge.system.cpu_affinity import lengthen_switch_interval, pin_process
 from bridge.system.http_client import HttpClient
 from bridge.system.wakeup import Wake
 from bridge.web.app import create_app
@@ -170,6 +170,7 @@ def run_worker(settings: Settings, following: ConfigFollower, wake: Wake) -> Non
     drain = settings.timings.handover_drain_seconds
     signal.signal(HANDOVER_SIGNAL, lambda *_: worker.stop(within=drain))
     signal.signal(signal.SIGHUP, lambda *_: following.board.wake.notify())
+    lengthen_switch_interval()
     pin_process(0)
     worker.run()
 

@@ -35,9 +35,17 @@ def count_processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def pin_process(number: int) -> None:
-    """Pin this process to one of its processors by `number`, with a long switch interval."""
+def lengthen_switch_interval() -> None:
+    """Let threads of this process hold the interpreter lock for longer while others wait."""
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+
+
+def pin_process(number: int) -> None:
+    """Pin this process to one of its processors by `number`.
+
+    A process whose threads pass work on costs less then, but waits where another program uses that
+    processor.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) > 1:
         os.sched_setaffinity(0, {allowed[number % len(allowed)]})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from bridge.system.linux_process import die_with_parent
+from bridge.system.priority import lower_priority
 
-LOW_PRIORITY: Final = 10  # of nice(2)
+LIMITED_NICENESS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class ProcessLimits:
 def limit_process(limits: ProcessLimits) -> None:
     """Limit this process; get low priority, and be the first to be OOM-killed."""
     die_with_parent()
-    os.nice(LOW_PRIORITY)
+    lower_priority(LIMITED_NICENESS)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     for which, soft, hard in (

@@ -33,7 +33,7 @@ def read_scheduling(thread: int = 0) -> Scheduling:
 
 
 def needs_slices() -> None:
-    """Skip the test where a request for short slices has no effect."""
+    """Skip the test where a request for a time slice has no effect."""
     version = os.uname().release.split(".")
     if (int(version[0]), int(version[1])) < (6, 12):
         pytest.skip("this kernel ignores requests for a time slice")

@@ -22,6 +22,7 @@ from bridge.store.queries import configs
 from bridge.system.forked_call import call_in_fork
 from bridge.system.linux_process import die_with_parent, release_listening_sockets
 from bridge.system.logs import get_logger
+from bridge.system.priority import lower_priority
 from bridge.system.shared_memory import freeze_memory
 
 log = get_logger()
@@ -76,7 +77,7 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: LoadedConfig, 
         signal.SIGHUP,
     ):  # sent to the whole process group, meant for the others
         signal.signal(number, signal.SIG_IGN)
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     board.register(READER_ROLE, board.read().hash)
 
     def remember(good: WatchedConfig) -> None:

@@ -15,10 +15,13 @@ from gunicorn.glogging import Logger
 
 from bridge.config.addresses import bracket
 from bridge.config.settings import Settings
-from bridge.system.cpu_affinity import count_processors, pin_process
+from bridge.system.cpu_affinity import (
+    count_processors,
+    lengthen_switch_interval,
+    pin_process,
+)
 from bridge.system.linux_process import defer_signals, die_with_parent
 from bridge.system.logs import get_logger
-from bridge.system.time_slices import request_short_slices
 from bridge.web.server.answer_limits import AnswerLimits
 from bridge.web.server.balance import PLACES, Balance
 from bridge.web.server.console_process import ConsoleProcess
@@ -106,9 +109,15 @@ def _set_up(
     worker.balance = balance
     place = balance.take_place()
     worker.restart_idle_seconds *= 1 + place / PLACES
-    pin_process(place + 1)  # the worker runs on the first processor
-    request_short_slices()  # a sender waits for the acknowledgement
+    lengthen_switch_interval()
+    if _stores_in_threads(settings):
+        pin_process(place + 1)  # the worker runs on the first processor
     begin("web")
+
+
+def _stores_in_threads(settings: Settings) -> bool:
+    """Return whether each event passes from one thread of a receiver to another."""
+    return settings.edge == "flask" or not settings.database_url.startswith("sqlite")
 
 
 def _cache_settings(cfg: Any) -> None:

@@ -7,12 +7,12 @@ its modules, templates and pages of memory end with it.
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from typing import Any, Final
 
 from bridge.system.logs import get_logger
+from bridge.system.priority import lower_priority
 from bridge.web.reader_seats import READER_SEATS, ReaderSeats
 from bridge.web.server.event_loop.worker import LoopReceiver
 from bridge.web.server.passed_connections import PassedConnections
@@ -42,7 +42,7 @@ class ConsoleProcess(LoopReceiver):
 
     def init_process(self) -> None:
         """Lower the priority below that of receivers, then run."""
-        os.nice(NICENESS)
+        lower_priority(NICENESS)
         self._began_at = time.monotonic()
         super().init_process()
 

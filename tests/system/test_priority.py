@@ -1,4 +1,4 @@
-"""Short time slices, as Linux itself reports them."""
+"""Low priority, as Linux itself reports it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from scheduling import Scheduling, needs_slices, read_scheduling
 
-from bridge.system.time_slices import SLICE_NANOSECONDS, request_short_slices
+from bridge.system.priority import SLICE_NANOSECONDS, lower_priority
 
 Found = TypeVar("Found")
 
@@ -22,22 +22,22 @@ def in_process(work: Callable[[], Found]) -> Found:
         return pool.submit(work).result(60)
 
 
-def request_with_low_priority() -> tuple[Scheduling, Scheduling]:
+def lower() -> tuple[Scheduling, Scheduling]:
     os.nice(3)
     before = read_scheduling()
-    request_short_slices()
+    lower_priority(4)
     return before, read_scheduling()
 
 
-def test_only_the_slice_changes() -> None:
+def test_niceness_and_slice_change() -> None:
     needs_slices()
-    before, after = in_process(request_with_low_priority)
-    assert before.slice_nanoseconds > SLICE_NANOSECONDS
-    assert after == before._replace(slice_nanoseconds=SLICE_NANOSECONDS)
+    before, after = in_process(lower)
+    assert before.slice_nanoseconds < SLICE_NANOSECONDS
+    assert after == before._replace(nice=before.nice + 4, slice_nanoseconds=SLICE_NANOSECONDS)
 
 
-def request_then_start_thread() -> int:
-    request_short_slices()
+def lower_then_start_thread() -> int:
+    lower_priority(1)
     found: list[int] = []
     thread = threading.Thread(target=lambda: found.append(read_scheduling().slice_nanoseconds))
     thread.start()
@@ -47,18 +47,18 @@ def request_then_start_thread() -> int:
 
 def test_later_threads_have_it_too() -> None:
     needs_slices()
-    assert in_process(request_then_start_thread) == SLICE_NANOSECONDS
+    assert in_process(lower_then_start_thread) == SLICE_NANOSECONDS
 
 
-def request_as_batch() -> tuple[Scheduling, Scheduling]:
+def lower_as_batch() -> tuple[Scheduling, Scheduling]:
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     before = read_scheduling()
-    request_short_slices()
+    lower_priority(4)
     return before, read_scheduling()
 
 
 def test_a_policy_that_someone_has_chosen_stays() -> None:
     needs_slices()
-    before, after = in_process(request_as_batch)
-    assert after == before
+    before, after = in_process(lower_as_batch)
+    assert after == before._replace(nice=before.nice + 4)
     assert after.policy == os.SCHED_BATCH
