@@ -3,8 +3,8 @@
 An edge reads the head, calls `HookReceiver.begin`, reads the body within `HookRequest.max_body`,
 and writes the answer. `HookRequest.receive` stores the events before it returns; `answer` calls it,
 or what an edge has instead. An edge that gathers the events of several requests calls `prepare`,
-stores what it returned, and goes on with `ingest.receive.build_answer`; then comes `accept`, and
-after any error `refuse`.
+stores what it returned, and goes on with `ingest.receive.build_answer`; then come `accept` and,
+once that is written, `wake_workers`, and after any error `refuse`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from bridge.config.settings import Settings
 from bridge.core.errors import BadSignature, Refused, StoreError
 from bridge.core.http_messages import Request
+from bridge.core.model import Status
 from bridge.core.typos import find_close_name
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.receive import Received, build_answer, prepare
@@ -41,7 +42,7 @@ from bridge.web.hook_messages import (
     make_request,
     refuse_unforeseen,
 )
-from bridge.web.hook_records import count_events, finish_request
+from bridge.web.hook_records import count_events, log_request
 from bridge.web.learned_secrets import read_lesson
 
 PREFIX = "/hooks/"
@@ -176,10 +177,16 @@ class HookRequest:
             received = receive()
         except Exception as error:
             return self.refuse(error)
-        return self.accept(received)
+        try:
+            return self.accept(received)
+        finally:
+            self.wake_workers(received)
 
     def accept(self, received: Received) -> HookAnswer:
-        """Count, trace, answer and log a request that is received, and wake the workers."""
+        """Count, trace, answer and log a request that is received.
+
+        Call `wake_workers` afterwards.
+        """
         source = self.source
         effects = self.effects
         count_events(received, source, time.time() - self.now, effects)
@@ -193,8 +200,14 @@ class HookRequest:
             answer = self.answers.answer_received(received)
             status = answer.status
         finally:
-            finish_request(source, self.config, self.started, effects, received, status)
+            log_request(source, self.config, self.started, effects, received, status)
         return answer
+
+    def wake_workers(self, received: Received) -> None:
+        """Wake the workers if a delivery of the request is due."""
+        stored = (kept for _, kept in received.stored)
+        if any(each.status is Status.QUEUED for kept in stored for each in kept.deliveries):
+            self.effects.wake_workers()
 
     def refuse(self, error: Exception) -> HookAnswer:
         """Count, record and answer a request that reading, `prepare` or storing failed for."""

@@ -6,7 +6,7 @@ import time
 from http import HTTPStatus
 
 from bridge.core.errors import Refused
-from bridge.core.model import Event, Status
+from bridge.core.model import Event
 from bridge.ingest.ports import StoredEvent
 from bridge.ingest.receive import Received
 from bridge.monitoring.metrics import ACK, EVENTS
@@ -51,7 +51,7 @@ def count_events(received: Received, source: Source, seconds: float, effects: Ho
         effects.counts.add(EVENTS, source.name, _outcome(event, kept))
 
 
-def finish_request(
+def log_request(
     source: Source,
     config: Config,
     started: float,
@@ -59,7 +59,7 @@ def finish_request(
     received: Received,
     status: int,
 ) -> None:
-    """Log a request that was answered with `status`, then wake the workers if a delivery is queued.
+    """Log a request that was answered with `status`.
 
     Write one line per event: ids and counts, never a body or a header's value.
     """
@@ -89,8 +89,6 @@ def finish_request(
             spam=event.spam and event.spam.partition(":")[0],
             ms=milliseconds,
         )
-    if any(each.status is Status.QUEUED for _, kept in received.stored for each in kept.deliveries):
-        effects.wake_workers()
 
 
 def _outcome(event: Event, kept: StoredEvent) -> str:

@@ -42,6 +42,9 @@ class Request:
     def accept(self, received: Any) -> Any:
         return "accepted" if received.stored else "a bug"
 
+    def wake_workers(self, _received: Any) -> None:
+        self._log.append("workers are woken")
+
     def refuse(self, _error: Exception) -> Any:
         return "refused"
 
@@ -55,6 +58,7 @@ def answer_all(bodies: Sequence[bytes]) -> tuple[list[object], list[Any]]:
         if answer == "a bug":
             raise ValueError("it cannot be written")
         answers.append(answer)
+        log.append(answer)
 
     def store(requests: Sequence[Any], *, waits: bool) -> list[Any]:
         del waits
@@ -70,6 +74,7 @@ def answer_all(bodies: Sequence[bytes]) -> tuple[list[object], list[Any]]:
             while len(answers) < len(bodies):
                 await asyncio.sleep(0)
                 log.append("others")
+            await asyncio.sleep(0)
 
     asyncio.run(run())
     return log, answers
@@ -91,6 +96,12 @@ def test_requests_that_keep_arriving_do_not_put_off_the_commit() -> None:
     batches = [each for each in log if isinstance(each, list)]
     assert max(map(len, batches)) <= hook_calls.MAX_GATHERED
     assert log.index(batches[0]) < log.index(numbers[-1])
+
+
+def test_workers_are_woken_once_all_that_share_a_commit_are_answered() -> None:
+    log, _ = answer_all([b"{}", b"{}"])
+    after = [each for each in log[log.index([0, 1]) + 1 :] if each != "others"]
+    assert after == ["accepted", "accepted", "workers are woken", "workers are woken"]
 
 
 class NoThreads(Executor):

@@ -112,7 +112,15 @@ class HookCalls:
                 request, lambda: request.answer(lambda: build_answer(prepared, stored())), answered
             )
         else:
-            answered(self._try(lambda: request.accept(build_answer(prepared, stored))))
+            answered(self._try(lambda: self._accept(request, build_answer(prepared, stored))))
+
+    def _accept(self, request: HookRequest, received: Received) -> HookAnswer:
+        """Accept a request, and wake the workers once all that share its commit are answered.
+
+        A worker that wakes up may take this processor, and the senders would wait for it.
+        """
+        self._loop.call_soon(request.wake_workers, received)
+        return request.accept(received)
 
     def _refuse(self, request: HookRequest, error: Exception, answered: Answered) -> None:
         """Refuse a request; in a thread where a copy of it may be stored."""
