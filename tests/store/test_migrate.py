@@ -13,8 +13,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from records import make_event
+from records import make_delivery, make_event, put
 from sqlalchemy import CheckConstraint, Connection, inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from bridge.core.errors import StoreError
 from bridge.store.db.database import Database
@@ -85,6 +86,31 @@ def test_constraints_and_partial_indexes_are_there(database: Database) -> None:
         if index.dialect_options["sqlite"]["where"] is not None
     }
     assert partial == wanted
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["INSERT INTO arrival (deliveries) VALUES ('[]')", "UPDATE delivery SET status = 'sending'"],
+)
+def test_sqlite_makes_no_table_of_constants_for_a_delivery(
+    sqlite: Database, statement: str
+) -> None:
+    """It makes one of more than two values after IN, for each row that a trigger inserts."""
+    with sqlite.engine.connect() as connection:
+        # the only lists that stay: their conditions, which are those of queries
+        connection.exec_driver_sql("DROP INDEX ix_delivery_stuck")
+        connection.exec_driver_sql("DROP INDEX ix_delivery_stuck_route")
+        steps = connection.exec_driver_sql(f"EXPLAIN {statement}").all()
+    made = [one.p4 for one in steps if one.opcode == "OpenEphemeral" and one.p4 is not None]
+    assert made == []
+
+
+@pytest.mark.parametrize("column", ["status", "run_state", "dead_kind"])
+def test_another_value_is_refused(database: Database, column: str) -> None:
+    delivery = make_delivery(event := make_event("1"))
+    events.add(database, event, [delivery], lambda *_: [])
+    with pytest.raises(IntegrityError, match=f"ck_delivery_{column}"):
+        put(database, delivery.id, **{column: "other"})
 
 
 def test_head_is_the_newest_migration() -> None:
