@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bridge.core.records import record
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@record
 class Request:
     """One inbound HTTP request, unverified.
 

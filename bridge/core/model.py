@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from bridge.core.records import record
+
 JSON = Any  # what orjson.loads can return
 
 
@@ -92,7 +94,7 @@ class FormFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Body:
     """The parsed body of a request.
 
@@ -107,7 +109,7 @@ class Body:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Event:
     """One verified inbound request, unchanged but for masked static credentials.
 
@@ -198,7 +200,7 @@ class Reject:
     event_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Delivery:
     """One event to be sent to one flow through one route, with every decision of the planner.
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from bridge.core.http_messages import Request
 from bridge.core.model import Body
+from bridge.core.records import record
 from bridge.ingest.forms.attachments import digest
 from bridge.ingest.forms.parser import Sent
 from bridge.ingest.forms.spam.check import CheckedSubmission
@@ -27,7 +28,7 @@ NOT_CONFIRMED: Final = (
 NOTHING_FETCHED: Final = "no URL is fetched for a dry run or a readmitted reject"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PreparedRequest:
     """A verified request whose events are ready to be stored.
 

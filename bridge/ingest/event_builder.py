@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from bridge.core.fingerprints import keyed_sha256
@@ -12,6 +12,7 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import locate
 from bridge.core.model import JSON, Body, Delivery, Event, FormFile
 from bridge.core.printable_text import replace_unprintable
+from bridge.core.records import record
 from bridge.ingest.body_stages import StoredBody, mask_body
 from bridge.ingest.duplicates import MAX_NAME_CHARS, Digests, identify, signed_digest
 from bridge.ingest.forms.spam.check import CheckedSubmission
@@ -25,7 +26,7 @@ RETRY_DIGITS = 9  # of the sender's retry number
 PLANNING_FAILED = "planning failed by a fault of flowbridge's own"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Verified:
     """A verified request; `parts` has one item for each of its events.
 

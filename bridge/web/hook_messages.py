@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import orjson
 from flask import Response
@@ -12,10 +11,11 @@ from werkzeug.http import HTTP_STATUS_CODES
 from bridge.core.errors import Refused
 from bridge.core.http_messages import Request
 from bridge.core.model import JSON
+from bridge.core.records import record
 from bridge.providers.model import Reply
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RequestHead:
     """The head of one request.
 
@@ -34,7 +34,7 @@ class RequestHead:
     protocol: str = "HTTP/1.1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HookAnswer:
     """The answer to one request, without the headers that a server adds."""
 

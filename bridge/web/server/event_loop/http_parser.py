@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import import_module
 from typing import Any, Final
@@ -18,6 +17,7 @@ from gunicorn import util
 from gunicorn.asgi import parser as python_parser
 from gunicorn.http import errors as http_errors
 
+from bridge.core.records import record
 from bridge.web.hook_messages import RequestHead
 from bridge.web.server.event_loop.plain_head import PlainHead, read_plain_head
 from bridge.web.server.http_limits import HEAD_LIMITS, PARSE_ERROR_STATUSES
@@ -45,7 +45,7 @@ class MalformedRequest(Exception):
         super().__init__(reason)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ParsedHead:
     """The head of one request, and how its body is framed.
 

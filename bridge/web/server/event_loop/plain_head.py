@@ -8,9 +8,9 @@ but Content-Length changes how the body is framed. The parser reads every other 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from bridge.core.records import record
 from bridge.web.server.http_limits import HEAD_LIMITS
 
 MAX_FIELDS: Final = HEAD_LIMITS["limit_request_fields"]
@@ -28,7 +28,7 @@ _HEAD: Final = re.compile(
 _NAME_AND_VALUE: Final = re.compile(r"([^:]+):[ \t]*([^\r]+)\r\n")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlainHead:
     """A plain head, and its `size` in bytes. `headers` have lower-case names."""
 
