@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from itertools import product
 
@@ -21,7 +22,7 @@ from ledger_steps import (
     started,
 )
 from records import NOW, put
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from bridge.core.errors import IllegalTransition
 from bridge.core.model import TRANSITIONS, DeadKind, Retry, RunState, Status
@@ -38,6 +39,7 @@ from bridge.store.queue import (
     transitions,
     unknown_starts,
 )
+from bridge.store.queue.claims import ClaimLimits
 from bridge.store.tables import schema
 
 
@@ -549,3 +551,31 @@ def test_what_is_for_a_flow_that_its_platform_does_not_have_is_passed_over(
     assert [
         each.delivery.id for each in claim(database, **allowed | {"flows": {"local": ["gone"]}})
     ] == old
+
+
+def test_sqlite_prepares_the_statements_of_a_turn_only_once(sqlite: Database) -> None:
+    prepared = []
+
+    def note(*what: object) -> int:
+        prepared.append(what)
+        return sqlite3.SQLITE_OK
+
+    def turn(connection: Connection) -> None:
+        now = next(times)
+        ledger.record_attempts(connection, settled, now, jitter=0.5)
+        taken = claims.claim(connection, allowed, most=2, now=now, lease=f"w:{now}")
+        settled[:] = [ledger.EndedAttempt(each, STARTED, 1.0) for each in taken]
+
+    add(sqlite, 8)
+    times = iter((NOW, NOW + 1, NOW + 2, NOW + 3))
+    allowed = ClaimLimits(caps={"local": 8})
+    settled = list[ledger.EndedAttempt]()
+    sqlite.write(turn)
+    # SQLite calls an authorizer for each statement that it prepares, and prepares all of them again
+    # once it has one.
+    sqlite.write(lambda c: c.connection.driver_connection.set_authorizer(note))
+    sqlite.write(turn)
+    sqlite.write(turn)
+    prepared.clear()
+    sqlite.write(turn)
+    assert (len(settled), prepared) == (2, [])

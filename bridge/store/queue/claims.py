@@ -67,7 +67,9 @@ _DUE = PreparedStatement(
 _UNKNOWN = text("SELECT count(*) FROM delivery WHERE status = 'unknown' AND route = :route")
 _LEASE = PreparedStatement(
     update(delivery)
-    .where(InJsonList(delivery.c.id, "ids"), delivery.c.status == Status.QUEUED.value)
+    # Literal SQL: SQLite compares a parameter with the conditions of partial indexes, and so
+    # prepares the statement again each time that it is bound.
+    .where(InJsonList(delivery.c.id, "ids"), text("delivery.status = 'queued'"))
     .values(
         status=Status.SENDING.value,
         lease=bindparam("lease"),
