@@ -19,6 +19,7 @@ from sqlalchemy import Table, insert
 from bridge.core.times import DAY
 from bridge.store.audit import MAX_AUDIT_ROWS
 from bridge.store.db.database import Database
+from bridge.store.inbound import daily_events
 from bridge.store.inbound.rejects import MAX_REJECTS_PER_SOURCE
 from bridge.store.tables.schema import act, act_item, audit, delivery, event, reject
 
@@ -54,6 +55,17 @@ def fill(database: Database, count: int, statuses: Mapping[int, str] = STATUSES)
         ]
         store(database, event, rows)
         store(database, delivery, deliveries)
+    count_events_of_today(database)
+
+
+def count_events_of_today(database: Database) -> None:
+    """Store the counts of today's events, as a worker does each minute."""
+    while True:
+        with database.read() as connection:
+            found = daily_events.find_new_counts(connection, time.time())
+        if not found:
+            return
+        database.write(lambda connection, found=found: daily_events.store_counts(connection, found))
 
 
 def fill_records(database: Database, count: int) -> None:

@@ -54,7 +54,7 @@ EXCEPTIONS = {
             "bridge.store.operations.log.BATCH_ITEMS",
             "bridge.store.operations.prune.BATCH_BYTES",
             "bridge.store.operations.prune.BATCH_EVENTS",
-            "bridge.store.queries.status.MAX_COUNTED_TODAY",
+            "bridge.store.inbound.daily_events.MAX_COUNTED_TODAY",
             "bridge.store.db.row_walk.FIRST_CHUNK_ROWS",
             "bridge.store.db.row_walk.MAX_CHUNK_ROWS",
             "bridge.store.db.row_walk.MAX_RARE_ROWS",

@@ -16,7 +16,7 @@ from bridge.core.model import Status
 from bridge.core.status import ClockStep, LateStart, OverdueWork, RouteQueue
 from bridge.store import clock_steps
 from bridge.store.db.database import Database, timings_of
-from bridge.store.inbound import daily_bytes, form_files, refused_submissions
+from bridge.store.inbound import daily_bytes, daily_events, form_files, refused_submissions
 from bridge.store.queries.overdue import count_overdue
 from bridge.store.queries.unsettled import UnresolvedDelivery, unresolved_deliveries
 from bridge.store.queue import claims
@@ -27,7 +27,6 @@ from bridge.store.queue.hold import Hold
 from bridge.store.tables.schema import worker
 
 MAX_COUNTED: Final = 100_000  # rows that are counted
-MAX_COUNTED_TODAY: Final = 100_000  # events of today that are counted, of all sources
 MAX_DEAD_READ: Final = 5_000  # deliveries that died last, read for the counts of a day
 MAX_SPAM_READ: Final = 1_000  # newest spam submissions read, by source
 MAX_LATE_STARTS: Final = 20  # late runs that the report lists
@@ -84,21 +83,6 @@ SELECT a.delivery_id, a.number, a.run_id, d.status FROM attempt AS a JOIN delive
 WHERE a.late_at IS NOT NULL AND a.late_at > :since AND coalesce(d.run_id, '') <> a.run_id
     ORDER BY a.late_at LIMIT {MAX_LATE_STARTS}
 """)  # noqa: S608 - names of our own tables and columns
-#: Jumps in `ix_event_age` from one source to the next: its cost is the number of sources.
-_LAST = text("""
-WITH RECURSIVE known(source) AS (
-    SELECT min(source) FROM event
-    UNION ALL
-    SELECT (SELECT min(source) FROM event WHERE source > known.source) FROM known
-    WHERE known.source IS NOT NULL
-)
-SELECT source, (SELECT max(received_at) FROM event WHERE event.source = known.source) AS last_at
-FROM known WHERE source IS NOT NULL
-""")
-_TODAY = text("""
-SELECT count(*) FROM (SELECT 1 FROM event WHERE source = :source AND received_at >= :midnight
-    LIMIT :most) AS today
-""")
 # the store has at most a hundred of each
 _REJECTED = text(
     "SELECT source, count(*) AS n FROM reject WHERE received_at >= :midnight GROUP BY source"
@@ -177,7 +161,7 @@ def read_status(
     `sources`: sources to include even if their last event is old. `now`: the database's time.
     """
     with database.read() as connection:
-        found, cut = _sources(connection, set(sources), midnight)
+        found, cut = daily_events.read_sources(connection, set(sources), midnight, now)
         waiting = read_waiting(connection)
         alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(
             is_alive(now, timings_of(connection))
@@ -260,23 +244,3 @@ def _slots(connection: Connection) -> dict[str, tuple[int, int]]:
         is_call = row.status == "sending"
         found[row.platform] = calls + is_call * row.used, runs + (not is_call) * row.used
     return found
-
-
-def _sources(
-    connection: Connection, wanted: set[str], midnight: float
-) -> tuple[dict[str, tuple[float | None, int]], bool]:
-    """Return the last event of each source and how many came today, and whether there are more.
-
-    Only an index is read. The sources that have events are among them, and those that are `wanted`.
-    """
-    found: dict[str, tuple[float | None, int]] = dict.fromkeys(wanted, (None, 0))
-    left = MAX_COUNTED_TODAY
-    is_cut = False
-    for row in connection.execute(_LAST).all():
-        today = 0
-        if row.last_at >= midnight:
-            today = _count(connection, _TODAY, source=row.source, midnight=midnight, most=left + 1)
-        found[row.source] = row.last_at, min(today, left)
-        is_cut = is_cut or today > left
-        left = max(0, left - today)
-    return found, is_cut

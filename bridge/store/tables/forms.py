@@ -1,4 +1,4 @@
-"""Tables of forms and public sources: recent submissions, stored bytes, refused submissions."""
+"""Tables of sources: recent submissions, stored bytes, numbers of a day, refused submissions."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ daily_bytes = Table(
     Column("source", Text, primary_key=True),
     Column("day", Integer, nullable=False),  # since 1970
     Column("bytes", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+daily_events = Table(
+    "daily_events",  # number of events that a source received on its newest day
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("day", Integer, nullable=False),  # since 1970
+    Column("events", BigInteger, nullable=False),
+    Column("counted_to", Float, nullable=False),  # events that arrived later are not counted yet
     sqlite_with_rowid=False,
 )
 

@@ -25,7 +25,13 @@ from bridge.store.tables._common import SEQ, metadata, partial
 from bridge.store.tables.audit import audit
 from bridge.store.tables.clock import store_clock
 from bridge.store.tables.deliveries import attempt, delivery
-from bridge.store.tables.forms import daily_bytes, form_files, recent, refused_submission
+from bridge.store.tables.forms import (
+    daily_bytes,
+    daily_events,
+    form_files,
+    recent,
+    refused_submission,
+)
 from bridge.store.tables.local_platform import local_file, local_flow, local_run
 from bridge.store.tables.operations import act, act_item
 from bridge.store.tables.tokens import token
@@ -42,6 +48,7 @@ __all__ = [
     "circuit",
     "config",
     "daily_bytes",
+    "daily_events",
     "deleted_id",
     "delivery",
     "event",
@@ -64,7 +71,7 @@ __all__ = [
     "worker",
 ]
 # The newest migration, as a constant: a start without migrations need not import Alembic.
-HEAD = "0029"
+HEAD = "0030"
 BYTE_INDEXES = ("ix_event_id_bytes", "ix_delivery_id_bytes", "ix_delivery_run_bytes")
 
 

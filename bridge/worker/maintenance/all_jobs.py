@@ -1,4 +1,4 @@
-"""The maintenance jobs of a worker: short ones, alerts, trends, long ones, and operations."""
+"""The maintenance jobs of a worker: short ones, alerts, numbers, long ones, and operations."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database
 from bridge.worker.clock_skew import HostClocks
 from bridge.worker.maintenance.alerts import AlertJob, expected_sources_job
+from bridge.worker.maintenance.daily_events import DailyEventsJob
 from bridge.worker.maintenance.jobs import LongJobs
 from bridge.worker.maintenance.operations import OperationRunner
 from bridge.worker.maintenance.scheduler import Scheduler, short_jobs
@@ -31,6 +32,7 @@ def make_scheduler(
         expected_sources_job(config, settings.timings),
         alerts.job(),
         *TrendJobs(settings.data, now).jobs(),
+        DailyEventsJob(now).job(),
     )
     threads = (
         LongJobs(settings, config, database, now),

@@ -1,0 +1,127 @@
+"""Count the events that each source received today, in the same time however many these are.
+
+Once a minute a worker counts what is new, and stores a row for each source. Who reads the numbers
+adds the events since then. A day begins at 00:00 UTC, and each source has one row, for its newest
+day. A count includes events that were deleted after they were counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from sqlalchemy import Connection, select, text
+
+from bridge.core.rate_limits import day_of
+from bridge.core.times import DAY, HOUR
+from bridge.store.tables.schema import daily_events
+
+MAX_COUNTED_TODAY: Final = 100_000  # events without a stored count that a reader counts
+# After which no event of that time is added any more: a transaction may wait, and the clock of a
+# node may be behind.
+SETTLED_SECONDS: Final = 600.0
+
+#: Jumps in `ix_event_age` from one source to the next: its cost is the number of sources.
+_LAST: Final = text("""
+WITH RECURSIVE known(source) AS (
+    SELECT min(source) FROM event
+    UNION ALL
+    SELECT (SELECT min(source) FROM event WHERE source > known.source) FROM known
+    WHERE known.source IS NOT NULL
+)
+SELECT source, (SELECT max(received_at) FROM event WHERE event.source = known.source) AS last_at
+FROM known WHERE source IS NOT NULL
+""")
+_FIRST: Final = text(
+    "SELECT min(received_at) FROM event WHERE source = :source AND received_at >= :since"
+    " AND received_at < :until"
+)
+_COUNT: Final = text(
+    "SELECT count(*) FROM event WHERE source = :source AND received_at >= :since"
+    " AND received_at < :until"
+)
+_COUNT_BOUNDED: Final = text("""
+SELECT count(*) FROM (SELECT 1 FROM event WHERE source = :source AND received_at >= :since
+    LIMIT :most) AS today
+""")
+_STORE: Final = text(
+    "INSERT INTO daily_events (source, day, events, counted_to)"
+    " VALUES (:source, :day, :events, :counted_to) ON CONFLICT (source) DO UPDATE"
+    " SET day = excluded.day, events = excluded.events, counted_to = excluded.counted_to"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DailyCount:
+    """How many `events` a source received on a day, before the time `counted_to`.
+
+    `day`: in days since 1970.
+    """
+
+    source: str
+    day: int
+    events: int
+    counted_to: float
+
+
+def find_new_counts(connection: Connection, now: float) -> list[DailyCount]:
+    """Return the counts that are to be stored, of the sources that received events since the last.
+
+    A count goes on by an hour at most, so that no read takes long.
+    """
+    midnight = now - now % DAY
+    stored = _stored_counts(connection, midnight, now)
+    found = []
+    for row in connection.execute(_LAST).all():
+        before = stored.get(row.source, DailyCount(row.source, day_of(now), 0, midnight))
+        since, until = before.counted_to, now - SETTLED_SECONDS
+        if row.last_at < since:
+            continue
+        span = {"source": row.source, "since": since, "until": until}
+        first = connection.execute(_FIRST, span).scalar()
+        if first is None:
+            continue
+        span["until"] = min(until, first + HOUR)
+        events = before.events + connection.execute(_COUNT, span).scalar_one()
+        found.append(DailyCount(row.source, before.day, events, span["until"]))
+    return found
+
+
+def store_counts(connection: Connection, counts: Sequence[DailyCount]) -> int:
+    """Store counts, each instead of the one before of its source, and return how many."""
+    if counts:
+        connection.execute(_STORE, [asdict(one) for one in counts])
+    return len(counts)
+
+
+def read_sources(
+    connection: Connection, wanted: set[str], midnight: float, now: float
+) -> tuple[dict[str, tuple[float | None, int]], bool]:
+    """Return the last event of each source and how many came today, and whether there are more.
+
+    Only indexes are read. The sources that have events are among them, and those that are `wanted`.
+    """
+    found: dict[str, tuple[float | None, int]] = dict.fromkeys(wanted, (None, 0))
+    stored = _stored_counts(connection, midnight, now)
+    left = MAX_COUNTED_TODAY
+    is_cut = False
+    for row in connection.execute(_LAST).all():
+        before = stored.get(row.source)
+        events, since = (before.events, before.counted_to) if before else (0, midnight)
+        new = 0
+        if row.last_at >= since:
+            values = {"source": row.source, "since": since, "most": left + 1}
+            new = connection.execute(_COUNT_BOUNDED, values).scalar_one()
+        found[row.source] = row.last_at, events + min(new, left)
+        is_cut = is_cut or new > left
+        left = max(0, left - new)
+    return found, is_cut
+
+
+def _stored_counts(connection: Connection, midnight: float, now: float) -> Mapping[str, DailyCount]:
+    """Return the counts of the day by source, without those that a clock counted in the future."""
+    query = select(daily_events).where(
+        daily_events.c.day == day_of(midnight), daily_events.c.counted_to <= now
+    )
+    return {row.source: DailyCount(**row._mapping) for row in connection.execute(query)}
