@@ -161,6 +161,16 @@ class Hand:
         return [key for key, _ in self.tasks]
 
 
+def add_with_due_look(hand: Hand, clock: Clock) -> str:
+    """Add a delivery, start its run, and move the clock to the first look at that."""
+    (one,) = add(hand.database)
+    hand.step()
+    hand.call()
+    hand.step()
+    clock.at = row(hand.database, one).poll_at
+    return one
+
+
 class _Counted:
     """A database whose reads and writes are counted, and whose writes fail where that is asked
     for.
@@ -617,11 +627,7 @@ def test_looks_that_a_turn_took_that_failed_are_made_once(
     sqlite: Database, clock: Clock, fake: FakePlatform
 ) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
-    (one,) = add(sqlite)
-    hand.step()
-    hand.call()
-    hand.step()
-    clock.at = row(sqlite, one).poll_at
+    one = add_with_due_look(hand, clock)
     hand.fails = "after"
     hand.step()
     assert (hand.waiting, row(sqlite, one).poll_at > clock.at) == ([], True)
@@ -736,12 +742,8 @@ def test_nothing_is_started_while_starts_are_held_and_runs_are_followed(
     sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
 ) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
-    (followed,) = add(sqlite)
-    hand.step()
-    hand.call()
-    hand.step()
+    followed = add_with_due_look(hand, clock)
     sqlite.write(lambda connection: hold.begin(connection, "a test", clock.at))
-    clock.at = row(sqlite, followed).poll_at
     ids = add(sqlite)
     for _ in range(3):
         hand.step()
@@ -991,11 +993,7 @@ def test_looks_under_way_are_handed_back_at_the_end(
     sqlite: Database, clock: Clock, fake: FakePlatform
 ) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
-    (one,) = add(sqlite)
-    hand.step()
-    hand.call()
-    hand.step()
-    clock.at = row(sqlite, one).poll_at
+    one = add_with_due_look(hand, clock)
     hand.step()
     assert row(sqlite, one).poll_at > clock.at
     hand.worker.stop()
@@ -1007,11 +1005,7 @@ def test_what_has_not_begun_is_handed_back_once_the_store_works_again(
     sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
 ) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
-    (followed,) = add(sqlite)
-    hand.step()
-    hand.call()
-    hand.step()
-    clock.at = row(sqlite, followed).poll_at
+    followed = add_with_due_look(hand, clock)
     (untouched,) = add(sqlite)
     hand.step()
     hand.fails = "before"
