@@ -81,10 +81,10 @@ def _unstarted_events(connection: Connection, ids: Sequence[str]) -> list[Event]
 
 
 def add_duplicate(connection: Connection, event: Event, replan: Replan) -> AddedEvent | None:
-    """Count an event with a known (source, provider_id) inside a transaction; see `add`.
+    """Count an event with a known (source, provider_id) inside a transaction.
 
-    Returns None if it is no longer known. A repeat of a deleted event is a duplicate without
-    deliveries.
+    If none of its deliveries ever started, `replan` plans it again. A repeat of a deleted event is
+    a duplicate without deliveries. Returns None if it is no longer known.
     """
     table = schema.event
     same = (table.c.source == event.source) & (table.c.provider_id == event.provider_id)
@@ -97,26 +97,29 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
     if connection.execute(update(table).where(same).values(counted)).rowcount == 0:
         deleted = deleted_ids.find(connection, event)
         return None if deleted is None else AddedEvent(deleted, (), duplicate=True)
-    sealer = sealer_of(connection)
-    known = to_event(connection.execute(select(table).where(same)).one(), sealer)
+    known = to_event(connection.execute(select(table).where(same)).one(), sealer_of(connection))
+    planned = _plan_again(connection, event, known, replan)
+    return AddedEvent(known.id, planned or (), duplicate=planned is None)
+
+
+def _plan_again(
+    connection: Connection, event: Event, known: Event, replan: Replan
+) -> tuple[Delivery, ...] | None:
+    """Plan and insert the deliveries of a known event that was never started; None if it was."""
     unstarted = _unstarted(connection, known)
     if unstarted is None:
-        return AddedEvent(known.id, (), duplicate=True)
+        return None
     if is_content_deleted(known):  # an equal body restores its contents
         if event.body_sha256 != known.body_sha256:
-            return AddedEvent(known.id, (), duplicate=True)
-        connection.execute(update(table).where(same).values(_content(event, known.id, sealer)))
-        if event.files:
-            # without a limit: these files were accepted before
-            form_files.add_bytes(connection, event.source, form_files.size_of(event.files), None)
-        known = _with_content(known, event)
+            return None
+        known = _restore_content(connection, event, known)
     again = replan(known, f"again {known.duplicates}")
     if connection.dialect.name != "sqlite":
         lock_order.lock(connection, planned=again, unmoved=schema.delivery.c.event_id == known.id)
         # a user may have changed one of them meanwhile
         unstarted = _unstarted(connection, known)
         if unstarted is None:
-            return AddedEvent(known.id, (), duplicate=True)
+            return None
     shadowed = {row.route for row in unstarted if row.status == Status.SHADOW}
     planned = [
         delivery
@@ -124,10 +127,21 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         if not (delivery.status is Status.SHADOW and delivery.route in shadowed)
     ]
     if planned:
+        sealer = sealer_of(connection)
         connection.execute(
             insert(schema.delivery), [delivery_row(delivery, sealer) for delivery in planned]
         )
-    return AddedEvent(known.id, tuple(planned))
+    return tuple(planned)
+
+
+def _restore_content(connection: Connection, event: Event, known: Event) -> Event:
+    """Store the contents of a repeat with the known event whose own were deleted."""
+    content = _content(event, known.id, sealer_of(connection))
+    connection.execute(update(schema.event).where(schema.event.c.id == known.id).values(content))
+    if event.files:
+        # without a limit: these files were accepted before
+        form_files.add_bytes(connection, event.source, form_files.size_of(event.files), None)
+    return _with_content(known, event)
 
 
 def _unstarted(connection: Connection, known: Event) -> Sequence[Any] | None:
