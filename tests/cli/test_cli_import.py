@@ -164,6 +164,12 @@ def test_an_unknown_kind_and_an_unknown_file_are_wrong_usage(folder: Path) -> No
     assert run("import", "notes.txt").exit_code == 2
     assert "--from names one of: webhook" in run("import", "notes.txt").stderr
     assert run("import", str(SIGNED), "--from", "zapier").exit_code == 2
+    (folder / "cut.json").write_text('{"nodes": [\n  1,')
+    assert (
+        "cut.json:2:5: neither JSON nor YAML: Expecting value" in run("import", "cut.json").stderr
+    )
+    (folder / "cut.yaml").write_text("- id: [a")
+    assert "cut.yaml:1:9: not YAML" in run("import", "cut.yaml").stderr
 
 
 def test_a_path_that_is_no_file_is_wrong_usage(folder: Path) -> None:

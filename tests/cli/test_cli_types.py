@@ -213,8 +213,12 @@ def test_wrong_usage_says_what_is_wrong(
 
 
 def test_without_events_there_is_a_note(project: Path) -> None:
-    result = run("types")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No events yet.\n")
+    for arguments, note in (
+        ((), "No events yet.\nSend one: flowbridge sample SOURCE --to URL\n"),
+        (("github",), "No events of github yet.\nSend one: flowbridge sample github --to URL\n"),
+    ):
+        result = run("types", *arguments)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", note)
     assert run("types", "github", "--schema", "issues").exit_code == 1
 
 

@@ -81,7 +81,7 @@ def types(
     before = None if file is None else _read_schema(file)
     with open_authoring(config) as bridge:
         if type_ is None or source is None:
-            _print_types(bridge.list_types(source), as_json=as_json)
+            _print_types(bridge.list_types(source), source, as_json=as_json)
             return
         found = bridge.infer_schema(source, type_)
     with expect_shape():
@@ -92,7 +92,7 @@ def types(
             _print_drift(before, found["schema"], file, as_json=as_json)
 
 
-def _print_types(found: Shape, *, as_json: bool) -> None:
+def _print_types(found: Shape, source: str | None, *, as_json: bool) -> None:
     with expect_shape():
         items = list(found["items"])
         rows = [_type_row(one) for one in items]
@@ -100,7 +100,8 @@ def _print_types(found: Shape, *, as_json: bool) -> None:
     if as_json:
         output.json_lines(items)
     elif not tables.print_table(TYPE_COLUMNS, rows):
-        output.say("No events yet.")
+        what = "No events yet." if source is None else f"No events of {source} yet."
+        output.say(f"{what}\nSend one: flowbridge sample {source or 'SOURCE'} --to URL")
     if looked_until is not None:
         output.say(
             "There are more events: only those since"

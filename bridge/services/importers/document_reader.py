@@ -40,8 +40,11 @@ def read_document(name: str, text: str) -> JSON:
             )
         except _Refused as error:
             raise InvalidRequest(f"{name}: {error}") from None
-        except (json.JSONDecodeError, ValueError):
-            pass  # YAML allows more, such as a comma before a bracket
+        except json.JSONDecodeError as error:  # YAML allows more, such as a comma before a bracket
+            place = f"{name}:{error.lineno}:{error.colno}"
+            return _read_yaml(name, text, f"{place}: neither JSON nor YAML: {error.msg}")
+        except ValueError:  # a number of thousands of digits
+            pass
     return _read_yaml(name, text)
 
 
@@ -61,11 +64,12 @@ def _finite_number(text: str) -> float:
     return number
 
 
-def _read_yaml(name: str, text: str) -> JSON:
+def _read_yaml(name: str, text: str, problem: str | None = None) -> JSON:
+    """Return the value of a YAML text. `problem`: what to say where it has none."""
     if len(text) > MAX_YAML_CHARS:
-        raise InvalidRequest(f"{name}: YAML of more than {MAX_YAML_CHARS} characters")
+        raise InvalidRequest(problem or f"{name}: YAML of more than {MAX_YAML_CHARS} characters")
     report = Report(name)
     value = read_yaml(YamlFile(name, text), report)
     if report.failed:
-        raise InvalidRequest(report.describe_first())
+        raise InvalidRequest(problem or report.describe_first())
     return value

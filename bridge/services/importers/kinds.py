@@ -9,6 +9,7 @@ from typing import Final
 
 from bridge.core.errors import InvalidRequest
 from bridge.services.importers.convoy_subscriptions import import_subscriptions
+from bridge.services.importers.document_reader import read_document
 from bridge.services.importers.hookdeck_connections import import_connections
 from bridge.services.importers.hooks_file import import_hooks
 from bridge.services.importers.html_forms import import_page
@@ -29,8 +30,12 @@ class ImportKind:
     convert: Callable[[str, str, ImportResult], None]
 
 
+def _is_document(name: str) -> bool:
+    return name.lower().endswith((".json", ".yaml", ".yml"))
+
+
 def _is_hooks_file(name: str, text: str) -> bool:
-    is_named = name.lower().endswith((".json", ".yaml", ".yml", ".tmpl"))
+    is_named = _is_document(name) or name.lower().endswith(".tmpl")
     return is_named and "execute-command" in text
 
 
@@ -99,5 +104,7 @@ def _find_kind(name: str, text: str) -> ImportKind:
     found = [kind for kind in IMPORT_KINDS.values() if kind.recognizes(Path(name).name, text)]
     if len(found) == 1:
         return found[0]
+    if _is_document(name):
+        read_document(name, text)  # which says where it cannot be read
     known = ", ".join(f"{kind.name} ({kind.title})" for kind in IMPORT_KINDS.values())
     raise InvalidRequest(f"{name}: not a file that can be imported; --from names one of: {known}")
