@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from typing import Final
 
 from bridge.system.logs import get_logger
 
 log = get_logger()
 
 Task = Callable[[], None]
+PATIENCE: Final = 4  # calls of `grow` for which a task may wait
 
 
 class ThreadPool:
@@ -28,7 +30,9 @@ class ThreadPool:
         self._threads = 0
         self._is_short = False  # whether the last thread could not start
         self._taken = 0
-        self._taken_before = -1
+        # at the last call of `grow`
+        self._taken_before = 0
+        self._waiting_before = 0
         self._mutex = threading.Lock()
 
     def submit(self, key: str, task: Task) -> None:
@@ -38,18 +42,17 @@ class ThreadPool:
             self._start()
 
     def grow(self) -> bool:
-        """Start threads if tasks wait and none was taken since the last call; return whether any
-        waits.
+        """Start threads if tasks would wait for more than `PATIENCE` calls of this method, at the
+        pace since the last one: for each task, if none was taken. Return whether any waits.
 
         Call it every few milliseconds.
         """
-        waiting = self._waiting.qsize()
         taken = self._taken
-        if waiting and taken == self._taken_before:
-            for _ in range(min(waiting, self._most - self._threads)):
-                self._start()
+        for _ in range(self._waiting_before - PATIENCE * (taken - self._taken_before)):
+            self._start()
         self._taken_before = taken
-        return waiting > 0
+        self._waiting_before = self._waiting.qsize()
+        return self._waiting_before > 0
 
     def cancel(self) -> set[str]:
         """Drop the tasks that no thread has taken, and return their keys. Others run or will."""
@@ -86,7 +89,7 @@ class ThreadPool:
 
     def _work(self) -> None:
         while (taken := self._waiting.get()) is not None:
-            self._taken += 1  # only compared: a count lost between threads does no harm
+            self._taken += 1  # a count lost between threads does no harm
             try:
                 taken[1]()
             except BaseException as error:

@@ -1,4 +1,4 @@
-"""The threads of a worker: how they end."""
+"""The threads of a worker: how many there are, and how they end."""
 
 from __future__ import annotations
 
@@ -49,3 +49,38 @@ def test_a_task_waits_while_no_thread_can_start(monkeypatch: pytest.MonkeyPatch)
     until(lambda: not pool.grow() and done.is_set(), what="the task")
     pool.close()
     until(lambda: not threads("scarce"), what="the end of all threads")
+
+
+def test_it_grows_by_each_task_that_waited_while_none_was_taken() -> None:
+    go = threading.Event()
+    pool = ThreadPool("slow", 16, lambda _: None)
+    for number in range(8):
+        pool.submit(str(number), lambda: bool(go.wait(60)))
+    until(lambda: pool._taken == 2, what="two calls")
+    assert pool.grow()
+    assert len(threads("slow")) == 2, "they came just now"
+    pool.grow()
+    assert len(threads("slow")) == 8
+    go.set()
+    pool.close()
+    until(lambda: not threads("slow"), what="the end of all threads")
+
+
+def test_it_does_not_grow_while_tasks_are_taken_quickly() -> None:
+    turns = threading.Semaphore(0)
+    pool = ThreadPool("quick", 16, lambda _: None)
+    for number in range(12):
+        pool.submit(str(number), lambda: bool(turns.acquire(timeout=60)))
+    until(lambda: pool._taken == 2, what="two calls")
+    pool.grow()
+    turns.release(3)  # 10 waited, and four calls of `grow` would see 12 taken
+    until(lambda: pool._taken == 5, what="three more calls")
+    assert pool.grow()
+    assert len(threads("quick")) == 2
+    turns.release()  # 7 waited, and they would see 4 taken
+    until(lambda: pool._taken == 6, what="one more call")
+    pool.grow()
+    assert len(threads("quick")) == 5
+    turns.release(6)
+    pool.close()
+    until(lambda: not threads("quick"), what="the end of all threads")
