@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -78,6 +79,7 @@ class Cycle:
         self.traced = traced
         self.now = DatabaseClock(database)
         self._results: SimpleQueue[Result] = SimpleQueue()
+        self._enough = 1  # results on the queue that wake the worker
         self.clocks = HostClocks(send, self._timings.host_clock_fresh_seconds)
         self._send = self.clocks.send
         self._attempt = traced.wrap(FileDeliverer(settings, database).deliver)
@@ -207,7 +209,27 @@ class Cycle:
     def _report(self, result: Result) -> None:
         """Put a result on the queue, from any thread."""
         self._results.put(result)
-        self._wake.notify()
+        if self._results.qsize() >= self._enough:
+            self._wake.notify()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until there may be work, or for `seconds`."""
+        if len(self.turns.held) + len(self.tracker) >= MAX_CALLS:
+            self._gather_results()
+        self._enough = 1
+        has_results = not self._results.empty()
+        self._wake.wait(0.0 if has_results else seconds)  # in any case: it shows that we live
+
+    def _gather_results(self) -> None:
+        """Wait some milliseconds for the results of half of the calls.
+
+        Nothing can be claimed before some of them end, and a turn costs more than several calls, so
+        their results share one.
+        """
+        self._enough = MAX_CALLS // 2
+        until = time.monotonic() + self._timings.pool_growth_seconds
+        while self._results.qsize() < self._enough and (left := until - time.monotonic()) > 0:
+            self._wake.wait(left)
 
     def collect(self) -> None:
         """Apply the results that are on the queue."""

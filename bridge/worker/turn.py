@@ -203,7 +203,8 @@ class Turns:
         self, connection: Connection, config: Config, clocks: ClockReading, taken: TurnChanges
     ) -> None:
         now = clocks.at
-        free = self._most_calls - len(self.held) - len(self._tracker)
+        ended = {each.claim.delivery.id for each in self.ended.attempts}
+        free = self._most_calls - len(self.held.keys() - ended) - len(self._tracker)
         self._tracker.take(connection, max(free, 0), now, taken)
         most = free - len(taken.polls) if self._relay is None else self._relay.free_slots
         if most > 0 and not self._is_held:

@@ -118,7 +118,7 @@ class Worker:
         until_look = self._cycle.tracker.next_at - self._cycle.now()
         if 0 < until_look < idle:
             idle = until_look
-        self._wake.wait(timings.pool_growth_seconds if self._cycle.is_waiting else idle)
+        self._cycle.wait(timings.pool_growth_seconds if self._cycle.is_waiting else idle)
 
     # -- the end
 
@@ -148,7 +148,7 @@ class Worker:
         while (self._cycle.is_busy or self._cycle.turns.must_write) and (
             time.monotonic() < told_at + self._within
         ):
-            self._wake.wait(0.1)
+            self._cycle.wait(0.1)
             self.step()
 
     def _cut_off(self) -> None:

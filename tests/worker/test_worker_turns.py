@@ -411,6 +411,51 @@ def test_it_does_not_rest_for_long_while_a_call_waits_for_a_thread(
     ], "the pool grows after a tick"
 
 
+def test_a_turn_claims_as_many_as_the_calls_that_it_settles(
+    sqlite: Database, fake: FakePlatform
+) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=100)))
+    add(sqlite, cycle.MAX_CALLS + 8)
+    hand.step()
+    assert len(hand.waiting) == cycle.MAX_CALLS
+    hand.call(*hand.waiting[:5])
+    hand.step()
+    assert len(hand.waiting) == cycle.MAX_CALLS
+
+
+def test_half_of_the_calls_end_before_a_worker_that_makes_all_that_it_may_wakes_up(
+    sqlite: Database, fake: FakePlatform
+) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=100)))
+    hand.worker._cycle._timings = replace(TIMINGS, pool_growth_seconds=60.0)
+    rung = list[int]()
+    hand.worker._wake.notify = lambda: rung.append(len(hand.waiting))  # type: ignore[method-assign]
+    hand.asleep = lambda: hand.call(hand.waiting[0])
+    add(sqlite, cycle.MAX_CALLS)
+    hand.step()
+    hand.worker._wait()
+    assert len(hand.waiting) == cycle.MAX_CALLS // 2 - 1, "it slept once more, for no time"
+    assert rung == [cycle.MAX_CALLS // 2, cycle.MAX_CALLS // 2 - 1]
+    hand.step()
+    rung.clear()
+    hand.worker._wait()
+    assert rung == [len(hand.waiting)], "each result wakes it when it may claim more"
+
+
+def test_a_worker_whose_calls_all_take_long_rests_between_its_turns(
+    sqlite: Database, fake: FakePlatform
+) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=100)))
+    hand.worker._cycle._timings = replace(TIMINGS, pool_growth_seconds=0.0)
+    add(sqlite, cycle.MAX_CALLS)
+    hand.step()
+    hand.worker._cycle.wait(0.7)
+    assert hand.sleeps == [0.7]
+    hand.call(hand.waiting[0])
+    hand.worker._cycle.wait(0.7)
+    assert hand.sleeps == [0.7, 0.0], "a result is there"
+
+
 def test_what_becomes_due_again_waits_a_fifth_of_a_second_at_most(
     sqlite: Database, clock: Clock, fake: FakePlatform
 ) -> None:
