@@ -13,7 +13,12 @@ import pytest
 
 from bridge.core.errors import CommitWaits
 from bridge.web.server.event_loop import commit_gatherer
-from bridge.web.server.event_loop.commit_gatherer import CommitGatherer, ObserveCommit
+from bridge.web.server.event_loop.commit_gatherer import (
+    MAX_AWAITED,
+    MIN_AWAITED,
+    CommitGatherer,
+    ObserveCommit,
+)
 
 
 class Store:
@@ -143,6 +148,50 @@ def test_what_arrives_during_a_commit_in_a_thread_is_the_next_one() -> None:
 
     asyncio.run(add_all())
     assert store.batches == [[1], [2, 3]]
+
+
+def store_with_pauses(pause_seconds: float, count: int, *groups: list[Any]) -> list[list[Any]]:
+    """Store groups of requests, a turn of the loop apart, until `count` are stored.
+
+    Return which requests shared a commit.
+    """
+    store = Store()
+    stored: list[Any] = []
+
+    async def add_all() -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as executor:
+            gatherer = CommitGatherer(loop, store.each, executor, pause_seconds=pause_seconds)
+            for group in groups:
+                gatherer.store([(one, stored.append) for one in group])
+                await asyncio.sleep(0)
+            while len(stored) < count:
+                await asyncio.sleep(0)
+
+    asyncio.run(add_all())
+    return store.batches
+
+
+def test_while_many_arrive_at_once_a_commit_waits_for_as_many() -> None:
+    batches = store_with_pauses(3600.0, 8, ["a", "b", "c", "d"], [1, 2, 3], [4])
+    assert batches == [["a", "b", "c", "d"], [1, 2, 3, 4]]
+
+
+def test_a_commit_waits_for_no_more_requests_than_the_most() -> None:
+    many = list(range(2 * MAX_AWAITED))
+    batches = store_with_pauses(3600.0, len(many) + MAX_AWAITED, many, many[:MAX_AWAITED])
+    assert batches == [many, many[:MAX_AWAITED]]
+
+
+def test_a_commit_waits_no_longer_than_the_pause() -> None:
+    many = list(range(MAX_AWAITED))
+    assert store_with_pauses(0.001, len(many) + 1, many, [1]) == [many, [1]]
+
+
+def test_while_few_arrive_at_once_a_commit_waits_for_no_others() -> None:
+    few = list(range(MIN_AWAITED - 1))
+    batches = store_with_pauses(3600.0, len(few) + 2, few, [1], [2])
+    assert batches == [few, [1], [2]]
 
 
 def test_each_commit_is_observed_where_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:

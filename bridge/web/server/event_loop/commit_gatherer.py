@@ -14,6 +14,9 @@ from bridge.ingest.ports import StoredEvent
 from bridge.system.logs import gather_lines
 
 SLOW_COMMIT_SECONDS = 0.05  # after which commits leave the loop, until one is fast again
+# The requests for which a commit waits: fewer arrive seldom enough, and more save little each.
+MIN_AWAITED = 4
+MAX_AWAITED = 8
 
 #: A function finishes the storing in a transaction of the request's own, and may wait.
 Stored = Sequence[StoredEvent] | Exception | Callable[[], Sequence[StoredEvent]]
@@ -43,6 +46,10 @@ class CommitGatherer:
     process runs in `executor`, so that the loop serves others meanwhile; so do those after a slow
     one, since the time that a disk takes is known only afterwards. With `waits_for_server` all run
     there.
+
+    A commit costs a server, and its driver, several times what one more event in it does. So while
+    many requests arrive at once, the next commit waits until as many do again, but no longer than
+    `pause_seconds` after the last one.
     """
 
     def __init__(
@@ -53,6 +60,7 @@ class CommitGatherer:
         observe: ObserveCommit | None = None,
         *,
         waits_for_server: bool = False,
+        pause_seconds: float = 0.0,
     ) -> None:
         self._loop = loop
         self._store_each = store_each
@@ -62,15 +70,29 @@ class CommitGatherer:
         self._is_committing = False
         self._waits_for_server = waits_for_server
         self._is_slow = waits_for_server
+        self._pause_seconds = pause_seconds
+        self._pause: asyncio.TimerHandle | None = None
+        self._awaited = 0  # how many requests end the pause: as many as there were at once of late
 
     def store(self, requests: Waiting) -> None:
         """Store the events of requests, then call `done` of each on the loop with its result.
 
-        What is passed during a commit is stored by the next one.
+        What is passed during a commit, or the pause after it, is stored by the next one.
         """
         self._waiting += requests
-        if self._waiting and not self._is_committing:
-            self._is_committing = True
+        if self._is_committing:
+            return
+        if self._pause is not None:
+            if len(self._waiting) < self._awaited:
+                return
+            self._pause.cancel()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Commit what waits: the commit before it, and its pause, are over."""
+        self._pause = None
+        self._is_committing = bool(self._waiting)
+        if self._is_committing:
             self._commit()
 
     def _commit(self) -> None:
@@ -118,9 +140,17 @@ class CommitGatherer:
         if self._observe is not None:
             self._observe(seconds, on_loop=on_loop)
         self._is_slow = self._waits_for_server or seconds > SLOW_COMMIT_SECONDS
-        self._is_committing = bool(self._waiting)
-        if self._is_committing:
-            self._loop.call_soon(self._commit)
+        self._is_committing = False
+        self._pause_after(len(waiting))
         with gather_lines():
             for (_, done), result in zip(waiting, results, strict=True):
                 done(result)
+
+    def _pause_after(self, committed: int) -> None:
+        """Go on after the pause that follows a commit of so many requests, if there is one."""
+        at_once = committed + len(self._waiting)
+        self._awaited = min(max(at_once, self._awaited - 1), MAX_AWAITED)
+        lasts = len(self._waiting) < self._awaited >= MIN_AWAITED
+        pause = self._pause_seconds if lasts else 0.0
+        if self._waiting or pause:
+            self._pause = self._loop.call_later(pause, self._go_on)

@@ -36,12 +36,14 @@ def make_edge(
     threads = EdgeThreads.create(flask_places)
     lag = LagObserver(loop)
     lag.begin()
+    on_server = not parts.storage.database.is_sqlite
     gatherer = CommitGatherer(
         loop,
         parts.storage.add_each,
         threads.commits,
         lag.observe_commit,
-        waits_for_server=not parts.storage.database.is_sqlite,
+        waits_for_server=on_server,
+        pause_seconds=timings.commit_pause_seconds if on_server else 0.0,
     )
     return LoopEdge(
         loop=loop,
