@@ -29,7 +29,7 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 CHANNEL = "flowbridge_due"
-MIN_INTERVAL_SECONDS = 0.005  # between two notifications of a process
+MIN_INTERVAL_SECONDS = 0.02  # between two notifications of a process
 CHECK_SECONDS = 10.0  # after which an idle connection is tested
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)  # before each attempt to reconnect
 
