@@ -12,6 +12,7 @@ from bridge.core.model import Status
 from bridge.core.rate_limits import Rate
 
 RECENT_REJECTS_SECONDS: Final = 3600.0  # of rejects that are compared with earlier ones
+MAX_DEAD_TODAY: Final = 1_000  # up to which the deliveries that died within a day are counted
 #: Roles of processes, as people read them.
 ROLE_NAMES: Final = {
     "console": "console",
@@ -251,10 +252,10 @@ class Overview:
     """Status of the whole bridge.
 
     Counts go up to `counted_to`; `today_cut`: there were more events today than were counted.
-    `dead_today`: deliveries that died within a day, were not given up by a person and not replayed;
-    `dead_kinds` counts them by kind. `held`: unknown deliveries that wait for a person; `stuck`:
-    unknown deliveries that cannot be resolved for now, some of which are held. `database_ahead`:
-    seconds.
+    `dead_today`: deliveries that died within a day, were not given up by a person and not replayed,
+    up to `MAX_DEAD_TODAY`; `dead_kinds` counts them by kind. `held`: unknown deliveries that wait
+    for a person; `stuck`: unknown deliveries that cannot be resolved for now, some of which are
+    held. `database_ahead`: seconds.
     """
 
     at: float

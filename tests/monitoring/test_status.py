@@ -16,6 +16,7 @@ from bridge.config.settings import load_settings
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
 from bridge.core.status import (
+    MAX_DEAD_TODAY,
     BackupStatus,
     ClockStep,
     ConfigStatus,
@@ -36,6 +37,7 @@ from bridge.store.queries import baselines
 from bridge.store.queries import status as status_queries
 from bridge.store.queries.unsettled import unresolved_deliveries
 from bridge.store.queue import heartbeats, throttling
+from bridge.store.tables import rows, schema
 from bridge.store.tables.rows import to_json
 
 STUCK = UnresolvedDeliveries(
@@ -290,8 +292,8 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "--status unknown",
         ),
         (
-            {"dead_today": 100},
-            "100+ deliveries died within a day",
+            {"dead_today": MAX_DEAD_TODAY},
+            "1000+ deliveries died within a day",
             "flowbridge deliveries --status dead --since 1d",
         ),
         (
@@ -559,7 +561,6 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
         id="dlv_again",
         status=Status.SHADOW,
     )
-    from bridge.store.tables import rows, schema
 
     with database.engine.begin() as connection:
         connection.execute(schema.delivery.insert().values(rows.delivery_row(again, NO_ENCRYPTION)))
@@ -602,7 +603,6 @@ def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> N
             }
 
     assert ended() == {"triage": (2, 2)}
-    from bridge.store.tables import rows, schema
 
     with database.engine.begin() as connection:
         again = make_delivery(first, now=NOW + 1, id="dlv_again", status=Status.SHADOW)
@@ -625,6 +625,20 @@ def test_the_other_flows_of_a_route_are_no_replay(database: Database) -> None:
     with database.read() as connection:
         found = baselines.runs_ended(connection, NOW - 60)
     assert found == {"triage": RunCounts(ended=1, failed=1, in_a_row=1, event_id=ran.id)}
+
+
+def test_those_that_died_within_a_day_are_counted_up_to_a_limit(database: Database) -> None:
+    many = MAX_DEAD_TODAY + 2
+    for first in range(0, many, 200):
+        event = make_event(None)
+        planned = [
+            make_delivery(event, f"r{number}", status=Status.DEAD)
+            for number in range(first, min(first + 200, many))
+        ]
+        events.add(database, event, planned, lambda *_: [])
+    with database.engine.begin() as connection:
+        connection.execute(schema.delivery.update().values(finished_at=NOW - 60, dead_kind="ours"))
+    assert look(database).dead_kinds == {"ours": MAX_DEAD_TODAY}
 
 
 def test_runs_that_failed_since_the_last_that_was_done_are_counted(database: Database) -> None:

@@ -12,7 +12,13 @@ from bridge.cli.ui import output, tables
 from bridge.cli.ui.refusals_view import print_refusals, print_spam
 from bridge.cli.ui.status_tables import HASH_CHARS, format_count, status_tables
 from bridge.config.setting_values import BACKUP_INTERVAL_SECONDS
-from bridge.core.status import BackupStatus, OverdueWork, Overview, UrlCertificate
+from bridge.core.status import (
+    MAX_DEAD_TODAY,
+    BackupStatus,
+    OverdueWork,
+    Overview,
+    UrlCertificate,
+)
 from bridge.services.parsed_status import ShownStatus, parse_status
 
 WIDTH = 80  # columns
@@ -93,7 +99,8 @@ def _facts(now: Overview, file: str) -> None:
     output.line("not used", config.held, "red")
     output.line(
         "dead",
-        f"{format_count(now.dead, now)} ({format_count(now.dead_today, now)} in 24 h)",
+        f"{format_count(now.dead, now.counted_to)}"
+        f" ({format_count(now.dead_today, MAX_DEAD_TODAY)} in 24 h)",
         "red" if now.dead_today else None,
     )
     _unknown(now)
@@ -130,7 +137,7 @@ def _facts(now: Overview, file: str) -> None:
 def _unknown(now: Overview) -> None:
     """Print how many deliveries are unknown, and the obstacles to resolving them."""
     text = (
-        f"{format_count(now.unknown, now)} ({format_count(now.held, now)}"
+        f"{format_count(now.unknown, now.counted_to)} ({format_count(now.held, now.counted_to)}"
         f" {'needs' if now.held == 1 else 'need'} a decision)"
     )
     output.line("unknown", text, "yellow" if now.held or now.stuck else None)
@@ -139,7 +146,7 @@ def _unknown(now: Overview) -> None:
             ("needs a decision", "need a decision") if one.needs_decision else ("waits", "wait")
         )
         does = one_does if one.count == 1 else many_do
-        text = f"{format_count(one.count, now)} {does}: {output.clean(one.problem)}"
+        text = f"{format_count(one.count, now.counted_to)} {does}: {output.clean(one.problem)}"
         for line in output.wrap_text(text, width=WIDTH - output.LABEL_COLUMNS).split("\n"):
             output.line("", line, "yellow")
 

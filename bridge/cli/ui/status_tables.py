@@ -112,7 +112,7 @@ def _queue_rows(now: Overview) -> list[tuple[object, ...]]:
     rows = [
         (
             one.route,
-            format_count(one.queued, now),
+            format_count(one.queued, now.counted_to),
             _age(now.at - one.oldest_at),
             now.blocked.get(one.route, 0),
             one.state,
@@ -134,9 +134,9 @@ def _run_rows(now: Overview) -> list[tuple[object, ...]]:
     return [(route, one.ended, one.failed) for route, one in sorted(now.runs_ended.items())]
 
 
-def format_count(number: int, now: Overview) -> str:
+def format_count(number: int, counted_to: int) -> str:
     """Return a count, with a `+` where counting stopped at a limit."""
-    return f"{number}+" if number >= now.counted_to else str(number)
+    return f"{number}+" if number >= counted_to else str(number)
 
 
 def _age(seconds: float) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.core.model import Status
 from bridge.core.plurals import pluralize
-from bridge.core.status import Overview
+from bridge.core.status import MAX_DEAD_TODAY, Overview
 from bridge.delivery.next_steps import Need, find_common_steps, need_of_dead
 from bridge.monitoring.checks.occurrence import Occurrence, format_clock, format_deliveries
 from bridge.monitoring.checks.platforms import FULL_SECONDS
@@ -57,7 +57,8 @@ def find_unknown_outcomes(now: Overview) -> Iterator[Occurrence]:
         why = "".join(f"; {one.problem}" for one in now.stuck if one.needs_decision)
         (do,) = find_common_steps([Need.DECISION], "")
         yield Occurrence(
-            f"{format_deliveries(now.held, now)} with an unknown outcome {wait} for a person{why}",
+            f"{format_deliveries(now.held, now.counted_to)} with an unknown outcome {wait} for a"
+            f" person{why}",
             do,
         )
     for one in now.stuck:
@@ -68,8 +69,8 @@ def find_unknown_outcomes(now: Overview) -> Iterator[Occurrence]:
         ):
             wait = "waits" if one.count == 1 else "wait"
             yield Occurrence(
-                f"{format_deliveries(one.count, now)} with an unknown outcome {wait} since"
-                f" {format_clock(one.since)} for a list of runs; {one.problem}",
+                f"{format_deliveries(one.count, now.counted_to)} with an unknown outcome {wait}"
+                f" since {format_clock(one.since)} for a list of runs; {one.problem}",
                 "check whether it is up; it is asked again automatically",
                 one.platform,
             )
@@ -100,7 +101,9 @@ def find_dead(now: Overview) -> Iterator[Occurrence]:
             else []
         )
         do = "; ".join(["flowbridge deliveries --status dead --since 1d", *steps])
-        yield Occurrence(f"{format_deliveries(now.dead_today, now)} died within a day", do)
+        yield Occurrence(
+            f"{format_deliveries(now.dead_today, MAX_DEAD_TODAY)} died within a day", do
+        )
 
 
 def find_failing_runs(now: Overview) -> Iterator[Occurrence]:

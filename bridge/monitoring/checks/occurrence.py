@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.core.status import Overview
 from bridge.core.times import write_time
 
 SEE_LOG = "or look at the log of its service"
@@ -22,9 +21,9 @@ class Occurrence:
     subject: str = ""
 
 
-def format_deliveries(count: int, now: Overview) -> str:
+def format_deliveries(count: int, counted_to: int) -> str:
     """Return a number of deliveries; with a plus where counting stopped."""
-    text = f"{count}+" if count >= now.counted_to else str(count)
+    text = f"{count}+" if count >= counted_to else str(count)
     return f"{text} {'delivery' if count == 1 else 'deliveries'}"
 
 

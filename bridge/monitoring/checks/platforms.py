@@ -24,7 +24,9 @@ def find_refused_credentials(now: Overview) -> Iterator[Occurrence]:
     for stuck in now.stuck:
         if stuck.kind == "refused" and stuck.platform not in refusing:
             wait = "waits" if stuck.count == 1 else "wait"
-            many = f"{format_deliveries(stuck.count, now)} with an unknown outcome {wait}"
+            many = (
+                f"{format_deliveries(stuck.count, now.counted_to)} with an unknown outcome {wait}"
+            )
             yield Occurrence(
                 f"{stuck.problem}: {many}",
                 f"{stuck.fix}; the rest happens automatically",

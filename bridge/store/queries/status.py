@@ -13,7 +13,7 @@ from sqlalchemy import Connection, TextClause, select, text
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
-from bridge.core.status import ClockStep, LateStart, OverdueWork, RouteQueue
+from bridge.core.status import MAX_DEAD_TODAY, ClockStep, LateStart, OverdueWork, RouteQueue
 from bridge.store import clock_steps
 from bridge.store.db.database import Database, timings_of
 from bridge.store.inbound import daily_bytes, daily_events, form_files, refused_submissions
@@ -27,7 +27,7 @@ from bridge.store.queue.hold import Hold
 from bridge.store.tables.schema import worker
 
 MAX_COUNTED: Final = 100_000  # rows that are counted
-MAX_DEAD_READ: Final = 5_000  # deliveries that died last, read for the counts of a day
+MAX_DEAD_READ: Final = 5_000  # deliveries that died last, read to find those of a day
 MAX_SPAM_READ: Final = 1_000  # newest spam submissions read, by source
 MAX_LATE_STARTS: Final = 20  # late runs that the report lists
 
@@ -54,13 +54,15 @@ _DEAD = text(
 # A later delivery that was planned with it is of another flow of its route, and no replay.
 _DEAD_SINCE = text(f"""
 SELECT dead_kind, count(*) AS n FROM (
-    SELECT seq, event_id, route, dead_kind, created_at FROM delivery
-    WHERE status = 'dead' AND finished_at > :since
-    ORDER BY finished_at DESC LIMIT {MAX_DEAD_READ}) AS dead
-WHERE coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
-    SELECT 1 FROM delivery AS later WHERE later.event_id = dead.event_id
-        AND later.route = dead.route AND later.seq > dead.seq
-        AND later.created_at <> dead.created_at)
+    SELECT dead_kind FROM (
+        SELECT seq, event_id, route, dead_kind, created_at FROM delivery
+        WHERE status = 'dead' AND finished_at > :since
+        ORDER BY finished_at DESC LIMIT {MAX_DEAD_READ}) AS dead
+    WHERE coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
+        SELECT 1 FROM delivery AS later WHERE later.event_id = dead.event_id
+            AND later.route = dead.route AND later.seq > dead.seq
+            AND later.created_at <> dead.created_at)
+    LIMIT {MAX_DEAD_TODAY}) AS kept
 GROUP BY dead_kind
 """)  # noqa: S608 - names of our own tables and columns
 _SPAM = text(f"""

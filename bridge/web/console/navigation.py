@@ -19,6 +19,7 @@ class NavigationLink:
     label: str
     icon: str
     count: int
+    counted_to: int | None
     is_current: bool
 
 
@@ -35,6 +36,7 @@ def list_navigation(
             label=one.label,
             icon=one.icon,
             count=0 if one.count is None or overview is None else one.count(overview),
+            counted_to=one.counted_to,
             is_current=_is_below(path, one.path),
         )
         for one in pages

@@ -22,7 +22,8 @@ class ConsolePage:
     `path` is below /console, with its variable parts as in `/events/<id>`. `scope` is needed to
     open it. `label`: its name in the navigation, null for a page that is not there; `icon`: a
     symbol of `assets/icons.svg` (its id without `i-`); `count`: the number beside the label, left
-    out where it is 0. A `GET` changes nothing; a `POST` is checked to come from a page of ours.
+    out where it is 0, and with a plus from `counted_to` on. A `GET` changes nothing; a `POST` is
+    checked to come from a page of ours.
     """
 
     path: str
@@ -31,6 +32,7 @@ class ConsolePage:
     label: str | None = None
     icon: str = "dot"
     count: Callable[[Overview], int] | None = None
+    counted_to: int | None = None
     method: str = "GET"
     max_form_bytes: int | None = None
 

@@ -28,6 +28,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core.scopes import Scope
+from bridge.core.status import MAX_DEAD_TODAY
 from bridge.web.console.config_pages import CONFIG_PAGES, SETTINGS_PAGES
 from bridge.web.console.form_pages import FORM_PAGES
 from bridge.web.console.page_row import ConsolePage
@@ -60,6 +61,7 @@ PAGES: Final = (
         label="Causes",
         icon="causes",
         count=lambda overview: overview.dead_today,
+        counted_to=MAX_DEAD_TODAY,
     ),
     ConsolePage(path="/causes", view=causes.act_on_cause, method="POST", scope=Scope.ACT),
     ConsolePage(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.core.plurals import pluralize
-from bridge.core.status import ROLE_NAMES
+from bridge.core.status import MAX_DEAD_TODAY, ROLE_NAMES
 from bridge.web.admin import bridge_answers, resources
 from bridge.web.console.advice import split_advice
 from bridge.web.console.condition_links import link_condition
@@ -122,7 +122,7 @@ def _make_tiles(status: Mapping[str, Any], chart: HourChart) -> list[Tile]:
             url=make_link("/deliveries", {"status": "dead", "since": "1d"}),
             kind="bad",
             note=f"{status['dead']['total']} in all",
-            counted_to=most,
+            counted_to=MAX_DEAD_TODAY,
         ),
         Tile(
             label="Need a decision",
