@@ -76,6 +76,8 @@ class Timings:
     migration_limit_seconds: float = 600.0
 
     # Receivers.
+    #: After which a commit on SQLite is tried again while another process commits.
+    commit_retry_seconds: float = 0.001
     #: After a commit on PostgreSQL, for which the next one waits for more events to share it.
     commit_pause_seconds: float = 0.004
     request_head_seconds: float = 5.0  # from the first byte of a request to the end of its head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from time import monotonic
@@ -14,6 +15,7 @@ from bridge.ingest.ports import StoredEvent
 from bridge.system.logs import gather_lines
 
 SLOW_COMMIT_SECONDS = 0.05  # after which commits leave the loop, until one is fast again
+PATIENCE_SECONDS = 0.01  # for which the loop tries a commit while another process commits
 # The requests for which a commit waits: fewer arrive seldom enough, and more save little each.
 MIN_AWAITED = 4
 MAX_AWAITED = 8
@@ -43,9 +45,10 @@ class CommitGatherer:
     """Stores the events of requests together, one commit at a time.
 
     A fast commit runs on the loop: a thread would cost more. One that would wait for another
-    process runs in `executor`, so that the loop serves others meanwhile; so do those after a slow
-    one, since the time that a disk takes is known only afterwards. With `waits_for_server` all run
-    there.
+    process is tried again `retry_seconds` later, together with what has arrived by then, and after
+    some milliseconds it runs in `executor`, so that the loop serves others meanwhile. So do those
+    after a slow one, since the time that a disk takes is known only afterwards. With
+    `waits_for_server` all run there.
 
     A commit costs a server, and its driver, several times what one more event in it does. So while
     many requests arrive at once, the next commit waits until as many do again, but no longer than
@@ -60,6 +63,7 @@ class CommitGatherer:
         observe: ObserveCommit | None = None,
         *,
         waits_for_server: bool = False,
+        retry_seconds: float = 0.0,
         pause_seconds: float = 0.0,
     ) -> None:
         self._loop = loop
@@ -68,6 +72,8 @@ class CommitGatherer:
         self._observe = observe
         self._waiting: list[tuple[PreparedRequest, Done]] = []
         self._is_committing = False
+        self._tried_since = math.inf  # when a commit first found another process committing
+        self._retry_seconds = retry_seconds
         self._waits_for_server = waits_for_server
         self._is_slow = waits_for_server
         self._pause_seconds = pause_seconds
@@ -99,10 +105,15 @@ class CommitGatherer:
         waiting = self._waiting
         self._waiting = []
         if not self._is_slow:
+            began = monotonic()
             try:
                 results, seconds = self._store(waiting, waits=False)
             except CommitWaits:
-                pass
+                self._tried_since = min(self._tried_since, began)
+                if monotonic() - self._tried_since < PATIENCE_SECONDS:
+                    self._waiting = waiting
+                    self._loop.call_later(self._retry_seconds, self._commit)
+                    return
             else:
                 self._finish(waiting, results, seconds, on_loop=True)
                 return
@@ -141,6 +152,7 @@ class CommitGatherer:
             self._observe(seconds, on_loop=on_loop)
         self._is_slow = self._waits_for_server or seconds > SLOW_COMMIT_SECONDS
         self._is_committing = False
+        self._tried_since = math.inf
         self._pause_after(len(waiting))
         with gather_lines():
             for (_, done), result in zip(waiting, results, strict=True):

@@ -43,6 +43,7 @@ def make_edge(
         threads.commits,
         lag.observe_commit,
         waits_for_server=on_server,
+        retry_seconds=timings.commit_retry_seconds,
         pause_seconds=timings.commit_pause_seconds if on_server else 0.0,
     )
     return LoopEdge(
