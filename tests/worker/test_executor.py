@@ -18,10 +18,12 @@ from typing import Any, cast
 import pytest
 from serving import is_alive, until
 
-from bridge.flows.process import protocol
-from bridge.flows.process.forkserver import FORKED, LOADED, Forkserver, start_forkserver
+from bridge.core.errors import BridgeError
+from bridge.flows.process import forkserver, protocol
+from bridge.flows.process.forkserver import FORKED, LOAD, LOADED, Forkserver, start_forkserver
 from bridge.flows.ready.catalog import READY_FLOWS
 from bridge.flows.registry import FlowLibrary
+from bridge.system.descriptors import wait_readable
 from bridge.worker.local.executor import Executor
 
 
@@ -158,3 +160,52 @@ def test_a_run_whose_process_cannot_be_watched_is_returned() -> None:
     assert ends.get(timeout=60) == ("returned", "run")
     one.close()
     os.waitpid(host.pid, 0)
+
+
+@pytest.fixture
+def errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with the names of the errors that the forkserver and its generations log."""
+    written = tmp_path / "errors"
+    written.touch()
+
+    def write(event: str, **_fields: object) -> None:
+        with written.open("a") as file:
+            file.write(f"{event}\n")
+
+    monkeypatch.setattr(forkserver, "log", SimpleNamespace(error=write))
+    return written
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_the_forkserver_ends_quietly_when_the_worker_leaves_its_answer_unread(
+    errors: Path, answered: bool
+) -> None:
+    host = start_forkserver(lambda _: FlowLibrary({}), {})
+    host.sock.send(LOAD)
+    if answered:
+        wait_readable([host.sock.fileno()])
+    host.sock.close()
+    _, status = os.waitpid(host.pid, 0)
+    assert errors.read_text() == ""
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_broken_flows_end_quietly_when_the_worker_has_left(tmp_path: Path, errors: Path) -> None:
+    left = tmp_path / "left"
+    os.mkfifo(left)
+
+    def load(_path: str | None) -> FlowLibrary:
+        left.read_bytes()  # returns once the test has written
+        raise BridgeError("flows.py is broken")
+
+    host = start_forkserver(load, {})
+    host.sock.send(LOAD)
+    said, descriptors = protocol.receive_files(host.sock)
+    for one in descriptors:
+        os.close(one)
+    left.write_bytes(b"now")
+    pid = int(said.removeprefix(FORKED))
+    until(lambda: not is_alive(pid), what="the end of the generation")
+    host.sock.close()
+    os.waitpid(host.pid, 0)
+    assert errors.read_text() == ""

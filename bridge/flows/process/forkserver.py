@@ -134,12 +134,14 @@ class _ForkserverProcess:
             signal.signal(number, signal.SIG_IGN)
         self._watch_children()
         gc.freeze()
-        while True:
-            ready = wait_readable([self._worker.fileno(), self._wakeup_reader])
-            if self._wakeup_reader in ready:
-                self._reap()
-            if self._worker.fileno() in ready and not self._answer():
-                return
+        # the worker may leave while an answer is sent, or before it has read one
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while True:
+                ready = wait_readable([self._worker.fileno(), self._wakeup_reader])
+                if self._wakeup_reader in ready:
+                    self._reap()
+                if self._worker.fileno() in ready and not self._answer():
+                    return
 
     def _watch_children(self) -> None:
         self._wakeup_reader, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -221,7 +223,7 @@ class _GenerationProcess:
             text = to_json([asdict(one) for one in library.described()]) or ""
         except BridgeError as error:
             os.write(self._report, str(error).encode("utf-8", "backslashreplace")[:65536])
-            self._worker.send(BROKEN)
+            self._send(BROKEN)
             return
         os.pwrite(self._report, text.encode(), 0)
         os.close(self._report)
@@ -229,11 +231,14 @@ class _GenerationProcess:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
         gc.collect()
         gc.freeze()
-        # broken if the file has changed again, so that a newer generation follows
-        with suppress(BrokenPipeError):
-            self._worker.send(LOADED)
+        self._send(LOADED)
         while self._take_one(library, processes):
             pass
+
+    def _send(self, report: bytes) -> None:
+        # broken if the worker has left, or the file has changed and a newer generation follows
+        with suppress(BrokenPipeError):
+            self._worker.send(report)
 
     def _take_one(self, library: FlowLibrary, processes: int) -> bool:
         message, descriptors = protocol.receive_files(self._worker)
