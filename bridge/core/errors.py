@@ -116,10 +116,11 @@ class StoreError(BridgeError):
 
 
 class CommitWaits(BridgeError):
-    """A commit was not made because it would wait for another one.
+    """A commit was not made because it would wait. Nothing was stored; a thread may wait."""
 
-    Nothing was stored; a thread may commit and wait.
-    """
+
+class CommitBusy(CommitWaits):
+    """A commit was not made because another one is under way, which is seldom a long one."""
 
 
 class KeyMissing(StoreError):

@@ -16,7 +16,7 @@ from records import make_delivery, make_event
 from serving import until
 from sqlalchemy import func, select
 
-from bridge.core.errors import CommitWaits, StoreError
+from bridge.core.errors import CommitBusy, CommitWaits, StoreError
 from bridge.core.model import Event
 from bridge.store.db import group_commit
 from bridge.store.db.commit_queue import MAX_BATCH_ITEMS, MAX_BATCH_JOBS
@@ -160,8 +160,9 @@ def test_a_commit_that_must_not_wait_is_one_where_nothing_is_in_its_way(sqlite: 
 
 
 def test_the_first_commit_opens_the_connection_and_waits(sqlite: Database) -> None:
-    with pytest.raises(CommitWaits):
+    with pytest.raises(CommitWaits) as raised:
         add_now(sqlite, make_event("1"))
+    assert raised.type is CommitWaits
     open_connection(sqlite)
     assert len(add_now(sqlite, make_event("1"))) == 1
 
@@ -170,15 +171,16 @@ def test_the_first_commit_opens_the_connection_and_waits(sqlite: Database) -> No
 def test_more_than_one_commit_takes_is_left_to_a_thread(sqlite: Database, sizes: list[int]) -> None:
     open_connection(sqlite)
     event = make_event("1")
-    with pytest.raises(CommitWaits):
+    with pytest.raises(CommitWaits) as raised:
         events.add_each(sqlite, [asked(*[event] * size) for size in sizes], waits=False)
+    assert raised.type is CommitWaits
     assert event.id not in stored(sqlite)
 
 
 def test_a_commit_that_must_not_wait_leaves_the_lock_to_another_process(sqlite: Database) -> None:
     open_connection(sqlite)
     event = make_event("1")
-    with file_lock(sqlite.path, "lock"), pytest.raises(CommitWaits):
+    with file_lock(sqlite.path, "lock"), pytest.raises(CommitBusy):
         add_now(sqlite, event)
     assert event.id not in stored(sqlite)
     assert [one.duplicate for [one] in add_now(sqlite, event)] == [False]
@@ -189,8 +191,9 @@ def test_a_writer_without_the_lock_file_is_not_waited_for_either(sqlite: Databas
     event = make_event("1")
     with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as backup:
         backup.execute("BEGIN IMMEDIATE")
-        with pytest.raises(CommitWaits):
+        with pytest.raises(CommitWaits) as raised:
             add_now(sqlite, event)
+        assert raised.type is CommitWaits
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(events.add_each, sqlite, [asked(event)])
             assert not waiting.done()
@@ -232,7 +235,7 @@ def test_a_commit_that_must_not_wait_gives_way_to_one_of_its_own_process(sqlite:
     with ThreadPoolExecutor(2) as pool:
         leading = pool.submit(sqlite.write, work)
         assert begun.wait(60)
-        with pytest.raises(CommitWaits):
+        with pytest.raises(CommitBusy):
             add_now(sqlite, event)
         following = pool.submit(events.add_each, sqlite, [asked(event)])
         going_on.set()
@@ -261,8 +264,9 @@ def test_others_that_joined_a_commit_which_gave_up_are_stored(
             return try_lock()
 
         monkeypatch.setattr(group, "_try_lock", join)
-        with pytest.raises(CommitWaits):
+        with pytest.raises(CommitWaits) as raised:
             add_now(sqlite, ours)
+        assert raised.type is CommitWaits
         backup.execute("ROLLBACK")
         [[added]] = joined[0].result(60)
     assert added.event_id == other.id
@@ -284,6 +288,7 @@ def test_duplicates_are_counted_later(sqlite: Database) -> None:
 
 
 def test_on_a_server_each_commit_waits(postgresql: Database) -> None:
-    with pytest.raises(CommitWaits):
+    with pytest.raises(CommitWaits) as raised:
         add_now(postgresql, make_event("1"))
+    assert raised.type is CommitWaits
     assert stored(postgresql) == set()

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Engine
 
-from bridge.core.errors import StoreError
+from bridge.core.errors import CommitWaits, StoreError
 from bridge.core.sizes import MIB
 from bridge.core.timings import Timings
 from bridge.store.db.error_text import describe_error
@@ -127,11 +127,14 @@ class CommitQueue(ABC):
             if job.lead:  # by now perhaps: the leader before it has passed the lead on
                 self._lead()
 
-    def write_each_now(self, jobs: Sequence[WriteJob]) -> bool:
-        """Commit several jobs of one caller as `write_each` does, where that waits for no other
-        commit and no server; else store nothing and return false.
+    def write_each_now(self, jobs: Sequence[WriteJob]) -> None:
+        """Commit several jobs of one caller as `write_each` does, in one commit, without a wait.
+
+        Where it would wait, stores nothing and raises `CommitBusy` if another commit is under way,
+        else `CommitWaits`.
         """
-        return not jobs
+        if jobs:
+            raise CommitWaits("a commit waits for the server")
 
     def _lead(self) -> None:
         """Commit the waiting jobs, the leader's own among them, then pass the lead to the next

@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from bridge.config.settings import Settings
-from bridge.core.errors import CommitWaits, SettingsError, StoreError
+from bridge.core.errors import SettingsError, StoreError
 from bridge.core.timings import TIMINGS, Timings
 from bridge.store.db import postgres
 from bridge.store.db.commit_queue import CommitQueue, RowBatch, WriteJob
@@ -141,14 +141,14 @@ class Database:
 
         A group that fails does so alone. Returns for each what `append` returns, or the error that
         it raises, or a function that inserts it: on PostgreSQL, if the group would wait for a lock
-        or has failed together with others. Without `waits`, raises `CommitWaits` where another
-        commit, or a server, has to be waited for; nothing is stored then.
+        or has failed together with others. Without `waits`, raises `CommitWaits` where it
+        would wait, or `CommitBusy` if for another commit; nothing is stored then.
         """
         jobs = [WriteJob(appending, items) for items in groups]
         if waits:
             self._queue.write_each(jobs)
-        elif not self._queue.write_each_now(jobs):
-            raise CommitWaits("another commit is in progress")
+        else:
+            self._queue.write_each_now(jobs)
         return [
             job.result
             if job.write_alone is not None

@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from bridge.core.errors import CommitBusy, CommitWaits
 from bridge.core.timings import Timings
 from bridge.store.db.commit_queue import (
     MAX_BATCH_ITEMS,
@@ -58,20 +59,21 @@ class GroupCommit(CommitQueue):
         self._was_busy = False  # such a commit found SQLite locked
         self._watch = LockWatch(self._lock_path, timings.lock_watch_seconds)
 
-    def write_each_now(self, jobs: Sequence[WriteJob]) -> bool:
-        """Commit several jobs of one caller as `write_each` does, where that waits for no other
-        commit; else store nothing and return false.
-        """
+    def write_each_now(self, jobs: Sequence[WriteJob]) -> None:
+        """See `CommitQueue.write_each_now`."""
         if not jobs:
-            return True
-        fits = len(jobs) <= MAX_BATCH_JOBS and sum(job.size for job in jobs) <= MAX_BATCH_ITEMS
+            return
+        if len(jobs) > MAX_BATCH_JOBS or sum(job.size for job in jobs) > MAX_BATCH_ITEMS:
+            raise CommitWaits("the events do not fit into one commit")
         with self._mutex:
-            if self._leading or self._connection is None or not fits:
-                return False
+            if self._leading:
+                raise CommitBusy("another thread commits")
+            if self._connection is None:
+                raise CommitWaits("the database is not open yet")
             self._leading = True
         if not self._try_lock():
             self._follow([])
-            return False
+            raise CommitBusy("another process commits")
         with self._mutex:
             self._pending.extendleft(reversed(jobs))
         jobs[0].lead = True
@@ -82,12 +84,11 @@ class GroupCommit(CommitQueue):
                 for _ in jobs:
                     self._pending.popleft()
             self._follow([])
-            return False
+            raise CommitWaits("another program has locked the database")
         for job in jobs[1:]:
             job.done.acquire()
             if job.lead:  # they did not fit into one commit
                 self._lead()
-        return True
 
     def _try_lock(self) -> bool:
         """Take the lock if it is free. A caller that waits gets the errors."""

@@ -9,13 +9,13 @@ from concurrent.futures import Executor
 from time import monotonic
 from typing import Protocol
 
-from bridge.core.errors import CommitWaits
+from bridge.core.errors import CommitBusy, CommitWaits
 from bridge.ingest.effects import PreparedRequest
 from bridge.ingest.ports import StoredEvent
 from bridge.system.logs import gather_lines
 
 SLOW_COMMIT_SECONDS = 0.05  # after which commits leave the loop, until one is fast again
-PATIENCE_SECONDS = 0.01  # for which the loop tries a commit while another process commits
+PATIENCE_SECONDS = 0.01  # for which the loop tries a commit again while another one is under way
 # The requests for which a commit waits: fewer arrive seldom enough, and more save little each.
 MIN_AWAITED = 4
 MAX_AWAITED = 8
@@ -29,7 +29,8 @@ Waiting = Sequence[tuple[PreparedRequest, Done]]
 class StoreEach(Protocol):
     """Stores the events of several requests in one commit.
 
-    Without `waits`, raises `CommitWaits` where that would wait for another commit.
+    Without `waits`, raises `CommitWaits` where that would wait, or `CommitBusy` if for another
+    commit.
     """
 
     def __call__(self, requests: Sequence[PreparedRequest], *, waits: bool) -> Sequence[Stored]: ...
@@ -44,11 +45,11 @@ class ObserveCommit(Protocol):
 class CommitGatherer:
     """Stores the events of requests together, one commit at a time.
 
-    A fast commit runs on the loop: a thread would cost more. One that would wait for another
-    process is tried again `retry_seconds` later, together with what has arrived by then, and after
-    some milliseconds it runs in `executor`, so that the loop serves others meanwhile. So do those
-    after a slow one, since the time that a disk takes is known only afterwards. With
-    `waits_for_server` all run there.
+    A fast commit runs on the loop: a thread would cost more. While another process commits, it is
+    tried again `retry_seconds` later, together with what has arrived by then, and after some
+    milliseconds it runs in `executor`, so that the loop serves others meanwhile. So do one that
+    would wait for anything else, and those after a slow one, since the time that a disk takes is
+    known only afterwards. With `waits_for_server` all run there.
 
     A commit costs a server, and its driver, several times what one more event in it does. So while
     many requests arrive at once, the next commit waits until as many do again, but no longer than
@@ -72,7 +73,7 @@ class CommitGatherer:
         self._observe = observe
         self._waiting: list[tuple[PreparedRequest, Done]] = []
         self._is_committing = False
-        self._tried_since = math.inf  # when a commit first found another process committing
+        self._busy_since = math.inf  # when a commit first found another one under way
         self._retry_seconds = retry_seconds
         self._waits_for_server = waits_for_server
         self._is_slow = waits_for_server
@@ -105,15 +106,17 @@ class CommitGatherer:
         waiting = self._waiting
         self._waiting = []
         if not self._is_slow:
-            began = monotonic()
             try:
                 results, seconds = self._store(waiting, waits=False)
-            except CommitWaits:
-                self._tried_since = min(self._tried_since, began)
-                if monotonic() - self._tried_since < PATIENCE_SECONDS:
+            except CommitBusy:
+                now = monotonic()
+                self._busy_since = min(self._busy_since, now)
+                if now - self._busy_since < PATIENCE_SECONDS:
                     self._waiting = waiting
                     self._loop.call_later(self._retry_seconds, self._commit)
                     return
+            except CommitWaits:
+                pass  # for longer than the loop may
             else:
                 self._finish(waiting, results, seconds, on_loop=True)
                 return
@@ -152,7 +155,7 @@ class CommitGatherer:
             self._observe(seconds, on_loop=on_loop)
         self._is_slow = self._waits_for_server or seconds > SLOW_COMMIT_SECONDS
         self._is_committing = False
-        self._tried_since = math.inf
+        self._busy_since = math.inf
         self._pause_after(len(waiting))
         with gather_lines():
             for (_, done), result in zip(waiting, results, strict=True):
