@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
+from bridge_imports import imported_from_bridge
 from folders import TESTS
 from launch import SIZES
 
@@ -99,19 +100,9 @@ EXCEPTIONS = {
 }
 
 
-def imported(tree: ast.Module) -> dict[str, str]:
-    """Return by local name what a file imports of bridge."""
-    return {
-        each.asname or each.name: f"{node.module}.{each.name}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bridge")
-        for each in node.names
-    }
-
-
 def changed(tree: ast.Module) -> Iterator[str]:
     """Yield what a file sets on modules of bridge: in its code, or in the text of a program."""
-    modules = imported(tree)
+    modules = {local: ".".join(of) for local, of in imported_from_bridge(tree).items()}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from _set_by_call(node, modules)

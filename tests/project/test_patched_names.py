@@ -12,17 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from bridge_imports import imported_from_bridge
 from folders import TESTS
-
-
-def imported_from(tree: ast.Module) -> dict[str, tuple[str, str]]:
-    """Return by local name what a file imports of bridge: the package, and the name in it."""
-    return {
-        each.asname or each.name: (str(node.module), each.name)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bridge")
-        for each in node.names
-    }
 
 
 def named_by_text(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -48,7 +39,7 @@ def load(package: str, name: str) -> object:
 
 def find_missing(text: str) -> list[str]:
     tree = ast.parse(text)
-    imported = imported_from(tree)
+    imported = imported_from_bridge(tree)
     found = []
     for local, name in named_by_text(tree):
         value = load(*imported[local]) if local in imported else None
