@@ -7,8 +7,8 @@ day. A count includes events that were deleted after they were counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection, select, text
@@ -70,21 +70,18 @@ def find_new_counts(connection: Connection, now: float) -> list[DailyCount]:
 
     A count goes on by an hour at most, so that no read takes long.
     """
-    midnight = now - now % DAY
-    stored = _stored_counts(connection, midnight, now)
     found = []
-    for row in connection.execute(_LAST).all():
-        before = stored.get(row.source, DailyCount(row.source, day_of(now), 0, midnight))
-        since, until = before.counted_to, now - SETTLED_SECONDS
-        if row.last_at < since:
+    until = now - SETTLED_SECONDS
+    for last_at, before in _read_counts(connection, now - now % DAY, now):
+        if last_at < before.counted_to:
             continue
-        span = {"source": row.source, "since": since, "until": until}
+        span = {"source": before.source, "since": before.counted_to, "until": until}
         first = connection.execute(_FIRST, span).scalar()
         if first is None:
             continue
-        span["until"] = min(until, first + HOUR)
-        events = before.events + connection.execute(_COUNT, span).scalar_one()
-        found.append(DailyCount(row.source, before.day, events, span["until"]))
+        end = min(until, first + HOUR)
+        new = connection.execute(_COUNT, {**span, "until": end}).scalar_one()
+        found.append(replace(before, events=before.events + new, counted_to=end))
     return found
 
 
@@ -103,25 +100,30 @@ def read_sources(
     Only indexes are read. The sources that have events are among them, and those that are `wanted`.
     """
     found: dict[str, tuple[float | None, int]] = dict.fromkeys(wanted, (None, 0))
-    stored = _stored_counts(connection, midnight, now)
     left = MAX_COUNTED_TODAY
     is_cut = False
-    for row in connection.execute(_LAST).all():
-        before = stored.get(row.source)
-        events, since = (before.events, before.counted_to) if before else (0, midnight)
+    for last_at, before in _read_counts(connection, midnight, now):
         new = 0
-        if row.last_at >= since:
-            values = {"source": row.source, "since": since, "most": left + 1}
+        if last_at >= before.counted_to:
+            values = {"source": before.source, "since": before.counted_to, "most": left + 1}
             new = connection.execute(_COUNT_BOUNDED, values).scalar_one()
-        found[row.source] = row.last_at, events + min(new, left)
+        found[before.source] = last_at, before.events + min(new, left)
         is_cut = is_cut or new > left
         left = max(0, left - new)
     return found, is_cut
 
 
-def _stored_counts(connection: Connection, midnight: float, now: float) -> Mapping[str, DailyCount]:
-    """Return the counts of the day by source, without those that a clock counted in the future."""
-    query = select(daily_events).where(
-        daily_events.c.day == day_of(midnight), daily_events.c.counted_to <= now
-    )
-    return {row.source: DailyCount(**row._mapping) for row in connection.execute(query)}
+def _read_counts(
+    connection: Connection, midnight: float, now: float
+) -> list[tuple[float, DailyCount]]:
+    """Return the last event of each source, and the stored count of the day, or one of nothing.
+
+    A count that a clock stored in the future counts as none.
+    """
+    day = day_of(midnight)
+    query = select(daily_events).where(daily_events.c.day == day, daily_events.c.counted_to <= now)
+    stored = {row.source: DailyCount(**row._mapping) for row in connection.execute(query)}
+    return [
+        (row.last_at, stored.get(row.source) or DailyCount(row.source, day, 0, midnight))
+        for row in connection.execute(_LAST)
+    ]
