@@ -563,7 +563,9 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
     )
 
     with database.engine.begin() as connection:
-        connection.execute(schema.delivery.insert().values(rows.delivery_row(again, NO_ENCRYPTION)))
+        connection.execute(
+            schema.delivery.insert().values(rows.delivery_again_row(again, NO_ENCRYPTION))
+        )
         heartbeats.beat(connection, "w", "here", 77, NOW - 1)
         heartbeats.beat(connection, "gone", "here", 78, NOW - 60)
         throttling.write_circuits(connection, {}, {"gumloop": OPEN}, NOW)
@@ -606,7 +608,9 @@ def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> N
 
     with database.engine.begin() as connection:
         again = make_delivery(first, now=NOW + 1, id="dlv_again", status=Status.SHADOW)
-        connection.execute(schema.delivery.insert().values(rows.delivery_row(again, NO_ENCRYPTION)))
+        connection.execute(
+            schema.delivery.insert().values(rows.delivery_again_row(again, NO_ENCRYPTION))
+        )
     assert ended() == {"triage": (1, 1)}
 
 
@@ -726,7 +730,7 @@ def test_no_look_walks_a_table_of_a_million(sqlite: Database) -> None:
     for index in (
         "ix_event_age (source=?)",
         "ix_delivery_stuck (status=?)",
-        "ix_delivery_died (finished_at>?)",
+        "ix_delivery_death (finished_at>?)",
         "ix_delivery_queue (platform=? AND route=?)",
     ):
         assert any(index in plan for plan in plans), index

@@ -189,4 +189,4 @@ def test_no_step_stops_writers_while_it_reads_a_large_table(postgres_database: s
     upgrade.upgrade(database)
     database.close()
     assert [one for one in statements if LONG.search(one)] == []
-    assert sum("INDEX CONCURRENTLY" in one for one in statements) == 13
+    assert sum("INDEX CONCURRENTLY" in one for one in statements) == 15

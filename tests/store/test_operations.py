@@ -300,6 +300,9 @@ def test_a_replay_makes_new_deliveries_beside_the_earlier_ones(database: Databas
     ]
     assert {one.config_hash for one in found.deliveries[1:]} == {"new"}
     assert [one.inputs for one in found.deliveries[1:]] == [{"n": 1}] * 3
+    with database.read() as connection:
+        marked = select(schema.delivery.c.id).where(schema.delivery.c.planned_again)
+        assert set(connection.execute(marked).scalars()) == {one.id for one in found.deliveries[1:]}
 
 
 def test_a_replay_clears_the_problem_once_planning_works_and_says_it_where_it_does_not(

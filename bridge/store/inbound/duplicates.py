@@ -15,7 +15,7 @@ from bridge.store.inbound import deleted_ids, form_files, lock_order
 from bridge.store.inbound.arrivals import AddedEvent, Arrival, Replan
 from bridge.store.tables import schema
 from bridge.store.tables.encrypted import sealer_of
-from bridge.store.tables.rows import delivery_row, event_row, to_event
+from bridge.store.tables.rows import delivery_again_row, event_row, to_event
 
 UNSTARTED_END_STATUSES = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
 
@@ -129,7 +129,7 @@ def _plan_again(
     if planned:
         sealer = sealer_of(connection)
         connection.execute(
-            insert(schema.delivery), [delivery_row(delivery, sealer) for delivery in planned]
+            insert(schema.delivery), [delivery_again_row(delivery, sealer) for delivery in planned]
         )
     return tuple(planned)
 

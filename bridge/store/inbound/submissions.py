@@ -23,7 +23,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import daily_bytes, duplicates, events, form_files, lock_order
 from bridge.store.inbound.arrivals import AddedEvent, Replan
 from bridge.store.tables.encrypted import sealer_of
-from bridge.store.tables.rows import delivery_row, to_event
+from bridge.store.tables.rows import delivery_again_row, to_event
 from bridge.store.tables.schema import delivery, event, recent
 
 # Expired rows deleted with each submission: more than one submission adds.
@@ -204,7 +204,7 @@ def _release_spam(
     lock_order.lock(connection, planned=planned)
     if planned:
         connection.execute(
-            insert(delivery), [delivery_row(each, sealer_of(connection)) for each in planned]
+            insert(delivery), [delivery_again_row(each, sealer_of(connection)) for each in planned]
         )
     return tuple(planned)
 

@@ -19,7 +19,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, lock_order
 from bridge.store.operations.actions import NOT_SPAM, ItemResult, spam_problem
 from bridge.store.tables.encrypted import sealer_of
-from bridge.store.tables.rows import delivery_row, to_delivery
+from bridge.store.tables.rows import delivery_again_row, to_delivery
 from bridge.store.tables.schema import delivery, event
 
 # of bodies that are routed in one transaction; a larger body goes alone
@@ -88,7 +88,9 @@ class ReplayHandler:
         planned = _planned(prepared)
         sealer = sealer_of(connection)
         if planned:
-            connection.execute(insert(delivery), [delivery_row(each, sealer) for each in planned])
+            connection.execute(
+                insert(delivery), [delivery_again_row(each, sealer) for each in planned]
+            )
         kept = select(delivery).where(delivery.c.id.in_([each.id for each in planned]))
         stand = {row.id: to_delivery(row, sealer) for row in connection.execute(kept)}
         return [

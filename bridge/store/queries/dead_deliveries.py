@@ -18,6 +18,8 @@ MAX_DEAD_ROWS: Final = 5_000  # newest dead deliveries that are read
 # the condition of `ix_delivery_stuck`, and the status that its first column has
 _IS_DEAD: Final = (IS_STUCK, text("delivery.status = 'dead'"))
 _later = delivery.alias("later")
+# Not `planned_again`, which processes of an earlier version do not set: people replay what has not
+# been replayed.
 _IS_REPLAYED: Final = exists().where(
     _later.c.event_id == delivery.c.event_id,
     _later.c.route == delivery.c.route,

@@ -66,6 +66,8 @@ delivery = Table(
     Column("debounce_until", Float),
     Column("merged_into", Text),
     Column("evidence", Text),
+    # whether its event was planned again for it, such as by a replay
+    Column("planned_again", Boolean, nullable=False, server_default=text("false")),
     _one_of("status", Status),
     _one_of("run_state", RunState),
     _one_of("dead_kind", DeadKind),
@@ -87,7 +89,17 @@ delivery = Table(
         "seq",
         where="status IN ('dead', 'unknown', 'blocked')",
     ),
-    partial("ix_delivery_died", "finished_at", where="status = 'dead'"),
+    # with all that the status counts them by
+    partial(
+        "ix_delivery_death",
+        "finished_at",
+        "event_id",
+        "route",
+        "created_at",
+        "dead_kind",
+        where="status = 'dead'",
+    ),
+    partial("ix_delivery_again", "event_id", "route", "created_at", where="planned_again"),
 )
 
 

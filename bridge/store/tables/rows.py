@@ -113,7 +113,7 @@ def files_of(column: str | None, event_id: str, sealer: Sealer) -> tuple[FormFil
 
 
 def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
-    """Return the row of a planned delivery."""
+    """Return the row of a planned delivery of a new event."""
     order = delivery.order
     debounce = delivery.debounce
     values = {
@@ -146,6 +146,11 @@ def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
         "debounce_until": debounce.until if debounce else None,
     }
     return encrypt_row(sealer, "delivery", delivery.id, values)
+
+
+def delivery_again_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
+    """Return the row of a delivery for which a stored event was planned again."""
+    return {**delivery_row(delivery, sealer), "planned_again": True}
 
 
 def to_delivery(row: Any, sealer: Sealer) -> Delivery:
