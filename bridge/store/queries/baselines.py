@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from bridge.core.rate_limits import Rate
 from bridge.core.status import RunCounts
 from bridge.ingest import silence
+from bridge.store.queries.replaced_deliveries import is_replaced
 
 WEEK_SECONDS: Final = 7 * 86400.0  # seconds
 MIN_BASELINE_HOURS: Final = 1.0
@@ -45,8 +46,6 @@ SELECT source, sum(CASE WHEN received_at >= :since THEN 1
     ELSE 0 END) AS lately, count(*) AS n, min(received_at) AS oldest
 FROM reject GROUP BY source
 """)
-# A delivery for which its event was planned again replaces it. One that was planned with it, also
-# again, is of another flow of its route. `+ 0`: else SQLite uses the index of events.
 _RUNS = text(f"""
 WITH run AS (
     SELECT route, event_id, run_state, row_number() OVER (PARTITION BY route, run_state
@@ -55,11 +54,8 @@ WITH run AS (
             OVER (PARTITION BY route) AS done_at, finished_at
     FROM (SELECT seq, event_id, route, run_state, finished_at, created_at
         FROM delivery ORDER BY seq DESC LIMIT {MAX_DELIVERIES_READ}) AS newest
-    WHERE finished_at >= :since AND run_state IN ('done', 'failed') AND (
-        run_state = 'done' OR NOT EXISTS (
-            SELECT 1 FROM delivery AS later WHERE later.planned_again
-                AND later.event_id = newest.event_id AND later.route = newest.route
-                AND later.seq + 0 > newest.seq AND later.created_at <> newest.created_at))
+    WHERE finished_at >= :since AND run_state IN ('done', 'failed')
+        AND (run_state = 'done' OR NOT {is_replaced("newest")})
 )
 SELECT route, count(*) AS ended, sum(CASE WHEN run_state = 'failed' THEN 1 ELSE 0 END) AS failed,
     sum(CASE WHEN run_state = 'failed' AND (done_at IS NULL OR finished_at > done_at) THEN 1

@@ -18,6 +18,7 @@ from bridge.store import clock_steps
 from bridge.store.db.database import Database, timings_of
 from bridge.store.inbound import daily_bytes, daily_events, form_files, refused_submissions
 from bridge.store.queries.overdue import count_overdue
+from bridge.store.queries.replaced_deliveries import is_replaced
 from bridge.store.queries.unsettled import UnresolvedDelivery, unresolved_deliveries
 from bridge.store.queue import claims
 from bridge.store.queue import hold as start_hold
@@ -51,18 +52,13 @@ _DEAD = text(
     f" (SELECT 1 FROM delivery WHERE {_STUCK} AND status = 'dead' LIMIT {MAX_COUNTED})"
     " AS dead"
 )
-# A delivery for which its event was planned again replaces it. One that was planned with it, also
-# again, is of another flow of its route. `+ 0`: else SQLite uses the index of events.
 _DEAD_SINCE = text(f"""
 SELECT dead_kind, count(*) AS n FROM (
     SELECT dead_kind FROM (
         SELECT seq, event_id, route, dead_kind, created_at FROM delivery
         WHERE status = 'dead' AND finished_at > :since
         ORDER BY finished_at DESC LIMIT {MAX_DEAD_READ}) AS dead
-    WHERE coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
-        SELECT 1 FROM delivery AS later WHERE later.planned_again
-            AND later.event_id = dead.event_id AND later.route = dead.route
-            AND later.seq + 0 > dead.seq AND later.created_at <> dead.created_at)
+    WHERE coalesce(dead_kind, '') <> 'person' AND NOT {is_replaced("dead")}
     LIMIT {MAX_DEAD_TODAY}) AS kept
 GROUP BY dead_kind
 """)  # noqa: S608 - names of our own tables and columns
