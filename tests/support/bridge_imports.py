@@ -1,4 +1,4 @@
-"""What a file imports of bridge, as its syntax tree says it."""
+"""Reads what a file imports of bridge from its syntax tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an event was planned again for a delivery, such as by a replay."""
+"""Marks deliveries for which an event was planned again, such as by a replay."""
 
 import sqlalchemy as sa
 from alembic import op
