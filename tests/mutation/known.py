@@ -13,6 +13,20 @@ KNOWN: list[dict[str, Any]] = [
         "tests": ["tests/store/test_durability.py"],
     },
     {
+        "name": "P1-sync",
+        "file": "bridge/store/db/group_commit.py",
+        "old": "                self._log.sync()\n",
+        "new": "                pass\n",
+        "tests": ["tests/store/test_durability.py", "tests/store/test_log_sync.py"],
+    },
+    {
+        "name": "P1-repair",
+        "file": "bridge/store/db/group_commit.py",
+        "old": "                self._log.repair(raw)\n",
+        "new": "",
+        "tests": ["tests/store/test_log_sync.py"],
+    },
+    {
         "name": "P1-wal",
         "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA journal_mode = WAL")',

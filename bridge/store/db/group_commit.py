@@ -3,7 +3,8 @@
 The first caller leads, and the work of the others joins its batch, each in its own savepoint, so
 that failing work rolls back nothing else. A failed commit is a `StoreError` for every caller in the
 batch. Between processes a `flock` around each commit keeps the queue fair: SQLite's own busy
-handler sleeps up to 100 ms and makes some callers wait a second.
+handler sleeps up to 100 ms and makes some callers wait a second. The commit is synced after the
+lock is released, before any caller returns: see `log_sync`.
 
 Every call into SQLite releases the GIL, and a leader that has to get it back from busy threads
 holds the write lock meanwhile. So the new events of many callers are one statement, which is a
@@ -34,6 +35,7 @@ from bridge.store.db.commit_queue import (
     WriteJob,
 )
 from bridge.store.db.lock_watch import LockWatch
+from bridge.store.db.log_sync import LogSync, SyncFailed
 
 # Seconds to wait for a process that does not take part in the flock, such as a backup.
 BUSY_TIMEOUT_SECONDS = 10.0
@@ -57,6 +59,8 @@ class GroupCommit(CommitQueue):
         self._lock_fd = -1
         self._has_lock = False  # it is held already, and the commit must not wait
         self._was_busy = False  # such a commit found SQLite locked
+        self._log = LogSync(path)
+        self._has_log = False
         self._watch = LockWatch(self._lock_path, timings.lock_watch_seconds)
 
     def write_each_now(self, jobs: Sequence[WriteJob]) -> None:
@@ -109,11 +113,19 @@ class GroupCommit(CommitQueue):
             with self._watch.watch_wait():
                 fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
-            self._take(batch)
-            self._transact(batch, connection, raw)
-        finally:
-            self._has_lock = False
-            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+            try:
+                self._take(batch)
+                self._log.repair(raw)
+                self._transact(batch, connection, raw)
+            finally:
+                self._has_lock = False
+                fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+            if batch and self._has_log:
+                self._log.sync()
+        except SyncFailed as error:
+            # The connection stays: closing the last one would copy the log into the database.
+            for job in batch:
+                job.error = job.error or error
 
     def _transact(
         self, batch: list[WriteJob], connection: Connection, raw: sqlite3.Connection
@@ -145,6 +157,13 @@ class GroupCommit(CommitQueue):
             )
             milliseconds = round(BUSY_STEP_SECONDS * 1000)
             self._connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
+            # the first read opens the log
+            self._connection.exec_driver_sql("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+            mode = self._connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+            self._has_log = mode == "wal"  # some file systems have no shared memory for one
+            if self._has_log:
+                self._log.open()
+                self._connection.exec_driver_sql("PRAGMA synchronous = NORMAL")  # see `LogSync`
         return self._connection
 
     def _abandon(self) -> None:
@@ -158,6 +177,7 @@ class GroupCommit(CommitQueue):
             connection.close()
         if fd >= 0:
             os.close(fd)
+        self._log.close()
 
     def close(self) -> None:
         """Close the connection after the commits under way."""
