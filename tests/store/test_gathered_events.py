@@ -23,6 +23,7 @@ from bridge.store.db.commit_queue import MAX_BATCH_ITEMS, MAX_BATCH_JOBS
 from bridge.store.db.database import Database, file_lock
 from bridge.store.db.group_commit import BUSY_TIMEOUT_SECONDS
 from bridge.store.inbound import events
+from bridge.store.inbound.arrivals import ArrivalRows
 from bridge.store.tables import schema
 
 
@@ -177,11 +178,21 @@ def test_more_than_one_commit_takes_is_left_to_a_thread(sqlite: Database, sizes:
     assert event.id not in stored(sqlite)
 
 
-def test_a_commit_that_must_not_wait_leaves_the_lock_to_another_process(sqlite: Database) -> None:
+@pytest.mark.parametrize("begins", ["before", "after"])
+def test_a_commit_that_must_not_wait_leaves_the_lock_to_another_process(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    """Before its rows are made, or after."""
     open_connection(sqlite)
     event = make_event("1")
-    with file_lock(sqlite.path, "lock"), pytest.raises(CommitBusy):
+    made: list[object] = []
+    of = ArrivalRows.of
+    with file_lock(sqlite.path, "lock"), monkeypatch.context() as patch, pytest.raises(CommitBusy):
+        patch.setattr(ArrivalRows, "of", lambda *given: (made.append(1), of(*given))[1])
+        if begins == "after":
+            patch.setattr(sqlite, "check_commit_is_free", lambda: None)
         add_now(sqlite, event)
+    assert len(made) == (0 if begins == "before" else 1), "rows are made for nothing"
     assert event.id not in stored(sqlite)
     assert [one.duplicate for [one] in add_now(sqlite, event)] == [False]
 

@@ -136,6 +136,9 @@ class CommitQueue(ABC):
         if jobs:
             raise CommitWaits("a commit waits for the server")
 
+    def check_is_free(self) -> None:  # noqa: B027 - a server is asked by no process
+        """Raise `CommitBusy` if another commit is under way in a process of this machine."""
+
     def _lead(self) -> None:
         """Commit the waiting jobs, the leader's own among them, then pass the lead to the next
         caller.

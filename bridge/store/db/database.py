@@ -158,6 +158,10 @@ class Database:
             for job in jobs
         ]
 
+    def check_commit_is_free(self) -> None:
+        """Raise `CommitBusy` if `append_each` without `waits` would do so now."""
+        self._queue.check_is_free()
+
     def _alone(self, work: Work[T]) -> T:
         try:
             with self.engine.begin() as connection:

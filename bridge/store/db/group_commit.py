@@ -41,6 +41,7 @@ from bridge.store.db.log_sync import LogSync, SyncFailed
 BUSY_TIMEOUT_SECONDS = 10.0
 #: For which SQLite itself waits for it, before a commit that must not wait gives up.
 BUSY_STEP_SECONDS = 0.02
+_BUSY = "another process commits"
 JOB_ERRORS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -77,7 +78,7 @@ class GroupCommit(CommitQueue):
             self._leading = True
         if not self._try_lock():
             self._follow([])
-            raise CommitBusy("another process commits")
+            raise CommitBusy(_BUSY)
         with self._mutex:
             self._pending.extendleft(reversed(jobs))
         jobs[0].lead = True
@@ -93,6 +94,19 @@ class GroupCommit(CommitQueue):
             job.done.acquire()
             if job.lead:  # they did not fit into one commit
                 self._lead()
+
+    def check_is_free(self) -> None:
+        """See `CommitQueue.check_is_free`."""
+        with self._mutex:
+            if self._leading:
+                raise CommitBusy("another thread commits")
+            if self._connection is None:
+                return
+            try:
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CommitBusy(_BUSY) from None
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
     def _try_lock(self) -> bool:
         """Take the lock if it is free. A caller that waits gets the errors."""

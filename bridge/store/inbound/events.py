@@ -54,8 +54,10 @@ def add_each(
 
     Returns for each request its result, or its error (then nothing of it is stored), or a function
     that returns or raises them: for duplicates, and where a lock is waited for. Without
-    `waits`, raises `CommitWaits` where the commit would wait.
+    `waits`, raises `CommitWaits` where the commit would wait, `CommitBusy` if for another one.
     """
+    if not waits:
+        database.check_commit_is_free()  # else it would make, and encrypt, rows at each try
     rows = [_rows(database, one) for one, _ in requests]
     done = database.append_each(ARRIVAL_BATCH, rows, waits=waits)
     results: list[list[AddedEvent] | Exception | Completion] = []
