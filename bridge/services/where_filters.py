@@ -43,6 +43,7 @@ def parse_where(text: str) -> Clause:
             f" {MAX_WHERE_CHARS} characters"
         )
     path, sign, value = found.groups()
+    _check_path(path)
     try:
         return _compile(path, OPERATORS_BY_SIGN[sign], value)
     except CompileError as error:
@@ -66,6 +67,25 @@ def make_event_test(
         return all(clause(context) for clause in clauses)
 
     return test
+
+
+def _check_path(path: str) -> None:
+    """Raise `ValueError` unless it is a path of `match`, whose own errors are for `routes.yaml`."""
+    # not above: every command with filters imports this module
+    from bridge.core.typos import suggest
+    from bridge.routing.expressions.roots import ROOTS
+    from bridge.routing.matching.matcher import path_steps
+
+    root = path.partition(".")[0]
+    if root not in ROOTS:
+        raise ValueError(
+            f"no part of an event is called `{root}`; {suggest(root, ROOTS)}allowed:"
+            f" {', '.join(ROOTS)}"
+        )
+    try:
+        path_steps(path)
+    except CompileError:
+        raise ValueError(f"`{path}` is not a path such as body.items.0.name") from None
 
 
 def _compile(path: str, operator: str, value: str) -> Clause:

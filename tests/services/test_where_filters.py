@@ -54,11 +54,16 @@ def test_all_conditions_must_match() -> None:
         ("body.action", "use PATH=VALUE, such as body.action=opened"),
         ("=opened", "use PATH=VALUE"),
         ("bodi.action=opened", "did you mean `body`?"),
-        ("body..action=opened", "is not a dotted path"),
+        ("bodi.action=1", "no part of an event is called `bodi`; did you mean `body`? allowed:"),
+        ("when=body.a", "no part of an event is called `when`; allowed: body, "),
+        ("body..action=opened", "`body..action` is not a path such as body.items.0.name"),
+        ("body..total=100", "`body..total` is not a path such as body.items.0.name"),
+        ("event=ping", "`event` is not a path such as body.items.0.name"),
         ("body.live>true", "`gt` needs number or string, found boolean"),
         ("body.a=" + "x" * 1000, "at most 1000 characters"),
     ],
 )
 def test_a_wrong_filter_says_what_is_right(text: str, problem: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(problem)):
+    with pytest.raises(ValueError, match=re.escape(problem)) as raised:
         parse_where(text)
+    assert str(raised.value).count(problem) == 1
