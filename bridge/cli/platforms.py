@@ -1,23 +1,40 @@
-"""Platforms, flows and runs by name, and lists of flows; an unknown name is a usage error."""
+"""The flows and runs of the platforms: those of routes.yaml here, or of the bridge at a server."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.options import wrong_usage
+from bridge.core.audit import AuditAction
+from bridge.core.model import JSON
+from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.services import platform_queries
-from bridge.services.flow_json import flow_json, input_json
-from bridge.services.parsed_records import expect_shape
+from bridge.services.audit import record_command
+from bridge.services.flow_access import FlowAccess, StartedFlow
+from bridge.services.flow_json import flow_json, input_json, kill_json, run_json, start_json
+from bridge.services.run_waiting import RunPoll, poll_platform
+from bridge.services.starts_by_hand import start_by_hand
 
 if TYPE_CHECKING:
     from bridge.routing.model import Config
     from bridge.services.bridge_reader import Shape
 
-find_flow = wrong_usage()(platform_queries.find_flow)
-find_platform = wrong_usage()(platform_queries.find_platform)
-find_run = wrong_usage()(platform_queries.find_run)
+
+@contextmanager
+def open_flows(config: str | None) -> Iterator[FlowAccess]:
+    """Give the flows of routes.yaml, or of the bridge at a server; a wrong name is wrong usage."""
+    server = find_server()
+    if server is None:
+        with wrong_usage():
+            yield ConfiguredFlows(config)
+        return
+    from bridge.cli.remote.remote_flows import open_remote_flows
+
+    with open_remote_flows(server) as flows:
+        yield flows
 
 
 def load_config(config: str | None) -> Config:
@@ -27,36 +44,73 @@ def load_config(config: str | None) -> Config:
     return load_config(settings_of(config, secrets=True)).config
 
 
-def list_flows(config: str | None, platform: str | None) -> Shape:
-    """Return flows and problems, as the admin API does."""
-    server = find_server()
-    if server is not None:
-        from bridge.cli.remote.remote_bridge import open_remote_bridge
+class ConfiguredFlows:
+    """The flows of the platforms of routes.yaml. See `FlowAccess`."""
 
-        with open_remote_bridge(server) as bridge:
-            return bridge.list_flows(platform)
-    found = load_config(config)
-    asked = (
-        [find_platform(found, platform)]
-        if platform
-        else platform_queries.platforms_with_flows(found)
-    )
-    listed, problems = platform_queries.list_all_flows(asked)
-    return {
-        "items": [flow_json(one.name, flow) for one, flow in listed],
-        "complete": True,
-        "problems": [str(one) for one in problems],
-    }
+    def __init__(self, file: str | None) -> None:
+        self._file = file
+        self._config = load_config(file)
 
+    def list_flows(self, platform: str | None) -> Shape:
+        """See `FlowAccess`."""
+        asked = (
+            [platform_queries.find_platform(self._config, platform)]
+            if platform
+            else platform_queries.platforms_with_flows(self._config)
+        )
+        listed, problems = platform_queries.list_all_flows(asked)
+        return {
+            "items": [flow_json(one.name, flow) for one, flow in listed],
+            "complete": True,
+            "problems": [str(one) for one in problems],
+        }
 
-def list_inputs(config: str | None, flow: str) -> Sequence[Shape]:
-    """Return the inputs of a flow, as the admin API does."""
-    server = find_server()
-    if server is not None:
-        from bridge.cli.remote.remote_bridge import open_remote_bridge
+    def list_inputs(self, flow: str) -> Sequence[Shape]:
+        """See `FlowAccess`."""
+        platform, saved_item_id = platform_queries.find_flow(self._config, flow)
+        nodes = platform_queries.list_inputs(platform, saved_item_id)
+        return [input_json(platform.name, saved_item_id, node) for node in nodes]
 
-        with open_remote_bridge(server) as bridge, expect_shape():
-            return list(bridge.list_flow_inputs(flow)["items"])
-    platform, saved_item_id = find_flow(load_config(config), flow)
-    nodes = platform_queries.list_inputs(platform, saved_item_id)
-    return [input_json(platform.name, saved_item_id, node) for node in nodes]
+    def list_runs(self, flow: str) -> tuple[Sequence[Shape], str]:
+        """See `FlowAccess`."""
+        platform, saved_item_id = platform_queries.find_flow(self._config, flow)
+        found = platform_queries.list_runs(platform, saved_item_id)
+        hint = "" if found else platform_queries.explain_missing_flow(platform, saved_item_id)
+        return [run_json(platform.name, one) for one in found], hint
+
+    def check_runs(self, flow: str) -> None:
+        """See `FlowAccess`."""
+        platform, _ = platform_queries.find_flow(self._config, flow)
+        if not platform_queries.platform_type(platform).has_runs:
+            raise platform_queries.unsupported(platform, "runs to wait for")
+
+    def start_run(self, flow: str, inputs: Mapping[str, JSON]) -> StartedFlow:
+        """See `FlowAccess`."""
+        platform, saved_item_id = platform_queries.find_flow(self._config, flow)
+        started = start_by_hand(platform, saved_item_id, inputs)
+        if started.outcome.kind is OutcomeKind.STARTED:
+            self._record(AuditAction.RUN_STARTED, f"{platform.name}/{saved_item_id}")
+        shape = start_json(platform.name, saved_item_id, started.outcome)
+        return StartedFlow(shape, started.notes, started.hint)
+
+    def find_run(self, name: str) -> tuple[str, str]:
+        """See `FlowAccess`."""
+        platform, run_id = platform_queries.find_run(self._config, name)
+        return platform.name, run_id
+
+    def kill_run(self, platform: str, run_id: str) -> Shape:
+        """See `FlowAccess`."""
+        found = platform_queries.find_platform(self._config, platform)
+        killed = platform_queries.kill_run(found, run_id)
+        report = RunReport(state=None)
+        if killed.accepted:
+            self._record(AuditAction.RUN_KILLED, f"{platform}/{run_id}")
+            report = platform_queries.read_run(found, run_id)
+        return kill_json(platform, run_id, killed, report)
+
+    def poll_run(self, platform: str, run_id: str) -> RunPoll:
+        """See `FlowAccess`."""
+        return poll_platform(platform_queries.find_platform(self._config, platform), run_id)
+
+    def _record(self, action: AuditAction, subject: str) -> None:
+        record_command(settings_of(self._file), action, subject)

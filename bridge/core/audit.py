@@ -23,6 +23,7 @@ class AuditAction(StrEnum):
     STORE_RESTORED = "store_restored"
     LEARNING_ALLOWED = "learning_allowed"
     LEARNING_ENDED = "learning_ended"
+    RUN_STARTED = "run_started"
     RUN_KILLED = "run_killed"
     EXPORTED = "exported"
     DOWNLOADED = "downloaded"

@@ -34,10 +34,8 @@ def input_json(platform: str, saved_item_id: str, node: InputNode) -> dict[str, 
     }
 
 
-def start_json(
-    platform: str, saved_item_id: str, outcome: Outcome, report: RunReport
-) -> dict[str, JSON]:
-    """Return the outcome of a start by hand, with the last report of its run."""
+def start_json(platform: str, saved_item_id: str, outcome: Outcome) -> dict[str, JSON]:
+    """Return the outcome of a start by hand; nothing is known of its run yet."""
     return {
         "platform": platform,
         "saved_item_id": saved_item_id,
@@ -45,9 +43,25 @@ def start_json(
         "detail": outcome.detail or None,
         "run_id": outcome.run_id,
         "run_url": outcome.run_url,
+        "run_state": None,
+        "outputs": None,
+        "log": [],
+    }
+
+
+def report_json(platform: str, run_id: str, report: RunReport) -> dict[str, JSON]:
+    """Return the report of one run."""
+    return {
+        "platform": platform,
+        "run_id": run_id,
         "run_state": report.state,
+        "raw_state": report.raw_state,
         "outputs": report.outputs,
         "log": list(report.log),
+        "created_at": iso(report.created_at),
+        "finished_at": iso(report.finished_at),
+        "detail": report.detail or None,
+        "gone": report.gone,
     }
 
 

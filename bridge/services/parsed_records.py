@@ -25,6 +25,7 @@ from bridge.core.model import (
     Status,
 )
 from bridge.core.operations import Operation, OperationStep, StepOutcome
+from bridge.core.outcomes import RunReport
 from bridge.core.times import parse_iso
 
 Shape = Mapping[str, Any]
@@ -226,6 +227,21 @@ def parse_step(shape: Shape) -> OperationStep:
         made=tuple(shape["made"]),
         at=parse_time(shape["at"]),
     )
+
+
+def parse_report(shape: Shape) -> RunReport:
+    """Return the report of a run."""
+    with expect_shape():
+        return RunReport(
+            state=_run_state(shape["run_state"]),
+            raw_state=shape["raw_state"],
+            outputs=shape["outputs"],
+            log=tuple(str(line) for line in shape["log"]),
+            created_at=parse_time(shape["created_at"]),
+            finished_at=parse_time(shape["finished_at"]),
+            detail=str(shape["detail"] or ""),
+            gone=shape["gone"] is True,
+        )
 
 
 def _body(shape: Shape) -> bytes:

@@ -41,15 +41,20 @@ def unsupported(platform: Platform, what: str) -> BridgeError:
 
 def find_platform(config: Config, name: str) -> Platform:
     """Return a platform by its name in routes.yaml. Raises `InvalidRequest`."""
+    if name not in config.platforms:
+        raise unknown_platform(name, config.platforms)
+    return config.platforms[name]
+
+
+def unknown_platform(name: str, known: Iterable[str]) -> InvalidRequest:
+    """Return the error for a name that none of the `known` platforms has."""
     from bridge.core.typos import suggest
 
-    if name not in config.platforms:
-        known = ", ".join(config.platforms) or "none"
-        raise InvalidRequest(
-            f"routes.yaml has no platform {name!r};"
-            f" {suggest(name, config.platforms)}it has: {known}"
-        )
-    return config.platforms[name]
+    names = list(known)
+    return InvalidRequest(
+        f"routes.yaml has no platform {name!r}; {suggest(name, names)}it has:"
+        f" {', '.join(names) or 'none'}"
+    )
 
 
 def find_flow(config: Config, name: str) -> tuple[Platform, str]:
@@ -78,14 +83,27 @@ def find_run(config: Config, name: str) -> tuple[Platform, str]:
 
     `name`: PLATFORM/RUN, or the id alone if only one platform has runs; else `InvalidRequest`.
     """
+    types = {each.name: each.type for each in config.platforms.values()}
+    platform, run_id = split_run_name(types, name)
+    return find_platform(config, platform), run_id
+
+
+def split_run_name(types: Mapping[str, str], name: str) -> tuple[str, str]:
+    """Return the name of the platform and the id of the run, as `find_run`.
+
+    `types`: the type of each platform, by its name.
+    """
+    from bridge.delivery.platforms.registry import PLATFORMS
+
     platform, slash, run_id = name.partition("/")
     if slash and platform and run_id:
-        return find_platform(config, platform), run_id
-    having = [each for each in config.platforms.values() if platform_type(each).has_runs]
+        return platform, run_id
+    having = [
+        one for one, type_ in types.items() if type_ in PLATFORMS and PLATFORMS[type_].has_runs
+    ]
     if len(having) != 1 or slash:
-        shown = (
-            " or ".join(f"{each.name}/RUN" for each in having)
-            or "routes.yaml has no platform with runs"
+        shown = " or ".join(f"{one}/RUN" for one in having) or (
+            "routes.yaml has no platform with runs"
         )
         raise InvalidRequest(f"{name!r} does not say on which platform: {shown}")
     return having[0], name

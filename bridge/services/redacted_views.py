@@ -98,8 +98,18 @@ def describe_run(shape: Shape, *, with_contents: bool) -> Shape:
     return shape if with_contents else shape | {"outputs": None}
 
 
-def describe_kill(shape: Shape, *, with_contents: bool) -> Shape:
-    """Return the answer to the request to end a run; `shape` is that of `flows kill --json`."""
+def describe_report(shape: Shape, *, with_contents: bool) -> Shape:
+    """Return the report of a run."""
+    if with_contents:
+        return shape
+    return shape | {"outputs": None, "log": [], "detail": _label_answer(shape["detail"])}
+
+
+def describe_platform_answer(shape: Shape, *, with_contents: bool) -> Shape:
+    """Return what a platform answered to the start or the end of a run by hand.
+
+    `shape` is that of `flows run --json` or of `flows kill --json`.
+    """
     return shape if with_contents else shape | {"detail": _label_answer(shape["detail"])}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import BridgeError
@@ -17,30 +18,41 @@ if TYPE_CHECKING:
 MAX_FAILED_POLLS: Final = 10  # in a row, before the wait is given up
 
 
-def wait_for_run(
-    platform: Platform,
-    run_id: str,
-    see: Callable[[RunReport], object],
-    max_poll_seconds: float,
-) -> RunReport:
-    """Poll a run until it has ended, and return its last report. `see` gets every report.
+@dataclass(frozen=True, slots=True)
+class RunPoll:
+    """How to poll a run. `name`: PLATFORM/RUN. `find_delay`: seconds after so many polls."""
 
-    Raises `BridgeError` where the platform has no runs, has lost this one, or does not answer.
-    """
+    name: str
+    read: Callable[[], RunReport]
+    find_delay: Callable[[int], float]
+
+
+def poll_platform(platform: Platform, run_id: str) -> RunPoll:
+    """Return how to poll a run of a platform. `BridgeError` where the platform has no runs."""
     polling = platform_type(platform).polling
     if polling is None:
         raise unsupported(platform, "runs to wait for")
+    return RunPoll(f"{platform.name}/{run_id}", lambda: read_run(platform, run_id), polling.delay)
+
+
+def wait_for_run(
+    poll: RunPoll, see: Callable[[RunReport], object], max_poll_seconds: float
+) -> RunReport:
+    """Poll a run until it has ended, and return its last report. `see` gets every report.
+
+    Raises `BridgeError` where the platform has lost the run, or does not answer.
+    """
     polls = 0
     failed = 0
     while True:
-        report = read_run(platform, run_id)
+        report = poll.read()
         see(report)
         if report.state in RUN_ENDED:
             return report
         failed = failed + 1 if report.state is None else 0
         if report.gone or failed >= MAX_FAILED_POLLS:
-            raise BridgeError(f"run {platform.name}/{run_id}: {report.detail}")
-        time.sleep(min(polling.delay(polls), max_poll_seconds))
+            raise BridgeError(f"run {poll.name}: {report.detail}")
+        time.sleep(min(poll.find_delay(polls), max_poll_seconds))
         polls += 1
 
 

@@ -310,12 +310,10 @@ def test_http_platforms_have_none_of_it_and_say_so(platform: FakePlatform) -> No
         (("inputs", "hook/x"), "the platform 'hook' (http) has no list of inputs"),
         (("runs", "hook/x"), "the platform 'hook' (http) has no runs"),
         (("kill", "hook/x"), "the platform 'hook' (http) has no runs"),
-        (("run", "hook/x", "--wait"), "--wait: the platform 'hook' (http) has no runs to wait for"),
+        (("run", "hook/x", "--wait"), "the platform 'hook' (http) has no runs to wait for"),
     ):
         shown = run("flows", *command)
-        assert shown.exit_code == (2 if "--wait" in command else 1) and text in shown.stderr, (
-            command
-        )
+        assert shown.exit_code == 1 and text in shown.stderr, command
 
 
 def test_names_that_are_nearly_right_get_a_hint(platform: FakePlatform) -> None:
@@ -421,8 +419,7 @@ def test_a_local_flow_is_not_started_without_what_it_requires_and_is_found_at_an
         )
         refused = flows("run", "local/http_request", "--input", "urk=x")
         assert (
-            refused.returncode == 2
-            and "the flow 'http_request' requires url: --input url=…" in refused.stderr
+            refused.returncode == 2 and "the flow 'http_request' requires url; " in refused.stderr
         )
         assert "did you mean `url`?" in refused.stderr
         assert bridge.count("local_run") == 0

@@ -138,7 +138,7 @@ class FakePlatform:
         with self._lock:
             for run in self.runs.values():
                 if run_id in (None, run.id) and run.now() == "RUNNING":
-                    run.state = state
+                    run.state, run.ends_at = state, time.time()
 
     def begin(
         self,

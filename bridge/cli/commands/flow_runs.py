@@ -5,30 +5,24 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 import orjson
 
-from bridge.cli.command_settings import settings_of
 from bridge.cli.options import AS_JSON
-from bridge.cli.platforms import find_flow, find_run, load_config
+from bridge.cli.platforms import open_flows
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.run_progress import INTERRUPTED, describe_state, follow_run
 from bridge.cli.ui.tables import Column
-from bridge.core.audit import AuditAction
 from bridge.core.model import JSON, RUN_ENDED, RunState
-from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
-from bridge.services import platform_queries as platforms
-from bridge.services.audit import record_command
-from bridge.services.flow_json import kill_json, run_json, start_json
-from bridge.services.given_inputs import check_inputs
+from bridge.core.outcomes import OutcomeKind, RunReport
+from bridge.services.parsed_records import expect_shape, parse_time
 
 if TYPE_CHECKING:
-    from bridge.config.settings import Settings
-    from bridge.delivery.platforms.model import ListedRun
-    from bridge.routing.model import Platform
+    from bridge.services.bridge_reader import Shape
+    from bridge.services.flow_access import FlowAccess, StartedFlow
 
 RUN_COLUMNS = (
     Column("state", output.find_colour, whole=True),
@@ -72,44 +66,45 @@ def run(
     flowbridge flows run local/echo --input name=Ada --wait
     flowbridge flows run triage --json-input '{"title": "Broken", "labels": ["bug"]}'
     """
-    platform, saved_item_id = find_flow(load_config(config), flow)
-    if wait and not platforms.platform_type(platform).has_runs:
-        raise click.UsageError(
-            f"--wait: the platform {platform.name!r} ({platform.type}) has no runs to wait for"
-        )
     given = _inputs(pairs, json_input)
-    _check_inputs(platform, saved_item_id, given)
-    outcome = platforms.start_run(platform, saved_item_id, given)
-    if not as_json:
-        _say_start(platform, saved_item_id, outcome)
     report = RunReport(state=None)
     interrupted = False
-    if wait and outcome.run_id:
-        run = shlex.quote(f"{platform.name}/{outcome.run_id}")
-        parting = f"The run continues. To end it: flowbridge flows kill {run}"
-        report, interrupted = follow_run(platform, outcome.run_id, parting, quiet=as_json)
+    with open_flows(config) as flows:
+        if wait:
+            flows.check_runs(flow)
+        started = flows.start_run(flow, given)
+        if not as_json:
+            _say_start(started)
+        with expect_shape():
+            platform, run_id = str(started.shape["platform"]), started.shape["run_id"]
+        if wait and isinstance(run_id, str):
+            run = shlex.quote(f"{platform}/{run_id}")
+            parting = f"The run continues. To end it: flowbridge flows kill {run}"
+            poll = flows.poll_run(platform, run_id)
+            report, interrupted = follow_run(poll, parting, quiet=as_json)
     if as_json:
-        output.json_line(start_json(platform.name, saved_item_id, outcome, report))
+        of_run = {"run_state": report.state, "outputs": report.outputs, "log": list(report.log)}
+        output.json_line({**started.shape, **of_run})
     elif report.state in RUN_ENDED:
         click.echo(output.indented(report.outputs))
     if interrupted:
         sys.exit(INTERRUPTED)
-    sys.exit(
-        0 if outcome.kind is OutcomeKind.STARTED and report.state in (None, RunState.DONE) else 1
-    )
+    is_started = started.shape["outcome"] == OutcomeKind.STARTED
+    sys.exit(0 if is_started and report.state in (None, RunState.DONE) else 1)
 
 
-def _say_start(platform: Platform, saved_item_id: str, outcome: Outcome) -> None:
-    said = outcome.kind.value + (f": {outcome.detail}" if outcome.detail else "")
-    output.say(" ".join(filter(None, (said, outcome.run_url))))
-    if outcome.run_id:
-        output.answer(outcome.run_id)
-    elif (
-        outcome.kind is OutcomeKind.REJECTED
-        and outcome.status_code in (400, 404)
-        and (hint := platforms.explain_missing_flow(platform, saved_item_id))
-    ):
-        output.say(f"Error: {hint}")
+def _say_start(started: StartedFlow) -> None:
+    for note in started.notes:
+        output.say(f"Note: {note}")
+    shape = started.shape
+    with expect_shape():
+        said = str(shape["outcome"]) + (f": {shape['detail']}" if shape["detail"] else "")
+        url, run_id = shape["run_url"], shape["run_id"]
+    output.say(f"{said} {url}" if url else said)
+    if run_id:
+        output.answer(str(run_id))
+    if started.hint:
+        output.say(f"Error: {started.hint}")
 
 
 def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
@@ -127,18 +122,6 @@ def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
     return found
 
 
-def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JSON]) -> None:
-    """Raise a usage error where a required input is missing; note inputs that look misspelt."""
-    found = check_inputs(platform, saved_item_id, given)
-    for note in found.notes:
-        output.say(f"Note: {note}")
-    if found.missing:
-        options = " ".join(f"--input {name}=…" for name in found.missing)
-        raise click.UsageError(
-            f"the flow {saved_item_id!r} requires {', '.join(found.missing)}: {options}"
-        )
-
-
 @click.command()
 @click.argument("flow")
 @AS_JSON
@@ -150,27 +133,27 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
     flowbridge flows runs local/echo
     flowbridge flows runs triage --json | jq -r 'select(.run_state == "failed") | .run_id'
     """
-    platform, saved_item_id = find_flow(load_config(config), flow)
-    found = platforms.list_runs(platform, saved_item_id)
+    with open_flows(config) as flows:
+        items, hint = flows.list_runs(flow)
+    with expect_shape():
+        rows = [_run_row(one, time.time()) for one in items]
     if as_json:
-        for one in found:
-            output.json_line(run_json(platform.name, one))
-    elif not tables.print_table(RUN_COLUMNS, (_run_row(one, time.time()) for one in found)):
-        output.say(
-            platforms.explain_missing_flow(platform, saved_item_id) or "The flow has no runs yet."
-        )
+        for one in items:
+            output.json_line(one)
+    elif not tables.print_table(RUN_COLUMNS, rows):
+        output.say(hint or "The flow has no runs yet.")
 
 
-def _run_row(run: ListedRun, now: float) -> Sequence[object]:
-    report = run.report
-    ended = report.finished_at or (None if report.state in RUN_ENDED else now)
-    took = None if report.created_at is None or ended is None else ended - report.created_at
-    so_far = "" if report.finished_at or took is None else "…"
+def _run_row(run: Shape, now: float) -> Sequence[object]:
+    began, finished = parse_time(run["created_at"]), parse_time(run["finished_at"])
+    ended = finished or (None if run["run_state"] in RUN_ENDED else now)
+    took = None if began is None or ended is None else ended - began
+    so_far = "" if finished or took is None else "…"
     return (
-        describe_state(report),
-        output.moment(report.created_at),
+        describe_state(run["run_state"], run["raw_state"]),
+        output.moment(began),
         output.span(took) + so_far,
-        run.id,
+        str(run["run_id"]),
     )
 
 
@@ -190,32 +173,29 @@ def kill(config: str | None, /, run_ids: tuple[str, ...], wait: bool, as_json: b
     flowbridge flows kill local/7Hq3bVtDnk2yXcN9wLpRsA
     flowbridge flows kill gumloop/7Hq3bVtDnk2yXcN9wLpRsA --wait
     """
-    found = load_config(config)
-    chosen = [find_run(found, name) for name in run_ids]
-    settings = settings_of(config)
-    codes = [
-        _kill(settings, platform, run_id, wait=wait, as_json=as_json) for platform, run_id in chosen
-    ]
+    with open_flows(config) as flows:
+        chosen = [flows.find_run(name) for name in run_ids]
+        codes = [
+            _kill(flows, platform, run_id, wait=wait, as_json=as_json)
+            for platform, run_id in chosen
+        ]
     sys.exit(max(codes))
 
 
-def _kill(settings: Settings, platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
+def _kill(flows: FlowAccess, platform: str, run_id: str, *, wait: bool, as_json: bool) -> int:
     """Ask the platform to end a run, print the result, and return the exit code."""
-    killed = platforms.kill_run(platform, run_id)
-    if killed.accepted:
-        record_command(settings, AuditAction.RUN_KILLED, f"{platform.name}/{run_id}")
-    report = RunReport(state=None)
+    shape = flows.kill_run(platform, run_id)
+    with expect_shape():
+        is_killed, state = shape["killed"] is True, (shape["run_state"], shape["raw_state"])
     interrupted = False
-    if killed.accepted and wait:
-        report, interrupted = follow_run(
-            platform, run_id, "The platform was asked to end it.", quiet=as_json
-        )
-    elif killed.accepted:
-        report = platforms.read_run(platform, run_id)
+    if is_killed and wait:
+        poll = flows.poll_run(platform, run_id)
+        report, interrupted = follow_run(poll, "The platform was asked to end it.", quiet=as_json)
+        state = (report.state, report.raw_state)
     if as_json:
-        output.json_line(kill_json(platform.name, run_id, killed, report))
-    elif killed.accepted:
-        output.answer(f"{platform.name}/{run_id} {describe_state(report)}")
+        output.json_line({**shape, "run_state": state[0], "raw_state": state[1]})
+    elif is_killed:
+        output.answer(f"{platform}/{run_id} {describe_state(*state)}")
     else:
-        output.say(f"Error: {platform.name}/{run_id}: {killed.detail}")
-    return INTERRUPTED if interrupted else 0 if killed.accepted else 1
+        output.say(f"Error: {platform}/{run_id}: {shape['detail']}")
+    return INTERRUPTED if interrupted else 0 if is_killed else 1

@@ -9,7 +9,7 @@ import click
 
 from bridge.cli.commands.flow_runs import kill, run, runs
 from bridge.cli.options import AS_JSON
-from bridge.cli.platforms import list_flows, list_inputs
+from bridge.cli.platforms import open_flows
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
 from bridge.core.model import JSON
@@ -55,7 +55,8 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
     flowbridge flows list
     flowbridge flows list gumloop --json
     """
-    found = list_flows(config, platform)
+    with open_flows(config) as opened:
+        found = opened.list_flows(platform)
     with expect_shape():
         items = list(found["items"])
         problems = [str(one) for one in found["problems"]]
@@ -91,7 +92,8 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     flowbridge flows inputs local/append_jsonl
     flowbridge flows inputs triage --json
     """
-    items = list_inputs(config, flow)
+    with open_flows(config) as opened:
+        items = opened.list_inputs(flow)
     with expect_shape():
         rows = [
             (str(one["name"]), str(one["type"] or ""), _first_line(one["description"]))

@@ -157,14 +157,6 @@ class RemoteBridge:
         """Return the open alerts as `items`, and what a screen shows as `screen`."""
         return self._client.get("/alerts", SCREEN)
 
-    def list_flows(self, platform: str | None) -> Shape:
-        """Return the flows of a platform, or of several, with the problems of those that failed."""
-        return self._client.get("/flows", write_filters({"platform": platform}))
-
-    def list_flow_inputs(self, flow: str) -> Shape:
-        """Return the inputs of a flow."""
-        return self._client.get("/flows/inputs", write_filters({"flow": flow}))
-
     def explain(self, id_: str | None, *, when: str, route: str | None) -> Sequence[Shape]:
         """Return the explanations of an event, or of the events in a reject, each with `screen`."""
         query = [*write_filters({"routes": when, "route": route}), *SCREEN]

@@ -13,12 +13,10 @@ from bridge.cli.command_settings import command_timings
 from bridge.cli.ui import output
 from bridge.core.model import RUN_ENDED
 from bridge.core.outcomes import RunReport
-from bridge.services.run_waiting import new_log_lines, wait_for_run
+from bridge.services.run_waiting import RunPoll, new_log_lines, wait_for_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from bridge.routing.model import Platform
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as a shell has it
 
@@ -42,11 +40,11 @@ class Watcher:
             return
         lines, missed = new_log_lines(self.last.log, report.log)
         if report.state not in RUN_ENDED:
-            self._tell(describe_state(report))
+            self._tell(describe_state(report.state, report.raw_state))
         for line in [*(["…"] if missed else []), *lines]:
             self.write(f"              {line}", "")
         if report.state in RUN_ENDED:  # after the last lines of its log
-            self._tell(describe_state(report))
+            self._tell(describe_state(report.state, report.raw_state))
         self.last = report
 
     def _tell(self, text: str, style: str = "") -> None:
@@ -65,16 +63,14 @@ class Watcher:
         return Text(f"{state}  {took}  (Ctrl-C stops waiting, not the run)", style="bright_black")
 
 
-def describe_state(report: RunReport) -> str:
+def describe_state(state: str | None, raw_state: str | None) -> str:
     """Return a run's state, with the platform's own word where it differs: `running
     (terminating)`.
     """
-    if report.state is None:
+    if state is None:
         return "-"
-    raw = (report.raw_state or "").lower()
-    return (
-        report.state.value if raw in ("", report.state.value) else f"{report.state.value} ({raw})"
-    )
+    raw = (raw_state or "").lower()
+    return state if raw in ("", state) else f"{state} ({raw})"
 
 
 @contextmanager
@@ -99,9 +95,7 @@ def open_watcher() -> Iterator[Watcher]:
         yield watcher
 
 
-def follow_run(
-    platform: Platform, run_id: str, parting: str, *, quiet: bool
-) -> tuple[RunReport, bool]:
+def follow_run(poll: RunPoll, parting: str, *, quiet: bool) -> tuple[RunReport, bool]:
     """Wait for a run, and return its last report and whether Ctrl-C ended the wait.
 
     `parting` is printed after Ctrl-C.
@@ -110,7 +104,7 @@ def follow_run(
     try:
         with nullcontext(watcher) if quiet else open_watcher() as watcher:
             most = command_timings().run_poll_max_seconds  # someone is watching
-            return wait_for_run(platform, run_id, watcher.show_report, most), False
+            return wait_for_run(poll, watcher.show_report, most), False
     except KeyboardInterrupt:
         output.say(parting)
         return watcher.last, True

@@ -128,13 +128,16 @@ def hurry(platform: Platform) -> Platform:
 
 def ask_platform(context: AdminContext, send: Callable[[], T], *, with_contents: bool) -> T:
     """Return the answer of a platform. Raises `AdminProblem` if there is no usable one, if the
-    platform has no such flow, or if too many requests wait for platforms.
+    platform has no such flow, or if too many requests wait for platforms. An `InvalidRequest` of
+    `send` passes.
 
     `with_contents`: the problem may quote what the platform answered.
     """
     with wait_for_platform(context):
         try:
             return send()
+        except InvalidRequest:
+            raise
         except NotFound as error:
             raise AdminProblem("not_found", str(error)) from None
         except BridgeError as error:

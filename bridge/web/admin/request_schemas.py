@@ -103,6 +103,14 @@ REQUEST_SCHEMAS: Final[dict[str, Schema]] = {
         },
         expires=_text(MAX_NAME_CHARS),
     ),
+    "RunRequest": body_schema(
+        "flow",
+        flow={
+            **_text(MAX_NAME_CHARS),
+            "description": "A name under `flows` of routes.yaml, or PLATFORM/FLOW.",
+        },
+        inputs={"type": "object", "description": "By the names of the flow's inputs."},
+    ),
     "ConfigCheckRequest": body_schema(
         "text",
         text={"type": "string"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridge.core.model import RunState
+from bridge.core.outcomes import OutcomeKind
 from bridge.core.scopes import Scope
 from bridge.ingest.planned_deliveries import PlanChange
 from bridge.services.trials.results import STATES
@@ -28,7 +28,7 @@ from bridge.web.admin.schema_parts import (
     with_screen,
     word,
 )
-from bridge.web.admin.schemas import ATTEMPT, DELIVERY
+from bridge.web.admin.schemas import ATTEMPT, DELIVERY, RUN_STATE
 
 _TEXTS: Final = list_of(TEXT)
 _PROBLEM: Final[Schema] = {
@@ -167,7 +167,7 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
         platform=TEXT,
         saved_item_id=TEXT,
         run_id=TEXT,
-        run_state=nullable(word(*(one.value for one in RunState))),
+        run_state=nullable(RUN_STATE),
         raw_state=nullable(TEXT),
         outputs=ANY,
         created_at=nullable(TIME),
@@ -262,12 +262,37 @@ RESOURCE_SCHEMAS: Final[dict[str, Schema]] = {
     "Learning": record(
         source=TEXT, path=TEXT, until=nullable(TIME), learned_at=nullable(TIME), ask=TEXT
     ),
+    "StartedRun": record(
+        platform=TEXT,
+        saved_item_id=TEXT,
+        outcome=word(*(one.value for one in OutcomeKind)),
+        detail=nullable(TEXT),
+        run_id=nullable(TEXT),
+        run_url=nullable(TEXT),
+        run_state=nullable(RUN_STATE),
+        outputs=ANY,
+        log=_TEXTS,
+        notes=_TEXTS,
+        hint=nullable(TEXT),
+    ),
+    "RunReport": record(
+        platform=TEXT,
+        run_id=TEXT,
+        run_state=nullable(RUN_STATE),
+        raw_state=nullable(TEXT),
+        outputs=ANY,
+        log=_TEXTS,
+        created_at=nullable(TIME),
+        finished_at=nullable(TIME),
+        detail=nullable(TEXT),
+        gone=FLAG,
+    ),
     "KilledRun": record(
         platform=TEXT,
         run_id=TEXT,
         killed=FLAG,
         detail=nullable(TEXT),
-        run_state=nullable(word(*(one.value for one in RunState))),
+        run_state=nullable(RUN_STATE),
         raw_state=nullable(TEXT),
     ),
 }

@@ -1,4 +1,4 @@
-"""The answers of the admin API for upkeep: tokens, the hold, learned secrets, ending a run."""
+"""The answers of the admin API for upkeep: tokens, the hold, learned secrets, runs by hand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Final
 from bridge.core.audit import AuditAction
 from bridge.core.errors import BridgeError, InvalidRequest
 from bridge.core.model import JSON
-from bridge.core.outcomes import RunReport
+from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.core.times import iso
 from bridge.providers.model import SecretDelivery
 from bridge.services import platform_queries, redacted_views
 from bridge.services.access_tokens import create_token, remove_token
 from bridge.services.audit import new_entry, record_done
-from bridge.services.flow_json import kill_json
+from bridge.services.flow_json import kill_json, report_json, start_json
 from bridge.services.serializers import hold_json, token_json
+from bridge.services.starts_by_hand import start_by_hand
 from bridge.store.inbound import learned_secrets
 from bridge.store.operations import tokens
 from bridge.store.queue import hold
@@ -149,6 +150,39 @@ def _find_delivery(context: AdminContext, asked: AdminRequest) -> SecretDelivery
 # -- runs
 
 
+def start_run(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Start a flow by hand, as `flows run --json`, with `notes` on its inputs and a `hint`."""
+    try:
+        platform, saved_item_id = platform_queries.find_flow(context.config(), asked.body["flow"])
+        started = ask_platform(
+            context,
+            lambda: start_by_hand(hurry(platform), saved_item_id, asked.body.get("inputs", {})),
+            with_contents=asked.with_contents,
+        )
+    except InvalidRequest as error:
+        raise AdminProblem("invalid_body", str(error)) from None
+    subject = f"{platform.name}/{saved_item_id}"
+    if started.outcome.kind is OutcomeKind.STARTED:
+        record_done(context.database, AuditAction.RUN_STARTED, asked.by, subject)
+    _log_change(asked, AuditAction.RUN_STARTED.value, subject[:200])
+    shape = start_json(platform.name, saved_item_id, started.outcome)
+    shown = redacted_views.describe_platform_answer(shape, with_contents=asked.with_contents)
+    return {**shown, "notes": list(started.notes), "hint": started.hint or None}
+
+
+def show_run(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Ask a platform for a run: its state, log and outputs."""
+    platform = hurry(find_platform(context, asked))
+    run_id = asked.ids["id"]
+    report = ask_platform(
+        context,
+        lambda: platform_queries.read_run(platform, run_id),
+        with_contents=asked.with_contents,
+    )
+    shape = report_json(platform.name, run_id, report)
+    return redacted_views.describe_report(shape, with_contents=asked.with_contents)
+
+
 def kill_run(context: AdminContext, asked: AdminRequest) -> Answer:
     """Ask a platform to end a run with its subflow runs, as `flows kill --json`."""
     platform = hurry(find_platform(context, asked))
@@ -169,7 +203,7 @@ def kill_run(context: AdminContext, asked: AdminRequest) -> Answer:
         except BridgeError as error:
             log.warning("killed_run_not_read", platform=platform.name, error=str(error))
     shape = kill_json(platform.name, run_id, killed, report)
-    return redacted_views.describe_kill(shape, with_contents=asked.with_contents)
+    return redacted_views.describe_platform_answer(shape, with_contents=asked.with_contents)
 
 
 def _log_change(asked: AdminRequest, change: str, subject: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Endpoints for upkeep: tokens, audit log, hold, learned secrets, ending a run, checking a file."""
+"""Endpoints for upkeep: tokens, audit log, hold, learned secrets, runs by hand, checking a file."""
 
 from __future__ import annotations
 
@@ -98,6 +98,24 @@ UPKEEP_ENDPOINTS: Final = (
         schema="Learning",
         scope=Scope.ADMIN,
         rate=RateKind.OPERATIONS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/runs",
+        summary="Starts a flow by hand, as `flowbridge flows run`.",
+        answer=upkeep_answers.start_run,
+        body="RunRequest",
+        schema="StartedRun",
+        scope=Scope.ACT,
+        rate=RateKind.OPERATIONS,
+        more_problems=(404,),
+    ),
+    Endpoint(
+        path="/runs/{platform}/{id}",
+        summary="A run, as its platform reports it now.",
+        answer=upkeep_answers.show_run,
+        schema="RunReport",
+        has_contents=True,
     ),
     Endpoint(
         method="POST",

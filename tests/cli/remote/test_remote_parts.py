@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,18 @@ NOW = 1_790_000_000.0
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothWays]:
-    with FakePlatform() as platform:
-        routes = FLOWS + ROUTES.replace(
-            "version: 1\nplatforms:\n", PLATFORMS.format(url=platform.base_url)
-        )
-        with serve_both_ways(tmp_path_factory.mktemp("both"), routes=routes) as served:
-            yield served
+def platform() -> Iterator[FakePlatform]:
+    with FakePlatform() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, platform: FakePlatform) -> Iterator[BothWays]:
+    routes = FLOWS + ROUTES.replace(
+        "version: 1\nplatforms:\n", PLATFORMS.format(url=platform.base_url)
+    )
+    with serve_both_ways(tmp_path_factory.mktemp("both"), routes=routes) as served:
+        yield served
 
 
 def add_alerts(both: BothWays) -> None:
@@ -109,13 +115,87 @@ def test_errors_of_flows_are_the_same_both_ways(
     assert remote.stderr == local.stderr
 
 
+def test_runs_are_started_listed_and_ended_the_same_both_ways(
+    both: BothWays, platform: FakePlatform
+) -> None:
+    platform.run_seconds = 600.0
+    for more in ([], ["--json"]):
+        started = [
+            done.stdout
+            for done in (
+                way("flows", "run", "repeat", "--input", "title=hi", *more)
+                for way in (both.local, both.remote)
+            )
+        ]
+        ids = list(platform.runs)[-2:]
+        assert started[0] and started[0] == started[1].replace(ids[1], ids[0])
+        ended = [
+            way("flows", "kill", f"gumloop/{id_}", "--wait", *more)
+            for way, id_ in zip((both.local, both.remote), ids, strict=True)
+        ]
+        assert ended[0].stdout == ended[1].stdout.replace(ids[1], ids[0]) != ""
+        assert [one.returncode for one in ended] == [0, 0]
+        assert ids[0] in both.assert_same("flows", "runs", "repeat", *more)
+    assert platform.active == 0
+
+
+def test_a_run_is_waited_for_both_ways(both: BothWays, platform: FakePlatform) -> None:
+    platform.run_seconds = 0.0
+    for flow, code in (("repeat", 0), ("gumloop/always-fails", 1)):
+        found = [way("flows", "run", flow, "--wait") for way in (both.local, both.remote)]
+        assert [one.returncode for one in found] == [code, code]
+        ids = list(platform.runs)[-2:]
+        assert found[0].stdout == found[1].stdout.replace(ids[1], ids[0])
+        lines = [
+            [re.sub(r"^[\d:.]+  ", "", line) for line in one.stderr.splitlines()[1:]]
+            for one in found
+        ]
+        assert lines[0] == lines[1] != []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["runs", "hook/x"], 1),
+        (["runs", "nothing"], 2),
+        (["run", "repaet"], 2),
+        (["run", "lost/x"], 1),
+        (["kill", "hook/x"], 1),
+        (["kill", "gumlop/x"], 2),
+        (["kill", "gumloop/x"], 1),
+        (["kill", "x"], 2),
+    ],
+    ids=str,
+)
+def test_errors_of_runs_are_the_same_both_ways(
+    both: BothWays, arguments: list[str], code: int
+) -> None:
+    local, remote = both.local("flows", *arguments), both.remote("flows", *arguments)
+    assert (remote.stdout, remote.returncode) == (local.stdout, local.returncode) == ("", code)
+    assert remote.stderr == local.stderr
+
+
+def test_a_platform_without_runs_is_not_started_and_waited_for(both: BothWays) -> None:
+    for way in (both.local, both.remote):
+        done = way("flows", "run", "hook/x", "--wait")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "the platform 'hook' (http) has no runs" in done.stderr
+
+
+def test_a_token_that_reads_starts_and_ends_nothing(both: BothWays, platform: FakePlatform) -> None:
+    token = both.add_token("reading", "read")
+    for arguments in (["run", "repeat"], ["kill", "gumloop/x"]):
+        done = both.remote("flows", *arguments, token=token)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "this needs the scope `act`" in done.stderr
+    known = len(platform.runs)
+    shown = both.remote("flows", "runs", "repeat", "--json", token=token)
+    assert shown.returncode == 0
+    assert len(platform.runs) == known
+
+
 def test_other_commands_of_the_groups_are_refused(both: BothWays) -> None:
-    for arguments in (
-        ["alerts", "test"],
-        ["flows", "run", "gumloop/echo"],
-        ["flows", "runs", "gumloop/echo"],
-        ["flows", "kill", "gumloop/x"],
-    ):
+    for arguments in (["alerts", "test"],):
         done = both.remote(*arguments)
         assert (done.returncode, done.stdout) == (2, "")
         named = f"`{' '.join(arguments[:2])}`"

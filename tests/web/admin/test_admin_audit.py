@@ -14,6 +14,7 @@ from records import make_event
 from bridge.config.loader import load
 from bridge.core.audit import AuditActor
 from bridge.core.errors import StoreError
+from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.scopes import Scope
 from bridge.delivery.platforms.model import KillReport
 from bridge.services import platform_queries
@@ -54,6 +55,8 @@ def test_each_change_is_recorded_with_its_actor_and_address(
 ) -> None:
     killed = KillReport(accepted=True)
     monkeypatch.setattr(platform_queries, "kill_run", lambda *_: killed)
+    started = Outcome(kind=OutcomeKind.STARTED, run_id="run-1")
+    monkeypatch.setattr(platform_queries, "start_run", lambda *_: started)
     body = {"name": "ci", "scopes": ["read"]}
     token = admin.send("POST", "/tokens", body=body, headers=ACTOR).get_json()
     admin.send("DELETE", f"/tokens/{token['id']}", headers=ACTOR)
@@ -63,6 +66,7 @@ def test_each_change_is_recorded_with_its_actor_and_address(
     admin.send("POST", "/hold/release", headers=ACTOR)
     admin.send("POST", "/sources/asana/learn", body={"seconds": 60}, headers=ACTOR)
     admin.send("POST", "/sources/asana/learn", body={"seconds": 0}, headers=ACTOR)
+    admin.send("POST", "/runs", body={"flow": "local/echo"}, headers=ACTOR)
     admin.send("POST", "/runs/local/run-1/kill", headers=ACTOR)
     assert recorded(admin) == [
         ("token_added", f"{token['id']} ci (read)"),
@@ -71,6 +75,7 @@ def test_each_change_is_recorded_with_its_actor_and_address(
         ("hold_released", None),
         ("learning_allowed", "asana"),
         ("learning_ended", "asana"),
+        ("run_started", "local/echo"),
         ("run_killed", "local/run-1"),
     ]
     newest = next(audit.list_entries(admin.database))
@@ -102,6 +107,9 @@ def test_refused_changes_are_not_recorded(
     refused = KillReport(accepted=False, detail="no")
     monkeypatch.setattr(platform_queries, "kill_run", lambda *_: refused)
     admin.send("POST", "/runs/local/run-1/kill")
+    unstarted = Outcome(kind=OutcomeKind.REJECTED, detail="no")
+    monkeypatch.setattr(platform_queries, "start_run", lambda *_: unstarted)
+    admin.send("POST", "/runs", body={"flow": "local/echo"})
     admin.send("POST", "/tokens", body={"name": " x", "scopes": ["read"]})
     admin.send("DELETE", "/tokens/tok_zz")
     admin.send("POST", "/hold", body={}, scopes=READER)

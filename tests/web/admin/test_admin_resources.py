@@ -260,6 +260,8 @@ def test_a_platform_that_cannot_be_asked_is_said_to_be_so(admin: AdminClient) ->
         ("GET", "/flows/gumloop/x/inputs", {}),
         ("GET", "/runs", {"flow": "triage"}),
         ("POST", "/runs/gumloop/r/kill", {}),
+        ("POST", "/runs", {"flow": "gumloop/x"}),
+        ("GET", "/runs/gumloop/r", {}),
     ],
     ids=str,
 )
@@ -275,7 +277,8 @@ def test_what_a_platform_answers_now_is_content(
 
     def read(*scopes: Scope) -> str:
         if method == "POST":
-            return str(admin.send(method, path, scopes=(*scopes, Scope.ACT)).text)
+            asked = admin.send(method, path, body=query or None, scopes=(*scopes, Scope.ACT))
+            return str(asked.text)
         return str(admin.get(path, query, scopes=scopes).text)
 
     assert SECRET in read(*READER)

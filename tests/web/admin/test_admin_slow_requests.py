@@ -79,6 +79,7 @@ def test_a_tail_that_may_not_wait_is_answered_at_once(
         ("GET", "/flows/gumloop/x/inputs", {}),
         ("GET", "/runs?flow=gumloop/x", {}),
         ("POST", "/runs/gumloop/r1/kill", {}),
+        ("GET", "/runs/gumloop/r1", {}),
         ("GET", "/events", {"Accept": NDJSON}),
     ],
 )

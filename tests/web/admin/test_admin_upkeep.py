@@ -1,4 +1,4 @@
-"""Upkeep over the admin API: tokens, the hold, learned secrets, ending a run."""
+"""Upkeep over the admin API: tokens, the hold, learned secrets, runs by hand."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from admin_client import AdminClient
+from fake_platform import FakePlatform
 from records import make_delivery, make_event
 
 from bridge.config.loader import load
-from bridge.core.outcomes import RunReport
+from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.scopes import Scope
-from bridge.delivery.platforms.model import KillReport
-from bridge.services import platform_queries
+from bridge.delivery.platforms.model import InputNode, KillReport
+from bridge.services import given_inputs, platform_queries
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.admin.problems import TYPE_PREFIX
@@ -36,6 +37,7 @@ BODIES: dict[str, Any] = {
     "POST /tokens": {"name": "new", "scopes": ["read"]},
     "POST /configs/check": {"text": ""},
     "POST /hold": {},
+    "POST /runs": {"flow": "crm/x"},
     "POST /sources/{name}/learn": {},
 }
 
@@ -67,7 +69,7 @@ def test_each_endpoint_wants_its_scope(
     body = BODIES.get(f"{endpoint.method} {endpoint.path}")
     answer = admin.send(endpoint.method, path, body=body, scopes=scopes)
     if endpoint.scope in scopes or Scope.ADMIN in scopes:
-        found = 502 if endpoint.path.startswith("/runs/") else endpoint.status
+        found = 502 if endpoint.path.startswith("/runs") else endpoint.status
         assert answer.status_code == found, answer.text
     else:
         assert problem_of(answer) == "missing_scope"
@@ -164,3 +166,76 @@ def test_a_run_is_ended(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> 
     refused = admin.send("POST", "/runs/gumloop/x/kill", scopes=OPERATOR).get_json()
     assert (refused["killed"], refused["detail"]) == (False, "no")
     assert problem_of(admin.send("POST", "/runs/nothing/x/kill")) == "not_found"
+
+
+def test_a_run_is_started_by_hand_and_read(database: Database, tmp_path: Path) -> None:
+    with FakePlatform() as platform:
+        admin = admin_of(database, tmp_path, platform)
+        started = admin.send(
+            "POST", "/runs", body={"flow": "gumloop/echo", "inputs": {"titel": "hi"}}
+        ).get_json()
+        [run_id] = platform.runs
+        assert (started["outcome"], started["run_id"]) == ("started", run_id)
+        assert started["notes"] == [
+            "the flow has no input 'titel'; did you mean `title`? it has: title, labels"
+        ]
+        platform.runs[run_id].ends_at = 0.0
+        report = admin.get(f"/runs/gumloop/{run_id}").get_json()
+        assert (report["run_state"], report["outputs"]) == ("done", {"titel": "hi"})
+        hidden = admin.get(f"/runs/gumloop/{run_id}", scopes=(Scope.READ,)).get_json()
+        assert (hidden["run_state"], hidden["outputs"], hidden["log"]) == ("done", None, [])
+        gone = admin.get("/runs/gumloop/nothing").get_json()
+        assert (gone["run_state"], gone["gone"]) == (None, True)
+
+
+def test_a_start_of_a_flow_that_its_platform_lacks_names_those_that_it_has(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = Outcome(kind=OutcomeKind.REJECTED, detail="HTTP 404 not_found", status_code=404)
+    monkeypatch.setattr(platform_queries, "start_run", lambda *_: unknown)
+    with FakePlatform() as platform:
+        admin = admin_of(database, tmp_path, platform)
+        lost = admin.send("POST", "/runs", body={"flow": "gumloop/eco"}).get_json()
+    assert (lost["outcome"], lost["run_id"]) == ("rejected", None)
+    assert "did you mean `echo`?" in lost["hint"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "/flow"),
+        ({"flow": ""}, "/flow"),
+        ({"flow": "echo"}, "routes.yaml has no flow 'echo'"),
+        ({"flow": "gumlop/echo"}, "did you mean `gumloop`?"),
+        ({"flow": "gumloop/echo", "inputs": []}, "/inputs"),
+        ({"flow": "gumloop/echo", "input": {}}, "/input"),
+    ],
+)
+def test_a_wrong_start_is_refused(
+    database: Database, tmp_path: Path, body: dict[str, Any], said: str
+) -> None:
+    with FakePlatform() as platform:
+        answer = admin_of(database, tmp_path, platform).send("POST", "/runs", body=body)
+        assert problem_of(answer) == "invalid_body"
+        assert said in answer.get_json()["detail"]
+        assert not platform.runs
+
+
+def test_a_start_without_a_required_input_is_refused(
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = (InputNode(name="title", required=True),)
+    monkeypatch.setattr(given_inputs, "try_to_list_inputs", lambda *_: nodes)
+    answer = admin.send("POST", "/runs", body={"flow": "gumloop/x", "inputs": {"other": 1}})
+    assert problem_of(answer) == "invalid_body"
+    assert answer.get_json()["detail"] == "the flow 'x' requires title"
+
+
+def admin_of(database: Database, tmp_path: Path, platform: FakePlatform) -> AdminClient:
+    """A client of a bridge with this platform."""
+    path = tmp_path / "routes.yaml"
+    path.write_text(
+        "version: 1\nplatforms:\n  gumloop: {type: gumloop, api_key: fake-key, user_id: fake-user,"
+        f' base_url: "{platform.base_url}"}}\n'
+    )
+    return AdminClient(database, tmp_path, load(path, {}, strict_secrets=False))

@@ -1,0 +1,98 @@
+"""The flows and runs of the bridge of another machine. See `services.flow_access`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from bridge.cli.remote.client import AdminClient
+from bridge.cli.remote.remote_bridge import RemoteBridge, open_admin_client
+from bridge.cli.remote.request_parts import quote_id, write_filters
+from bridge.core.model import JSON
+from bridge.core.outcomes import RunReport
+from bridge.services.bridge_reader import Shape
+from bridge.services.flow_access import StartedFlow
+from bridge.services.parsed_records import expect_shape, parse_report
+from bridge.services.platform_queries import split_run_name, unknown_platform
+from bridge.services.run_waiting import RunPoll
+
+POLL_SECONDS: Final = 1.0
+#: Keys of the API that `flows run` and `flows runs` do not print.
+START_EXTRAS: Final = ("notes", "hint")
+RUN_EXTRAS: Final = ("delivery_id", "event_id", "route")
+
+
+@contextmanager
+def open_remote_flows(url: str) -> Iterator[RemoteFlows]:
+    """Open the flows of the bridge at a URL; see `open_admin_client`."""
+    with open_admin_client(url) as client:
+        yield RemoteFlows(client)
+
+
+class RemoteFlows:
+    """The flows of a bridge, through its admin API. See `FlowAccess`."""
+
+    def __init__(self, client: AdminClient) -> None:
+        self._client = client
+        self._bridge = RemoteBridge(client)
+
+    def list_flows(self, platform: str | None) -> Shape:
+        """See `FlowAccess`."""
+        return self._client.get("/flows", write_filters({"platform": platform}))
+
+    def list_inputs(self, flow: str) -> Sequence[Shape]:
+        """See `FlowAccess`."""
+        found = self._client.get("/flows/inputs", write_filters({"flow": flow}))
+        with expect_shape():
+            return list(found["items"])
+
+    def list_runs(self, flow: str) -> tuple[Sequence[Shape], str]:
+        """See `FlowAccess`."""
+        found = self._client.get("/runs", write_filters({"flow": flow}))
+        with expect_shape():
+            return [_without(one, RUN_EXTRAS) for one in found["items"]], ""
+
+    def check_runs(self, flow: str) -> None:
+        """See `FlowAccess`: the list of its runs is refused then."""
+        self.list_runs(flow)
+
+    def start_run(self, flow: str, inputs: Mapping[str, JSON]) -> StartedFlow:
+        """See `FlowAccess`."""
+        found = self._bridge.post("/runs", {"flow": flow, "inputs": dict(inputs)})
+        with expect_shape():
+            notes = [str(one) for one in found["notes"]]
+            return StartedFlow(_without(found, START_EXTRAS), notes, str(found["hint"] or ""))
+
+    def find_run(self, name: str) -> tuple[str, str]:
+        """See `FlowAccess`."""
+        found = self._client.get("/platforms")
+        with expect_shape():
+            types = {
+                str(one["name"]): str(one["type"]) for one in found["items"] if one["configured"]
+            }
+        platform, run_id = split_run_name(types, name)
+        if platform not in types:
+            raise unknown_platform(platform, types)
+        return platform, run_id
+
+    def kill_run(self, platform: str, run_id: str) -> Shape:
+        """See `FlowAccess`."""
+        return self._bridge.post(f"{_path_of(platform, run_id)}/kill", None)
+
+    def poll_run(self, platform: str, run_id: str) -> RunPoll:
+        """See `FlowAccess`."""
+        path = _path_of(platform, run_id)
+
+        def read() -> RunReport:
+            return parse_report(self._client.get(path))
+
+        return RunPoll(f"{platform}/{run_id}", read, lambda _: POLL_SECONDS)
+
+
+def _path_of(platform: str, run_id: str) -> str:
+    return f"/runs/{quote_id(platform)}/{quote_id(run_id)}"
+
+
+def _without(shape: Shape, names: Sequence[str]) -> Shape:
+    return {name: value for name, value in shape.items() if name not in names}
