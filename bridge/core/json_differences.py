@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
+from bridge.core.json_pointers import MAX_POINTER_CHARS, escape_step
 from bridge.core.model import JSON
 
 MAX_DIFFERENCES: Final = 20  # of two values
-MAX_POINTER_CHARS: Final = 4000  # a longer one is cut: a key may be as long as a body
 _ABSENT: Final = object()
 _Place = tuple["_Place | None", object]  # that of the value around it, and the step from there
 _Pair = tuple[object, JSON, JSON]  # the step, and the values before and after
@@ -62,11 +62,6 @@ def find_differences(
     return found
 
 
-def escape_step(step: object) -> str:
-    """Return a key or an index as a step of a JSON pointer (RFC 6901)."""
-    return str(step).replace("~", "~0").replace("/", "~1")
-
-
 def _have_parts(one: JSON, other: JSON) -> bool:
     return (isinstance(one, Mapping) and isinstance(other, Mapping)) or (
         isinstance(one, list) and isinstance(other, list)
@@ -91,7 +86,10 @@ def _parts(one: JSON, other: JSON) -> Iterator[_Pair]:
 
 
 def _write_pointer(start: str, place: _Place | None) -> str:
-    """Return the pointer of a place, of which only one with a difference is written."""
+    """Return the pointer of a place, of which only one with a difference is written.
+
+    A longer one than `MAX_POINTER_CHARS` is cut: a key may be as long as a body.
+    """
     steps = []
     while place is not None:
         place, step = place

@@ -8,7 +8,7 @@ from typing import Final
 from bridge.cli.agents.agent_tool import MAX_DATA_BYTES, AgentTool, Effect, ToolContext
 from bridge.cli.agents.reading_tools import find_endpoint
 from bridge.cli.agents.tool_answers import ToolAnswer, mark_data
-from bridge.cli.agents.tool_schemas import build_schema, write_path
+from bridge.cli.agents.tool_schemas import build_schema, write_path, write_query
 from bridge.core.json_text import write_json
 from bridge.core.model import JSON
 from bridge.core.printable_text import escape_lines
@@ -45,7 +45,9 @@ def build_body_tool(scopes: frozenset[Scope]) -> AgentTool:
 
 
 def _read_body(context: ToolContext, arguments: Mapping[str, JSON]) -> ToolAnswer:
-    raw = context.client.get_bytes(write_path(BODY_ENDPOINT, arguments), MAX_BODY_BYTES)
+    path = write_path(BODY_ENDPOINT, arguments)
+    query = write_query(BODY_ENDPOINT, arguments)
+    raw = context.client.get_bytes(path, MAX_BODY_BYTES, query)
     text = raw.decode("utf-8", "replace")
     begin = int(arguments.get("offset", 0))
     part = text[begin : begin + MAX_PART_CHARS]

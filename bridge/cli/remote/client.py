@@ -100,8 +100,9 @@ class AdminClient:
         """
         return self._read(self._send("GET", path + _write_query(query or [])))
 
-    def get_bytes(self, path: str, most: int) -> bytes:
-        """GET a path whose answer is no JSON, of at most about so many bytes; see `get`."""
+    def get_bytes(self, path: str, most: int, query: Query | None = None) -> bytes:
+        """GET a path whose answer is no JSON object, of at most about so many bytes; see `get`."""
+        path += _write_query(query or [])
         return self._send("GET", path, most=most + MAX_PROBLEM_BYTES).body
 
     def post(self, path: str, body: JSON | None, headers: Mapping[str, str]) -> dict[str, JSON]:

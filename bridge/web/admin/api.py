@@ -265,7 +265,7 @@ def _response(
     request: Request, endpoint: Endpoint, answer: Answer, asked: AdminRequest
 ) -> Response:
     if isinstance(answer, RawAnswer):
-        response = Response(answer.content, content_type="application/octet-stream")
+        response = Response(answer.content, content_type=answer.media_type)
         response.headers["Content-Disposition"] = f'attachment; filename="{answer.file_name}"'
         response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
         response.headers["Cache-Control"] = "no-store"

@@ -11,8 +11,8 @@ import orjson
 from werkzeug.wrappers import Request
 
 from bridge.core.errors import Refused
-from bridge.core.json_differences import escape_step
 from bridge.core.json_limits import exceeds_depth, exceeds_values
+from bridge.core.json_pointers import escape_step
 from bridge.core.typos import find_close_name
 from bridge.routing.functions.signature import shorten, type_of
 from bridge.routing.schemas.messages import Failure

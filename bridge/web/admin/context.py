@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from bridge.config.settings import Settings
 from bridge.core.audit import AuditActor
@@ -20,6 +20,8 @@ from bridge.web.late_app import LateUse
 from bridge.web.process_locks import ProcessLocks
 from bridge.web.rate_limiter import RateLimiter
 from bridge.web.reader_seats import ReaderSeats
+
+BYTES: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +84,11 @@ class AdminRequest:
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """An answer that is not JSON: bytes, and the file name for a download."""
+    """An answer of bytes, for a download: its file name and its media type."""
 
     content: bytes
     file_name: str
+    media_type: str = BYTES
 
 
 @dataclass(frozen=True, slots=True)

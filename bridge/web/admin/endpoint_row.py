@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.scopes import Scope
 from bridge.system.cpu_affinity import switch_often
-from bridge.web.admin.context import AdminContext, AdminRequest, Answer
+from bridge.web.admin.context import BYTES, AdminContext, AdminRequest, Answer
 from bridge.web.admin.limits import RateKind
 from bridge.web.admin.parameter_reader import Parameter
 from bridge.web.admin.streams import Records
@@ -20,6 +20,7 @@ class Endpoint:
 
     `path` has its variable parts in braces, as in `/events/{id}`. `scope` is needed to use it.
     `schema` names the schema of the answer in `schemas`, null for raw bytes, and for 204.
+    `media_types`: those that raw bytes may have.
     `status` is the status of the answer; `more_answers` names the schemas of `StatusAnswer`s with
     other statuses. `more_problems`: statuses of problems that its method and path do not imply.
     `body` names the schema of the request's body in `request_schemas`; without one
@@ -34,6 +35,7 @@ class Endpoint:
     summary: str
     answer: Callable[[AdminContext, AdminRequest], Answer]
     schema: str | None
+    media_types: tuple[str, ...] = (BYTES,)
     scope: Scope = Scope.READ
     parameters: tuple[Parameter, ...] = ()
     has_contents: bool = False

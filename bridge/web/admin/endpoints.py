@@ -14,6 +14,7 @@ from bridge.web.admin import (
     streams,
 )
 from bridge.web.admin.authoring_endpoints import AUTHORING_ENDPOINTS
+from bridge.web.admin.context import BYTES
 from bridge.web.admin.endpoint_row import Endpoint
 from bridge.web.admin.limits import RateKind
 from bridge.web.admin.parameter_reader import Parameter
@@ -23,6 +24,7 @@ from bridge.web.admin.parameters import (
     EXPLAINED_ROUTES,
     LIMIT,
     OUTCOME,
+    PLACE,
     REJECT_LIMIT,
     SCREEN,
     SINCE,
@@ -85,10 +87,12 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         path="/events/{id}/body",
-        summary="The raw body of an event.",
+        summary="The raw body of an event; with `at`, the value at a place of it, as JSON.",
         answer=resources.show_body,
         schema=None,
+        media_types=(BYTES, "application/json"),
         scope=Scope.BODIES,
+        parameters=(PLACE,),
         has_contents=True,
     ),
     Endpoint(

@@ -148,7 +148,7 @@ def _success(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.status == NO_CONTENT:
         return {"description": endpoint.summary}
     if endpoint.schema is None:
-        return {"description": "The bytes.", "content": {"application/octet-stream": {}}}
+        return {"description": "The bytes.", "content": {one: {} for one in endpoint.media_types}}
     described = _json_content(endpoint.summary, endpoint.schema)
     if endpoint.stream is not None:
         # Each line is one item of the page.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.core.audit import AuditAction
+from bridge.core.json_pointers import MAX_POINTER_CHARS, parse_pointer
 from bridge.core.model import JSON, RunState, Status
 from bridge.core.operations import OPEN_ITEMS, StepOutcome
 from bridge.core.trends import TRENDS
@@ -151,6 +152,13 @@ def _flag(name: str, doc: str) -> Parameter:
 
 SCREEN: Final = _flag(
     "screen", "Also return, as `screen`, the advice that commands print for people."
+)
+PLACE: Final = Parameter(
+    name="at",
+    doc="A JSON pointer (RFC 6901) such as `/issue/title`: return the value at this place of the"
+    " body, as JSON. The empty pointer is the whole body.",
+    parse=parse_pointer,
+    schema={"type": "string", "maxLength": MAX_POINTER_CHARS},
 )
 EXPLAINED_ROUTE: Final = Parameter(name="route", doc="Only this route.", parse=_parse_name)
 EXPLAINED_ROUTES: Final = replace(

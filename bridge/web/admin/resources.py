@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bridge import __version__
 from bridge.core.audit import AuditAction
+from bridge.core.json_text import write_json
 from bridge.core.model import JSON, Reject
 from bridge.core.scopes import list_scopes
 from bridge.core.times import iso
@@ -26,9 +27,10 @@ from bridge.services.trends import TrendPoints, read_trends
 from bridge.store.blobs import BlobStore
 from bridge.store.inbound import rejects
 from bridge.store.queries.event_lookup import EventHistory
+from bridge.web.admin.body_values import read_value
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer, RawAnswer
 from bridge.web.admin.limits import READ_RATE
-from bridge.web.admin.parameters import LABELS
+from bridge.web.admin.parameters import LABELS, PLACE
 from bridge.web.admin.problems import AdminProblem
 from bridge.web.admin.request_selection import (
     check_known_names,
@@ -125,10 +127,16 @@ def show_event(context: AdminContext, asked: AdminRequest) -> Answer:
 
 
 def show_body(context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return the raw body of an event, and record that it is downloaded."""
+    """Return the raw body of an event, or a value of it, and record that it is downloaded."""
     event = find_event(context, asked).event
+    pointer = asked.values.get(PLACE.name)
+    if pointer is None:
+        answer = RawAnswer(event.body, f"{event.id}.bin")
+    else:
+        value = read_value(event, context.config().sources, pointer)
+        answer = RawAnswer(write_json(value), f"{event.id}.json", "application/json")
     audit.record(context.database, AuditAction.DOWNLOADED, asked.by, f"body of {event.id}")
-    return RawAnswer(event.body, f"{event.id}.bin")
+    return answer
 
 
 def show_file(context: AdminContext, asked: AdminRequest) -> Answer:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.core.json_differences import escape_step
+from bridge.core.json_pointers import write_pointer
 from bridge.core.model import JSON
 from bridge.web.console.payload_tree import MAX_PATH_CHARS, name_members, write_scalar
 
@@ -105,7 +105,7 @@ def _is_end_of_path(steps: Sequence[str], path: str, wanted: str) -> bool:
 
 
 def _describe(steps: Sequence[str], value: JSON, at: int, path: str, pointer: str) -> FoundPlace:
-    place = pointer + "".join(f"/{escape_step(one)}" for one in steps)
+    place = pointer + write_pointer(steps)
     shown = ".".join((path, *steps))
     if isinstance(value, dict | list | tuple):
         text = f"{{{len(value)}}}" if isinstance(value, dict) else f"[{len(value)}]"

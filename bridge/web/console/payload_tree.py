@@ -13,9 +13,8 @@ from typing import Final
 
 import orjson
 
-from bridge.core.json_differences import escape_step
+from bridge.core.json_pointers import escape_step
 from bridge.core.model import JSON
-from bridge.routing.expressions.paths import Steps
 
 MAX_NODES: Final = 2000
 MAX_CHARS: Final = 64 * 1024
@@ -125,29 +124,6 @@ def build_small_tree(value: JSON, path: str) -> list[TreePart]:
 def write_path(root: str, pointer: str) -> str:
     """Return the path that a JSON pointer leads to, as `match` writes it."""
     return root + pointer.replace("/", ".").replace("~1", "/").replace("~0", "~")
-
-
-def find_value(value: JSON, pointer: str) -> JSON:
-    """Return the value at a JSON pointer (RFC 6901). Raises `LookupError` where there is none."""
-    return follow_pointer(value, pointer)[1]
-
-
-def follow_pointer(value: JSON, pointer: str) -> tuple[Steps, JSON]:
-    """Return the steps to the value at a JSON pointer, and the value. Raises `LookupError`."""
-    steps: list[str | int] = []
-    if pointer and not pointer.startswith("/"):
-        raise LookupError(pointer)
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, Mapping):
-            value = value[name]
-            steps.append(name)
-        elif isinstance(value, Sequence) and not isinstance(value, str) and name.isdecimal():
-            value = value[int(name[:9])]
-            steps.append(int(name[:9]))
-        else:
-            raise LookupError(pointer)
-    return tuple(steps), value
 
 
 def _add(

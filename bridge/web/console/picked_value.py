@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.core.json_pointers import follow_pointer, parse_pointer
 from bridge.core.masking import MASK
 from bridge.core.model import JSON, Body, Event
 from bridge.routing.expressions.paths import Steps, write_path
@@ -13,7 +14,6 @@ from bridge.routing.matching.suggestions import suggest_clauses, write_dotted
 from bridge.services.project.config_text import write_yaml_line
 from bridge.web.console.failures import refuse
 from bridge.web.console.links import make_link
-from bridge.web.console.payload_tree import follow_pointer
 
 #: The query parameters that name a place: a JSON pointer in the body, and the name of a header.
 BODY_PLACE: Final = "use"
@@ -55,7 +55,7 @@ def pick_value(event: Event, body: Body | None, given: Mapping[str, str]) -> Pic
     place = given[name][:MAX_PLACE_CHARS]
     try:
         path, value = _find_place(event, body, name, place)
-    except LookupError:
+    except (LookupError, ValueError):
         raise refuse(404, f"{event.id} has no value at {place[:200]!r}.") from None
     clauses = [
         PickedClause(
@@ -80,5 +80,5 @@ def _find_place(event: Event, body: Body | None, name: str, place: str) -> tuple
         return ("headers", place), value
     if body is None:
         raise LookupError(place)
-    steps, found = follow_pointer(body.value, place)
+    steps, found = follow_pointer(body.value, parse_pointer(place))
     return ("body", *steps), found

@@ -198,6 +198,8 @@ def test_errors_name_what_was_meant(session: ToolSession) -> None:
         ("find_records", {"q": 10**30}, "not string"),
         ("find_records", {"q": "x" * 600_000}, "have more than 524,288 bytes"),
         ("show_event", {"id": ".."}, "no record has the id"),
+        ("read_event_body", {"id": "evt_0", "at": "a"}, "begins with `/`"),
+        ("read_event_body", {"id": "evt_0", "at": "/" * 5000}, "4000"),
     ):
         assert part in refusal_of(session, name, **arguments), name
 
@@ -214,6 +216,7 @@ def test_a_long_answer_is_cut_and_can_be_continued(both: BothWays, session: Tool
         part = data_of(session, "read_event_body", id=event_id, offset=offset)
         text, offset = text + part["text"], part["next_offset"]
     assert text == long.decode()
+    assert data_of(session, "read_event_body", id=event_id, at="/text")["characters"] == 20_002
     hidden = both.bridge.event("\U000e0041".encode() * 9000).json["event_id"]
     answer = session.call_tool("read_event_body", {"id": hidden})
     assert len(answer.text) < MAX_DATA_BYTES * 1.05

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from bridge.core.json_pointers import find_value
 from bridge.web.console.payload_search import EXCERPT_CHARS, search_payload
-from bridge.web.console.payload_tree import MAX_PATH_CHARS, find_value
+from bridge.web.console.payload_tree import MAX_PATH_CHARS
 
 PAYLOAD = {
     "action": "opened",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.core.json_pointers import find_value
 from bridge.web.console.payload_tree import (
     MAX_CHARS,
     MAX_DEPTH,
@@ -15,7 +16,6 @@ from bridge.web.console.payload_tree import (
     MAX_STRING_CHARS,
     TreePart,
     build_tree,
-    find_value,
 )
 
 
@@ -96,12 +96,3 @@ def test_a_tree_is_bounded(value: Any) -> None:
     assert max(len(one.path) for one in parts) <= MAX_PATH_CHARS
     assert max(len(one.pointer) for one in parts) <= MAX_PATH_CHARS + 1
     assert sum(one.part == "open" for one in parts) == sum(one.part == "close" for one in parts)
-
-
-def test_a_pointer_names_a_value() -> None:
-    value = {"a/b": {"~": [1, 2]}, "": 3}
-    for pointer, found in (("", value), ("/a~1b/~0/1", 2), ("/", 3)):
-        assert find_value(value, pointer) == found
-    for wrong in ("a", "/x", "/a~1b/~0/2", "/a~1b/~0/-1", "/a~1b/~0/x", "/a~1b/~0/1/0"):
-        with pytest.raises(LookupError):
-            find_value(value, wrong)

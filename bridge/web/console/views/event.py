@@ -10,6 +10,7 @@ from typing import Any, Final
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from bridge.core.json_pointers import find_value
 from bridge.core.masking import MASK
 from bridge.core.model import Body, Event
 from bridge.core.retention import is_content_deleted
@@ -29,7 +30,6 @@ from bridge.web.console.payload_tree import (
     TreePart,
     build_small_tree,
     build_tree,
-    find_value,
     write_path,
 )
 from bridge.web.console.picked_value import PickedValue, pick_value
@@ -39,7 +39,6 @@ from bridge.web.console.timeline import build_timeline
 
 MAX_RAW_BYTES: Final = 64 * 1024
 MAX_START_DIGITS: Final = 9
-MAX_POINTER_CHARS: Final = 4000
 #: A payload without values. `has_bytes`: its page leads to the body as it arrived.
 NO_VALUES: Final[Mapping[str, Any]] = {"tree": (), "at": "", "search": None, "has_bytes": False}
 DELETED: Final = "The `retention` of its source has deleted its body."
@@ -183,12 +182,12 @@ def _read_payload(asked: ConsoleRequest, event: Event, body: Body | None) -> dic
         return {**NO_VALUES, "problem": problem}
     if body.problem is not None and body.value is None:
         return {**NO_VALUES, "problem": body.problem, "has_bytes": bool(event.body)}
-    pointer = asked.http.args.get("at", "")[:MAX_POINTER_CHARS]
+    pointer = asked.http.args.get("at", "")
     digits = asked.http.args.get("from", "0")
     start = int(digits) if digits.isdecimal() and len(digits) <= MAX_START_DIGITS else 0
     try:
         value = find_value(body.value, pointer)
-    except LookupError:
+    except (LookupError, ValueError):
         raise refuse(404, f"{event.id} has no value at {pointer[:200]!r}.") from None
     path = write_path("body", pointer)
     text = asked.http.args.get("search", "").strip()[:MAX_SEARCH_CHARS]
