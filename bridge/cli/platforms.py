@@ -11,7 +11,7 @@ from bridge.cli.options import wrong_usage
 from bridge.core.audit import AuditAction
 from bridge.core.model import JSON
 from bridge.core.outcomes import OutcomeKind, RunReport
-from bridge.services import platform_queries
+from bridge.services import platform_names, platform_queries
 from bridge.services.audit import record_command
 from bridge.services.flow_access import FlowAccess, StartedFlow
 from bridge.services.flow_json import flow_json, input_json, kill_json, run_json, start_json
@@ -54,7 +54,7 @@ class ConfiguredFlows:
     def list_flows(self, platform: str | None) -> Shape:
         """See `FlowAccess`."""
         asked = (
-            [platform_queries.find_platform(self._config, platform)]
+            [platform_names.find_platform(self._config, platform)]
             if platform
             else platform_queries.platforms_with_flows(self._config)
         )
@@ -67,26 +67,26 @@ class ConfiguredFlows:
 
     def list_inputs(self, flow: str) -> Sequence[Shape]:
         """See `FlowAccess`."""
-        platform, saved_item_id = platform_queries.find_flow(self._config, flow)
+        platform, saved_item_id = platform_names.find_flow(self._config, flow)
         nodes = platform_queries.list_inputs(platform, saved_item_id)
         return [input_json(platform.name, saved_item_id, node) for node in nodes]
 
     def list_runs(self, flow: str) -> tuple[Sequence[Shape], str]:
         """See `FlowAccess`."""
-        platform, saved_item_id = platform_queries.find_flow(self._config, flow)
+        platform, saved_item_id = platform_names.find_flow(self._config, flow)
         found = platform_queries.list_runs(platform, saved_item_id)
         hint = "" if found else platform_queries.explain_missing_flow(platform, saved_item_id)
         return [run_json(platform.name, one) for one in found], hint
 
     def check_runs(self, flow: str) -> None:
         """See `FlowAccess`."""
-        platform, _ = platform_queries.find_flow(self._config, flow)
+        platform, _ = platform_names.find_flow(self._config, flow)
         if not platform_queries.platform_type(platform).has_runs:
             raise platform_queries.unsupported(platform, "runs to wait for")
 
     def start_run(self, flow: str, inputs: Mapping[str, JSON]) -> StartedFlow:
         """See `FlowAccess`."""
-        platform, saved_item_id = platform_queries.find_flow(self._config, flow)
+        platform, saved_item_id = platform_names.find_flow(self._config, flow)
         started = start_by_hand(platform, saved_item_id, inputs)
         if started.outcome.kind is OutcomeKind.STARTED:
             self._record(AuditAction.RUN_STARTED, f"{platform.name}/{saved_item_id}")
@@ -95,12 +95,12 @@ class ConfiguredFlows:
 
     def find_run(self, name: str) -> tuple[str, str]:
         """See `FlowAccess`."""
-        platform, run_id = platform_queries.find_run(self._config, name)
+        platform, run_id = platform_names.find_run(self._config, name)
         return platform.name, run_id
 
     def kill_run(self, platform: str, run_id: str) -> Shape:
         """See `FlowAccess`."""
-        found = platform_queries.find_platform(self._config, platform)
+        found = platform_names.find_platform(self._config, platform)
         killed = platform_queries.kill_run(found, run_id)
         report = RunReport(state=None)
         if killed.accepted:
@@ -110,7 +110,7 @@ class ConfiguredFlows:
 
     def poll_run(self, platform: str, run_id: str) -> RunPoll:
         """See `FlowAccess`."""
-        return poll_platform(platform_queries.find_platform(self._config, platform), run_id)
+        return poll_platform(platform_names.find_platform(self._config, platform), run_id)
 
     def _record(self, action: AuditAction, subject: str) -> None:
         record_command(settings_of(self._file), action, subject)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from bridge.core.errors import BridgeError, InvalidRequest, NotFound, PlatformRefused
+from bridge.core.errors import BridgeError, NotFound, PlatformRefused
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON, Delivery, Status
 from bridge.core.outcomes import Outcome, RunReport
@@ -34,79 +34,6 @@ def platform_type(platform: Platform) -> PlatformType:
 def unsupported(platform: Platform, what: str) -> BridgeError:
     """Return the error for a platform without such a feature: it only posts inputs to a URL."""
     return BridgeError(f"the platform {platform.name!r} ({platform.type}) has no {what}")
-
-
-# -- names
-
-
-def find_platform(config: Config, name: str) -> Platform:
-    """Return a platform by its name in routes.yaml. Raises `InvalidRequest`."""
-    if name not in config.platforms:
-        raise unknown_platform(name, config.platforms)
-    return config.platforms[name]
-
-
-def unknown_platform(name: str, known: Iterable[str]) -> InvalidRequest:
-    """Return the error for a name that none of the `known` platforms has."""
-    from bridge.core.typos import suggest
-
-    names = list(known)
-    return InvalidRequest(
-        f"routes.yaml has no platform {name!r}; {suggest(name, names)}it has:"
-        f" {', '.join(names) or 'none'}"
-    )
-
-
-def find_flow(config: Config, name: str) -> tuple[Platform, str]:
-    """Return the platform and the saved_item_id of a flow.
-
-    `name`: a name under `flows` of routes.yaml, or PLATFORM/FLOW. Raises `InvalidRequest`.
-    """
-    from bridge.core.typos import suggest
-
-    if name in config.flows:
-        flow = config.flows[name]
-        return config.platforms[flow.platform], flow.saved_item_id
-    platform, slash, saved_item_id = name.partition("/")
-    if not slash or not saved_item_id:
-        example = f", such as {next(iter(config.platforms))}/{name}" if config.platforms else ""
-        known = f"it has: {', '.join(config.flows)}" if config.flows else "`flows:` is empty"
-        raise InvalidRequest(
-            f"routes.yaml has no flow {name!r}; {suggest(name, config.flows)}{known}."
-            f" You can also pass PLATFORM/FLOW{example}"
-        )
-    return find_platform(config, platform), saved_item_id
-
-
-def find_run(config: Config, name: str) -> tuple[Platform, str]:
-    """Return the platform and the id of a run.
-
-    `name`: PLATFORM/RUN, or the id alone if only one platform has runs; else `InvalidRequest`.
-    """
-    types = {each.name: each.type for each in config.platforms.values()}
-    platform, run_id = split_run_name(types, name)
-    return find_platform(config, platform), run_id
-
-
-def split_run_name(types: Mapping[str, str], name: str) -> tuple[str, str]:
-    """Return the name of the platform and the id of the run, as `find_run`.
-
-    `types`: the type of each platform, by its name.
-    """
-    from bridge.delivery.platforms.registry import PLATFORMS
-
-    platform, slash, run_id = name.partition("/")
-    if slash and platform and run_id:
-        return platform, run_id
-    having = [
-        one for one, type_ in types.items() if type_ in PLATFORMS and PLATFORMS[type_].has_runs
-    ]
-    if len(having) != 1 or slash:
-        shown = " or ".join(f"{one}/RUN" for one in having) or (
-            "routes.yaml has no platform with runs"
-        )
-        raise InvalidRequest(f"{name!r} does not say on which platform: {shown}")
-    return having[0], name
 
 
 def explain_missing_flow(platform: Platform, saved_item_id: str) -> str:

@@ -154,7 +154,7 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
     Where the platform does not answer, print a note and accept the run.
     """
     from bridge.cli.platforms import load_config
-    from bridge.services import platform_queries
+    from bridge.services import platform_names, platform_queries
     from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
     from bridge.store.queries import event_lookup
@@ -169,7 +169,7 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
         )
     try:
         report = platform_queries.read_run(
-            platform_queries.find_platform(load_config(config), platform), run_id
+            platform_names.find_platform(load_config(config), platform), run_id
         )
     except BridgeError as error:
         output.say(f"the run was not looked up: {error}")

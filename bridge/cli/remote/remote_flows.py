@@ -14,7 +14,7 @@ from bridge.core.outcomes import RunReport
 from bridge.services.bridge_reader import Shape
 from bridge.services.flow_access import StartedFlow
 from bridge.services.parsed_records import expect_shape, parse_report
-from bridge.services.platform_queries import split_run_name, unknown_platform
+from bridge.services.platform_names import split_run_name, unknown_platform
 from bridge.services.run_waiting import RunPoll
 
 POLL_SECONDS: Final = 1.0

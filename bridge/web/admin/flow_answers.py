@@ -11,7 +11,7 @@ from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.model import JSON, Delivery
 from bridge.core.times import iso
 from bridge.routing.model import Platform
-from bridge.services import platform_queries, redacted_views
+from bridge.services import platform_names, platform_queries, redacted_views
 from bridge.services.flow_json import flow_json, input_json, run_json
 from bridge.store.queries.runs_in_flight import list_runs_in_flight
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
@@ -31,7 +31,7 @@ def list_flows(context: AdminContext, asked: AdminRequest) -> Answer:
     config = context.config()
     name = asked.values["platform"]
     named = (
-        [platform_queries.find_platform(config, name)]
+        [platform_names.find_platform(config, name)]
         if name
         else platform_queries.platforms_with_flows(config)
     )
@@ -55,7 +55,7 @@ def list_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_named_flow_inputs(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return the inputs of a flow by its name in routes.yaml, or as PLATFORM/FLOW."""
-    found = platform_queries.find_flow(context.config(), asked.values["flow"])
+    found = platform_names.find_flow(context.config(), asked.values["flow"])
     return _list_inputs(context, asked, *found)
 
 
@@ -83,7 +83,7 @@ def list_runs(context: AdminContext, asked: AdminRequest) -> Answer:
         return {"items": shown, "complete": len(found) <= MAX_LISTED_RUNS}
     if asked.values["platform"] is not None:
         raise InvalidRequest("`flow` names its platform: leave out `platform`")
-    platform, saved_item_id = platform_queries.find_flow(config, flow)
+    platform, saved_item_id = platform_names.find_flow(config, flow)
     listed = ask_platform(
         context,
         lambda: platform_queries.list_runs(hurry(platform), saved_item_id),
@@ -116,7 +116,7 @@ def _in_flight(one: Delivery) -> dict[str, JSON]:
 def find_platform(context: AdminContext, asked: AdminRequest) -> Platform:
     """Return the platform of the path. Raises `AdminProblem`."""
     try:
-        return platform_queries.find_platform(context.config(), asked.ids["platform"])
+        return platform_names.find_platform(context.config(), asked.ids["platform"])
     except InvalidRequest as error:
         raise AdminProblem("not_found", str(error)) from None
 

@@ -11,7 +11,7 @@ from bridge.core.model import JSON
 from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.core.times import iso
 from bridge.providers.model import SecretDelivery
-from bridge.services import platform_queries, redacted_views
+from bridge.services import platform_names, platform_queries, redacted_views
 from bridge.services.access_tokens import create_token, remove_token
 from bridge.services.audit import new_entry, record_done
 from bridge.services.flow_json import kill_json, report_json, start_json
@@ -153,7 +153,7 @@ def _find_delivery(context: AdminContext, asked: AdminRequest) -> SecretDelivery
 def start_run(context: AdminContext, asked: AdminRequest) -> Answer:
     """Start a flow by hand, as `flows run --json`, with `notes` on its inputs and a `hint`."""
     try:
-        platform, saved_item_id = platform_queries.find_flow(context.config(), asked.body["flow"])
+        platform, saved_item_id = platform_names.find_flow(context.config(), asked.body["flow"])
         started = ask_platform(
             context,
             lambda: start_by_hand(hurry(platform), saved_item_id, asked.body.get("inputs", {})),

@@ -11,7 +11,7 @@ from bridge.core.circuit_state import Circuit
 from bridge.core.errors import InvalidRequest
 from bridge.routing.model import Config, Route
 from bridge.routing.templates import Inputs
-from bridge.services import platform_queries
+from bridge.services import platform_names, platform_queries
 from bridge.web.admin import bridge_answers, flow_answers
 from bridge.web.admin.parameters import FLOW, PLATFORM
 from bridge.web.admin.problems import AdminProblem
@@ -99,7 +99,7 @@ def _ask_flows(asked: ConsoleRequest, name: str) -> dict[str, Any]:
 
 def _ask_inputs(asked: ConsoleRequest, name: str, flow: str) -> dict[str, Any]:
     config = asked.context.config()
-    platform = flow_answers.hurry(platform_queries.find_platform(config, name))
+    platform = flow_answers.hurry(platform_names.find_platform(config, name))
     nodes = flow_answers.ask_platform(
         asked.context,
         lambda: platform_queries.list_inputs(platform, flow),

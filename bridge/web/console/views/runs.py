@@ -16,7 +16,7 @@ from bridge.core.local_runs import LocalRun
 from bridge.core.model import JSON, Delivery
 from bridge.core.scopes import Scope
 from bridge.routing.model import Config, Platform
-from bridge.services import platform_queries
+from bridge.services import platform_names, platform_queries
 from bridge.store.inbound import events
 from bridge.store.local import runs as local_runs
 from bridge.store.queries import event_lookup
@@ -163,7 +163,7 @@ def _find_platform(
         if flow_id is not None and one.saved_item_id == flow_id:
             return config.platforms[one.platform]
     with suppress(InvalidRequest):
-        return platform_queries.find_run(config, run_id)[0]
+        return platform_names.find_run(config, run_id)[0]
     return None
 
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from bridge.core.errors import BridgeError
 from bridge.core.model import Delivery, Status
 from bridge.delivery.obstacles import last_list_failure
-from bridge.services import platform_queries, redacted_views
+from bridge.services import platform_names, platform_queries, redacted_views
 from bridge.services.serializers import evidence_json
 from bridge.services.unknown_deliveries import (
     NOT_ASKED,
@@ -106,7 +106,7 @@ def _check_run(asked: ConsoleRequest, one: Delivery, run_id: str) -> None:
     """Refuse a run that its platform does not have; one that cannot be asked is believed."""
     with wait_for_platform(asked.context):
         try:
-            platform = platform_queries.find_platform(asked.context.config(), one.platform)
+            platform = platform_names.find_platform(asked.context.config(), one.platform)
             report = platform_queries.read_run(hurry(platform), run_id)
         except BridgeError:
             return  # the platform is not configured, or has no runs to ask for
