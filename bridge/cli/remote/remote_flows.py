@@ -9,6 +9,7 @@ from typing import Final
 from bridge.cli.remote.client import AdminClient
 from bridge.cli.remote.remote_bridge import RemoteBridge, open_admin_client
 from bridge.cli.remote.request_parts import quote_id, write_filters
+from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
 from bridge.core.outcomes import RunReport
 from bridge.services.bridge_reader import Shape
@@ -85,7 +86,10 @@ class RemoteFlows:
         path = _path_of(platform, run_id)
 
         def read() -> RunReport:
-            return parse_report(self._client.get(path))
+            try:
+                return parse_report(self._client.get(path))
+            except BridgeError as error:  # the wait goes on, as where a platform does not answer
+                return RunReport(state=None, detail=str(error))
 
         return RunPoll(f"{platform}/{run_id}", read, lambda _: POLL_SECONDS)
 

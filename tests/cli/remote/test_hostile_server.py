@@ -18,6 +18,7 @@ import pytest
 from admin_client import AdminClient as Api
 from admin_client import lift_rates
 from click.testing import CliRunner, Result
+from fake_platform import FakePlatform
 from remote_records import ACT, add_records
 from servers import Misbehaving, Reply, chunked, garbage, redirect, respond
 from trials_here import evaluate_here
@@ -149,9 +150,11 @@ def wire(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Itera
     shutil.copy(migrated_file, folder / "flowbridge.db")
     database = Database(f"sqlite:///{folder / 'flowbridge.db'}")
     add_records(database)
-    (folder / "used.yaml").write_text(ROUTES)
-    config = load(folder / "used.yaml", {}, strict_secrets=False)
-    with pytest.MonkeyPatch.context() as patch:
+    with FakePlatform() as platform, pytest.MonkeyPatch.context() as patch:
+        platform.run_seconds = 0.0
+        routes = ROUTES.replace("platforms: {", PLATFORMS.format(url=platform.base_url))
+        (folder / "used.yaml").write_text(routes)
+        config = load(folder / "used.yaml", {}, strict_secrets=False)
         lift_rates(patch)
         evaluate_here(patch)
         yield HostileWire(Api(database, folder, config))
@@ -198,6 +201,10 @@ routes:
   - {name: live, on: github issues, inputs: {n: "${body.n}"}, flow: local/echo}
   - {name: new, on: github issues, mode: shadow, inputs: {n: "${body.m}"}, flow: local/echo}
 """
+PLATFORMS = (
+    "platforms: {{gumloop: {{type: gumloop, api_key: fake-key, user_id: fake-user,"
+    ' base_url: "{url}"}}, '
+)
 COMMANDS = (
     "status",
     "events --limit 5",
@@ -217,6 +224,13 @@ COMMANDS = (
     f"operations show {ACT}",
     "alerts",
     "flows list",
+    "flows inputs gumloop/echo",
+    "flows runs gumloop/echo",
+    "flows runs gumloop/echo --json",
+    "flows run gumloop/echo --input title=x --wait",
+    "flows run gumloop/echo --json",
+    "flows kill gumloop/x --wait",
+    "flows kill x",
     "explain {event}",
     "explain {reject}",
     "types",
