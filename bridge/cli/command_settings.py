@@ -42,6 +42,7 @@ REMOTE_COMMANDS: Final = (
     "cancel",
     "resolve",
     "replay",
+    "learn",
     "test",
     "mcp",
 )

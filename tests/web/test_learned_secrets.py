@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from forking import Forked
-from processes import call_here, running
+from processes import call_here, environment, running
 from serving import Bridge, until
 
 from bridge.core.errors import SettingsError
@@ -80,6 +80,43 @@ def test_a_secret_is_taken_once_while_someone_waits_and_kept_sealed(bridge: Brid
     assert bridge.count("event") == 1
     assert FIRST.encode() not in (bridge.folder / "data" / "flowbridge.db").read_bytes()
     assert FIRST not in bridge.stderr
+
+
+def test_a_source_of_another_machine_learns(bridge: Bridge, tmp_path: Path) -> None:
+    def add_token(name: str, scope: str) -> dict[str, str]:
+        made = call_here(
+            bridge.folder, "token", "add", name, "--scope", scope, environ=bridge.environ
+        )
+        return environment(FLOWBRIDGE_TOKEN=made.stdout.strip())
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    server = ("--server", f"http://127.0.0.1:{bridge.port}")
+    admin = add_token("admin", "admin")
+    learn = (*server, "learn", "asana", "--for", "10m")
+    with running(elsewhere, *learn, environ=admin) as waiting:
+        until(
+            lambda: learned_secrets.find(bridge.database, "asana").until, what="the source to learn"
+        )
+        assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": FIRST}).status == 200
+        out, said = waiting.communicate(timeout=60)
+    assert (waiting.returncode, out) == (0, "")
+    assert "at /hooks/asana of the bridge" in said and "Secret received" in said
+    assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 200
+    late = call_here(elsewhere, *server, "learn", "asana", "--for", "1s", environ=admin)
+    assert (late.returncode, late.stdout) == (1, "") and "No secret was received" in late.stderr
+    assert learned_secrets.find(bridge.database, "asana").until is None
+    reader = add_token("reader", "read")
+    for source, environ, code, text in (
+        ("notion", admin, 2, "the secret of notion must be entered at the sender"),
+        ("github", admin, 1, "no source of this name receives its secret from a sender"),
+        ("asana", reader, 1, "this needs the scope `admin`"),
+    ):
+        wrong = call_here(elsewhere, *server, "learn", source, environ=environ)
+        assert (wrong.returncode, wrong.stdout) == (code, "") and text in wrong.stderr
+    long = call_here(elsewhere, *server, "learn", "asana", "--for", "2h", environ=admin)
+    assert long.returncode == 2 and "3600" in long.stderr
+    assert learned_secrets.find(bridge.database, "asana").until is None
 
 
 def test_a_dry_request_teaches_nothing_and_knows_what_was_learned(bridge: Bridge) -> None:

@@ -116,8 +116,8 @@ def allow_learning(context: AdminContext, asked: AdminRequest) -> Answer:
     if found.shown:
         raise AdminProblem(
             "invalid_parameter",
-            f"the secret of {name} must be entered at the sender: use `flowbridge learn {name}`,"
-            " which shows it",
+            f"the secret of {name} must be entered at the sender: use `flowbridge learn {name}`"
+            " on the bridge's machine, which shows it",
         )
     seconds = asked.body.get("seconds", LEARN_SECONDS)
     until = time.time() + seconds if seconds else None

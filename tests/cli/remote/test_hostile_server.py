@@ -197,6 +197,7 @@ platforms: {local: {type: local}}
 sources:
   github: {provider: github, secret: "${env:S}"}
   contact: {provider: form}
+  asana: {provider: asana}
 routes:
   - {name: live, on: github issues, inputs: {n: "${body.n}"}, flow: local/echo}
   - {name: new, on: github issues, mode: shadow, inputs: {n: "${body.m}"}, flow: local/echo}
@@ -231,6 +232,7 @@ COMMANDS = (
     "flows run gumloop/echo --json",
     "flows kill gumloop/x --wait",
     "flows kill x",
+    "learn asana --for 1m",
     "explain {event}",
     "explain {reject}",
     "types",

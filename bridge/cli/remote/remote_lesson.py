@@ -1,0 +1,52 @@
+"""How a source of the bridge of another machine receives its secret. See `cli.lessons`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bridge.cli.remote.client import AdminClient
+from bridge.cli.remote.remote_bridge import RemoteBridge, open_admin_client
+from bridge.cli.remote.request_parts import quote_id
+from bridge.services.parsed_records import expect_shape
+
+
+@contextmanager
+def open_remote_lesson(url: str, source: str) -> Iterator[RemoteLesson]:
+    """Give the lesson of a source of the bridge at a URL; see `open_admin_client`."""
+    with open_admin_client(url) as client:
+        yield RemoteLesson(client, source)
+
+
+class RemoteLesson:
+    """A lesson of a bridge, through its admin API. See `Lesson`."""
+
+    def __init__(self, client: AdminClient, source: str) -> None:
+        self._client = client
+        self._path = f"/sources/{quote_id(source)}/learn"
+        found = client.get(self._path)
+        with expect_shape():
+            self.address = f"{found['path']} of the bridge"
+            self.ask = str(found["ask"])
+        self.is_shown = False  # the API refuses such a source
+
+    def allow(self, seconds: float) -> None:
+        """See `Lesson`."""
+        self._post(round(seconds))
+
+    def find_learned_at(self) -> object:
+        """See `Lesson`."""
+        found = self._client.get(self._path)
+        with expect_shape():
+            return found["learned_at"]
+
+    def end(self) -> None:
+        """See `Lesson`."""
+        self._post(0)
+
+    def read_secret(self) -> str:
+        """See `Lesson`: nothing asks for it."""
+        return ""
+
+    def _post(self, seconds: int) -> None:
+        RemoteBridge(self._client).post(self._path, {"seconds": seconds})
