@@ -10,13 +10,12 @@ from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.options import wrong_usage
 from bridge.core.audit import AuditAction
 from bridge.core.model import JSON
-from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.services import platform_names, platform_queries
 from bridge.services.audit import record_command
 from bridge.services.flow_access import FlowAccess, StartedFlow
-from bridge.services.flow_json import flow_json, input_json, kill_json, run_json, start_json
+from bridge.services.flow_json import flow_json, input_json, run_json
 from bridge.services.run_waiting import RunPoll, poll_platform
-from bridge.services.starts_by_hand import start_by_hand
+from bridge.services.runs_by_hand import end_run, start_flow
 
 if TYPE_CHECKING:
     from bridge.routing.model import Config
@@ -87,11 +86,7 @@ class ConfiguredFlows:
     def start_run(self, flow: str, inputs: Mapping[str, JSON]) -> StartedFlow:
         """See `FlowAccess`."""
         platform, saved_item_id = platform_names.find_flow(self._config, flow)
-        started = start_by_hand(platform, saved_item_id, inputs)
-        if started.outcome.kind is OutcomeKind.STARTED:
-            self._record(AuditAction.RUN_STARTED, f"{platform.name}/{saved_item_id}")
-        shape = start_json(platform.name, saved_item_id, started.outcome)
-        return StartedFlow(shape, started.notes, started.hint)
+        return start_flow(platform, saved_item_id, inputs, self._record)
 
     def find_run(self, name: str) -> tuple[str, str]:
         """See `FlowAccess`."""
@@ -101,12 +96,7 @@ class ConfiguredFlows:
     def kill_run(self, platform: str, run_id: str) -> Shape:
         """See `FlowAccess`."""
         found = platform_names.find_platform(self._config, platform)
-        killed = platform_queries.kill_run(found, run_id)
-        report = RunReport(state=None)
-        if killed.accepted:
-            self._record(AuditAction.RUN_KILLED, f"{platform}/{run_id}")
-            report = platform_queries.read_run(found, run_id)
-        return kill_json(platform, run_id, killed, report)
+        return end_run(found, run_id, self._record)
 
     def poll_run(self, platform: str, run_id: str) -> RunPoll:
         """See `FlowAccess`."""

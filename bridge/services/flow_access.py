@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class StartedFlow:
     """The outcome of a start by hand. `shape`: as `flows run --json` without a report of the run.
 
-    `notes` and `hint`: see `StartByHand`.
+    `notes`: sentences on inputs that look misspelt. `hint`: what to say where the platform has no
+    such flow, with its flows; else empty.
     """
 
     shape: Shape

@@ -105,12 +105,14 @@ def describe_report(shape: Shape, *, with_contents: bool) -> Shape:
     return shape | {"outputs": None, "log": [], "detail": _label_answer(shape["detail"])}
 
 
-def describe_platform_answer(shape: Shape, *, with_contents: bool) -> Shape:
+def describe_platform_answer(
+    shape: Mapping[str, JSON], *, with_contents: bool
+) -> Mapping[str, JSON]:
     """Return what a platform answered to the start or the end of a run by hand.
 
     `shape` is that of `flows run --json` or of `flows kill --json`.
     """
-    return shape if with_contents else shape | {"detail": _label_answer(shape["detail"])}
+    return shape if with_contents else {**shape, "detail": _label_answer(shape["detail"])}
 
 
 def describe_failure(error: BridgeError, *, with_contents: bool) -> str:

@@ -6,17 +6,16 @@ import time
 from typing import Final
 
 from bridge.core.audit import AuditAction
-from bridge.core.errors import BridgeError, InvalidRequest
+from bridge.core.errors import InvalidRequest
 from bridge.core.model import JSON
-from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.core.times import iso
 from bridge.providers.model import SecretDelivery
 from bridge.services import platform_names, platform_queries, redacted_views
 from bridge.services.access_tokens import create_token, remove_token
 from bridge.services.audit import new_entry, record_done
-from bridge.services.flow_json import kill_json, report_json, start_json
+from bridge.services.flow_json import report_json
+from bridge.services.runs_by_hand import Record, end_run, start_flow
 from bridge.services.serializers import hold_json, token_json
-from bridge.services.starts_by_hand import start_by_hand
 from bridge.store.inbound import learned_secrets
 from bridge.store.operations import tokens
 from bridge.store.queue import hold
@@ -152,21 +151,20 @@ def _find_delivery(context: AdminContext, asked: AdminRequest) -> SecretDelivery
 
 def start_run(context: AdminContext, asked: AdminRequest) -> Answer:
     """Start a flow by hand, as `flows run --json`, with `notes` on its inputs and a `hint`."""
+    inputs = asked.body.get("inputs", {})
+    record = _recorder(context, asked)
     try:
         platform, saved_item_id = platform_names.find_flow(context.config(), asked.body["flow"])
         started = ask_platform(
             context,
-            lambda: start_by_hand(hurry(platform), saved_item_id, asked.body.get("inputs", {})),
+            lambda: start_flow(hurry(platform), saved_item_id, inputs, record),
             with_contents=asked.with_contents,
         )
     except InvalidRequest as error:
         raise AdminProblem("invalid_body", str(error)) from None
-    subject = f"{platform.name}/{saved_item_id}"
-    if started.outcome.kind is OutcomeKind.STARTED:
-        record_done(context.database, AuditAction.RUN_STARTED, asked.by, subject)
-    _log_change(asked, AuditAction.RUN_STARTED.value, subject[:200])
-    shape = start_json(platform.name, saved_item_id, started.outcome)
-    shown = redacted_views.describe_platform_answer(shape, with_contents=asked.with_contents)
+    shown = redacted_views.describe_platform_answer(
+        started.shape, with_contents=asked.with_contents
+    )
     return {**shown, "notes": list(started.notes), "hint": started.hint or None}
 
 
@@ -186,24 +184,22 @@ def show_run(context: AdminContext, asked: AdminRequest) -> Answer:
 def kill_run(context: AdminContext, asked: AdminRequest) -> Answer:
     """Ask a platform to end a run with its subflow runs, as `flows kill --json`."""
     platform = hurry(find_platform(context, asked))
-    run_id = asked.ids["id"]
-    killed = ask_platform(
+    shape = ask_platform(
         context,
-        lambda: platform_queries.kill_run(platform, run_id),
+        lambda: end_run(platform, asked.ids["id"], _recorder(context, asked)),
         with_contents=asked.with_contents,
     )
-    subject = f"{platform.name}/{run_id}"
-    if killed.accepted:
-        record_done(context.database, AuditAction.RUN_KILLED, asked.by, subject)
-    _log_change(asked, AuditAction.RUN_KILLED.value, subject[:200])
-    report = RunReport(state=None)
-    if killed.accepted:
-        try:
-            report = platform_queries.read_run(platform, run_id)
-        except BridgeError as error:
-            log.warning("killed_run_not_read", platform=platform.name, error=str(error))
-    shape = kill_json(platform.name, run_id, killed, report)
     return redacted_views.describe_platform_answer(shape, with_contents=asked.with_contents)
+
+
+def _recorder(context: AdminContext, asked: AdminRequest) -> Record:
+    """Return how to record what a platform has done for a request."""
+
+    def record(action: AuditAction, subject: str) -> None:
+        record_done(context.database, action, asked.by, subject)
+        _log_change(asked, action.value, subject[:200])
+
+    return record
 
 
 def _log_change(asked: AdminRequest, change: str, subject: str | None) -> None:

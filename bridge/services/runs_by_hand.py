@@ -1,0 +1,54 @@
+"""Start a flow by hand, or end a run, and record that in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from bridge.core.audit import AuditAction
+from bridge.core.errors import InvalidRequest
+from bridge.core.model import JSON
+from bridge.core.outcomes import OutcomeKind, RunReport
+from bridge.services import platform_queries
+from bridge.services.flow_access import StartedFlow
+from bridge.services.flow_json import kill_json, start_json
+from bridge.services.given_inputs import check_inputs
+
+if TYPE_CHECKING:
+    from bridge.routing.model import Platform
+
+Record = Callable[[AuditAction, str], object]  # records an action on a subject
+
+
+def start_flow(
+    platform: Platform, saved_item_id: str, inputs: Mapping[str, JSON], record: Record
+) -> StartedFlow:
+    """Start a flow, after a check of the inputs against those that its platform lists.
+
+    No event and no delivery is stored. `InvalidRequest` where an input is missing that the platform
+    lists as required. `BridgeError` where no answer came: a run may exist.
+    """
+    found = check_inputs(platform, saved_item_id, inputs)
+    if found.missing:
+        missing = f"the flow {saved_item_id!r} requires {', '.join(found.missing)}"
+        raise InvalidRequest("; ".join((missing, *found.notes)))
+    outcome = platform_queries.start_run(platform, saved_item_id, inputs)
+    if outcome.kind is OutcomeKind.STARTED:
+        record(AuditAction.RUN_STARTED, f"{platform.name}/{saved_item_id}")
+    is_unknown = outcome.kind is OutcomeKind.REJECTED and outcome.status_code in (400, 404)
+    hint = platform_queries.explain_missing_flow(platform, saved_item_id) if is_unknown else ""
+    return StartedFlow(start_json(platform.name, saved_item_id, outcome), found.notes, hint)
+
+
+def end_run(platform: Platform, run_id: str, record: Record) -> Mapping[str, JSON]:
+    """Ask a platform to end a run with its subflow runs, and return its answer with the run's
+    state, as `flows kill --json`.
+
+    `BridgeError` where the platform has no runs or did not answer.
+    """
+    killed = platform_queries.kill_run(platform, run_id)
+    report = RunReport(state=None)
+    if killed.accepted:
+        record(AuditAction.RUN_KILLED, f"{platform.name}/{run_id}")
+        report = platform_queries.read_run(platform, run_id)
+    return kill_json(platform.name, run_id, killed, report)
