@@ -249,7 +249,9 @@ def test_kill_ends_runs_and_waits_for_it_where_asked(platform: FakePlatform) -> 
     )
     shown = run("flows", "kill", first)
     assert (shown.exit_code, shown.stdout) == (0, f"gumloop/{first} terminated\n")
+    looks = platform.looks
     (told,) = lines(run("flows", "kill", f"gumloop/{second}", "--wait", "--json"))
+    assert platform.looks == looks + 1, "it has ended: there is nothing to wait for"
     assert told == {
         "platform": "gumloop",
         "run_id": second,

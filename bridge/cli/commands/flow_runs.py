@@ -188,7 +188,7 @@ def _kill(flows: FlowAccess, platform: str, run_id: str, *, wait: bool, as_json:
     with expect_shape():
         is_killed, state = shape["killed"] is True, (shape["run_state"], shape["raw_state"])
     interrupted = False
-    if is_killed and wait:
+    if is_killed and wait and state[0] not in RUN_ENDED:
         poll = flows.poll_run(platform, run_id)
         report, interrupted = follow_run(poll, "The platform was asked to end it.", quiet=as_json)
         state = (report.state, report.raw_state)
