@@ -180,5 +180,9 @@ class PlatformRefused(BridgeError):
         super().__init__(f"{platform}: {answer}")
 
 
+class StartUnanswered(BridgeError):
+    """A platform was asked to start a flow, and did not answer: a run may exist."""
+
+
 class IllegalTransition(BridgeError):
     """A delivery cannot move from its status to the requested one."""

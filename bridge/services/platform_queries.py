@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from bridge.core.errors import BridgeError, NotFound, PlatformRefused
+from bridge.core.errors import BridgeError, NotFound, PlatformRefused, StartUnanswered
 from bridge.core.http_messages import Answer, Call, NoAnswer
 from bridge.core.model import JSON, Delivery, Status
 from bridge.core.outcomes import Outcome, RunReport
@@ -150,7 +150,7 @@ def read_run(platform: Platform, run_id: str) -> RunReport:
 def start_run(platform: Platform, saved_item_id: str, inputs: Mapping[str, JSON]) -> Outcome:
     """Start a flow by hand, and return the outcome. No event and no delivery is stored.
 
-    `BridgeError` where no answer came: a run may exist.
+    `BridgeError` where no answer came: `StartUnanswered` if a run may exist.
     """
     now = time.time()
     by_hand = Delivery(
@@ -167,7 +167,11 @@ def start_run(platform: Platform, saved_item_id: str, inputs: Mapping[str, JSON]
         due_at=now,
     )
     kind = platform_type(platform)
-    return kind.read_start(_send(platform, kind.build_start(platform, by_hand)), time.time())
+    answer = try_to_send(platform, kind.build_start(platform, by_hand))
+    if isinstance(answer, NoAnswer) and answer.sent:
+        sent = "It was sent, so a run may exist."
+        raise StartUnanswered(f"{_describe_failure(platform, answer)} {sent}")
+    return kind.read_start(_expect_answer(platform, answer), time.time())
 
 
 def kill_run(platform: Platform, run_id: str) -> KillReport:
@@ -203,24 +207,20 @@ def try_to_send(platform: Platform, call: Call) -> Answer | NoAnswer:
 
 
 def _send(platform: Platform, call: Call) -> Answer:
-    """Make a call, and return its answer.
+    """Make a call, and return its answer. `BridgeError` where none came."""
+    return _expect_answer(platform, try_to_send(platform, call))
 
-    `BridgeError` where none came, which says whether a run may exist.
-    """
-    answer = try_to_send(platform, call)
+
+def _expect_answer(platform: Platform, answer: Answer | NoAnswer) -> Answer:
     if isinstance(answer, NoAnswer):
-        hint = (
-            " (its flows run inside `flowbridge serve`: is it running?)"
-            if platform.type == "local"
-            else ""
-        )
-        sent = (
-            " It was sent, so a run may exist."
-            if answer.sent and call.url.endswith("/start_pipeline")
-            else ""
-        )
-        raise BridgeError(f"{platform.name}: {answer.reason}{hint}{sent}")
+        raise BridgeError(_describe_failure(platform, answer))
     return answer
+
+
+def _describe_failure(platform: Platform, failure: NoAnswer) -> str:
+    is_local = platform.type == "local"
+    hint = " (its flows run inside `flowbridge serve`: is it running?)" if is_local else ""
+    return f"{platform.name}: {failure.reason}{hint}"
 
 
 def _ask_for_flows(platform: Platform) -> Listing[SavedFlow]:

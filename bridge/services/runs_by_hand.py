@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.core.audit import AuditAction
-from bridge.core.errors import InvalidRequest
+from bridge.core.errors import InvalidRequest, StartUnanswered
 from bridge.core.model import JSON
 from bridge.core.outcomes import OutcomeKind, RunReport
 from bridge.services import platform_queries
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bridge.routing.model import Platform
 
 Record = Callable[[AuditAction, str], object]  # records an action on a subject
+UNKNOWN: Final = " (outcome unknown)"
+#: Outcomes of a start that may have begun a run, and what the audit log adds to the flow.
+RECORDED: Final = {OutcomeKind.STARTED: "", OutcomeKind.UNKNOWN: UNKNOWN}
 
 
 def start_flow(
@@ -25,16 +28,22 @@ def start_flow(
 ) -> StartedFlow:
     """Start a flow, after a check of the inputs against those that its platform lists.
 
-    No event and no delivery is stored. `InvalidRequest` where an input is missing that the platform
-    lists as required. `BridgeError` where no answer came: a run may exist.
+    No event and no delivery is stored. A start whose outcome is unknown is recorded as such.
+    `InvalidRequest` where an input is missing that the platform lists as required. `BridgeError`
+    where no answer came: `StartUnanswered` if a run may exist.
     """
     found = check_inputs(platform, saved_item_id, inputs)
     if found.missing:
         missing = f"the flow {saved_item_id!r} requires {', '.join(found.missing)}"
         raise InvalidRequest("; ".join((missing, *found.notes)))
-    outcome = platform_queries.start_run(platform, saved_item_id, inputs)
-    if outcome.kind is OutcomeKind.STARTED:
-        record(AuditAction.RUN_STARTED, f"{platform.name}/{saved_item_id}")
+    subject = f"{platform.name}/{saved_item_id}"
+    try:
+        outcome = platform_queries.start_run(platform, saved_item_id, inputs)
+    except StartUnanswered:
+        record(AuditAction.RUN_STARTED, subject + UNKNOWN)
+        raise
+    if outcome.kind in RECORDED:
+        record(AuditAction.RUN_STARTED, subject + RECORDED[outcome.kind])
     is_unknown = outcome.kind is OutcomeKind.REJECTED and outcome.status_code in (400, 404)
     hint = platform_queries.explain_missing_flow(platform, saved_item_id) if is_unknown else ""
     return StartedFlow(start_json(platform.name, saved_item_id, outcome), found.notes, hint)

@@ -25,6 +25,8 @@ from serving import Bridge, until
 from bridge.core.timings import Timings
 from bridge.monitoring.presence import find_addresses
 from bridge.services.run_waiting import new_log_lines
+from bridge.store import audit
+from bridge.store.db.database import Database
 
 ROUTES = """
 version: 1
@@ -368,12 +370,18 @@ def test_names_that_are_nearly_right_get_a_hint(platform: FakePlatform) -> None:
     )
 
 
-def test_a_start_without_an_answer_says_that_a_run_may_exist(platform: FakePlatform) -> None:
-    platform.faults = ["drop", 429]
+def test_a_start_without_an_answer_says_that_a_run_may_exist(
+    platform: FakePlatform, store: Database
+) -> None:
+    platform.faults = ["drop", "garbage", 429]
     shown = run("flows", "run", "repeat")
     assert shown.exit_code == 1 and "It was sent, so a run may exist." in shown.stderr
-    shown = run("flows", "run", "repeat", "--json")
-    assert shown.exit_code == 1 and '"outcome":"throttled"' in shown.stdout
+    for outcome in ("unknown", "throttled"):
+        shown = run("flows", "run", "repeat", "--json")
+        assert shown.exit_code == 1 and f'"outcome":"{outcome}"' in shown.stdout
+    assert [(one.action, one.subject) for one in audit.list_entries(store)] == [
+        ("run_started", "gumloop/echo (outcome unknown)")
+    ] * 2
 
 
 @pytest.mark.parametrize(

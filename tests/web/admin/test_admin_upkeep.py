@@ -16,6 +16,7 @@ from bridge.core.outcomes import Outcome, OutcomeKind, RunReport
 from bridge.core.scopes import Scope
 from bridge.delivery.platforms.model import InputNode, KillReport
 from bridge.services import given_inputs, platform_queries
+from bridge.store import audit
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.web.admin.problems import TYPE_PREFIX
@@ -186,6 +187,17 @@ def test_a_run_is_started_by_hand_and_read(database: Database, tmp_path: Path) -
         assert (hidden["run_state"], hidden["outputs"], hidden["log"]) == ("done", None, [])
         gone = admin.get("/runs/gumloop/nothing").get_json()
         assert (gone["run_state"], gone["gone"]) == (None, True)
+
+
+def test_a_start_without_an_answer_is_recorded(database: Database, tmp_path: Path) -> None:
+    with FakePlatform() as platform:
+        platform.faults = ["drop"]
+        admin = admin_of(database, tmp_path, platform)
+        answer = admin.send("POST", "/runs", body={"flow": "gumloop/echo"})
+    assert problem_of(answer) == "platform_failed"
+    assert "It was sent, so a run may exist." in answer.get_json()["detail"]
+    newest = next(audit.list_entries(database))
+    assert (newest.action, newest.subject) == ("run_started", "gumloop/echo (outcome unknown)")
 
 
 def test_a_start_of_a_flow_that_its_platform_lacks_names_those_that_it_has(
