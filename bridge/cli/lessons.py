@@ -26,13 +26,11 @@ if TYPE_CHECKING:
 class Lesson(Protocol):
     """A source that can receive its secret.
 
-    `address`: where the sender delivers it. `ask`: what to do there. `is_shown`: the secret must be
-    entered at the sender.
+    `address`: where the sender delivers it. `ask`: what to do there.
     """
 
     address: str
     ask: str
-    is_shown: bool
 
     def allow(self, seconds: float) -> None:
         """Let the source receive its secret, once, within so many seconds."""
@@ -43,8 +41,8 @@ class Lesson(Protocol):
     def end(self) -> None:
         """Let the source receive none any more."""
 
-    def read_secret(self) -> str:
-        """Return the secret, or why it cannot be read."""
+    def read_secret(self) -> str | None:
+        """Return the secret, or why it cannot be read; None unless the sender must be given it."""
 
 
 @contextmanager
@@ -77,7 +75,7 @@ class StoredLesson:
         host = settings.public_url or settings.bound_url
         self.address = f"{host}/hooks/{source}"
         self.ask = delivery.ask
-        self.is_shown = delivery.shown
+        self._is_shown = delivery.shown
         self._settings = settings
         self._database = database
         self._source = source
@@ -104,8 +102,10 @@ class StoredLesson:
 
         learned_secrets.allow_learning(self._database, self._source, None)
 
-    def read_secret(self) -> str:
+    def read_secret(self) -> str | None:
         """See `Lesson`."""
+        if not self._is_shown:
+            return None
         from bridge.store.encryption import sealer_for_secrets
         from bridge.store.inbound import learned_secrets
 

@@ -47,9 +47,9 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
             output.say("No secret was received. An earlier one stays valid.")
             sys.exit(1)
         output.say(f"Secret received: from now on {source} accepts requests signed with it.")
-        if lesson.is_shown:
+        if (secret := lesson.read_secret()) is not None:
             output.say("Enter this secret at the sender:")
-            output.answer(lesson.read_secret())
+            output.answer(secret)
 
 
 def _wait(lesson: Lesson, source: str, seconds: float) -> bool:

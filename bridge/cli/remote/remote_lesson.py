@@ -28,7 +28,6 @@ class RemoteLesson:
         with expect_shape():
             self.address = f"{found['path']} of the bridge"
             self.ask = str(found["ask"])
-        self.is_shown = False  # the API refuses such a source
 
     def allow(self, seconds: float) -> None:
         """See `Lesson`."""
@@ -44,9 +43,8 @@ class RemoteLesson:
         """See `Lesson`."""
         self._post(0)
 
-    def read_secret(self) -> str:
-        """See `Lesson`: nothing asks for it."""
-        return ""
+    def read_secret(self) -> None:
+        """See `Lesson`: the API refuses a source whose secret the sender must be given."""
 
     def _post(self, seconds: int) -> None:
         RemoteBridge(self._client).post(self._path, {"seconds": seconds})
