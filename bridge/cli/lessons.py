@@ -1,4 +1,4 @@
-"""How a source receives its secret from the sender: on this machine, or at a server."""
+"""Lessons: a source receives its secret from the sender, on this machine or at a server."""
 
 from __future__ import annotations
 

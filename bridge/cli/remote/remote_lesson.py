@@ -1,4 +1,4 @@
-"""How a source of the bridge of another machine receives its secret. See `cli.lessons`."""
+"""The lesson of a source of the bridge of another machine. See `cli.lessons`."""
 
 from __future__ import annotations
 
