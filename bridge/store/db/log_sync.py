@@ -34,7 +34,7 @@ class LogSync:
     def open(self) -> None:
         """Open the file. Call it with a connection that has just opened it, too."""
         self.close()
-        self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
 
     def sync(self) -> None:
         """Return once all commits until now are on disk. Raises `SyncFailed`: they may be lost.
@@ -60,7 +60,7 @@ class LogSync:
         """
         if not self._has_failed:
             return
-        connection.execute("BEGIN IMMEDIATE")  # so nobody writes or truncates the log meanwhile
+        connection.execute("BEGIN IMMEDIATE")  # no program writes the log meanwhile
         try:
             self._write_again()
         finally:
@@ -70,13 +70,9 @@ class LogSync:
 
     def _write_again(self) -> None:
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                at = 0
-                while piece := os.pread(fd, _PIECE_BYTES, at):
-                    at += os.pwrite(fd, piece, at)
-            finally:
-                os.close(fd)
+            at = 0
+            while piece := os.pread(self._fd, _PIECE_BYTES, at):
+                at += os.pwrite(self._fd, piece, at)
         except OSError as error:
             raise SyncFailed(
                 f"the write-ahead log could not be written again: {error.strerror}"
