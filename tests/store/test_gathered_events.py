@@ -266,15 +266,16 @@ def test_others_that_joined_a_commit_which_gave_up_are_stored(
         backup.execute("BEGIN IMMEDIATE")
         group = sqlite._group
         assert group is not None
-        try_lock = group._try_lock
+        lead = group._lead
         joined: list[Future] = []
 
-        def join() -> bool:
-            joined.append(pool.submit(events.add_each, sqlite, [asked(other)]))
-            until(lambda: bool(group._pending), what="the other caller")
-            return try_lock()
+        def join() -> None:
+            if not joined:
+                joined.append(pool.submit(events.add_each, sqlite, [asked(other)]))
+                until(lambda: len(group._pending) == 2, what="the other caller")
+            lead()
 
-        monkeypatch.setattr(group, "_try_lock", join)
+        monkeypatch.setattr(group, "_lead", join)
         with pytest.raises(CommitWaits) as raised:
             add_now(sqlite, ours)
         assert raised.type is CommitWaits

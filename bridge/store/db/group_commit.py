@@ -18,7 +18,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,6 @@ from bridge.store.db.log_sync import LogSync, SyncFailed
 BUSY_TIMEOUT_SECONDS = 10.0
 #: For which SQLite itself waits for it, before a commit that must not wait gives up.
 BUSY_STEP_SECONDS = 0.02
-_BUSY = "another process commits"
 JOB_ERRORS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -71,15 +69,9 @@ class GroupCommit(CommitQueue):
         if len(jobs) > MAX_BATCH_JOBS or sum(job.size for job in jobs) > MAX_BATCH_ITEMS:
             raise CommitWaits("the events do not fit into one commit")
         with self._mutex:
-            if self._leading:
-                raise CommitBusy("another thread commits")
-            if self._connection is None:
+            if not self._try_lock():
                 raise CommitWaits("the database is not open yet")
-            self._leading = True
-        if not self._try_lock():
-            self._follow([])
-            raise CommitBusy(_BUSY)
-        with self._mutex:
+            self._leading = self._has_lock = True
             self._pending.extendleft(reversed(jobs))
         jobs[0].lead = True
         self._was_busy = False
@@ -98,22 +90,23 @@ class GroupCommit(CommitQueue):
     def check_is_free(self) -> None:
         """See `CommitQueue.check_is_free`."""
         with self._mutex:
-            if self._leading:
-                raise CommitBusy("another thread commits")
-            if self._connection is None:
-                return
-            try:
-                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CommitBusy(_BUSY) from None
-            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+            if self._try_lock():
+                fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
     def _try_lock(self) -> bool:
-        """Take the lock if it is free. A caller that waits gets the errors."""
-        with suppress(OSError):
+        """Take the lock without a wait; return False where there is none yet. Hold the mutex.
+
+        Raises `CommitBusy` if another commit is under way. A caller that waits gets other errors.
+        """
+        if self._leading:
+            raise CommitBusy("another thread commits")
+        if self._connection is None:
+            return False
+        try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._has_lock = True
-        return self._has_lock
+        except OSError:
+            raise CommitBusy("another process commits") from None
+        return True
 
     def _commit(self, batch: list[WriteJob]) -> None:
         """Fill `batch` and commit it.
