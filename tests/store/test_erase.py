@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -505,3 +507,17 @@ def test_traces_are_found_across_the_pieces_that_are_read(
     path = tmp_path / "file"
     path.write_bytes(b"1234567Ann9 ann ANNann")
     assert erase_operation._count(path, b"ann") == 4
+
+
+def test_a_search_for_traces_ends_no_lock_of_sqlite(sqlite: Database) -> None:
+    """Without its locks, the next program that closes the database would delete its log."""
+    keep(sqlite, ANN.encode())
+    assert table(sqlite, "event") == 1
+    assert erase_operation.count_traces(sqlite, ANN) > 0
+    read_and_close = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        " c.execute('SELECT count(*) FROM event').fetchall(); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", read_and_close, str(sqlite.path)], check=True)
+    keep(sqlite, b"{}", provider_id="another")
+    assert table(sqlite, "event") == 2

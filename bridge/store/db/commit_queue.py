@@ -192,9 +192,9 @@ class CommitQueue(ABC):
     def _abandon(self) -> None:
         """Discard the connection after a failure: closing it rolls back its transaction."""
 
-    def close(self) -> None:
+    def disconnect(self) -> None:
         """Close the connection after the commits under way: SQLite crashes if another thread still
-        uses it.
+        uses it. The next commit opens it again.
 
         After `Timings.store_close_seconds` it stays open: a process that was forked during a commit
         waits for a thread that does not exist in it.
@@ -202,3 +202,7 @@ class CommitQueue(ABC):
         with self._mutex:
             if self._idle.wait_for(lambda: not self._leading, self._timings.store_close_seconds):
                 self._abandon()
+
+    def close(self) -> None:
+        """Close the connection after the commits under way, for good."""
+        self.disconnect()

@@ -220,6 +220,16 @@ class Database:
         if self._closed:
             record.invalidate()  # otherwise it would stay open in an unused pool
 
+    def disconnect(self) -> None:
+        """Close the connections; those that are needed later are opened again.
+
+        Call it, with no connection in use, before the process opens a file of SQLite's otherwise:
+        its locks of this process end when it closes any descriptor of the file
+        (https://www.sqlite.org/howtocorrupt.html, 2.2).
+        """
+        self._queue.disconnect()
+        self.engine.dispose()
+
     def close(self) -> None:
         """Close all connections; those in use are closed when they are returned."""
         self._closed = True

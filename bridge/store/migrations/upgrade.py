@@ -44,9 +44,7 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     """
     if database.is_sqlite:
         database.path.parent.mkdir(parents=True, exist_ok=True)
-        # SQLite's locks of this process end when it closes any descriptor of the file, so no
-        # connection may be open: https://www.sqlite.org/howtocorrupt.html
-        database.engine.dispose()
+        database.disconnect()  # the file is opened and closed without SQLite
         # Created here, readable by its owner only: SQLite would let all users read it. Its other
         # files inherit the mode.
         os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

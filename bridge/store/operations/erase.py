@@ -227,7 +227,11 @@ def truncate_wal(database: Database) -> bool:
 
 
 def count_traces(database: Database, letters: str) -> int:
-    """Count a text in the SQLite file and its write-ahead log, plain or form-encoded."""
+    """Count a text in the SQLite file and its write-ahead log, plain or form-encoded.
+
+    Call it with no connection in use.
+    """
+    database.disconnect()
     spellings = {letters.encode().lower(), quote_plus(letters).encode().lower()}
     paths = [
         path
