@@ -7,7 +7,7 @@ from typing import Any
 KNOWN: list[dict[str, Any]] = [
     {
         "name": "P1",
-        "file": "bridge/store/db/database.py",
+        "file": "bridge/store/db/sqlite_engine.py",
         "old": 'raw.execute("PRAGMA synchronous = FULL")',
         "new": 'raw.execute("PRAGMA synchronous = NORMAL")',
         "tests": ["tests/store/test_durability.py"],
@@ -28,14 +28,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P1-wal",
-        "file": "bridge/store/db/database.py",
+        "file": "bridge/store/db/sqlite_engine.py",
         "old": 'raw.execute("PRAGMA journal_mode = WAL")',
         "new": "pass",
         "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P1-secure-delete",
-        "file": "bridge/store/db/database.py",
+        "file": "bridge/store/db/sqlite_engine.py",
         "old": 'raw.execute("PRAGMA secure_delete = ON")',
         "new": 'raw.execute("PRAGMA secure_delete = OFF")',
         "tests": ["tests/store/test_durability.py"],

@@ -37,7 +37,7 @@ EXCEPTIONS = {
             "bridge.services.trials.explanations.MAX_EXPLANATION_BYTES",
             "bridge.services.operation_selection.MAX_ITEMS",
             "bridge.web.console.views.form_downloads.MAX_DOWNLOAD_BYTES",
-            "bridge.store.db.database.MAX_WAL_BYTES",
+            "bridge.store.db.sqlite_engine.MAX_WAL_BYTES",
             "bridge.store.db.commit_queue.MAX_BATCH_JOBS",
             "bridge.store.db.commit_queue.MAX_BATCH_ITEMS",
             "bridge.store.db.commit_queue.MAX_BATCH_BYTES",

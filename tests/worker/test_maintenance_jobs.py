@@ -315,7 +315,7 @@ def test_the_write_ahead_log_does_not_stay_large(
     """A reader that takes long lets it grow; once it is gone, the log is cut when it is started
     afresh.
     """
-    monkeypatch.setattr("bridge.store.db.database.MAX_WAL_BYTES", 200_000)
+    monkeypatch.setattr("bridge.store.db.sqlite_engine.MAX_WAL_BYTES", 200_000)
     database = Database(f"sqlite:///{sqlite.path}")
     log = sqlite.path.with_name("flowbridge.db-wal")
     with database.read() as connection:

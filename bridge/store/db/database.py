@@ -16,10 +16,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import QueuePool
 
 from bridge.config.settings import Settings
 from bridge.core.errors import SettingsError, StoreError
@@ -27,16 +26,15 @@ from bridge.core.timings import TIMINGS, Timings
 from bridge.store.db import postgres
 from bridge.store.db.commit_queue import CommitQueue, RowBatch, WriteJob
 from bridge.store.db.error_text import describe_error
-from bridge.store.db.group_commit import BUSY_TIMEOUT_SECONDS, GroupCommit
+from bridge.store.db.group_commit import GroupCommit
 from bridge.store.db.lock_watch import mark_long_hold
 from bridge.store.db.shared_commit import SharedCommit
+from bridge.store.db.sqlite_engine import create_sqlite_engine
 from bridge.store.encryption import NO_ENCRYPTION, Sealer
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - a type variable
 Work = Callable[[Connection], T]
-# Size to which the write-ahead log is truncated on reset; a long read may have let it grow.
-MAX_WAL_BYTES = 64 * 1024 * 1024
 
 
 class Database:
@@ -57,21 +55,9 @@ class Database:
         secret_key: str = "",
         timings: Timings = TIMINGS,
     ) -> None:
-        try:
-            self.url = make_url(url)
-        except (ArgumentError, ValueError):
-            raise SettingsError(
-                f"{said_by} is not a valid URL; use sqlite:///PATH or postgresql://…"
-            ) from None
-        if self.url.drivername == "postgresql":
-            self.url = self.url.set(drivername="postgresql+psycopg")
-        if self.url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise SettingsError(
-                f"{said_by}: {self.url.get_backend_name()!r} is not supported; use sqlite:///PATH"
-                " or postgresql://…"
-            )
+        self.url = _parse_url(url, said_by)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = (_sqlite_engine if self.is_sqlite else postgres.create_write_engine)(
+        self.engine = (create_sqlite_engine if self.is_sqlite else postgres.create_write_engine)(
             self.url, said_by, timings
         )
         self.sealer = sealer
@@ -237,6 +223,20 @@ class Database:
         self.engine.dispose()
 
 
+def _parse_url(text: str, said_by: str) -> URL:
+    """Return the URL of a database, with its driver. Raises `SettingsError`."""
+    allowed = "use sqlite:///PATH or postgresql://…"
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise SettingsError(f"{said_by} is not a valid URL; {allowed}") from None
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise SettingsError(f"{said_by}: {url.get_backend_name()!r} is not supported; {allowed}")
+    return url
+
+
 def timings_of(connection: Connection) -> Timings:
     """Return the timings of a connection's database."""
     timings: Timings = connection.get_execution_options().get("timings", TIMINGS)
@@ -270,35 +270,3 @@ def exclusive_connection(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
     except (sqlite3.Error, MemoryError) as error:
         raise StoreError(describe_error(error)) from error
-
-
-def _sqlite_engine(url: Any, said_by: str, _timings: Timings) -> Engine:
-    if not url.database or url.database == ":memory:":
-        raise SettingsError(
-            f"{said_by}: SQLite needs a file, such as sqlite:////var/lib/flowbridge/flowbridge.db"
-        )
-    shared = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
-    engine = create_engine(
-        url, poolclass=QueuePool, pool_size=4, max_overflow=16, connect_args=shared
-    )
-
-    @event.listens_for(engine, "connect")
-    def connect(raw: sqlite3.Connection, _record: object) -> None:
-        # No implicit BEGIN: transactions are opened explicitly.
-        raw.isolation_level = None
-        raw.execute("PRAGMA journal_mode = WAL")
-        raw.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
-        raw.execute("PRAGMA synchronous = FULL")  # a commit that returned survives power loss
-        # Overwrite deleted content with zeros; many builds of SQLite do so by default.
-        raw.execute("PRAGMA secure_delete = ON")
-        raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA cache_size = -4096")
-        # pages; with the default of 1,000 a writer waits twice as long for a checkpoint
-        raw.execute("PRAGMA wal_autocheckpoint = 400")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN")
-
-    return engine
