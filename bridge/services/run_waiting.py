@@ -20,7 +20,10 @@ MAX_FAILED_POLLS: Final = 10  # in a row, before the wait is given up
 
 @dataclass(frozen=True, slots=True)
 class RunPoll:
-    """How to poll a run. `name`: PLATFORM/RUN. `find_delay`: seconds after so many polls."""
+    """A way to poll a run. `name`: PLATFORM/RUN.
+
+    `read` returns a new report, and `find_delay` the seconds to wait after so many polls.
+    """
 
     name: str
     read: Callable[[], RunReport]

@@ -1,4 +1,4 @@
-"""Whether another delivery replaces one, since its event was planned again."""
+"""SQL condition of a delivery that another one replaces, since its event was planned again."""
 
 from __future__ import annotations
 
