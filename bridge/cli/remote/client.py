@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import orjson
 
 from bridge import __version__
+from bridge.cli.remote.server_problems import Problem, explain_status, read_problem
 from bridge.cli.remote.server_url import API_PATH, ServerUrl, is_loopback
 from bridge.core.errors import BridgeError, InvalidRequest, NotFound
 from bridge.core.http_messages import Answer, Call, NoAnswer
@@ -25,7 +26,6 @@ MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024  # an event has a body of at most 25
 MIN_WAIT_SECONDS: Final = 1.0  # before a request is sent again
 MAX_WAIT_SECONDS: Final = 60.0  # of all waits for one answer, as Retry-After asks
 MAX_PROBLEM_BYTES: Final = 64 * 1024
-MAX_DETAIL_CHARS: Final = 2000  # of an error of the server that are shown
 MAX_CURSOR_CHARS: Final = 100
 PAGE_ITEMS: Final = 500
 PAGE_REJECTS: Final = 20
@@ -39,26 +39,6 @@ Query = list[tuple[str, str]]
 
 class ServerError(BridgeError):
     """The server could not be reached, refused the request, or is no bridge."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An error that the server answered: the word of its type, and its sentence.
-
-    `is_own`: the sentence is that which the command prints on the bridge's own machine. `hints`:
-    what was probably meant, and what is allowed.
-    """
-
-    word: str
-    detail: str
-    is_own: bool = False
-    hints: tuple[str, ...] = ()
-
-    def add_hints(self, error: BridgeError) -> BridgeError:
-        """Return an exception with the hints as its notes, which commands do not print."""
-        for one in self.hints:
-            error.add_note(one)
-        return error
 
 
 class AdminClient:
@@ -215,9 +195,9 @@ class AdminClient:
                     f" {MAX_ANSWER_BYTES // 1024 // 1024} MiB"
                 )
             return answer
-        problem = _read_problem(answer)
+        problem = read_problem(answer)
         if problem is None:
-            raise ServerError(f"{self.server} {_explain_status(answer)}")
+            raise ServerError(f"{self.server} {explain_status(answer)}")
         raise problem.add_hints(self._to_error(problem))
 
     def _to_error(self, problem: Problem) -> BridgeError:
@@ -248,62 +228,3 @@ def _read_wait(answer: Answer) -> float | None:
         return max(parsedate_to_datetime(text).timestamp() - time.time(), MIN_WAIT_SECONDS)
     except (ValueError, OverflowError):
         return None
-
-
-def _read_problem(answer: Answer) -> Problem | None:
-    """Return the error of the admin API, None where something else answered."""
-    try:
-        found = orjson.loads(answer.body)
-        if answer.truncated or not isinstance(found, dict):
-            return None
-        word = str(found["type"]).rpartition(":")[2]
-        sentence = str(found["detail"])
-        listed = found.get("errors") or ()
-        errors = [(_place(one), str(one["detail"])) for one in listed]
-        hints = tuple(hint for one in listed for hint in _list_hints(one))
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return None
-    if not errors or (len(errors) == 1 and _is_own(sentence, *errors[0])):
-        return Problem(word, (errors[0][1] if errors else sentence)[:MAX_DETAIL_CHARS], True, hints)
-    details = "; ".join(f"{place}: {detail}" for place, detail in errors)
-    lead = "not valid" if sentence.startswith("not valid: ") else sentence  # it names the places
-    return Problem(word, f"{lead}: {details}"[:MAX_DETAIL_CHARS], hints=hints)
-
-
-def _list_hints(error: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what was probably meant by the value of an error, and what is allowed."""
-    if error.get("near"):
-        yield f"{_place(error)}: did you mean {error['near']}?"[:MAX_DETAIL_CHARS]
-    if error.get("allowed"):
-        allowed = ", ".join(str(one) for one in error["allowed"])
-        yield f"{_place(error)}: allowed are {allowed}"[:MAX_DETAIL_CHARS]
-
-
-def _place(error: Mapping[str, Any]) -> str:
-    """Return the parameter of an error, or its place in the body."""
-    return str(error.get("param") or error.get("pointer"))
-
-
-def _is_own(sentence: str, place: str, detail: str) -> bool:
-    """Return whether an error is a sentence about names, and not about the form of a request."""
-    return detail == sentence or place.startswith(("/filters/", "/how/"))
-
-
-def _explain_status(answer: Answer) -> str:
-    """Return why an answer of something else than the admin API is no use."""
-    if 300 <= answer.status < 400:
-        return (
-            f"answered {answer.status}, a redirect, which is not followed: the token goes to no"
-            " other address"
-        )
-    if answer.status == 404:
-        return (
-            "has no admin API: it is served on the private listener, which has port 8081 if"
-            " flowbridge runs as a service"
-        )
-    if answer.status == 421:
-        return (
-            "does not accept this host name: add it to FLOWBRIDGE_CONSOLE_HOSTS of the bridge, or"
-            " use an SSH tunnel"
-        )
-    return f"answered {answer.status}"
