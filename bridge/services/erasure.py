@@ -161,8 +161,8 @@ def find_flow_files(settings: Settings, text: str) -> FlowFiles:
     """Return the files that flows have written and that hold a text. They are not changed: only the
     flow knows their format.
     """
-    from bridge.store.operations import erase
+    from bridge.store.operations import traces
 
     folder = settings.data / "files"
-    found, unread = erase.find_files(folder, text)
+    found, unread = traces.find_files(folder, text)
     return FlowFiles(folder, found, unread)

@@ -48,7 +48,7 @@ EXCEPTIONS = {
             "bridge.store.operations.replay.MAX_BATCH_BYTES",
             "bridge.store.operations.checkup.LARGE_WAL_BYTES",
             "bridge.store.operations.checkup.LARGE_FREE_BYTES",
-            "bridge.store.operations.erase.CHUNK_BYTES",
+            "bridge.store.operations.traces.CHUNK_BYTES",
             "bridge.services.change_tail.MAX_FOLLOWED",
             "bridge.store.operations.log.PAGE_ITEMS",
             "bridge.store.operations.control.MAX_RESUMED",

@@ -31,7 +31,7 @@ from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.migrations import upgrade
 from bridge.store.operations import erase as erase_operation
-from bridge.store.operations import log
+from bridge.store.operations import log, traces
 from bridge.store.operations.erase import EraseHandler
 from bridge.store.operations.operation_records import list_operations
 from bridge.store.operations.search import SEARCHED_TABLES, Search
@@ -480,7 +480,7 @@ def test_files_that_flows_have_written_are_named_where_it_stands_in_them(
 def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erase_operation, "CHUNK_BYTES", 8)
+    monkeypatch.setattr(traces, "CHUNK_BYTES", 8)
     texts = {
         "a": "1234567MÜLLER, Ann",
         "b": '{"n": "m\\u00fcller, ann"}',
@@ -490,30 +490,28 @@ def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_withou
     }
     for name, said in texts.items():
         (tmp_path / name).write_text(said)
-    assert erase_operation.find_files(tmp_path, "müller, ann") == (["a", "b", "c"], [])
-    assert erase_operation.find_files(
-        tmp_path, "müller, ann", most=4 * erase_operation.MIN_FILE_COST_BYTES
-    ) == (
+    assert traces.find_files(tmp_path, "müller, ann") == (["a", "b", "c"], [])
+    assert traces.find_files(tmp_path, "müller, ann", most=4 * traces.MIN_FILE_COST_BYTES) == (
         ["a", "b", "c"],
         ["e"],
     )
-    assert erase_operation.find_files(tmp_path / "none", "x") == ([], [])
+    assert traces.find_files(tmp_path / "none", "x") == ([], [])
 
 
 def test_traces_are_found_across_the_pieces_that_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erase_operation, "CHUNK_BYTES", 8)
+    monkeypatch.setattr(traces, "CHUNK_BYTES", 8)
     path = tmp_path / "file"
     path.write_bytes(b"1234567Ann9 ann ANNann")
-    assert erase_operation._count(path, b"ann") == 4
+    assert traces._count(path, b"ann") == 4
 
 
 def test_a_search_for_traces_ends_no_lock_of_sqlite(sqlite: Database) -> None:
     """Without its locks, the next program that closes the database would delete its log."""
     keep(sqlite, ANN.encode())
     assert table(sqlite, "event") == 1
-    assert erase_operation.count_traces(sqlite, ANN) > 0
+    assert traces.count_traces(sqlite, ANN) > 0
     read_and_close = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
         " c.execute('SELECT count(*) FROM event').fetchall(); c.close()"

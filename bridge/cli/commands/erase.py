@@ -215,13 +215,14 @@ def clean_up(
 
 def _clean_database_file(database: Database, letters: str) -> None:
     from bridge.store.operations import erase as erase_operation
+    from bridge.store.operations import traces
 
     if not erase_operation.truncate_wal(database):
         output.say(
             "a reader blocks the write-ahead log, which still has older pages: a later checkpoint"
             " empties it"
         )
-    if letters and (count := erase_operation.count_traces(database, letters)):
+    if letters and (count := traces.count_traces(database, letters)):
         times = output.number(count, "time")
         output.say(
             f"the database file still contains it {times}: in records that stay, were refused, or"

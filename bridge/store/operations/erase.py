@@ -6,17 +6,13 @@ deliveries are cancelled first.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote_plus
 
 from sqlalchemy import Connection, or_, select, text, update
 
@@ -40,9 +36,6 @@ BUSY_REASONS: Final = {
 ERASED: Final = "(erased)"
 CHECKPOINT_TRIES: Final = 50  # until no reader holds the write-ahead log
 CHECKPOINT_WAIT_SECONDS: Final = 0.1  # between two tries
-CHUNK_BYTES: Final = 1024 * 1024  # bytes of a file that are searched at once
-MAX_SEARCHED_BYTES: Final = 1024**3  # bytes of files that flows wrote
-MIN_FILE_COST_BYTES: Final = 4096  # bytes that even a small file counts as
 _WAITING: Final = text("""
 SELECT id FROM delivery WHERE event_id = :id AND (status IN ('queued', 'blocked') OR status = 'dead'
     AND holds_key) ORDER BY seq
@@ -223,90 +216,4 @@ def truncate_wal(database: Database) -> bool:
                 time.sleep(CHECKPOINT_WAIT_SECONDS)
             if not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 return True
-    return False
-
-
-def count_traces(database: Database, letters: str) -> int:
-    """Count a text in the SQLite file and its write-ahead log, plain or form-encoded.
-
-    Call it with no connection in use.
-    """
-    database.disconnect()
-    spellings = {letters.encode().lower(), quote_plus(letters).encode().lower()}
-    paths = [
-        path
-        for path in (database.path, database.path.with_name(f"{database.path.name}-wal"))
-        if path.exists()
-    ]
-    return sum(_count(path, sought) for path in paths for sought in spellings)
-
-
-def _count(path: Path, sought: bytes) -> int:
-    count = 0
-    carried = b""
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            seen = carried + chunk.lower()
-            count += seen.count(sought)
-            carried = seen[len(seen) - len(sought) + 1 :] if len(sought) > 1 else b""
-    return count
-
-
-def find_files(
-    folder: Path, letters: str, most: int = MAX_SEARCHED_BYTES
-) -> tuple[list[str], list[str]]:
-    """Return the files of a folder with a text in their name or content, and those not read.
-
-    Reads `most` bytes at most.
-    """
-    spellings = {
-        letters,
-        quote_plus(letters),
-        json.dumps(letters)[1:-1],
-        json.dumps(letters, ensure_ascii=False)[1:-1],
-    }
-    sought = {fold_text(each) for each in spellings}
-    found = []
-    unread = []
-    for path in _files(folder):
-        name = path.relative_to(folder).as_posix()
-        try:
-            size = path.lstat().st_size
-            most -= max(size, MIN_FILE_COST_BYTES)
-            if any(each in fold_text(name) for each in sought) or (
-                most >= 0 and _file_contains(path, size, sought)
-            ):
-                found.append(name)
-            elif most < 0:
-                unread.append(name)
-        except OSError:
-            unread.append(name)
-    return found, unread
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (
-            path
-            for name in sorted(names)
-            if (path := Path(place, name)).is_file() and not path.is_symlink()
-        )
-
-
-def _file_contains(path: Path, size: int, sought: Set[str]) -> bool:
-    """Return whether one of these texts is in about the first `size` bytes of a file."""
-    longest = max(map(len, sought))
-    carried = ""
-    with open(  # noqa: PTH123 - no link is followed
-        os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK),
-        encoding="utf-8",
-        errors="replace",
-        newline="",
-    ) as file:
-        for _ in range(size // CHUNK_BYTES + 1):
-            seen = carried + file.read(CHUNK_BYTES).casefold()
-            if any(each in seen for each in sought):
-                return True
-            carried = seen[-longest:]
     return False
