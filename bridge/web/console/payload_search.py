@@ -6,7 +6,7 @@ as deeply as it likes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,10 +59,25 @@ def search_payload(
     value. At most `values` are read, and `most` places returned.
     """
     wanted = text.casefold()
+    places: list[FoundPlace] = []
+    limit: str | None = None
+    for number, (steps, child) in enumerate(_walk(value)):
+        if number >= values:
+            limit = f"Only the first {values:,} values were searched."
+            break
+        at = _find(child, wanted)
+        if at >= 0 or wanted in steps[-1].casefold() or _is_end_of_path(steps, path, wanted):
+            if len(places) >= most:
+                limit = f"The first {most} places are shown."
+                break
+            places.append(_describe(steps, child, max(at, 0), path, pointer))
+    return PayloadSearch(text=text, places=places, limit=limit)
+
+
+def _walk(value: JSON) -> Iterator[tuple[Sequence[str], JSON]]:
+    """Yield each value below a value, with the names that lead to it until the next one."""
     steps: list[str] = []
     stack = [name_members(value)]
-    places: list[FoundPlace] = []
-    left = values
     while stack:
         member = next(stack[-1], None)
         if member is None:
@@ -70,23 +85,13 @@ def search_payload(
             if steps:
                 steps.pop()
             continue
-        if left <= 0:
-            limit = f"Only the first {values:,} values were searched."
-            return PayloadSearch(text=text, places=places, limit=limit)
-        left -= 1
         name, child = member
         steps.append(name)
-        at = _find(child, wanted)
-        if at >= 0 or wanted in name.casefold() or _is_end_of_path(steps, path, wanted):
-            if len(places) >= most:
-                limit = f"The first {most} places are shown."
-                return PayloadSearch(text=text, places=places, limit=limit)
-            places.append(_describe(steps, child, max(at, 0), path, pointer))
+        yield steps, child
         if isinstance(child, dict | list | tuple) and child:
             stack.append(name_members(child))
         else:
             steps.pop()
-    return PayloadSearch(text=text, places=places)
 
 
 def _find(value: JSON, wanted: str) -> int:
