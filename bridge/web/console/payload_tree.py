@@ -160,18 +160,7 @@ def _add(
     if depth >= MAX_DEPTH:
         parts.append(_make_more(pointer, 0, len(members), name=name))
         return
-    is_list = not isinstance(value, Mapping)
-    parts.append(
-        TreePart(
-            part="open",
-            name=name,
-            path=_shown_path(path),
-            text="[]" if is_list else "{}",
-            count=len(members),
-            pointer=pointer,
-            is_open=depth == 0 or (depth < OPEN_DEPTH and len(members) <= OPEN_MEMBERS),
-        )
-    )
+    parts.append(_make_open(name, members, path, pointer, depth))
     named = islice(name_members(value), start, None)
     done = min(start, len(members))
     budget.stack.append(_Container(named, pointer, path, len(members), done))
@@ -206,6 +195,24 @@ def _write_leaf(value: JSON) -> tuple[str, str]:
         more = f" … {cut:,} more characters" if cut > 0 else ""
         return f'"{value[:MAX_STRING_CHARS]}"{more}', "string"
     return write_scalar(value)[:MAX_STRING_CHARS], "other"
+
+
+def _make_open(
+    name: str | None,
+    members: Sequence[JSON] | Mapping[str, JSON],
+    path: str,
+    pointer: str,
+    depth: int,
+) -> TreePart:
+    return TreePart(
+        part="open",
+        name=name,
+        path=_shown_path(path),
+        text="{}" if isinstance(members, Mapping) else "[]",
+        count=len(members),
+        pointer=pointer,
+        is_open=depth == 0 or (depth < OPEN_DEPTH and len(members) <= OPEN_MEMBERS),
+    )
 
 
 def _make_more(pointer: str, start: int, count: int, name: str | None = None) -> TreePart:
