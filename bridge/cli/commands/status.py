@@ -15,6 +15,7 @@ from bridge.config.setting_values import BACKUP_INTERVAL_SECONDS
 from bridge.core.status import (
     MAX_DEAD_TODAY,
     BackupStatus,
+    ConfigStatus,
     OverdueWork,
     Overview,
     UrlCertificate,
@@ -86,7 +87,13 @@ def _wrap(text: str, indent: int) -> str:
 
 
 def _facts(now: Overview, file: str) -> None:
-    config = now.config
+    _config(now.config, file)
+    _deliveries(now)
+    _machine(now)
+
+
+def _config(config: ConfigStatus, file: str) -> None:
+    """Print which configuration is used, and why another one is not."""
     output.line("routes", file)
     used = f"{config.hash[:HASH_CHARS]}, " if config.hash else ""
     output.line(
@@ -97,6 +104,10 @@ def _facts(now: Overview, file: str) -> None:
     if config.error_since:
         output.line("not valid", f"since {output.utc(config.error_since)}", "red")
     output.line("not used", config.held, "red")
+
+
+def _deliveries(now: Overview) -> None:
+    """Print how many deliveries are dead, unknown and overdue."""
     output.line(
         "dead",
         f"{format_count(now.dead, now.counted_to)}"
@@ -113,6 +124,10 @@ def _facts(now: Overview, file: str) -> None:
             f"{calls}, {looks}, {output.number(late.ahead, 'time')} too far ahead",
             "yellow",
         )
+
+
+def _machine(now: Overview) -> None:
+    """Print the state of the data, its disk and backup, the certificate and the clock."""
     free = (
         ""
         if now.disk_free is None or now.disk_total is None
