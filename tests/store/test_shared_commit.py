@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from gathering import add_each, asked, never
-from postgres_server import end_connections
+from postgres_server import end_connections, execute
 from records import NOW, make_delivery, make_event
 from serving import until
 from sqlalchemy import select, text
@@ -359,6 +359,20 @@ def test_a_connection_that_was_killed_while_idle_fails_no_caller(postgresql: Dat
     [result] = add(postgresql, make_event("2"))
     assert not result.duplicate
     assert len(stored(postgresql)) == 2
+
+
+def test_connections_of_the_pool_that_ended_while_idle_fail_no_caller(postgresql: Database) -> None:
+    with postgresql.engine.connect() as one, postgresql.engine.connect() as other:
+        idle: list[Any] = [each.connection.driver_connection for each in (one, other)]
+    execute(
+        postgresql.url.set(drivername="postgresql").render_as_string(hide_password=False),
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    until(lambda: all(map(postgres.has_input, idle)), what="the end of the connections")
+    postgresql.write(lambda connection: connection.execute(text("SELECT 1")))
+    with postgresql.read() as connection:
+        connection.execute(text("SELECT 1"))
 
 
 def test_without_a_server_all_that_wait_fail_at_once(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
 
 from bridge.core.errors import SettingsError
 from bridge.core.timings import Timings
@@ -48,7 +49,7 @@ def create_write_engine(url: URL, said_by: str, timings: Timings) -> Engine:
             url,
             pool_size=8,
             max_overflow=24,
-            pool_pre_ping=True,
+            pool_use_lifo=True,  # one that was used last has its statements prepared
             isolation_level=WRITE_ISOLATION,
             connect_args=given,
         )
@@ -67,6 +68,11 @@ def create_write_engine(url: URL, said_by: str, timings: Timings) -> Engine:
         except BaseException:
             raw.close()  # the pool does not own it yet
             raise
+
+    @event.listens_for(engine, "checkout")
+    def checkout(raw: Any, _record: object, _proxy: object) -> None:
+        if raw.closed or has_input(raw):
+            raise DisconnectionError  # the pool opens another one
 
     return engine
 
