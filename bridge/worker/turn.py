@@ -168,10 +168,9 @@ class Turns:
         """Lock all rows that this turn stores, hands back and, at a heartbeat, extends."""
         never_begun = [claim for each in self._never_begun for claim in each.claims]
         attempts = self.ended.attempts
-        changed = [each.claim.delivery for each in attempts] + [
-            each.delivery for each in self.ended.polls
-        ]
-        ids = {claim.delivery.id for claim in never_begun}
+        polled = [each.delivery for each in self.ended.polls]
+        changed = [each.claim.delivery for each in attempts] + polled
+        ids = {one.id for one in (*polled, *(claim.delivery for claim in never_begun))}
         ids |= {one.id for each in self._never_begun for one, _ in each.polls}
         came_to_nothing = any(each.outcome.kind in ledger.NO_RUN_KINDS for each in attempts)
         counts_slots = bool(never_begun) or came_to_nothing

@@ -40,15 +40,18 @@ def lock(
     *,
     counts_slots: bool = False,
 ) -> None:
-    """Lock the ordering keys and rows of these deliveries, and the rows of `ids`.
+    """Lock the ordering keys of these deliveries, and the rows that the turn changes.
 
+    `ids`: rows that it changes apart from the ended attempts among `deliveries`. Without any, the
+    statement that reads the attempts' deliveries locks them, if no lock comes in between.
     `counts_slots`: the turn returns starts of routes, which one transaction does at a time.
     """
     if connection.dialect.name == "sqlite":
         return
     known = list(deliveries)
     take_key_locks(connection, [key for one in known for key in ordering.key_of(one)])
-    _lock_rows(connection, {*ids, *(one.id for one in known)}, counts_slots=counts_slots)
+    if ids or counts_slots:
+        _lock_rows(connection, {*ids, *(one.id for one in known)}, counts_slots=counts_slots)
     if counts_slots:
         take_lock(connection, Lock.COUNT_SLOTS)
 
