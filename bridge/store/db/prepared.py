@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import orjson
@@ -82,6 +83,19 @@ class PreparedStatement:
             }
             known = self._compiled[dialect.name] = str(compiled), own
         return known
+
+
+def send_together(connection: Connection) -> AbstractContextManager[object]:
+    """Send the changes of a block to the server at once, and wait for all at its end.
+
+    Only `change_alike` and `change_each` may be called in it. An error is raised at the end.
+    https://www.psycopg.org/psycopg3/docs/advanced/pipeline.html
+    """
+    if connection.dialect.name == "sqlite":
+        return nullcontext()
+    driver: Any = connection.connection.driver_connection
+    pipeline: AbstractContextManager[object] = driver.pipeline()
+    return pipeline
 
 
 def _cursor(connection: Connection) -> Any:

@@ -19,7 +19,7 @@ from bridge.core.rate_limits import Limits, RateState, allowed_starts, record_st
 from bridge.delivery.circuit_breaker import count_free_slots, start_probe
 from bridge.store.db.advisory_locks import Lock, take_lock
 from bridge.store.db.database import timings_of
-from bridge.store.db.prepared import InJsonList, PreparedStatement, to_json_list
+from bridge.store.db.prepared import InJsonList, PreparedStatement, send_together
 from bridge.store.queue import throttling
 from bridge.store.queue.heads import find_next_due
 from bridge.store.tables.encrypted import sealer_of
@@ -158,8 +158,13 @@ def claim(
     if not waiting:
         return []
     claims = _ClaimRound(connection, allowed, now, lease, clocks).take(waiting, most, order)
-    if claims and intents:
-        write_intents(connection, claims)
+    if not claims:
+        return []
+    with send_together(connection):
+        values = {"lease": lease, "lease_until": lease_until(connection, now)}
+        _LEASE.change_alike(connection, [(each.delivery.id, values) for each in claims])
+        if intents:
+            write_intents(connection, claims)
     return claims
 
 
@@ -233,10 +238,6 @@ class _ClaimRound:
                     {platform: start_probe(known, self._now)},
                     self._now,
                 )
-        if claims:
-            ids = to_json_list(each.delivery.id for each in claims)
-            until = lease_until(self._connection, self._now)
-            _LEASE.change(self._connection, ids=ids, lease=self._lease, lease_until=until)
         return claims
 
     def _shared(self, platform: str, routes: list[str], left: int) -> list[Claim]:

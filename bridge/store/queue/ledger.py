@@ -17,7 +17,7 @@ from bridge.core.model import DeadKind, Delivery, RunState, Status
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.rate_limits import day_of
 from bridge.delivery.retry import RetryDecision, decide_after_attempt
-from bridge.store.db.prepared import InJsonList, PreparedStatement, to_json_list
+from bridge.store.db.prepared import InJsonList, PreparedStatement, send_together, to_json_list
 from bridge.store.encryption import Sealer
 from bridge.store.queue import ordering, throttling
 from bridge.store.queue.claims import Claim
@@ -125,10 +125,6 @@ def record_attempts(
     sealer = sealer_of(connection)
     ids = to_json_list(each.claim.delivery.id for each in settled)
     held = {row.id: row for row in _HELD.rows(connection, ids=ids)}
-    _COMPLETE.change_alike(
-        connection,
-        [(each.claim.delivery.id, _attempt_values(each, now, sealer)) for each in settled],
-    )
     statuses: list[Status | None] = []
     rows = []
     ended = []
@@ -153,11 +149,15 @@ def record_attempts(
             )
         if mine and each.outcome.kind in NO_RUN_KINDS:
             to_nothing.append((each.claim.delivery.route, day_of(each.claim.began_at)))
-    if unfollowed:
-        _LATE.change_each(connection, unfollowed)
-    if rows:
+    with send_together(connection):
+        _COMPLETE.change_alike(
+            connection,
+            [(each.claim.delivery.id, _attempt_values(each, now, sealer)) for each in settled],
+        )
+        if unfollowed:
+            _LATE.change_each(connection, unfollowed)
         _SETTLE.change_alike(connection, rows)
-        ordering.leave_queue(connection, ended, now)
+    ordering.leave_queue(connection, ended, now)
     for route, day in to_nothing:
         throttling.return_starts(connection, route, day)
     return statuses
