@@ -157,6 +157,8 @@ WITHOUT_ROUTES = frozenset(
         "version",
     }
 )
+#: Commands that may take a routes.yaml as an argument, so that they say which one they use.
+TAKES_ROUTES = frozenset({"check"})
 #: Earlier names of commands, which still work.
 ALIASES = {"acts": "operations", "receipt": "fingerprint"}
 HIDDEN = {"help": "bridge.cli.commands.usage", "version": "bridge.cli.commands.usage"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,8 +14,6 @@ from bridge.core.errors import SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bridge.config.settings import Settings
 
 
@@ -43,6 +42,7 @@ REMOTE_COMMANDS: Final = (
     "resolve",
     "replay",
     "learn",
+    "check",
     "test",
     "mcp",
 )
@@ -113,6 +113,33 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
         settings = load_settings(os.environ, config=config, secrets=True, timings=command_timings())
     found = find_addresses(settings.data)
     return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
+
+
+def choose_config(config: str | None, file: str | None) -> str | None:
+    """Return the routes.yaml of a command that may take it as FILE. Both are wrong usage."""
+    if file is None:
+        note_other_routes(config)
+        return config
+    if _is_from(ParameterSource.COMMANDLINE):
+        raise click.UsageError("FILE and --config cannot be combined: both name the routes.yaml")
+    return file
+
+
+def note_other_routes(config: str | None) -> None:
+    """Note which routes.yaml is used where FLOWBRIDGE_CONFIG names another than this folder's."""
+    from bridge.cli.ui import output
+
+    here, named = Path("routes.yaml"), Path(config or "")
+    if not _is_from(ParameterSource.ENVIRONMENT) or not here.is_file():
+        return
+    if not (named.exists() and named.samefile(here)):
+        instead = "not the routes.yaml of this folder (unset FLOWBRIDGE_CONFIG to use that)"
+        output.say(f"note: FLOWBRIDGE_CONFIG is set, so {config} is used, {instead}")
+
+
+def _is_from(source: ParameterSource) -> bool:
+    """Return whether the routes.yaml was named there."""
+    return click.get_current_context().find_root().get_parameter_source("config") is source
 
 
 def require_routes(settings: Settings) -> None:

@@ -14,10 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from bridge import __version__
-from bridge.cli.command_list import ALIASES, COMMANDS, HIDDEN, SECTIONS, WITHOUT_ROUTES
+from bridge.cli.command_list import (
+    ALIASES,
+    COMMANDS,
+    HIDDEN,
+    SECTIONS,
+    TAKES_ROUTES,
+    WITHOUT_ROUTES,
+)
 from bridge.cli.interrupts import reraise_interrupts
 from bridge.core.errors import BridgeError, ConfigError, SettingsError
 from bridge.core.timings import TIMINGS, Timings
@@ -200,15 +206,6 @@ def _complain(text: str) -> None:
     click.echo(clean_lines(text), err=True)
 
 
-def _note_other_routes(used: str) -> None:
-    """Note which routes.yaml is used where FLOWBRIDGE_CONFIG names another than this folder's."""
-    here = Path("routes.yaml")
-    named = Path(used)
-    if here.is_file() and not (named.exists() and named.samefile(here)):
-        instead = "not the routes.yaml of this folder (unset FLOWBRIDGE_CONFIG to use that)"
-        _complain(f"note: FLOWBRIDGE_CONFIG is set, so {used} is used, {instead}")
-
-
 @click.group(
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -240,11 +237,10 @@ def group(ctx: click.Context, config: str | None, server: str | None) -> None:
 
         command = ctx.invoked_subcommand or ""
         use_server(ctx, server, ALIASES.get(command, command), is_help=ctx.meta[HELP_KEY])
-    elif (
-        ctx.get_parameter_source("config") is ParameterSource.ENVIRONMENT
-        and ctx.invoked_subcommand not in WITHOUT_ROUTES
-    ):
-        _note_other_routes(config or "")
+    elif ctx.invoked_subcommand not in WITHOUT_ROUTES | TAKES_ROUTES:
+        from bridge.cli.command_settings import note_other_routes
+
+        note_other_routes(config)
     ctx.color = False if os.environ.get("NO_COLOR") else ctx.color  # https://no-color.org
 
 

@@ -52,3 +52,13 @@ def test_nothing_is_said_where_it_is_meant(
     monkeypatch.setenv("FLOWBRIDGE_CONFIG", str(other))
     (folder / "routes.yaml").unlink()
     assert NOTE not in run("check").stderr
+
+
+def test_a_file_that_is_an_argument_is_the_one_that_is_used(other: Path, folder: Path) -> None:
+    assert other.exists()
+    result = run("check", "routes.yaml", "--json")
+    assert json.loads(result.stdout)["config"] == "routes.yaml"
+    assert NOTE not in result.stderr
+    both = run("--config", str(other), "check", str(folder / "routes.yaml"))
+    assert (both.exit_code, both.stdout) == (2, "")
+    assert "FILE and --config cannot be combined" in both.stderr

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.command_settings import settings_of
+from bridge.cli.command_settings import (
+    choose_config,
+    explain_local_only,
+    find_server,
+    settings_of,
+)
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
-from bridge.config.problems import WHOLE_FILE
+from bridge.cli.ui.check_view import CheckAnswer, print_check
 from bridge.core.errors import ConfigError, SettingsError
-from bridge.services.config_checks.report import ProjectReport, check_project, count_entries
+from bridge.services.config_checks.report import ProjectReport, check_project
 
 if TYPE_CHECKING:
     from bridge.routing.model import Config
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("file", metavar="[FILE]", required=False)
 @click.option(
     "--live",
     is_flag=True,
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
 )
 @AS_JSON
 @click.pass_obj
-def check(config: str | None, /, live: bool, lock: bool, as_json: bool) -> None:
+def check(config: str | None, /, file: str | None, live: bool, lock: bool, as_json: bool) -> None:
     """Check routes.yaml and everything that it needs: secrets, schemas, expressions, flows.py,
     settings and the database.
 
@@ -48,16 +54,44 @@ def check(config: str | None, /, live: bool, lock: bool, as_json: bool) -> None:
     flows.lock are warnings. A flow that could not be asked is an error; a platform whose circuit is
     open is not asked.
 
+    FILE is the routes.yaml to check, as with --config. With `flowbridge --server URL check FILE`,
+    the bridge at URL checks it and the files that it names, which are sent there and not saved. It
+    reads nothing else: no value of ${env:...} or ${file:...}, no flows.py, no settings and no
+    database are checked.
+
     \b
     flowbridge check
     flowbridge check --live --lock
-    flowbridge --config other.yaml check --json
+    flowbridge check other.yaml --json
     """
+    server = find_server()
+    if server is None:
+        if lock and not live:
+            raise click.UsageError("--lock needs --live")
+        answer = _check_here(choose_config(config, file), live=live, lock=lock)
+    else:
+        if live or lock:
+            raise click.UsageError(explain_local_only(f"check --{'live' if live else 'lock'}"))
+        answer = _check_remote(server, file)
+    if as_json:
+        output.json_line(answer.shape)
+    else:
+        print_check(answer)
+    sys.exit(answer.code)
+
+
+def _check_remote(server: str, file: str | None) -> CheckAnswer:
+    from bridge.cli.remote.config_check import check_remote
+
+    if file is None:
+        raise click.UsageError("--server needs the routes.yaml to check: check FILE")
+    return check_remote(server, file)
+
+
+def _check_here(config: str | None, *, live: bool, lock: bool) -> CheckAnswer:
+    """Check the project of this machine."""
     from bridge.runtime.loaded_config import complete_platforms
 
-    name = config or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml"
-    if lock and not live:
-        raise click.UsageError("--lock needs --live")
     found = ProjectReport()
 
     def ask(loaded: Config, written: WrittenRoutes) -> None:
@@ -71,57 +105,5 @@ def check(config: str | None, /, live: bool, lock: bool, as_json: bool) -> None:
     except (SettingsError, ConfigError) as error:
         found.refused = True
         found.wrong.append(str(error))
-    if as_json:
-        output.json_line(found.as_json(name))
-    else:
-        _print(name, found)
-    sys.exit(found.code)
-
-
-# -- output
-
-
-def _print(name: str, found: ProjectReport) -> None:
-    for one in found.problems:
-        place = click.style(output.clean(f"{one.file}:{one.line}:{one.column}:"), bold=True)
-        level = click.style("warning: ", fg="yellow") if one.level == "warning" else ""
-        path = click.style(
-            output.clean(one.shown or one.path), fg="yellow" if one.level == "warning" else "red"
-        )
-        click.echo(f"{place} {path}: {level}{output.clean(one.message)}")
-    for text in found.wrong:
-        click.echo(click.style("error: ", fg="red") + output.clean_lines(text))
-    for text in found.unasked:
-        click.echo(click.style("not asked: ", fg="red") + output.clean_lines(text))
-    for text in found.notes:
-        output.say(f"note: {text}")
-    errors = sum(one.level == "error" for one in found.problems) + len(found.wrong)
-    warnings = len(found.problems) + len(found.wrong) - errors
-    tail = f", {output.number(warnings, 'warning')}" if warnings else ""
-    if found.code == 0 and found.config:
-        counts = ", ".join(
-            output.number(count, what[:-1]) for what, count in count_entries(found.config).items()
-        )
-        click.echo(click.style(f"{name} is valid", fg="green") + f": {counts}{tail}")
-    elif found.refused:
-        what = name if found.problems or found.config else "the settings"
-        more = (
-            "; there may be others once the file can be read"
-            if any(one.path == WHOLE_FILE for one in found.problems)
-            else ""
-        )
-        click.echo(
-            click.style(f"{what} cannot be used", fg="red")
-            + f": {output.number(errors, 'error')}{more}{tail}"
-        )
-    elif found.unasked:
-        click.echo(
-            click.style(f"{name} could not be compared with every flow", fg="red")
-            + f": {output.number(len(found.unasked), 'flow')} not asked"
-        )
-    else:
-        click.echo(
-            f"{name} is valid, but "
-            + click.style(output.number(errors, "problem needs", "problems need"), fg="red")
-            + f" fixing{tail}"
-        )
+    name = config or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml"
+    return CheckAnswer.of_report(name, found)

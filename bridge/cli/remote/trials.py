@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.cli.remote.remote_bridge import RemoteBridge, open_remote_bridge
-from bridge.config.files import FileTracker
-from bridge.config.loader import check_files
+from bridge.cli.remote.sent_files import name_here, read_files
 from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
 from bridge.core.model import JSON
 from bridge.services.parsed_records import expect_shape
 from bridge.services.traffic_comparison import NOW, THEN
-from bridge.services.trials.messages import AGAINST_NAME, MAX_TRIAL_EVENTS, ROUTES_NAME
+from bridge.services.trials.messages import AGAINST_NAME, MAX_TRIAL_EVENTS
 from bridge.services.trials.results import FAILED, RUNNING
 
 POLL_SECONDS: Final = 0.3
@@ -80,38 +79,20 @@ def wait_for_result(bridge: RemoteBridge, id_: str) -> dict[str, Any]:
 # -- files
 
 
-class _TextTracker(FileTracker):
-    """Reads files, and holds their bytes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.contents: dict[Path, bytes] = {}
-
-    def read(self, file: Path, max_bytes: int) -> bytes:
-        """Return the first `max_bytes` bytes of a file."""
-        self.contents[file] = super().read(file, max_bytes)
-        return self.contents[file]
-
-
 def _read_file(file: Path, name: str, files_name: str) -> dict[str, JSON]:
     """Return a routes.yaml and the files that it names, as keys of a request.
 
-    One that is not here may be on the bridge's machine. No secret is read.
+    One that is not here may be on the bridge's machine.
     """
-    disk = _TextTracker()
-    checked = check_files(file, None, disk, strict_secrets=False)
     try:
-        texts = {one: raw.decode("utf-8-sig") for one, raw in disk.contents.items()}
-        text = texts.pop(file)
-    except (KeyError, UnicodeDecodeError):
-        raise ConfigError([one for one in checked.problems if one.level == "error"]) from None
-    files = {one.relative_to(file.parent).as_posix(): each for one, each in texts.items()}
-    return {name: text, files_name: dict(files)}
+        sent = read_files(file)
+    except ConfigError as error:
+        raise ConfigError([one for one in error.problems if one.level == "error"]) from None
+    return {name: sent.text, files_name: dict(sent.others)}
 
 
 def _rename(problem: ConfigProblem, asked: RemoteTrial) -> ConfigProblem:
     """Return a problem with the file as this machine names it."""
-    against = asked.against if asked.against not in (NOW, THEN) else AGAINST_NAME
-    names = {ROUTES_NAME: str(asked.file), AGAINST_NAME: against}
-    name = names.get(problem.file) or str(asked.file.parent / problem.file)
+    is_against = problem.file == AGAINST_NAME and asked.against not in (NOW, THEN)
+    name = asked.against if is_against else name_here(problem.file, asked.file)
     return replace(problem, file=name)

@@ -14,7 +14,8 @@ from bridge.services.config_checks.written_routes import list_routes
 
 FILE_NAME: Final = "routes.yaml"
 NOTE: Final = (
-    "the values of `${env:NAME}` and `${file:PATH}` are not checked: `flowbridge check` does that"
+    "the values of `${env:NAME}` and `${file:PATH}` are not checked: `flowbridge check` on the"
+    " bridge's machine does that"
 )
 
 

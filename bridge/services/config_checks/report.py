@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.core.errors import BridgeError, ConfigProblem, SettingsError
+from bridge.core.model import JSON
 from bridge.core.times import write_time
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bridge.services.config_checks.written_routes import WrittenRoutes
 
 
+PROBLEM_KEYS: Final = ("level", "file", "line", "column", "path", "message", "shown")
 #: The effect of a missing value, by the section that it is missing in.
 MISSING_EFFECTS = {
     "sources": "source {} answers 503 until its secret is set in .env; no restart is needed",
@@ -55,12 +57,9 @@ class ProjectReport:
 
     def as_json(self, name: str) -> dict[str, Any]:
         """Return the report on the file called `name`, in the shape of `check --json`."""
-        keys = ("level", "file", "line", "column", "path", "message")
-        problems: list[dict[str, Any]] = [
-            {key: getattr(one, key) for key in keys} for one in self.problems
-        ]
+        problems: list[dict[str, Any]] = [problem_json(one) for one in self.problems]
         problems += [
-            dict.fromkeys(keys) | {"level": "error", "message": text}
+            dict.fromkeys(PROBLEM_KEYS) | {"level": "error", "message": text}
             for text in [*self.wrong, *self.unasked]
         ]
         counts = (
@@ -248,6 +247,11 @@ def _check_database(settings: Settings, report: ProjectReport) -> None:
             f"the database has schema {revision}, newer than this flowbridge's {HEAD}: upgrade"
             " flowbridge"
         )
+
+
+def problem_json(problem: ConfigProblem) -> dict[str, JSON]:
+    """Return a problem in the shape of `check --json`."""
+    return {key: getattr(problem, key) for key in PROBLEM_KEYS}
 
 
 def count_entries(config: Config) -> dict[str, int]:

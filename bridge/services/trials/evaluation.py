@@ -16,6 +16,7 @@ from bridge.ingest.plan_comparison import compare_event
 from bridge.ingest.planned_deliveries import EventComparison, Incomparable
 from bridge.routing.model import Config
 from bridge.services.config_checks.given_config import check_given_config
+from bridge.services.config_checks.report import problem_json
 from bridge.services.traffic_comparison import TrafficSummary, change_json
 from bridge.services.trials.details import DetailsReport, report_without_config
 from bridge.services.trials.explanations import NO_EXPLANATIONS, TrialExplanations
@@ -31,7 +32,6 @@ from bridge.services.trials.messages import (
 )
 
 UNUSABLE: Final = "the configuration in use cannot be loaded, so there is none to compare with"
-PROBLEM_KEYS: Final = ("level", "file", "line", "column", "path", "message", "shown")
 
 
 class TrialEvaluation:
@@ -77,7 +77,7 @@ class TrialEvaluation:
         """Return the result as JSON."""
         return orjson.dumps(
             {
-                "problems": [_problem_json(one) for one in self._warnings],
+                "problems": [problem_json(one) for one in self._warnings],
                 **_write_parts(self._summary.report_json()),
                 "changes": self._changes,
                 "changes_complete": self._is_complete,
@@ -123,7 +123,7 @@ def evaluate_trial(configs: TrialConfigs, messages: Iterable[Message]) -> bytes:
             details = report_without_config(configs.details, messages)
         return orjson.dumps(
             {
-                "problems": [_problem_json(one) for one in error.problems],
+                "problems": [problem_json(one) for one in error.problems],
                 **TrafficSummary().report_json(),
                 "changes": [],
                 "changes_complete": True,
@@ -174,10 +174,6 @@ def _load_planned(canonical: str | None) -> Config | None:
         return load_canonical(canonical, None, strict_secrets=False)
     except BridgeError:
         return None
-
-
-def _problem_json(one: ConfigProblem) -> dict[str, JSON]:
-    return {key: getattr(one, key) for key in PROBLEM_KEYS}
 
 
 def _write_parts(shape: Mapping[str, JSON]) -> dict[str, orjson.Fragment]:

@@ -38,6 +38,7 @@ _PROBLEM: Final[Schema] = {
     "column": COUNT,
     "path": TEXT,
     "message": TEXT,
+    "shown": TEXT,
 }
 _CHANGE: Final = record(
     event_id=TEXT,
@@ -47,7 +48,7 @@ _CHANGE: Final = record(
 )
 _TRIAL_COUNTS: Final = {"same": COUNT, "changed": COUNT, "new": COUNT, "lost": COUNT, "dead": COUNT}
 _TRIAL_RESULT: Final = record(
-    problems=list_of(record(**_PROBLEM, shown=TEXT)),
+    problems=list_of(record(**_PROBLEM)),
     events=COUNT,
     summary=record(**_TRIAL_COUNTS, skipped=COUNT),
     routes=list_of(

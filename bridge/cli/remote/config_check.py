@@ -1,0 +1,44 @@
+"""The check of a routes.yaml of this machine by the bridge of another. See `cli.ui.check_view`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.cli.remote.client import ServerError
+from bridge.cli.remote.remote_bridge import open_remote_bridge
+from bridge.cli.remote.sent_files import name_here, read_files
+from bridge.cli.ui.check_view import CheckAnswer
+from bridge.core.errors import ConfigError, InvalidRequest
+from bridge.services.bridge_reader import Shape
+from bridge.services.config_checks.report import ProjectReport
+from bridge.services.parsed_records import expect_shape
+
+
+def check_remote(server: str, name: str) -> CheckAnswer:
+    """Return the answer of the bridge at a URL on the file called `name` and those that it names.
+
+    Where one of them cannot be read here, the answer has the problems seen here, and nothing is
+    sent. Raises `ServerError` where the bridge refuses them, as it does if they are too large.
+    """
+    file = Path(name)
+    try:
+        sent = read_files(file)
+        if sent.problems:
+            raise ConfigError(sent.problems)
+    except ConfigError as error:
+        return CheckAnswer.of_report(name, ProjectReport(error.problems, refused=True))
+    with open_remote_bridge(server) as bridge:
+        try:
+            found = bridge.post("/configs/check", {"text": sent.text, "files": dict(sent.others)})
+        except InvalidRequest as error:
+            raise ServerError(f"{name} was not checked: {error}") from None
+    with expect_shape():
+        return _read_answer(found, name, file)
+
+
+def _read_answer(found: Shape, name: str, file: Path) -> CheckAnswer:
+    problems = [{**one, "file": name_here(one["file"], file)} for one in found["problems"]]
+    is_refused = found["config_hash"] is None
+    code = 2 if is_refused else int(found["valid"] is not True)
+    shape = {**found, "config": name, "problems": problems}
+    return CheckAnswer(shape=shape, code=code, is_refused=is_refused)
