@@ -43,6 +43,7 @@ REMOTE_COMMANDS: Final = (
     "replay",
     "learn",
     "check",
+    "doctor",
     "test",
     "mcp",
 )

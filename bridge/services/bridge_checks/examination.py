@@ -15,9 +15,12 @@ from bridge.core.http_messages import Answer, Call, Request
 from bridge.core.sizes import MIB
 from bridge.providers.signatures.locations import signs_url
 from bridge.providers.signatures.pairs import is_pair
-from bridge.providers.signatures.shared_token import Unsigned
-from bridge.services.bridge_checks.findings import FORGED, GOOD, CheckFinding
-from bridge.services.bridge_checks.reachability import ask_bridge, check_reachability
+from bridge.services.bridge_checks.findings import FORGED, GOOD, CheckFinding, find_untried
+from bridge.services.bridge_checks.reachability import (
+    ask_bridge,
+    check_public_url,
+    check_reachability,
+)
 from bridge.services.samples.forgeries import FORGERIES, Signer, forge
 from bridge.services.samples.replay import REPLAY, describe_expected
 from bridge.services.samples.signing import live_secrets, redirect_request, signed_url
@@ -57,27 +60,13 @@ class Examination:
         Raises `BridgeError` where the bridge cannot be reached, or does not accept dry requests
         signed with this secret key.
         """
-        yield from check_reachability(self.sender, self.target, self.settings)
+        yield from self._reach()
         for source in sources:
-            if source.missing is not None:
-                what = (
-                    f"not tested: {source.missing}. Set it in .env; until then requests that need"
-                    " it are answered 503"
-                )
-                yield CheckFinding("secret", source.name, "error", what)
-                continue
-            if isinstance(source.scheme, Unsigned):
-                what = (
-                    "forms are public"
-                    if source.provider.name == "form"
-                    else "insecure: anyone can send to it"
-                )
-                yield CheckFinding(
-                    "verified",
-                    source.name,
-                    "ok" if source.provider.name == "form" else "warning",
-                    what,
-                )
+            untried = find_untried(
+                source.name, source.provider.name, source.missing, is_public=source.is_public
+            )
+            if untried is not None:
+                yield untried
                 continue
             if not source.secrets:
                 what = "not learned yet" if source.provider.learn else "published by the sender"
@@ -92,6 +81,18 @@ class Examination:
         signed = (one for one in sources if one.secrets and one.missing is None)
         if (largest := max(signed, key=lambda one: one.max_body, default=None)) is not None:
             yield self._check_size(largest)
+
+    def _reach(self) -> Iterator[CheckFinding]:
+        try:
+            yield from check_reachability(self.sender, self.target)
+        except BridgeError as error:
+            if self.target != (self.settings.public_url or "").rstrip("/"):
+                raise
+            raise BridgeError(
+                f"{error}. Next: check FLOWBRIDGE_PUBLIC_URL, its DNS name and the proxy; without"
+                f" them: flowbridge doctor --to {self.settings.bound_url}"
+            ) from None
+        yield from check_public_url(self.settings.public_url)
 
     def _try_source(self, source: Source) -> Iterator[CheckFinding]:
         """Send forgeries and then a good sample to one source.

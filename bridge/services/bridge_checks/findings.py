@@ -32,6 +32,26 @@ class CheckFinding:
         return asdict(self)
 
 
+def find_untried(
+    name: str, provider: str | None, missing: str | None, *, is_public: bool
+) -> CheckFinding | None:
+    """Return why a source is not tried with signed requests: its secret is not set, or it has none.
+
+    None where it could be tried. `missing`: the secret that is not set.
+    """
+    if missing is not None:
+        what = (
+            f"not tested: {missing}. Set it in .env; until then requests that need it are answered"
+            " 503"
+        )
+        return CheckFinding("secret", name, "error", what)
+    if not is_public:
+        return None
+    if provider == "form":
+        return CheckFinding("verified", name, "ok", "forms are public")
+    return CheckFinding("verified", name, "warning", "insecure: anyone can send to it")
+
+
 def sum_up(findings: Sequence[CheckFinding]) -> Iterator[CheckFinding]:
     """Yield the findings, with one for all signed requests to a source; failures stay beside it."""
     for of, some in groupby(findings, key=lambda one: one.of if _is_trial(one) else None):

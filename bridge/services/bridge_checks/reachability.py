@@ -17,58 +17,58 @@ from bridge.services.bridge_calls import call_bridge
 from bridge.services.bridge_checks.findings import CheckFinding
 
 if TYPE_CHECKING:
-    from bridge.config.settings import Settings
     from bridge.system.http_client import HttpClient
 
 MAX_CLOCK_SECONDS: Final = 5.0  # that two clocks may differ
 ANSWER_SECONDS: Final = 15.0  # until a call counts as not answered
 
 
-def check_reachability(
-    sender: HttpClient, target: str, settings: Settings
-) -> Iterator[CheckFinding]:
+def check_reachability(sender: HttpClient, target: str) -> Iterator[CheckFinding]:
     """Yield the findings of the address, its certificate and its clock.
 
     Raises `BridgeError` where no bridge answers there.
     """
     before = time.time()
-    try:
-        answer = ask_bridge(
-            sender, Call(method="GET", url=f"{target}/healthz", headers={}, body=b"")
-        )
-    except BridgeError as error:
-        if target != (settings.public_url or "").rstrip("/"):
-            raise
-        raise BridgeError(
-            f"{error}. Next: check FLOWBRIDGE_PUBLIC_URL, its DNS name and the proxy; without"
-            f" them: flowbridge doctor --to {settings.bound_url}"
-        ) from None
+    answer = ask_bridge(sender, Call(method="GET", url=f"{target}/healthz", headers={}, body=b""))
     if answer.status != 200:
         raise BridgeError(
             f"{target}/healthz answers {answer.status}: is that a flowbridge, and does the proxy"
             " pass /healthz on?"
         )
-    yield CheckFinding(
-        "reached", target, "ok", f"/healthz answers 200 in {(time.time() - before) * 1000:.0f} ms"
-    )
-    if not settings.public_url:
+    yield from describe_answer(target, "/healthz", answer, before)
+
+
+def describe_answer(
+    target: str, path: str, answer: Answer, before: float
+) -> Iterator[CheckFinding]:
+    """Yield the findings of an address that has just answered: its certificate and its clock.
+
+    `before`: when it was asked.
+    """
+    took = f"{(time.time() - before) * 1000:.0f} ms"
+    yield CheckFinding("reached", target, "ok", f"{path} answers {answer.status} in {took}")
+    if urlsplit(target).scheme == "https":
+        yield check_certificate(target)
+    if "date" in answer.headers:
+        yield check_clock(answer.headers["date"], before)
+
+
+def check_public_url(public_url: str) -> Iterator[CheckFinding]:
+    """Yield a warning where the public URL of a bridge is not set, or not https."""
+    if not public_url:
         yield CheckFinding(
             "public URL",
             "-",
             "warning",
             "FLOWBRIDGE_PUBLIC_URL is not set: senders that sign the URL cannot be verified",
         )
-    elif urlsplit(settings.public_url).scheme != "https":
+    elif urlsplit(public_url).scheme != "https":
         yield CheckFinding(
             "public URL",
-            settings.public_url,
+            public_url,
             "warning",
             "it is not https: tokens and payloads are sent unencrypted",
         )
-    if urlsplit(target).scheme == "https":
-        yield check_certificate(target)
-    if "date" in answer.headers:
-        yield check_clock(answer.headers["date"], before)
 
 
 def check_certificate(target: str) -> CheckFinding:

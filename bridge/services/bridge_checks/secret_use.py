@@ -21,7 +21,7 @@ UNITS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 class SecretUse:
     """The use of one secret: its `place` of the `count` secrets of its source, from 1.
 
-    `used_at`: when it last verified a request on this machine, None if never.
+    `used_at`: when it last verified a request on the bridge's machine, None if never.
     """
 
     source: str
@@ -47,18 +47,18 @@ def list_secret_use(
             )
 
 
-def find_secret_use(
-    settings: Settings, sources: Iterable[Source], now: float
+def describe_secret_use(
+    used: Iterable[SecretUse], now: float, machine: str = "this machine"
 ) -> Iterator[CheckFinding]:
-    """Yield a finding for each secret of the sources that have several."""
-    for one in list_secret_use(settings, sources):
-        used = (
-            "not used yet on this machine"
+    """Yield a finding for the use of each secret. `machine`: the one on which it was counted."""
+    for one in used:
+        when = (
+            f"not used yet on {machine}"
             if one.used_at is None
             else f"last used {_format_age(now - one.used_at)} ago"
         )
         ended = ", ended (not_after)" if one.not_after is not None and one.not_after <= now else ""
-        found = f"secret {one.place} of {one.count} {used}{ended}"
+        found = f"secret {one.place} of {one.count} {when}{ended}"
         yield CheckFinding("secret use", one.source, "-", found)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
 
 from bridge.core.model import JSON
 from bridge.core.status import Overview, PlatformStatus, SourceStatus
+from bridge.core.times import iso
 from bridge.core.typos import suggest
 from bridge.routing.model import Config, Platform, Route
 from bridge.services import alert_list
+from bridge.services.bridge_checks.secret_use import list_secret_use
 from bridge.services.config_views import mask_config, mask_path
+from bridge.services.rejects import complete_config
 from bridge.services.status_report import platform_json, queue_json, source_json
 from bridge.web.admin.context import AdminContext, AdminRequest, Answer
 from bridge.web.admin.parameters import MAX_NAME_CHARS
@@ -34,27 +37,39 @@ def list_alerts(context: AdminContext, asked: AdminRequest) -> Answer:
 
 def list_sources(context: AdminContext, _asked: AdminRequest) -> Answer:
     """Return the sources of routes.yaml, and those that have events only."""
-    config = context.config()
-    return {"items": [_source(config, one) for one in context.overview.get().sources]}
+    describe = _source_view(context)
+    return {"items": [describe(one) for one in context.overview.get().sources]}
 
 
 def show_source(context: AdminContext, asked: AdminRequest) -> Answer:
     """Return one source."""
     known = {one.name: one for one in context.overview.get().sources}
-    return _source(context.config(), known[_check_name(asked, "source", known)])
+    return _source_view(context)(known[_check_name(asked, "source", known)])
 
 
-def _source(config: Config, one: SourceStatus) -> Shape:
-    known = config.sources.get(one.name)
-    names = dict.fromkeys(route.name for route in config.routes_of(one.name))
-    return source_json(one) | {
-        "provider": known.provider.name if known else None,
-        "path": f"/hooks/{one.name}" if known else None,
-        "public": one.is_public,
-        "missing": one.missing,
-        "secret_doubt": one.secret_doubt,
-        "routes": [*names],
-    }
+def _source_view(context: AdminContext) -> Callable[[SourceStatus], Shape]:
+    """Return the function that describes sources. It reads the use of all secrets once."""
+    config = complete_config(context.settings, context.database, context.config())
+    secrets: dict[str, list[JSON]] = {}
+    for use in list_secret_use(context.settings, config.sources.values(), least=1):
+        secrets.setdefault(use.source, []).append(
+            {"not_after": iso(use.not_after), "used_at": iso(use.used_at)}
+        )
+
+    def describe(one: SourceStatus) -> Shape:
+        known = config.sources.get(one.name)
+        names = dict.fromkeys(route.name for route in config.routes_of(one.name))
+        return source_json(one) | {
+            "provider": known.provider.name if known else None,
+            "path": f"/hooks/{one.name}" if known else None,
+            "public": one.is_public,
+            "missing": one.missing,
+            "secret_doubt": one.secret_doubt,
+            "secrets": secrets.get(one.name, []),
+            "routes": [*names],
+        }
+
+    return describe
 
 
 # -- routes

@@ -52,7 +52,7 @@ QUERY: Final = Parameter(
 ENDPOINTS: Final = (
     Endpoint(
         path="/",
-        summary="The version, the scopes of the token, and links.",
+        summary="The version, the public URL, the scopes of the token, and links.",
         answer=resources.describe_api,
         schema="Api",
     ),

@@ -76,6 +76,7 @@ _SOURCE: Final = record(
     public=FLAG,
     missing=nullable(TEXT),
     secret_doubt=nullable(TEXT),
+    secrets=list_of(record(not_after=nullable(TIME), used_at=nullable(TIME))),
     routes=_TEXTS,
 )
 _QUEUE: Final = record(

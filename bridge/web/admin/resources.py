@@ -42,10 +42,11 @@ from bridge.web.admin.request_selection import (
 )
 
 
-def describe_api(_context: AdminContext, asked: AdminRequest) -> Answer:
-    """Return the version, the token's scopes and the links."""
+def describe_api(context: AdminContext, asked: AdminRequest) -> Answer:
+    """Return the version, the public URL, the token's scopes and the links."""
     return {
         "version": __version__,
+        "public_url": context.settings.public_url or None,
         "token": asked.token,
         "scopes": list_scopes(asked.scopes),
         "limits": {

@@ -146,6 +146,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Api": _record(
         version=TEXT,
+        public_url=_nullable(TEXT),
         token=TEXT,
         scopes=_list(_word(*(one.value for one in Scope))),
         limits=_record(page_items=COUNT, requests=COUNT, seconds=NUMBER),

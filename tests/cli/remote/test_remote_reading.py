@@ -246,7 +246,6 @@ def test_a_name_in_the_store_only_is_no_error(both: BothWays) -> None:
         ["erase", "--text", "a"],
         ["db", "prune"],
         ["token", "list"],
-        ["doctor"],
     ],
     ids=" ".join,
 )

@@ -149,6 +149,8 @@ def test_a_source_is_described(admin: AdminClient, one: Any) -> None:
     )
     assert contact["public"]
     assert github["configured"]
+    assert github["secrets"] == [{"not_after": None, "used_at": None}]
+    assert contact["secrets"] == []
     assert admin.get("/sources/github").get_json() == github
     answer = admin.get("/sources/gihub")
     assert problem_of(answer) == "not_found"
