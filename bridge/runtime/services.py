@@ -41,6 +41,7 @@ from bridge.web.fault_actions import InjectedFault
 from bridge.web.fault_injection import FaultInjector
 from bridge.web.server.app import Receivers, options
 from bridge.worker.broker_relay import BrokerRelay
+from bridge.worker.cycle import MAX_CALLS
 from bridge.worker.form_files import FileDeliverer
 from bridge.worker.tracing import make_observer
 from bridge.worker.worker import Worker
@@ -162,7 +163,8 @@ def run_worker(settings: Settings, following: ConfigFollower, wake: Wake) -> Non
     database = Database.of(settings)
     prometheus.serve_metrics(settings, database, following)
     traced = make_observer(exporter.current_tracer(), following, database)
-    sender = HttpClient(idle_seconds=settings.timings.connection_idle_seconds)
+    idle_seconds = settings.timings.connection_idle_seconds
+    sender = HttpClient(connections=MAX_CALLS, idle_seconds=idle_seconds)
     worker = Worker(settings, following, database, sender.send, wake, host, relay, traced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())

@@ -52,7 +52,7 @@ from bridge.worker.turn_changes import TurnChanges
 
 log = get_logger()
 
-MAX_CALLS: Final = 32  # under way at once
+MAX_CALLS: Final = 64  # under way at once
 
 
 class Cycle:
