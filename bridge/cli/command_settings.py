@@ -42,6 +42,7 @@ REMOTE_COMMANDS: Final = (
     "resolve",
     "replay",
     "learn",
+    "token",
     "check",
     "doctor",
     "test",

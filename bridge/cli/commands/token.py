@@ -9,21 +9,18 @@ import click
 
 from bridge.cli.actions.confirmation import confirm
 from bridge.cli.actions.request import YES
-from bridge.cli.command_settings import settings_of
-from bridge.cli.options import AS_JSON, wrong_usage
+from bridge.cli.options import AS_JSON
+from bridge.cli.token_access import open_tokens
 from bridge.cli.ui import output, tables
 from bridge.cli.ui.tables import Column
-from bridge.core.errors import NotFound
 from bridge.core.scopes import SCOPE_PRESETS, SCOPE_SUMMARIES, list_scopes
-from bridge.services.serializers import token_json
-from bridge.services.store_access import open_or_create_store, open_store
+from bridge.services.parsed_records import expect_shape, parse_time
 
 if TYPE_CHECKING:
-    from bridge.config.settings import Settings
-    from bridge.core.access_token import AccessToken
+    from bridge.services.bridge_reader import Shape
 
-#: The keys of a new token in JSON, beside the secret.
-NEW_KEYS = ("id", "name", "scopes", "ends_at")
+#: The keys of a new token in JSON.
+NEW_KEYS = ("id", "name", "scopes", "ends_at", "token")
 COLUMNS = (
     tables.ID_COLUMN,
     Column("name"),
@@ -83,32 +80,22 @@ def add(
     flowbridge token add ci --scope read,act --expires 90d
     TOKEN=$(flowbridge token add script --scope reader)
     """
-    from bridge.services.access_tokens import create_token
-    from bridge.services.operations import find_audit_actor
-
-    settings = settings_of(config)
-    with wrong_usage(), open_or_create_store(settings) as database:
-        new, secret = create_token(
-            database,
-            name,
-            ",".join(scopes),
-            expires,
-            now=time.time(),
-            by=find_audit_actor(settings),
-        )
-    if as_json:
-        shape = token_json(new)
-        output.json_line({key: shape[key] for key in NEW_KEYS} | {"token": secret})
-        return
-    output.answer(secret)
-    _explain_new(new, settings)
+    with open_tokens(config) as tokens:
+        new = tokens.add(name, ",".join(scopes), expires)
+    with expect_shape():
+        if as_json:
+            output.json_line({key: new[key] for key in NEW_KEYS})
+            return
+        output.answer(str(new["token"]))
+        _explain_new(new, tokens.url)
 
 
-def _explain_new(new: AccessToken, settings: Settings) -> None:
-    ends = "it does not expire" if new.ends_at is None else f"it ends at {output.utc(new.ends_at)}"
-    output.say(f"{new.name} ({new.id}) has {_scopes(new)}; {ends}.")
+def _explain_new(new: Shape, url: str) -> None:
+    ends_at = parse_time(new["ends_at"])
+    ends = "it does not expire" if ends_at is None else f"it ends at {output.utc(ends_at)}"
+    output.say(f"{new['name']} ({new['id']}) has {_scopes(new)}; {ends}.")
     output.say("Store the token now: it is not shown again. To use it, set TOKEN to it, then:")
-    output.say(f'  curl -H "Authorization: Bearer $TOKEN" {settings.private_url}/admin/v1/status')
+    output.say(f'  curl -H "Authorization: Bearer $TOKEN" {url}/admin/v1/status')
 
 
 @token.command("list")
@@ -121,15 +108,14 @@ def list_(config: str | None, /, as_json: bool) -> None:
     \b
     flowbridge token list
     """
-    from bridge.store.operations import tokens
-
-    now = time.time()
-    with open_store(settings_of(config)) as database:
-        found = [] if database is None else tokens.list_tokens(database)
+    with open_tokens(config) as tokens:
+        found = tokens.list_all()
+    with expect_shape():
+        rows = [_row(one, time.time()) for one in found]
     if as_json:
         for one in found:
-            output.json_line(token_json(one))
-    elif not tables.print_table(COLUMNS, [_row(one, now) for one in found]):
+            output.json_line(one)
+    elif not tables.print_table(COLUMNS, rows):
         output.say("No tokens. Create one: flowbridge token add NAME --scope read")
 
 
@@ -147,37 +133,33 @@ def remove(config: str | None, /, token: str, as_json: bool, dry_run: bool, yes:
     flowbridge token remove ci
     flowbridge token remove tok_01jd2x --yes
     """
-    from bridge.services.access_tokens import remove_token
-    from bridge.services.operations import find_audit_actor
-    from bridge.store.operations import tokens
-
-    settings = settings_of(config)
-    with open_store(settings) as database:
-        if database is None:
-            raise NotFound(f"there is no token {token!r}: there is no database yet")
-        found = tokens.find(database, token)
-        question = f"the token {found.name} ({found.id}) will be removed"
+    with open_tokens(config) as tokens, expect_shape():
+        found = tokens.find(token)
+        question = f"the token {found['name']} ({found['id']}) will be removed"
         if not confirm(question, 1, dry_run=dry_run, yes=yes, as_json=as_json):
             return
-        removed = remove_token(database, found.id, find_audit_actor(settings))
+        removed = tokens.remove(found)
     if as_json:
-        output.json_line(token_json(removed))
+        output.json_line(removed)
     else:
-        output.answer(f"removed: {removed.name} ({removed.id})")
+        output.answer(f"removed: {removed['name']} ({removed['id']})")
 
 
-def _row(one: AccessToken, now: float) -> tuple[str, ...]:
-    ends = NEVER if one.ends_at is None else output.utc(one.ends_at)
+def _row(one: Shape, now: float) -> tuple[str, ...]:
+    created_at, used_at, ends_at = (
+        parse_time(one[key]) for key in ("created_at", "used_at", "ends_at")
+    )
+    ends = NEVER if ends_at is None else output.utc(ends_at)
     return (
-        one.id,
-        one.name,
-        ",".join(list_scopes(one.scopes)),
-        output.moment(one.created_at),
-        NEVER if one.used_at is None else output.moment(one.used_at),
-        ends if one.is_valid(now) else EXPIRED + ends,
+        str(one["id"]),
+        str(one["name"]),
+        ",".join(one["scopes"]),
+        output.moment(created_at),
+        NEVER if used_at is None else output.moment(used_at),
+        ends if ends_at is None or now < ends_at else EXPIRED + ends,
     )
 
 
-def _scopes(one: AccessToken) -> str:
-    listed = list_scopes(one.scopes)
+def _scopes(one: Shape) -> str:
+    listed = one["scopes"]
     return f"the scope{'s' if len(listed) > 1 else ''} {', '.join(listed)}"

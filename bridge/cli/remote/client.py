@@ -93,6 +93,10 @@ class AdminClient:
         """POST JSON, or without a body, and return the JSON object of the answer; see `get`."""
         return self._read(self._send("POST", path, body, headers))
 
+    def delete(self, path: str, headers: Mapping[str, str]) -> None:
+        """DELETE a path of the admin API; see `get`."""
+        self._send("DELETE", path, None, headers)
+
     def _read(self, answer: Answer) -> dict[str, JSON]:
         try:
             found = orjson.loads(answer.body)
@@ -192,7 +196,7 @@ class AdminClient:
         return None, left - wait
 
     def _check(self, answer: Answer) -> Answer:
-        if answer.status in (200, 201, 202):
+        if answer.status in (200, 201, 202, 204):
             if answer.truncated:
                 raise ServerError(
                     f"{self.server} sent an incomplete answer, or one of over"

@@ -212,9 +212,17 @@ class RemoteBridge:
 
     def post(self, path: str, body: JSON | None) -> dict[str, JSON]:
         """Change something, in the name of the actor of this machine."""
+        return self._client.post(path, body, self._name_actor())
+
+    def delete(self, path: str) -> None:
+        """Delete a record, in the name of the actor of this machine."""
+        self._client.delete(path, self._name_actor())
+
+    def _name_actor(self) -> dict[str, str]:
+        """Return the header with the actor of this machine."""
         actor = self._actor_prefix + name_actor(os.environ.get(ACTOR_VARIABLE, ""))
         shown = actor.encode().decode("latin-1") if actor.isprintable() else ""
-        return self._client.post(path, body, {"X-Flowbridge-Actor": shown} if shown else {})
+        return {"X-Flowbridge-Actor": shown} if shown else {}
 
     def describe(self, chosen: Chosen) -> dict[str, JSON]:
         """Return the filters of a command as those of an operation."""

@@ -245,7 +245,8 @@ def test_a_name_in_the_store_only_is_no_error(both: BothWays) -> None:
         ["init"],
         ["erase", "--text", "a"],
         ["db", "prune"],
-        ["token", "list"],
+        ["add", "github"],
+        ["platform"],
     ],
     ids=" ".join,
 )
