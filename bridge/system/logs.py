@@ -1,9 +1,11 @@
-"""Structured logs on stderr, by Python's `logging`: JSON off a terminal, coloured lines on one.
+"""Structured logs on stderr: JSON off a terminal, coloured lines on one.
 
-Every line goes through the logger `flowbridge`, or for warnings of libraries the root logger, to
-one kind of handler. Its formatters redact: of an error they write the type and the traceback, since
-its text may quote a request; of a library's message the text without its values; and of a caller's
-address (`client`) as much as the settings allow.
+Lines are redacted: of an error they have the type and the traceback, since its text may quote a
+request; of a caller's address (`client`) as much as the settings allow; and of a warning of a
+library, which a handler of Python's root logger writes, the text without its values.
+
+A handler that others add to the logger `flowbridge` of Python's `logging` gets a record of each
+line. No other line goes through `logging`, which takes longer than all else of a line.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from typing import Any, Final, TextIO
 import orjson
 
 from bridge.system import log_lines
-from bridge.system.log_records import make_record
 from bridge.system.log_text import colour, quote_value
 from bridge.system.redacted_traceback import format_traceback
 
@@ -35,6 +36,8 @@ FULL_LINE_COLOURS: Final = {
     "critical": "31",
 }
 NO_VALUES: Final[Mapping[str, object]] = MappingProxyType({})
+
+LOGGER.propagate = False  # handlers of the root logger would write each line again
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def configure(level: str, addresses: str = "truncated", *, brief: bool = False) 
     """Configure the log of this process and its forks; see `LogSetup`."""
     global setup  # noqa: PLW0603 - all modules of a process share one log
     remove_root_handler()
-    logging.getLogger().addHandler(LogHandler(logging.WARNING))
+    logging.getLogger().addHandler(LibraryHandler(logging.WARNING))
     setup = LogSetup(
         logging.getLevelNamesMapping()[level.upper()],
         addresses,
@@ -89,33 +92,37 @@ class Logger:
         """Return a logger that adds these values to every line."""
         return Logger({**self._bound, **values})
 
-    def debug(self, event: str, **values: object) -> None:
+    def debug(self, event: str, *, exc_info: object = None, **values: object) -> None:
         """Log at DEBUG."""
-        self.log(logging.DEBUG, event, **values)
+        self.write(logging.DEBUG, event, exc_info, values)
 
-    def info(self, event: str, **values: object) -> None:
+    def info(self, event: str, *, exc_info: object = None, **values: object) -> None:
         """Log at INFO."""
-        self.log(logging.INFO, event, **values)
+        self.write(logging.INFO, event, exc_info, values)
 
-    def warning(self, event: str, **values: object) -> None:
+    def warning(self, event: str, *, exc_info: object = None, **values: object) -> None:
         """Log at WARNING."""
-        self.log(logging.WARNING, event, **values)
+        self.write(logging.WARNING, event, exc_info, values)
 
-    def error(self, event: str, **values: object) -> None:
+    def error(self, event: str, *, exc_info: object = None, **values: object) -> None:
         """Log at ERROR."""
-        self.log(logging.ERROR, event, **values)
+        self.write(logging.ERROR, event, exc_info, values)
 
     def log(self, level: int, event: str, *, exc_info: object = None, **values: object) -> None:
+        """Log at a level of Python's `logging`."""
+        self.write(level, event, exc_info, values)
+
+    def write(self, level: int, event: str, exc_info: object, values: dict[str, object]) -> None:
         """Write a line if this level is logged. A line that cannot be written is dropped."""
         if level < setup.level:
             return
-        error = _find_error(exc_info)
-        triple = None if error is None else (type(error), error, error.__traceback__)
-        record = make_record(LOGGER.name, level, event, triple)
-        record.values = {**self._bound, **values}
-        # Not `handle`, which is silent once `logging.config` in a flow's module has disabled the
-        # loggers that it does not name.
-        LOGGER.callHandlers(record)
+        if self._bound:
+            values = {**self._bound, **values}
+        error = None if exc_info is None else _find_error(exc_info)
+        when = datetime.now(UTC)
+        _write_line(_redact(_begin_line(when, level, event) | values, error))
+        if LOGGER.handlers:
+            _call_added_handlers(when, level, event, error, values)
 
 
 def get_logger() -> Logger:
@@ -126,7 +133,7 @@ def get_logger() -> Logger:
 def remove_root_handler() -> None:
     """Remove our handler from the root logger: in a flow's process, the flow configures logging."""
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, LogHandler)]
+    root.handlers = [one for one in root.handlers if not isinstance(one, LibraryHandler)]
 
 
 @contextmanager
@@ -147,6 +154,16 @@ def gather_lines() -> Iterator[None]:
         _write("".join(lines))
 
 
+def _write_line(line: Mapping[str, Any]) -> None:
+    """Write a line, or gather it: see `gather_lines`."""
+    with suppress(OSError, ValueError):
+        text = _format(line)
+        if _gathered.lines is None:
+            _write(text)
+        else:
+            _gathered.lines.append(text)
+
+
 def _write(text: str) -> None:
     """Write lines. If the stream is full or closed, they are dropped."""
     stream = setup.stream or sys.stderr
@@ -154,6 +171,23 @@ def _write(text: str) -> None:
         if text:
             stream.write(text)
             stream.flush()
+
+
+def _call_added_handlers(
+    when: datetime,
+    level: int,
+    event: str,
+    error: BaseException | None,
+    values: Mapping[str, object],
+) -> None:
+    """Give the handlers that others added to `LOGGER` a record of a line."""
+    triple = None if error is None else (type(error), error, error.__traceback__)
+    record = logging.LogRecord(LOGGER.name, level, "", 0, event, None, triple)
+    record.created = when.timestamp()
+    record.values = values
+    # Not `handle`, which is silent once `logging.config` in a flow's module has disabled the
+    # loggers that it does not name.
+    LOGGER.callHandlers(record)
 
 
 def _redact_argument(value: object) -> object:
@@ -169,119 +203,69 @@ def _find_error(exc_info: object) -> BaseException | None:
     return found if isinstance(found, BaseException) else None
 
 
-class _Formatter(logging.Formatter):
-    """Base of the formatters: redacts a record, and a subclass writes the line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line with its end, redacted."""
-        return self.write(_log_fields(record))
-
-    def write(self, line: Mapping[str, Any]) -> str:
-        """Return the text of a line."""
-        raise NotImplementedError
-
-
-class JsonFormatter(_Formatter):
-    """Formatter for lines of JSON."""
-
-    def write(self, line: Mapping[str, Any]) -> str:
-        """Return the object as one line."""
-        try:
-            return orjson.dumps(line, default=str).decode() + "\n"
-        except TypeError:  # a number over 64 bits, or a lone surrogate
-            return orjson.dumps({name: repr(value) for name, value in line.items()}).decode() + "\n"
-
-
-class PlainFormatter(_Formatter):
-    """Formatter for a terminal, with all values of the JSON line."""
-
-    def write(self, line: Mapping[str, Any]) -> str:
-        """Return the line in colours, followed by the traceback."""
-        values = dict(line)
-        level = values.pop("level")
-        exception = values.pop("exception", "")
-        when = values.pop("timestamp")
-        event = values.pop("event")
-        said = (
-            f"{colour('36', name)}={colour('35', quote_value(value))}"
-            for name, value in values.items()
-        )
-        begin = (
-            colour("2", when),
-            colour(FULL_LINE_COLOURS.get(level, "1"), f"{level:8}"),
-            colour("1", f"{quote_value(event):30}"),
-        )
-        return " ".join((*begin, *said)) + f"\n{exception}"
-
-
-class BriefFormatter(_Formatter):
-    """Formatter for a terminal, with the short lines; other lines have no text."""
-
-    def write(self, line: Mapping[str, Any]) -> str:
-        """Return the line, or no text."""
-        return log_lines.format_line(line) or ""
-
-
-JSON_FORMATTER: Final = JsonFormatter()
-PLAIN_FORMATTER: Final = PlainFormatter()
-BRIEF_FORMATTER: Final = BriefFormatter()
-
-
-class LogHandler(logging.Handler):
-    """Handler that reads `setup` for each line: a process may configure its log again."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is logged, by the level and the filters."""
-        return super().filter(record) if record.levelno >= setup.level else False
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Write a record without the handler's lock: a line is one write."""
-        is_logged = self.filter(record)
-        if is_logged:
-            self.emit(record)
-        return is_logged
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as JSON or as a line for a terminal; an empty text drops the line."""
-        for_people = (
-            (setup.stream or sys.stderr).isatty() if setup.for_people is None else setup.for_people
-        )
-        if not for_people:
-            return JSON_FORMATTER.format(record)
-        return (BRIEF_FORMATTER if setup.brief else PLAIN_FORMATTER).format(record)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, or gather it: see `gather_lines`. One without a text is dropped."""
-        with suppress(OSError, ValueError):
-            text = self.format(record)
-            if _gathered.lines is None:
-                _write(text)
-            else:
-                _gathered.lines.append(text)
-
-
-def _log_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the redacted values of a record, in the order of the line."""
-    when = (
-        datetime.fromtimestamp(record.created, UTC)
-        .isoformat(timespec="microseconds")
-        .replace("+00:00", "Z")
+def _format(line: Mapping[str, Any]) -> str:
+    """Return a line as JSON or for a terminal, with its end; an empty text drops it."""
+    for_people = (
+        (setup.stream or sys.stderr).isatty() if setup.for_people is None else setup.for_people
     )
-    line: dict[str, Any] = {
-        "timestamp": when,
-        "level": logging.getLevelName(record.levelno).lower(),
+    if not for_people:
+        return _format_json(line)
+    return (log_lines.format_line(line) or "") if setup.brief else _format_full(line)
+
+
+def _format_json(line: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(line, default=str).decode() + "\n"
+    except TypeError:  # a number over 64 bits, or a lone surrogate
+        return orjson.dumps({name: repr(value) for name, value in line.items()}).decode() + "\n"
+
+
+def _format_full(line: Mapping[str, Any]) -> str:
+    """Return a line for a terminal with all values of the JSON line, followed by the traceback."""
+    values = dict(line)
+    level = values.pop("level")
+    exception = values.pop("exception", "")
+    when = values.pop("timestamp")
+    event = values.pop("event")
+    said = (
+        f"{colour('36', name)}={colour('35', quote_value(value))}" for name, value in values.items()
+    )
+    begin = (
+        colour("2", when),
+        colour(FULL_LINE_COLOURS.get(level, "1"), f"{level:8}"),
+        colour("1", f"{quote_value(event):30}"),
+    )
+    return " ".join((*begin, *said)) + f"\n{exception}"
+
+
+def _begin_line(when: datetime, level: int, event: str) -> dict[str, Any]:
+    """Return the first fields of a line. `when`: a time of UTC."""
+    return {
+        "timestamp": when.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z",
+        "level": logging.getLevelName(level).lower(),
+        "event": event,
     }
-    values: Mapping[str, Any] | None = getattr(record, "values", None)
-    if values is None:
-        return line | {"event": "library", **_library_fields(record)}
-    line |= {"event": record.msg, **values}
+
+
+def _redact(line: dict[str, Any], error: BaseException | None) -> dict[str, Any]:
+    """Redact a line in place: the address of a caller, and of an error all but its traceback."""
     if address := line.get("client"):
         from bridge.core.client_address import anonymize_address  # only few lines need it
 
         line["client"] = anonymize_address(str(address), setup.addresses, b"", "", 0.0)
-    if record.exc_info and record.exc_info[1] is not None:
-        line["exception"] = format_traceback(record.exc_info[1])
+    if error is not None:
+        line["exception"] = format_traceback(error)
     return line
+
+
+class LibraryHandler(logging.Handler):
+    """Handler of the root logger: writes what libraries log, without its values."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, if its level is logged."""
+        if record.levelno >= setup.level:
+            when = datetime.fromtimestamp(record.created, UTC)
+            _write_line(_begin_line(when, record.levelno, "library") | _library_fields(record))
 
 
 def _library_fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -293,8 +277,3 @@ def _library_fields(record: logging.LogRecord) -> dict[str, Any]:
             text = text % tuple(map(_redact_argument, record.args))
     error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
     return {"name": record.name, "text": text[:MAX_LIBRARY_TEXT_CHARS], "error": error}
-
-
-LOGGER.propagate = False  # a handler of the root logger would write each line again
-if not any(isinstance(one, LogHandler) for one in LOGGER.handlers):
-    LOGGER.addHandler(LogHandler())

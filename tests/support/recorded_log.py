@@ -14,7 +14,7 @@ class Lines(Logger):
         super().__init__()
         self.lines: list[dict[str, Any]] = []
 
-    def log(self, level: int, event: str, *, exc_info: object = None, **values: object) -> None:
+    def write(self, level: int, event: str, exc_info: object, values: dict[str, object]) -> None:
         self.lines.append({"event": event, **values})
 
     def refusals(self) -> list[dict[str, Any]]:

@@ -16,7 +16,6 @@ import pytest
 from command_line import run
 
 from bridge.system import logs
-from bridge.system.log_records import make_record
 from bridge.system.logs import configure, get_logger
 
 
@@ -156,26 +155,27 @@ class Kept(logging.Handler):
         self.records.append(record)
 
 
-def test_a_line_is_a_record_of_the_standard_library(
+def test_a_handler_of_others_gets_a_record_of_each_line(
     stderr: Stderr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Kept()
-    monkeypatch.setattr(
-        logging.getLogger("flowbridge"),
-        "handlers",
-        [*logging.getLogger("flowbridge").handlers, kept],
-    )
-    get_logger().bind(source="shop").warning("slow", seconds=1.5)
+    monkeypatch.setattr(logging.getLogger("flowbridge"), "handlers", [kept])
+    error = KeyError("secret")
+    get_logger().bind(source="shop").warning("slow", seconds=1.5, exc_info=error)
     [record] = kept.records
     assert (record.name, record.levelname, record.getMessage()) == ("flowbridge", "WARNING", "slow")
     assert vars(record)["values"] == {"source": "shop", "seconds": 1.5}
-    assert stderr.told() == ["slow"], "once: the root logger does not get it too"
+    assert record.exc_info is not None and record.exc_info[1] is error
+    [line] = map(json.loads, stderr.said().splitlines())  # the root logger does not get it too
+    assert datetime.fromisoformat(line["timestamp"]).timestamp() == record.created
 
 
 def test_what_else_configures_logging_does_not_silence_the_log(
     stderr: Stderr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    kept = Kept()
     logger = logging.getLogger("flowbridge")
+    monkeypatch.setattr(logger, "handlers", [kept])
     # as logging.config.dictConfig leaves loggers that it does not name
     monkeypatch.setattr(logger, "disabled", True)
     logging.disable(logging.CRITICAL)
@@ -183,7 +183,7 @@ def test_what_else_configures_logging_does_not_silence_the_log(
         get_logger().info("still_here")
     finally:
         logging.disable(logging.NOTSET)
-    assert stderr.told() == ["still_here"]
+    assert stderr.told() == ["still_here"] == [record.getMessage() for record in kept.records]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_what_else_configures_logging_does_not_silence_the_log(
 def test_a_warning_of_a_library_is_logged_without_its_values(
     text: str, args: tuple[object, ...], said: str, stderr: Stderr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.LogHandler(logging.WARNING)])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.LibraryHandler(logging.WARNING)])
     try:
         int("secret")
     except ValueError:
@@ -221,7 +221,7 @@ def test_a_warning_of_a_library_is_logged_from_the_level_of_the_log_on(
 ) -> None:
     stream = Stderr()
     logs.setup = logs.LogSetup(level=logging.ERROR, stream=stream)
-    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.LogHandler(logging.WARNING)])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.LibraryHandler(logging.WARNING)])
     logging.getLogger("library").warning("not this")
     logging.getLogger("library").error("this")
     assert [json.loads(line)["text"] for line in stream.said().splitlines()] == ["this"]
@@ -269,12 +269,3 @@ def test_gathered_lines_are_one_write_also_after_an_error_and_others_do_not_wait
     get_logger().info("after")
     events = [[json.loads(line)["event"] for line in each.splitlines()] for each in writes]
     assert events == [["of another thread"], ["one", "two"], ["after"]]
-
-
-def test_a_record_has_the_values_that_handlers_of_others_format() -> None:
-    made = make_record("flowbridge", logging.INFO, "event")
-    usual = logging.LogRecord("flowbridge", logging.INFO, "", 0, "event", None, None)
-    assert vars(made).keys() == vars(usual).keys()
-    changing = {"created", "msecs", "relativeCreated"}
-    assert all(vars(made)[name] == vars(usual)[name] for name in vars(usual).keys() - changing)
-    assert abs(made.created - usual.created) < 60
