@@ -18,9 +18,10 @@ def open_bridge(config: str | None) -> Iterator[BridgeReader]:
     """Open the bridge to read. With --server no file of this machine's project is read."""
     server = find_server()
     if server is not None:
-        from bridge.cli.remote.remote_bridge import open_remote_bridge
+        from bridge.cli.remote.connection import open_remote
+        from bridge.cli.remote.remote_bridge import RemoteBridge
 
-        with open_remote_bridge(server) as bridge:
+        with open_remote(server, RemoteBridge) as bridge:
             yield bridge
         return
     from bridge.cli.local_bridge import LocalBridge
@@ -36,11 +37,11 @@ def open_authoring(config: str | None) -> Iterator[AuthoringReader]:
     """Open the bridge to read what helps to write routes; see `open_bridge`."""
     server = find_server()
     if server is not None:
+        from bridge.cli.remote.connection import open_remote
         from bridge.cli.remote.remote_authoring import RemoteAuthoring
-        from bridge.cli.remote.remote_bridge import open_admin_client
 
-        with open_admin_client(server) as client:
-            yield RemoteAuthoring(client)
+        with open_remote(server, RemoteAuthoring) as bridge:
+            yield bridge
         return
     from bridge.cli.local_authoring import LocalAuthoring
     from bridge.cli.options import wrong_usage

@@ -49,9 +49,10 @@ def open_checks(config: str | None, to: str | None) -> Iterator[BridgeChecks]:
         return
     if to is not None:
         raise click.UsageError(explain_local_only("doctor --to"))
-    from bridge.cli.remote.remote_checks import open_remote_checks
+    from bridge.cli.remote.connection import open_remote
+    from bridge.cli.remote.remote_checks import RemoteChecks
 
-    with open_remote_checks(server) as checks:
+    with open_remote(server, RemoteChecks) as checks:
         yield checks
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import click
@@ -50,9 +51,10 @@ def open_lesson(config: str | None, source: str) -> Iterator[Lesson]:
     """Give the lesson of a source of routes.yaml, or of the bridge at a server."""
     server = find_server()
     if server is not None:
-        from bridge.cli.remote.remote_lesson import open_remote_lesson
+        from bridge.cli.remote.connection import open_remote
+        from bridge.cli.remote.remote_lesson import RemoteLesson
 
-        with open_remote_lesson(server, source) as lesson:
+        with open_remote(server, partial(RemoteLesson, source=source)) as lesson:
             yield lesson
         return
     settings = settings_of(config, secrets=True)

@@ -30,9 +30,10 @@ def open_flows(config: str | None) -> Iterator[FlowAccess]:
         with wrong_usage():
             yield ConfiguredFlows(config)
         return
-    from bridge.cli.remote.remote_flows import open_remote_flows
+    from bridge.cli.remote.connection import open_remote
+    from bridge.cli.remote.remote_flows import RemoteFlows
 
-    with open_remote_flows(server) as flows:
+    with open_remote(server, RemoteFlows) as flows:
         yield flows
 
 

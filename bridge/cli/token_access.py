@@ -50,9 +50,10 @@ def open_tokens(config: str | None) -> Iterator[TokenAccess]:
         with wrong_usage():
             yield StoredTokens(config)
         return
-    from bridge.cli.remote.remote_tokens import open_remote_tokens
+    from bridge.cli.remote.connection import open_remote
+    from bridge.cli.remote.remote_tokens import RemoteTokens
 
-    with open_remote_tokens(server) as tokens:
+    with open_remote(server, RemoteTokens) as tokens:
         yield tokens
 
 

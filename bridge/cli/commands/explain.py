@@ -13,7 +13,8 @@ from bridge.cli.body_file import read_body_file
 from bridge.cli.command_settings import find_server, settings_of
 from bridge.cli.completion_values import complete_ids, complete_routes, complete_sources
 from bridge.cli.options import AS_JSON, wrong_usage
-from bridge.cli.remote.remote_bridge import open_remote_bridge
+from bridge.cli.remote.connection import open_remote
+from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.ui import output
 from bridge.cli.usable_config import say_unusable
 from bridge.core.errors import NotFound, Refused
@@ -107,7 +108,7 @@ def explain(config: str | None, /, event: str | None, as_json: bool, **options: 
     server = find_server()
     if server is not None:
         _refuse_local_options(options)
-        with open_remote_bridge(server) as bridge:
+        with open_remote(server, RemoteBridge) as bridge:
             found = bridge.explain(event, when=options["when"], route=options["route"])
     else:
         found = _explain_here(settings_of(config), event, options)

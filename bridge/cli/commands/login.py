@@ -11,7 +11,7 @@ import click
 from bridge.cli.command_settings import find_server
 from bridge.cli.options import AS_JSON
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import MAX_TOKEN_CHARS, TOKEN_VARIABLE, check_token
+from bridge.cli.remote.connection import MAX_TOKEN_CHARS, TOKEN_VARIABLE, check_token
 from bridge.cli.remote.server_url import ServerUrl, parse_server_url
 from bridge.cli.remote.stored_logins import StoredLogins
 from bridge.cli.ui import output

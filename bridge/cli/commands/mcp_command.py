@@ -7,7 +7,7 @@ import sys
 import click
 
 from bridge.cli.command_settings import find_server
-from bridge.cli.remote.remote_bridge import open_admin_client
+from bridge.cli.remote.connection import open_admin_client
 from bridge.cli.ui import output
 from bridge.core.errors import SettingsError
 from bridge.core.scopes import Scope, list_scopes

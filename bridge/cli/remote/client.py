@@ -80,9 +80,10 @@ class AdminClient:
         """
         return self._read(self._send("GET", path + _write_query(query or [])))
 
-    def get_answer(self, path: str) -> Answer:
-        """GET a path, and return the answer with its headers; see `get`."""
-        return self._send("GET", path)
+    def get_answer(self, path: str) -> tuple[Answer, dict[str, JSON]]:
+        """GET a path, and return the answer with its headers, and its JSON object; see `get`."""
+        answer = self._send("GET", path)
+        return answer, self._read(answer)
 
     def get_bytes(self, path: str, most: int, query: Query | None = None) -> bytes:
         """GET a path whose answer is no JSON object, of at most about so many bytes; see `get`."""

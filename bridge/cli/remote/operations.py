@@ -22,7 +22,8 @@ from bridge.cli.actions.confirmation import (
 )
 from bridge.cli.actions.request import OperationRequest
 from bridge.cli.actions.run import OutcomePrinter
-from bridge.cli.remote.remote_bridge import RemoteBridge, open_remote_bridge
+from bridge.cli.remote.connection import open_remote
+from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import BridgeError
@@ -56,7 +57,7 @@ def run_remote_operation(
         "command": command,
         "how": {name: value for name, value in options.items() if value},
     }
-    with open_remote_bridge(server) as bridge:
+    with open_remote(server, RemoteBridge) as bridge:
         request |= {"ids": list(names)} if names else {"filters": bridge.describe(asked.chosen)}
         found = bridge.post("/operations", request | {"mode": "dry_run"})
         with expect_shape():
@@ -84,7 +85,7 @@ def resume_remote_operation(server: str, id_: str, asked: OperationRequest) -> N
     """Resume an operation on the bridge at a URL, and print the outcomes of the items left."""
     if asked.rate is not None:
         raise click.UsageError("--rate: with --server, an operation is resumed at its own rate")
-    with open_remote_bridge(server) as bridge:
+    with open_remote(server, RemoteBridge) as bridge:
         one = parse_operation(bridge.read_operation(id_))
         if one.chosen is None:
             raise BridgeError(f"{one.id} was interrupted while it stored its items")

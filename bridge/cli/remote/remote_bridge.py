@@ -8,14 +8,10 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from bridge.cli.options import wrong_usage
 from bridge.cli.remote.changes import RemoteChanges
 from bridge.cli.remote.client import PAGE_ITEMS, PAGE_REJECTS, AdminClient, Query
 from bridge.cli.remote.request_parts import quote_id, write_filters, write_page_size
-from bridge.cli.remote.server_url import ServerUrl, parse_server_url
-from bridge.cli.remote.stored_logins import StoredLogins
-from bridge.cli.ui import output
-from bridge.core.errors import NotFound, SettingsError
+from bridge.core.errors import NotFound
 from bridge.core.model import JSON
 from bridge.routing.model import OWN_SOURCE_NAME
 from bridge.services.bridge_reader import CauseList, Chosen, NamedShape, Shape
@@ -28,64 +24,9 @@ if TYPE_CHECKING:
     from bridge.services.saved_files import EventFiles
 
 ACTOR_VARIABLE: Final = "FLOWBRIDGE_ACTOR"
-TOKEN_VARIABLE: Final = "FLOWBRIDGE_TOKEN"  # noqa: S105 - the name of a variable
-MAX_TOKEN_CHARS: Final = 1000
 NEWEST_EVENTS: Final = 20  # of a page that is searched for the newest event of a sender
 ITEM_EXTRAS: Final = ("events", "deliveries")  # of items, which `operations show` does not print
 SCREEN: Final[Query] = [("screen", "true")]
-
-
-@contextmanager
-def open_remote_bridge(url: str) -> Iterator[RemoteBridge]:
-    """Open the bridge at a URL; see `open_admin_client`."""
-    with open_admin_client(url) as client:
-        yield RemoteBridge(client)
-
-
-@contextmanager
-def open_admin_client(url: str) -> Iterator[AdminClient]:
-    """Open the admin API at a URL, with the token of FLOWBRIDGE_TOKEN or of `flowbridge login`.
-
-    A parameter that the bridge does not accept is wrong usage.
-    """
-    server = parse_server_url(url)
-    # such a token comes before a stored one, so that a login alone would change nothing
-    next_step = (
-        f"set another {TOKEN_VARIABLE}, or unset it and: flowbridge login {server}"
-        if os.environ.get(TOKEN_VARIABLE)
-        else None
-    )
-    client = AdminClient(server, find_token(server), say=output.say, next_step=next_step)
-    try:
-        with wrong_usage():
-            yield client
-    finally:
-        client.close()
-
-
-def find_token(server: ServerUrl) -> str:
-    """Return the token for a server. `SettingsError` where there is none."""
-    given = os.environ.get(TOKEN_VARIABLE)
-    if given:
-        return check_token(given, TOKEN_VARIABLE)
-    stored = StoredLogins.of_user(os.environ).find_token(server.origin)
-    if stored is None:
-        raise SettingsError(
-            f"there is no token for {server}. Next: flowbridge login {server}, or set"
-            f" {TOKEN_VARIABLE}"
-        )
-    return check_token(stored, "the stored token")
-
-
-def check_token(token: str, where: str) -> str:
-    """Return a token that can be sent. `SettingsError`, without the token, where it cannot."""
-    token = token.strip()
-    is_sendable = token.isascii() and token.isprintable() and " " not in token
-    if not 0 < len(token) <= MAX_TOKEN_CHARS or not is_sendable:
-        raise SettingsError(
-            f"{where} is not valid: a token has 1 to {MAX_TOKEN_CHARS} visible ASCII characters"
-        )
-    return token
 
 
 class RemoteBridge:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import Final
 
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import open_admin_client
 from bridge.cli.remote.server_url import API_PATH
 from bridge.config.addresses import parse_public_url
 from bridge.core.errors import BridgeError, SettingsError
@@ -33,45 +32,37 @@ UNTRIED: Final = (
 LEAST_SECRETS: Final = 2  # of a source, whose use is then told
 
 
-@contextmanager
-def open_remote_checks(url: str) -> Iterator[RemoteChecks]:
-    """Give the checks of the bridge at a URL; see `open_admin_client`."""
-    with open_admin_client(url) as client:
-        sender = HttpClient()  # another one: the token goes to the server only
-        try:
-            yield RemoteChecks(client, sender)
-        finally:
-            sender.close()
-
-
 class RemoteChecks:
     """The checks of a bridge from this machine and through its admin API. See `BridgeChecks`."""
 
-    def __init__(self, client: AdminClient, sender: HttpClient) -> None:
+    def __init__(self, client: AdminClient) -> None:
         self._client = client
-        self._sender = sender
         self.target = str(client.server)
 
     def run(self) -> Iterator[CheckFinding]:
         """See `BridgeChecks`."""
         before = time.time()
-        reached = [*describe_answer(self.target, API_PATH, self._client.get_answer("/"), before)]
-        public_url = _read_public_url(self._client.get("/"))
+        answer, shape = self._client.get_answer("/")
+        reached = [*describe_answer(self.target, API_PATH, answer, before)]
+        public_url = _read_public_url(shape)
         found = self._client.get("/sources")
         with expect_shape():
             sources = [_find_secrets(one, time.time()) for one in found["items"]]
         yield from reached
         yield from check_public_url(public_url)
         if public_url and public_url != self.target:
-            yield from self._reach(public_url)
+            yield from _reach(public_url)
         for findings in sources:
             yield from findings
         yield CheckFinding("requests", "-", "-", UNTRIED)
 
-    def _reach(self, public_url: str) -> Iterator[CheckFinding]:
-        """Check the public URL, which may be unreachable from this machine only."""
+
+def _reach(public_url: str) -> Iterator[CheckFinding]:
+    """Check the public URL, which may be unreachable from this machine only."""
+    # not the client of the admin API: its token goes to the server only
+    with closing(HttpClient()) as sender:
         try:
-            yield from check_reachability(self._sender, public_url)
+            yield from check_reachability(sender, public_url)
         except BridgeError as error:
             yield CheckFinding("reached", public_url, "error", f"not from this machine: {error}")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import RemoteBridge, open_admin_client
+from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.request_parts import quote_id, write_filters
 from bridge.core.errors import BridgeError
 from bridge.core.model import JSON
@@ -22,13 +21,6 @@ POLL_SECONDS: Final = 1.0
 #: Keys of the API that `flows run` and `flows runs` do not print.
 START_EXTRAS: Final = ("notes", "hint")
 RUN_EXTRAS: Final = ("delivery_id", "event_id", "route")
-
-
-@contextmanager
-def open_remote_flows(url: str) -> Iterator[RemoteFlows]:
-    """Open the flows of the bridge at a URL; see `open_admin_client`."""
-    with open_admin_client(url) as client:
-        yield RemoteFlows(client)
 
 
 class RemoteFlows:

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import RemoteBridge, open_admin_client
+from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.request_parts import quote_id
 from bridge.services.parsed_records import expect_shape
-
-
-@contextmanager
-def open_remote_lesson(url: str, source: str) -> Iterator[RemoteLesson]:
-    """Give the lesson of a source of the bridge at a URL; see `open_admin_client`."""
-    with open_admin_client(url) as client:
-        yield RemoteLesson(client, source)
 
 
 class RemoteLesson:

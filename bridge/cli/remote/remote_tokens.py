@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bridge.cli.remote.client import AdminClient
-from bridge.cli.remote.remote_bridge import RemoteBridge, open_admin_client
+from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.request_parts import quote_id
 from bridge.core.errors import InvalidRequest
 from bridge.core.scopes import list_scopes, parse_scopes
@@ -15,13 +14,6 @@ from bridge.services.parsed_records import expect_shape
 
 if TYPE_CHECKING:
     from bridge.services.bridge_reader import Shape
-
-
-@contextmanager
-def open_remote_tokens(url: str) -> Iterator[RemoteTokens]:
-    """Give the tokens of the bridge at a URL; see `open_admin_client`."""
-    with open_admin_client(url) as client:
-        yield RemoteTokens(client)
 
 
 class RemoteTokens:

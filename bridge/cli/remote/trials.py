@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.cli.remote.remote_bridge import RemoteBridge, open_remote_bridge
+from bridge.cli.remote.connection import open_remote
+from bridge.cli.remote.remote_bridge import RemoteBridge
 from bridge.cli.remote.sent_files import name_here, read_files
 from bridge.core.errors import BridgeError, ConfigError, ConfigProblem
 from bridge.core.model import JSON
@@ -48,7 +49,7 @@ def run_remote_trial(server: str, asked: RemoteTrial) -> dict[str, Any]:
         request["limit"] = asked.limit
     if asked.explain:
         request |= {"explain_changed": True, "screen": True}
-    with open_remote_bridge(server) as bridge:
+    with open_remote(server, RemoteBridge) as bridge:
         request["filters"] = bridge.describe(asked.chosen)
         trial = bridge.post("/trials", request)
         with expect_shape():
