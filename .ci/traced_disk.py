@@ -1,4 +1,4 @@
-"""Read from a record of strace what programs do to SQLite's files, and what a disk holds of it.
+"""Parse a record of strace: what programs do to SQLite's files, and what a disk holds of it.
 
 The record is that of `strace -f -y -xx -e trace=CALLS`, where CALLS are `TRACED_CALLS`, with `-s`
 above the largest write. A disk holds of a file what was written before a sync of it began that has
@@ -17,7 +17,7 @@ from random import Random
 
 DATABASE = "flowbridge.db"
 LOG = f"{DATABASE}-wal"
-FILES = (DATABASE, LOG, f"{DATABASE}-journal")  # -shm is memory: SQLite makes it anew
+FILES = (DATABASE, LOG, f"{DATABASE}-journal")  # not -shm: SQLite builds it from these
 FOLDER = "."
 SECTOR_BYTES = 512
 SYNCS = ("fsync", "fdatasync")
@@ -37,7 +37,7 @@ _EVENT_ID = re.compile(rb'"(evt_\w+)"')
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happened to a file, by its name; of an answer, the name is the id of the event."""
+    """One operation on a file, or an answer to a sender, whose name is the id of the event."""
 
     kind: str  # create, unlink, write, truncate, sync_began, sync_ended, answer
     name: str

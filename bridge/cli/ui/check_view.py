@@ -1,4 +1,4 @@
-"""What `check` prints, from the JSON of a check on this machine or of another bridge."""
+"""Format the output of `check`, from the JSON of a check here or by another bridge."""
 
 from __future__ import annotations
 
