@@ -563,9 +563,7 @@ KNOWN: list[dict[str, Any]] = [
         "name": "G-mine-lease",
         "file": "bridge/store/queue/ledger.py",
         "old": (
-            "        mine = (\n"
-            "            known is not None and known.status == Status.SENDING and known.lease == each.claim.lease\n"
-            "        )\n"
+            "        mine = known is not None and known.status == Status.SENDING and known.lease == claim.lease\n"
         ),
         "new": "        mine = known is not None and known.status == Status.SENDING\n",
         "tests": ["tests/store/test_ledger.py"],

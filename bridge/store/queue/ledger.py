@@ -8,7 +8,7 @@ in the commit that leases the delivery: it is on disk before the first byte leav
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Float, bindparam, func, null, select, text, update
@@ -122,45 +122,64 @@ def record_attempts(
     """
     if not settled:
         return []
-    sealer = sealer_of(connection)
     ids = to_json_list(each.claim.delivery.id for each in settled)
     held = {row.id: row for row in _HELD.rows(connection, ids=ids)}
-    statuses: list[Status | None] = []
-    rows = []
-    ended = []
-    unfollowed = []
-    to_nothing = []
+    changes = _Changes()
     for each in settled:
         known = held.get(each.claim.delivery.id)
-        mine = (
-            known is not None and known.status == Status.SENDING and known.lease == each.claim.lease
-        )
-        late = known is not None and _is_settled_late(known, each)
         decision = decide_after_attempt(each.claim.delivery, each.outcome, now, jitter)
-        statuses.append(decision.status if mine or late else None)
+        changes.add(each, known, decision, now)
+    changes.store(connection, settled, now)
+    return changes.statuses
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What the outcomes of attempts change in the store.
+
+    `statuses`: by attempt, None where the lease was lost. `moved`: ids of deliveries, each with the
+    parameters of `_SETTLE`. `released`: deliveries that the next one of their ordering key no
+    longer waits for. `late`: parameters of `_LATE`. `unused`: starts, as route and day, that
+    started nothing.
+    """
+
+    statuses: list[Status | None] = field(default_factory=list)
+    moved: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    released: list[Delivery] = field(default_factory=list)
+    late: list[dict[str, Any]] = field(default_factory=list)
+    unused: list[tuple[str, int]] = field(default_factory=list)
+
+    def add(self, each: EndedAttempt, known: Any, decision: RetryDecision, now: float) -> None:
+        """Add an attempt. `known`: the row of its delivery, None if it was deleted."""
+        claim = each.claim
+        one = claim.delivery
+        mine = known is not None and known.status == Status.SENDING and known.lease == claim.lease
+        late = known is not None and _is_settled_late(known, each)
+        self.statuses.append(decision.status if mine or late else None)
         if mine or late:
             values = _delivery_values(each, decision, now, spent=mine)
-            rows.append((each.claim.delivery.id, values))
-            if releases_next(each.claim.delivery, decision.status, followed=values["slot"]):
-                ended.append(each.claim.delivery)
+            self.moved.append((one.id, values))
+            if releases_next(one, decision.status, followed=values["slot"]):
+                self.released.append(one)
         elif each.outcome.run_id not in (None, known and known.run_id):
-            unfollowed.append(
-                {"of": each.claim.delivery.id, "as": each.claim.attempt, "late_at": now}
-            )
+            self.late.append({"of": one.id, "as": claim.attempt, "late_at": now})
         if mine and each.outcome.kind in NO_RUN_KINDS:
-            to_nothing.append((each.claim.delivery.route, day_of(each.claim.began_at)))
-    with send_together(connection):
-        _COMPLETE.change_alike(
-            connection,
-            [(each.claim.delivery.id, _attempt_values(each, now, sealer)) for each in settled],
-        )
-        if unfollowed:
-            _LATE.change_each(connection, unfollowed)
-        _SETTLE.change_alike(connection, rows)
-    ordering.leave_queue(connection, ended, now)
-    for route, day in to_nothing:
-        throttling.return_starts(connection, route, day)
-    return statuses
+            self.unused.append((one.route, day_of(claim.began_at)))
+
+    def store(self, connection: Connection, settled: Sequence[EndedAttempt], now: float) -> None:
+        """Store the attempts, and these changes."""
+        sealer = sealer_of(connection)
+        with send_together(connection):
+            _COMPLETE.change_alike(
+                connection,
+                [(each.claim.delivery.id, _attempt_values(each, now, sealer)) for each in settled],
+            )
+            if self.late:
+                _LATE.change_each(connection, self.late)
+            _SETTLE.change_alike(connection, self.moved)
+        ordering.leave_queue(connection, self.released, now)
+        for route, day in self.unused:
+            throttling.return_starts(connection, route, day)
 
 
 def _is_settled_late(known: Any, each: EndedAttempt) -> bool:
