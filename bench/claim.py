@@ -19,7 +19,7 @@ from bridge.delivery.fair_share import FairShares
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.queue import claims
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables.schema import delivery
 
 

@@ -20,7 +20,7 @@ from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.delivery.file_transfer import Send
 from bridge.routing.model import Platform
 from bridge.store.db.clock import DatabaseClock, boot_seconds
-from bridge.store.queue.claims import Claim
+from bridge.store.queue.claim_round import Claim
 from bridge.system.logs import get_logger
 
 log = get_logger()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from bridge.store.queue.claims import Claim
+from bridge.store.queue.claim_round import Claim
 from bridge.system.logs import get_logger
 
 log = get_logger()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from bridge.core.rate_limits import NO_LIMITS
 from bridge.routing.model import Config, Mode
 from bridge.store.queue import hold
-from bridge.store.queue.claims import Claim, ClaimLimits
+from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.system.logs import get_logger
 from bridge.worker.local.loaded_flows import LoadedFlows
 

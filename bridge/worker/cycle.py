@@ -21,7 +21,7 @@ from bridge.store.db.clock import DatabaseClock, boot_seconds
 from bridge.store.db.database import Database
 from bridge.store.db.notify import WakeupListener
 from bridge.store.queue import claims, leases
-from bridge.store.queue.claims import Claim
+from bridge.store.queue.claim_round import Claim
 from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
 from bridge.worker.attempt_deadline import make_attempt

@@ -10,7 +10,7 @@ from bridge.core.model import Delivery
 from bridge.core.outcomes import Outcome, RunReport
 from bridge.flows.process import protocol
 from bridge.routing.model import Platform
-from bridge.store.queue.claims import Claim
+from bridge.store.queue.claim_round import Claim
 
 FlowKey = tuple[str, str]  # platform, saved_item_id
 TrackedRun = tuple[Delivery, int]  # a delivery, and how often its run was polled

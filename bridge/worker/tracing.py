@@ -29,7 +29,7 @@ from bridge.routing.model import Config, Platform
 from bridge.routing.planner import event_id_of
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queue.claims import Claim
+from bridge.store.queue.claim_round import Claim
 from bridge.store.queue.ledger import WORKER_DIED
 from bridge.worker.attempt_deadline import Deliver
 from bridge.worker.turn_changes import TurnChanges, log_attempt, log_changes

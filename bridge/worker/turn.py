@@ -26,7 +26,7 @@ from bridge.store.queue import (
     throttling,
     turn_locks,
 )
-from bridge.store.queue.claims import Claim, ClaimLimits
+from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
 from bridge.worker.broker_relay import BrokerRelay
 from bridge.worker.claim_policy import exclude_missing_flows, find_allowed, read_hold, reconcile_at

@@ -14,7 +14,7 @@ from bridge.monitoring.counters import COUNTS
 from bridge.monitoring.metrics import ATTEMPTS, DEATHS, RUNS, TAKEN_OVER
 from bridge.store.local import runs
 from bridge.store.queue import leases, run_tracking
-from bridge.store.queue.claims import Claim
+from bridge.store.queue.claim_round import Claim
 from bridge.system.logs import gather_lines, get_logger
 
 log = get_logger()

@@ -30,7 +30,7 @@ from bridge.core.timings import Timings
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.queue import claims
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
 
 pytestmark = pytest.mark.slow

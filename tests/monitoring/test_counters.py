@@ -28,7 +28,7 @@ from bridge.monitoring import counters as counters_module
 from bridge.monitoring.counter_files import CountsFile, sum_counters
 from bridge.monitoring.counters import BUCKET_SECONDS, Counts
 from bridge.monitoring.metrics import ACK, EVENTS, PROCESS_METRICS, REFUSED
-from bridge.store.queue.claims import Claim
+from bridge.store.queue.claim_round import Claim
 from bridge.worker import turn_changes
 
 CHILD = """

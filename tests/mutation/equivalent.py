@@ -24,7 +24,7 @@ EQUIVALENT: dict[str, str] = {
         "only a step of more than a minute is said, and of those just the ones forward are greater"
         " than -1"
     ),
-    # bridge/store/queue/claims.py
+    # bridge/store/queue/claim_round.py
     "75fbb83581": "a route without room is asked for no delivery and takes none",
     # bridge/store/db/group_commit.py and commit_queue.py
     "04b9e9c672": (

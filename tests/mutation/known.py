@@ -541,7 +541,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-unknown-cap",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/claim_round.py",
         "old": "limits.max_concurrent_runs - self._used_by[route] - unknown",
         "new": "limits.max_concurrent_runs - self._used_by[route]",
         "tests": ["tests/store/test_ledger_conditions.py"],

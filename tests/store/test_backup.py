@@ -47,7 +47,7 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import checkup, copy, tokens
 from bridge.store.queries import census
 from bridge.store.queue import claims, hold
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
 
 MIB = 1024 * 1024

@@ -30,7 +30,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.queue import claims, heartbeats
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
 from bridge.system.http_client import HttpClient
 from bridge.worker.celery.tasks import TaskRunner

@@ -29,7 +29,7 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import copy, copy_rows
 from bridge.store.queries import configs
 from bridge.store.queue import claims, heartbeats
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
 
 KINDS = ("sqlite", "postgresql")

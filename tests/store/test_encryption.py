@@ -41,7 +41,7 @@ from bridge.store.queries import event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.queue import claims, ledger, transitions
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.store.tables import key_usage, schema
 from bridge.store.tables.encrypted import ENCRYPTED_COLUMNS
 
@@ -270,7 +270,7 @@ def test_a_body_that_was_moved_to_another_event_is_refused(sealed: Database) -> 
         events.get(sealed, other.id)
 
 
-def claim(database: Database) -> list[claims.Claim]:
+def claim(database: Database) -> list[Claim]:
     return database.write(
         lambda connection: claims.claim(
             connection, ClaimLimits(caps={"local": 9}), most=9, now=NOW + 1, lease="w:1"

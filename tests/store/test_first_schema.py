@@ -22,7 +22,7 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import invariants
 from bridge.store.queries import configs, event_lookup
 from bridge.store.queue import claims, ledger
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema as table_schema
 
 BODY = b'{"action":"opened","n":1}'

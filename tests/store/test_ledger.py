@@ -39,7 +39,7 @@ from bridge.store.queue import (
     transitions,
     unknown_starts,
 )
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
 
 

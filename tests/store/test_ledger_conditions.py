@@ -49,7 +49,7 @@ from bridge.store.queue import (
     unknown_starts,
 )
 from bridge.store.queue import reconcile as reconcile_store
-from bridge.store.queue.claims import Claim, ClaimLimits
+from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.store.queue.ledger import WORKER_DIED, EndedAttempt
 from bridge.store.tables import schema
 

@@ -36,7 +36,7 @@ from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import events
 from bridge.store.operations import invariants
 from bridge.store.queue import claims, leases, ledger, ordering, run_tracking, transitions
-from bridge.store.queue.claims import Claim, ClaimLimits
+from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
 from bridge.store.tables import schema
 from bridge.store.tables.rows import to_delivery

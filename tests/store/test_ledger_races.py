@@ -45,7 +45,7 @@ from bridge.store.queue import (
     unknown_starts,
 )
 from bridge.store.queue import reconcile as reconcile_store
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
 from bridge.store.tables import schema
 from bridge.store.tables.rows import delivery_row
@@ -119,14 +119,14 @@ def statuses(database: Database, *ids: str) -> list[str]:
     return [get(database, one).status.value for one in ids]
 
 
-def unknown(database: Database, **changes: Any) -> tuple[str, claims.Claim]:
+def unknown(database: Database, **changes: Any) -> tuple[str, Claim]:
     [one] = add(database, **changes)
     [held] = claim(database)
     assert record(database, held, UNKNOWN) is Status.UNKNOWN
     return one, held
 
 
-def settled(held: claims.Claim, outcome: Outcome, now: float = NOW + 20) -> Work:
+def settled(held: Claim, outcome: Outcome, now: float = NOW + 20) -> Work:
     return lambda connection: ledger.record_attempts(
         connection, [EndedAttempt(held, outcome, 1.0)], now, jitter=0.5
     )
@@ -231,7 +231,7 @@ def test_two_workers_that_claim_at_once_stay_within_the_slots(postgresql: Databa
 def test_two_workers_that_learn_at_once_learn_from_both(postgresql: Database, known: bool) -> None:
     add(postgresql, 3)
     *held, before = claim(postgresql)
-    learn: Callable[[claims.Claim], Work] = lambda one: (  # noqa: E731
+    learn: Callable[[Claim], Work] = lambda one: (  # noqa: E731
         lambda c: circuit_updates.update_circuits(
             c, [EndedAttempt(one, UNKNOWN)], {"local": 5}, NOW, jitter=0.5
         )

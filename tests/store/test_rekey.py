@@ -37,7 +37,7 @@ from bridge.store.local import files, runs
 from bridge.store.operations import log
 from bridge.store.operations.rekey import Rekeying
 from bridge.store.queue import claims, heartbeats, ledger
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import key_usage, schema
 from bridge.store.tables.encrypted import ENCRYPTED_COLUMNS
 

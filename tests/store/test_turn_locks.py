@@ -61,7 +61,7 @@ from bridge.store.queue import (
     turn_locks,
     unknown_starts,
 )
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
 from bridge.store.tables import schema
 from bridge.store.tables.rows import to_json
@@ -274,7 +274,7 @@ def found_run(known: unknown_starts.UnknownStart) -> reconcile.PollAnswers:
     return reconcile.PollAnswers(look=look, reports={}, exclusive=True, next_look=5.0)
 
 
-def unknown_start(database: Database, held: claims.Claim) -> unknown_starts.UnknownStart:
+def unknown_start(database: Database, held: Claim) -> unknown_starts.UnknownStart:
     record(database, held, Outcome(kind=OutcomeKind.UNKNOWN, detail="no answer"))
     with database.read() as connection:
         known = unknown_starts.read_unknown_start(connection, held.delivery.id)

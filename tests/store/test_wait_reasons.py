@@ -21,7 +21,7 @@ from bridge.routing.model import Config, Flow, Mode, Platform, Route
 from bridge.store.db.database import Database
 from bridge.store.queries.wait_facts import count_blocked_behind, find_waits
 from bridge.store.queue import heartbeats
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.tables import schema
 
 FREE = WaitContext(cap=5)

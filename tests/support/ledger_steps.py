@@ -14,7 +14,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import status
 from bridge.store.queue import claims, ledger, run_tracking
-from bridge.store.queue.claims import Claim, ClaimLimits
+from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.store.tables import schema
 from bridge.store.tables.rows import to_delivery
 

@@ -16,14 +16,14 @@ from bridge.core.model import Delivery
 from bridge.core.outcomes import Outcome, OutcomeKind
 from bridge.core.timings import TIMINGS
 from bridge.routing.model import Platform
-from bridge.store.queue import claims
+from bridge.store.queue.claim_round import Claim
 from bridge.worker import attempt_deadline
 from bridge.worker.attempt_deadline import make_attempt
 
 TIMEOUT = 30.0
 CALL = Call(method="POST", url="http://127.0.0.1/start", headers={}, body=b"{}")
 PLATFORM = Platform(name="http", type="http", base_url="http://127.0.0.1/", timeout=TIMEOUT)
-CLAIM = claims.Claim(
+CLAIM = Claim(
     make_delivery(make_event("1")),
     1,
     "w:1",

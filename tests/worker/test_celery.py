@@ -41,7 +41,7 @@ from bridge.core.timings import TIMINGS
 from bridge.monitoring.presence import list_bridges
 from bridge.store.db.database import Database
 from bridge.store.queue import claims, ledger
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import Claim, ClaimLimits
 from bridge.system.http_client import HttpClient
 from bridge.worker.attempt_deadline import NOT_MADE
 from bridge.worker.broker_relay import BrokerRelay
@@ -67,7 +67,7 @@ def calls() -> Iterator[Callable[..., TaskRunner]]:
         each.close()
 
 
-def lease_all(database: Database) -> list[claims.Claim]:
+def lease_all(database: Database) -> list[Claim]:
     """Lease what is due as a worker does that hands it over."""
     allowed = ClaimLimits(caps={"gumloop": 50})
     return database.write(
@@ -273,7 +273,7 @@ def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(
 
     relay = BrokerRelay(publish, TIMINGS.broker_backoff_seconds)
     event = make_event()
-    claim = claims.Claim(make_delivery(event), 1, "w:1", NOW)
+    claim = Claim(make_delivery(event), 1, "w:1", NOW)
     for pause in TIMINGS.broker_backoff_seconds[:2]:
         assert list(relay.hand_over([claim, claim])) == [claim, claim]
         at[0] += pause - 0.01

@@ -27,7 +27,7 @@ from bridge.services.serializers import delivery_json, evidence_json
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import claims, ledger, run_tracking
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.store.queue.ledger import EndedAttempt
 from bridge.store.tables.schema import attempt, delivery
 from bridge.worker.run_tracker import _took

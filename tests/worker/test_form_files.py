@@ -44,7 +44,7 @@ from bridge.store.blobs import BlobStore
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import claims
-from bridge.store.queue.claims import ClaimLimits
+from bridge.store.queue.claim_round import ClaimLimits
 from bridge.system.http_client import HttpClient
 from bridge.worker import form_files
 from bridge.worker.celery.tasks import TaskRunner

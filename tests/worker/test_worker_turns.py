@@ -59,6 +59,7 @@ from bridge.store.encryption import Sealer
 from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.queue import claims, hold, ledger
+from bridge.store.queue.claim_round import Claim
 from bridge.store.tables import schema
 from bridge.system import logs
 from bridge.system.http_client import HttpClient
@@ -1339,9 +1340,9 @@ def test_a_worker_whose_flow_host_died_ends_with_an_error(
 # -- what the configuration says now of what was planned earlier
 
 
-def claim_of(**changes: Any) -> claims.Claim:
+def claim_of(**changes: Any) -> Claim:
     delivery: Delivery = make_delivery(make_event("1"), **changes)
-    return claims.Claim(delivery, 1, "w:1", 1000.0)
+    return Claim(delivery, 1, "w:1", 1000.0)
 
 
 @pytest.mark.parametrize(
@@ -1353,9 +1354,7 @@ def claim_of(**changes: Any) -> claims.Claim:
         (claim_of(platform="gumloop", on_unknown="retry"), None),
     ],
 )
-def test_a_run_is_looked_for_after_the_deadline_of_its_call(
-    claim: claims.Claim, at: float | None
-) -> None:
+def test_a_run_is_looked_for_after_the_deadline_of_its_call(claim: Claim, at: float | None) -> None:
     assert (
         reconcile_at(configured(gumloop(url="http://x", timeout=25.0)), claim, 60.0, 1001.0) == at
     )

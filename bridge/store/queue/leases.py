@@ -10,7 +10,8 @@ from sqlalchemy import Connection, delete, select, update
 from bridge.core.model import Status
 from bridge.core.rate_limits import day_of
 from bridge.store.queue import throttling
-from bridge.store.queue.claims import Claim, ReadClocks, lease_until, write_intents
+from bridge.store.queue.claim_round import Claim, ReadClocks
+from bridge.store.queue.claims import lease_until, write_intents
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery

@@ -20,7 +20,7 @@ from bridge.delivery.retry import RetryDecision, decide_after_attempt
 from bridge.store.db.prepared import InJsonList, PreparedStatement, send_together, to_json_list
 from bridge.store.encryption import Sealer
 from bridge.store.queue import ordering, throttling
-from bridge.store.queue.claims import Claim
+from bridge.store.queue.claim_round import Claim
 from bridge.store.queue.leases import return_claims
 from bridge.store.tables.encrypted import encrypt_row, row_name, sealer_of
 from bridge.store.tables.rows import to_delivery

@@ -23,7 +23,7 @@ from bridge.store.db import notify
 from bridge.store.db.clock import DatabaseClock
 from bridge.store.db.database import Database, Work
 from bridge.store.queue import circuit_updates, leases, ledger, turn_locks
-from bridge.store.queue.claims import Claim
+from bridge.store.queue.claim_round import Claim
 from bridge.store.queue.ledger import EndedAttempt
 from bridge.system.logs import get_logger
 from bridge.worker.attempt_deadline import make_attempt
