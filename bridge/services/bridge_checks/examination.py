@@ -102,35 +102,18 @@ class Examination:
         """
         from bridge.providers.samples.loader import sample
 
-        live = live_secrets(source)
-        if not live:
-            yield CheckFinding(
-                "verified",
-                source.name,
-                "error",
-                "all of its secrets have expired (not_after), so every request is refused",
-            )
+        signer = _choose_signer(source)
+        if isinstance(signer, CheckFinding):
+            yield signer
             return
-        secret = next((one for one in live if not is_pair(source.scheme, one)), None)
-        if secret is None:
-            yield CheckFinding(
-                "verified",
-                source.name,
-                "-",
-                "only the sender has the private key, so no sample can be signed here",
-            )
-            return
-        signer = Signer(source.name, source.provider, source.scheme, secret, configured=source)
-        url = f"{self.target}/hooks/{source.name}"
         now = time.time()
-        signed = signed_url(self.settings, url)
         request = sample(
             source.provider.name,
             None,
             now=now,
             new_id=secrets.token_hex(8),
             path=f"/hooks/{source.name}",
-            url=signed,
+            url=signed_url(self.settings, self._url(source)),
         )
         try:
             good = source.scheme.sign(request, signer.secret, now)
@@ -139,25 +122,38 @@ class Examination:
                 GOOD, source.name, "warning", f"no sample can be signed here: {error}"
             )
             return
+        yield from self._try_forgeries(source, signer, request, now)
+        yield self._try_good(source, good)
+        yield self._replayed(signer, good)
+
+    def _try_forgeries(
+        self, source: Source, signer: Signer, request: Request, now: float
+    ) -> Iterator[CheckFinding]:
         for kind in ("header", *(kind for kind in FORGERIES if kind != "header")):
             try:
                 forgery = forge(signer, request, kind, now)
             except ValueError as reason:
                 yield CheckFinding(f"{FORGED}{kind}", source.name, "-", str(reason))
                 continue
-            answer = self._send(redirect_request(forgery, signed, url), source)
+            answer = self._send_sample(forgery, source)
             fine = answer.status == 401
             found = "refused (401)" if fine else f"answered {answer.status}, not 401"
             yield CheckFinding(f"{FORGED}{kind}", source.name, "ok" if fine else "error", found)
-        answer = self._send(redirect_request(good, signed, url), source)
-        fine = answer.status // 100 == 2
-        found = (
-            f"accepted ({answer.status})"
-            if fine
-            else f"answered {answer.status}: {self._explain(source, good, answer)}"
-        )
-        yield CheckFinding(GOOD, source.name, "ok" if fine else "error", found)
-        yield self._replayed(signer, good)
+
+    def _try_good(self, source: Source, good: Request) -> CheckFinding:
+        answer = self._send_sample(good, source)
+        if answer.status // 100 == 2:
+            return CheckFinding(GOOD, source.name, "ok", f"accepted ({answer.status})")
+        why = self._explain(source, good, answer)
+        return CheckFinding(GOOD, source.name, "error", f"answered {answer.status}: {why}")
+
+    def _url(self, source: Source) -> str:
+        return f"{self.target}/hooks/{source.name}"
+
+    def _send_sample(self, request: Request, source: Source) -> Answer:
+        """Send a sample, signed for the public URL, to the URL of its source at the target."""
+        url = self._url(source)
+        return self._send(redirect_request(request, signed_url(self.settings, url), url), source)
 
     def _explain(self, source: Source, good: Request, answer: Answer) -> str:
         """Return why a correctly signed request was refused, by the bridge's report of it."""
@@ -239,3 +235,24 @@ class Examination:
         return CheckFinding(
             "largest body", source.name, "ok", f"a body of {mib} (max_body) gets through"
         )
+
+
+def _choose_signer(source: Source) -> Signer | CheckFinding:
+    """Return a signer with a secret of a source, or the finding that says why there is none."""
+    live = live_secrets(source)
+    if not live:
+        return CheckFinding(
+            "verified",
+            source.name,
+            "error",
+            "all of its secrets have expired (not_after), so every request is refused",
+        )
+    secret = next((one for one in live if not is_pair(source.scheme, one)), None)
+    if secret is None:
+        return CheckFinding(
+            "verified",
+            source.name,
+            "-",
+            "only the sender has the private key, so no sample can be signed here",
+        )
+    return Signer(source.name, source.provider, source.scheme, secret, configured=source)
