@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, Connection, case, exists, func, select, text, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.sql.elements import TextClause
 
 from bridge.core.clock_reading import MIN_STEP_SECONDS
@@ -18,6 +33,7 @@ from bridge.delivery.circuit_breaker import (
 )
 from bridge.delivery.retry import RETRY_AFTER_MAX_SECONDS
 from bridge.store.db.database import timings_of
+from bridge.store.db.prepared import PreparedStatement
 from bridge.store.local.run_rows import HELD
 from bridge.store.tables.schema import (
     attempt,
@@ -50,59 +66,84 @@ IN_FLIGHT = text("delivery.slot AND delivery.status = 'delivered'")
 
 @dataclass(frozen=True, slots=True)
 class FutureLimit:
-    """How many seconds ahead of now the times of a column may lie.
+    """How far ahead of now the times of a column may lie.
 
-    `beside`: a column with additional seconds for each row.
+    `seconds`: by the timings. `beside`: a column with additional seconds for each row.
     """
 
     column: Column[float]
     where: TextClause | None
-    seconds: float
+    seconds: Callable[[Timings], float]
     beside: Column[float] | None = None
 
-    def exceeds(self, now: float) -> ColumnElement[bool]:
+    def latest(self, now: float, timings: Timings) -> float:
+        """Return the latest time that a row without additional seconds may have."""
+        return now + self.seconds(timings) + MIN_STEP_SECONDS
+
+    def exceeds(self, latest: float | BindParameter[float]) -> ColumnElement[bool]:
         """Return the condition for rows beyond the limit; its first part can use the index."""
-        most = now + self.seconds + MIN_STEP_SECONDS
         beyond = (
-            self.column > most
+            self.column > latest
             if self.beside is None
-            else (self.column > most) & (self.column > most + self.beside)
+            else (self.column > latest) & (self.column > latest + self.beside)
         )
         return beyond if self.where is None else self.where & beyond
 
 
-def time_limits(timings: Timings) -> tuple[FutureLimit, ...]:
-    """Return the limits of all times that do not depend on the routes."""
-    return (
-        FutureLimit(delivery.c.lease_until, SENDING, timings.lease_seconds),
-        FutureLimit(local_run.c.lease_until, HELD, timings.lease_seconds),
-        FutureLimit(delivery.c.delivered_at, IN_FLIGHT, 0.0),
-        FutureLimit(
-            delivery.c.poll_at, POLLED, timings.reconcile_max_seconds, delivery.c.run_timeout
-        ),
-        FutureLimit(
-            circuit.c.open_until,
-            text("circuit.failures > 0"),
-            timings.circuit_open_max_seconds * JITTER_FACTOR,
-        ),
-        FutureLimit(
-            circuit.c.open_until,
-            text("circuit.failures = 0"),
-            UNAUTHORIZED_MAX_SECONDS * JITTER_FACTOR,
-        ),
-        FutureLimit(circuit.c.probe_until, None, PROBE_SECONDS),
-        FutureLimit(circuit.c.raise_at, None, ALLOWANCE_RAISE_MAX_SECONDS * JITTER_FACTOR),
-        FutureLimit(circuit.c.not_before, None, RETRY_AFTER_MAX_SECONDS),
+#: The limits of all times that do not depend on the routes.
+FUTURE_LIMITS: Final = (
+    FutureLimit(delivery.c.lease_until, SENDING, lambda timings: timings.lease_seconds),
+    FutureLimit(local_run.c.lease_until, HELD, lambda timings: timings.lease_seconds),
+    FutureLimit(delivery.c.delivered_at, IN_FLIGHT, lambda _: 0.0),
+    FutureLimit(
+        delivery.c.poll_at,
+        POLLED,
+        lambda timings: timings.reconcile_max_seconds,
+        delivery.c.run_timeout,
+    ),
+    FutureLimit(
+        circuit.c.open_until,
+        text("circuit.failures > 0"),
+        lambda timings: timings.circuit_open_max_seconds * JITTER_FACTOR,
+    ),
+    FutureLimit(
+        circuit.c.open_until,
+        text("circuit.failures = 0"),
+        lambda _: UNAUTHORIZED_MAX_SECONDS * JITTER_FACTOR,
+    ),
+    FutureLimit(circuit.c.probe_until, None, lambda _: PROBE_SECONDS),
+    FutureLimit(circuit.c.raise_at, None, lambda _: ALLOWANCE_RAISE_MAX_SECONDS * JITTER_FACTOR),
+    FutureLimit(circuit.c.not_before, None, lambda _: RETRY_AFTER_MAX_SECONDS),
+)
+
+_NEWEST = (
+    select(delivery.c.created_at, delivery.c.status)
+    .order_by(delivery.c.seq.desc())
+    .limit(CHECKED_DELIVERIES)
+    .subquery()
+)
+_LATEST_PLANNED = PreparedStatement(
+    select(func.max(_NEWEST.c.created_at)).where(text("status IN ('queued', 'blocked')"))
+)
+_HAS_FUTURE = PreparedStatement(
+    select(
+        or_(
+            *(
+                exists().where(each.exceeds(bindparam(f"latest_{number}", type_=Float)))
+                for number, each in enumerate(FUTURE_LIMITS)
+            )
+        )
     )
+)
 
 
 def has_future_times(connection: Connection, now: float) -> bool:
     """Return whether any time lies further ahead than its limit."""
-    beyond = (
-        connection.execute(select(exists().where(each.exceeds(now)))).scalar()
-        for each in time_limits(timings_of(connection))
-    )
-    return _is_planned_ahead(connection, now) or any(beyond)
+    timings = timings_of(connection)
+    latest = {
+        f"latest_{number}": each.latest(now, timings) for number, each in enumerate(FUTURE_LIMITS)
+    }
+    return _is_planned_ahead(connection, now) or bool(_HAS_FUTURE.value(connection, **latest))
 
 
 def _is_planned_ahead(connection: Connection, now: float) -> bool:
@@ -110,14 +151,7 @@ def _is_planned_ahead(connection: Connection, now: float) -> bool:
 
     That is the case if a receiver's clock is ahead of the database's.
     """
-    newest = (
-        select(delivery.c.created_at, delivery.c.status)
-        .order_by(delivery.c.seq.desc())
-        .limit(CHECKED_DELIVERIES)
-        .subquery()
-    )
-    latest = select(func.max(newest.c.created_at)).where(newest.c.status.in_(("queued", "blocked")))
-    return (connection.execute(latest).scalar() or 0.0) > now + MIN_STEP_SECONDS
+    return (_LATEST_PLANNED.value(connection) or 0.0) > now + MIN_STEP_SECONDS
 
 
 def clamp_future_times(connection: Connection, now: float, *, check_all: bool) -> None:
@@ -139,11 +173,11 @@ def clamp_future_times(connection: Connection, now: float, *, check_all: bool) -
             .where(WAITING, delivery.c.created_at > now + MIN_STEP_SECONDS)
             .values(planned)
         )
-    for each in time_limits(timings_of(connection)):
-        at = now + each.seconds if each.beside is None else now
-        connection.execute(
-            update(each.column.table).where(each.exceeds(now)).values({each.column.name: at})
-        )
+    timings = timings_of(connection)
+    for each in FUTURE_LIMITS:
+        at = now + each.seconds(timings) if each.beside is None else now
+        beyond = each.exceeds(each.latest(now, timings))
+        connection.execute(update(each.column.table).where(beyond).values({each.column.name: at}))
 
 
 def shift_times_back(connection: Connection, now: float, step: float) -> None:

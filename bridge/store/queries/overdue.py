@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from bridge.core.status import OverdueWork
-from bridge.store.clock_corrections import POLLED, SENDING, time_limits
+from bridge.store.clock_corrections import FUTURE_LIMITS, POLLED, SENDING
 from bridge.store.db.database import timings_of
 from bridge.store.tables.schema import delivery
 
@@ -26,7 +26,9 @@ def count_overdue(connection: Connection, now: float) -> OverdueWork:
             connection, SENDING & (delivery.c.lease_until < now - timings.worker_missing_seconds)
         ),
         looks=_count(connection, POLLED & (delivery.c.poll_at < now - POLL_OVERDUE_SECONDS)),
-        ahead=sum(_count(connection, each.exceeds(now)) for each in time_limits(timings)),
+        ahead=sum(
+            _count(connection, each.exceeds(each.latest(now, timings))) for each in FUTURE_LIMITS
+        ),
     )
 
 
