@@ -72,11 +72,11 @@ def begin_reading_routes(settings: Settings) -> Callable[[], LoadedConfig]:
             return error
         return replace(reading, config=None), disk  # compiled parts cannot be sent
 
-    call = begin_in_fork(read_parts)
+    call = begin_in_fork(read_parts, READ_TIMEOUT_SECONDS)
 
     def wait() -> LoadedConfig:
         try:
-            found = call.wait(READ_TIMEOUT_SECONDS)
+            found = call.wait()
         except BridgeError as error:
             raise SettingsError(f"cannot read {settings.config}: {error}") from None
         if isinstance(found, SettingsError):

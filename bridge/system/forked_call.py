@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from bridge.core.errors import BridgeError
@@ -25,46 +25,88 @@ def call_in_fork(work: Callable[[], T], seconds: float) -> T:
     """Call `work` in a forked process and return its result, which must be picklable.
 
     The calling process must have no threads. Raises `BridgeError` if `work` raises one, if the
-    process ends without a result, or if it takes longer than `seconds`.
+    process cannot be forked or ends without a result, or if it takes longer than `seconds`.
     """
-    return begin_in_fork(work).wait(seconds)
+    return begin_in_fork(work, seconds).wait()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ForkedCall(Generic[T]):
-    """A call that a forked process makes; `wait` once for its result."""
+    """A call that a forked process makes, for at most `seconds`: `wait` once for its result.
+
+    A caller that must not wait calls `poll` until it returns True, and then `wait`.
+    """
 
     child: int
     answers: int
+    seconds: float
+    ends_at: float
+    _raw: bytearray = field(default_factory=bytearray)
+    _is_complete: bool = False
+    _is_late: bool = False
+    _is_reaped: bool = False
 
-    def wait(self, seconds: float) -> T:
+    def poll(self) -> bool:
+        """Return whether the process has ended. Kills one that has used up its time."""
+        self._read()
+        return (self._is_complete or self._is_late) and self._end(os.WNOHANG)
+
+    def wait(self) -> T:
         """Return the result, or raise, as `call_in_fork` does."""
-        try:
-            raw = _read_result(self.answers, time.monotonic() + seconds)
-        finally:
-            os.close(self.answers)
-            os.kill(self.child, signal.SIGKILL)
-            os.waitpid(self.child, 0)
-        if raw is None:
-            raise BridgeError(f"timed out after {seconds:g} s")
-        if not raw:
+        while not self._is_complete and not self._is_late:
+            wait_readable([self.answers], self.ends_at - time.monotonic())
+            self._read()
+        self._end(0)
+        if self._is_late:
+            raise BridgeError(f"timed out after {self.seconds:g} s")
+        if not self._raw:
             raise BridgeError("the process ended without a result")
-        done, value = pickle.loads(raw)  # noqa: S301 - our own process wrote it
+        done, value = pickle.loads(self._raw)  # noqa: S301 - our own process wrote it
         if not done:
             raise value
         result: T = value
         return result
 
+    def kill(self) -> None:
+        """End the process, unless it has ended."""
+        self._end(0)
 
-def begin_in_fork(work: Callable[[], T]) -> ForkedCall[T]:
+    def _read(self) -> None:
+        """Read what it has written so far; its result is complete when it closes its end."""
+        while not self._is_complete and not self._is_late:
+            try:
+                piece = os.read(self.answers, 1 << 20)
+            except BlockingIOError:
+                self._is_late = time.monotonic() >= self.ends_at
+                return
+            self._raw += piece
+            self._is_complete = not piece
+
+    def _end(self, options: int) -> bool:
+        """Kill and reap the process; return whether it is gone. `options` as of `os.waitpid`."""
+        if not self._is_reaped:
+            os.kill(self.child, signal.SIGKILL)
+            self._is_reaped = os.waitpid(self.child, options)[0] != 0
+            if self._is_reaped:
+                os.close(self.answers)
+        return self._is_reaped
+
+
+def begin_in_fork(work: Callable[[], T], seconds: float) -> ForkedCall[T]:
     """Begin to call `work` as `call_in_fork` does, and go on meanwhile."""
     answers, told = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(answers, False)
     sys.stderr.flush()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:  # a limit of the machine
+        os.close(answers)
+        os.close(told)
+        raise BridgeError(f"cannot start a process: {error.strerror}") from None
     if child == 0:
         _run_child(work, told)
     os.close(told)
-    return ForkedCall(child, answers)
+    return ForkedCall(child, answers, seconds, time.monotonic() + seconds)
 
 
 def _run_child(work: Callable[[], T], told: int) -> None:
@@ -82,14 +124,3 @@ def _run_child(work: Callable[[], T], told: int) -> None:
         log.error("process_failed", exc_info=fault)
     finally:
         os._exit(0)
-
-
-def _read_result(answers: int, until: float) -> bytes | None:
-    """Read until the other end is closed; return None on a timeout."""
-    raw = bytearray()
-    while wait_readable([answers], until - time.monotonic()):
-        piece = os.read(answers, 1 << 20)
-        if not piece:
-            return bytes(raw)
-        raw += piece
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from folders import SUPPORT
 from reload_bench import QUICK, Bench, in_place, made_anew, replaced, written
+from serving import until
 
 from bridge.config.files import FileTracker
 from bridge.config.loader import load, read, rebuild
@@ -24,7 +26,7 @@ from bridge.runtime import loaded_config
 from bridge.runtime.reload import follower, watcher
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, describe
 from bridge.runtime.reload.watcher import ConfigReader
-from bridge.system.forked_call import call_in_fork
+from bridge.system.forked_call import begin_in_fork, call_in_fork
 
 #: The bridge forks where there are no threads yet; the process of a test has some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
@@ -480,6 +482,44 @@ def test_work_apart_tells_what_it_came_to() -> None:
     with pytest.raises(BridgeError, match=r"timed out after 0.05 s"):
         call_in_fork(lambda: time.sleep(3600), 0.05)
     assert call_in_fork(lambda: "x" * 5_000_000, 60) == "x" * 5_000_000, "more than a pipe holds"
+
+
+def test_who_begins_work_apart_need_not_wait_for_it() -> None:
+    reads, writes = os.pipe()
+    call = begin_in_fork(lambda: os.read(reads, 100), 60)
+    assert not call.poll()
+    os.write(writes, b"told")
+    until(call.poll, what="its end")
+    assert call.wait() == b"told"
+    hung = begin_in_fork(lambda: os.read(reads, 100), 0.05)
+    until(hung.poll, what="the end of its time")
+    with pytest.raises(BridgeError, match=r"timed out after 0.05 s"):
+        hung.wait()
+    for one in (call, hung):
+        with pytest.raises(ChildProcessError):
+            os.waitpid(one.child, os.WNOHANG)  # it has been waited for
+    os.close(reads)
+    os.close(writes)
+
+
+def test_without_room_for_a_process_work_apart_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    opened: list[int] = []
+    pipe2 = os.pipe2
+
+    def noted(flags: int) -> tuple[int, int]:
+        opened.extend(pipe2(flags))
+        return opened[0], opened[1]
+
+    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(os, "pipe2", noted)
+    with pytest.raises(BridgeError, match="cannot start a process: Resource temporarily"):
+        call_in_fork(os.getpid, 60)
+    for each in opened:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(each)
 
 
 def _raise(error: Exception) -> None:
