@@ -43,7 +43,7 @@ class Presence:
                 self._said = raw
 
     def close(self) -> None:
-        """Remove the file. A second signal may call it while it is being called."""
+        """Remove the file. May be called again."""
         self.path.unlink(missing_ok=True)
         self._file.close()
 

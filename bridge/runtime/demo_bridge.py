@@ -17,6 +17,7 @@ from bridge.config.settings import Settings, load_settings
 from bridge.core.timings import Timings
 from bridge.runtime import services
 from bridge.runtime.loaded_config import LoadedConfig, load_config
+from bridge.runtime.reload.reloader import Reloader
 from bridge.runtime.supervisor import Supervisor
 from bridge.system.linux_process import die_with_parent
 from bridge.system.wakeup import Wake
@@ -93,8 +94,9 @@ def _supervise(
         die_with_parent()
         os.dup2(2, 1)  # stdout is the demo's own
         following = services.follow_config(settings, loaded, sockets)
-        children = services.serve_processes(settings, loaded, following, wake, sockets)
-        code = Supervisor(children, stop_seconds=settings.timings.stop_seconds).run()
+        children = services.serve_processes(settings, following, wake, sockets)
+        reloader = Reloader(settings, following.board, loaded, os.getpid())
+        code = Supervisor(children, reloader, stop_seconds=settings.timings.stop_seconds).run()
     finally:
         os._exit(code)
 

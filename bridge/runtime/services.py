@@ -1,4 +1,4 @@
-"""The processes of a command: receivers, a worker, and the reader of routes.yaml.
+"""The processes of a command: receivers and a worker.
 
 Modules are imported once, before the fork; each process opens the store for itself, after it.
 """
@@ -23,7 +23,6 @@ from bridge.monitoring.tracing import exporter
 from bridge.monitoring.trend_writer import start_trend_writer
 from bridge.runtime.loaded_config import LoadedConfig
 from bridge.runtime.reload.follower import ConfigFollower
-from bridge.runtime.reload.process import read_forever
 from bridge.runtime.reload.shared_config import describe
 from bridge.runtime.startup import prepare_store
 from bridge.runtime.supervisor import HANDOVER_SIGNAL, Child, run_and_exit
@@ -210,18 +209,16 @@ def follow_config(
 
 def serve_processes(
     settings: Settings,
-    loaded: LoadedConfig,
     following: ConfigFollower,
     wake: Wake,
     sockets: Sequence[socket.socket],
     faults: Sequence[InjectedFault] = (),
 ) -> list[Child]:
-    """Return the processes of `serve`: the receivers, a worker, and the reader of routes.yaml."""
+    """Return the processes of `serve`: the receivers and a worker."""
     bound = with_bound_addresses(settings, sockets)
     return [
         receivers_process(bound, following, wake, sockets, faults, has_worker=True),
         worker_process(settings, following, wake),
-        reader_process(bound, loaded, following),
     ]
 
 
@@ -283,13 +280,4 @@ def worker_process(settings: Settings, following: ConfigFollower, wake: Wake) ->
         lambda: run_worker(settings, following, wake),
         lead_seconds=timings.worker_stop_lead_seconds,
         handover_seconds=timings.handover_drain_seconds + timings.stop_seconds,
-    )
-
-
-def reader_process(settings: Settings, loaded: LoadedConfig, following: ConfigFollower) -> Child:
-    """Return the process that reads routes.yaml when it changes."""
-    board = following.board
-    top = os.getpid()
-    return Child(
-        "reload", lambda: read_forever(settings, board, loaded, top), reread=board.wake.notify
     )

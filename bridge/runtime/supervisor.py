@@ -16,6 +16,7 @@ from bridge.core.timings import TIMINGS
 from bridge.monitoring import counter_files
 from bridge.monitoring.tracing import exporter
 from bridge.runtime.handover import Replacement
+from bridge.runtime.reload.reloader import Reloader
 from bridge.runtime.systemd import ServiceNotifier
 from bridge.runtime.watchdog import Watchdog
 from bridge.system.linux_process import defer_signals, die_with_parent
@@ -44,24 +45,25 @@ class Child:
     lead_seconds: float = 0.0
     # seconds that it has to end after a handover, which `HANDOVER_SIGNAL` announces
     handover_seconds: float = 0.0
-    reread: Callable[[], None] = lambda: None  # called on SIGHUP
 
 
 class Supervisor:
     """Runs child processes until it is stopped; restarts each that ends, with a growing delay.
 
-    `successor` starts a replacement process, None where that is impossible. `stop_seconds`: between
-    SIGTERM and SIGKILL.
+    Meanwhile it runs the `reloader`. `successor` starts a replacement process, None where that is
+    impossible. `stop_seconds`: between SIGTERM and SIGKILL.
     """
 
     def __init__(
         self,
         children: Sequence[Child],
+        reloader: Reloader,
         watch: Watchdog | None = None,
         successor: Callable[[], Replacement] | None = None,
         stop_seconds: float = TIMINGS.stop_seconds,
     ) -> None:
         self._children = children
+        self._reloader = reloader
         self._watch = watch or Watchdog(ServiceNotifier())
         self._begin = successor
         self._stop_seconds = stop_seconds
@@ -90,6 +92,7 @@ class Supervisor:
                 successor
             ):
                 return self._end_after_handover(successor)
+            self._reloader.poll_if_due()
             time.sleep(0.05)
         self._watch.notify_stopping()
         return self._stop()
@@ -110,8 +113,7 @@ class Supervisor:
         """Reread routes.yaml; or end, where the controlling terminal is gone."""
         if self._on_terminal and not os.isatty(2):
             self._stopping = True
-        for child in self._children:
-            child.reread()
+        self._reloader.ask()
 
     def _start(self, child: Child) -> None:
         child.restart_at = None
@@ -185,6 +187,7 @@ class Supervisor:
         self._stopping = True
         self._leaving = True
         log.info("handover_completed", to=successor)
+        self._reloader.close()
         for child in self._children:
             if child.pid:
                 os.kill(child.pid, HANDOVER_SIGNAL if child.handover_seconds else signal.SIGTERM)
@@ -198,6 +201,7 @@ class Supervisor:
 
     def _stop(self) -> int:
         until = time.monotonic() + self._stop_seconds
+        self._reloader.close()
         if self._successor is not None:  # else it would continue
             os.kill(self._successor.pid, signal.SIGTERM)
         # the worker before the receivers: its calls to the local platform are still answered

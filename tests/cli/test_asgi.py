@@ -51,8 +51,10 @@ def test_a_server_follows_the_configuration_and_ends_all_that_was_started(
             lambda: {bridge.post("/hooks/github", b"{}").status for _ in range(8)} == {404},
             what="the changed routes.yaml in every receiver",
         )
-        tree = tree_of(bridge.pid)
-        assert len(tree) == 1 + receivers + 1, "the parent, the receivers, and the reader"
+        tree = until(
+            lambda: len(found := tree_of(bridge.pid)) == 1 + receivers + 1 and found,
+            what="the parent, the receivers, and the reader, and nothing else",
+        )
         assert len(children_of(bridge.pid)) == (receivers + 1 if arguments else 1)
         end(bridge)
         until(lambda: not any(map(is_alive, tree)), what="the end of each process")

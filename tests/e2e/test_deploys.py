@@ -12,9 +12,10 @@ import pytest
 from deploy_load import PATIENT, ROUTES, Gated, sending, settle
 from deploying import Activated, main_of
 from fake_platform import FakePlatform
-from serving import Bridge, children_of, until
+from serving import Bridge, until
 
 from bridge.core.timings import TIMINGS
+from bridge.monitoring.presence import list_bridges
 
 SLOW = 0.4  # seconds that each start takes, so that every stop meets some under way
 
@@ -70,7 +71,7 @@ def test_serve_replaced_under_load_goes_on_receiving_until_its_calls_are_over(
             until(lambda: fake.waiting > 2, what="calls under way")
             before = main_of(bridge)
             os.kill(before, signal.SIGTERM)
-            until(lambda: len(children_of(before)) < 3, what="the end to begin")
+            until(lambda: not list_bridges(tmp_path / "data"), what="the end to begin")
             count = len(accepted)
             until(lambda: len(accepted) > count + 10, what="acknowledgements")
             assert main_of(bridge) == before  # it is the old one that goes on receiving

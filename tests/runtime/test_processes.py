@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def web_and_work(bridge: Bridge) -> tuple[int, int]:
             ]
         worker = next((one for one in workers if one in pids), None)
         parent = next((one for one in pids if one != worker and children_of(one)), None)
-        return (parent, worker) if len(pids) == 3 and parent and worker else None
+        return (parent, worker) if parent and worker else None
 
     return until(found, what="receivers and a worker") or (0, 0)
 
@@ -329,11 +330,13 @@ def test_only_receivers_and_their_parent_keep_the_address(tmp_path: Path) -> Non
         ]
 
         def others() -> list[int]:
-            return [
-                pid
-                for pid in tree_of(bridge.pid)
-                if f"socket:[{inode}]" not in map(os.readlink, Path(f"/proc/{pid}/fd").iterdir())
-            ]
+            found = []
+            for pid in tree_of(bridge.pid):
+                with suppress(OSError):  # one that looks at the files ends meanwhile
+                    files = [*map(os.readlink, Path(f"/proc/{pid}/fd").iterdir())]
+                    if f"socket:[{inode}]" not in files:
+                        found.append(pid)
+            return found
 
         until(lambda: len(others()) == 1, what="one process that cannot listen")
         assert len(tree_of(bridge.pid)) > 2

@@ -5,17 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from itertools import count, takewhile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from folders import SUPPORT
 from reload_bench import QUICK, Bench, in_place, made_anew, replaced, written
-from serving import until
+from serving import children_of, until
 
 from bridge.config.files import FileTracker
 from bridge.config.loader import load, read, rebuild
@@ -24,8 +26,11 @@ from bridge.core.errors import BridgeError, StoreError
 from bridge.monitoring.presence import Presence, list_bridges
 from bridge.runtime import loaded_config
 from bridge.runtime.reload import follower, watcher
+from bridge.runtime.reload import reloader as reloader_module
+from bridge.runtime.reload.reloader import Reloader
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, describe
-from bridge.runtime.reload.watcher import ConfigReader
+from bridge.runtime.reload.watcher import CALL_POLL_SECONDS, NICENESS, call_in_steps
+from bridge.runtime.startup import prepare_store
 from bridge.system.forked_call import begin_in_fork, call_in_fork
 
 #: The bridge forks where there are no threads yet; the process of a test has some.
@@ -41,13 +46,20 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    return recorded(monkeypatch, watcher)
+
+
+def recorded(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return the list of what a module logs from now on."""
     lines: list[tuple[str, dict[str, Any]]] = []
 
     class Log:
         def __getattr__(self, _level: str) -> Callable[..., None]:
             return lambda event, **more: lines.append((event, more))
 
-    monkeypatch.setattr(watcher, "log", Log())
+    monkeypatch.setattr(module, "log", Log())
     return lines
 
 
@@ -208,8 +220,7 @@ def test_settings_of_env_are_named_but_not_taken(bench: Bench, said: list[Any]) 
 
 def test_what_changed_before_the_first_look_is_seen_too(bench: Bench) -> None:
     bench.file.write_text(written("other"))
-    late = ConfigReader(bench.settings, bench.board, None, bench.remember)
-    bench.reader = late
+    bench.reader = bench.new_reader(None)
     bench.settle()
     assert bench.route == "other"
 
@@ -226,7 +237,7 @@ def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
     numbers = []
     bench.file.write_text(half)
     for size in range(len(half) + 9, len(whole), 9):
-        bench.reader.poll()
+        bench.poll()
         numbers.append(bench.board.number)
         bench.file.write_text(whole[:size])
         time.sleep(QUICK.config_quiet_seconds)
@@ -239,10 +250,10 @@ def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
 
 def test_a_schema_that_changes_while_the_rest_is_quiet_is_waited_for_too(bench: Bench) -> None:
     bench.file.write_text(written("other"))
-    bench.reader.poll()
+    bench.poll()
     time.sleep(QUICK.config_quiet_seconds)
     (bench.folder / "issue.json").write_text('{"type": "array"}')
-    bench.reader.poll()
+    bench.poll()
     assert bench.kept == []
     bench.settle()
     assert len(bench.kept) == 1
@@ -263,7 +274,7 @@ def test_what_would_lose_deliveries_is_not_used(bench: Bench, said: list[Any]) -
     assert (known.held, bench.route, bench.kept) == (bench.loses, "first", [])
     assert describe(bench.board)["config"]["held"] == bench.loses
     for _ in range(3):
-        assert bench.reader.poll() == QUICK.config_poll_seconds
+        assert bench.poll() == QUICK.config_poll_seconds
     assert said == [("config_held", {"reason": bench.loses, "used": before.hash})]
     bench.settle(asked=True)
     assert len(said) == 2, "SIGHUP tests and says it again"
@@ -300,7 +311,7 @@ def test_what_is_invalid_changes_nothing_and_is_said_once(bench: Bench, said: li
     assert known.error_since is not None
     assert bench.route == "first"
     for _ in range(3):
-        assert bench.reader.poll() == QUICK.config_poll_seconds
+        assert bench.poll() == QUICK.config_poll_seconds
     assert [event for event, _ in said] == ["config_invalid"]
     bench.file.write_text(bench.file.read_text() + "\n")  # invalid in the same way
     assert bench.settle().error_since == known.error_since
@@ -416,9 +427,9 @@ def test_a_pipe_cannot_be_read_again_and_holds_nothing_up(bench: Bench) -> None:
 def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> None:
     bench.fails = 2
     bench.file.write_text(written("other"))
-    bench.reader.poll()
+    bench.poll()
     time.sleep(QUICK.config_quiet_seconds)
-    assert bench.reader.poll() == QUICK.config_retry_seconds
+    assert bench.poll() == QUICK.config_retry_seconds
     assert bench.known.error == (
         "cannot store the configuration in the database: the disk is full",
     )
@@ -432,9 +443,9 @@ def test_a_process_that_could_not_take_a_configuration_tries_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.file.write_text(written("other"))
-    bench.reader.poll()
+    bench.poll()
     time.sleep(QUICK.config_quiet_seconds)
-    bench.reader.poll()
+    bench.poll()
 
     def rebuild_nothing(*_: object) -> None:
         raise MemoryError
@@ -455,7 +466,7 @@ def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(
     whole = watcher.read_files
     monkeypatch.setattr(watcher, "read_files", lambda _settings: os._exit(9))
     bench.file.write_text(written("other"))
-    assert bench.reader.poll() == QUICK.config_retry_seconds
+    assert bench.poll() == QUICK.config_retry_seconds
     assert "ended without a result" in bench.known.error[0]
     monkeypatch.setattr(watcher, "read_files", whole)
     assert bench.settle().error == ()
@@ -502,6 +513,21 @@ def test_who_begins_work_apart_need_not_wait_for_it() -> None:
     os.close(writes)
 
 
+def test_what_reads_files_is_less_urgent_and_leaves_signals_to_the_others() -> None:
+    def look() -> tuple[int, set[object]]:
+        numbers = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
+        return os.getpriority(os.PRIO_PROCESS, 0), {signal.getsignal(one) for one in numbers}
+
+    steps = call_in_steps(look, 60)
+    found = None
+    while found is None:
+        try:
+            time.sleep(next(steps))
+        except StopIteration as end:
+            found = end.value
+    assert found == (min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS), {signal.SIG_IGN})
+
+
 def test_without_room_for_a_process_work_apart_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -520,6 +546,56 @@ def test_without_room_for_a_process_work_apart_is_an_error(monkeypatch: pytest.M
     for each in opened:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(each)
+
+
+def test_a_file_system_that_hangs_holds_nothing_else_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, writes = os.pipe()
+
+    def hang(*_: object) -> None:
+        os.read(reads, 1)
+
+    reloader = Reloader(bench.settings, bench.board, bench.loaded, os.getpid())
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher, "read_if_changed", hang)
+        assert {reloader.poll() for _ in range(9)} == {CALL_POLL_SECONDS}
+        os.write(writes, b"x")
+        until(lambda: reloader.poll() == QUICK.config_poll_seconds, what="the end of it")
+    call_in_fork(lambda: prepare_store(bench.settings, bench.loaded.config), 60)
+    bench.file.write_text(written("other"))
+    until(lambda: reloader.poll() == QUICK.config_poll_seconds, what="another look")
+    bench.following.catch_up()
+    assert (bench.known.error, bench.route) == ((), "other")
+    (found,) = call_in_fork(lambda: list_bridges(bench.settings.data), 60)
+    assert (found["pid"], found["config"]["hash"]) == (os.getpid(), bench.known.hash)
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher, "read_if_changed", hang)
+        others = set(children_of(os.getpid()))
+        assert reloader.poll() == CALL_POLL_SECONDS
+        assert len(set(children_of(os.getpid())) - others) == 1
+        reloader.close()
+    assert set(children_of(os.getpid())) == others
+    assert list_bridges(bench.settings.data) == []
+    os.close(reads)
+    os.close(writes)
+
+
+def test_a_fault_of_the_reloader_is_logged_and_it_reads_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reloader = Reloader(bench.settings, bench.board, bench.loaded, os.getpid())
+    faults = recorded(monkeypatch, reloader_module)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.board, "write_hash", lambda _: _raise(MemoryError()))
+        assert reloader.poll() == QUICK.config_retry_seconds
+    assert [event for event, _ in faults] == ["reload_failed"]
+    call_in_fork(lambda: prepare_store(bench.settings, bench.loaded.config), 60)
+    bench.file.write_text(written("other"))
+    until(lambda: reloader.poll() == QUICK.config_poll_seconds, what="another look")
+    bench.following.catch_up()
+    assert bench.route == "other"
+    reloader.close()
 
 
 def _raise(error: Exception) -> None:
@@ -562,6 +638,7 @@ def test_the_board_knows_who_lives() -> None:
     asked, answers = os.pipe()
     child = os.fork()
     if child == 0:
+        board.write_hash("4" * 64)  # nowhere: the place is that of its parent
         board.register("child", "2" * 64)
         board.write_hash("3" * 64)
         os.write(answers, b"x")
@@ -601,7 +678,7 @@ def test_a_bridge_is_present_for_as_long_as_its_process_lives(tmp_path: Path) ->
     assert len(list((tmp_path / "running").iterdir())) == 1, "the file of the dead one is gone"
     mine.close()
     assert list_bridges(tmp_path) == []
-    mine.close()  # as a second SIGTERM does, from systemd or the parent
+    mine.close()  # nothing is left to do
 
 
 def test_the_disk_tells_whether_it_would_answer_differently(tmp_path: Path) -> None:

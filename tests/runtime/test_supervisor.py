@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -20,7 +20,8 @@ def test_a_process_that_cannot_start_is_tried_again_and_the_others_go_on(
 
     monkeypatch.setattr(os, "fork", refuse)
     child = Child("work", lambda: None)
-    supervisor = Supervisor([child])
+    unused: Any = None
+    supervisor = Supervisor([child], unused)
     waits = []
     for _ in range(3):
         before = time.monotonic()

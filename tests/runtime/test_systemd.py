@@ -26,8 +26,8 @@ from serving import (
     free_port,
     github,
     head,
+    limit_file_size,
     read_answer,
-    tree_of,
     until,
 )
 
@@ -398,17 +398,12 @@ def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(
         tmp_path, environ=telling(heard), timings={**SHORT, "probe_interval_seconds": 0.2}
     ) as bridge:
         heard.wait_for("READY=1")
-        tree = tree_of(bridge.pid)
         size = (tmp_path / "data" / "flowbridge.db-wal").stat().st_size
-        for pid in tree:  # it stands in for a full disk
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        limit_file_size(bridge, size)  # it stands in for a full disk
         heard.wait_for("STATUS=not ready")
         assert bridge.event(b'{"text": "%s"}' % (b"x" * 100_000)).status == 503
         heard.wait_for("WATCHDOG=1")
-        for pid in tree:
-            resource.prlimit(
-                pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-            )
+        limit_file_size(bridge, resource.RLIM_INFINITY)
         heard.wait_for("STATUS=receiving and delivering")
         assert bridge.event(b'{"n": 2}').status == 202
 

@@ -1,17 +1,23 @@
-"""Changes configuration files and reads them as the reload process does, without that process."""
+"""Changes configuration files and reads them as a bridge does, without its processes."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
+from bridge.config.files import FileTracker
 from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError
 from bridge.core.timings import Timings
 from bridge.runtime.loaded_config import load_config
 from bridge.runtime.reload.follower import ConfigFollower
 from bridge.runtime.reload.shared_config import ConfigState
-from bridge.runtime.reload.watcher import ConfigReader, WatchedConfig
+from bridge.runtime.reload.watcher import (
+    CALL_POLL_SECONDS,
+    ConfigReader,
+    Steps,
+    WatchedConfig,
+)
 
 QUICK = Timings(config_quiet_seconds=0.03, config_retry_seconds=0.03)
 ROUTES = """
@@ -50,15 +56,20 @@ class Bench:
         self.loaded = load_config(self.settings)
         self.following = ConfigFollower(self.settings, self.loaded)
         self.board = self.following.board
-        self.reader = ConfigReader(
-            self.settings,
-            self.board,
-            self.loaded.disk if known else None,
-            self.remember,
-            self.find_losses,
-        )
+        self.reader = self.new_reader(self.loaded.disk if known else None)
 
-    def remember(self, good: WatchedConfig) -> None:
+    def new_reader(self, disk: FileTracker | None) -> ConfigReader:
+        return ConfigReader(self.settings, self.board, disk, self.remember, self.find_losses)
+
+    def poll(self, *, asked: bool = False) -> float:
+        """Have the reader take steps until no process works for it, and return its wait."""
+        while (wait := self.reader.poll(asked=asked)) == CALL_POLL_SECONDS:
+            asked = False
+            time.sleep(0.001)
+        return wait
+
+    def remember(self, good: WatchedConfig) -> Steps[None]:
+        yield CALL_POLL_SECONDS
         if self.fails:
             self.fails -= 1
             raise StoreError("the disk is full")
@@ -67,7 +78,8 @@ class Bench:
         )
         self.kept.append(good.hash)
 
-    def find_losses(self, good: WatchedConfig) -> str | None:
+    def find_losses(self, good: WatchedConfig) -> Steps[str | None]:
+        yield CALL_POLL_SECONDS
         if isinstance(self.loses, BridgeError):
             raise self.loses
         return self.loses
@@ -79,7 +91,7 @@ class Bench:
     def settle(self, *, asked: bool = False) -> ConfigState:
         """Have the reader look until it waits for a change."""
         for _ in range(10):
-            wait = self.reader.poll(asked=asked)
+            wait = self.poll(asked=asked)
             if wait == QUICK.config_poll_seconds:
                 self.following.catch_up()
                 return self.known

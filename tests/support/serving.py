@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import os
+import resource
 import secrets
 import shutil
 import signal
@@ -424,6 +425,13 @@ def members_of(group: int) -> list[int]:
 def tree_of(pid: int) -> list[int]:
     """Return a process and all its descendants."""
     return [pid, *(each for child in children_of(pid) for each in tree_of(child))]
+
+
+def limit_file_size(bridge: Bridge, size: int) -> None:
+    """Set how large the files may get that the processes of a bridge write."""
+    for pid in tree_of(bridge.pid):
+        with suppress(ProcessLookupError):  # one that looks at files ends meanwhile
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 def is_alive(pid: int) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scheduling import Scheduling, needs_slices, read_scheduling
+from scheduling import needs_slices, read_scheduling
 from serving import Bridge, children_of, exchange, free_port, github, head, read_answer, until
 
 from bridge.system.cpu_affinity import count_processors
@@ -84,14 +84,9 @@ def test_receivers_run_before_it(private: int, tmp_path: Path) -> None:
     with run(tmp_path, private) as bridge:
         others = list_children(bridge)
         page = read_scheduling(open_console(bridge, private))
-
-        def receivers() -> list[Scheduling]:
-            """Return all but the process that reads routes.yaml, once that has begun."""
-            found = [read_scheduling(pid) for pid in others]
-            short = [one for one in found if one.slice_nanoseconds < SLICE_NANOSECONDS]
-            return short if len(short) == len(others) - 1 else []
-
-        assert {one.nice for one in until(receivers)} == {page.nice - NICENESS}
+        found = [read_scheduling(pid) for pid in others]
+        assert {one.nice for one in found} == {page.nice - NICENESS}
+        assert all(one.slice_nanoseconds < SLICE_NANOSECONDS for one in found)
         assert page.slice_nanoseconds == SLICE_NANOSECONDS
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +12,18 @@ from select import select
 
 import pytest
 from forms import URLENCODED
-from serving import SECRET, Answer, Bridge, exchange, github, head, read_answer, signature, until
+from serving import (
+    SECRET,
+    Answer,
+    Bridge,
+    exchange,
+    github,
+    head,
+    limit_file_size,
+    read_answer,
+    signature,
+    until,
+)
 
 MARKER = "pl4nted-m4rker"
 # where that is what is looked at; elsewhere it is longer than any machine stands still
@@ -718,15 +730,10 @@ def test_a_store_that_fails_is_503_and_recovers(edge: dict[str, str], tmp_path: 
     the event comes in then.
     """
     with Bridge(tmp_path, "web", routes=ROUTES, environ={"TOKEN": TOKEN, **edge}) as web:
-        import resource
-
-        from serving import tree_of
-
         assert web.event().status == 202
         assert web.process is not None
         size = (tmp_path / "data" / "flowbridge.db-wal").stat().st_size
-        for pid in tree_of(web.process.pid):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        limit_file_size(web, size)
         body = b'{"text": "' + b"x" * 100_000 + b'"}'
         headers = github(body)
         answer = web.post("/hooks/github", body, headers)
@@ -738,10 +745,7 @@ def test_a_store_that_fails_is_503_and_recovers(edge: dict[str, str], tmp_path: 
         tells_nothing(answer)
         assert web.get("/readyz").json == {"ready": False}
         assert web.count() == 1
-        for pid in tree_of(web.process.pid):
-            resource.prlimit(
-                pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-            )
+        limit_file_size(web, resource.RLIM_INFINITY)
         again = web.post("/hooks/github", body, headers)
         assert again.status == 202
         assert web.found(again.json["event_id"]).event.body == body

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import socket
 
     from bridge.runtime.reload.follower import ConfigFollower
+    from bridge.runtime.reload.reloader import Reloader
     from bridge.runtime.supervisor import Child
     from bridge.runtime.systemd import ServiceNotifier
     from bridge.runtime.watchdog import Watchdog
@@ -114,6 +115,7 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     notify, given = _read_systemd()
     settings, loaded = _load(config, bind, given, verbose=verbose)
     from bridge.runtime import services
+    from bridge.runtime.reload.reloader import Reloader
     from bridge.runtime.watchdog import Watchdog
     from bridge.system.wakeup import Wake
 
@@ -128,15 +130,17 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
         f"flowbridge listens on http://{bracket(settings.bind[0])}:{sockets[0].getsockname()[1]}",
         err=True,
     )
+    bound = services.with_bound_addresses(settings, sockets)
     watch = Watchdog(
         notify,
-        services.with_bound_addresses(settings, sockets).bind,
+        bound.bind,
         lambda: wake.seen_at,
         lambda: following.board.has("web"),
         settings.timings,
     )
-    children = services.serve_processes(settings, loaded, following, wake, sockets)
-    _supervise(children, watch, settings, sockets)
+    children = services.serve_processes(settings, following, wake, sockets)
+    reloader = Reloader(bound, following.board, loaded, os.getpid())
+    _supervise(children, reloader, watch, settings, sockets)
 
 
 @click.command()
@@ -221,8 +225,8 @@ def _run(
     watch: Watchdog,
     sockets: Sequence[socket.socket] = (),
 ) -> None:
-    """Become that process, beside one that reads routes.yaml. Under systemd, supervise both
-    instead, and notify systemd.
+    """Become that process, beside one that reads routes.yaml. Under systemd, supervise it instead,
+    read routes.yaml, and notify systemd.
     """
     if not watch.notify:
         from bridge.runtime.reload.process import start
@@ -230,20 +234,25 @@ def _run(
         start(settings, following.board, loaded)
         child.work()
         return
-    from bridge.runtime.services import reader_process
+    from bridge.runtime.reload.reloader import Reloader
 
-    _supervise([child, reader_process(settings, loaded, following)], watch, settings, sockets)
+    reloader = Reloader(settings, following.board, loaded, os.getpid())
+    _supervise([child], reloader, watch, settings, sockets)
 
 
 def _supervise(
-    children: Sequence[Child], watch: Watchdog, settings: Settings, sockets: Sequence[socket.socket]
+    children: Sequence[Child],
+    reloader: Reloader,
+    watch: Watchdog,
+    settings: Settings,
+    sockets: Sequence[socket.socket],
 ) -> NoReturn:
     """Supervise these processes until the end, or until another takes over their sockets."""
     from bridge.runtime.handover import Replacement
     from bridge.runtime.supervisor import Supervisor, run_and_exit
 
     successor = partial(Replacement.begin, sockets, watch.notify.environ)
-    supervisor = Supervisor(children, watch, successor, settings.timings.stop_seconds)
+    supervisor = Supervisor(children, reloader, watch, successor, settings.timings.stop_seconds)
     # nothing is left to clean up, and the next process waits for the end
     run_and_exit(lambda: sys.exit(supervisor.run()))
 

@@ -73,6 +73,7 @@ class SharedConfig:
         ]
         self._flows = os.memfd_create("flowbridge-flows", os.MFD_CLOEXEC)
         self._slot = -1
+        self._slot_pid = 0  # the process that registered: a process forked later has another slot
         self.write(known)
 
     @property
@@ -136,7 +137,7 @@ class SharedConfig:
                 )
             except OSError:
                 continue
-            self._slot = slot
+            self._slot, self._slot_pid = slot, os.getpid()
             _SLOT.pack_into(
                 self._head,
                 _slot_offset(slot),
@@ -149,7 +150,7 @@ class SharedConfig:
 
     def write_hash(self, config_hash: str) -> None:
         """Write the hash of this process's configuration to its slot."""
-        if self._slot >= 0:
+        if self._slot_pid == os.getpid():
             pid, since, role, _ = _SLOT.unpack_from(self._head, _slot_offset(self._slot))
             _SLOT.pack_into(
                 self._head, _slot_offset(self._slot), pid, since, role, config_hash.encode()
@@ -169,8 +170,11 @@ class SharedConfig:
     def _living(self) -> Iterator[tuple[int, float, bytes, bytes]]:
         for slot in range(MAX_PROCESSES):
             found = _SLOT.unpack_from(self._head, _slot_offset(slot))
-            if found[0] and (slot == self._slot or self._is_held(slot)):
+            if found[0] and (self._is_own(slot) or self._is_held(slot)):
                 yield found
+
+    def _is_own(self, slot: int) -> bool:
+        return slot == self._slot and self._slot_pid == os.getpid()
 
     def _is_held(self, slot: int) -> bool:
         where = _SLOT.size, _slot_offset(slot)

@@ -1,11 +1,17 @@
-"""The config reader: detect changes of the files, check them, and publish the configuration."""
+"""The config reader: detect changes of the files, check them, and publish the configuration.
+
+It takes steps and never waits between them, so that a process with other work can run it; and
+whatever touches a file or the database is done by a forked process, which may hang.
+"""
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias, TypeVar
 
 from bridge.config.files import FileTracker
 from bridge.config.loader import read
@@ -13,12 +19,20 @@ from bridge.config.settings import Settings, merge_dotenv
 from bridge.core.errors import BridgeError
 from bridge.runtime.loaded_config import complete_platforms, read_dotenv, warn_of_missing
 from bridge.runtime.reload.shared_config import ConfigState, SharedConfig
-from bridge.system.forked_call import call_in_fork
+from bridge.system.forked_call import begin_in_fork
+from bridge.system.linux_process import release_listening_sockets
 from bridge.system.logs import get_logger
+from bridge.system.priority import lower_priority
+
+T = TypeVar("T")
+#: Yields the seconds until the next step, and returns the result of the last one.
+Steps: TypeAlias = Generator[float, None, T]
 
 log = get_logger()
 
 READ_TIMEOUT_SECONDS: Final = 60.0
+CALL_POLL_SECONDS: Final = 0.02  # between looks at a forked process
+NICENESS: Final = 10  # reading files is less urgent than answering requests
 MAX_PROBLEMS: Final = 20  # problems that are reported
 
 
@@ -40,9 +54,12 @@ class WatchedConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """The result of reading the files: a valid configuration, or `problems`."""
+    """The result of reading the files: a valid configuration, or `problems`.
 
-    disk: FileTracker
+    `disk`: the files that were read, None where they could not be.
+    """
+
+    disk: FileTracker | None
     good: WatchedConfig | None = None
     problems: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
@@ -54,7 +71,7 @@ class ConfigReader:
     A configuration with a missing value is used as at a start: the source answers 503, and the
     platform's deliveries wait. `disk`: the files of the current configuration, null where unknown.
     `remember` stores a configuration before any process uses it, and raises BridgeError on failure.
-    `find_losses` returns why a valid configuration is not used, None where it is.
+    `find_losses` returns why a valid configuration is not used, None where it is. Both take steps.
     """
 
     def __init__(
@@ -62,8 +79,8 @@ class ConfigReader:
         settings: Settings,
         board: SharedConfig,
         disk: FileTracker | None,
-        remember: Callable[[WatchedConfig], None],
-        find_losses: Callable[[WatchedConfig], str | None] = lambda _: None,
+        remember: Callable[[WatchedConfig], Steps[None]],
+        find_losses: Callable[[WatchedConfig], Steps[str | None]],
     ) -> None:
         self._settings = settings
         self._board = board
@@ -72,36 +89,52 @@ class ConfigReader:
         self._timings = settings.timings
         self._known = board.read()
         self._checked = disk  # the files at the last check
-        self._pending: ReadResult | None = None  # read a moment ago
-        self._quiet_at = 0.0
         self._asked = False
+        self._steps = self._run()
 
     def poll(self, *, asked: bool = False) -> float:
-        """Read the files if they changed or `asked`, and return the seconds until the next poll."""
-        self._asked = self._asked or asked
-        now = time.monotonic()
-        if self._pending is None:
-            if self._checked is not None and not self._asked and not self._checked.has_changed():
-                return self._timings.config_poll_seconds
-        elif now < self._quiet_at:
-            return self._quiet_at - now
-        elif not self._pending.disk.has_changed():
-            found = self._pending
-            self._pending = None
-            return self._publish(found)
-        try:
-            self._pending = call_in_fork(lambda: read_files(self._settings), READ_TIMEOUT_SECONDS)
-        except BridgeError as error:
-            self._publish(
-                ReadResult(FileTracker(), problems=(f"reading the configuration failed: {error}",))
-            )
-            self._checked = None
-            return self._timings.config_retry_seconds
-        quiet = self._timings.config_quiet_seconds
-        self._quiet_at = time.monotonic() + quiet
-        return quiet
+        """Take the next step, and return the seconds until the one after it.
 
-    def _publish(self, found: ReadResult) -> float:
+        The files are read if they changed or `asked`.
+        """
+        self._asked = self._asked or asked
+        return next(self._steps)
+
+    def close(self) -> None:
+        """End the step under way; there is none after it."""
+        self._steps.close()
+
+    def _run(self) -> Generator[float, None, None]:
+        timings = self._timings
+        while True:
+            found = yield from self._read()
+            if found is not None:
+                yield from self._publish(found)
+            if not self._asked:  # meanwhile
+                yield (
+                    timings.config_retry_seconds
+                    if self._checked is None
+                    else timings.config_poll_seconds
+                )
+
+    def _read(self) -> Steps[ReadResult | None]:
+        """Return what the files say when they are quiet, None if they have not changed."""
+        found = None
+        since = None if self._asked else self._checked
+        try:
+            while newer := (
+                yield from call_in_steps(
+                    partial(read_if_changed, self._settings, since), READ_TIMEOUT_SECONDS
+                )
+            ):
+                found = newer
+                since = newer.disk
+                yield from _wait(self._timings.config_quiet_seconds)
+        except BridgeError as error:
+            return ReadResult(None, problems=(f"reading the configuration failed: {error}",))
+        return found
+
+    def _publish(self, found: ReadResult) -> Steps[None]:
         """Publish a valid configuration, or its problems."""
         before = self._known
         asked = self._asked
@@ -109,11 +142,11 @@ class ConfigReader:
         problems = found.problems
         good = found.good
         is_new = good is not None and good.key != before.key
-        held = self._find_obstacle(good) if good is not None and is_new else None
+        held = (yield from self._find_obstacle(good)) if good is not None and is_new else None
         known = replace(before, restart=found.restart, held=held)
         if good is not None and is_new and held is None:
             try:
-                self._remember(good)
+                yield from self._remember(good)
                 known = replace(
                     known, hash=good.hash, key=good.key, parts=good.parts, since=time.time()
                 )
@@ -127,15 +160,11 @@ class ConfigReader:
             self._board.write(self._known)
         self._log_change(before, good, asked=asked)
         self._checked = None if good is not None and problems else found.disk
-        timings = self._timings
-        return (
-            timings.config_retry_seconds if self._checked is None else timings.config_poll_seconds
-        )
 
-    def _find_obstacle(self, good: WatchedConfig) -> str | None:
+    def _find_obstacle(self, good: WatchedConfig) -> Steps[str | None]:
         """Return why a valid configuration is not used. One that cannot be tested is not used."""
         try:
-            return self._find_losses(good)
+            return (yield from self._find_losses(good))
         except BridgeError as error:
             return f"the test on stored events failed: {error}"
 
@@ -164,6 +193,40 @@ class ConfigReader:
             log.info("config_valid", hash=known.hash)
         elif asked:
             log.info("config_unchanged", hash=known.hash)
+
+
+def call_in_steps(work: Callable[[], T], seconds: float) -> Steps[T]:
+    """Call `work` as `call_in_fork` does, in steps, with a low priority."""
+    call = begin_in_fork(partial(_call_apart, work), seconds)
+    try:
+        while not call.poll():
+            yield CALL_POLL_SECONDS
+        return call.wait()
+    finally:
+        call.kill()  # if the reader is closed meanwhile
+
+
+def _call_apart(work: Callable[[], T]) -> T:
+    # sent to the whole process group, meant for the others: the reader ends what it has begun
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    release_listening_sockets()  # a process that hangs would keep their addresses
+    lower_priority(NICENESS)
+    return work()
+
+
+def _wait(seconds: float) -> Generator[float, None, None]:
+    """Take steps until so many seconds have passed, however early the next one is asked for."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        yield left
+
+
+def read_if_changed(settings: Settings, since: FileTracker | None) -> ReadResult | None:
+    """Read the configuration, unless no file has changed `since` then."""
+    if since is not None and not since.has_changed():
+        return None
+    return read_files(settings)
 
 
 def read_files(settings: Settings) -> ReadResult:
