@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 MADV_DONTNEED = 4  # https://man7.org/linux/man-pages/man2/madvise.2.html
 M_ARENA_MAX = -8  # https://man7.org/linux/man-pages/man3/mallopt.3.html
 # Bytes of the blocks that fill gaps of the heap: from below the size for which malloc maps memory,
 # and every size of which it keeps freed blocks for each thread.
 _GAP_BYTES = (*(1 << power for power in range(16, 10, -1)), *range(1032, 0, -16))
+# The first line of a mapping, and how much of it is anonymous: in kB, not from a file.
+_MAPPING: Final = re.compile(r"^([0-9a-f]+-.*)\n(?:[A-Z].*\n)*?Anonymous: +(\d+) kB$", re.MULTILINE)
 
 
 def freeze_memory() -> None:
@@ -25,8 +30,8 @@ def freeze_memory() -> None:
 def shrink_memory() -> None:
     """Shrink the memory that is about to be shared with children, and keep it shared.
 
-    Beyond `freeze_memory`, free the code pages that only the startup needed, fill the gaps of the
-    heap, and limit malloc to two arenas per process, since one per thread wastes memory.
+    Beyond `freeze_memory`, free the pages of files that only the startup needed, fill the gaps of
+    the heap, and limit malloc to two arenas per process, since one per thread wastes memory.
     """
     freeze_memory()
     with contextlib.suppress(AttributeError, OSError):  # not glibc, not Linux
@@ -34,7 +39,7 @@ def shrink_memory() -> None:
         libc.malloc_trim(0)
         libc.mallopt(M_ARENA_MAX, 2)
         fill_gaps(libc)
-        _drop_code_pages(libc)
+        _drop_file_pages(libc)
 
 
 def fill_gaps(libc: ctypes.CDLL) -> None:
@@ -52,10 +57,20 @@ def fill_gaps(libc: ctypes.CDLL) -> None:
             pass
 
 
-def _drop_code_pages(libc: ctypes.CDLL) -> None:
-    """Drop the pages of machine code; the page cache has those that are used again."""
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        span, mode, *_, name = line.split(maxsplit=5)
-        if mode == "r-xp" and name.startswith("/"):
-            start, end = (int(text, 16) for text in span.split("-"))
-            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_DONTNEED)
+def _drop_file_pages(libc: ctypes.CDLL) -> None:
+    """Drop the pages of code and constants; the page cache has those that are used again."""
+    for start, end in find_unchanged_files(Path("/proc/self/smaps").read_text()):
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_DONTNEED)
+
+
+def find_unchanged_files(smaps: str) -> Iterator[tuple[int, int]]:
+    """Yield where the read-only mappings of files begin and end, from the text of a `smaps` file.
+
+    Only those without anonymous pages: the loader writes addresses into some constants of a library
+    before it makes them read-only. Format: https://man7.org/linux/man-pages/man5/proc_pid_smaps.5.html
+    """
+    for head, anonymous in _MAPPING.findall(smaps):
+        span, mode, *_, name = head.split(maxsplit=5)
+        if mode in {"r-xp", "r--p"} and name.startswith("/") and anonymous == "0":
+            start, end = span.split("-")
+            yield int(start, 16), int(end, 16)
