@@ -80,8 +80,12 @@ class FutureLimit:
         """Return the latest time that a row without additional seconds may have."""
         return now + self.seconds(timings) + MIN_STEP_SECONDS
 
+    def exceeded(self, now: float, timings: Timings) -> ColumnElement[bool]:
+        """Return the condition for rows beyond the limit now."""
+        return self.exceeds(self.latest(now, timings))
+
     def exceeds(self, latest: float | BindParameter[float]) -> ColumnElement[bool]:
-        """Return the condition for rows beyond the limit; its first part can use the index."""
+        """Return the condition for rows later than that; its first part can use the index."""
         beyond = (
             self.column > latest
             if self.beside is None
@@ -176,8 +180,11 @@ def clamp_future_times(connection: Connection, now: float, *, check_all: bool) -
     timings = timings_of(connection)
     for each in FUTURE_LIMITS:
         at = now + each.seconds(timings) if each.beside is None else now
-        beyond = each.exceeds(each.latest(now, timings))
-        connection.execute(update(each.column.table).where(beyond).values({each.column.name: at}))
+        connection.execute(
+            update(each.column.table)
+            .where(each.exceeded(now, timings))
+            .values({each.column.name: at})
+        )
 
 
 def shift_times_back(connection: Connection, now: float, step: float) -> None:

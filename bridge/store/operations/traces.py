@@ -18,7 +18,7 @@ MIN_FILE_COST_BYTES: Final = 4096  # bytes that even a small file counts as
 
 
 def count_traces(database: Database, letters: str) -> int:
-    """Return how often a text stands in the SQLite file and its log, plain or form-encoded.
+    """Return how often a text occurs in the SQLite file and its log, plain or form-encoded.
 
     Call it with no connection in use.
     """
