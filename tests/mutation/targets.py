@@ -5,6 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+_CLAIM_TESTS = (
+    "ledger",
+    "circuit_breaker",
+    "start_rates",
+    "wait_reasons",
+    "counters",
+    "form_files",
+    "change_detection",
+    "ordering",
+    "worker",
+)
 #: By source file the test files that execute it in their own process, those of its subject first.
 TARGETS: dict[str, tuple[str, ...]] = {
     "bridge/store/queue/ledger.py": (
@@ -33,28 +44,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "ledger_machine",
         "worker",
     ),
-    "bridge/store/queue/claims.py": (
-        "ledger",
-        "circuit_breaker",
-        "start_rates",
-        "wait_reasons",
-        "counters",
-        "form_files",
-        "change_detection",
-        "ordering",
-        "worker",
-    ),
-    "bridge/store/queue/claim_round.py": (
-        "ledger",
-        "circuit_breaker",
-        "start_rates",
-        "wait_reasons",
-        "counters",
-        "form_files",
-        "change_detection",
-        "ordering",
-        "worker",
-    ),
+    "bridge/store/queue/claims.py": _CLAIM_TESTS,
+    "bridge/store/queue/claim_round.py": _CLAIM_TESTS,
     "bridge/store/queue/leases.py": ("ledger", "start_rates", "ordering", "worker"),
     "bridge/store/db/group_commit.py": ("store", "ledger", "fault_injection", "disk_full"),
     "bridge/store/db/commit_queue.py": ("store", "ledger", "fault_injection", "disk_full"),
