@@ -18,7 +18,7 @@ from deploying import needs
 from processes import environment
 from serving import Bridge, tree_of, until
 
-REST = 120.0  # MB of proportional set size, of everything that `serve` starts
+REST = 118.0  # MB of proportional set size, of everything that `serve` starts
 MOST_COMPUTED = 4.0  # times what the imports take, from start to ready
 SPACE = 512 * 1024**2  # bytes of address space for each process
 
