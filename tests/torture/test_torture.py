@@ -304,7 +304,8 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None
         while not process.stderr.readline().startswith("load"):
             assert process.poll() is None
         [folder] = tmp_path.glob("flowbridge-torture-*")
-        assert len(processes_of(folder)) >= 4
+        # a fault may have killed a node just now; its processes are started again
+        eventually(lambda: len(processes_of(folder)) >= 4)
         os.kill(process.pid, number)
         process.wait(60)
         eventually(lambda: not processes_of(folder))
