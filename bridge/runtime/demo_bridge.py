@@ -17,8 +17,7 @@ from bridge.config.settings import Settings, load_settings
 from bridge.core.timings import Timings
 from bridge.runtime import services
 from bridge.runtime.loaded_config import LoadedConfig, load_config
-from bridge.runtime.reload.reloader import Reloader
-from bridge.runtime.supervisor import Supervisor
+from bridge.runtime.reload.follower import ConfigFollower
 from bridge.system.linux_process import die_with_parent
 from bridge.system.wakeup import Wake
 
@@ -93,10 +92,9 @@ def _supervise(
         os.setpgid(0, 0)  # so that Ctrl-C reaches this one by its parent, in order
         die_with_parent()
         os.dup2(2, 1)  # stdout is the demo's own
-        following = services.follow_config(settings, loaded, sockets)
+        following = ConfigFollower(settings, loaded)
         children = services.serve_processes(settings, following, wake, sockets)
-        reloader = Reloader(settings, following.board, loaded, os.getpid())
-        code = Supervisor(children, reloader, stop_seconds=settings.timings.stop_seconds).run()
+        code = services.make_supervisor(children, settings, following, loaded).run()
     finally:
         os._exit(code)
 

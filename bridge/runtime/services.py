@@ -21,11 +21,14 @@ from bridge.flows.registry import load_library
 from bridge.monitoring import prometheus
 from bridge.monitoring.tracing import exporter
 from bridge.monitoring.trend_writer import start_trend_writer
+from bridge.runtime.handover import Replacement
 from bridge.runtime.loaded_config import LoadedConfig
 from bridge.runtime.reload.follower import ConfigFollower
+from bridge.runtime.reload.reloader import Reloader
 from bridge.runtime.reload.shared_config import describe
 from bridge.runtime.startup import prepare_store
-from bridge.runtime.supervisor import HANDOVER_SIGNAL, Child, run_and_exit
+from bridge.runtime.supervisor import HANDOVER_SIGNAL, Child, Supervisor, run_and_exit
+from bridge.runtime.watchdog import Watchdog
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
@@ -197,11 +200,8 @@ def run_celery(settings: Settings, following: ConfigFollower, concurrency: int) 
     return broker.execute_forever(settings, calls, concurrency, following.board.wake.notify)
 
 
-def follow_config(
-    settings: Settings, loaded: LoadedConfig, sockets: Sequence[socket.socket]
-) -> ConfigFollower:
-    """Return the current configuration for processes with these sockets."""
-    bound = with_bound_addresses(settings, sockets)
+def follow_config(settings: Settings, bound: Settings, loaded: LoadedConfig) -> ConfigFollower:
+    """Return the current configuration for processes with the `bound` settings."""
     return ConfigFollower(
         bound, with_local_url(loaded, settings.local_base_url, bound.local_base_url)
     )
@@ -214,10 +214,12 @@ def serve_processes(
     sockets: Sequence[socket.socket],
     faults: Sequence[InjectedFault] = (),
 ) -> list[Child]:
-    """Return the processes of `serve`: the receivers and a worker."""
-    bound = with_bound_addresses(settings, sockets)
+    """Return the processes of `serve`: the receivers and a worker.
+
+    Arguments as for `receivers_process`.
+    """
     return [
-        receivers_process(bound, following, wake, sockets, faults, has_worker=True),
+        receivers_process(settings, following, wake, sockets, faults, has_worker=True),
         worker_process(settings, following, wake),
     ]
 
@@ -281,3 +283,19 @@ def worker_process(settings: Settings, following: ConfigFollower, wake: Wake) ->
         lead_seconds=timings.worker_stop_lead_seconds,
         handover_seconds=timings.handover_drain_seconds + timings.stop_seconds,
     )
+
+
+def make_supervisor(
+    children: Sequence[Child],
+    settings: Settings,
+    following: ConfigFollower,
+    loaded: LoadedConfig,
+    watch: Watchdog | None = None,
+    successor: Callable[[], Replacement] | None = None,
+) -> Supervisor:
+    """Return what runs these processes and reloads their configuration, in this process.
+
+    `settings` have the addresses of the sockets. `loaded`: the configuration of the start.
+    """
+    reloader = Reloader(settings, following.board, loaded)
+    return Supervisor(children, reloader, watch, successor, settings.timings.stop_seconds)

@@ -556,7 +556,7 @@ def test_a_file_system_that_hangs_holds_nothing_else_up(
     def hang(*_: object) -> None:
         os.read(reads, 1)
 
-    reloader = Reloader(bench.settings, bench.board, bench.loaded, os.getpid())
+    reloader = Reloader(bench.settings, bench.board, bench.loaded)
     with monkeypatch.context() as patch:
         patch.setattr(watcher, "read_if_changed", hang)
         assert {reloader.poll() for _ in range(9)} == {CALL_POLL_SECONDS}
@@ -584,7 +584,7 @@ def test_a_file_system_that_hangs_holds_nothing_else_up(
 def test_a_fault_of_the_reloader_is_logged_and_it_reads_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reloader = Reloader(bench.settings, bench.board, bench.loaded, os.getpid())
+    reloader = Reloader(bench.settings, bench.board, bench.loaded)
     faults = recorded(monkeypatch, reloader_module)
     with monkeypatch.context() as patch:
         patch.setattr(bench.board, "write_hash", lambda _: _raise(MemoryError()))

@@ -109,8 +109,6 @@ def platform(
     """
     from bridge.runtime import services
     from bridge.runtime.loaded_config import load_config
-    from bridge.runtime.reload.reloader import Reloader
-    from bridge.runtime.supervisor import Supervisor
     from bridge.system.logs import configure
     from bridge.system.wakeup import Wake
 
@@ -128,12 +126,11 @@ def platform(
         loaded = load_config(settings)
         sockets = services.bind_sockets(settings)
         services.prepare_in_child(settings, loaded)
-        following = services.follow_config(settings, loaded, sockets)
-        children = services.serve_processes(settings, following, Wake(), sockets, faults)
         bound = services.with_bound_addresses(settings, sockets)
+        following = services.follow_config(settings, bound, loaded)
+        children = services.serve_processes(bound, following, Wake(), sockets, faults)
         _say(bound, faults, as_json=as_json)
-        reloader = Reloader(bound, following.board, loaded, os.getpid())
-        code = Supervisor(children, reloader, stop_seconds=settings.timings.stop_seconds).run()
+        code = services.make_supervisor(children, bound, following, loaded).run()
     sys.exit(code)
 
 

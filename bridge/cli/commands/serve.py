@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import socket
 
     from bridge.runtime.reload.follower import ConfigFollower
-    from bridge.runtime.reload.reloader import Reloader
     from bridge.runtime.supervisor import Child
     from bridge.runtime.systemd import ServiceNotifier
     from bridge.runtime.watchdog import Watchdog
@@ -115,7 +114,6 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     notify, given = _read_systemd()
     settings, loaded = _load(config, bind, given, verbose=verbose)
     from bridge.runtime import services
-    from bridge.runtime.reload.reloader import Reloader
     from bridge.runtime.watchdog import Watchdog
     from bridge.system.wakeup import Wake
 
@@ -125,12 +123,11 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     sockets = given or services.bind_sockets(settings)
     services.prepare_in_child(settings, loaded)
     wake = Wake()
-    following = services.follow_config(settings, loaded, sockets)
-    click.echo(
-        f"flowbridge listens on http://{bracket(settings.bind[0])}:{sockets[0].getsockname()[1]}",
-        err=True,
-    )
     bound = services.with_bound_addresses(settings, sockets)
+    following = services.follow_config(settings, bound, loaded)
+    click.echo(
+        f"flowbridge listens on http://{bracket(settings.bind[0])}:{bound.bind[1]}", err=True
+    )
     watch = Watchdog(
         notify,
         bound.bind,
@@ -138,9 +135,8 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
         lambda: following.board.has("web"),
         settings.timings,
     )
-    children = services.serve_processes(settings, following, wake, sockets)
-    reloader = Reloader(bound, following.board, loaded, os.getpid())
-    _supervise(children, reloader, watch, settings, sockets)
+    children = services.serve_processes(bound, following, wake, sockets)
+    _supervise(children, bound, loaded, following, watch, sockets)
 
 
 @click.command()
@@ -234,25 +230,24 @@ def _run(
         start(settings, following.board, loaded)
         child.work()
         return
-    from bridge.runtime.reload.reloader import Reloader
-
-    reloader = Reloader(settings, following.board, loaded, os.getpid())
-    _supervise([child], reloader, watch, settings, sockets)
+    _supervise([child], settings, loaded, following, watch, sockets)
 
 
 def _supervise(
     children: Sequence[Child],
-    reloader: Reloader,
-    watch: Watchdog,
     settings: Settings,
+    loaded: LoadedConfig,
+    following: ConfigFollower,
+    watch: Watchdog,
     sockets: Sequence[socket.socket],
 ) -> NoReturn:
     """Supervise these processes until the end, or until another takes over their sockets."""
+    from bridge.runtime import services
     from bridge.runtime.handover import Replacement
-    from bridge.runtime.supervisor import Supervisor, run_and_exit
+    from bridge.runtime.supervisor import run_and_exit
 
     successor = partial(Replacement.begin, sockets, watch.notify.environ)
-    supervisor = Supervisor(children, reloader, watch, successor, settings.timings.stop_seconds)
+    supervisor = services.make_supervisor(children, settings, following, loaded, watch, successor)
     # nothing is left to clean up, and the next process waits for the end
     run_and_exit(lambda: sys.exit(supervisor.run()))
 

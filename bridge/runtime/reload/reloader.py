@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -30,22 +31,27 @@ class Reloader:
     """Reloads the configuration in steps, none of which waits for a file or the database.
 
     The process that creates it calls `poll` or `poll_if_due` from then on, and must have no
-    threads. `loaded`: the configuration of the start. `top`: the first process of the bridge.
+    threads. `loaded`: the configuration of the start. `top`: the first process of the bridge,
+    this one if it is not given.
     """
 
     def __init__(
-        self, settings: Settings, board: SharedConfig, loaded: LoadedConfig, top: int
+        self,
+        settings: Settings,
+        board: SharedConfig,
+        loaded: LoadedConfig,
+        top: int | None = None,
     ) -> None:
         self._settings = settings
         self._board = board
-        self._top = top
+        self._top = top or os.getpid()
         self._presence = _open_presence(settings)
         self._reader = self._make_reader(loaded.disk)
         self._due = 0.0
         board.register(RELOADER_ROLE, board.read().hash)
 
     def ask(self) -> None:
-        """Have the files read by the next poll, also if they have not changed."""
+        """Request a read by the next poll, even of files that have not changed."""
         self._board.wake.notify()
 
     def poll_if_due(self) -> None:
