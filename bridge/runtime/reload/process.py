@@ -52,12 +52,12 @@ def _reload_forever(reloader: Reloader, board: SharedConfig) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # systemd and the parent may both send it
         raise SystemExit
 
-    signal.signal(signal.SIGTERM, end)
     # sent to the whole process group, meant for the others
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     asked = False
     # safe at any time: no other process sees partial work
     with suppress(SystemExit), closing(reloader):
+        signal.signal(signal.SIGTERM, end)
         while True:
             asked = board.wake.wait(reloader.poll(asked=asked))
