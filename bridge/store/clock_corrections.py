@@ -66,7 +66,7 @@ IN_FLIGHT = text("delivery.slot AND delivery.status = 'delivered'")
 
 @dataclass(frozen=True, slots=True)
 class FutureLimit:
-    """How far ahead of now the times of a column may lie.
+    """The limit on how far ahead of now the times of a column may lie.
 
     `seconds`: by the timings. `beside`: a column with additional seconds for each row.
     """

@@ -399,7 +399,7 @@ def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(
     ) as bridge:
         heard.wait_for("READY=1")
         size = (tmp_path / "data" / "flowbridge.db-wal").stat().st_size
-        limit_file_size(bridge, size)  # it stands in for a full disk
+        limit_file_size(bridge, size)  # simulates a full disk
         heard.wait_for("STATUS=not ready")
         assert bridge.event(b'{"text": "%s"}' % (b"x" * 100_000)).status == 503
         heard.wait_for("WATCHDOG=1")

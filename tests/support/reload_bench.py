@@ -62,7 +62,7 @@ class Bench:
         return ConfigReader(self.settings, self.board, disk, self.remember, self.find_losses)
 
     def poll(self, *, asked: bool = False) -> float:
-        """Have the reader take steps until no process works for it, and return its wait."""
+        """Take steps until no process works for the reader, and return the seconds to wait."""
         while (wait := self.reader.poll(asked=asked)) == CALL_POLL_SECONDS:
             asked = False
             time.sleep(0.001)

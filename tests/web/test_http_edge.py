@@ -726,7 +726,7 @@ def test_health(web: Bridge) -> None:
 
 
 def test_a_store_that_fails_is_503_and_recovers(edge: dict[str, str], tmp_path: Path) -> None:
-    """A limit on the size of files stands in for a full disk; the sender is told to come back, and
+    """A limit on the size of files simulates a full disk; the sender is told to come back, and
     the event comes in then.
     """
     with Bridge(tmp_path, "web", routes=ROUTES, environ={"TOKEN": TOKEN, **edge}) as web:

@@ -135,7 +135,7 @@ def record_attempts(
 
 @dataclass(slots=True)
 class _Changes:
-    """What the outcomes of attempts change in the store.
+    """The changes of the store by the outcomes of attempts.
 
     `statuses`: by attempt, None where the lease was lost. `moved`: ids of deliveries, each with the
     parameters of `_SETTLE`. `released`: deliveries that the next one of their ordering key no
