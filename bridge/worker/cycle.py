@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable
 from functools import partial
-from queue import Empty, SimpleQueue
 from typing import Final, assert_never, cast
 
 from bridge.config.settings import Settings
@@ -30,6 +28,7 @@ from bridge.worker.clock_skew import HostClocks
 from bridge.worker.form_files import FileDeliverer
 from bridge.worker.local.runs import LocalRuns
 from bridge.worker.reconciler import Reconciler
+from bridge.worker.result_queue import ResultQueue
 from bridge.worker.results import (
     AttemptEnded,
     FlowsBroken,
@@ -78,8 +77,7 @@ class Cycle:
         self._relay = relay
         self.traced = traced
         self.now = DatabaseClock(database)
-        self._results: SimpleQueue[Result] = SimpleQueue()
-        self._enough = 1  # results on the queue that wake the worker
+        self._results = ResultQueue(wake)
         self.clocks = HostClocks(send, self._timings.host_clock_fresh_seconds)
         self._send = self.clocks.send
         self._attempt = traced.wrap(FileDeliverer(settings, database).deliver)
@@ -117,16 +115,14 @@ class Cycle:
         reconciler = Reconciler(
             config, self._database, self._send, settings.reconcile_after, self.now
         )
-        return RunTracker(
-            self._config_now, self._send, reconciler, self.calls, self._report, self.now
-        )
+        report = self._results.put
+        return RunTracker(self._config_now, self._send, reconciler, self.calls, report, self.now)
 
     def _run_locally(self, settings: Settings, host: Forkserver | None) -> LocalRuns | None:
         if host is None:
             return None
-        return LocalRuns(
-            settings, self._config_now, host, self.id, self._report, self.traced.environ
-        )
+        report = self._results.put
+        return LocalRuns(settings, self._config_now, host, self.id, report, self.traced.environ)
 
     def step(self) -> None:
         """Make one turn if there is work.
@@ -206,38 +202,18 @@ class Cycle:
 
     # -- the results
 
-    def _report(self, result: Result) -> None:
-        """Put a result on the queue, from any thread."""
-        self._results.put(result)
-        if self._results.qsize() >= self._enough:
-            self._wake.notify()
-
     def wait(self, seconds: float) -> None:
         """Sleep until there may be work, or for `seconds`."""
         if len(self.turns.held) + len(self.tracker) >= MAX_CALLS:
-            self._gather_results()
-        self._enough = 1
-        has_results = not self._results.empty()
-        self._wake.wait(0.0 if has_results else seconds)  # in any case: it shows that we live
-
-    def _gather_results(self) -> None:
-        """Wait some milliseconds for the results of half of the calls.
-
-        Nothing can be claimed before some of them end, and a turn costs more than several calls, so
-        their results share one.
-        """
-        self._enough = MAX_CALLS // 2
-        until = time.monotonic() + self._timings.pool_growth_seconds
-        while self._results.qsize() < self._enough and (left := until - time.monotonic()) > 0:
-            self._wake.wait(left)
+            # Nothing can be claimed before some calls end, and a turn costs more than several of
+            # them, so the results of half of them share one.
+            self._results.gather(MAX_CALLS // 2, self._timings.pool_growth_seconds)
+        # in any case: it shows that we live
+        self._wake.wait(seconds if self._results.is_empty else 0.0)
 
     def collect(self) -> None:
         """Apply the results that are on the queue."""
-        while True:
-            try:
-                result = self._results.get_nowait()
-            except Empty:
-                return
+        for result in self._results.take_all():
             self._apply(result)
             self._idle_until = 0.0
 
@@ -296,7 +272,7 @@ class Cycle:
         lease = self._timings.lease_seconds
         beat_at = self.turns.stored_beat_at
         outcome = make_attempt(claim, platform, self._attempt, self._send, self.now, lease, beat_at)
-        self._report(AttemptEnded(claim, outcome))
+        self._results.put(AttemptEnded(claim, outcome))
 
     def try_to_write(self, write: Callable[[], None]) -> None:
         """Write to the store, and log a failure."""
