@@ -184,7 +184,7 @@ def test_a_fixture_that_cannot_start_says_why(flow_platform: StartPlatform) -> N
 ROUTES = """
 version: 1
 platforms:
-  gumloop: {{type: gumloop, base_url: "{base_url}", api_key: "{api_key}", user_id: "{user_id}", timeout: 5s}}
+  gumloop: {{type: gumloop, base_url: "{base_url}", api_key: "{api_key}", user_id: "{user_id}", timeout: 15s}}
 sources:
   github: {{provider: github, secret: "${{env:GITHUB_SECRET}}"}}
 routes:

@@ -325,7 +325,7 @@ def bridge_run(bridge: Bridge, event_id: str, delivery_id: str) -> Any:
         one = next(each for each in bridge.found(event_id).deliveries if each.id == delivery_id)
         return one if one.run_state in ("done", "failed") else None
 
-    return until(look, 60, f"the run of {delivery_id}")
+    return until(look, what=f"the run of {delivery_id}")
 
 
 def test_the_filter_knows_what_systemd_knows() -> None:

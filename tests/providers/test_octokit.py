@@ -69,7 +69,7 @@ def test_every_example_is_acknowledged_typed_and_run(
     answers = post_all(bridge, [(github(body, event=name), body) for name, body in examples])
     assert {answer.status for answer in answers} == {202}
     ids = [answer.json["event_id"] for answer in answers]
-    until(lambda: bridge.count("delivery", "run_state = 'done'") >= len(ids), 60, "every run")
+    until(lambda: bridge.count("delivery", "run_state = 'done'") >= len(ids), 600, "every run")
     found = events.deliveries_of(bridge.database, ids)
     for (name, body), event_id in zip(examples, ids, strict=True):
         event = events.get(bridge.database, event_id)

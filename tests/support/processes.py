@@ -18,7 +18,7 @@ from unittest.mock import patch
 from forking import Forked, parent
 
 T = TypeVar("T")
-PATIENCE = 60.0  # seconds
+PATIENCE = 180.0  # seconds; flows run only while a processor has nothing else to do
 
 
 def environment(**more: str) -> dict[str, str]:

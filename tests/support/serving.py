@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from forking import Forked, can_be_forked, parent
-from processes import call
+from processes import PATIENCE, call
 
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
@@ -66,7 +66,7 @@ def _release_ports() -> None:
         one.close()
 
 
-def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "it") -> T:
+def until(condition: Callable[[], T], seconds: float = PATIENCE, what: str = "it") -> T:
     """Wait for `condition` to be true and return what it returned. It is looked at less and less
     often, as that is work, too.
     """
@@ -391,7 +391,9 @@ class Bridge:
                 or 0
             )
 
-    def wait_for(self, event_id: str, done: Callable[[Any], bool], seconds: float = 60.0) -> Any:
+    def wait_for(
+        self, event_id: str, done: Callable[[Any], bool], seconds: float = PATIENCE
+    ) -> Any:
         """Wait until `done` holds of the event's first delivery, and return it."""
 
         def look() -> Any:

@@ -50,7 +50,7 @@ def test_the_last_of_many_threads_restores_the_interval() -> None:
 
     def work(_: int) -> bool:
         with switch_often():
-            all_inside.wait(10)
+            all_inside.wait(60)
             return is_short()
 
     with ThreadPoolExecutor(count) as pool:

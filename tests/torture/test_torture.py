@@ -91,7 +91,7 @@ def tortured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     kinds = [f"--only={kind}" for kind in ("receiver", "worker", "tree", "takeover", "weather")]
     asked = [
         "--minutes",
-        "2.2",
+        "3",
         "--kills",
         "5",
         "--seed",

@@ -761,6 +761,7 @@ def test_no_more_local_runs_at_once_than_the_cap(database: Database, tmp_path: P
     assert 2 <= peak([(one["began"], one["ended"]) for one in outputs]) <= 4
 
 
+@pytest.mark.timings(drain_seconds=50.0)
 def test_a_run_under_way_when_the_worker_stops_is_finished(
     sqlite: Database, tmp_path: Path
 ) -> None:
@@ -810,6 +811,7 @@ def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(
     assert run_of(sqlite, ids["again"]).log == again.log, "its log says that it was run twice"
 
 
+@pytest.mark.timings(drain_seconds=50.0)
 def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Path) -> None:
     """More runs than the worker has begun: none is lost and none fails by the stop."""
     go_on = tmp_path / "go on"
@@ -836,7 +838,8 @@ def test_the_end_of_the_flow_host_ends_the_worker_so_that_it_is_made_anew(
     sqlite: Database, tmp_path: Path
 ) -> None:
     settings: Settings = load_settings(
-        {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)}
+        {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)},
+        timings=Timings(drain_seconds=50.0),
     )
     host = host_of({"slow": slow_flow(tmp_path, 0.5)})
     worker = Worker(settings, lambda: configured(LOCAL), sqlite, HttpClient().send, Wake(), host)
